@@ -1,0 +1,24 @@
+"""How many steps make a dispatch."""
+
+import math
+
+
+def dispatch_length(config, start: int = 0) -> int:
+    """Steps per dispatch: the largest number that divides the steps left and every cadence.
+
+    `train.steps_per_dispatch` is its ceiling.
+    """
+    common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
+    return max(d for d in range(1, config.steps_per_dispatch + 1) if common % d == 0)
+
+
+def suggest_cadences(config) -> str | None:
+    """In words, nearby cadences that make dispatches longer; None where they are long enough."""
+    names = ('steps', 'evaluate_every', 'checkpoint_every')
+    length, ceiling = dispatch_length(config), config.steps_per_dispatch
+    best = min(ceiling, *(config[name] for name in names))
+    if 2 * length > best:
+        return None
+    near = {name: best * max(1, round(config[name] / best)) for name in names}
+    changes = [f'train.{name}={near[name]}' for name in names if near[name] != config[name]]
+    return f'a dispatch is {length} steps; {", ".join(changes)} would make it {best}'

@@ -1,0 +1,181 @@
+"""Checkpoints: the State, and what the host remembers beside it, through Orbax.
+
+Saves are asynchronous and atomic: a checkpoint that was not finished does not exist. The State is
+saved as host arrays, so that it does not matter how many devices or processes restore it.
+"""
+
+import contextlib
+import logging
+import pathlib
+import shutil
+import zlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from errors import UserError
+from game import State
+from reporting import log
+
+
+class Memory(NamedTuple):
+    """What the host remembers from one evaluation to the next."""
+
+    best_value: float | None = None  # of the validation metric that chooses the best checkpoint
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last two, and the best by a validation metric.
+
+    Two, so that a damaged newest one costs a few minutes and not the run. At most one save is in
+    flight; its failure surfaces at the next call of `save` or `wait`.
+    """
+
+    def __init__(self, folder: pathlib.Path, best_mode: str = 'max'):
+        self.folder = folder.resolve()
+        sign = 1.0 if best_mode == 'max' else -1.0
+        keep = [
+            checkpoint_managers.LatestN(2),
+            checkpoint_managers.BestN(
+                get_metric_fn=lambda metrics: sign * metrics['value'],
+                n=1,
+                keep_checkpoints_without_metrics=False,
+            ),
+        ]
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(keep),
+            cleanup_tmp_directories=True,  # left by a killed process
+        )
+        _quiet_orbax()
+        with _writing(self.folder):
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints there are, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, state: State, memory: Memory, value: float | None) -> None:
+        """Starts to save; `value` is the validation metric if it was measured at this step.
+
+        Raises:
+          UserError: the disk is full or not writable; this save or the one before is lost, and
+            every finished checkpoint is as it was.
+        """
+        tree = _host_copy(state)
+        host = {'memory': memory._asdict(), 'digest': _digest(tree)}
+        with _writing(self.folder):
+            self._manager.save(
+                int(tree['step']),
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(tree), host=ocp.args.JsonSave(host)
+                ),
+                metrics=None if value is None else {'value': float(value)},
+            )
+
+    def wait(self) -> None:
+        """Blocks until the save in flight is finished.
+
+        Raises:
+          UserError: as `save`.
+        """
+        with _writing(self.folder):
+            self._manager.wait_until_finished()
+
+    def restore(self, step: int, like: State) -> tuple[State, Memory]:
+        """The State and Memory of one checkpoint, as host arrays.
+
+        Raises:
+          UserError: it is damaged, or belongs to another model.
+        """
+        template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore()
+        )
+        try:
+            found = self._manager.restore(step, args=args)
+            memory, digest = Memory(**found.host['memory']), found.host['digest']
+        except Exception as error:  # every reader below has errors of its own
+            reason = str(error).split('\n')[0][:200]
+            raise UserError(f'checkpoint {step} in {self.folder} is damaged: {reason}') from error
+        if _digest(found.state) != digest:
+            raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
+        return State(**found.state), memory
+
+    def restore_newest(self, like: State) -> tuple[State, Memory] | None:
+        """The newest checkpoint that is whole, or None where there is none at all.
+
+        A damaged one is reported and moved aside, into `damaged` beside the checkpoints.
+
+        Raises:
+          UserError: there are checkpoints and none can be read.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return self.restore(step, like)
+            except UserError as error:
+                log.warning('%s; the one before is used', error)
+                damaged = error
+                self._set_aside(step)
+        if steps:
+            raise UserError(f'no checkpoint in {self.folder} can be read; the last: {damaged}')
+        return None
+
+    def _set_aside(self, step: int) -> None:
+        target = self.folder.parent / 'damaged' / str(step)
+        with _writing(target):
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(self.folder / str(step), target)
+        self._manager.reload()
+
+    def close(self) -> None:
+        """Waits for the save in flight and frees the manager's threads."""
+        with _writing(self.folder):
+            self._manager.close()
+
+
+def _as_dict(state: State) -> dict:
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+
+
+def _host_copy(state: State) -> dict:
+    """Copies, not views: the device's own buffers are donated to the next dispatch."""
+    return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
+
+
+def _digest(tree: dict) -> int:
+    """A checksum of names, types and bits; tensorstore itself does not notice a changed bit."""
+    total = 0
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        leaf = np.asarray(leaf)
+        label = f'{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}'
+        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
+    return total
+
+
+def _quiet_orbax() -> None:
+    """Orbax tells at the level of warnings what only its authors want to know."""
+    logging.getLogger('absl').setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _writing(folder: pathlib.Path):
+    """Turns 'no space' and 'not allowed', however the layers below say it, into a UserError."""
+    try:
+        yield
+    except Exception as error:
+        signs = ('No space left', 'RESOURCE_EXHAUSTED', 'File too large', 'Permission denied')
+        text = str(error)
+        if not isinstance(error, OSError) and not any(sign in text for sign in signs):
+            raise
+        reason = next((sign for sign in signs if sign in text), text.split('\n')[0])
+        raise UserError(
+            f'cannot save a checkpoint in {folder}: {reason}; finished checkpoints are whole: '
+            'free some space and start the same command again'
+        ) from error

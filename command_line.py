@@ -1,0 +1,164 @@
+"""What main.py's flags mean: parsing that ends in one line, and handing over to a mode.
+
+Imports of JAX and of models wait until they are needed, so that --help answers at once.
+"""
+
+import importlib
+import inspect
+import pathlib
+import re
+import sys
+
+from absl import flags
+
+import run_folder
+from errors import UserError
+
+ROOT = run_folder.ROOT
+
+
+def modes() -> list[str]:
+    """train, evaluate, and every file of `applications`."""
+    files = sorted((ROOT / 'applications').glob('[!_]*.py'))
+    return ['train', 'evaluate', *(file.stem for file in files)]
+
+
+def configs() -> list[str]:
+    """Paths of the config files that can be run."""
+    files = sorted((ROOT / 'configs').glob('[!_]*.py'))
+    return [f'configs/{file.name}' for file in files if '\ndef build(' in file.read_text()]
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags; every mistake in them becomes a `UserError`.
+
+    Without --config, that of the run in --workdir is taken. A mode of `applications` adds a flag
+    for each option that its `apply` has.
+
+    Raises:
+      UserError: unknown flag or config field, wrong type, no such config.
+      SystemExit: after --help, with status 0.
+    """
+    if {'--help', '-help', '-h', '--h'} & set(argv[1:]):
+        print(_help())
+        raise SystemExit(0)
+    argv = _with_config(argv)
+    config = _value_of('config', argv)
+    if config:
+        run_folder.recipe(config).config()  # a bug in the file keeps its traceback
+    try:
+        mode = _value_of('mode', argv)
+        if mode in modes()[2:]:
+            _define_options(mode)
+        rest = flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(_one_line(error)) from error
+    if len(rest) > 1:
+        raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
+    return rest
+
+
+def perform(values: flags.FlagValues) -> None:
+    """Assembles the run that the flags name and hands it to the mode.
+
+    Raises:
+      UserError: the flags do not name a run, or the mode's own complaint.
+    """
+    config, overrides = values.config, values['config'].override_values
+    if config is None:
+        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
+    which = run_folder.recipe(values['config'].config_filename)
+    folder = pathlib.Path(values.workdir or run_folder.default_folder(which, config))
+    if values.mode == 'train' and _value_of('config', sys.argv):
+        run_folder.create_or_check(folder, which, config)
+    else:
+        record = run_folder.load(folder)
+        if (record['path'], record['argument']) != which:
+            raise UserError(f'{folder} was made by --config={record["path"]}, not by {which.path}')
+        may_change = ('eval.', 'train.steps') if values.mode == 'train' else ('eval.',)
+        run_folder.with_values(config, record['values'], overrides, may_change)
+        run_folder.warn_if_changed(folder, record)
+    _hand_over(values, run_folder.assemble(folder, which, config))
+
+
+def _hand_over(values: flags.FlagValues, run: run_folder.Run) -> None:
+    import devices
+    from evaluation import evaluate
+
+    devices.enable_compilation_cache()
+    if values.mode not in ('train', 'evaluate'):
+        options = {name: values[name].value for name in _options(values.mode)}
+        importlib.import_module(f'applications.{values.mode}').apply(run, **options)
+        return
+    if values.mode == 'train':
+        import train_lib
+
+        train_lib.train(run)
+    evaluate.show(evaluate.evaluate(run, reuse=values.mode == 'train'), run)
+
+
+def _options(mode: str) -> dict[str, inspect.Parameter]:
+    """The options of an application: what its `apply` takes after the run."""
+    application = importlib.import_module(f'applications.{mode}').apply
+    return dict(list(inspect.signature(application).parameters.items())[1:])
+
+
+def _define_options(mode: str) -> None:
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    for name, option in _options(mode).items():
+        if name not in flags.FLAGS:
+            define[type(option.default)](name, option.default, f'with --mode={mode}')
+
+
+def _with_config(argv: list[str]) -> list[str]:
+    """Names the run's own config where only --workdir is given."""
+    workdir = _value_of('workdir', argv)
+    if _value_of('config', argv) or not workdir:
+        return argv
+    record = run_folder.load(pathlib.Path(workdir))
+    argument = f':{record["argument"]}' if record['argument'] else ''
+    return [argv[0], f'--config={ROOT / record["path"]}{argument}', *argv[1:]]
+
+
+def _value_of(name: str, argv: list[str]) -> str | None:
+    """The value of --name=VALUE or --name VALUE, before flags are parsed."""
+    for i, word in enumerate(argv):
+        match = re.fullmatch(rf'--?{name}(=(.*))?', word, re.DOTALL)
+        if match:
+            return match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2])
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error without its line breaks."""
+    return ' '.join(str(error.args[0] if error.args else error).split())
+
+
+def _help() -> str:
+    applications = modes()[2:]
+    options = {
+        mode: ' '.join(f'[--{name}={option.default}]' for name, option in _options(mode).items())
+        for mode in applications
+    }
+    return '\n'.join(
+        [
+            'python main.py --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
+            'python main.py --mode=MODE --workdir=RUN [--config.eval.FIELD=VALUE ...]',
+            '',
+            'CONFIG, or CONFIG:DATA for other data, or CONFIG:DATA,debug to see it run in seconds:',
+            *(f'  {path:20} {_first_line(path)}' for path in configs()),
+            '',
+            'MODE:',
+            '  train                Train, then evaluate (the default); once more continues.',
+            '  evaluate             Evaluate a run on the whole test split.',
+            *(f'  {mode:20} {_first_line(f"applications/{mode}.py")}' for mode in applications),
+            *(f'  {"":20} {mode}: {text}' for mode, text in options.items() if text),
+            '',
+            'RUN: a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need no',
+            'other flag. FIELD: any in the config file, as in --config.train.batch_size=50.',
+        ]
+    )
+
+
+def _first_line(path: str) -> str:
+    return (ROOT / path).read_text().split('\n')[0].strip('"')

@@ -1,0 +1,1 @@
+"""One short file per experiment: a docstring, `get_config(arg)` and `build(config, spec)`."""

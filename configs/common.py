@@ -1,0 +1,93 @@
+"""The names that every config shares, and how `configs/NAME.py:DATA,debug` is read."""
+
+from ml_collections import ConfigDict
+
+from errors import UserError, choose, did_you_mean
+
+
+def common_config() -> ConfigDict:
+    """Plain values for every field that the loop, the optimizer and the evaluation read."""
+    config = ConfigDict()
+    config.seed = 0
+    config.data = ConfigDict(
+        dict(
+            name='digits',
+            data_dir='',  # where the source's files lie; empty: the source's own place
+            placement='device',  # the training split lies on every device
+            binarize='none',  # none | threshold | stochastic (afresh at each showing)
+        )
+    )
+    config.model = ConfigDict()
+    config.hypers = ConfigDict(  # traced scalars: changing one never recompiles
+        dict(
+            learning_rate=1e-3,
+            learning_rate_end=0.0,  # where the cosine arrives
+            warmup_steps=0.0,
+            decay_steps=0.0,  # the step at which the cosine arrives; 0: no decay
+            clip_norm=0.0,  # of the gradient, by player; 0: no clipping
+            adam_beta1=0.9,
+            adam_beta2=0.999,
+            adam_eps=1e-8,
+            weight_decay=0.0,
+            ema_half_life=0.0,  # examples; 0: evaluation uses the plain weights
+        )
+    )
+    config.train = ConfigDict(
+        dict(
+            steps=1000,
+            batch_size=100,
+            steps_per_dispatch=100,  # a ceiling: it has to divide steps and all cadences
+            log_every=1,  # steps between lines of metrics.jsonl
+            evaluate_every=100,  # on the validation split, and pictures
+            checkpoint_every=500,
+            best_metric='',  # of the validation metrics; its best checkpoint is kept
+            best_mode='max',  # max | min
+            patience=0,  # evaluations without a better best_metric before stopping; 0: never
+            precision='float32',  # of matrix products: float32 | bfloat16
+        )
+    )
+    config.eval = ConfigDict(
+        dict(
+            batch_size=500,
+            weights='best',  # best | last checkpoint
+            num_pictures=64,  # in a grid
+        )
+    )
+    return config
+
+
+def parse_argument(argument: str | None, data_names: dict, default: str) -> tuple[str, bool]:
+    """Reads the part after the colon of --config: `DATA`, `DATA,debug` or `debug`.
+
+    Returns:
+      The name of the data set, and whether `debug` was asked for.
+
+    Raises:
+      UserError: a word that is neither `debug` nor one of `data_names`, or two data sets.
+    """
+    words = [word.strip() for word in (argument or '').split(',') if word.strip()]
+    names = [word for word in words if word != 'debug']
+    for name in names:
+        if name not in data_names:
+            raise UserError(
+                f'the config takes one of {", ".join(data_names)}, and debug, after its colon, '
+                f'not {name!r}{did_you_mean(name, [*data_names, "debug"])}'
+            )
+    if len(names) > 1:
+        raise UserError(f'the config takes one data set after its colon, not {", ".join(names)}')
+    return (names[0] if names else default), 'debug' in words
+
+
+def shrink(config: ConfigDict) -> None:
+    """The `debug` variant of any config: every part of a run, in seconds."""
+    config.train.update(
+        steps=20, batch_size=50, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
+    )
+    config.eval.update(batch_size=100, num_pictures=16)
+    config.hypers.decay_steps = min(config.hypers.decay_steps, 20.0)
+    config.hypers.warmup_steps = min(config.hypers.warmup_steps, 5.0)
+
+
+def precision(config: ConfigDict, options: dict):
+    """The dtype of matrix products that `config.train.precision` names."""
+    return choose('train.precision', config.train.precision, options)

@@ -1,0 +1,77 @@
+"""VAE with fully connected networks (Kingma and Welling 2014) on 8x8 digits.
+
+    python main.py --config=configs/vae.py
+
+TODO numbers
+"""
+
+import functools
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import choose
+from game import Family
+from models import mlp, observations
+from models.vae import vae
+
+DATA = {'digits': 'categorical'}  # the observation model whose number is a likelihood of the data
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/vae.py:DATA[,debug]`, DATA one of digits."""
+    name, debug = common.parse_argument(argument, DATA, default='digits')
+    config = common.common_config()
+    config.data.name = name
+    config.model = ConfigDict(
+        dict(
+            latent_dim=16,
+            hidden_sizes=(256, 256),
+            activation='relu',
+            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture
+            observation=DATA[name],
+            mixture_components=5,  # of discretized_logistic_mixture
+        )
+    )
+    config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
+    config.hypers.decay_steps = 3000.0
+    config.train.update(steps=3000, batch_size=100, best_metric='elbo_nats')
+    config.eval.update(num_importance_samples=500, importance_chunk=50)
+    if debug:
+        common.shrink(config)
+        config.model.update(latent_dim=2, hidden_sizes=(16,))
+        config.eval.update(num_importance_samples=10)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The VAE that `config` describes, for data as `spec` says."""
+    model = config.model
+    observation = choose(
+        'model.observation',
+        model.observation,
+        {
+            'bernoulli': observations.bernoulli,
+            'binomial': observations.binomial,
+            'categorical': observations.categorical,
+            'gaussian': observations.gaussian,
+            'discretized_logistic_mixture': functools.partial(
+                observations.discretized_logistic_mixture, components=model.mixture_components
+            ),
+        },
+    )(spec)
+    network = dict(
+        activation=choose('model.activation', model.activation, mlp.ACTIVATIONS),
+        dtype=common.precision(config, mlp.PRECISIONS),
+    )
+    hidden = tuple(model.hidden_sizes)
+    return vae(
+        encoder=mlp.MLP(hidden, (2 * model.latent_dim,), **network),
+        decoder=mlp.MLP(hidden[::-1], (*spec.event_shape, observation.size), **network),
+        observation=observation,
+        spec=spec,
+        latent_dim=model.latent_dim,
+        num_importance_samples=config.eval.num_importance_samples,
+        importance_chunk=config.eval.importance_chunk,
+    )

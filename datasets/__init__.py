@@ -1,0 +1,1 @@
+"""Where data comes from; every source ends as a `dataset.Dataset`."""

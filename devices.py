@@ -1,0 +1,63 @@
+"""Where arrays live and how a function runs on every device: the project's only `pmap`."""
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = 'devices'
+
+
+def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -> Callable:
+    """`f` on every device at once; arguments with axis 0 are split, those with None are shared.
+
+    pmap is in maintenance mode in JAX (it is built on shard_map now). Keeping it to this one call
+    keeps a later move to shard_map to one line.
+    """
+    return jax.pmap(
+        f,
+        axis_name=AXIS,
+        in_axes=in_axes,
+        out_axes=out_axes,
+        donate_argnums=donate,
+        devices=devices,
+    )
+
+
+def place(tree, devices: Sequence[jax.Device]):
+    """A copy of every array of `tree` on every device, unreplicated in shape.
+
+    This is the sharding that `out_axes=None` returns; a State placed otherwise would make the
+    second dispatch compile again.
+    """
+    return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec()))
+
+
+def mean(tree):
+    """The mean over devices, inside `over_devices`."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def gather(tree):
+    """[local, ...] on each device to [batch, ...] on all, inside `over_devices`."""
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, tiled=True), tree)
+
+
+def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
+    """The positions in `devices` of those that this process feeds: pmap's one mapped argument."""
+    mine = jax.process_index()
+    return np.asarray([i for i, d in enumerate(devices) if d.process_index == mine], np.int32)
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs in the user's cache folder, so that a second start is quick.
+
+    `JAX_COMPILATION_CACHE_DIR` chooses another folder.
+    """
+    if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+        jax.config.update('jax_compilation_cache_dir', str(pathlib.Path(cache) / 'atelier' / 'jax'))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)

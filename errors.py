@@ -1,0 +1,49 @@
+"""Mistakes of the user's, told apart from bugs."""
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+T = TypeVar('T')
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; `main.py` prints it as one line, without a traceback.
+
+    The message says what is wrong and what to do. Anything else that is raised is a bug and keeps
+    its traceback.
+    """
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """Returns ' (did you mean X?)' for the closest of `known`, or an empty string."""
+    close = difflib.get_close_matches(value, list(known), n=1)
+    return f' (did you mean {close[0]!r}?)' if close else ''
+
+
+def choose(field: str, value: str, options: Mapping[str, T]) -> T:
+    """Returns `options[value]`: how a config's string becomes a Python value.
+
+    Raises:
+      UserError: names the config field and the options when `value` is not one of them.
+    """
+    if value not in options:
+        raise UserError(
+            f'config.{field} is {value!r}; choose one of {", ".join(map(repr, options))}'
+            + did_you_mean(str(value), options)
+        )
+    return options[value]
+
+
+@contextlib.contextmanager
+def writing(what: object) -> Iterator[None]:
+    """Turns a failure of the file system while writing `what` into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f'cannot write {what}: {reason}; free or change the place (--workdir) and start the '
+            'same command again'
+        ) from error

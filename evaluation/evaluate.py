@@ -1,0 +1,110 @@
+"""`--mode=evaluate`: the whole test split, once each, and `evaluation.json`."""
+
+import importlib.metadata
+import json
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+import game
+import run_folder
+import states
+from errors import UserError, writing
+from evaluation.per_example import over_examples
+from reporting import log
+from run_folder import Run
+
+SPLIT = 'test'
+PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+def evaluate(
+    run: Run, devices: Sequence[jax.Device] | None = None, reuse: bool = False
+) -> dict[str, Any]:
+    """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
+
+    With `reuse`, an evaluation of the same weights with the same settings is read, not repeated.
+
+    Raises:
+      UserError: there is no checkpoint, or nothing to evaluate.
+    """
+    began = time.perf_counter()
+    n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
+    if n == 0:
+        raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
+    state, weights = states.load_state(run)
+    path = run.folder / 'evaluation.json'
+    settings = {'eval': run_folder.flatten(run.config.eval.to_dict()), 'seed': run.config.seed}
+    if reuse and path.exists():
+        before = json.loads(path.read_text())
+        if (before['weights'], before['config']) == (weights, settings):
+            return before
+    values = per_example(run, state, devices or jax.devices())
+    result = {
+        'data': {
+            'name': run.data.name,
+            'description': run.data.description,
+            'binarize': run.config.data.binarize,
+            'split': SPLIT,
+            'examples': n,
+        },
+        'values': {name: summary(value) for name, value in values.items()},
+        'log_prob': _kind(run.family.log_prob),
+        'weights': weights,
+        'config': settings,
+        'seconds': round(time.perf_counter() - began, 2),
+        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'git': run_folder.git_hash(),
+    }
+    with writing(path):
+        run_folder.write_json(path, result)
+    return result
+
+
+def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
+    """Every number about every test example, [n] each, float64."""
+    split, n = run.data.splits[SPLIT], run.data.size(SPLIT)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    size = run.config.eval.batch_size
+
+    def apply(f):
+        values = over_examples(f, run.data, size, devices)(state, key, split, n)
+        return jax.tree.map(lambda x: np.asarray(x, np.float64), values)
+
+    values = apply(run.family.metrics)
+    if run.family.log_prob is not None:
+        nll = -apply(run.family.log_prob.nats)
+        values['nll_nats'] = nll
+        values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
+    return values
+
+
+def summary(values: np.ndarray) -> dict[str, float]:
+    """The mean over the split, and its standard error as a sample of the population."""
+    error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return {'mean': float(np.mean(values)), 'standard_error': float(error)}
+
+
+def show(result: dict[str, Any], run: Run) -> None:
+    """A short table on the terminal, and where everything lies."""
+    data = result['data']
+    log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
+    for name, value in result['values'].items():
+        note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
+        log.info('  %-22s %10.4f +- %.4f%s', name, value['mean'], value['standard_error'], note)
+    log.info('weights: %s', result['weights'])
+    log.info(
+        'numbers, checkpoints and pictures: %s/{evaluation.json,checkpoints,samples}', run.folder
+    )
+
+
+def _kind(log_prob: game.LogProb | None) -> str | None:
+    if log_prob is None:
+        return None
+    samples = f', k = {log_prob.num_samples}' if log_prob.num_samples else ''
+    return log_prob.kind + samples

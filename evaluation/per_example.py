@@ -1,0 +1,46 @@
+"""Applies an ability of a family to every example, on all devices."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+import devices as device_lib
+import game
+from datasets.dataset import Dataset
+
+
+def over_examples(
+    f: Callable, dataset: Dataset, batch_size: int, devices: Sequence[jax.Device]
+) -> Callable:
+    """Compiles `f(params, extra, batch, draw) -> pytree of [local, ...]` for whole arrays.
+
+    Returns apply(state, key, inputs, n) -> pytree of [n, ...] host arrays. `inputs` holds stored
+    arrays [n, ...] of a split, or is empty for an ability that takes no data. Row i draws from
+    (key, i) alone, so neither the batch size nor the number of devices changes the result; the
+    last batch is filled up with copies that are dropped again. Weights are the averaged ones
+    (`state.ema`, equal to the plain ones when the half-life is 0).
+    """
+    local = -(-batch_size // len(devices))
+    batch_size = local * len(devices)
+    mine = device_lib.local_indices(devices)
+    data_key = game.address(jax.random.PRNGKey(0), game.Purpose.PREPROCESS)
+
+    def on_device(params, extra, key, inputs, rows):
+        fixed_keys = game.draw_for(data_key, rows, batch_size).keys  # the same for every seed
+        batch = dataset.preprocess(inputs, fixed_keys) if inputs else {}
+        draw = game.draw_for(key, rows, batch_size, device_lib.gather)
+        return device_lib.gather(f(params, extra, batch, draw))
+
+    run = device_lib.over_devices(on_device, in_axes=(None, None, None, 0, 0), devices=devices)
+
+    def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
+        parts = []
+        for start in range(0, n, batch_size):
+            rows = np.minimum(start + np.arange(batch_size, dtype=np.int32), n - 1)
+            rows = rows.reshape(len(devices), local)[mine]
+            share = {name: value[rows] for name, value in inputs.items()}
+            parts.append(jax.device_get(run(state.ema, state.extra, key, share, rows)))
+        return jax.tree.map(lambda *pieces: np.concatenate(pieces)[:n], *parts)
+
+    return apply

@@ -1,0 +1,85 @@
+"""What is looked at while a run trains: validation metrics, the best so far, pictures."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import game
+import pictures
+from checkpoint import Memory
+from errors import choose
+from evaluation.per_example import over_examples
+from evaluation.sampling import reconstructor, sampler, save_pairs
+from game import State
+from reporting import MetricsLog
+from run_folder import Run
+
+BEST_MODES = {'max': 1.0, 'min': -1.0}
+
+
+class Watch:
+    """What happens at every evaluation: the validation split, the best so far, pictures.
+
+    Raises:
+      UserError: `train.best_metric` is not one of the family's metrics.
+    """
+
+    def __init__(self, run: Run, state: State, devices: Sequence[jax.Device]):
+        self._run = run
+        self._metrics = over_examples(
+            run.family.metrics, run.data, run.config.eval.batch_size, devices
+        )
+        draws_pictures = pictures.is_image(run.data.spec)
+        self._sample = draws_pictures and run.family.sample and sampler(run, devices)
+        self._reconstruct = draws_pictures and reconstructor(run, devices)
+        if run.config.train.best_metric:
+            choose('train.best_metric', run.config.train.best_metric, _metric_names(run, state))
+
+    def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog):
+        """Returns the new Memory, and the value of `train.best_metric` (None without one)."""
+        run, step = self._run, int(state.step)
+        key = game.address(state.key, game.Purpose.EVALUATE)
+        values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
+        metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
+        self._draw(state, step)
+        if not run.config.train.best_metric:
+            return memory, None
+        value = means[run.config.train.best_metric]
+        return remember(memory, step, value, BEST_MODES[run.config.train.best_mode]), value
+
+    def _draw(self, state: State, step: int) -> None:
+        """Samples from the same noise every time, and validation images reconstructed."""
+        run, spec = self._run, self._run.data.spec
+        folder, n = run.folder / 'samples', run.config.eval.num_pictures
+        key = game.address(state.key, game.Purpose.SAMPLE)
+        if self._sample:
+            image = pictures.grid(self._sample(state, key, n), spec)
+            pictures.save(folder / f'samples-{step:07d}.png', image)
+        if self._reconstruct:
+            split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
+            pair = self._reconstruct(state, key, split, len(split['x']))
+            save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
+
+
+def _metric_names(run: Run, state: State) -> dict[str, None]:
+    """The names that the family's metrics have, without computing any."""
+
+    def metrics(state, raw):
+        draw = game.draw_for(state.key, jnp.arange(1), 1)
+        batch = run.data.preprocess(raw, draw.keys)
+        return run.family.metrics(state.params, state.extra, batch, draw)
+
+    first = {name: array[:1] for name, array in run.data.splits['train'].items()}
+    return dict.fromkeys(jax.eval_shape(metrics, state, first))
+
+
+def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:
+    """The Memory after an evaluation; a value that is not a number is no improvement."""
+    best = memory.best_value
+    if math.isfinite(value) and (best is None or sign * value > sign * best):
+        return Memory(value, step, 0)
+    return memory._replace(evaluations_since_best=memory.evaluations_since_best + 1)

@@ -1,0 +1,33 @@
+"""Train, evaluate and use a generative model.
+
+python main.py --config=configs/vae.py
+python main.py --config=configs/vae.py:digits,debug --config.hypers.beta=2 --workdir=runs/beta
+python main.py --mode=evaluate --workdir=runs/vae-digits
+"""
+
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+import command_line
+from errors import UserError
+from reporting import log_to_terminal
+
+FLAGS = flags.FLAGS
+config_flags.DEFINE_config_file('config', None, 'PATH[:DATA][,debug]')
+flags.DEFINE_enum('mode', 'train', command_line.modes(), 'what to do')
+flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default")
+
+
+def main(_):
+    """Hands over."""
+    command_line.perform(FLAGS)
+
+
+if __name__ == '__main__':
+    log_to_terminal()
+    try:
+        app.run(main, flags_parser=command_line.parse)
+    except UserError as error:
+        sys.exit(f'error: {error}')

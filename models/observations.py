@@ -1,0 +1,147 @@
+"""Observation models p(x | z): what a decoder's numbers mean."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from datasets.dataset import Spec
+from errors import UserError
+from losses import elbo
+
+
+class Observation(NamedTuple):
+    """A distribution of x whose parameters a decoder gives as one array [batch, *event, size].
+
+    All three take the parameters last. `log_prob(x, parameters)` is [batch], nats;
+    `mean(parameters)` and `sample(keys, parameters)`, with one key an example, are
+    [batch, *event], in the data's own units.
+    """
+
+    size: int
+    log_prob: Callable
+    mean: Callable
+    sample: Callable
+
+
+def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
+    """The number of levels of discrete data, for the observation model `name`.
+
+    A number in nats is a likelihood only if the model is a distribution over the data's values.
+
+    Raises:
+      UserError: real-valued data, or another number of levels than `exactly`.
+    """
+    if spec.levels is None or (exactly is not None and spec.levels != exactly):
+        has = 'real values' if spec.levels is None else f'{spec.levels} levels'
+        needs = 'discrete levels' if exactly is None else f'{exactly} levels'
+        raise UserError(
+            f'config.model.observation={name!r} needs data of {needs} and these have {has}: '
+            'choose another, or see config.data.binarize'
+        )
+    return spec.levels
+
+
+def _per_example(sample_one: Callable) -> Callable:
+    return lambda keys, parameters: jax.vmap(sample_one)(keys, parameters)
+
+
+def bernoulli(spec: Spec) -> Observation:
+    """x in {0, 1}, one logit each."""
+    levels_of(spec, 'bernoulli', exactly=2)
+    return Observation(
+        size=1,
+        log_prob=lambda x, parameters: elbo.bernoulli_log_prob(x, parameters[..., 0]),
+        mean=lambda parameters: jax.nn.sigmoid(parameters[..., 0]),
+        sample=_per_example(
+            lambda key, p: jax.random.bernoulli(key, jax.nn.sigmoid(p[..., 0])).astype(jnp.float32)
+        ),
+    )
+
+
+def binomial(spec: Spec) -> Observation:
+    """x in 0..levels-1 counts successes of levels - 1 trials of one logit."""
+    trials = levels_of(spec, 'binomial') - 1
+
+    def sample_one(key, p):
+        chance = jax.nn.sigmoid(p[..., 0])
+        return jax.random.bernoulli(key, chance, (trials, *chance.shape)).sum(0, jnp.float32)
+
+    return Observation(
+        size=1,
+        log_prob=lambda x, parameters: elbo.binomial_log_prob(x, parameters[..., 0], trials),
+        mean=lambda parameters: trials * jax.nn.sigmoid(parameters[..., 0]),
+        sample=_per_example(sample_one),
+    )
+
+
+def categorical(spec: Spec) -> Observation:
+    """x in 0..levels-1, one logit a level."""
+    levels = levels_of(spec, 'categorical')
+    values = jnp.arange(levels, dtype=jnp.float32)
+    return Observation(
+        size=levels,
+        log_prob=elbo.categorical_log_prob,
+        mean=lambda parameters: jax.nn.softmax(parameters) @ values,
+        sample=_per_example(lambda key, p: jax.random.categorical(key, p).astype(jnp.float32)),
+    )
+
+
+def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
+    """Any real x: mean and log variance each; `min_log_var` keeps the density bounded.
+
+    Without a floor on the variance the likelihood of data that lie on a plane has no maximum.
+
+    Raises:
+      UserError: discrete data, of which a density is not a likelihood.
+    """
+    if spec.levels is not None:
+        raise UserError(
+            "config.model.observation='gaussian' needs real-valued data and these have "
+            f'{spec.levels} levels: choose categorical or discretized_logistic_mixture'
+        )
+
+    def split(parameters):
+        mean, raw = parameters[..., 0], parameters[..., 1]
+        return mean, min_log_var + jax.nn.softplus(raw - min_log_var)
+
+    def sample_one(key, p):
+        mean, log_var = split(p)
+        return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
+
+    return Observation(
+        size=2,
+        log_prob=lambda x, parameters: elbo.diagonal_gaussian_log_prob(x, *split(parameters)),
+        mean=lambda parameters: split(parameters)[0],
+        sample=_per_example(sample_one),
+    )
+
+
+def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
+    """x in 0..levels-1: a mixture of logistics, integrated over each level's bin."""
+    levels = levels_of(spec, 'discretized_logistic_mixture')
+    top = levels - 1
+
+    def split(parameters):
+        return jnp.split(parameters, 3, axis=-1)  # mixture logits, means, log scales
+
+    def log_prob(x, parameters):
+        return elbo.discretized_logistic_mixture_log_prob(x, *split(parameters), levels)
+
+    def mean(parameters):
+        """Of the mixture before rounding, its components' means kept inside the range."""
+        logits, means, _ = split(parameters)
+        inside = 0.5 * top * (jnp.clip(means, -1.0, 1.0) + 1.0)
+        return jnp.sum(jax.nn.softmax(logits) * inside, axis=-1)
+
+    def sample_one(key, p):
+        logits, means, log_scales = split(p)
+        component_key, noise_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+        chosen = jax.random.categorical(component_key, logits)[..., None]
+        pick = lambda values: jnp.take_along_axis(values, chosen, axis=-1)[..., 0]
+        noise = jax.random.logistic(noise_key, chosen.shape[:-1])
+        value = pick(means) + jnp.exp(pick(log_scales)) * noise
+        return jnp.clip(jnp.round(0.5 * top * (value + 1.0)), 0, top)
+
+    return Observation(3 * components, log_prob, mean, _per_example(sample_one))

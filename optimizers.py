@@ -1,0 +1,39 @@
+"""The optimizer as a function of traced hyper-parameters: changing one never recompiles."""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+
+def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
+    """Linear warm-up, then half a cosine from the peak to `learning_rate_end`.
+
+    hypers:
+      learning_rate: the peak; `learning_rate_<player>`, where it exists, is that player's own.
+      warmup_steps: the rate is peak * (step + 1) / warmup_steps before this step.
+      decay_steps: the step at which the cosine arrives; the rate stays there. 0: no decay.
+    """
+    peak = jnp.asarray(hypers.get(f'learning_rate_{player}', hypers['learning_rate']), jnp.float32)
+    end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
+    step = jnp.asarray(step, jnp.float32)
+    warmup = jnp.asarray(hypers['warmup_steps'], jnp.float32)
+    decay = jnp.asarray(hypers['decay_steps'], jnp.float32)
+    progress = jnp.clip((step - warmup) / jnp.maximum(decay - warmup, 1.0), 0.0, 1.0)
+    cosine = end + (peak - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+    rate = jnp.where(decay > 0, cosine, peak)
+    return jnp.where(step < warmup, peak * (step + 1.0) / jnp.maximum(warmup, 1.0), rate)
+
+
+def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba 2015) with clipping by global norm and decoupled weight decay.
+
+    hypers: those of `learning_rate`, and `clip_norm` (0: no clipping), `adam_beta1`, `adam_beta2`,
+    `adam_eps`, `weight_decay`.
+    """
+    clip_norm = jnp.asarray(hypers['clip_norm'], jnp.float32)
+    return optax.chain(
+        optax.clip_by_global_norm(jnp.where(clip_norm > 0, clip_norm, jnp.inf)),
+        optax.scale_by_adam(hypers['adam_beta1'], hypers['adam_beta2'], hypers['adam_eps']),
+        optax.add_decayed_weights(hypers['weight_decay']),
+        optax.scale(-learning_rate(hypers, step, player)),
+    )

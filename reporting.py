@@ -1,0 +1,87 @@
+"""What a run says: lines on the terminal, metrics.jsonl, and TensorBoard files."""
+
+import json
+import logging
+import os
+import pathlib
+import sys
+
+from errors import writing
+
+log = logging.getLogger('atelier')
+
+
+def log_to_terminal() -> None:
+    """Plain lines on standard output; warnings, marked as such, on standard error."""
+
+    class Formatter(logging.Formatter):
+        def format(self, record):
+            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
+            return mark + record.getMessage()
+
+    for stream, levels in ((sys.stdout, range(30)), (sys.stderr, range(30, 60))):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(Formatter())
+        handler.addFilter(lambda record, levels=levels: record.levelno in levels)
+        log.addHandler(handler)
+    logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+class MetricsLog:
+    """Appends to `metrics.jsonl` (one object a line) and to TensorBoard's files.
+
+    A run that continues from `step` first cuts what an earlier process wrote after it, so that
+    the file ends as that of a run that was never interrupted, timings (`time/...`) apart.
+    """
+
+    def __init__(self, folder: pathlib.Path, step: int):
+        from tensorboardX import SummaryWriter  # only a run that trains needs it
+
+        self._path = folder / 'metrics.jsonl'
+        with writing(self._path):
+            _cut_after(self._path, step)
+            self._lines = self._path.open('a')
+            self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+
+    def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
+        """One line, and unless the board is left out, one point of each curve."""
+        with writing(self._path):
+            self._lines.write(json.dumps({'step': step, **values}) + '\n')
+            if to_board:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Hands everything to the operating system: a killed process loses nothing before this."""
+        with writing(self._path):
+            self._lines.flush()
+            self._board.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the files."""
+        with writing(self._path):
+            self._lines.close()
+            self._board.close()
+
+
+def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
+    """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished."""
+    path = folder / 'metrics.jsonl'
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def _cut_after(path: pathlib.Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = [json.dumps(row) + '\n' for row in read_metrics(path.parent) if row['step'] <= step]
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(''.join(kept))
+    os.replace(temporary, path)

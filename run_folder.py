@@ -1,0 +1,227 @@
+"""A run is a folder, and the config in it: opening, refusing, and remembering.
+
+config.json       the config file's path, argument, source and values, and the code's git hash
+metrics.jsonl     one object a line
+tensorboard/      the same for TensorBoard
+checkpoints/      Orbax, one folder a step
+samples/          pictures and arrays
+evaluation.json   the last evaluation, with all that is needed to trust it
+"""
+
+import difflib
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import types
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from datasets import dataset
+from errors import UserError, writing
+from game import Family
+from reporting import log
+
+ROOT = pathlib.Path(__file__).resolve().parent  # of the repository
+SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
+
+
+class Recipe(NamedTuple):
+    """Which config file made a run, and with what argument."""
+
+    path: str  # relative to the repository where the file lies in it
+    argument: str | None
+
+    @property
+    def file(self) -> pathlib.Path:
+        """Where the config file lies."""
+        return ROOT / self.path
+
+    def module(self) -> types.ModuleType:
+        """The config file, imported from the repository; never code from a run folder.
+
+        Raises:
+          UserError: the file is missing, or does not define what a config must.
+        """
+        if not self.file.is_file():
+            raise UserError(f'no config file {self.file}')
+        spec = importlib.util.spec_from_file_location(f'config_{self.file.stem}', self.file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]
+        if missing:
+            raise UserError(f'{self.file} is not a config: it has no {" and no ".join(missing)}')
+        return module
+
+    def config(self) -> ConfigDict:
+        """The config as the file gives it."""
+        return self.module().get_config(self.argument)
+
+
+class Run(NamedTuple):
+    """Everything of a run but its weights: what training, evaluation and applications take."""
+
+    folder: pathlib.Path
+    config: ConfigDict
+    family: Family
+    data: dataset.Dataset
+
+
+def assemble(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> Run:
+    """Loads the data and builds the family that `config` describes."""
+    data = dataset.load(config)
+    return Run(folder, config, which.module().build(config, data.spec), data)
+
+
+def recipe(flag: str) -> Recipe:
+    """Splits the value of --config, PATH or PATH:ARGUMENT."""
+    path, _, argument = flag.partition(':')
+    full = pathlib.Path(path).expanduser().resolve()
+    inside = full.is_relative_to(ROOT)
+    return Recipe(str(full.relative_to(ROOT) if inside else full), argument or None)
+
+
+def default_folder(which: Recipe, config: ConfigDict) -> pathlib.Path:
+    """runs/vae-digits, or runs/vae-digits-debug."""
+    words = [pathlib.Path(which.path).stem, config.data.name]
+    extra = [w for w in (which.argument or '').replace(':', ',').split(',') if w not in words]
+    return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)])
+
+
+def load(folder: pathlib.Path) -> dict[str, Any]:
+    """What `config.json` of a run holds.
+
+    Raises:
+      UserError: the folder is not a run.
+    """
+    path = folder / 'config.json'
+    if not path.is_file():
+        what = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
+        raise UserError(f'--workdir={folder} {what}; train one with --config=configs/NAME.py')
+    try:
+        record = json.loads(path.read_text())
+        return {name: record[name] for name in ('path', 'argument', 'values', 'source', 'git')}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
+
+
+def create_or_check(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
+    """Makes `folder` the run of this config, or checks that it already is.
+
+    Raises:
+      UserError: the folder holds something else, or the run of another config (the fields are
+        named); `train.steps` may grow, `eval` may change.
+    """
+    if (folder / 'config.json').exists():
+        _check_same(folder, load(folder)['values'], config.to_dict())
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
+    record = {
+        'path': which.path,
+        'argument': which.argument,
+        'values': config.to_dict(),
+        'source': which.file.read_text(),
+        'git': git_hash(),
+    }
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / 'config.json', record)
+
+
+def with_values(
+    config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
+) -> None:
+    """Gives `config` the stored `values` of its run, but the user's `overrides` of `may_change`.
+
+    Args:
+      config: of the file, with the overrides already in it; changed in place.
+      values: as `load` returns them.
+      overrides: by dotted name; only the names are used.
+      may_change: names, or prefixes that end in a dot, of what may be overridden.
+
+    Raises:
+      UserError: an override of what belongs to the run for good, or fewer train.steps.
+    """
+    for name in overrides:
+        if not name.startswith(may_change):
+            raise UserError(
+                f'--config.{name} belongs to the run; only {" and ".join(may_change)}* may be '
+                'given with --workdir alone: train another run to change it'
+            )
+    stored = flatten(values)
+    for name in flatten(config.to_dict()):
+        if name not in overrides and name in stored:
+            _set(config, name, stored[name])
+    if config.train.steps < values['train']['steps']:
+        raise UserError('--config.train.steps may only grow: the run has done more')
+
+
+def _set(config: ConfigDict, name: str, value: Any) -> None:
+    *path, last = name.split('.')
+    for part in path:
+        config = config[part]
+    config[last] = tuple(value) if isinstance(value, list) else value
+
+
+def warn_if_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
+    """Warns, with the difference, when the config file is not what it was when the run began."""
+    which = Recipe(record['path'], record['argument'])
+    now = which.file.read_text() if which.file.is_file() else ''
+    if now != record['source']:
+        lines = difflib.unified_diff(
+            record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
+        )
+        log.warning('%s has changed since %s began:\n%s', which.path, folder, '\n'.join(lines))
+    if git_hash() != record['git']:
+        log.warning(
+            'the code has changed since %s was trained: %s then, %s now',
+            folder,
+            record['git'],
+            git_hash(),
+        )
+
+
+def git_hash() -> str:
+    """The commit of the code, with '+changes' where the work tree differs, or 'unknown'."""
+    try:
+        describe = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=40', '--exclude=*']
+        result = subprocess.run(
+            [*describe, '--dirty=+changes'], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 'unknown'
+    return result.stdout.strip() or 'unknown'
+
+
+def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    """{'train': {'steps': 3}} -> {'train.steps': 3}; tuples as lists, as JSON has them."""
+    flat = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f'{prefix}{name}.'))
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_text(json.dumps(value, indent=2) + '\n')
+    os.replace(temporary, path)
+
+
+def _check_same(folder: pathlib.Path, then: dict, now: dict) -> None:
+    then, now = flatten(then), flatten(now)
+    differ = [
+        f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
+        for name in sorted({*then, *now})
+        if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
+        if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
+    ]
+    if differ:
+        raise UserError(
+            f'{folder} is the run of another config: {"; ".join(differ)}. Choose another --workdir'
+        )

@@ -1,0 +1,61 @@
+"""What all tests share: 8 simulated devices, checked shapes, tiny runs, main.py in a process."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NUM_DEVICES = 8
+
+# Before jax is imported. The compilation cache is shared by the workers and the subprocesses.
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES}'
+os.environ.setdefault(
+    'JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='atelier-tests-compiled-')
+)
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+
+
+@pytest.fixture
+def main():
+    """Runs `python main.py ARGUMENTS` on one device; returns the finished process."""
+
+    def run(*arguments, cwd=ROOT, num_devices=1, timeout=300, **variables):
+        flags = f'--xla_force_host_platform_device_count={num_devices}'
+        environment = {**os.environ, 'XLA_FLAGS': flags, **variables}
+        return subprocess.run(
+            [sys.executable, str(ROOT / 'main.py'), *map(str, arguments)],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def tiny_run(tmp_path):
+    """Makes the debug VAE as a Run in a folder of its own; keywords like `train__steps=40`."""
+
+    def make(folder=None, argument='digits,debug', **changes):
+        import run_folder
+
+        which = run_folder.recipe(f'{ROOT}/configs/vae.py:{argument}')
+        config = which.config()
+        for name, value in changes.items():
+            *path, last = name.split('__')
+            group = config
+            for part in path:
+                group = group[part]
+            group[last] = value
+        folder = pathlib.Path(folder or tmp_path / 'run')
+        run_folder.create_or_check(folder, which, config)
+        return run_folder.assemble(folder, which, config)
+
+    return make

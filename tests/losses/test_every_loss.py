@@ -1,0 +1,380 @@
+"""What every loss of the package promises, checked on every public function that can be found.
+
+A new function needs one entry in EXAMPLES; without it `test_has_an_entry` fails and says so. Where a
+function cannot keep a promise by its nature, its entry says which one and why, in `exempt`.
+"""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+import losses
+
+PROMISES = ('jit', 'gradient', 'vmap', 'output_shape', 'finite', 'rows', 'broadcast')
+
+
+class Entry(NamedTuple):
+    """Example inputs of one function. Every mapping goes from the name of an argument."""
+
+    arguments: Mapping[str, Any]  # the arrays and traced scalars of an ordinary call
+    extreme: tuple[Mapping[str, Any], ...]  # what each extreme call changes of them
+    static: Mapping[str, Any] = {}  # Python arguments, never traced: numbers of levels, functions
+    batch_axis: Mapping[str, int | None] = {}  # where not 0; None: shared by all examples
+    free_axes: Mapping[str, tuple[int, ...]] = {}  # axes whose length no other argument determines
+    exempt: Mapping[str, str] = {}  # promise -> why this function does not make it
+
+    def axis_of(self, name):
+        return self.batch_axis.get(name, 0)
+
+    @property
+    def batch_size(self):
+        return next(
+            np.shape(value)[self.axis_of(name)]
+            for name, value in self.arguments.items()
+            if self.axis_of(name) is not None
+        )
+
+    @property
+    def calls(self):
+        return (self.arguments, *({**self.arguments, **change} for change in self.extreme))
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def whole(seed, below, *shape):
+    return jnp.asarray(np.random.default_rng(seed).integers(below, size=shape), jnp.float32)
+
+
+def both_signs(size, *shape):
+    """An array of +size and -size in turns along the flattened axes, so that they meet in a row."""
+    signs = np.where(np.arange(np.prod(shape)) % 2, -1.0, 1.0)
+    return jnp.asarray(size * signs.reshape(shape), jnp.float32)
+
+
+def kl_standard_normal():
+    return Entry(
+        arguments={'mean': normal(0, 3, 2), 'log_var': normal(1, 3, 2)},
+        extreme=(
+            {'log_var': both_signs(60, 3, 2)},
+            {'mean': both_signs(1e4, 3, 2), 'log_var': -both_signs(60, 3, 2)},
+        ),
+    )
+
+
+def kl_diagonal_gaussians():
+    names = ('mean_q', 'log_var_q', 'mean_p', 'log_var_p')
+    return Entry(
+        arguments={name: normal(seed, 3, 2) for seed, name in enumerate(names)},
+        extreme=(
+            {'log_var_q': both_signs(60, 3, 2)},
+            {'log_var_p': both_signs(60, 3, 2)},
+            {'log_var_q': both_signs(60, 3, 2), 'log_var_p': both_signs(60, 3, 2)},
+            # The other way round the divergence is e^120, which float32 does not hold.
+            {'log_var_q': jnp.full((3, 2), -60.0), 'log_var_p': jnp.full((3, 2), 60.0)},
+            {'mean_q': both_signs(1e4, 3, 2), 'log_var_p': both_signs(60, 3, 2)},
+        ),
+    )
+
+
+def diagonal_gaussian_log_prob():
+    names = ('x', 'mean', 'log_var')
+    return Entry(
+        arguments={name: normal(seed, 3, 2, 2) for seed, name in enumerate(names)},
+        extreme=(
+            {'log_var': both_signs(60, 3, 2, 2)},
+            {'x': both_signs(1e4, 3, 2, 2), 'log_var': -both_signs(60, 3, 2, 2)},
+        ),
+    )
+
+
+def bernoulli_log_prob():
+    ones, zeros = jnp.ones((3, 2, 2)), jnp.zeros((3, 2, 2))
+    return Entry(
+        arguments={'x': whole(0, 2, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
+        extreme=(
+            {'x': ones, 'logits': both_signs(1e4, 3, 2, 2)},
+            {'x': zeros, 'logits': both_signs(1e4, 3, 2, 2)},
+        ),
+    )
+
+
+def categorical_log_prob():
+    return Entry(
+        arguments={'x': whole(0, 4, 3, 2, 2), 'logits': normal(1, 3, 2, 2, 4)},
+        extreme=(
+            {'logits': both_signs(1e4, 3, 2, 2, 4)},
+            {'logits': -both_signs(1e4, 3, 2, 2, 4)},
+            {'x': jnp.full((3, 2, 2), 3.0), 'logits': jnp.full((3, 2, 2, 4), -1e4)},
+        ),
+        free_axes={'logits': (3,)},
+    )
+
+
+def binomial_log_prob():
+    return Entry(
+        arguments={'x': whole(0, 17, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
+        static={'num_trials': 16},
+        extreme=(
+            {'x': jnp.zeros((3, 2, 2)), 'logits': both_signs(1e4, 3, 2, 2)},
+            {'x': jnp.full((3, 2, 2), 16.0), 'logits': both_signs(1e4, 3, 2, 2)},
+        ),
+    )
+
+
+def discretized_logistic_mixture_log_prob():
+    shape = (3, 2, 2, 2)
+    at_an_edge = jnp.full(shape, 2 * 3.5 / 15 - 1)
+    corners = jnp.asarray([0, 15, 3, 4] * 3, jnp.float32).reshape(3, 2, 2)
+    return Entry(
+        arguments={
+            'x': corners,
+            'mixture_logits': normal(1, *shape),
+            'means': normal(2, *shape),
+            'log_scales': normal(3, *shape),
+        },
+        static={'levels': 16},
+        extreme=(
+            {'mixture_logits': both_signs(1e4, *shape)},
+            {'log_scales': both_signs(60, *shape)},
+            {'log_scales': jnp.full(shape, 60.0)},
+            {'log_scales': jnp.full(shape, -60.0)},
+            {'log_scales': jnp.full(shape, -60.0), 'means': both_signs(1e4, *shape)},
+            {'log_scales': both_signs(1e4, *shape), 'means': at_an_edge},
+            {'log_scales': jnp.full(shape, -1e4), 'means': at_an_edge},
+        ),
+    )
+
+
+def elbo():
+    return Entry(
+        arguments={
+            'log_likelihood_nats': normal(0, 3),
+            'kl_nats': normal(1, 3),
+            'beta': jnp.float32(0.5),
+        },
+        extreme=(
+            {'log_likelihood_nats': both_signs(1e30, 3), 'kl_nats': both_signs(1e30, 3)},
+            {'beta': jnp.float32(0.0)},
+        ),
+        batch_axis={'beta': None},
+    )
+
+
+def importance_weighted_bound():
+    return Entry(
+        arguments={'log_weights': normal(0, 4, 3)},
+        extreme=(
+            {'log_weights': both_signs(1e4, 4, 3)},
+            {'log_weights': jnp.full((4, 3), -1e4)},
+            {'log_weights': jnp.full((4, 3), 1e4)},
+        ),
+        batch_axis={'log_weights': 1},
+        free_axes={'log_weights': (0, 1)},
+    )
+
+
+EXAMPLES: dict[str, Callable[[], Entry]] = {
+    'elbo.kl_standard_normal': kl_standard_normal,
+    'elbo.kl_diagonal_gaussians': kl_diagonal_gaussians,
+    'elbo.diagonal_gaussian_log_prob': diagonal_gaussian_log_prob,
+    'elbo.bernoulli_log_prob': bernoulli_log_prob,
+    'elbo.categorical_log_prob': categorical_log_prob,
+    'elbo.binomial_log_prob': binomial_log_prob,
+    'elbo.discretized_logistic_mixture_log_prob': discretized_logistic_mixture_log_prob,
+    'elbo.elbo': elbo,
+    'elbo.importance_weighted_bound': importance_weighted_bound,
+}
+
+
+def public_functions():
+    """{'module.function': function} of all that the modules of `losses` define themselves."""
+    found = {}
+    for info in pkgutil.walk_packages(losses.__path__, 'losses.'):
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            is_ours = getattr(value, '__module__', None) == module.__name__
+            if is_ours and callable(value) and not inspect.isclass(value) and name[0] != '_':
+                found[f'{info.name.removeprefix("losses.")}.{name}'] = value
+    return found
+
+
+FUNCTIONS = public_functions()
+KNOWN = sorted(FUNCTIONS.keys() & EXAMPLES.keys())
+
+
+@functools.cache
+def compiled_loss(name):
+    """The function under jit, static arguments filled in; one compilation serves all tests."""
+    return jax.jit(functools.partial(FUNCTIONS[name], **EXAMPLES[name]().static))
+
+
+def keeps(promise):
+    """Runs a test for every known function that does not declare itself exempt from `promise`."""
+    assert promise in PROMISES
+
+    def decorate(test):
+        @pytest.mark.parametrize('name', KNOWN)
+        def checked(name):
+            entry = EXAMPLES[name]()
+            if promise in entry.exempt:
+                pytest.skip(f'{name}: {entry.exempt[promise]}')
+            test(entry, compiled_loss(name))
+
+        checked.__name__ = test.__name__
+        checked.__doc__ = test.__doc__
+        return checked
+
+    return decorate
+
+
+def assert_trees_close(actual, expected, rtol=1e-5, atol=1e-5):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol, atol), actual, expected)
+
+
+def floating(arguments):
+    is_float = {
+        name: jnp.issubdtype(jnp.result_type(v), jnp.floating) for name, v in arguments.items()
+    }
+    return {name: value for name, value in arguments.items() if is_float[name]}
+
+
+def with_rows(entry, rows, arguments=None):
+    """The arguments with the examples `rows` in that order."""
+    arguments = entry.arguments if arguments is None else arguments
+    return {
+        name: value if entry.axis_of(name) is None else jnp.take(value, rows, entry.axis_of(name))
+        for name, value in arguments.items()
+    }
+
+
+def wrong_shapes(entry):
+    """(argument, value) for each way to give one argument a shape that would broadcast."""
+    for name, value in entry.arguments.items():
+        axis = entry.axis_of(name)
+        if axis is None:
+            yield name, jnp.full((1,) * (jnp.ndim(value) + 1), value)
+            continue
+        yield name, jnp.take(value, 0, axis)
+        for other in set(range(jnp.ndim(value))) - set(entry.free_axes.get(name, ())):
+            assert value.shape[other] > 1, f'{name}: an axis of length 1 cannot be shrunk to 1.'
+            yield name, jnp.take(value, jnp.array([0]), other)
+
+
+@pytest.mark.parametrize('name', sorted(FUNCTIONS))
+def test_has_an_entry(name):
+    if name not in EXAMPLES:
+        pytest.fail(
+            f'losses.{name} has no example inputs. Write a factory that returns an Entry and add '
+            f'{name!r}: factory to EXAMPLES in {__file__}.'
+        )
+
+
+def test_the_package_is_searched():
+    assert 'elbo.elbo' in FUNCTIONS
+    assert not [name for name in FUNCTIONS if '._' in name]
+
+
+@pytest.mark.parametrize('name', sorted(EXAMPLES))
+def test_entry_is_well_formed(name):
+    assert name in FUNCTIONS, f'EXAMPLES has {name!r}, which losses no longer defines.'
+    entry = EXAMPLES[name]()
+    names = set(inspect.signature(FUNCTIONS[name]).parameters)
+    assert set(entry.arguments) | set(entry.static) == names
+    assert not set(entry.arguments) & set(entry.static)
+    assert set(entry.exempt) <= set(PROMISES) and all(entry.exempt.values())
+    mentioned = {*entry.batch_axis, *entry.free_axes}.union(*entry.extreme)
+    assert mentioned <= set(entry.arguments)
+    assert entry.extreme or 'finite' in entry.exempt
+    assert entry.batch_size > 1 or 'rows' in entry.exempt
+
+
+@keeps('jit')
+def test_jit_equals_eager(entry, loss):
+    for arguments in entry.calls:
+        assert_trees_close(loss(**arguments), loss.__wrapped__(**arguments))
+
+
+@keeps('output_shape')
+def test_output_has_exactly_the_shape_of_the_batch(entry, loss):
+    for output in jax.tree.leaves(loss(**entry.arguments)):
+        assert output.shape == (entry.batch_size,)
+        assert output.dtype == jnp.float32
+
+
+@keeps('finite')
+def test_output_is_finite_also_at_extremes(entry, loss):
+    for arguments in entry.calls:
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(loss(**arguments)))
+
+
+@keeps('gradient')
+def test_gradient_is_finite_also_at_extremes(entry, loss):
+    def total(floats, others):
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(loss(**floats, **others)))
+
+    gradient = jax.jit(jax.grad(total))
+    for arguments in entry.calls:
+        floats = floating(arguments)
+        others = {name: value for name, value in arguments.items() if name not in floats}
+        slopes = gradient(floats, others)
+        assert any(np.any(slope != 0) for slope in slopes.values())
+        for name, slope in slopes.items():
+            assert np.isfinite(slope).all(), f'gradient with respect to {name}: {slope}'
+
+
+@keeps('vmap')
+def test_vmap_equals_a_loop(entry, loss):
+    backwards = jnp.arange(entry.batch_size)[::-1]
+    members = (entry.arguments, with_rows(entry, backwards), *entry.calls[1:])
+    stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)
+    looped = [loss(**member) for member in members]
+    expected = jax.tree.map(lambda *leaves: np.stack(leaves), *looped)
+    at_once = jax.jit(jax.vmap(lambda arguments: loss(**arguments)))
+    assert_trees_close(at_once(stacked), expected)
+
+
+@keeps('rows')
+def test_permuting_examples_permutes_the_output(entry, loss):
+    order = jnp.roll(jnp.arange(entry.batch_size), 1)
+    output = loss(**entry.arguments)
+    expected = jax.tree.map(lambda leaf: leaf[order], output)
+    assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (output, expected))))
+    assert_trees_close(loss(**with_rows(entry, order)), expected, rtol=1e-6, atol=1e-6)
+
+
+@keeps('rows')
+def test_examples_do_not_touch_each_other(entry, loss):
+    """A NaN in one example stays there: it would spoil every row that it reached, even times 0."""
+    for poisoned in range(entry.batch_size):
+        is_poisoned = jnp.arange(entry.batch_size) == poisoned
+        others = np.flatnonzero(~is_poisoned)
+        arguments = dict(entry.arguments)
+        for name, value in floating(arguments).items():
+            if entry.axis_of(name) is not None:
+                in_front = jnp.moveaxis(value, entry.axis_of(name), 0).at[poisoned].set(jnp.nan)
+                arguments[name] = jnp.moveaxis(in_front, 0, entry.axis_of(name))
+        clean, spoilt = (jax.tree.leaves(loss(**values)) for values in (entry.arguments, arguments))
+        for before, after in zip(clean, spoilt, strict=True):
+            np.testing.assert_allclose(after[others], before[others], rtol=1e-6, atol=1e-6)
+            assert not np.isfinite(after[poisoned])
+
+
+@keeps('broadcast')
+def test_refuses_to_broadcast(entry, loss):
+    attempts = list(wrong_shapes(entry))
+    assert {name for name, _ in attempts} == set(entry.arguments)
+    for name, value in attempts:
+        with pytest.raises((ValueError, jaxtyping.TypeCheckError)):
+            loss(**{**entry.arguments, name: value})
+            pytest.fail(f'{name} of shape {jnp.shape(value)} was accepted.')

@@ -1,0 +1,246 @@
+"""The loop: one pmapped dispatch of many steps, and what the host does between two of them."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from tqdm import tqdm
+
+import devices as device_lib
+import game
+import optimizers
+from cadence import dispatch_length, suggest_cadences
+from checkpoint import Checkpoints, Memory
+from datasets import shuffle
+from datasets.dataset import Dataset
+from errors import UserError, choose
+from evaluation.watch import BEST_MODES, Watch
+from game import Family, State
+from reporting import MetricsLog, log
+from run_folder import Run
+from signals import Stopped, stop_requests
+from states import initial_state
+
+
+def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
+    """Trains `run` to its end, from its newest checkpoint where there is one.
+
+    Returns the last State. Its folder then holds the metrics, pictures and checkpoints; a process
+    that is killed at any moment and started again ends with bitwise the same State.
+
+    Raises:
+      UserError: the config cannot be run here, the loss became non-finite, or the disk is full.
+      Stopped: after SIGTERM or SIGINT.
+    """
+    devices = devices or jax.devices()
+    check(run.config, run.data, len(devices))
+    checkpoints = Checkpoints(run.folder / 'checkpoints', run.config.train.best_mode)
+    with contextlib.closing(checkpoints):
+        start = initial_state(run)
+        state, memory = checkpoints.restore_newest(start) or (start, Memory())
+        state = device_lib.place(state, devices)
+        if finished(run.config, int(state.step), memory):
+            log.info('%s is finished at step %d', run.folder, state.step)
+            return state
+        announce(run, state, len(devices))
+        return _loop(run, state, memory, checkpoints, devices)
+
+
+def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devices) -> State:
+    config, step = run.config.train, int(state.step)
+    length = dispatch_length(config, step)
+    dispatch = compile_dispatch(run, length, devices)
+    data = device_lib.place(run.data.splits['train'], devices)
+    numbers = device_lib.local_indices(devices)
+    watch = Watch(run, state, devices)
+    metrics_log = MetricsLog(run.folder, step)
+    with (
+        contextlib.closing(metrics_log),
+        stop_requests() as received,
+        tqdm(total=config.steps, initial=step, unit='step', dynamic_ncols=True) as bar,
+    ):
+        while not finished(run.config, step, memory):
+            began = time.perf_counter()
+            state, report = dispatch(state, data, numbers)
+            report = jax.device_get(report)  # the host waits once a dispatch
+            rate = length / (time.perf_counter() - began)
+            _log_dispatch(metrics_log, config.log_every, step, report, rate)
+            stop_on_non_finite(report, step, checkpoints.steps())
+            step += length
+            bar.update(length)
+            bar.set_postfix({name: f'{v[-1]:.4g}' for name, v in report.items() if 'loss' in name})
+            value = None
+            if step % config.evaluate_every == 0 or step >= config.steps:
+                memory, value = watch(state, memory, metrics_log)
+            improved = value is not None and memory.best_step == step
+            stop = list(received)  # once: a signal may arrive between two looks
+            if (
+                step % config.checkpoint_every == 0
+                or improved
+                or stop
+                or finished(run.config, step, memory)
+            ):
+                metrics_log.flush()  # before the checkpoint that promises these lines
+                checkpoints.save(state, memory, value)
+            if stop:
+                checkpoints.wait()
+                bar.close()
+                log.info('stopped at step %d and saved it: the same command continues', step)
+                raise Stopped(128 + stop[0])
+        checkpoints.wait()
+    return state
+
+
+def make_dispatch(
+    family: Family,
+    data: Dataset,
+    optimizer: game.Optimizer,
+    batch_size: int,
+    num_steps: int,
+    num_devices: int = 1,
+    mean: Callable = game.identity,
+    gather: Callable = game.identity,
+) -> Callable:
+    """Returns the pure dispatch(state, arrays, device) -> (state, reports [num_steps]).
+
+    `arrays` is the training split and `device` this device's number; device d works on rows
+    d * b to d * b + b - 1 of every minibatch. With the defaults it is the whole computation on
+    one device, ready for a vmap over States: a member of a sweep.
+    """
+    step = game.make_step(family.turns, optimizer, batch_size, mean, gather)
+    local = batch_size // num_devices
+
+    def dispatch(state: State, arrays: dict[str, Array], device: Int[Array, '']):
+        rows = device * local + jnp.arange(local)
+
+        def one(state, _):
+            batches = minibatches(state, arrays, data, rows, family.turns, batch_size)
+            return step(state, batches, rows)
+
+        return jax.lax.scan(one, state, length=num_steps)
+
+    return dispatch
+
+
+def minibatches(state: State, arrays, data: Dataset, rows, turns, batch_size: int) -> list:
+    """The given rows of the minibatches that this step's turns read: M of them, from t*M on."""
+    shuffle_key = game.address(state.key, game.Purpose.SHUFFLE)
+    count = 1 + max(turn.batch for turn in turns)
+    batches = []
+    for j in range(count):
+        number = state.step.astype(jnp.uint32) * count + j
+        index = shuffle.minibatch_indices(shuffle_key, number, rows, batch_size, data.size('train'))
+        raw = {name: array[index] for name, array in arrays.items()}
+        key = game.address(state.key, game.Purpose.PREPROCESS, number)
+        batches.append(data.preprocess(raw, game.draw_for(key, rows, batch_size).keys))
+    return batches
+
+
+def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) -> Callable:
+    """`make_dispatch` over `devices`, the State donated; each compiles once, on its first call."""
+    dispatch = make_dispatch(
+        run.family,
+        run.data,
+        optimizers.adam,
+        run.config.train.batch_size,
+        num_steps,
+        len(devices),
+        device_lib.mean,
+        device_lib.gather,
+    )
+    return device_lib.over_devices(dispatch, (None, None, 0), donate=(0,), devices=devices)
+
+
+def finished(config, step: int, memory: Memory) -> bool:
+    """All steps are done, or the validation metric has not improved for `patience` evaluations."""
+    patience = config.train.patience
+    return step >= config.train.steps or 0 < patience <= memory.evaluations_since_best
+
+
+def check(config, data: Dataset, num_devices: int) -> None:
+    """Refuses what cannot be trained, before anything is compiled.
+
+    Raises:
+      UserError: says which field, and what it may be.
+    """
+    train, n = config.train, data.size('train')
+    for name in ('steps', 'batch_size', 'steps_per_dispatch', 'log_every'):
+        _at_least(1, f'train.{name}', train[name])
+    for name in ('evaluate_every', 'checkpoint_every'):
+        _at_least(1, f'train.{name}', train[name])
+    if train.batch_size > n:
+        raise UserError(
+            f'config.train.batch_size={train.batch_size} is larger than the {n} training '
+            f'examples of {data.name}'
+        )
+    if train.batch_size % num_devices:
+        raise UserError(
+            f'config.train.batch_size={train.batch_size} is not divisible by the {num_devices} '
+            f'devices: {num_devices * max(1, train.batch_size // num_devices)} would be'
+        )
+    choose('train.best_mode', train.best_mode, BEST_MODES)
+
+
+def _at_least(least: int, name: str, value) -> None:
+    if value < least:
+        raise UserError(f'config.{name}={value}: it must be at least {least}')
+
+
+def announce(run: Run, state: State, num_devices: int) -> None:
+    """Says what is trained on what."""
+    train, data = run.config.train, run.data
+    count = sum(x.size for x in jax.tree.leaves(state.params))
+    log.info(
+        '%s: %s parameters (%s) on %s training examples (%s)',
+        run.folder,
+        f'{count:,}',
+        ', '.join(state.params),
+        f'{data.size("train"):,}',
+        data.description,
+    )
+    log.info(
+        '%d %s device%s, batch %d, steps %d to %d',
+        num_devices,
+        jax.devices()[0].platform,
+        '' if num_devices == 1 else 's',
+        train.batch_size,
+        state.step,
+        train.steps,
+    )
+    hint = suggest_cadences(train)
+    if hint:
+        log.warning('%s', hint)
+
+
+def stop_on_non_finite(report: dict[str, Float[Array, 'steps']], start: int, saved: list) -> None:
+    """Names the first step of a dispatch whose loss or gradient is not a number.
+
+    Raises:
+      UserError: there is one. The State froze before it, and is not saved.
+    """
+    bad = np.flatnonzero(~np.asarray(report['finite']))
+    if bad.size:
+        at = {name: float(v[bad[0]]) for name, v in report.items() if name != 'finite'}
+        names = ', '.join(f'{name}={v}' for name, v in at.items() if not math.isfinite(v))
+        last = f'the last checkpoint is of step {saved[-1]}' if saved else 'there is no checkpoint'
+        raise UserError(
+            f'{names} at step {start + int(bad[0]) + 1}: training stopped, {last}; try a smaller '
+            'config.hypers.learning_rate, or config.hypers.clip_norm=1, in a new --workdir'
+        )
+
+
+def _log_dispatch(metrics_log: MetricsLog, every: int, start: int, report, rate: float) -> None:
+    """A line for every `every`-th step up to a non-finite one; the board gets the last."""
+    names = [name for name in report if name != 'finite']
+    good = int(np.argmin(np.append(report['finite'], False)))
+    for i in range(good):
+        step = start + i + 1
+        if step % every == 0:
+            values = {f'train/{name}': float(report[name][i]) for name in names}
+            metrics_log.write(step, values, to_board=i == good - 1)
+    metrics_log.write(start + good, {'time/steps_per_second': rate})
