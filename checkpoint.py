@@ -29,26 +29,28 @@ class Memory(NamedTuple):
     evaluations_since_best: int = 0
 
 
-class Checkpoints:
-    """The checkpoints of one run: the last two, and the best by a validation metric.
+class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
+    """Two, so that a damaged newest one costs a few minutes and not the run."""
 
-    Two, so that a damaged newest one costs a few minutes and not the run. At most one save is in
-    flight; its failure surfaces at the next call of `save` or `wait`.
+    best_step: int | None = None
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        del context
+        kept = {self.best_step, *(info.step for info in checkpoints[-2:])}
+        return [info.step in kept for info in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last two, and the best that the Memory knows.
+
+    At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
     """
 
-    def __init__(self, folder: pathlib.Path, best_mode: str = 'max'):
+    def __init__(self, folder: pathlib.Path):
         self.folder = folder.resolve()
-        sign = 1.0 if best_mode == 'max' else -1.0
-        keep = [
-            checkpoint_managers.LatestN(2),
-            checkpoint_managers.BestN(
-                get_metric_fn=lambda metrics: sign * metrics['value'],
-                n=1,
-                keep_checkpoints_without_metrics=False,
-            ),
-        ]
+        self._policy = _LastTwoAndBest()
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy(keep),
+            preservation_policy=self._policy,
             cleanup_tmp_directories=True,  # left by a killed process
         )
         _quiet_orbax()
@@ -59,8 +61,8 @@ class Checkpoints:
         """The steps of the checkpoints there are, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state: State, memory: Memory, value: float | None) -> None:
-        """Starts to save; `value` is the validation metric if it was measured at this step.
+    def save(self, state: State, memory: Memory) -> None:
+        """Starts to save.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
@@ -69,12 +71,13 @@ class Checkpoints:
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree)}
         with _writing(self.folder):
+            self._manager.wait_until_finished()  # before the policy it is judged by changes
+            self._policy.best_step = memory.best_step
             self._manager.save(
                 int(tree['step']),
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(tree), host=ocp.args.JsonSave(host)
                 ),
-                metrics=None if value is None else {'value': float(value)},
             )
 
     def wait(self) -> None:

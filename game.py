@@ -31,18 +31,19 @@ class Purpose(enum.IntEnum):
     SAMPLE = 5
 
 
-class Draw(NamedTuple):
+class Draw(struct.PyTreeNode):
     """The randomness of one batch, and what a term that couples examples needs to know.
 
     `keys` and `rows` are this device's share; `shared_key` and `batch_size` are the same on every
     device; `gather` concatenates a [local, ...] array over the devices to [batch_size, ...].
+    A pytree of its three arrays, so that a jitted loss takes it as an argument.
     """
 
     keys: UInt32[Array, 'local 2']
     shared_key: UInt32[Array, '2']
     rows: Int[Array, 'local']
-    batch_size: int
-    gather: Callable[[Tree], Tree]
+    batch_size: int = struct.field(pytree_node=False)
+    gather: Callable[[Tree], Tree] = struct.field(pytree_node=False)
 
 
 class Turn(NamedTuple):
@@ -172,7 +173,7 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
                 rule = optimizer(player, state.hypers, state.step)
                 update, opt[player] = rule.update(moves[player], opt[player], params[player])
                 params[player] = optax.apply_updates(params[player], update)
-            norms = {player: optax.global_norm(moves[player]) for player in turn.players}
+            norms = {player: optax.tree.norm(moves[player]) for player in turn.players}
             reports.append(
                 {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
             )

@@ -40,7 +40,7 @@ def load_state(run: Run) -> tuple[State, str]:
     folder = run.folder / 'checkpoints'
     if not folder.is_dir():
         raise UserError(f'{run.folder} has no checkpoint yet: train it first')
-    with contextlib.closing(Checkpoints(folder, run.config.train.best_mode)) as checkpoints:
+    with contextlib.closing(Checkpoints(folder)) as checkpoints:
         like = initial_state(run)
         newest = checkpoints.restore_newest(like)
         if newest is None:

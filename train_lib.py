@@ -39,7 +39,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
     """
     devices = devices or jax.devices()
     check(run.config, run.data, len(devices))
-    checkpoints = Checkpoints(run.folder / 'checkpoints', run.config.train.best_mode)
+    checkpoints = Checkpoints(run.folder / 'checkpoints')
     with contextlib.closing(checkpoints):
         start = initial_state(run)
         state, memory = checkpoints.restore_newest(start) or (start, Memory())
@@ -74,19 +74,17 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
             step += length
             bar.update(length)
             bar.set_postfix({name: f'{v[-1]:.4g}' for name, v in report.items() if 'loss' in name})
-            value = None
             if step % config.evaluate_every == 0 or step >= config.steps:
-                memory, value = watch(state, memory, metrics_log)
-            improved = value is not None and memory.best_step == step
+                memory = watch(state, memory, metrics_log)
             stop = list(received)  # once: a signal may arrive between two looks
             if (
                 step % config.checkpoint_every == 0
-                or improved
+                or step == memory.best_step
                 or stop
                 or finished(run.config, step, memory)
             ):
                 metrics_log.flush()  # before the checkpoint that promises these lines
-                checkpoints.save(state, memory, value)
+                checkpoints.save(state, memory)
             if stop:
                 checkpoints.wait()
                 bar.close()

@@ -16,7 +16,9 @@ from game import Family
 from models import mlp, observations
 from models.vae import vae
 
-DATA = {'digits': 'categorical'}  # the observation model whose number is a likelihood of the data
+DATA = {
+    'digits': 'discretized_logistic_mixture'
+}  # the observation model whose number is a likelihood of the data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -31,12 +33,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
             activation='relu',
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture
             observation=DATA[name],
-            mixture_components=5,  # of discretized_logistic_mixture
+            mixture_components=2,  # of discretized_logistic_mixture
         )
     )
     config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.decay_steps = 3000.0
-    config.train.update(steps=3000, batch_size=100, best_metric='elbo_nats')
+    config.hypers.update(decay_steps=1500.0, weight_decay=1.0)  # a thousand digits overfit soon
+    config.train.update(steps=1500, batch_size=100, best_metric='elbo_nats')
     config.eval.update(num_importance_samples=500, importance_chunk=50)
     if debug:
         common.shrink(config)

@@ -6,6 +6,8 @@ permutation of its own. A few rounds of a Feistel network with cycle walking (Bl
 keys costs 30 milliseconds, and need no state: the data of step t follow from (seed, t) alone.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, UInt32
@@ -41,17 +43,24 @@ def minibatch_indices(
 def shuffle(key: UInt32[Array, '2'], epoch, position, n: int) -> Int[Array, '*rows']:
     """The index at `position` of permutation number `epoch` of 0..n-1; any shape, elementwise."""
     half_bits = max(1, ((n - 1).bit_length() + 1) // 2)
-    keys = _round_keys(key, jnp.asarray(epoch, jnp.uint32))
-    encrypt = lambda value: _feistel(value, keys, half_bits)  # a bijection of 0..4^half_bits - 1
+    return _walk(
+        key, jnp.uint32(epoch), jnp.asarray(position, jnp.uint32), jnp.uint32(n), half_bits
+    )
 
-    def outside(value):
+
+@functools.partial(jax.jit, static_argnames='half_bits', inline=True)
+def _walk(key, epoch, position, n, half_bits: int):
+    """Encrypts, and again while the result lies outside 0..n-1: a bijection of that range."""
+    keys = _round_keys(key, epoch)
+
+    def again(value):
+        return jnp.where(value >= n, _feistel(value, keys, half_bits), value)
+
+    def any_outside(value):
         return jnp.any(value >= n)
 
-    def walk(value):
-        return jnp.where(value >= n, encrypt(value), value)
-
-    index = jax.lax.while_loop(outside, walk, encrypt(jnp.asarray(position, jnp.uint32)))
-    return index.astype(jnp.int32)
+    first = _feistel(position, keys, half_bits)
+    return jax.lax.while_loop(any_outside, again, first).astype(jnp.int32)
 
 
 def _multiply_and_divide(a, b: int, n: int):
@@ -80,6 +89,7 @@ def _round_keys(key, epoch):
 
 
 def _feistel(value, keys, half_bits: int):
+    """A bijection of 0..4**half_bits - 1."""
     mask = jnp.uint32(2**half_bits - 1)
     left, right = value >> half_bits, value & mask
     for key in keys:

@@ -38,8 +38,8 @@ class Watch:
         if run.config.train.best_metric:
             choose('train.best_metric', run.config.train.best_metric, _metric_names(run, state))
 
-    def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog):
-        """Returns the new Memory, and the value of `train.best_metric` (None without one)."""
+    def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog) -> Memory:
+        """Returns the Memory, brought up to date with `train.best_metric` if that is set."""
         run, step = self._run, int(state.step)
         key = game.address(state.key, game.Purpose.EVALUATE)
         values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
@@ -47,9 +47,9 @@ class Watch:
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
         self._draw(state, step)
         if not run.config.train.best_metric:
-            return memory, None
+            return memory
         value = means[run.config.train.best_metric]
-        return remember(memory, step, value, BEST_MODES[run.config.train.best_mode]), value
+        return remember(memory, step, value, BEST_MODES[run.config.train.best_mode])
 
     def _draw(self, state: State, step: int) -> None:
         """Samples from the same noise every time, and validation images reconstructed."""

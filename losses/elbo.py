@@ -18,7 +18,7 @@ _MIN_LOG_SCALE = -60.0
 
 def kl_standard_normal(
     mean: Float[Array, 'batch latent'], log_var: Float[Array, 'batch latent']
-) -> Float[Array, ' batch']:
+) -> Float[Array, 'batch']:
     """KL(N(mean, exp(log_var)) || N(0, I)) in nats.
 
         1/2 sum_j [exp(log_var_j) + mean_j^2 - 1 - log_var_j]
@@ -38,14 +38,14 @@ def kl_diagonal_gaussians(
     log_var_q: Float[Array, 'batch latent'],
     mean_p: Float[Array, 'batch latent'],
     log_var_p: Float[Array, 'batch latent'],
-) -> Float[Array, ' batch']:
+) -> Float[Array, 'batch']:
     """KL(N(mean_q, exp(log_var_q)) || N(mean_p, exp(log_var_p))) in nats.
 
         1/2 sum_j [exp(d_j) - 1 - d_j + (mean_q_j - mean_p_j)^2 / exp(log_var_p_j)],
         d = log_var_q - log_var_p
 
-    Kullback (1959), Information Theory and Statistics, chapter 9, for diagonal covariances. Infinite
-    in float32 where the true value is, from about d_j = 88.
+    Kullback (1959), Information Theory and Statistics, chapter 9, for diagonal covariances. It
+    overflows float32, to infinity, from about d_j = 88, where the true value is about e^88 / 2.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
@@ -59,10 +59,10 @@ def kl_diagonal_gaussians(
 
 
 def diagonal_gaussian_log_prob(
-    x: Float[Array, ' batch *event'],
-    mean: Float[Array, ' batch *event'],
-    log_var: Float[Array, ' batch *event'],
-) -> Float[Array, ' batch']:
+    x: Float[Array, 'batch *event'],
+    mean: Float[Array, 'batch *event'],
+    log_var: Float[Array, 'batch *event'],
+) -> Float[Array, 'batch']:
     """log N(x; mean, exp(log_var)) in nats: the log density of an event of any shape.
 
         -1/2 sum_j [log(2 pi) + log_var_j + (x_j - mean_j)^2 / exp(log_var_j)]
@@ -80,8 +80,8 @@ def diagonal_gaussian_log_prob(
 
 
 def bernoulli_log_prob(
-    x: Float[Array, ' batch *event'], logits: Float[Array, ' batch *event']
-) -> Float[Array, ' batch']:
+    x: Float[Array, 'batch *event'], logits: Float[Array, 'batch *event']
+) -> Float[Array, 'batch']:
     """log probability in nats of x in {0, 1} under independent Bernoulli(sigmoid(logits)).
 
         sum_j [x_j log sigmoid(logits_j) + (1 - x_j) log sigmoid(-logits_j)]
@@ -97,8 +97,8 @@ def bernoulli_log_prob(
 
 
 def categorical_log_prob(
-    x: Real[Array, ' batch *event'], logits: Float[Array, 'batch *event levels']
-) -> Float[Array, ' batch']:
+    x: Real[Array, 'batch *event'], logits: Float[Array, 'batch *event levels']
+) -> Float[Array, 'batch']:
     """log probability in nats of the levels x under independent softmax(logits).
 
         sum_j [logits_{j, x_j} - logsumexp_l logits_{j, l}]
@@ -116,8 +116,8 @@ def categorical_log_prob(
 
 
 def binomial_log_prob(
-    x: Real[Array, ' batch *event'], logits: Float[Array, ' batch *event'], num_trials: int
-) -> Float[Array, ' batch']:
+    x: Real[Array, 'batch *event'], logits: Float[Array, 'batch *event'], num_trials: int
+) -> Float[Array, 'batch']:
     """log probability in nats of x under independent Binomial(num_trials, sigmoid(logits)).
 
         sum_j [log C(n, x_j) + x_j log sigmoid(logits_j) + (n - x_j) log sigmoid(-logits_j)]
@@ -140,12 +140,12 @@ def binomial_log_prob(
 
 
 def discretized_logistic_mixture_log_prob(
-    x: Real[Array, ' batch *event'],
+    x: Real[Array, 'batch *event'],
     mixture_logits: Float[Array, 'batch *event components'],
     means: Float[Array, 'batch *event components'],
     log_scales: Float[Array, 'batch *event components'],
     levels: int,
-) -> Float[Array, ' batch']:
+) -> Float[Array, 'batch']:
     """log probability in nats of the levels x under a mixture of logistics, cut into bins.
 
         sum_j log sum_k softmax(mixture_logits_j)_k [F_jk(x_j + 1/2) - F_jk(x_j - 1/2)]
@@ -179,10 +179,10 @@ def discretized_logistic_mixture_log_prob(
 
 
 def elbo(
-    log_likelihood_nats: Float[Array, ' batch'],
-    kl_nats: Float[Array, ' batch'],
+    log_likelihood_nats: Float[Array, 'batch'],
+    kl_nats: Float[Array, 'batch'],
     beta: float | Float[Array, ''],
-) -> Float[Array, ' batch']:
+) -> Float[Array, 'batch']:
     """log_likelihood_nats - beta * kl_nats: the evidence lower bound in nats, to be maximised.
 
     A bound of log p(x) for beta >= 1, tightest at beta = 1; a beta below one gives an objective
@@ -197,7 +197,7 @@ def elbo(
     return log_likelihood_nats - beta * kl_nats
 
 
-def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Float[Array, ' batch']:
+def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Float[Array, 'batch']:
     """The k-sample bound of log p(x) in nats, where k is the length of the axis `samples`.
 
         logsumexp_i log_weights_i - log k,  log_weights_i = log p(x, z_i) - log q(z_i | x)
@@ -268,6 +268,6 @@ def _log_one_minus_exp_minus_exp(log_width):
     """log(1 - exp(-exp(log_width))), also where exp(log_width) underflows."""
     width = jnp.exp(log_width)
     tiny = log_width < -20
-    # The unused branch must stay finite too: its gradient is multiplied by zero, and 0 * inf is NaN.
+    # The branch not taken must be finite too: its gradient is multiplied by 0, and 0 * inf is NaN.
     series = log_width - 0.5 * width
     return jnp.where(tiny, series, jnp.log(-jnp.expm1(-jnp.where(tiny, 1.0, width))))

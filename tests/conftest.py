@@ -43,19 +43,6 @@ def main():
 def tiny_run(tmp_path):
     """Makes the debug VAE as a Run in a folder of its own; keywords like `train__steps=40`."""
 
-    def make(folder=None, argument='digits,debug', **changes):
-        import run_folder
+    from support import make_run  # not earlier: it imports jax
 
-        which = run_folder.recipe(f'{ROOT}/configs/vae.py:{argument}')
-        config = which.config()
-        for name, value in changes.items():
-            *path, last = name.split('__')
-            group = config
-            for part in path:
-                group = group[part]
-            group[last] = value
-        folder = pathlib.Path(folder or tmp_path / 'run')
-        run_folder.create_or_check(folder, which, config)
-        return run_folder.assemble(folder, which, config)
-
-    return make
+    return lambda folder=None, **changes: make_run(folder or tmp_path / 'run', **changes)

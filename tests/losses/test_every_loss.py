@@ -1,7 +1,7 @@
 """What every loss of the package promises, checked on every public function that can be found.
 
-A new function needs one entry in EXAMPLES; without it `test_has_an_entry` fails and says so. Where a
-function cannot keep a promise by its nature, its entry says which one and why, in `exempt`.
+A new function needs one entry in EXAMPLES; without it `test_has_an_entry` fails and says so. Where
+a function cannot keep a promise by its nature, its entry says which one and why, in `exempt`.
 """
 
 import functools
@@ -349,7 +349,8 @@ def test_permuting_examples_permutes_the_output(entry, loss):
     order = jnp.roll(jnp.arange(entry.batch_size), 1)
     output = loss(**entry.arguments)
     expected = jax.tree.map(lambda leaf: leaf[order], output)
-    assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (output, expected))))
+    is_changed = jax.tree.map(lambda before, after: np.any(before != after), output, expected)
+    assert any(jax.tree.leaves(is_changed)), 'The example must have rows that differ.'
     assert_trees_close(loss(**with_rows(entry, order)), expected, rtol=1e-6, atol=1e-6)
 
 

@@ -1,0 +1,186 @@
+"""Every field of every config is read, and every config is what the house says a config is.
+
+The reads are recorded while the debug run of the config is built, trained, evaluated and sampled
+from. To iterate over a group, or to check that a value is possible, is not to read it. A hyper is
+read if the result of a training step depends on it. Each config is given fields that nobody reads,
+and they have to be found: the recording itself can fail.
+"""
+
+import functools
+import json
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.interpreters import partial_eval
+from ml_collections import ConfigDict
+
+import command_line
+import game
+import optimizers
+import run_folder
+import states
+import train_lib
+from applications import sample
+from datasets import dataset
+from evaluation import evaluate
+from run_folder import ROOT, Run
+
+CONFIGS = command_line.configs()
+TOP = {'seed', 'data', 'model', 'hypers', 'train', 'eval'}
+UNREAD = {f'{group}.read_by_nobody' for group in TOP - {'seed'}}
+
+every_config = pytest.mark.parametrize('path', CONFIGS)
+
+
+class Listed(str):
+    """A field's name that came from iterating over its group: no reader wrote it down."""
+
+
+class Recorded:
+    """A group of a config that notes in `reads` which of its fields are asked for by name."""
+
+    def __init__(self, group: ConfigDict, reads: set[str], prefix: str = ''):
+        self._group, self._reads, self._prefix = group, reads, prefix
+
+    def __getitem__(self, name):
+        value, full = self._group[name], self._prefix + name
+        if isinstance(value, ConfigDict):
+            return Recorded(value, self._reads, f'{full}.')
+        if not isinstance(name, Listed):
+            self._reads.add(full)
+        return value
+
+    def __getattr__(self, name):
+        """A field, or a method of the group: items(), to_dict() and so on read nothing."""
+        return self[name] if name in self._group else getattr(self._group, name)
+
+    def get(self, name, default=None):
+        return self[name] if name in self._group else default
+
+    def __contains__(self, name):
+        return name in self._group
+
+    def __iter__(self):
+        return map(Listed, self._group)
+
+    def keys(self):
+        return list(self)
+
+
+def debug_config(path: str) -> tuple[run_folder.Recipe, ConfigDict]:
+    """The debug config of a file, as short as it can be, and with fields that nobody reads."""
+    which = run_folder.recipe(f'{ROOT / path}:debug')
+    config = which.config().unlock()
+    config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
+    for name in UNREAD:
+        group, field = name.split('.')
+        config[group][field] = 1.0
+    return which, config.lock()
+
+
+def hypers_of_the_step(run: Run) -> set[str]:
+    """The hypers on which State and report after one step depend."""
+    state = states.initial_state(run)
+    size = run.config.train.batch_size
+    step = game.make_step(run.family.turns, optimizers.adam, size, game.identity, game.identity)
+    arrays, rows = run.data.splits['train'], jnp.arange(size)
+
+    def apply(hypers):
+        before = state.replace(hypers=hypers)
+        batches = train_lib.minibatches(before, arrays, run.data, rows, run.family.turns, size)
+        after, report = step(before, batches, rows)
+        return after.replace(hypers={}), report  # the step hands them on, read or not
+
+    jaxpr = jax.make_jaxpr(apply)(state.hypers).jaxpr
+    _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    return {f'hypers.{name}' for name, use in zip(sorted(state.hypers), used, strict=True) if use}
+
+
+@pytest.fixture(scope='module')
+def unread_fields(tmp_path_factory):
+    """unread_fields(path) -> the fields of a config that its debug run never reads."""
+
+    @functools.cache
+    def run_and_record(path: str) -> set[str]:
+        folder, reads = tmp_path_factory.mktemp('run'), set()
+        which, config = debug_config(path)
+        recorded = Recorded(config, reads)
+        data = dataset.load(recorded)
+        family = which.module().build(recorded, data.spec)
+        run, one = Run(folder, recorded, family, data), jax.devices()[:1]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train_lib, 'check', lambda *args: None)
+            patch.setattr(jax, 'devices', lambda *args: one)
+            train_lib.train(run, one)
+            evaluate.evaluate(run, one)
+            if family.sample is not None:
+                sample.apply(run, num_samples=1)
+        reads = {name for name in reads if not name.startswith('hypers.')}
+        return set(run_folder.flatten(config.to_dict())) - reads - hypers_of_the_step(run)
+
+    return run_and_record
+
+
+@every_config
+def test_every_field_is_read(unread_fields, path):
+    assert unread_fields(path) - UNREAD == set()
+
+
+@every_config
+def test_a_field_that_nobody_reads_is_found(unread_fields, path):
+    assert unread_fields(path) >= UNREAD
+
+
+def test_to_list_a_group_is_not_to_read_it():
+    reads = set()
+    config = Recorded(ConfigDict({'a': {'b': 1, 'c': 2, 'd': 3, 'e': 4}}), reads)
+    assert dict(**config.a) == dict(config.a.items()) == config.to_dict()['a']
+    assert [config.a[name] for name in config.a] == list(config.a.values())
+    assert reads == set()
+    assert (config.a.b, config['a']['c'], config.a.get('d')) == (1, 2, 3)
+    assert reads == {'a.b', 'a.c', 'a.d'}
+
+
+# What a config is
+
+
+@every_config
+@pytest.mark.parametrize('argument', [None, 'debug'])
+def test_top_level_names_and_lock(path, argument):
+    config = run_folder.Recipe(path, argument).config()
+    assert set(config) == TOP
+    assert config.is_locked
+
+
+@every_config
+def test_debug_has_the_same_fields_and_few_steps(path):
+    whole, debug = (run_folder.Recipe(path, argument).config() for argument in (None, 'debug'))
+    assert set(run_folder.flatten(whole.to_dict())) == set(run_folder.flatten(debug.to_dict()))
+    assert debug.train.steps <= 50
+    named = run_folder.Recipe(path, f'{whole.data.name},debug').config()
+    assert named.to_dict() == debug.to_dict()
+
+
+@every_config
+def test_plain_values_only(path):
+    config = run_folder.Recipe(path, None).config()
+    for name, value in run_folder.flatten(config.to_dict()).items():
+        assert json.loads(json.dumps(value)) == value, name
+        items = value if isinstance(value, list) else [value]
+        assert {type(item) for item in items} <= {int, float, str, bool}, name
+
+
+@every_config
+def test_the_docstring_gives_its_own_command(path):
+    text = run_folder.Recipe(path, None).module().__doc__
+    assert re.search(rf'python main\.py --config={re.escape(path)}(?![\w.])', text)
+
+
+def test_every_file_with_a_build_is_a_config():
+    """However the file comes by it: a variant imports that of its parent."""
+    files = [path for path in sorted(pathlib.Path(ROOT, 'configs').glob('*.py'))]
+    modules = {f'configs/{file.name}': file.read_text() for file in files}
+    assert CONFIGS == [path for path, text in modules.items() if re.search(r'\bbuild\b', text)]

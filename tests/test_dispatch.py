@@ -1,0 +1,192 @@
+"""The dispatch: the device count does not matter, one compilation, donation, and members of sweeps.
+
+What the design promises in its sections 4, 5 and 7, on 8 simulated devices.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import devices as device_lib
+import game
+import optimizers
+import run_folder
+import states
+import train_lib
+
+STEPS = 50
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    which = run_folder.recipe(f'{run_folder.ROOT}/configs/vae.py:digits,debug')
+    config = which.config()
+    config.train.batch_size = 48
+    return run_folder.assemble(tmp_path_factory.mktemp('run'), which, config)
+
+
+@pytest.fixture(scope='module')
+def backend_compiles():
+    """The names of the programs handed to the compiler since the list was last cleared."""
+    names = []
+
+    def listen(event, duration, **details):
+        if event.endswith('backend_compile_duration'):
+            names.append(details.get('fun_name', ''))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return names
+
+
+def placed(run, num_devices, state=None):
+    devices = jax.devices()[:num_devices]
+    state = states.initial_state(run) if state is None else state
+    host = jax.tree.map(np.asarray, state)
+    data = device_lib.place(run.data.splits['train'], devices)
+    return devices, device_lib.place(host, devices), data, device_lib.local_indices(devices)
+
+
+@pytest.fixture(scope='module')
+def by_device_count(run):
+    """{number of devices: (State, reports)} after 50 steps."""
+    results = {}
+    for count in (1, 2, 4, 8):
+        devices, state, data, numbers = placed(run, count)
+        dispatch = train_lib.compile_dispatch(run, STEPS, devices)
+        results[count] = jax.device_get(dispatch(state, data, numbers))
+    return results
+
+
+@pytest.mark.parametrize('count', [2, 4, 8])
+def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
+    (state, report), (one, expected) = by_device_count[count], by_device_count[1]
+    assert report['loss'].shape == (STEPS,)
+    for name in ('loss', 'elbo_nats', 'kl_nats', 'gradient_norm'):
+        np.testing.assert_allclose(report[name], expected[name], rtol=1e-5, err_msg=name)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        state.params,
+        one.params,
+    )
+
+
+def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device_count):
+    state, report = by_device_count[8]
+    start = states.initial_state(run)
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), state.params, start.params)
+    assert min(jax.tree.leaves(moved)) > 1e-4
+    assert len(np.unique(report['loss'])) == STEPS
+
+
+def test_the_devices_held_different_rows(run):
+    """Together they held the whole minibatch, each its own part."""
+    devices, state, data, numbers = placed(run, 8)
+    size = run.config.train.batch_size
+
+    def rows_of(state, arrays, device):
+        rows = device * (size // 8) + jnp.arange(size // 8)
+        numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
+        only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
+        (batch,) = train_lib.minibatches(state, numbered, only, rows, run.family.turns, size)
+        return batch
+
+    seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
+        state, data, numbers
+    )
+    assert seen['x'].shape == (8, size // 8)
+    assert len(np.unique(seen['x'])) == size
+    assert len(np.unique(np.asarray(seen['keys']).reshape(-1, 2), axis=0)) == size
+
+
+def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
+    devices, state, data, numbers = placed(run, 4)
+    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    backend_compiles.clear()
+    for _ in range(3):
+        state, _ = dispatch(state, data, numbers)
+    assert len(backend_compiles) == 1, backend_compiles
+    restored = jax.tree.map(np.asarray, state)  # as a checkpoint holds it
+    again = train_lib.compile_dispatch(run, 5, devices)
+    _, state, data, numbers = placed(run, 4, restored)
+    backend_compiles.clear()
+    for _ in range(3):
+        state, _ = again(state, data, numbers)
+    assert len(backend_compiles) == 1, backend_compiles
+    assert int(state.step) == 30
+
+
+def test_the_state_is_donated(run):
+    devices, state, data, numbers = placed(run, 2)
+    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    after, _ = dispatch(state, data, numbers)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, data)))
+
+
+def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compiles):
+    devices, state, data, numbers = placed(run, 1)
+    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    _, report = dispatch(state, data, numbers)
+    _, state, _, _ = placed(run, 1)
+    other = state.replace(hypers={**state.hypers, 'beta': device_lib.place(np.float32(9), devices)})
+    backend_compiles.clear()
+    _, changed = dispatch(other, data, numbers)
+    assert not backend_compiles
+    assert not np.allclose(report['loss'], changed['loss'])
+
+
+def test_a_vmap_over_hypers_and_seeds_equals_single_runs(run):
+    """A sweep is a State with a leading axis: no mean over devices is inside."""
+    dispatch = train_lib.make_dispatch(
+        run.family, run.data, optimizers.adam, run.config.train.batch_size, 20
+    )
+    data = run.data.splits['train']
+    settings = [(0, 1e-3, 1.0), (1, 1e-3, 1.0), (0, 3e-3, 0.1), (7, 1e-2, 4.0)]
+    members = []
+    for seed, rate, beta in settings:
+        with run.config.unlocked():
+            run.config.seed = seed
+        state = states.initial_state(run)
+        hypers = {**state.hypers, 'learning_rate': jnp.float32(rate), 'beta': jnp.float32(beta)}
+        members.append(state.replace(hypers=hypers))
+    run.config.seed = 0
+    together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    _, reports = jax.jit(jax.vmap(dispatch, (0, None, None)))(together, data, 0)
+    single = jax.jit(dispatch)
+    for i, member in enumerate(members):
+        _, report = single(member, data, 0)
+        np.testing.assert_allclose(reports['loss'][i], report['loss'], rtol=1e-5)
+    assert len(np.unique(reports['loss'][:, -1])) == len(members)
+
+
+def test_coupling_terms_see_the_whole_batch():
+    """A loss of the batch's mean, through `gather`: same gradients on 1 and 8 devices."""
+
+    def loss(params, extra, batch, draw, step, hypers):
+        hidden = jnp.tanh(params['model'] * batch['x'])
+        centred = hidden - jnp.mean(draw.gather(hidden))
+        spread = jnp.mean(draw.gather(hidden) ** 2)
+        noise = jax.random.normal(draw.shared_key)
+        return {'model': jnp.mean(centred**4) + jnp.sin(spread) + noise}, (extra, {})
+
+    turns = (game.Turn(('model',), loss),)
+    family = game.Family(lambda key, batch: ({'model': jnp.float32(0.7)}, {}), turns, None)
+    hypers = {'ema_half_life': jnp.float32(0)}
+
+    sgd = lambda player, hypers, step: optax.sgd(1.0)
+    x = jax.random.normal(jax.random.PRNGKey(0), (16,))
+    state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, hypers)
+
+    def one(state, x, rows, mean, gather):
+        return game.make_step(turns, sgd, 16, mean, gather)(state, [{'x': x}], rows)
+
+    alone, report = one(state, x, jnp.arange(16), game.identity, game.identity)
+    shared = device_lib.over_devices(
+        lambda s, x, rows: one(s, x, rows, device_lib.mean, device_lib.gather), (None, 0, 0)
+    )
+    split, same = shared(state, x.reshape(8, 2), jnp.arange(16).reshape(8, 2))
+    np.testing.assert_allclose(split.params['model'], alone.params['model'], rtol=1e-5)
+    np.testing.assert_allclose(same['loss'], report['loss'], rtol=1e-5)
+    assert abs(float(alone.params['model']) - 0.7) > 1e-3

@@ -1,0 +1,94 @@
+"""Observation models: samples follow the probabilities, means are means, unfit data are refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from datasets.dataset import Spec
+from errors import UserError
+from models import observations
+
+LEVELS = 6
+DISCRETE = {
+    'bernoulli': (2, observations.bernoulli),
+    'binomial': (LEVELS, observations.binomial),
+    'categorical': (LEVELS, observations.categorical),
+    'discretized_logistic_mixture': (
+        LEVELS,
+        lambda spec: observations.discretized_logistic_mixture(spec, components=2),
+    ),
+}
+
+
+def keys(n):
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.PRNGKey(0), jnp.arange(n))
+
+
+@pytest.mark.parametrize('name', DISCRETE)
+def test_samples_occur_as_often_as_log_prob_says(name):
+    """Each level's frequency within five standard errors; the levels' probabilities sum to one."""
+    levels, make = DISCRETE[name]
+    model = make(Spec((1,), levels, None))
+    one = 0.8 * jax.random.normal(jax.random.PRNGKey(3), (1, 1, model.size))
+    values = jnp.arange(levels, dtype=jnp.float32)[:, None]
+    chance = np.exp(model.log_prob(values, jnp.repeat(one, levels, axis=0)))
+    np.testing.assert_allclose(chance.sum(), 1.0, rtol=1e-5)
+    n = 20_000
+    x = np.asarray(model.sample(keys(n), jnp.repeat(one, n, axis=0))).astype(int).ravel()
+    counts = np.bincount(x, minlength=levels)
+    error = np.sqrt(n * chance * (1 - chance))
+    assert np.all(np.abs(counts - n * chance) < 5 * error + 1)
+
+
+@pytest.mark.parametrize('name', ['bernoulli', 'binomial', 'categorical'])
+def test_the_mean_is_the_expectation(name):
+    levels, make = DISCRETE[name]
+    model = make(Spec((3,), levels, None))
+    parameters = jax.random.normal(jax.random.PRNGKey(1), (1, 3, model.size))
+    total = 0.0
+    for level in range(levels):  # one dimension at a time: the others are summed out
+        x = jnp.full((3, 1), float(level))
+        single = jnp.swapaxes(parameters, 0, 1)
+        total = total + level * np.exp(model.log_prob(x, single))
+    np.testing.assert_allclose(model.mean(parameters)[0], total, rtol=1e-5)
+
+
+def test_the_mixtures_mean_lies_near_its_samples_mean():
+    """Rounding and clipping move it by less than a third of a level."""
+    model = observations.discretized_logistic_mixture(Spec((1,), 17, None), components=2)
+    one = jnp.array([[[0.3, -0.5, -0.4, 0.5, -3.0, -2.5]]])
+    x = model.sample(keys(20_000), jnp.repeat(one, 20_000, axis=0))
+    assert abs(float(x.mean()) - float(model.mean(one)[0, 0])) < 0.33
+
+
+def test_gaussian_samples_have_its_moments():
+    model = observations.gaussian(Spec((1,), None, None))
+    one = jnp.array([[[1.5, -1.0]]])
+    x = np.asarray(model.sample(keys(20_000), jnp.repeat(one, 20_000, axis=0)))
+    np.testing.assert_allclose(x.mean(), 1.5, atol=0.03)
+    np.testing.assert_allclose(x.var(), np.exp(-1.0), rtol=0.05)
+    assert model.mean(one) == 1.5
+
+
+def test_the_gaussians_density_is_bounded():
+    model = observations.gaussian(Spec((1,), None, None), min_log_var=-4.0)
+    density = model.log_prob(jnp.zeros((1, 1)), jnp.array([[[0.0, -1e4]]]))
+    np.testing.assert_allclose(density, 2.0 - 0.5 * np.log(2 * np.pi), rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', DISCRETE)
+def test_real_values_are_refused_by_models_of_levels(name):
+    with pytest.raises(UserError, match='real values'):
+        DISCRETE[name][1](Spec((1,), None, None))
+
+
+def test_a_bernoulli_of_grey_levels_is_refused():
+    """It would be a loss and not a likelihood."""
+    with pytest.raises(UserError, match='2 levels'):
+        observations.bernoulli(Spec((1,), 17, None))
+
+
+def test_a_density_of_levels_is_refused():
+    with pytest.raises(UserError, match='real-valued'):
+        observations.gaussian(Spec((1,), 17, None))

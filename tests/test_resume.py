@@ -1,0 +1,198 @@
+"""k + k steps are 2k steps, bitwise: the State, the best checkpoint and metrics.jsonl."""
+
+import contextlib
+import json
+
+import jax
+import numpy as np
+import pytest
+from support import make_run
+
+import states
+import train_lib
+from checkpoint import Checkpoints, Memory
+from errors import UserError
+from evaluation import evaluate, watch
+from signals import Stopped
+
+STEPS = 40
+SETTINGS = dict(
+    train__steps=STEPS,
+    train__evaluate_every=10,
+    train__checkpoint_every=5,
+    hypers__decay_steps=0.0,
+)
+
+
+def train(run, stop_after=None):
+    """Trains to the end, or until the first checkpoint at or after a step was saved."""
+    with contextlib.ExitStack() as stack:
+        if stop_after is not None:
+            stack.enter_context(interrupted_after(stop_after))
+            stack.enter_context(pytest.raises(Stopped))
+        train_lib.train(run, jax.devices()[:1])
+
+
+@contextlib.contextmanager
+def interrupted_after(step):
+    """The request to stop that a signal makes, once `step` is done."""
+    plain = Checkpoints.save
+
+    def save(self, state, memory):
+        plain(self, state, memory)
+        if int(state.step) >= step:
+            self.wait()
+            raise Stopped(143)
+
+    Checkpoints.save = save
+    try:
+        yield
+    finally:
+        Checkpoints.save = plain
+
+
+def outcome(run):
+    """Everything that has to be the same: States of the last and the best, and the lines."""
+    checkpoints = Checkpoints(run.folder / 'checkpoints')
+    with contextlib.closing(checkpoints):
+        like = states.initial_state(run)
+        last, memory = checkpoints.restore_newest(like)
+        best, _ = checkpoints.restore(memory.best_step, like)
+    lines = []
+    for line in (run.folder / 'metrics.jsonl').read_text().splitlines():
+        row = json.loads(line)
+        lines.append({name: v for name, v in row.items() if not name.startswith('time/')})
+    return last, best, memory, lines
+
+
+def assert_same(one, other):
+    for a, b in zip(one[:2], other[:2], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert one[2:] == other[2:]
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp('whole') / 'run', **SETTINGS)
+    train(run)
+    return outcome(run)
+
+
+@pytest.mark.parametrize('stops', [(5,), (20,), (10, 25), (5, 10, 15, 35)])
+def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops):
+    for stop in (*stops, None):
+        run = make_run(tmp_path / 'run', **SETTINGS)
+        train(run, stop)
+    assert_same(outcome(run), uninterrupted)
+    assert int(uninterrupted[0].step) == STEPS
+
+
+def test_a_finished_run_says_so_and_is_left_alone(tmp_path, caplog):
+    run = make_run(tmp_path / 'run')
+    train(run)
+    before = outcome(run)
+    with caplog.at_level('INFO', logger='atelier'):
+        train(run)
+    assert 'is finished at step 20' in caplog.text
+    assert_same(outcome(run), before)
+
+
+def test_a_run_may_grow(tmp_path):
+    """With a constant learning rate it then equals the long run, evaluations apart."""
+    train(make_run(tmp_path / 'grown', train__steps=20, hypers__decay_steps=0.0))
+    longer = dict(train__steps=40, hypers__decay_steps=0.0)
+    train(make_run(tmp_path / 'grown', **longer))
+    train(make_run(tmp_path / 'long', **longer))
+    grown, long = (
+        outcome(make_run(tmp_path / 'grown', **longer)),
+        outcome(make_run(tmp_path / 'long', **longer)),
+    )
+    assert_same(grown, long)
+    with pytest.raises(UserError, match='train.steps'):
+        make_run(tmp_path / 'grown', train__steps=20, hypers__decay_steps=0.0)
+
+
+def test_lines_after_the_checkpoint_are_cut_and_a_torn_last_line_too(tmp_path, uninterrupted):
+    run = make_run(tmp_path / 'run', **SETTINGS)
+    train(run, stop_after=20)
+    with (run.folder / 'metrics.jsonl').open('a') as lines:
+        lines.write('{"step": 21, "train/loss": 1.0}\n{"step": 25, "tra')
+    train(run)
+    assert_same(outcome(run), uninterrupted)
+
+
+@pytest.mark.parametrize('sign', [1.0, -1.0])
+def test_the_best_is_remembered(sign):
+    memory = Memory()
+    values = [3.0, 5.0, 4.0, float('nan'), 5.0, 6.0]
+    best, since = [], []
+    for step, value in enumerate(values):
+        memory = watch.remember(memory, step, sign * value, sign)
+        best.append(memory.best_step)
+        since.append(memory.evaluations_since_best)
+    assert best == [0, 1, 1, 1, 1, 5]
+    assert since == [0, 0, 1, 2, 3, 0]
+
+
+def test_early_stopping_is_remembered(tmp_path, monkeypatch):
+    """The metric only falls: after `patience` evaluations the run ends, and stays ended."""
+    monkeypatch.setattr(
+        watch,
+        'remember',
+        lambda memory, step, value, sign: memory._replace(
+            best_value=0.0, best_step=10, evaluations_since_best=memory.evaluations_since_best + 1
+        ),
+    )
+    settings = {**SETTINGS, 'train__patience': 2}
+    for _ in range(2):
+        train(make_run(tmp_path / 'run', **settings))
+        run = make_run(tmp_path / 'run', **settings)
+        with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
+            assert checkpoints.steps()[-1] == 20
+
+
+def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
+    """The metric is best at step 10; two later checkpoints do not push it out."""
+    plain = watch.remember
+
+    def remember(memory, step, value, sign):
+        del value
+        return plain(memory, step, -abs(step - 10.0), sign)
+
+    monkeypatch.setattr(watch, 'remember', remember)
+    run = make_run(tmp_path / 'run', **SETTINGS)
+    train(run)
+    with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
+        assert checkpoints.steps() == [10, 35, 40]
+    state, words = states.load_state(run)
+    assert int(state.step) == 10
+    assert words == 'best checkpoint, step 10'
+    with run.config.unlocked():
+        run.config.eval.weights = 'last'
+    assert int(states.load_state(run)[0].step) == 40
+
+
+def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
+    """A learning rate that overflows: the step is named and every checkpoint is finite."""
+    run = make_run(
+        tmp_path / 'run', **SETTINGS, hypers__learning_rate=1e18, train__steps_per_dispatch=5
+    )
+    with pytest.raises(UserError, match=r'(nan|inf) at step \d+: training stopped'):
+        train(run)
+    with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
+        found = checkpoints.restore_newest(states.initial_state(run))
+    if found is not None:
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found[0].params))
+    rows = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path):
+    run = make_run(tmp_path / 'run')
+    train(run)
+    first = evaluate.evaluate(run)
+    assert evaluate.evaluate(run, reuse=True)['seconds'] == first['seconds']
+    run.config.eval.batch_size += 1
+    second = evaluate.evaluate(run, reuse=True)
+    assert second['config'] != first['config']
+    assert second['values'] == first['values']
