@@ -15,7 +15,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-Tree = Any  # a pytree of arrays
+Tree = Any  # a pytree of arrays; fields of pytrees are not checked, for JAX fills them with others
 Batch = dict[str, Array]  # 'x': the events, as the data set's Spec says; 'label' where there is one
 Optimizer = Callable[[str, dict, Array], optax.GradientTransformation]  # (player, hypers, step)
 
@@ -39,9 +39,9 @@ class Draw(struct.PyTreeNode):
     A pytree of its three arrays, so that a jitted loss takes it as an argument.
     """
 
-    keys: UInt32[Array, 'local 2']
-    shared_key: UInt32[Array, '2']
-    rows: Int[Array, 'local']
+    keys: Tree  # uint32 [local, 2]
+    shared_key: Tree  # uint32 [2]
+    rows: Tree  # int32 [local]
     batch_size: int = struct.field(pytree_node=False)
     gather: Callable[[Tree], Tree] = struct.field(pytree_node=False)
 
@@ -62,13 +62,13 @@ class Turn(NamedTuple):
 class State(struct.PyTreeNode):
     """All that a step reads and writes: arrays only; `params`, `extra`, `opt`, `ema` by player."""
 
-    step: Int[Array, '']
-    key: UInt32[Array, '2']
+    step: Tree  # int32 scalar: the number of steps done
+    key: Tree  # uint32 [2]: the seed
     params: dict[str, Tree]
-    extra: dict[str, Tree]
+    extra: dict[str, Tree]  # Flax collections that are not params
     opt: dict[str, Tree]
-    ema: dict[str, Tree]
-    hypers: dict[str, Array]
+    ema: dict[str, Tree]  # moving average of params
+    hypers: dict[str, Tree]  # float32 scalars
 
 
 class LogProb(NamedTuple):

@@ -54,10 +54,9 @@ class MetricsLog:
                     self._board.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Hands everything to the operating system: a killed process loses nothing before this."""
+        """Hands the lines to the operating system: a killed process loses nothing before this."""
         with writing(self._path):
             self._lines.flush()
-            self._board.flush()
 
     def close(self) -> None:
         """Flushes and closes the files."""

@@ -72,8 +72,7 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
             _log_dispatch(metrics_log, config.log_every, step, report, rate)
             stop_on_non_finite(report, step, checkpoints.steps())
             step += length
-            bar.update(length)
-            bar.set_postfix({name: f'{v[-1]:.4g}' for name, v in report.items() if 'loss' in name})
+            _show(bar, length, report)
             if step % config.evaluate_every == 0 or step >= config.steps:
                 memory = watch(state, memory, metrics_log)
             stop = list(received)  # once: a signal may arrive between two looks
@@ -83,7 +82,6 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
                 or stop
                 or finished(run.config, step, memory)
             ):
-                metrics_log.flush()  # before the checkpoint that promises these lines
                 checkpoints.save(state, memory)
             if stop:
                 checkpoints.wait()
@@ -232,6 +230,12 @@ def stop_on_non_finite(report: dict[str, Float[Array, 'steps']], start: int, sav
         )
 
 
+def _show(bar: tqdm, steps: int, report) -> None:
+    losses = {name: f'{v[-1]:.4g}' for name, v in report.items() if name.startswith('loss')}
+    bar.set_postfix(losses, refresh=False)
+    bar.update(steps)
+
+
 def _log_dispatch(metrics_log: MetricsLog, every: int, start: int, report, rate: float) -> None:
     """A line for every `every`-th step up to a non-finite one; the board gets the last."""
     names = [name for name in report if name != 'finite']
@@ -242,3 +246,4 @@ def _log_dispatch(metrics_log: MetricsLog, every: int, start: int, report, rate:
             values = {f'train/{name}': float(report[name][i]) for name in names}
             metrics_log.write(step, values, to_board=i == good - 1)
     metrics_log.write(start + good, {'time/steps_per_second': rate})
+    metrics_log.flush()  # before a checkpoint promises these lines

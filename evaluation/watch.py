@@ -45,6 +45,7 @@ class Watch:
         values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
+        metrics_log.flush()
         self._draw(state, step)
         if not run.config.train.best_metric:
             return memory

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 ACTIVATIONS = {
@@ -30,7 +31,7 @@ class MLP(nn.Module):
     hidden_sizes: tuple[int, ...]
     output_shape: tuple[int, ...]
     activation: Callable = nn.relu
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:

@@ -61,6 +61,14 @@ def dotted(name: str) -> str:
 # Runs to make mistakes with
 
 
+@pytest.fixture(scope='module', autouse=True)
+def quick_compilation():
+    """The compiled programs are slow, which does not matter here."""
+    jax.config.update('jax_disable_most_optimizations', True)
+    yield
+    jax.config.update('jax_disable_most_optimizations', False)
+
+
 def recipe_and_config(argument='debug', path=f'{ROOT}/configs/vae.py', **changes):
     which = run_folder.recipe(f'{path}:{argument}')
     config = which.config()

@@ -145,7 +145,6 @@ def test_training_reaches_the_maximum_likelihood_of_ppca():
 
 def _train_linear(data) -> float:
     family = linear_vae(1)
-    draw = draws(len(data))
     params, extra = family.init(jax.random.PRNGKey(0), {'x': data})
     rule = optax.adam(optax.cosine_decay_schedule(3e-2, 6000))
 

@@ -1,0 +1,1 @@
+"""Speed and spread, measured: each file is one command, `python -m benchmarks.NAME`."""

@@ -1,0 +1,63 @@
+"""Seconds from the command to the first finished dispatch, with a cold and a warm cache.
+
+    python -m benchmarks.start_up
+
+Real processes of main.py; the first dispatch is over when its line stands in metrics.jsonl.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import app, flags
+
+import run_folder
+from benchmarks.timing import spread
+
+flags.DEFINE_string('config', 'configs/vae.py', 'which')
+flags.DEFINE_integer('repeats', 5, 'of each arm')
+
+
+def seconds_to_first_dispatch(config: str, cache: str) -> float:
+    """Starts a run in a folder of its own, waits for its first line, and ends it."""
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = pathlib.Path(folder) / 'run'
+        command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}']
+        environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, '--config.train.log_every=1'],
+            cwd=run_folder.ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        lines = workdir / 'metrics.jsonl'
+        while not (lines.exists() and lines.stat().st_size):
+            if process.poll() is not None:
+                raise RuntimeError('main.py ended before its first dispatch')
+            time.sleep(0.01)
+        taken = time.perf_counter() - began
+        process.kill()
+        process.wait()
+    return taken
+
+
+def main(_):
+    """Prints both arms, in turn."""
+    cold, warm = [], []
+    for _ in range(flags.FLAGS.repeats):
+        with tempfile.TemporaryDirectory() as cache:
+            cold.append(seconds_to_first_dispatch(flags.FLAGS.config, cache))
+            warm.append(seconds_to_first_dispatch(flags.FLAGS.config, cache))
+    print(f'{flags.FLAGS.config}: seconds to the first finished dispatch, median (range)')
+    print(f'  cold compilation cache  {spread(np.asarray(cold))}')
+    print(f'  warm compilation cache  {spread(np.asarray(warm))}')
+
+
+if __name__ == '__main__':
+    app.run(main)

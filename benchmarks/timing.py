@@ -1,0 +1,25 @@
+"""How all benchmarks time: alternating repeats, so that a busy machine hits every arm alike."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+def alternate(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, np.ndarray]:
+    """Calls each arm once to warm up, then all of them in turn; seconds [repeats] of each."""
+    for arm in arms.values():
+        arm()
+    seconds = {name: [] for name in arms}
+    for _ in range(repeats):
+        for name, arm in arms.items():
+            began = time.perf_counter()
+            arm()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: np.asarray(values) for name, values in seconds.items()}
+
+
+def spread(values: np.ndarray, digits: int = 2) -> str:
+    """'median (lowest to highest)'."""
+    low, middle, high = np.min(values), np.median(values), np.max(values)
+    return f'{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'

@@ -1,0 +1,215 @@
+"""The small parts around the loop: schedules, cadences, logs, grids, the digits, precision."""
+
+import gzip
+import json
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cadence
+import errors
+import optimizers
+import pictures
+import reporting
+from datasets import digits
+from datasets.dataset import Spec
+
+HYPERS = dict(
+    learning_rate=1e-2,
+    learning_rate_end=1e-3,
+    warmup_steps=10.0,
+    decay_steps=110.0,
+    clip_norm=0.0,
+    adam_beta1=0.9,
+    adam_beta2=0.999,
+    adam_eps=1e-8,
+    weight_decay=0.0,
+)
+
+
+def rate(step, player='model', **changes):
+    return float(optimizers.learning_rate({**HYPERS, **changes}, step, player))
+
+
+def test_the_rate_warms_up_and_then_follows_half_a_cosine():
+    for step in range(10):
+        np.testing.assert_allclose(rate(step), 1e-2 * (step + 1) / 10, rtol=1e-5)
+    np.testing.assert_allclose(rate(10), 1e-2, rtol=1e-5)
+    np.testing.assert_allclose(rate(60), (1e-2 + 1e-3) / 2, rtol=1e-5)
+    for step in (110, 500):
+        np.testing.assert_allclose(rate(step), 1e-3, rtol=1e-5)
+
+
+def test_the_rate_agrees_with_optax():
+    theirs = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 10, 110, 1e-3)
+    for step in range(10, 150, 7):
+        np.testing.assert_allclose(rate(step), theirs(step), rtol=1e-5)
+
+
+def test_no_decay_and_a_rate_for_one_player():
+    assert rate(10_000, decay_steps=0.0) == pytest.approx(1e-2)
+    own = dict(learning_rate_critic=5e-2, decay_steps=0.0)
+    assert rate(100, 'critic', **own) == pytest.approx(5e-2)
+    assert rate(100, 'generator', **own) == pytest.approx(1e-2)
+
+
+@pytest.mark.parametrize('clip_norm', [0.0, 0.1, 100.0])
+def test_adam_is_optax_adamw_with_clipping(clip_norm):
+    """Under jit with traced hypers, over ten steps."""
+    hypers = {**HYPERS, 'decay_steps': 0.0, 'warmup_steps': 0.0, 'weight_decay': 0.1}
+    hypers = {name: jnp.float32(v) for name, v in {**hypers, 'clip_norm': clip_norm}.items()}
+    clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
+    theirs = optax.chain(clip, optax.adamw(1e-2, weight_decay=0.1))
+    ours = optimizers.adam('model', hypers, 0)
+    params = same = {'w': jnp.array([1.0, -2.0, 3.0])}
+    state, their_state = ours.init(params), theirs.init(params)
+
+    @jax.jit
+    def move(hypers, gradient, state, params, step):
+        rule = optimizers.adam('model', hypers, step)
+        update, state = rule.update(gradient, state, params)
+        return optax.apply_updates(params, update), state
+
+    for step in range(10):
+        gradient = {'w': jnp.sin(jnp.arange(3.0) + step)}
+        params, state = move(hypers, gradient, state, params, step)
+        update, their_state = theirs.update(gradient, their_state, same)
+        same = optax.apply_updates(same, update)
+        np.testing.assert_allclose(params['w'], same['w'], rtol=1e-5)
+
+
+def train_config(**fields):
+    values = dict(steps=300, evaluate_every=100, checkpoint_every=100, steps_per_dispatch=50)
+
+    class Config(types.SimpleNamespace):
+        __getitem__ = types.SimpleNamespace.__getattribute__
+
+    return Config(**{**values, **fields})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    steps=st.integers(1, 1000),
+    evaluate_every=st.integers(1, 500),
+    checkpoint_every=st.integers(1, 500),
+    ceiling=st.integers(1, 200),
+    start=st.integers(0, 1000),
+)
+def test_a_dispatch_divides_everything_and_is_the_longest(
+    steps, evaluate_every, checkpoint_every, ceiling, start
+):
+    config = train_config(
+        steps=steps,
+        evaluate_every=evaluate_every,
+        checkpoint_every=checkpoint_every,
+        steps_per_dispatch=ceiling,
+    )
+    length = cadence.dispatch_length(config, start)
+    numbers = (steps, evaluate_every, checkpoint_every, start)
+    fits = lambda d: all(number % d == 0 for number in numbers)
+    assert length <= ceiling
+    assert fits(length)
+    assert not any(fits(d) for d in range(length + 1, ceiling + 1))
+
+
+def test_short_dispatches_come_with_better_numbers():
+    config = train_config(steps=301, evaluate_every=99)
+    hint = cadence.suggest_cadences(config)
+    assert 'a dispatch is 1 steps' in hint
+    assert 'train.steps=300, train.evaluate_every=100 would make it 50' in hint
+    assert cadence.suggest_cadences(train_config()) is None
+    for name, value in [('steps', 300), ('evaluate_every', 100)]:
+        setattr(config, name, value)
+    assert cadence.dispatch_length(config) == 50
+
+
+def test_metrics_are_cut_and_appended(tmp_path):
+    for start in (0, 3):
+        log = reporting.MetricsLog(tmp_path, start)
+        for step in range(start + 1, start + 6):
+            log.write(step, {'train/loss': 1.0 / step}, to_board=step % 2 == 0)
+        log.close()
+    rows = reporting.read_metrics(tmp_path)
+    assert [row['step'] for row in rows] == list(range(1, 9))
+    assert all(row['train/loss'] == 1.0 / row['step'] for row in rows)
+    assert list((tmp_path / 'tensorboard').glob('events*'))
+
+
+def test_a_full_disk_is_the_users_to_mend(tmp_path):
+    with pytest.raises(errors.UserError, match='metrics.*No space left'), errors.writing('metrics'):
+        raise OSError(28, 'No space left on device')
+
+
+def test_a_grid_shows_every_event_in_its_place(tmp_path):
+    spec = Spec((2, 3, 1), 5, None)
+    x = np.arange(5)[:, None, None, None] * np.ones((5, 2, 3, 1))
+    image = pictures.grid(x, spec, columns=2)
+    assert image.shape == (3 * 3 + 1, 2 * 4 + 1, 1)
+    corners = [image[1 + 3 * (i // 2), 1 + 4 * (i % 2), 0] for i in range(5)]
+    np.testing.assert_array_equal(corners, np.round(255 * np.arange(5) / 4))
+    pictures.save(tmp_path / 'a' / 'grid.png', image)
+    from PIL import Image
+
+    again = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
+    factor = again.shape[1] // image.shape[1]
+    assert again.shape[1] >= 400
+    np.testing.assert_array_equal(again[::factor, ::factor], image[..., 0])
+
+
+@pytest.mark.parametrize(
+    ('shape', 'expected'),
+    [((8, 8), True), ((8, 8, 3), True), ((8, 8, 2), False), ((9,), False), ((), False)],
+)
+def test_what_is_an_image(shape, expected):
+    assert pictures.is_image(Spec(shape, None, None)) == expected
+
+
+def test_real_values_are_scaled_to_the_grids_range():
+    image = pictures.grid(np.array([[[-3.0]], [[5.0]]]), Spec((1, 1), None, None), columns=2)
+    assert image[1, 1, 0] == 0
+    assert image[1, 3, 0] == 255
+
+
+def test_the_digits_are_scikit_learns():
+    """Against its own loader, whole and in order; 1,000 + 350 + 447."""
+    from sklearn import datasets as theirs
+
+    ours, bunch = digits.load(), theirs.load_digits()
+    x = np.concatenate([ours.splits[name]['x'] for name in ('train', 'valid', 'test')])
+    label = np.concatenate([ours.splits[name]['label'] for name in ('train', 'valid', 'test')])
+    np.testing.assert_array_equal(x[..., 0], bunch.images)
+    np.testing.assert_array_equal(label, bunch.target)
+    assert [ours.size(name) for name in ('train', 'valid', 'test')] == [1000, 350, 447]
+    assert ours.spec == Spec((8, 8, 1), 17, 10)
+    assert x.dtype == np.uint8
+    assert x.max() == 16
+
+
+def test_the_digits_are_read_from_data_dir_if_one_is_given(tmp_path):
+    rows = np.full((1400, 65), 3, np.uint8)
+    with gzip.open(tmp_path / 'digits.csv.gz', 'wt') as file:
+        np.savetxt(file, rows, fmt='%d', delimiter=',')
+    assert digits.load(str(tmp_path)).size('test') == 50
+
+
+def test_json_files_are_replaced_whole(tmp_path, monkeypatch):
+    import run_folder
+
+    path = tmp_path / 'a.json'
+    run_folder.write_json(path, {'old': 1})
+    monkeypatch.setattr('pathlib.Path.write_text', _torn)
+    with pytest.raises(OSError, match='torn'):
+        run_folder.write_json(path, {'new': 2})
+    assert json.loads(path.read_text()) == {'old': 1}
+
+
+def _torn(self, text):
+    with self.open('w') as file:
+        file.write(text[:3])
+    raise OSError('torn')

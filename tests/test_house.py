@@ -1,0 +1,52 @@
+"""The house's own rules: what the README and .ci/run say is the same, and files stay small."""
+
+import pathlib
+import re
+
+import run_folder
+
+ROOT = run_folder.ROOT
+TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -m pytest'
+JOB_LINE = 'pip install -r requirements.txt && python main.py --config=configs/vae.py'
+
+
+def test_the_readme_and_ci_run_the_same_line():
+    readme = (ROOT / 'README.md').read_text()
+    ci = (ROOT / '.ci' / 'run').read_text().splitlines()
+    assert re.search(rf'^ +{re.escape(TEST_LINE)}$', readme, re.MULTILINE)
+    assert re.search(rf'^ +{re.escape(JOB_LINE)}$', readme, re.MULTILINE)
+    assert TEST_LINE in ci
+    assert {'python -m pytest -m slow', 'ruff check', 'ruff format --check'} <= set(ci)
+
+
+def test_files_that_the_readme_names_exist():
+    readme = (ROOT / 'README.md').read_text()
+    named = re.findall(r'\]\(([\w./-]+)\)', readme) + re.findall(
+        r'`([\w/]+\.(?:py|md|txt))`', readme
+    )
+    assert len(named) > 5
+    missing = [name for name in named if not (ROOT / name).exists() and '/NAME' not in name]
+    assert not missing
+
+
+def test_every_requirement_has_a_lower_and_an_upper_bound():
+    for name in ('requirements.txt', 'requirements-dev.txt'):
+        lines = [
+            line for line in (ROOT / name).read_text().splitlines() if line[:1] not in ('', '#')
+        ]
+        assert lines
+        for line in lines:
+            assert re.fullmatch(r'[\w.-]+>=[\d.]+,<[\d.]+', line), line
+
+
+def test_every_file_says_what_it_is_for():
+    for path in product_files():
+        text = path.read_text()
+        assert text.startswith('"""'), path
+        assert text.count('\n') <= 300, f'{path} has outgrown one idea'
+
+
+def product_files() -> list[pathlib.Path]:
+    folders = ['.', 'applications', 'benchmarks', 'configs', 'datasets', 'evaluation']
+    folders += ['losses', 'models']
+    return [path for folder in folders for path in sorted((ROOT / folder).glob('*.py'))]
