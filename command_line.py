@@ -73,8 +73,9 @@ def perform(values: flags.FlagValues) -> None:
         run_folder.create_or_check(folder, which, config)
     else:
         record = run_folder.load(folder)
-        if (record['path'], record['argument']) != which:
-            raise UserError(f'{folder} was made by --config={record["path"]}, not by {which.path}')
+        made_by = run_folder.Recipe(record['path'], record['argument'])
+        if made_by != which:
+            raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
         may_change = ('eval.', 'train.steps') if values.mode == 'train' else ('eval.',)
         run_folder.with_values(config, record['values'], overrides, may_change)
         run_folder.warn_if_changed(folder, record)
@@ -116,8 +117,8 @@ def _with_config(argv: list[str]) -> list[str]:
     if _value_of('config', argv) or not workdir:
         return argv
     record = run_folder.load(pathlib.Path(workdir))
-    argument = f':{record["argument"]}' if record['argument'] else ''
-    return [argv[0], f'--config={ROOT / record["path"]}{argument}', *argv[1:]]
+    made_by = run_folder.Recipe(str(ROOT / record['path']), record['argument'])
+    return [argv[0], f'--config={made_by}', *argv[1:]]
 
 
 def _value_of(name: str, argv: list[str]) -> str | None:

@@ -34,6 +34,10 @@ class Recipe(NamedTuple):
     path: str  # relative to the repository where the file lies in it
     argument: str | None
 
+    def __str__(self) -> str:
+        """As --config takes it."""
+        return self.path + (f':{self.argument}' if self.argument else '')
+
     @property
     def file(self) -> pathlib.Path:
         """Where the config file lies."""
@@ -114,17 +118,14 @@ def create_or_check(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> 
       UserError: the folder holds something else, or the run of another config (the fields are
         named); `train.steps` may grow, `eval` may change.
     """
+    record = {'source': which.file.read_text(), 'git': git_hash()}
     if (folder / 'config.json').exists():
-        _check_same(folder, load(folder)['values'], config.to_dict())
+        record = load(folder)  # it keeps the source and the code of its beginning
+        _check_same(folder, record['values'], config.to_dict())
+        warn_if_changed(folder, record)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
-    record = {
-        'path': which.path,
-        'argument': which.argument,
-        'values': config.to_dict(),
-        'source': which.file.read_text(),
-        'git': git_hash(),
-    }
+    record.update(path=which.path, argument=which.argument, values=config.to_dict())
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / 'config.json', record)

@@ -1,9 +1,11 @@
 """The State of a run: the first one, and the one that an evaluation or an application uses."""
 
 import contextlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 import devices as device_lib
 import game
@@ -17,17 +19,26 @@ from run_folder import Run
 
 def initial_state(run: Run) -> State:
     """The State before the first step, a function of the config alone."""
+    return jax.jit(_initializer(run))(jax.random.PRNGKey(run.config.seed))
+
+
+def abstract_state(run: Run) -> State:
+    """The shapes and types of `initial_state`, without computing it: what a restore needs."""
+    return jax.eval_shape(_initializer(run), jax.random.PRNGKey(run.config.seed))
+
+
+def _initializer(run: Run) -> Callable[[Array], State]:
+    """init(key) -> State; the first minibatch is there for a data-dependent start."""
     hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
     size = min(run.config.train.batch_size, run.data.size('train'))
     first = {name: array[:size] for name, array in run.data.splits['train'].items()}
 
-    @jax.jit
-    def init(key, raw):
-        keys = game.draw_for(key, jnp.arange(size), size).keys
-        batch = run.data.preprocess(raw, keys)
+    def init(key):
+        batch_key = game.address(key, game.Purpose.PREPROCESS)
+        batch = run.data.preprocess(first, game.draw_for(batch_key, jnp.arange(size), size).keys)
         return game.init_state(run.family, optimizers.adam, key, batch, hypers)
 
-    return init(jax.random.PRNGKey(run.config.seed), first)
+    return init
 
 
 def load_state(run: Run) -> tuple[State, str]:
@@ -41,7 +52,7 @@ def load_state(run: Run) -> tuple[State, str]:
     if not folder.is_dir():
         raise UserError(f'{run.folder} has no checkpoint yet: train it first')
     with contextlib.closing(Checkpoints(folder)) as checkpoints:
-        like = initial_state(run)
+        like = abstract_state(run)
         newest = checkpoints.restore_newest(like)
         if newest is None:
             raise UserError(f'{run.folder} has no checkpoint yet: train it first')

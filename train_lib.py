@@ -24,7 +24,7 @@ from game import Family, State
 from reporting import MetricsLog, log
 from run_folder import Run
 from signals import Stopped, stop_requests
-from states import initial_state
+from states import abstract_state, initial_state
 
 
 def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
@@ -41,8 +41,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
     check(run.config, run.data, len(devices))
     checkpoints = Checkpoints(run.folder / 'checkpoints')
     with contextlib.closing(checkpoints):
-        start = initial_state(run)
-        state, memory = checkpoints.restore_newest(start) or (start, Memory())
+        restored = checkpoints.restore_newest(abstract_state(run))
+        state, memory = restored or (initial_state(run), Memory())
         state = device_lib.place(state, devices)
         if finished(run.config, int(state.step), memory):
             log.info('%s is finished at step %d', run.folder, state.step)

@@ -68,14 +68,14 @@ def _multiply_and_divide(a, b: int, n: int):
     quotient = remainder = jnp.uint32(0)
     for bit in bin(b)[2:]:
         remainder = 2 * remainder
-        carry = remainder >= n
+        carry = (remainder >= n).astype(jnp.uint32)
         quotient = 2 * quotient + carry
-        remainder = jnp.where(carry, remainder - n, remainder)
+        remainder = remainder - carry * n
         if bit == '1':
             remainder = remainder + a
-            carry = remainder >= n
+            carry = (remainder >= n).astype(jnp.uint32)
             quotient = quotient + carry
-            remainder = jnp.where(carry, remainder - n, remainder)
+            remainder = remainder - carry * n
     return quotient, remainder
 
 

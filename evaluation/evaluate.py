@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import math
+import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -37,29 +38,25 @@ def evaluate(
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     state, weights = states.load_state(run)
-    path = run.folder / 'evaluation.json'
-    settings = {'eval': run_folder.flatten(run.config.eval.to_dict()), 'seed': run.config.seed}
-    if reuse and path.exists():
-        before = json.loads(path.read_text())
-        if (before['weights'], before['config']) == (weights, settings):
-            return before
-    values = per_example(run, state, devices or jax.devices())
-    result = {
-        'data': {
-            'name': run.data.name,
-            'description': run.data.description,
-            'binarize': run.config.data.binarize,
-            'split': SPLIT,
-            'examples': n,
-        },
-        'values': {name: summary(value) for name, value in values.items()},
+    circumstances = {
+        'data': _about_data(run),
         'log_prob': _kind(run.family.log_prob),
         'weights': weights,
-        'config': settings,
-        'seconds': round(time.perf_counter() - began, 2),
-        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+        'eval': run_folder.flatten(run.config.eval.to_dict()),
+        'seed': run.config.seed,
         'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
         'git': run_folder.git_hash(),
+    }
+    path = run.folder / 'evaluation.json'
+    before = _read(path) if reuse else {}
+    if all(before.get(name) == value for name, value in circumstances.items()):
+        return before
+    values = per_example(run, state, devices or jax.devices())
+    result = {
+        'values': {name: summary(value) for name, value in values.items()},
+        **circumstances,
+        'seconds': round(time.perf_counter() - began, 2),
+        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
     with writing(path):
         run_folder.write_json(path, result)
@@ -80,14 +77,16 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
     if run.family.log_prob is not None:
         nll = -apply(run.family.log_prob.nats)
         values['nll_nats'] = nll
-        values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
+        if run.data.spec.levels is not None:  # of a density, bits have no meaning
+            values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
     return values
 
 
-def summary(values: np.ndarray) -> dict[str, float]:
+def summary(values: np.ndarray) -> dict[str, float | None]:
     """The mean over the split, and its standard error as a sample of the population."""
-    error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return {'mean': float(np.mean(values)), 'standard_error': float(error)}
+    n = len(values)
+    error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else None
+    return {'mean': float(np.mean(values)), 'standard_error': error}
 
 
 def show(result: dict[str, Any], run: Run) -> None:
@@ -95,12 +94,32 @@ def show(result: dict[str, Any], run: Run) -> None:
     data = result['data']
     log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
     for name, value in result['values'].items():
+        error = value['standard_error']
+        spread = '' if error is None else f' +- {error:.4f}'
         note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
-        log.info('  %-22s %10.4f +- %.4f%s', name, value['mean'], value['standard_error'], note)
+        log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
     log.info('weights: %s', result['weights'])
-    log.info(
-        'numbers, checkpoints and pictures: %s/{evaluation.json,checkpoints,samples}', run.folder
-    )
+    log.info('numbers: %s', run.folder / 'evaluation.json')
+    log.info('pictures: %s', run.folder / 'samples')
+    log.info('checkpoints: %s', run.folder / 'checkpoints')
+
+
+def _about_data(run: Run) -> dict[str, Any]:
+    return {
+        'name': run.data.name,
+        'description': run.data.description,
+        'binarize': run.config.data.binarize,
+        'split': SPLIT,
+        'examples': run.data.size(SPLIT),
+    }
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    """An evaluation that was written before; empty where there is none that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _kind(log_prob: game.LogProb | None) -> str | None:

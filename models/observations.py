@@ -65,8 +65,8 @@ def binomial(spec: Spec) -> Observation:
     trials = levels_of(spec, 'binomial') - 1
 
     def sample_one(key, p):
-        chance = jax.nn.sigmoid(p[..., 0])
-        return jax.random.bernoulli(key, chance, (trials, *chance.shape)).sum(0, jnp.float32)
+        chance = jax.nn.sigmoid(p[..., 0])[None]
+        return jax.random.bernoulli(key, chance, (trials, *chance.shape[1:])).sum(0, jnp.float32)
 
     return Observation(
         size=1,

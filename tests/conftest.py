@@ -6,7 +6,12 @@ import subprocess
 import sys
 import tempfile
 
+import hypothesis
 import pytest
+
+# The same examples at every run: a red test stays red until it is mended.
+hypothesis.settings.register_profile('atelier', derandomize=True, deadline=None)
+hypothesis.settings.load_profile('atelier')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
@@ -46,3 +51,15 @@ def tiny_run(tmp_path):
     from support import make_run  # not earlier: it imports jax
 
     return lambda folder=None, **changes: make_run(folder or tmp_path / 'run', **changes)
+
+
+@pytest.fixture
+def strict_promotion():
+    """No silent change of type or rank in our own mathematics.
+
+    Not for the optimizer: optax raises a traced beta to an integer power.
+    """
+    import jax
+
+    with jax.numpy_dtype_promotion('strict'), jax.numpy_rank_promotion('raise'):
+        yield

@@ -11,6 +11,7 @@ import json
 import re
 
 import jax
+import jax.numpy as jnp
 import pytest
 from jax.interpreters import partial_eval
 from ml_collections import ConfigDict
@@ -98,7 +99,7 @@ def hypers_of_the_step(run: Run) -> set[str]:
     arrays, state = jax.device_put(run.data.splits['train']), states.initial_state(run)
 
     def apply(hypers):
-        after, report = dispatch(state.replace(hypers=hypers), arrays, 0)
+        after, report = dispatch(state.replace(hypers=hypers), arrays, jnp.int32(0))
         return after.replace(hypers={}), report  # a step hands them on, read or not
 
     jaxpr = jax.make_jaxpr(apply)(state.hypers).jaxpr

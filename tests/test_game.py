@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import game
 
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
 HYPERS = {'ema_half_life': jnp.float32(0.0), 'rate': jnp.float32(0.1)}
 
 
@@ -153,8 +155,8 @@ def test_quadratic_by_gradient_descent_follows_its_closed_form(curvature, rate):
     state, report = jax.lax.scan(lambda s, _: step(s, [{}], jnp.arange(1)), state, length=10)
     path = 2.0 * (1 - rate * curvature) ** np.arange(11)
     np.testing.assert_allclose(state.params['model'], path[-1], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(report['loss'], 0.5 * curvature * path[:-1] ** 2, rtol=1e-3)
-    np.testing.assert_allclose(report['gradient_norm'], abs(curvature * path[:-1]), rtol=1e-3)
+    np.testing.assert_allclose(report['loss'], 0.5 * curvature * path[:-1] ** 2, 1e-3, 1e-6)
+    np.testing.assert_allclose(report['gradient_norm'], abs(curvature * path[:-1]), 1e-3, 1e-6)
     assert int(state.step) == 10
 
 

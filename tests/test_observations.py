@@ -9,6 +9,8 @@ from datasets.dataset import Spec
 from errors import UserError
 from models import observations
 
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
 LEVELS = 6
 DISCRETE = {
     'bernoulli': (2, observations.bernoulli),

@@ -194,5 +194,5 @@ def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path)
     assert evaluate.evaluate(run, reuse=True)['seconds'] == first['seconds']
     run.config.eval.batch_size += 1
     second = evaluate.evaluate(run, reuse=True)
-    assert second['config'] != first['config']
+    assert second['eval'] != first['eval']
     assert second['values'] == first['values']

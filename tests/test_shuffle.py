@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from datasets import shuffle
 
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
 KEY = jax.random.PRNGKey(3)
 
 

@@ -41,7 +41,6 @@ PATIENCE = 120.0  # seconds that a process may take to get somewhere
 
 def start(folder, program=ROOT / 'main.py', **variables):
     """Starts the command that all tests repeat; what it says goes to files beside `folder`."""
-    flags = [f'--config.{name}={value}' for name, value in SETTINGS.items()]
     one_device = '--xla_force_host_platform_device_count=1'
     with open(said(folder), 'w') as stdout, open(complaints(folder), 'w') as stderr:
         return subprocess.Popen(
@@ -50,7 +49,7 @@ def start(folder, program=ROOT / 'main.py', **variables):
                 str(program),
                 f'--config={ROOT}/configs/vae.py:digits,debug',
                 f'--workdir={folder}',
-                *flags,
+                *(f'--config.{name}={value}' for name, value in SETTINGS.items()),
             ],
             cwd=ROOT,
             env={**os.environ, 'XLA_FLAGS': one_device, **variables},
@@ -334,20 +333,45 @@ def test_killed_at_random_moments(tmp_path, assert_same_end):
 # SIGTERM and SIGINT
 
 
-@pytest.mark.parametrize('number, status', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_asked_to_stop(number, status, tmp_path, assert_same_end):
+@pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
+def test_asked_to_stop(name, status, tmp_path, assert_same_end):
+    """The signal arrives in the dispatch to step 65, at which no checkpoint is due."""
+    patch = f"""
+import reporting
+write = reporting.MetricsLog.write
+
+def write_and_ask(self, step, *rest, **options):
+    write(self, step, *rest, **options)
+    if step == 63:
+        os.kill(os.getpid(), signal.{name})
+
+reporting.MetricsLog.write = write_and_ask
+"""
+    folder = tmp_path / 'run'
+    assert_stopped(start(folder, driver(tmp_path, patch)), folder, status)
+    assert max(saved(folder)) == 65
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
     folder = tmp_path / 'run'
     process = start(folder)
     until(lambda: len(saved(folder)) >= 3, process)
-    process.send_signal(number)
+    process.terminate()
+    assert_stopped(process, folder, 143)
+    finish(folder)
+    assert_same_end(folder)
+
+
+def assert_stopped(process, folder, status):
+    """It names the step, and that step is saved: the last line and checkpoint are of it."""
     assert process.wait(PATIENCE) == status
     found = re.search(r'stopped at step (\d+) and saved it', said(folder).read_text())
     assert found, said(folder).read_text()
     assert max(saved(folder)) == int(found[1]) == last_line(folder) < STEPS
     assert unfinished(folder) is None
     assert 'Traceback' not in complaints(folder).read_text()
-    finish(folder)
-    assert_same_end(folder)
 
 
 # A full disk
@@ -379,5 +403,31 @@ Checkpoints.save = save_on_a_full_disk
     assert re.match(r'error: cannot save a checkpoint in .*/checkpoints: File too large', last)
     assert text.count('error: ') == 1
     assert saved(folder) == [20, 40, 50]  # the best, and the last two
+    finish(folder)
+    assert_same_end(folder)
+
+
+# A loss that is not a number
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
+    """The data of step 64 are spoiled: the run says so, and what it leaves is still good."""
+    patch = """
+import jax.numpy as jnp
+import train_lib
+minibatches = train_lib.minibatches
+
+def spoiled(state, *rest):
+    factor = jnp.where(state.step == 63, jnp.nan, 1.0)
+    return [{**batch, 'x': factor * batch['x']} for batch in minibatches(state, *rest)]
+
+train_lib.minibatches = spoiled
+"""
+    folder = tmp_path / 'run'
+    assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
+    *_, last = complaints(folder).read_text().splitlines()
+    assert re.match(r'error: .*loss=nan.* at step 64: .* the last checkpoint is of step 60;', last)
+    assert 'Traceback' not in complaints(folder).read_text()
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (60, None, 63)
     finish(folder)
     assert_same_end(folder)

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from losses import elbo
 
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
 checked = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 kl_standard_normal = jax.jit(elbo.kl_standard_normal)

@@ -19,6 +19,8 @@ import pytest
 
 import losses
 
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
 PROMISES = ('jit', 'gradient', 'vmap', 'output_shape', 'finite', 'rows', 'broadcast')
 
 
