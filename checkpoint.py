@@ -69,7 +69,7 @@ class Checkpoints:
             every finished checkpoint is as it was.
         """
         tree = _host_copy(state)
-        host = {'memory': memory._asdict(), 'digest': _digest(tree)}
+        host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
             self._manager.wait_until_finished()  # before the policy it is judged by changes
             self._policy.best_step = memory.best_step
@@ -105,7 +105,7 @@ class Checkpoints:
         except Exception as error:  # every reader below has errors of its own
             reason = str(error).split('\n')[0][:200]
             raise UserError(f'checkpoint {step} in {self.folder} is damaged: {reason}') from error
-        if _digest(found.state) != digest:
+        if _digest(found.state, memory) != digest:
             raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
         return State(**found.state), memory
 
@@ -117,16 +117,20 @@ class Checkpoints:
         Raises:
           UserError: there are checkpoints and none can be read.
         """
-        steps = self.steps()
-        for step in reversed(steps):
+        damaged = {}
+        for step in reversed(self.steps()):
             try:
-                return self.restore(step, like)
+                found = self.restore(step, like)
             except UserError as error:
+                damaged[step] = error
+                continue
+            for later, error in damaged.items():
                 log.warning('%s; the one before is used', error)
-                damaged = error
-                self._set_aside(step)
-        if steps:
-            raise UserError(f'no checkpoint in {self.folder} can be read; the last: {damaged}')
+                self._set_aside(later)
+            return found
+        if damaged:  # all of them: more likely another model than damage, so they stay
+            newest = next(iter(damaged.values()))
+            raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
         return None
 
     def _set_aside(self, step: int) -> None:
@@ -152,9 +156,9 @@ def _host_copy(state: State) -> dict:
     return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
 
 
-def _digest(tree: dict) -> int:
+def _digest(tree: dict, memory: Memory) -> int:
     """A checksum of names, types and bits; tensorstore itself does not notice a changed bit."""
-    total = 0
+    total = zlib.crc32(repr(memory).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         leaf = np.asarray(leaf)
         label = f'{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}'

@@ -1,7 +1,4 @@
-"""What main.py's flags mean: parsing that ends in one line, and handing over to a mode.
-
-Imports of JAX and of models wait until they are needed, so that --help answers at once.
-"""
+"""What main.py's flags mean: parsing that ends in one line, and handing over to a mode."""
 
 import importlib
 import inspect
@@ -11,8 +8,11 @@ import sys
 
 from absl import flags
 
+import devices
 import run_folder
-from errors import UserError
+import train_lib
+from errors import UserError, did_you_mean
+from evaluation import evaluate
 
 ROOT = run_folder.ROOT
 
@@ -43,9 +43,11 @@ def parse(argv: list[str]) -> list[str]:
         print(_help())
         raise SystemExit(0)
     argv = _with_config(argv)
-    config = _value_of('config', argv)
-    if config:
-        run_folder.recipe(config).config()  # a bug in the file keeps its traceback
+    flag = _value_of('config', argv)
+    if not flag:
+        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
+    config = run_folder.recipe(flag).config()  # a bug in the file keeps its traceback
+    _check_names(argv, config)
     try:
         mode = _value_of('mode', argv)
         if mode in modes()[2:]:
@@ -65,12 +67,10 @@ def perform(values: flags.FlagValues) -> None:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
     config, overrides = values.config, values['config'].override_values
-    if config is None:
-        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
     which = run_folder.recipe(values['config'].config_filename)
     folder = pathlib.Path(values.workdir or run_folder.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
-        run_folder.create_or_check(folder, which, config)
+        run_folder.check_same(folder, which, config)
     else:
         record = run_folder.load(folder)
         made_by = run_folder.Recipe(record['path'], record['argument'])
@@ -83,17 +83,12 @@ def perform(values: flags.FlagValues) -> None:
 
 
 def _hand_over(values: flags.FlagValues, run: run_folder.Run) -> None:
-    import devices
-    from evaluation import evaluate
-
     devices.enable_compilation_cache()
     if values.mode not in ('train', 'evaluate'):
         options = {name: values[name].value for name in _options(values.mode)}
         importlib.import_module(f'applications.{values.mode}').apply(run, **options)
         return
     if values.mode == 'train':
-        import train_lib
-
         train_lib.train(run)
     evaluate.show(evaluate.evaluate(run, reuse=values.mode == 'train'), run)
 
@@ -119,6 +114,17 @@ def _with_config(argv: list[str]) -> list[str]:
     record = run_folder.load(pathlib.Path(workdir))
     made_by = run_folder.Recipe(str(ROOT / record['path']), record['argument'])
     return [argv[0], f'--config={made_by}', *argv[1:]]
+
+
+def _check_names(argv: list[str], config) -> None:
+    """Refuses --config.NAME where the config has no such field."""
+    known = run_folder.flatten(config.to_dict())
+    groups = {name.rpartition('.')[0] for name in known}
+    for word in argv[1:]:
+        match = re.match(r'--?config\.([^=]+)', word)
+        if match and match.group(1) not in {*known, *groups}:
+            name = match.group(1)
+            raise UserError(f'the config has no field {name!r}{did_you_mean(name, known)}')
 
 
 def _value_of(name: str, argv: list[str]) -> str | None:

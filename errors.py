@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -29,9 +30,9 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
       UserError: names the config field and the options when `value` is not one of them.
     """
     if value not in options:
+        hint = did_you_mean(str(value), options) if len(options) > 1 else ''
         raise UserError(
-            f'config.{field} is {value!r}; choose one of {", ".join(map(repr, options))}'
-            + did_you_mean(str(value), options)
+            f'config.{field} is {value!r}; choose one of {", ".join(map(repr, options))}{hint}'
         )
     return options[value]
 
@@ -43,7 +44,24 @@ def writing(what: object) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(
-            f'cannot write {what}: {reason}; free or change the place (--workdir) and start the '
-            'same command again'
-        ) from error
+        advice = (
+            'free some space and start the same command again'
+            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+            else 'choose another --workdir'
+        )
+        raise UserError(f'cannot write {what}: {reason}; {advice}') from error
+
+
+def at_least(least: int, field: str, value) -> None:
+    """Raises UserError if config.<field> is smaller than `least`."""
+    if value < least:
+        raise UserError(f'config.{field}={value}: it must be at least {least}')
+
+
+@contextlib.contextmanager
+def reading(what: object) -> Iterator[None]:
+    """Turns a failure of the file system while looking at `what` into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f'cannot read {what}: {error.strerror or error}') from error

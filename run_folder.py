@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from datasets import dataset
-from errors import UserError, writing
+from errors import UserError, reading, writing
 from game import Family
 from reporting import log
 
@@ -68,6 +68,7 @@ class Run(NamedTuple):
     """Everything of a run but its weights: what training, evaluation and applications take."""
 
     folder: pathlib.Path
+    recipe: Recipe
     config: ConfigDict
     family: Family
     data: dataset.Dataset
@@ -76,7 +77,7 @@ class Run(NamedTuple):
 def assemble(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> Run:
     """Loads the data and builds the family that `config` describes."""
     data = dataset.load(config)
-    return Run(folder, config, which.module().build(config, data.spec), data)
+    return Run(folder, which, config, which.module().build(config, data.spec), data)
 
 
 def recipe(flag: str) -> Recipe:
@@ -101,7 +102,9 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
       UserError: the folder is not a run.
     """
     path = folder / 'config.json'
-    if not path.is_file():
+    with reading(path):
+        is_file = path.is_file()
+    if not is_file:
         what = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'--workdir={folder} {what}; train one with --config=configs/NAME.py')
     try:
@@ -111,24 +114,40 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
-def create_or_check(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
-    """Makes `folder` the run of this config, or checks that it already is.
+def check_same(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
+    """Checks that `folder` is the run of this config, or may become it.
 
     Raises:
       UserError: the folder holds something else, or the run of another config (the fields are
         named); `train.steps` may grow, `eval` may change.
     """
-    record = {'source': which.file.read_text(), 'git': git_hash()}
-    if (folder / 'config.json').exists():
-        record = load(folder)  # it keeps the source and the code of its beginning
-        _check_same(folder, record['values'], config.to_dict())
+    with reading(folder):
+        exists = (folder / 'config.json').exists()
+    if exists:
+        record = load(folder)
+        if record['path'] != which.path:
+            raise UserError(
+                f'{folder} is the run of {record["path"]}, not of {which}: choose another --workdir'
+            )
+        _check_values(folder, record['values'], config.to_dict())
         warn_if_changed(folder, record)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
-    record.update(path=which.path, argument=which.argument, values=config.to_dict())
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / 'config.json', record)
+
+
+def write_config(run: Run) -> None:
+    """Makes the folder and its config.json; a run keeps the source and the code of its beginning.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    record = {'source': run.recipe.file.read_text(), 'git': git_hash()}
+    if (run.folder / 'config.json').exists():
+        record = load(run.folder)
+    record.update(run.recipe._asdict(), values=run.config.to_dict())
+    with writing(run.folder):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_json(run.folder / 'config.json', record)
 
 
 def with_values(
@@ -155,8 +174,11 @@ def with_values(
     for name in flatten(config.to_dict()):
         if name not in overrides and name in stored:
             _set(config, name, stored[name])
-    if config.train.steps < values['train']['steps']:
-        raise UserError('--config.train.steps may only grow: the run has done more')
+    steps = values['train']['steps']
+    if config.train.steps < steps:
+        raise UserError(
+            f'--config.train.steps={config.train.steps} is less than the {steps} so far'
+        )
 
 
 def _set(config: ConfigDict, name: str, value: Any) -> None:
@@ -214,7 +236,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     os.replace(temporary, path)
 
 
-def _check_same(folder: pathlib.Path, then: dict, now: dict) -> None:
+def _check_values(folder: pathlib.Path, then: dict, now: dict) -> None:
     then, now = flatten(then), flatten(now)
     differ = [
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
@@ -224,5 +246,5 @@ def _check_same(folder: pathlib.Path, then: dict, now: dict) -> None:
     ]
     if differ:
         raise UserError(
-            f'{folder} is the run of another config: {"; ".join(differ)}. Choose another --workdir'
+            f'{folder} is the run of another config: {"; ".join(differ)}: choose another --workdir'
         )

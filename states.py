@@ -16,6 +16,8 @@ from game import State
 from reporting import log
 from run_folder import Run
 
+WEIGHTS = {'best': True, 'last': False}
+
 
 def initial_state(run: Run) -> State:
     """The State before the first step, a function of the config alone."""
@@ -31,7 +33,7 @@ def _initializer(run: Run) -> Callable[[Array], State]:
     """init(key) -> State; the first minibatch is there for a data-dependent start."""
     hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
     size = min(run.config.train.batch_size, run.data.size('train'))
-    first = {name: array[:size] for name, array in run.data.splits['train'].items()}
+    first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
 
     def init(key):
         batch_key = game.address(key, game.Purpose.PREPROCESS)
@@ -47,7 +49,7 @@ def load_state(run: Run) -> tuple[State, str]:
     Raises:
       UserError: there is no checkpoint that can be read.
     """
-    wants_best = choose('eval.weights', run.config.eval.weights, {'best': True, 'last': False})
+    wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
     folder = run.folder / 'checkpoints'
     if not folder.is_dir():
         raise UserError(f'{run.folder} has no checkpoint yet: train it first')

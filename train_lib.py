@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 from tqdm import tqdm
 
 import devices as device_lib
 import game
 import optimizers
+import run_folder
 from cadence import dispatch_length, suggest_cadences
 from checkpoint import Checkpoints, Memory
+from checks import check_training
 from datasets import shuffle
 from datasets.dataset import Dataset
-from errors import UserError, choose
-from evaluation.watch import BEST_MODES, Watch
+from errors import UserError
+from evaluation.watch import Watch
 from game import Family, State
 from reporting import MetricsLog, log
 from run_folder import Run
@@ -38,7 +40,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
       Stopped: after SIGTERM or SIGINT.
     """
     devices = devices or jax.devices()
-    check(run.config, run.data, len(devices))
+    check_training(run, len(devices))
+    run_folder.write_config(run)
     checkpoints = Checkpoints(run.folder / 'checkpoints')
     with contextlib.closing(checkpoints):
         restored = checkpoints.restore_newest(abstract_state(run))
@@ -158,35 +161,6 @@ def finished(config, step: int, memory: Memory) -> bool:
     return step >= config.train.steps or 0 < patience <= memory.evaluations_since_best
 
 
-def check(config, data: Dataset, num_devices: int) -> None:
-    """Refuses what cannot be trained, before anything is compiled.
-
-    Raises:
-      UserError: says which field, and what it may be.
-    """
-    train, n = config.train, data.size('train')
-    for name in ('steps', 'batch_size', 'steps_per_dispatch', 'log_every'):
-        _at_least(1, f'train.{name}', train[name])
-    for name in ('evaluate_every', 'checkpoint_every'):
-        _at_least(1, f'train.{name}', train[name])
-    if train.batch_size > n:
-        raise UserError(
-            f'config.train.batch_size={train.batch_size} is larger than the {n} training '
-            f'examples of {data.name}'
-        )
-    if train.batch_size % num_devices:
-        raise UserError(
-            f'config.train.batch_size={train.batch_size} is not divisible by the {num_devices} '
-            f'devices: {num_devices * max(1, train.batch_size // num_devices)} would be'
-        )
-    choose('train.best_mode', train.best_mode, BEST_MODES)
-
-
-def _at_least(least: int, name: str, value) -> None:
-    if value < least:
-        raise UserError(f'config.{name}={value}: it must be at least {least}')
-
-
 def announce(run: Run, state: State, num_devices: int) -> None:
     """Says what is trained on what."""
     train, data = run.config.train, run.data
@@ -213,7 +187,7 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         log.warning('%s', hint)
 
 
-def stop_on_non_finite(report: dict[str, Float[Array, 'steps']], start: int, saved: list) -> None:
+def stop_on_non_finite(report: dict[str, np.ndarray], start: int, saved: list) -> None:
     """Names the first step of a dispatch whose loss or gradient is not a number.
 
     Raises:

@@ -20,6 +20,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0) -> np.ndarray:
     Raises:
       UserError: the family cannot sample, or there is no checkpoint.
     """
+    if not 0 <= seed < 2**32:
+        raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
     if num_samples < 1:
         raise UserError(f'--num_samples={num_samples}: it must be at least 1')
     sample = sampler(run, jax.devices())

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import pathlib
+import zlib
 
 import numpy as np
 
@@ -26,10 +27,12 @@ def load(data_dir: str = '') -> Dataset:
     try:
         with gzip.open(path, 'rt') as lines:
             table = np.loadtxt(lines, delimiter=',', dtype=np.uint8)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f'cannot read the digits in {path}: {error}') from error
     if table.ndim != 2 or table.shape[1] != 65 or len(table) <= NUM_TRAIN + NUM_VALID:
         raise UserError(f'{path} is not the digits: expected rows of 64 pixels and a label')
+    if table[:, :64].max() >= LEVELS:
+        raise UserError(f'{path} is not the digits: expected pixels of 0..{LEVELS - 1}')
     x, label = table[:, :64].reshape(-1, 8, 8, 1), table[:, 64].astype(np.int32)
     cuts = [NUM_TRAIN, NUM_TRAIN + NUM_VALID]
     splits = {

@@ -14,6 +14,7 @@ import numpy as np
 import game
 import run_folder
 import states
+from checks import check_evaluation
 from errors import UserError, writing
 from evaluation.per_example import over_examples
 from reporting import log
@@ -37,6 +38,7 @@ def evaluate(
     n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
+    check_evaluation(run.config)
     state, weights = states.load_state(run)
     circumstances = {
         'data': _about_data(run),
@@ -117,8 +119,8 @@ def _about_data(run: Run) -> dict[str, Any]:
 def _read(path: pathlib.Path) -> dict[str, Any]:
     """An evaluation that was written before; empty where there is none that can be read."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text()))
+    except (OSError, TypeError, ValueError):
         return {}
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import game
 import pictures
 from checkpoint import Memory
-from errors import choose
 from evaluation.per_example import over_examples
 from evaluation.sampling import reconstructor, sampler, save_pairs
 from game import State
@@ -35,8 +34,6 @@ class Watch:
         draws_pictures = pictures.is_image(run.data.spec)
         self._sample = draws_pictures and run.family.sample and sampler(run, devices)
         self._reconstruct = draws_pictures and reconstructor(run, devices)
-        if run.config.train.best_metric:
-            choose('train.best_metric', run.config.train.best_metric, _metric_names(run, state))
 
     def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog) -> Memory:
         """Returns the Memory, brought up to date with `train.best_metric` if that is set."""
@@ -66,16 +63,17 @@ class Watch:
             save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
 
 
-def _metric_names(run: Run, state: State) -> dict[str, None]:
+def metric_names(run: Run) -> dict[str, None]:
     """The names that the family's metrics have, without computing any."""
 
-    def metrics(state, raw):
-        draw = game.draw_for(state.key, jnp.arange(1), 1)
+    def metrics(raw):
+        key = jax.random.PRNGKey(0)
+        draw = game.draw_for(key, jnp.arange(1), 1)
         batch = run.data.preprocess(raw, draw.keys)
-        return run.family.metrics(state.params, state.extra, batch, draw)
+        return run.family.metrics(*run.family.init(key, batch), batch, draw)
 
     first = {name: array[:1] for name, array in run.data.splits['train'].items()}
-    return dict.fromkeys(jax.eval_shape(metrics, state, first))
+    return dict.fromkeys(jax.eval_shape(metrics, first))
 
 
 def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:

@@ -15,5 +15,5 @@ def make_run(folder, argument='digits,debug', **changes):
         for part in path:
             group = group[part]
         group[last] = value
-    run_folder.create_or_check(pathlib.Path(folder), which, config)
+    run_folder.check_same(pathlib.Path(folder), which, config)
     return run_folder.assemble(pathlib.Path(folder), which, config)

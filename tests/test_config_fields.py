@@ -118,9 +118,9 @@ def unread_fields(tmp_path_factory):
         recorded = Recorded(config, reads)
         data = dataset.load(recorded)
         family = which.module().build(recorded, data.spec)
-        run, one = Run(folder, recorded, family, data), jax.devices()[:1]
+        run, one = Run(folder, which, recorded, family, data), jax.devices()[:1]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(train_lib, 'check', lambda *args: None)
+            patch.setattr(train_lib, 'check_training', lambda *args: None)
             patch.setattr(jax, 'devices', lambda *args: one)
             train_lib.train(run, one)
             evaluate.evaluate(run, one)

@@ -145,7 +145,7 @@ def test_all_are_damaged(run):
         turn_one_bit(folder)
     with pytest.raises(UserError, match='no checkpoint in .* can be read'):
         train(run)
-    assert names(run.folder / 'damaged') == remains
+    assert names(run.folder / 'checkpoints') == remains
 
 
 def test_the_best_is_damaged(finished, run, caplog):

@@ -12,7 +12,7 @@ import game
 import states
 import train_lib
 from applications import sample
-from datasets import dataset
+from datasets import dataset, digits
 from errors import UserError
 from evaluation import evaluate
 from evaluation.per_example import over_examples
@@ -51,15 +51,17 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     """Derived again, example by example in one plain batch, from the averaged weights."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
     state, words = states.load_state(trained)
-    x = trained.data.splits['test']['x'].astype(np.float32)
+    x = jnp.float32(trained.data.splits['test']['x'])
     key = game.address(state.key, game.Purpose.EVALUATE)
     draw = game.draw_for(key, jnp.arange(len(x)), len(x))
     values = trained.family.metrics(state.ema, state.extra, {'x': x}, draw)
     nats = trained.family.log_prob.nats(state.ema, state.extra, {'x': x}, draw)
     reported = {name: value['mean'] for name, value in result['values'].items()}
     for name, value in values.items():
-        np.testing.assert_allclose(reported[name], np.mean(value, dtype=np.float64), rtol=1e-5)
-    np.testing.assert_allclose(reported['nll_nats'], -np.mean(nats, dtype=np.float64), rtol=1e-5)
+        np.testing.assert_allclose(reported[name], np.asarray(value, np.float64).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        reported['nll_nats'], -np.asarray(nats, np.float64).mean(), rtol=1e-5
+    )
     bits = reported['nll_nats'] / (64 * np.log(2))
     np.testing.assert_allclose(reported['bits_per_dim'], bits, rtol=1e-6)
     error = np.std(nats, ddof=1) / np.sqrt(447)
@@ -123,7 +125,7 @@ def test_pictures_of_a_run_are_written(trained):
 def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
     run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
     assert run.data.spec.levels == 2
-    raw = {name: array[:50] for name, array in run.data.splits['train'].items()}
+    raw = {name: jnp.asarray(a[:50]) for name, a in run.data.splits['train'].items()}
     draw = lambda seed: game.draw_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
     first, second = (np.asarray(run.data.preprocess(raw, draw(s))['x']) for s in (0, 1))
     assert set(np.unique(first)) == {0.0, 1.0}
@@ -137,10 +139,8 @@ def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_pat
 
 
 def test_stochastic_binarisation_has_the_right_mean():
-    data = dataset.binarized(
-        dataset.importlib.import_module('datasets.digits').load(), 'stochastic'
-    )
-    raw = {'x': np.tile(data.splits['train']['x'][:1], (4000, 1, 1, 1))}
+    data = dataset.binarized(digits.load(), 'stochastic')
+    raw = {'x': jnp.tile(data.splits['train']['x'][:1], (4000, 1, 1, 1))}
     keys = game.draw_for(jax.random.PRNGKey(0), jnp.arange(4000), 4000).keys
     chance = raw['x'][0] / 16
     mean = np.mean(data.preprocess(raw, keys)['x'], axis=0)

@@ -183,7 +183,7 @@ def lasting_lines(folder):
 
 def evaluation(folder):
     result = json.loads((folder / 'evaluation.json').read_text())
-    return {name: result[name] for name in ('values', 'weights', 'config', 'data')}
+    return {name: result[name] for name in ('values', 'weights')}
 
 
 # SIGKILL
@@ -246,24 +246,27 @@ def test_killed_inside_a_save(tmp_path, assert_same_end):
     assert_same_end(folder)
 
 
-@pytest.mark.parametrize('moment', ['before', 'after'])
-def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
-    """Just before the rename that makes checkpoint 60 exist, and just after it."""
-    patch = f"""
+def rename_and_die(step, moment):
+    """A patch: dies just before, or after, the rename that makes the checkpoint of `step` exist."""
+    return f"""
 rename = os.rename
 
 def rename_and_die(source, target, **options):
-    step_60 = os.path.basename(target) == '60'
-    if step_60 and {moment!r} == 'before':
+    commit = os.path.basename(target) == '{step}'
+    if commit and {moment!r} == 'before':
         die()
     rename(source, target, **options)
-    if step_60:
+    if commit:
         die()
 
 os.rename = rename_and_die
 """
+
+
+@pytest.mark.parametrize('moment', ['before', 'after'])
+def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
     folder = tmp_path / 'run'
-    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert_killed(start(folder, driver(tmp_path, rename_and_die(60, moment))), folder)
     assert unfinished(folder) == (60 if moment == 'before' else None)
     assert max(saved(folder)) == (50 if moment == 'before' else 60)
     assert last_line(folder) >= 60
@@ -333,10 +336,7 @@ def test_killed_at_random_moments(tmp_path, assert_same_end):
 # SIGTERM and SIGINT
 
 
-@pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
-def test_asked_to_stop(name, status, tmp_path, assert_same_end):
-    """The signal arrives in the dispatch to step 65, at which no checkpoint is due."""
-    patch = f"""
+ASKED_AT_63 = """
 import reporting
 write = reporting.MetricsLog.write
 
@@ -347,11 +347,49 @@ def write_and_ask(self, step, *rest, **options):
 
 reporting.MetricsLog.write = write_and_ask
 """
+
+
+@pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
+def test_asked_to_stop(name, status, tmp_path, assert_same_end):
+    """The signal arrives in the dispatch to step 65, at which no checkpoint is due."""
     folder = tmp_path / 'run'
-    assert_stopped(start(folder, driver(tmp_path, patch)), folder, status)
+    process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
+    assert_stopped(process, folder, status)
     assert max(saved(folder)) == 65
     finish(folder)
     assert_same_end(folder)
+
+
+def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
+    """As by a scheduler without patience; nothing will ever save step 65 again."""
+    patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert (max(saved(folder)), unfinished(folder)) == (60, 65)
+    finish(folder)
+    assert unfinished(folder) is None
+    assert_same_end(folder)
+
+
+def test_what_is_said_to_be_saved_is_saved(tmp_path):
+    """Killed in the moment in which it says so."""
+    patch = (
+        ASKED_AT_63.format(name='SIGTERM')
+        + """
+info = reporting.log.info
+
+def info_and_die(message, *values):
+    info(message, *values)
+    if message.startswith('stopped at step'):
+        die()
+
+reporting.log.info = info_and_die
+"""
+    )
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert 'stopped at step 65 and saved it' in said(folder).read_text()
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (65, None, 65)
 
 
 def test_asked_to_stop_from_outside(tmp_path, assert_same_end):

@@ -1,0 +1,55 @@
+"""Refusing what cannot work, before anything is written, compiled or trained."""
+
+from ml_collections import ConfigDict
+
+from errors import UserError, at_least, choose
+from evaluation.watch import BEST_MODES, metric_names
+from run_folder import Run
+from states import WEIGHTS
+
+
+def check_training(run: Run, num_devices: int) -> None:
+    """Looks at every setting that the loop reads.
+
+    Raises:
+      UserError: says which field is wrong, and what it may be.
+    """
+    config, train, n = run.config, run.config.train, run.data.size('train')
+    check_evaluation(config)
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
+    for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
+        at_least(1, f'train.{name}', train[name])
+    _check_batch(train.batch_size, n, run.data.name, num_devices)
+    at_least(0, 'train.patience', train.patience)
+    choose('train.best_mode', train.best_mode, BEST_MODES)
+    if train.best_metric:
+        choose('train.best_metric', train.best_metric, metric_names(run))
+    elif train.patience:
+        raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
+
+
+def check_evaluation(config: ConfigDict) -> None:
+    """Looks at the settings of `config.eval` that every family has.
+
+    Raises:
+      UserError: as `check_training`.
+    """
+    for name in ('batch_size', 'num_pictures'):
+        at_least(1, f'eval.{name}', config.eval[name])
+    choose('eval.weights', config.eval.weights, WEIGHTS)
+
+
+def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
+    at_least(1, 'train.batch_size', batch_size)
+    if batch_size > n:
+        raise UserError(
+            f'config.train.batch_size={batch_size} is larger than the {n} training examples of '
+            f'{name}'
+        )
+    if batch_size % num_devices:
+        near = num_devices * max(1, batch_size // num_devices)
+        raise UserError(
+            f'config.train.batch_size={batch_size} is not divisible by the {num_devices} devices: '
+            f'{near} would be'
+        )
