@@ -274,14 +274,16 @@ def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
     assert_same_end(folder)
 
 
-def test_killed_between_a_checkpoint_and_the_next_dispatch(tmp_path, assert_same_end):
-    patch = """
+@pytest.mark.parametrize('step', [60, 70])
+def test_killed_between_a_checkpoint_and_the_next_dispatch(step, tmp_path, assert_same_end):
+    """At a step at which the run also evaluates, and at one at which it does not."""
+    patch = f"""
 from checkpoint import Checkpoints
 save = Checkpoints.save
 
 def save_and_die(self, state, *rest):
     save(self, state, *rest)
-    if int(state.step) == 60:
+    if int(state.step) == {step}:
         self.wait()
         die()
 
@@ -289,7 +291,7 @@ Checkpoints.save = save_and_die
 """
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
-    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (60, None, 60)
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (step, None, step)
     finish(folder)
     assert_same_end(folder)
 
