@@ -167,8 +167,8 @@ def _digest(tree: dict, memory: Memory) -> int:
 
 
 def _quiet_orbax() -> None:
-    """Orbax tells at the level of warnings what only its authors want to know."""
-    logging.getLogger('absl').setLevel(logging.ERROR)
+    """Orbax logs a traceback for each thread of a failed save, which `wait` raises anyway."""
+    logging.getLogger('absl').setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ python main.py --config=configs/vae.py:digits,debug --config.hypers.beta=2 --wor
 python main.py --mode=evaluate --workdir=runs/vae-digits
 """
 
+import os
 import sys
 
 from absl import app, flags
@@ -30,4 +31,7 @@ if __name__ == '__main__':
     try:
         app.run(main, flags_parser=command_line.parse)
     except UserError as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr, flush=True)
+        os._exit(1)  # at exit, writers whose disk is full would each print a traceback
+    except KeyboardInterrupt:  # before the loop listens
+        sys.exit(130)

@@ -27,6 +27,13 @@ def log_to_terminal() -> None:
     logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
     log.setLevel(logging.INFO)
     log.propagate = False
+    sys.unraisablehook = _tell_unraisable
+
+
+def _tell_unraisable(unraisable) -> None:
+    """A save that fails closes its event loop under arrays that tensorstore still writes."""
+    if str(unraisable.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(unraisable)
 
 
 class MetricsLog:

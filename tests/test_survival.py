@@ -437,14 +437,42 @@ Checkpoints.save = save_on_a_full_disk
     folder = tmp_path / 'run'
     process = start(folder, driver(tmp_path, patch))
     assert process.wait(PATIENCE) == 1
-    text = complaints(folder).read_text()
-    assert 'Traceback' not in text
-    *_, last = text.splitlines()
-    assert re.match(r'error: cannot save a checkpoint in .*/checkpoints: File too large', last)
-    assert text.count('error: ') == 1
+    assert_one_line_of_error(folder, r'cannot save a checkpoint in .*/checkpoints: File too large')
     assert saved(folder) == [20, 40, 50]  # the best, and the last two
     finish(folder)
     assert_same_end(folder)
+
+
+def test_disk_full_for_the_metrics(tmp_path, assert_same_end):
+    """From step 63 on the disk is full for metrics.jsonl and for TensorBoard's file."""
+    patch = """
+import reporting
+write = reporting.MetricsLog.write
+
+def write_on_a_full_disk(self, step, *rest, **options):
+    if step == 63:
+        full = os.open('/dev/full', os.O_WRONLY)
+        for path in [self._path, *self._path.parent.glob('tensorboard/*')]:
+            for link in os.scandir('/proc/self/fd'):
+                if os.path.realpath(link.path) == os.path.realpath(path):
+                    os.dup2(full, int(link.name))
+    write(self, step, *rest, **options)
+
+reporting.MetricsLog.write = write_on_a_full_disk
+"""
+    folder = tmp_path / 'run'
+    assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
+    assert_one_line_of_error(folder, r'cannot write .*/metrics\.jsonl: No space left on device')
+    assert max(saved(folder)) == 60
+    finish(folder)
+    assert_same_end(folder)
+
+
+def assert_one_line_of_error(folder, pattern):
+    text = complaints(folder).read_text()
+    assert 'Traceback' not in text
+    assert re.match(f'error: {pattern}', text.splitlines()[-1]), text
+    assert text.count('error: ') == 1
 
 
 # A loss that is not a number
@@ -465,9 +493,8 @@ train_lib.minibatches = spoiled
 """
     folder = tmp_path / 'run'
     assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
-    *_, last = complaints(folder).read_text().splitlines()
-    assert re.match(r'error: .*loss=nan.* at step 64: .* the last checkpoint is of step 60;', last)
-    assert 'Traceback' not in complaints(folder).read_text()
+    pattern = r'.*loss=nan.* at step 64: .* the last checkpoint is of step 60;'
+    assert_one_line_of_error(folder, pattern)
     assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (60, None, 63)
     finish(folder)
     assert_same_end(folder)
