@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from errors import UserError
+from errors import UserError, writing
 from game import State
 from reporting import log
 
@@ -44,14 +44,18 @@ class Checkpoints:
     """The checkpoints of one run: the last two, and the best that the Memory knows.
 
     At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
+    `read_only` is for whoever looks at a run that another process may be training: nothing is
+    saved, cleaned up or moved.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, read_only: bool = False):
         self.folder = folder.resolve()
+        self._read_only = read_only
         self._policy = _LastTwoAndBest()
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=self._policy,
-            cleanup_tmp_directories=True,  # left by a killed process
+            preservation_policy=None if read_only else self._policy,
+            cleanup_tmp_directories=not read_only,  # left by a killed process
+            read_only=read_only,
         )
         _quiet_orbax()
         with _writing(self.folder):
@@ -103,8 +107,13 @@ class Checkpoints:
             found = self._manager.restore(step, args=args)
             memory, digest = Memory(**found.host['memory']), found.host['digest']
         except Exception as error:  # every reader below has errors of its own
+            name = f'checkpoint {step} in {self.folder}'
+            if 'tree structures do not match' in str(error):
+                raise UserError(
+                    f'{name} does not fit the model: the config file or the code has changed'
+                ) from error
             reason = str(error).split('\n')[0][:200]
-            raise UserError(f'checkpoint {step} in {self.folder} is damaged: {reason}') from error
+            raise UserError(f'{name} is damaged: {reason}') from error
         if _digest(found.state, memory) != digest:
             raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
         return State(**found.state), memory
@@ -126,7 +135,8 @@ class Checkpoints:
                 continue
             for later, error in damaged.items():
                 log.warning('%s; the one before is used', error)
-                self._set_aside(later)
+                if not self._read_only:
+                    self._set_aside(later)
             return found
         if damaged:  # all of them: more likely another model than damage, so they stay
             newest = next(iter(damaged.values()))
@@ -173,16 +183,14 @@ def _quiet_orbax() -> None:
 
 @contextlib.contextmanager
 def _writing(folder: pathlib.Path):
-    """Turns 'no space' and 'not allowed', however the layers below say it, into a UserError."""
+    """As `errors.writing`, for failures that tensorstore words as a ValueError too."""
     try:
-        yield
-    except Exception as error:
-        signs = ('No space left', 'RESOURCE_EXHAUSTED', 'File too large', 'Permission denied')
-        text = str(error)
-        if not isinstance(error, OSError) and not any(sign in text for sign in signs):
+        with writing(folder):
+            yield
+    except ValueError as error:
+        if 'RESOURCE_EXHAUSTED' not in str(error) and 'No space left' not in str(error):
             raise
-        reason = next((sign for sign in signs if sign in text), text.split('\n')[0])
         raise UserError(
-            f'cannot save a checkpoint in {folder}: {reason}; finished checkpoints are whole: '
-            'free some space and start the same command again'
+            f'cannot write {folder}: the disk is full; free some space and start the same command '
+            'again (finished checkpoints are whole)'
         ) from error

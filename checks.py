@@ -15,6 +15,8 @@ def check_training(run: Run, num_devices: int) -> None:
       UserError: says which field is wrong, and what it may be.
     """
     config, train, n = run.config, run.config.train, run.data.size('train')
+    if 'valid' not in run.data.splits or run.data.size('valid') == 0:
+        raise UserError(f'{run.data.name} has no validation examples')
     check_evaluation(config)
     if not 0 <= config.seed < 2**32:
         raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')

@@ -7,6 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar('T')
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+)
 
 
 class UserError(Exception):
@@ -43,10 +54,12 @@ def writing(what: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno not in (*FULL, *FORBIDDEN):
+            raise
         reason = error.strerror or str(error)
         advice = (
             'free some space and start the same command again'
-            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+            if error.errno in FULL
             else 'choose another --workdir'
         )
         raise UserError(f'cannot write {what}: {reason}; {advice}') from error

@@ -52,6 +52,8 @@ class Turn(NamedTuple):
     loss(params, extra, batch, draw, step, hypers) -> ({player: scalar}, (extra, metrics)), where
     metrics are scalars or per-example arrays, and a scalar is the mean over this device's rows.
     `batch` counts the minibatches of one step: turns of the same number see the same data.
+    `extra` has to come out the same on every device: statistics of a batch go through
+    `draw.gather`, for nothing averages them afterwards.
     """
 
     players: tuple[str, ...]
@@ -152,9 +154,9 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
     """Returns step(state, batches, rows) -> (state, report): every turn once, in order.
 
     `mean` averages a pytree over the devices and `gather` concatenates over them; both are the
-    identity for a member of a sweep. A step with a non-finite loss or gradient leaves the State
-    untouched, its `step` included, so the same step fails again until the host looks: the State
-    freezes. `report` holds float32 scalars and the flag `finite`.
+    identity for a member of a sweep. A step with a non-finite loss, gradient or new parameter
+    leaves the State untouched, its `step` included, so the same step fails again until the host
+    looks: the State freezes. `report` holds float32 scalars and the flag `finite`.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
@@ -178,7 +180,6 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
                 {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
             )
         report = _average(reports)
-        finite = _all_finite(report)
         after = state.replace(
             step=state.step + 1,
             params=params,
@@ -186,6 +187,8 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
             opt=opt,
             ema=moving_average(state.ema, params, state.hypers['ema_half_life'], batch_size),
         )
+        checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
+        finite = _all_finite((checked, after.params, after.extra, after.opt))
         state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         return state, {**report, 'finite': finite}
 
@@ -212,5 +215,5 @@ def _average(reports: list[dict[str, Array]]) -> dict[str, Float[Array, '']]:
     return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in seen.items()}
 
 
-def _all_finite(report: dict[str, Array]) -> Bool[Array, '']:
-    return jnp.all(jnp.isfinite(jnp.stack(list(report.values()))))
+def _all_finite(tree: Tree) -> Bool[Array, '']:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

@@ -9,11 +9,11 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
     """Linear warm-up, then half a cosine from the peak to `learning_rate_end`.
 
     hypers:
-      learning_rate: the peak; `learning_rate_<player>`, where it exists, is that player's own.
+      learning_rate: the peak.
       warmup_steps: the rate is peak * (step + 1) / warmup_steps before this step.
       decay_steps: the step at which the cosine arrives; the rate stays there. 0: no decay.
     """
-    peak = jnp.asarray(hypers.get(f'learning_rate_{player}', hypers['learning_rate']), jnp.float32)
+    peak = jnp.asarray(_own(hypers, 'learning_rate', player), jnp.float32)
     end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
     step = jnp.asarray(step, jnp.float32)
     warmup = jnp.asarray(hypers['warmup_steps'], jnp.float32)
@@ -28,12 +28,18 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015) with clipping by global norm and decoupled weight decay.
 
     hypers: those of `learning_rate`, and `clip_norm` (0: no clipping), `adam_beta1`, `adam_beta2`,
-    `adam_eps`, `weight_decay`.
+    `adam_eps`, `weight_decay`. Where `NAME_PLAYER` exists, as in `adam_beta1_critic`, it is that
+    player's own.
     """
-    clip_norm = jnp.asarray(hypers['clip_norm'], jnp.float32)
+    own = lambda name: _own(hypers, name, player)
+    clip_norm = jnp.asarray(own('clip_norm'), jnp.float32)
     return optax.chain(
         optax.clip_by_global_norm(jnp.where(clip_norm > 0, clip_norm, jnp.inf)),
-        optax.scale_by_adam(hypers['adam_beta1'], hypers['adam_beta2'], hypers['adam_eps']),
-        optax.add_decayed_weights(hypers['weight_decay']),
+        optax.scale_by_adam(own('adam_beta1'), own('adam_beta2'), own('adam_eps')),
+        optax.add_decayed_weights(own('weight_decay')),
         optax.scale(-learning_rate(hypers, step, player)),
     )
+
+
+def _own(hypers: dict, name: str, player: str):
+    return hypers.get(f'{name}_{player}', hypers[name])

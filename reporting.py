@@ -73,14 +73,20 @@ class MetricsLog:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
-    """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished."""
+    """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished.
+
+    Another line that cannot be read is left out with a warning.
+    """
     path = folder / 'metrics.jsonl'
+    lines = path.read_text(errors='replace').split('\n') if path.exists() else ['']
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for number, line in enumerate(lines[:-1], 1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
+            row = json.loads(line)
+            row['step'] + 0
+            rows.append(row)
+        except (ValueError, TypeError, KeyError):
+            log.warning('line %d of %s is damaged and left out', number, path)
     return rows
 
 

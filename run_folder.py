@@ -8,13 +8,16 @@ samples/          pictures and arrays
 evaluation.json   the last evaluation, with all that is needed to trust it
 """
 
+import contextlib
 import difflib
+import fcntl
 import importlib.util
 import json
 import os
 import pathlib
 import subprocess
 import types
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -109,8 +112,11 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         raise UserError(f'--workdir={folder} {what}; train one with --config=configs/NAME.py')
     try:
         record = json.loads(path.read_text())
+        for group in ('data', 'model', 'hypers', 'train', 'eval'):
+            record['values'][group].items()
+        record['values']['train']['steps'] + record['values']['seed']
         return {name: record[name] for name in ('path', 'argument', 'values', 'source', 'git')}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
@@ -131,12 +137,17 @@ def check_same(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
             )
         _check_values(folder, record['values'], config.to_dict())
         warn_if_changed(folder, record)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 
 
+def _has_foreign_files(folder: pathlib.Path) -> bool:
+    """A process killed before config.json was written leaves only its lock."""
+    return any(path.name != '.lock' for path in folder.iterdir())
+
+
 def write_config(run: Run) -> None:
-    """Makes the folder and its config.json; a run keeps the source and the code of its beginning.
+    """Writes config.json; a run keeps the source and the code of its beginning.
 
     Raises:
       UserError: the folder cannot be written.
@@ -146,8 +157,27 @@ def write_config(run: Run) -> None:
         record = load(run.folder)
     record.update(run.recipe._asdict(), values=run.config.to_dict())
     with writing(run.folder):
-        run.folder.mkdir(parents=True, exist_ok=True)
         write_json(run.folder / 'config.json', record)
+
+
+@contextlib.contextmanager
+def only_trainer(folder: pathlib.Path) -> Iterator[None]:
+    """Makes the folder and holds its lock: two processes that train one run would destroy it.
+
+    The operating system frees it however the process ends.
+
+    Raises:
+      UserError: another process holds it, or the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / '.lock').open('w')
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'another process is training {folder}: wait for it') from error
+        yield
 
 
 def with_values(
@@ -173,7 +203,10 @@ def with_values(
     stored = flatten(values)
     for name in flatten(config.to_dict()):
         if name not in overrides and name in stored:
-            _set(config, name, stored[name])
+            try:
+                _set(config, name, stored[name])
+            except (TypeError, ValueError) as error:
+                raise UserError(f'config.json is damaged: {name} is {stored[name]!r}') from error
     steps = values['train']['steps']
     if config.train.steps < steps:
         raise UserError(

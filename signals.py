@@ -4,6 +4,8 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+from reporting import log
+
 
 class Stopped(SystemExit):
     """The run was asked to stop, saved its State and may be continued; the code is 128 + signal."""
@@ -19,6 +21,7 @@ def stop_requests() -> Iterator[list[int]]:
         if received:
             raise Stopped(128 + number)
         received.append(number)
+        log.info('\nstopping after this dispatch; once more stops at once')
 
     handled = (signal.SIGTERM, signal.SIGINT)
     try:

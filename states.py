@@ -53,7 +53,7 @@ def load_state(run: Run) -> tuple[State, str]:
     folder = run.folder / 'checkpoints'
     if not folder.is_dir():
         raise UserError(f'{run.folder} has no checkpoint yet: train it first')
-    with contextlib.closing(Checkpoints(folder)) as checkpoints:
+    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         like = abstract_state(run)
         newest = checkpoints.restore_newest(like)
         if newest is None:

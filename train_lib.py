@@ -1,4 +1,9 @@
-"""The loop: one pmapped dispatch of many steps, and what the host does between two of them."""
+"""The loop: one pmapped dispatch of many steps, and what the host does between two of them.
+
+A Run (config, family, data) has a State, restored or made. Dispatch by dispatch the State goes
+through `make_dispatch`, which is pure and runs on every device; the host then logs and checks its
+report, looks at the validation split (`Watch`) and saves. Nothing is saved unchecked.
+"""
 
 import contextlib
 import math
@@ -41,9 +46,11 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
     """
     devices = devices or jax.devices()
     check_training(run, len(devices))
-    run_folder.write_config(run)
-    checkpoints = Checkpoints(run.folder / 'checkpoints')
-    with contextlib.closing(checkpoints):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run_folder.only_trainer(run.folder))
+        run_folder.write_config(run)
+        checkpoints = Checkpoints(run.folder / 'checkpoints')
+        stack.enter_context(contextlib.closing(checkpoints))
         restored = checkpoints.restore_newest(abstract_state(run))
         state, memory = restored or (initial_state(run), Memory())
         state = device_lib.place(state, devices)
@@ -182,9 +189,14 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
-    hint = suggest_cadences(train)
+    hint = suggest_cadences(train, int(state.step))
     if hint:
         log.warning('%s', hint)
+    hypers = run.config.hypers
+    if 0 < hypers.decay_steps < train.steps and hypers.learning_rate_end == 0:
+        log.warning(
+            'the learning rate is 0 from step %d on (config.hypers.decay_steps)', hypers.decay_steps
+        )
 
 
 def stop_on_non_finite(report: dict[str, np.ndarray], start: int, saved: list) -> None:
@@ -196,7 +208,8 @@ def stop_on_non_finite(report: dict[str, np.ndarray], start: int, saved: list) -
     bad = np.flatnonzero(~np.asarray(report['finite']))
     if bad.size:
         at = {name: float(v[bad[0]]) for name, v in report.items() if name != 'finite'}
-        names = ', '.join(f'{name}={v}' for name, v in at.items() if not math.isfinite(v))
+        broken = [f'{name}={v}' for name, v in at.items() if not math.isfinite(v)]
+        names = ', '.join(broken) or 'parameters that are not finite'
         last = f'the last checkpoint is of step {saved[-1]}' if saved else 'there is no checkpoint'
         raise UserError(
             f'{names} at step {start + int(bad[0]) + 1}: training stopped, {last}; try a smaller '
@@ -211,13 +224,13 @@ def _show(bar: tqdm, steps: int, report) -> None:
 
 
 def _log_dispatch(metrics_log: MetricsLog, every: int, start: int, report, rate: float) -> None:
-    """A line for every `every`-th step up to a non-finite one; the board gets the last."""
+    """A line for every `every`-th step before a non-finite one; the board gets the last line."""
     names = [name for name in report if name != 'finite']
     good = int(np.argmin(np.append(report['finite'], False)))
     for i in range(good):
         step = start + i + 1
         if step % every == 0:
             values = {f'train/{name}': float(report[name][i]) for name in names}
-            metrics_log.write(step, values, to_board=i == good - 1)
+            metrics_log.write(step, values, to_board=step + every > start + good)
     metrics_log.write(start + good, {'time/steps_per_second': rate})
     metrics_log.flush()  # before a checkpoint promises these lines

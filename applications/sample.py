@@ -32,7 +32,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0) -> np.ndarray:
     with writing(path):
         path.parent.mkdir(exist_ok=True)
         np.savez_compressed(path, x=x)
+    log.info('%d samples of the %s: %s', num_samples, weights, path)
     if pictures.is_image(run.data.spec):
         pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec))
-    log.info('%d samples of the %s: %s', num_samples, weights, path.with_suffix(''))
+        log.info('as a picture: %s', path.with_suffix('.png'))
     return x

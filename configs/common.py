@@ -35,7 +35,7 @@ def common_config() -> ConfigDict:
     config.train = ConfigDict(
         dict(
             steps=1000,
-            batch_size=100,
+            batch_size=96,  # divisible by 8 devices
             steps_per_dispatch=100,  # a ceiling: it has to divide steps and all cadences
             log_every=1,  # steps between lines of metrics.jsonl
             evaluate_every=100,  # on the validation split, and pictures
@@ -81,7 +81,7 @@ def parse_argument(argument: str | None, data_names: dict, default: str) -> tupl
 def shrink(config: ConfigDict) -> None:
     """The `debug` variant of any config: every part of a run, in seconds."""
     config.train.update(
-        steps=20, batch_size=50, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
+        steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
     config.eval.update(batch_size=100, num_pictures=16)
     config.hypers.decay_steps = min(config.hypers.decay_steps, 20.0)

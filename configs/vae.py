@@ -37,8 +37,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
     )
     config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.update(decay_steps=1500.0, weight_decay=1.0)  # a thousand digits overfit soon
-    config.train.update(steps=1500, batch_size=100, best_metric='elbo_nats')
+    config.hypers.update(
+        learning_rate_end=1e-5,
+        decay_steps=1500.0,
+        weight_decay=1.0,  # a thousand digits overfit soon
+    )
+    config.train.update(steps=1500, batch_size=96, best_metric='elbo_nats')
     config.eval.update(num_importance_samples=500, importance_chunk=50)
     if debug:
         common.shrink(config)

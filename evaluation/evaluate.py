@@ -60,8 +60,12 @@ def evaluate(
         'seconds': round(time.perf_counter() - began, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
-    with writing(path):
-        run_folder.write_json(path, result)
+    try:
+        with writing(path):
+            run_folder.write_json(path, result)
+    except UserError:
+        show(result, run)  # not lost with the file
+        raise
     return result
 
 
@@ -87,6 +91,8 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
 def summary(values: np.ndarray) -> dict[str, float | None]:
     """The mean over the split, and its standard error as a sample of the population."""
     n = len(values)
+    if not np.all(np.isfinite(values)):
+        return {'mean': None, 'standard_error': None}  # JSON knows no nan
     error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else None
     return {'mean': float(np.mean(values)), 'standard_error': error}
 
@@ -96,6 +102,9 @@ def show(result: dict[str, Any], run: Run) -> None:
     data = result['data']
     log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
     for name, value in result['values'].items():
+        if value['mean'] is None:
+            log.warning('%s is not finite for some examples', name)
+            continue
         error = value['standard_error']
         spread = '' if error is None else f' +- {error:.4f}'
         note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''

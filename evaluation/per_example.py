@@ -21,23 +21,24 @@ def over_examples(
     last batch is filled up with copies that are dropped again. Weights are the averaged ones
     (`state.ema`, equal to the plain ones when the half-life is 0).
     """
-    local = -(-batch_size // len(devices))
-    batch_size = local * len(devices)
     mine = device_lib.local_indices(devices)
     data_key = game.address(jax.random.PRNGKey(0), game.Purpose.PREPROCESS)
 
     def on_device(params, extra, key, inputs, rows):
-        fixed_keys = game.draw_for(data_key, rows, batch_size).keys  # the same for every seed
+        size = len(rows) * len(devices)
+        fixed_keys = game.draw_for(data_key, rows, size).keys  # the same for every seed
         batch = dataset.preprocess(inputs, fixed_keys) if inputs else {}
-        draw = game.draw_for(key, rows, batch_size, device_lib.gather)
+        draw = game.draw_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(params, extra, batch, draw))
 
     run = device_lib.over_devices(on_device, in_axes=(None, None, None, 0, 0), devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
         parts = []
-        for start in range(0, n, batch_size):
-            rows = np.minimum(start + np.arange(batch_size, dtype=np.int32), n - 1)
+        local = -(-min(batch_size, n) // len(devices))
+        size = local * len(devices)
+        for start in range(0, n, size):
+            rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
             rows = rows.reshape(len(devices), local)[mine]
             share = {name: value[rows] for name, value in inputs.items()}
             parts.append(jax.device_get(run(state.ema, state.extra, key, share, rows)))

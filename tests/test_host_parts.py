@@ -59,6 +59,21 @@ def test_no_decay_and_a_rate_for_one_player():
     assert rate(100, 'generator', **own) == pytest.approx(1e-2)
 
 
+def test_any_hyper_of_adam_may_be_a_players_own():
+    hypers = {**HYPERS, 'adam_beta1_critic': 0.0, 'decay_steps': 0.0, 'warmup_steps': 0.0}
+    params = {'w': jnp.zeros(())}
+
+    def second_move(player):
+        rule = optimizers.adam(player, hypers, 0)
+        state = rule.init(params)
+        for gradient in (1.0, -1.0):
+            update, state = rule.update({'w': jnp.float32(gradient)}, state, params)
+        return float(update['w'])
+
+    np.testing.assert_allclose(second_move('critic'), 1e-2, rtol=1e-5)  # without momentum
+    assert second_move('generator') < 1e-3
+
+
 @pytest.mark.parametrize('clip_norm', [0.0, 0.1, 100.0])
 def test_adam_is_optax_adamw_with_clipping(clip_norm):
     """Under jit with traced hypers, over ten steps."""
@@ -121,8 +136,9 @@ def test_a_dispatch_divides_everything_and_is_the_longest(
 def test_short_dispatches_come_with_better_numbers():
     config = train_config(steps=301, evaluate_every=99)
     hint = cadence.suggest_cadences(config)
-    assert 'a dispatch is 1 steps' in hint
-    assert 'train.steps=300, train.evaluate_every=100 would make it 50' in hint
+    assert 'only 1 of at most 50 steps' in hint
+    assert 'train.steps=300, train.evaluate_every=100 would give it all' in hint
+    assert 'continues from step 7' in cadence.suggest_cadences(train_config(), start=7)
     assert cadence.suggest_cadences(train_config()) is None
     for name, value in [('steps', 300), ('evaluate_every', 100)]:
         setattr(config, name, value)
@@ -139,6 +155,34 @@ def test_metrics_are_cut_and_appended(tmp_path):
     assert [row['step'] for row in rows] == list(range(1, 9))
     assert all(row['train/loss'] == 1.0 / row['step'] for row in rows)
     assert list((tmp_path / 'tensorboard').glob('events*'))
+
+
+def test_a_damaged_line_costs_that_line(tmp_path, caplog):
+    good = ['{"step": 1, "a": 2.0}', '{"step": 3, "a": 4.0}']
+    (tmp_path / 'metrics.jsonl').write_bytes(
+        '\n'.join([good[0], '5', '{"ste', good[1], '{"step": 4, "tor']).encode() + b'\xff'
+    )
+    with caplog.at_level('WARNING', logger='atelier'):
+        rows = reporting.read_metrics(tmp_path)
+    assert [row['step'] for row in rows] == [1, 3]
+    assert 'line 2 of' in caplog.text
+    assert 'line 3 of' in caplog.text
+    assert 'line 5' not in caplog.text
+
+
+def test_the_board_gets_the_last_line_of_each_dispatch(tmp_path, monkeypatch):
+    import train_lib
+
+    log, board = reporting.MetricsLog(tmp_path, 0), []
+    monkeypatch.setattr(log._board, 'add_scalar', lambda name, value, step: board.append(step))
+    report = {'loss': np.arange(5.0), 'finite': np.ones(5, bool)}
+    for start in (0, 5, 10):
+        train_lib._log_dispatch(log, 3, start, report, rate=1.0)
+    log.close()
+    lines = [row['step'] for row in reporting.read_metrics(tmp_path) if 'train/loss' in row]
+    assert lines == [3, 6, 9, 12, 15]
+    assert [step for step in board if step in lines and step % 5 != 0] == [3, 9]
+    assert {3, 9, 15} <= set(board)
 
 
 def test_a_full_disk_is_the_users_to_mend(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support import make_run
 
+import run_folder
 import states
 import train_lib
 from checkpoint import Checkpoints, Memory
@@ -185,6 +186,62 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found[0].params))
     rows = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
     assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize('spoil', ['update overflows', 'metric is not finite'])
+def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
+    """The gradient of the only step is finite; what it makes of the parameters is not."""
+    rate = 1e38 if spoil == 'update overflows' else 1e-3
+    run = make_run(
+        tmp_path / 'run',
+        train__steps=1,
+        train__evaluate_every=1,
+        train__checkpoint_every=1,
+        hypers__learning_rate=rate,
+        hypers__weight_decay=1e10 if spoil == 'update overflows' else 0.0,
+        hypers__decay_steps=0.0,
+    )
+    if spoil == 'update overflows':
+        with pytest.raises(UserError, match='parameters that are not finite at step 1'):
+            train(run)
+        assert not list((run.folder / 'checkpoints').glob('[0-9]*'))
+    else:  # a metric alone does not stop a healthy run
+        (turn,) = run.family.turns
+
+        def loss(*arguments):
+            losses, (extra, metrics) = turn.loss(*arguments)
+            return losses, (extra, {**metrics, 'ratio': metrics['kl_nats'] / 0.0})
+
+        train(run._replace(family=run.family._replace(turns=(turn._replace(loss=loss),))))
+        assert outcome(run)[2].best_step == 1
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    run = make_run(tmp_path / 'run')
+    with (
+        run_folder.only_trainer(run.folder),
+        pytest.raises(UserError, match='another process is training'),
+    ):
+        train(run)
+    assert [path.name for path in run.folder.iterdir()] == ['.lock']
+    train(run)
+
+
+def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
+    """Another process may be saving: its unfinished folder stays, and so does a damaged one."""
+    run = make_run(tmp_path / 'run', **SETTINGS)
+    train(run)
+    folder = run.folder / 'checkpoints'
+    unfinished = folder / '45.orbax-checkpoint-tmp'
+    unfinished.mkdir()
+    (folder / '40' / 'state' / 'manifest.ocdbt').write_bytes(b'')
+    before = sorted(path.name for path in folder.iterdir())
+    with run.config.unlocked():
+        run.config.eval.weights = 'last'
+    state, _ = states.load_state(run)
+    assert int(state.step) < 40
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert not (run.folder / 'damaged').exists()
 
 
 def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path):
