@@ -39,7 +39,7 @@ def parse(argv: list[str]) -> list[str]:
       UserError: unknown flag or config field, wrong type, no such config.
       SystemExit: after --help, with status 0.
     """
-    if {'--help', '-help', '-h', '--h'} & set(argv[1:]):
+    if any(re.fullmatch(r'-h|--?help.*', word) for word in argv[1:]):
         print(_help())
         raise SystemExit(0)
     argv = _with_config(argv)

@@ -2,7 +2,8 @@
 
     python -m benchmarks.steps_per_dispatch
 
-Data, shuffle, optimizer and logging rows as in a run; files and pictures left out.
+Data, shuffle, optimizer and the wait for the report as in a run; files and pictures left out. The
+ratio is the median over repeats of the ratio to the first arm in the same round.
 """
 
 import pathlib

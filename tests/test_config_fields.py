@@ -198,3 +198,19 @@ def test_every_file_that_can_be_run_is_listed():
 
     paths = [f'configs/{file.name}' for file in sorted((ROOT / 'configs').glob('[!_]*.py'))]
     assert list(filter(can_be_run, paths)) == CONFIGS
+
+
+@pytest.mark.parametrize('argument', [None, 'debug'])
+@pytest.mark.parametrize('path', command_line.configs())
+def test_batches_can_be_shared_by_eight_devices(path, argument):
+    config = run_folder.Recipe(path, argument).config()
+    assert config.train.batch_size % 8 == 0
+
+
+@pytest.mark.parametrize('path', command_line.configs())
+def test_the_docstring_gives_a_number_to_expect(path):
+    """With its spread, and the hardware and time it takes."""
+    docstring = run_folder.Recipe(path, None).module().__doc__
+    assert re.search(r'\d \+- \d', docstring)
+    assert re.search(r'seconds|minutes|hours', docstring)
+    assert re.search(r'CPU|GPU|TPU', docstring)

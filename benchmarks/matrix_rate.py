@@ -1,0 +1,49 @@
+"""Rate of matrix products in float32 and bfloat16: the limit that a training step has.
+
+python -m benchmarks.matrix_rate
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+from benchmarks.timing import alternate, spread
+
+flags.DEFINE_multi_string('shape', ['96,256,256', '128,784,400', '1024,1024,1024'], 'M,K,N')
+flags.DEFINE_integer('matrix_repeats', 9, 'repeats of each arm')
+
+
+def arm(shape: tuple[int, int, int], dtype, products: int):
+    """A function that multiplies [M, K] by [K, N] and back to [M, K], many times in one scan."""
+    m, k, n = shape
+    keys = jax.random.split(jax.random.PRNGKey(0), 3)
+    sizes = ((m, k), (k, n), (n, k))
+    x, there, back = (
+        jax.random.normal(key, size).astype(dtype) for key, size in zip(keys, sizes, strict=True)
+    )
+
+    @jax.jit
+    def multiply(x):
+        step = lambda x, _: (((x @ there) * (1 / k)) @ back * (1 / n), None)
+        return jax.lax.scan(step, x, length=products)[0]
+
+    return lambda: multiply(x).block_until_ready()
+
+
+def main(_):
+    """Prints a table."""
+    for text in flags.FLAGS.shape:
+        shape = tuple(map(int, text.split(',')))
+        flop = 4 * np.prod(shape)  # of one product there and back
+        products = max(1, int(2e9 / flop))
+        arms = {d: arm(shape, getattr(jnp, d), products) for d in ('float32', 'bfloat16')}
+        seconds = alternate(arms, flags.FLAGS.matrix_repeats)
+        rates = {name: flop * products / taken / 1e9 for name, taken in seconds.items()}
+        ratio = np.median(rates['bfloat16'] / rates['float32'])
+        told = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
+        print(f'{text}: GFLOP/s {told}; bfloat16 is {ratio:.2f} times as fast')
+
+
+if __name__ == '__main__':
+    app.run(main)
