@@ -65,10 +65,15 @@ def writing(what: object) -> Iterator[None]:
         raise UserError(f'cannot write {what}: {reason}; {advice}') from error
 
 
-def at_least(least: int, field: str, value) -> None:
-    """Raises UserError if config.<field> is smaller than `least`."""
-    if value < least:
-        raise UserError(f'config.{field}={value}: it must be at least {least}')
+def at_least(least: int, field: str, *values: int | float) -> None:
+    """Refuses numbers below `least`.
+
+    Raises:
+      UserError: names the config field and the value.
+    """
+    for value in values:
+        if not isinstance(value, int | float) or value < least:
+            raise UserError(f'config.{field}={value}: it must be a number from {least} on')
 
 
 @contextlib.contextmanager

@@ -91,10 +91,3 @@ def shrink(config: ConfigDict) -> None:
 def precision(config: ConfigDict, options: dict):
     """The dtype of matrix products that `config.train.precision` names."""
     return choose('train.precision', config.train.precision, options)
-
-
-def at_least_one(field: str, *values) -> None:
-    """Refuses what is no whole number from 1 on."""
-    for value in values:
-        if not isinstance(value, int) or value < 1:
-            raise UserError(f'config.{field}={value}: it must be a whole number from 1 on')

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 from datasets.dataset import Spec
-from errors import choose
+from errors import at_least, choose
 from game import Family
 from models import mlp, observations
 from models.vae import vae
@@ -56,7 +56,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
     model = config.model
-    common.at_least_one('model.mixture_components', model.mixture_components)
+    at_least(1, 'model.mixture_components', model.mixture_components)
     observation = choose(
         'model.observation',
         model.observation,
@@ -75,10 +75,10 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         dtype=common.precision(config, mlp.PRECISIONS),
     )
     hidden = tuple(model.hidden_sizes)
-    common.at_least_one('model.latent_dim', model.latent_dim)
-    common.at_least_one('model.hidden_sizes', *hidden)
+    at_least(1, 'model.latent_dim', model.latent_dim)
+    at_least(1, 'model.hidden_sizes', *hidden)
     for name in ('num_importance_samples', 'importance_chunk'):
-        common.at_least_one(f'eval.{name}', config.eval[name])
+        at_least(1, f'eval.{name}', config.eval[name])
     return vae(
         encoder=mlp.MLP(hidden, (2 * model.latent_dim,), **network),
         decoder=mlp.MLP(hidden[::-1], (*spec.event_shape, observation.size), **network),
