@@ -16,7 +16,7 @@ from datasets.dataset import Spec
 from errors import at_least, choose
 from game import Family
 from models import mlp, observations
-from models.vae import vae
+from models.vae import Networks, vae
 
 DATA = {
     'digits': 'discretized_logistic_mixture'
@@ -79,12 +79,11 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     at_least(1, 'model.hidden_sizes', *hidden)
     for name in ('num_importance_samples', 'importance_chunk'):
         at_least(1, f'eval.{name}', config.eval[name])
-    return vae(
+    nets = Networks(
         encoder=mlp.MLP(hidden, (2 * model.latent_dim,), **network),
         decoder=mlp.MLP(hidden[::-1], (*spec.event_shape, observation.size), **network),
         observation=observation,
-        spec=spec,
         latent_dim=model.latent_dim,
-        num_importance_samples=config.eval.num_importance_samples,
-        importance_chunk=config.eval.importance_chunk,
+        scale=1.0 if spec.levels is None else 1.0 / (spec.levels - 1),
     )
+    return vae(nets, config.eval.num_importance_samples, config.eval.importance_chunk)

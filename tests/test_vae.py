@@ -16,7 +16,7 @@ import game
 from datasets.dataset import Spec
 from losses import elbo
 from models import mlp, observations
-from models.vae import Posterior, reparameterize, vae
+from models.vae import Networks, Posterior, reparameterize, vae
 
 pytestmark = pytest.mark.usefixtures('strict_promotion')
 
@@ -36,15 +36,14 @@ def fixed_gaussian():
 
 
 def linear_vae(num_importance_samples):
-    return vae(
+    nets = Networks(
         encoder=mlp.MLP((), (2 * LATENT,)),
         decoder=mlp.MLP((), (DIMS, 1)),
         observation=fixed_gaussian(),
-        spec=Spec((DIMS,), None, None),
         latent_dim=LATENT,
-        num_importance_samples=num_importance_samples,
-        importance_chunk=64,
+        scale=1.0,
     )
+    return vae(nets, num_importance_samples, importance_chunk=64)
 
 
 @pytest.fixture(scope='module')
@@ -195,15 +194,14 @@ EVENTS = {
 def family_for(event, latent_dim=3):
     spec, make_observation = EVENTS[event]
     observation = make_observation(spec)
-    return spec, vae(
+    nets = Networks(
         encoder=mlp.MLP((8,), (2 * latent_dim,)),
         decoder=mlp.MLP((8,), (*spec.event_shape, observation.size), nn.tanh),
         observation=observation,
-        spec=spec,
         latent_dim=latent_dim,
-        num_importance_samples=4,
-        importance_chunk=3,
+        scale=0.5,
     )
+    return spec, vae(nets, num_importance_samples=4, importance_chunk=3)
 
 
 @pytest.mark.parametrize('event', EVENTS)
@@ -272,11 +270,13 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
     spec = Spec((8,), 2, None)
     network = dict(dtype=jnp.bfloat16)
     make = lambda **kw: vae(
-        encoder=mlp.MLP((16,), (4,), **kw),
-        decoder=mlp.MLP((16,), (8, 1), **kw),
-        observation=observations.bernoulli(spec),
-        spec=spec,
-        latent_dim=2,
+        Networks(
+            encoder=mlp.MLP((16,), (4,), **kw),
+            decoder=mlp.MLP((16,), (8, 1), **kw),
+            observation=observations.bernoulli(spec),
+            latent_dim=2,
+            scale=1.0,
+        ),
         num_importance_samples=2,
         importance_chunk=2,
     )
