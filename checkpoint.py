@@ -6,6 +6,7 @@ saved as host arrays, so that it does not matter how many devices or processes r
 
 import contextlib
 import logging
+import os
 import pathlib
 import shutil
 import zlib
@@ -16,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from errors import UserError, writing
+from errors import FULL, UserError, writing
 from game import State
 from reporting import log
 
@@ -188,9 +189,10 @@ def _writing(folder: pathlib.Path):
         with writing(folder):
             yield
     except ValueError as error:
-        if 'RESOURCE_EXHAUSTED' not in str(error) and 'No space left' not in str(error):
+        reasons = [os.strerror(code) for code in FULL if os.strerror(code) in str(error)]
+        if not reasons:
             raise
         raise UserError(
-            f'cannot write {folder}: the disk is full; free some space and start the same command '
+            f'cannot write {folder}: {reasons[0]}; free some space and start the same command '
             'again (finished checkpoints are whole)'
         ) from error

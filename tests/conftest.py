@@ -63,3 +63,13 @@ def strict_promotion():
 
     with jax.numpy_dtype_promotion('strict'), jax.numpy_rank_promotion('raise'):
         yield
+
+
+@pytest.fixture(scope='module')
+def quick_compilation():
+    """For tests of what is computed and not of how fast: half the time goes into compiling."""
+    import jax
+
+    jax.config.update('jax_disable_most_optimizations', True)
+    yield
+    jax.config.update('jax_disable_most_optimizations', False)

@@ -17,3 +17,35 @@ def make_run(folder, argument='digits,debug', **changes):
         group[last] = value
     run_folder.check_same(pathlib.Path(folder), which, config)
     return run_folder.assemble(pathlib.Path(folder), which, config)
+
+
+def recipe_and_config(argument='debug', path=f'{run_folder.ROOT}/configs/vae.py', **changes):
+    which = run_folder.recipe(f'{path}:{argument}')
+    config = which.config()
+    with config.unlocked():
+        config.update_from_flattened_dict({dotted(k): v for k, v in changes.items()})
+    return which, config
+
+
+def error_line(result) -> str:
+    """The one line that a mistake ends in, without 'error: '."""
+    assert result.returncode == 1, result.stderr
+    assert 'Traceback' not in result.stdout + result.stderr
+    lines = result.stderr.rstrip('\n').split('\n')
+    assert [line for line in lines if line.startswith('error: ')] == lines[-1:], result.stderr
+    message = lines[-1].removeprefix('error: ')
+    assert '\\n' not in message and "\\'" not in message, f'a quoted quotation: {message}'
+    return message
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
+    """Every file of a folder with what is in it, and every folder in it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob('*')
+    }
+
+
+def dotted(name: str) -> str:
+    """train__steps -> train.steps."""
+    return name.replace('__', '.')

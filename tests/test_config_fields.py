@@ -34,12 +34,7 @@ UNREAD = {f'{group}.read_by_nobody' for group in TOP - {'seed'}}
 every_config = pytest.mark.parametrize('path', CONFIGS)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def quick_compilation():
-    """The compiled programs are slow, which does not matter here."""
-    jax.config.update('jax_disable_most_optimizations', True)
-    yield
-    jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 class Listed(str):

@@ -17,6 +17,8 @@ from checkpoint import Checkpoints
 from errors import UserError
 from states import initial_state, load_state
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 SETTINGS = dict(
     train__steps=30,
     train__best_metric='elbo_nats',

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import game
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 HYPERS = {'ema_half_life': jnp.float32(0.0), 'rate': jnp.float32(0.1)}
 

@@ -1,6 +1,5 @@
 """The small parts around the loop: schedules, cadences, logs, grids, the digits, precision."""
 
-import gzip
 import json
 import types
 
@@ -17,7 +16,6 @@ import errors
 import optimizers
 import pictures
 import reporting
-from datasets import digits
 from datasets.dataset import Spec
 
 HYPERS = dict(
@@ -218,28 +216,6 @@ def test_real_values_are_scaled_to_the_grids_range():
     image = pictures.grid(np.array([[[-3.0]], [[5.0]]]), Spec((1, 1), None, None), columns=2)
     assert image[1, 1, 0] == 0
     assert image[1, 3, 0] == 255
-
-
-def test_the_digits_are_scikit_learns():
-    """Against its own loader, whole and in order; 1,000 + 350 + 447."""
-    from sklearn import datasets as theirs
-
-    ours, bunch = digits.load(), theirs.load_digits()
-    x = np.concatenate([ours.splits[name]['x'] for name in ('train', 'valid', 'test')])
-    label = np.concatenate([ours.splits[name]['label'] for name in ('train', 'valid', 'test')])
-    np.testing.assert_array_equal(x[..., 0], bunch.images)
-    np.testing.assert_array_equal(label, bunch.target)
-    assert [ours.size(name) for name in ('train', 'valid', 'test')] == [1000, 350, 447]
-    assert ours.spec == Spec((8, 8, 1), 17, 10)
-    assert x.dtype == np.uint8
-    assert x.max() == 16
-
-
-def test_the_digits_are_read_from_data_dir_if_one_is_given(tmp_path):
-    rows = np.full((1400, 65), 3, np.uint8)
-    with gzip.open(tmp_path / 'digits.csv.gz', 'wt') as file:
-        np.savetxt(file, rows, fmt='%d', delimiter=',')
-    assert digits.load(str(tmp_path)).size('test') == 50
 
 
 def test_json_files_are_replaced_whole(tmp_path, monkeypatch):

@@ -437,7 +437,7 @@ Checkpoints.save = save_on_a_full_disk
     folder = tmp_path / 'run'
     process = start(folder, driver(tmp_path, patch))
     assert process.wait(PATIENCE) == 1
-    assert_one_line_of_error(folder, r'cannot save a checkpoint in .*/checkpoints: File too large')
+    assert_one_line_of_error(folder, r'cannot write .*/checkpoints: File too large')
     assert saved(folder) == [20, 40, 50]  # the best, and the last two
     finish(folder)
     assert_same_end(folder)

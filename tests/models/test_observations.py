@@ -9,7 +9,7 @@ from datasets.dataset import Spec
 from errors import UserError
 from models import observations
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 LEVELS = 6
 DISCRETE = {

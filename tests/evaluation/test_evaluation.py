@@ -17,6 +17,8 @@ from errors import UserError
 from evaluation import evaluate
 from evaluation.per_example import over_examples
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):

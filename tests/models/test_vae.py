@@ -18,7 +18,7 @@ from losses import elbo
 from models import mlp, observations
 from models.vae import Networks, Posterior, reparameterize, vae
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 LATENT, DIMS, NOISE = 2, 5, 0.7
 

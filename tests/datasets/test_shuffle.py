@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datasets import shuffle
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 KEY = jax.random.PRNGKey(3)
 
