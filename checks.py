@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from errors import UserError, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
-from run_folder import Run
+from experiment import Run
 from states import WEIGHTS
 
 

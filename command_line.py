@@ -9,12 +9,13 @@ import sys
 from absl import flags
 
 import devices
+import experiment
 import run_folder
 import train_lib
 from errors import UserError, did_you_mean
 from evaluation import evaluate
 
-ROOT = run_folder.ROOT
+ROOT = experiment.ROOT
 
 
 def modes() -> list[str]:
@@ -46,7 +47,7 @@ def parse(argv: list[str]) -> list[str]:
     flag = _value_of('config', argv)
     if not flag:
         raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
-    config = run_folder.recipe(flag).config()  # a bug in the file keeps its traceback
+    config = experiment.recipe(flag).config()  # a bug in the file keeps its traceback
     _check_names(argv, config)
     try:
         mode = _value_of('mode', argv)
@@ -67,22 +68,22 @@ def perform(values: flags.FlagValues) -> None:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
     config, overrides = values.config, values['config'].override_values
-    which = run_folder.recipe(values['config'].config_filename)
-    folder = pathlib.Path(values.workdir or run_folder.default_folder(which, config))
+    which = experiment.recipe(values['config'].config_filename)
+    folder = pathlib.Path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
         run_folder.check_same(folder, which, config)
     else:
         record = run_folder.load(folder)
-        made_by = run_folder.Recipe(record['path'], record['argument'])
+        made_by = experiment.Recipe(record['path'], record['argument'])
         if made_by != which:
             raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
         may_change = ('eval.', 'train.steps') if values.mode == 'train' else ('eval.',)
         run_folder.with_values(config, record['values'], overrides, may_change)
         run_folder.warn_if_changed(folder, record)
-    _hand_over(values, run_folder.assemble(folder, which, config))
+    _hand_over(values, experiment.assemble(folder, which, config))
 
 
-def _hand_over(values: flags.FlagValues, run: run_folder.Run) -> None:
+def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
     devices.enable_compilation_cache()
     if values.mode not in ('train', 'evaluate'):
         options = {name: values[name].value for name in _options(values.mode)}
@@ -112,7 +113,7 @@ def _with_config(argv: list[str]) -> list[str]:
     if _value_of('config', argv) or not workdir:
         return argv
     record = run_folder.load(pathlib.Path(workdir))
-    made_by = run_folder.Recipe(str(ROOT / record['path']), record['argument'])
+    made_by = experiment.Recipe(str(ROOT / record['path']), record['argument'])
     return [argv[0], f'--config={made_by}', *argv[1:]]
 
 

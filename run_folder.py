@@ -11,91 +11,20 @@ evaluation.json   the last evaluation, with all that is needed to trust it
 import contextlib
 import difflib
 import fcntl
-import importlib.util
 import json
 import os
 import pathlib
 import subprocess
-import types
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from datasets import dataset
 from errors import UserError, reading, writing
-from game import Family
+from experiment import ROOT, Recipe, Run
 from reporting import log
 
-ROOT = pathlib.Path(__file__).resolve().parent  # of the repository
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
-
-
-class Recipe(NamedTuple):
-    """Which config file made a run, and with what argument."""
-
-    path: str  # relative to the repository where the file lies in it
-    argument: str | None
-
-    def __str__(self) -> str:
-        """As --config takes it."""
-        return self.path + (f':{self.argument}' if self.argument else '')
-
-    @property
-    def file(self) -> pathlib.Path:
-        """Where the config file lies."""
-        return ROOT / self.path
-
-    def module(self) -> types.ModuleType:
-        """The config file, imported from the repository; never code from a run folder.
-
-        Raises:
-          UserError: the file is missing, or does not define what a config must.
-        """
-        if not self.file.is_file():
-            raise UserError(f'no config file {self.file}')
-        spec = importlib.util.spec_from_file_location(f'config_{self.file.stem}', self.file)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]
-        if missing:
-            raise UserError(f'{self.file} is not a config: it has no {" and no ".join(missing)}')
-        return module
-
-    def config(self) -> ConfigDict:
-        """The config as the file gives it."""
-        return self.module().get_config(self.argument)
-
-
-class Run(NamedTuple):
-    """Everything of a run but its weights: what training, evaluation and applications take."""
-
-    folder: pathlib.Path
-    recipe: Recipe
-    config: ConfigDict
-    family: Family
-    data: dataset.Dataset
-
-
-def assemble(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> Run:
-    """Loads the data and builds the family that `config` describes."""
-    data = dataset.load(config)
-    return Run(folder, which, config, which.module().build(config, data.spec), data)
-
-
-def recipe(flag: str) -> Recipe:
-    """Splits the value of --config, PATH or PATH:ARGUMENT."""
-    path, _, argument = flag.partition(':')
-    full = pathlib.Path(path).expanduser().resolve()
-    inside = full.is_relative_to(ROOT)
-    return Recipe(str(full.relative_to(ROOT) if inside else full), argument or None)
-
-
-def default_folder(which: Recipe, config: ConfigDict) -> pathlib.Path:
-    """runs/vae-digits, or runs/vae-digits-debug."""
-    words = [pathlib.Path(which.path).stem, config.data.name]
-    extra = [w for w in (which.argument or '').replace(':', ',').split(',') if w not in words]
-    return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)])
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import game
 import optimizers
 from checkpoint import Checkpoints
 from errors import UserError, choose
+from experiment import Run
 from game import State
 from reporting import log
-from run_folder import Run
 
 WEIGHTS = {'best': True, 'last': False}
 

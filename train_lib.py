@@ -27,9 +27,9 @@ from datasets import shuffle
 from datasets.dataset import Dataset
 from errors import UserError
 from evaluation.watch import Watch
+from experiment import Run
 from game import Family, State
 from reporting import MetricsLog, log
-from run_folder import Run
 from signals import Stopped, stop_requests
 from states import abstract_state, initial_state
 

@@ -8,8 +8,8 @@ import pictures
 import states
 from errors import UserError, writing
 from evaluation.sampling import sampler
+from experiment import Run
 from reporting import log
-from run_folder import Run
 
 
 def apply(run: Run, num_samples: int = 64, seed: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from absl import app, flags
 
 import devices as device_lib
-import run_folder
+import experiment
 import states
 import train_lib
 from benchmarks.timing import alternate, spread
@@ -24,7 +24,7 @@ flags.DEFINE_integer('steps', 200, 'steps of one repeat, divisible by every leng
 flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 
 
-def arm(run: run_folder.Run, length: int, steps: int):
+def arm(run: experiment.Run, length: int, steps: int):
     """A function that trains `steps` more steps, `length` a dispatch, as the loop does."""
     devices = jax.devices()
     dispatch = train_lib.compile_dispatch(run, length, devices)
@@ -44,12 +44,12 @@ def main(_):
     """Prints a table."""
     device_lib.enable_compilation_cache()
     values = flags.FLAGS
-    which = run_folder.recipe(values.config)
+    which = experiment.recipe(values.config)
     arms = {}
     for precision in ('float32', 'bfloat16'):
         config = which.config()
         config.train.precision = precision
-        run = run_folder.assemble(pathlib.Path('unused'), which, config)
+        run = experiment.assemble(pathlib.Path('unused'), which, config)
         for length in map(int, values.lengths):
             arms[f'{precision}, {length} steps a dispatch'] = arm(run, length, values.steps)
     seconds = alternate(arms, values.repeats)

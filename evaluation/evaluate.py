@@ -17,8 +17,8 @@ import states
 from checks import check_evaluation
 from errors import UserError, writing
 from evaluation.per_example import over_examples
+from experiment import Run
 from reporting import log
-from run_folder import Run
 
 SPLIT = 'test'
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')

@@ -9,7 +9,7 @@ import numpy as np
 import pictures
 from errors import UserError
 from evaluation.per_example import over_examples
-from run_folder import Run
+from experiment import Run
 
 
 def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:

@@ -12,9 +12,9 @@ import pictures
 from checkpoint import Memory
 from evaluation.per_example import over_examples
 from evaluation.sampling import reconstructor, sampler, save_pairs
+from experiment import Run
 from game import State
 from reporting import MetricsLog
-from run_folder import Run
 
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 

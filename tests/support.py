@@ -2,12 +2,13 @@
 
 import pathlib
 
+import experiment
 import run_folder
 
 
 def make_run(folder, argument='digits,debug', **changes):
     """The VAE config as a Run in `folder`; fields change by keywords such as train__steps=40."""
-    which = run_folder.recipe(f'{run_folder.ROOT}/configs/vae.py:{argument}')
+    which = experiment.recipe(f'{experiment.ROOT}/configs/vae.py:{argument}')
     config = which.config()
     for name, value in changes.items():
         *path, last = name.split('__')
@@ -16,11 +17,11 @@ def make_run(folder, argument='digits,debug', **changes):
             group = group[part]
         group[last] = value
     run_folder.check_same(pathlib.Path(folder), which, config)
-    return run_folder.assemble(pathlib.Path(folder), which, config)
+    return experiment.assemble(pathlib.Path(folder), which, config)
 
 
-def recipe_and_config(argument='debug', path=f'{run_folder.ROOT}/configs/vae.py', **changes):
-    which = run_folder.recipe(f'{path}:{argument}')
+def recipe_and_config(argument='debug', path=f'{experiment.ROOT}/configs/vae.py', **changes):
+    which = experiment.recipe(f'{path}:{argument}')
     config = which.config()
     with config.unlocked():
         config.update_from_flattened_dict({dotted(k): v for k, v in changes.items()})

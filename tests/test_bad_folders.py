@@ -12,6 +12,7 @@ import jax
 import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
+import experiment
 import run_folder
 import states
 import train_lib
@@ -19,7 +20,7 @@ from applications import sample
 from errors import UserError
 from evaluation import evaluate
 
-ROOT = run_folder.ROOT
+ROOT = experiment.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
 STEPS = 10  # of the run `trained`
@@ -34,7 +35,7 @@ def trained(tmp_path_factory):
     which, config = recipe_and_config(
         train__steps=STEPS, train__evaluate_every=STEPS, train__checkpoint_every=STEPS
     )
-    train_lib.train(run_folder.assemble(folder, which, config), jax.devices()[:1])
+    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
     return folder
 
 
@@ -49,7 +50,7 @@ def opened(folder, **changes):
     which, config = recipe_and_config()
     stored = run_folder.flatten(run_folder.load(folder)['values'])
     config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
-    return run_folder.assemble(folder, which, config)
+    return experiment.assemble(folder, which, config)
 
 
 # Folders: what is there stays as it is

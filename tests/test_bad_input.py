@@ -12,13 +12,13 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import command_line
-import run_folder
+import experiment
 import train_lib
 from datasets import dataset, digits
 from datasets.dataset import Spec
 from errors import UserError
 
-ROOT = run_folder.ROOT
+ROOT = experiment.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -57,7 +57,7 @@ def test_a_mistake_in_the_flags(main, tmp_path, arguments, message):
 )
 def test_a_wrong_word_after_the_colon(argument, message):
     with pytest.raises(UserError, match=message):
-        run_folder.recipe(f'configs/vae.py:{argument}').config()
+        experiment.recipe(f'configs/vae.py:{argument}').config()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_file_that_is_not_a_config(tmp_path, source, message):
     path = tmp_path / 'mine.py'
     path.write_text(source)
     with pytest.raises(UserError, match=message):
-        run_folder.recipe(str(path)).config()
+        experiment.recipe(str(path)).config()
 
 
 def test_help_names_every_config_and_every_mode(main):

@@ -17,6 +17,7 @@ from jax.interpreters import partial_eval
 from ml_collections import ConfigDict
 
 import command_line
+import experiment
 import optimizers
 import run_folder
 import states
@@ -25,7 +26,7 @@ from applications import sample
 from datasets import dataset
 from errors import UserError
 from evaluation import evaluate
-from run_folder import ROOT, Run
+from experiment import ROOT, Run
 
 CONFIGS = command_line.configs()
 TOP = {'seed', 'data', 'model', 'hypers', 'train', 'eval'}
@@ -76,9 +77,9 @@ class Recorded:
         return list(self)
 
 
-def debug_config(path: str) -> tuple[run_folder.Recipe, ConfigDict]:
+def debug_config(path: str) -> tuple[experiment.Recipe, ConfigDict]:
     """The debug config of a file, as short as it can be, and with fields that nobody reads."""
-    which = run_folder.recipe(f'{ROOT / path}:debug')
+    which = experiment.recipe(f'{ROOT / path}:debug')
     config = which.config().unlock()
     config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
     for name in UNREAD:
@@ -153,23 +154,23 @@ def test_to_list_a_group_is_not_to_read_it():
 @every_config
 @pytest.mark.parametrize('argument', [None, 'debug'])
 def test_top_level_names_and_lock(path, argument):
-    config = run_folder.Recipe(path, argument).config()
+    config = experiment.Recipe(path, argument).config()
     assert set(config) == TOP
     assert config.is_locked
 
 
 @every_config
 def test_debug_has_the_same_fields_and_few_steps(path):
-    whole, debug = (run_folder.Recipe(path, argument).config() for argument in (None, 'debug'))
+    whole, debug = (experiment.Recipe(path, argument).config() for argument in (None, 'debug'))
     assert set(run_folder.flatten(whole.to_dict())) == set(run_folder.flatten(debug.to_dict()))
     assert debug.train.steps <= 50
-    named = run_folder.Recipe(path, f'{whole.data.name},debug').config()
+    named = experiment.Recipe(path, f'{whole.data.name},debug').config()
     assert named.to_dict() == debug.to_dict()
 
 
 @every_config
 def test_plain_values_only(path):
-    config = run_folder.Recipe(path, None).config()
+    config = experiment.Recipe(path, None).config()
     for name, value in run_folder.flatten(config.to_dict()).items():
         assert json.loads(json.dumps(value)) == value, name
         items = value if isinstance(value, list) else [value]
@@ -178,7 +179,7 @@ def test_plain_values_only(path):
 
 @every_config
 def test_the_docstring_gives_its_own_command(path):
-    text = run_folder.Recipe(path, None).module().__doc__
+    text = experiment.Recipe(path, None).module().__doc__
     assert re.search(rf'python main\.py --config={re.escape(path)}(?![\w.])', text)
 
 
@@ -187,7 +188,7 @@ def test_every_file_that_can_be_run_is_listed():
 
     def can_be_run(path):
         try:
-            return run_folder.Recipe(path, None).module()
+            return experiment.Recipe(path, None).module()
         except UserError:
             return None
 
@@ -198,14 +199,14 @@ def test_every_file_that_can_be_run_is_listed():
 @pytest.mark.parametrize('argument', [None, 'debug'])
 @pytest.mark.parametrize('path', command_line.configs())
 def test_batches_can_be_shared_by_eight_devices(path, argument):
-    config = run_folder.Recipe(path, argument).config()
+    config = experiment.Recipe(path, argument).config()
     assert config.train.batch_size % 8 == 0
 
 
 @pytest.mark.parametrize('path', command_line.configs())
 def test_the_docstring_gives_a_number_to_expect(path):
     """With its spread, and the hardware and time it takes."""
-    docstring = run_folder.Recipe(path, None).module().__doc__
+    docstring = experiment.Recipe(path, None).module().__doc__
     assert re.search(r'\d \+- \d', docstring)
     assert re.search(r'seconds|minutes|hours', docstring)
     assert re.search(r'CPU|GPU|TPU', docstring)

@@ -10,9 +10,9 @@ import optax
 import pytest
 
 import devices as device_lib
+import experiment
 import game
 import optimizers
-import run_folder
 import states
 import train_lib
 
@@ -21,10 +21,10 @@ STEPS = 50
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    which = run_folder.recipe(f'{run_folder.ROOT}/configs/vae.py:digits,debug')
+    which = experiment.recipe(f'{experiment.ROOT}/configs/vae.py:digits,debug')
     config = which.config()
     config.train.batch_size = 48
-    return run_folder.assemble(tmp_path_factory.mktemp('run'), which, config)
+    return experiment.assemble(tmp_path_factory.mktemp('run'), which, config)
 
 
 @pytest.fixture(scope='module')

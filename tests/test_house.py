@@ -3,9 +3,9 @@
 import pathlib
 import re
 
-import run_folder
+import experiment
 
-ROOT = run_folder.ROOT
+ROOT = experiment.ROOT
 TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -m pytest'
 JOB_LINE = 'pip install -r requirements.txt && python main.py --config=configs/vae.py'
 
