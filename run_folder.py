@@ -81,9 +81,10 @@ def write_config(run: Run) -> None:
     Raises:
       UserError: the folder cannot be written.
     """
-    record = {'source': run.recipe.file.read_text(), 'git': git_hash()}
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
+    else:
+        record = {'source': run.recipe.file.read_text(), 'git': git_hash()}
     record.update(run.recipe._asdict(), values=run.config.to_dict())
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)

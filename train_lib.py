@@ -67,7 +67,7 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
     dispatch = compile_dispatch(run, length, devices)
     data = device_lib.place(run.data.splits['train'], devices)
     numbers = device_lib.local_indices(devices)
-    watch = Watch(run, state, devices)
+    watch = Watch(run, devices)
     metrics_log = MetricsLog(run.folder, step)
     with (
         contextlib.closing(metrics_log),

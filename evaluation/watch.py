@@ -20,13 +20,9 @@ BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
 class Watch:
-    """What happens at every evaluation: the validation split, the best so far, pictures.
+    """What happens at every evaluation: the validation split, the best so far, pictures."""
 
-    Raises:
-      UserError: `train.best_metric` is not one of the family's metrics.
-    """
-
-    def __init__(self, run: Run, state: State, devices: Sequence[jax.Device]):
+    def __init__(self, run: Run, devices: Sequence[jax.Device]):
         self._run = run
         self._metrics = over_examples(
             run.family.metrics, run.data, run.config.eval.batch_size, devices
