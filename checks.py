@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from errors import UserError, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
+from feeding import PLACEMENTS
 from states import WEIGHTS
 
 
@@ -22,6 +23,7 @@ def check_training(run: Run, num_devices: int) -> None:
         raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
     for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
         at_least(1, f'train.{name}', train[name])
+    choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)
     at_least(0, 'train.patience', train.patience)
     choose('train.best_mode', train.best_mode, BEST_MODES)

@@ -1,12 +1,13 @@
 """Where arrays live and how a function runs on every device: the project's only `pmap`."""
 
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from places import cache_folder
 
 AXIS = 'devices'
 
@@ -58,6 +59,5 @@ def enable_compilation_cache() -> None:
     `JAX_COMPILATION_CACHE_DIR` chooses another folder.
     """
     if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
-        cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-        jax.config.update('jax_compilation_cache_dir', str(pathlib.Path(cache) / 'atelier' / 'jax'))
+        jax.config.update('jax_compilation_cache_dir', str(cache_folder() / 'jax'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)

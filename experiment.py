@@ -78,4 +78,4 @@ def default_folder(which: Recipe, config: ConfigDict) -> pathlib.Path:
     """runs/vae-digits, or runs/vae-digits-debug."""
     words = [pathlib.Path(which.path).stem, config.data.name]
     extra = [w for w in (which.argument or '').replace(':', ',').split(',') if w not in words]
-    return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)])
+    return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)]).replace('/', '-')

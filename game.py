@@ -61,6 +61,11 @@ class Turn(NamedTuple):
     batch: int = 0
 
 
+def num_minibatches(turns: tuple[Turn, ...]) -> int:
+    """How many minibatches one step reads."""
+    return 1 + max(turn.batch for turn in turns)
+
+
 class State(struct.PyTreeNode):
     """All that a step reads and writes: arrays only; `params`, `extra`, `opt`, `ema` by player."""
 

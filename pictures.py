@@ -23,7 +23,7 @@ def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
     Real-valued data are scaled from their smallest to their largest value.
     """
     x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
-    low, high = (x.min(), x.max()) if spec.levels is None else (0, spec.levels - 1)
+    low, high = spec.interval or (x.min(), x.max())
     x = np.clip((x - low) / max(high - low, 1e-12), 0, 1)
     n, height, width, channels = x.shape
     columns = columns or math.ceil(math.sqrt(n))

@@ -28,6 +28,7 @@ from datasets.dataset import Dataset
 from errors import UserError
 from evaluation.watch import Watch
 from experiment import Run
+from feeding import feed, is_streamed
 from game import Family, State
 from reporting import MetricsLog, log
 from signals import Stopped, stop_requests
@@ -65,18 +66,18 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
     config, step = run.config.train, int(state.step)
     length = dispatch_length(config, step)
     dispatch = compile_dispatch(run, length, devices)
-    data = device_lib.place(run.data.splits['train'], devices)
     numbers = device_lib.local_indices(devices)
     watch = Watch(run, devices)
     metrics_log = MetricsLog(run.folder, step)
     with (
         contextlib.closing(metrics_log),
+        feed(run, step, length, devices) as next_arrays,
         stop_requests() as received,
         tqdm(total=config.steps, initial=step, unit='step', dynamic_ncols=True) as bar,
     ):
         while not finished(run.config, step, memory):
             began = time.perf_counter()
-            state, report = dispatch(state, data, numbers)
+            state, report = dispatch(state, next_arrays(), numbers)
             report = jax.device_get(report)  # the host waits once a dispatch
             rate = length / (time.perf_counter() - began)
             _log_dispatch(metrics_log, config.log_every, step, report, rate)
@@ -111,12 +112,14 @@ def make_dispatch(
     num_devices: int = 1,
     mean: Callable = game.identity,
     gather: Callable = game.identity,
+    streamed: bool = False,
 ) -> Callable:
     """Returns the pure dispatch(state, arrays, device) -> (state, reports [num_steps]).
 
-    `arrays` is the training split and `device` this device's number; device d works on rows
-    d * b to d * b + b - 1 of every minibatch. With the defaults it is the whole computation on
-    one device, ready for a vmap over States: a member of a sweep.
+    `arrays` is the training split, or what a feed has read of it for these steps, and `device`
+    this device's number; device d works on rows d * b to d * b + b - 1 of every minibatch. With
+    the defaults it is the whole computation on one device, ready for a vmap over States: a member
+    of a sweep.
     """
     step = game.make_step(family.turns, optimizer, batch_size, mean, gather)
     local = batch_size // num_devices
@@ -124,31 +127,46 @@ def make_dispatch(
     def dispatch(state: State, arrays: dict[str, Array], device: Int[Array, '']):
         rows = device * local + jnp.arange(local)
 
-        def one(state, _):
-            batches = minibatches(state, arrays, data, rows, family.turns, batch_size)
+        def one(state, raw):
+            if not streamed:
+                raw = gathered(state, arrays, rows, family.turns, batch_size)
+            batches = shown(state, raw, data, rows, family.turns, batch_size)
             return step(state, batches, rows)
 
-        return jax.lax.scan(one, state, length=num_steps)
+        return jax.lax.scan(one, state, arrays if streamed else None, length=num_steps)
 
     return dispatch
 
 
-def minibatches(state: State, arrays, data: Dataset, rows, turns, batch_size: int) -> list:
-    """The given rows of the minibatches that this step's turns read: M of them, from t*M on."""
-    shuffle_key = game.address(state.key, game.Purpose.SHUFFLE)
-    count = 1 + max(turn.batch for turn in turns)
-    batches = []
+def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Array]:
+    """This step's minibatches as they are stored, [M, local, ...]: numbers t*M to t*M + M - 1."""
+    key = game.address(state.key, game.Purpose.SHUFFLE)
+    n, count = len(arrays['x']), game.num_minibatches(turns)
+    index = [
+        shuffle.minibatch_indices(key, _number(state, j, count), rows, batch_size, n)
+        for j in range(count)
+    ]
+    return {name: jnp.stack([array[i] for i in index]) for name, array in arrays.items()}
+
+
+def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[game.Batch]:
+    """The M minibatches as the turns see them."""
+    count, batches = game.num_minibatches(turns), []
     for j in range(count):
-        number = state.step.astype(jnp.uint32) * count + j
-        index = shuffle.minibatch_indices(shuffle_key, number, rows, batch_size, data.size('train'))
-        raw = {name: array[index] for name, array in arrays.items()}
-        key = game.address(state.key, game.Purpose.PREPROCESS, number)
-        batches.append(data.preprocess(raw, game.draw_for(key, rows, batch_size).keys))
+        key = game.address(state.key, game.Purpose.PREPROCESS, _number(state, j, count))
+        keys = game.draw_for(key, rows, batch_size).keys
+        batches.append(data.preprocess({name: array[j] for name, array in raw.items()}, keys))
     return batches
 
 
+def _number(state: State, j: int, count: int) -> Array:
+    """Of minibatch j of this step's `count`, since the beginning of the run."""
+    return state.step.astype(jnp.uint32) * count + j
+
+
 def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) -> Callable:
-    """`make_dispatch` over `devices`, the State donated; each compiles once, on its first call."""
+    """`make_dispatch` over `devices`, fed by `feed`, the State donated; it compiles once."""
+    streamed = is_streamed(run, devices)
     dispatch = make_dispatch(
         run.family,
         run.data,
@@ -158,8 +176,10 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
         len(devices),
         device_lib.mean,
         device_lib.gather,
+        streamed,
     )
-    return device_lib.over_devices(dispatch, (None, None, 0), donate=(0,), devices=devices)
+    axes = (None, 0 if streamed else None, 0)
+    return device_lib.over_devices(dispatch, axes, donate=(0,), devices=devices)
 
 
 def finished(config, step: int, memory: Memory) -> bool:

@@ -13,8 +13,12 @@ def common_config() -> ConfigDict:
         dict(
             name='digits',
             data_dir='',  # where the source's files lie; empty: the source's own place
-            placement='device',  # the training split lies on every device
+            path='',  # of one's own file or folder, for the sources that take one
+            image_shape=(),  # height, width, channels to scale and crop to; (): as they are
+            num_valid=0,  # examples for validation where the source has none; 0: it is chosen
             binarize='none',  # none | threshold | stochastic (afresh at each showing)
+            dequantize='none',  # none | uniform
+            placement='auto',  # of the training split: device | stream (from the host) | auto
         )
     )
     config.model = ConfigDict()
@@ -56,25 +60,22 @@ def common_config() -> ConfigDict:
     return config
 
 
-def parse_argument(argument: str | None, data_names: dict, default: str) -> tuple[str, bool]:
+def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
     """Reads the part after the colon of --config: `DATA`, `DATA,debug` or `debug`.
 
     Returns:
       The name of the data set, and whether `debug` was asked for.
 
     Raises:
-      UserError: a word that is neither `debug` nor one of `data_names`, or two data sets.
+      UserError: two data sets.
     """
     words = [word.strip() for word in (argument or '').split(',') if word.strip()]
     names = [word for word in words if word != 'debug']
-    for name in names:
-        if name not in data_names:
-            raise UserError(
-                f'the config takes one of {", ".join(data_names)}, and debug, after its colon, '
-                f'not {name!r}{did_you_mean(name, [*data_names, "debug"])}'
-            )
     if len(names) > 1:
-        raise UserError(f'the config takes one data set after its colon, not {", ".join(names)}')
+        hint = ''.join(did_you_mean(name, ['debug']) for name in names)
+        raise UserError(
+            f'the config takes one data set after its colon, not {" and ".join(names)}{hint}'
+        )
     return (names[0] if names else default), 'debug' in words
 
 

@@ -7,45 +7,52 @@ Test split of the digits, 17 grey levels as they are, mean and standard deviatio
 About 15 seconds on two CPU cores, compilation and evaluation included.
 """
 
-import functools
-
 from ml_collections import ConfigDict
 
 from configs import common
 from datasets.dataset import Spec
 from errors import at_least, choose
 from game import Family
-from models import mlp, observations
+from models import mlp
+from models.observations import observation_for
 from models.vae import Networks, vae
 
-DATA = {
-    'digits': 'discretized_logistic_mixture'
-}  # the observation model whose number is a likelihood of the data
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(latent_dim=16, hidden_sizes=(256, 256)),
+        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
+        'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
+    'mnist': {'data': dict(binarize='stochastic')},
+}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/vae.py:DATA[,debug]`, DATA one of digits."""
-    name, debug = common.parse_argument(argument, DATA, default='digits')
+    """`configs/vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
+    name, debug = common.parse_argument(argument, default='digits')
     config = common.common_config()
     config.data.name = name
     config.model = ConfigDict(
         dict(
-            latent_dim=16,
-            hidden_sizes=(256, 256),
+            latent_dim=40,
+            hidden_sizes=(400, 400),
             activation='relu',
-            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture
-            observation=DATA[name],
+            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            observation='auto',
             mixture_components=2,  # of discretized_logistic_mixture
         )
     )
     config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.update(
-        learning_rate_end=1e-5,
-        decay_steps=1500.0,
-        weight_decay=1.0,  # a thousand digits overfit soon
+    config.hypers.update(learning_rate_end=1e-5, decay_steps=40_000.0)
+    config.train.update(
+        steps=40_000,
+        batch_size=128,
+        evaluate_every=2000,
+        checkpoint_every=2000,
+        best_metric='elbo_nats',
     )
-    config.train.update(steps=1500, batch_size=96, best_metric='elbo_nats')
     config.eval.update(num_importance_samples=500, importance_chunk=50)
+    config.update(DATA.get(name, {}))
     if debug:
         common.shrink(config)
         config.model.update(latent_dim=2, hidden_sizes=(16,))
@@ -56,20 +63,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
     model = config.model
-    at_least(1, 'model.mixture_components', model.mixture_components)
-    observation = choose(
-        'model.observation',
-        model.observation,
-        {
-            'bernoulli': observations.bernoulli,
-            'binomial': observations.binomial,
-            'categorical': observations.categorical,
-            'gaussian': observations.gaussian,
-            'discretized_logistic_mixture': functools.partial(
-                observations.discretized_logistic_mixture, components=model.mixture_components
-            ),
-        },
-    )(spec)
+    observation = observation_for(model.observation, spec, model.mixture_components)
     network = dict(
         activation=choose('model.activation', model.activation, mlp.ACTIVATIONS),
         dtype=common.precision(config, mlp.PRECISIONS),
@@ -84,6 +78,6 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         decoder=mlp.MLP(hidden[::-1], (*spec.event_shape, observation.size), **network),
         observation=observation,
         latent_dim=model.latent_dim,
-        scale=1.0 if spec.levels is None else 1.0 / (spec.levels - 1),
+        spec=spec,
     )
     return vae(nets, config.eval.num_importance_samples, config.eval.importance_chunk)

@@ -1,18 +1,26 @@
 """The one form of data: arrays in host memory, a description, and what happens at each showing."""
 
+import functools
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, UInt32
 
 from datasets import preprocess
+from datasets.splits import hold_out
 from errors import UserError, choose
 
-SOURCES = {'digits': 'datasets.digits'}  # loaded on demand: a source's imports may be heavy
-PLACEMENTS = {'device': 'the whole training split lies on every device'}
+SOURCES = {  # loaded on demand: a source's imports may be heavy
+    'digits': 'datasets.digits',
+    'static_mnist': 'datasets.static_mnist',
+    'arrays': 'datasets.arrays',
+    'folder': 'datasets.folder',
+}
+ANY_OTHER = 'datasets.tfds_images'
+SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
 
 
 class Spec(NamedTuple):
@@ -20,31 +28,69 @@ class Spec(NamedTuple):
 
     `levels`: x takes the values 0, 1, ..., levels - 1; None: any real number.
     `num_classes`: labels are 0, ..., num_classes - 1; None: there are none.
+    `dequantized_levels`: x is a level of so many plus noise in [0, 1), or None.
+    `mean` and `std`: of real-valued training data, over all of their numbers.
     """
 
     event_shape: tuple[int, ...]
     levels: int | None
     num_classes: int | None
+    dequantized_levels: int | None = None
+    mean: float = 0.0
+    std: float = 1.0
 
     @property
     def num_dims(self) -> int:
         """Numbers in one event: the D of bits per dimension."""
         return int(np.prod(self.event_shape))
 
+    @property
+    def is_discrete(self) -> bool:
+        """Whether nats are those of levels, or bound them: bits have no meaning otherwise."""
+        return self.levels is not None or self.dequantized_levels is not None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The smallest and the largest value that x can take, where they are known."""
+        if self.levels is not None:
+            return 0.0, self.levels - 1.0
+        if self.dequantized_levels is not None:
+            return 0.0, float(self.dequantized_levels)
+        return None
+
+    def normalize(self, x: Array) -> Array:
+        """What networks like: in [0, 1], or of mean 0 and deviation 1."""
+        return (x - self._shift) / self.scale
+
+    def denormalize(self, x: Array) -> Array:
+        """The inverse of `normalize`."""
+        return self._shift + self.scale * x
+
+    @property
+    def scale(self) -> float:
+        """Units of x in one unit of normalized x."""
+        return self.std if self.interval is None else self.interval[1] - self.interval[0]
+
+    @property
+    def _shift(self) -> float:
+        return self.mean if self.interval is None else self.interval[0]
+
 
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    The arrays are as stored (uint8 where that is enough). `preprocess` makes the batch that models
-    see, on the device, from one key per example: {'x': float32, 'label': int32}.
-    `description` says in words what the numbers in `x` are.
+    The arrays are as stored (uint8 where that is enough) and may be memory-mapped. `preprocess`
+    makes the batch that models see, on the device, from one key per example: {'x': float32,
+    'label': int32}. `description` says in words what the numbers in `x` are.
     """
 
     name: str
     spec: Spec
     splits: dict[str, dict[str, np.ndarray]]
-    preprocess: Callable[[dict[str, Array], UInt32[Array, 'local 2']], dict[str, Array]]
     description: str
+    preprocess: Callable[[dict[str, Array], UInt32[Array, 'local 2']], dict[str, Array]] = (
+        preprocess.as_float
+    )
 
     def size(self, split: str) -> int:
         """The number of examples of a split."""
@@ -52,18 +98,33 @@ class Dataset(NamedTuple):
 
 
 def load(config) -> Dataset:
-    """The data set that `config.data` names, binarised if it says so.
+    """The data set that `config.data` names, with all three splits, as the config wants it shown.
 
     Raises:
-      UserError: unknown name, placement or binarisation, or the source's own complaint.
+      UserError: a setting that cannot be, or the source's own complaint.
     """
-    choose('data.placement', config.data.placement, PLACEMENTS)
-    module = importlib.import_module(choose('data.name', config.data.name, SOURCES))
-    return binarized(module.load(config.data.data_dir), config.data.binarize)
+    data = config.data
+    choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
+    choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
+    source = importlib.import_module(SOURCES.get(data.name, ANY_OTHER)).load
+    takes = inspect.signature(source).parameters
+    settings = {name: data[name] for name in SETTINGS}
+    for name, value in settings.items():
+        if value and name not in takes:
+            raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
+    chosen = {name: value for name, value in settings.items() if name in takes}
+    if 'name' in takes:
+        chosen['name'] = data.name
+    loaded = source(**chosen)
+    loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    return dequantized(binarized(loaded, data.binarize), data.dequantize)
 
 
 def binarized(source: Dataset, how: str) -> Dataset:
     """`source` with grey levels turned into {0, 1} as `how` says; 'none' leaves it as it is.
+
+    'stochastic' draws afresh at each showing, but for 'valid' and 'test', which have one draw that
+    is the same for every run and seed.
 
     Raises:
       UserError: unknown `how`, or real-valued data.
@@ -73,14 +134,33 @@ def binarized(source: Dataset, how: str) -> Dataset:
         return source
     if source.spec.levels is None:
         raise UserError(f'config.data.binarize={how!r}: {source.name} is real-valued')
-    top = source.spec.levels - 1
-
-    def apply(raw, keys):
-        batch = source.preprocess(raw, keys)
-        return {**batch, 'x': jax.vmap(rule, in_axes=(0, 0, None))(batch['x'], keys, top)}
-
+    top, splits = source.spec.levels - 1, dict(source.splits)
+    if rule is preprocess.stochastic:
+        for name in ('valid', 'test'):
+            if name in splits:
+                drawn = preprocess.fixed_draw(splits[name]['x'], top)
+                splits[name] = {**splits[name], 'x': drawn}
     return source._replace(
         spec=source.spec._replace(levels=2),
-        preprocess=apply,
+        splits=splits,
+        preprocess=preprocess.then(source.preprocess, functools.partial(rule, top=top)),
         description=f'{source.description}, binarised: {how}',
+    )
+
+
+def dequantized(source: Dataset, how: str) -> Dataset:
+    """`source` with noise in [0, 1) on its levels as `how` says; 'none' leaves it as it is.
+
+    Raises:
+      UserError: unknown `how`, or real-valued data.
+    """
+    rule = choose('data.dequantize', how, preprocess.DEQUANTIZATIONS)
+    if rule is None:
+        return source
+    if source.spec.levels is None:
+        raise UserError(f'config.data.dequantize={how!r}: {source.name} is real-valued')
+    return source._replace(
+        spec=source.spec._replace(levels=None, dequantized_levels=source.spec.levels),
+        preprocess=preprocess.then(source.preprocess, rule),
+        description=f'{source.description}, dequantised: {how}',
     )

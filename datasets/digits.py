@@ -7,7 +7,6 @@ import zlib
 
 import numpy as np
 
-from datasets import preprocess
 from datasets.dataset import Dataset, Spec
 from errors import UserError
 
@@ -45,7 +44,6 @@ def load(data_dir: str = '') -> Dataset:
         name='digits',
         spec=Spec(event_shape=(8, 8, 1), levels=LEVELS, num_classes=10),
         splits=splits,
-        preprocess=preprocess.as_float,
         description='8x8 digits with 17 grey levels 0..16',
     )
 

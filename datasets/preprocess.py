@@ -1,8 +1,17 @@
-"""What happens to one example on the device before a model sees it."""
+"""What happens to the stored numbers before a model sees them: binarisation, dequantisation.
+
+Training draws afresh at each showing, on the device, from one key an example.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
+
+EVALUATION_DRAW = 20090512  # seed of the draw that all evaluations share
+CHUNK = 1000  # examples; memory only
 
 
 def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
@@ -10,6 +19,16 @@ def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str,
     del keys
     dtypes = {'x': jnp.float32, 'label': jnp.int32}
     return {name: value.astype(dtypes[name]) for name, value in raw.items()}
+
+
+def then(preprocess: Callable, rule: Callable) -> Callable:
+    """`preprocess`, and then x of each example through `rule(x, key)`."""
+
+    def apply(raw, keys):
+        batch = preprocess(raw, keys)
+        return {**batch, 'x': jax.vmap(rule)(batch['x'], keys)}
+
+    return apply
 
 
 def threshold(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event']:
@@ -23,4 +42,26 @@ def stochastic(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event
     return jax.random.bernoulli(key, x / top).astype(x.dtype)
 
 
+def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
+    """x + u, u uniform on [0, 1): the density of the result bounds the probability of x.
+
+    log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
+    """
+    return x + jax.random.uniform(key, x.shape)
+
+
+def fixed_draw(x: np.ndarray, top: int) -> np.ndarray:
+    """One stochastic binarisation of [n, *event], as 0 and `top` in the type of x, for good.
+
+    `stochastic` leaves such numbers as they are, whatever the key. Example i has the same draw
+    however many follow it. numpy promises RandomState's stream for all its versions.
+    """
+    generator, drawn = np.random.RandomState(EVALUATION_DRAW), np.empty_like(x)
+    for start in range(0, len(x), CHUNK):
+        part = x[start : start + CHUNK]
+        drawn[start : start + CHUNK] = top * (generator.random_sample(part.shape) * top < part)
+    return drawn
+
+
 BINARIZATIONS = {'none': None, 'threshold': threshold, 'stochastic': stochastic}
+DEQUANTIZATIONS = {'none': None, 'uniform': uniform}

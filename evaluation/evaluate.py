@@ -83,7 +83,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
     if run.family.log_prob is not None:
         nll = -apply(run.family.log_prob.nats)
         values['nll_nats'] = nll
-        if run.data.spec.levels is not None:  # of a density, bits have no meaning
+        if run.data.spec.is_discrete:  # of a density, bits have no meaning
             values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
     return values
 

@@ -1,5 +1,7 @@
 """Observation models p(x | z): what a decoder's numbers mean."""
 
+import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from datasets.dataset import Spec
-from errors import UserError
+from errors import UserError, at_least, choose
 from losses import elbo
 
 
@@ -89,7 +91,7 @@ def categorical(spec: Spec) -> Observation:
 
 
 def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
-    """Any real x: mean and log variance each; `min_log_var` keeps the density bounded.
+    """Any real x: mean and log variance each, of the normalized x; `min_log_var` is their floor.
 
     Without a floor on the variance the likelihood of data that lie on a plane has no maximum.
 
@@ -99,12 +101,16 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
     if spec.levels is not None:
         raise UserError(
             "config.model.observation='gaussian' needs real-valued data and these have "
-            f'{spec.levels} levels: choose categorical or discretized_logistic_mixture'
+            f'{spec.levels} levels: choose categorical or discretized_logistic_mixture, or '
+            "config.data.dequantize='uniform'"
         )
+    log_scale = math.log(spec.scale)
 
     def split(parameters):
+        """The mean and the log variance of x itself."""
         mean, raw = parameters[..., 0], parameters[..., 1]
-        return mean, min_log_var + jax.nn.softplus(raw - min_log_var)
+        log_var = min_log_var + jax.nn.softplus(raw - min_log_var)
+        return spec.denormalize(mean), log_var + 2 * log_scale
 
     def sample_one(key, p):
         mean, log_var = split(p)
@@ -145,3 +151,26 @@ def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
         return jnp.clip(jnp.round(0.5 * top * (value + 1.0)), 0, top)
 
     return Observation(3 * components, log_prob, mean, _per_example(sample_one))
+
+
+def observation_for(name: str, spec: Spec, mixture_components: int) -> Observation:
+    """The observation model that config.model.observation names, for data as `spec` says.
+
+    'auto' is one whose number is a likelihood of such data: bernoulli of two levels,
+    discretized_logistic_mixture of more, gaussian of real values.
+
+    Raises:
+      UserError: an unknown name, or one that does not fit the data.
+    """
+    at_least(1, 'model.mixture_components', mixture_components)
+    mixture = functools.partial(discretized_logistic_mixture, components=mixture_components)
+    discrete = bernoulli if spec.levels == 2 else mixture
+    options = {
+        'auto': gaussian if spec.levels is None else discrete,
+        'bernoulli': bernoulli,
+        'binomial': binomial,
+        'categorical': categorical,
+        'gaussian': gaussian,
+        'discretized_logistic_mixture': mixture,
+    }
+    return choose('model.observation', name, options)(spec)

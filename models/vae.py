@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 import game
+from datasets.dataset import Spec
 from losses import elbo
 from models.observations import Observation
 
@@ -19,14 +20,14 @@ class Networks(NamedTuple):
     decoder: [batch, latent_dim] -> [batch, *event, observation.size].
     observation: p(x | z).
     latent_dim: dimensions of z.
-    scale: multiplies x before the encoder sees it; 1 / (levels - 1) makes that [0, 1].
+    spec: of the data; the encoder sees x normalized as it says.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     observation: Observation
     latent_dim: int
-    scale: float
+    spec: Spec
 
 
 class Posterior(NamedTuple):
@@ -44,7 +45,7 @@ def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
 
 def posterior(nets: Networks, params, x: Float[Array, 'batch *event']) -> Posterior:
     """q(z | x) of each row."""
-    output = nets.encoder.apply({'params': params['model']['encoder']}, x * nets.scale)
+    output = nets.encoder.apply({'params': params['model']['encoder']}, nets.spec.normalize(x))
     return Posterior(*jnp.split(output, 2, axis=-1))
 
 

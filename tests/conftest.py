@@ -22,6 +22,7 @@ os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES}
 os.environ.setdefault(
     'JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='atelier-tests-compiled-')
 )
+os.environ.setdefault('XDG_CACHE_HOME', tempfile.mkdtemp(prefix='atelier-tests-cache-'))
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 
 

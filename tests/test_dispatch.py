@@ -89,7 +89,8 @@ def test_the_devices_held_different_rows(run):
         rows = device * (size // 8) + jnp.arange(size // 8)
         numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
         only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
-        (batch,) = train_lib.minibatches(state, numbered, only, rows, run.family.turns, size)
+        raw = train_lib.gathered(state, numbered, rows, run.family.turns, size)
+        (batch,) = train_lib.shown(state, raw, only, rows, run.family.turns, size)
         return batch
 
     seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(

@@ -23,8 +23,9 @@ MAY_IMPORT = {
     'losses': {'losses'},
     'models': {'models', 'losses', 'game', 'datasets', 'errors'},
     'configs': {'configs', 'models', 'losses', 'game', 'datasets', 'errors'},
-    'datasets': {'datasets', 'errors', 'reporting'},
+    'datasets': {'datasets', 'errors', 'places', 'reporting'},
     'game': set(),
+    'places': set(),
     'errors': set(),
 }
 MAY_BE_IMPORTED_BY = {

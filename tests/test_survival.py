@@ -487,13 +487,13 @@ def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
     patch = """
 import jax.numpy as jnp
 import train_lib
-minibatches = train_lib.minibatches
+shown = train_lib.shown
 
 def spoiled(state, *rest):
     factor = jnp.where(state.step == 63, jnp.nan, 1.0)
-    return [{**batch, 'x': factor * batch['x']} for batch in minibatches(state, *rest)]
+    return [{**batch, 'x': factor * batch['x']} for batch in shown(state, *rest)]
 
-train_lib.minibatches = spoiled
+train_lib.shown = spoiled
 """
     folder = tmp_path / 'run'
     assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1

@@ -41,7 +41,7 @@ def linear_vae(num_importance_samples):
         decoder=mlp.MLP((), (DIMS, 1)),
         observation=fixed_gaussian(),
         latent_dim=LATENT,
-        scale=1.0,
+        spec=Spec((DIMS,), None, None),
     )
     return vae(nets, num_importance_samples, importance_chunk=64)
 
@@ -199,7 +199,7 @@ def family_for(event, latent_dim=3):
         decoder=mlp.MLP((8,), (*spec.event_shape, observation.size), nn.tanh),
         observation=observation,
         latent_dim=latent_dim,
-        scale=0.5,
+        spec=spec,
     )
     return spec, vae(nets, num_importance_samples=4, importance_chunk=3)
 
@@ -275,7 +275,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
             decoder=mlp.MLP((16,), (8, 1), **kw),
             observation=observations.bernoulli(spec),
             latent_dim=2,
-            scale=1.0,
+            spec=spec,
         ),
         num_importance_samples=2,
         importance_chunk=2,

@@ -1,0 +1,163 @@
+"""One's own arrays from an `.npz`: images, signals, tables; events of any shape.
+
+    np.savez('mine.npz', x=x, label=label)
+    python main.py --config=configs/vae.py:arrays --config.data.path=mine.npz
+
+| key | what |
+|---|---|
+| `x` | [n, *event]; validation and test examples are taken from it |
+| `x_train`, `x_valid`, `x_test` | instead: one's own splits; the last two may be missing |
+| `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
+| `levels` | optional: integers take the values 0, ..., levels - 1 |
+
+Integers are levels: as many as `levels` says, or 2 where all are 0 or 1, or 256 of uint8, or
+otherwise up to the largest. Floats are real values, however they look.
+"""
+
+import contextlib
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from datasets.dataset import Dataset, Spec
+from datasets.splits import fixed_order
+from errors import UserError, reading
+
+SPLITS = ('train', 'valid', 'test')
+
+
+def load(path: str = '') -> Dataset:
+    """Reads the file at `path` (this module's text says how it looks).
+
+    Raises:
+      UserError: it is missing, or its arrays cannot be data.
+    """
+    if not path:
+        raise UserError('arrays: set config.data.path to an .npz with an array x [n, *event]')
+    place = pathlib.Path(path).expanduser()
+    with open_npz(place) as arrays:
+        _refuse_unknown(arrays, place)
+        splits = {split: _split(arrays, split, place) for split in SPLITS if _has(arrays, split)}
+        levels = arrays.get('levels')
+    _check_alike(splits, place)
+    parts = [part['x'] for part in splits.values()]
+    real = parts[0].dtype.kind == 'f'
+    levels = None if real else _levels(parts, levels, place)
+    labels = [part['label'] for part in splits.values() if 'label' in part]
+    spec = Spec(
+        event_shape=parts[0].shape[1:],
+        levels=levels,
+        num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
+        **(_moments(splits['train']['x']) if real else {}),
+    )
+    kind = 'real values' if real else f'{levels} levels'
+    shape = 'x'.join(map(str, spec.event_shape)) or 'single'
+    return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
+
+
+@contextlib.contextmanager
+def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of an .npz, read as they are asked for; never a pickle.
+
+    Raises:
+      UserError: it is missing or damaged, or an array holds objects.
+    """
+    with reading(path):
+        if not path.is_file():
+            raise UserError(f'config.data.path: there is no file {path}')
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                if not isinstance(arrays, np.lib.npyio.NpzFile):
+                    raise UserError(f'{path} is one array: save it with numpy.savez(path, x=x)')
+                yield arrays
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if 'allow_pickle' in str(error):
+                why = 'it holds Python objects, which could run code: save plain numbers'
+            else:
+                why = ' '.join(str(error).split())
+            raise UserError(f'cannot read {path}: {why}') from error
+
+
+def _has(arrays: Mapping, split: str) -> bool:
+    return f'x_{split}' in arrays or (split == 'train' and 'x' in arrays)
+
+
+def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
+    """A misspelt key would quietly be left out."""
+    known = {f'{kind}_{split}' for kind in ('x', 'label') for split in SPLITS}
+    unknown = sorted(set(arrays) - known - {'x', 'label', 'levels'})
+    if not _has(arrays, 'train'):
+        raise UserError(f'{path} has no x and no x_train: it has {", ".join(arrays) or "nothing"}')
+    if unknown:
+        raise UserError(
+            f'{path}: what is {", ".join(unknown)}? Keys are x or x_train, x_valid, x_test, label '
+            'likewise, and levels'
+        )
+    if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
+        raise UserError(f'{path} has both x and x_train, x_valid or x_test: keep one of them')
+
+
+def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Its x, uint8, int32 or float32, and its label, in an order that means nothing."""
+    suffix = '' if 'x' in arrays else f'_{split}'
+    x = _numbers(arrays[f'x{suffix}'], f'x{suffix} of {path}')
+    order = fixed_order(len(x))
+    if f'label{suffix}' not in arrays:
+        return {'x': x[order]}
+    label = arrays[f'label{suffix}']
+    if label.shape != (len(x),) or label.dtype.kind not in 'iu' or label.min() < 0:
+        raise UserError(
+            f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got '
+            f'{label.dtype} {label.shape}'
+        )
+    return {'x': x[order], 'label': label.astype(np.int32)[order]}
+
+
+def _numbers(x: np.ndarray, what: str) -> np.ndarray:
+    if x.ndim == 0 or len(x) == 0 or x.size == 0:
+        raise UserError(f'{what} is empty: its shape is {x.shape}')
+    if x.dtype.kind == 'f':
+        x = x.astype(np.float32)
+        if not np.isfinite(x).all():
+            raise UserError(f'{what} holds {np.sum(~np.isfinite(x))} values that are not finite')
+        return x
+    if x.dtype.kind not in 'biu':
+        raise UserError(f'{what} has type {x.dtype}: expected integers or floats')
+    if x.min() < 0 or x.max() >= 2**24:
+        raise UserError(
+            f'{what}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
+        )
+    return x.astype(np.uint8 if x.max() < 256 else np.int32)
+
+
+def _check_alike(splits: dict, path: pathlib.Path) -> None:
+    kinds = {
+        (part['x'].shape[1:], part['x'].dtype.kind == 'f', 'label' in part)
+        for part in splits.values()
+    }
+    if len(kinds) > 1:
+        told = '; '.join(
+            f'{name}: x {part["x"].dtype} {part["x"].shape}'
+            + (', labelled' if 'label' in part else '')
+            for name, part in splits.items()
+        )
+        raise UserError(f'the splits of {path} are not alike: {told}')
+
+
+def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int:
+    largest = max(int(x.max()) for x in parts)
+    if given is not None:
+        if given.shape != () or given.dtype.kind not in 'iu' or not largest < given:
+            raise UserError(f'levels of {path} is {given}: x goes up to {largest}')
+        return int(given)
+    if largest < 2:
+        return 2
+    return 256 if all(x.dtype == np.uint8 for x in parts) else largest + 1
+
+
+def _moments(x: np.ndarray) -> dict[str, float]:
+    """For a constant, deviation 1."""
+    return {'mean': float(x.mean(dtype=np.float64)), 'std': float(x.std(dtype=np.float64)) or 1.0}

@@ -1,0 +1,106 @@
+"""A folder of one's own pictures; its sub-folders are the labels.
+
+    python main.py --config=configs/conv_vae.py:folder --config.data.path=pictures \\
+        --config.data.image_shape=64,64,3
+
+    pictures/cat/1.png, pictures/dog/2.jpg    labelled by sub-folder, in alphabetical order
+    pictures/1.png, pictures/2.jpg            without labels
+    pictures/train/..., pictures/test/...     one's own splits (train, valid, test), each as above
+"""
+
+import pathlib
+import zlib
+from collections.abc import Sequence
+
+from datasets.dataset import Dataset
+from datasets.decoding import Picture, Pictures, decoded
+from errors import UserError, reading
+
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
+SPLITS = {'train', 'valid', 'test'}
+
+
+def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+    """The pictures below `path`, decoded once and kept in the cache until one of them changes.
+
+    Args:
+      path: of the folder.
+      image_shape: (height, width, 1 or 3): each picture's largest centred part of these
+        proportions is scaled to it. Empty: as they are, if they are alike.
+
+    Raises:
+      UserError: there are none, or one of them cannot be used.
+    """
+    if not path:
+        raise UserError('folder: set config.data.path to a folder of pictures')
+    root = pathlib.Path(path).expanduser().resolve()
+    with reading(root):
+        if not root.is_dir():
+            raise UserError(f'config.data.path: there is no folder {root}')
+        bases = _splits(root)
+        found = {split: _below(base) for split, base in bases.items()}
+    for split, files in found.items():
+        if not files:
+            raise UserError(f'{bases[split]} has no pictures ({", ".join(sorted(SUFFIXES))})')
+    labelled = {split: _labels(bases[split], files) for split, files in found.items()}
+    classes = sorted({name for names in labelled.values() for name in names if name is not None})
+
+    def open_splits():
+        numbers = {name: number for number, name in enumerate(classes)}
+        splits = {
+            split: _pictures(files, [numbers.get(name) for name in labelled[split]])
+            for split, files in found.items()
+        }
+        return splits, len(classes) or None
+
+    shape = tuple(image_shape)
+    key = '-'.join(['folder', *map(str, shape), f'{_fingerprint(root, found):08x}'])
+    return decoded(key, open_splits, root.name, shape)
+
+
+def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The folder of each split there is."""
+    folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.'}
+    if 'train' in folders and folders <= SPLITS:
+        return {split: root / split for split in sorted(folders)}
+    return {'train': root}
+
+
+def _below(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith('.') for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
+    """The sub-folder of each; either all or none of them have one."""
+    parts = [path.relative_to(base).parts for path in files]
+    names = [part[0] if len(part) > 1 else None for part in parts]
+    if None in names and set(names) != {None}:
+        lost = files[names.index(None)]
+        raise UserError(
+            f'{lost} lies beside sub-folders, which are labels: move it into one of them'
+        )
+    return names
+
+
+def _pictures(files: list[pathlib.Path], labels: list[int | None]) -> Pictures:
+    def read(numbers: Sequence[int]) -> list[Picture]:
+        return [Picture(str(files[i]), files[i], labels[i]) for i in numbers]
+
+    return Pictures(len(files), read)
+
+
+def _fingerprint(root: pathlib.Path, found: dict[str, list[pathlib.Path]]) -> int:
+    """Of names, sizes and times of change."""
+    total = 0
+    for files in found.values():
+        for path in files:
+            state = path.stat()
+            line = f'{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}'
+            total = zlib.crc32(line.encode(errors='surrogateescape'), total)
+    return total

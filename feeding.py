@@ -1,0 +1,98 @@
+"""How the training split reaches a dispatch: it lies on the devices, or is streamed to them.
+
+Both read the same minibatches: Grain's threads evaluate the shuffle of `datasets.shuffle` on the
+host, one element a dispatch, and what is read depends on (seed, step) alone, as on the device.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import devices as device_lib
+import game
+from datasets import shuffle
+from errors import choose
+from experiment import Run
+from reporting import log
+
+PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
+SHARE = 0.25  # of a device's memory that data may take
+AHEAD = 2  # dispatches that are read before they are needed
+THREADS = 2
+
+
+def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
+    """What `config.data.placement` comes to: 'auto' streams what would fill the devices.
+
+    Raises:
+      UserError: an unknown placement.
+    """
+    streamed = choose('data.placement', run.config.data.placement, PLACEMENTS)
+    if streamed is None:
+        size = sum(array.nbytes for array in run.data.splits['train'].values())
+        streamed = size > SHARE * _memory_bytes(devices[0])
+    return streamed
+
+
+def _memory_bytes(device: jax.Device) -> float:
+    """Of one device; simulated ones share the machine's."""
+    limit = (device.memory_stats() or {}).get('bytes_limit')
+    if limit:
+        return limit
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / jax.local_device_count()
+
+
+@contextlib.contextmanager
+def feed(
+    run: Run, start: int, length: int, devices: Sequence[jax.Device]
+) -> Iterator[Callable[[], dict]]:
+    """Gives next_arrays(): what the next dispatch of `length` steps reads, from step `start` on.
+
+    It is the whole split on every device, or [devices, length, minibatches, local, ...] of host
+    arrays. An error in one of Grain's threads is raised by next_arrays().
+    """
+    if not is_streamed(run, devices):
+        arrays = device_lib.place(run.data.splits['train'], devices)
+        yield lambda: arrays
+        return
+    import grain  # seconds that only streaming has to wait
+
+    log.info('the training split is streamed from the host (config.data.placement)')
+    read = reader(run, start, length, devices)
+    count = -(-(run.config.train.steps - start) // length)
+    options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
+    chunks = iter(grain.MapDataset.range(count).map(read).to_iter_dataset(options))
+    try:
+        yield lambda: next(chunks)
+    finally:
+        chunks.close()
+
+
+def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
+    """Returns read(number) -> the rows of this process's devices for a dispatch, as `feed`."""
+    count = game.num_minibatches(run.family.turns)
+    batch_size, n = run.config.train.batch_size, run.data.size('train')
+    local = batch_size // len(devices)
+    rows = device_lib.local_indices(devices)[:, None] * local + np.arange(local)
+    key = game.address(jax.random.PRNGKey(run.config.seed), game.Purpose.SHUFFLE)
+    host = jax.local_devices(backend='cpu')[0]
+
+    @jax.jit
+    def indices(first):
+        numbers = first + jnp.arange(length * count, dtype=jnp.uint32)
+        mine = jnp.asarray(rows.reshape(-1))
+        one = lambda number: shuffle.minibatch_indices(key, number, mine, batch_size, n)
+        return jax.vmap(one)(numbers)
+
+    def read(number: int) -> dict[str, np.ndarray]:
+        first = np.uint32((start + number * length) * count % 2**32)
+        with jax.default_device(host):
+            index = np.asarray(indices(first))
+        index = index.reshape(length, count, *rows.shape).transpose(2, 0, 1, 3)
+        return {name: array[index] for name, array in run.data.splits['train'].items()}
+
+    return read
