@@ -53,12 +53,12 @@ class Checkpoints:
         self.folder = folder.resolve()
         self._read_only = read_only
         self._policy = _LastTwoAndBest()
+        _quiet_orbax()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
         )
-        _quiet_orbax()
         with _writing(self.folder):
             self._manager = ocp.CheckpointManager(self.folder, options=options)
 

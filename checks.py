@@ -1,12 +1,15 @@
 """Refusing what cannot work, before anything is written, compiled or trained."""
 
+import pathlib
+
 from ml_collections import ConfigDict
 
+import run_folder
 from errors import UserError, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
 from feeding import PLACEMENTS
-from states import WEIGHTS
+from states import WEIGHTS, check_weights_fit
 
 
 def check_training(run: Run, num_devices: int) -> None:
@@ -31,6 +34,8 @@ def check_training(run: Run, num_devices: int) -> None:
         choose('train.best_metric', train.best_metric, metric_names(run))
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
+    if run.init_from is not None and not (run.folder / 'checkpoints').exists():
+        check_weights_fit(run, run_folder.reopen(pathlib.Path(run.init_from)))
 
 
 def check_evaluation(config: ConfigDict) -> None:

@@ -13,15 +13,20 @@ import experiment
 import run_folder
 import train_lib
 from errors import UserError, did_you_mean
-from evaluation import evaluate
+from evaluation import compare, evaluate
 
 ROOT = experiment.ROOT
+BUILT_IN = ('train', 'evaluate', 'compare')
 
 
 def modes() -> list[str]:
-    """train, evaluate, and every file of `applications`."""
-    files = sorted((ROOT / 'applications').glob('[!_]*.py'))
-    return ['train', 'evaluate', *(file.stem for file in files)]
+    """train, evaluate, compare, and every file of `applications`."""
+    return [*BUILT_IN, *applications()]
+
+
+def applications() -> list[str]:
+    """The modes that are files of their own."""
+    return sorted(file.stem for file in (ROOT / 'applications').glob('[!_]*.py'))
 
 
 def configs() -> list[str]:
@@ -43,15 +48,18 @@ def parse(argv: list[str]) -> list[str]:
     if any(re.fullmatch(r'-h|--?help.*', word) for word in argv[1:]):
         print(_help())
         raise SystemExit(0)
-    argv = _with_config(argv)
-    flag = _value_of('config', argv)
-    if not flag:
-        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
-    config = experiment.recipe(flag).config()  # a bug in the file keeps its traceback
-    _check_names(argv, config)
+    mode = _value_of('mode', argv)
+    if mode != 'compare':
+        argv = _with_config(argv)
+        flag = _value_of('config', argv)
+        if not flag:
+            raise UserError(
+                'give --config=configs/NAME.py to train, or --workdir=RUN to go on with it'
+            )
+        config = experiment.recipe(flag).config()  # a bug in the file keeps its traceback
+        _check_names(argv, config)
     try:
-        mode = _value_of('mode', argv)
-        if mode in modes()[2:]:
+        if mode in applications():
             _define_options(mode)
         rest = flags.FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -67,11 +75,15 @@ def perform(values: flags.FlagValues) -> None:
     Raises:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
+    if values.mode == 'compare':
+        compare.compare(values.runs, pathlib.Path(values.workdir or 'runs/compare'))
+        return
     config, overrides = values.config, values['config'].override_values
     which = experiment.recipe(values['config'].config_filename)
     folder = pathlib.Path(values.workdir or experiment.default_folder(which, config))
+    init_from = values.init_from and str(pathlib.Path(values.init_from).resolve())
     if values.mode == 'train' and _value_of('config', sys.argv):
-        run_folder.check_same(folder, which, config)
+        run_folder.check_same(folder, which, config, init_from)
     else:
         record = run_folder.load(folder)
         made_by = experiment.Recipe(record['path'], record['argument'])
@@ -80,12 +92,15 @@ def perform(values: flags.FlagValues) -> None:
         may_change = ('eval.', 'train.steps') if values.mode == 'train' else ('eval.',)
         run_folder.with_values(config, record['values'], overrides, may_change)
         run_folder.warn_if_changed(folder, record)
-    _hand_over(values, experiment.assemble(folder, which, config))
+        if init_from:
+            raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
+        init_from = record['init_from']
+    _hand_over(values, experiment.assemble(folder, which, config, init_from=init_from))
 
 
 def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
     devices.enable_compilation_cache()
-    if values.mode not in ('train', 'evaluate'):
+    if values.mode in applications():
         options = {name: values[name].value for name in _options(values.mode)}
         importlib.import_module(f'applications.{values.mode}').apply(run, **options)
         return
@@ -143,15 +158,15 @@ def _one_line(error: Exception) -> str:
 
 
 def _help() -> str:
-    applications = modes()[2:]
     options = {
         mode: ' '.join(f'[--{name}={option.default}]' for name, option in _options(mode).items())
-        for mode in applications
+        for mode in applications()
     }
     return '\n'.join(
         [
             'python main.py --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
             'python main.py --mode=MODE --workdir=RUN [--config.eval.FIELD=VALUE ...]',
+            'python main.py --mode=compare --runs=RUN,RUN,...',
             '',
             'CONFIG, or CONFIG:DATA for other data, or CONFIG:DATA,debug to see it run in seconds:',
             *(f'  {path:20} {_first_line(path)}' for path in configs()),
@@ -159,11 +174,13 @@ def _help() -> str:
             'MODE:',
             '  train                Train, then evaluate (the default); once more continues.',
             '  evaluate             Evaluate a run on the whole test split.',
-            *(f'  {mode:20} {_first_line(f"applications/{mode}.py")}' for mode in applications),
+            '  compare              Runs side by side: a table and their curves.',
+            *(f'  {mode:20} {_first_line(f"applications/{mode}.py")}' for mode in applications()),
             *(f'  {"":20} {mode}: {text}' for mode, text in options.items() if text),
             '',
             'RUN: a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need no',
             'other flag. FIELD: any in the config file, as in --config.train.batch_size=50.',
+            '--init_from=RUN starts a new run from the weights of another one.',
         ]
     )
 

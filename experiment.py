@@ -3,6 +3,7 @@
 import importlib.util
 import pathlib
 import types
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
@@ -11,23 +12,28 @@ from datasets import dataset
 from errors import UserError
 from game import Family
 
+Build = Callable[[ConfigDict, dataset.Spec], Family]
 ROOT = pathlib.Path(__file__).resolve().parent  # of the repository
 
 
 class Recipe(NamedTuple):
     """Which config file made a run, and with what argument."""
 
-    path: str  # relative to the repository where the file lies in it
+    path: str  # relative to the repository where the file lies in it; '' for a run made in Python
     argument: str | None
 
     def __str__(self) -> str:
         """As --config takes it."""
-        return self.path + (f':{self.argument}' if self.argument else '')
+        return (self.path or 'Python') + (f':{self.argument}' if self.argument else '')
 
     @property
     def file(self) -> pathlib.Path:
         """Where the config file lies."""
         return ROOT / self.path
+
+    def source(self) -> str:
+        """The text of the config file; empty where there is none."""
+        return self.file.read_text() if self.path and self.file.is_file() else ''
 
     def module(self) -> types.ModuleType:
         """The config file, imported from the repository; never code from a run folder.
@@ -35,6 +41,8 @@ class Recipe(NamedTuple):
         Raises:
           UserError: the file is missing, or does not define what a config must.
         """
+        if not self.path:
+            raise UserError('the run was trained from Python: atelier.load(folder, build) opens it')
         if not self.file.is_file():
             raise UserError(f'no config file {self.file}')
         spec = importlib.util.spec_from_file_location(f'config_{self.file.stem}', self.file)
@@ -58,12 +66,23 @@ class Run(NamedTuple):
     config: ConfigDict
     family: Family
     data: dataset.Dataset
+    init_from: str | None = None  # the folder of the run whose weights it starts with
 
 
-def assemble(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> Run:
-    """Loads the data and builds the family that `config` describes."""
+def assemble(
+    folder: pathlib.Path,
+    which: Recipe,
+    config: ConfigDict,
+    build: Build | None = None,
+    init_from: str | None = None,
+) -> Run:
+    """Loads the data and builds the family that `config` describes.
+
+    `build` stands for that of the recipe's file.
+    """
+    build = build or which.module().build
     data = dataset.load(config)
-    return Run(folder, which, config, which.module().build(config, data.spec), data)
+    return Run(folder, which, config, build(config, data.spec), data, init_from)
 
 
 def recipe(flag: str) -> Recipe:

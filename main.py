@@ -19,6 +19,8 @@ FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file('config', None, 'PATH[:DATA][,debug]')
 flags.DEFINE_enum('mode', 'train', command_line.modes(), 'what to do')
 flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default")
+flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with')
+flags.DEFINE_list('runs', [], 'with --mode=compare: folders of runs')
 
 
 def main(_):

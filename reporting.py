@@ -27,6 +27,8 @@ def log_to_terminal() -> None:
     logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.raiseExceptions = False  # of lines that nobody reads any more, as in `| head`
+    logging.getLogger('matplotlib').setLevel(logging.WARNING)
     sys.unraisablehook = _tell_unraisable
 
 

@@ -21,9 +21,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from errors import UserError, reading, writing
-from experiment import ROOT, Recipe, Run
+from experiment import ROOT, Build, Recipe, Run, assemble
 from reporting import log
 
+RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices')
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -38,19 +39,22 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         is_file = path.is_file()
     if not is_file:
         what = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
-        raise UserError(f'--workdir={folder} {what}; train one with --config=configs/NAME.py')
+        raise UserError(f'{folder} {what}; train one with --config=configs/NAME.py')
     try:
         record = json.loads(path.read_text())
         for group in ('data', 'model', 'hypers', 'train', 'eval'):
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
-        return {name: record[name] for name in ('path', 'argument', 'values', 'source', 'git')}
+        record = {'init_from': None, 'devices': None, **record}
+        return {name: record[name] for name in RECORD}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
-def check_same(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
-    """Checks that `folder` is the run of this config, or may become it.
+def check_same(
+    folder: pathlib.Path, which: Recipe, config: ConfigDict, init_from: str | None = None
+) -> None:
+    """Checks that `folder` is the run of this config and beginning, or may become it.
 
     Raises:
       UserError: the folder holds something else, or the run of another config (the fields are
@@ -62,7 +66,13 @@ def check_same(folder: pathlib.Path, which: Recipe, config: ConfigDict) -> None:
         record = load(folder)
         if record['path'] != which.path:
             raise UserError(
-                f'{folder} is the run of {record["path"]}, not of {which}: choose another --workdir'
+                f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
+                f'{which}: choose another --workdir'
+            )
+        if record['init_from'] != init_from:
+            began = record['init_from'] or 'random weights'
+            raise UserError(
+                f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
         _check_values(folder, record['values'], config.to_dict())
         warn_if_changed(folder, record)
@@ -75,7 +85,7 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
     return any(path.name != '.lock' for path in folder.iterdir())
 
 
-def write_config(run: Run) -> None:
+def write_config(run: Run, num_devices: int) -> None:
     """Writes config.json; a run keeps the source and the code of its beginning.
 
     Raises:
@@ -83,11 +93,40 @@ def write_config(run: Run) -> None:
     """
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
+        before = record['devices']
+        if before not in (None, num_devices):
+            log.info('on %d devices, before on %d: equal to rounding', num_devices, before)
     else:
-        record = {'source': run.recipe.file.read_text(), 'git': git_hash()}
+        record = {'source': run.recipe.source(), 'git': git_hash()}
     record.update(run.recipe._asdict(), values=run.config.to_dict())
+    record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
+
+
+def reopen(
+    folder: pathlib.Path, overrides: dict[str, Any] | None = None, build: Build | None = None
+) -> Run:
+    """The run in `folder`, its data loaded and its family built.
+
+    Args:
+      folder: of a run.
+      overrides: values of config.eval that shall differ from the run's, by dotted name.
+      build: of a family that was made in Python; otherwise that of the config file.
+
+    Raises:
+      UserError: the folder is not a run, or its data or its config file are not there.
+    """
+    record, overrides = load(folder), overrides or {}
+    which = Recipe(record['path'], record['argument'])
+    config = which.config() if which.path else ConfigDict(record['values']).lock()
+    try:
+        config.update_from_flattened_dict(overrides)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
+    with_values(config, record['values'], overrides, ('eval.',))
+    warn_if_changed(folder, record)
+    return assemble(folder, which, config, build, record['init_from'])
 
 
 @contextlib.contextmanager
@@ -154,7 +193,7 @@ def _set(config: ConfigDict, name: str, value: Any) -> None:
 def warn_if_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Warns, with the difference, when the config file is not what it was when the run began."""
     which = Recipe(record['path'], record['argument'])
-    now = which.file.read_text() if which.file.is_file() else ''
+    now = which.source()
     if now != record['source']:
         lines = difflib.unified_diff(
             record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1

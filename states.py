@@ -24,6 +24,47 @@ def initial_state(run: Run) -> State:
     return jax.jit(_initializer(run))(jax.random.PRNGKey(run.config.seed))
 
 
+def started_from(run: Run, source: Run) -> State:
+    """The first State of `run`, but with the weights that an evaluation of `source` would use.
+
+    Raises:
+      UserError: as `check_weights_fit`.
+    """
+    found, words = check_weights_fit(run, source)
+    log.info('starting from the weights of %s: %s', source.folder, words)
+    copy = lambda tree: jax.tree.map(jnp.copy, tree)  # the State is donated
+    weights = dict(params=copy(found.ema), ema=copy(found.ema), extra=copy(found.extra))
+    return initial_state(run).replace(**weights)
+
+
+def check_weights_fit(run: Run, source: Run) -> tuple[State, str]:
+    """`load_state(source)`, if its weights have the names and shapes of those of `run`.
+
+    Raises:
+      UserError: they have not, or there are none.
+    """
+    loaded = load_state(source)
+    here, there = (
+        _shapes((state.params, state.extra)) for state in (abstract_state(run), loaded[0])
+    )
+    differ = [
+        f'{name} ({there.get(name, "missing")} there, {here.get(name, "missing")} here)'
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
+    ]
+    if differ:
+        more = f' and {len(differ) - 3} more' if len(differ) > 3 else ''
+        raise UserError(f'the weights of {source.folder} do not fit: {"; ".join(differ[:3])}{more}')
+    return loaded
+
+
+def _shapes(tree) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path[1:], simple=True, separator='/'): x.shape for path, x in leaves
+    }
+
+
 def abstract_state(run: Run) -> State:
     """The shapes and types of `initial_state`, without computing it: what a restore needs."""
     return jax.eval_shape(_initializer(run), jax.random.PRNGKey(run.config.seed))

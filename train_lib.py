@@ -7,6 +7,7 @@ report, looks at the validation split (`Watch`) and saves. Nothing is saved unch
 
 import contextlib
 import math
+import pathlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -32,7 +33,7 @@ from feeding import feed, is_streamed
 from game import Family, State
 from reporting import MetricsLog, log
 from signals import Stopped, stop_requests
-from states import abstract_state, initial_state
+from states import abstract_state, initial_state, started_from
 
 
 def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
@@ -49,17 +50,23 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
     check_training(run, len(devices))
     with contextlib.ExitStack() as stack:
         stack.enter_context(run_folder.only_trainer(run.folder))
-        run_folder.write_config(run)
+        run_folder.write_config(run, len(devices))
         checkpoints = Checkpoints(run.folder / 'checkpoints')
         stack.enter_context(contextlib.closing(checkpoints))
         restored = checkpoints.restore_newest(abstract_state(run))
-        state, memory = restored or (initial_state(run), Memory())
+        state, memory = restored or (_first_state(run), Memory())
         state = device_lib.place(state, devices)
         if finished(run.config, int(state.step), memory):
             log.info('%s is finished at step %d', run.folder, state.step)
             return state
         announce(run, state, len(devices))
         return _loop(run, state, memory, checkpoints, devices)
+
+
+def _first_state(run: Run) -> State:
+    if run.init_from is None:
+        return initial_state(run)
+    return started_from(run, run_folder.reopen(pathlib.Path(run.init_from)))
 
 
 def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devices) -> State:

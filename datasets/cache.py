@@ -43,7 +43,7 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
     if folder.exists():
         try:
             return _read(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning('%s is damaged (%s): made again', folder, error)
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -53,9 +53,9 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _unpacked(array: np.ndarray, what: str) -> np.ndarray:
-    if array.dtype == np.uint8 and array.ndim == 2 and array.shape[1] == PIXELS // 8:
+    if array.dtype == np.uint8 and array.shape[1:] == (PIXELS // 8,) and len(array):
         return np.unpackbits(array, axis=1)
-    if array.size == 0 or array.size != len(array) * PIXELS:
+    if array.ndim == 0 or array.size == 0 or array.size != len(array) * PIXELS:
         raise UserError(f'{what} has shape {array.shape}: expected [n, 784], or [n, 98] packed')
     array = array.reshape(-1, PIXELS)
     if not np.isin(array, (0, 1)).all():

@@ -141,7 +141,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
         def read(numbers: Sequence[int]) -> list[Picture]:
             rows = source.__getitems__(list(numbers))
             return [
-                Picture(f'{name} {split} {number}', row[image], row.get('label'))
+                Picture(f'{name} {split} {number}', row[image], row['label'] if label else None)
                 for number, row in zip(numbers, rows, strict=True)
             ]
 

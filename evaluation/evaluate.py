@@ -50,7 +50,7 @@ def evaluate(
         'git': run_folder.git_hash(),
     }
     path = run.folder / 'evaluation.json'
-    before = _read(path) if reuse else {}
+    before = read_evaluation(path) if reuse else {}
     if all(before.get(name) == value for name, value in circumstances.items()):
         return before
     values = per_example(run, state, devices or jax.devices())
@@ -125,7 +125,7 @@ def _about_data(run: Run) -> dict[str, Any]:
     }
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
     """An evaluation that was written before; empty where there is none that can be read."""
     try:
         return dict(json.loads(path.read_text()))

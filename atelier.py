@@ -1,0 +1,149 @@
+"""Atelier from Python and from notebooks, in a checkout of it.
+
+    import atelier
+
+    run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
+    x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
+    numbers = atelier.evaluate(run)              # as evaluation.json
+    codes = atelier.over_split(run, run.family.encode, 'test')
+
+    run = atelier.train(config, build, 'runs/mine')   # a family of one's own
+
+`build(config, spec)` returns a `game.Family`, as in a config file.
+"""
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+import devices as device_lib
+import experiment
+import game
+import run_folder
+import states
+import train_lib
+from configs.common import common_config
+from datasets.dataset import Dataset
+from errors import UserError
+from evaluation import evaluate as evaluate_lib
+from evaluation.per_example import over_examples
+from evaluation.sampling import sampler
+
+__all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+
+
+class Trained(NamedTuple):
+    """A run with its weights."""
+
+    run: experiment.Run
+    state: game.State  # with the weights that config.eval.weights chooses
+    weights: str  # in words which they are
+
+    @property
+    def config(self) -> ConfigDict:
+        """Of the run."""
+        return self.run.config
+
+    @property
+    def family(self) -> game.Family:
+        """The model, as pure functions of (state.ema, state.extra, ...)."""
+        return self.run.family
+
+    @property
+    def data(self) -> Dataset:
+        """What it was trained on."""
+        return self.run.data
+
+
+def load(
+    folder: str | pathlib.Path,
+    build: experiment.Build | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> Trained:
+    """Opens a run folder.
+
+    Args:
+      folder: of a run.
+      build: only for a run that `train` made here: what it was given.
+      overrides: of config.eval, as {'eval.weights': 'last'}.
+
+    Raises:
+      UserError: it is not a run, or it has no checkpoint.
+    """
+    device_lib.enable_compilation_cache()
+    run = run_folder.reopen(pathlib.Path(folder), overrides, build)
+    return Trained(run, *states.load_state(run))
+
+
+def train(
+    config: ConfigDict,
+    build: experiment.Build,
+    folder: str | pathlib.Path,
+    init_from: str | pathlib.Path | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Trained:
+    """Trains the family that `build(config, spec)` returns, or goes on with it; then loads it.
+
+    Args:
+      config: has all fields of `common_config()`, and what `build` reads.
+      build: as in a config file.
+      folder: of the run; the same call continues it.
+      init_from: another run whose weights it starts with.
+      devices: all by default.
+
+    Raises:
+      UserError: as `train_lib.train`, or the folder holds another run.
+    """
+    device_lib.enable_compilation_cache()
+    folder, which = pathlib.Path(folder), experiment.Recipe('', None)
+    init_from = init_from and str(pathlib.Path(init_from).resolve())
+    run_folder.check_same(folder, which, config, init_from)
+    run = experiment.assemble(folder, which, config, build, init_from)
+    train_lib.train(run, devices)
+    return Trained(run, *states.load_state(run))
+
+
+def sample(trained: Trained, n: int, seed: int = 0) -> np.ndarray:
+    """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
+
+    Raises:
+      UserError: the family cannot sample.
+    """
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    return sampler(trained.run, jax.devices())(trained.state, key, n)
+
+
+def evaluate(trained: Trained) -> dict[str, Any]:
+    """The whole test split once: what is also written to the run's evaluation.json.
+
+    Raises:
+      UserError: the data have no test split.
+    """
+    return evaluate_lib.evaluate(trained.run)
+
+
+def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int | None = None):
+    """Applies ability(params, extra, batch, draw), [local, ...] per example, to a whole split.
+
+    Args:
+      trained: the run.
+      ability: such as run.family.encode, or any function of that signature.
+      split: 'train', 'valid' or 'test'.
+      n: only the first so many examples.
+
+    Raises:
+      UserError: the family lacks the ability, or there is no such split.
+    """
+    run = trained.run
+    if ability is None:
+        raise UserError(f'the model of {run.folder} lacks this ability')
+    if split not in run.data.splits:
+        raise UserError(f'{run.data.name} has no split {split!r}')
+    n = min(n or run.data.size(split), run.data.size(split))
+    key = game.address(trained.state.key, game.Purpose.EVALUATE)
+    apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())
+    return apply(trained.state, key, run.data.splits[split], n)

@@ -1,0 +1,131 @@
+"""`--mode=compare`: runs side by side, as a table and as curves of their validation metrics."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import run_folder
+from errors import UserError, writing
+from evaluation.evaluate import read_evaluation
+from reporting import log, read_metrics
+
+
+class Column(NamedTuple):
+    """What is shown of one run."""
+
+    name: str
+    config: dict[str, Any]  # by dotted name
+    evaluation: dict[str, Any]  # as in evaluation.json; empty where there is none
+    curves: dict[str, list[tuple[int, float]]]  # of the validation metrics, by step
+
+
+def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
+    """Prints a table of the runs and draws their curves into `target`.
+
+    Nothing is computed: the numbers are those of each run's evaluation.json.
+
+    Returns:
+      {metric: {run: mean on its test split, None where it has none}}.
+
+    Raises:
+      UserError: fewer than two runs, a folder that is none, or the same one twice.
+    """
+    if len(folders) < 2:
+        raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
+    if len({pathlib.Path(folder).resolve() for folder in folders}) < len(folders):
+        raise UserError(f'--runs={",".join(folders)}: a run is there twice')
+    columns = [_column(folder) for folder in folders]
+    names = dict.fromkeys(n for column in columns for n in column.evaluation.get('values', {}))
+    table = [['', *(column.name for column in columns)]]
+    table += [[name, *(_cell(column, name) for column in columns)] for name in names]
+    table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
+    table += _differences(columns)
+    for line in _aligned(table):
+        log.info('%s', line)
+    _warn_of_unlike(columns)
+    if any(column.curves for column in columns):
+        path = target / 'compare.png'
+        _draw(columns, path)
+        log.info('curves: %s', path)
+    return {name: {column.name: _mean(column, name) for column in columns} for name in names}
+
+
+def _column(folder: str) -> Column:
+    path = pathlib.Path(folder)
+    record = run_folder.load(path)
+    evaluation = read_evaluation(path / 'evaluation.json')
+    if not evaluation:
+        log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
+    curves = {}
+    for row in read_metrics(path):
+        for name, value in row.items():
+            if name.startswith('valid/'):
+                curves.setdefault(name.removeprefix('valid/'), []).append((row['step'], value))
+    config = {**run_folder.flatten(record['values']), 'init_from': record['init_from']}
+    return Column(folder.rstrip('/'), config, evaluation, curves)
+
+
+def _mean(column: Column, name: str) -> float | None:
+    return column.evaluation.get('values', {}).get(name, {}).get('mean')
+
+
+def _cell(column: Column, name: str) -> str:
+    value = column.evaluation.get('values', {}).get(name, {})
+    if value.get('mean') is None:
+        return '-'
+    error = value.get('standard_error')
+    return f'{value["mean"]:.4f}' + ('' if error is None else f' +- {error:.4f}')
+
+
+def _differences(columns: list[Column]) -> list[list[str]]:
+    """The fields of the configs that are not the same in all runs."""
+    fields = sorted({name for column in columns for name in column.config})
+    rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
+    return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    first, rest = widths[0], widths[1:]
+    return [
+        '  '.join([row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], rest, strict=True))])
+        for row in table
+    ]
+
+
+def _warn_of_unlike(columns: list[Column]) -> None:
+    """Numbers on other data, or of another kind, do not stand beside each other."""
+    evaluated = [column.evaluation for column in columns if column.evaluation]
+    for what, values in (
+        ('data', {str(e.get('data', {}).get('description')) for e in evaluated}),
+        ('splits', {str(e.get('data', {}).get('examples')) for e in evaluated}),
+        ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
+    ):
+        if len(values) > 1:
+            log.warning('not comparable: the %s differ (%s)', what, '; '.join(sorted(values)))
+
+
+def _draw(columns: list[Column], path: pathlib.Path) -> None:
+    """A panel a metric, a line a run."""
+    import matplotlib  # seconds that no other mode has to wait
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    metrics = list(dict.fromkeys(name for column in columns for name in column.curves))
+    figure, axes = pyplot.subplots(
+        1, len(metrics), figsize=(5 * len(metrics), 4), squeeze=False, layout='constrained'
+    )
+    for name, axis in zip(metrics, axes[0], strict=True):
+        for column in columns:
+            steps, values = zip(
+                *column.curves.get(name, [(float('nan'), float('nan'))]), strict=True
+            )
+            axis.plot(steps, values, label=column.name)
+        axis.set(title=f'{name}, validation', xlabel='step')
+        axis.grid(alpha=0.3)
+    axes[0][0].legend()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,87 @@
+"""Runs side by side: the table says what the runs' own files say, and warns of unlike ones."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import error_line
+
+import run_folder
+from errors import UserError
+from evaluation.compare import compare
+
+
+@pytest.fixture
+def make(tiny_run, tmp_path):
+    """make('a', nll=88.0, ...): a run folder with an evaluation and a curve, without training."""
+
+    def one(name, nll=None, description='digits', log_prob='estimate, k = 10', **changes):
+        folder = tmp_path / name
+        run = tiny_run(folder, **changes)
+        folder.mkdir()
+        run_folder.write_config(run, 1)
+        if nll is not None:
+            values = {'nll_nats': {'mean': nll, 'standard_error': 0.25}}
+            data = {'description': description, 'examples': 447}
+            rest = {'weights': 'best', 'log_prob': log_prob, 'data': data}
+            (folder / 'evaluation.json').write_text(json.dumps({'values': values, **rest}))
+        lines = [{'step': s, 'valid/elbo_nats': -100.0 + s, 'train/loss': 3.0} for s in (10, 20)]
+        (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+        return str(folder)
+
+    return one
+
+
+def test_the_numbers_and_what_differs(make, tmp_path, caplog):
+    folders = [make('a', 88.0, seed=3), make('b', 91.5, hypers__beta=4.0)]
+    with caplog.at_level('INFO', logger='atelier'):
+        table = compare(folders, tmp_path / 'out')
+    assert table == {'nll_nats': dict(zip(folders, (88.0, 91.5), strict=True))}
+    lines = {message.split()[0]: message.split()[1:] for message in caplog.messages if message}
+    assert lines['nll_nats'] == ['88.0000', '+-', '0.2500', '91.5000', '+-', '0.2500']
+    assert lines['seed'] == ['3', '0']
+    assert lines['hypers.beta'] == ['1.0', '4.0']
+    assert 'hypers.learning_rate' not in lines  # the same in both
+    assert 'not comparable' not in caplog.text
+    image = np.asarray(Image.open(tmp_path / 'out' / 'compare.png').convert('RGB'))
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2  # axes, and a line of each run
+
+
+@pytest.mark.parametrize(
+    ('other', 'what'),
+    [
+        (dict(description='mnist'), 'the data differ'),
+        (dict(log_prob='estimate, k = 5000'), 'the kinds of log_prob differ'),
+    ],
+)
+def test_numbers_that_do_not_stand_beside_each_other(make, tmp_path, caplog, other, what):
+    compare([make('a', 88.0), make('b', 91.5, **other)], tmp_path)
+    assert f'not comparable: {what}' in caplog.text
+
+
+def test_a_run_without_an_evaluation(make, tmp_path, caplog):
+    folders = [make('a', 88.0), make('b')]
+    assert compare(folders, tmp_path)['nll_nats'] == {folders[0]: 88.0, folders[1]: None}
+    assert f'{folders[1]} has no evaluation: --mode=evaluate' in caplog.text
+
+
+def test_what_cannot_be_compared(make, tmp_path):
+    a = make('a', 88.0)
+    for folders, message in (
+        ([], 'needs --runs=RUN,RUN'),
+        ([a], 'at least two'),
+        ([a, f'{a}/'], 'a run is there twice'),
+        ([a, str(tmp_path / 'b')], 'b does not exist'),
+    ):
+        with pytest.raises(UserError, match=message):
+            compare(folders, tmp_path)
+
+
+def test_on_the_command_line(main, make, tmp_path):
+    folders = [make('a', 88.0), make('b', 91.5)]
+    result = main('--mode=compare', f'--runs={",".join(folders)}', cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, '')
+    assert '88.0000 +- 0.2500' in result.stdout
+    assert (tmp_path / 'runs' / 'compare' / 'compare.png').is_file()
+    assert 'at least two runs' in error_line(main('--mode=compare', cwd=tmp_path))
