@@ -159,9 +159,11 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
     """Returns step(state, batches, rows) -> (state, report): every turn once, in order.
 
     `mean` averages a pytree over the devices and `gather` concatenates over them; both are the
-    identity for a member of a sweep. A step with a non-finite loss, gradient or new parameter
-    leaves the State untouched, its `step` included, so the same step fails again until the host
-    looks: the State freezes. `report` holds float32 scalars and the flag `finite`.
+    identity for a member of a sweep. A step with a non-finite loss or gradient leaves the State
+    untouched, its `step` included, so the same step fails again until the host looks: the State
+    freezes. `report` holds float32 scalars and the flag `finite`. New parameters are not looked at
+    (`all_finite` does, once a dispatch): that would take as long as the update itself, which is
+    bound by memory, and what is wrong with them shows in the next loss.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
@@ -193,7 +195,7 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
             ema=moving_average(state.ema, params, state.hypers['ema_half_life'], batch_size),
         )
         checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
-        finite = _all_finite((checked, after.params, after.extra, after.opt))
+        finite = all_finite((checked, after.extra))
         state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         return state, {**report, 'finite': finite}
 
@@ -220,5 +222,6 @@ def _average(reports: list[dict[str, Array]]) -> dict[str, Float[Array, '']]:
     return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in seen.items()}
 
 
-def _all_finite(tree: Tree) -> Bool[Array, '']:
+def all_finite(tree: Tree) -> Bool[Array, '']:
+    """Whether every number in `tree` is finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

@@ -140,7 +140,9 @@ def make_dispatch(
             batches = shown(state, raw, data, rows, family.turns, batch_size)
             return step(state, batches, rows)
 
-        return jax.lax.scan(one, state, arrays if streamed else None, length=num_steps)
+        state, report = jax.lax.scan(one, state, arrays if streamed else None, length=num_steps)
+        whole = game.all_finite((state.params, state.opt, state.ema))
+        return state, {**report, 'finite': report['finite'].at[-1].min(whole)}
 
     return dispatch
 

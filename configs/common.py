@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from errors import UserError, choose, did_you_mean
+from models import mlp
 
 
 def common_config() -> ConfigDict:
@@ -89,6 +90,9 @@ def shrink(config: ConfigDict) -> None:
     config.hypers.warmup_steps = min(config.hypers.warmup_steps, 5.0)
 
 
-def precision(config: ConfigDict, options: dict):
-    """The dtype of matrix products that `config.train.precision` names."""
-    return choose('train.precision', config.train.precision, options)
+def network_options(config: ConfigDict) -> dict:
+    """The activation and the dtype of products, as keyword arguments of a network."""
+    return dict(
+        activation=choose('model.activation', config.model.activation, mlp.ACTIVATIONS),
+        dtype=choose('train.precision', config.train.precision, mlp.PRECISIONS),
+    )

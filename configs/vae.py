@@ -7,11 +7,13 @@ Test split of the digits, 17 grey levels as they are, mean and standard deviatio
 About 15 seconds on two CPU cores, compilation and evaluation included.
 """
 
+from collections.abc import Callable
+
 from ml_collections import ConfigDict
 
 from configs import common
 from datasets.dataset import Spec
-from errors import at_least, choose
+from errors import at_least
 from game import Family
 from models import mlp
 from models.observations import observation_for
@@ -19,7 +21,7 @@ from models.vae import Networks, vae
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
-        'model': dict(latent_dim=16, hidden_sizes=(256, 256)),
+        'model': dict(latent_dim=16, hidden_sizes=(256, 256), activation='relu'),
         'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
@@ -36,19 +38,19 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             latent_dim=40,
             hidden_sizes=(400, 400),
-            activation='relu',
+            activation='silu',
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
             mixture_components=2,  # of discretized_logistic_mixture
         )
     )
     config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.update(learning_rate_end=1e-5, decay_steps=40_000.0)
+    config.hypers.update(learning_rate_end=1e-5, decay_steps=30_000.0)
     config.train.update(
-        steps=40_000,
-        batch_size=128,
-        evaluate_every=2000,
-        checkpoint_every=2000,
+        steps=30_000,
+        batch_size=256,
+        evaluate_every=1000,
+        checkpoint_every=1000,
         best_metric='elbo_nats',
     )
     config.eval.update(num_importance_samples=500, importance_chunk=50)
@@ -62,20 +64,26 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
-    model = config.model
-    observation = observation_for(model.observation, spec, model.mixture_components)
-    network = dict(
-        activation=choose('model.activation', model.activation, mlp.ACTIVATIONS),
-        dtype=common.precision(config, mlp.PRECISIONS),
-    )
-    hidden = tuple(model.hidden_sizes)
-    at_least(1, 'model.latent_dim', model.latent_dim)
+    hidden, network = tuple(config.model.hidden_sizes), common.network_options(config)
     at_least(1, 'model.hidden_sizes', *hidden)
+    return assemble(
+        config,
+        spec,
+        encoder=lambda output_shape: mlp.MLP(hidden, output_shape, **network),
+        decoder=lambda output_shape: mlp.MLP(hidden[::-1], output_shape, **network),
+    )
+
+
+def assemble(config: ConfigDict, spec: Spec, encoder: Callable, decoder: Callable) -> Family:
+    """The VAE of networks that `encoder` and `decoder` make for the shape of one output."""
+    model = config.model
+    at_least(1, 'model.latent_dim', model.latent_dim)
     for name in ('num_importance_samples', 'importance_chunk'):
         at_least(1, f'eval.{name}', config.eval[name])
+    observation = observation_for(model.observation, spec, model.mixture_components)
     nets = Networks(
-        encoder=mlp.MLP(hidden, (2 * model.latent_dim,), **network),
-        decoder=mlp.MLP(hidden[::-1], (*spec.event_shape, observation.size), **network),
+        encoder=encoder((2 * model.latent_dim,)),
+        decoder=decoder((*spec.event_shape, observation.size)),
         observation=observation,
         latent_dim=model.latent_dim,
         spec=spec,

@@ -16,6 +16,7 @@ otherwise up to the largest. Floats are real values, however they look.
 
 import contextlib
 import pathlib
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,8 +26,18 @@ import numpy as np
 from datasets.dataset import Dataset, Spec
 from datasets.splits import fixed_order
 from errors import UserError, reading
+from places import user_path
 
 SPLITS = ('train', 'valid', 'test')
+UNREADABLE = (
+    ValueError,
+    EOFError,
+    MemoryError,  # a header that promises more than there can be
+    NotImplementedError,  # another compression
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load(path: str = '') -> Dataset:
@@ -37,23 +48,24 @@ def load(path: str = '') -> Dataset:
     """
     if not path:
         raise UserError('arrays: set config.data.path to an .npz with an array x [n, *event]')
-    place = pathlib.Path(path).expanduser()
+    place = user_path(path)
     with open_npz(place) as arrays:
         _refuse_unknown(arrays, place)
         splits = {split: _split(arrays, split, place) for split in SPLITS if _has(arrays, split)}
-        levels = arrays.get('levels')
+        given = arrays.get('levels')
     _check_alike(splits, place)
     parts = [part['x'] for part in splits.values()]
-    real = parts[0].dtype.kind == 'f'
-    levels = None if real else _levels(parts, levels, place)
+    levels = _levels(parts, given, place)
+    for part in splits.values():
+        part['x'] = part['x'].astype(_stored_as(levels))
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
         event_shape=parts[0].shape[1:],
         levels=levels,
         num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
-        **(_moments(splits['train']['x']) if real else {}),
+        **(_moments(splits['train']['x']) if levels is None else {}),
     )
-    kind = 'real values' if real else f'{levels} levels'
+    kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
 
@@ -68,17 +80,20 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
     with reading(path):
         if not path.is_file():
             raise UserError(f'config.data.path: there is no file {path}')
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                if not isinstance(arrays, np.lib.npyio.NpzFile):
-                    raise UserError(f'{path} is one array: save it with numpy.savez(path, x=x)')
-                yield arrays
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if 'allow_pickle' in str(error):
-                why = 'it holds Python objects, which could run code: save plain numbers'
-            else:
-                why = ' '.join(str(error).split())
-            raise UserError(f'cannot read {path}: {why}') from error
+        if not zipfile.is_zipfile(path):
+            with path.open('rb') as file:
+                one = file.read(6) == b'\x93NUMPY'
+            what = 'one array: save it with numpy.savez(path, x=x)' if one else 'no .npz'
+            raise UserError(f'{path} is {what}')
+    try:
+        with reading(path), np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except UNREADABLE as error:
+        if 'allow_pickle' in str(error):
+            why = 'it holds Python objects, which could run code: save plain numbers'
+        else:
+            why = ' '.join(str(error).split()) or type(error).__name__
+        raise UserError(f'cannot read {path}: {why}') from error
 
 
 def _has(arrays: Mapping, split: str) -> bool:
@@ -87,37 +102,45 @@ def _has(arrays: Mapping, split: str) -> bool:
 
 def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
     """A misspelt key would quietly be left out."""
-    known = {f'{kind}_{split}' for kind in ('x', 'label') for split in SPLITS}
-    unknown = sorted(set(arrays) - known - {'x', 'label', 'levels'})
     if not _has(arrays, 'train'):
         raise UserError(f'{path} has no x and no x_train: it has {", ".join(arrays) or "nothing"}')
+    if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
+        raise UserError(f'{path} has both x and x_train, x_valid or x_test: keep one of them')
+    ends = [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
+    known = {f'{kind}{end}' for kind in ('x', 'label') for end in ends}
+    unknown = sorted(set(arrays) - known - {'levels'})
     if unknown:
         raise UserError(
             f'{path}: what is {", ".join(unknown)}? Keys are x or x_train, x_valid, x_test, label '
             'likewise, and levels'
         )
-    if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
-        raise UserError(f'{path} has both x and x_train, x_valid or x_test: keep one of them')
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Its x, uint8, int32 or float32, and its label, in an order that means nothing."""
+    """Its x as it is saved, and its label, in an order that means nothing."""
     suffix = '' if 'x' in arrays else f'_{split}'
     x = _numbers(arrays[f'x{suffix}'], f'x{suffix} of {path}')
     order = fixed_order(len(x))
     if f'label{suffix}' not in arrays:
         return {'x': x[order]}
     label = arrays[f'label{suffix}']
-    if label.shape != (len(x),) or label.dtype.kind not in 'iu' or label.min() < 0:
+    if (
+        not isinstance(label, np.ndarray)
+        or label.shape != (len(x),)
+        or label.dtype.kind not in 'iu'
+        or not 0 <= label.min() <= label.max() < 2**31
+    ):
         raise UserError(
             f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got '
-            f'{label.dtype} {label.shape}'
+            f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
         )
     return {'x': x[order], 'label': label.astype(np.int32)[order]}
 
 
-def _numbers(x: np.ndarray, what: str) -> np.ndarray:
-    if x.ndim == 0 or len(x) == 0 or x.size == 0:
+def _numbers(x: object, what: str) -> np.ndarray:
+    if not isinstance(x, np.ndarray):
+        raise UserError(f'{what} is no array')
+    if x.ndim == 0 or x.size == 0:
         raise UserError(f'{what} is empty: its shape is {x.shape}')
     if x.dtype.kind == 'f':
         x = x.astype(np.float32)
@@ -130,7 +153,7 @@ def _numbers(x: np.ndarray, what: str) -> np.ndarray:
         raise UserError(
             f'{what}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
         )
-    return x.astype(np.uint8 if x.max() < 256 else np.int32)
+    return x
 
 
 def _check_alike(splits: dict, path: pathlib.Path) -> None:
@@ -147,15 +170,29 @@ def _check_alike(splits: dict, path: pathlib.Path) -> None:
         raise UserError(f'the splits of {path} are not alike: {told}')
 
 
-def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int:
+def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int | None:
+    """As this module's text says; None for real values."""
+    if parts[0].dtype.kind == 'f':
+        if given is not None:
+            raise UserError(f'{path} has levels, but x holds real values: save x as integers')
+        return None
     largest = max(int(x.max()) for x in parts)
     if given is not None:
-        if given.shape != () or given.dtype.kind not in 'iu' or not largest < given:
-            raise UserError(f'levels of {path} is {given}: x goes up to {largest}')
+        if np.shape(given) != () or given.dtype.kind not in 'iu' or given <= max(largest, 1):
+            raise UserError(
+                f'levels of {path} has to be a whole number above {max(largest, 1)}, as x goes up '
+                f'to {largest}'
+            )
         return int(given)
     if largest < 2:
         return 2
     return 256 if all(x.dtype == np.uint8 for x in parts) else largest + 1
+
+
+def _stored_as(levels: int | None) -> type:
+    if levels is None:
+        return np.float32
+    return np.uint8 if levels <= 256 else np.int32
 
 
 def _moments(x: np.ndarray) -> dict[str, float]:

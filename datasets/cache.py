@@ -6,11 +6,14 @@ its checksums is made again.
 """
 
 import contextlib
+import errno
+import glob
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +26,8 @@ from reporting import log
 
 CHUNK = 1 << 24  # bytes
 FORMAT = 1  # of an entry; another number is another key
+LEFTOVER_SECONDS = 24 * 3600
+DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -40,20 +45,23 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
       UserError: the cache folder cannot be written.
     """
     folder = cache_folder() / 'data' / f'{key}-v{FORMAT}'
-    if folder.exists():
-        try:
-            return _read(folder)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning('%s is damaged (%s): made again', folder, error)
     with _writing(folder):
+        if folder.exists():
+            try:
+                return _read(folder)
+            except DAMAGE as error:
+                log.warning('%s is damaged (%s): made again', folder, error)
+                _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder.parent, key)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
     try:
         about = build(temporary)
         with _writing(folder):
             _write_entry(temporary, about)
+            entry = _read(temporary)  # the maps stay valid whatever becomes of the names
             _move(temporary, folder)
-        return _read(folder)
+        return entry
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -67,30 +75,47 @@ def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
     path = folder / f'{name}.npy'
     with _writing(folder):
         array = np.lib.format.open_memmap(path, 'w+', dtype, tuple(shape))
-        with path.open('r+b') as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        if hasattr(os, 'posix_fallocate'):
+            with path.open('r+b') as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
 
 
 def _write_entry(folder: pathlib.Path, about: Any) -> None:
     checksums = {path.stem: _checksum(path) for path in sorted(folder.glob('*.npy'))}
     text = json.dumps({'about': about, 'crc32': checksums})
-    (folder / 'entry.json').write_text(text)
+    (folder / 'entry.json').write_text(f'{zlib.crc32(text.encode()):08x} {text}')
 
 
 def _move(temporary: pathlib.Path, folder: pathlib.Path) -> None:
-    """Another process may have made the same entry meanwhile: the last one stays."""
-    if folder.exists():
-        old = temporary.with_name(temporary.name + '.old')
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(folder, old)
-        shutil.rmtree(old, ignore_errors=True)
-    os.replace(temporary, folder)
+    """Unless another process has made the same entry meanwhile."""
+    try:
+        os.rename(temporary, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(parent: pathlib.Path, key: str) -> None:
+    """Of processes that were killed while they built the same entry, a day ago or earlier."""
+    for path in parent.glob(f'.{glob.escape(key)}-*'):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(folder: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
-    entry = json.loads((folder / 'entry.json').read_text())
-    arrays = {}
+    checksum, _, text = (folder / 'entry.json').read_text().partition(' ')
+    if checksum != f'{zlib.crc32(text.encode()):08x}':
+        raise ValueError('the checksum of entry.json differs')
+    entry, arrays = json.loads(text), {}
     for name, checksum in entry['crc32'].items():
         path = folder / f'{name}.npy'
         if _checksum(path) != checksum:

@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.dataset import Dataset, Spec
 from errors import UserError
+from places import user_path
 
 NUM_TRAIN, NUM_VALID = 1000, 350  # in the order of the file; the last 447 are the test split
 LEVELS = 17  # each pixel counts the dark ones of a 4x4 block: 0..16
@@ -50,7 +51,7 @@ def load(data_dir: str = '') -> Dataset:
 
 def _find(data_dir: str) -> pathlib.Path:
     if data_dir:
-        path = pathlib.Path(data_dir).expanduser() / 'digits.csv.gz'
+        path = user_path(data_dir) / 'digits.csv.gz'
         if not path.exists():
             raise UserError(
                 f'no {path}; leave config.data.data_dir empty to read the digits from scikit-learn'

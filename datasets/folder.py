@@ -8,6 +8,7 @@
     pictures/train/..., pictures/test/...     one's own splits (train, valid, test), each as above
 """
 
+import os
 import pathlib
 import zlib
 from collections.abc import Sequence
@@ -15,9 +16,16 @@ from collections.abc import Sequence
 from datasets.dataset import Dataset
 from datasets.decoding import Picture, Pictures, decoded
 from errors import UserError, reading
+from places import user_path
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
-SPLITS = {'train', 'valid', 'test'}
+SPLITS = {
+    'train': 'train',
+    'valid': 'valid',
+    'validation': 'valid',
+    'val': 'valid',
+    'test': 'test',
+}
 
 
 def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
@@ -33,7 +41,7 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
     """
     if not path:
         raise UserError('folder: set config.data.path to a folder of pictures')
-    root = pathlib.Path(path).expanduser().resolve()
+    root = user_path(path).resolve()
     with reading(root):
         if not root.is_dir():
             raise UserError(f'config.data.path: there is no folder {root}')
@@ -44,6 +52,9 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
             raise UserError(f'{bases[split]} has no pictures ({", ".join(sorted(SUFFIXES))})')
     labelled = {split: _labels(bases[split], files) for split, files in found.items()}
     classes = sorted({name for names in labelled.values() for name in names if name is not None})
+    for split, names in labelled.items():
+        if classes and None in names:
+            raise UserError(f'{found[split][0]} has no sub-folder, which the other splits have')
 
     def open_splits():
         numbers = {name: number for number, name in enumerate(classes)}
@@ -61,19 +72,27 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """The folder of each split there is."""
     folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.'}
-    if 'train' in folders and folders <= SPLITS:
-        return {split: root / split for split in sorted(folders)}
-    return {'train': root}
+    if 'train' not in folders or not folders <= set(SPLITS):
+        return {'train': root}
+    beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+    if beside:
+        raise UserError(f'{beside[0]} lies beside the folder of the training pictures: move it')
+    return {SPLITS[name]: root / name for name in sorted(folders)}
 
 
-def _below(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(
-        path
-        for path in folder.rglob('*')
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith('.') for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+def _below(base: pathlib.Path) -> list[pathlib.Path]:
+    """All pictures, through links too, but each folder once."""
+    files, seen = [], set()
+    for name, folders, names in os.walk(base, followlinks=True):
+        folder = pathlib.Path(name)
+        if folder.resolve() in seen:
+            folders.clear()
+            continue
+        seen.add(folder.resolve())
+        folders[:] = [below for below in folders if not below.startswith('.')]
+        paths = [folder / name for name in names if not name.startswith('.')]
+        files += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    return sorted(files)
 
 
 def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:

@@ -58,7 +58,7 @@ def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
 @contextlib.contextmanager
 def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
     """A picture and whether it is grey; whatever goes wrong inside is a line that names it."""
-    from PIL import Image  # not at import: most sources need no pictures
+    from PIL import Image, UnidentifiedImageError  # not at import: most sources need none
 
     Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and an error
     try:
@@ -73,6 +73,8 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
             yield image, image.mode in GREY_MODES
     except UserError:
         raise
+    except UnidentifiedImageError as error:
+        raise UserError(f'{name} is no picture of a known format') from error
     except Exception as error:  # every format has errors of its own
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise UserError(f'cannot read the picture {name}: {reason}') from error
@@ -103,7 +105,7 @@ def _centre(image, width: int, height: int):
     if image.size == (width, height):
         return image
     scale = min(image.width / width, image.height / height)
-    part = (scale * width, scale * height)
-    left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
-    box = (left, top, left + part[0], top + part[1])
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    part = (max(1, round(scale * width)), max(1, round(scale * height)))
+    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
+    image = image.crop((left, top, left + part[0], top + part[1]))  # the filter looks no further
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -47,7 +47,9 @@ def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
 
     log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
     """
-    return x + jax.random.uniform(key, x.shape)
+    own = jax.random.fold_in(key, 1)  # a binarisation before it has drawn from the key itself
+    noisy = x + jax.random.uniform(own, x.shape)
+    return jnp.minimum(noisy, jnp.nextafter(x + 1, x))  # 255 + u may round to 256
 
 
 def fixed_draw(x: np.ndarray, top: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from datasets.arrays import open_npz
 from datasets.dataset import Dataset, Spec
 from datasets.splits import fixed_order
 from errors import UserError, reading
+from places import user_path
 
 SHAPE = (28, 28, 1)
 SPLITS = ('train', 'valid', 'test')
@@ -31,14 +32,14 @@ def load(path: str = '') -> Dataset:
             'static_mnist: set config.data.path to an .npz of train, valid and test, or to the '
             f'folder with {AMAT.format("train")}'
         )
-    place = pathlib.Path(path).expanduser()
+    place = user_path(path)
     with reading(place):
         if not place.exists():
             raise UserError(f'config.data.path: {place} does not exist')
         read = _read_amat if place.is_dir() else _read_npz
         bits = read(place)
     splits = {}
-    for name in SPLITS:  # the files are sorted by class
+    for name in SPLITS:  # the test file is sorted by class
         x = bits[name][fixed_order(len(bits[name]))].reshape(-1, *SHAPE)
         splits[name] = {'x': x}
     return Dataset('static_mnist', Spec(SHAPE, 2, None), splits, 'static binarised MNIST, 28x28')

@@ -4,6 +4,7 @@ A set has to be prepared once, in array_record files; TFDS does that with Tensor
 What is decoded is kept in the cache, and a start that finds it there does not import TFDS.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -14,11 +15,12 @@ import subprocess
 import sys
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from datasets.dataset import SOURCES, Dataset
 from datasets.decoding import Picture, Pictures, decoded
 from errors import UserError, did_you_mean
+from places import user_path
 from reporting import log
 
 VERSION = re.compile(r'\d+\.\d+\.\d+')
@@ -42,7 +44,7 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
       UserError: it is not prepared and cannot be here, or it is no set of images.
     """
     place = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-    root = pathlib.Path(place).expanduser()
+    root = user_path(place)
     folder = _prepared(root, name)
     if folder is None:
         _prepare(root, name)
@@ -86,11 +88,8 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     if not _has_network():  # TFDS would try again for minutes
         raise UserError(f'{missing}; to prepare it takes a network, and there is none')
     log.info('preparing %s in %s: this happens once', name, root)
-    command = [sys.executable, '-c', PREPARE, name, str(root)]
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors='replace')
-    if result.returncode:
-        lines = result.stderr.strip().split('\n')
-        raise UserError(f'TFDS could not prepare {name!r}: {lines[-1]}')
+    if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
+        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
 
 
 def _has_network() -> bool:
@@ -123,8 +122,9 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
     """The splits as they lie on disk, and the number of classes."""
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(folder)
-    features, theirs = dict(builder.info.features.items()), builder.info.splits
+    with _understanding(folder):
+        builder = tfds.builder_from_directory(folder)
+        features, theirs = dict(builder.info.features.items()), builder.info.splits
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if len(images) != 1:
         raise UserError(f'{name!r} is no set of images: an example has {", ".join(features)}')
@@ -136,10 +136,12 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
     decoders = {image: tfds.decode.SkipDecoding()}  # Pillow does it, in threads
 
     def pictures(split: str) -> Pictures:
-        source = builder.as_data_source(split, decoders=decoders)
+        with _understanding(folder):
+            source = builder.as_data_source(split, decoders=decoders)
 
         def read(numbers: Sequence[int]) -> list[Picture]:
-            rows = source.__getitems__(list(numbers))
+            with _understanding(folder):
+                rows = source.__getitems__(list(numbers))
             return [
                 Picture(f'{name} {split} {number}', row[image], row['label'] if label else None)
                 for number, row in zip(numbers, rows, strict=True)
@@ -149,3 +151,13 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
 
     splits = {our: pictures(their) for our, their in ours.items()}
     return splits, label.num_classes if label else None
+
+
+@contextlib.contextmanager
+def _understanding(folder: pathlib.Path) -> Iterator[None]:
+    """Whatever TFDS and the readers below it cannot understand is damage."""
+    try:
+        yield
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f'{folder} cannot be read, prepare it again: {reason}') from error

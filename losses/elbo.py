@@ -93,7 +93,7 @@ def bernoulli_log_prob(
         ValueError: if the shapes differ or there is no batch axis.
     """
     _require_same_shape(x=x, logits=logits)
-    return _sum_event(x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits))
+    return _sum_event(_log_powers(x, logits, 1))
 
 
 def categorical_log_prob(
@@ -133,9 +133,8 @@ def binomial_log_prob(
     if num_trials < 1:
         raise ValueError(f'num_trials is {num_trials}, but a binomial needs at least one trial.')
     successes = x.astype(logits.dtype)
-    log_powers = successes * jax.nn.log_sigmoid(logits)
-    log_powers += (num_trials - successes) * jax.nn.log_sigmoid(-logits)
     log_coefficients = jnp.array(_log_binomial_coefficients(num_trials), logits.dtype)
+    log_powers = _log_powers(successes, logits, num_trials)
     return _sum_event(log_powers + log_coefficients.at[x.astype(jnp.int32)].get(mode='fill'))
 
 
@@ -233,6 +232,15 @@ def _require_same_shape(rank=None, trailing=(), **arrays):
 def _sum_event(values):
     """Sums over all axes but the batch."""
     return jnp.sum(values, axis=tuple(range(1, values.ndim)))
+
+
+def _log_powers(x, logits, n: int):
+    """x log sigmoid(l) + (n - x) log sigmoid(-l), by one exponential and one logarithm.
+
+    Where the sigmoid is saturated, max(l, 0) n - x l is exact, and what remains is small.
+    """
+    rest = jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return (x * logits - n * jnp.maximum(logits, 0.0)) - n * rest
 
 
 def _log_binomial_coefficients(n):
