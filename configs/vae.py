@@ -45,9 +45,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
     )
     config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.update(learning_rate_end=1e-5, decay_steps=30_000.0)
+    config.hypers.update(learning_rate_end=1e-5, decay_steps=50_000.0)
     config.train.update(
-        steps=30_000,
+        steps=50_000,
         batch_size=256,
         evaluate_every=1000,
         checkpoint_every=1000,

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
+from tfds_files import IMAGE, pictures, write_set
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOT_OURS = {'tests', 'runs', 'shared'}  # at the top; folders that begin with a dot neither
@@ -31,7 +32,7 @@ MAY_IMPORT = {
 MAY_BE_IMPORTED_BY = {
     'losses': {'losses', 'models', 'configs', 'benchmarks'},
     'models': {'models', 'configs', 'benchmarks'},
-    'configs': {'configs', 'benchmarks'},
+    'configs': {'configs', 'atelier', 'benchmarks'},
     'applications': {'applications', 'benchmarks'},  # command_line loads them by name
     'command_line': {'main', 'benchmarks'},
     'main': set(),
@@ -308,6 +309,16 @@ def test_a_run_imports_nothing_heavy(recorded, tmp_path):
         assert heavy == set()
     assert json.loads((tmp_path / 'run' / 'evaluation.json').read_text())['data']['examples'] == 447
     assert (tmp_path / 'run' / 'samples' / 'seed-0.npz').exists()
+
+
+def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
+    """TFDS itself only to decode: the second run finds its data in the cache."""
+    write_set(tmp_path, 'tiny', {'train': pictures(80)}, {'image': IMAGE})
+    flags = [f'--config={ROOT}/configs/vae.py:tiny,debug', f'--config.data.data_dir={tmp_path}']
+    for name, expected in (('first', {'tensorflow_datasets'}), ('second', set())):
+        result, heavy = recorded(*flags, f'--workdir={tmp_path}/{name}')
+        assert result.returncode == 0, result.stderr
+        assert heavy == expected
 
 
 @pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # the one is not installed

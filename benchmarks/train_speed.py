@@ -1,0 +1,180 @@
+"""One training step of two VAEs against PyTorch, one call a step, and the matrix products alone.
+
+    pip install -r requirements-bench.txt
+    python -m benchmarks.train_speed --data_dir=TFDS_FOLDER
+
+Every arm: batch 128, Adam, the same threads, pictures of bits in memory before the clock starts,
+the losses read at the end of each repeat. Ours is what a run does, shuffle and report included.
+Without MNIST on disk the pictures are random.
+"""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+import devices as device_lib
+import experiment
+import states
+import train_lib
+from benchmarks.timing import alternate, spread
+from datasets import dataset, tfds_images
+from errors import UserError
+
+LATENT, BATCH, IMAGES = 20, 128, 60_000
+MODELS = {
+    'mlp': ('configs/vae.py', dict(hidden_sizes=(400,))),
+    'conv': ('configs/conv_vae.py', dict(hidden_sizes=(), channels=(32, 64), kernel_size=4)),
+}
+# [M, K] by [K, N] of each layer for one batch, convolutions as products of windows; the first layer
+# of all needs no gradient of its input.
+PRODUCTS = {
+    'mlp': [(BATCH, 784, 400), (BATCH, 400, 40), (BATCH, 20, 400), (BATCH, 400, 784)],
+    'conv': [
+        (BATCH * 196, 16, 32),
+        (BATCH * 49, 512, 64),
+        (BATCH, 3136, 40),
+        (BATCH, 20, 3136),
+        (BATCH * 49, 64, 512),
+        (BATCH * 196, 32, 16),
+    ],
+}
+
+flags.DEFINE_list('models', list(MODELS), 'which')
+flags.DEFINE_integer('steps', 400, 'of one repeat of an MLP, divisible by 100; a quarter of a conv')
+flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+
+
+def pictures(data_dir: str) -> tuple[np.ndarray, str]:
+    """60,000 pictures of bits [n, 28, 28, 1], and in words what they are."""
+    try:
+        x = np.asarray(tfds_images.load('mnist', data_dir).splits['train']['x'])
+        return (x > 127).astype(np.uint8), 'MNIST, thresholded'
+    except UserError:
+        return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'
+
+
+def run_of(model: str, images: np.ndarray, precision: str) -> experiment.Run:
+    """The config of a run that is never written."""
+    path, settings = MODELS[model]
+    which = experiment.recipe(path)
+    config = which.config()
+    with config.unlocked():
+        config.model.update(latent_dim=LATENT, activation='relu', **settings)
+        config.train.update(batch_size=BATCH, precision=precision)
+        config.hypers.update(decay_steps=0.0, weight_decay=0.0)
+    spec = dataset.Spec(images.shape[1:], 2, None)
+    data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
+    family = which.module().build(config, spec)
+    return experiment.Run(pathlib.Path('unused'), which, config, family, data)
+
+
+def ours(run: experiment.Run, length: int, steps: int, losses: list):
+    """Trains `steps` more steps, `length` a dispatch; reads the losses at the end."""
+    devices = jax.devices()[:1]
+    dispatch = train_lib.compile_dispatch(run, length, devices)
+    data = device_lib.place(run.data.splits['train'], devices)
+    numbers = device_lib.local_indices(devices)
+    box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]
+
+    def train():
+        reports = []
+        for _ in range(steps // length):
+            box[0], report = dispatch(box[0], data, numbers)
+            reports.append(report['loss'])
+        losses.append(np.concatenate(jax.device_get(reports)))
+
+    return train
+
+
+def limit(model: str, steps: int):
+    """The matrix products of a step alone: of each layer forward, and both gradients."""
+    layers = PRODUCTS[model]
+    keys = jax.random.split(jax.random.PRNGKey(0), len(layers))
+    inputs = [jax.random.normal(key, (m, k)) for key, (m, k, n) in zip(keys, layers, strict=True)]
+    weights = [jax.random.normal(key, (k, n)) for key, (m, k, n) in zip(keys, layers, strict=True)]
+
+    @jax.jit
+    def multiply(weights):
+        def step(weights, _):
+            after = []
+            for i, (x, w) in enumerate(zip(inputs, weights, strict=True)):
+                y = x @ w
+                z = y @ w.T if i else x  # its own product, so that nothing is left out of the loop
+                gradient = z.T @ y
+                after.append(gradient / (1 + jnp.max(jnp.abs(gradient))))
+            return after, None
+
+        return jax.lax.scan(step, weights, length=steps)[0]
+
+    return lambda: jax.block_until_ready(multiply(weights))
+
+
+def arms_of(model: str, images: np.ndarray, steps: int, losses: dict) -> dict:
+    """Every way of training this model, by name."""
+    arms = {}
+    for name, length, precision in (
+        ('scanned', min(100, steps), 'float32'),
+        ('one call a step', 1, 'float32'),
+        ('scanned, bfloat16', min(100, steps), 'bfloat16'),
+    ):
+        losses[name] = []
+        arms[name] = ours(run_of(model, images, precision), length, steps, losses[name])
+    for name, options in _torch_options().items():
+        from benchmarks import torch_vae  # only where there is PyTorch
+
+        train = torch_vae.trainer(model, images, LATENT, BATCH, **options)
+        losses[name] = []
+        arms[name] = lambda train=train, name=name: losses[name].append(train(steps))
+    arms['limit'] = limit(model, steps)
+    return arms
+
+
+def _torch_options() -> dict[str, dict]:
+    try:
+        import torch
+    except ImportError:
+        print('PyTorch is not installed (requirements-bench.txt): its arms are left out')
+        return {}
+    on_gpu = torch.cuda.is_available()
+    print(
+        f'PyTorch {torch.__version__}, {"CUDA" if on_gpu else f"{torch.get_num_threads()} threads"}'
+    )
+    options = {'PyTorch eager': {}, 'PyTorch eager, fused Adam': {'fused': True}}
+    if on_gpu:
+        options['PyTorch, CUDA graph'] = {'graphed': True}
+    return options
+
+
+def show(model: str, seconds: dict[str, np.ndarray], losses: dict, steps: int) -> None:
+    """A table, and the mean losses of each repeat."""
+    reference = seconds.get('PyTorch eager')
+    print(f'\n{model}: milliseconds a step of {BATCH}, median (range) of {len(seconds["limit"])}')
+    for name, taken in seconds.items():
+        epoch = np.median(taken) / steps * IMAGES / BATCH
+        ratio = '' if reference is None else f'{np.median(reference / taken):5.2f} x PyTorch eager'
+        share = f'{100 * np.median(seconds["limit"] / taken):4.0f} % of the limit'
+        timing = f'{spread(1e3 * taken / steps):24} {epoch:6.2f} s an epoch'
+        print(f'  {name:26} {timing}  {ratio}  {share}')
+    print(f'  mean loss (nats) of every {steps} steps, the first to warm up:')
+    for name, curve in losses.items():
+        print(f'  {name:26} ' + ' '.join(f'{np.mean(part):6.1f}' for part in curve))
+
+
+def main(_):
+    """Prints a table for each model."""
+    device_lib.enable_compilation_cache()
+    images, words = pictures(flags.FLAGS.data_dir)
+    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}; {words}, {len(images)} pictures')
+    for model in flags.FLAGS.models:
+        steps = flags.FLAGS.steps if model == 'mlp' else flags.FLAGS.steps // 4
+        losses = {}
+        seconds = alternate(arms_of(model, images, steps, losses), flags.FLAGS.repeats)
+        show(model, seconds, losses, steps)
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,60 @@
+"""VAE with convolutions of stride 2, for images of any shape and signals.
+
+    python main.py --config=configs/conv_vae.py
+
+TODO numbers
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from configs import vae as mlp_vae
+from datasets.dataset import Spec
+from errors import at_least, choose
+from game import Family
+from models.conv_nets import ConvDecoder, ConvEncoder
+
+FORMS = ('auto', 'matmul', 'lax')  # of the convolutions; auto: the fast one of the backend
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/conv_vae.py:DATA[,debug]`, DATA any source of images or signals."""
+    name, debug = common.parse_argument(argument, default='digits')
+    config = mlp_vae.get_config(name)
+    with config.unlocked():
+        config.model.update(
+            channels=(16, 32),  # of each stage; every stage halves the resolution
+            kernel_size=4,
+            conv_form='auto',  # auto | matmul | lax
+            hidden_sizes=(256,),  # of the dense layers between convolutions and latents
+            activation='silu',
+        )
+        if name != 'digits':
+            config.train.update(steps=31_000, batch_size=128)
+            config.hypers.decay_steps = 31_000.0
+        if debug:
+            common.shrink(config)
+            config.model.update(latent_dim=2, channels=(4, 8), hidden_sizes=(16,))
+            config.eval.update(num_importance_samples=10)
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The VAE that `config` describes, for data as `spec` says."""
+    model = config.model
+    hidden, channels = tuple(model.hidden_sizes), tuple(model.channels)
+    at_least(1, 'model.hidden_sizes', *hidden)
+    at_least(1, 'model.channels', *channels)
+    at_least(1, 'model.kernel_size', model.kernel_size)
+    network = dict(
+        channels=channels,
+        kernel_size=model.kernel_size,
+        form=choose('model.conv_form', model.conv_form, {form: form for form in FORMS}),
+        **common.network_options(config),
+    )
+    return mlp_vae.assemble(
+        config,
+        spec,
+        encoder=lambda shape: ConvEncoder(spec.event_shape, hidden, shape, **network),
+        decoder=lambda shape: ConvDecoder(spec.event_shape, hidden[::-1], shape, **network),
+    )
