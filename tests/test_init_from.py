@@ -112,13 +112,3 @@ def test_on_the_command_line(main, source, tmp_path):
     assert '--init_from is for a new run' in line
     result = main(*flags, f'--init_from={source}', cwd=tmp_path)
     assert 'is finished at step 5' in result.stdout
-
-
-def test_another_number_of_devices_is_said(source, tmp_path, caplog):
-    which, config = recipe_and_config(train__steps=10)
-    folder = tmp_path / 'run'
-    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
-    config.train.steps = 20
-    with caplog.at_level('INFO', logger='atelier'):
-        train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:2])
-    assert 'on 2 devices, before on 1: equal to rounding' in caplog.text

@@ -253,3 +253,17 @@ def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path)
     second = evaluate.evaluate(run, reuse=True)
     assert second['eval'] != first['eval']
     assert second['values'] == first['values']
+
+
+def test_a_run_continues_on_another_number_of_devices(tmp_path, caplog):
+    """It says so, and ends as on one device, to rounding."""
+    settings = dict(train__evaluate_every=10, train__checkpoint_every=10)
+    ends = []
+    for name, counts in (('one', (1, 1)), ('other', (1, 4))):
+        for steps, count in zip((10, 20), counts, strict=True):
+            run = make_run(tmp_path / name, train__steps=steps, **settings)
+            with caplog.at_level('INFO', logger='atelier'):
+                state = train_lib.train(run, jax.devices()[:count])
+        ends.append(jax.device_get(state.params))
+    assert caplog.text.count('on 4 devices, before on 1: equal to rounding') == 1
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), *ends)
