@@ -253,6 +253,13 @@ def test_what_cannot_be_computed_is_refused(name, form, wrong):
 
 
 @both_forms
+def test_a_transposed_convolution_has_no_causal_padding(form):
+    layer = conv.ConvTranspose(2, (3,), padding='CAUSAL', form=form)
+    with pytest.raises(ValueError, match='padding'):
+        layer.init(jax.random.PRNGKey(0), jnp.ones((2, 5, 4)))
+
+
+@both_forms
 @pytest.mark.parametrize(('groups', 'features'), [(3, 3), (2, 3)])
 def test_groups_must_divide_channels_and_features(form, groups, features):
     layer = conv.Conv(features, (3,), feature_group_count=groups, form=form)
