@@ -26,7 +26,7 @@ import game
 import run_folder
 import states
 import train_lib
-from configs.common import common_config
+from configs import common
 from datasets.dataset import Dataset
 from errors import UserError
 from evaluation import evaluate as evaluate_lib
@@ -57,6 +57,14 @@ class Trained(NamedTuple):
     def data(self) -> Dataset:
         """What it was trained on."""
         return self.run.data
+
+
+def common_config() -> ConfigDict:
+    """The fields that every config has; locked, so that a misspelt one is refused.
+
+    `with config.unlocked():` adds fields for a `build` of one's own.
+    """
+    return common.common_config().lock()
 
 
 def load(
@@ -99,6 +107,7 @@ def train(
       UserError: as `train_lib.train`, or the folder holds another run.
     """
     device_lib.enable_compilation_cache()
+    config = ConfigDict(config.to_dict()).lock()  # the caller may go on changing theirs
     folder, which = pathlib.Path(folder), experiment.Recipe('', None)
     init_from = init_from and str(pathlib.Path(init_from).resolve())
     run_folder.check_same(folder, which, config, init_from)
@@ -111,19 +120,20 @@ def sample(trained: Trained, n: int, seed: int = 0) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
     Raises:
-      UserError: the family cannot sample.
+      UserError: the family cannot sample, or n is not positive.
     """
+    _at_least_one(n)
     key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
     return sampler(trained.run, jax.devices())(trained.state, key, n)
 
 
 def evaluate(trained: Trained) -> dict[str, Any]:
-    """The whole test split once: what is also written to the run's evaluation.json.
+    """The whole test split once, of the weights in hand; also written to evaluation.json.
 
     Raises:
       UserError: the data have no test split.
     """
-    return evaluate_lib.evaluate(trained.run)
+    return evaluate_lib.evaluate(trained.run, loaded=(trained.state, trained.weights))
 
 
 def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int | None = None):
@@ -131,7 +141,8 @@ def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int 
 
     Args:
       trained: the run.
-      ability: such as run.family.encode, or any function of that signature.
+      ability: such as run.family.encode or run.family.log_prob, or any function of that
+        signature.
       split: 'train', 'valid' or 'test'.
       n: only the first so many examples.
 
@@ -143,7 +154,15 @@ def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int 
         raise UserError(f'the model of {run.folder} lacks this ability')
     if split not in run.data.splits:
         raise UserError(f'{run.data.name} has no split {split!r}')
-    n = min(n or run.data.size(split), run.data.size(split))
+    if isinstance(ability, game.LogProb):
+        ability = ability.nats
+    n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
     key = game.address(trained.state.key, game.Purpose.EVALUATE)
     apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())
     return apply(trained.state, key, run.data.splits[split], n)
+
+
+def _at_least_one(n: int) -> int:
+    if n < 1:
+        raise UserError(f'n={n}: it must be at least 1')
+    return n

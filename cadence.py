@@ -3,13 +3,14 @@
 import math
 
 
-def dispatch_length(config, start: int = 0) -> int:
+def dispatch_length(config, start: int = 0, most: float = math.inf) -> int:
     """Steps per dispatch: the largest number that divides the steps left and every cadence.
 
-    `train.steps_per_dispatch` is its ceiling.
+    `train.steps_per_dispatch` is its ceiling, and `most`.
     """
     common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
-    return max(d for d in range(1, config.steps_per_dispatch + 1) if common % d == 0)
+    ceiling = min(config.steps_per_dispatch, max(1, most))
+    return max(d for d in range(1, int(ceiling) + 1) if common % d == 0)
 
 
 def suggest_cadences(config, start: int = 0) -> str | None:

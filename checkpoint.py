@@ -94,13 +94,15 @@ class Checkpoints:
         with _writing(self.folder):
             self._manager.wait_until_finished()
 
-    def restore(self, step: int, like: State) -> tuple[State, Memory]:
+    def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
         """The State and Memory of one checkpoint, as host arrays.
+
+        Without `like`, of whatever model it is: then in dicts alone, and empty ones are left out.
 
         Raises:
           UserError: it is damaged, or belongs to another model.
         """
-        template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
+        template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
         args = ocp.args.Composite(
             state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore()
         )
@@ -117,9 +119,10 @@ class Checkpoints:
             raise UserError(f'{name} is damaged: {reason}') from error
         if _digest(found.state, memory) != digest:
             raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
-        return State(**found.state), memory
+        empty = dict.fromkeys(State.__dataclass_fields__, {})
+        return State(**{**empty, **found.state}), memory
 
-    def restore_newest(self, like: State) -> tuple[State, Memory] | None:
+    def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
         """The newest checkpoint that is whole, or None where there is none at all.
 
         A damaged one is reported and moved aside, into `damaged` beside the checkpoints.
@@ -170,11 +173,17 @@ def _host_copy(state: State) -> dict:
 def _digest(tree: dict, memory: Memory) -> int:
     """A checksum of names, types and bits; tensorstore itself does not notice a changed bit."""
     total = zlib.crc32(repr(memory).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    for name, leaf in sorted(named.items()):
         leaf = np.asarray(leaf)
-        label = f'{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}'
+        label = f'{name} {leaf.dtype} {leaf.shape}'
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
     return total
+
+
+def leaf_name(path) -> str:
+    """params/model/encoder/..., the same whether a tree has dicts, tuples or named fields."""
+    return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
 def _quiet_orbax() -> None:

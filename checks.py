@@ -4,12 +4,11 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-import run_folder
 from errors import UserError, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
 from feeding import PLACEMENTS
-from states import WEIGHTS, check_weights_fit
+from states import WEIGHTS, fitting_weights
 
 
 def check_training(run: Run, num_devices: int) -> None:
@@ -35,7 +34,7 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
-        check_weights_fit(run, run_folder.reopen(pathlib.Path(run.init_from)))
+        fitting_weights(run, pathlib.Path(run.init_from))
 
 
 def check_evaluation(config: ConfigDict) -> None:
@@ -54,7 +53,8 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
     if batch_size > n:
         raise UserError(
             f'config.train.batch_size={batch_size} is larger than the {n} training examples of '
-            f'{name}'
+            f'{name}: --config.train.batch_size={max(num_devices, n // num_devices * num_devices)} '
+            'is the most'
         )
     if batch_size % num_devices:
         near = num_devices * max(1, batch_size // num_devices)

@@ -8,6 +8,7 @@ import sys
 
 from absl import flags
 
+import changes
 import devices
 import experiment
 import run_folder
@@ -89,13 +90,17 @@ def perform(values: flags.FlagValues) -> None:
         made_by = experiment.Recipe(record['path'], record['argument'])
         if made_by != which:
             raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
-        may_change = ('eval.', 'train.steps') if values.mode == 'train' else ('eval.',)
+        may_change = ('eval.', *run_folder.MAY_MOVE)
+        may_change += ('train.steps',) if values.mode == 'train' else ()
         run_folder.with_values(config, record['values'], overrides, may_change)
-        run_folder.warn_if_changed(folder, record)
+        changes.warn_if_code_changed(folder, record)
         if init_from:
             raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
         init_from = record['init_from']
-    _hand_over(values, experiment.assemble(folder, which, config, init_from=init_from))
+    run = experiment.assemble(folder, which, config, init_from=init_from)
+    if values.mode != 'train':
+        changes.warn_if_data_changed(run, record)
+    _hand_over(values, run)
 
 
 def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:

@@ -5,6 +5,7 @@ host, one element a dispatch, and what is read depends on (seed, step) alone, as
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -21,6 +22,7 @@ from reporting import log
 
 PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
 SHARE = 0.25  # of a device's memory that data may take
+CHUNK_BYTES = 1 << 26  # of one dispatch; a few of them live at once
 AHEAD = 2  # dispatches that are read before they are needed
 THREADS = 2
 
@@ -36,6 +38,15 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
         size = sum(array.nbytes for array in run.data.splits['train'].values())
         streamed = size > SHARE * _memory_bytes(devices[0])
     return streamed
+
+
+def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
+    """Of one dispatch: what is streamed for it stays below `CHUNK_BYTES`."""
+    if not is_streamed(run, devices):
+        return math.inf
+    split, count = run.data.splits['train'], game.num_minibatches(run.family.turns)
+    example = sum(array.nbytes for array in split.values()) / run.data.size('train')
+    return CHUNK_BYTES // (example * run.config.train.batch_size * count)
 
 
 def _memory_bytes(device: jax.Device) -> float:

@@ -9,22 +9,23 @@ evaluation.json   the last evaluation, with all that is needed to trust it
 """
 
 import contextlib
-import difflib
 import fcntl
 import json
 import os
 import pathlib
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from changes import git_hash, warn_if_code_changed, warn_if_data_changed
 from errors import UserError, reading, writing
-from experiment import ROOT, Build, Recipe, Run, assemble
+from experiment import Build, Recipe, Run, assemble
+from places import user_path
 from reporting import log
 
-RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices')
+RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
+MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -45,7 +46,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         for group in ('data', 'model', 'hypers', 'train', 'eval'):
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
-        record = {'init_from': None, 'devices': None, **record}
+        record = {'init_from': None, 'devices': None, 'data': None, **record}
         return {name: record[name] for name in RECORD}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
@@ -75,7 +76,7 @@ def check_same(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
         _check_values(folder, record['values'], config.to_dict())
-        warn_if_changed(folder, record)
+        warn_if_code_changed(folder, record)
     elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 
@@ -93,12 +94,21 @@ def write_config(run: Run, num_devices: int) -> None:
     """
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
+        if record['data'] not in (None, run.data.fingerprint()):
+            raise UserError(
+                f'the data of {run.folder} have changed since it began (examples and checksum '
+                f'{record["data"]}, now {run.data.fingerprint()}): train another run on them'
+            )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info('on %d devices, before on %d: equal to rounding', num_devices, before)
+            log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
     else:
         record = {'source': run.recipe.source(), 'git': git_hash()}
-    record.update(run.recipe._asdict(), values=run.config.to_dict())
+    values = run.config.to_dict()
+    for name in ('path', 'data_dir'):  # found from anywhere later
+        if values['data'][name]:
+            values['data'][name] = str(user_path(values['data'][name]).resolve())
+    record.update(run.recipe._asdict(), values=values, data=run.data.fingerprint())
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
@@ -124,9 +134,11 @@ def reopen(
         config.update_from_flattened_dict(overrides)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
-    with_values(config, record['values'], overrides, ('eval.',))
-    warn_if_changed(folder, record)
-    return assemble(folder, which, config, build, record['init_from'])
+    with_values(config, record['values'], overrides, ('eval.', *MAY_MOVE))
+    warn_if_code_changed(folder, record)
+    run = assemble(folder, which, config, build, record['init_from'])
+    warn_if_data_changed(run, record)
+    return run
 
 
 @contextlib.contextmanager
@@ -190,36 +202,6 @@ def _set(config: ConfigDict, name: str, value: Any) -> None:
     config[last] = tuple(value) if isinstance(value, list) else value
 
 
-def warn_if_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Warns, with the difference, when the config file is not what it was when the run began."""
-    which = Recipe(record['path'], record['argument'])
-    now = which.source()
-    if now != record['source']:
-        lines = difflib.unified_diff(
-            record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
-        )
-        log.warning('%s has changed since %s began:\n%s', which.path, folder, '\n'.join(lines))
-    if git_hash() != record['git']:
-        log.warning(
-            'the code has changed since %s was trained: %s then, %s now',
-            folder,
-            record['git'],
-            git_hash(),
-        )
-
-
-def git_hash() -> str:
-    """The commit of the code, with '+changes' where the work tree differs, or 'unknown'."""
-    try:
-        describe = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=40', '--exclude=*']
-        result = subprocess.run(
-            [*describe, '--dirty=+changes'], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 'unknown'
-    return result.stdout.strip() or 'unknown'
-
-
 def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     """{'train': {'steps': 3}} -> {'train.steps': 3}; tuples as lists, as JSON has them."""
     flat = {}
@@ -244,6 +226,7 @@ def _check_values(folder: pathlib.Path, then: dict, now: dict) -> None:
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
         for name in sorted({*then, *now})
         if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
+        if name not in MAY_MOVE
         if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
     ]
     if differ:

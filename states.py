@@ -1,16 +1,20 @@
 """The State of a run: the first one, and the one that an evaluation or an application uses."""
 
 import contextlib
+import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 import devices as device_lib
 import game
 import optimizers
-from checkpoint import Checkpoints
+import run_folder
+from checkpoint import Checkpoints, leaf_name
 from errors import UserError, choose
 from experiment import Run
 from game import State
@@ -24,45 +28,46 @@ def initial_state(run: Run) -> State:
     return jax.jit(_initializer(run))(jax.random.PRNGKey(run.config.seed))
 
 
-def started_from(run: Run, source: Run) -> State:
-    """The first State of `run`, but with the weights that an evaluation of `source` would use.
+def started_from(run: Run, folder: pathlib.Path) -> State:
+    """The first State of `run`, but with the weights that an evaluation of `folder` would use.
 
     Raises:
-      UserError: as `check_weights_fit`.
+      UserError: as `fitting_weights`.
     """
-    found, words = check_weights_fit(run, source)
-    log.info('starting from the weights of %s: %s', source.folder, words)
-    copy = lambda tree: jax.tree.map(jnp.copy, tree)  # the State is donated
-    weights = dict(params=copy(found.ema), ema=copy(found.ema), extra=copy(found.extra))
-    return initial_state(run).replace(**weights)
+    weights, words = fitting_weights(run, folder)
+    log.info('starting from the weights of %s: %s', folder, words)
+    return initial_state(run).replace(**jax.tree.map(jnp.asarray, weights))
 
 
-def check_weights_fit(run: Run, source: Run) -> tuple[State, str]:
-    """`load_state(source)`, if its weights have the names and shapes of those of `run`.
+def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:
+    """{'params', 'ema', 'extra'} from the run in `folder`, and in words which they are.
+
+    The other run's config file and data are not needed.
 
     Raises:
-      UserError: they have not, or there are none.
+      UserError: it is no run, has no checkpoint, or its weights have other names or shapes.
     """
-    loaded = load_state(source)
-    here, there = (
-        _shapes((state.params, state.extra)) for state in (abstract_state(run), loaded[0])
-    )
+    chosen = run_folder.load(folder)['values']['eval'].get('weights', 'best')
+    found, words = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
+    there, like = _by_name((found.ema, found.extra)), abstract_state(run)
+    here = _by_name((like.ema, like.extra))
+    shape = lambda leaves, name: leaves[name].shape if name in leaves else 'missing'
     differ = [
-        f'{name} ({there.get(name, "missing")} there, {here.get(name, "missing")} here)'
+        f'{name[2:]} ({shape(there, name)} there, {shape(here, name)} here)'
         for name in sorted({*here, *there})
-        if here.get(name) != there.get(name)
+        if shape(here, name) != shape(there, name)
     ]
     if differ:
         more = f' and {len(differ) - 3} more' if len(differ) > 3 else ''
-        raise UserError(f'the weights of {source.folder} do not fit: {"; ".join(differ[:3])}{more}')
-    return loaded
+        raise UserError(f'the weights of {folder} do not fit: {"; ".join(differ[:3])}{more}')
+    ema, extra = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: there[leaf_name(path)], (like.ema, like.extra)
+    )
+    return dict(params=ema, ema=jax.tree.map(np.copy, ema), extra=extra), words
 
 
-def _shapes(tree) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path[1:], simple=True, separator='/'): x.shape for path, x in leaves
-    }
+def _by_name(tree) -> dict[str, Any]:
+    return {leaf_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def abstract_state(run: Run) -> State:
@@ -91,14 +96,22 @@ def load_state(run: Run) -> tuple[State, str]:
       UserError: there is no checkpoint that can be read.
     """
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
-    folder = run.folder / 'checkpoints'
-    if not folder.is_dir():
-        raise UserError(f'{run.folder} has no checkpoint yet: train it first')
-    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
-        like = abstract_state(run)
+    state, words = _restore(run.folder, wants_best, abstract_state(run))
+    averaged = ', averaged' if run.config.hypers.ema_half_life > 0 else ''
+    return device_lib.place(state, jax.devices()), words + averaged
+
+
+def _restore(
+    folder: pathlib.Path, wants_best: bool, like: State | None = None
+) -> tuple[State, str]:
+    """The best or the last checkpoint as host arrays, and in words which it is."""
+    place = folder / 'checkpoints'
+    if not place.is_dir():
+        raise UserError(f'{folder} has no checkpoint yet: train it first')
+    with contextlib.closing(Checkpoints(place, read_only=True)) as checkpoints:
         newest = checkpoints.restore_newest(like)
         if newest is None:
-            raise UserError(f'{run.folder} has no checkpoint yet: train it first')
+            raise UserError(f'{folder} has no checkpoint yet: train it first')
         state, memory = newest
         which = 'last'
         if wants_best and memory.best_step is not None:
@@ -106,6 +119,4 @@ def load_state(run: Run) -> tuple[State, str]:
                 state, which = checkpoints.restore(memory.best_step, like)[0], 'best'
             except UserError as error:
                 log.warning('%s; the last one is used', error)
-    averaged = ', averaged' if run.config.hypers.ema_half_life > 0 else ''
-    words = f'{which} checkpoint, step {int(state.step)}{averaged}'
-    return device_lib.place(state, jax.devices()), words
+    return state, f'{which} checkpoint, step {int(state.step)}'

@@ -29,7 +29,7 @@ from datasets.dataset import Dataset
 from errors import UserError
 from evaluation.watch import Watch
 from experiment import Run
-from feeding import feed, is_streamed
+from feeding import feed, is_streamed, most_steps
 from game import Family, State
 from reporting import MetricsLog, log
 from signals import Stopped, stop_requests
@@ -66,12 +66,12 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
 def _first_state(run: Run) -> State:
     if run.init_from is None:
         return initial_state(run)
-    return started_from(run, run_folder.reopen(pathlib.Path(run.init_from)))
+    return started_from(run, pathlib.Path(run.init_from))
 
 
 def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devices) -> State:
     config, step = run.config.train, int(state.step)
-    length = dispatch_length(config, step)
+    length = dispatch_length(config, step, most_steps(run, devices))
     dispatch = compile_dispatch(run, length, devices)
     numbers = device_lib.local_indices(devices)
     watch = Watch(run, devices)

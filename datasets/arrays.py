@@ -11,7 +11,8 @@
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 
 Integers are levels: as many as `levels` says, or 2 where all are 0 or 1, or 256 of uint8, or
-otherwise up to the largest. Floats are real values, however they look.
+otherwise up to the largest. Floats are real values, however they look. Networks see them less
+the mean and divided by the deviation of all numbers together: scale the columns of a table alike.
 """
 
 import contextlib
@@ -143,10 +144,7 @@ def _numbers(x: object, what: str) -> np.ndarray:
     if x.ndim == 0 or x.size == 0:
         raise UserError(f'{what} is empty: its shape is {x.shape}')
     if x.dtype.kind == 'f':
-        x = x.astype(np.float32)
-        if not np.isfinite(x).all():
-            raise UserError(f'{what} holds {np.sum(~np.isfinite(x))} values that are not finite')
-        return x
+        return _as_float32(x, what)
     if x.dtype.kind not in 'biu':
         raise UserError(f'{what} has type {x.dtype}: expected integers or floats')
     if x.min() < 0 or x.max() >= 2**24:
@@ -154,6 +152,20 @@ def _numbers(x: object, what: str) -> np.ndarray:
             f'{what}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
         )
     return x
+
+
+def _as_float32(x: np.ndarray, what: str) -> np.ndarray:
+    if not np.isfinite(x).all():
+        raise UserError(f'{what} holds {np.sum(~np.isfinite(x))} values that are not finite')
+    largest = np.abs(x).max()
+    if largest > np.finfo(np.float32).max:
+        raise UserError(f'{what} goes up to {largest:.3g}, more than float32 holds: scale it')
+    if largest * 2.0**-24 > 1e-2 * x.std(dtype=np.float64) > 0:
+        raise UserError(
+            f'{what} varies by {x.std():.3g} around {x.mean():.3g}, which float32 hardly tells '
+            'apart: subtract an offset'
+        )
+    return x.astype(np.float32)
 
 
 def _check_alike(splits: dict, path: pathlib.Path) -> None:
@@ -178,10 +190,15 @@ def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Pat
         return None
     largest = max(int(x.max()) for x in parts)
     if given is not None:
-        if np.shape(given) != () or given.dtype.kind not in 'iu' or given <= max(largest, 1):
+        if (
+            np.shape(given) != ()
+            or given.dtype.kind not in 'iu'
+            or not largest < given <= 2**24
+            or given < 2
+        ):
             raise UserError(
-                f'levels of {path} has to be a whole number above {max(largest, 1)}, as x goes up '
-                f'to {largest}'
+                f'levels of {path} has to be a whole number above {max(largest, 1)} (and at most '
+                f'2**24), as x goes up to {largest}'
             )
         return int(given)
     if largest < 2:

@@ -27,7 +27,15 @@ from reporting import log
 CHUNK = 1 << 24  # bytes
 FORMAT = 1  # of an entry; another number is another key
 LEFTOVER_SECONDS = 24 * 3600
-DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError)
+DAMAGE = (
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
 
 
 def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -46,14 +54,14 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
     """
     folder = cache_folder() / 'data' / f'{key}-v{FORMAT}'
     with _writing(folder):
-        if folder.exists():
+        _remove_leftovers(folder.parent, key)
+        if os.path.lexists(folder):
             try:
                 return _read(folder)
             except DAMAGE as error:
                 log.warning('%s is damaged (%s): made again', folder, error)
                 _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder.parent, key)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
     try:
         about = build(temporary)
@@ -97,7 +105,7 @@ def _move(temporary: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _remove(path: pathlib.Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -95,6 +96,17 @@ class Dataset(NamedTuple):
     def size(self, split: str) -> int:
         """The number of examples of a split."""
         return len(self.splits[split]['x'])
+
+    def fingerprint(self) -> str:
+        """Of what judges a run: the sizes of the splits, and a checksum of all x but of 'train'.
+
+        Splits that are cut from the training data are others when those grow.
+        """
+        names, total = sorted(self.splits), 0
+        for name in names:
+            if name != 'train':
+                total = zlib.crc32(np.ascontiguousarray(self.splits[name]['x']), total)
+        return ' '.join([*(f'{name}:{self.size(name)}' for name in names), f'{total:08x}'])
 
 
 def load(config) -> Dataset:

@@ -53,7 +53,10 @@ def decoded(
       UserError: names the first picture that cannot be used.
     """
     if image_shape and not (
-        len(image_shape) == 3 and min(image_shape) >= 1 and image_shape[2] in (1, 3)
+        len(image_shape) == 3
+        and all(isinstance(size, int) and size >= 1 for size in image_shape)
+        and image_shape[2] in (1, 3)
+        and image_shape[0] * image_shape[1] <= images.MAX_PIXELS
     ):
         raise UserError(
             f'config.data.image_shape={image_shape}: it must be height,width,1 or height,width,3'

@@ -71,13 +71,20 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
 
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """The folder of each split there is."""
-    folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.'}
-    if 'train' not in folders or not folders <= set(SPLITS):
-        return {'train': root}
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
+    named = [name for name in folders if name.lower() in SPLITS]
+    if len(named) < 2 and [name.lower() for name in folders] != ['train']:
+        return {'train': root}  # they are labels
+    splits = [SPLITS[name.lower()] for name in named]
+    if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
+        raise UserError(
+            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, the '
+            'first always, and no other folder beside them'
+        )
     beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     if beside:
         raise UserError(f'{beside[0]} lies beside the folder of the training pictures: move it')
-    return {SPLITS[name]: root / name for name in sorted(folders)}
+    return dict(zip(splits, (root / name for name in named), strict=True))
 
 
 def _below(base: pathlib.Path) -> list[pathlib.Path]:
@@ -89,9 +96,9 @@ def _below(base: pathlib.Path) -> list[pathlib.Path]:
             folders.clear()
             continue
         seen.add(folder.resolve())
-        folders[:] = [below for below in folders if not below.startswith('.')]
+        folders[:] = sorted(below for below in folders if not below.startswith('.'))
         paths = [folder / name for name in names if not name.startswith('.')]
-        files += [path for path in paths if path.suffix.lower() in SUFFIXES]
+        files += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     return sorted(files)
 
 

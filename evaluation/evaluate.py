@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import changes
 import game
 import run_folder
 import states
@@ -25,9 +26,14 @@ PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 def evaluate(
-    run: Run, devices: Sequence[jax.Device] | None = None, reuse: bool = False
+    run: Run,
+    devices: Sequence[jax.Device] | None = None,
+    reuse: bool = False,
+    loaded: tuple[game.State, str] | None = None,
 ) -> dict[str, Any]:
     """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
+
+    `loaded` is a State in hand, and in words which, instead of the chosen checkpoint.
 
     With `reuse`, an evaluation of the same weights with the same settings is read, not repeated.
 
@@ -39,7 +45,7 @@ def evaluate(
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     check_evaluation(run.config)
-    state, weights = states.load_state(run)
+    state, weights = loaded or states.load_state(run)
     circumstances = {
         'data': _about_data(run),
         'log_prob': _kind(run.family.log_prob),
@@ -47,7 +53,7 @@ def evaluate(
         'eval': run_folder.flatten(run.config.eval.to_dict()),
         'seed': run.config.seed,
         'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
-        'git': run_folder.git_hash(),
+        'git': changes.git_hash(),
     }
     path = run.folder / 'evaluation.json'
     before = read_evaluation(path) if reuse else {}

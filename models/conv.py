@@ -11,6 +11,7 @@ read or added for one i is one contiguous slice of one phase. `jnp.split` takes 
 its derivative is one concatenation; that of many slices is a sum of mostly zeros.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ def conv_matmul(
         apart = lambda a: a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups)
         one = lambda x, kernel: conv_matmul(x, kernel, strides, padding, dilation, 1)
         y = jax.vmap(one, -2, -2)(apart(x), apart(kernel))
-        return y.reshape(*y.shape[:-2], -1)
+        return y.reshape(*y.shape[:-2], kernel.shape[-1])
     for number, axis in reversed(list(enumerate(axes, 1))):
         x = _gather(x, number, axis)  # the last first: channels become [*window, channels]
     return _product(x, kernel.reshape(-1, kernel.shape[-1]))
@@ -185,8 +186,9 @@ def _lax(x, kernel, axes: list[Window], strides, input_dilation, groups: int = 1
 
 def _product(x, matrix):
     """x @ matrix, summed in float32; with more axes than two, XLA's CPU backend is half as fast."""
-    y = lax.dot(x.reshape(-1, x.shape[-1]), matrix, preferred_element_type=jnp.float32)
-    return y.reshape(*x.shape[:-1], -1)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # no -1: a batch may be empty
+    y = lax.dot(rows, matrix, preferred_element_type=jnp.float32)
+    return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 
 def _gather(x, number: int, axis: Window):

@@ -161,7 +161,7 @@ def test_a_run_that_does_not_exist(main, tmp_path):
 def test_a_run_without_a_checkpoint(tiny_run, use, with_folder):
     run = tiny_run()
     run.folder.mkdir()
-    run_folder.write_config(run)
+    run_folder.write_config(run, 1)
     if with_folder:
         (run.folder / 'checkpoints').mkdir()
     before = contents(run.folder)

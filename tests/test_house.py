@@ -30,7 +30,7 @@ def test_files_that_the_readme_names_exist():
 
 
 def test_every_requirement_has_a_lower_and_an_upper_bound():
-    for name in ('requirements.txt', 'requirements-dev.txt'):
+    for name in sorted(path.name for path in ROOT.glob('requirements*.txt')):
         lines = [
             line for line in (ROOT / name).read_text().splitlines() if line[:1] not in ('', '#')
         ]

@@ -7,8 +7,10 @@ from PIL import Image
 from support import recipe_and_config
 
 import experiment
+import run_folder
 import train_lib
 from applications import sample
+from errors import UserError
 from evaluation import evaluate
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -80,3 +82,34 @@ def test_a_run_on_ones_own_data(run):
         assert abs(x.mean() - train.mean()) < 3 * train.std()
     pictured = len(shape) == 3
     assert (run.folder / 'samples' / 'seed-0.png').exists() == pictured
+
+
+def test_data_may_move_but_not_change(tmp_path, caplog):
+    """A run finds its data from anywhere, or where it is told, and says so if they are others."""
+    rng = np.random.default_rng(0)
+    file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
+    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    folder = tmp_path / 'run'
+    one = jax.devices()[:1]
+    train_lib.train(experiment.assemble(folder, which, config), one)
+    moved = file.rename(tmp_path / 'moved.npz')
+    where = {'data.path': str(moved), 'data.placement': 'stream'}
+    assert run_folder.reopen(folder, where).data.size('train') == 160
+    assert 'have changed' not in caplog.text
+    saved(tmp_path, rng.integers(0, 9, (2 * N, 6)), levels=9)
+    with caplog.at_level('WARNING', logger='atelier'):
+        run = run_folder.reopen(folder)
+    assert 'the data of' in caplog.text
+    assert 'have changed' in caplog.text
+    run.config.train.steps = 10
+    with pytest.raises(UserError, match='have changed since it began'):
+        train_lib.train(run, one)
+
+
+def test_a_relative_path_is_kept_whole(main, tmp_path):
+    saved(tmp_path, np.random.default_rng(0).integers(0, 9, (N, 6)), levels=9)
+    flags = [f'--config={ROOT}/configs/vae.py:arrays,debug', '--config.data.path=mine.npz']
+    result = main(*flags, '--config.train.steps=5', '--workdir=run', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    result = main('--mode=evaluate', f'--workdir={tmp_path}/run', cwd=tmp_path / 'run')
+    assert result.returncode == 0, result.stderr

@@ -75,6 +75,11 @@ def test_what_cannot_be_asked(folder, tmp_path):
     run = atelier.load(folder)
     with pytest.raises(UserError, match='lacks this ability'):
         atelier.over_split(run, run.family.classify)
+    for n in (0, -1):
+        with pytest.raises(UserError, match=f'n={n}'):
+            atelier.sample(run, n)
+        with pytest.raises(UserError, match=f'n={n}'):
+            atelier.over_split(run, run.family.encode, n=n)
     with pytest.raises(UserError, match="no split 'tset'"):
         atelier.over_split(run, run.family.encode, 'tset')
     with pytest.raises(UserError, match='does not exist'):
@@ -106,6 +111,8 @@ def independent_pixels(config, spec):
 @pytest.fixture
 def settings():
     config = atelier.common_config()
+    with pytest.raises(AttributeError):
+        config.hypers.learning_rat = 0.3
     config.train.update(steps=30, batch_size=200, evaluate_every=30, checkpoint_every=30)
     config.hypers.learning_rate = 0.3
     return config
@@ -117,7 +124,7 @@ def test_a_family_of_ones_own(settings, tmp_path):
     x = run.data.splits['train']['x'].astype(int)
     counts = np.eye(17)[x].mean(0)
     entropy = -np.sum(counts * np.log(np.maximum(counts, 1e-300)))
-    nll = -np.mean(atelier.over_split(run, run.family.log_prob.nats, 'train'))
+    nll = -np.mean(atelier.over_split(run, run.family.log_prob, 'train'))
     assert entropy < nll < entropy + 3
     assert atelier.evaluate(run)['log_prob'] == 'exact'
     again = atelier.load(tmp_path / 'mine', independent_pixels)
@@ -129,11 +136,34 @@ def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings
     settings.train.steps = 60
     run = atelier.train(settings, independent_pixels, tmp_path / 'mine')
     assert int(run.state.step) == 60
+    begun = atelier.train(
+        settings, independent_pixels, tmp_path / 'begun', init_from=tmp_path / 'mine'
+    )
+    assert begun.run.init_from == str(tmp_path / 'mine')
+    first = json.loads((tmp_path / 'begun' / 'metrics.jsonl').read_text().split('\n')[0])
+    new = json.loads((tmp_path / 'mine' / 'metrics.jsonl').read_text().split('\n')[0])
+    assert first['train/loss'] < new['train/loss'] - 10
     with pytest.raises(UserError, match='trained from Python'):
         atelier.load(tmp_path / 'mine')
     settings.seed = 1
     with pytest.raises(UserError, match='seed .the run: 0, now: 1'):
         atelier.train(settings, independent_pixels, tmp_path / 'mine')
+
+
+def test_the_config_of_a_run_is_its_own(settings, tmp_path):
+    """The caller goes on with theirs, to the next seed."""
+    first = atelier.train(settings, independent_pixels, tmp_path / '0')
+    settings.seed = 1
+    assert first.config.seed == 0
+    assert atelier.evaluate(first)['seed'] == 0
+
+
+def test_the_weights_in_hand_are_evaluated(folder):
+    run = atelier.load(folder)
+    zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
+    numbers = atelier.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
+    assert numbers['weights'] == 'none'
+    assert numbers['values']['kl_nats']['mean'] == 0
 
 
 def test_a_run_of_a_config_file_is_not_one_made_in_python(folder, settings):

@@ -296,7 +296,7 @@ LABEL = np.arange(5)
         (dict(x_train=TABLE, x_test=TABLE[:, 1:]), r'not alike: .*\(5, 4\); test: .*\(5, 3\)'),
         (dict(x_train=TABLE, x_test=TABLE / 2), 'not alike: .*int64.*test: x float32'),
         (dict(x_train=TABLE, x_test=TABLE, label_train=LABEL), 'not alike: .*labelled; test: '),
-        (dict(x=TABLE, levels=19), 'levels of .* above 19, as x goes up to 19'),
+        (dict(x=TABLE, levels=19), 'levels of .* above 19 .*, as x goes up to 19'),
         (dict(x=TABLE, levels=0), 'levels of .* whole number above 19'),
         (dict(x=TABLE, levels=-20), 'levels of .* whole number above 19'),
         (dict(x=TABLE, levels=20.0), 'levels of .* whole number above 19'),
@@ -325,7 +325,13 @@ def test_too_few_to_cut_splits_from(npz, complaint):
 
 @pytest.mark.filterwarnings('ignore:overflow')
 def test_a_number_too_large_for_float32(npz, complaint):
-    assert 'not finite' in complaint(arrays.load, npz(x=with_value(1e300)))
+    assert 'more than float32 holds' in complaint(arrays.load, npz(x=with_value(1e300)))
+
+
+def test_real_values_that_float32_would_merge(npz, complaint):
+    seconds = 1.7e9 + np.arange(100.0)
+    assert 'subtract an offset' in complaint(arrays.load, npz(x=seconds))
+    assert load_as_a_run_does(npz(x=seconds - 1.7e9)).spec.std > 20
 
 
 def test_a_setting_of_another_source(npz, complaint):

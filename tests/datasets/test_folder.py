@@ -339,3 +339,30 @@ def test_other_names_of_the_validation_split(pictures, name):
         'train': 3,
         'valid': 2,
     }
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('train', 'test', 'extra'),
+        ('test', 'valid'),
+        ('train', 'val', 'validation'),
+        ('Test', 'val'),
+    ],
+)
+def test_folders_that_look_like_splits_and_are_not(pictures, complaint, names):
+    """Else test pictures would be trained on."""
+    files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
+    assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
+
+
+def test_splits_may_be_in_capitals(pictures):
+    data = folder.load(pictures(below('Train/a', numbered(3)) | below('Test/a', numbered(2))))
+    assert sorted(data.splits) == ['test', 'train']
+
+
+def test_what_is_no_file_is_no_picture(pictures, tmp_path):
+    path = pictures(numbered(2))
+    (tmp_path / 'pictures' / 'nowhere.png').symlink_to(tmp_path / 'nothing')
+    os.mkfifo(tmp_path / 'pictures' / 'pipe.png')
+    assert len(folder.load(path).splits['train']['x']) == 2

@@ -1,0 +1,46 @@
+"""What is no longer what it was when a run began: its config file, the code, the data."""
+
+import difflib
+import pathlib
+import subprocess
+from typing import Any
+
+from experiment import ROOT, Recipe, Run
+from reporting import log
+
+
+def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
+    """Warns, with the difference, when the config file is not what it was when the run began."""
+    which = Recipe(record['path'], record['argument'])
+    now = which.source()
+    if now != record['source']:
+        lines = difflib.unified_diff(
+            record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
+        )
+        log.warning('%s has changed since %s began:\n%s', which.path, folder, '\n'.join(lines))
+    if git_hash() != record['git']:
+        log.warning(
+            'the code has changed since %s was trained: %s then, %s now',
+            folder,
+            record['git'],
+            git_hash(),
+        )
+
+
+def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
+    """Warns when the data are not those that the run was trained on."""
+    then, now = record['data'], run.data.fingerprint()
+    if then not in (None, now):
+        log.warning('the data of %s have changed: %s then, %s now', run.folder, then, now)
+
+
+def git_hash() -> str:
+    """The commit of the code, with '+changes' where the work tree differs, or 'unknown'."""
+    try:
+        describe = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=40', '--exclude=*']
+        result = subprocess.run(
+            [*describe, '--dirty=+changes'], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 'unknown'
+    return result.stdout.strip() or 'unknown'
