@@ -12,10 +12,8 @@ from absl import app, flags
 
 import devices as device_lib
 import experiment
-import feeding
-import states
-import train_lib
 from benchmarks.timing import alternate, spread
+from benchmarks.training import trainer
 
 flags.DEFINE_string('config', 'configs/conv_vae.py:mnist', 'which')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
@@ -24,35 +22,25 @@ flags.DEFINE_integer('dispatches', 4, 'of one repeat')
 flags.DEFINE_integer('repeats', 7, 'of each arm')
 
 
-def arm(stack: contextlib.ExitStack, placement: str):
-    """A function that trains some dispatches more, fed as `placement` says."""
-    values, devices = flags.FLAGS, jax.devices()
-    which = experiment.recipe(values.config)
+def run_of(placement: str) -> experiment.Run:
+    """The config's run, its data placed so; nothing is written."""
+    which = experiment.recipe(flags.FLAGS.config)
     config = which.config()
-    config.data.update(placement=placement, data_dir=values.data_dir)
-    config.train.steps = 10**9  # the stream does not end
-    run = experiment.assemble(pathlib.Path('unused'), which, config)
-    dispatch = train_lib.compile_dispatch(run, values.length, devices)
-    next_arrays = stack.enter_context(feeding.feed(run, 0, values.length, devices))
-    numbers = device_lib.local_indices(devices)
-    box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]
-
-    def train():
-        for _ in range(values.dispatches):
-            box[0], report = dispatch(box[0], next_arrays(), numbers)
-            jax.device_get(report)
-
-    return train
+    config.data.update(placement=placement, data_dir=flags.FLAGS.data_dir)
+    return experiment.assemble(pathlib.Path('unused'), which, config)
 
 
 def main(_):
     """Prints both arms."""
     device_lib.enable_compilation_cache()
     values = flags.FLAGS
-    with contextlib.ExitStack() as stack:
-        arms = {placement: arm(stack, placement) for placement in ('device', 'stream')}
-        seconds = alternate(arms, values.repeats)
     steps = values.length * values.dispatches
+    with contextlib.ExitStack() as stack:
+        arms = {
+            placement: trainer(stack, run_of(placement), values.length, steps, jax.devices())
+            for placement in ('device', 'stream')
+        }
+        seconds = alternate(arms, values.repeats)
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
     for name, taken in seconds.items():
         ratio = np.median(seconds['device'] / taken)

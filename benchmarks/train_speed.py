@@ -9,9 +9,13 @@ Without a folder the pictures are random. The limit is every matrix product of a
 for both gradients, and a division of each gradient that keeps the numbers finite.
 """
 
+import collections
+import contextlib
+import functools
 import math
 import os
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +24,8 @@ from absl import app, flags
 
 import devices as device_lib
 import experiment
-import states
-import train_lib
 from benchmarks.timing import alternate, spread
+from benchmarks.training import trainer
 from datasets import dataset, tfds_images
 
 LATENT, BATCH, IMAGES = 20, 128, 60_000
@@ -73,24 +76,6 @@ def run_of(model: str, images: np.ndarray, precision: str) -> experiment.Run:
     return experiment.Run(pathlib.Path('unused'), which, config, family, data)
 
 
-def ours(run: experiment.Run, length: int, steps: int, losses: list):
-    """Trains `steps` more steps, `length` a dispatch; reads the losses at the end."""
-    devices = jax.devices()[:1]
-    dispatch = train_lib.compile_dispatch(run, length, devices)
-    data = device_lib.place(run.data.splits['train'], devices)
-    numbers = device_lib.local_indices(devices)
-    box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]
-
-    def train():
-        reports = []
-        for _ in range(steps // length):
-            box[0], report = dispatch(box[0], data, numbers)
-            reports.append(report['loss'])
-        losses.append(np.concatenate(jax.device_get(reports)))
-
-    return train
-
-
 def limit(model: str, steps: int):
     """The matrix products of a step alone: of each layer forward, and both gradients."""
     layers = PRODUCTS[model]
@@ -114,24 +99,27 @@ def limit(model: str, steps: int):
     return lambda: jax.block_until_ready(multiply(weights))
 
 
-def arms_of(model: str, images: np.ndarray, steps: int, losses: dict) -> dict:
-    """Every way of training this model, by name."""
-    arms = {}
+def arms_of(stack: contextlib.ExitStack, model: str, images: np.ndarray, steps: int) -> dict:
+    """Every way of training this model, by name; each returns its losses [steps]."""
+    arms, many, one = {}, math.gcd(100, steps), jax.devices()[:1]
     for name, length, precision in (
-        ('scanned', math.gcd(100, steps), 'float32'),
+        ('scanned', many, 'float32'),
         ('one call a step', 1, 'float32'),
-        ('scanned, bfloat16', math.gcd(100, steps), 'bfloat16'),
+        ('scanned, bfloat16', many, 'bfloat16'),
     ):
-        losses[name] = []
-        arms[name] = ours(run_of(model, images, precision), length, steps, losses[name])
+        run = run_of(model, images, precision)
+        arms[name] = trainer(stack, run, length, steps, one, wait=False)
     for name, options in _torch_options().items():
         from benchmarks import torch_vae  # only where there is PyTorch
 
         train = torch_vae.trainer(model, images, LATENT, BATCH, **options)
-        losses[name] = []
-        arms[name] = lambda train=train, name=name: losses[name].append(train(steps))
-    arms['limit'] = limit(model, steps)
+        arms[name] = functools.partial(train, steps)
     return arms
+
+
+def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
+    """`arm`, the mean of whose losses is appended to a list at every call."""
+    return lambda: losses.append(float(np.mean(arm())))
 
 
 def _torch_options() -> dict[str, dict]:
@@ -162,7 +150,7 @@ def show(model: str, seconds: dict[str, np.ndarray], losses: dict, steps: int) -
         print(f'  {name:26} {timing}  {ratio}  {share}')
     print(f'  mean loss (nats) of every {steps} steps, the first to warm up:')
     for name, curve in losses.items():
-        print(f'  {name:26} ' + ' '.join(f'{np.mean(part):6.1f}' for part in curve))
+        print(f'  {name:26} ' + ' '.join(f'{loss:6.1f}' for loss in curve))
 
 
 def main(_):
@@ -172,8 +160,12 @@ def main(_):
     print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}; {words}, {len(images)} pictures')
     for model in flags.FLAGS.models:
         steps = flags.FLAGS.steps if model == 'mlp' else flags.FLAGS.steps // 4
-        losses = {}
-        seconds = alternate(arms_of(model, images, steps, losses), flags.FLAGS.repeats)
+        losses = collections.defaultdict(list)
+        with contextlib.ExitStack() as stack:
+            arms = arms_of(stack, model, images, steps)
+            arms = {name: keeping(arm, losses[name]) for name, arm in arms.items()}
+            arms['limit'] = limit(model, steps)
+            seconds = alternate(arms, flags.FLAGS.repeats)
         show(model, seconds, losses, steps)
 
 

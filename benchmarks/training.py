@@ -1,0 +1,50 @@
+"""A run's dispatches without the rest of the loop, as an arm of a benchmark."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+import devices as device_lib
+import states
+import train_lib
+from experiment import Run
+from feeding import feed
+
+
+def trainer(
+    stack: contextlib.ExitStack,
+    run: Run,
+    length: int,
+    steps: int,
+    devices: Sequence[jax.Device],
+    wait: bool = True,
+) -> Callable[[], np.ndarray]:
+    """Returns train() -> the losses [steps] of `steps` more steps, `length` a dispatch.
+
+    Args:
+      stack: on which a stream of data is closed.
+      run: of which nothing is written.
+      length: divides steps.
+      steps: of one call.
+      devices: to train on.
+      wait: for each report, as the loop does, or for all of them at the end.
+    """
+    if steps % length:
+        raise ValueError(f'{steps} steps are no whole number of dispatches of {length}')
+    with run.config.unlocked():
+        run.config.train.steps = 10**9  # a stream does not end
+    dispatch = train_lib.compile_dispatch(run, length, devices)
+    next_arrays = stack.enter_context(feed(run, 0, length, devices))
+    numbers = device_lib.local_indices(devices)
+    box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]
+
+    def train():
+        reports = []
+        for _ in range(steps // length):
+            box[0], report = dispatch(box[0], next_arrays(), numbers)
+            reports.append(jax.device_get(report['loss']) if wait else report['loss'])
+        return np.concatenate(jax.device_get(reports))
+
+    return train

@@ -1,0 +1,37 @@
+"""Every benchmark runs to its table, with as little work as it takes; nothing is timed here."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import experiment
+
+DEBUG = '--config=configs/vae.py:digits,debug'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'rows'),
+    [
+        ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
+        ('steps_per_dispatch', [DEBUG, '--lengths=1,2', '--steps=2', '--repeats=1'], 4),
+        ('train_speed', ['--models=mlp', '--steps=4', '--repeats=1'], 4),
+        ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
+    ],
+)
+def test_a_benchmark_ends_in_its_table(name, arguments, rows):
+    environment = {**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''}
+    result = subprocess.run(
+        [sys.executable, '-m', f'benchmarks.{name}', *arguments],
+        cwd=experiment.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', result.stdout)
+    assert len(medians) >= rows, result.stdout
+    assert 'nan' not in result.stdout
