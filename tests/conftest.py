@@ -1,4 +1,4 @@
-"""What all tests share: 8 simulated devices, checked shapes, tiny runs, main.py in a process."""
+"""What tests share: simulated devices, checked shapes, tiny runs, main.py in a process."""
 
 import os
 import pathlib
@@ -74,3 +74,27 @@ def quick_compilation():
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of cached data, empty and this test's own."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'atelier' / 'data'
+
+
+@pytest.fixture
+def complaint():
+    """Calls what has to end in a `UserError` and returns its one line."""
+
+    from errors import UserError
+
+    def call(function, *arguments, **keywords) -> str:
+        with pytest.raises(UserError) as caught:
+            function(*arguments, **keywords)
+        message = str(caught.value)
+        assert message
+        assert '\n' not in message, message
+        return message
+
+    return call
