@@ -36,7 +36,8 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
     streamed = choose('data.placement', run.config.data.placement, PLACEMENTS)
     if streamed is None:
         size = sum(array.nbytes for array in run.data.splits['train'].values())
-        streamed = size > SHARE * _memory_bytes(devices[0])
+        mine = next(d for d in devices if d.process_index == jax.process_index())
+        streamed = size > SHARE * _memory_bytes(mine)  # of another process's nothing is known
     return streamed
 
 
