@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from datasets import dataset
 from errors import UserError
 from game import Family
+from places import user_path
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 ROOT = pathlib.Path(__file__).resolve().parent  # of the repository
@@ -88,7 +89,7 @@ def assemble(
 def recipe(flag: str) -> Recipe:
     """Splits the value of --config, PATH or PATH:ARGUMENT."""
     path, _, argument = flag.partition(':')
-    full = pathlib.Path(path).expanduser().resolve()
+    full = user_path(path).resolve()
     inside = full.is_relative_to(ROOT)
     return Recipe(str(full.relative_to(ROOT) if inside else full), argument or None)
 

@@ -90,14 +90,15 @@ def write_config(run: Run, num_devices: int) -> None:
     """Writes config.json; a run keeps the source and the code of its beginning.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: the folder cannot be written, or the data are not those that it began with.
     """
+    data = run.data.fingerprint()
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
-        if record['data'] not in (None, run.data.fingerprint()):
+        if record['data'] not in (None, data):
             raise UserError(
                 f'the data of {run.folder} have changed since it began (examples and checksum '
-                f'{record["data"]}, now {run.data.fingerprint()}): train another run on them'
+                f'{record["data"]}, now {data}): train another run on them'
             )
         before = record['devices']
         if before not in (None, num_devices):
@@ -108,7 +109,7 @@ def write_config(run: Run, num_devices: int) -> None:
     for name in ('path', 'data_dir'):  # found from anywhere later
         if values['data'][name]:
             values['data'][name] = str(user_path(values['data'][name]).resolve())
-    record.update(run.recipe._asdict(), values=values, data=run.data.fingerprint())
+    record.update(run.recipe._asdict(), values=values, data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)

@@ -35,9 +35,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
             config.train.update(steps=31_000, batch_size=128)
             config.hypers.decay_steps = 31_000.0
         if debug:
-            common.shrink(config)
-            config.model.update(latent_dim=2, channels=(4, 8), hidden_sizes=(16,))
-            config.eval.update(num_importance_samples=10)
+            mlp_vae.shrink(config)
+            config.model.channels = (4, 8)
     return config
 
 

@@ -56,10 +56,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.eval.update(num_importance_samples=500, importance_chunk=50)
     config.update(DATA.get(name, {}))
     if debug:
-        common.shrink(config)
-        config.model.update(latent_dim=2, hidden_sizes=(16,))
-        config.eval.update(num_importance_samples=10)
+        shrink(config)
     return config.lock()
+
+
+def shrink(config: ConfigDict) -> None:
+    """The `debug` variant of a VAE."""
+    common.shrink(config)
+    config.model.update(latent_dim=2, hidden_sizes=(16,))
+    config.eval.update(num_importance_samples=10)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:

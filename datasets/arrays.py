@@ -25,11 +25,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from datasets.dataset import Dataset, Spec
-from datasets.splits import fixed_order
+from datasets.splits import SPLITS, fixed_order
 from errors import UserError, reading
 from places import user_path
 
-SPLITS = ('train', 'valid', 'test')
 UNREADABLE = (
     ValueError,
     EOFError,

@@ -141,11 +141,9 @@ def binarized(source: Dataset, how: str) -> Dataset:
     Raises:
       UserError: unknown `how`, or real-valued data.
     """
-    rule = choose('data.binarize', how, preprocess.BINARIZATIONS)
+    rule = _rule_for_levels(source, 'data.binarize', how, preprocess.BINARIZATIONS)
     if rule is None:
         return source
-    if source.spec.levels is None:
-        raise UserError(f'config.data.binarize={how!r}: {source.name} is real-valued')
     top, splits = source.spec.levels - 1, dict(source.splits)
     if rule is preprocess.stochastic:
         for name in ('valid', 'test'):
@@ -166,13 +164,19 @@ def dequantized(source: Dataset, how: str) -> Dataset:
     Raises:
       UserError: unknown `how`, or real-valued data.
     """
-    rule = choose('data.dequantize', how, preprocess.DEQUANTIZATIONS)
+    rule = _rule_for_levels(source, 'data.dequantize', how, preprocess.DEQUANTIZATIONS)
     if rule is None:
         return source
-    if source.spec.levels is None:
-        raise UserError(f'config.data.dequantize={how!r}: {source.name} is real-valued')
     return source._replace(
         spec=source.spec._replace(levels=None, dequantized_levels=source.spec.levels),
         preprocess=preprocess.then(source.preprocess, rule),
         description=f'{source.description}, dequantised: {how}',
     )
+
+
+def _rule_for_levels(source: Dataset, field: str, how: str, rules: dict) -> Callable | None:
+    """The rule that the config's field names; only None fits real values."""
+    rule = choose(field, how, rules)
+    if rule is not None and source.spec.levels is None:
+        raise UserError(f'config.{field}={how!r}: {source.name} is real-valued')
+    return rule

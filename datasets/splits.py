@@ -4,6 +4,7 @@ import numpy as np
 
 from errors import UserError, at_least
 
+SPLITS = ('train', 'valid', 'test')
 MOST = 5000  # examples that a split takes of the training data unasked
 
 

@@ -6,12 +6,11 @@ import numpy as np
 
 from datasets.arrays import open_npz
 from datasets.dataset import Dataset, Spec
-from datasets.splits import fixed_order
+from datasets.splits import SPLITS, fixed_order
 from errors import UserError, reading
 from places import user_path
 
 SHAPE = (28, 28, 1)
-SPLITS = ('train', 'valid', 'test')
 AMAT = 'binarized_mnist_{}.amat'  # as Larochelle published them
 PIXELS = 28 * 28
 SPACES = np.frombuffer(b' \t\r\n', np.uint8)

@@ -27,14 +27,14 @@ def stage_shapes(spatial: tuple[int, ...], num_stages: int) -> list[tuple[int, .
     return shapes
 
 
-class ConvEncoder(nn.Module):
-    """Convolutions of stride 2, then dense layers.
+class _ConvNet(nn.Module):
+    """What encoder and decoder share.
 
     Attributes:
       event_shape: [height, width], [height, width, channels] or [length].
-      hidden_sizes: units of the dense layers before the last.
-      output_shape: shape of one output.
-      channels: of each convolution.
+      hidden_sizes: units of the dense layers, in the order of their use.
+      output_shape: shape of one output; a decoder's begins with the event's.
+      channels: of each convolution of the encoder; the decoder goes backwards.
       kernel_size: of every convolution, along each axis.
       activation: after every layer but the last.
       form: of the convolutions, as in `models.conv`.
@@ -50,48 +50,36 @@ class ConvEncoder(nn.Module):
     form: str = 'auto'
     dtype: DTypeLike = jnp.float32
 
+    def _stage(self, layer: type[nn.Module], features: int) -> nn.Module:
+        """A convolution of stride 2, or its transpose."""
+        axes = len(spatial_shape(self.event_shape))
+        window, strides = (self.kernel_size,) * axes, (STRIDE,) * axes
+        return layer(features, window, strides, form=self.form, dtype=self.dtype)
+
+
+class ConvEncoder(_ConvNet):
+    """Convolutions of stride 2, then dense layers; attributes: those of `_ConvNet`."""
+
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
-        spatial = spatial_shape(self.event_shape)
-        window, strides = (self.kernel_size,) * len(spatial), (STRIDE,) * len(spatial)
-        x = x.reshape(x.shape[0], *spatial, -1)
+        x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
         for features in self.channels:
-            layer = Conv(features, window, strides, form=self.form, dtype=self.dtype)
-            x = self.activation(layer(x))
+            x = self.activation(self._stage(Conv, features)(x))
         return MLP(self.hidden_sizes, self.output_shape, self.activation, self.dtype)(x)
 
 
-class ConvDecoder(nn.Module):
-    """Dense layers, then transposed convolutions of stride 2: the mirror of `ConvEncoder`.
-
-    Attributes:
-      event_shape: [height, width], [height, width, channels] or [length].
-      hidden_sizes: units of the dense layers.
-      output_shape: [*event_shape, ...].
-      channels: of each convolution of the encoder; here they go backwards.
-      kernel_size, activation, form, dtype: as in `ConvEncoder`.
-    """
-
-    event_shape: tuple[int, ...]
-    hidden_sizes: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    channels: tuple[int, ...]
-    kernel_size: int = 4
-    activation: Callable = nn.relu
-    form: str = 'auto'
-    dtype: DTypeLike = jnp.float32
+class ConvDecoder(_ConvNet):
+    """Dense layers, then transposed convolutions of stride 2; attributes: those of `_ConvNet`."""
 
     @nn.compact
     def __call__(self, z: Float[Array, 'batch latent']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
         spatial = spatial_shape(self.event_shape)
-        window, strides = (self.kernel_size,) * len(spatial), (STRIDE,) * len(spatial)
         *larger, smallest = stage_shapes(spatial, len(self.channels))
         last = math.prod(self.output_shape[len(spatial) :])
         x = MLP(self.hidden_sizes, (*smallest, self.channels[-1]), self.activation, self.dtype)(z)
         for shape, features in zip(larger[::-1], (*self.channels[-2::-1], last), strict=True):
-            layer = ConvTranspose(features, window, strides, form=self.form, dtype=self.dtype)
-            x = layer(self.activation(x))
+            x = self._stage(ConvTranspose, features)(self.activation(x))
             x = x[(slice(None), *map(slice, shape))]  # an odd size was rounded up
         return x.reshape(x.shape[0], *self.output_shape)
