@@ -16,13 +16,14 @@ hypothesis.settings.load_profile('atelier')
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
-# Before jax is imported. The compilation cache is shared by the workers and the subprocesses.
+# Before jax is imported. The workers and the subprocesses share the caches, which nobody else sees:
+# decoded data of an earlier run would be found in the user's.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES}'
-os.environ.setdefault(
-    'JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='atelier-tests-compiled-')
-)
-os.environ.setdefault('XDG_CACHE_HOME', tempfile.mkdtemp(prefix='atelier-tests-cache-'))
+if 'PYTEST_XDIST_WORKER' not in os.environ:
+    CACHES = tempfile.TemporaryDirectory(prefix='atelier-tests-', ignore_cleanup_errors=True)
+    os.environ['XDG_CACHE_HOME'] = f'{CACHES.name}/data'
+    os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', f'{CACHES.name}/compiled')
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 
 
