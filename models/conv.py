@@ -13,7 +13,6 @@ its derivative is one concatenation; that of many slices is a sum of mostly zero
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -22,21 +21,11 @@ from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
-PerAxis = int | Sequence[int]  # one number for all spatial axes, or one for each
-Padding = str | int | Sequence[int | Sequence[int]]
+from models.windows import Padding, PerAxis, Window, windows
+
 Input = Float[Array, 'batch *spatial channels']
 Kernel = Float[Array, '*window group_channels features']
 Output = Float[Array, 'batch *positions features']
-
-
-class Window(NamedTuple):
-    """One axis of a convolution; `before` and `after` pad the input, or crop it if negative."""
-
-    size: int
-    stride: int
-    dilation: int
-    before: int
-    after: int
 
 
 def conv_lax(
@@ -53,7 +42,7 @@ def conv_lax(
       ValueError: ranks or channels of input and kernel that do not match, groups that do not
         divide, an unknown padding, or a window larger than the padded input.
     """
-    axes = _windows(x, kernel, strides, padding, dilation, groups)
+    axes = windows(x, kernel, strides, padding, dilation, groups)
     return _lax(x, kernel, axes, [axis.stride for axis in axes], [1] * len(axes), groups)
 
 
@@ -63,16 +52,18 @@ def conv_matmul(
     """`conv_lax` as the product of all windows with the kernel, under `vmap` over kernels too.
 
     The windows are kept for the derivatives: without strides, as many times the memory of the input
-    as a window has elements.
+    as a window has elements. Along the last axis it is the outputs of the elements that are kept
+    and added up instead, where those are fewer numbers.
     """
-    axes = _windows(x, kernel, strides, padding, dilation, groups)
+    axes = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
         apart = lambda a: a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups)
         one = lambda x, kernel: conv_matmul(x, kernel, strides, padding, dilation, 1)
         y = jax.vmap(one, -2, -2)(apart(x), apart(kernel))
         return y.reshape(*y.shape[:-2], kernel.shape[-1])
-    for number, axis in reversed(list(enumerate(axes, 1))):
-        x = _gather(x, number, axis)  # the last first: channels become [*window, channels]
+    if _adding_is_smaller(kernel, axes[-1]):
+        return _add_along_last(x, kernel, axes)
+    x = _gather_all(x, axes)
     return _product(x, kernel.reshape(-1, kernel.shape[-1]))
 
 
@@ -87,7 +78,7 @@ def conv_transpose_lax(
     Raises:
       ValueError: as `conv_lax`.
     """
-    axes = _windows(x, kernel, strides, padding, dilation, transposed=True)
+    axes = windows(x, kernel, strides, padding, dilation, transposed=True)
     return _lax(x, kernel, axes, [1] * len(axes), [axis.stride for axis in axes])
 
 
@@ -95,7 +86,7 @@ def conv_transpose_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis
 ) -> Output:
     """`conv_transpose_lax` as x times the kernel, each product added where its window lies."""
-    axes = _windows(x, kernel, strides, padding, dilation, transposed=True)
+    axes = windows(x, kernel, strides, padding, dilation, transposed=True)
     # Seen from the input, a window runs backwards.
     kernel = jnp.moveaxis(jnp.flip(kernel, tuple(range(len(axes)))), -2, 0)
     y = _product(x, kernel.reshape(x.shape[-1], -1))
@@ -191,13 +182,50 @@ def _product(x, matrix):
     return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 
-def _gather(x, number: int, axis: Window):
-    """[.., length, .., channels] -> [.., starts, .., size * channels]: windows along one axis."""
+def _adding_is_smaller(kernel, axis: Window) -> bool:
+    """Whether a position has fewer outputs of blocks than inputs of a window, along this axis."""
+    inputs, features = kernel.shape[-2:]
+    return axis.dilation == 1 and axis.size * inputs >= _blocks_of_window(axis) * features
+
+
+def _blocks_of_window(axis: Window) -> int:
+    """How many blocks a window reaches into; with dilation it may leave some of them out."""
+    return (axis.size - 1) * axis.dilation // axis.stride + 1
+
+
+def _add_along_last(x, kernel, axes: list[Window]):
+    """The convolution as outputs of blocks of the last axis, added up over those of a window."""
+    *first, axis = axes
+    number, count, features = len(axes), _blocks_of_window(axis), kernel.shape[-1]
+    x, starts = _blocks(x, number, axis)
+    x = _gather_all(x.reshape(*x.shape[:-2], -1), first)  # channels: [*first, phases, inputs]
+    kernel = _pad(kernel, number - 1, 0, count * axis.stride)
+    apart = *kernel.shape[: number - 1], count, axis.stride, *kernel.shape[number:]
+    kernel = jnp.moveaxis(kernel.reshape(apart), number - 1, -2)
+    y = _product(x, kernel.reshape(x.shape[-1], count * features))
+    parts = enumerate(jnp.split(y, count, -1))
+    return sum(lax.slice_in_dim(part, b, b + starts, axis=number) for b, part in parts)
+
+
+def _gather_all(x, axes: Sequence[Window]):
+    """[batch, *lengths, .., channels] -> [batch, *starts, .., prod(sizes) * channels]."""
+    for number, axis in reversed(list(enumerate(axes, 1))):
+        x = _gather(x, number, axis)  # the last first: channels become [*window, channels]
+    return x
+
+
+def _blocks(x, number: int, axis: Window):
+    """([.., length, ..] -> [.., blocks, stride, ..], how many windows start along this axis)."""
     reach = (axis.size - 1) * axis.dilation
     starts = (x.shape[number] + axis.before + axis.after - reach - 1) // axis.stride + 1
     blocks = starts + reach // axis.stride
     x = _pad(x, number, axis.before, blocks * axis.stride)
-    x = x.reshape(*x.shape[:number], blocks, axis.stride, *x.shape[number + 1 :])
+    return x.reshape(*x.shape[:number], blocks, axis.stride, *x.shape[number + 1 :]), starts
+
+
+def _gather(x, number: int, axis: Window):
+    """[.., length, .., channels] -> [.., starts, .., size * channels]: windows along one axis."""
+    x, starts = _blocks(x, number, axis)
     phases = [phase.squeeze(number + 1) for phase in jnp.split(x, axis.stride, number + 1)]
     places = [divmod(i * axis.dilation, axis.stride) for i in range(axis.size)]
     slices = [lax.slice_in_dim(phases[p], b, b + starts, axis=number) for b, p in places]
@@ -228,47 +256,3 @@ def _pad(x, number: int, before: int, length: int):
     config = [(0, 0, 0)] * x.ndim
     config[number] = (before, length - before - x.shape[number], 0)
     return lax.pad(x, jnp.zeros((), x.dtype), config)
-
-
-def _windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -> list[Window]:
-    """One for each spatial axis; refuses what does not fit together."""
-    *sizes, inputs, features = kernel.shape
-    if x.ndim != kernel.ndim:
-        raise ValueError(f'a window of {len(sizes)} axes for an input of shape {x.shape}')
-    if x.shape[-1] != inputs * groups or features % groups:
-        raise ValueError(f'{groups} groups: input of shape {x.shape}, kernel of {kernel.shape}')
-    strides = _per_axis('strides', strides, len(sizes))
-    dilation = _per_axis('dilation', dilation, len(sizes))
-    lengths = x.shape[1:-1]
-    if transposed:
-        lengths = [(n - 1) * s + 1 for n, s in zip(lengths, strides, strict=True)]
-    reaches = [(size - 1) * d for size, d in zip(sizes, dilation, strict=True)]
-    pads = _pads(padding, lengths, reaches, strides, transposed)
-    if any(n + sum(pad) <= r for n, pad, r in zip(lengths, pads, reaches, strict=True)):
-        raise ValueError(f'a window of {sizes} in an input of shape {x.shape}: {padding=}')
-    return [Window(*w, *pad) for *w, pad in zip(sizes, strides, dilation, pads, strict=True)]
-
-
-def _per_axis(name: str, value: PerAxis, axes: int) -> tuple[int, ...]:
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(values) != axes or min(values, default=1) < 1:
-        raise ValueError(f'{name}={value}: give a positive number, or one for each of {axes} axes')
-    return values
-
-
-def _pads(padding: Padding, lengths, reaches, strides, transposed: bool):
-    """(before, after) for each axis; 'SAME' and 'VALID' as `lax` and `lax.conv_transpose` do."""
-    both = list(zip(reaches, strides, strict=True))
-    if padding == 'SAME' and transposed:
-        return [(before := min(r, (r + s) // 2), r + s - 1 - before) for r, s in both]
-    if padding == 'VALID' and transposed:
-        return [(r, max(r, s - 1)) for r, s in both]
-    if padding in ('SAME', 'VALID'):
-        return lax.padtype_to_pads(lengths, [r + 1 for r in reaches], strides, padding)
-    if padding == 'CAUSAL' and len(reaches) == 1 and not transposed:
-        return [(reaches[0], 0)]
-    pairs = [padding] * len(reaches) if isinstance(padding, int) else padding
-    pairs = [(p, p) if isinstance(p, int) else p for p in pairs]
-    if len(pairs) != len(reaches) or any(isinstance(p, str) or len(p) != 2 for p in pairs):
-        raise ValueError(f'{padding=} for {len(reaches)} axes')
-    return pairs
