@@ -11,8 +11,8 @@
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 
 Integers are levels: as many as `levels` says, or 2 where all are 0 or 1, or 256 of uint8, or
-otherwise up to the largest. Floats are real values, however they look. Networks see them less
-the mean and divided by the deviation of all numbers together: scale the columns of a table alike.
+otherwise up to the largest. Floats are real values, however they look. Networks see them less the
+mean and divided by the deviation: of each column in a table [n, columns], otherwise of all numbers.
 """
 
 import contextlib
@@ -63,8 +63,12 @@ def load(path: str = '') -> Dataset:
         event_shape=parts[0].shape[1:],
         levels=levels,
         num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
-        **(_moments(splits['train']['x']) if levels is None else {}),
     )
+    if levels is None:
+        mean, std = _moments(splits['train']['x'])
+        std = np.where(std > 0, std, 1.0)  # of a constant
+        plain = (lambda a: tuple(a.tolist())) if len(spec.event_shape) == 1 else np.ndarray.item
+        spec = spec._replace(mean=plain(mean), std=plain(std))
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
@@ -159,11 +163,12 @@ def _as_float32(x: np.ndarray, what: str) -> np.ndarray:
     largest = np.abs(x).max()
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{what} goes up to {largest:.3g}, more than float32 holds: scale it')
-    if largest * 2.0**-24 > 1e-2 * x.std(dtype=np.float64) > 0:
-        raise UserError(
-            f'{what} varies by {x.std():.3g} around {x.mean():.3g}, which float32 hardly tells '
-            'apart: subtract an offset'
-        )
+    for mean, std in zip(*_moments(x), strict=True):
+        if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
+            raise UserError(
+                f'{what} varies by {std:.3g} around {mean:.3g}, which float32 hardly tells apart: '
+                'subtract an offset'
+            )
     return x.astype(np.float32)
 
 
@@ -211,6 +216,7 @@ def _stored_as(levels: int | None) -> type:
     return np.uint8 if levels <= 256 else np.int32
 
 
-def _moments(x: np.ndarray) -> dict[str, float]:
-    """For a constant, deviation 1."""
-    return {'mean': float(x.mean(dtype=np.float64)), 'std': float(x.std(dtype=np.float64)) or 1.0}
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column of a table, otherwise of all numbers as if of one."""
+    columns = x if x.ndim == 2 else x.reshape(-1, 1)
+    return columns.mean(0, np.float64), columns.std(0, np.float64)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
 
@@ -30,15 +31,16 @@ class Spec(NamedTuple):
     `levels`: x takes the values 0, 1, ..., levels - 1; None: any real number.
     `num_classes`: labels are 0, ..., num_classes - 1; None: there are none.
     `dequantized_levels`: x is a level of so many plus noise in [0, 1), or None.
-    `mean` and `std`: of real-valued training data, over all of their numbers.
+    `mean` and `std`: of real-valued training data: of each column where events have one axis (a
+      table), otherwise of all their numbers together.
     """
 
     event_shape: tuple[int, ...]
     levels: int | None
     num_classes: int | None
     dequantized_levels: int | None = None
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
 
     @property
     def num_dims(self) -> int:
@@ -61,20 +63,22 @@ class Spec(NamedTuple):
 
     def normalize(self, x: Array) -> Array:
         """What networks like: in [0, 1], or of mean 0 and deviation 1."""
-        return (x - self._shift) / self.scale
+        shift, scale = self.affine(x.shape)
+        return (x - shift) / scale
 
     def denormalize(self, x: Array) -> Array:
         """The inverse of `normalize`."""
-        return self._shift + self.scale * x
+        shift, scale = self.affine(x.shape)
+        return shift + scale * x
 
-    @property
-    def scale(self) -> float:
-        """Units of x in one unit of normalized x."""
-        return self.std if self.interval is None else self.interval[1] - self.interval[0]
-
-    @property
-    def _shift(self) -> float:
-        return self.mean if self.interval is None else self.interval[0]
+    def affine(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Shift and scale of `denormalize` for x of this shape, the same or one for each column."""
+        if self.interval is None:
+            shift, scale = self.mean, self.std
+        else:
+            shift, scale = self.interval[0], self.interval[1] - self.interval[0]
+        spread = lambda numbers: jnp.broadcast_to(jnp.asarray(numbers, jnp.float32), shape)
+        return spread(shift), spread(scale)
 
 
 class Dataset(NamedTuple):

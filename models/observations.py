@@ -1,7 +1,6 @@
 """Observation models p(x | z): what a decoder's numbers mean."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -104,13 +103,12 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
             f'{spec.levels} levels: choose categorical or discretized_logistic_mixture, or '
             "config.data.dequantize='uniform'"
         )
-    log_scale = math.log(spec.scale)
 
     def split(parameters):
         """The mean and the log variance of x itself."""
         mean, raw = parameters[..., 0], parameters[..., 1]
         log_var = min_log_var + jax.nn.softplus(raw - min_log_var)
-        return spec.denormalize(mean), log_var + 2 * log_scale
+        return spec.denormalize(mean), log_var + 2 * jnp.log(spec.affine(mean.shape)[1])
 
     def sample_one(key, p):
         mean, log_var = split(p)

@@ -143,17 +143,29 @@ def test_levels_cover_every_split(npz):
     assert arrays.load(npz(x_train=TABLE, x_test=100 * TABLE)).spec.levels == 1901
 
 
-def test_real_data_know_the_mean_and_deviation_of_their_training_split(npz):
+def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_split(npz):
     data = arrays.load(npz(x_train=REAL, x_test=REAL + 100))
     assert data.spec == Spec(
-        (6,), None, None, mean=pytest.approx(REAL.mean()), std=pytest.approx(REAL.std())
+        (6,), None, None, mean=pytest.approx(REAL.mean(0)), std=pytest.approx(REAL.std(0))
     )
     assert data.spec.interval is None
 
 
-def test_a_constant_has_deviation_one(npz):
-    spec = arrays.load(npz(x=np.full((5, 4), 7.0))).spec
-    assert (spec.mean, spec.std) == (7.0, 1.0)
+def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
+    x = REAL[..., None]
+    spec = arrays.load(npz(x_train=x, x_test=x + 100)).spec
+    assert spec == Spec((6, 1), None, None, None, pytest.approx(x.mean()), pytest.approx(x.std()))
+
+
+def test_a_constant_column_has_deviation_one(npz):
+    spec = arrays.load(npz(x=np.stack([np.full(5, 7.0), np.arange(5.0)], 1))).spec
+    assert spec.mean == (7.0, 2.0)
+    assert spec.std == (1.0, pytest.approx(2**0.5))
+
+
+def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, complaint):
+    x = np.stack([np.arange(5.0), 1e9 + np.arange(5.0)], 1)
+    assert 'around 1e+09' in complaint(arrays.load, npz(x=x))
 
 
 # What is no file of arrays

@@ -73,6 +73,22 @@ def test_gaussian_samples_have_its_moments():
     assert model.mean(one) == 1.5
 
 
+def test_the_gaussian_of_a_table_is_that_of_its_columns():
+    mean, std, x = (1.0, -50.0), (0.1, 30.0), jnp.array([[1.05, -20.0]])
+    parameters = jnp.array([[[0.3, 0.4], [-0.2, 0.1]]])
+    table = observations.gaussian(Spec((2,), None, None, mean=mean, std=std))
+    columns = [
+        observations.gaussian(Spec((1,), None, None, mean=mean[i], std=std[i])) for i in range(2)
+    ]
+    one = lambda f: [f(columns[i], x[:, i : i + 1], parameters[:, i : i + 1]) for i in range(2)]
+    np.testing.assert_allclose(
+        table.log_prob(x, parameters), sum(one(lambda c, x, p: c.log_prob(x, p))), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        table.mean(parameters), np.hstack(one(lambda c, x, p: c.mean(p))), rtol=1e-6
+    )
+
+
 def test_the_gaussians_density_is_bounded():
     model = observations.gaussian(Spec((1,), None, None), min_log_var=-4.0)
     density = model.log_prob(jnp.zeros((1, 1)), jnp.array([[[0.0, -1e4]]]))
