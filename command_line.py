@@ -8,13 +8,13 @@ import sys
 
 from absl import flags
 
-import changes
 import devices
 import experiment
 import run_folder
 import train_lib
 from errors import UserError, did_you_mean
 from evaluation import compare, evaluate
+from places import user_path
 
 ROOT = experiment.ROOT
 BUILT_IN = ('train', 'evaluate', 'compare')
@@ -82,24 +82,15 @@ def perform(values: flags.FlagValues) -> None:
     config, overrides = values.config, values['config'].override_values
     which = experiment.recipe(values['config'].config_filename)
     folder = pathlib.Path(values.workdir or experiment.default_folder(which, config))
-    init_from = values.init_from and str(pathlib.Path(values.init_from).resolve())
     if values.mode == 'train' and _value_of('config', sys.argv):
+        given = values.init_from
+        init_from = None if given is None else str(user_path(given).resolve())
         run_folder.check_same(folder, which, config, init_from)
+        run = experiment.assemble(folder, which, config, init_from=init_from)
+    elif values.init_from is not None:
+        raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
     else:
-        record = run_folder.load(folder)
-        made_by = experiment.Recipe(record['path'], record['argument'])
-        if made_by != which:
-            raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
-        may_change = ('eval.', *run_folder.MAY_MOVE)
-        may_change += ('train.steps',) if values.mode == 'train' else ()
-        run_folder.with_values(config, record['values'], overrides, may_change)
-        changes.warn_if_code_changed(folder, record)
-        if init_from:
-            raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
-        init_from = record['init_from']
-    run = experiment.assemble(folder, which, config, init_from=init_from)
-    if values.mode != 'train':
-        changes.warn_if_data_changed(run, record)
+        run = run_folder.reopen(folder, overrides, which=which, to_train=values.mode == 'train')
     _hand_over(values, run)
 
 

@@ -116,7 +116,11 @@ def write_config(run: Run, num_devices: int) -> None:
 
 
 def reopen(
-    folder: pathlib.Path, overrides: dict[str, Any] | None = None, build: Build | None = None
+    folder: pathlib.Path,
+    overrides: dict[str, Any] | None = None,
+    build: Build | None = None,
+    which: Recipe | None = None,
+    to_train: bool = False,
 ) -> Run:
     """The run in `folder`, its data loaded and its family built.
 
@@ -124,21 +128,28 @@ def reopen(
       folder: of a run.
       overrides: values of config.eval that shall differ from the run's, by dotted name.
       build: of a family that was made in Python; otherwise that of the config file.
+      which: config it is expected to be of, if one is.
+      to_train: whether train.steps may grow; `write_config` will refuse data that changed.
 
     Raises:
-      UserError: the folder is not a run, or its data or its config file are not there.
+      UserError: the folder is not a run, or that of another config, or its data or its config file
+        are not there.
     """
     record, overrides = load(folder), overrides or {}
-    which = Recipe(record['path'], record['argument'])
-    config = which.config() if which.path else ConfigDict(record['values']).lock()
+    made_by = Recipe(record['path'], record['argument'])
+    if which not in (None, made_by):
+        raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
+    config = made_by.config() if made_by.path else ConfigDict(record['values']).lock()
     try:
         config.update_from_flattened_dict(overrides)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
-    with_values(config, record['values'], overrides, ('eval.', *MAY_MOVE))
+    may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
+    _with_values(config, record['values'], overrides, may_change)
     warn_if_code_changed(folder, record)
-    run = assemble(folder, which, config, build, record['init_from'])
-    warn_if_data_changed(run, record)
+    run = assemble(folder, made_by, config, build, record['init_from'])
+    if not to_train:
+        warn_if_data_changed(run, record)
     return run
 
 
@@ -162,7 +173,7 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def with_values(
+def _with_values(
     config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
 ) -> None:
     """Gives `config` the stored `values` of its run, but the user's `overrides` of `may_change`.

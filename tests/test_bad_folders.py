@@ -117,10 +117,8 @@ def test_fewer_steps_than_the_run_has(folder):
     before = contents(folder)
     with pytest.raises(UserError, match=r'train\.steps \(the run: 10, now: 5\)'):
         run_folder.check_same(folder, *recipe_and_config(train__steps=5))
-    _, config = recipe_and_config(train__steps=5)
-    values = run_folder.load(folder)['values']
     with pytest.raises(UserError, match=r'train\.steps'):
-        run_folder.with_values(config, values, {'train.steps': 5}, ('eval.', 'train.steps'))
+        run_folder.reopen(folder, {'train.steps': 5}, to_train=True)
     assert contents(folder) == before
 
 
