@@ -90,9 +90,11 @@ def write_config(run: Run, num_devices: int) -> None:
     """Writes config.json; a run keeps the source and the code of its beginning.
 
     Raises:
-      UserError: the folder cannot be written, or the data are not those that it began with.
+      UserError: the folder cannot be written, the data are not those that it began with, or the
+        config holds what is no number, text or list of them.
     """
     data = run.data.fingerprint()
+    _check_plain(run.config.to_dict())
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
         if record['data'] not in (None, data):
@@ -113,6 +115,17 @@ def write_config(run: Run, num_devices: int) -> None:
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
+
+
+def _check_plain(values: dict[str, Any]) -> None:
+    for name, value in flatten(values).items():
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise UserError(
+                f'config.{name}={value!r} cannot be kept in config.json: give it a name there, and '
+                'choose by that name in build'
+            ) from error
 
 
 def reopen(

@@ -128,15 +128,13 @@ def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndar
     if f'label{suffix}' not in arrays:
         return {'x': x[order]}
     label = arrays[f'label{suffix}']
-    if (
-        not isinstance(label, np.ndarray)
-        or label.shape != (len(x),)
-        or label.dtype.kind not in 'iu'
-        or not 0 <= label.min() <= label.max() < 2**31
-    ):
+    got = f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
+    fits = np.shape(label) == (len(x),) and label.dtype.kind in 'iu'
+    if fits and not 0 <= label.min() <= label.max() < 2**31:
+        fits, got = False, f'{label.min()} to {label.max()}'
+    if not fits:
         raise UserError(
-            f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got '
-            f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
+            f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got {got}'
         )
     return {'x': x[order], 'label': label.astype(np.int32)[order]}
 

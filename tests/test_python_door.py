@@ -52,6 +52,15 @@ def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
     assert len(whole) == 350
 
 
+def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
+    settings = atelier.common_config()
+    settings.data.name = 'digits'
+    settings.model = {'activation': jax.nn.relu}
+    line = complaint(atelier.train, settings, independent_pixels, tmp_path / 'run')
+    assert 'config.model.activation=' in line
+    assert not (tmp_path / 'run' / 'config.json').exists()
+
+
 def test_evaluation_settings_may_change(folder):
     run = atelier.load(folder, overrides={'eval.num_importance_samples': 3, 'eval.weights': 'last'})
     assert run.family.log_prob.num_samples == 3
