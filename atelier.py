@@ -32,6 +32,7 @@ from errors import UserError
 from evaluation import evaluate as evaluate_lib
 from evaluation.per_example import over_examples
 from evaluation.sampling import sampler
+from places import user_path
 
 __all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
 
@@ -83,7 +84,7 @@ def load(
       UserError: it is not a run, or it has no checkpoint.
     """
     device_lib.enable_compilation_cache()
-    run = run_folder.reopen(pathlib.Path(folder), overrides, build)
+    run = run_folder.reopen(user_path(folder), overrides, build)
     return Trained(run, *states.load_state(run))
 
 
@@ -108,8 +109,8 @@ def train(
     """
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # the caller may go on changing theirs
-    folder, which = pathlib.Path(folder), experiment.Recipe('', None)
-    init_from = init_from and str(pathlib.Path(init_from).resolve())
+    folder, which = user_path(folder), experiment.Recipe('', None)
+    init_from = run_folder.beginning(init_from)
     run_folder.check_same(folder, which, config, init_from)
     run = experiment.assemble(folder, which, config, build, init_from)
     train_lib.train(run, devices)

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 from typing import Any
 
+from errors import UserError
 from experiment import ROOT, Recipe, Run
 from reporting import log
 
@@ -28,10 +29,26 @@ def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
-    """Warns when the data are not those that the run was trained on."""
-    then, now = record['data'], run.data.fingerprint()
-    if then not in (None, now):
-        log.warning('the data of %s have changed: %s then, %s now', run.folder, then, now)
+    """Warns when the data are not those that the run was trained on.
+
+    Raises:
+      UserError: they are of another shape or kind, for which the weights mean nothing.
+    """
+    difference = data_difference(run, record)
+    if difference.startswith('x: '):
+        raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
+    if difference:
+        log.warning('the data of %s have changed: %s', run.folder, difference)
+
+
+def data_difference(run: Run, record: dict[str, Any]) -> str:
+    """In words what of the run's data is not as recorded; empty where nothing is, or is known."""
+    then, now = record['data'] or {}, run.data.fingerprint()
+    return '; '.join(
+        f'{name}: {then.get(name)} then, {now.get(name)} now'
+        for name in sorted({*then, *now}, key=lambda name: name != 'x')
+        if then and then.get(name) != now.get(name)
+    )
 
 
 def git_hash() -> str:

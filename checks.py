@@ -34,7 +34,10 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
-        fitting_weights(run, pathlib.Path(run.init_from))
+        try:
+            fitting_weights(run, pathlib.Path(run.init_from))
+        except UserError as error:
+            raise UserError(f'--init_from: {error}') from error
 
 
 def check_evaluation(config: ConfigDict) -> None:

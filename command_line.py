@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import pathlib
 import re
 import sys
 
@@ -11,6 +10,7 @@ from absl import flags
 import devices
 import experiment
 import run_folder
+import run_values
 import train_lib
 from errors import UserError, did_you_mean
 from evaluation import compare, evaluate
@@ -77,14 +77,13 @@ def perform(values: flags.FlagValues) -> None:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
     if values.mode == 'compare':
-        compare.compare(values.runs, pathlib.Path(values.workdir or 'runs/compare'))
+        compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
         return
     config, overrides = values.config, values['config'].override_values
     which = experiment.recipe(values['config'].config_filename)
-    folder = pathlib.Path(values.workdir or experiment.default_folder(which, config))
+    folder = user_path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
-        given = values.init_from
-        init_from = None if given is None else str(user_path(given).resolve())
+        init_from = run_folder.beginning(values.init_from)
         run_folder.check_same(folder, which, config, init_from)
         run = experiment.assemble(folder, which, config, init_from=init_from)
     elif values.init_from is not None:
@@ -123,14 +122,15 @@ def _with_config(argv: list[str]) -> list[str]:
     workdir = _value_of('workdir', argv)
     if _value_of('config', argv) or not workdir:
         return argv
-    record = run_folder.load(pathlib.Path(workdir))
-    made_by = experiment.Recipe(str(ROOT / record['path']), record['argument'])
-    return [argv[0], f'--config={made_by}', *argv[1:]]
+    record = run_folder.load(user_path(workdir))
+    made_by = experiment.Recipe(record['path'], record['argument'])
+    made_by.module()  # complains if there is none
+    return [argv[0], f'--config={made_by._replace(path=str(made_by.file))}', *argv[1:]]
 
 
 def _check_names(argv: list[str], config) -> None:
     """Refuses --config.NAME where the config has no such field."""
-    known = run_folder.flatten(config.to_dict())
+    known = run_values.flatten(config.to_dict())
     groups = {name.rpartition('.')[0] for name in known}
     for word in argv[1:]:
         match = re.match(r'--?config\.([^=]+)', word)

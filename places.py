@@ -10,6 +10,6 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(cache) / 'atelier'
 
 
-def user_path(text: str) -> pathlib.Path:
+def user_path(text: str | pathlib.Path) -> pathlib.Path:
     """A path as a user writes it, with ~."""
     return pathlib.Path(os.path.expanduser(text))

@@ -18,15 +18,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from changes import git_hash, warn_if_code_changed, warn_if_data_changed
+from changes import data_difference, git_hash, warn_if_code_changed, warn_if_data_changed
 from errors import UserError, reading, writing
 from experiment import Build, Recipe, Run, assemble
 from places import user_path
 from reporting import log
+from run_values import MAY_MOVE, check_plain, check_same_values, with_values
 
 RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
-MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
-SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
@@ -52,6 +51,19 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
+def beginning(init_from: str | pathlib.Path | None) -> str | None:
+    """The run whose weights another starts with, as its config.json keeps it: the whole path.
+
+    Raises:
+      UserError: it is given, but empty.
+    """
+    if init_from is None:
+        return None
+    if not str(init_from):
+        raise UserError('--init_from is empty: give the folder of a run')
+    return str(user_path(init_from).resolve())
+
+
 def check_same(
     folder: pathlib.Path, which: Recipe, config: ConfigDict, init_from: str | None = None
 ) -> None:
@@ -75,7 +87,7 @@ def check_same(
             raise UserError(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
-        _check_values(folder, record['values'], config.to_dict())
+        check_same_values(folder, record['values'], config.to_dict())
         warn_if_code_changed(folder, record)
     elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
@@ -93,14 +105,14 @@ def write_config(run: Run, num_devices: int) -> None:
       UserError: the folder cannot be written, the data are not those that it began with, or the
         config holds what is no number, text or list of them.
     """
-    data = run.data.fingerprint()
-    _check_plain(run.config.to_dict())
+    check_plain(run.config.to_dict())
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
-        if record['data'] not in (None, data):
+        difference = data_difference(run, record)
+        if difference:
             raise UserError(
-                f'the data of {run.folder} have changed since it began (examples and checksum '
-                f'{record["data"]}, now {data}): train another run on them'
+                f'the data of {run.folder} have changed since it began ({difference}): train '
+                'another run on them'
             )
         before = record['devices']
         if before not in (None, num_devices):
@@ -111,21 +123,10 @@ def write_config(run: Run, num_devices: int) -> None:
     for name in ('path', 'data_dir'):  # found from anywhere later
         if values['data'][name]:
             values['data'][name] = str(user_path(values['data'][name]).resolve())
-    record.update(run.recipe._asdict(), values=values, data=data)
+    record.update(run.recipe._asdict(), values=values, data=run.data.fingerprint())
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
-
-
-def _check_plain(values: dict[str, Any]) -> None:
-    for name, value in flatten(values).items():
-        try:
-            json.dumps(value)
-        except TypeError as error:
-            raise UserError(
-                f'config.{name}={value!r} cannot be kept in config.json: give it a name there, and '
-                'choose by that name in build'
-            ) from error
 
 
 def reopen(
@@ -158,7 +159,7 @@ def reopen(
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
-    _with_values(config, record['values'], overrides, may_change)
+    with_values(config, record['values'], overrides, may_change)
     warn_if_code_changed(folder, record)
     run = assemble(folder, made_by, config, build, record['init_from'])
     if not to_train:
@@ -186,75 +187,8 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _with_values(
-    config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
-) -> None:
-    """Gives `config` the stored `values` of its run, but the user's `overrides` of `may_change`.
-
-    Args:
-      config: of the file, with the overrides already in it; changed in place.
-      values: as `load` returns them.
-      overrides: by dotted name; only the names are used.
-      may_change: names, or prefixes that end in a dot, of what may be overridden.
-
-    Raises:
-      UserError: an override of what belongs to the run for good, or fewer train.steps.
-    """
-    for name in overrides:
-        if not name.startswith(may_change):
-            raise UserError(
-                f'--config.{name} belongs to the run; only {" and ".join(may_change)}* may be '
-                'given with --workdir alone: train another run to change it'
-            )
-    stored = flatten(values)
-    for name in flatten(config.to_dict()):
-        if name not in overrides and name in stored:
-            try:
-                _set(config, name, stored[name])
-            except (TypeError, ValueError) as error:
-                raise UserError(f'config.json is damaged: {name} is {stored[name]!r}') from error
-    steps = values['train']['steps']
-    if config.train.steps < steps:
-        raise UserError(
-            f'--config.train.steps={config.train.steps} is less than the {steps} so far'
-        )
-
-
-def _set(config: ConfigDict, name: str, value: Any) -> None:
-    *path, last = name.split('.')
-    for part in path:
-        config = config[part]
-    config[last] = tuple(value) if isinstance(value, list) else value
-
-
-def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """{'train': {'steps': 3}} -> {'train.steps': 3}; tuples as lists, as JSON has them."""
-    flat = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f'{prefix}{name}.'))
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
-
-
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes so that a reader, or a crash, sees the old file or the new one and nothing between."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(json.dumps(value, indent=2) + '\n')
     os.replace(temporary, path)
-
-
-def _check_values(folder: pathlib.Path, then: dict, now: dict) -> None:
-    then, now = flatten(then), flatten(now)
-    differ = [
-        f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
-        for name in sorted({*then, *now})
-        if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
-        if name not in MAY_MOVE
-        if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
-    ]
-    if differ:
-        raise UserError(
-            f'{folder} is the run of another config: {"; ".join(differ)}: choose another --workdir'
-        )

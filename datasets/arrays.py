@@ -24,11 +24,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from datasets.dataset import Dataset, Spec
+from datasets.dataset import Dataset, Spec, moments
 from datasets.splits import SPLITS, fixed_order
 from errors import UserError, reading
 from places import user_path
 
+SMALL = 1e-30  # a deviation whose square, and that of its inverse, float32 can do without
 UNREADABLE = (
     ValueError,
     EOFError,
@@ -64,11 +65,6 @@ def load(path: str = '') -> Dataset:
         levels=levels,
         num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
     )
-    if levels is None:
-        mean, std = _moments(splits['train']['x'])
-        std = np.where(std > 0, std, 1.0)  # of a constant
-        plain = (lambda a: tuple(a.tolist())) if len(spec.event_shape) == 1 else np.ndarray.item
-        spec = spec._replace(mean=plain(mean), std=plain(std))
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
     return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
@@ -161,7 +157,9 @@ def _as_float32(x: np.ndarray, what: str) -> np.ndarray:
     largest = np.abs(x).max()
     if largest > np.finfo(np.float32).max:
         raise UserError(f'{what} goes up to {largest:.3g}, more than float32 holds: scale it')
-    for mean, std in zip(*_moments(x), strict=True):
+    for mean, std in zip(*moments(x), strict=True):
+        if std and not SMALL < std < 1 / SMALL:
+            raise UserError(f'{what} varies by {std:.3g}, out of reach of float32: scale it')
         if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
             raise UserError(
                 f'{what} varies by {std:.3g} around {mean:.3g}, which float32 hardly tells apart: '
@@ -212,9 +210,3 @@ def _stored_as(levels: int | None) -> type:
     if levels is None:
         return np.float32
     return np.uint8 if levels <= 256 else np.int32
-
-
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column of a table, otherwise of all numbers as if of one."""
-    columns = x if x.ndim == 2 else x.reshape(-1, 1)
-    return columns.mean(0, np.float64), columns.std(0, np.float64)

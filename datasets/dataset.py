@@ -25,6 +25,9 @@ ANY_OTHER = 'datasets.tfds_images'
 SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
 
 
+MOST_CHECKED_BYTES = 2**28  # of an array, for its checksum
+
+
 class Spec(NamedTuple):
     """What a model has to know of its data.
 
@@ -101,16 +104,22 @@ class Dataset(NamedTuple):
         """The number of examples of a split."""
         return len(self.splits[split]['x'])
 
-    def fingerprint(self) -> str:
-        """Of what judges a run: the sizes of the splits, and a checksum of all x but of 'train'.
+    def fingerprint(self) -> dict[str, str]:
+        """By which data are known again: what x is, and of each split its size and a checksum."""
+        spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
+        told = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
+        for name, arrays in sorted(self.splits.items()):
+            total = 0
+            for _, array in sorted(arrays.items()):
+                total = _checksum(array, total)
+            told[name] = f'{self.size(name)} examples, checksum {total:08x}'
+        return told
 
-        Splits that are cut from the training data are others when those grow.
-        """
-        names, total = sorted(self.splits), 0
-        for name in names:
-            if name != 'train':
-                total = zlib.crc32(np.ascontiguousarray(self.splits[name]['x']), total)
-        return ' '.join([*(f'{name}:{self.size(name)}' for name in names), f'{total:08x}'])
+
+def _checksum(array: np.ndarray, start: int) -> int:
+    """Of all rows, or of evenly spaced ones where reading all would take longer than a start."""
+    every = 1 + array.nbytes // MOST_CHECKED_BYTES
+    return zlib.crc32(np.ascontiguousarray(array[::every]), start)
 
 
 def load(config) -> Dataset:
@@ -133,7 +142,27 @@ def load(config) -> Dataset:
         chosen['name'] = data.name
     loaded = source(**chosen)
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    if loaded.spec.levels is None:
+        loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
     return dequantized(binarized(loaded, data.binarize), data.dequantize)
+
+
+def with_moments(spec: Spec, x: np.ndarray) -> Spec:
+    """`spec` with mean and deviation of real-valued training data x [n, *event].
+
+    The deviation of a constant is 1.
+    """
+    mean, std = moments(x)
+    plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
+    return spec._replace(mean=plain(mean), std=plain(np.where(std > 0, std, 1.0)))
+
+
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column of a table, otherwise of all numbers as if of one."""
+    columns = x if x.ndim == 2 else x.reshape(-1, 1)
+    is_constant = columns.min(0) == columns.max(0)  # the deviation from a rounded mean is not 0
+    std = np.where(is_constant, 0.0, columns.std(0, np.float64))
+    return columns.mean(0, np.float64), std
 
 
 def binarized(source: Dataset, how: str) -> Dataset:

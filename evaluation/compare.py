@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import run_folder
+import run_values
 from errors import UserError, writing
 from evaluation.evaluate import read_evaluation
+from places import user_path
 from reporting import log, read_metrics
 
 
@@ -32,7 +34,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     """
     if len(folders) < 2:
         raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
-    if len({pathlib.Path(folder).resolve() for folder in folders}) < len(folders):
+    if len({user_path(folder).resolve() for folder in folders}) < len(folders):
         raise UserError(f'--runs={",".join(folders)}: a run is there twice')
     columns = [_column(folder) for folder in folders]
     names = dict.fromkeys(n for column in columns for n in column.evaluation.get('values', {}))
@@ -51,7 +53,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
 
 
 def _column(folder: str) -> Column:
-    path = pathlib.Path(folder)
+    path = user_path(folder)
     record = run_folder.load(path)
     evaluation = read_evaluation(path / 'evaluation.json')
     if not evaluation:
@@ -61,7 +63,7 @@ def _column(folder: str) -> Column:
         for name, value in row.items():
             if name.startswith('valid/'):
                 curves.setdefault(name.removeprefix('valid/'), []).append((row['step'], value))
-    config = {**run_folder.flatten(record['values']), 'init_from': record['init_from']}
+    config = {**run_values.flatten(record['values']), 'init_from': record['init_from']}
     return Column(folder.rstrip('/'), config, evaluation, curves)
 
 
@@ -97,12 +99,17 @@ def _warn_of_unlike(columns: list[Column]) -> None:
     """Numbers on other data, or of another kind, do not stand beside each other."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     for what, values in (
-        ('data', {str(e.get('data', {}).get('description')) for e in evaluated}),
-        ('splits', {str(e.get('data', {}).get('examples')) for e in evaluated}),
+        ('data', {_data(e) for e in evaluated}),
         ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
     ):
         if len(values) > 1:
             log.warning('not comparable: the %s differ (%s)', what, '; '.join(sorted(values)))
+
+
+def _data(evaluation: dict[str, Any]) -> str:
+    """What was evaluated, told by the numbers and not by the name of a file."""
+    data = evaluation.get('data', {})
+    return f'{data.get("examined", data.get("description"))}'
 
 
 def _draw(columns: list[Column], path: pathlib.Path) -> None:

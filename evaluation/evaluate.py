@@ -14,6 +14,7 @@ import numpy as np
 import changes
 import game
 import run_folder
+import run_values
 import states
 from checks import check_evaluation
 from errors import UserError, writing
@@ -50,7 +51,7 @@ def evaluate(
         'data': _about_data(run),
         'log_prob': _kind(run.family.log_prob),
         'weights': weights,
-        'eval': run_folder.flatten(run.config.eval.to_dict()),
+        'eval': run_values.flatten(run.config.eval.to_dict()),
         'seed': run.config.seed,
         'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
         'git': changes.git_hash(),
@@ -122,12 +123,14 @@ def show(result: dict[str, Any], run: Run) -> None:
 
 
 def _about_data(run: Run) -> dict[str, Any]:
+    known = run.data.fingerprint()
     return {
         'name': run.data.name,
         'description': run.data.description,
         'binarize': run.config.data.binarize,
         'split': SPLIT,
         'examples': run.data.size(SPLIT),
+        'examined': f'{known["x"]}; {known[SPLIT]}',
     }
 
 

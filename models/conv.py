@@ -198,7 +198,8 @@ def _add_along_last(x, kernel, axes: list[Window]):
     *first, axis = axes
     number, count, features = len(axes), _blocks_of_window(axis), kernel.shape[-1]
     x, starts = _blocks(x, number, axis)
-    x = _gather_all(x.reshape(*x.shape[:-2], -1), first)  # channels: [*first, phases, inputs]
+    x = x.reshape(*x.shape[:-2], axis.stride * x.shape[-1])  # no -1: a batch may be empty
+    x = _gather_all(x, first)  # channels: [*first, phases, inputs]
     kernel = _pad(kernel, number - 1, 0, count * axis.stride)
     apart = *kernel.shape[: number - 1], count, axis.stride, *kernel.shape[number:]
     kernel = jnp.moveaxis(kernel.reshape(apart), number - 1, -2)

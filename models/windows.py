@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from jax import lax
 
-PerAxis = int | Sequence[int]  # one number for all spatial axes, or one for each
+PerAxis = int | Sequence[int] | None  # for all spatial axes, or for each; None: 1
 Padding = str | int | Sequence[int | Sequence[int]]
 
 
@@ -49,6 +49,7 @@ def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -
 
 
 def _per_axis(name: str, value: PerAxis, axes: int) -> tuple[int, ...]:
+    value = 1 if value is None else value
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or min(values, default=1) < 1:
         raise ValueError(f'{name}={value}: give a positive number, or one for each of {axes} axes')

@@ -72,9 +72,10 @@ def quick_compilation():
     """For tests of what is computed and not of how fast: half the time goes into compiling."""
     import jax
 
+    before = jax.config.read('jax_disable_most_optimizations')
     jax.config.update('jax_disable_most_optimizations', True)
     yield
-    jax.config.update('jax_disable_most_optimizations', False)
+    jax.config.update('jax_disable_most_optimizations', before)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from support import contents, dotted, error_line, recipe_and_config
 
 import experiment
 import run_folder
+import run_values
 import states
 import train_lib
 from applications import sample
@@ -48,7 +49,7 @@ def folder(trained, tmp_path):
 def opened(folder, **changes):
     """The run in `folder`, with other settings."""
     which, config = recipe_and_config()
-    stored = run_folder.flatten(run_folder.load(folder)['values'])
+    stored = run_values.flatten(run_folder.load(folder)['values'])
     config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
     return experiment.assemble(folder, which, config)
 
@@ -119,14 +120,34 @@ def test_fewer_steps_than_the_run_has(folder):
         run_folder.check_same(folder, *recipe_and_config(train__steps=5))
     with pytest.raises(UserError, match=r'train\.steps'):
         run_folder.reopen(folder, {'train.steps': 5}, to_train=True)
+    with pytest.raises(UserError, match=r'train\.steps_per_dispatch=7: that belongs'):
+        run_folder.reopen(folder, {'train.steps_per_dispatch': 7}, to_train=True)
     assert contents(folder) == before
+
+
+def test_a_value_that_is_the_runs_own_may_be_given_again(folder):
+    stored = run_folder.load(folder)['values']['hypers']['beta']
+    assert run_folder.reopen(folder, {'hypers.beta': stored}).config.hypers.beta == stored
+
+
+def test_home_may_be_written_as_a_tilde(main, tmp_path):
+    flags = [f'--config={ROOT}/configs/vae.py:digits,debug', '--config.train.steps=5']
+    home = dict(cwd=tmp_path, HOME=str(tmp_path / 'home'))
+    result = main(*flags, '--workdir=~/a', **home)
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / '~').exists()
+    result = main('--mode=evaluate', '--workdir=~/a', **home)
+    assert result.returncode == 0, result.stderr
+    assert 'a run is there twice' in error_line(
+        main('--mode=compare', f'--runs=~/a,{tmp_path}/home/a', **home)
+    )
 
 
 def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
     before = contents(folder)
     flags = ['--mode=evaluate', f'--workdir={folder}', '--config.model.latent_dim=3']
     line = error_line(main(*flags))
-    assert '--config.model.latent_dim belongs to the run' in line
+    assert '--config.model.latent_dim=3: that belongs to the run' in line
     assert contents(folder) == before
 
 

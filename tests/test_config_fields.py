@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 import command_line
 import experiment
 import optimizers
-import run_folder
+import run_values
 import states
 import train_lib
 from applications import sample
@@ -123,7 +123,7 @@ def unread_fields(tmp_path_factory):
             if family.sample is not None:
                 sample.apply(run, num_samples=1)
         reads = {name for name in reads if not name.startswith('hypers.')}
-        return set(run_folder.flatten(config.to_dict())) - reads - hypers_of_the_step(run)
+        return set(run_values.flatten(config.to_dict())) - reads - hypers_of_the_step(run)
 
     return run_and_record
 
@@ -162,7 +162,7 @@ def test_top_level_names_and_lock(path, argument):
 @every_config
 def test_debug_has_the_same_fields_and_few_steps(path):
     whole, debug = (experiment.Recipe(path, argument).config() for argument in (None, 'debug'))
-    assert set(run_folder.flatten(whole.to_dict())) == set(run_folder.flatten(debug.to_dict()))
+    assert set(run_values.flatten(whole.to_dict())) == set(run_values.flatten(debug.to_dict()))
     assert debug.train.steps <= 50
     named = experiment.Recipe(path, f'{whole.data.name},debug').config()
     assert named.to_dict() == debug.to_dict()
@@ -171,7 +171,7 @@ def test_debug_has_the_same_fields_and_few_steps(path):
 @every_config
 def test_plain_values_only(path):
     config = experiment.Recipe(path, None).config()
-    for name, value in run_folder.flatten(config.to_dict()).items():
+    for name, value in run_values.flatten(config.to_dict()).items():
         assert json.loads(json.dumps(value)) == value, name
         items = value if isinstance(value, list) else [value]
         assert {type(item) for item in items} <= {int, float, str, bool}, name

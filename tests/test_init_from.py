@@ -104,7 +104,10 @@ def test_another_beginning_is_another_run(source, tmp_path):
 def test_on_the_command_line(main, source, tmp_path):
     """A relative path is kept whole, and --workdir alone takes no new beginning."""
     flags = [DEBUG, '--config.train.steps=5', '--workdir=run']
-    assert 'nothing does not exist' in error_line(main(*flags, '--init_from=nothing', cwd=tmp_path))
+    line = error_line(main(*flags, '--init_from=nothing', cwd=tmp_path))
+    assert '--init_from: ' in line
+    assert 'nothing does not exist' in line
+    assert '--init_from is empty' in error_line(main(*flags, '--init_from=', cwd=tmp_path))
     result = main(*flags, f'--init_from={os.path.relpath(source, tmp_path)}', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert f'starting from the weights of {source}' in result.stdout

@@ -10,6 +10,7 @@ import experiment
 import run_folder
 import train_lib
 from applications import sample
+from datasets import dataset
 from errors import UserError
 from evaluation import evaluate
 
@@ -19,8 +20,8 @@ ROOT = experiment.ROOT
 N = 200
 
 
-def saved(folder, x, **more):
-    np.savez(folder / 'mine.npz', x=x, **more)
+def saved(folder, x=None, **more):
+    np.savez(folder / 'mine.npz', **({} if x is None else {'x': x}), **more)
     return folder / 'mine.npz'
 
 
@@ -104,6 +105,61 @@ def test_data_may_move_but_not_change(tmp_path, caplog):
     run.config.train.steps = 10
     with pytest.raises(UserError, match='have changed since it began'):
         train_lib.train(run, one)
+
+
+LABEL = np.arange(N) % 3
+
+
+@pytest.mark.parametrize('changed', ['the training x alone', 'labels alone'])
+def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
+    """Even where x of the other splits is the same: mean and deviation are those of 'train'."""
+    x = np.random.default_rng(0).normal(size=(3, N, 4))
+    parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
+    labels = {f'label_{split}': LABEL for split in ('train', 'valid', 'test')}
+    file = saved(tmp_path, **parts, **labels)
+    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    if changed == 'labels alone':
+        saved(tmp_path, **parts, **{**labels, 'label_valid': 2 - LABEL})
+    else:
+        saved(tmp_path, **{**parts, 'x_train': 10 * x[0] + 3}, **labels)
+    with caplog.at_level('WARNING', logger='atelier'):
+        again = run_folder.reopen(run.folder)
+    named = {'train', 'valid', 'test'} & set(caplog.text.replace(':', ' ').split())
+    assert named == ({'valid'} if changed == 'labels alone' else {'train'})
+    assert 'have changed since it began' in complaint(run_folder.write_config, again, 1)
+
+
+def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
+    which, config = recipe_and_config('arrays,debug', data__path=str(file))
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    saved(tmp_path, np.random.default_rng(0).normal(size=(N, 5)))
+    line = complaint(run_folder.reopen, run.folder)
+    assert 'event_shape (3,)' in line
+    assert 'event_shape (5,)' in line
+
+
+def test_moments_are_of_the_examples_that_train(tmp_path):
+    """And not of those that are cut off for validation and test."""
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
+    _, config = recipe_and_config('arrays,debug', data__path=str(file))
+    data = dataset.load(config)
+    x = data.splits['train']['x']
+    np.testing.assert_allclose(data.spec.mean, x.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(data.spec.std, x.std(0), rtol=1e-4)
+
+
+def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
+    which = experiment.recipe(f'{ROOT}/configs/conv_vae.py:arrays,debug')
+    config = which.config()
+    config.data.path = str(file)
+    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)
 
 
 def test_a_relative_path_is_kept_whole(main, tmp_path):

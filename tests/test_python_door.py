@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import atelier
+import command_line
 import game
 import train_lib
 from applications import sample as sample_application
@@ -70,7 +71,7 @@ def test_evaluation_settings_may_change(folder):
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
-        ({'model.latent_dim': 4}, r'model\.latent_dim belongs to the run'),
+        ({'model.latent_dim': 4}, r'model\.latent_dim=4: that belongs to the run \(2\)'),
         ({'eval.nonsense': 4}, 'nonsense'),
         ({'eval.batch_size': 'many'}, 'many'),
     ],
@@ -154,6 +155,8 @@ def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings
     assert first['train/loss'] < new['train/loss'] - 10
     with pytest.raises(UserError, match='trained from Python'):
         atelier.load(tmp_path / 'mine')
+    with pytest.raises(UserError, match='trained from Python'):
+        command_line.parse(['main.py', '--mode=evaluate', f'--workdir={tmp_path}/mine'])
     settings.seed = 1
     with pytest.raises(UserError, match='seed .the run: 0, now: 1'):
         atelier.train(settings, independent_pixels, tmp_path / 'mine')

@@ -144,7 +144,7 @@ def test_levels_cover_every_split(npz):
 
 
 def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_split(npz):
-    data = arrays.load(npz(x_train=REAL, x_test=REAL + 100))
+    data = load_as_a_run_does(npz(x_train=REAL, x_valid=REAL + 1, x_test=REAL + 100))
     assert data.spec == Spec(
         (6,), None, None, mean=pytest.approx(REAL.mean(0)), std=pytest.approx(REAL.std(0))
     )
@@ -153,14 +153,23 @@ def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_spl
 
 def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
     x = REAL[..., None]
-    spec = arrays.load(npz(x_train=x, x_test=x + 100)).spec
+    spec = load_as_a_run_does(npz(x_train=x, x_valid=x + 1, x_test=x + 100)).spec
     assert spec == Spec((6, 1), None, None, None, pytest.approx(x.mean()), pytest.approx(x.std()))
 
 
-def test_a_constant_column_has_deviation_one(npz):
-    spec = arrays.load(npz(x=np.stack([np.full(5, 7.0), np.arange(5.0)], 1))).spec
-    assert spec.mean == (7.0, 2.0)
-    assert spec.std == (1.0, pytest.approx(2**0.5))
+@pytest.mark.parametrize('constant', [7.0, 0.1, 1e9 + 0.1])
+def test_a_constant_column_has_deviation_one(npz, constant):
+    """Also where its mean is rounded."""
+    x = np.stack([np.full(50, constant), np.arange(50.0)], 1)
+    spec = load_as_a_run_does(npz(x_train=x, x_valid=x, x_test=x)).spec
+    assert spec.mean == (pytest.approx(constant), 24.5)
+    assert spec.std == (1.0, pytest.approx(x[:, 1].std()))
+
+
+@pytest.mark.parametrize('scale', [1e-35, 1e35])
+def test_a_column_whose_deviation_arithmetic_cannot_hold(npz, complaint, scale):
+    x = np.stack([np.arange(5.0), scale * np.arange(5.0)], 1)
+    assert 'scale it' in complaint(arrays.load, npz(x=x))
 
 
 def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, complaint):

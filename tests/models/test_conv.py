@@ -281,3 +281,20 @@ def test_a_kernel_for_other_channels_or_of_another_rank_is_refused(convolve):
     for kernel in (jnp.ones((3, 5, 2)), jnp.ones((3, 3, 4, 2))):
         with pytest.raises(ValueError, match='shape'):
             convolve(x, kernel, 1, 'SAME', 1)
+
+
+@both_layers
+@both_forms
+@pytest.mark.parametrize('features', [2, 64])  # outputs, or windows, are the fewer numbers
+def test_a_batch_may_be_empty(name, form, features):
+    layer = LAYERS[name][0](features, (4, 4), strides=2, form=form)
+    y, _ = layer.init_with_output(jax.random.PRNGKey(0), jnp.zeros((0, 8, 8, 3)))
+    assert y.shape == (0, *((4, 4) if name == 'Conv' else (16, 16)), features)
+
+
+@both_layers
+def test_no_strides_and_no_dilation_are_one(name):
+    ours, theirs = (layer(2, (3, 3), strides=None, kernel_dilation=None) for layer in LAYERS[name])
+    x = normal(0, 2, 5, 5, 3)
+    params = theirs.init(jax.random.PRNGKey(0), x)
+    assert_close(ours.apply(params, x), theirs.apply(params, x))
