@@ -186,7 +186,78 @@ def importance_weighted_bound():
     )
 
 
+def of_two_players():
+    logits = {'real': normal(0, 3), 'fake': normal(1, 3)}
+    return Entry(
+        arguments=logits,
+        extreme=(
+            {'real': both_signs(1e4, 3)},
+            {'fake': both_signs(1e4, 3)},
+        ),
+    )
+
+
+def of_the_generator():
+    return Entry(
+        arguments={'fake': normal(1, 3)},
+        extreme=({'fake': both_signs(1e4, 3)},),
+        free_axes={'fake': (0,)},
+    )
+
+
+def bowl(x):
+    """A discriminator of every event, flat in the middle."""
+    return 0.5 * jnp.sum(jnp.square(x), tuple(range(1, x.ndim)))
+
+
+def slope_squared():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2)},
+        static={'discriminator': bowl},
+        extreme=({'x': both_signs(1e4, 3, 2, 2)}, {'x': jnp.zeros((3, 2, 2)).at[0].set(1e-9)}),
+        exempt={'broadcast': 'the shape of its only array is free'},
+    )
+
+
+def gradient_penalty():
+    return Entry(
+        arguments={
+            'real': normal(0, 3, 2, 2),
+            'fake': normal(1, 3, 2, 2),
+            'place': jnp.asarray([0.0, 0.3, 1.0]),
+        },
+        static={'discriminator': bowl},
+        extreme=(
+            {'real': both_signs(1e4, 3, 2, 2)},
+            {'real': jnp.zeros((3, 2, 2)), 'fake': jnp.ones((3, 2, 2))},
+        ),
+    )
+
+
+def feature_matching():
+    return Entry(
+        arguments={'real': normal(0, 3, 2), 'fake': normal(1, 3, 2)},
+        extreme=({'real': both_signs(1e4, 3, 2)},),
+        exempt={
+            'output_shape': 'it is of the whole batch',
+            'rows': 'it is of the whole batch',
+            'broadcast': 'batches of different sizes have means too',
+        },
+    )
+
+
 EXAMPLES: dict[str, Callable[[], Entry]] = {
+    **{
+        f'adversarial.{game}_discriminator': of_two_players
+        for game in ('minimax', 'least_squares', 'hinge', 'wasserstein')
+    },
+    **{
+        f'adversarial.{game}_generator': of_the_generator
+        for game in ('minimax', 'non_saturating', 'least_squares', 'wasserstein')
+    },
+    'adversarial.slope_squared': slope_squared,
+    'adversarial.gradient_penalty': gradient_penalty,
+    'adversarial.feature_matching': feature_matching,
     'elbo.kl_standard_normal': kl_standard_normal,
     'elbo.kl_diagonal_gaussians': kl_diagonal_gaussians,
     'elbo.diagonal_gaussian_log_prob': diagonal_gaussian_log_prob,

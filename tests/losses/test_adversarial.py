@@ -1,0 +1,199 @@
+"""losses/adversarial.py against closed forms, quadrature and the games' own theorems."""
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from losses import adversarial
+from losses.adversarial import GAMES
+
+pytestmark = pytest.mark.usefixtures('strict_promotion')
+
+LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=4)
+log_sigmoid = scipy.special.log_expit
+
+FORMULAS = {  # (discriminator's, generator's), in float64
+    'minimax': (lambda r, f: -log_sigmoid(r) - log_sigmoid(-f), lambda f: log_sigmoid(-f)),
+    'non_saturating': (lambda r, f: -log_sigmoid(r) - log_sigmoid(-f), lambda f: -log_sigmoid(f)),
+    'least_squares': (lambda r, f: ((r - 1) ** 2 + f**2) / 2, lambda f: (f - 1) ** 2 / 2),
+    'hinge': (lambda r, f: np.maximum(0, 1 - r) + np.maximum(0, 1 + f), lambda f: -f),
+    'wasserstein': (lambda r, f: f - r, lambda f: -f),
+}
+
+
+def arrays(*values):
+    return [jnp.asarray(value, jnp.float32) for value in values]
+
+
+@pytest.mark.parametrize('name', GAMES)
+@settings(max_examples=20)
+@given(logits=LOGITS)
+def test_the_games_are_their_formulas(name, logits):
+    fake, real = np.asarray(logits), np.asarray(logits[::-1]) / 2 + 1
+    for loss, formula, values in zip(
+        GAMES[name], FORMULAS[name], ((real, fake), (fake,)), strict=True
+    ):
+        got = jax.jit(loss)(*arrays(*values))
+        np.testing.assert_allclose(got, formula(*values), rtol=1e-5, atol=1e-6)
+
+
+def test_a_discriminator_that_knows_nothing_has_the_value_minus_log_4():
+    half = jnp.zeros(3)  # D = 1/2
+    value = -adversarial.minimax_discriminator(half, half)
+    np.testing.assert_allclose(value, -np.log(4), rtol=1e-6)
+
+
+def test_the_minimax_game_is_zero_sum():
+    """The generator descends exactly what the discriminator climbs."""
+    x, noise = jax.random.normal(jax.random.PRNGKey(0), (2, 5))
+    logit = lambda x: 3 * x - x**2
+    fake = lambda theta: logit(theta * noise + 1)
+    ours = jax.grad(lambda theta: adversarial.minimax_generator(fake(theta)).sum())(0.7)
+    theirs = jax.grad(lambda theta: adversarial.minimax_discriminator(logit(x), fake(theta)).sum())(
+        0.7
+    )
+    np.testing.assert_allclose(ours, -theirs, rtol=1e-6)
+
+
+def test_both_generators_of_goodfellow_go_the_same_way_and_only_one_saturates():
+    slope = lambda loss: float(jax.grad(lambda f: loss(f).sum())(jnp.full(1, -20.0))[0])
+    saturated = slope(adversarial.minimax_generator)
+    alive = slope(adversarial.non_saturating_generator)
+    assert -1e-8 < saturated < 0
+    assert alive == pytest.approx(-1)
+
+
+@pytest.fixture(scope='module')
+def densities():
+    """Points, their weights for an integral, and two densities of total one."""
+    points, weights = np.linspace(-12, 12, 4001, retstep=True)
+    p = scipy.stats.norm(-0.5, 1).pdf(points)
+    q = scipy.stats.norm(1, 1.5).pdf(points)
+    return points, weights, p, q
+
+
+def test_the_best_discriminator_is_p_over_p_plus_q(densities):
+    """No slope there, more loss beside it, and the value -log 4 + 2 JSD (Goodfellow, theorem 1)."""
+    points, width, p, q = densities
+    real_part, fake_part = arrays(p * width, q * width)
+
+    @jax.jit
+    def loss(logits):
+        """E_p[-log D] + E_q[-log (1 - D)]: each term with the other's logits out of the way."""
+        away = jnp.full_like(logits, 1e4)
+        real = adversarial.minimax_discriminator(logits, -away)
+        fake = adversarial.minimax_discriminator(away, logits)
+        return jnp.sum(real_part * real + fake_part * fake)
+
+    best = jnp.asarray(np.log(p / q), jnp.float32)
+    assert np.abs(jax.grad(loss)(best)).max() < 1e-8
+    for bump in (0.3, -0.3):
+        assert loss(best + bump * jnp.cos(jnp.arange(len(points)))) > loss(best) + 1e-3
+    m = (p + q) / 2
+    jsd = 0.5 * width * np.sum(scipy.special.rel_entr(p, m) + scipy.special.rel_entr(q, m))
+    np.testing.assert_allclose(-loss(best), -np.log(4) + 2 * jsd, rtol=1e-5)
+
+
+def test_the_best_discriminator_of_least_squares_is_p_over_p_plus_q(densities):
+    """Mao et al. (2017), equation 10 with a = 0, b = 1: of the raw output."""
+    _, _, p, q = densities
+    real_part, fake_part = arrays(p, q)
+    best = real_part / (real_part + fake_part)
+
+    def loss(output):  # 1/2 (1 - 1)^2 = 1/2 0^2 = 0: again the other's term is out of the way
+        real = adversarial.least_squares_discriminator(output, jnp.zeros_like(output))
+        fake = adversarial.least_squares_discriminator(jnp.ones_like(output), output)
+        return jnp.sum(real_part * real + fake_part * fake)
+
+    assert np.abs(jax.grad(loss)(best)).max() < 1e-6
+
+
+def test_the_wasserstein_critic_reaches_the_distance_of_two_shifted_sets():
+    """D(x) = x is 1-Lipschitz and the best critic there."""
+    fake = np.random.default_rng(0).normal(size=50)
+    real = fake[::-1] + 3
+    distance = scipy.stats.wasserstein_distance(real, fake)
+    losses = adversarial.wasserstein_discriminator(*arrays(real, fake))
+    np.testing.assert_allclose(-losses.mean(), distance, rtol=1e-5)
+
+
+# Penalties
+
+SLOPE = np.array([[0.3, -1.2], [0.5, 2.0]])
+
+
+def linear(x):
+    return jnp.einsum('nij,ij->n', x, jnp.asarray(SLOPE, jnp.float32)) + 7
+
+
+def quadratic(x):
+    return 0.5 * jnp.einsum('nij,ij->n', jnp.square(x), jnp.asarray(SLOPE, jnp.float32))
+
+
+def some(seed, n=4):
+    return jax.random.normal(jax.random.PRNGKey(seed), (n, 2, 2))
+
+
+def test_the_slope_of_a_linear_discriminator_is_its_weight():
+    squared = adversarial.slope_squared(linear, some(0))
+    np.testing.assert_allclose(squared, np.full(4, (SLOPE**2).sum()), rtol=1e-6)
+
+
+def test_the_slope_of_a_quadratic_discriminator():
+    x = some(0)
+    squared = jax.jit(adversarial.slope_squared, static_argnums=0)(quadratic, x)
+    np.testing.assert_allclose(squared, ((np.asarray(x) * SLOPE) ** 2).sum((1, 2)), rtol=1e-5)
+
+
+@settings(max_examples=20)
+@given(place=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4))
+def test_the_gradient_penalty_is_taken_between_real_and_fake(place):
+    real, fake, place = np.asarray(some(0)), np.asarray(some(1)), np.float32(place)
+    between = place[:, None, None] * real + (1 - place[:, None, None]) * fake
+    norm = np.sqrt(((between * SLOPE) ** 2).sum((1, 2)))
+    got = adversarial.gradient_penalty(quadratic, *arrays(real, fake, place))
+    np.testing.assert_allclose(got, (norm - 1) ** 2, rtol=1e-4, atol=1e-5)
+
+
+def test_what_the_penalty_teaches_a_linear_critic():
+    """d/dw (||w|| - 1)^2 = 2 (||w|| - 1) w / ||w||: a derivative of a derivative."""
+
+    @jax.jit
+    @jax.grad
+    def slope(w):
+        critic = lambda x: jnp.einsum('nij,ij->n', x, w)
+        return adversarial.gradient_penalty(critic, some(0), some(1), jnp.full(4, 0.4)).mean()
+
+    norm = np.sqrt((SLOPE**2).sum())
+    got = slope(jnp.asarray(SLOPE, jnp.float32))
+    np.testing.assert_allclose(got, 2 * (norm - 1) * SLOPE / norm, rtol=1e-5)
+    assert np.all(slope(jnp.zeros((2, 2))) == 0)  # flat everywhere: not NaN
+
+
+def test_r1_pulls_a_linear_discriminator_to_zero():
+    r1 = lambda w: (
+        0.5 * adversarial.slope_squared(lambda x: jnp.einsum('nij,ij->n', x, w), some(0)).mean()
+    )
+    w = jnp.asarray(SLOPE, jnp.float32)
+    np.testing.assert_allclose(jax.grad(r1)(w), SLOPE, rtol=1e-5)
+
+
+def test_feature_matching_is_the_distance_of_the_means():
+    real, fake = some(0, 5), some(1, 7)
+    want = ((np.asarray(real).mean(0) - np.asarray(fake).mean(0)) ** 2).sum()
+    np.testing.assert_allclose(adversarial.feature_matching(real, fake), want, rtol=1e-5)
+    assert adversarial.feature_matching(real, real[::-1]) == pytest.approx(0, abs=1e-12)
+
+
+def test_what_does_not_fit_is_refused():
+    per_pixel = lambda x: x[:, 0]
+    with pytest.raises(ValueError, match='returned'):
+        adversarial.slope_squared(per_pixel, some(0))
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match='features'):
+        adversarial.feature_matching(jnp.ones((2, 3)), jnp.ones((2, 1)))
