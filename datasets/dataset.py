@@ -20,6 +20,7 @@ SOURCES = {  # loaded on demand: a source's imports may be heavy
     'static_mnist': 'datasets.static_mnist',
     'arrays': 'datasets.arrays',
     'folder': 'datasets.folder',
+    **dict.fromkeys(('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'), 'datasets.toy'),
 }
 ANY_OTHER = 'datasets.tfds_images'
 SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
