@@ -1,0 +1,103 @@
+"""Nearest neighbours between sets of features, and what they say of samples."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from errors import UserError
+
+ROWS = 1000  # of a block of distances; memory only
+Features = Float[np.ndarray, 'n features']
+Others = Float[np.ndarray, 'm features']
+
+
+class Manifolds(NamedTuple):
+    """How samples and real examples lie among each other; each in [0, 1] but for density."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and indices [n, k] of the k examples of y nearest to each of x, the nearest first.
+
+    Raises:
+      UserError: y has fewer than k examples.
+    """
+    if len(y) < k:
+        raise UserError(f'{len(y)} examples have no {k} nearest neighbours: evaluate more')
+    distances, indices = [], []
+    for d in _blocks(x, y):
+        index = np.argpartition(d, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(d, index, 1)
+        order = np.argsort(found, axis=1, kind='stable')
+        distances.append(np.take_along_axis(found, order, 1))
+        indices.append(np.take_along_axis(index, order, 1))
+    return np.concatenate(distances), np.concatenate(indices)
+
+
+def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
+    """Precision, recall, density and coverage with balls to the k-th nearest neighbour.
+
+    precision: share of fakes inside the ball of some real example; recall: the reverse
+    (Kynkaanniemi et al. 2019, equations 1 and 2). density: how many real balls a fake lies in, over
+    k; coverage: share of real balls with a fake in them (Naeem et al. 2020, equations 3 and 4). Of
+    two samples of one distribution density is 1 and coverage 1 - 2^-k in expectation, for equal
+    and large sizes.
+
+    Raises:
+      UserError: a set has k examples or fewer.
+    """
+    radius_real, radius_fake = _radii(real, k), _radii(fake, k)
+    num_balls, first = np.zeros(len(fake), int), 0  # of real examples around each fake
+    covered, recalled = np.zeros((2, len(real)), bool)
+    for d in _blocks(fake, real):  # [some fakes, reals]
+        rows = slice(first, first := first + len(d))
+        inside = d <= radius_real
+        num_balls[rows] = inside.sum(1)
+        covered |= inside.any(0)
+        recalled |= (d <= radius_fake[rows, None]).any(0)
+    return Manifolds(
+        precision=float(np.mean(num_balls > 0)),
+        recall=float(recalled.mean()),
+        density=float(num_balls.mean() / k),
+        coverage=float(covered.mean()),
+    )
+
+
+def memorisation_rate(
+    samples: Features, train: Others, held_out: Float[np.ndarray, 'l features']
+) -> tuple[float, float]:
+    """Share of samples, and of held-out data, that lie suspiciously near a training example.
+
+    Suspicious is nearer than the nearest percent of held-out data: the second number is a hundredth
+    by construction, up to ties, and a generator that copies exceeds it.
+    """
+    of_samples, of_held_out = (nearest(x, train)[0][:, 0] for x in (samples, held_out))
+    threshold = np.quantile(of_held_out, 0.01)
+    return float(np.mean(of_samples < threshold)), float(np.mean(of_held_out < threshold))
+
+
+def _radii(x: Features, k: int) -> np.ndarray:
+    """The distance of each example to its k-th nearest other one."""
+    if len(x) <= k:
+        raise UserError(f'{len(x)} examples have no {k} nearest neighbours: evaluate more')
+    parts, first = [], 0
+    for d in _blocks(x, x):
+        d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # not itself, even rounded
+        parts.append(np.partition(d, k - 1, axis=1)[:, k - 1])
+        first += len(d)
+    return np.concatenate(parts)
+
+
+def _blocks(x: Features, y: Others):
+    """Distances [ROWS, m] from some rows of x to all of y, block after block."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    squared_y = np.sum(y**2, 1)
+    for first in range(0, len(x), ROWS):
+        part = x[first : first + ROWS]
+        squared = np.sum(part**2, 1)[:, None] + squared_y - 2 * part @ y.T
+        yield np.sqrt(np.maximum(squared, 0))
