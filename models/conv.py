@@ -105,6 +105,7 @@ class _Layer(nn.Module):
       use_bias: whether to add one number to each feature.
       mask: multiplies the kernel, whose shape it has.
       dtype: of the products; parameters and outputs are float32.
+      kernel_init: of the kernel.
       form: 'matmul', 'lax', or 'auto' for the faster one on JAX's default backend.
     """
 
@@ -116,6 +117,7 @@ class _Layer(nn.Module):
     use_bias: bool = True
     mask: ArrayLike | None = None
     dtype: DTypeLike = jnp.float32
+    kernel_init: Callable = nn.initializers.lecun_normal()
     form: str = 'auto'
 
     def _layer(self, x, forms: dict[str, Callable], inputs: int, *groups: int):
@@ -125,7 +127,7 @@ class _Layer(nn.Module):
         if form not in forms:
             raise ValueError(f'form={form!r}: choose auto, {" or ".join(forms)}')
         shape = (*self.kernel_size, inputs, self.features)
-        kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, jnp.float32)
+        kernel = self.param('kernel', self.kernel_init, shape, jnp.float32)
         if self.mask is not None:
             if jnp.shape(self.mask) != shape:
                 raise ValueError(f'mask of shape {jnp.shape(self.mask)} for a kernel of {shape}')

@@ -39,6 +39,9 @@ class _ConvNet(nn.Module):
       activation: after every layer but the last.
       form: of the convolutions, as in `models.conv`.
       dtype: of the products; parameters and outputs are float32.
+      norm: makes a layer before each activation, but that of the encoder's first convolution
+        (Radford et al. 2016); what comes before it has no bias.
+      kernel_init: of every layer.
     """
 
     event_shape: tuple[int, ...]
@@ -49,12 +52,22 @@ class _ConvNet(nn.Module):
     activation: Callable = nn.relu
     form: str = 'auto'
     dtype: DTypeLike = jnp.float32
+    norm: Callable[[], nn.Module] | None = None
+    kernel_init: Callable = nn.initializers.lecun_normal()
 
-    def _stage(self, layer: type[nn.Module], features: int) -> nn.Module:
+    def _stage(self, layer: type[nn.Module], features: int, use_bias: bool) -> nn.Module:
         """A convolution of stride 2, or its transpose."""
         axes = len(spatial_shape(self.event_shape))
         window, strides = (self.kernel_size,) * axes, (STRIDE,) * axes
-        return layer(features, window, strides, form=self.form, dtype=self.dtype)
+        options = dict(form=self.form, dtype=self.dtype, kernel_init=self.kernel_init)
+        return layer(features, window, strides, use_bias=use_bias, **options)
+
+    def _dense(self, output_shape: tuple[int, ...], last_bias: bool = True) -> MLP:
+        options = dict(norm=self.norm, last_bias=last_bias, kernel_init=self.kernel_init)
+        return MLP(self.hidden_sizes, output_shape, self.activation, self.dtype, **options)
+
+    def _activated(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *event']:
+        return self.activation(self.norm()(x) if self.norm else x)
 
 
 class ConvEncoder(_ConvNet):
@@ -64,9 +77,10 @@ class ConvEncoder(_ConvNet):
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
-        for features in self.channels:
-            x = self.activation(self._stage(Conv, features)(x))
-        return MLP(self.hidden_sizes, self.output_shape, self.activation, self.dtype)(x)
+        for number, features in enumerate(self.channels):
+            x = self._stage(Conv, features, use_bias=number == 0 or self.norm is None)(x)
+            x = self.activation(x) if number == 0 else self._activated(x)
+        return self._dense(self.output_shape)(x)
 
 
 class ConvDecoder(_ConvNet):
@@ -78,8 +92,11 @@ class ConvDecoder(_ConvNet):
         spatial = spatial_shape(self.event_shape)
         *larger, smallest = stage_shapes(spatial, len(self.channels))
         last = math.prod(self.output_shape[len(spatial) :])
-        x = MLP(self.hidden_sizes, (*smallest, self.channels[-1]), self.activation, self.dtype)(z)
-        for shape, features in zip(larger[::-1], (*self.channels[-2::-1], last), strict=True):
-            x = self._stage(ConvTranspose, features)(self.activation(x))
+        x = self._dense((*smallest, self.channels[-1]), last_bias=self.norm is None)(z)
+        stages = list(zip(larger[::-1], (*self.channels[-2::-1], last), strict=True))
+        for number, (shape, features) in enumerate(stages, 1):
+            is_last = number == len(stages)
+            layer = self._stage(ConvTranspose, features, use_bias=is_last or self.norm is None)
+            x = layer(self._activated(x))
             x = x[(slice(None), *map(slice, shape))]  # an odd size was rounded up
         return x.reshape(x.shape[0], *self.output_shape)

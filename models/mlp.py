@@ -1,5 +1,6 @@
 """Fully connected networks."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ ACTIVATIONS = {
     'gelu': nn.gelu,
     'silu': nn.silu,
     'softplus': nn.softplus,
+    'leaky_relu': functools.partial(nn.leaky_relu, negative_slope=0.2),
 }
 PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}  # of the matrix products
 
@@ -26,18 +28,31 @@ class MLP(nn.Module):
       output_shape: shape of one output.
       activation: after every hidden layer.
       dtype: of the products; parameters and outputs are float32.
+      norm: makes a layer between each hidden layer, then without a bias, and its activation.
+      last_bias: whether the last layer has a bias.
+      kernel_init: of every layer.
     """
 
     hidden_sizes: tuple[int, ...]
     output_shape: tuple[int, ...]
     activation: Callable = nn.relu
     dtype: DTypeLike = jnp.float32
+    norm: Callable[[], nn.Module] | None = None
+    last_bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
         x = x.reshape(x.shape[0], -1).astype(self.dtype)
+        layer = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=self.kernel_init)
         for size in self.hidden_sizes:
-            x = self.activation(nn.Dense(size, dtype=self.dtype)(x))
-        x = nn.Dense(math.prod(self.output_shape), dtype=self.dtype)(x)
+            x = layer(size, use_bias=self.norm is None)(x)
+            x = self.activation(self.norm()(x) if self.norm else x)
+        x = layer(math.prod(self.output_shape), use_bias=self.last_bias)(x)
         return x.reshape(x.shape[0], *self.output_shape).astype(jnp.float32)
+
+
+def maxout(x: Float[Array, '*batch units'], pieces: int) -> Float[Array, '*batch fewer']:
+    """The largest of every `pieces` neighbouring units (Goodfellow et al. 2013): an activation."""
+    return jnp.max(x.reshape(*x.shape[:-1], -1, pieces), -1)
