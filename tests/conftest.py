@@ -100,3 +100,11 @@ def complaint():
         return message
 
     return call
+
+
+@pytest.fixture(autouse=True, scope='module')
+def forget_programs():
+    """A worker that keeps every program of every module comes to need five gigabytes."""
+    yield
+    if 'jax' in sys.modules:
+        sys.modules['jax'].clear_caches()
