@@ -46,6 +46,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
         record = {'init_from': None, 'devices': None, 'data': None, **record}
+        if not isinstance(record['data'], dict):
+            record['data'] = None  # of a run from before splits had checksums
         return {name: record[name] for name in RECORD}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error

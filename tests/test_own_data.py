@@ -1,5 +1,7 @@
 """One's own data through a whole run: tables, signals and pictures, trained, evaluated, sampled."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -130,6 +132,20 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
     named = {'train', 'valid', 'test'} & set(caplog.text.replace(':', ' ').split())
     assert named == ({'valid'} if changed == 'labels alone' else {'train'})
     assert 'have changed since it began' in complaint(run_folder.write_config, again, 1)
+
+
+def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
+    """Its config.json has one checksum for all data, and does not know every field of today."""
+    which, config = recipe_and_config('digits,debug', train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    path = run.folder / 'config.json'
+    record = json.loads(path.read_text())
+    del record['values']['eval']['classifier']
+    path.write_text(json.dumps({**record, 'data': 'train:1000 0badcafe'}))
+    assert run_folder.reopen(run.folder).config.eval.classifier == ''
+    assert 'have changed' not in caplog.text
 
 
 def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
