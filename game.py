@@ -54,11 +54,14 @@ class Turn(NamedTuple):
     `batch` counts the minibatches of one step: turns of the same number see the same data.
     `extra` has to come out the same on every device: statistics of a batch go through
     `draw.gather`, for nothing averages them afterwards.
+    when(hypers, step) -> whether the turn moves anyone in this step, in all without it; its losses
+    are reported all the same.
     """
 
     players: tuple[str, ...]
     loss: Callable
     batch: int = 0
+    when: Callable | None = None
 
 
 def num_minibatches(turns: tuple[Turn, ...]) -> int:
@@ -173,6 +176,7 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
             key = address(state.key, Purpose.TRAIN, state.step, number)
             draw = draw_for(key, rows, batch_size, gather)
             batch = batches[turn.batch]
+            before = dict(params), dict(opt), extra
             moves, losses, extra, metrics = play(
                 turn, params, extra, batch, draw, state.step, state.hypers
             )
@@ -182,6 +186,9 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
                 rule = optimizer(player, state.hypers, state.step)
                 update, opt[player] = rule.update(moves[player], opt[player], params[player])
                 params[player] = optax.apply_updates(params[player], update)
+            if turn.when is not None:
+                moved = turn.when(state.hypers, state.step)
+                params, opt, extra = _select(moved, (params, opt, extra), before)
             norms = {player: optax.tree.norm(moves[player]) for player in turn.players}
             reports.append(
                 {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
@@ -196,10 +203,13 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
         )
         checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
         finite = all_finite((checked, after.extra))
-        state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
-        return state, {**report, 'finite': finite}
+        return _select(finite, after, state), {**report, 'finite': finite}
 
     return step
+
+
+def _select(condition: Bool[Array, ''], new: Tree, old: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
 def moving_average(ema: Tree, params: Tree, half_life_examples, batch_size: int) -> Tree:
