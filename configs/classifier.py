@@ -1,0 +1,89 @@
+"""Convolutional classifier, trained by maximum likelihood: the discriminative contrast.
+
+    python main.py --config=configs/classifier.py
+
+Test accuracy on the digits, 3 seeds: 94.7 +- 0.3 %, about 10 seconds on two CPU cores. On MNIST
+(`:mnist`), 3 seeds: 99.45 +- 0.03 %, about 2 minutes.
+"""
+
+import functools
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import UserError, at_least
+from game import Family
+from models.classifier import Network, Parts, classifier
+from models.conv_nets import ConvEncoder
+from models.mlp import MLP
+from models.norms import BatchNorm
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(channels=(16, 32), shift=1),
+        'hypers': dict(decay_steps=1500.0),
+        'train': dict(steps=1500, batch_size=96, evaluate_every=300, checkpoint_every=300),
+    },
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/classifier.py:DATA[,debug]`, DATA any source with labels: digits, mnist, ..."""
+    name, debug = common.parse_argument(argument, default='digits')
+    config = common.common_config()
+    config.data.name = name
+    config.model = ConfigDict(
+        dict(
+            channels=(32, 64),  # of convolutions of stride 2; (): fully connected
+            kernel_size=4,
+            hidden_sizes=(128,),  # the last one makes the features
+            activation='relu',
+            batch_norm=True,
+            dropout=0.3,  # of the features, in training
+            shift=2,  # pixels that training moves an image by, at most
+        )
+    )
+    config.hypers.update(decay_steps=10_000.0, weight_decay=0.01, ema_half_life=5000.0)
+    config.train.update(
+        steps=10_000,
+        batch_size=128,
+        evaluate_every=500,
+        checkpoint_every=500,
+        best_metric='accuracy',
+    )
+    config.update(DATA.get(name, {}))
+    if debug:
+        common.shrink(config)
+        config.model.update(channels=(4,), hidden_sizes=(16,))
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The classifier that `config` describes, for data as `spec` says."""
+    model = config.model
+    hidden, channels = tuple(model.hidden_sizes), tuple(model.channels)
+    at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
+    at_least(1, 'model.kernel_size', model.kernel_size, *channels)
+    at_least(0, 'model.shift', model.shift)
+    if not 0 <= model.dropout < 1:
+        raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
+    if spec.num_classes is None:
+        raise UserError(f'{config.data.name} has no labels: there is nothing to classify')
+    is_image = len(spec.event_shape) > 1
+    if not is_image and (channels or model.shift):
+        raise UserError(
+            f'{config.data.name} are no images: --config.model.channels="()" --config.model.shift=0'
+        )
+    network, inner, features = common.network_options(config), hidden[:-1], hidden[-1:]
+
+    def make(train, gather):
+        norm = functools.partial(BatchNorm, train, gather) if model.batch_norm else None
+        if channels:
+            shapes = dict(channels=channels, kernel_size=model.kernel_size)
+            body = ConvEncoder(spec.event_shape, inner, features, **shapes, norm=norm, **network)
+        else:
+            body = MLP(inner, features, norm=norm, **network)
+        return Network(body, network['activation'], spec.num_classes)
+
+    return classifier(Parts(make, spec, model.dropout, model.shift))

@@ -1,0 +1,116 @@
+"""A classifier trained by maximum likelihood: p(label | x), the contrast to generative models.
+
+The layer before its last makes the features in which samples are compared with data.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+import game
+from datasets.dataset import Spec
+from losses import elbo
+
+
+class Network(nn.Module):
+    """Features, and logits that are affine in them.
+
+    Attributes:
+      body: [batch, *event] -> [batch, features], before their activation.
+      activation: of the features.
+      num_classes: of the labels.
+    """
+
+    body: nn.Module
+    activation: Callable
+    num_classes: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'batch *event'], keep: Callable | None
+    ) -> tuple[Float[Array, 'batch classes'], Float[Array, 'batch features']]:
+        """Returns (logits, features); `keep` maps the features that the logits are made of."""
+        features = self.activation(self.body(x))
+        kept = features if keep is None else keep(features)
+        return nn.Dense(self.num_classes)(kept), features
+
+
+class Parts(NamedTuple):
+    """What a classifier is made of.
+
+    network: (train, gather) -> Network.
+    spec: of the data; the network sees x normalized as it says.
+    dropout: share of the features that training drops (Srivastava et al. 2014).
+    shift: pixels by which training moves images at most, in each direction.
+    """
+
+    network: Callable[[bool, Callable], nn.Module]
+    spec: Spec
+    dropout: float
+    shift: int
+
+
+def shifted(
+    x: Float[Array, 'batch height width *channels'], keys: UInt32[Array, 'batch 2'], most: int
+) -> Float[Array, 'batch height width *channels']:
+    """Each image moved by up to `most` pixels along both axes, zeros moving in."""
+    if most == 0:
+        return x
+    rest = [(0, 0)] * (x.ndim - 3)
+
+    def move(image, key):
+        start = jax.random.randint(key, (2,), 0, 2 * most + 1)
+        padded = jnp.pad(image, [(most, most), (most, most), *rest])
+        zeros = [jnp.zeros((), start.dtype)] * len(rest)
+        return jax.lax.dynamic_slice(padded, (start[0], start[1], *zeros), image.shape)
+
+    return jax.vmap(move)(x, keys)
+
+
+def drop(features: Float[Array, 'batch features'], keys, share: float):
+    """Zeros in place of a `share` of the features, the others scaled up."""
+    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, features.shape[1:]))(keys)
+    return jnp.where(keep, features / (1 - share), 0.0)
+
+
+def classifier(parts: Parts) -> game.Family:
+    """A game of one player, `model`; `encode` gives the features."""
+
+    def outputs(params, extra, x, train=False, gather=game.identity, keep=None):
+        weights = {'params': params['model'], **extra['model']}
+        network = parts.network(train, gather)
+        return network.apply(weights, parts.spec.normalize(x), keep, mutable=list(extra['model']))
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        part = lambda number: jax.vmap(jax.random.fold_in, (0, None))(draw.keys, number)
+        x = shifted(batch['x'], part(0), parts.shift)
+        keep = (lambda f: drop(f, part(1), parts.dropout)) if parts.dropout else None
+        (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
+        terms = terms_of(logits, batch['label'])
+        return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)
+
+    def terms_of(logits, label):
+        right = jnp.argmax(logits, -1) == label
+        return {
+            'cross_entropy_nats': -elbo.categorical_log_prob(label, logits),
+            'accuracy': right.astype(jnp.float32),
+        }
+
+    def init(key, batch):
+        started = parts.network(True, game.identity).init(key, batch['x'][:1], None)
+        return {'model': started.pop('params')}, {'model': started}
+
+    return game.Family(
+        init=init,
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda params, extra, batch, draw: terms_of(
+            outputs(params, extra, batch['x'])[0][0], batch['label']
+        ),
+        encode=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][1],
+        classify=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][0],
+    )
