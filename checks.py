@@ -4,10 +4,12 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+import run_folder
 from errors import UserError, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
 from feeding import PLACEMENTS
+from places import user_path
 from states import WEIGHTS, fitting_weights
 
 
@@ -49,6 +51,11 @@ def check_evaluation(config: ConfigDict) -> None:
     for name in ('batch_size', 'num_pictures'):
         at_least(1, f'eval.{name}', config.eval[name])
     choose('eval.weights', config.eval.weights, WEIGHTS)
+    if config.eval.classifier:  # before hours of training
+        try:
+            run_folder.load(user_path(config.eval.classifier))
+        except UserError as error:
+            raise UserError(f'config.eval.classifier: {error}') from error
 
 
 def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:

@@ -56,6 +56,7 @@ def common_config() -> ConfigDict:
             batch_size=500,
             weights='best',  # best | last checkpoint
             num_pictures=64,  # in a grid
+            classifier='',  # folder of a run whose features compare samples with data
         )
     )
     return config

@@ -19,6 +19,7 @@ import states
 from checks import check_evaluation
 from errors import UserError, writing
 from evaluation.per_example import over_examples
+from evaluation.sample_quality import sample_quality
 from experiment import Run
 from reporting import log
 
@@ -60,9 +61,11 @@ def evaluate(
     before = read_evaluation(path) if reuse else {}
     if all(before.get(name) == value for name, value in circumstances.items()):
         return before
-    values = per_example(run, state, devices or jax.devices())
+    devices = devices or jax.devices()
+    values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
+        'samples': sample_quality(run, state, devices),
         **circumstances,
         'seconds': round(time.perf_counter() - began, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
@@ -116,10 +119,22 @@ def show(result: dict[str, Any], run: Run) -> None:
         spread = '' if error is None else f' +- {error:.4f}'
         note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
         log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
+    _show_samples(result['samples'])
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', run.folder / 'evaluation.json')
     log.info('pictures: %s', run.folder / 'samples')
     log.info('checkpoints: %s', run.folder / 'checkpoints')
+
+
+def _show_samples(samples: dict[str, Any]) -> None:
+    if not samples:
+        return
+    where = f' in features of {samples["features"]}' if samples['features'] else ''
+    log.info('%d samples, beside as many real examples%s', samples['num_samples'], where)
+    plain = lambda value: '-' if value is None else f'{value:.4f}'
+    for name, value in samples['values'].items():
+        pair = plain(value['samples']), plain(value['floor'])
+        log.info('  %-30s %10s  real: %s', name, *pair)
 
 
 def _about_data(run: Run) -> dict[str, Any]:
