@@ -109,8 +109,16 @@ def unread_fields(tmp_path_factory):
 
     @functools.cache
     def run_and_record(path: str) -> set[str]:
+        """What is read neither as it is nor with the settings that the file lists in ALSO."""
+        also = getattr(experiment.Recipe(path, None).module(), 'ALSO', {})
+        plain = record(path, {})
+        return plain & record(path, also) if also else plain
+
+    def record(path: str, settings: dict) -> set[str]:
         folder, reads = tmp_path_factory.mktemp('run'), set()
         which, config = debug_config(path)
+        with config.unlocked():
+            config.update_from_flattened_dict(settings)
         recorded = Recorded(config, reads)
         data = dataset.load(recorded)
         family = which.module().build(recorded, data.spec)

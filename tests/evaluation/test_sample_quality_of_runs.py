@@ -1,0 +1,139 @@
+"""What an evaluation says of samples: through a classifier's features, and over known modes."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import experiment
+import states
+from evaluation import evaluate
+from evaluation.sample_quality import entropy_score, sample_quality
+
+ROOT = experiment.ROOT
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def make(folder, config, **changes):
+    which = experiment.recipe(f'{ROOT}/configs/{config}')
+    config = which.config()
+    with config.unlocked():
+        config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in changes.items()})
+    return experiment.assemble(folder, which, config)
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory):
+    """The folder of a classifier of digits that knows a little."""
+    import train_lib
+
+    run = make(
+        tmp_path_factory.mktemp('classifier') / 'run',
+        'classifier.py:digits,debug',
+        train__steps=60,
+        hypers__decay_steps=0.0,
+        hypers__ema_half_life=0.0,
+    )
+    train_lib.train(run, jax.devices()[:1])
+    return run.folder
+
+
+def untrained(run, sample):
+    """The run with another `sample`, and a State."""
+    return run._replace(family=run.family._replace(sample=sample)), states.initial_state(run)
+
+
+def of_training_data(run):
+    """A generator that draws from the training split: as good as a model can be."""
+    x = np.asarray(run.data.splits['train']['x'], np.float32)
+    return lambda params, extra, draw, condition: jax.numpy.asarray(x)[draw.rows % len(x)]
+
+
+def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
+    run = make(tmp_path, 'gan.py:digits,debug', eval__classifier=str(classifier))
+    devices = jax.devices()[:2]
+    honest, state = untrained(run, of_training_data(run))
+    noise, _ = untrained(
+        run,
+        lambda params, extra, draw, condition: jax.vmap(
+            lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
+        )(draw.keys),
+    )
+    good, bad = (sample_quality(r, state, devices) for r in (honest, noise))
+    assert good['num_samples'] == good['num_real'] == 447 // 2
+    assert good['features'].startswith('run, ')
+    value = lambda quality, name, which='samples': quality['values'][name][which]
+    for name in ('precision', 'recall', 'coverage'):
+        assert value(good, name) > value(good, name, 'floor') - 0.3
+        assert value(good, name) > value(bad, name)
+        assert value(good, name, 'floor') == value(bad, name, 'floor')
+    assert value(bad, 'frechet_distance') > 5 * value(good, 'frechet_distance')
+    assert value(bad, 'kernel_distance') > 5 * abs(value(good, 'kernel_distance'))
+    assert value(good, 'frechet_distance') < 3 * value(good, 'frechet_distance', 'floor')
+
+
+def test_the_device_count_makes_no_difference(tmp_path, classifier):
+    run = make(tmp_path, 'gan.py:digits,debug', eval__classifier=str(classifier))
+    state = states.initial_state(run)
+    one, many = (sample_quality(run, state, jax.devices()[:n]) for n in (1, 8))
+    for name, value in one['values'].items():
+        if value['samples'] is not None:  # a single block has no standard error
+            assert many['values'][name]['samples'] == pytest.approx(value['samples'], rel=1e-3), (
+                name
+            )
+
+
+def test_points_are_counted_over_their_modes(tmp_path):
+    run = make(tmp_path, 'gan.py:ring,debug')
+    honest, state = untrained(run, of_training_data(run))
+    quality = sample_quality(honest, state, jax.devices()[:1])
+    assert quality['num_samples'] == 2500
+    assert quality['values']['modes'] == {'samples': 8, 'floor': 8}
+    for which in ('samples', 'floor'):
+        assert quality['values']['high_quality'][which] == pytest.approx(0.9889, abs=0.01)
+
+
+def test_without_samples_or_features_nothing_is_said(tmp_path):
+    for config in ('classifier.py:digits,debug', 'gan.py:digits,debug'):
+        run = make(tmp_path, config)
+        assert sample_quality(run, states.initial_state(run), jax.devices()[:1]) == {}
+
+
+def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
+    import train_lib
+
+    run = make(
+        tmp_path / 'gan', 'gan.py:digits,debug', eval__classifier=str(classifier), train__steps=5
+    )
+    train_lib.train(run, jax.devices()[:1])
+    result = evaluate.evaluate(run, jax.devices()[:1])
+    assert json.loads((run.folder / 'evaluation.json').read_text()) == result
+    assert result['samples']['values']['frechet_distance']['samples'] > 0
+    with caplog.at_level('INFO', logger='atelier'):
+        evaluate.show(result, run)
+    assert 'frechet_distance' in caplog.text
+    assert 'FID' not in caplog.text
+
+
+def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, complaint):
+    import train_lib
+
+    vae = make(tmp_path / 'vae', 'vae.py:digits,debug', train__steps=5)
+    train_lib.train(vae, jax.devices()[:1])
+    for folder, data, said in (
+        (vae.folder, 'digits', 'is no classifier'),
+        (tmp_path / 'nothing', 'digits', 'does not exist'),
+        (classifier, 'moons', 'classifies (8, 8, 1)'),
+    ):
+        run = make(tmp_path, f'gan.py:{data},debug', eval__classifier=str(folder))
+        assert said in complaint(sample_quality, run, states.initial_state(run), jax.devices()[:1])
+
+
+def test_the_entropy_score_lies_between_one_and_the_number_of_classes():
+    sure = np.eye(10)[np.arange(100) % 10]
+    assert entropy_score(sure) == pytest.approx(10)
+    assert entropy_score(np.repeat(sure[:1], 50, 0)) == pytest.approx(1)
+    assert entropy_score(np.full((50, 10), 0.1)) == pytest.approx(1)
+    half = np.eye(10)[np.arange(100) % 5]
+    assert entropy_score(half) == pytest.approx(5)

@@ -1,0 +1,260 @@
+"""The GAN family: whose gradient is whose, the device count, packs, labels, and who may move."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import experiment
+import game
+import optimizers
+import states
+import train_lib
+from datasets.dataset import Spec
+from losses import adversarial
+from models import gan, gan_nets
+
+ROOT = experiment.ROOT
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def make(folder, **changes):
+    """The debug GAN of the digits as a Run; fields change by keywords such as model__packing=2."""
+    which = experiment.recipe(f'{ROOT}/configs/gan.py:digits,debug')
+    config = which.config()
+    with config.unlocked():
+        config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in changes.items()})
+    return experiment.assemble(folder, which, config)
+
+
+def batch_of(run, n=None):
+    n = n or run.config.train.batch_size
+    raw = {name: jnp.asarray(a[:n]) for name, a in run.data.splits['train'].items()}
+    return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
+
+
+def one_turn(run, number, state=None):
+    """(gradients, losses, extra, metrics) of one turn on the first examples."""
+    state = state or states.initial_state(run)
+    size = run.config.train.batch_size
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(size), size)
+    turn = run.family.turns[number]
+    return game.play(turn, state.params, state.extra, batch_of(run), draw, state.step, state.hypers)
+
+
+@pytest.mark.parametrize('loss', adversarial.GAMES)
+def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
+    """Written out without the family: one network after the other, and both losses."""
+    run = make(tmp_path, model__loss=loss, model__norm='none')
+    state, size = states.initial_state(run), run.config.train.batch_size
+    key = jax.random.PRNGKey(1)
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(size))
+    z = jax.vmap(lambda key: jax.random.normal(key, (run.config.model.latent_dim,)))(keys)
+    dense = lambda p, x: x @ p['kernel'] + p['bias']
+
+    def generated(p):
+        body = p['body']
+        return jax.nn.sigmoid(dense(body['Dense_1'], jax.nn.relu(dense(body['Dense_0'], z))))
+
+    def judged(p, x):
+        units = dense(p['body']['Dense_0'], x)
+        return dense(p['Dense_0'], jnp.where(units > 0, units, 0.2 * units))[:, 0]
+
+    real = batch_of(run)['x'].reshape(size, -1) / 16
+    of_discriminator, of_generator = adversarial.GAMES[loss]
+    g, d = state.params['generator'], state.params['discriminator']
+    slopes = {
+        'discriminator': jax.grad(
+            lambda d: of_discriminator(judged(d, real), judged(d, generated(g))).mean()
+        )(d),
+        'generator': jax.grad(lambda g: of_generator(judged(d, generated(g))).mean())(g),
+    }
+    for number, player in enumerate(slopes):
+        got, _, _, _ = one_turn(run, number, state)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
+            got,
+            {player: slopes[player]},
+        )
+
+
+def test_who_does_not_move_is_bitwise_untouched(tmp_path):
+    """Parameters, moments and collections, with every kind of collection there is."""
+    run = make(tmp_path, model__discriminator_norm='spectral')
+    state = states.initial_state(run)
+    batch, rows = batch_of(run), jnp.arange(run.config.train.batch_size)
+    for number, player in enumerate(('discriminator', 'generator')):
+        turns = (run.family.turns[number],)
+        step = game.make_step(turns, optimizers.adam, len(rows), game.identity, game.identity)
+        after, _ = jax.jit(step)(state, [batch], rows)
+        other = {'generator': 'discriminator', 'discriminator': 'generator'}[player]
+        pick = lambda s, player: (s.params[player], s.extra[player], s.opt[player])
+        same = lambda a, b: np.array_equal(a, b)
+        assert jax.tree.all(jax.tree.map(same, pick(after, other), pick(state, other)))
+        moved = jax.tree.map(same, after.params[player], state.params[player])
+        assert not any(jax.tree.leaves(moved))
+        assert not jax.tree.all(jax.tree.map(same, after.extra[player], state.extra[player]))
+
+
+def test_there_is_no_bias_before_a_batch_norm(tmp_path):
+    run = make(
+        tmp_path, model__discriminator_norm='batch', model__discriminator_hidden_sizes=(8, 8)
+    )
+    params = states.initial_state(run).params
+    for player, body in ((p, params[p]['body']) for p in params):
+        assert set(body['BatchNorm_0']) == {'scale', 'bias'}, player
+        assert set(body['Dense_0']) == {'kernel'}, player
+        assert set(body['Dense_1']) == {'kernel', 'bias'}, player
+
+
+SETTINGS = {
+    'batch norm of both': dict(model__discriminator_norm='batch'),
+    'packs of two': dict(model__packing=2),
+    'gradient penalty, critic twice': dict(
+        model__loss='wasserstein',
+        model__penalty='gradient_penalty',
+        model__discriminator_turns=2,
+        model__norm='none',
+        model__discriminator_activation='silu',  # the slope of others jumps where rounding decides
+    ),
+    'features matched': dict(model__feature_matching=True),
+    'labels': dict(model__conditioning='projection'),
+}
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_the_device_count_makes_no_difference(tmp_path, name):
+    """Gradients of the first step to 1e-5, losses of ten steps to 1e-4."""
+    run = make(tmp_path, **SETTINGS[name])
+    results = {}
+    for count in (1, 8):
+        devices = jax.devices()[:count]
+        host = jax.tree.map(np.asarray, states.initial_state(run))
+        place = train_lib.device_lib.place
+        state, data = place(host, devices), place(run.data.splits['train'], devices)
+        numbers = train_lib.device_lib.local_indices(devices)
+        dispatch = train_lib.compile_dispatch(run, 10, devices)
+        results[count] = jax.device_get(dispatch(state, data, numbers))
+    (state, report), (one, expected) = results[8], results[1]
+    for player in ('generator', 'discriminator'):
+        slopes = f'gradient_norm_{player}'
+        np.testing.assert_allclose(report[slopes][0], expected[slopes][0], rtol=1e-5)
+        np.testing.assert_allclose(
+            report[f'loss_{player}'], expected[f'loss_{player}'], rtol=1e-4, atol=1e-4
+        )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), state.extra, one.extra
+    )
+
+
+def test_critics_have_minibatches_of_their_own(tmp_path):
+    run = make(tmp_path, model__discriminator_turns=3, model__generator_turns=2)
+    assert [turn.batch for turn in run.family.turns] == [0, 1, 2, 2, 2]
+    players = [turn.players for turn in run.family.turns]
+    assert players == [('discriminator',)] * 3 + [('generator',)] * 2
+
+
+def test_players_that_alternate_stand_still_in_turn(tmp_path):
+    run = make(
+        tmp_path,
+        model__alternating=True,
+        hypers__discriminator_steps=2.0,
+        hypers__generator_steps=3.0,
+    )
+    state, batch = states.initial_state(run), batch_of(run)
+    rows = jnp.arange(len(batch['x']))
+    step = jax.jit(
+        game.make_step(run.family.turns, optimizers.adam, len(rows), game.identity, game.identity)
+    )
+    moved = []
+    for _ in range(7):
+        after, _ = step(state, [batch], rows)
+        same = jax.tree.map(np.array_equal, (after.params, after.opt), (state.params, state.opt))
+        moved.append(
+            [p[0] for p in sorted(state.params) if not jax.tree.all((same[0][p], same[1][p]))]
+        )
+        state = after
+    assert moved == [['d'], ['d'], ['g'], ['g'], ['g'], ['d'], ['d']]
+
+
+# Packs
+
+
+def test_neighbours_become_channels():
+    x = jnp.arange(12.0).reshape(4, 3)
+    packed = gan_nets.pack(x, 2)
+    assert packed.shape == (2, 3, 2)
+    np.testing.assert_array_equal(packed[1, :, 0], x[2])
+    np.testing.assert_array_equal(packed[1, :, 1], x[3])
+    assert gan_nets.pack(x, 1) is x
+
+
+def test_a_pack_is_judged_at_once(tmp_path):
+    """Another neighbour changes the logit."""
+    run = make(tmp_path, model__packing=2, train__batch_size=48)
+    params = states.initial_state(run).params['discriminator']
+    assert params['body']['Dense_0']['kernel'].shape[0] == 2 * 64
+    _, _, _, metrics = one_turn(run, 0)
+    assert metrics['accuracy_real'].shape == (24,)
+
+
+# Labels and samples
+
+
+def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
+    """An untrained generator already makes another x of another label, and the same of the same."""
+    run = make(tmp_path, model__conditioning='embedding')
+    state = states.initial_state(run)
+    draw = game.draw_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
+    sample = lambda label: run.family.sample(
+        state.params, state.extra, draw, {'label': jnp.asarray(label)}
+    )
+    first, again, other = sample([1, 1, 2, 3]), sample([1, 1, 2, 3]), sample([1, 2, 2, 3])
+    np.testing.assert_array_equal(first, again)
+    changed = np.any(np.asarray(first != other), axis=(1, 2, 3))
+    assert changed.tolist() == [False, True, False, False]
+    anything = run.family.sample(state.params, state.extra, draw, None)
+    assert anything.shape == (4, 8, 8, 1)
+
+
+@pytest.mark.parametrize('bounded', [True, False])
+def test_samples_are_in_the_units_of_the_data(bounded):
+    spec = Spec((3,), 17, None) if bounded else Spec((3,), None, None, mean=5.0, std=2.0)
+    nets = gan.Networks(
+        generator=lambda train, gather: gan_nets.Generator(Constant((3,)), bounded),
+        discriminator=None,
+        latent_dim=2,
+        spec=spec,
+    )
+    x, _ = gan.generate(
+        nets, {'generator': {}}, {'generator': {}}, jnp.zeros((4, 2)), None, False, game.identity
+    )
+    want = 16 / (1 + np.exp(-0.5)) if bounded else 5 + 2 * 0.5
+    np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), want), rtol=1e-5)
+
+
+class Constant(gan.nn.Module):
+    shape: tuple
+
+    def __call__(self, z):
+        return jnp.full((len(z), *self.shape), 0.5)
+
+
+# What does not go together
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (dict(model__packing=5), 'config.model.packing=5 does not divide config.train.batch_size'),
+        (dict(model__loss='minmax'), "did you mean 'minimax'"),
+        (dict(model__penalty='r1', model__packing=2), 'judges each example on its own'),
+        (dict(model__penalty='r1', model__discriminator_norm='batch'), 'on its own'),
+        (dict(model__conditioning='projection', model__packing=2), 'labels of their own'),
+        (dict(model__conditioning='projection', data__name='checkerboard'), 'has no labels'),
+        (dict(model__discriminator_hidden_sizes=()), 'discriminator_hidden_sizes'),
+        (dict(hypers__generator_steps=0.0), 'hypers.generator_steps'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
+    assert said in complaint(make, tmp_path, **changes)
