@@ -94,10 +94,11 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
 
 
 def test_it_learns_the_digits(tmp_path):
-    run = make(tmp_path, train__steps=200, hypers__decay_steps=0.0, hypers__ema_half_life=0.0)
+    hypers = dict(hypers__learning_rate=0.01, hypers__decay_steps=0.0, hypers__ema_half_life=0.0)
+    run = make(tmp_path, train__steps=200, **hypers)
     train_lib.train(run, jax.devices()[:1])
     values = evaluate.evaluate(run, jax.devices()[:1])['values']
-    assert values['accuracy']['mean'] > 0.75
+    assert values['accuracy']['mean'] > 0.7
 
 
 @pytest.mark.parametrize(
