@@ -34,16 +34,16 @@ def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
     Raises:
       UserError: they are of another shape or kind, for which the weights mean nothing.
     """
-    difference = data_difference(run, record)
+    difference = data_difference(record['data'], run.data.fingerprint())
     if difference.startswith('x: '):
         raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
     if difference:
         log.warning('the data of %s have changed: %s', run.folder, difference)
 
 
-def data_difference(run: Run, record: dict[str, Any]) -> str:
-    """In words what of the run's data is not as recorded; empty where nothing is, or is known."""
-    then, now = record['data'] or {}, run.data.fingerprint()
+def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:
+    """In words what of two fingerprints differs; empty where nothing does, or none was recorded."""
+    then = then or {}
     return '; '.join(
         f'{name}: {then.get(name)} then, {now.get(name)} now'
         for name in sorted({*then, *now}, key=lambda name: name != 'x')

@@ -5,7 +5,7 @@ import pathlib
 from ml_collections import ConfigDict
 
 import run_folder
-from errors import UserError, at_least, choose
+from errors import UserError, about, at_least, choose
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
 from feeding import PLACEMENTS
@@ -36,10 +36,8 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
-        try:
+        with about('--init_from'):
             fitting_weights(run, pathlib.Path(run.init_from))
-        except UserError as error:
-            raise UserError(f'--init_from: {error}') from error
 
 
 def check_evaluation(config: ConfigDict) -> None:
@@ -52,10 +50,8 @@ def check_evaluation(config: ConfigDict) -> None:
         at_least(1, f'eval.{name}', config.eval[name])
     choose('eval.weights', config.eval.weights, WEIGHTS)
     if config.eval.classifier:  # before hours of training
-        try:
+        with about('config.eval.classifier'):
             run_folder.load(user_path(config.eval.classifier))
-        except UserError as error:
-            raise UserError(f'config.eval.classifier: {error}') from error
 
 
 def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:

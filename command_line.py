@@ -124,7 +124,6 @@ def _with_config(argv: list[str]) -> list[str]:
         return argv
     record = run_folder.load(user_path(workdir))
     made_by = experiment.Recipe(record['path'], record['argument'])
-    made_by.module()  # complains if there is none
     return [argv[0], f'--config={made_by._replace(path=str(made_by.file))}', *argv[1:]]
 
 

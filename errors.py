@@ -49,6 +49,15 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
 
 
 @contextlib.contextmanager
+def about(what: str) -> Iterator[None]:
+    """Says before a `UserError` which setting of the user's it comes from."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f'{what}: {error}') from error
+
+
+@contextlib.contextmanager
 def writing(what: object) -> Iterator[None]:
     """Turns a failure of the file system while writing `what` into a `UserError`."""
     try:

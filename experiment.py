@@ -29,7 +29,13 @@ class Recipe(NamedTuple):
 
     @property
     def file(self) -> pathlib.Path:
-        """Where the config file lies."""
+        """Where the config file lies.
+
+        Raises:
+          UserError: there is none.
+        """
+        if not self.path:
+            raise UserError('the run was trained from Python: atelier.load(folder, build) opens it')
         return ROOT / self.path
 
     def source(self) -> str:
@@ -42,8 +48,6 @@ class Recipe(NamedTuple):
         Raises:
           UserError: the file is missing, or does not define what a config must.
         """
-        if not self.path:
-            raise UserError('the run was trained from Python: atelier.load(folder, build) opens it')
         if not self.file.is_file():
             raise UserError(f'no config file {self.file}')
         spec = importlib.util.spec_from_file_location(f'config_{self.file.stem}', self.file)

@@ -107,10 +107,11 @@ def write_config(run: Run, num_devices: int) -> None:
       UserError: the folder cannot be written, the data are not those that it began with, or the
         config holds what is no number, text or list of them.
     """
-    check_plain(run.config.to_dict())
+    values, data = run.config.to_dict(), run.data.fingerprint()
+    check_plain(values)
     if (run.folder / 'config.json').exists():
         record = load(run.folder)
-        difference = data_difference(run, record)
+        difference = data_difference(record['data'], data)
         if difference:
             raise UserError(
                 f'the data of {run.folder} have changed since it began ({difference}): train '
@@ -121,11 +122,10 @@ def write_config(run: Run, num_devices: int) -> None:
             log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
     else:
         record = {'source': run.recipe.source(), 'git': git_hash()}
-    values = run.config.to_dict()
     for name in ('path', 'data_dir'):  # found from anywhere later
         if values['data'][name]:
             values['data'][name] = str(user_path(values['data'][name]).resolve())
-    record.update(run.recipe._asdict(), values=values, data=run.data.fingerprint())
+    record.update(run.recipe._asdict(), values=values, data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)

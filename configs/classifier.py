@@ -30,9 +30,7 @@ DATA = {  # what differs from the settings for any other data
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/classifier.py:DATA[,debug]`, DATA any source with labels: digits, mnist, ..."""
-    name, debug = common.parse_argument(argument, default='digits')
-    config = common.common_config()
-    config.data.name = name
+    config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
             channels=(32, 64),  # of convolutions of stride 2; (): fully connected
@@ -52,7 +50,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=500,
         best_metric='accuracy',
     )
-    config.update(DATA.get(name, {}))
+    config.update(DATA.get(config.data.name, {}))
     if debug:
         common.shrink(config)
         config.model.update(channels=(4,), hidden_sizes=(16,))
@@ -62,16 +60,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The classifier that `config` describes, for data as `spec` says."""
     model = config.model
-    hidden, channels = tuple(model.hidden_sizes), tuple(model.channels)
+    hidden, shapes = tuple(model.hidden_sizes), common.conv_shapes(config)
     at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
-    at_least(1, 'model.kernel_size', model.kernel_size, *channels)
     at_least(0, 'model.shift', model.shift)
     if not 0 <= model.dropout < 1:
         raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
     if spec.num_classes is None:
         raise UserError(f'{config.data.name} has no labels: there is nothing to classify')
     is_image = len(spec.event_shape) > 1
-    if not is_image and (channels or model.shift):
+    if not is_image and (shapes['channels'] or model.shift):
         raise UserError(
             f'{config.data.name} are no images: --config.model.channels="()" --config.model.shift=0'
         )
@@ -79,8 +76,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
     def make(train, gather):
         norm = functools.partial(BatchNorm, train, gather) if model.batch_norm else None
-        if channels:
-            shapes = dict(channels=channels, kernel_size=model.kernel_size)
+        if shapes['channels']:
             body = ConvEncoder(spec.event_shape, inner, features, **shapes, norm=norm, **network)
         else:
             body = MLP(inner, features, norm=norm, **network)

@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from errors import UserError, choose, did_you_mean
+from errors import UserError, at_least, choose, did_you_mean
 from models import mlp
 
 
@@ -62,6 +62,18 @@ def common_config() -> ConfigDict:
     return config
 
 
+def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
+    """`common_config` for the data set that the argument names, and whether `debug` was asked for.
+
+    Raises:
+      UserError: as `parse_argument`.
+    """
+    name, debug = parse_argument(argument, default)
+    config = common_config()
+    config.data.name = name
+    return config, debug
+
+
 def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
     """Reads the part after the colon of --config: `DATA`, `DATA,debug` or `debug`.
 
@@ -89,6 +101,14 @@ def shrink(config: ConfigDict) -> None:
     config.eval.update(batch_size=100, num_pictures=16)
     config.hypers.decay_steps = min(config.hypers.decay_steps, 20.0)
     config.hypers.warmup_steps = min(config.hypers.warmup_steps, 5.0)
+
+
+def conv_shapes(config: ConfigDict) -> dict:
+    """The channels and the kernel size of convolutions, as keyword arguments of a network."""
+    channels, kernel_size = tuple(config.model.channels), config.model.kernel_size
+    at_least(1, 'model.channels', *channels)
+    at_least(1, 'model.kernel_size', kernel_size)
+    return dict(channels=channels, kernel_size=kernel_size)
 
 
 def network_options(config: ConfigDict) -> dict:

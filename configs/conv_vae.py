@@ -46,15 +46,12 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         raise UserError(
             f'{config.data.name}: single numbers cannot be convolved: use configs/vae.py'
         )
-    model = config.model
-    hidden, channels = tuple(model.hidden_sizes), tuple(model.channels)
+    hidden, shapes = tuple(config.model.hidden_sizes), common.conv_shapes(config)
     at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.channels', *(channels or (0,)))
-    at_least(1, 'model.kernel_size', model.kernel_size)
+    at_least(1, 'model.channels', *(shapes['channels'] or (0,)))
     network = dict(
-        channels=channels,
-        kernel_size=model.kernel_size,
-        form=choose('model.conv_form', model.conv_form, {form: form for form in FORMS}),
+        **shapes,
+        form=choose('model.conv_form', config.model.conv_form, {form: form for form in FORMS}),
         **common.network_options(config),
     )
     return mlp_vae.assemble(

@@ -40,9 +40,7 @@ DATA = {  # what differs from the settings for any other data
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/gan.py:DATA[,debug]`, DATA any source: digits, mnist, ring, grid, ..."""
-    name, debug = common.parse_argument(argument, default='digits')
-    config = common.common_config()
-    config.data.name = name
+    config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
             latent_dim=64,
@@ -76,7 +74,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         generator_steps=1.0,
     )
     config.train.update(steps=20_000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
-    config.update(DATA.get(name, {}))
+    config.update(DATA.get(config.data.name, {}))
     if debug:
         common.shrink(config)
         config.model.update(latent_dim=2, hidden_sizes=(16,), discriminator_hidden_sizes=(16,))
@@ -88,7 +86,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     model = config.model
     hidden, judging = tuple(model.hidden_sizes), tuple(model.discriminator_hidden_sizes)
     at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.discriminator_hidden_sizes', *judging, *(judging or (0,)))
+    at_least(1, 'model.discriminator_hidden_sizes', *(judging or (0,)))
     at_least(1, 'model.maxout_pieces', model.maxout_pieces)
     options = common.network_options(config)
     activation = choose(
@@ -100,9 +98,9 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return assemble(
         config,
         spec,
-        generator=lambda **norm: mlp.MLP(hidden, spec.event_shape, **options, **norm),
-        discriminator=lambda **norm: mlp.MLP(
-            tuple(inner), (last,), activation, options['dtype'], **norm
+        generator=functools.partial(mlp.MLP, hidden, spec.event_shape, **options),
+        discriminator=functools.partial(
+            mlp.MLP, tuple(inner), (last,), activation, options['dtype']
         ),
         activation=activation,
     )
@@ -114,7 +112,8 @@ def assemble(
     """The GAN of bodies that `generator` and `discriminator` make, given norm and kernel_init."""
     model, rules = config.model, _rules(config)
     at_least(1, 'model.latent_dim', model.latent_dim)
-    is_conditional = _check(config, spec, rules)
+    _check(config, spec, rules)
+    is_conditional = model.conditioning != 'none'
     classes = spec.num_classes if is_conditional else 0
     init = nn.initializers.normal(model.init_std) if model.init_std else LECUN
     norms = {'none': False, 'batch': True}
@@ -165,8 +164,8 @@ def _rules(config: ConfigDict) -> Rules:
     )
 
 
-def _check(config: ConfigDict, spec: Spec, rules: Rules) -> bool:
-    """Whether it is conditional; refuses what does not go together."""
+def _check(config: ConfigDict, spec: Spec, rules: Rules) -> None:
+    """Refuses what does not go together."""
     model = config.model
     choose('model.conditioning', model.conditioning, dict.fromkeys(('none', *CONDITIONINGS)))
     is_conditional = model.conditioning != 'none'
@@ -186,4 +185,3 @@ def _check(config: ConfigDict, spec: Spec, rules: Rules) -> bool:
             f'config.model.packing={model.packing} does not divide '
             f'config.train.batch_size={config.train.batch_size}'
         )
-    return is_conditional

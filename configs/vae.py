@@ -31,9 +31,7 @@ DATA = {  # what differs from the settings for any other data
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
-    name, debug = common.parse_argument(argument, default='digits')
-    config = common.common_config()
-    config.data.name = name
+    config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
             latent_dim=40,
@@ -54,7 +52,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         best_metric='elbo_nats',
     )
     config.eval.update(num_importance_samples=500, importance_chunk=50)
-    config.update(DATA.get(name, {}))
+    config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)
     return config.lock()

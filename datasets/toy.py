@@ -27,7 +27,6 @@ from jaxtyping import Array, Float
 from datasets.dataset import Dataset, Spec
 
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
-Points = Float[np.ndarray, 'n 2']
 
 
 class Mixture(NamedTuple):

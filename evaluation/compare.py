@@ -109,7 +109,7 @@ def _warn_of_unlike(columns: list[Column]) -> None:
 def _data(evaluation: dict[str, Any]) -> str:
     """What was evaluated, told by the numbers and not by the name of a file."""
     data = evaluation.get('data', {})
-    return f'{data.get("examined", data.get("description"))}'
+    return str(data.get('examined', data.get('description')))
 
 
 def _draw(columns: list[Column], path: pathlib.Path) -> None:

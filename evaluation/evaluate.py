@@ -138,7 +138,7 @@ def _show_samples(samples: dict[str, Any]) -> None:
 
 
 def _about_data(run: Run) -> dict[str, Any]:
-    known = run.data.fingerprint()
+    known = run.data.fingerprint(SPLIT)
     return {
         'name': run.data.name,
         'description': run.data.description,

@@ -5,7 +5,6 @@ beside each number, and as many samples as one half has stand against it.
 """
 
 import math
-import pathlib
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import game
 import run_folder
 import states
 from datasets import preprocess
+from datasets.splits import fixed_order
 from datasets.toy import MIXTURES
 from errors import UserError
 from evaluation.distances import frechet_distance, kernel_distance
@@ -98,7 +98,7 @@ def _shown(run: Run, state, devices) -> np.ndarray:
     )
     split, n = run.data.splits['test'], run.data.size('test')
     x = apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': split['x']}, n)
-    return x[np.random.RandomState(0).permutation(n)]
+    return x[fixed_order(n)]
 
 
 def _judge(run: Run) -> Judge:
@@ -115,7 +115,7 @@ def _judge(run: Run) -> Judge:
     digest = 0
     for leaf in jax.tree.leaves((state.ema, state.extra)):
         digest = zlib.crc32(np.ascontiguousarray(leaf), digest)
-    return Judge(other, state, f'{pathlib.Path(folder).name}, {which}, {digest:08x}')
+    return Judge(other, state, f'{folder.name}, {which}, {digest:08x}')
 
 
 def _outputs(judge: Judge, run: Run, x: np.ndarray, devices) -> tuple[np.ndarray, np.ndarray]:

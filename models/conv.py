@@ -192,7 +192,7 @@ def _adding_is_smaller(kernel, axis: Window) -> bool:
 
 def _blocks_of_window(axis: Window) -> int:
     """How many blocks a window reaches into; with dilation it may leave some of them out."""
-    return (axis.size - 1) * axis.dilation // axis.stride + 1
+    return axis.reach // axis.stride + 1
 
 
 def _add_along_last(x, kernel, axes: list[Window]):
@@ -219,9 +219,8 @@ def _gather_all(x, axes: Sequence[Window]):
 
 def _blocks(x, number: int, axis: Window):
     """([.., length, ..] -> [.., blocks, stride, ..], how many windows start along this axis)."""
-    reach = (axis.size - 1) * axis.dilation
-    starts = (x.shape[number] + axis.before + axis.after - reach - 1) // axis.stride + 1
-    blocks = starts + reach // axis.stride
+    starts = (x.shape[number] + axis.before + axis.after - axis.reach - 1) // axis.stride + 1
+    blocks = starts + _blocks_of_window(axis) - 1
     x = _pad(x, number, axis.before, blocks * axis.stride)
     return x.reshape(*x.shape[:number], blocks, axis.stride, *x.shape[number + 1 :]), starts
 
@@ -241,8 +240,7 @@ def _scatter(y, number: int, axis: Window):
     The transpose of `_gather`, but for the padding, which is that of the transposed convolution.
     """
     starts = y.shape[number]
-    reach = (axis.size - 1) * axis.dilation
-    blocks = starts + reach // axis.stride
+    blocks = starts + _blocks_of_window(axis) - 1
     parts = jnp.split(y, axis.size, -1)
     phases = [_pad(jnp.zeros_like(parts[0]), number, 0, blocks)] * axis.stride
     for i, part in enumerate(parts):
@@ -250,8 +248,8 @@ def _scatter(y, number: int, axis: Window):
         phases[phase] += _pad(part, number, block, blocks)
     y = jnp.stack(phases, number + 1)
     y = y.reshape(*y.shape[:number], blocks * axis.stride, *y.shape[number + 2 :])
-    length = (starts - 1) * axis.stride + 1 + axis.before + axis.after - reach
-    return _pad(y, number, axis.before - reach, length)
+    length = (starts - 1) * axis.stride + 1 + axis.before + axis.after - axis.reach
+    return _pad(y, number, axis.before - axis.reach, length)
 
 
 def _pad(x, number: int, before: int, length: int):

@@ -21,7 +21,7 @@ from models.norms import spectral_normalize, spectral_vectors
 
 SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
-Norm = Callable[[bool, Callable], nn.Module]  # (train, gather) -> a network
+MakeNetwork = Callable[[bool, Callable], nn.Module]  # from (train, gather)
 
 
 class Networks(NamedTuple):
@@ -38,8 +38,8 @@ class Networks(NamedTuple):
     spectral: whether the discriminator's kernels are divided by their largest singular value.
     """
 
-    generator: Norm
-    discriminator: Norm
+    generator: MakeNetwork
+    discriminator: MakeNetwork
     latent_dim: int
     spec: Spec
     packing: int = 1
@@ -106,8 +106,8 @@ def _label(nets: Networks, batch):
     return batch['label'] if nets.is_conditional else None
 
 
-def discriminator_turn(nets: Networks, rules: Rules, batch: int) -> game.Turn:
-    """The discriminator descends its loss of real and generated examples, and the penalty."""
+def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
+    """The discriminator descends its loss on minibatch `number`, and the penalty."""
     loss_of, _ = adversarial.GAMES[rules.loss]
 
     def loss(params, extra, batch, draw, step, hypers):
@@ -127,7 +127,7 @@ def discriminator_turn(nets: Networks, rules: Rules, batch: int) -> game.Turn:
         extra = {**extra, 'discriminator': collections}
         return {'discriminator': jnp.mean(losses)}, (extra, metrics)
 
-    return game.Turn(('discriminator',), loss, batch, _when(rules, True))
+    return game.Turn(('discriminator',), loss, number, _when(rules, True))
 
 
 def _accuracies(real_logits, fake_logits) -> dict[str, Array]:
@@ -146,7 +146,7 @@ def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
     return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
 
 
-def generator_turn(nets: Networks, rules: Rules, batch: int) -> game.Turn:
+def generator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
     """The generator descends its loss of what it generates now."""
     _, loss_of = adversarial.GAMES[rules.loss]
 
@@ -165,7 +165,7 @@ def generator_turn(nets: Networks, rules: Rules, batch: int) -> game.Turn:
             total += hypers['feature_matching'] * distance
         return {'generator': total}, ({**extra, 'generator': after}, {})
 
-    return game.Turn(('generator',), loss, batch, _when(rules, False))
+    return game.Turn(('generator',), loss, number, _when(rules, False))
 
 
 def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
@@ -183,14 +183,14 @@ def initialize(nets: Networks, key, batch: game.Batch):
     """Both players' parameters and collections."""
     keys = [jax.random.fold_in(key, number) for number in range(3)]
     x = nets.spec.normalize(batch['x'][: nets.packing])
-    label = None if not nets.is_conditional else jnp.zeros((nets.packing,), jnp.int32)
-    z = jnp.zeros((nets.packing, nets.latent_dim))
-    first = None if label is None else label[:1]
+    label = jnp.zeros((1,), jnp.int32) if nets.is_conditional else None
+    z = jnp.zeros((1, nets.latent_dim))
+    generator, discriminator = (
+        make(True, game.identity) for make in (nets.generator, nets.discriminator)
+    )
     variables = {
-        'generator': nets.generator(True, game.identity).init(keys[0], z, label),
-        'discriminator': nets.discriminator(True, game.identity).init(
-            keys[1], pack(x, nets.packing), first
-        ),
+        'generator': generator.init(keys[0], z, label),
+        'discriminator': discriminator.init(keys[1], pack(x, nets.packing), label),
     }
     params = {player: tree.pop('params') for player, tree in variables.items()}
     if nets.spectral:

@@ -44,7 +44,7 @@ class Discriminator(nn.Module):
       activation: of the body's units; it makes the features.
       num_classes: of the label; 0: it sees none.
       conditioning: 'projection' adds the product of the features with a vector of the class (Miyato
-        and Koyama 2018, equation 3); 'embedding' has such a vector among the features.
+        and Koyama 2018, equation 3); 'embedding' scales the features by such a vector.
       kernel_init: of the last layer.
     """
 

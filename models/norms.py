@@ -4,6 +4,7 @@ Both keep what they remember outside of the parameters. A batch is the global on
 of it is brought together by `gather` (`game.Draw`), so that the device count makes no difference.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -62,7 +63,7 @@ def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'ch
 
 def spectral_vectors(params: Tree, key) -> Tree:
     """A unit vector [features] for each kernel of `params`, where `spectral_normalize` starts."""
-    number = iter(range(2**31))
+    number = itertools.count()
 
     def start(path, leaf):
         if not _is_kernel(path):

@@ -18,6 +18,11 @@ class Window(NamedTuple):
     before: int
     after: int
 
+    @property
+    def reach(self) -> int:
+        """From the first element of a window to the last."""
+        return (self.size - 1) * self.dilation
+
 
 def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -> list[Window]:
     """One for each spatial axis of x [batch, *spatial, channels].

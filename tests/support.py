@@ -2,7 +2,11 @@
 
 import pathlib
 
+import jax
+import jax.numpy as jnp
+
 import experiment
+import game
 import run_folder
 
 
@@ -26,6 +30,18 @@ def recipe_and_config(argument='debug', path=f'{experiment.ROOT}/configs/vae.py'
     with config.unlocked():
         config.update_from_flattened_dict({dotted(k): v for k, v in changes.items()})
     return which, config
+
+
+def assembled(folder, name, argument='digits,debug', **changes):
+    """configs/NAME.py as a Run in `folder`, of which nothing is written."""
+    path = f'{experiment.ROOT}/configs/{name}.py'
+    return experiment.assemble(folder, *recipe_and_config(argument, path, **changes))
+
+
+def first_batch(run, n):
+    """The first n training examples as models see them."""
+    raw = {name: jnp.asarray(array[:n]) for name, array in run.data.splits['train'].items()}
+    return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
 
 
 def error_line(result) -> str:

@@ -5,22 +5,13 @@ import json
 import jax
 import numpy as np
 import pytest
+from support import assembled
 
-import experiment
 import states
 from evaluation import evaluate
 from evaluation.sample_quality import entropy_score, sample_quality
 
-ROOT = experiment.ROOT
 pytestmark = pytest.mark.usefixtures('quick_compilation')
-
-
-def make(folder, config, **changes):
-    which = experiment.recipe(f'{ROOT}/configs/{config}')
-    config = which.config()
-    with config.unlocked():
-        config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in changes.items()})
-    return experiment.assemble(folder, which, config)
 
 
 @pytest.fixture(scope='module')
@@ -28,9 +19,9 @@ def classifier(tmp_path_factory):
     """The folder of a classifier of digits that knows a little."""
     import train_lib
 
-    run = make(
+    run = assembled(
         tmp_path_factory.mktemp('classifier') / 'run',
-        'classifier.py:digits,debug',
+        'classifier',
         train__steps=60,
         hypers__decay_steps=0.0,
         hypers__ema_half_life=0.0,
@@ -51,7 +42,7 @@ def of_training_data(run):
 
 
 def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
-    run = make(tmp_path, 'gan.py:digits,debug', eval__classifier=str(classifier))
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     devices = jax.devices()[:2]
     honest, state = untrained(run, of_training_data(run))
     noise, _ = untrained(
@@ -74,7 +65,7 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
 
 
 def test_the_device_count_makes_no_difference(tmp_path, classifier):
-    run = make(tmp_path, 'gan.py:digits,debug', eval__classifier=str(classifier))
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     state = states.initial_state(run)
     one, many = (sample_quality(run, state, jax.devices()[:n]) for n in (1, 8))
     for name, value in one['values'].items():
@@ -85,7 +76,7 @@ def test_the_device_count_makes_no_difference(tmp_path, classifier):
 
 
 def test_points_are_counted_over_their_modes(tmp_path):
-    run = make(tmp_path, 'gan.py:ring,debug')
+    run = assembled(tmp_path, 'gan', 'ring,debug')
     honest, state = untrained(run, of_training_data(run))
     quality = sample_quality(honest, state, jax.devices()[:1])
     assert quality['num_samples'] == 2500
@@ -95,17 +86,15 @@ def test_points_are_counted_over_their_modes(tmp_path):
 
 
 def test_without_samples_or_features_nothing_is_said(tmp_path):
-    for config in ('classifier.py:digits,debug', 'gan.py:digits,debug'):
-        run = make(tmp_path, config)
+    for config in ('classifier', 'gan'):
+        run = assembled(tmp_path, config)
         assert sample_quality(run, states.initial_state(run), jax.devices()[:1]) == {}
 
 
 def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
     import train_lib
 
-    run = make(
-        tmp_path / 'gan', 'gan.py:digits,debug', eval__classifier=str(classifier), train__steps=5
-    )
+    run = assembled(tmp_path / 'gan', 'gan', eval__classifier=str(classifier), train__steps=5)
     train_lib.train(run, jax.devices()[:1])
     result = evaluate.evaluate(run, jax.devices()[:1])
     assert json.loads((run.folder / 'evaluation.json').read_text()) == result
@@ -119,14 +108,14 @@ def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
 def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, complaint):
     import train_lib
 
-    vae = make(tmp_path / 'vae', 'vae.py:digits,debug', train__steps=5)
+    vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
     train_lib.train(vae, jax.devices()[:1])
     for folder, data, said in (
         (vae.folder, 'digits', 'is no classifier'),
         (tmp_path / 'nothing', 'digits', 'does not exist'),
         (classifier, 'moons', 'classifies (8, 8, 1)'),
     ):
-        run = make(tmp_path, f'gan.py:{data},debug', eval__classifier=str(folder))
+        run = assembled(tmp_path, 'gan', f'{data},debug', eval__classifier=str(folder))
         assert said in complaint(sample_quality, run, states.initial_state(run), jax.devices()[:1])
 
 

@@ -346,11 +346,10 @@ def wrong_shapes(entry):
 
 @pytest.mark.parametrize('name', sorted(FUNCTIONS))
 def test_has_an_entry(name):
-    if name not in EXAMPLES:
-        pytest.fail(
-            f'losses.{name} has no example inputs. Write a factory that returns an Entry and add '
-            f'{name!r}: factory to EXAMPLES in {__file__}.'
-        )
+    assert name in EXAMPLES, (
+        f'losses.{name} has no example inputs. Write a factory that returns an Entry and add '
+        f'{name!r}: factory to EXAMPLES in {__file__}.'
+    )
 
 
 def test_the_package_is_searched():

@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import assembled, first_batch
 
-import experiment
 import game
 import train_lib
 from evaluation import evaluate
 from models import classifier
 
-ROOT = experiment.ROOT
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
@@ -20,11 +19,7 @@ def keys(n, seed=0):
 
 
 def make(folder, argument='digits,debug', **changes):
-    which = experiment.recipe(f'{ROOT}/configs/classifier.py:{argument}')
-    config = which.config()
-    with config.unlocked():
-        config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in changes.items()})
-    return experiment.assemble(folder, which, config)
+    return assembled(folder, 'classifier', argument, **changes)
 
 
 @pytest.mark.parametrize('shape', [(6, 5), (6, 5, 2)])
@@ -57,7 +52,7 @@ def test_dropping_keeps_the_mean():
 def test_evaluation_drops_and_moves_nothing(tmp_path):
     """The same numbers whatever the noise; training's differ."""
     run = make(tmp_path, model__dropout=0.5)
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch := batch_of(run, 10))
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
     metrics = [
         run.family.metrics(params, extra, batch, game.draw_for(key, jnp.arange(10), 10))
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
@@ -73,14 +68,9 @@ def test_evaluation_drops_and_moves_nothing(tmp_path):
     assert losses[0] != losses[1]
 
 
-def batch_of(run, n):
-    raw = {name: jnp.asarray(a[:n]) for name, a in run.data.splits['train'].items()}
-    return run.data.preprocess(raw, keys(n))
-
-
 def test_its_numbers_are_those_of_its_logits(tmp_path):
     run = make(tmp_path)
-    batch = batch_of(run, 30)
+    batch = first_batch(run, 30)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
     logits = np.asarray(run.family.classify(*weights, batch, draw), np.float64)
@@ -117,7 +107,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, changes, sa
 
 def test_points_are_classified_without_convolutions(tmp_path):
     run = make(tmp_path, 'ring,debug', model__channels=(), model__shift=0)
-    batch = batch_of(run, 5)
+    batch = first_batch(run, 5)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     assert run.family.classify(*weights, batch, draw).shape == (5, 8)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import assembled, first_batch
 
-import experiment
 import game
 import optimizers
 import states
@@ -14,23 +14,16 @@ from datasets.dataset import Spec
 from losses import adversarial
 from models import gan, gan_nets
 
-ROOT = experiment.ROOT
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def make(folder, **changes):
     """The debug GAN of the digits as a Run; fields change by keywords such as model__packing=2."""
-    which = experiment.recipe(f'{ROOT}/configs/gan.py:digits,debug')
-    config = which.config()
-    with config.unlocked():
-        config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in changes.items()})
-    return experiment.assemble(folder, which, config)
+    return assembled(folder, 'gan', **changes)
 
 
-def batch_of(run, n=None):
-    n = n or run.config.train.batch_size
-    raw = {name: jnp.asarray(a[:n]) for name, a in run.data.splits['train'].items()}
-    return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
+def batch_of(run):
+    return first_batch(run, run.config.train.batch_size)
 
 
 def one_turn(run, number, state=None):
