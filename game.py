@@ -99,6 +99,8 @@ class Family(NamedTuple):
     turns: tuple[Turn, ...]
     metrics: Callable  # (weights, batch, draw) -> {name: [local]}, per example
     sample: Callable | None = None  # (weights, draw, condition: Batch | None) -> x [local, *event]
+    conditions: tuple[str, ...] = ()  # what `sample` takes of a condition, such as 'label'
+    prior: Callable | None = None  # (weights, draw) -> codes [local, latent], as sample draws them
     encode: Callable | None = None  # (weights, batch, draw) -> codes [local, latent]
     decode: Callable | None = None  # (weights, codes) -> the mean of x, [local, *event]
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
@@ -116,6 +118,11 @@ def address(key: UInt32[Array, '2'], purpose: Purpose, *path) -> UInt32[Array, '
     for part in (purpose, *path):
         key = jax.random.fold_in(key, part)
     return key
+
+
+def part_of(keys: UInt32[Array, 'local 2'], number) -> UInt32[Array, 'local 2']:
+    """A key for each row again, for the draws of one kind: kinds have different numbers."""
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
 
 
 def draw_for(key, rows, batch_size, gather=identity) -> Draw:

@@ -87,9 +87,9 @@ def classifier(parts: Parts) -> game.Family:
 
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
-        part = lambda number: jax.vmap(jax.random.fold_in, (0, None))(draw.keys, number)
-        x = shifted(batch['x'], part(0), parts.shift)
-        keep = (lambda f: drop(f, part(1), parts.dropout)) if parts.dropout else None
+        moves, drops = (game.part_of(draw.keys, number) for number in (0, 1))
+        x = shifted(batch['x'], moves, parts.shift)
+        keep = (lambda f: drop(f, drops, parts.dropout)) if parts.dropout else None
         (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
         terms = terms_of(logits, batch['label'])
         return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)

@@ -141,7 +141,7 @@ def _accuracies(real_logits, fake_logits) -> dict[str, Array]:
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
     """Of each example; a discriminator that is penalised judges each on its own."""
     if rules.penalty == 'gradient_penalty':
-        place = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 1)))(keys)
+        place = jax.vmap(jax.random.uniform)(game.part_of(keys, 1))
         return adversarial.gradient_penalty(discriminator, real, fake, place)
     return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
 
@@ -213,9 +213,8 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
     def sample(params, extra, draw, condition):
         label = condition and condition.get('label')
         if nets.is_conditional and label is None:
-            classes = nets.spec.num_classes
-            any_class = lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, classes)
-            label = jax.vmap(any_class)(draw.keys)
+            any_class = lambda key: jax.random.randint(key, (), 0, nets.spec.num_classes)
+            label = jax.vmap(any_class)(game.part_of(draw.keys, 1))
         return mean_of(params, extra, noise(nets, draw.keys), label)
 
     def metrics(params, extra, batch, draw):
@@ -240,5 +239,7 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         ),
         metrics=metrics,
         sample=sample,
+        conditions=('label',) if nets.is_conditional else (),
+        prior=lambda params, extra, draw: noise(nets, draw.keys),
         decode=None if nets.is_conditional else mean_of,
     )

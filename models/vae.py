@@ -81,7 +81,7 @@ def importance_weighted_log_prob(
 
     def log_weights(number):
         """log p(x, z) - log q(z | x)."""
-        z = reparameterize(q, jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+        z = reparameterize(q, game.part_of(keys, number))
         log_likelihood = nets.observation.log_prob(x, decode(nets, params, z))
         prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
         return log_likelihood + prior - elbo.diagonal_gaussian_log_prob(z, q.mean, q.log_var)
@@ -101,11 +101,14 @@ def initialize(nets: Networks, key, batch: game.Batch):
     return {'model': params}, {'model': {}}
 
 
+def prior(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
+    """The z ~ p(z) = N(0, I) that `sample` decodes."""
+    return jax.vmap(lambda key: jax.random.normal(key, (nets.latent_dim,)))(game.part_of(keys, 0))
+
+
 def sample(nets: Networks, params, keys) -> Float[Array, 'batch *event']:
     """x ~ p(x | z), z ~ p(z), from one key a row."""
-    part = lambda number: jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-    z = jax.vmap(lambda key: jax.random.normal(key, (nets.latent_dim,)))(part(0))
-    return nets.observation.sample(part(1), decode(nets, params, z))
+    return nets.observation.sample(game.part_of(keys, 1), decode(nets, params, prior(nets, keys)))
 
 
 def vae(nets: Networks, num_importance_samples: int, importance_chunk: int) -> game.Family:
@@ -133,6 +136,7 @@ def vae(nets: Networks, num_importance_samples: int, importance_chunk: int) -> g
         turns=(game.Turn(('model',), loss),),
         metrics=lambda params, extra, batch, draw: elbo_terms(nets, params, batch['x'], draw.keys),
         sample=lambda params, extra, draw, condition: sample(nets, params, draw.keys),
+        prior=lambda params, extra, draw: prior(nets, draw.keys),
         encode=encode,
         decode=mean_of,
         reconstruct=lambda params, extra, batch, draw: mean_of(

@@ -226,6 +226,17 @@ def test_samples_are_in_the_units_of_the_data(bounded):
     np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), want), rtol=1e-5)
 
 
+def test_a_sample_is_what_its_code_of_the_prior_decodes_to(tmp_path):
+    run = make(tmp_path)
+    state = states.initial_state(run)
+    weights, draw = (state.params, state.extra), game.draw_for(state.key, jnp.arange(4), 4)
+    codes = run.family.prior(*weights, draw)
+    assert codes.shape == (4, run.config.model.latent_dim)
+    np.testing.assert_array_equal(
+        run.family.decode(*weights, codes), run.family.sample(*weights, draw, None)
+    )
+
+
 class Constant(gan.nn.Module):
     shape: tuple
 

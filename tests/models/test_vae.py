@@ -222,6 +222,7 @@ def test_every_ability_works_for_any_event_shape(event):
     )
     samples = jax.jit(lambda draw: family.sample(*both, draw, None))(draw)
     assert samples.shape == x.shape
+    assert family.prior(*both, draw).shape == codes.shape
     if spec.levels:
         assert set(np.unique(samples)) <= set(range(spec.levels))
     nats = jax.jit(family.log_prob.nats)(*both, batch, draw)
