@@ -29,6 +29,7 @@ def check_training(run: Run, num_devices: int) -> None:
         at_least(1, f'train.{name}', train[name])
     choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)
+    _check_share(train.batch_size // num_devices, run.family.together)
     at_least(0, 'train.patience', train.patience)
     choose('train.best_mode', train.best_mode, BEST_MODES)
     if train.best_metric:
@@ -67,4 +68,12 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
         raise UserError(
             f'config.train.batch_size={batch_size} is not divisible by the {num_devices} devices: '
             f'{near} would be'
+        )
+
+
+def _check_share(local: int, together: int) -> None:
+    if local % together:
+        raise UserError(
+            f'the model takes {together} neighbours of a batch together, which does not divide the '
+            f'{local} examples of a device: change config.train.batch_size or the number of devices'
         )

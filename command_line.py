@@ -33,7 +33,8 @@ def applications() -> list[str]:
 def configs() -> list[str]:
     """Paths of the config files that can be run."""
     files = sorted((ROOT / 'configs').glob('[!_]*.py'))
-    return [f'configs/{file.name}' for file in files if '\ndef build(' in file.read_text()]
+    has_build = re.compile(r'^(def build\(|build = )', re.MULTILINE)
+    return [f'configs/{file.name}' for file in files if has_build.search(file.read_text())]
 
 
 def parse(argv: list[str]) -> list[str]:

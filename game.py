@@ -106,6 +106,10 @@ class Family(NamedTuple):
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
+    advise: Callable | None = (
+        None  # see `evaluation.watch`: what to change where training goes wrong
+    )
+    together: int = 1  # neighbours in a batch that one device has to hold
 
 
 def identity(tree: Tree) -> Tree:

@@ -60,7 +60,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The classifier that `config` describes, for data as `spec` says."""
     model = config.model
-    hidden, shapes = tuple(model.hidden_sizes), common.conv_shapes(config)
+    hidden, shapes = tuple(model.hidden_sizes), common.conv_shapes(config, fewest=0)
     at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
     at_least(0, 'model.shift', model.shift)
     if not 0 <= model.dropout < 1:

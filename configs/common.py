@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from datasets.dataset import Spec
 from errors import UserError, at_least, choose, did_you_mean
 from models import mlp
 
@@ -103,12 +104,32 @@ def shrink(config: ConfigDict) -> None:
     config.hypers.warmup_steps = min(config.hypers.warmup_steps, 5.0)
 
 
-def conv_shapes(config: ConfigDict) -> dict:
-    """The channels and the kernel size of convolutions, as keyword arguments of a network."""
-    channels, kernel_size = tuple(config.model.channels), config.model.kernel_size
-    at_least(1, 'model.channels', *channels)
+def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1) -> dict:
+    """The channels of each stage and the kernel size, as keyword arguments of a network.
+
+    Raises:
+      UserError: they cannot be, or there are fewer stages than `fewest`.
+    """
+    sizes, kernel_size = tuple(config.model[channels]), config.model.kernel_size
+    at_least(1, f'model.{channels}', *(sizes or (0,) * fewest))
     at_least(1, 'model.kernel_size', kernel_size)
-    return dict(channels=channels, kernel_size=kernel_size)
+    return dict(channels=sizes, kernel_size=kernel_size)
+
+
+def conv_form(config: ConfigDict) -> dict:
+    """The form of convolutions, as a keyword argument of a network."""
+    forms = {form: form for form in ('auto', 'matmul', 'lax')}
+    return dict(form=choose('model.conv_form', config.model.conv_form, forms))
+
+
+def check_convolvable(config: ConfigDict, spec: Spec, other: str) -> None:
+    """Refuses single numbers.
+
+    Raises:
+      UserError: an event has no axis to convolve; the config file `other` takes such data.
+    """
+    if not spec.event_shape:
+        raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {other}')
 
 
 def network_options(config: ConfigDict) -> dict:

@@ -12,11 +12,9 @@ from ml_collections import ConfigDict
 from configs import common
 from configs import vae as mlp_vae
 from datasets.dataset import Spec
-from errors import UserError, at_least, choose
+from errors import at_least
 from game import Family
 from models.conv_nets import ConvDecoder, ConvEncoder
-
-FORMS = ('auto', 'matmul', 'lax')  # of the convolutions; auto: the fast one of the backend
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -27,7 +25,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         config.model.update(
             channels=(16, 32),  # of each stage; every stage halves the resolution
             kernel_size=4,
-            conv_form='auto',  # auto | matmul | lax
+            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
             hidden_sizes=(256,),  # of the dense layers between convolutions and latents
             activation='silu',
         )
@@ -42,18 +40,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
-    if not spec.event_shape:
-        raise UserError(
-            f'{config.data.name}: single numbers cannot be convolved: use configs/vae.py'
-        )
+    common.check_convolvable(config, spec, 'configs/vae.py')
     hidden, shapes = tuple(config.model.hidden_sizes), common.conv_shapes(config)
     at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.channels', *(shapes['channels'] or (0,)))
-    network = dict(
-        **shapes,
-        form=choose('model.conv_form', config.model.conv_form, {form: form for form in FORMS}),
-        **common.network_options(config),
-    )
+    network = {**shapes, **common.conv_form(config), **common.network_options(config)}
     return mlp_vae.assemble(
         config,
         spec,

@@ -19,10 +19,12 @@ from errors import UserError, at_least, choose
 from game import Family
 from losses.adversarial import GAMES
 from models import mlp
-from models.gan import PENALTIES, Networks, Rules, gan
+from models.gan import PENALTIES, Rules, gan
 from models.gan_nets import CONDITIONINGS, Discriminator, Generator
+from models.gan_players import Networks
 from models.norms import BatchNorm
 
+NORMS = {'none': False, 'batch': True}
 LECUN = nn.initializers.lecun_normal()
 # With these the fields matter that have no effect as they are.
 ALSO = {
@@ -83,67 +85,89 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The GAN that `config` describes, for data as `spec` says."""
-    model = config.model
-    hidden, judging = tuple(model.hidden_sizes), tuple(model.discriminator_hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.discriminator_hidden_sizes', *(judging or (0,)))
-    at_least(1, 'model.maxout_pieces', model.maxout_pieces)
-    options = common.network_options(config)
-    activation = choose(
-        'model.discriminator_activation', model.discriminator_activation, mlp.ACTIVATIONS
-    )
-    if model.maxout_pieces > 1:
-        activation = functools.partial(mlp.maxout, pieces=model.maxout_pieces)
-    *inner, last = (size * model.maxout_pieces for size in judging)
+    making, judging = options(config)
+    hidden, inner, last = layers(config)
+    pieces = config.model.maxout_pieces
+    at_least(1, 'model.maxout_pieces', pieces)
+    if pieces > 1:
+        judging['activation'] = functools.partial(mlp.maxout, pieces=pieces)
+    inner, last = (tuple(size * pieces for size in sizes) for sizes in (inner, last))
     return assemble(
         config,
         spec,
-        generator=functools.partial(mlp.MLP, hidden, spec.event_shape, **options),
-        discriminator=functools.partial(
-            mlp.MLP, tuple(inner), (last,), activation, options['dtype']
-        ),
-        activation=activation,
+        generator=functools.partial(mlp.MLP, hidden, spec.event_shape, **making),
+        discriminator=functools.partial(mlp.MLP, inner, last, **judging),
+        activation=judging['activation'],
     )
+
+
+def options(config: ConfigDict) -> tuple[dict, dict]:
+    """Activation and dtype of the generator's network, and of the discriminator's."""
+    making, name = common.network_options(config), config.model.discriminator_activation
+    activation = choose('model.discriminator_activation', name, mlp.ACTIVATIONS)
+    return making, {**making, 'activation': activation}
+
+
+def layers(config: ConfigDict) -> tuple[tuple[int, ...], ...]:
+    """Sizes of dense layers: the generator's, the discriminator's, and that of its features."""
+    hidden, judging = config.model.hidden_sizes, config.model.discriminator_hidden_sizes
+    at_least(1, 'model.hidden_sizes', *hidden)
+    at_least(1, 'model.discriminator_hidden_sizes', *(judging or (0,)))
+    return tuple(hidden), tuple(judging[:-1]), tuple(judging[-1:])
 
 
 def assemble(
     config: ConfigDict, spec: Spec, generator: Callable, discriminator: Callable, activation
 ) -> Family:
     """The GAN of bodies that `generator` and `discriminator` make, given norm and kernel_init."""
-    model, rules = config.model, _rules(config)
-    at_least(1, 'model.latent_dim', model.latent_dim)
+    rules, model = _rules(config), config.model
     _check(config, spec, rules)
-    is_conditional = model.conditioning != 'none'
-    classes = spec.num_classes if is_conditional else 0
-    init = nn.initializers.normal(model.init_std) if model.init_std else LECUN
-    norms = {'none': False, 'batch': True}
-    generator_norm = choose('model.norm', model.norm, norms)
+    nets = networks(config, spec, generator, discriminator, activation, model.conditioning)
+    return gan(nets._replace(packing=model.packing), rules)
+
+
+def networks(
+    config: ConfigDict,
+    spec: Spec,
+    generator: Callable,
+    discriminator: Callable,
+    activation: Callable,
+    conditioning: str = 'none',
+) -> Networks:
+    """Both players around their bodies, as `assemble` takes them."""
+    model = config.model
+    at_least(1, 'model.latent_dim', model.latent_dim)
+    generator_norm = choose('model.norm', model.norm, NORMS)
     judge_norm = choose(
-        'model.discriminator_norm', model.discriminator_norm, {**norms, 'spectral': False}
+        'model.discriminator_norm', model.discriminator_norm, {**NORMS, 'spectral': False}
     )
-
-    def body(make, has_norm, train, gather):
-        norm = functools.partial(BatchNorm, train, gather) if has_norm else None
-        return make(norm=norm, kernel_init=init)
-
-    nets = Networks(
+    is_conditional = conditioning != 'none'
+    classes, init = spec.num_classes if is_conditional else 0, kernel_init(config)
+    body = functools.partial(with_norm, init)
+    return Networks(
         generator=lambda train, gather: Generator(
             body(generator, generator_norm, train, gather), spec.interval is not None, classes
         ),
         discriminator=lambda train, gather: Discriminator(
-            body(discriminator, judge_norm, train, gather),
-            activation,
-            classes,
-            model.conditioning,
-            init,
+            body(discriminator, judge_norm, train, gather), activation, classes, conditioning, init
         ),
         latent_dim=model.latent_dim,
         spec=spec,
-        packing=model.packing,
         is_conditional=is_conditional,
         spectral=model.discriminator_norm == 'spectral',
     )
-    return gan(nets, rules)
+
+
+def kernel_init(config: ConfigDict) -> Callable:
+    """How all kernels start."""
+    std = config.model.init_std
+    return nn.initializers.normal(std) if std else LECUN
+
+
+def with_norm(init: Callable, make: Callable, has_norm: bool, train: bool, gather: Callable):
+    """The network that `make` makes with kernels of `init`, and batch norms if it has them."""
+    norm = functools.partial(BatchNorm, train, gather) if has_norm else None
+    return make(norm=norm, kernel_init=init)
 
 
 def _rules(config: ConfigDict) -> Rules:

@@ -8,43 +8,24 @@ norms: all of it is one family.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt32
 
 import game
-from datasets.dataset import Spec
 from losses import adversarial
-from models.gan_nets import pack
-from models.norms import spectral_normalize, spectral_vectors
+from models.gan_advice import advise
+from models.gan_players import (
+    Networks,
+    accuracies,
+    discriminate,
+    generate,
+    init_discriminator,
+    init_generator,
+    kernels,
+    noise,
+)
 
-SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
-MakeNetwork = Callable[[bool, Callable], nn.Module]  # from (train, gather)
-
-
-class Networks(NamedTuple):
-    """What a GAN is made of.
-
-    generator: (train, gather) -> a network [batch, latent_dim], label -> [batch, *event],
-      normalized as `spec` says.
-    discriminator: (train, gather) -> a network of packs [packs, *event, packing], label ->
-      (logits [packs], features [packs, features]).
-    latent_dim: numbers of noise.
-    spec: of the data.
-    packing: examples that are judged together (Lin et al. 2018).
-    is_conditional: whether both see the label.
-    spectral: whether the discriminator's kernels are divided by their largest singular value.
-    """
-
-    generator: MakeNetwork
-    discriminator: MakeNetwork
-    latent_dim: int
-    spec: Spec
-    packing: int = 1
-    is_conditional: bool = False
-    spectral: bool = False
 
 
 class Rules(NamedTuple):
@@ -68,42 +49,12 @@ class Rules(NamedTuple):
     alternating: bool = False
 
 
-def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
-    """z ~ N(0, I), each row from its own key."""
-    return jax.vmap(lambda key: jax.random.normal(key, (nets.latent_dim,)))(keys)
-
-
-def generate(nets: Networks, params, extra, z, label, train: bool, gather):
-    """(normalized events [batch, *event], the generator's collections afterwards)."""
-    network = nets.generator(train, gather)
-    weights = {'params': params['generator'], **extra['generator']}
-    return network.apply(weights, z, label, mutable=list(extra['generator']))
-
-
-def discriminate(nets: Networks, params, collections, x, label, train: bool, gather):
-    """((logits, features), the discriminator's collections afterwards) of normalized x.
-
-    Kernels are as `params` has them.
-    """
-    network = nets.discriminator(train, gather)
-    others = {name: tree for name, tree in collections.items() if name != SPECTRAL}
-    output, after = network.apply(
-        {'params': params, **others}, pack(x, nets.packing), label, mutable=list(others)
-    )
-    return output, {**collections, **after}
-
-
-def _kernels(nets: Networks, params, extra):
-    """The discriminator's parameters as it uses them, and its collections afterwards."""
-    collections = extra['discriminator']
-    if not nets.spectral:
-        return params['discriminator'], collections
-    used, vectors = spectral_normalize(params['discriminator'], collections[SPECTRAL])
-    return used, {**collections, SPECTRAL: vectors}
-
-
 def _label(nets: Networks, batch):
     return batch['label'] if nets.is_conditional else None
+
+
+def _generate(nets: Networks, params, extra, z, label, train: bool, gather):
+    return generate(nets, params['generator'], extra['generator'], z, label, train, gather)
 
 
 def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
@@ -113,13 +64,13 @@ def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
     def loss(params, extra, batch, draw, step, hypers):
         del step
         real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
-        fake, _ = generate(nets, params, extra, noise(nets, draw.keys), label, True, draw.gather)
-        used, collections = _kernels(nets, params, extra)
+        fake, _ = _generate(nets, params, extra, noise(nets, draw.keys), label, True, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
         judge = lambda x, now: discriminate(nets, used, now, x, label, True, draw.gather)
         (real_logits, _), collections = judge(real, collections)
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
-        metrics = _accuracies(real_logits, fake_logits)
+        metrics = accuracies(real_logits, fake_logits)
         if rules.penalty != 'none':
             alone = lambda x: judge(x, collections)[0][0]
             metrics['penalty'] = _penalty(rules, alone, real, fake, draw.keys)
@@ -128,14 +79,6 @@ def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
         return {'discriminator': jnp.mean(losses)}, (extra, metrics)
 
     return game.Turn(('discriminator',), loss, number, _when(rules, True))
-
-
-def _accuracies(real_logits, fake_logits) -> dict[str, Array]:
-    """Of the discriminator, where a positive logit stands for real; of a critic it means little."""
-    return {
-        'accuracy_real': (real_logits > 0).astype(jnp.float32),
-        'accuracy_fake': (fake_logits < 0).astype(jnp.float32),
-    }
 
 
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
@@ -154,8 +97,8 @@ def generator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
         del step
         label = _label(nets, batch)
         z = noise(nets, draw.keys)
-        fake, after = generate(nets, params, extra, z, label, True, draw.gather)
-        used, collections = _kernels(nets, params, extra)
+        fake, after = _generate(nets, params, extra, z, label, True, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
         judge = lambda x: discriminate(nets, used, collections, x, label, True, draw.gather)[0]
         logits, features = judge(fake)
         total = jnp.mean(loss_of(logits))
@@ -181,22 +124,10 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
 def initialize(nets: Networks, key, batch: game.Batch):
     """Both players' parameters and collections."""
-    keys = [jax.random.fold_in(key, number) for number in range(3)]
-    x = nets.spec.normalize(batch['x'][: nets.packing])
-    label = jnp.zeros((1,), jnp.int32) if nets.is_conditional else None
-    z = jnp.zeros((1, nets.latent_dim))
-    generator, discriminator = (
-        make(True, game.identity) for make in (nets.generator, nets.discriminator)
-    )
-    variables = {
-        'generator': generator.init(keys[0], z, label),
-        'discriminator': discriminator.init(keys[1], pack(x, nets.packing), label),
-    }
-    params = {player: tree.pop('params') for player, tree in variables.items()}
-    if nets.spectral:
-        vectors = spectral_vectors(params['discriminator'], keys[2])
-        variables['discriminator'][SPECTRAL] = vectors
-    return params, variables
+    generator, of_generator = init_generator(nets, key)
+    discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
+    params = {'generator': generator, 'discriminator': discriminator}
+    return params, {'generator': of_generator, 'discriminator': of_discriminator}
 
 
 def gan(nets: Networks, rules: Rules) -> game.Family:
@@ -207,7 +138,7 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
     last = rules.discriminator_turns - 1
 
     def mean_of(params, extra, codes, label=None):
-        x, _ = generate(nets, params, extra, codes, label, False, game.identity)
+        x, _ = _generate(nets, params, extra, codes, label, False, game.identity)
         return nets.spec.denormalize(x)
 
     def sample(params, extra, draw, condition):
@@ -226,10 +157,10 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
             return {}
         label = _label(nets, batch)
         z = noise(nets, draw.keys)
-        fake, _ = generate(nets, params, extra, z, label, False, draw.gather)
-        used, collections = _kernels(nets, params, extra)
+        fake, _ = _generate(nets, params, extra, z, label, False, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
         judge = lambda x: discriminate(nets, used, collections, x, label, False, draw.gather)[0][0]
-        return _accuracies(judge(nets.spec.normalize(batch['x'])), judge(fake))
+        return accuracies(judge(nets.spec.normalize(batch['x'])), judge(fake))
 
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
@@ -242,4 +173,6 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         conditions=('label',) if nets.is_conditional else (),
         prior=lambda params, extra, draw: noise(nets, draw.keys),
         decode=None if nets.is_conditional else mean_of,
+        advise=advise,
+        together=nets.packing,
     )

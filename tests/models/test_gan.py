@@ -1,5 +1,6 @@
 """The GAN family: whose gradient is whose, the device count, packs, labels, and who may move."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,14 +13,14 @@ import states
 import train_lib
 from datasets.dataset import Spec
 from losses import adversarial
-from models import gan, gan_nets
+from models import gan_nets, gan_players
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def make(folder, **changes):
+def make(folder, name='gan', **changes):
     """The debug GAN of the digits as a Run; fields change by keywords such as model__packing=2."""
-    return assembled(folder, 'gan', **changes)
+    return assembled(folder, name, **changes)
 
 
 def batch_of(run):
@@ -100,8 +101,25 @@ def test_there_is_no_bias_before_a_batch_norm(tmp_path):
         assert set(body['Dense_1']) == {'kernel', 'bias'}, player
 
 
+def test_there_is_none_among_convolutions_either(tmp_path):
+    """But for the last layers, and the discriminator's first, which has no norm."""
+    run = make(tmp_path, 'dcgan', model__discriminator_norm='batch')
+    params = states.initial_state(run).params
+    biased = {
+        player: {name for name, layer in params[player]['body'].items() if 'bias' in layer}
+        for player in params
+    }
+    norms = {f'BatchNorm_{number}' for number in range(2)}
+    assert biased['generator'] - norms == {'ConvTranspose_1'}
+    assert biased['discriminator'] - norms == {'Conv_0'}
+    assert set(params['generator']['body']['MLP_0']['Dense_0']) == {'kernel'}
+    assert set(params['discriminator']['body']['MLP_0']['Dense_0']) == {'kernel', 'bias'}
+
+
 SETTINGS = {
-    'batch norm of both': dict(model__discriminator_norm='batch'),
+    'convolutions, batch norm of both, packs': dict(
+        name='dcgan', model__discriminator_norm='batch', model__packing=2
+    ),
     'packs of two': dict(model__packing=2),
     'gradient penalty, critic twice': dict(
         model__loss='wasserstein',
@@ -213,15 +231,13 @@ def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize('bounded', [True, False])
 def test_samples_are_in_the_units_of_the_data(bounded):
     spec = Spec((3,), 17, None) if bounded else Spec((3,), None, None, mean=5.0, std=2.0)
-    nets = gan.Networks(
+    nets = gan_players.Networks(
         generator=lambda train, gather: gan_nets.Generator(Constant((3,)), bounded),
         discriminator=None,
         latent_dim=2,
         spec=spec,
     )
-    x, _ = gan.generate(
-        nets, {'generator': {}}, {'generator': {}}, jnp.zeros((4, 2)), None, False, game.identity
-    )
+    x, _ = gan_players.generate(nets, {}, {}, jnp.zeros((4, 2)), None, False, game.identity)
     want = 16 / (1 + np.exp(-0.5)) if bounded else 5 + 2 * 0.5
     np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), want), rtol=1e-5)
 
@@ -237,7 +253,7 @@ def test_a_sample_is_what_its_code_of_the_prior_decodes_to(tmp_path):
     )
 
 
-class Constant(gan.nn.Module):
+class Constant(nn.Module):
     shape: tuple
 
     def __call__(self, z):
@@ -262,3 +278,12 @@ class Constant(gan.nn.Module):
 )
 def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
     assert said in complaint(make, tmp_path, **changes)
+
+
+def test_a_device_has_to_hold_whole_packs(tmp_path, complaint):
+    """Before a folder is written: 48 examples are packs of four, the 6 of a device are not."""
+    run = make(tmp_path / 'run', model__packing=4)
+    said = complaint(train_lib.train, run, jax.devices())
+    assert 'takes 4 neighbours of a batch together' in said
+    assert '6 examples of a device' in said
+    assert not run.folder.exists()

@@ -1,0 +1,73 @@
+"""GAN with convolutions of stride 2 (Radford et al. 2016), for images of any shape and signals.
+
+    python main.py --config=configs/dcgan.py:mnist --config.eval.classifier=runs/classifier-mnist
+
+TODO
+"""
+
+import functools
+
+from ml_collections import ConfigDict
+
+from configs import common
+from configs import gan as mlp_gan
+from datasets.dataset import Spec
+from game import Family
+from models.conv_nets import ConvDecoder, ConvEncoder
+
+ALSO = mlp_gan.ALSO
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(channels=(16, 32), discriminator_channels=(16, 32)),
+        'train': dict(steps=6000, batch_size=96),
+    },
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/dcgan.py:DATA[,debug]`, DATA any source of images or signals."""
+    name, debug = common.parse_argument(argument, default='digits')
+    config = mlp_gan.get_config(name)
+    with config.unlocked():
+        del config.model.maxout_pieces
+        config.model.update(
+            channels=(32, 64),  # of each stage; every stage halves the resolution
+            discriminator_channels=(32, 64),
+            kernel_size=4,
+            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
+            hidden_sizes=(),  # of the dense layers before the generator's convolutions
+            discriminator_hidden_sizes=(128,),  # after the discriminator's; the last: its features
+        )
+        config.train.update(steps=10_000, batch_size=128)
+        config.update(DATA.get(name, {}))
+        if debug:
+            common.shrink(config)
+            config.model.update(
+                latent_dim=2,
+                channels=(4, 8),
+                discriminator_channels=(4, 8),
+                discriminator_hidden_sizes=(8,),
+            )
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The GAN that `config` describes, for data as `spec` says."""
+    return mlp_gan.assemble(config, spec, **bodies(config, spec))
+
+
+def bodies(config: ConfigDict, spec: Spec) -> dict:
+    """The two networks and the discriminator's activation, as `gan.assemble` takes them."""
+    common.check_convolvable(config, spec, 'configs/gan.py')
+    making, judging = (
+        {**options, **common.conv_form(config)} for options in mlp_gan.options(config)
+    )
+    hidden, inner, last = mlp_gan.layers(config)
+    shapes = common.conv_shapes(config)
+    judged = common.conv_shapes(config, 'discriminator_channels')
+    event = spec.event_shape
+    return dict(
+        generator=functools.partial(ConvDecoder, event, hidden, event, **shapes, **making),
+        discriminator=functools.partial(ConvEncoder, event, inner, last, **judged, **judging),
+        activation=judging['activation'],
+    )

@@ -1,0 +1,34 @@
+"""WGAN with gradient penalty (Gulrajani et al. 2017), convolutional.
+
+    python main.py --config=configs/wgan_gp.py --config.eval.classifier=runs/classifier-digits
+
+TODO
+"""
+
+from ml_collections import ConfigDict
+
+from configs import dcgan
+
+ALSO = dcgan.ALSO
+build = dcgan.build
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/wgan_gp.py:DATA[,debug]`, DATA any source of images or signals."""
+    config = dcgan.get_config(argument)
+    config.model.update(
+        loss='wasserstein',
+        penalty='gradient_penalty',
+        discriminator_turns=5,  # of the critic
+        discriminator_norm='none',  # the penalty judges each example on its own
+        init_std=0.0,
+    )
+    # Algorithm 1's defaults
+    config.hypers.update(
+        learning_rate=1e-4,
+        learning_rate_generator=1e-4,
+        adam_beta1=0.0,
+        adam_beta2=0.9,
+        penalty=10.0,
+    )
+    return config
