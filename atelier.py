@@ -128,13 +128,21 @@ def sample(trained: Trained, n: int, seed: int = 0) -> np.ndarray:
     return sampler(trained.run, jax.devices())(trained.state, key, n)
 
 
-def evaluate(trained: Trained) -> dict[str, Any]:
+def evaluate(
+    trained: Trained, features: Callable[[np.ndarray], np.ndarray] | None = None
+) -> dict[str, Any]:
     """The whole test split once, of the weights in hand; also written to evaluation.json.
 
+    Args:
+      trained: the run.
+      features: x [n, *event], in the data's units, to [n, features], in which samples are compared
+        with data; by default those of config.eval.classifier.
+
     Raises:
-      UserError: the data have no test split.
+      UserError: the data have no test split, or nothing can be said without features.
     """
-    return evaluate_lib.evaluate(trained.run, loaded=(trained.state, trained.weights))
+    loaded = (trained.state, trained.weights)
+    return evaluate_lib.evaluate(trained.run, loaded=loaded, features=features)
 
 
 def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int | None = None):

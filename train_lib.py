@@ -74,8 +74,8 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
     length = dispatch_length(config, step, most_steps(run, devices))
     dispatch = compile_dispatch(run, length, devices)
     numbers = device_lib.local_indices(devices)
+    metrics_log = MetricsLog(run.folder, step)  # cut at the restored step, which Watch reads
     watch = Watch(run, devices)
-    metrics_log = MetricsLog(run.folder, step)
     with (
         contextlib.closing(metrics_log),
         feed(run, step, length, devices) as next_arrays,

@@ -63,12 +63,12 @@ class Spec(NamedTuple):
             return 0.0, float(self.dequantized_levels)
         return None
 
-    def normalize(self, x: Array) -> Array:
+    def normalize(self, x: Array | np.ndarray) -> Array:
         """What networks like: in [0, 1], or of mean 0 and deviation 1."""
         shift, scale = self.affine(x.shape)
         return (x - shift) / scale
 
-    def denormalize(self, x: Array) -> Array:
+    def denormalize(self, x: Array | np.ndarray) -> Array:
         """The inverse of `normalize`."""
         shift, scale = self.affine(x.shape)
         return shift + scale * x

@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,8 +18,9 @@ import run_values
 import states
 from checks import check_evaluation
 from errors import UserError, writing
+from evaluation.features import FeatureFunction, of_function
 from evaluation.per_example import over_examples
-from evaluation.sample_quality import sample_quality
+from evaluation.sample_quality import can_compare, sample_quality
 from experiment import Run
 from reporting import log
 
@@ -32,21 +33,27 @@ def evaluate(
     devices: Sequence[jax.Device] | None = None,
     reuse: bool = False,
     loaded: tuple[game.State, str] | None = None,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
 
-    `loaded` is a State in hand, and in words which, instead of the chosen checkpoint.
+    `loaded` is a State in hand, and in words which, instead of the chosen checkpoint. `features`,
+    of x [n, *event] to [n, features], stands for the classifier that config.eval names.
 
-    With `reuse`, an evaluation of the same weights with the same settings is read, not repeated.
+    With `reuse`, at the end of a training, an evaluation of the same weights with the same settings
+    is read and not repeated, and the lack of a feature function is no mistake.
 
     Raises:
-      UserError: there is no checkpoint, or nothing to evaluate.
+      UserError: there is no checkpoint, or nothing to evaluate, or the model has no likelihood and
+        there are no features to compare its samples in.
     """
     began = time.perf_counter()
     n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     check_evaluation(run.config)
+    if features is None:
+        _ask_for_features(run, is_mistake=not reuse)
     state, weights = loaded or states.load_state(run)
     circumstances = {
         'data': _about_data(run),
@@ -65,7 +72,7 @@ def evaluate(
     values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
-        'samples': sample_quality(run, state, devices),
+        'samples': sample_quality(run, state, devices, _chosen(run, features)),
         **circumstances,
         'seconds': round(time.perf_counter() - began, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
@@ -77,6 +84,23 @@ def evaluate(
         show(result, run)  # not lost with the file
         raise
     return result
+
+
+def _ask_for_features(run: Run, is_mistake: bool) -> None:
+    """Where nothing but features could say how good a model's samples are."""
+    if run.family.sample is None or run.family.log_prob is not None or can_compare(run):
+        return
+    ask = (
+        'without a likelihood and without features nothing can be said of the samples: give '
+        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data'
+    )
+    if is_mistake:
+        raise UserError(ask)
+    log.warning('%s and --mode=evaluate --workdir=%s', ask, run.folder)
+
+
+def _chosen(run: Run, features: Callable | None) -> FeatureFunction | None:
+    return features and of_function(features, run.data.splits[SPLIT]['x'])
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:

@@ -5,15 +5,21 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
+import game
 import pictures
+from datasets.splits import fixed_order
 from errors import UserError
 from evaluation.per_example import over_examples
 from experiment import Run
 
 
 def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
-    """Returns sample(state, key, n) -> x [n, *event]; sample i depends on (key, i) alone.
+    """Returns sample(state, key, n, labels=None) -> x [n, *event].
+
+    Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for families whose
+    samples can be asked to be of a class.
 
     Raises:
       UserError: the family cannot sample.
@@ -21,12 +27,26 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     if run.family.sample is None:
         raise UserError(f'the model of {run.folder} cannot sample')
 
-    def sample(params, extra, batch, draw):
-        del batch
-        return run.family.sample(params, extra, draw, None)
+    def draw_samples(params, extra, batch, draw):
+        return run.family.sample(params, extra, draw, batch or None)
 
-    apply = over_examples(sample, run.data, run.config.eval.batch_size, devices)
-    return lambda state, key, n: apply(state, key, {}, n)
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
+    apply = over_examples(draw_samples, data, run.config.eval.batch_size, devices)
+
+    def sample(state, key, n: int, labels: Int[np.ndarray, 'n'] | None = None):
+        return apply(state, key, {} if labels is None else {'label': labels}, n)
+
+    return sample
+
+
+def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
+    """x of at most so many examples of a split as an evaluation sees them, in a fixed order."""
+    apply = over_examples(
+        lambda params, extra, batch, draw: batch['x'], run.data, run.config.eval.batch_size, devices
+    )
+    x = run.data.splits[split]['x']
+    x = x[fixed_order(len(x))[:most]]
+    return apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': x}, len(x))
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
@@ -47,3 +67,8 @@ def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, sp
     rows = [part[:whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)]
     paired = np.stack(rows, axis=1).reshape(-1, *spec.event_shape)
     pictures.save(path, pictures.grid(paired, spec, columns))
+
+
+def save_columns(path: pathlib.Path, rows: Sequence[np.ndarray], spec) -> None:
+    """A grid of rows [columns, *event]: what belongs together stands below each other."""
+    pictures.save(path, pictures.grid(np.concatenate(rows), spec, columns=len(rows[0])))

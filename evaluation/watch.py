@@ -10,26 +10,39 @@ import numpy as np
 import game
 import pictures
 from checkpoint import Memory
+from evaluation.features import coordinates
+from evaluation.neighbours import manifolds
 from evaluation.per_example import over_examples
-from evaluation.sampling import reconstructor, sampler, save_pairs
+from evaluation.sampling import reconstructor, sampler, save_pairs, shown
 from experiment import Run
 from game import State
-from reporting import MetricsLog
+from reporting import MetricsLog, log, read_metrics
 
+WATCHED = 500  # validation examples, and samples
+NEIGHBOURS = 5
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
 class Watch:
-    """What happens at every evaluation: the validation split, the best so far, pictures."""
+    """What happens at every evaluation: the validation split, the best so far, pictures, advice.
+
+    A family may `advise`: from the means of all validations so far, the newest last, it returns
+    {what is wrong: a warning in plain words, with the config line to change}. Each is said when it
+    becomes true. Of a family without a likelihood 'coverage' is among the means: the share of
+    validation examples with a sample among their nearest neighbours, in the numbers of the data.
+    """
 
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
         self._run = run
         self._metrics = over_examples(
             run.family.metrics, run.data, run.config.eval.batch_size, devices
         )
-        draws_pictures = pictures.is_image(run.data.spec)
-        self._sample = draws_pictures and run.family.sample and sampler(run, devices)
-        self._reconstruct = draws_pictures and reconstructor(run, devices)
+        self._is_image = pictures.is_image(run.data.spec)
+        self._sample = run.family.sample and sampler(run, devices)
+        self._reconstruct = self._is_image and reconstructor(run, devices)
+        self._real = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._history = _validations(run) if run.family.advise else []
+        self._said: set[str] = set()
 
     def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog) -> Memory:
         """Returns the Memory, brought up to date with `train.best_metric` if that is set."""
@@ -37,20 +50,41 @@ class Watch:
         key = game.address(state.key, game.Purpose.EVALUATE)
         values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
+        means.update(self._coverage(state))
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
         metrics_log.flush()
+        self._warn(means)
         self._draw(state, step)
         if not run.config.train.best_metric:
             return memory
         value = means[run.config.train.best_metric]
         return remember(memory, step, value, BEST_MODES[run.config.train.best_mode])
 
+    def _coverage(self, state: State) -> dict[str, float]:
+        if not self._sample or self._run.family.log_prob is not None:
+            return {}
+        real = self._real(state)
+        if len(real) <= NEIGHBOURS:
+            return {}
+        fake = self._sample(state, game.address(state.key, game.Purpose.SAMPLE), len(real))
+        seen = [coordinates(x, self._run.data.spec) for x in (real, fake)]
+        return {'coverage': manifolds(*seen, NEIGHBOURS).coverage}
+
+    def _warn(self, means: dict[str, float]) -> None:
+        if self._run.family.advise is None:
+            return
+        self._history.append(means)
+        warnings = self._run.family.advise(self._history)
+        for what in warnings.keys() - self._said:
+            log.warning('%s', warnings[what])
+        self._said = set(warnings)
+
     def _draw(self, state: State, step: int) -> None:
         """Samples from the same noise every time, and validation images reconstructed."""
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures
         key = game.address(state.key, game.Purpose.SAMPLE)
-        if self._sample:
+        if self._sample and self._is_image:
             image = pictures.grid(self._sample(state, key, n), spec)
             pictures.save(folder / f'samples-{step:07d}.png', image)
         if self._reconstruct:
@@ -70,6 +104,15 @@ def metric_names(run: Run) -> dict[str, None]:
 
     first = {name: array[:1] for name, array in run.data.splits['train'].items()}
     return dict.fromkeys(jax.eval_shape(metrics, first))
+
+
+def _validations(run: Run) -> list[dict[str, float]]:
+    """What earlier processes of a run that continues saw."""
+    rows = (
+        {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
+        for row in read_metrics(run.folder)
+    )
+    return list(filter(None, rows))
 
 
 def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:

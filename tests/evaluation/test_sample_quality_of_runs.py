@@ -62,6 +62,28 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     assert value(bad, 'frechet_distance') > 5 * value(good, 'frechet_distance')
     assert value(bad, 'kernel_distance') > 5 * abs(value(good, 'kernel_distance'))
     assert value(good, 'frechet_distance') < 3 * value(good, 'frechet_distance', 'floor')
+    assert value(good, 'memorisation_rate') == 1  # nothing but copies
+    assert value(bad, 'memorisation_rate') == 0
+    assert value(good, 'memorisation_rate', 'floor') < 0.05
+
+
+def test_the_picture_shows_samples_above_their_nearest_training_examples(
+    tmp_path, classifier, monkeypatch
+):
+    """Of copies the nearest is the sample itself."""
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
+    honest, state = untrained(run, of_training_data(run))
+    drawn = {}
+    save = lambda path, rows, spec: drawn.update(path=path, rows=rows)
+    monkeypatch.setattr('evaluation.sample_quality.save_columns', save)
+    quality = sample_quality(honest, state, jax.devices()[:1])
+    assert quality['num_train'] == 1000
+    assert drawn['path'] == tmp_path / 'samples' / 'nearest-training.png'
+    samples, nearest, *others = drawn['rows']
+    assert len(samples) == 16
+    assert len(others) == 2
+    np.testing.assert_array_equal(samples, nearest)
+    assert not np.array_equal(samples, others[0])
 
 
 def test_the_device_count_makes_no_difference(tmp_path, classifier):
