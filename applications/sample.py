@@ -12,13 +12,14 @@ from experiment import Run
 from reporting import log
 
 
-def apply(run: Run, num_samples: int = 64, seed: int = 0) -> np.ndarray:
+def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
-    Sample i depends on (seed, i) and the weights alone: more samples begin with the same ones.
+    Sample i depends on (seed, i), its label and the weights alone: more samples begin with the same
+    ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes.
 
     Raises:
-      UserError: the family cannot sample, or there is no checkpoint.
+      UserError: the family cannot sample, or not by class, or there is no checkpoint.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
@@ -27,13 +28,39 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0) -> np.ndarray:
     sample = sampler(run, jax.devices())
     state, weights = states.load_state(run)
     key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
-    x = sample(state, key, num_samples)
-    path = run.folder / 'samples' / f'seed-{seed}.npz'
+    chosen = parse_labels(run, labels)
+    label = None if chosen is None else np.resize(chosen, num_samples)
+    x = sample(state, key, num_samples, label)
+    name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
+    path = run.folder / 'samples' / f'{name}.npz'
     with writing(path):
         path.parent.mkdir(exist_ok=True)
-        np.savez_compressed(path, x=x)
+        np.savez_compressed(path, x=x, **({} if label is None else {'label': label}))
     log.info('%d samples of the %s: %s', num_samples, weights, path)
     if pictures.is_image(run.data.spec):
-        pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec))
+        columns = None if chosen is None or len(chosen) == 1 else len(chosen)
+        pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec, columns))
         log.info('as a picture: %s', path.with_suffix('.png'))
     return x
+
+
+def parse_labels(run: Run, labels: str) -> np.ndarray | None:
+    """The classes that are asked for, int32 [classes]; None where none are.
+
+    Raises:
+      UserError: they are no classes of the data, or the family does not sample by class.
+    """
+    if not labels:
+        return None
+    if 'label' not in run.family.conditions:
+        raise UserError(
+            f'--labels={labels}: the model of {run.folder} does not sample by class; '
+            'configs/cgan.py trains one that does'
+        )
+    number = run.data.spec.num_classes
+    words = list(map(str, range(number))) if labels == 'all' else labels.split(',')
+    if not all(word.strip().isdecimal() and int(word) < number for word in words):
+        raise UserError(
+            f'--labels={labels}: give classes of 0..{number - 1}, as 7 or 0,1,2, or all'
+        )
+    return np.array([int(word) for word in words], np.int32)
