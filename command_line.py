@@ -60,6 +60,7 @@ def parse(argv: list[str]) -> list[str]:
             )
         config = experiment.recipe(flag).config()  # a bug in the file keeps its traceback
         _check_names(argv, config)
+        argv = _config_first(argv)
     try:
         if mode in applications():
             _define_options(mode)
@@ -126,6 +127,14 @@ def _with_config(argv: list[str]) -> list[str]:
     record = run_folder.load(user_path(workdir))
     made_by = experiment.Recipe(record['path'], record['argument'])
     return [argv[0], f'--config={made_by._replace(path=str(made_by.file))}', *argv[1:]]
+
+
+def _config_first(argv: list[str]) -> list[str]:
+    """--config before its fields: the parser wants it so, and a user need not know."""
+    is_flag = lambda word: re.fullmatch(r'--?config(=.*)?', word, re.DOTALL)
+    i = next(i for i, word in enumerate(argv) if i and is_flag(word))
+    end = i + 1 if '=' in argv[i] else i + 2
+    return [argv[0], *argv[i:end], *argv[1:i], *argv[end:]]
 
 
 def _check_names(argv: list[str], config) -> None:

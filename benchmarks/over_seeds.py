@@ -32,11 +32,27 @@ def main(arguments):
         results.append(json.loads((folder / 'evaluation.json').read_text()))
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
-    for name in results[0]['values']:
-        values = [result['values'][name]['mean'] for result in results]
-        print(
-            f'  {name:22} {np.mean(values):10.4f} +- {np.std(values, ddof=1):.4f} (sd over seeds)'
-        )
+    show({name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']})
+    samples = [result['samples'] for result in results]
+    if not samples[0]:
+        return
+    print(f'  {samples[0]["num_samples"]} samples; features: {samples[0]["features"]}; (real data)')
+    pairs = {name: [s['values'][name] for s in samples] for name in samples[0]['values']}
+    show(
+        {name: [pair['samples'] for pair in values] for name, values in pairs.items()},
+        {name: values[0]['floor'] for name, values in pairs.items()},
+    )
+
+
+def show(values: dict[str, list], floor: dict[str, float | None] | None = None):
+    """A line a number: mean and standard deviation over seeds, all of them, that of real data."""
+    for name, of_seeds in values.items():
+        known = np.array([value for value in of_seeds if value is not None])
+        deviation = np.std(known, ddof=1) if len(known) > 1 else np.nan
+        mean = np.mean(known) if len(known) else np.nan
+        beside = '' if floor is None or floor[name] is None else f'  ({floor[name]:.4f})'
+        each = ', '.join('-' if value is None else f'{value:.4g}' for value in of_seeds)
+        print(f'  {name:30} {mean:10.4f} +- {deviation:.4f} (sd over seeds){beside}  {each}')
 
 
 if __name__ == '__main__':

@@ -57,6 +57,17 @@ def test_a_data_set_that_does_not_exist(main, tmp_path):
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    'words', [['--config=a.py:debug'], ['-config', 'a.py'], ['--config', 'a.py']]
+)
+@pytest.mark.parametrize('place', [0, 1, 2])
+def test_the_order_of_flags_is_no_mistake(words, place):
+    """The parser of config fields wants the file first; a user may write it anywhere."""
+    others = ['--config.train.steps=3', '--workdir=x']
+    argv = ['main.py', *others[:place], *words, *others[place:]]
+    assert command_line._config_first(argv) == ['main.py', *words, *others]
+
+
 def test_two_data_sets_after_the_colon():
     with pytest.raises(UserError, match="not digits and debugg .did you mean 'debug'"):
         experiment.recipe('configs/vae.py:digits,debugg').config()

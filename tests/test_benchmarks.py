@@ -1,5 +1,6 @@
 """Every benchmark runs to its table, with as little work as it takes; nothing is timed here."""
 
+import json
 import os
 import re
 import subprocess
@@ -35,3 +36,28 @@ def test_a_benchmark_ends_in_its_table(name, arguments, rows):
     medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', result.stdout)
     assert len(medians) >= rows, result.stdout
     assert 'nan' not in result.stdout
+
+
+@pytest.mark.slow
+def test_seeds_are_summed_up_with_their_samples(tmp_path):
+    """Mean and deviation over seeds, each seed, and real data in brackets."""
+    result = subprocess.run(
+        [
+            *(sys.executable, '-m', 'benchmarks.over_seeds', '--config=configs/gan.py:ring,debug'),
+            *('--seeds=2', f'--folder={tmp_path}'),
+        ],
+        cwd=experiment.ROOT,
+        env={**os.environ, 'XLA_FLAGS': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    evaluations = [
+        json.loads((tmp_path / f'seed-{seed}' / 'evaluation.json').read_text()) for seed in (0, 1)
+    ]
+    shares = [e['samples']['values']['high_quality']['samples'] for e in evaluations]
+    line = re.search(r'high_quality +(\S+) \+- (\S+) .*\(0\.9\d+\)  (\S+), (\S+)', result.stdout)
+    mean, deviation, *each = map(float, line.groups())
+    assert mean == pytest.approx(sum(shares) / 2, abs=1e-3)
+    assert deviation == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5, abs=1e-3)
+    assert each == pytest.approx(shares, rel=1e-3)
