@@ -61,11 +61,9 @@ class Watch:
         return remember(memory, step, value, BEST_MODES[run.config.train.best_mode])
 
     def _coverage(self, state: State) -> dict[str, float]:
-        if not self._sample or self._run.family.log_prob is not None:
+        if not _is_covered(self._run):
             return {}
         real = self._real(state)
-        if len(real) <= NEIGHBOURS:
-            return {}
         fake = self._sample(state, game.address(state.key, game.Purpose.SAMPLE), len(real))
         seen = [coordinates(x, self._run.data.spec) for x in (real, fake)]
         return {'coverage': manifolds(*seen, NEIGHBOURS).coverage}
@@ -93,8 +91,13 @@ class Watch:
             save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
 
 
+def _is_covered(run: Run) -> bool:
+    family, has_neighbours = run.family, run.data.size('valid') > NEIGHBOURS
+    return family.sample is not None and family.log_prob is None and has_neighbours
+
+
 def metric_names(run: Run) -> dict[str, None]:
-    """The names that the family's metrics have, without computing any."""
+    """The names that the means of a validation have, without computing any."""
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
@@ -103,7 +106,8 @@ def metric_names(run: Run) -> dict[str, None]:
         return run.family.metrics(*run.family.init(key, batch), batch, draw)
 
     first = {name: array[:1] for name, array in run.data.splits['train'].items()}
-    return dict.fromkeys(jax.eval_shape(metrics, first))
+    names = dict.fromkeys(jax.eval_shape(metrics, first))
+    return {**names, 'coverage': None} if _is_covered(run) else names
 
 
 def _validations(run: Run) -> list[dict[str, float]]:

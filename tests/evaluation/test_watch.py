@@ -51,6 +51,14 @@ def test_what_has_a_likelihood_is_not_sampled_for_it(tmp_path):
     assert 'valid/coverage' not in row
 
 
+def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
+    run = assembled(tmp_path / 'run', 'gan', train__best_metric='coverage')
+    train_lib.train(run, ONE)
+    valid = [row for row in read_metrics(run.folder) if 'valid/coverage' in row]
+    best = max(valid, key=lambda row: row['valid/coverage'])
+    assert f'step {best["step"]}' in states.load_state(run)[1]
+
+
 def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):
     """From the means of all validations, those of earlier processes included."""
     run = assembled(tmp_path / 'run', 'gan')
