@@ -201,8 +201,8 @@ def _check(config: ConfigDict, spec: Spec, rules: Rules) -> None:
         raise UserError('config.model.packing: examples of a pack have labels of their own, use 1')
     if rules.penalty != 'none' and (model.packing > 1 or model.discriminator_norm == 'batch'):
         raise UserError(
-            f'config.model.penalty={rules.penalty!r} judges each example on its own: it needs '
-            "config.model.packing=1 and no config.model.discriminator_norm='batch'"
+            f'config.model.penalty={rules.penalty!r} judges each example on its own: for packs or '
+            'batch norm of the discriminator give --config.model.penalty=none too'
         )
     if config.train.batch_size % model.packing:
         raise UserError(

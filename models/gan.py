@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 import game
 from losses import adversarial
-from models.gan_advice import advise
+from models.gan_advice import Cures, adviser
 from models.gan_players import (
     Networks,
     accuracies,
@@ -122,6 +122,16 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
     return moves if rules.alternating else None
 
 
+def _cures(rules: Rules) -> Cures:
+    penalty, packs = 'give --config.model.penalty=r1', 'give --config.model.packing=4, or '
+    if rules.penalty != 'none':  # which packs do not go with
+        penalty, packs = 'raise --config.hypers.penalty', ''
+    return Cures(
+        f"{penalty}, or lower --config.hypers.learning_rate, the discriminator's",
+        f'{packs}{penalty}, or lower --config.hypers.learning_rate_generator',
+    )
+
+
 def initialize(nets: Networks, key, batch: game.Batch):
     """Both players' parameters and collections."""
     generator, of_generator = init_generator(nets, key)
@@ -173,6 +183,6 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         conditions=('label',) if nets.is_conditional else (),
         prior=lambda params, extra, draw: noise(nets, draw.keys),
         decode=None if nets.is_conditional else mean_of,
-        advise=advise,
+        advise=adviser(_cures(rules)),
         together=nets.packing,
     )

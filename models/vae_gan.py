@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 import game
 from losses import adversarial, elbo
-from models.gan_advice import advise
+from models.gan_advice import Cures, adviser
 from models.gan_players import (
     MakeNetwork,
     Networks,
@@ -32,6 +32,13 @@ LOSSES = {  # of the decoder, when it is told from real: Algorithm 1's, and one 
     'minimax': adversarial.minimax_generator,
     'non_saturating': adversarial.non_saturating_generator,
 }
+
+
+CURES = Cures(
+    'lower --config.hypers.learning_rate_discriminator or give '
+    '--config.model.discriminator_norm=spectral',
+    'raise --config.hypers.gamma or lower --config.hypers.learning_rate_discriminator',
+)
 
 
 class Players(NamedTuple):
@@ -174,5 +181,5 @@ def vae_gan(players: Players) -> game.Family:
         reconstruct=lambda params, extra, batch, draw: decode(
             params, extra, encode(params, extra, batch, draw)
         ),
-        advise=advise,
+        advise=adviser(CURES),
     )

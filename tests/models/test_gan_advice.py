@@ -1,9 +1,14 @@
 """When a game is said to go wrong, and which line of the config is named."""
 
+import re
+
 import pytest
 
-from models.gan_advice import advise
+import experiment
+from models import gan, vae_gan
+from models.gan_advice import Cures, adviser
 
+advise = adviser(Cures('do this', 'do that'))
 FAIR = {'accuracy_real': 0.7, 'accuracy_fake': 0.75, 'coverage': 0.6}
 
 
@@ -17,9 +22,8 @@ def test_a_discriminator_wins_on_both_kinds(real, fake, is_won):
     warnings = advise([{**FAIR, 'accuracy_real': real, 'accuracy_fake': fake}])
     assert ('discriminator has won' in warnings) == is_won
     if is_won:
-        assert '--config.hypers.learning_rate' in warnings['discriminator has won']
-        assert '99 %' not in warnings['discriminator has won']
-        assert '99%' in warnings['discriminator has won']
+        assert '99% of real and 99% of generated' in warnings['discriminator has won']
+        assert warnings['discriminator has won'].endswith('in a new --workdir, do this')
 
 
 def test_a_collapse_is_a_fall_of_coverage_from_its_best():
@@ -28,9 +32,27 @@ def test_a_collapse_is_a_fall_of_coverage_from_its_best():
     assert what[0] == 'generator has collapsed'
     assert '20%' in what[1]
     assert '60% at best' in what[1]
-    assert '--config.model.packing' in what[1]
+    assert what[1].endswith('do that')
     assert advise([{**FAIR, 'coverage': 0.01}]) == {}  # the first is its own best
 
 
 def test_packs_have_no_accuracies():
     assert advise([{'coverage': 0.5}, {'coverage': 0.4}]) == {}
+
+
+@pytest.mark.parametrize('penalty', ['none', 'r1', 'gradient_penalty'])
+def test_a_cure_is_one_that_the_config_takes(penalty):
+    """Packs and penalties do not go together, and a penalty that is there is raised."""
+    cures = gan._cures(gan.Rules(penalty=penalty))
+    for cure in cures:
+        assert ('model.penalty=r1' in cure) == (penalty == 'none')
+        assert ('hypers.penalty' in cure) == (penalty != 'none')
+    assert ('packing' in cures.of_a_collapse) == (penalty == 'none')
+
+
+def test_the_lines_of_a_vae_gan_are_its_own():
+    config = experiment.Recipe('configs/vae_gan.py', None).config()
+    for cure in vae_gan.CURES:
+        for name in re.findall(r'--config\.([\w.]+)', cure):
+            group, field = name.split('.')
+            assert field in config[group], name
