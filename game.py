@@ -89,6 +89,17 @@ class LogProb(NamedTuple):
     num_samples: int | None = None
 
 
+class FeatureMaps(NamedTuple):
+    """`classify` in two parts: logits(weights, maps(weights, batch, draw)) are its logits.
+
+    Maps are what the last convolution of a network makes of x, [local, *space, channels], after its
+    activation.
+    """
+
+    maps: Callable
+    logits: Callable
+
+
 class Family(NamedTuple):
     """A family of generative model, as pure functions. Abilities that it lacks are None.
 
@@ -106,6 +117,7 @@ class Family(NamedTuple):
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
+    feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions
     advise: Callable | None = (
         None  # see `evaluation.watch`: what to change where training goes wrong
     )

@@ -82,4 +82,5 @@ def build(config: ConfigDict, spec: Spec) -> Family:
             body = MLP(inner, features, norm=norm, **network)
         return Network(body, network['activation'], spec.num_classes)
 
-    return classifier(Parts(make, spec, model.dropout, model.shift))
+    has_maps = bool(shapes['channels'])
+    return classifier(Parts(make, spec, model.dropout, model.shift, has_maps))

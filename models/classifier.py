@@ -31,10 +31,13 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, 'batch *event'], keep: Callable | None
+        self, x: Float[Array, 'batch *event'], keep: Callable | None, are_maps: bool = False
     ) -> tuple[Float[Array, 'batch classes'], Float[Array, 'batch features']]:
-        """Returns (logits, features); `keep` maps the features that the logits are made of."""
-        features = self.activation(self.body(x))
+        """Returns (logits, features); `keep` changes the features that the logits are made of.
+
+        A convolutional body takes its own maps for x if `are_maps`.
+        """
+        features = self.activation(self.body(x, are_maps) if are_maps else self.body(x))
         kept = features if keep is None else keep(features)
         return nn.Dense(self.num_classes)(kept), features
 
@@ -46,12 +49,14 @@ class Parts(NamedTuple):
     spec: of the data; the network sees x normalized as it says.
     dropout: share of the features that training drops (Srivastava et al. 2014).
     shift: pixels by which training moves images at most, in each direction.
+    has_maps: whether the network's body is a `ConvEncoder`.
     """
 
     network: Callable[[bool, Callable], nn.Module]
     spec: Spec
     dropout: float
     shift: int
+    has_maps: bool = False
 
 
 def shifted(
@@ -75,6 +80,22 @@ def drop(features: Float[Array, 'batch features'], keys, share: float):
     """Zeros in place of a `share` of the features, the others scaled up."""
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, features.shape[1:]))(keys)
     return jnp.where(keep, features / (1 - share), 0.0)
+
+
+def feature_maps(parts: Parts) -> game.FeatureMaps:
+    """The network before and after the maps of its last convolution, as evaluation uses it."""
+    network = parts.network(False, game.identity)
+    weights = lambda params, extra: {'params': params['model'], **extra['model']}
+
+    def maps(params, extra, batch, draw):
+        x = parts.spec.normalize(batch['x'])
+        _, seen = network.apply(weights(params, extra), x, None, mutable='intermediates')
+        return seen['intermediates']['body']['maps'][0]
+
+    def logits(params, extra, maps):
+        return network.apply(weights(params, extra), maps, None, are_maps=True)[0]
+
+    return game.FeatureMaps(maps, logits)
 
 
 def classifier(parts: Parts) -> game.Family:
@@ -113,4 +134,5 @@ def classifier(parts: Parts) -> game.Family:
         ),
         encode=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][1],
         classify=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][0],
+        feature_maps=feature_maps(parts) if parts.has_maps else None,
     )

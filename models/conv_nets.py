@@ -71,16 +71,27 @@ class _ConvNet(nn.Module):
 
 
 class ConvEncoder(_ConvNet):
-    """Convolutions of stride 2, then dense layers; attributes: those of `_ConvNet`."""
+    """Convolutions of stride 2, then dense layers; attributes: those of `_ConvNet`.
+
+    What the last convolution makes, activated, is the intermediate `maps`.
+    """
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:
-        """Returns [batch, *output_shape] in float32."""
+    def __call__(
+        self, x: Float[Array, 'batch *event'], are_maps: bool = False
+    ) -> Float[Array, 'batch *output']:
+        """Returns [batch, *output_shape] in float32; x are events, or `maps` already."""
+        if not are_maps:
+            x = self._convolutions(x)
+            self.sow('intermediates', 'maps', x)
+        return self._dense(self.output_shape)(x)
+
+    def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
         for number, features in enumerate(self.channels):
             x = self._stage(Conv, features, use_bias=number == 0 or self.norm is None)(x)
             x = self.activation(x) if number == 0 else self._activated(x)
-        return self._dense(self.output_shape)(x)
+        return x
 
 
 class ConvDecoder(_ConvNet):

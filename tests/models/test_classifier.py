@@ -83,6 +83,34 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
     assert run.family.encode(*weights, batch, draw).shape == (30, 16)
 
 
+def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
+    """The maps are what the last convolution makes: positive, 2x2 after two strides of 2."""
+    run = make(tmp_path, model__channels=(4, 5))
+    batch = first_batch(run, 6)
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
+    maps = run.family.feature_maps.maps(params, extra, batch, draw)
+    assert maps.shape == (6, 2, 2, 5)
+    assert np.all(maps >= 0)
+    assert np.any(maps > 0)
+    np.testing.assert_allclose(
+        run.family.feature_maps.logits(params, extra, maps),
+        run.family.classify(params, extra, batch, draw),
+        rtol=1e-6,
+    )
+    changed = run.family.feature_maps.logits(params, extra, 2 * maps)
+    assert not np.allclose(changed, run.family.classify(params, extra, batch, draw))
+
+
+def test_the_names_of_its_parameters_stay(tmp_path):
+    """Checkpoints know them by these; and what an evaluation notes is no part of the weights."""
+    run = make(tmp_path, model__channels=(4, 4))
+    params, extra = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
+    assert set(extra['model']) == {'batch_stats'}
+    assert set(params['model']) == {'Dense_0', 'body'}
+    assert set(params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
+
+
 def test_it_learns_the_digits(tmp_path):
     hypers = dict(hypers__learning_rate=0.01, hypers__decay_steps=0.0, hypers__ema_half_life=0.0)
     run = make(tmp_path, train__steps=200, **hypers)
@@ -111,3 +139,4 @@ def test_points_are_classified_without_convolutions(tmp_path):
     weights = run.family.init(jax.random.PRNGKey(0), batch)
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     assert run.family.classify(*weights, batch, draw).shape == (5, 8)
+    assert run.family.feature_maps is None
