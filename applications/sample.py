@@ -6,6 +6,7 @@ import numpy as np
 import game
 import pictures
 import states
+from applications import _common
 from errors import UserError, writing
 from evaluation.sampling import sampler
 from experiment import Run
@@ -21,10 +22,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     Raises:
       UserError: the family cannot sample, or not by class, or there is no checkpoint.
     """
-    if not 0 <= seed < 2**32:
-        raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
-    if num_samples < 1:
-        raise UserError(f'--num_samples={num_samples}: it must be at least 1')
+    _common.check_seed(seed)
+    _common.at_least(1, num_samples=num_samples)
     sample = sampler(run, jax.devices())
     state, weights = states.load_state(run)
     key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)

@@ -66,3 +66,11 @@ def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
 def dotted(name: str) -> str:
     """train__steps -> train.steps."""
     return name.replace('__', '.')
+
+
+def with_abilities(run, **abilities):
+    """`run` with a family without weights that can do this alone, and perhaps other `splits`."""
+    splits = abilities.pop('splits', run.data.splits)
+    nothing = {'model': {}}
+    family = game.Family(lambda key, batch: (nothing, nothing), (), None, **abilities)
+    return run._replace(family=family, data=run.data._replace(splits=splits))

@@ -1,0 +1,72 @@
+"""What the modes share: asking for abilities, refusing options, and where their files lie."""
+
+import pathlib
+
+import numpy as np
+
+from errors import UserError, writing
+from experiment import Run
+from reporting import log
+
+
+def require(run: Run, mode: str, *abilities: str) -> None:
+    """Asks for abilities of the family; 'encode or prior' is content with one of the two.
+
+    Raises:
+      UserError: names those that it lacks.
+    """
+    has = lambda words: any(getattr(run.family, name) is not None for name in words.split(' or '))
+    missing = [words for words in abilities if not has(words)]
+    if missing:
+        raise UserError(
+            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '
+            f'{", and ".join(abilities)}; choose a run of another family'
+        )
+
+
+def at_least(least: int, **options: int) -> None:
+    """Refuses options below `least`.
+
+    Raises:
+      UserError: names the option and its value.
+    """
+    for name, value in options.items():
+        if value < least:
+            raise UserError(f'--{name}={value}: it must be at least {least}')
+
+
+def check_seed(seed: int) -> None:
+    """Refuses what is no seed.
+
+    Raises:
+      UserError: it does not fit 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
+
+
+def check_split(run: Run, split: str, least: int, why: str) -> None:
+    """Refuses a split of fewer than `least` examples.
+
+    Raises:
+      UserError: says why so many are needed.
+    """
+    if run.data.size(split) < least:
+        raise UserError(
+            f'the {split} split of {run.data.name} has {run.data.size(split)} examples, fewer than '
+            f'{least}: {why}'
+        )
+
+
+def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
+    """Writes the numbers as NAME.npz; returns the path that a picture of them takes.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    path = run.folder / 'applications' / f'{name}.npz'
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+    log.info('numbers: %s', path)
+    return path.with_suffix('.png')

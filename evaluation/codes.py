@@ -1,0 +1,54 @@
+"""Codes of a trained family: of examples, of its prior, and what is decoded from them."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+import game
+from datasets import preprocess
+from evaluation.per_example import over_examples
+from experiment import Run
+
+
+def encoded(
+    run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(codes [n, latent], x [n, *event] as the model sees it) of stored examples of a split.
+
+    The family has `encode`. Draws are those of an evaluation.
+    """
+
+    def encode(params, extra, batch, draw):
+        return run.family.encode(params, extra, batch, draw), batch['x']
+
+    apply = over_examples(encode, run.data, run.config.eval.batch_size, devices)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, inputs, len(inputs['x']))
+
+
+def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]) -> np.ndarray:
+    """Codes [n, latent] as `sample` draws them with this key; the family has `prior`."""
+
+    def prior(params, extra, batch, draw):
+        del batch
+        return run.family.prior(params, extra, draw)
+
+    apply = over_examples(prior, run.data, run.config.eval.batch_size, devices)
+    return apply(state, key, {}, n)
+
+
+def decoded(
+    run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
+) -> np.ndarray:
+    """The mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+
+    def decode(params, extra, batch, draw):
+        del draw
+        return run.family.decode(params, extra, batch['x'])
+
+    data = run.data._replace(preprocess=preprocess.as_float)
+    apply = over_examples(decode, data, run.config.eval.batch_size, devices)
+    rows = codes.reshape(-1, codes.shape[-1])
+    x = apply(state, state.key, {'x': rows.astype(np.float32)}, len(rows))
+    return x.reshape(*codes.shape[:-1], *x.shape[1:])
