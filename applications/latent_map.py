@@ -1,0 +1,166 @@
+"""The codes of the test split in a plane, and the images decoded over it."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.scipy.special import ndtri
+from jaxtyping import Float
+
+import pictures
+import states
+from applications import _common
+from evaluation.codes import decoded, encoded
+from experiment import Run
+from reporting import log
+
+MOST_NAMED = 20  # classes with a colour and a name of their own
+
+
+class Plane(NamedTuple):
+    """Codes seen in two dimensions: origin + u axes[0] + v axes[1].
+
+    origin: [latent].
+    axes: [2, latent], orthonormal; the second is zero where codes have one dimension.
+    shares: [2] of the codes' variance along each axis.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    shares: np.ndarray
+
+
+def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
+    """Encodes the whole test split, and decodes a grid over the plane of its codes.
+
+    Codes of two dimensions are the plane. Of more, it is that of their two principal components,
+    through their mean: the grid shows nothing that lies outside of it. Where the family has a
+    `prior` the grid stands at the quantiles (i + 1/2) / num_points of a standard normal along each
+    axis (Kingma and Welling 2014, figure 4, take the prior to be one), otherwise it spans the codes
+    evenly.
+
+    Args:
+      run: of a family with `encode` and `decode`.
+      num_points: of the grid, along each axis.
+
+    Returns:
+      codes [n, latent], as `encode` gives them for the test split, plane [n, 2], label [n] where
+      there are any; origin [latent], axes [2, latent] and shares [2] of the variance; u and v
+      [num_points], and x [num_points, num_points, *event] with v along the first axis.
+
+    Raises:
+      UserError: a missing ability or checkpoint, an option that cannot be, or too few examples.
+    """
+    _common.require(run, 'latent_map', 'encode', 'decode')
+    _common.at_least(1, num_points=num_points)
+    _common.check_split(run, 'test', 2, 'there is nothing to map')
+    state, weights = states.load_state(run)
+    split, devices = run.data.splits['test'], jax.devices()
+    codes, _ = encoded(run, state, split, devices)
+    plane = _plane(codes)
+    seen = (codes - plane.origin) @ plane.axes.T
+    u, v = _ticks(seen, num_points, run.family.prior is not None)
+    grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
+    found = {
+        'codes': codes,
+        'plane': seen,
+        **plane._asdict(),
+        'u': u,
+        'v': v,
+        'x': decoded(run, state, grid, devices),
+    }
+    if 'label' in split:
+        found['label'] = np.asarray(split['label'])
+    words = _words(plane)
+    log.info('%d codes of the %s: %s', len(codes), weights, words)
+    path = _common.save(run, 'latent_map', found)
+    _draw(run, found, f'Codes of the test split\n{words}', path)
+    return found
+
+
+def principal_components(codes: Float[np.ndarray, 'n latent']) -> Plane:
+    """The plane through the mean in which codes vary most (Pearson 1901), by their SVD.
+
+    The largest entry of an axis is positive: the SVD leaves the sign open.
+    """
+    codes = np.asarray(codes, np.float64)
+    origin = codes.mean(0)
+    _, spread, axes = np.linalg.svd(codes - origin, full_matrices=False)
+    axes = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(1)])[:, None]
+    return Plane(origin, axes, spread[:2] ** 2 / max(np.sum(spread**2), 1e-300))
+
+
+def _plane(codes: np.ndarray) -> Plane:
+    """Of codes of two dimensions, or of one, themselves; of more, their principal components."""
+    latent = codes.shape[1]
+    if latent > 2:
+        return principal_components(codes)
+    variance = np.pad(codes.var(0, np.float64), (0, 2 - latent))
+    shares = variance / max(variance.sum(), 1e-300)
+    return Plane(np.zeros(latent), np.eye(2, latent), shares)
+
+
+def _ticks(seen: np.ndarray, n: int, has_prior: bool) -> np.ndarray:
+    """Where the grid stands, [2, n]: the same quantiles along both axes, or over the extent."""
+    if has_prior:
+        return np.tile(np.asarray(ndtri((np.arange(n) + 0.5) / n), np.float64), (2, 1))
+    return np.linspace(seen.min(0), seen.max(0), n, axis=1)
+
+
+def _words(plane: Plane) -> str:
+    latent = plane.axes.shape[1]
+    if latent <= 2:
+        return f'{latent} dimensions, as they are'
+    first, second = 100 * plane.shares
+    return (
+        f'2 principal components of {latent} dimensions, {first:.0f} % and {second:.0f} % of '
+        'the variance'
+    )
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], title: str, path) -> None:
+    """The codes at the left and, of images, the decoded grid at the right."""
+    from matplotlib.figure import Figure
+
+    spec = run.data.spec
+    has_grid = pictures.is_image(spec)
+    figure = Figure(figsize=(15 if has_grid else 8, 7), layout='constrained')
+    panels = figure.subplots(1, 1 + has_grid, squeeze=False)[0]
+    names = ('principal component 1', 'principal component 2')
+    if found['codes'].shape[1] <= 2:
+        names = ('dimension 1', 'dimension 2')
+    _scatter(figure, panels[0], found, spec.num_classes)
+    panels[0].set(title=title, xlabel=names[0], ylabel=names[1])
+    if has_grid:
+        x, n = found['x'][::-1], len(found['u'])  # the second axis points upwards
+        image = pictures.grid(x.reshape(-1, *spec.event_shape), spec, n)
+        words = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
+        pictures.show(panels[1], image, words(found['v'])[::-1], words(found['u']))
+        has_prior = run.family.prior is not None
+        where = 'at quantiles of a standard normal' if has_prior else 'over the extent of the codes'
+        beyond = ', through the mean code' if found['codes'].shape[1] > 2 else ''
+        panels[1].set(title=f'Decoded from the plane\n{where}{beyond}')
+        panels[1].set(xlabel=names[0], ylabel=names[1])
+    pictures.save_figure(path, figure)
+    log.info('as a picture: %s', path)
+
+
+def _scatter(figure, axes, found: dict[str, np.ndarray], num_classes: int | None) -> None:
+    """A point a code, coloured by its class."""
+    from matplotlib import colormaps
+
+    u, v = found['plane'].T
+    axes.set_aspect('equal', 'datalim')
+    axes.grid(alpha=0.3)
+    if 'label' not in found:
+        axes.scatter(u, v, s=12)
+        return
+    label = found['label']
+    if num_classes > MOST_NAMED:
+        figure.colorbar(axes.scatter(u, v, s=12, c=label, cmap='turbo'), ax=axes, label='class')
+        return
+    colours = colormaps['tab10' if num_classes <= 10 else 'tab20']
+    for number in range(num_classes):
+        here = label == number
+        axes.scatter(u[here], v[here], s=12, color=colours(number), label=str(number))
+    axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
