@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 
 from absl import flags
 
@@ -163,10 +164,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _help() -> str:
-    options = {
-        mode: ' '.join(f'[--{name}={option.default}]' for name, option in _options(mode).items())
-        for mode in applications()
-    }
+    options = [line for mode in applications() for line in _option_lines(mode)]
     return '\n'.join(
         [
             'python main.py --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
@@ -181,13 +179,20 @@ def _help() -> str:
             '  evaluate             Evaluate a run on the whole test split.',
             '  compare              Runs side by side: a table and their curves.',
             *(f'  {mode:20} {_first_line(f"applications/{mode}.py")}' for mode in applications()),
-            *(f'  {"":20} {mode}: {text}' for mode, text in options.items() if text),
+            *(f'  {"":20} {line}' for line in options),
             '',
             'RUN: a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need no',
             'other flag. FIELD: any in the config file, as in --config.train.batch_size=50.',
             '--init_from=RUN starts a new run from the weights of another one.',
         ]
     )
+
+
+def _option_lines(mode: str) -> list[str]:
+    """The options of a mode with what they are by default, for --help."""
+    words = ' '.join(f'[--{name}={option.default}]' for name, option in _options(mode).items())
+    layout = dict(width=75, break_on_hyphens=False, subsequent_indent='  ')
+    return textwrap.wrap(f'{mode}: {words}', **layout) if words else []
 
 
 def _first_line(path: str) -> str:
