@@ -118,9 +118,7 @@ class Family(NamedTuple):
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions
-    advise: Callable | None = (
-        None  # see `evaluation.watch`: what to change where training goes wrong
-    )
+    advise: Callable | None = None  # what to change where training goes wrong: `evaluation.watch`
     together: int = 1  # neighbours in a batch that one device has to hold
 
 
