@@ -18,8 +18,13 @@ from models.conv_nets import ConvDecoder, ConvEncoder
 ALSO = mlp_gan.ALSO
 DATA = {  # what differs from the settings for any other data
     'digits': {
-        'model': dict(channels=(16, 32), discriminator_channels=(16, 32)),
-        'train': dict(steps=6000, batch_size=96),
+        'model': dict(
+            channels=(16, 32),
+            discriminator_channels=(16, 32),
+            discriminator_hidden_sizes=(128,),
+        ),
+        'hypers': dict(decay_steps=3000.0),
+        'train': dict(steps=3000, batch_size=96),
     },
 }
 
@@ -31,14 +36,22 @@ def get_config(argument: str | None = None) -> ConfigDict:
     with config.unlocked():
         del config.model.maxout_pieces
         config.model.update(
-            channels=(32, 64),  # of each stage; every stage halves the resolution
-            discriminator_channels=(32, 64),
+            channels=(32, 128),  # of each stage; every stage halves the resolution
+            discriminator_channels=(32, 128),
             kernel_size=4,
             conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
             hidden_sizes=(),  # of the dense layers before the generator's convolutions
-            discriminator_hidden_sizes=(128,),  # after the discriminator's; the last: its features
+            discriminator_hidden_sizes=(256,),  # after the discriminator's; the last: its features
+            penalty='r1',  # none | gradient_penalty | r1 | r2
         )
-        config.train.update(steps=10_000, batch_size=128)
+        config.hypers.update(
+            learning_rate=1e-3,
+            learning_rate_generator=1e-3,
+            learning_rate_end=1e-5,
+            decay_steps=6000.0,
+            penalty=0.3,
+        )
+        config.train.update(steps=6000, batch_size=128)
         config.update(DATA.get(name, {}))
         if debug:
             common.shrink(config)

@@ -27,6 +27,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.hypers.update(
         learning_rate=1e-4,
         learning_rate_generator=1e-4,
+        decay_steps=0.0,
         adam_beta1=0.0,
         adam_beta2=0.9,
         penalty=10.0,
