@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from configs import dcgan
 
-ALSO = {**dcgan.ALSO, 'model.conditioning': 'embedding'}
 build = dcgan.build
 
 

@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 
 from configs import dcgan
 
-ALSO = dcgan.ALSO
 build = dcgan.build
 
 

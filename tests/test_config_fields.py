@@ -111,8 +111,8 @@ def unread_fields(tmp_path_factory):
     def run_and_record(path: str) -> set[str]:
         """What is read neither as it is nor with the settings that the file lists in ALSO."""
         also = getattr(experiment.Recipe(path, None).module(), 'ALSO', {})
-        plain = record(path, {})
-        return plain & record(path, also) if also else plain
+        unread = record(path, also)
+        return unread & record(path, {}) if also and unread - UNREAD else unread
 
     def record(path: str, settings: dict) -> set[str]:
         folder, reads = tmp_path_factory.mktemp('run'), set()
@@ -127,7 +127,7 @@ def unread_fields(tmp_path_factory):
             patch.setattr(train_lib, 'check_training', lambda *args: None)
             patch.setattr(jax, 'devices', lambda *args: one)
             train_lib.train(run, one)
-            evaluate.evaluate(run, one)
+            evaluate.evaluate(run, one, reuse=True)
             if family.sample is not None:
                 sample.apply(run, num_samples=1)
         reads = {name for name in reads if not name.startswith('hypers.')}
@@ -136,12 +136,31 @@ def unread_fields(tmp_path_factory):
     return run_and_record
 
 
-@every_config
+def parent_of(path: str) -> str | None:
+    """The config whose `build` a variant takes; None of one with a `build` of its own."""
+    taken = re.search(r'^build = (\w+)\.build$', (ROOT / path).read_text(), re.MULTILINE)
+    return taken and f'configs/{taken.group(1)}.py'
+
+
+with_own_build = pytest.mark.parametrize('path', [path for path in CONFIGS if not parent_of(path)])
+
+
+@with_own_build
 def test_every_field_is_read(unread_fields, path):
     assert unread_fields(path) - UNREAD == set()
 
 
-@every_config
+@pytest.mark.parametrize('path', [path for path in CONFIGS if parent_of(path)])
+def test_a_variant_has_the_fields_of_its_parent(path):
+    """Which are read, for both have the same `build`."""
+    fields, expected = (
+        set(run_values.flatten(experiment.Recipe(p, None).config().to_dict()))
+        for p in (path, parent_of(path))
+    )
+    assert fields == expected
+
+
+@with_own_build
 def test_a_field_that_nobody_reads_is_found(unread_fields, path):
     assert unread_fields(path) >= UNREAD
 

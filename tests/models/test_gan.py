@@ -103,7 +103,7 @@ def test_there_is_no_bias_before_a_batch_norm(tmp_path):
 
 def test_there_is_none_among_convolutions_either(tmp_path):
     """But for the last layers, and the discriminator's first, which has no norm."""
-    run = make(tmp_path, 'dcgan', model__discriminator_norm='batch')
+    run = make(tmp_path, 'dcgan', model__penalty='none', model__discriminator_norm='batch')
     params = states.initial_state(run).params
     biased = {
         player: {name for name, layer in params[player]['body'].items() if 'bias' in layer}
@@ -118,7 +118,10 @@ def test_there_is_none_among_convolutions_either(tmp_path):
 
 SETTINGS = {
     'convolutions, batch norm of both, packs': dict(
-        name='dcgan', model__discriminator_norm='batch', model__packing=2
+        name='dcgan',
+        model__penalty='none',
+        model__discriminator_norm='batch',
+        model__packing=2,
     ),
     'packs of two': dict(model__packing=2),
     'gradient penalty, critic twice': dict(
