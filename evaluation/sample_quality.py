@@ -22,6 +22,7 @@ from evaluation.modes import count_modes
 from evaluation.neighbours import manifolds, memorisation_rate, nearest
 from evaluation.sampling import sampler, save_columns, shown
 from experiment import Run
+from reporting import log
 
 NEIGHBOURS = 5  # as Naeem et al. (2020) choose
 MODE_SAMPLES = 2500  # as Lin et al. (2018) choose
@@ -62,9 +63,12 @@ def can_compare(run: Run) -> bool:
 
 
 def _against_data(run: Run, state, devices, features: FeatureFunction) -> dict[str, Any]:
-    n = run.data.size('test') // 2
-    fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', MOST_SHOWN)
-    train = shown(run, state, devices, 'train', MOST_SHOWN)
+    real, train = (shown(run, state, devices, split, MOST_SHOWN) for split in ('test', 'train'))
+    n = len(real) // 2
+    if min(n, len(train)) <= NEIGHBOURS:
+        log.warning('half of %d test examples are too few to compare samples with', len(real))
+        return {}
+    fake = _samples(run, state, devices, n)
     of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
     values = _beside(_in_features(of_fake, half), _in_features(other, half))
     of_train = features.apply(train).features
@@ -91,10 +95,7 @@ def _against_data(run: Run, state, devices, features: FeatureFunction) -> dict[s
 def _over_modes(run: Run, state, devices) -> dict[str, Any]:
     mixture = MIXTURES[run.data.name]
     n = min(MODE_SAMPLES, run.data.size('test'))
-    fake, real = (
-        _samples(run, state, devices, n),
-        shown(run, state, devices, 'test', MOST_SHOWN)[:n],
-    )
+    fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
     counts = [count_modes(x, mixture.means, mixture.std)._asdict() for x in (fake, real)]
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
 

@@ -52,6 +52,15 @@ def test_any_function_will_do(tmp_path):
     assert quality['values']['coverage']['floor'] > 0.8
 
 
+def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplog):
+    run = assembled(tmp_path, 'gan', 'moons,debug')
+    few = {name: array[:11] for name, array in run.data.splits['test'].items()}
+    run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
+    with caplog.at_level('WARNING', logger='atelier'):
+        assert sample_quality(run, states.initial_state(run), ONE) == {}
+    assert 'half of 11 test examples are too few' in caplog.text
+
+
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
 def test_what_are_no_features_is_refused(tmp_path, complaint, f):
     x = np.zeros((5, 8, 8, 1))

@@ -1,0 +1,39 @@
+"""PacGAN (Lin et al. 2018): a discriminator that judges packs of points, on the grid of Gaussians.
+
+    python main.py --config=configs/pacgan.py
+
+TODO
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, gan
+
+build = gan.build
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/pacgan.py:DATA[,debug]`, DATA a mixture (grid, ring) or any other source."""
+    name, debug = common.parse_argument(argument, default='grid')
+    config = gan.get_config(f'{name},debug' if debug else name)
+    config.model.packing = 2  # the paper has 1 (no packs) to 4; packs share the batch
+    config.hypers.update(
+        learning_rate=1e-4, learning_rate_generator=1e-4, adam_beta1=0.8, ema_half_life=0.0
+    )
+    if not debug:
+        config.model.update(
+            latent_dim=2,
+            hidden_sizes=(400, 400, 400, 400),
+            discriminator_hidden_sizes=(200, 200, 200),
+            maxout_pieces=5,
+            init_std=0.02,
+        )
+        config.train.update(
+            steps=400_000,
+            batch_size=208,  # 104 packs, the paper 100: each of eight devices holds whole ones
+            steps_per_dispatch=1000,
+            log_every=100,
+            evaluate_every=20_000,
+            checkpoint_every=20_000,
+        )
+    return config
