@@ -19,13 +19,18 @@ from models.vae_gan import LOSSES, Players, vae_gan
 
 ALSO = {'train.best_metric': 'accuracy_real'}
 ONLY_OF_GANS = (
-    'packing',
-    'conditioning',
-    'penalty',
-    'feature_matching',
-    'discriminator_turns',
-    'generator_turns',
-    'alternating',
+    'model.packing',
+    'model.conditioning',
+    'model.penalty',
+    'model.feature_matching',
+    'model.discriminator_turns',
+    'model.generator_turns',
+    'model.alternating',
+    'hypers.penalty',
+    'hypers.feature_matching',
+    'hypers.discriminator_steps',
+    'hypers.generator_steps',
+    'hypers.learning_rate_generator',
 )
 
 
@@ -34,23 +39,18 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config = dcgan.get_config(argument)
     with config.unlocked():
         for name in ONLY_OF_GANS:
-            del config.model[name]
-        for name in (
-            'penalty',
-            'feature_matching',
-            'discriminator_steps',
-            'generator_steps',
-            'learning_rate_generator',
-        ):
-            del config.hypers[name]
-        config.model.loss = (
-            'non_saturating'  # of the decoder: minimax (Algorithm 1) | non_saturating
+            group, field = name.split('.')
+            del config[group][field]
+        config.model.update(
+            latent_dim=min(16, config.model.latent_dim),  # 2 in the debug variant
+            norm='batch',  # none | batch, of encoder and decoder
+            loss='non_saturating',  # of the decoder; or minimax, which is Algorithm 1's
         )
-        config.model.norm = 'batch'  # none | batch, of encoder and decoder
         config.hypers.update(
             learning_rate_discriminator=2e-4,
-            gamma=0.1,  # the decoder's weight of the reconstruction in features
-            beta=1.0,  # the encoder's weight of the KL
+            decay_steps=0.0,
+            gamma=1.0,  # the decoder's weight of the reconstruction in features
+            beta=0.02,  # the encoder's weight of the KL
         )
     return config
 
