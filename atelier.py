@@ -31,7 +31,7 @@ from datasets.dataset import Dataset
 from errors import UserError
 from evaluation import evaluate as evaluate_lib
 from evaluation.per_example import over_examples
-from evaluation.sampling import sampler
+from evaluation.sampling import check_labels, sampler
 from places import user_path
 
 __all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
@@ -117,26 +117,31 @@ def train(
     return Trained(run, *states.load_state(run))
 
 
-def sample(trained: Trained, n: int, seed: int = 0) -> np.ndarray:
+def sample(
+    trained: Trained, n: int, seed: int = 0, labels: Sequence[int] | None = None
+) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
+    Of a family that samples by class, `labels` are given to the samples in turn.
+
     Raises:
-      UserError: the family cannot sample, or n is not positive.
+      UserError: the family cannot sample, or not by class, or n is not positive.
     """
     _at_least_one(n)
     key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
-    return sampler(trained.run, jax.devices())(trained.state, key, n)
+    label = None if labels is None else np.resize(check_labels(trained.run, labels), n)
+    return sampler(trained.run, jax.devices())(trained.state, key, n, label)
 
 
 def evaluate(
     trained: Trained, features: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, Any]:
-    """The whole test split once, of the weights in hand; also written to evaluation.json.
+    """The whole test split once, of the weights in hand; written to evaluation.json.
 
     Args:
       trained: the run.
       features: x [n, *event], in the data's units, to [n, features], in which samples are compared
-        with data; by default those of config.eval.classifier.
+        with data; by default those of config.eval.classifier. Then nothing is written.
 
     Raises:
       UserError: the data have no test split, or nothing can be said without features.

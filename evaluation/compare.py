@@ -1,7 +1,7 @@
 """`--mode=compare`: runs side by side, as a table and as curves of their validation metrics."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import run_folder
@@ -37,9 +37,13 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     if len({user_path(folder).resolve() for folder in folders}) < len(folders):
         raise UserError(f'--runs={",".join(folders)}: a run is there twice')
     columns = [_column(folder) for folder in folders]
-    names = dict.fromkeys(n for column in columns for n in column.evaluation.get('values', {}))
+    names = _names(columns, lambda evaluation: evaluation)
     table = [['', *(column.name for column in columns)]]
     table += [[name, *(_cell(column, name) for column in columns)] for name in names]
+    table += [
+        [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
+        for name in _names(columns, _samples)
+    ]
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
     table += _differences(columns)
     for line in _aligned(table):
@@ -65,6 +69,23 @@ def _column(folder: str) -> Column:
                 curves.setdefault(name.removeprefix('valid/'), []).append((row['step'], value))
     config = {**run_values.flatten(record['values']), 'init_from': record['init_from']}
     return Column(folder.rstrip('/'), config, evaluation, curves)
+
+
+def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What an evaluation says of samples."""
+    return evaluation.get('samples') or {}
+
+
+def _names(columns: list[Column], part: Callable) -> dict[str, None]:
+    return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
+
+
+def _sample_cell(column: Column, name: str) -> str:
+    value = _samples(column.evaluation).get('values', {}).get(name, {})
+    plain = lambda number: '-' if number is None else f'{number:.4f}'
+    if value.get('samples') is None:
+        return '-'
+    return f'{plain(value["samples"])} (real {plain(value.get("floor"))})'
 
 
 def _mean(column: Column, name: str) -> float | None:
@@ -98,7 +119,10 @@ def _aligned(table: list[list[str]]) -> list[str]:
 def _warn_of_unlike(columns: list[Column]) -> None:
     """Numbers on other data, or of another kind, do not stand beside each other."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
+    compared = [samples for samples in map(_samples, evaluated) if samples]
     for what, values in (
+        ('features of samples', {str(samples.get('features')) for samples in compared}),
+        ('numbers of samples', {str(samples.get('num_samples')) for samples in compared}),
         ('data', {_data(e) for e in evaluated}),
         ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
     ):

@@ -56,24 +56,48 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
     """The squared maximum mean discrepancy under (a.b / d + 1)^3: unbiased, so it may be negative.
 
     Gretton et al. (2012), equation 3, averaged over pairs of disjoint blocks of at most `block`
-    examples; the kernel of Binkowski et al. (2018), section 3.1. The standard error is that of the
-    mean over blocks; of one block it is unknown, NaN.
+    examples; the kernel of Binkowski et al. (2018). The standard error is that of the mean over
+    blocks; of a single block, the jackknife's over its pairs of examples (Efron 1982).
 
     Raises:
-      UserError: a set has fewer than two examples.
+      UserError: a set has fewer than three examples.
     """
     n = min(len(x), len(y))
-    if n < 2:
+    if n < 3:
         raise UserError(f'{n} examples are too few for a kernel distance: evaluate more')
     count = -(-n // block)
     pairs = zip(np.array_split(x[:n], count), np.array_split(y[:n], count), strict=True)
-    values = [_mmd_squared(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs]
-    error = np.std(values, ddof=1) / np.sqrt(count) if count > 1 else np.nan
+    sums = [_KernelSums.of(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs]
+    values = [total.mmd_squared() for total in sums]
+    error = np.std(values, ddof=1) / np.sqrt(count) if count > 1 else sums[0].jackknife_error()
     return Estimate(float(np.mean(values)), float(error))
 
 
-def _mmd_squared(x: Features, y: Others) -> float:
-    kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3
-    without_self = lambda k: (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
-    within = without_self(kernel(x, x)) + without_self(kernel(y, y))
-    return within - 2 * kernel(x, y).mean()
+class _KernelSums(NamedTuple):
+    """Of the kernel matrices of x and y, both [n, features]; each [n]."""
+
+    x: np.ndarray  # of each x with the other x
+    y: np.ndarray
+    rows: np.ndarray  # of each x with all y
+    columns: np.ndarray  # of each y with all x
+    diagonal: np.ndarray  # of x_i with y_i
+
+    @classmethod
+    def of(cls, x: Features, y: Features) -> '_KernelSums':
+        kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3
+        of_x, of_y, across = kernel(x, x), kernel(y, y), kernel(x, y)
+        np.fill_diagonal(of_x, 0)
+        np.fill_diagonal(of_y, 0)
+        return cls(of_x.sum(1), of_y.sum(1), across.sum(1), across.sum(0), np.diag(across))
+
+    def mmd_squared(self) -> float:
+        n = len(self.x)
+        return (self.x.sum() + self.y.sum()) / (n * (n - 1)) - 2 * self.rows.sum() / n**2
+
+    def jackknife_error(self) -> float:
+        """From the n estimates that leave out one x and one y."""
+        n = len(self.x)
+        within = self.x.sum() + self.y.sum() - 2 * (self.x + self.y)
+        across = self.rows.sum() - self.rows - self.columns + self.diagonal
+        without = within / ((n - 1) * (n - 2)) - 2 * across / (n - 1) ** 2
+        return float(np.sqrt((n - 1) * np.var(without)))

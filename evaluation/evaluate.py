@@ -18,9 +18,9 @@ import run_values
 import states
 from checks import check_evaluation
 from errors import UserError, writing
-from evaluation.features import FeatureFunction, of_function
+from evaluation.features import of_function
 from evaluation.per_example import over_examples
-from evaluation.sample_quality import can_compare, sample_quality
+from evaluation.sample_quality import can_compare, chosen_features, sample_quality
 from experiment import Run
 from reporting import log
 
@@ -52,12 +52,17 @@ def evaluate(
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     check_evaluation(run.config)
+    devices = devices or jax.devices()
     if features is None:
         _ask_for_features(run, is_mistake=not reuse)
+        compared_in = chosen_features(run, devices)
+    else:
+        compared_in = of_function(features, run.data.splits[SPLIT]['x'])
     state, weights = loaded or states.load_state(run)
     circumstances = {
         'data': _about_data(run),
         'log_prob': _kind(run.family.log_prob),
+        'features': compared_in and compared_in.name,
         'weights': weights,
         'eval': run_values.flatten(run.config.eval.to_dict()),
         'seed': run.config.seed,
@@ -68,15 +73,16 @@ def evaluate(
     before = read_evaluation(path) if reuse else {}
     if all(before.get(name) == value for name, value in circumstances.items()):
         return before
-    devices = devices or jax.devices()
     values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
-        'samples': sample_quality(run, state, devices, _chosen(run, features)),
+        'samples': sample_quality(run, state, devices, compared_in),
         **circumstances,
         'seconds': round(time.perf_counter() - began, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
+    if features is not None:
+        return result
     try:
         with writing(path):
             run_folder.write_json(path, result)
@@ -92,15 +98,12 @@ def _ask_for_features(run: Run, is_mistake: bool) -> None:
         return
     ask = (
         'without a likelihood and without features nothing can be said of the samples: give '
-        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data'
+        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (of data '
+        'without labels: atelier.evaluate(run, features=...) in Python)'
     )
     if is_mistake:
         raise UserError(ask)
     log.warning('%s and --mode=evaluate --workdir=%s', ask, run.folder)
-
-
-def _chosen(run: Run, features: Callable | None) -> FeatureFunction | None:
-    return features and of_function(features, run.data.splits[SPLIT]['x'])
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
@@ -146,7 +149,8 @@ def show(result: dict[str, Any], run: Run) -> None:
     _show_samples(result['samples'])
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', run.folder / 'evaluation.json')
-    log.info('pictures: %s', run.folder / 'samples')
+    if (run.folder / 'samples').exists():
+        log.info('pictures: %s', run.folder / 'samples')
     log.info('checkpoints: %s', run.folder / 'checkpoints')
 
 
@@ -158,7 +162,8 @@ def _show_samples(samples: dict[str, Any]) -> None:
     plain = lambda value: '-' if value is None else f'{value:.4f}'
     for name, value in samples['values'].items():
         pair = plain(value['samples']), plain(value['floor'])
-        log.info('  %-30s %10s  real: %s', name, *pair)
+        taught = f'  ({value["num_taught"]:,} samples)' if 'num_taught' in value else ''
+        log.info('  %-30s %10s  real: %s%s', name, *pair, taught)
 
 
 def _about_data(run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from errors import UserError, about
 from evaluation.per_example import over_examples
 from experiment import Run
 from places import user_path
+from reporting import log
 
 MOST_COORDINATES = 16  # of an event that is compared as it is
 
@@ -82,22 +83,42 @@ def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> Feature
     return FeatureFunction(f'{name}, {digest:08x}', lambda x: Seen(np.asarray(f(x)), None))
 
 
-def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
-    """The features and probabilities of the classifier that config.eval.classifier names.
+def classifier_for(run: Run) -> Run:
+    """The run that config.eval.classifier names.
 
     Raises:
-      UserError: it is no classifier, or of other data.
+      UserError: it is no classifier, or of other events or classes.
     """
     folder = user_path(run.config.eval.classifier)
     other = run_folder.reopen(folder)
-    family, ours, theirs = other.family, run.data.spec, other.data.spec
-    if family.classify is None or family.encode is None:
+    ours, theirs = run.data.spec, other.data.spec
+    if other.family.classify is None or other.family.encode is None:
         raise UserError(f'{folder} is no classifier')
     if theirs.event_shape != ours.event_shape:
         raise UserError(
             f'{folder} classifies {theirs.event_shape}, samples of {run.folder} are '
             f'{ours.event_shape}'
         )
+    if (
+        None not in (ours.num_classes, theirs.num_classes)
+        and ours.num_classes != theirs.num_classes
+    ):
+        raise UserError(
+            f'{folder} knows {theirs.num_classes} classes, {run.data.name} has {ours.num_classes}'
+        )
+    if other.data.name != run.data.name:
+        log.warning('%s is a classifier of %s, not of %s', folder, other.data.name, run.data.name)
+    return other
+
+
+def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
+    """The features and probabilities of the classifier that config.eval.classifier names.
+
+    Raises:
+      UserError: as `classifier_for`, or it has no checkpoint.
+    """
+    other = classifier_for(run)
+    family, ours, theirs = other.family, run.data.spec, other.data.spec
     state, which = states.load_state(other)
 
     def look(params, extra, batch, draw):
@@ -108,7 +129,7 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(look, data, other.config.eval.batch_size, devices)
     return FeatureFunction(
-        f'{folder.name}, {which}, {_digest(state):08x}',
+        f'{other.folder.name}, {which}, {_digest(state):08x}',
         lambda x: apply(state, state.key, {'x': x}, len(x)),
         other,
     )

@@ -20,7 +20,7 @@ from evaluation.distances import frechet_distance, kernel_distance
 from evaluation.features import FeatureFunction, Seen, can_see, feature_function
 from evaluation.modes import count_modes
 from evaluation.neighbours import manifolds, memorisation_rate, nearest
-from evaluation.sampling import sampler, save_columns, shown
+from evaluation.sampling import labels_like, sampler, save_columns, shown
 from experiment import Run
 from reporting import log
 
@@ -34,27 +34,32 @@ def sample_quality(
     run: Run,
     state: game.State,
     devices: Sequence[jax.Device],
-    features: FeatureFunction | None = None,
+    features: FeatureFunction | None,
 ) -> dict[str, Any]:
-    """What can be said of the run's samples; empty where nothing can.
+    """What can be said of the run's samples in `features`; empty where nothing can.
 
-    `features` stands for those that the config names.
+    Without features the modes are counted where the data are a mixture of known ones.
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
-      'values': {name: {'samples', 'floor'}}}.
+      'values': {name: {'samples', 'floor'}}}; a value that is of other numbers of examples has
+      them beside it.
+    """
+    if run.family.sample is None:
+        return {}
+    if features is not None:
+        return _against_data(run, state, devices, features)
+    return _over_modes(run, state, devices) if run.data.name in MIXTURES else {}
+
+
+def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
+    """What samples of the run are compared in, if in anything; those of a mixture are counted.
 
     Raises:
       UserError: config.eval.classifier is no classifier of such data.
     """
-    if run.family.sample is None:
-        return {}
-    if features is None and run.data.name in MIXTURES:
-        return _over_modes(run, state, devices)
-    features = features or feature_function(run, devices)
-    if features is None:
-        return {}
-    return _against_data(run, state, devices, features)
+    is_counted = run.data.name in MIXTURES and not run.config.eval.classifier
+    return None if run.family.sample is None or is_counted else feature_function(run, devices)
 
 
 def can_compare(run: Run) -> bool:
@@ -68,15 +73,15 @@ def _against_data(run: Run, state, devices, features: FeatureFunction) -> dict[s
     if min(n, len(train)) <= NEIGHBOURS:
         log.warning('half of %d test examples are too few to compare samples with', len(real))
         return {}
-    fake = _samples(run, state, devices, n)
+    fake = _samples(run, state, devices, n, labels_like(run, 'test', n))
     of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
     values = _beside(_in_features(of_fake, half), _in_features(other, half))
     of_train = features.apply(train).features
     near, index = nearest(of_fake.features, of_train, SHOWN_NEIGHBOURS)
-    near_half, near_other = (nearest(x.features, of_train)[0][:, 0] for x in (half, other))
-    values['memorisation_rate'] = {
-        'samples': memorisation_rate(near[:, 0], near_half),
-        'floor': memorisation_rate(near_other, near_half),
+    halves = [nearest(x.features, of_train)[0][:, 0] for x in (half, other)]
+    values['memorisation_rate'] = {  # over both halves: a percent of few examples is a coarse mark
+        'samples': np.mean([memorisation_rate(near[:, 0], held_out) for held_out in halves]),
+        'floor': np.mean([memorisation_rate(*pair) for pair in (halves, halves[::-1])]),
     }
     if pictures.is_image(run.data.spec):
         path = run.folder / 'samples' / 'nearest-training.png'
@@ -100,9 +105,10 @@ def _over_modes(run: Run, state, devices) -> dict[str, Any]:
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
 
 
-def _samples(run: Run, state, devices, n: int) -> np.ndarray:
+def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
+    """Of the classes of as many real examples, where the family takes any."""
     key = game.address(state.key, game.Purpose.SAMPLE)
-    return sampler(run, devices)(state, key, n)
+    return sampler(run, devices)(state, key, n, labels)
 
 
 def _in_features(fake: Seen, real: Seen) -> dict[str, Any]:

@@ -39,6 +39,22 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     return sample
 
 
+def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
+    """Classes that samples shall be of, int32.
+
+    Raises:
+      UserError: they are no classes of the data, or the family does not sample by class.
+    """
+    if 'label' not in run.family.conditions:
+        raise UserError(
+            f'the model of {run.folder} does not sample by class; configs/cgan.py trains one'
+        )
+    number = run.data.spec.num_classes
+    if not len(labels) or not all(label in range(number) for label in labels):
+        raise UserError(f'labels {list(labels)}: give classes of 0..{number - 1}')
+    return np.asarray(labels, np.int32)
+
+
 def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
     """x of at most so many examples of a split as an evaluation sees them, in a fixed order."""
     apply = over_examples(
@@ -47,6 +63,14 @@ def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int)
     x = run.data.splits[split]['x']
     x = x[fixed_order(len(x))[:most]]
     return apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': x}, len(x))
+
+
+def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
+    """The labels of what `shown` shows, for a family whose samples can be asked to be of them."""
+    if 'label' not in run.family.conditions:
+        return None
+    label = np.asarray(run.data.splits[split]['label'], np.int32)
+    return label[fixed_order(len(label))[:most]]
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:

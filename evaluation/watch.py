@@ -1,7 +1,7 @@
 """What is looked at while a run trains: validation metrics, the best so far, pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from checkpoint import Memory
 from evaluation.features import coordinates
 from evaluation.neighbours import manifolds
 from evaluation.per_example import over_examples
-from evaluation.sampling import reconstructor, sampler, save_pairs, shown
+from evaluation.sampling import labels_like, reconstructor, sampler, save_pairs, shown
 from experiment import Run
 from game import State
 from reporting import MetricsLog, log, read_metrics
@@ -26,10 +26,11 @@ BEST_MODES = {'max': 1.0, 'min': -1.0}
 class Watch:
     """What happens at every evaluation: the validation split, the best so far, pictures, advice.
 
-    A family may `advise`: from the means of all validations so far, the newest last, it returns
-    {what is wrong: a warning in plain words, with the config line to change}. Each is said when it
-    becomes true. Of a family without a likelihood 'coverage' is among the means: the share of
-    validation examples with a sample among their nearest neighbours, in the numbers of the data.
+    A family may `advise`: from the means of all validations so far, the newest last and with those
+    of the training steps before it, it returns {what is wrong: a warning in plain words, with the
+    config line to change}. Each is said when it becomes true. Of a family without a likelihood
+    'coverage' is among the means: the share of validation examples with a sample among their
+    nearest neighbours, in the numbers of the data.
     """
 
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
@@ -41,11 +42,21 @@ class Watch:
         self._sample = run.family.sample and sampler(run, devices)
         self._reconstruct = self._is_image and reconstructor(run, devices)
         self._real = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._labels = labels_like(run, 'valid', WATCHED)
         self._history = _validations(run) if run.family.advise else []
         self._said: set[str] = set()
 
-    def __call__(self, state: State, memory: Memory, metrics_log: MetricsLog) -> Memory:
-        """Returns the Memory, brought up to date with `train.best_metric` if that is set."""
+    def __call__(
+        self,
+        state: State,
+        memory: Memory,
+        metrics_log: MetricsLog,
+        report: Mapping[str, np.ndarray] | None = None,
+    ) -> Memory:
+        """Returns the Memory, brought up to date with `train.best_metric` if that is set.
+
+        `report` is that of the dispatch before, of which advice sees the means as 'train/...'.
+        """
         run, step = self._run, int(state.step)
         key = game.address(state.key, game.Purpose.EVALUATE)
         values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
@@ -53,7 +64,9 @@ class Watch:
         means.update(self._coverage(state))
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
         metrics_log.flush()
-        self._warn(means)
+        self._warn(
+            {**means, **{f'train/{k}': float(np.mean(v)) for k, v in (report or {}).items()}}
+        )
         self._draw(state, step)
         if not run.config.train.best_metric:
             return memory
@@ -64,7 +77,8 @@ class Watch:
         if not _is_covered(self._run):
             return {}
         real = self._real(state)
-        fake = self._sample(state, game.address(state.key, game.Purpose.SAMPLE), len(real))
+        key, labels = game.address(state.key, game.Purpose.SAMPLE), self._labels
+        fake = self._sample(state, key, len(real), labels)
         seen = [coordinates(x, self._run.data.spec) for x in (real, fake)]
         return {'coverage': manifolds(*seen, NEIGHBOURS).coverage}
 
@@ -101,11 +115,12 @@ def metric_names(run: Run) -> dict[str, None]:
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
-        draw = game.draw_for(key, jnp.arange(1), 1)
+        draw = game.draw_for(key, jnp.arange(run.family.together), run.family.together)
         batch = run.data.preprocess(raw, draw.keys)
         return run.family.metrics(*run.family.init(key, batch), batch, draw)
 
-    first = {name: array[:1] for name, array in run.data.splits['train'].items()}
+    together = run.family.together
+    first = {name: array[:together] for name, array in run.data.splits['train'].items()}
     names = dict.fromkeys(jax.eval_shape(metrics, first))
     return {**names, 'coverage': None} if _is_covered(run) else names
 

@@ -16,13 +16,13 @@ from losses import adversarial
 from models.gan_advice import Cures, adviser
 from models.gan_players import (
     Networks,
-    accuracies,
     discriminate,
     generate,
     init_discriminator,
     init_generator,
     kernels,
     noise,
+    verdicts,
 )
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
@@ -70,7 +70,7 @@ def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
         (real_logits, _), collections = judge(real, collections)
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
-        metrics = accuracies(real_logits, fake_logits)
+        metrics = verdicts(rules.loss, real_logits, fake_logits)
         if rules.penalty != 'none':
             alone = lambda x: judge(x, collections)[0][0]
             metrics['penalty'] = _penalty(rules, alone, real, fake, draw.keys)
@@ -122,13 +122,19 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
     return moves if rules.alternating else None
 
 
-def _cures(rules: Rules) -> Cures:
-    penalty, packs = 'give --config.model.penalty=r1', 'give --config.model.packing=4, or '
-    if rules.penalty != 'none':  # which packs do not go with
-        penalty, packs = 'raise --config.hypers.penalty', ''
+def cures(nets: Networks, rules: Rules) -> Cures:
+    """Lines that the config of this game takes."""
+    if rules.penalty != 'none':
+        steadier = 'raise --config.hypers.penalty'
+    elif nets.judges_alone:
+        steadier = 'give --config.model.penalty=r1'
+    else:
+        steadier = 'give --config.model.discriminator_norm=spectral'
+    can_pack = rules.penalty == 'none' and nets.packing == 1 and not nets.is_conditional
+    packs = 'give --config.model.packing=4, or ' if can_pack else ''
     return Cures(
-        f"{penalty}, or lower --config.hypers.learning_rate, the discriminator's",
-        f'{packs}{penalty}, or lower --config.hypers.learning_rate_generator',
+        f"{steadier}, or lower --config.hypers.learning_rate, the discriminator's",
+        f'{packs}{steadier}, or lower --config.hypers.learning_rate_generator',
     )
 
 
@@ -147,30 +153,39 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
     """
     last = rules.discriminator_turns - 1
 
-    def mean_of(params, extra, codes, label=None):
-        x, _ = _generate(nets, params, extra, codes, label, False, game.identity)
+    def prior(params, extra, draw, condition=None):
+        """z, and behind it where the family is conditional the class, one-hot: any one unasked."""
+        z = noise(nets, draw.keys)
+        if not nets.is_conditional:
+            return z
+        label = (condition or {}).get('label')
+        if label is None:
+            any_class = lambda key: jax.random.randint(key, (), 0, nets.spec.num_classes)
+            label = jax.vmap(any_class)(game.part_of(draw.keys, 1))
+        return jnp.concatenate([z, jax.nn.one_hot(label, nets.spec.num_classes)], -1)
+
+    def decode(params, extra, codes):
+        z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
+        label = classes if nets.is_conditional else None  # weights: a path leads between classes
+        x, _ = _generate(nets, params, extra, z, label, False, game.identity)
         return nets.spec.denormalize(x)
 
     def sample(params, extra, draw, condition):
-        label = condition and condition.get('label')
-        if nets.is_conditional and label is None:
-            any_class = lambda key: jax.random.randint(key, (), 0, nets.spec.num_classes)
-            label = jax.vmap(any_class)(game.part_of(draw.keys, 1))
-        return mean_of(params, extra, noise(nets, draw.keys), label)
+        return decode(params, extra, prior(params, extra, draw, condition))
 
     def metrics(params, extra, batch, draw):
-        """Whether the discriminator is right about an example, and about a generated one.
+        """What the discriminator says of an example, and of a generated one.
 
-        Of one that judges packs there is no number of an example alone.
+        One that judges packs, or by the moments of a batch, says nothing of an example alone.
         """
-        if nets.packing > 1:
+        if not nets.judges_alone:
             return {}
         label = _label(nets, batch)
         z = noise(nets, draw.keys)
         fake, _ = _generate(nets, params, extra, z, label, False, draw.gather)
         used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
         judge = lambda x: discriminate(nets, used, collections, x, label, False, draw.gather)[0][0]
-        return accuracies(judge(nets.spec.normalize(batch['x'])), judge(fake))
+        return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
 
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
@@ -181,8 +196,8 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         metrics=metrics,
         sample=sample,
         conditions=('label',) if nets.is_conditional else (),
-        prior=lambda params, extra, draw: noise(nets, draw.keys),
-        decode=None if nets.is_conditional else mean_of,
-        advise=adviser(_cures(rules)),
+        prior=prior,
+        decode=decode,
+        advise=adviser(cures(nets, rules)),
         together=nets.packing,
     )

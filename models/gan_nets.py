@@ -29,9 +29,11 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, 'batch latent'], label: Array | None
     ) -> Float[Array, 'batch *event']:
-        """Returns normalized events."""
+        """Returns normalized events; `label` is [batch], or weights of classes [batch, classes]."""
         if self.num_classes:
-            z = jnp.concatenate([z, nn.Embed(self.num_classes, self.embedding_dim)(label)], -1)
+            embed = nn.Embed(self.num_classes, self.embedding_dim)
+            vector = embed(label) if label.ndim == 1 else label @ embed.embedding
+            z = jnp.concatenate([z, vector], -1)
         x = self.body(z)
         return jax.nn.sigmoid(x) if self.is_bounded else x
 

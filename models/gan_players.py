@@ -29,6 +29,7 @@ class Networks(NamedTuple):
     packing: examples that are judged together (Lin et al. 2018).
     is_conditional: whether both see the label.
     spectral: whether the discriminator's kernels are divided by their largest singular value.
+    batch_norm: whether the discriminator has any.
     """
 
     generator: MakeNetwork
@@ -38,6 +39,12 @@ class Networks(NamedTuple):
     packing: int = 1
     is_conditional: bool = False
     spectral: bool = False
+    batch_norm: bool = False
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the discriminator has a verdict on an example by itself."""
+        return self.packing == 1 and not self.batch_norm
 
 
 def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
@@ -72,13 +79,22 @@ def kernels(nets: Networks, params, collections):
     return used, {**collections, SPECTRAL: vectors}
 
 
-def accuracies(
-    real_logits: Float[Array, 'packs'], fake_logits: Float[Array, 'packs']
+BOUNDARIES = {'minimax': 0.0, 'non_saturating': 0.0, 'hinge': 0.0, 'least_squares': 0.5}
+
+
+def verdicts(
+    loss: str, real_logits: Float[Array, 'packs'], fake_logits: Float[Array, 'packs']
 ) -> dict[str, Float[Array, 'packs']]:
-    """Of the discriminator, where a positive logit stands for real; of a critic it means little."""
+    """Whether the discriminator is right about real and generated packs, by the game's boundary.
+
+    A critic, of the Wasserstein game, has none: of it the difference is reported, which estimates
+    the distance that it is trained to measure.
+    """
+    if loss not in BOUNDARIES:
+        return {'critic_difference': real_logits - fake_logits}
     return {
-        'accuracy_real': (real_logits > 0).astype(jnp.float32),
-        'accuracy_fake': (fake_logits < 0).astype(jnp.float32),
+        'accuracy_real': (real_logits > BOUNDARIES[loss]).astype(jnp.float32),
+        'accuracy_fake': (fake_logits < BOUNDARIES[loss]).astype(jnp.float32),
     }
 
 

@@ -29,6 +29,8 @@ class MLP(nn.Module):
       activation: after every hidden layer.
       dtype: of the products; parameters and outputs are float32.
       norm: makes a layer between each hidden layer, then without a bias, and its activation.
+      is_first_plain: whether the first hidden layer goes without: a norm there makes a network
+        blind to what all of a batch have in common, by which a discriminator should know fakes.
       last_bias: whether the last layer has a bias.
       kernel_init: of every layer.
     """
@@ -40,15 +42,17 @@ class MLP(nn.Module):
     norm: Callable[[], nn.Module] | None = None
     last_bias: bool = True
     kernel_init: Callable = nn.initializers.lecun_normal()
+    is_first_plain: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
         x = x.reshape(x.shape[0], -1).astype(self.dtype)
         layer = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=self.kernel_init)
-        for size in self.hidden_sizes:
-            x = layer(size, use_bias=self.norm is None)(x)
-            x = self.activation(self.norm()(x) if self.norm else x)
+        for number, size in enumerate(self.hidden_sizes):
+            norm = None if number == 0 and self.is_first_plain else self.norm
+            x = layer(size, use_bias=norm is None)(x)
+            x = self.activation(norm()(x) if norm else x)
         x = layer(math.prod(self.output_shape), use_bias=self.last_bias)(x)
         return x.reshape(x.shape[0], *self.output_shape).astype(jnp.float32)
 

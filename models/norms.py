@@ -62,7 +62,10 @@ def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'ch
 
 
 def spectral_vectors(params: Tree, key) -> Tree:
-    """A unit vector [features] for each kernel of `params`, where `spectral_normalize` starts."""
+    """A unit vector [features] for each kernel of `params`, where `spectral_normalize` starts.
+
+    The table of class vectors is a kernel too: that of a map of one-hot labels.
+    """
     number = itertools.count()
 
     def start(path, leaf):
@@ -105,4 +108,4 @@ def _unit(vector: Float[Array, 'n']) -> Float[Array, 'n']:
 
 
 def _is_kernel(path) -> bool:
-    return getattr(path[-1], 'key', None) == 'kernel'
+    return getattr(path[-1], 'key', None) in ('kernel', 'embedding')

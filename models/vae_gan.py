@@ -18,13 +18,13 @@ from models.gan_advice import Cures, adviser
 from models.gan_players import (
     MakeNetwork,
     Networks,
-    accuracies,
     discriminate,
     generate,
     init_discriminator,
     init_generator,
     kernels,
     noise,
+    verdicts,
 )
 from models.vae import Posterior, reparameterize
 
@@ -115,14 +115,10 @@ def losses_of(players: Players, seen: Pass, hypers) -> dict[str, Float[Array, ''
     }
 
 
-def report(seen: Pass) -> dict[str, Float[Array, 'batch']]:
-    """Of each example: the terms in nats, and whether the discriminator is right."""
-    return {
-        'kl_nats': seen.kl_nats,
-        'feature_nats': seen.feature_nats,
-        'squared_error': seen.squared_error,
-        **accuracies(seen.real, seen.sampled),
-    }
+def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
+    """Of each example: the terms in nats, and how far its reconstruction is from it."""
+    names = ('kl_nats', 'feature_nats', 'squared_error')
+    return {name: getattr(seen, name) for name in names}
 
 
 def initialize(players: Players, key, batch: game.Batch):
@@ -149,7 +145,16 @@ def vae_gan(players: Players) -> game.Family:
     def loss(params, extra, batch, draw, step, hypers):
         del step
         seen, after = forward(players, params, extra, batch, draw, train=True)
-        return losses_of(players, seen, hypers), (after, report(seen))
+        report = {**terms_of(seen), **told(seen)}
+        return losses_of(players, seen, hypers), (after, report)
+
+    def told(seen):
+        """Whether the discriminator is right about examples and samples."""
+        return verdicts('minimax', seen.real, seen.sampled)
+
+    def metrics(params, extra, batch, draw):
+        seen, _ = forward(players, params, extra, batch, draw, train=False)
+        return {**terms_of(seen), **(told(seen) if nets.judges_alone else {})}
 
     def encode(params, extra, batch, draw):
         q, _ = posterior(
@@ -169,9 +174,7 @@ def vae_gan(players: Players) -> game.Family:
     return game.Family(
         init=lambda key, batch: initialize(players, key, batch),
         turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss),),
-        metrics=lambda params, extra, batch, draw: report(
-            forward(players, params, extra, batch, draw, train=False)[0]
-        ),
+        metrics=metrics,
         sample=lambda params, extra, draw, condition: decode(
             params, extra, prior(params, extra, draw)
         ),

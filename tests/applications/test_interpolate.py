@@ -119,5 +119,3 @@ def test_a_missing_ability_is_named(tmp_path, vae, complaint):
     assert 'lacks decode: --mode=interpolate needs decode, and encode or prior' in line
     neither = with_abilities(vae, decode=vae.family.decode)
     assert 'lacks encode or prior' in complaint(interpolate.apply, neither)
-    conditional = assembled(tmp_path, 'gan', model__conditioning='embedding')
-    assert 'lacks decode' in complaint(interpolate.apply, conditional)

@@ -52,7 +52,7 @@ def test_a_class_is_a_column_of_the_picture(run):
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])
 def test_what_is_no_class_is_refused(run, complaint, labels):
-    assert 'give classes of 0..9' in complaint(sample.apply, run, labels=labels)
+    assert 'give classes' in complaint(sample.apply, run, labels=labels)
 
 
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):

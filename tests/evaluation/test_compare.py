@@ -16,7 +16,14 @@ from evaluation.compare import compare
 def make(tiny_run, tmp_path):
     """make('a', nll=88.0, ...): a run folder with an evaluation and a curve, without training."""
 
-    def one(name, nll=None, description='digits', log_prob='estimate, k = 10', **changes):
+    def one(
+        name,
+        nll=None,
+        description='digits',
+        log_prob='estimate, k = 10',
+        samples=None,
+        **changes,
+    ):
         folder = tmp_path / name
         run = tiny_run(folder, **changes)
         folder.mkdir()
@@ -24,7 +31,7 @@ def make(tiny_run, tmp_path):
         if nll is not None:
             values = {'nll_nats': {'mean': nll, 'standard_error': 0.25}}
             data = {'description': description, 'examples': 447}
-            rest = {'weights': 'best', 'log_prob': log_prob, 'data': data}
+            rest = {'weights': 'best', 'log_prob': log_prob, 'data': data, 'samples': samples or {}}
             (folder / 'evaluation.json').write_text(json.dumps({'values': values, **rest}))
         lines = [{'step': s, 'valid/elbo_nats': -100.0 + s, 'train/loss': 3.0} for s in (10, 20)]
         (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
@@ -46,6 +53,32 @@ def test_the_numbers_and_what_differs(make, tmp_path, caplog):
     assert 'not comparable' not in caplog.text
     image = np.asarray(Image.open(tmp_path / 'out' / 'compare.png').convert('RGB'))
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2  # axes, and a line of each run
+
+
+def quality(distance, features='cls, 1234', num_samples=223):
+    values = {'frechet_distance': {'samples': distance, 'floor': 7.0}}
+    return {'features': features, 'num_samples': num_samples, 'values': values}
+
+
+def test_samples_stand_in_the_same_table_beside_real_data(make, tmp_path, caplog):
+    with caplog.at_level('INFO', logger='atelier'):
+        compare([make('a', 88.0, samples=quality(12.5)), make('b', 91.5)], tmp_path)
+    (line,) = [message for message in caplog.messages if 'frechet' in message]
+    assert line.split() == ['samples:', 'frechet_distance', '12.5000', '(real', '7.0000)', '-']
+    assert 'not comparable' not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('other', 'what'),
+    [
+        (dict(features='cls, 9999'), 'the features of samples differ'),
+        (dict(num_samples=5000), 'the numbers of samples differ'),
+    ],
+)
+def test_distances_in_other_features_are_not_comparable(make, tmp_path, caplog, other, what):
+    folders = [make('a', 88.0, samples=quality(1.0)), make('b', 9.0, samples=quality(2.0, **other))]
+    compare(folders, tmp_path)
+    assert f'not comparable: {what}' in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,15 @@ from support import assembled
 
 import states
 from evaluation import evaluate, features
-from evaluation.sample_quality import sample_quality
+from evaluation.sample_quality import chosen_features, sample_quality
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
+
+
+def quality_of(run, state, devices, features=None):
+    """As an evaluation asks for it."""
+    return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
 def test_few_numbers_are_their_own_features(tmp_path):
@@ -22,7 +27,7 @@ def test_few_numbers_are_their_own_features(tmp_path):
     assert seen.chances is None
     mean, std = np.asarray(run.data.spec.mean), np.asarray(run.data.spec.std)
     np.testing.assert_allclose(seen.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
-    quality = sample_quality(run, states.initial_state(run), ONE)
+    quality = quality_of(run, states.initial_state(run), ONE)
     assert quality['features'] == function.name
     assert 'frechet_distance' in quality['values']
     assert 'entropy_score' not in quality['values']  # there are no classes to speak of
@@ -47,7 +52,7 @@ def test_any_function_will_do(tmp_path):
     np.testing.assert_array_equal(function.apply(x).features, pixels(x))
     other = features.of_function(lambda x: 2 * pixels(x), x)
     assert other.name.split()[1] != function.name.split()[1]
-    quality = sample_quality(run, states.initial_state(run), ONE, function)
+    quality = quality_of(run, states.initial_state(run), ONE, function)
     assert quality['features'] == function.name
     assert quality['values']['coverage']['floor'] > 0.8
 
@@ -57,7 +62,7 @@ def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplo
     few = {name: array[:11] for name, array in run.data.splits['test'].items()}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
     with caplog.at_level('WARNING', logger='atelier'):
-        assert sample_quality(run, states.initial_state(run), ONE) == {}
+        assert quality_of(run, states.initial_state(run), ONE) == {}
     assert 'half of 11 test examples are too few' in caplog.text
 
 
@@ -78,5 +83,7 @@ def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog
         result = evaluate.evaluate(run, ONE, reuse=True, loaded=loaded)
     assert result['samples'] == {}
     assert '--config.eval.classifier=RUN' in caplog.text
+    before = (run.folder / 'evaluation.json').read_bytes()
     of_pixels = evaluate.evaluate(run, ONE, loaded=loaded, features=lambda x: x.reshape(len(x), -1))
     assert of_pixels['samples']['values']['frechet_distance']['samples'] > 0
+    assert (run.folder / 'evaluation.json').read_bytes() == before  # the folder keeps its own

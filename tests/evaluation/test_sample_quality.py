@@ -86,8 +86,17 @@ def test_the_kernel_distance_is_its_expectation():
     assert got.standard_error < 0.1 * want
 
 
-def test_one_block_has_no_standard_error():
-    assert np.isnan(kernel_distance(normal(0, 50, 2), normal(1, 60, 2)).standard_error)
+def test_the_standard_error_of_one_block_is_the_spread_of_its_estimates():
+    estimates = [kernel_distance(normal(s, 60, 2), normal(s + 999, 60, 2, 1.0)) for s in range(200)]
+    spread = np.std([e.mean for e in estimates])
+    assert np.mean([e.standard_error for e in estimates]) == pytest.approx(spread, rel=0.2)
+
+
+def test_the_jackknife_leaves_out_pairs():
+    x, y = normal(0, 12, 2), normal(1, 12, 2, 0.5)
+    without = [kernel_distance(np.delete(x, i, 0), np.delete(y, i, 0)).mean for i in range(len(x))]
+    want = np.sqrt((len(x) - 1) * np.var(without))
+    assert kernel_distance(x, y).standard_error == pytest.approx(want, rel=1e-9)
 
 
 # Neighbours
@@ -171,7 +180,7 @@ def test_copies_are_found():
     'call',
     [
         lambda: frechet_distance(normal(0, 1, 2), normal(0, 9, 2)),
-        lambda: kernel_distance(normal(0, 1, 2), normal(0, 9, 2)),
+        lambda: kernel_distance(normal(0, 2, 2), normal(0, 9, 2)),
         lambda: nearest(normal(0, 9, 2), normal(0, 2, 2), 3),
         lambda: manifolds(normal(0, 5, 2), normal(0, 9, 2), 5),
         lambda: count_modes(np.zeros((0, 2)), MIXTURES['ring'].means, 0.01),

@@ -9,9 +9,14 @@ from support import assembled
 
 import states
 from evaluation import evaluate
-from evaluation.sample_quality import entropy_score, sample_quality
+from evaluation.sample_quality import chosen_features, entropy_score, sample_quality
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def quality_of(run, state, devices, features=None):
+    """As an evaluation asks for it."""
+    return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +56,7 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
             lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
         )(draw.keys),
     )
-    good, bad = (sample_quality(r, state, devices) for r in (honest, noise))
+    good, bad = (quality_of(r, state, devices) for r in (honest, noise))
     assert good['num_samples'] == good['num_real'] == 447 // 2
     assert good['features'].startswith('run, ')
     value = lambda quality, name, which='samples': quality['values'][name][which]
@@ -76,7 +81,7 @@ def test_the_picture_shows_samples_above_their_nearest_training_examples(
     drawn = {}
     save = lambda path, rows, spec: drawn.update(path=path, rows=rows)
     monkeypatch.setattr('evaluation.sample_quality.save_columns', save)
-    quality = sample_quality(honest, state, jax.devices()[:1])
+    quality = quality_of(honest, state, jax.devices()[:1])
     assert quality['num_train'] == 1000
     assert drawn['path'] == tmp_path / 'samples' / 'nearest-training.png'
     samples, nearest, *others = drawn['rows']
@@ -89,7 +94,7 @@ def test_the_picture_shows_samples_above_their_nearest_training_examples(
 def test_the_device_count_makes_no_difference(tmp_path, classifier):
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     state = states.initial_state(run)
-    one, many = (sample_quality(run, state, jax.devices()[:n]) for n in (1, 8))
+    one, many = (quality_of(run, state, jax.devices()[:n]) for n in (1, 8))
     for name, value in one['values'].items():
         if value['samples'] is not None:  # a single block has no standard error
             assert many['values'][name]['samples'] == pytest.approx(value['samples'], rel=1e-3), (
@@ -100,7 +105,7 @@ def test_the_device_count_makes_no_difference(tmp_path, classifier):
 def test_points_are_counted_over_their_modes(tmp_path):
     run = assembled(tmp_path, 'gan', 'ring,debug')
     honest, state = untrained(run, of_training_data(run))
-    quality = sample_quality(honest, state, jax.devices()[:1])
+    quality = quality_of(honest, state, jax.devices()[:1])
     assert quality['num_samples'] == 2500
     assert quality['values']['modes'] == {'samples': 8, 'floor': 8}
     for which in ('samples', 'floor'):
@@ -110,7 +115,7 @@ def test_points_are_counted_over_their_modes(tmp_path):
 def test_without_samples_or_features_nothing_is_said(tmp_path):
     for config in ('classifier', 'gan'):
         run = assembled(tmp_path, config)
-        assert sample_quality(run, states.initial_state(run), jax.devices()[:1]) == {}
+        assert quality_of(run, states.initial_state(run), jax.devices()[:1]) == {}
 
 
 def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
@@ -138,7 +143,7 @@ def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, com
         (classifier, 'moons', 'classifies (8, 8, 1)'),
     ):
         run = assembled(tmp_path, 'gan', f'{data},debug', eval__classifier=str(folder))
-        assert said in complaint(sample_quality, run, states.initial_state(run), jax.devices()[:1])
+        assert said in complaint(chosen_features, run, jax.devices()[:1])
 
 
 def test_the_entropy_score_lies_between_one_and_the_number_of_classes():
