@@ -2,7 +2,10 @@
 
     python main.py --config=configs/pacgan.py
 
-TODO
+Published, 10 seeds, mean and standard error: 23.8 +- 0.7 modes of 25, reverse KL 0.13 +- 0.04 nats.
+Measured in a reduced setting (docs/results.md), a minute a run on two CPU cores: 22.7 +- 0.7 modes,
+0.52 +- 0.05 nats, against 18.6 +- 0.8 and 0.95 +- 0.06 without packs. As it stands here a run takes
+hours on two CPU cores; it is not measured yet.
 """
 
 from ml_collections import ConfigDict

@@ -58,8 +58,8 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
     Raises:
       UserError: config.eval.classifier is no classifier of such data.
     """
-    is_counted = run.data.name in MIXTURES and not run.config.eval.classifier
-    return None if run.family.sample is None or is_counted else feature_function(run, devices)
+    is_counted = not run.config.eval.classifier and run.data.name in MIXTURES
+    return None if is_counted or run.family.sample is None else feature_function(run, devices)
 
 
 def can_compare(run: Run) -> bool:

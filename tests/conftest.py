@@ -86,6 +86,19 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def untrained(monkeypatch):
+    """Every run has the weights that it would begin with, or none, on one device."""
+    import jax
+
+    import states
+
+    one = jax.devices()[:1]
+    first = lambda run: (states.initial_state(run), 'first weights')
+    monkeypatch.setattr(jax, 'devices', lambda *arguments: one)
+    monkeypatch.setattr(states, 'load_state', first)
+
+
+@pytest.fixture
 def complaint():
     """Calls what has to end in a `UserError` and returns its one line."""
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from support import assembled, first_batch
 
+import checks
 import game
 import optimizers
 import states
 import train_lib
 from datasets.dataset import Spec
+from evaluation import watch
 from losses import adversarial
 from models import gan_nets, gan_players
 
@@ -333,10 +335,10 @@ def test_a_device_has_to_hold_whole_packs(tmp_path, complaint):
     assert not run.folder.exists()
 
 
-def test_a_best_checkpoint_and_packs_go_together(tmp_path):
-    run = make(tmp_path / 'run', model__packing=4, train__best_metric='coverage', train__steps=10)
-    train_lib.train(run, jax.devices()[:1])
-    assert (run.folder / 'checkpoints').exists()
+def test_of_packs_the_best_checkpoint_is_that_of_the_best_coverage(tmp_path):
+    run = make(tmp_path, model__packing=4, train__best_metric='coverage')
+    assert list(watch.metric_names(run)) == ['coverage']
+    checks.check_training(run, num_devices=1)
 
 
 @pytest.mark.parametrize(
