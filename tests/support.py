@@ -1,13 +1,18 @@
 """Helpers that several test files share."""
 
+import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+import devices as device_lib
 import experiment
 import game
 import run_folder
+import states
+import train_lib
 
 
 def make_run(folder, argument='digits,debug', **changes):
@@ -42,6 +47,39 @@ def first_batch(run, n):
     """The first n training examples as models see them."""
     raw = {name: jnp.asarray(array[:n]) for name, array in run.data.splits['train'].items()}
     return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
+
+
+def steps_on(run, num_devices, num_steps=10):
+    """(State, report) after each of the first steps, on so many devices."""
+    devices = jax.devices()[:num_devices]
+    host = jax.tree.map(np.asarray, states.initial_state(run))
+    state = device_lib.place(host, devices)
+    data = device_lib.place(run.data.splits['train'], devices)
+    dispatch = train_lib.compile_dispatch(run, 1, devices)
+    steps = []
+    for _ in range(num_steps):
+        state, report = dispatch(state, data, device_lib.local_indices(devices))
+        steps.append(jax.device_get((state, report)))
+    return steps
+
+
+def check_same_on_any_devices(one, many):
+    """Of what `steps_on` gives: gradients of the first step to 1e-5, all losses to 1e-4."""
+    for player in one[0][0].params:
+        slopes = [first_moments(steps[0][0], player) for steps in (many, one)]
+        scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5 * scale)
+        jax.tree.map(close, *slopes)
+        losses = [[report[f'loss_{player}'] for _, report in steps] for steps in (many, one)]
+        np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-4)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
+    jax.tree.map(close, many[-1][0].extra, one[-1][0].extra)
+
+
+def first_moments(state, player):
+    """After one step Adam's first moments are the gradients times 1 - beta_1."""
+    (moments,) = [part.mu for part in state.opt[player] if hasattr(part, 'mu')]
+    return moments
 
 
 def error_line(result) -> str:

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, first_batch
+from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import checks
 import game
@@ -162,38 +162,7 @@ SETTINGS = {
 def test_the_device_count_makes_no_difference(tmp_path, name):
     """Gradients of the first step to 1e-5, losses of ten steps to 1e-4."""
     run = make(tmp_path, **SETTINGS[name])
-    results = {}
-    for count in (1, 8):
-        devices = jax.devices()[:count]
-        host = jax.tree.map(np.asarray, states.initial_state(run))
-        place = train_lib.device_lib.place
-        state, data = place(host, devices), place(run.data.splits['train'], devices)
-        numbers = train_lib.device_lib.local_indices(devices)
-        dispatch = train_lib.compile_dispatch(run, 1, devices)
-        steps = []
-        for _ in range(10):
-            state, report = dispatch(state, data, numbers)
-            steps.append(jax.device_get((state, report)))
-        results[count] = steps
-    for player in ('generator', 'discriminator'):
-        slopes = [first_moments(results[count][0][0], player) for count in (8, 1)]
-        scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
-        jax.tree.map(
-            lambda a, b, s=scale: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * s),
-            *slopes,
-        )
-        losses = [[r[f'loss_{player}'] for _, r in results[count]] for count in (8, 1)]
-        np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-4)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
-        *(results[count][-1][0].extra for count in (8, 1)),
-    )
-
-
-def first_moments(state, player):
-    """After one step Adam's first moments are the gradients times 1 - beta_1."""
-    (moments,) = [part.mu for part in state.opt[player] if hasattr(part, 'mu')]
-    return moments
+    check_same_on_any_devices(steps_on(run, 1), steps_on(run, 8))
 
 
 def test_critics_have_minibatches_of_their_own(tmp_path):

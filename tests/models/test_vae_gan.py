@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, first_batch
+from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import game
 import states
-import train_lib
 from datasets.dataset import Spec
 from models import gan_nets, gan_players, mlp, vae_gan
 
@@ -127,25 +126,10 @@ def test_abilities_fit_each_other(run):
 def test_batch_norm_leaves_the_device_count_without_effect(tmp_path):
     """Gradients of the first step to 1e-5, losses of ten steps to 1e-4; all collections move."""
     run = make(tmp_path, model__discriminator_norm='batch', model__activation='silu')
-    results = {}
-    for count in (1, 8):
-        devices = jax.devices()[:count]
-        host = jax.tree.map(np.asarray, states.initial_state(run))
-        place = train_lib.device_lib.place
-        state, data = place(host, devices), place(run.data.splits['train'], devices)
-        numbers = train_lib.device_lib.local_indices(devices)
-        results[count] = jax.device_get(
-            train_lib.compile_dispatch(run, 10, devices)(state, data, numbers)
-        )
-    (state, report), (_, expected) = results[8], results[1]
-    for player in ('encoder', 'decoder', 'discriminator'):
-        slopes = f'gradient_norm_{player}'
-        np.testing.assert_allclose(report[slopes][0], expected[slopes][0], rtol=1e-5)
-        np.testing.assert_allclose(
-            report[f'loss_{player}'], expected[f'loss_{player}'], rtol=1e-4, atol=1e-4
-        )
-        moved = jax.tree.map(np.array_equal, state.extra, states.initial_state(run).extra)
-        assert not any(jax.tree.leaves(moved[player]))
+    one, many = steps_on(run, 1), steps_on(run, 8)
+    check_same_on_any_devices(one, many)
+    moved = jax.tree.map(np.array_equal, one[-1][0].extra, states.initial_state(run).extra)
+    assert not any(jax.tree.leaves(moved))
 
 
 @pytest.mark.parametrize(
