@@ -18,7 +18,7 @@ import run_values
 import states
 from checks import check_evaluation
 from errors import UserError, writing
-from evaluation.features import of_function
+from evaluation.features import FeatureFunction, of_function
 from evaluation.per_example import over_examples
 from evaluation.sample_quality import can_compare, chosen_features, sample_quality
 from experiment import Run
@@ -38,7 +38,8 @@ def evaluate(
     """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
 
     `loaded` is a State in hand, and in words which, instead of the chosen checkpoint. `features`,
-    of x [n, *event] to [n, features], stands for the classifier that config.eval names.
+    of x [n, *event] to [n, features], stands for the classifier that config.eval names; then
+    nothing is written.
 
     With `reuse`, at the end of a training, an evaluation of the same weights with the same settings
     is read and not repeated, and the lack of a feature function is no mistake.
@@ -59,16 +60,7 @@ def evaluate(
     else:
         compared_in = of_function(features, run.data.splits[SPLIT]['x'])
     state, weights = loaded or states.load_state(run)
-    circumstances = {
-        'data': _about_data(run),
-        'log_prob': _kind(run.family.log_prob),
-        'features': compared_in and compared_in.name,
-        'weights': weights,
-        'eval': run_values.flatten(run.config.eval.to_dict()),
-        'seed': run.config.seed,
-        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
-        'git': changes.git_hash(),
-    }
+    circumstances = _circumstances(run, weights, compared_in)
     path = run.folder / 'evaluation.json'
     before = read_evaluation(path) if reuse else {}
     if all(before.get(name) == value for name, value in circumstances.items()):
@@ -90,6 +82,20 @@ def evaluate(
         show(result, run)  # not lost with the file
         raise
     return result
+
+
+def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
+    """What an evaluation's numbers depend on: the same again gives them again."""
+    return {
+        'data': _about_data(run),
+        'log_prob': _kind(run.family.log_prob),
+        'features': features and features.name,
+        'weights': weights,
+        'eval': run_values.flatten(run.config.eval.to_dict()),
+        'seed': run.config.seed,
+        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'git': changes.git_hash(),
+    }
 
 
 def _ask_for_features(run: Run, is_mistake: bool) -> None:
