@@ -103,7 +103,8 @@ class FeatureMaps(NamedTuple):
 class Family(NamedTuple):
     """A family of generative model, as pure functions. Abilities that it lacks are None.
 
-    Here `weights` stands for the two arguments params, extra (dicts by player).
+    Here `weights` stands for the two arguments params, extra (dicts by player). `posterior` is the
+    diagonal Gaussian q(z | x) of a model whose prior is N(0, I).
     """
 
     init: Callable  # (key, batch) -> weights
@@ -113,6 +114,7 @@ class Family(NamedTuple):
     conditions: tuple[str, ...] = ()  # what `sample` takes of a condition, such as 'label'
     prior: Callable | None = None  # (weights, draw) -> codes [local, latent], as sample draws them
     encode: Callable | None = None  # (weights, batch, draw) -> codes [local, latent]
+    posterior: Callable | None = None  # (weights, batch, draw) -> (mean, log_var), [local, latent]
     decode: Callable | None = None  # (weights, codes) -> the mean of x, [local, *event]
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
     log_prob: LogProb | None = None
@@ -137,6 +139,11 @@ def address(key: UInt32[Array, '2'], purpose: Purpose, *path) -> UInt32[Array, '
 def part_of(keys: UInt32[Array, 'local 2'], number) -> UInt32[Array, 'local 2']:
     """A key for each row again, for the draws of one kind: kinds have different numbers."""
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+
+
+def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array, 'local *shape']:
+    """N(0, 1) of this shape for each row, from its own key."""
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
 def draw_for(key, rows, batch_size, gather=identity) -> Draw:

@@ -6,12 +6,14 @@ from jaxtyping import Array, Float
 
 
 def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
-    """Linear warm-up, then half a cosine from the peak to `learning_rate_end`.
+    """Linear warm-up, then half a cosine from the peak to `learning_rate_end`; and falls at steps.
 
     hypers:
       learning_rate: the peak.
       warmup_steps: the rate is peak * (step + 1) / warmup_steps before this step.
       decay_steps: the step at which the cosine arrives; the rate stays there. 0: no decay.
+      milestone_1, milestone_2, ..., where a config has them: the steps from each of which on the
+        rate is multiplied by milestone_factor.
     """
     peak = jnp.asarray(_own(hypers, 'learning_rate', player), jnp.float32)
     end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
@@ -21,7 +23,11 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
     progress = jnp.clip((step - warmup) / jnp.maximum(decay - warmup, 1.0), 0.0, 1.0)
     cosine = end + (peak - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
     rate = jnp.where(decay > 0, cosine, peak)
-    return jnp.where(step < warmup, peak * (step + 1.0) / jnp.maximum(warmup, 1.0), rate)
+    rate = jnp.where(step < warmup, peak * (step + 1.0) / jnp.maximum(warmup, 1.0), rate)
+    for name in hypers:
+        if name.startswith('milestone_') and name != 'milestone_factor':
+            rate *= jnp.where(step < hypers[name], 1.0, hypers['milestone_factor'])
+    return rate
 
 
 def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:

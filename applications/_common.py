@@ -58,15 +58,24 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
         )
 
 
+def write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz, and its folder if need be.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+
+
 def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
     """Writes the numbers as NAME.npz; returns the path that a picture of them takes.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: as `write`.
     """
     path = run.folder / 'applications' / f'{name}.npz'
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+    write(path, arrays)
     log.info('numbers: %s', path)
     return path.with_suffix('.png')

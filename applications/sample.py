@@ -7,7 +7,7 @@ import game
 import pictures
 import states
 from applications import _common
-from errors import UserError, about, writing
+from errors import UserError, about
 from evaluation.sampling import check_labels, sampler
 from experiment import Run
 from reporting import log
@@ -32,9 +32,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     x = sample(state, key, num_samples, label)
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}.npz'
-    with writing(path):
-        path.parent.mkdir(exist_ok=True)
-        np.savez_compressed(path, x=x, **({} if label is None else {'label': label}))
+    _common.write(path, {'x': x, **({} if label is None else {'label': label})})
     log.info('%d samples of the %s: %s', num_samples, weights, path)
     if pictures.is_image(run.data.spec):
         columns = None if chosen is None or len(chosen) == 1 else len(chosen)

@@ -21,8 +21,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
         loss='wasserstein',
         penalty='gradient_penalty',
         discriminator_turns=5,  # of the critic
-        discriminator_norm='none',  # the penalty judges each example on its own
-        init_std=0.0,
     )
     config.train.steps *= 2  # at a tenth of the learning rate
     # Algorithm 1's defaults

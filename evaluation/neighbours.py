@@ -98,7 +98,7 @@ def _blocks(x: Features, y: Others):
     squared_y, rows = np.sum(y**2, 1), max(1, BLOCK // max(1, len(y)))
     for first in range(0, len(x), rows):
         part = x[first : first + rows]
-        squared = part @ (-2 * y.T)
+        squared = (-2 * part) @ y.T
         squared += squared_y
         squared += np.sum(part**2, 1)[:, None]
         yield np.sqrt(np.maximum(squared, 0, out=squared), out=squared)

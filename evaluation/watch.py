@@ -41,7 +41,8 @@ class Watch:
         self._is_image = pictures.is_image(run.data.spec)
         self._sample = run.family.sample and sampler(run, devices)
         self._reconstruct = self._is_image and reconstructor(run, devices)
-        self._real = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._real: np.ndarray | None = None  # coordinates of what is watched: the same every time
+        self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
         self._labels = labels_like(run, 'valid', WATCHED)
         self._history = _validations(run) if run.family.advise else []
         self._said: set[str] = set()
@@ -76,11 +77,12 @@ class Watch:
     def _coverage(self, state: State) -> dict[str, float]:
         if not _is_covered(self._run):
             return {}
-        real = self._real(state)
+        spec = self._run.data.spec
+        if self._real is None:
+            self._real = coordinates(self._show(state), spec)
         key, labels = game.address(state.key, game.Purpose.SAMPLE), self._labels
-        fake = self._sample(state, key, len(real), labels)
-        seen = [coordinates(x, self._run.data.spec) for x in (real, fake)]
-        return {'coverage': manifolds(*seen, NEIGHBOURS).coverage}
+        fake = self._sample(state, key, len(self._real), labels)
+        return {'coverage': manifolds(self._real, coordinates(fake, spec), NEIGHBOURS).coverage}
 
     def _warn(self, means: dict[str, float]) -> None:
         if self._run.family.advise is None:

@@ -49,7 +49,7 @@ class Networks(NamedTuple):
 
 def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
     """z ~ N(0, I), each row from its own key."""
-    return jax.vmap(lambda key: jax.random.normal(key, (nets.latent_dim,)))(keys)
+    return game.standard_normal(keys, nets.latent_dim)
 
 
 def generate(nets: Networks, params, collections, z, label, train: bool, gather):

@@ -39,7 +39,7 @@ class Posterior(NamedTuple):
 
 def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
     """z = mean + exp(log_var / 2) * noise (section 2.4), the noise of each row from its own key."""
-    noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:]))(keys)
+    noise = game.standard_normal(keys, *posterior.mean.shape[1:])
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
 
 
@@ -103,7 +103,7 @@ def initialize(nets: Networks, key, batch: game.Batch):
 
 def prior(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
     """The z ~ p(z) = N(0, I) that `sample` decodes."""
-    return jax.vmap(lambda key: jax.random.normal(key, (nets.latent_dim,)))(game.part_of(keys, 0))
+    return game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
 
 
 def sample(nets: Networks, params, keys) -> Float[Array, 'batch *event']:
@@ -138,6 +138,7 @@ def vae(nets: Networks, num_importance_samples: int, importance_chunk: int) -> g
         sample=lambda params, extra, draw, condition: sample(nets, params, draw.keys),
         prior=lambda params, extra, draw: prior(nets, draw.keys),
         encode=encode,
+        posterior=lambda params, extra, batch, draw: posterior(nets, params, batch['x']),
         decode=mean_of,
         reconstruct=lambda params, extra, batch, draw: mean_of(
             params, extra, encode(params, extra, batch, draw)

@@ -180,6 +180,9 @@ def vae_gan(players: Players) -> game.Family:
         ),
         prior=prior,
         encode=encode,
+        posterior=lambda params, extra, batch, draw: posterior(
+            players, params['encoder'], extra['encoder'], batch['x'], False, draw.gather
+        )[0],
         decode=decode,
         reconstruct=lambda params, extra, batch, draw: decode(
             params, extra, encode(params, extra, batch, draw)

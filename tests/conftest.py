@@ -55,6 +55,22 @@ def tiny_run(tmp_path):
     return lambda folder=None, **changes: make_run(folder or tmp_path / 'run', **changes)
 
 
+@pytest.fixture(scope='module')
+def vae(tmp_path_factory):
+    """The debug VAE as a Run, of which nothing is written."""
+    from support import assembled
+
+    return assembled(tmp_path_factory.mktemp('vae'), 'vae')
+
+
+@pytest.fixture(scope='module')
+def gan(tmp_path_factory):
+    """The debug GAN, likewise."""
+    from support import assembled
+
+    return assembled(tmp_path_factory.mktemp('gan'), 'gan')
+
+
 @pytest.fixture
 def strict_promotion():
     """No silent change of type or rank in our own mathematics.

@@ -50,6 +50,13 @@ def test_the_rate_agrees_with_optax():
         np.testing.assert_allclose(rate(step), theirs(step), rtol=1e-5)
 
 
+def test_the_rate_falls_at_each_milestone():
+    falls = dict(milestone_1=100.0, milestone_2=150.0, milestone_factor=0.5, decay_steps=0.0)
+    falls['warmup_steps'] = 10.0
+    rates = [rate(step, **falls) for step in (4, 99, 100, 149, 150, 10**6)]
+    np.testing.assert_allclose(rates, [5e-3, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3], rtol=1e-6)
+
+
 def test_no_decay_and_a_rate_for_one_player():
     assert rate(10_000, decay_steps=0.0) == pytest.approx(1e-2)
     own = dict(learning_rate_critic=5e-2, decay_steps=0.0)

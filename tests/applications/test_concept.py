@@ -18,16 +18,6 @@ decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
 normal = lambda params, extra, draw: jax.vmap(lambda k: jax.random.normal(k, (64,)))(draw.keys)
 
 
-@pytest.fixture(scope='module')
-def vae(tmp_path_factory):
-    return assembled(tmp_path_factory.mktemp('vae'), 'vae')
-
-
-@pytest.fixture(scope='module')
-def gan(tmp_path_factory):
-    return assembled(tmp_path_factory.mktemp('gan'), 'gan')
-
-
 def pictures_of(label, noise=3, seed=0):
     """Pictures with a stroke as strong as their label, on backgrounds that ten of them share."""
     random = np.random.RandomState(seed)

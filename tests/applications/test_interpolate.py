@@ -14,16 +14,6 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 T = np.linspace(0, 1, 7)
 
 
-@pytest.fixture(scope='module')
-def vae(tmp_path_factory):
-    return assembled(tmp_path_factory.mktemp('vae'), 'vae')
-
-
-@pytest.fixture(scope='module')
-def gan(tmp_path_factory):
-    return assembled(tmp_path_factory.mktemp('gan'), 'gan')
-
-
 def test_an_arc_turns_evenly_and_keeps_the_length():
     """Between codes of length 3, 50 degrees apart in a plane of five dimensions."""
     random = np.random.RandomState(0)
