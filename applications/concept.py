@@ -16,6 +16,7 @@ from evaluation.features import of_classifier
 from experiment import Run
 from reporting import log
 
+NEEDS = ('decode', 'encode or prior')
 ATTRIBUTES = ('label', 'intensity')
 
 
@@ -85,7 +86,7 @@ def apply(
     Raises:
       UserError: a missing ability, checkpoint or classifier, a bad option, a class without example.
     """
-    _common.require(run, 'concept', 'decode', 'encode or prior')
+    _common.require(run, 'concept', *NEEDS)
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)

@@ -14,6 +14,7 @@ from evaluation.codes import decoded, encoded, of_prior
 from experiment import Run
 from reporting import log
 
+NEEDS = ('decode', 'encode or prior')
 PATHS = ('linear', 'spherical')
 NEARLY_PARALLEL = 1e-6  # sine of the angle below which the two paths cannot be told apart
 
@@ -40,7 +41,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, an option that cannot be, too few test images.
     """
-    _common.require(run, 'interpolate', 'decode', 'encode or prior')
+    _common.require(run, 'interpolate', *NEEDS)
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)

@@ -14,6 +14,7 @@ from evaluation.codes import decoded, encoded
 from experiment import Run
 from reporting import log
 
+NEEDS = ('encode', 'decode')
 MOST_NAMED = 20  # classes with a colour and a name of their own
 
 
@@ -51,7 +52,7 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     Raises:
       UserError: a missing ability or checkpoint, an option that cannot be, or too few examples.
     """
-    _common.require(run, 'latent_map', 'encode', 'decode')
+    _common.require(run, 'latent_map', *NEEDS)
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
     state, weights = states.load_state(run)

@@ -16,6 +16,8 @@ from evaluation.per_example import over_examples
 from experiment import Run
 from reporting import log
 
+NEEDS = ('classify',)
+
 
 def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
     """The gradient of a class's logit in the pixels, and the activation map of that class.
@@ -37,7 +39,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     Raises:
       UserError: a missing ability or checkpoint, no such image or class.
     """
-    _common.require(run, 'saliency', 'classify')
+    _common.require(run, 'saliency', *NEEDS)
     _common.at_least(0, index=index)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', index + 1, f'there is no --index={index}')
