@@ -26,6 +26,18 @@ DATA = {  # what differs from the settings for any other data
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
     'mnist': {'data': dict(binarize='stochastic')},
+    'static_mnist': {  # the setting of pythae (Chadebec et al. 2022) for its table of figures
+        'model': dict(hidden_sizes=(400,), activation='relu'),
+        'hypers': dict(
+            learning_rate=1e-4,
+            decay_steps=0.0,
+            milestone_1=100_000.0,  # 200 epochs
+            milestone_2=175_000.0,
+            milestone_factor=10**-0.2,
+        ),
+        'train': dict(steps=250_000, batch_size=100, evaluate_every=2500, checkpoint_every=12_500),
+        'eval': dict(num_importance_samples=200),
+    },
 }
 
 
