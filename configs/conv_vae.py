@@ -15,6 +15,7 @@ from datasets.dataset import Spec
 from errors import at_least
 from game import Family
 from models.conv_nets import ConvDecoder, ConvEncoder
+from models.vae_objectives import evidence_bound
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -47,6 +48,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return mlp_vae.assemble(
         config,
         spec,
+        evidence_bound(),
         encoder=lambda shape: ConvEncoder(spec.event_shape, hidden, shape, **network),
         decoder=lambda shape: ConvDecoder(spec.event_shape, hidden[::-1], shape, **network),
     )

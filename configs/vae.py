@@ -16,8 +16,10 @@ from datasets.dataset import Spec
 from errors import at_least
 from game import Family
 from models import mlp
+from models.labels import WithLabel
 from models.observations import observation_for
-from models.vae import Networks, vae
+from models.vae import Networks, Objective, vae
+from models.vae_objectives import evidence_bound
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -54,8 +56,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
             mixture_components=2,  # of discretized_logistic_mixture
         )
     )
-    config.hypers.beta = 1.0  # weight of the KL; 1 is the evidence lower bound
-    config.hypers.update(learning_rate_end=1e-5, decay_steps=50_000.0)
+    config.hypers.update(
+        beta=1.0,  # weight of the KL; 1 is the evidence lower bound
+        kl_warmup_steps=0.0,  # over which the weight grows to beta; 0: it begins with it
+        free_nats=0.0,  # of KL, that each latent dimension has for nothing
+        learning_rate_end=1e-5,
+        decay_steps=50_000.0,
+    )
     config.train.update(
         steps=50_000,
         batch_size=256,
@@ -79,28 +86,40 @@ def shrink(config: ConfigDict) -> None:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
+    return assemble(config, spec, evidence_bound(), **bodies(config))
+
+
+def bodies(config: ConfigDict) -> dict[str, Callable]:
+    """Encoder and decoder of a given output shape, fully connected."""
     hidden, network = tuple(config.model.hidden_sizes), common.network_options(config)
     at_least(1, 'model.hidden_sizes', *hidden)
-    return assemble(
-        config,
-        spec,
+    return dict(
         encoder=lambda output_shape: mlp.MLP(hidden, output_shape, **network),
         decoder=lambda output_shape: mlp.MLP(hidden[::-1], output_shape, **network),
     )
 
 
-def assemble(config: ConfigDict, spec: Spec, encoder: Callable, decoder: Callable) -> Family:
+def assemble(
+    config: ConfigDict,
+    spec: Spec,
+    objective: Objective,
+    encoder: Callable,
+    decoder: Callable,
+    is_conditional: bool = False,
+) -> Family:
     """The VAE of networks that `encoder` and `decoder` make for the shape of one output."""
     model = config.model
     at_least(1, 'model.latent_dim', model.latent_dim)
     for name in ('num_importance_samples', 'importance_chunk'):
         at_least(1, f'eval.{name}', config.eval[name])
     observation = observation_for(model.observation, spec, model.mixture_components)
+    body = encoder((2 * model.latent_dim,))
     nets = Networks(
-        encoder=encoder((2 * model.latent_dim,)),
+        encoder=WithLabel(body, spec.num_classes) if is_conditional else body,
         decoder=decoder((*spec.event_shape, observation.size)),
         observation=observation,
         latent_dim=model.latent_dim,
         spec=spec,
+        is_conditional=is_conditional,
     )
-    return vae(nets, config.eval.num_importance_samples, config.eval.importance_chunk)
+    return vae(nets, objective, config.eval.num_importance_samples, config.eval.importance_chunk)

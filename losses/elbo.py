@@ -29,8 +29,15 @@ def kl_standard_normal(
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
     """
+    return jnp.sum(kl_standard_normal_by_dim(mean, log_var), -1)
+
+
+def kl_standard_normal_by_dim(
+    mean: Float[Array, 'batch latent'], log_var: Float[Array, 'batch latent']
+) -> Float[Array, 'batch latent']:
+    """The terms of `kl_standard_normal`, one a dimension, in nats; raises as it does."""
     _require_same_shape(rank=2, mean=mean, log_var=log_var)
-    return 0.5 * _sum_event(jnp.expm1(log_var) - log_var + jnp.square(mean))
+    return 0.5 * (jnp.expm1(log_var) - log_var + jnp.square(mean))
 
 
 def kl_diagonal_gaussians(

@@ -24,6 +24,7 @@ from models.gan_players import (
     noise,
     verdicts,
 )
+from models.labels import asked_for
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
 
@@ -158,11 +159,8 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         z = noise(nets, draw.keys)
         if not nets.is_conditional:
             return z
-        label = (condition or {}).get('label')
-        if label is None:
-            any_class = lambda key: jax.random.randint(key, (), 0, nets.spec.num_classes)
-            label = jax.vmap(any_class)(game.part_of(draw.keys, 1))
-        return jnp.concatenate([z, jax.nn.one_hot(label, nets.spec.num_classes)], -1)
+        classes = asked_for(game.part_of(draw.keys, 1), condition, nets.spec.num_classes)
+        return jnp.concatenate([z, classes], -1)
 
     def decode(params, extra, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)

@@ -1,5 +1,10 @@
-"""The variational autoencoder (Kingma and Welling 2014) with a diagonal Gaussian posterior."""
+"""The variational autoencoder (Kingma and Welling 2014) with a diagonal Gaussian posterior.
 
+What it descends is an `Objective` (`models.vae_objectives`); everything else is the same for all.
+A conditional one (Sohn et al. 2015) sees the class on both sides, and its codes end in it.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -10,17 +15,22 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import elbo
+from models.labels import asked_for
 from models.observations import Observation
+from models.vae_advice import adviser
 
 
 class Networks(NamedTuple):
     """What a VAE is made of.
 
-    encoder: [batch, *event] -> [batch, 2 * latent_dim], mean and log variance side by side.
-    decoder: [batch, latent_dim] -> [batch, *event, observation.size].
+    encoder: [batch, *event] -> [batch, 2 * latent_dim], mean and log variance side by side; a
+      conditional one takes the label [batch] as well.
+    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; a conditional one takes codes
+      that end in the class, one-hot.
     observation: p(x | z).
     latent_dim: dimensions of z.
     spec: of the data; the encoder sees x normalized as it says.
+    is_conditional: whether both see the label.
     """
 
     encoder: nn.Module
@@ -28,6 +38,7 @@ class Networks(NamedTuple):
     observation: Observation
     latent_dim: int
     spec: Spec
+    is_conditional: bool = False
 
 
 class Posterior(NamedTuple):
@@ -37,111 +48,150 @@ class Posterior(NamedTuple):
     log_var: Float[Array, 'batch latent']
 
 
+class Objective(NamedTuple):
+    """What training descends, and what evaluation reports.
+
+    loss: (nets, params, batch, draw, step, hypers) -> (scalar, metrics).
+    metrics: (nets, params, batch, draw) -> {name: [batch]}.
+    cure: what a config changes where the posterior collapses, as the end of 'in a new --workdir,'.
+    """
+
+    loss: Callable
+    metrics: Callable
+    cure: str
+
+
 def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
     """z = mean + exp(log_var / 2) * noise (section 2.4), the noise of each row from its own key."""
     noise = game.standard_normal(keys, *posterior.mean.shape[1:])
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
 
 
-def posterior(nets: Networks, params, x: Float[Array, 'batch *event']) -> Posterior:
-    """q(z | x) of each row."""
-    output = nets.encoder.apply({'params': params['model']['encoder']}, nets.spec.normalize(x))
+def posterior(nets: Networks, params, batch: game.Batch) -> Posterior:
+    """q(z | x) of each row, of a conditional one q(z | x, label)."""
+    seen = (nets.spec.normalize(batch['x']), *([batch['label']] if nets.is_conditional else []))
+    output = nets.encoder.apply({'params': params['model']['encoder']}, *seen)
     return Posterior(*jnp.split(output, 2, axis=-1))
 
 
-def decode(nets: Networks, params, z: Float[Array, 'batch latent']):
+def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: game.Batch):
+    """z as the decoder takes it: with the class of each row behind it, if it is conditional."""
+    if not nets.is_conditional:
+        return z
+    return jnp.concatenate([z, jax.nn.one_hot(batch['label'], nets.spec.num_classes)], -1)
+
+
+def decode(nets: Networks, params, codes: Float[Array, 'batch codes']):
     """The parameters of p(x | z), [batch, *event, observation.size]."""
-    return nets.decoder.apply({'params': params['model']['decoder']}, z)
+    return nets.decoder.apply({'params': params['model']['decoder']}, codes)
 
 
-def elbo_terms(nets: Networks, params, x, keys) -> dict[str, Float[Array, 'batch']]:
-    """One posterior sample's terms of the bound (equation 10), the KL analytic; in nats.
+def log_likelihood(nets: Networks, params, z, batch: game.Batch) -> Float[Array, 'batch']:
+    """log p(x | z) of each row in nats."""
+    return nets.observation.log_prob(batch['x'], decode(nets, params, coded(nets, z, batch)))
 
-    `elbo_nats` is the evidence lower bound proper, whatever beta the loss uses.
+
+def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
+    """The terms of the bound (equation 10) from one sample's log p(x | z), the KL analytic; nats.
+
+    `elbo_nats` is the evidence lower bound proper, whatever an objective makes of it.
     """
-    q = posterior(nets, params, x)
-    z = reparameterize(q, keys)
-    log_likelihood = nets.observation.log_prob(x, decode(nets, params, z))
     kl = elbo.kl_standard_normal(q.mean, q.log_var)
     return {
-        'elbo_nats': log_likelihood - kl,
-        'reconstruction_nats': -log_likelihood,
+        'elbo_nats': elbo.elbo(log_likelihood_nats, kl, 1.0),
+        'reconstruction_nats': -log_likelihood_nats,
         'kl_nats': kl,
     }
 
 
+def log_weight(
+    nets: Networks, params, z, batch: game.Batch, q: Posterior
+) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
+    """(log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
+    likelihood = log_likelihood(nets, params, z, batch)
+    prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
+    return likelihood + prior - elbo.diagonal_gaussian_log_prob(z, *q), likelihood
+
+
 def importance_weighted_log_prob(
-    nets: Networks, params, x, keys, num_samples: int, chunk: int
+    nets: Networks, params, batch: game.Batch, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
     """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
 
     `chunk` samples are decoded at once: memory only. Sample s of a row has a key of its own.
     """
-    q = posterior(nets, params, x)
+    q = posterior(nets, params, batch)
 
-    def log_weights(number):
-        """log p(x, z) - log q(z | x)."""
+    def weigh(number):
         z = reparameterize(q, game.part_of(keys, number))
-        log_likelihood = nets.observation.log_prob(x, decode(nets, params, z))
-        prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
-        return log_likelihood + prior - elbo.diagonal_gaussian_log_prob(z, q.mean, q.log_var)
+        return log_weight(nets, params, z, batch, q)[0]
 
-    numbers = jnp.arange(num_samples)
-    weights = jax.lax.map(log_weights, numbers, batch_size=min(chunk, num_samples))
+    weights = jax.lax.map(weigh, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
     return elbo.importance_weighted_bound(weights)
 
 
 def initialize(nets: Networks, key, batch: game.Batch):
     """({'model': {'encoder', 'decoder'}}, no other collections)."""
-    z = jnp.zeros((1, nets.latent_dim))
+    first = {name: array[:1] for name, array in batch.items()}
+    seen = (first['x'], *([first['label']] if nets.is_conditional else []))
+    codes = coded(nets, jnp.zeros((1, nets.latent_dim)), first)
     params = {
-        'encoder': nets.encoder.init(jax.random.fold_in(key, 0), batch['x'][:1])['params'],
-        'decoder': nets.decoder.init(jax.random.fold_in(key, 1), z)['params'],
+        'encoder': nets.encoder.init(jax.random.fold_in(key, 0), *seen)['params'],
+        'decoder': nets.decoder.init(jax.random.fold_in(key, 1), codes)['params'],
     }
     return {'model': params}, {'model': {}}
 
 
-def prior(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
-    """The z ~ p(z) = N(0, I) that `sample` decodes."""
-    return game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
+def prior(nets: Networks, keys, condition: game.Batch | None = None):
+    """Codes as `sample` decodes them: z ~ N(0, I), and the class that is asked for, or any."""
+    z = game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
+    if not nets.is_conditional:
+        return z
+    classes = asked_for(game.part_of(keys, 2), condition, nets.spec.num_classes)
+    return jnp.concatenate([z, classes], -1)
 
 
-def sample(nets: Networks, params, keys) -> Float[Array, 'batch *event']:
-    """x ~ p(x | z), z ~ p(z), from one key a row."""
-    return nets.observation.sample(game.part_of(keys, 1), decode(nets, params, prior(nets, keys)))
+def vae(
+    nets: Networks, objective: Objective, num_importance_samples: int, importance_chunk: int
+) -> game.Family:
+    """A game of one player, `model`; its hypers are those of the objective.
 
-
-def vae(nets: Networks, num_importance_samples: int, importance_chunk: int) -> game.Family:
-    """A game of one player, `model`; its hypers: beta, the weight of the KL."""
+    log_prob estimates log p(x), of a conditional one log p(x | label).
+    """
 
     def loss(params, extra, batch, draw, step, hypers):
-        del step
-        terms = elbo_terms(nets, params, batch['x'], draw.keys)
-        bound = elbo.elbo(-terms['reconstruction_nats'], terms['kl_nats'], hypers['beta'])
-        return {'model': -jnp.mean(bound)}, (extra, terms)
+        value, terms = objective.loss(nets, params, batch, draw, step, hypers)
+        return {'model': value}, (extra, terms)
 
     def mean_of(params, extra, codes):
         return nets.observation.mean(decode(nets, params, codes))
 
+    def sample(params, extra, draw, condition):
+        """x ~ p(x | z), z ~ p(z)."""
+        parameters = decode(nets, params, prior(nets, draw.keys, condition))
+        return nets.observation.sample(game.part_of(draw.keys, 1), parameters)
+
     def encode(params, extra, batch, draw):
-        return posterior(nets, params, batch['x']).mean
+        return coded(nets, posterior(nets, params, batch).mean, batch)
 
     def log_prob(params, extra, batch, draw):
         return importance_weighted_log_prob(
-            nets, params, batch['x'], draw.keys, num_importance_samples, importance_chunk
+            nets, params, batch, draw.keys, num_importance_samples, importance_chunk
         )
 
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
-        metrics=lambda params, extra, batch, draw: elbo_terms(nets, params, batch['x'], draw.keys),
-        sample=lambda params, extra, draw, condition: sample(nets, params, draw.keys),
+        metrics=lambda params, extra, batch, draw: objective.metrics(nets, params, batch, draw),
+        sample=sample,
+        conditions=('label',) if nets.is_conditional else (),
         prior=lambda params, extra, draw: prior(nets, draw.keys),
         encode=encode,
-        posterior=lambda params, extra, batch, draw: posterior(nets, params, batch['x']),
+        posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
         decode=mean_of,
         reconstruct=lambda params, extra, batch, draw: mean_of(
             params, extra, encode(params, extra, batch, draw)
         ),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
+        advise=adviser(objective.cure),
     )

@@ -1,0 +1,28 @@
+"""beta-TC-VAE (Chen et al. 2018): a VAE whose latent dimensions shall be independent.
+
+    python main.py --config=configs/beta_tc_vae.py
+
+NUMBERS
+"""
+
+from ml_collections import ConfigDict
+
+from configs import vae as plain
+from datasets.dataset import Spec
+from game import Family
+from models.vae_objectives import total_correlation_bound
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/beta_tc_vae.py:DATA[,debug]`, DATA any source."""
+    config = plain.get_config(argument)
+    with config.unlocked():
+        for name in ('kl_warmup_steps', 'free_nats'):
+            del config.hypers[name]
+    config.hypers.beta = 6.0  # weight of the total correlation; 1 is the evidence lower bound
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The beta-TC-VAE that `config` describes, for data as `spec` says."""
+    return plain.assemble(config, spec, total_correlation_bound(), **plain.bodies(config))

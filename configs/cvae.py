@@ -1,0 +1,28 @@
+"""Conditional VAE (Sohn et al. 2015): encoder and decoder see the class, samples are of it.
+
+    python main.py --config=configs/cvae.py
+    python main.py --mode=sample --workdir=runs/cvae-digits --labels=all
+
+NUMBERS
+"""
+
+from ml_collections import ConfigDict
+
+from configs import vae as plain
+from datasets.dataset import Spec
+from errors import UserError
+from game import Family
+from models.vae_objectives import evidence_bound
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/cvae.py:DATA[,debug]`, DATA any source with labels."""
+    return plain.get_config(argument)
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The conditional VAE that `config` describes, for data as `spec` says."""
+    if spec.num_classes is None:
+        raise UserError(f'{config.data.name} has no labels: use configs/vae.py')
+    objective = evidence_bound()
+    return plain.assemble(config, spec, objective, **plain.bodies(config), is_conditional=True)

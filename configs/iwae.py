@@ -1,0 +1,67 @@
+"""Importance weighted autoencoder (Burda et al. 2015): a VAE whose bound takes several samples.
+
+    python main.py --config=configs/iwae.py
+
+NUMBERS
+
+`:mnist` is the paper's setting with one stochastic layer: its eight stages of 1, 3, 9, ..., 2,187
+passes, the learning rate falling by 10^(-1/7) from each to the next. `--config.train.steps` ends it
+earlier: 100,000 steps are the first four stages.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from configs import vae as plain
+from datasets.dataset import Spec
+from errors import at_least, choose
+from game import Family
+from models.vae_objectives import doubly_reparameterized, importance_weighted
+
+STAGES = 8
+PASS = 2500  # steps of 20 of the 50,000 training images
+PAPER = {
+    'model': dict(latent_dim=50, hidden_sizes=(200, 200), activation='tanh'),
+    'hypers': dict(
+        learning_rate=1e-3,
+        decay_steps=0.0,
+        adam_eps=1e-4,
+        **{f'milestone_{i}': PASS * (3.0**i - 1) / 2 for i in range(1, STAGES)},
+        milestone_factor=10 ** (-1 / 7),
+    ),
+    'train': dict(
+        steps=PASS * (3**STAGES - 1) // 2,
+        batch_size=20,
+        evaluate_every=PASS * 5,
+        checkpoint_every=PASS * 5,
+    ),
+    'eval': dict(num_importance_samples=5000),
+}
+ESTIMATORS = {'iwae': importance_weighted, 'dreg': doubly_reparameterized}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/iwae.py:DATA[,debug]`, DATA any source."""
+    name, debug = common.parse_argument(argument, default='digits')
+    config = plain.get_config(name)
+    with config.unlocked():
+        for name in ('beta', 'kl_warmup_steps', 'free_nats'):
+            del config.hypers[name]
+        config.model.update(
+            num_samples=5,  # of the bound; 1 is the VAE's
+            estimator='iwae',  # iwae | dreg (Tucker et al. 2019), of the encoder's gradient
+        )
+        config.train.best_metric = 'importance_weighted_bound_nats'
+        if config.data.name == 'mnist':
+            config.update(PAPER)
+        if debug:
+            plain.shrink(config)
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The autoencoder that `config` describes, for data as `spec` says."""
+    model = config.model
+    at_least(1, 'model.num_samples', model.num_samples)
+    objective = choose('model.estimator', model.estimator, ESTIMATORS)(model.num_samples)
+    return plain.assemble(config, spec, objective, **plain.bodies(config))

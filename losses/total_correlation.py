@@ -1,0 +1,36 @@
+"""Total correlation of codes: how far their dimensions are from independent."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def total_correlation(
+    z: Float[Array, 'batch latent'],
+    means: Float[Array, 'others latent'],
+    log_vars: Float[Array, 'others latent'],
+) -> Float[Array, 'batch']:
+    """log q(z) - sum_j log q(z_j) in nats, q the mixture of N(means_i, exp(log_vars_i)).
+
+        log mean_i prod_j q(z_j | x_i) - sum_j log mean_i q(z_j | x_i)
+
+    Its mean over z of the same examples estimates KL(q(z) || prod_j q(z_j)). Chen et al. (2018),
+    Isolating Sources of Disentanglement in VAEs, equations 2 and S3: their minibatch-weighted
+    estimate also subtracts log N, the size of the training split, from each logarithm, which adds
+    (latent - 1) log N, a constant. Both are biased for a minibatch.
+
+    Raises:
+        ValueError: if means and log_vars differ in shape, or z in its number of latents.
+    """
+    shapes = tuple(map(jnp.shape, (z, means, log_vars)))
+    if len(shapes[0]) != 2 or shapes[1] != shapes[2] or shapes[0][1:] != shapes[1][1:]:
+        raise ValueError(
+            f'z, means, log_vars have shapes {shapes}: (batch, latent) and twice (others, latent).'
+        )
+    z, means, log_vars = z[:, None], means[None], log_vars[None]
+    deviation = (z - means) * jnp.exp(-0.5 * log_vars)
+    log_densities = -0.5 * (math.log(2 * math.pi) + log_vars + jnp.square(deviation))
+    log_mean = lambda values: jax.nn.logsumexp(values, 1) - math.log(means.shape[1])
+    return log_mean(jnp.sum(log_densities, -1)) - jnp.sum(log_mean(log_densities), -1)
