@@ -246,6 +246,33 @@ def feature_matching():
     )
 
 
+def warmup():
+    return Entry(
+        arguments={
+            'step': jnp.asarray([0.0, 3.0, 30.0]),
+            'num_steps': jnp.float32(10.0),
+        },
+        extreme=({'num_steps': jnp.float32(0.0)}, {'num_steps': jnp.float32(1e6)}),
+        batch_axis={'num_steps': None},
+        exempt={'broadcast': 'it is of one step, which may be a scalar'},
+    )
+
+
+def free_nats():
+    of_the_batch = 'it is of the whole batch'
+    return Entry(
+        arguments={'kl_nats': 3 + normal(0, 3, 2), 'free': jnp.float32(0.5)},
+        extreme=(
+            {'kl_nats': jnp.full((3, 2), 1e30)},
+            {'free': jnp.float32(-jnp.inf)},
+            {'free': jnp.float32(1e30)},
+        ),
+        batch_axis={'free': None},
+        free_axes={'kl_nats': (0, 1)},
+        exempt={'output_shape': of_the_batch, 'rows': of_the_batch},
+    )
+
+
 EXAMPLES: dict[str, Callable[[], Entry]] = {
     **{
         f'adversarial.{game}_discriminator': of_two_players
@@ -258,6 +285,8 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     'adversarial.slope_squared': slope_squared,
     'adversarial.gradient_penalty': gradient_penalty,
     'adversarial.feature_matching': feature_matching,
+    'kl_weights.warmup': warmup,
+    'kl_weights.free_nats': free_nats,
     'elbo.kl_standard_normal': kl_standard_normal,
     'elbo.kl_diagonal_gaussians': kl_diagonal_gaussians,
     'elbo.diagonal_gaussian_log_prob': diagonal_gaussian_log_prob,
