@@ -461,11 +461,13 @@ def test_every_ability_of_three_layers(order):
 
 # The configs
 
+QUICK = {'model__observation': 'binomial'}  # a logistic mixture takes longer to compile
+
 
 def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
     """Also where one device's mean KL would be free and another's would not."""
     changes = dict(hypers__free_nats=0.4, hypers__kl_warmup_steps=0.0)
-    run = assembled(tmp_path, 'ladder_vae', **changes)
+    run = assembled(tmp_path, 'ladder_vae', **QUICK, **changes)
     with jax.numpy_dtype_promotion('standard'):  # optax
         one, many = steps_on(run, 1, 2), steps_on(run, 8, 2)
     check_same_on_any_devices(one, many)
@@ -476,7 +478,7 @@ def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
 
 @pytest.mark.parametrize('name', ['hierarchical_vae', 'ladder_vae'])
 def test_interpolations_end_in_reconstructions(tmp_path, untrained, name):
-    run = assembled(tmp_path, name)
+    run = assembled(tmp_path, name, **QUICK)
     with jax.numpy_dtype_promotion('standard'), jax.numpy_rank_promotion('allow'):
         found = interpolate.apply(run, num_pairs=2, num_points=3)
         state = states.initial_state(run)
