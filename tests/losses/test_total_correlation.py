@@ -2,7 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
+import pytest
 import scipy.stats
 
 from losses.total_correlation import total_correlation
@@ -48,3 +50,12 @@ def test_its_mean_is_the_divergence_from_the_product_of_the_marginals():
     error = np.std(tc) / np.sqrt(len(tc))
     assert exact > 0.2
     assert abs(np.mean(tc, dtype=np.float64) - exact) < 4 * error
+
+
+@pytest.mark.parametrize(
+    'shapes',
+    [((3,), (4, 2), (4, 2)), ((3, 2), (4, 1), (4, 1)), ((3, 2), (4, 2), (1, 2))],
+)
+def test_it_refuses_shapes_that_would_broadcast(shapes):
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError)):
+        total_correlation(*map(jnp.zeros, shapes))

@@ -1,0 +1,119 @@
+"""VAE with two stochastic layers and bottom-up inference (Burda et al. 2015).
+
+    python main.py --config=configs/hierarchical_vae.py
+
+Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds:
+-ELBO 91.9 +- 0.4 nats, NLL 89.2 +- 0.3 nats (importance-weighted, k = 500), 2.01 bits a dimension;
+the KL of z_1 is 6.1 +- 0.4 nats, of z_2 2.4 +- 0.6. About 22 seconds of CPU time. MNIST (`:mnist`)
+is not measured yet: it takes the paper's networks, 784-200-200-z_1(100)-100-100-z_2(50), without
+its schedule; the paper reports 85.33 nats (k = 5000), and 86.76 with one layer.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import UserError, at_least, choose
+from game import Family
+from models.hierarchical_nets import Rung
+from models.hierarchical_vae import Networks, bottom_up, hierarchical_vae, top_down
+from models.mlp import MLP
+from models.observations import observation_for
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(latent_dims=(16, 8), hidden_sizes=(128, 64)),
+        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
+        'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
+    'mnist': {'data': dict(binarize='stochastic')},
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/hierarchical_vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, ..."""
+    config, debug = common.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            latent_dims=(100, 50),  # of z_1, z_2, ...: as many stochastic layers
+            hidden_sizes=(200, 100),  # units of the networks below z_1, between z_1 and z_2, ...
+            hidden_layers=2,  # of each of these networks
+            activation='tanh',
+            inference='bottom_up',  # bottom_up | top_down (the ladder VAE)
+            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            observation='auto',
+            mixture_components=2,  # of discretized_logistic_mixture
+        )
+    )
+    config.hypers.update(
+        beta=1.0,  # weight of the KL; 1 is the evidence lower bound
+        kl_warmup_steps=0.0,  # over which that weight rises from 0; 0: it is there at once
+        free_nats=0.0,  # of KL that each stochastic layer has for nothing
+        learning_rate_end=1e-5,
+        decay_steps=50_000.0,
+    )
+    config.train.update(
+        steps=50_000,
+        batch_size=256,
+        evaluate_every=1000,
+        checkpoint_every=1000,
+        best_metric='elbo_nats',
+    )
+    config.eval.update(num_importance_samples=500, importance_chunk=50)
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        shrink(config)
+    return config.lock()
+
+
+def shrink(config: ConfigDict) -> None:
+    """The `debug` variant."""
+    common.shrink(config)
+    config.model.update(latent_dims=(4, 2), hidden_sizes=(16, 8))
+    config.eval.update(num_importance_samples=10)
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The hierarchical VAE that `config` describes, for data as `spec` says."""
+    model, network = config.model, common.network_options(config)
+    dims, hidden = sizes(config)
+    observation = observation_for(model.observation, spec, model.mixture_components)
+    below = [(*spec.event_shape, observation.size), *((2 * dim,) for dim in dims)]
+    networks = {}
+    for layer, dim in enumerate(dims, 1):
+        inside = hidden[layer - 1]
+        networks[f'encoder_{layer}'] = Rung(inside, dim, **network)
+        networks[f'decoder_{layer}'] = MLP(inside, below[layer - 1], **network)
+    orders = {'bottom_up': bottom_up, 'top_down': top_down}
+    for name in ('num_importance_samples', 'importance_chunk'):
+        at_least(1, f'eval.{name}', config.eval[name])
+    return hierarchical_vae(
+        Networks(networks, observation, dims, spec),
+        choose('model.inference', model.inference, orders),
+        config.eval.num_importance_samples,
+        config.eval.importance_chunk,
+    )
+
+
+def sizes(config: ConfigDict) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """(the dimensions of every stochastic layer, the hidden sizes of the networks below each).
+
+    Raises:
+      UserError: fewer than two layers, lists of different lengths, or sizes that cannot be.
+    """
+    model = config.model
+    dims, units = tuple(model.latent_dims), tuple(model.hidden_sizes)
+    if len(dims) < 2:
+        raise UserError(
+            f'config.model.latent_dims is {dims}: give two stochastic layers or more, or use '
+            'configs/vae.py'
+        )
+    if len(units) != len(dims):
+        raise UserError(
+            f'config.model.hidden_sizes is {units} and latent_dims {dims}: give one size for each '
+            'stochastic layer'
+        )
+    at_least(1, 'model.latent_dims', *dims)
+    at_least(1, 'model.hidden_sizes', *units)
+    at_least(1, 'model.hidden_layers', model.hidden_layers)
+    return dims, [(size,) * model.hidden_layers for size in units]
