@@ -59,7 +59,8 @@ def apply(
       score [n] of the test split, index [n] into it from the most anomalous on, is_novel [n]:
       whether of a class left out of training, label [n] where there are any; novel_auroc,
       outlier_score [m] and outlier_auroc, picture [*event], picture_score and picture_percentile
-      of what is asked for. An AUROC is [2] with its standard error, nan where there is none.
+      of what is asked for: the share of test examples of known classes below it. An AUROC is [2]
+      with its standard error, nan where there is none.
 
     Raises:
       UserError: a missing ability or checkpoint, an option that cannot be, scores that are nan.

@@ -37,7 +37,7 @@ def chosen_score(run: Run, name: str) -> str:
 def in_words(run: Run, name: str) -> str:
     """What the numbers are, with their unit, the kind of likelihood and its samples."""
     if name == 'reconstruction':
-        words = 'reconstruction error 1/2 |x - reconstruction|^2, normalized x'
+        words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return words + (', of the best class' if classes_of(run) else '')
     log_prob = run.family.log_prob
     kind = {'lower bound': 'upper bound of it'}.get(log_prob.kind, log_prob.kind)
