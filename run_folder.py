@@ -23,7 +23,13 @@ from errors import UserError, reading, writing
 from experiment import Build, Recipe, Run, assemble
 from places import user_path
 from reporting import log
-from run_values import MAY_MOVE, check_plain, check_same_values, with_values
+from run_values import (
+    MAY_MOVE,
+    check_plain,
+    check_same_values,
+    with_later_fields,
+    with_values,
+)
 
 RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
 
@@ -46,6 +52,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
         record = {'init_from': None, 'devices': None, 'data': None, **record}
+        record['values'] = with_later_fields(record['values'])
         if not isinstance(record['data'], dict):
             record['data'] = None  # of a run from before splits had checksums
         return {name: record[name] for name in RECORD}

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from errors import UserError
 
 MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
+LATER = {'data.without_classes': []}  # fields of every config; a run from before them had these
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -21,6 +22,15 @@ def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
         else:
             flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
+
+
+def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that a run stored, and those of fields that came later, as if it had had them."""
+    whole = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
+    for name, value in LATER.items():
+        group, field = name.split('.')
+        whole[group].setdefault(field, value)
+    return whole
 
 
 def check_plain(values: dict[str, Any]) -> None:

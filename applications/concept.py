@@ -1,8 +1,5 @@
 """A direction of codes, such as between classes, added to images in steps."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import jax
 import numpy as np
 
@@ -10,40 +7,19 @@ import game
 import pictures
 import states
 from applications import _common
-from errors import UserError, about
-from evaluation.codes import decoded, encoded, of_prior
-from evaluation.features import of_classifier
+from applications._sets import UNITS, Look, examples_of, labelled, measure, of_class, two_sets
+from errors import UserError
+from evaluation.codes import decoded
 from experiment import Run
 from reporting import log
 
 NEEDS = ('decode', 'encode or prior')
-ATTRIBUTES = ('label', 'intensity')
-
-
-class Look(NamedTuple):
-    """A run with its weights, in words which they are, and where they are looked at."""
-
-    run: Run
-    state: game.State
-    weights: str
-    devices: Sequence[jax.Device]
-
-
-class Coded(NamedTuple):
-    """Examples and their codes.
-
-    codes: [n, latent].
-    x: [n, *event], as the model sees it or decodes it.
-    label: [n], or None where the data have none.
-    num_classes: of the label, or None.
-    words: what they are.
-    """
-
-    codes: np.ndarray
-    x: np.ndarray
-    label: np.ndarray | None
-    num_classes: int | None
-    words: str
+ATTRIBUTES = {  # from the set where the direction begins to the one to which it leads
+    'label': '',  # as `source` and `target` say
+    'intensity': 'weak to strong',
+    'thickness': 'thin to thick',
+    'slant': 'left to right',
+}
 
 
 def apply(
@@ -70,7 +46,8 @@ def apply(
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at which the direction begins.
       target: class to which it leads.
-      attribute: label, or intensity: from the quarter of smallest mean of x to that of largest.
+      attribute: label, or what leads from the quarter of its smallest values to that of its
+        largest: intensity, the mean of x; thickness or slant of strokes (`evaluation.strokes`).
       label: class of the images that are changed; below 0: any.
       low: the first step.
       high: the last one.
@@ -81,31 +58,44 @@ def apply(
 
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
-      and image [images, *event], which is encoded, or decoded at step 0.
+      and image [images, *event], which is encoded, or decoded at step 0; value [images, steps] of
+      any attribute but label, measured in x.
 
     Raises:
-      UserError: a missing ability, checkpoint or classifier, a bad option, a class without example.
+      UserError: a missing ability, checkpoint or classifier, a bad option, a class without example,
+        strokes of what are no images.
     """
     _common.require(run, 'concept', *NEEDS)
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)
-    look = Look(run, *states.load_state(run), jax.devices())
-    key, by_label = jax.random.PRNGKey(seed), attribute == 'label'
-    sets, words = _sets(look, key, (source, target) if by_label else None, num_codes)
+    look, key = Look(run, *states.load_state(run), jax.devices()), jax.random.PRNGKey(seed)
+    sets, words = two_sets(look, key, attribute, (source, target), num_codes)
     direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
     codes, image = _images(look, key, label, num_images, num_codes)
     steps = np.linspace(low, high, num_steps)
     codes = codes[:, None] + steps[:, None] * direction
     x = decoded(run, look.state, codes, look.devices)
     found = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
-    name = f'{source} to {target}' if by_label else 'weak to strong'
     sizes = ' and '.join(f'{len(part):,}' for part in sets)
     log.info('%s of %s, on %d images, by the %s', sizes, words, len(x), look.weights)
+    if attribute != 'label':
+        found['value'] = _values(run, attribute, x, steps)
+    name = ATTRIBUTES[attribute] or f'{source} to {target}'
     path = _common.save(run, f'concept-{attribute}-{name.replace(" ", "-")}', found)
     if pictures.is_image(run.data.spec):
-        _draw(run, found, f'From {attribute} {name}, by {words}', path)
+        _draw(run, found, f'{attribute.capitalize()} from {name}, by {words}', path)
     return found
+
+
+def _values(run: Run, attribute: str, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The attribute of changed images, [images, steps]: whether the direction is what it is for."""
+    spec = run.data.spec
+    values = measure(attribute, x.reshape(-1, *spec.event_shape), spec).reshape(x.shape[:2])
+    means = values.mean(0)
+    told = attribute, means[0], UNITS[attribute], steps[0], means[-1], UNITS[attribute], steps[-1]
+    log.info('mean %s: %.3g%s at step %+.3g, %.3g%s at step %+.3g', *told)
+    return values
 
 
 def _check(source: int, target: int, attribute: str, low: float, high: float) -> None:
@@ -115,65 +105,6 @@ def _check(source: int, target: int, attribute: str, low: float, high: float) ->
         raise UserError(f'--source={source} --target={target}: the classes have to differ')
     if not low < high:
         raise UserError(f'--low={low:g} --high={high:g}: the steps go from the low to the high one')
-
-
-def _sets(look: Look, key, classes: tuple[int, int] | None, n: int) -> tuple[list[np.ndarray], str]:
-    """The codes of the two sets that the direction joins, and in words where they come from."""
-    examples = _examples(look, 'train', game.address(key, game.Purpose.EVALUATE), n)
-    if classes is None:
-        return _quarters(examples), examples.words
-    examples = _labelled(look, examples)
-    return [_of_class(examples, number) for number in classes], examples.words
-
-
-def _examples(look: Look, split: str, key, n: int) -> Coded:
-    """The first n of a split, or n decoded codes of the prior where there is no encoder."""
-    run, state, _, devices = look
-    if run.family.encode is None:
-        codes = of_prior(run, state, key, n, devices)
-        x = decoded(run, state, codes, devices)
-        return Coded(codes, x, None, None, f'{n:,} codes of the prior')
-    inputs = {name: array[:n] for name, array in run.data.splits[split].items()}
-    words = f'{len(inputs["x"]):,} examples of the {split} split'
-    coded = encoded(run, state, inputs, devices)
-    return Coded(*coded, inputs.get('label'), run.data.spec.num_classes, words)
-
-
-def _labelled(look: Look, examples: Coded) -> Coded:
-    """With the classes that `config.eval.classifier` sees, where they have none of their own."""
-    run = look.run
-    if examples.label is not None:
-        return examples
-    if not run.config.eval.classifier:
-        raise UserError(
-            f'the {examples.words} have no labels: give --config.eval.classifier=RUN, the run of a '
-            'classifier (configs/classifier.py), or do without: --attribute=intensity --label=-1'
-        )
-    with about('config.eval.classifier'):
-        judge = of_classifier(run, look.devices)
-    chances = judge.apply(examples.x).chances
-    words = f'{examples.words}, classes by {judge.classifier.folder.name}'
-    return examples._replace(label=chances.argmax(1), num_classes=chances.shape[1], words=words)
-
-
-def _of_class(examples: Coded, number: int) -> np.ndarray:
-    """The codes of one class, at least one."""
-    if not 0 <= number < examples.num_classes:
-        raise UserError(f'there is no class {number}: choose 0 to {examples.num_classes - 1}')
-    codes = examples.codes[examples.label == number]
-    if not len(codes):
-        raise UserError(
-            f'no example of class {number} among {examples.words}: choose another class or more '
-            '--num_codes'
-        )
-    return codes
-
-
-def _quarters(examples: Coded) -> list[np.ndarray]:
-    """The codes of the quarters with the smallest and with the largest mean of x."""
-    intensity = examples.x.reshape(len(examples.x), -1).mean(1, dtype=np.float64)
-    order, quarter = np.argsort(intensity, kind='stable'), -(-len(intensity) // 4)
-    return [examples.codes[order[:quarter]], examples.codes[order[-quarter:]]]
 
 
 def _images(
@@ -186,13 +117,13 @@ def _images(
     key = game.address(key, game.Purpose.SAMPLE)
     has_encoder = look.run.family.encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
-    examples = _examples(look, 'test', key, n)
+    examples = examples_of(look, 'test', key, n)
     order = np.arange(len(examples.x))  # the prior has an order of its own
     if has_encoder:
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
-        examples = _labelled(look, examples)
-        _of_class(examples, label)
+        examples = labelled(look, examples)
+        of_class(examples, label)
         order = order[examples.label[order] == label]
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 

@@ -7,14 +7,16 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Float
 
+import game
 import pictures
 import states
 from applications import _common
-from evaluation.codes import decoded, encoded
+from evaluation.codes import decoded, encoded, of_prior
 from experiment import Run
 from reporting import log
 
 NEEDS = ('encode', 'decode')
+NUM_DRAWN = 10_000  # codes of a prior, for its quantiles
 MOST_NAMED = 20  # classes with a colour and a name of their own
 
 
@@ -35,10 +37,13 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
     Codes of two dimensions are the plane. Of more, it is that of their two principal components,
-    through their mean: the grid shows nothing that lies outside of it. Where the family has a
-    `prior` the grid stands at the quantiles (i + 1/2) / num_points of a standard normal along each
-    axis (Kingma and Welling 2014, figure 4, take the prior to be one), otherwise it spans the codes
-    evenly.
+    through their mean: the grid shows nothing that lies outside of it.
+
+    The grid stands at the quantiles (i + 1/2) / num_points of the prior along each axis, as figure
+    4 of Kingma and Welling (2014). Where the family has a `posterior` its prior is N(0, I), and
+    that of the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal, for codes
+    of two dimensions. Of any other `prior` the quantiles are those of NUM_DRAWN codes, seen in the
+    plane. Without one the grid spans the codes evenly.
 
     Args:
       run: of a family with `encode` and `decode`.
@@ -60,7 +65,7 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     codes, _ = encoded(run, state, split, devices)
     plane = _plane(codes)
     seen = (codes - plane.origin) @ plane.axes.T
-    u, v = _ticks(seen, num_points, run.family.prior is not None)
+    (u, v), where = _ticks(run, state, plane, seen, num_points)
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     found = {
         'codes': codes,
@@ -73,9 +78,9 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     if 'label' in split:
         found['label'] = np.asarray(split['label'])
     words = _words(plane)
-    log.info('%d codes of the %s: %s', len(codes), weights, words)
+    log.info('%d codes of the %s: %s; the grid stands %s', len(codes), weights, words, where)
     path = _common.save(run, 'latent_map', found)
-    _draw(run, found, f'Codes of the test split\n{words}', path)
+    _draw(run, found, f'Codes of the test split\n{words}', where, path)
     return found
 
 
@@ -101,11 +106,20 @@ def _plane(codes: np.ndarray) -> Plane:
     return Plane(np.zeros(latent), np.eye(2, latent), shares)
 
 
-def _ticks(seen: np.ndarray, n: int, has_prior: bool) -> np.ndarray:
-    """Where the grid stands, [2, n]: the same quantiles along both axes, or over the extent."""
-    if has_prior:
-        return np.tile(np.asarray(ndtri((np.arange(n) + 0.5) / n), np.float64), (2, 1))
-    return np.linspace(seen.min(0), seen.max(0), n, axis=1)
+def _ticks(
+    run: Run, state, plane: Plane, seen: np.ndarray, n: int
+) -> tuple[Float[np.ndarray, '2 n'], str]:
+    """Where the grid stands along both axes, and that in words."""
+    chances = (np.arange(n) + 0.5) / n
+    if run.family.posterior is not None:
+        standard = np.asarray(ndtri(chances), np.float64)
+        return standard - (plane.axes @ plane.origin)[:, None], 'at quantiles of the N(0, I) prior'
+    if run.family.prior is not None:
+        key = game.address(jax.random.PRNGKey(0), game.Purpose.SAMPLE)
+        drawn = of_prior(run, state, key, NUM_DRAWN, jax.devices())
+        ticks = np.quantile((drawn - plane.origin) @ plane.axes.T, chances, axis=0).T
+        return ticks, f'at quantiles of {NUM_DRAWN:,} codes of the prior'
+    return np.linspace(seen.min(0), seen.max(0), n, axis=1), 'over the extent of the codes'
 
 
 def _words(plane: Plane) -> str:
@@ -119,7 +133,7 @@ def _words(plane: Plane) -> str:
     )
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], title: str, path) -> None:
+def _draw(run: Run, found: dict[str, np.ndarray], title: str, where: str, path) -> None:
     """The codes at the left and, of images, the decoded grid at the right."""
     from matplotlib.figure import Figure
 
@@ -137,8 +151,6 @@ def _draw(run: Run, found: dict[str, np.ndarray], title: str, path) -> None:
         image = pictures.grid(x.reshape(-1, *spec.event_shape), spec, n)
         words = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
         pictures.show(panels[1], image, words(found['v'])[::-1], words(found['u']))
-        has_prior = run.family.prior is not None
-        where = 'at quantiles of a standard normal' if has_prior else 'over the extent of the codes'
         beyond = ', through the mean code' if found['codes'].shape[1] > 2 else ''
         panels[1].set(title=f'Decoded from the plane\n{where}{beyond}')
         panels[1].set(xlabel=names[0], ylabel=names[1])

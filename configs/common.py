@@ -18,6 +18,7 @@ def common_config() -> ConfigDict:
             path='',  # of one's own file or folder, for the sources that take one
             image_shape=(),  # height, width, channels to scale and crop to; (): as they are
             num_valid=0,  # examples for validation where the source has none; 0: it is chosen
+            without_classes=(),  # in the test split alone: novel ones (--mode=anomaly)
             binarize='none',  # none | threshold | stochastic (afresh at each showing)
             dequantize='none',  # none | uniform
             placement='auto',  # of the training split: device | stream (from the host) | auto

@@ -3,7 +3,6 @@
 import functools
 import importlib
 import inspect
-import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, UInt32
 
 from datasets import preprocess
+from datasets.checksums import checksum
+from datasets.left_out import leave_out
 from datasets.splits import hold_out
 from errors import UserError, choose
 
@@ -24,7 +25,6 @@ SOURCES = {  # loaded on demand: a source's imports may be heavy
 }
 ANY_OTHER = 'datasets.tfds_images'
 SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
-MOST_CHECKED_BYTES = 2**28  # of an array, for its checksum
 
 
 class Spec(NamedTuple):
@@ -113,15 +113,9 @@ class Dataset(NamedTuple):
         for name in sorted(splits or self.splits):
             total = 0
             for _, array in sorted(self.splits[name].items()):
-                total = _checksum(array, total)
+                total = checksum(array, total)
             told[name] = f'{self.size(name)} examples, checksum {total:08x}'
         return told
-
-
-def _checksum(array: np.ndarray, start: int) -> int:
-    """Of all rows, or of evenly spaced ones where reading all would take longer than a start."""
-    every = 1 + array.nbytes // MOST_CHECKED_BYTES
-    return zlib.crc32(np.ascontiguousarray(array[::every]), start)
 
 
 def load(config) -> Dataset:
@@ -133,20 +127,40 @@ def load(config) -> Dataset:
     data = config.data
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
-    source = importlib.import_module(SOURCES.get(data.name, ANY_OTHER)).load
-    takes = inspect.signature(source).parameters
+    takes = settings_of(data.name)
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in takes:
             raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
-    chosen = {name: value for name, value in settings.items() if name in takes}
-    if 'name' in takes:
-        chosen['name'] = data.name
-    loaded = source(**chosen)
+    loaded = _source(data.name)(**{name: data[name] for name in takes})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    loaded = binarized(loaded, data.binarize)  # before: an example keeps its draw
+    loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
-    return dequantized(binarized(loaded, data.binarize), data.dequantize)
+    return dequantized(loaded, data.dequantize)
+
+
+def settings_of(name: str) -> tuple[str, ...]:
+    """The fields of config.data that the source of this name takes, its name among them or not."""
+    return tuple(inspect.signature(_source(name)).parameters)
+
+
+def _source(name: str) -> Callable:
+    return importlib.import_module(SOURCES.get(name, ANY_OTHER)).load
+
+
+def without_classes(source: Dataset, classes: tuple) -> Dataset:
+    """`source` with `classes` in its test split alone; labels keep their numbers.
+
+    Raises:
+      UserError: as `leave_out`.
+    """
+    if not classes:
+        return source
+    splits = leave_out(source.splits, classes, source.spec.num_classes)
+    words = f'{source.description}, without {", ".join(map(str, classes))} in training'
+    return source._replace(splits=splits, description=words)
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:

@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 import game
 import pictures
+from datasets.dataset import Dataset
 from datasets.splits import fixed_order
 from errors import UserError
 from evaluation.per_example import over_examples
@@ -57,11 +58,16 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
 
 def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
     """x of at most so many examples of a split as an evaluation sees them, in a fixed order."""
-    apply = over_examples(
-        lambda params, extra, batch, draw: batch['x'], run.data, run.config.eval.batch_size, devices
-    )
     x = run.data.splits[split]['x']
-    x = x[fixed_order(len(x))[:most]]
+    return as_seen(run, state, devices, x[fixed_order(len(x))[:most]])
+
+
+def as_seen(
+    run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
+) -> np.ndarray:
+    """Stored x [n, *event], of the run's data or of `data`, as a model sees it in an evaluation."""
+    data, size = data or run.data, run.config.eval.batch_size
+    apply = over_examples(lambda params, extra, batch, draw: batch['x'], data, size, devices)
     return apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': x}, len(x))
 
 

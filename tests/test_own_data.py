@@ -148,6 +148,28 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
     assert 'have changed' not in caplog.text
 
 
+def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
+    """Whether a config file made it or Python; and it cannot be given the field later."""
+    which, config = recipe_and_config('digits,debug', train__steps=5)
+    build = which.module().build
+    for folder, made_by in (('file', which), ('python', experiment.Recipe('', None))):
+        run = experiment.assemble(tmp_path / folder, made_by, config, build)
+        run.folder.mkdir()
+        run_folder.write_config(run, 1)
+        path = run.folder / 'config.json'
+        record = json.loads(path.read_text())
+        del record['values']['data']['without_classes']
+        path.write_text(json.dumps(record))
+        opened = run_folder.reopen(run.folder, build=build)
+        assert not opened.config.data.without_classes
+        assert opened.data.fingerprint() == run.data.fingerprint()
+        run_folder.check_same(run.folder, made_by, config)
+        other = config.copy_and_resolve_references()
+        other.data.without_classes = (9,)
+        line = complaint(run_folder.check_same, run.folder, made_by, other)
+        assert 'data.without_classes (the run: [], now: [9])' in line
+
+
 def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
     which, config = recipe_and_config('arrays,debug', data__path=str(file))

@@ -9,6 +9,7 @@ from support import assembled, with_abilities
 import game
 import run_folder
 from applications import concept
+from evaluation import strokes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -68,6 +69,38 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
     np.testing.assert_allclose(found['direction'], 12)
 
 
+@pytest.mark.parametrize(
+    ('attribute', 'measure', 'name'),
+    [
+        ('thickness', strokes.thickness, 'thin-to-thick'),
+        ('slant', strokes.slant, 'left-to-right'),
+    ],
+)
+def test_strokes_lead_from_their_small_values_to_their_large_ones(vae, attribute, measure, name):
+    """The means of the quarters, as this test takes them; and the values are those of x."""
+    x = vae.data.splits['train']['x']
+    run = with_abilities(vae, encode=encode, decode=decode)
+    found = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
+    values = measure(x[..., 0] / 16)
+    low, high = np.quantile(values, [0.25, 0.75])
+    want = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
+    np.testing.assert_allclose(found['direction'], want, atol=0.1)  # but for ties at the border
+    shades = np.clip(found['x'].reshape(6, 8, 8) / 16, 0, 1)
+    np.testing.assert_allclose(found['value'], measure(shades).reshape(3, 2), rtol=1e-5)
+    assert np.all(found['value'][:, 1] > found['value'][:, 0])
+    for ending in ('npz', 'png'):
+        path = vae.folder / 'applications' / f'concept-{attribute}-{name}.{ending}'
+        assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize('attribute', ['thickness', 'slant'])
+def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
+    np.savez(tmp_path / 'table.npz', x=np.random.RandomState(0).normal(size=(60, 3)))
+    run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
+    line = complaint(concept.apply, run, attribute=attribute)
+    assert line == f'--attribute={attribute} is of images: these data are none'
+
+
 @pytest.fixture
 def judge(monkeypatch, gan):
     """A classifier of two classes: whether the first pixel is above 0."""
@@ -115,7 +148,10 @@ def test_a_trained_family_of_either_kind_has_directions(vae, gan):
         (dict(source=-1), 'there is no class -1'),
         (dict(source=3, target=3), 'the classes have to differ'),
         (dict(label=11), 'there is no class 11'),
-        (dict(attribute='smile'), '--attribute=smile: choose one of label, intensity'),
+        (
+            dict(attribute='smile'),
+            '--attribute=smile: choose one of label, intensity, thickness, slant',
+        ),
         (dict(low=1.0, high=1.0), '--low=1 --high=1'),
         (dict(num_steps=0), '--num_steps=0'),
         (dict(num_images=0), '--num_images=0'),

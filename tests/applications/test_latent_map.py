@@ -66,6 +66,46 @@ def test_the_grid_stands_at_the_quantiles_of_the_prior(vae):
     np.testing.assert_allclose(found['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
 
 
+def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae, caplog):
+    """With a `posterior` the prior is N(0, I), wherever the codes lie: drawn, it says the same."""
+    codes = np.random.RandomState(0).randint(0, 17, (40, 3))
+    run = of_codes(vae, codes, posterior=vae.family.posterior)
+    with caplog.at_level('INFO', logger='atelier'):
+        found = latent_map.apply(run, num_points=5)
+    assert 'the grid stands at quantiles of the N(0, I) prior' in caplog.text
+    drawn = np.random.RandomState(1).normal(size=(200_000, 3))
+    seen = (drawn - found['origin']) @ found['axes'].T
+    want = np.quantile(seen, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
+    np.testing.assert_allclose([found['u'], found['v']], want, atol=0.02)
+
+
+def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
+    """Uniform in [3, 5] along one axis, a coin of 0 and 1 along the other."""
+
+    def prior(params, extra, draw):
+        uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(draw.keys)
+        return jax.numpy.stack([3 + 2 * uniform[:, 0], (uniform[:, 1] < 0.5) * 1.0], 1)
+
+    codes = np.random.RandomState(0).randint(0, 17, (30, 2))
+    with caplog.at_level('INFO', logger='atelier'):
+        found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
+    assert 'the grid stands at quantiles of 10,000 codes of the prior' in caplog.text
+    np.testing.assert_allclose(found['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
+    np.testing.assert_array_equal(found['v'], [0, 0, 1, 1])
+    again = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
+    np.testing.assert_array_equal(again['u'], found['u'])
+
+
+def test_the_codes_of_another_prior_are_seen_in_the_plane(vae):
+    """A prior of one code: both quantiles are its place."""
+    codes = np.random.RandomState(0).randint(0, 17, (40, 3))
+    point = np.array([5.0, -2.0, 1.0])
+    prior = lambda params, extra, draw: jax.numpy.tile(point, (len(draw.keys), 1))
+    found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=2)
+    u, v = found['axes'] @ (point - found['origin'])
+    np.testing.assert_allclose([found['u'], found['v']], [[u, u], [v, v]], rtol=1e-5)
+
+
 def test_without_a_prior_the_grid_spans_the_codes(vae):
     codes = np.random.RandomState(0).randint(0, 17, (30, 2))
     found = latent_map.apply(of_codes(vae, codes), num_points=3)

@@ -1,0 +1,47 @@
+"""How thick and how slanted the strokes of an image are: numbers of a drawing, ink being light.
+
+Ink may be of any shade: it weighs as much as it is light, and no threshold is drawn.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+Images = Float[np.ndarray, 'n height width']  # in [0, 1], 0 the background
+
+
+def thickness(images: Images) -> Float[np.ndarray, 'n']:
+    """Twice the area of the ink over its perimeter, in pixels; 0 of an empty image.
+
+    A bar of width w and length l has area w l and perimeter 2 (w + l), so this is w l / (w + l), or
+    w of a long stroke. The area is the sum of the ink. The perimeter is the total variation, which
+    by the co-area formula is the mean perimeter of the level sets, measured by Crofton's formula
+    over four directions (Legland et al. 2007): pi / 8 times the sum, over horizontal, vertical and
+    both diagonals, of |difference of neighbours| / their distance. Of bars that are drawn smoothly,
+    in any direction, the thickness is right to 8 % from 3 pixels on, and to 13 % at 2.
+    """
+    area = images.sum((1, 2), dtype=np.float64)
+    x = np.pad(np.asarray(images, np.float64), ((0, 0), (1, 1), (1, 1)))
+    total = lambda difference: np.abs(difference).sum((1, 2))
+    straight = total(x[:, 1:] - x[:, :-1]) + total(x[:, :, 1:] - x[:, :, :-1])
+    diagonal = total(x[:, 1:, 1:] - x[:, :-1, :-1]) + total(x[:, 1:, :-1] - x[:, :-1, 1:])
+    perimeter = math.pi / 8 * (straight + diagonal / math.sqrt(2))
+    return 2 * area / np.maximum(perimeter, 1e-12)
+
+
+def slant(images: Images) -> Float[np.ndarray, 'n']:
+    """The angle in degrees by which strokes lean to the right of upright, from -90 to 90.
+
+    arctan(-mu_11 / mu_02) of the central second moments of the ink, rows counted downwards, as
+    Castro et al. (2019, Morpho-MNIST) measure it: shearing each row by that much is what makes the
+    main axis upright, the deslanting of LeCun et al. (1998). 0 of what has no height.
+    """
+    x = np.asarray(images, np.float64)
+    mass = np.maximum(x.sum((1, 2)), 1e-12)[:, None, None]
+    rows, columns = np.mgrid[: x.shape[1], : x.shape[2]]
+    centred = lambda place: place - (x * place).sum((1, 2), keepdims=True) / mass
+    down, right = centred(rows), centred(columns)
+    mixed, vertical = (x * down * right).sum((1, 2)), (x * down**2).sum((1, 2))
+    shear = np.where(vertical > 1e-9 * mass[:, 0, 0], -mixed / np.maximum(vertical, 1e-12), 0.0)
+    return np.degrees(np.arctan(shear))
