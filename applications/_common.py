@@ -1,9 +1,13 @@
 """What the modes share: asking for abilities, refusing options, and where their files lie."""
 
 import pathlib
+from typing import Any
 
+import jax
 import numpy as np
 
+import game
+import run_folder
 from errors import UserError, writing
 from experiment import Run
 from reporting import log
@@ -58,6 +62,15 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
         )
 
 
+def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
+    """Indices [n] of the test split in an order that the seed draws: more begin with the same ones.
+
+    Fewer where the split has fewer.
+    """
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
+
+
 def write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes an .npz, and its folder if need be.
 
@@ -79,3 +92,18 @@ def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
     write(path, arrays)
     log.info('numbers: %s', path)
     return path.with_suffix('.png')
+
+
+def record(run: Run, name: str, weights: str, numbers: dict[str, Any]) -> None:
+    """Writes the few numbers that one looks at first as NAME.json, beside the .npz of `save`.
+
+    Of what they are stands before them: the data, and in words the weights.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    path = run.folder / 'applications' / f'{name}.json'
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = {'data': run.data.description, 'weights': weights, **numbers}
+        run_folder.write_json(path, told)

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.scipy.special import ndtri
-from jaxtyping import Float
 
 import game
 import pictures
 import states
 from applications import _common
 from evaluation.codes import decoded, encoded, of_prior
+from evaluation.components import principal_components
 from experiment import Run
 from reporting import log
 
@@ -84,23 +84,12 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     return found
 
 
-def principal_components(codes: Float[np.ndarray, 'n latent']) -> Plane:
-    """The plane through the mean in which codes vary most (Pearson 1901), by their SVD.
-
-    The largest entry of an axis is positive: the SVD leaves the sign open.
-    """
-    codes = np.asarray(codes, np.float64)
-    origin = codes.mean(0)
-    _, spread, axes = np.linalg.svd(codes - origin, full_matrices=False)
-    axes = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(1)])[:, None]
-    return Plane(origin, axes, spread[:2] ** 2 / max(np.sum(spread**2), 1e-300))
-
-
 def _plane(codes: np.ndarray) -> Plane:
     """Of codes of two dimensions, or of one, themselves; of more, their principal components."""
     latent = codes.shape[1]
     if latent > 2:
-        return principal_components(codes)
+        found = principal_components(codes)
+        return Plane(found.origin, found.axes[:2], found.shares[:2])
     variance = np.pad(codes.var(0, np.float64), (0, 2 - latent))
     shares = variance / max(variance.sum(), 1e-300)
     return Plane(np.zeros(latent), np.eye(2, latent), shares)

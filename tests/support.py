@@ -113,3 +113,9 @@ def with_abilities(run, **abilities):
     nothing = {'model': {}}
     family = game.Family(lambda key, batch: (nothing, nothing), (), None, **abilities)
     return run._replace(family=family, data=run.data._replace(splits=splits))
+
+
+def few_of_test(run, n):
+    """`run` with the first n examples of its test split alone."""
+    few = {name: array[:n] for name, array in run.data.splits['test'].items()}
+    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))

@@ -137,16 +137,6 @@ def test_codes_of_a_plane_are_found_in_it(vae, caplog):
     np.testing.assert_allclose(off, 0, atol=1e-5)
 
 
-def test_components_are_scikit_learns():
-    from sklearn.decomposition import PCA
-
-    codes = np.random.RandomState(0).normal(size=(50, 6)) @ np.diag([1, 5, 2, 1, 3, 1])
-    plane, pca = latent_map.principal_components(codes), PCA(2).fit(codes)
-    np.testing.assert_allclose(plane.shares, pca.explained_variance_ratio_)
-    np.testing.assert_allclose(np.abs(plane.axes), np.abs(pca.components_), rtol=1e-6)
-    assert np.all(plane.axes[[0, 1], np.abs(plane.axes).argmax(1)] > 0)
-
-
 def test_one_dimension_is_a_line(vae):
     codes = np.arange(10)[:, None]
     found = latent_map.apply(of_codes(vae, codes), num_points=3)

@@ -1,0 +1,187 @@
+"""Noise on test examples, what the model makes of it, and how near both are to the truth."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import game
+import pictures
+import states
+from applications import _common
+from datasets.corruption import NOISES
+from errors import UserError
+from evaluation.evaluate import summary
+from evaluation.image_quality import psnr, ssim
+from evaluation.per_example import over_examples
+from experiment import Run
+from reporting import log
+
+NEEDS = ('reconstruct',)
+NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
+
+
+def apply(
+    run: Run,
+    noise: str = 'gaussian',
+    levels: str = '0.1,0.25,0.5',
+    num_images: int = 12,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Reconstructs noisy examples of the whole test split and compares with the clean ones.
+
+    Noise is put on the normalized scale, and the result is clipped to the range of x where it is
+    known. PSNR and SSIM are taken on the scale on which x goes from 0 to 1: that range or, of real
+    values, the extremes of the training split (of each column in a table). Their means leave out
+    examples that the noise left as they were: their PSNR is infinite.
+
+    Args:
+      run: of a family with `reconstruct`.
+      noise: gaussian, of deviation `level`; masking, a share `level` of all numbers set to 0, or
+        salt_and_pepper, to the smallest or the largest value.
+      levels: of noise, each with rows of its own in the picture.
+      num_images: of the picture.
+      seed: of the noise, which depends on it, the level and the example alone, and of the images.
+
+    Returns:
+      levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, of
+      images, noisy_ssim and denoised_ssim; index [images] in the test split, x [images, *event],
+      noisy and denoised [levels, images, *event], in the data's units.
+
+    Raises:
+      UserError: a missing ability or checkpoint, or a bad option.
+    """
+    _common.require(run, 'denoise', *NEEDS)
+    strengths = _check(noise, levels)
+    _common.at_least(1, num_images=num_images)
+    _common.check_seed(seed)
+    _common.check_split(run, 'test', 1, 'there is nothing to denoise')
+    state, weights = states.load_state(run)
+    index = _common.draw_of_test(run, num_images, seed)
+    extremes = _extremes(run)
+    look = _denoiser(run, noise, extremes, jax.devices())
+    key, n = game.address(jax.random.PRNGKey(seed), game.Purpose.EVALUATE), run.data.size('test')
+    measured, shown = [], []
+    for level in strengths:
+        inputs = {**run.data.splits['test'], 'level': np.full(n, level, np.float32)}
+        x, noisy, denoised = look(state, key, inputs, n)
+        measured.append(_measure(run, extremes, x, noisy, denoised))
+        shown.append({'noisy': noisy[index], 'denoised': denoised[index]})
+    found = {'levels': np.asarray(strengths), **_stack(measured), 'index': index, 'x': x[index]}
+    found.update(_stack(shown))
+    log.info('%d test examples with %s noise, by the %s', n, noise, weights)
+    name = f'denoise-{noise}-seed-{seed}'
+    path = _common.save(run, name, found)
+    numbers = [_summary(level, values) for level, values in zip(strengths, measured, strict=True)]
+    _common.record(run, name, weights, {'noise': noise, 'num_examples': n, 'levels': numbers})
+    _show(numbers)
+    if pictures.is_image(run.data.spec):
+        _draw(run, found, noise, path)
+    return found
+
+
+def _check(noise: str, levels: str) -> list[float]:
+    """The levels as numbers."""
+    if noise not in NOISES:
+        raise UserError(f'--noise={noise}: choose one of {", ".join(NOISES)}')
+    try:
+        strengths = [float(word) for word in levels.split(',')]
+    except ValueError as error:
+        raise UserError(f'--levels={levels}: give numbers, as 0.1,0.25,0.5') from error
+    most = np.inf if noise == 'gaussian' else 1
+    if not all(0 < level <= most and np.isfinite(level) for level in strengths):
+        up_to = '' if noise == 'gaussian' else ' and at most 1, for they are shares'
+        raise UserError(f'--levels={levels}: each has to be above 0{up_to}')
+    return strengths
+
+
+def _extremes(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest value of x, [1, *event] each, normalized."""
+    spec = run.data.spec
+    edges = spec.interval
+    if edges is None:
+        x = run.data.splits['train']['x']
+        axis = 0 if len(spec.event_shape) == 1 else None  # columns of a table have their own
+        edges = x.min(axis), x.max(axis)
+    whole = lambda edge: np.broadcast_to(np.asarray(edge, np.float32), (1, *spec.event_shape))
+    return tuple(np.asarray(spec.normalize(whole(edge))) for edge in edges)
+
+
+def _denoiser(run: Run, noise: str, extremes, devices: Sequence[jax.Device]) -> Callable:
+    """Returns look(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
+    spec, (low, high), corrupt = run.data.spec, extremes, NOISES[noise]
+    low, high = jnp.asarray(low[0]), jnp.asarray(high[0])
+
+    def preprocess(raw, keys):
+        stored = {name: array for name, array in raw.items() if name != 'level'}
+        return {**run.data.preprocess(stored, keys), 'level': raw['level']}
+
+    def one(x, key, level):
+        bits = jax.lax.bitcast_convert_type(level, jnp.uint32)  # whichever levels stand beside it
+        noisy = corrupt(x, jax.random.fold_in(key, bits), level, low, high)
+        return noisy if spec.interval is None else jnp.clip(noisy, low, high)
+
+    def look(params, extra, batch, draw):
+        x, level = batch['x'], batch['level']
+        keys = game.part_of(draw.keys, NOISE)
+        clean = spec.normalize(x)
+        noisy = jax.vmap(one)(clean, keys, level)
+        noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # spared, not rounded
+        rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
+        return x, noisy, run.family.reconstruct(params, extra, {**rest, 'x': noisy}, draw)
+
+    data = run.data._replace(preprocess=preprocess)
+    return over_examples(look, data, run.config.eval.batch_size, devices)
+
+
+def _measure(run: Run, extremes, x, noisy, denoised) -> dict[str, np.ndarray]:
+    """PSNR and, of images, SSIM of each example before and after."""
+    low, high = extremes
+    width = np.where(high > low, high - low, 1)
+    unit = lambda a: (np.asarray(run.data.spec.normalize(a)) - low) / width
+    truth, values = unit(x), {}
+    for name, a in (('noisy', unit(noisy)), ('denoised', unit(denoised))):
+        values[f'{name}_psnr_db'] = psnr(truth, a, 1.0)
+        if pictures.is_image(run.data.spec):
+            as_images = [b.reshape(*b.shape[:3], -1) for b in (truth, a)]
+            values[f'{name}_ssim'] = ssim(*as_images, 1.0)
+    return values
+
+
+def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Means over the examples that the noise changed, and of the gain, which is paired."""
+    is_noisy = np.isfinite(values['noisy_psnr_db'])
+    values = {name: value[is_noisy] for name, value in values.items()}
+    values['gain_psnr_db'] = values['denoised_psnr_db'] - values['noisy_psnr_db']
+    means = {name: summary(value) for name, value in values.items() if len(value)}
+    return {'level': level, 'num_changed': int(is_noisy.sum()), **means}
+
+
+def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _show(numbers: list[dict[str, Any]]) -> None:
+    log.info('%8s %26s %18s', 'level', 'PSNR in dB, noisy denoised', 'SSIM, noisy denoised')
+    for row in numbers:
+        names = ('noisy_psnr_db', 'denoised_psnr_db', 'noisy_ssim', 'denoised_ssim')
+        mean = lambda name, row=row: row.get(name, {}).get('mean')
+        words = ['-' if mean(name) is None else f'{mean(name):.3f}' for name in names]
+        log.info('%8g %17s %8s %11s %8s', row['level'], *words)
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], noise: str, path) -> None:
+    """Of each level a row of noisy images, below it what they became, and the clean ones."""
+    spec, words, rows = run.data.spec, [], []
+    for level, noisy, denoised in zip(
+        found['levels'], found['noisy'], found['denoised'], strict=True
+    ):
+        rows += [noisy, denoised, found['x']]
+        words += [f'noisy, {level:g}', 'denoised', 'clean']
+    columns = len(found['x'])
+    image = pictures.grid(np.concatenate(rows), spec, columns)
+    title = f'{noise.replace("_", " ").capitalize()} noise, by level'
+    pictures.save_labelled(path, image, title, words, [''] * columns)
+    log.info('as a picture: %s', path)

@@ -1,0 +1,36 @@
+"""Noise that is put on an example on purpose, for a model to take away.
+
+Each takes one example x [*event] as networks see it (`Spec.normalize`), its key, how much noise,
+and the smallest and the largest value that x can take, numbers or arrays that broadcast to x.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Event = Float[Array, '*event']
+
+
+def gaussian(x: Event, key, level, low, high) -> Event:
+    """x + level * N(0, 1)."""
+    del low, high
+    return x + level * jax.random.normal(key, x.shape)
+
+
+def masking(x: Event, key, level, low, high) -> Event:
+    """Each number is 0 with probability `level` (Vincent et al. 2010, section 3.3)."""
+    del low, high
+    return jnp.where(jax.random.bernoulli(key, level, x.shape), 0.0, x)
+
+
+def salt_and_pepper(x: Event, key, level, low, high) -> Event:
+    """Each number is, with probability `level`, the smallest or the largest, as a coin falls.
+
+    Vincent et al. (2010), section 3.3.
+    """
+    is_hit = jax.random.bernoulli(jax.random.fold_in(key, 0), level, x.shape)
+    is_salt = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, x.shape)
+    return jnp.where(is_hit, jnp.where(is_salt, high, low), x)
+
+
+NOISES = {'gaussian': gaussian, 'masking': masking, 'salt_and_pepper': salt_and_pepper}
