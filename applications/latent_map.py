@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.scipy.special import ndtri
+from jaxtyping import Float
 
 import game
 import pictures
