@@ -50,14 +50,17 @@ def some(family, n=4):
 
 
 def learned(n=4, latent_dim=LATENT, amiss=0.2):
-    """The same of a model whose posterior is nearly the exact one, off by about `amiss`."""
+    """The same of a model whose posterior is nearly the exact one: off by `amiss`, and wider.
+
+    (A narrower one would have weights without a variance.)
+    """
     random = np.random.default_rng(0)
     loadings = np.linalg.qr(random.normal(size=(DIMS, latent_dim)))[0] * [1.2, 0.8][:latent_dim]
     variances = 1 / (1 + np.sum(loadings**2, 0))  # diagonal: the loadings are orthogonal
-    kernel = np.concatenate([loadings * variances, np.zeros_like(loadings)], 1)
-    bias = np.concatenate([np.zeros(latent_dim), np.log(variances)])
-    off = lambda array: jnp.float32(array + amiss * random.normal(size=array.shape))
-    encoder = {'kernel': off(kernel), 'bias': off(bias)}
+    to_mean = loadings * variances + amiss * random.normal(size=loadings.shape)
+    bias = np.concatenate([np.full(latent_dim, amiss), np.log(variances) + amiss])
+    kernel = np.concatenate([to_mean, np.zeros_like(loadings)], 1)
+    encoder = {'kernel': jnp.float32(kernel), 'bias': jnp.float32(bias)}
     decoder = {'kernel': jnp.float32(loadings.T), 'bias': jnp.zeros(DIMS)}
     params = {'encoder': {'Dense_0': encoder}, 'decoder': {'Dense_0': decoder}}
     x = jnp.float32(
@@ -216,7 +219,7 @@ def signal_to_noise(make, k, num_draws=3000):
 def test_the_signal_of_the_encoders_gradient_against_its_noise():
     """Rainforth et al. (2018): with more samples it is lost, and with DReG it is gained."""
     plain, doubly = ([signal_to_noise(make, k) for k in (1, 64)] for make in ESTIMATORS)
-    assert plain[1] < 0.7 * plain[0]
+    assert plain[1] < 0.5 * plain[0]
     assert doubly[1] > 2 * doubly[0]
     assert doubly[1] > 5 * plain[1]
 
