@@ -25,6 +25,16 @@ DATA = {  # what differs from the settings for any other data
         'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
+    'shapes': {
+        'model': dict(
+            latent_dim=10,
+            hidden_sizes=(256, 256),
+            activation='relu',
+            observation='binomial',  # of the 16 parts of a pixel
+        ),
+        'hypers': dict(decay_steps=4000.0),
+        'train': dict(steps=4000, batch_size=64, evaluate_every=500, checkpoint_every=1000),
+    },
     'mnist': {'data': dict(binarize='stochastic')},
 }
 
