@@ -30,6 +30,7 @@ from configs import common
 from datasets.dataset import Dataset
 from errors import UserError
 from evaluation import evaluate as evaluate_lib
+from evaluation.code_draws import can_draw_codes, decoded_draws
 from evaluation.per_example import over_examples
 from evaluation.sampling import check_labels, sampler
 from places import user_path
@@ -122,15 +123,19 @@ def sample(
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
-    Of a family that samples by class, `labels` are given to the samples in turn.
+    Of a family that samples by class, `labels` are given to the samples in turn. An autoencoder
+    decodes codes of a Gaussian fitted to its training codes.
 
     Raises:
       UserError: the family cannot sample, or not by class, or n is not positive.
     """
     _at_least_one(n)
+    run, state, devices = trained.run, trained.state, jax.devices()
     key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
-    label = None if labels is None else np.resize(check_labels(trained.run, labels), n)
-    return sampler(trained.run, jax.devices())(trained.state, key, n, label)
+    label = None if labels is None else np.resize(check_labels(run, labels), n)
+    if run.family.sample is None and can_draw_codes(run.family):
+        return decoded_draws(run, state, key, n, devices)[0]
+    return sampler(run, devices)(state, key, n, label)
 
 
 def evaluate(

@@ -16,7 +16,8 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 Tree = Any  # a pytree of arrays; fields of pytrees are not checked, for JAX fills them with others
-Batch = dict[str, Array]  # 'x': the events, as the data set's Spec says; 'label' where there is one
+# 'x': the events, as the data set's Spec says; 'label' and 'factors' where there are any
+Batch = dict[str, Array]
 Optimizer = Callable[[str, dict, Array], optax.GradientTransformation]  # (player, hypers, step)
 
 

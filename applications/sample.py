@@ -8,9 +8,12 @@ import pictures
 import states
 from applications import _common
 from errors import UserError, about
+from evaluation.code_draws import decoded_draws
 from evaluation.sampling import check_labels, sampler
 from experiment import Run
 from reporting import log
+
+NEEDS = ('sample or encode', 'sample or decode')
 
 
 def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
@@ -19,21 +22,29 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     Sample i depends on (seed, i), its label and the weights alone: more samples begin with the same
     ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes.
 
+    A family that does not `sample` but has `encode` and `decode`, such as an autoencoder, decodes
+    codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: what
+    is shown is then the mean of x.
+
     Raises:
-      UserError: the family cannot sample, or not by class, or there is no checkpoint.
+      UserError: a missing ability or checkpoint, or the family does not sample by class.
     """
+    _common.require(run, 'sample', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
-    sample = sampler(run, jax.devices())
-    state, weights = states.load_state(run)
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
     chosen = parse_labels(run, labels)
     label = None if chosen is None else np.resize(chosen, num_samples)
-    x = sample(state, key, num_samples, label)
+    state, weights = states.load_state(run)
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    if run.family.sample is not None:
+        x, words = sampler(run, jax.devices())(state, key, num_samples, label), ''
+    else:
+        x, words = decoded_draws(run, state, key, num_samples, jax.devices())
+        words = f', decoded from codes of {words}'
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}.npz'
     _common.write(path, {'x': x, **({} if label is None else {'label': label})})
-    log.info('%d samples of the %s: %s', num_samples, weights, path)
+    log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
     if pictures.is_image(run.data.spec):
         columns = None if chosen is None or len(chosen) == 1 else len(chosen)
         pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec, columns))

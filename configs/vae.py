@@ -5,6 +5,18 @@
 Test split of the digits, 17 grey levels as they are, mean and standard deviation over 5 seeds:
 -ELBO 92.0 +- 0.4 nats, NLL 88.3 +- 0.3 nats (importance-weighted, k = 500), 1.99 bits a dimension.
 About 15 seconds on two CPU cores, compilation and evaluation included.
+
+Shapes with known factors (`configs/vae.py:shapes`, and --config.hypers.beta=4 and so on), under a
+minute on two CPU cores; test split, mean and standard deviation over 3 seeds, MIG the mutual
+information gap (nothing was tuned, and seeds differ as much as betas do):
+
+| beta | MIG | reconstruction, nats | KL, nats |
+|---|---|---|---|
+| 0.5 | 0.050 +- 0.029 | 55.4 +- 1.5 | 29.63 +- 0.07 |
+| 1 | 0.046 +- 0.032 | 59.5 +- 1.0 | 24.71 +- 0.07 |
+| 2 | 0.049 +- 0.027 | 69.3 +- 1.7 | 19.20 +- 0.27 |
+| 4 | 0.071 +- 0.029 | 84.1 +- 0.4 | 14.59 +- 0.12 |
+| 8 | 0.074 +- 0.031 | 111.7 +- 3.2 | 10.43 +- 0.30 |
 """
 
 from collections.abc import Callable
@@ -26,6 +38,16 @@ DATA = {  # what differs from the settings for any other data
         'model': dict(latent_dim=16, hidden_sizes=(256, 256), activation='relu'),
         'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
+    'shapes': {
+        'model': dict(
+            latent_dim=10,
+            hidden_sizes=(256, 256),
+            activation='relu',
+            observation='binomial',  # of the 16 parts of a pixel
+        ),
+        'hypers': dict(decay_steps=4000.0),
+        'train': dict(steps=4000, batch_size=64, evaluate_every=500, checkpoint_every=1000),
     },
     'mnist': {'data': dict(binarize='stochastic')},
     'static_mnist': {  # the setting of pythae (Chadebec et al. 2022) for its table of figures

@@ -19,6 +19,7 @@ from errors import UserError, choose
 SOURCES = {  # loaded on demand: a source's imports may be heavy
     'digits': 'datasets.digits',
     'static_mnist': 'datasets.static_mnist',
+    'shapes': 'datasets.shapes',
     'arrays': 'datasets.arrays',
     'folder': 'datasets.folder',
     **dict.fromkeys(('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'), 'datasets.toy'),
@@ -86,9 +87,10 @@ class Spec(NamedTuple):
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    The arrays are as stored (uint8 where that is enough) and may be memory-mapped. `preprocess`
-    makes the batch that models see, on the device, from one key per example: {'x': float32,
-    'label': int32}. `description` says in words what the numbers in `x` are.
+    'factors' [n, factors] are numbers of what else is known to make up an example, called
+    `factor_names`. The arrays are as stored (uint8 where that is enough) and may be memory-mapped.
+    `preprocess` makes the batch that models see, on the device, from one key per example: {'x':
+    float32, 'label': int32, ...}. `description` says in words what the numbers in `x` are.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Dataset(NamedTuple):
     preprocess: Callable[[dict[str, Array], UInt32[Array, 'local 2']], dict[str, Array]] = (
         preprocess.as_float
     )
+    factor_names: tuple[str, ...] = ()
 
     def size(self, split: str) -> int:
         """The number of examples of a split."""

@@ -15,10 +15,10 @@ CHUNK = 1000  # examples; memory only
 
 
 def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
-    """Stored numbers as they are: x in float32, labels in int32."""
+    """Stored numbers as they are: x in float32, what is known of it (labels, factors) in int32."""
     del keys
-    dtypes = {'x': jnp.float32, 'label': jnp.int32}
-    return {name: value.astype(dtypes[name]) for name, value in raw.items()}
+    dtype = lambda name: jnp.float32 if name == 'x' else jnp.int32
+    return {name: value.astype(dtype(name)) for name, value in raw.items()}
 
 
 def then(preprocess: Callable, rule: Callable) -> Callable:

@@ -19,6 +19,8 @@ import states
 from checks import check_evaluation
 from errors import UserError, writing
 from evaluation.features import FeatureFunction, of_function
+from evaluation.latent_diagnostics import latent_diagnostics
+from evaluation.latent_report import show_latents
 from evaluation.per_example import over_examples
 from evaluation.sample_quality import can_compare, chosen_features, sample_quality
 from experiment import Run
@@ -69,6 +71,7 @@ def evaluate(
     result = {
         'values': {name: summary(value) for name, value in values.items()},
         'samples': sample_quality(run, state, devices, compared_in),
+        'latents': latent_diagnostics(run, state, devices, compared_in),
         **circumstances,
         'seconds': round(time.perf_counter() - began, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
@@ -153,6 +156,7 @@ def show(result: dict[str, Any], run: Run) -> None:
         note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
         log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
     _show_samples(result['samples'])
+    show_latents(result.get('latents', {}))
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', run.folder / 'evaluation.json')
     if (run.folder / 'samples').exists():

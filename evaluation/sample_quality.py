@@ -16,6 +16,7 @@ import game
 import pictures
 from datasets.toy import MIXTURES
 from evaluation.accuracy_score import accuracy_score
+from evaluation.code_draws import can_draw_codes
 from evaluation.distances import frechet_distance, kernel_distance
 from evaluation.features import FeatureFunction, Seen, can_see, feature_function
 from evaluation.modes import count_modes
@@ -55,11 +56,15 @@ def sample_quality(
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
     """What samples of the run are compared in, if in anything; those of a mixture are counted.
 
+    A family that draws codes instead of samples has those judged by a classifier alone.
+
     Raises:
       UserError: config.eval.classifier is no classifier of such data.
     """
-    is_counted = not run.config.eval.classifier and run.data.name in MIXTURES
-    return None if is_counted or run.family.sample is None else feature_function(run, devices)
+    if not run.config.eval.classifier and (run.data.name in MIXTURES or run.family.sample is None):
+        return None
+    is_seen = run.family.sample is not None or can_draw_codes(run.family)
+    return feature_function(run, devices) if is_seen else None
 
 
 def can_compare(run: Run) -> bool:

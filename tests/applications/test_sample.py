@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled
+from support import assembled, with_abilities
 
 import states
 from applications import sample
@@ -59,3 +59,32 @@ def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch
     run = assembled(tmp_path, 'gan')
     monkeypatch.setattr(states, 'load_state', lambda run: (states.initial_state(run), 'untrained'))
     assert 'does not sample by class' in complaint(sample.apply, run, labels='3')
+
+
+@pytest.mark.parametrize('has_prior', [True, False])
+def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
+    """Of its prior, or of the Gaussian of its training codes; a picture is the mean of x."""
+    abilities = dict(
+        encode=lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
+        decode=lambda params, extra, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
+    )
+    if has_prior:
+        abilities['prior'] = lambda params, extra, draw: draw.rows[:, None] * jax.numpy.ones(2)
+    run = with_abilities(vae, **abilities)._replace(folder=tmp_path)
+    with caplog.at_level('INFO', logger='atelier'):
+        few, many = (sample.apply(run, num_samples=n, seed=3) for n in (4, 40))
+    np.testing.assert_array_equal(few, many[:4])
+    assert (tmp_path / 'samples' / 'seed-3.png').exists()
+    if has_prior:
+        assert many[:, 0, 0, 0].tolist() == list(range(40))
+        assert 'decoded from codes of the prior' in caplog.text
+    else:
+        pixel = vae.data.splits['train']['x'].reshape(-1, 64)[:, 10]
+        away = (many[:, 0, 0, 0].mean() - 100 - pixel.mean()) / (pixel.std() / np.sqrt(40))
+        assert abs(away) < 5
+        assert 'codes of a Gaussian fitted to 1,000 training codes' in caplog.text
+
+
+def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
+    run = with_abilities(vae, encode=lambda params, extra, batch, draw: batch['x'])
+    assert 'lacks sample or decode' in complaint(sample.apply, run)

@@ -113,8 +113,8 @@ def test_samples_depend_on_seed_and_index_alone(trained):
 
 
 def test_a_family_without_samples_says_so(trained):
-    silent = trained._replace(family=trained.family._replace(sample=None))
-    with pytest.raises(UserError, match='cannot sample'):
+    silent = trained._replace(family=trained.family._replace(sample=None, decode=None))
+    with pytest.raises(UserError, match='lacks sample or decode'):
         sample.apply(silent, 5)
 
 
