@@ -1,6 +1,7 @@
 """What the modes share: asking for abilities, refusing options, and where their files lie."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,14 +14,19 @@ from experiment import Run
 from reporting import log
 
 
+def lacking(family: game.Family, abilities: Sequence[str]) -> list[str]:
+    """Those of the abilities that a family has not; of 'encode or prior' one is enough."""
+    has = lambda words: any(getattr(family, name) is not None for name in words.split(' or '))
+    return [words for words in abilities if not has(words)]
+
+
 def require(run: Run, mode: str, *abilities: str) -> None:
-    """Asks for abilities of the family; 'encode or prior' is content with one of the two.
+    """Asks for abilities of the family, as `lacking` reads them.
 
     Raises:
       UserError: names those that it lacks.
     """
-    has = lambda words: any(getattr(run.family, name) is not None for name in words.split(' or '))
-    missing = [words for words in abilities if not has(words)]
+    missing = lacking(run.family, abilities)
     if missing:
         raise UserError(
             f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '

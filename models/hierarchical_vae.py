@@ -20,6 +20,7 @@ from losses import elbo, kl_weights
 from models.observations import Observation
 from models.vae import Posterior as Gaussian
 from models.vae import reparameterize
+from models.vae_advice import CURE_OF_THE_KL, adviser
 
 Apply = Callable[[str, Array], Array]  # (name of a network, input) -> its output
 Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> the z that stands for it
@@ -255,4 +256,5 @@ def hierarchical_vae(
             params, extra, encode(params, extra, batch, draw)
         ),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
+        advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 NOTHING_NATS = 0.1  # of KL: less says nothing about x
 PATIENCE = 3  # validations in a row
+CURE_OF_THE_KL = (
+    'lower --config.hypers.beta, let the KL grow with --config.hypers.kl_warmup_steps=STEPS, or '
+    'give each {} --config.hypers.free_nats=0.1'
+)
 
 
 def adviser(cure: str) -> Callable[[list[dict[str, float]]], dict[str, str]]:

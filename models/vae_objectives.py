@@ -17,6 +17,7 @@ from models.vae import (
     posterior,
     reparameterize,
 )
+from models.vae_advice import CURE_OF_THE_KL
 
 Terms = dict[str, Float[Array, 'batch']]
 CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
@@ -51,8 +52,7 @@ def evidence_bound() -> Objective:
     return Objective(
         loss,
         _terms_of_one,
-        'lower --config.hypers.beta, let the KL grow with --config.hypers.kl_warmup_steps=STEPS, '
-        'or give each dimension --config.hypers.free_nats=0.1',
+        CURE_OF_THE_KL.format('dimension'),
     )
 
 
