@@ -1,0 +1,90 @@
+"""Every application does on every family with an encoder and a decoder what it promises of all."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, few_of_test
+
+import command_line
+import family_table
+import states
+from evaluation.codes import encoded
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+OPTIONS = {  # as little as shows it
+    'anomaly': dict(num_images=2),
+    'compress': {},
+    'concept': dict(num_images=2, num_steps=2, num_codes=200),
+    'denoise': dict(levels='0.3'),
+    'embed': dict(num_codes=100),
+    'interpolate': dict(num_pairs=1, num_points=3),
+    'latent_map': dict(num_points=2),
+    'reconstruct': dict(num_images=4),
+}
+NEITHER = ('saliency', 'sample')  # of classifiers; and in test_sample.py
+CODED = (  # with an encoder and a decoder
+    'autoencoder',
+    'beta_tc_vae',
+    'contractive_autoencoder',
+    'conv_autoencoder',
+    'conv_vae',
+    'cvae',
+    'denoising_autoencoder',
+    'hierarchical_vae',
+    'iwae',
+    'ladder_vae',
+    'vae',
+    'vae_gan',
+    'vq_vae',
+)
+QUICK = ('autoencoder',)
+
+
+@pytest.fixture(scope='module')
+def run_of(tmp_path_factory):
+    """The debug run of a config with forty test examples."""
+
+    def make(name):
+        return few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
+
+    return make
+
+
+def test_all_modes_and_families_are_looked_at():
+    assert {*OPTIONS, *NEITHER} == set(command_line.applications())
+    rows = [line for line in family_table.table().split('\n') if '`configs/' in line]
+    column = 1 + command_line.applications().index('reconstruct')
+    with_both = [row for row in rows if family_table.YES in row.split('|')[1 + column]]
+    assert [row.split('`')[1] for row in with_both] == [f'configs/{name}.py' for name in CODED]
+
+
+@pytest.mark.parametrize(
+    'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CODED]
+)
+def test_every_application_works(name, run_of):
+    run, found = run_of(name), {}
+    for mode, options in OPTIONS.items():
+        found[mode] = importlib.import_module(f'applications.{mode}').apply(run, **options)
+        written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
+        assert {'.npz', '.png'} <= set(written), mode
+    _check(run, found)
+
+
+def _check(run, found):
+    """Ends of paths are reconstructions, and codes are those of `encode`."""
+    state, split = states.initial_state(run), run.data.splits['test']
+    codes, _ = encoded(run, state, split, jax.devices())
+    np.testing.assert_allclose(found['latent_map']['codes'], codes, rtol=1e-4, atol=1e-4)
+    paths, shown = found['interpolate'], found['reconstruct']
+    (pair,), (straight, _) = paths['index'], paths['x'][0]
+    np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], rtol=1e-4, atol=1e-4)
+    index = np.concatenate([pair, shown['index']])
+    raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
+    batch = run.data.preprocess(raw, jnp.zeros((len(index), 2), jnp.uint32))
+    want = run.family.reconstruct(state.ema, state.extra, batch, None)
+    made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
+    np.testing.assert_allclose(made, want, rtol=1e-3, atol=1e-3)
