@@ -100,10 +100,16 @@ class ConvDecoder(_ConvNet):
     @nn.compact
     def __call__(self, z: Float[Array, 'batch latent']) -> Float[Array, 'batch *output']:
         """Returns [batch, *output_shape] in float32."""
-        spatial = spatial_shape(self.event_shape)
-        *larger, smallest = stage_shapes(spatial, len(self.channels))
-        last = math.prod(self.output_shape[len(spatial) :])
+        smallest = stage_shapes(spatial_shape(self.event_shape), len(self.channels))[-1]
         x = self._dense((*smallest, self.channels[-1]), last_bias=self.norm is None)(z)
+        return self._transposed_convolutions(x)
+
+    def _transposed_convolutions(
+        self, x: Float[Array, 'batch *maps']
+    ) -> Float[Array, 'batch *output']:
+        spatial = spatial_shape(self.event_shape)
+        *larger, _ = stage_shapes(spatial, len(self.channels))
+        last = math.prod(self.output_shape[len(spatial) :])
         stages = list(zip(larger[::-1], (*self.channels[-2::-1], last), strict=True))
         for number, (shape, features) in enumerate(stages, 1):
             is_last = number == len(stages)

@@ -70,7 +70,8 @@ def check_same_on_any_devices(one, many):
         scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
         close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5 * scale)
         jax.tree.map(close, *slopes)
-        losses = [[report[f'loss_{player}'] for _, report in steps] for steps in (many, one)]
+        name = 'loss' if player == 'model' else f'loss_{player}'
+        losses = [[report[name] for _, report in steps] for steps in (many, one)]
         np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-4)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
     jax.tree.map(close, many[-1][0].extra, one[-1][0].extra)
