@@ -246,6 +246,47 @@ def feature_matching():
     )
 
 
+def half_squared_error():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2), 'mean': normal(1, 3, 2, 2)},
+        extreme=({'mean': both_signs(1e4, 3, 2, 2)},),
+    )
+
+
+def cross_entropy():
+    return Entry(
+        arguments={'x': jnp.abs(jnp.sin(normal(0, 3, 2, 2))), 'logits': normal(1, 3, 2, 2)},
+        extreme=(
+            {'logits': both_signs(1e4, 3, 2, 2)},
+            {'x': jnp.ones((3, 2, 2)), 'logits': both_signs(1e4, 3, 2, 2)},
+        ),
+    )
+
+
+def halves(x):
+    """An encoder of every event: x^2 / 2 of each of its numbers, so that J = diag(x)."""
+    return 0.5 * jnp.square(x.reshape(len(x), -1))
+
+
+def jacobian_squared_norm():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2)},
+        static={'encoder': halves},
+        extreme=({'x': both_signs(1e4, 3, 2, 2)},),
+        exempt={'broadcast': 'the shape of its only array is free'},
+    )
+
+
+def jacobian_squared_norm_estimate():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2), 'probes': normal(1, 5, 3, 4)},
+        static={'encoder': halves},
+        extreme=({'x': both_signs(1e4, 3, 2, 2)}, {'probes': both_signs(1e4, 5, 3, 4)}),
+        batch_axis={'probes': 1},
+        free_axes={'probes': (0,)},
+    )
+
+
 EXAMPLES: dict[str, Callable[[], Entry]] = {
     **{
         f'adversarial.{game}_discriminator': of_two_players
@@ -258,6 +299,8 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     'adversarial.slope_squared': slope_squared,
     'adversarial.gradient_penalty': gradient_penalty,
     'adversarial.feature_matching': feature_matching,
+    'contraction.jacobian_squared_norm': jacobian_squared_norm,
+    'contraction.jacobian_squared_norm_estimate': jacobian_squared_norm_estimate,
     'elbo.kl_standard_normal': kl_standard_normal,
     'elbo.kl_diagonal_gaussians': kl_diagonal_gaussians,
     'elbo.diagonal_gaussian_log_prob': diagonal_gaussian_log_prob,
@@ -267,6 +310,8 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     'elbo.discretized_logistic_mixture_log_prob': discretized_logistic_mixture_log_prob,
     'elbo.elbo': elbo,
     'elbo.importance_weighted_bound': importance_weighted_bound,
+    'reconstruction.cross_entropy': cross_entropy,
+    'reconstruction.half_squared_error': half_squared_error,
 }
 
 
