@@ -244,10 +244,12 @@ def _sum_event(values):
 def _log_powers(x, logits, n: int):
     """x log sigmoid(l) + (n - x) log sigmoid(-l), by one exponential and one logarithm.
 
-    Where the sigmoid is saturated, max(l, 0) n - x l is exact, and what remains is small.
+    Where the sigmoid is saturated, max(l, 0) n - x l is exact, and what remains is small. The
+    maximum is (l + |l|) / 2: whatever slope JAX gives |l| at 0 cancels, that of `jnp.maximum` not.
     """
-    rest = jnp.log1p(jnp.exp(-jnp.abs(logits)))
-    return (x * logits - n * jnp.maximum(logits, 0.0)) - n * rest
+    size = jnp.abs(logits)
+    rest = jnp.log1p(jnp.exp(-size))
+    return (x * logits - n * (0.5 * (logits + size))) - n * rest
 
 
 def _log_binomial_coefficients(n):

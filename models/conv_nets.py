@@ -42,6 +42,8 @@ class _ConvNet(nn.Module):
       norm: makes a layer before each activation, but that of the encoder's first convolution
         (Radford et al. 2016); what comes before it has no bias.
       kernel_init: of every layer.
+      has_dense: whether there are dense layers; without them the encoder's output is its maps, in
+        `output_shape`, of which a -1 is their number, and the decoder's input is the same.
     """
 
     event_shape: tuple[int, ...]
@@ -54,15 +56,20 @@ class _ConvNet(nn.Module):
     dtype: DTypeLike = jnp.float32
     norm: Callable[[], nn.Module] | None = None
     kernel_init: Callable = nn.initializers.lecun_normal()
+    has_dense: bool = True
 
-    def _stage(self, layer: type[nn.Module], features: int, use_bias: bool) -> nn.Module:
-        """A convolution of stride 2, or its transpose."""
+    def _stage(
+        self, layer: type[nn.Module], features: int, use_bias: bool, stride: int = STRIDE
+    ) -> nn.Module:
+        """A convolution, or its transpose."""
         axes = len(spatial_shape(self.event_shape))
-        window, strides = (self.kernel_size,) * axes, (STRIDE,) * axes
+        window, strides = (self.kernel_size,) * axes, (stride,) * axes
         options = dict(form=self.form, dtype=self.dtype, kernel_init=self.kernel_init)
         return layer(features, window, strides, use_bias=use_bias, **options)
 
-    def _dense(self, output_shape: tuple[int, ...], last_bias: bool = True) -> MLP:
+    def _dense(self, output_shape: tuple[int, ...], last_bias: bool = True) -> Callable:
+        if not self.has_dense:
+            return lambda x: x.reshape(x.shape[0], *output_shape)
         options = dict(norm=self.norm, last_bias=last_bias, kernel_init=self.kernel_init)
         return MLP(self.hidden_sizes, output_shape, self.activation, self.dtype, **options)
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import experiment
@@ -61,3 +62,32 @@ def test_seeds_are_summed_up_with_their_samples(tmp_path):
     assert mean == pytest.approx(sum(shares) / 2, abs=1e-3)
     assert deviation == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5, abs=1e-3)
     assert each == pytest.approx(shares, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_error_of_pca_is_scikit_learns():
+    """On the digits, fitted on the training split alone."""
+    from sklearn.decomposition import PCA
+
+    from datasets import digits, splits
+
+    result = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.pca_error', '--components=3', '--components=8'],
+        cwd=experiment.ROOT,
+        env={**os.environ, 'XLA_FLAGS': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    line = r'(\d+) components: squared_error (\S+) \+- \S+, moved to the interval (\S+) '
+    found = re.findall(line, result.stdout)
+    assert [row[0] for row in found] == ['3', '8']
+    data = splits.hold_out(digits.load().splits, 0)
+    train, test = (data[name]['x'].reshape(-1, 64) / 16 for name in ('train', 'test'))
+    for components, error, moved in found:
+        pca = PCA(int(components), svd_solver='full').fit(train)
+        seen = pca.inverse_transform(pca.transform(test))
+        want = 0.5 * np.sum((test - seen) ** 2, 1).mean()
+        assert float(error) == pytest.approx(want, abs=1e-4)
+        want = 0.5 * np.sum((test - np.clip(seen, 0, 1)) ** 2, 1).mean()
+        assert float(moved) == pytest.approx(want, abs=1e-4)

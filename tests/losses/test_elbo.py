@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,6 +186,17 @@ def test_bernoulli_keeps_its_digits_when_sure():
     """log(1 - e^-20) is -2e-9, which x * logits - softplus(logits) would round to 0."""
     actual = bernoulli(jnp.ones((1, 1)), jnp.full((1, 1), 20.0))
     np.testing.assert_allclose(actual, [-np.log1p(np.exp(-20.0))], rtol=1e-5)
+
+
+@pytest.mark.parametrize('logit', [-3.0, 0.0, 1e-20, 2.0])
+def test_slopes_are_those_of_the_logarithm_also_at_zero(logit):
+    """x - n sigmoid(l): an output layer that starts at zero has logits of exactly 0."""
+    x, logits = jnp.asarray([[0.0], [1.0]]), jnp.full((2, 1), logit)
+    want = np.asarray([[0.0], [1.0]]) - scipy.special.expit(logit)
+    slope = jax.grad(lambda logits: bernoulli(x, logits).sum())(logits)
+    np.testing.assert_allclose(slope, want, rtol=1e-6)
+    slope = jax.grad(lambda logits: binomial(4 * x, logits, num_trials=4).sum())(logits)
+    np.testing.assert_allclose(slope, 4 * want, rtol=1e-6)
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.int32, jnp.uint8])

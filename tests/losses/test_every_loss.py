@@ -310,6 +310,47 @@ def perplexity():
     )
 
 
+def half_squared_error():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2), 'mean': normal(1, 3, 2, 2)},
+        extreme=({'mean': both_signs(1e4, 3, 2, 2)},),
+    )
+
+
+def cross_entropy():
+    return Entry(
+        arguments={'x': jnp.abs(jnp.sin(normal(0, 3, 2, 2))), 'logits': normal(1, 3, 2, 2)},
+        extreme=(
+            {'logits': both_signs(1e4, 3, 2, 2)},
+            {'x': jnp.ones((3, 2, 2)), 'logits': both_signs(1e4, 3, 2, 2)},
+        ),
+    )
+
+
+def halves(x):
+    """An encoder of every event: x^2 / 2 of each of its numbers, so that J = diag(x)."""
+    return 0.5 * jnp.square(x.reshape(len(x), -1))
+
+
+def jacobian_squared_norm():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2)},
+        static={'encoder': halves},
+        extreme=({'x': both_signs(1e4, 3, 2, 2)},),
+        exempt={'broadcast': 'the shape of its only array is free'},
+    )
+
+
+def jacobian_squared_norm_estimate():
+    return Entry(
+        arguments={'x': normal(0, 3, 2, 2), 'probes': normal(1, 5, 3, 4)},
+        static={'encoder': halves},
+        extreme=({'x': both_signs(1e4, 3, 2, 2)}, {'probes': both_signs(1e4, 5, 3, 4)}),
+        batch_axis={'probes': 1},
+        free_axes={'probes': (0,)},
+    )
+
+
 EXAMPLES: dict[str, Callable[[], Entry]] = {
     **{
         f'adversarial.{game}_discriminator': of_two_players
@@ -325,6 +366,8 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     'total_correlation.total_correlation': total_correlation,
     'kl_weights.warmup': warmup,
     'kl_weights.free_nats': free_nats,
+    'contraction.jacobian_squared_norm': jacobian_squared_norm,
+    'contraction.jacobian_squared_norm_estimate': jacobian_squared_norm_estimate,
     'elbo.kl_standard_normal': kl_standard_normal,
     'elbo.kl_standard_normal_by_dim': kl_standard_normal_by_dim,
     'elbo.kl_diagonal_gaussians': kl_diagonal_gaussians,
@@ -340,6 +383,8 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     ),
     'quantization.commitment': of_quantized_vectors,
     'quantization.perplexity': perplexity,
+    'reconstruction.cross_entropy': cross_entropy,
+    'reconstruction.half_squared_error': half_squared_error,
 }
 
 

@@ -1,0 +1,25 @@
+"""Contractive autoencoder (Rifai et al. 2011): codes that change little with the image.
+
+    python main.py --config=configs/contractive_autoencoder.py
+
+The digits, 3 seeds: ||dh/dx||^2 of test images is 2.0 +- 0.3, at a half squared error of 1.08 +-
+0.04 in units of [0, 1]; with --config.hypers.contraction=0 it is 4.8 at 0.83 (one seed). About 12
+seconds on two CPU cores.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import autoencoder
+
+build = autoencoder.build
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/contractive_autoencoder.py:DATA[,debug]`, DATA any source."""
+    config = autoencoder.get_config(argument)
+    config.model.update(
+        contraction='auto',
+        code_activation='sigmoid',
+        tied=True,  # else the decoder undoes by larger weights what the penalty makes smaller
+    )
+    return config

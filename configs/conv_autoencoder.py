@@ -1,0 +1,82 @@
+"""Autoencoder with convolutions, for images of any shape and signals.
+
+    python main.py --config=configs/conv_autoencoder.py
+    python main.py --config=configs/conv_autoencoder.py:mnist --config.model.latent_dim=32
+
+The networks are those of the Keras tutorial (Chollet 2016, Building Autoencoders in Keras), 28x28
+to 7x7x32 and back, or with strides in place of pooling and repeating. The digits, 8x8 to 2x2x8, 3
+seeds: 1/2 ||x - x^||^2 of test images in [0, 1] is 0.52 +- 0.05. About 17 seconds on two CPU cores.
+
+MNIST with a dense code of 32 numbers, the second command, one seed: cross-entropy 63.9, half
+squared error 2.64, where PCA with 32 components has 6.60 (`python -m benchmarks.pca_error`) and the
+fully connected 784-32-784 has 4.13. About 4 minutes.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import autoencoder as mlp_autoencoder
+from configs import common
+from datasets.dataset import Spec
+from errors import UserError, at_least, choose
+from game import Family
+from models.autoencoder_nets import CODE_ACTIVATIONS, Pair
+from models.conv_nets import ConvDecoder, ConvEncoder
+from models.pooling_nets import PoolingDecoder, PoolingEncoder
+
+ALSO = mlp_autoencoder.ALSO
+BODIES = {'pooling': (PoolingEncoder, PoolingDecoder), 'strides': (ConvEncoder, ConvDecoder)}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/conv_autoencoder.py:DATA[,debug]`, DATA any source of images or signals."""
+    name, debug = common.parse_argument(argument, default='digits')
+    config = mlp_autoencoder.get_config(name)
+    with config.unlocked():
+        del config.model.tied
+        config.model.update(
+            body='pooling',  # convolutions, and max-pooling and repeating between them | strides
+            channels=(32, 32),  # of each stage; every stage halves the resolution
+            kernel_size=3,
+            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
+            latent_dim=0,  # of a dense bottleneck; 0: the last maps are the code
+            hidden_sizes=(),  # of dense layers between convolutions and bottleneck
+            code_activation='none',
+        )
+        if name == 'digits':
+            config.model.channels = (32, 8)
+            config.hypers.learning_rate = 3e-3
+        if name == 'mnist':
+            config.train.update(
+                steps=1500, batch_size=128, evaluate_every=500, checkpoint_every=500
+            )
+            config.hypers.update(learning_rate=2e-3, decay_steps=1500.0)
+        if debug:
+            common.shrink(config)
+            config.model.update(channels=(4, 2), contraction_probes=2)
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The autoencoder that `config` describes, for data as `spec` says."""
+    common.check_convolvable(config, spec, 'configs/autoencoder.py')
+    model, hidden = config.model, tuple(config.model.hidden_sizes)
+    at_least(1, 'model.hidden_sizes', *hidden)
+    at_least(0, 'model.latent_dim', model.latent_dim)
+    if hidden and not model.latent_dim:
+        raise UserError(
+            f'config.model.hidden_sizes={hidden} but no bottleneck: give '
+            '--config.model.latent_dim=NUMBER, or --config.model.hidden_sizes="()"'
+        )
+    network = {
+        **common.conv_shapes(config),
+        **common.conv_form(config),
+        **common.network_options(config),
+        'has_dense': model.latent_dim > 0,
+    }
+    encoder, decoder = choose('model.body', model.body, BODIES)
+    net = Pair(
+        encoder(spec.event_shape, hidden, (model.latent_dim or -1,), **network),
+        decoder(spec.event_shape, hidden[::-1], spec.event_shape, **network),
+        choose('model.code_activation', model.code_activation, CODE_ACTIVATIONS),
+    )
+    return mlp_autoencoder.assemble(config, spec, net)

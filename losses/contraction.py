@@ -1,0 +1,63 @@
+"""The squared Frobenius norm of an encoder's Jacobian: the penalty of contractive autoencoders.
+
+Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction,
+equation 1. Per example, for any `encoder` of a batch that treats each example on its own.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Events = Float[Array, 'batch *event']
+Encoder = Callable[[Events], Float[Array, 'batch latent']]
+
+
+def jacobian_squared_norm(encoder: Encoder, x: Events) -> Float[Array, 'batch']:
+    """||dh/dx||_F^2 = sum_ij (dh_i / dx_j)^2 of each example, h = encoder(x).
+
+    A row of the Jacobian for each number of the code, all at once: latent times the memory and the
+    work of one gradient.
+
+    Raises:
+        ValueError: if the encoder does not return (batch, latent).
+    """
+    codes, pull_back = _codes(encoder, x)
+    rows = jnp.eye(codes.shape[1], dtype=codes.dtype)[:, None, :]
+    units = jnp.broadcast_to(rows, (codes.shape[1], *codes.shape))
+    return jnp.sum(_lengths(pull_back, units), axis=0)
+
+
+def jacobian_squared_norm_estimate(
+    encoder: Encoder, x: Events, probes: Float[Array, 'probes batch latent']
+) -> Float[Array, 'batch']:
+    """The mean of ||u^T dh/dx||^2 over the probes u, an unbiased estimate of ||dh/dx||_F^2.
+
+    E[u^T J J^T u] = tr(J J^T) for any u of mean zero and covariance I: Hutchinson (1989), A
+    Stochastic Estimator of the Trace of the Influence Matrix. Probes of +1 and -1 have the smallest
+    variance, 2 sum_{i != k} (J J^T)_ik^2 each. They lie in the space of codes, which has fewer
+    dimensions than that of x: J^T J has the same eigenvalues, but more of it off its diagonal.
+
+    Raises:
+        ValueError: if the encoder does not return (batch, latent), or the probes have not the shape
+            of codes after an axis that is not empty.
+    """
+    codes, pull_back = _codes(encoder, x)
+    if probes.shape[1:] != codes.shape or not len(probes):
+        raise ValueError(f'probes have shape {probes.shape} and codes {codes.shape}.')
+    return jnp.mean(_lengths(pull_back, probes), axis=0)
+
+
+def _codes(encoder: Encoder, x: Events):
+    """(h, what pulls a covector of h back to x)."""
+    codes, pull_back = jax.vjp(encoder, x)
+    if codes.ndim != 2 or codes.shape[:1] != x.shape[:1]:
+        raise ValueError(f'an encoder of {x.shape} returned {codes.shape}.')
+    return codes, pull_back
+
+
+def _lengths(pull_back, covectors: Float[Array, 'n batch latent']) -> Float[Array, 'n batch']:
+    """||u^T dh/dx||^2 for each covector u and each example."""
+    (slopes,) = jax.vmap(pull_back)(covectors)
+    return jnp.sum(jnp.square(slopes), axis=tuple(range(2, slopes.ndim)))
