@@ -14,13 +14,13 @@ has 6.60; about 4 minutes. 784-512-2-512-784 is --config.model.hidden_sizes="(51
 from ml_collections import ConfigDict
 
 from configs import common
+from datasets.corruption import NOISES
 from datasets.dataset import Spec
 from errors import UserError, at_least, choose
 from game import Family
 from models import mlp
 from models.autoencoder import LOSSES, Parts, autoencoder, contraction_rule
 from models.autoencoder_nets import CODE_ACTIVATIONS, Pair, TiedMLP
-from models.corruption import CORRUPTIONS
 
 ALSO = {'model.corruption': 'masking', 'model.contraction': 'probes'}
 
@@ -108,7 +108,7 @@ def assemble(config: ConfigDict, spec: Spec, net) -> Family:
         )
     at_least(1, 'model.contraction_probes', model.contraction_probes)
     penalties = contraction_rule(model.contraction_probes)
-    corrupt = choose('model.corruption', model.corruption, CORRUPTIONS)
+    corrupt = choose('model.corruption', model.corruption, {'none': None, **NOISES})
     if corrupt is not None:
         check_strengths(config, spec)
     return autoencoder(

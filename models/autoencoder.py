@@ -27,7 +27,7 @@ class Parts(NamedTuple):
       of normalized x.
     spec: of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
-    corrupt: one of `models.corruption`, or None.
+    corrupt: one of `datasets.corruption`, or None.
     strength: of the corruption in `metrics`; that of training is a hyper.
     penalty: (encoder, x, keys) -> [batch], or None: see `contraction_rule`.
     """
@@ -69,7 +69,8 @@ def errors(parts: Parts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
 
 def denoising_errors(parts: Parts, params, x, keys, strength) -> dict[str, Float[Array, 'batch']]:
     """`errors` where x is seen corrupted: the target is x as it is."""
-    seen = parts.corrupt(x, game.part_of(keys, 0), strength)
+    corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
+    seen = jax.vmap(corrupt)(x, game.part_of(keys, 0))
     found = errors(parts, params, x, seen)
     return {f'denoising_{name}': values for name, values in found.items()}
 

@@ -10,6 +10,7 @@ from support import assembled, few_of_test
 
 import command_line
 import family_table
+import game
 import states
 from evaluation.codes import encoded
 
@@ -84,7 +85,8 @@ def _check(run, found):
     np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], rtol=1e-4, atol=1e-4)
     index = np.concatenate([pair, shown['index']])
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
-    batch = run.data.preprocess(raw, jnp.zeros((len(index), 2), jnp.uint32))
-    want = run.family.reconstruct(state.ema, state.extra, batch, None)
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
+    batch = run.data.preprocess(raw, draw.keys)
+    want = run.family.reconstruct(state.ema, state.extra, batch, draw)
     made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
     np.testing.assert_allclose(made, want, rtol=1e-3, atol=1e-3)

@@ -11,12 +11,12 @@ from support import assembled, check_same_on_any_devices, steps_on
 import game
 import states
 from applications import interpolate, latent_map
+from datasets.corruption import gaussian, masking
 from datasets.dataset import Spec
 from models import autoencoder as models
 from models import mlp
 from models.autoencoder import Parts, autoencoder, contraction_rule
 from models.autoencoder_nets import Pair, TiedMLP
-from models.corruption import gaussian, masking
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
