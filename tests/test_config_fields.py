@@ -142,7 +142,15 @@ def parent_of(path: str) -> str | None:
     return taken and f'configs/{taken.group(1)}.py'
 
 
-with_own_build = pytest.mark.parametrize('path', [path for path in CONFIGS if not parent_of(path)])
+QUICK = ('configs/autoencoder.py', 'configs/gan.py', 'configs/vae.py')  # the others take minutes
+with_own_build = pytest.mark.parametrize(
+    'path',
+    [
+        path if path in QUICK else pytest.param(path, marks=pytest.mark.slow)
+        for path in CONFIGS
+        if not parent_of(path)
+    ],
+)
 
 
 @with_own_build

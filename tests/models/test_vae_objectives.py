@@ -236,7 +236,9 @@ def test_total_correlation_is_weighed_beyond_the_bound():
     np.testing.assert_allclose(four - one, 3 * tc, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', ['beta_tc_vae', 'cvae', 'iwae'])
+@pytest.mark.parametrize(
+    'name', ['beta_tc_vae', *(pytest.param(n, marks=pytest.mark.slow) for n in ('cvae', 'iwae'))]
+)
 def test_any_number_of_devices_gives_the_same(tmp_path, name):
     run = assembled(tmp_path, name)
     check_same_on_any_devices(steps_on(run, 1, 3), steps_on(run, 8, 3))
