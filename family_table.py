@@ -52,7 +52,9 @@ def _by_class(family: Family):
 
 
 def _likelihood(family: Family) -> str:
-    return '' if family.log_prob is None else family.log_prob.kind
+    if family.log_prob is None:
+        return ''
+    return family.log_prob.kind + ''.join(f', given the {name}' for name in family.conditions)
 
 
 def insert(text: str) -> str:

@@ -3,7 +3,7 @@
 import math
 import pathlib
 import textwrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -90,6 +90,7 @@ def apply(
     parts = [name, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)])
     path = _common.save(run, file, found)
+    _common.record(run, file, weights, {'score': words, **_headline(found)})
     _draw(run, found, shown, words, outliers, path)
     return found
 
@@ -133,6 +134,21 @@ def _compare(run: Run, found: dict[str, np.ndarray], against: Against, scores_of
         found['picture_percentile'] = 100 * np.mean(known < value)
         told = value, found['picture_percentile'], len(known)
         log.info('the picture: %.2f, more than %.1f %% of %d test examples', *told)
+
+
+def _headline(found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The numbers of what was asked for, as JSON has them."""
+    plain = lambda value: float(value) if np.isfinite(value) else None
+    headline = {'mean': plain(found['score'].mean())}
+    for name in ('novel_auroc', 'outlier_auroc'):
+        if name in found:
+            headline[name] = dict(
+                zip(('value', 'standard_error'), map(plain, found[name]), strict=True)
+            )
+    for name in ('picture_score', 'picture_percentile'):
+        if name in found:
+            headline[name] = plain(found[name])
+    return headline
 
 
 def _auroc(words: str, outliers: np.ndarray, known: np.ndarray) -> np.ndarray:

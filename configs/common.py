@@ -133,6 +133,17 @@ def check_convolvable(config: ConfigDict, spec: Spec, other: str) -> None:
         raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {other}')
 
 
+def check_kl_weights(config: ConfigDict) -> None:
+    """Refuses weights of a KL, of which a config has some, that would reward it.
+
+    Raises:
+      UserError: names the hyper.
+    """
+    for name in ('beta', 'kl_warmup_steps', 'free_nats'):
+        if name in config.hypers:
+            at_least(0, f'hypers.{name}', config.hypers[name])
+
+
 def network_options(config: ConfigDict) -> dict:
     """The activation and the dtype of products, as keyword arguments of a network."""
     return dict(

@@ -134,6 +134,7 @@ def assemble(
     at_least(1, 'model.latent_dim', model.latent_dim)
     for name in ('num_importance_samples', 'importance_chunk'):
         at_least(1, f'eval.{name}', config.eval[name])
+    common.check_kl_weights(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     body = encoder((2 * model.latent_dim,))
     nets = Networks(

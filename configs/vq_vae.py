@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 from datasets.dataset import Spec
-from errors import at_least
+from errors import UserError, at_least
 from game import Family
 from models import mlp
 from models.conv_nets import spatial_shape, stage_shapes
@@ -77,6 +77,13 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     model = config.model
     for name in ('num_codes', 'codebook_dim'):
         at_least(1, f'model.{name}', model[name])
+    for name in ('beta', 'restart_below'):
+        at_least(0, f'hypers.{name}', config.hypers[name])
+    if not 0 <= config.hypers.codebook_decay < 1:
+        raise UserError(
+            f'config.hypers.codebook_decay={config.hypers.codebook_decay}: it is the share that a '
+            'step keeps, from 0 to below 1'
+        )
     observation = observation_for(model.observation, spec, model.mixture_components)
     output_shape = (*spec.event_shape, observation.size)
     body = _convolutional if model.channels else _fully_connected

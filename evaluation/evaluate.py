@@ -27,6 +27,7 @@ from experiment import Run
 from reporting import log
 
 SPLIT = 'test'
+STEADY = 3  # validations in a row
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -91,7 +92,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     """What an evaluation's numbers depend on: the same again gives them again."""
     return {
         'data': _about_data(run),
-        'log_prob': _kind(run.family.log_prob),
+        'log_prob': _kind(run.family),
         'features': features and features.name,
         'weights': weights,
         'eval': run_values.flatten(run.config.eval.to_dict()),
@@ -157,6 +158,7 @@ def show(result: dict[str, Any], run: Run) -> None:
         log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
     _show_samples(result['samples'])
     show_latents(result.get('latents', {}))
+    _warn(result, run)
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', run.folder / 'evaluation.json')
     if (run.folder / 'samples').exists():
@@ -196,8 +198,20 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
         return {}
 
 
-def _kind(log_prob: game.LogProb | None) -> str | None:
+def _kind(family: game.Family) -> str | None:
+    log_prob = family.log_prob
     if log_prob is None:
         return None
     samples = f', k = {log_prob.num_samples}' if log_prob.num_samples else ''
-    return log_prob.kind + samples
+    given = ''.join(f', given the {name}' for name in family.conditions)
+    return log_prob.kind + samples + given
+
+
+def _warn(result: dict[str, Any], run: Run) -> None:
+    """Of what the family warns of in training, as if validation had stayed like this."""
+    if run.family.advise is None:
+        return
+    means = {name: value['mean'] for name, value in result['values'].items()}
+    if None not in means.values():
+        for warning in run.family.advise([means] * STEADY).values():
+            log.warning('%s', warning)

@@ -91,6 +91,7 @@ def _of_posteriors(seen: dict[str, np.ndarray]) -> dict[str, Any]:
         'mutual_information_standard_error': _plain(parts.standard_error),
         'mutual_information_limit_nats': parts.limit,
         'marginal_kl_nats': _plain(parts.marginal_kl),
+        'marginal_kl_standard_error': _plain(parts.marginal_standard_error),
         'num_paired': len(some),
     }
 

@@ -5,28 +5,16 @@ from typing import Any
 
 from reporting import log
 
-COLLAPSED_NATS = 0.1  # of KL in all, below which the code says next to nothing
 SHOWN = 8  # dimensions
 
 
 def show_latents(found: dict[str, Any]) -> None:
-    """A few lines on the terminal, and a warning where the code is not used."""
+    """A few lines on the terminal."""
     if not found:
         return
     log.info('the latent space, by %d examples', found['num_examples'])
     for name, value, note in _lines(found):
         log.info('  %-24s %10s  %s', name, value, note)
-    units, nats = found.get('active_units'), found.get('kl_nats')
-    if units == 0 or (nats is not None and nats < COLLAPSED_NATS):
-        told = '' if nats is None else f', and {nats:.3f} nats of KL in all'
-        log.warning(
-            'the code is hardly used, the posterior has collapsed: %s of %s units are active%s. A '
-            'smaller weight of the KL, one that rises slowly from 0, or free bits in training '
-            'treat it',
-            units,
-            found['latent_dim'],
-            told,
-        )
 
 
 def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -43,7 +31,12 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         error = plain(found['mutual_information_standard_error'])
         note = f'+- {error}, at most log {found["num_paired"]} = {limit:.2f}'
         yield 'mutual_information_nats', plain(told), note
-        yield 'marginal_kl_nats', plain(found['marginal_kl_nats']), 'what is left of the KL'
+        error = plain(found['marginal_kl_standard_error'])
+        yield (
+            'marginal_kl_nats',
+            plain(found['marginal_kl_nats']),
+            f'+- {error}, the rest',
+        )
     if 'continuity' in found:
         values = found['continuity']
         note = f'of a {values["step"]:.0%} step; 95 % below {plain(values["percentile_95"])}'

@@ -20,13 +20,15 @@ class Information(NamedTuple):
 
     mutual_information: I(x; z), x one of these n examples.
     marginal_kl: KL(q(z) || p(z)) of the aggregate posterior.
-    standard_error: of both, from the noise of z and from the choice of examples.
+    standard_error: of mutual_information, from the noise of z and from the choice of examples.
+    marginal_standard_error: of marginal_kl, likewise.
     limit: log n, above which the first cannot be.
     """
 
     mutual_information: float
     marginal_kl: float
     standard_error: float
+    marginal_standard_error: float
     limit: float
 
 
@@ -66,9 +68,10 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     n, ratios = len(z), _log_own(z, mean, log_var) - _log_aggregate(z, mean, log_var)
     ratios = np.minimum(ratios, math.log(n))  # as it is, but for rounding
     found = float(np.mean(ratios))
-    kl = float(kl_per_dimension(mean, log_var).sum())
-    error = float(np.std(ratios, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    return Information(found, kl - found, error, math.log(n))
+    kl = 0.5 * np.sum(np.expm1(log_var) - log_var + mean**2, axis=1)
+    error = lambda values: float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    rest = float(np.mean(kl)) - found
+    return Information(found, rest, error(ratios), error(kl - ratios), math.log(n))
 
 
 def _log_own(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:

@@ -11,18 +11,37 @@ CURE_OF_THE_KL = (
 
 
 def adviser(cure: str) -> Callable[[list[dict[str, float]]], dict[str, str]]:
-    """Returns `Family.advise` of a VAE that the config lines `cure` treat; it reads 'kl_nats'."""
+    """Returns `Family.advise` of a VAE that the config lines `cure` treat.
+
+    It reads 'kl_nats' and, of several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
+    """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
-        newest = [metrics['kl_nats'] for metrics in history[-PATIENCE:]]
-        if len(newest) < PATIENCE or max(newest) >= NOTHING_NATS:
+        newest = history[-PATIENCE:]
+        highest = {
+            name: max(abs(metrics[name]) for metrics in newest)
+            for name in newest[-1]
+            if name.startswith('kl_') and name.endswith('_nats')
+        }
+        silent = [name for name, nats in highest.items() if nats < NOTHING_NATS]
+        if len(newest) < PATIENCE or not silent:
             return {}
+        if 'kl_nats' in silent:
+            return {
+                'posterior has collapsed': _words('the posterior', 'z', newest, 'kl_nats', cure)
+            }
+        layers = {name: name.removeprefix('kl_').removesuffix('_nats') for name in silent}
         return {
-            'posterior has collapsed': (
-                f'the posterior has collapsed: its KL to the prior is {newest[-1]:.2g} nats, so '
-                'that z says nothing about x, and the decoder makes the same of every code; in a '
-                f'new --workdir, {cure}'
-            )
+            f'{z} has collapsed': _words(f'the posterior of {z}', z, newest, name, cure)
+            for name, z in layers.items()
         }
 
     return advise
+
+
+def _words(what: str, z: str, newest: list[dict[str, float]], name: str, cure: str) -> str:
+    return (
+        f'{what} has collapsed: its KL to the prior is {newest[-1][name]:.2g} nats, so that {z} '
+        'says nothing about x, and the decoder makes the same of every code; in a new --workdir, '
+        f'{cure}'
+    )

@@ -1,5 +1,7 @@
 """Anomalies: which scores are compared, in which direction, what is written, and refusals."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -46,6 +48,9 @@ def test_classes_left_out_are_set_against_the_others(vae, caplog):
     stored = np.load(vae.folder / 'applications' / 'anomaly-nll.npz')
     assert set(stored) == set(found)
     np.testing.assert_array_equal(stored['score'], score)
+    told = json.loads((vae.folder / 'applications' / 'anomaly-nll.json').read_text())
+    assert told['novel_auroc']['value'] == found['novel_auroc'][0]
+    assert told['mean'] == pytest.approx(score.mean())
     assert (vae.folder / 'applications' / 'anomaly-nll.png').stat().st_size > 5000
 
 

@@ -25,6 +25,7 @@ OF_POSTERIORS = {
     'mutual_information_standard_error',
     'mutual_information_limit_nats',
     'marginal_kl_nats',
+    'marginal_kl_standard_error',
     'num_paired',
 }
 
@@ -109,16 +110,11 @@ def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
     assert 'not finite' in caplog.text
 
 
-def test_a_code_that_is_not_used_is_warned_of(vae, caplog):
-    used = said(diagnosed(with_posterior(vae, -1.0)), caplog)
-    assert 'active_units' in used
-    assert 'collapsed' not in used
+def test_a_code_that_is_not_used_is_seen(vae, caplog):
+    assert 'active_units' in said(diagnosed(with_posterior(vae, -1.0)), caplog)
     same = lambda params, extra, batch, draw: 2 * (jnp.zeros((len(batch['x']), 3)),)
-    warned = said(diagnosed(with_abilities(vae, posterior=same)), caplog)
-    assert '0 of 3 units are active, and 0.000 nats of KL in all' in warned
-    assert 'free bits' in warned
-    (record,) = [record for record in caplog.records if record.levelname == 'WARNING']
-    assert '\n' not in record.getMessage()
+    unused = said(diagnosed(with_abilities(vae, posterior=same)), caplog)
+    assert '0 of 3' in unused
 
 
 def test_few_examples_are_no_trouble(vae):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
+import experiment
 import game
 from datasets.dataset import Spec
 from losses import elbo
@@ -300,3 +301,29 @@ def test_without_labels_there_is_no_conditional_vae(tmp_path, complaint):
     assert 'has no labels: use configs/vae.py' in complaint(
         assembled, tmp_path, 'cvae', 'checkerboard,debug'
     )
+
+
+@pytest.mark.parametrize(
+    ('name', 'changes', 'said'),
+    [
+        ('vae', dict(hypers__beta=-2.0), 'hypers.beta'),
+        ('vae', dict(hypers__free_nats=-1.0), 'hypers.free_nats'),
+        ('beta_tc_vae', dict(hypers__beta=-1.0), 'hypers.beta'),
+        ('ladder_vae', dict(hypers__kl_warmup_steps=-1.0), 'hypers.kl_warmup_steps'),
+        ('iwae', dict(model__num_samples=0), 'model.num_samples'),
+        ('iwae', dict(model__estimator='drag'), 'dreg'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
+    assert said in complaint(assembled, tmp_path, name, **changes)
+
+
+def test_the_stages_of_the_importance_weighted_autoencoder_are_those_of_the_paper():
+    """Of 1, 3, 9, ..., 2,187 passes over 50,000 images in batches of 20: 3,280 in all."""
+    config = experiment.recipe(f'{experiment.ROOT}/configs/iwae.py:mnist').config()
+    assert (config.data.num_valid, config.train.batch_size) == (10_000, 20)
+    passes = 50_000 // 20
+    assert config.train.steps == 3280 * passes
+    ends = [1, 4, 13, 40, 121, 364, 1093]
+    assert [config.hypers[f'milestone_{i}'] for i in range(1, 8)] == [passes * e for e in ends]
+    np.testing.assert_allclose(1e-3 * config.hypers.milestone_factor**7, 1e-4)

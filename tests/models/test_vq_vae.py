@@ -221,6 +221,8 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     ('changes', 'said'),
     [
         (dict(model__num_codes=0), 'model.num_codes'),
+        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: it is the share'),
+        (dict(hypers__beta=-1.0), 'hypers.beta'),
         (dict(model__codebook_dim=0), 'model.codebook_dim'),
         (dict(model__channels=(4, 0)), 'model.channels'),
         (dict(model__block_channels=(0,)), 'model.block_channels'),
