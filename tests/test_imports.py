@@ -33,8 +33,8 @@ MAY_BE_IMPORTED_BY = {
     'losses': {'losses', 'models', 'configs', 'benchmarks'},
     'models': {'models', 'configs', 'benchmarks'},
     'configs': {'configs', 'atelier', 'benchmarks'},
-    'applications': {'applications', 'benchmarks'},  # command_line loads them by name
-    'command_line': {'main', 'benchmarks'},
+    'applications': {'applications', 'benchmarks', 'family_table'},  # loaded by name
+    'command_line': {'main', 'benchmarks', 'family_table'},
     'main': set(),
 }
 THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
