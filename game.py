@@ -147,6 +147,15 @@ def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array,
     return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
+def through_codes(encode: Callable, decode: Callable) -> Callable:
+    """The ability `reconstruct` of a family that decodes what it encodes."""
+
+    def reconstruct(params, extra, batch: Batch, draw: Draw):
+        return decode(params, extra, encode(params, extra, batch, draw))
+
+    return reconstruct
+
+
 def draw_for(key, rows, batch_size, gather=identity) -> Draw:
     """A key for each row: which device holds the row makes no difference."""
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)

@@ -81,9 +81,7 @@ def apply(
     found, words = _of_test_split(run, scores_of(run.data)), in_words(run, name)
     log.info('%d test examples by the %s: %s', len(found['score']), weights, words)
     _compare(run, found, against, scores_of)
-    shown = (
-        _shown(run, state, found, against, num_images) if pictures.is_image(run.data.spec) else {}
-    )
+    shown = _shown(run, state, found, against, num_images)
     if against.picture is not None:
         (found['picture'],) = shown['The picture']
     outliers = pathlib.Path(outliers_path).stem or outliers

@@ -10,7 +10,7 @@ from jaxtyping import Float
 import pictures
 import states
 from applications import _common
-from evaluation.codes import decoded, encoded
+from evaluation.codes import decoder, encoded
 from evaluation.components import Components, principal_components
 from evaluation.features import coordinates
 from evaluation.image_quality import half_squared_error
@@ -60,7 +60,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     dims = kept(codes.shape[1])
     log.info('codes of %d dimensions, by the %s', dims[-1], weights)
     ways = {
-        'code': (codes, test_codes, lambda rows: decoded(run, state, rows, devices)),
+        'code': (codes, test_codes, decoder(run, state, devices)),
         'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
     }
     found = {'dims': np.asarray(dims)}

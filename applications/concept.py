@@ -71,21 +71,27 @@ def apply(
     _common.check_seed(seed)
     look, key = Look(run, *states.load_state(run), jax.devices()), jax.random.PRNGKey(seed)
     sets, words = two_sets(look, key, attribute, (source, target), num_codes)
-    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
-    codes, image = _images(look, key, label, num_images, num_codes)
     steps = np.linspace(low, high, num_steps)
-    codes = codes[:, None] + steps[:, None] * direction
-    x = decoded(run, look.state, codes, look.devices)
-    found = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
+    found = _moved(look, sets, steps, *_images(look, key, label, num_images, num_codes))
     sizes = ' and '.join(f'{len(part):,}' for part in sets)
-    log.info('%s of %s, on %d images, by the %s', sizes, words, len(x), look.weights)
+    log.info('%s of %s, on %d images, by the %s', sizes, words, len(found['x']), look.weights)
     if attribute != 'label':
-        found['value'] = _values(run, attribute, x, steps)
+        found['value'] = _values(run, attribute, found['x'], steps)
     name = ATTRIBUTES[attribute] or f'{source} to {target}'
     path = _common.save(run, f'concept-{attribute}-{name.replace(" ", "-")}', found)
     if pictures.is_image(run.data.spec):
         _draw(run, found, f'{attribute.capitalize()} from {name}, by {words}', path)
     return found
+
+
+def _moved(
+    look: Look, sets: list[np.ndarray], steps: np.ndarray, codes: np.ndarray, image: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Codes of images, moved in steps along the direction between the means of the two sets."""
+    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    codes = codes[:, None] + steps[:, None] * direction
+    x = decoded(look.run, look.state, codes, look.devices)
+    return dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
 
 
 def _values(run: Run, attribute: str, x: np.ndarray, steps: np.ndarray) -> np.ndarray:

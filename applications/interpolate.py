@@ -50,13 +50,14 @@ def apply(
     if has_encoder:
         _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
     state, weights = states.load_state(run)
-    key, found = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE), {}
+    found = {}
     if has_encoder:
-        index = np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
+        index = _common.draw_of_test(run, n, seed)
         chosen = {name: array[index] for name, array in run.data.splits['test'].items()}
         ends, x = encoded(run, state, chosen, devices)
         found = {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
     else:
+        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
         ends = of_prior(run, state, key, n, devices)
     codes = _paths(ends.reshape(num_pairs, 2, -1), num_points)
     found = {'codes': codes, 'x': decoded(run, state, codes, devices), **found}

@@ -133,12 +133,14 @@ def check_convolvable(config: ConfigDict, spec: Spec, other: str) -> None:
         raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {other}')
 
 
-def check_kl_weights(config: ConfigDict) -> None:
-    """Refuses weights of a KL, of which a config has some, that would reward it.
+def check_bound(config: ConfigDict) -> None:
+    """Refuses an estimate of no samples, and weights of the KL, if there are any, below 0.
 
     Raises:
-      UserError: names the hyper.
+      UserError: names the field.
     """
+    for name in ('num_importance_samples', 'importance_chunk'):
+        at_least(1, f'eval.{name}', config.eval[name])
     for name in ('beta', 'kl_warmup_steps', 'free_nats'):
         if name in config.hypers:
             at_least(0, f'hypers.{name}', config.hypers[name])

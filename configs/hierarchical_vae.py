@@ -84,10 +84,8 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         inside = hidden[layer - 1]
         networks[f'encoder_{layer}'] = Rung(inside, dim, **network)
         networks[f'decoder_{layer}'] = MLP(inside, below[layer - 1], **network)
-    common.check_kl_weights(config)
+    common.check_bound(config)
     orders = {'bottom_up': bottom_up, 'top_down': top_down}
-    for name in ('num_importance_samples', 'importance_chunk'):
-        at_least(1, f'eval.{name}', config.eval[name])
     return hierarchical_vae(
         Networks(networks, observation, dims, spec),
         choose('model.inference', model.inference, orders),

@@ -132,9 +132,7 @@ def assemble(
     """The VAE of networks that `encoder` and `decoder` make for the shape of one output."""
     model = config.model
     at_least(1, 'model.latent_dim', model.latent_dim)
-    for name in ('num_importance_samples', 'importance_chunk'):
-        at_least(1, f'eval.{name}', config.eval[name])
-    common.check_kl_weights(config)
+    common.check_bound(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     body = encoder((2 * model.latent_dim,))
     nets = Networks(

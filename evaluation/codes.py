@@ -1,6 +1,6 @@
 """Codes of a trained family: of examples, of its prior, and what is decoded from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -38,10 +38,11 @@ def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Dev
     return apply(state, key, {}, n)
 
 
-def decoded(
-    run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
-) -> np.ndarray:
-    """The mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Callable:
+    """Returns decode(codes [*n, latent]) -> the mean of x [*n, *event], compiled once.
+
+    The family has `decode`.
+    """
 
     def decode(params, extra, batch, draw):
         del draw
@@ -49,6 +50,17 @@ def decoded(
 
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(decode, data, run.config.eval.batch_size, devices)
-    rows = codes.reshape(-1, codes.shape[-1])
-    x = apply(state, state.key, {'x': rows.astype(np.float32)}, len(rows))
-    return x.reshape(*codes.shape[:-1], *x.shape[1:])
+
+    def of_codes(codes: np.ndarray) -> np.ndarray:
+        rows = codes.reshape(-1, codes.shape[-1])
+        x = apply(state, state.key, {'x': rows.astype(np.float32)}, len(rows))
+        return x.reshape(*codes.shape[:-1], *x.shape[1:])
+
+    return of_codes
+
+
+def decoded(
+    run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
+) -> np.ndarray:
+    """The mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+    return decoder(run, state, devices)(codes)

@@ -158,7 +158,5 @@ def autoencoder(parts: Parts) -> game.Family:
         metrics=metrics,
         encode=codes_of,
         decode=x_of,
-        reconstruct=lambda params, extra, batch, draw: x_of(
-            params, extra, codes_of(params, extra, batch, draw)
-        ),
+        reconstruct=game.through_codes(codes_of, x_of),
     )

@@ -19,7 +19,7 @@ from datasets.dataset import Spec
 from losses import elbo, kl_weights
 from models.observations import Observation
 from models.vae import Posterior as Gaussian
-from models.vae import reparameterize
+from models.vae import bound_of_samples, reparameterize
 from models.vae_advice import CURE_OF_THE_KL, adviser
 
 Apply = Callable[[str, Array], Array]  # (name of a network, input) -> its output
@@ -159,10 +159,7 @@ def elbo_terms(nets: Networks, infer: Callable, params, x, keys) -> dict[str, Ar
 def importance_weighted_log_prob(
     nets: Networks, infer: Callable, params, x, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
-    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
-
-    `chunk` samples of all layers are decoded at once: memory only.
-    """
+    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8."""
     apply = applying(nets, params)
 
     def log_weights(number):
@@ -173,9 +170,7 @@ def importance_weighted_log_prob(
             weights -= log_ratio(layer.q, layer.p, layer.z)
         return weights
 
-    numbers = jnp.arange(num_samples)
-    weights = jax.lax.map(log_weights, numbers, batch_size=min(chunk, num_samples))
-    return elbo.importance_weighted_bound(weights)
+    return bound_of_samples(log_weights, num_samples, chunk)
 
 
 def initialize(nets: Networks, infer: Callable, key, batch: game.Batch):
@@ -252,9 +247,7 @@ def hierarchical_vae(
         prior=lambda params, extra, draw: prior(nets, params, draw.keys),
         encode=encode,
         decode=decode,
-        reconstruct=lambda params, extra, batch, draw: decode(
-            params, extra, encode(params, extra, batch, draw)
-        ),
+        reconstruct=game.through_codes(encode, decode),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

@@ -118,7 +118,7 @@ def importance_weighted_log_prob(
 ) -> Float[Array, 'batch']:
     """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
 
-    `chunk` samples are decoded at once: memory only. Sample s of a row has a key of its own.
+    Sample s of a row has a key of its own.
     """
     q = posterior(nets, params, batch)
 
@@ -126,6 +126,14 @@ def importance_weighted_log_prob(
         z = reparameterize(q, game.part_of(keys, number))
         return log_weight(nets, params, z, batch, q)[0]
 
+    return bound_of_samples(weigh, num_samples, chunk)
+
+
+def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
+    """The bound of so many samples, `weigh(number)` the log weights [batch] of one of them.
+
+    `chunk` samples are weighed at once: memory only.
+    """
     weights = jax.lax.map(weigh, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
     return elbo.importance_weighted_bound(weights)
 
@@ -189,9 +197,7 @@ def vae(
         encode=encode,
         posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
         decode=mean_of,
-        reconstruct=lambda params, extra, batch, draw: mean_of(
-            params, extra, encode(params, extra, batch, draw)
-        ),
+        reconstruct=game.through_codes(encode, mean_of),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
         advise=adviser(objective.cure),
     )

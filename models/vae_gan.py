@@ -184,8 +184,6 @@ def vae_gan(players: Players) -> game.Family:
             players, params['encoder'], extra['encoder'], batch['x'], False, draw.gather
         )[0],
         decode=decode,
-        reconstruct=lambda params, extra, batch, draw: decode(
-            params, extra, encode(params, extra, batch, draw)
-        ),
+        reconstruct=game.through_codes(encode, decode),
         advise=adviser(CURES),
     )

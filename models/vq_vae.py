@@ -157,9 +157,7 @@ def vq_vae(nets: Networks) -> game.Family:
         metrics=metrics,
         encode=encode_row,
         decode=decode_row,
-        reconstruct=lambda params, extra, batch, draw: decode_row(
-            params, extra, encode_row(params, extra, batch, draw)
-        ),
+        reconstruct=game.through_codes(encode_row, decode_row),
         advise=adviser(nets.num_codes),
     )
 
