@@ -101,11 +101,23 @@ class FeatureMaps(NamedTuple):
     logits: Callable
 
 
+class Tokens(NamedTuple):
+    """Codes as numbers of a codebook: `numbers(params, extra, batch, draw)`, [local, positions].
+
+    They are integers from 0 to size - 1.
+    """
+
+    numbers: Callable
+    size: int
+
+
 class Family(NamedTuple):
     """A family of generative model, as pure functions. Abilities that it lacks are None.
 
     Here `weights` stands for the two arguments params, extra (dicts by player). `posterior` is the
-    diagonal Gaussian q(z | x) of a model whose prior is N(0, I).
+    diagonal Gaussian q(z | x) of a model whose prior is N(0, I). `latent_dims` says what stands
+    side by side in a code: z_1, which `decode` reads, the layers above it, and behind them a class,
+    one-hot, if the family has that condition; () where all of a code is z_1.
     """
 
     init: Callable  # (key, batch) -> weights
@@ -117,6 +129,8 @@ class Family(NamedTuple):
     encode: Callable | None = None  # (weights, batch, draw) -> codes [local, latent]
     posterior: Callable | None = None  # (weights, batch, draw) -> (mean, log_var), [local, latent]
     decode: Callable | None = None  # (weights, codes) -> the mean of x, [local, *event]
+    latent_dims: tuple[int, ...] = ()  # of the stochastic layers in a code, z_1 first
+    tokens: Tokens | None = None  # of a model whose codes come from a codebook
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]

@@ -1,5 +1,6 @@
 """Dimensions of the code against error, beside PCA and JPEG."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from jaxtyping import Float
 import pictures
 import states
 from applications import _common
-from evaluation.codes import decoder, encoded
+from evaluation.codes import decoder, encoded, parted, tokens
 from evaluation.components import Components, principal_components
 from evaluation.features import coordinates
 from evaluation.image_quality import half_squared_error
@@ -34,6 +35,10 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     range of x, is that of a mosaic of the test split without its headers (`evaluation.jpeg`), for
     each quality and in colour for each subsampling.
 
+    Of a code of several parts it is z_1, which `decode` reads; a class that it ends in is known for
+    nothing, as in p(x | label). Codes of a codebook are also written as what they are, numbers: of
+    K of them each takes log2 K bits.
+
     Args:
       run: of a family with `encode` and `decode`.
       quality_step: of JPEG, from 1 to 95.
@@ -44,7 +49,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
       code_error, of PCA pca_error, and without rounding to bytes code_error_unrounded and
       pca_error_unrounded. Where there is JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and
       jpeg_error [settings], and best_jpeg [ks], the setting of the smallest error with at most k
-      bytes an image, or -1.
+      bytes an image, or -1. Of a codebook token_bytes and token_error, of whole codes.
 
     Raises:
       UserError: a missing ability or checkpoint, a bad option, or too few examples.
@@ -56,22 +61,30 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     state, weights = states.load_state(run)
     devices, spec = jax.devices(), run.data.spec
     codes, train_x = encoded(run, state, run.data.splits['train'], devices)
+    codes, _ = parted(run.family, codes)
     test_codes, x = encoded(run, state, run.data.splits['test'], devices)
+    test_codes, rest = parted(run.family, test_codes)
+    decode = decoder(run, state, devices)
     dims = kept(codes.shape[1])
     log.info('codes of %d dimensions, by the %s', dims[-1], weights)
     ways = {
-        'code': (codes, test_codes, decoder(run, state, devices)),
+        'code': (codes, test_codes, lambda z: decode(np.concatenate([z, rest], 1))),
         'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
     }
     found = {'dims': np.asarray(dims)}
     for name, (train, test, back) in ways.items():
         errors = _errors(run, train, test, x, dims, back)
         found[f'{name}_error'], found[f'{name}_error_unrounded'] = errors
+    if run.family.tokens is not None:
+        found['token_bytes'] = np.asarray(bytes_of_tokens(run, state, devices))
+        found['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if pictures.is_image(spec) and spec.interval is not None:
         found.update(_jpeg(run, x, range(1, 96, quality_step)))
         found['best_jpeg'] = np.array([best(found, k) for k in dims])
     numbers = {'num_examples': len(x), 'rows': [_row(found, i) for i in range(len(dims))]}
-    _show(numbers['rows'])
+    if 'token_bytes' in found:
+        numbers['tokens'] = {name: float(found[f'token_{name}']) for name in ('bytes', 'error')}
+    _show(numbers)
     path = _common.save(run, 'compress', found)
     _common.record(run, 'compress', weights, numbers)
     _draw(run, found, path)
@@ -81,6 +94,13 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
 def kept(latent: int) -> list[int]:
     """1, 2, 4, ... and all."""
     return [2**i for i in range((latent - 1).bit_length())] + [latent]
+
+
+def bytes_of_tokens(run: Run, state, devices: Sequence[jax.Device]) -> float:
+    """What the numbers of one example take, of a model with a codebook."""
+    first = {name: array[:1] for name, array in run.data.splits['test'].items()}
+    positions = tokens(run, state, first, devices).shape[1]
+    return positions * math.log2(run.family.tokens.size) / 8
 
 
 def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
@@ -151,7 +171,8 @@ def _row(found: dict[str, np.ndarray], i: int) -> dict[str, Any]:
     return row
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(numbers: dict[str, Any]) -> None:
+    rows = numbers['rows']
     has_jpeg = 'jpeg' in rows[0]
     log.info('mean 1/2 squared error on the normalized scale, test split')
     log.info('%8s %12s %12s %s', 'bytes', 'model', 'PCA', ' ' * 8 + 'JPEG' if has_jpeg else '')
@@ -160,6 +181,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
         words = f'{jpeg["error"]:12.4f} at {jpeg["bytes"]:.1f} bytes' if jpeg else ' ' * 11 + '-'
         columns = row['bytes'], row['code_error'], row['pca_error'], words if has_jpeg else ''
         log.info('%8d %12.4f %12.4f %s', *columns)
+    if 'tokens' in numbers:
+        told = numbers['tokens']
+        log.info('as numbers of the codebook: %.2f bytes, %.4f', told['bytes'], told['error'])
 
 
 def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
@@ -169,6 +193,8 @@ def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
     figure = Figure(figsize=(7, 5.5), layout='constrained')
     axes = figure.subplots()
     axes.plot(found['dims'], found['code_error'], 'o-', label='components of the code')
+    if 'token_bytes' in found:
+        axes.plot(found['token_bytes'], found['token_error'], '*', label='numbers of the codebook')
     axes.plot(found['dims'], found['pca_error'], 's--', label='PCA')
     if 'jpeg_bytes' in found:
         for is_subsampled in np.unique(found['jpeg_is_subsampled']):

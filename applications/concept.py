@@ -9,7 +9,7 @@ import states
 from applications import _common
 from applications._sets import UNITS, Look, examples_of, labelled, measure, of_class, two_sets
 from errors import UserError
-from evaluation.codes import decoded
+from evaluation.codes import decoded, latents
 from experiment import Run
 from reporting import log
 
@@ -38,6 +38,8 @@ def apply(
     """Decodes code + s (mean code of the target - mean code of the source) for steps of s.
 
     Larsen et al. (2016), section 4.2; 1 is from mean to mean, and steps below 0 go the other way.
+    Where codes end in a class, the direction between two classes leads from the one to the other,
+    and that of an attribute leaves the class as it is.
     With an encoder the means are those of training examples, and test images are changed; without
     one both are decoded from codes of the prior. The classifier that `config.eval.classifier` names
     assigns labels where there are none.
@@ -72,7 +74,10 @@ def apply(
     look, key = Look(run, *states.load_state(run), jax.devices()), jax.random.PRNGKey(seed)
     sets, words = two_sets(look, key, attribute, (source, target), num_codes)
     steps = np.linspace(low, high, num_steps)
-    found = _moved(look, sets, steps, *_images(look, key, label, num_images, num_codes))
+    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    if attribute != 'label':
+        direction[latents(run.family, direction).size :] = 0
+    found = _moved(look, direction, steps, *_images(look, key, label, num_images, num_codes))
     sizes = ' and '.join(f'{len(part):,}' for part in sets)
     log.info('%s of %s, on %d images, by the %s', sizes, words, len(found['x']), look.weights)
     if attribute != 'label':
@@ -85,10 +90,9 @@ def apply(
 
 
 def _moved(
-    look: Look, sets: list[np.ndarray], steps: np.ndarray, codes: np.ndarray, image: np.ndarray
+    look: Look, direction: np.ndarray, steps: np.ndarray, codes: np.ndarray, image: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Codes of images, moved in steps along the direction between the means of the two sets."""
-    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    """Codes of images, moved in steps along a direction."""
     codes = codes[:, None] + steps[:, None] * direction
     x = decoded(look.run, look.state, codes, look.devices)
     return dict(direction=direction, steps=steps, codes=codes, x=x, image=image)

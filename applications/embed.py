@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 import states
 from applications import _common
-from evaluation.codes import encoded
+from evaluation.codes import encoded, latents
 from evaluation.evaluate import summary
 from evaluation.features import coordinates
 from evaluation.neighbours import nearest
@@ -37,7 +37,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 
     Both are also recorded of the numbers of x themselves, normalized. The probe is a logistic
     regression of standardized numbers with scikit-learn's penalty. Without labels only codes are
-    written.
+    written. A class that codes end in is left out: it would be told, not found.
 
     Args:
       run: of a family with `encode`.
@@ -62,7 +62,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     for name in ('train', 'test'):
         codes, x = encoded(run, state, splits[name], jax.devices())
         most = num_codes if name == 'train' else None
-        seen[name], found[f'{name}_codes'] = coordinates(x[:most], run.data.spec), codes
+        seen[name] = coordinates(x[:most], run.data.spec)
+        found[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in splits[name]:
             found[f'{name}_label'] = np.asarray(splits[name]['label'])
     size, latent = found['test_codes'].shape

@@ -10,7 +10,7 @@ import game
 import pictures
 import states
 from applications import _common
-from evaluation.codes import decoded, encoded, of_prior
+from evaluation.codes import decoded, encoded, latents, of_prior
 from experiment import Run
 from reporting import log
 
@@ -27,6 +27,8 @@ def apply(
     With an encoder the codes are those of test images, drawn by the seed, and the first and the
     last image of a path are their reconstructions; without one they are those that `sample` draws
     with this seed. Pair i joins codes 2i and 2i + 1, so more pairs begin with the same ones.
+
+    A class that codes end in goes straight along both paths.
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
@@ -59,7 +61,8 @@ def apply(
     else:
         key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
         ends = of_prior(run, state, key, n, devices)
-    codes = _paths(ends.reshape(num_pairs, 2, -1), num_points)
+    dims = latents(run.family, ends).shape[1]
+    codes = _paths(ends.reshape(num_pairs, 2, -1), num_points, dims)
     found = {'codes': codes, 'x': decoded(run, state, codes, devices), **found}
     what = 'codes of test images' if has_encoder else 'codes of the prior'
     log.info('%d %s joined in pairs, by the %s', n, what, weights)
@@ -96,12 +99,13 @@ def spherical(
     return weights[0][:, None] * a + weights[1][:, None] * b
 
 
-def _paths(ends: np.ndarray, num_points: int) -> np.ndarray:
-    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent]."""
+def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
+    """Pairs [n, 2, numbers] -> codes [n, 2 paths, points, numbers], the first `dims` on the arc."""
     t = np.linspace(0, 1, num_points)
-    ends = np.asarray(ends, np.float64)
-    both = [[path(a, b, t) for path in (linear, spherical)] for a, b in ends]
-    return np.asarray(both, np.float32)
+    codes = np.asarray([[linear(a, b, t)] * 2 for a, b in np.asarray(ends, np.float64)])
+    for pair, (a, b) in zip(codes, np.asarray(ends, np.float64)[..., :dims], strict=True):
+        pair[1, :, :dims] = spherical(a, b, t)
+    return codes.astype(np.float32)
 
 
 def _draw(run: Run, found: dict[str, Any], title: str, path) -> None:

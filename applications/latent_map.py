@@ -11,7 +11,8 @@ import game
 import pictures
 import states
 from applications import _common
-from evaluation.codes import decoded, encoded, of_prior
+from errors import UserError
+from evaluation.codes import decoded, encoded, of_prior, parted
 from evaluation.components import principal_components
 from experiment import Run
 from reporting import log
@@ -34,7 +35,7 @@ class Plane(NamedTuple):
     shares: np.ndarray
 
 
-def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
+def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
     Codes of two dimensions are the plane. Of more, it is that of their two principal components,
@@ -46,13 +47,17 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     of two dimensions. Of any other `prior` the quantiles are those of NUM_DRAWN codes, seen in the
     plane. Without one the grid spans the codes evenly.
 
+    Of a code of several parts it is z_1 that is shown, which `decode` reads; where the codes end in
+    a class, the grid is decoded for the class `label`.
+
     Args:
       run: of a family with `encode` and `decode`.
       num_points: of the grid, along each axis.
+      label: class of the grid, of a model that samples by class.
 
     Returns:
-      codes [n, latent], as `encode` gives them for the test split, plane [n, 2], label [n] where
-      there are any; origin [latent], axes [2, latent] and shares [2] of the variance; u and v
+      codes [n, latent], as `encode` gives them for the test split (z_1), plane [n, 2], label [n]
+      where there are any; origin [latent], axes [2, latent] and shares [2] of the variance; u and v
       [num_points], and x [num_points, num_points, *event] with v along the first axis.
 
     Raises:
@@ -61,13 +66,15 @@ def apply(run: Run, num_points: int = 15) -> dict[str, np.ndarray]:
     _common.require(run, 'latent_map', *NEEDS)
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
+    _check_label(run, label)
     state, weights = states.load_state(run)
     split, devices = run.data.splits['test'], jax.devices()
-    codes, _ = encoded(run, state, split, devices)
+    codes, rest = parted(run.family, encoded(run, state, split, devices)[0])
     plane = _plane(codes)
     seen = (codes - plane.origin) @ plane.axes.T
     (u, v), where = _ticks(run, state, plane, seen, num_points)
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
+    grid = _whole(run, grid, rest.shape[1], label)
     found = {
         'codes': codes,
         'plane': seen,
@@ -107,9 +114,26 @@ def _ticks(
     if run.family.prior is not None:
         key = game.address(jax.random.PRNGKey(0), game.Purpose.SAMPLE)
         drawn = of_prior(run, state, key, NUM_DRAWN, jax.devices())
+        drawn, _ = parted(run.family, drawn)
         ticks = np.quantile((drawn - plane.origin) @ plane.axes.T, chances, axis=0).T
         return ticks, f'at quantiles of {NUM_DRAWN:,} codes of the prior'
     return np.linspace(seen.min(0), seen.max(0), n, axis=1), 'over the extent of the codes'
+
+
+def _check_label(run: Run, label: int) -> None:
+    """A class is for models that have one in their codes, and has to be one of theirs."""
+    num_classes = run.data.spec.num_classes if 'label' in run.family.conditions else 1
+    if not 0 <= label < num_classes:
+        why = f'classes are 0 to {num_classes - 1}' if num_classes > 1 else 'codes have no class'
+        raise UserError(f'--label={label}: {why}')
+
+
+def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
+    """The grid with `dims` numbers behind z_1: the class, one-hot; other layers are not read."""
+    behind = np.zeros((*grid.shape[:-1], dims))
+    if 'label' in run.family.conditions:
+        behind[..., label] = 1
+    return np.concatenate([grid, behind], -1)
 
 
 def _words(plane: Plane) -> str:

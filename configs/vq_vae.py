@@ -84,6 +84,11 @@ def build(config: ConfigDict, spec: Spec) -> Family:
             f'config.hypers.codebook_decay={config.hypers.codebook_decay}: it is the share that a '
             'step keeps, from 0 to below 1'
         )
+    if config.hypers.ema_half_life:
+        raise UserError(
+            f'config.hypers.ema_half_life={config.hypers.ema_half_life:g}: averaged networks do '
+            'not fit the codebook, which has an average of its own; leave it at 0'
+        )
     observation = observation_for(model.observation, spec, model.mixture_components)
     output_shape = (*spec.event_shape, observation.size)
     body = _convolutional if model.channels else _fully_connected

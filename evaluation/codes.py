@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 import game
 from datasets import preprocess
 from evaluation.per_example import over_examples
 from experiment import Run
+
+Codes = Float[np.ndarray, '*n _']  # of any length
 
 
 def encoded(
@@ -23,6 +26,29 @@ def encoded(
         return run.family.encode(params, extra, batch, draw), batch['x']
 
     apply = over_examples(encode, run.data, run.config.eval.batch_size, devices)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, inputs, len(inputs['x']))
+
+
+def parted(family: game.Family, codes: Codes) -> tuple[Codes, Codes]:
+    """(z_1, which is all of it in most families, and what else a code has: other layers, a class).
+
+    Along the last axis. What moves codes moves the first, and puts the second behind it again.
+    """
+    first = family.latent_dims[0] if family.latent_dims else codes.shape[-1]
+    return codes[..., :first], codes[..., first:]
+
+
+def latents(family: game.Family, codes: Codes) -> Codes:
+    """Codes of all stochastic layers, without the class that they may end in."""
+    return codes[..., : sum(family.latent_dims)] if family.latent_dims else codes
+
+
+def tokens(
+    run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
+) -> Int[np.ndarray, 'n positions']:
+    """The numbers of stored examples' codes; the family has `tokens`."""
+    apply = over_examples(run.family.tokens.numbers, run.data, run.config.eval.batch_size, devices)
     key = game.address(state.key, game.Purpose.EVALUATE)
     return apply(state, key, inputs, len(inputs['x']))
 

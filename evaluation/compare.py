@@ -4,10 +4,13 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import run_folder
 import run_values
 from errors import UserError, writing
 from evaluation.evaluate import read_evaluation
+from evaluation.paired import difference, read_values
 from places import user_path
 from reporting import log, read_metrics
 
@@ -19,12 +22,15 @@ class Column(NamedTuple):
     config: dict[str, Any]  # by dotted name
     evaluation: dict[str, Any]  # as in evaluation.json; empty where there is none
     curves: dict[str, list[tuple[int, float]]]  # of the validation metrics, by step
+    examples: dict[str, np.ndarray]  # every number about every test example, by metric
 
 
 def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
     """Prints a table of the runs and draws their curves into `target`.
 
-    Nothing is computed: the numbers are those of each run's evaluation.json.
+    The numbers are those of each run's evaluation.json. Where runs were evaluated on the same test
+    examples, the mean difference to the first run stands below each number with its standard error,
+    example by example: it tells models apart that the means alone do not.
 
     Returns:
       {metric: {run: mean on its test split, None where it has none}}.
@@ -39,7 +45,9 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     columns = [_column(folder) for folder in folders]
     names = _names(columns, lambda evaluation: evaluation)
     table = [['', *(column.name for column in columns)]]
-    table += [[name, *(_cell(column, name) for column in columns)] for name in names]
+    for name in names:
+        table += [[name, *(_cell(column, name) for column in columns)]]
+        table += _paired(columns, name)
     table += [
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
         for name in _names(columns, _samples)
@@ -67,8 +75,9 @@ def _column(folder: str) -> Column:
         for name, value in row.items():
             if name.startswith('valid/'):
                 curves.setdefault(name.removeprefix('valid/'), []).append((row['step'], value))
+    means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
     config = {**run_values.flatten(record['values']), 'init_from': record['init_from']}
-    return Column(folder.rstrip('/'), config, evaluation, curves)
+    return Column(folder.rstrip('/'), config, evaluation, curves, read_values(path, means))
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +107,18 @@ def _cell(column: Column, name: str) -> str:
         return '-'
     error = value.get('standard_error')
     return f'{value["mean"]:.4f}' + ('' if error is None else f' +- {error:.4f}')
+
+
+def _paired(columns: list[Column], name: str) -> list[list[str]]:
+    """A row of differences to the first run, or none: all have to have seen the same examples."""
+    values = [column.examples.get(name) for column in columns]
+    same_data = len({_data(column.evaluation) for column in columns}) == 1
+    if not same_data or any(v is None or len(v) != len(values[0]) for v in values):
+        return []
+    cells = []
+    for mean, error in (difference(value, values[0]) for value in values[1:]):
+        cells.append(f'{mean:+.4f}' + ('' if error is None else f' +- {error:.4f}'))
+    return [['  less that of the first', '', *cells]]
 
 
 def _differences(columns: list[Column]) -> list[list[str]]:

@@ -13,6 +13,7 @@ import game
 from datasets import preprocess
 from datasets.splits import fixed_order
 from evaluation.code_draws import decoded_draws
+from evaluation.codes import parted
 from evaluation.features import FeatureFunction
 from evaluation.per_example import over_examples
 from evaluation.sampling import shown
@@ -31,10 +32,10 @@ def continuity(
         |x(c + s u) - x(c)| / D_x,  s = STEP * D_c
 
     for the codes c of at most `MOST` test examples in a fixed order, u a random direction of length
-    1 for each, and x(.) the decoded mean, normalized as networks see it. D_c and D_x are the
-    root-mean-square distances between two different examples, of codes and of normalized x. A
-    decoder that keeps all proportions comes to STEP; one that tears the space apart has examples
-    far above. The family has `decode`.
+    1 for each (of z_1, in a code of several parts), and x(.) the decoded mean, normalized as
+    networks see it. D_c and D_x are the root-mean-square distances between two different examples,
+    of codes and of normalized x. A decoder that keeps all proportions comes to STEP; one that tears
+    the space apart has examples far above. The family has `decode`.
 
     Args:
       run: of the family.
@@ -43,23 +44,28 @@ def continuity(
       devices: to decode on.
     """
     codes = codes[fixed_order(len(codes))[:MOST]]
+    z, rest = parted(run.family, codes)
     real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MOST)))
-    step = STEP * typical_distance(codes)
-    change = functools.partial(_change, run.family.decode, run.data.spec.normalize)
+    step = STEP * typical_distance(z)
+    change = functools.partial(_change, run.family.decode, run.data.spec.normalize, z.shape[1])
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(change, data, run.config.eval.batch_size, devices)
-    rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
+    rows = np.concatenate([z, rest, np.full_like(z[:, :1], step)], axis=1)
     key = game.address(state.key, game.Purpose.EVALUATE)
     moved = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
     return moved / max(typical_distance(real), 1e-30)
 
 
-def _change(decode, normalize, params, extra, batch, draw) -> Float[jax.Array, 'local']:
-    """The length of the output's change; the last column of a row is the length of its step."""
+def _change(decode, normalize, dims: int, params, extra, batch, draw) -> Float[jax.Array, 'local']:
+    """The length of the output's change when the first `dims` numbers of each code move.
+
+    The last column of a row is the length of its step.
+    """
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
-    direction = game.standard_normal(game.part_of(draw.keys, 1), codes.shape[1])
+    direction = game.standard_normal(game.part_of(draw.keys, 1), dims)
     direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
-    ends = jnp.concatenate([codes, codes + step * direction])
+    moved = codes.at[:, :dims].add(step * direction)
+    ends = jnp.concatenate([codes, moved])
     before, after = jnp.split(normalize(decode(params, extra, ends)), 2)
     return jnp.linalg.norm((after - before).reshape(len(codes), -1), axis=1)
 

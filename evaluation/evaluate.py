@@ -1,4 +1,4 @@
-"""`--mode=evaluate`: the whole test split, once each, and `evaluation.json`."""
+"""`--mode=evaluate`: the whole test split, once each, `evaluation.json` and `evaluation.npz`."""
 
 import importlib.metadata
 import json
@@ -21,6 +21,7 @@ from errors import UserError, writing
 from evaluation.features import FeatureFunction, of_function
 from evaluation.latent_diagnostics import latent_diagnostics
 from evaluation.latent_report import show_latents
+from evaluation.paired import write_values
 from evaluation.per_example import over_examples
 from evaluation.sample_quality import can_compare, chosen_features, sample_quality
 from experiment import Run
@@ -82,6 +83,7 @@ def evaluate(
     try:
         with writing(path):
             run_folder.write_json(path, result)
+        write_values(run.folder, values)
     except UserError:
         show(result, run)  # not lost with the file
         raise

@@ -9,8 +9,9 @@ import numpy as np
 
 import game
 from datasets.splits import fixed_order
+from evaluation.codes import latents
 from evaluation.continuity import STEP, completeness, continuity
-from evaluation.disentanglement import mutual_information_gap
+from evaluation.disentanglement import entropy, mutual_information_gap
 from evaluation.features import FeatureFunction
 from evaluation.latents import active_units, information, kl_per_dimension
 from evaluation.per_example import over_examples
@@ -29,9 +30,11 @@ def latent_diagnostics(
     """Every number that the family's abilities allow, of the whole test split; {} where none is.
 
     `posterior` gives KL by dimension, active units and the information of `latents.information`;
-    without it, `encode` and `prior` give the active units of the codes. `encode` and `decode` give
-    continuity, and with the features of a classifier (`judge`) completeness. Data with factors
-    give the mutual information gap. Numbers that are not finite are None, as JSON has it.
+    without it, `encode` and `prior` give the active units of the codes, also by stochastic layer.
+    `encode` and `decode` give continuity, and with the features of a classifier (`judge`)
+    completeness. Data with factors give the mutual information gap. A class at the end of a code is
+    left out. Codes of a codebook say how much of it is used; they have no continuity, for a small
+    step leads back to the same code. Numbers that are not finite are None, as JSON has it.
     """
     family = run.family
     if family.posterior is None and (
@@ -46,25 +49,34 @@ def latent_diagnostics(
     codes = seen.get('codes')
     if codes is None:
         return found
+    z = latents(family, codes)
     if family.posterior is None and family.prior is not None:
-        found |= _units(codes)
-    if family.decode is not None:
+        found |= _units(z, family.latent_dims)
+    if family.tokens is not None:
+        found |= _usage(seen['tokens'], family.tokens.size)
+    elif family.decode is not None:
         found['continuity'] = _summary(continuity(run, state, codes, devices))
-        if judge is not None and judge.classifier is not None:
-            found['completeness'] = completeness(run, state, judge, devices)
+    is_judged = judge is not None and judge.classifier is not None
+    if family.decode is not None and is_judged:
+        found['completeness'] = completeness(run, state, judge, devices)
     if 'factors' in run.data.splits['test']:
-        found['mutual_information_gap'] = _gaps(run, codes)
+        found['mutual_information_gap'] = _gaps(run, z)
     return found
 
 
 def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
-    """'codes', and 'mean', 'log_var' and 'noise' of posteriors, each [n, latent], if there are."""
+    """'codes' [n, dims], 'tokens' [n, positions], and of posteriors 'mean', 'log_var' and 'noise'.
+
+    These last are [n, latent]. What there is of them.
+    """
     family, n = run.family, run.data.size('test')
 
     def look(params, extra, batch, draw):
         seen = {}
         if family.encode is not None:
             seen['codes'] = family.encode(params, extra, batch, draw)
+        if family.tokens is not None:
+            seen['tokens'] = family.tokens.numbers(params, extra, batch, draw)
         if family.posterior is not None:
             mean, log_var = family.posterior(params, extra, batch, draw)
             noise = game.standard_normal(game.part_of(draw.keys, 0), mean.shape[1])
@@ -96,8 +108,26 @@ def _of_posteriors(seen: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _units(mean: np.ndarray) -> dict[str, int]:
-    return {'active_units': int(active_units(mean).sum()), 'latent_dim': mean.shape[1]}
+def _units(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
+    """How many are active, of several stochastic layers also of each."""
+    is_active = active_units(mean)
+    found: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
+    if len(layers) > 1:
+        parts = np.split(is_active, np.cumsum(layers)[:-1])
+        found['active_units_by_layer'] = [int(part.sum()) for part in parts]
+        found['latent_dims'] = list(layers)
+    return found
+
+
+def _usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
+    """Of a codebook, over all examples and positions."""
+    counts = np.bincount(tokens.ravel(), minlength=size)
+    return {
+        'perplexity': float(np.exp(entropy(counts))),
+        'codes_used': int(np.count_nonzero(counts)),
+        'codebook_size': size,
+        'num_positions': tokens.shape[1],
+    }
 
 
 def _summary(values: np.ndarray) -> dict[str, Any]:

@@ -21,7 +21,10 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """(name, number, note) of each line."""
     plain = lambda value, digits=4: '-' if value is None else f'{value:.{digits}f}'
     if 'active_units' in found:
-        yield 'active_units', f'{found["active_units"]} of {found["latent_dim"]}', ''
+        yield 'active_units', f'{found["active_units"]} of {found["latent_dim"]}', _by_layer(found)
+    if 'perplexity' in found:
+        words = f'of {found["codebook_size"]} codes, {found["codes_used"]} of them used'
+        yield 'perplexity', plain(found['perplexity'], 1), words
     if 'kl_nats_by_dimension' in found:
         values = sorted((v or 0.0 for v in found['kl_nats_by_dimension']), reverse=True)
         more = ' ...' if len(values) > SHOWN else ''
@@ -49,3 +52,9 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         values = found['mutual_information_gap']
         words = ', '.join(f'{name} {plain(v, 2)}' for name, v in values['by_factor'].items())
         yield 'mutual_information_gap', plain(values['mean']), words
+
+
+def _by_layer(found: dict[str, Any]) -> str:
+    """Of several stochastic layers how many units of each are active."""
+    pairs = zip(found.get('active_units_by_layer', ()), found.get('latent_dims', ()), strict=True)
+    return ', '.join(f'z_{i}: {part} of {all_}' for i, (part, all_) in enumerate(pairs, 1))

@@ -196,6 +196,7 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         conditions=('label',) if nets.is_conditional else (),
         prior=prior,
         decode=decode,
+        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
         advise=adviser(cures(nets, rules)),
         together=nets.packing,
     )

@@ -247,6 +247,7 @@ def hierarchical_vae(
         prior=lambda params, extra, draw: prior(nets, params, draw.keys),
         encode=encode,
         decode=decode,
+        latent_dims=nets.latent_dims,
         reconstruct=game.through_codes(encode, decode),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),

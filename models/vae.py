@@ -197,6 +197,7 @@ def vae(
         encode=encode,
         posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
         decode=mean_of,
+        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
         reconstruct=game.through_codes(encode, mean_of),
         log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
         advise=adviser(objective.cure),

@@ -143,6 +143,11 @@ def vq_vae(nets: Networks) -> game.Family:
         embedding = codebook_of(extra).embedding
         return embedding[codebooks.nearest(vectors, embedding)]
 
+    def numbers(params, extra, batch, draw):
+        vectors = encode(nets, params, batch['x'])
+        codes = codebooks.nearest(vectors, codebook_of(extra).embedding)
+        return codes.reshape(len(codes), math.prod(nets.map_shape[:-1]))
+
     def encode_row(params, extra, batch, draw):
         vectors = snapped(extra, encode(nets, params, batch['x']))
         return vectors.reshape(len(vectors), math.prod(nets.map_shape))
@@ -157,6 +162,7 @@ def vq_vae(nets: Networks) -> game.Family:
         metrics=metrics,
         encode=encode_row,
         decode=decode_row,
+        tokens=game.Tokens(numbers, nets.num_codes),
         reconstruct=game.through_codes(encode_row, decode_row),
         advise=adviser(nets.num_codes),
     )

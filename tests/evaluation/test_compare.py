@@ -10,6 +10,7 @@ from support import error_line
 import run_folder
 from errors import UserError
 from evaluation.compare import compare
+from evaluation.paired import write_values
 
 
 @pytest.fixture
@@ -118,3 +119,35 @@ def test_on_the_command_line(main, make, tmp_path):
     assert '88.0000 +- 0.2500' in result.stdout
     assert (tmp_path / 'runs' / 'compare' / 'compare.png').is_file()
     assert 'at least two runs' in error_line(main('--mode=compare', cwd=tmp_path))
+
+
+def test_the_same_examples_are_paired(make, tmp_path, caplog):
+    """Differences of one nat between runs whose means are each known to one nat only."""
+    random = np.random.RandomState(0)
+    first, gaps = 90 + 30 * random.normal(size=1000), 1 + 0.1 * random.normal(size=1000)
+    folders = []
+    for name, values in (('a', first), ('b', first - gaps), ('c', first)):
+        folders.append(make(name, float(values.mean())))
+        write_values(tmp_path / name, {'nll_nats': values})
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
+    b, sign, error, *of_c = line.removeprefix('  less that of the first').split()
+    assert (sign, of_c) == ('+-', ['+0.0000', '+-', '0.0000'])
+    assert float(b) == pytest.approx(-gaps.mean(), abs=1e-4)
+    assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
+
+
+@pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])
+def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, why):
+    description = 'shapes' if why == 'other data' else 'digits'
+    folders = [make('a', 5.0), make('b', 6.0, description=description)]
+    write_values(tmp_path / 'a', {'nll_nats': np.full(10, 5.0)})
+    if why != 'absent':
+        write_values(tmp_path / 'b', {'nll_nats': np.full(10, 6.5 if 'eval' in why else 6.0)})
+    if why == 'broken':
+        path = tmp_path / 'b' / 'evaluation.npz'
+        path.write_bytes(path.read_bytes()[:100])
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    assert 'less that of the first' not in caplog.text

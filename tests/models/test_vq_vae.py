@@ -224,6 +224,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
         (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: it is the share'),
         (dict(hypers__beta=-1.0), 'hypers.beta'),
         (dict(model__codebook_dim=0), 'model.codebook_dim'),
+        (dict(hypers__ema_half_life=100.0), 'averaged networks do not fit the codebook'),
         (dict(model__channels=(4, 0)), 'model.channels'),
         (dict(model__block_channels=(0,)), 'model.block_channels'),
         (dict(model__channels=(), model__num_positions=0), 'model.num_positions'),

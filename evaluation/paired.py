@@ -1,0 +1,53 @@
+"""What an evaluation says of each example, kept beside it, so that two runs can be paired.
+
+The mean over a test split varies with its examples far more than the difference of two models on
+the same examples does.
+"""
+
+import math
+import pathlib
+import zipfile
+
+import numpy as np
+from jaxtyping import Float
+
+from errors import writing
+
+NAME = 'evaluation.npz'
+
+
+def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> None:
+    """Keeps every number about every example, in float32.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    path = folder / NAME
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **{k: v.astype(np.float32) for k, v in values.items()})
+
+
+def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:
+    """The numbers whose means are these, in float64; those that are not there are left out.
+
+    A file of another evaluation, such as of a run that was stopped between the two files, has other
+    means: it is as good as none.
+    """
+    try:
+        with np.load(folder / NAME) as stored:
+            found = {name: np.asarray(stored[name], np.float64) for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return {}
+    fits = lambda name: math.isclose(found[name].mean(), means[name], rel_tol=1e-5, abs_tol=1e-5)
+    return {name: found[name] for name in found if means.get(name) is not None and fits(name)}
+
+
+def difference(
+    of: Float[np.ndarray, 'n'], to: Float[np.ndarray, 'n']
+) -> tuple[float, float | None]:
+    """(mean of of - to, example by example, its standard error; None of a single example)."""
+    gaps = of - to
+    n = len(gaps)
+    error = float(np.std(gaps, ddof=1)) / math.sqrt(n) if n > 1 else None
+    return float(gaps.mean()), error
