@@ -89,6 +89,11 @@ class LogProb(NamedTuple):
     kind: Literal['exact', 'lower bound', 'estimate']
     num_samples: int | None = None
 
+    @property
+    def words(self) -> str:
+        """Its kind, with the number of samples where it takes any."""
+        return self.kind + (f', k = {self.num_samples}' if self.num_samples else '')
+
 
 class FeatureMaps(NamedTuple):
     """`classify` in two parts: logits(weights, maps(weights, batch, draw)) are its logits.

@@ -68,6 +68,9 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
             found[f'{name}_label'] = np.asarray(splits[name]['label'])
     size, latent = found['test_codes'].shape
     log.info('%d + %d codes of the %s', len(found['train_codes']), size, weights)
+    if run.data.spec.left_out:
+        classes = ', '.join(map(str, run.data.spec.left_out))
+        log.warning('training never saw %s: test examples of that count as mistakes', classes)
     why_not = _why_not(found, num_codes)
     numbers: dict[str, Any] = {'num_test': size, 'latent_dims': latent}
     if why_not:

@@ -20,7 +20,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
     Sample i depends on (seed, i), its label and the weights alone: more samples begin with the same
-    ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes.
+    ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes
+    that training sees.
 
     A family that does not `sample` but has `encode` and `decode`, such as an autoencoder, decodes
     codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: what
@@ -62,7 +63,7 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
         return None
     words = labels.split(',')
     if labels == 'all':
-        words = list(map(str, range(run.data.spec.num_classes or 0)))
+        words = list(map(str, run.data.spec.known_classes))
     elif not all(word.strip().isdecimal() for word in words):
         raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
     with about(f'--labels={labels}'):

@@ -15,6 +15,7 @@ import numpy as np
 from absl import app, flags
 
 import experiment
+from evaluation.latent_report import headlines
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_integer('seeds', 5, 'seeds 0, 1, ...')
@@ -33,6 +34,8 @@ def main(arguments):
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
     show({name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']})
+    latents = [headlines(result['latents']) for result in results]
+    show({name: [each[name] for each in latents] for name in latents[0]})
     samples = [result['samples'] for result in results]
     if not samples[0]:
         return

@@ -10,8 +10,16 @@ from clean ones. About 19 seconds on two CPU cores.
 from ml_collections import ConfigDict
 
 from configs import conv_autoencoder
+from datasets.dataset import Spec
+from errors import UserError
+from game import Family
 
-build = conv_autoencoder.build
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The autoencoder that `config` describes, for data as `spec` says."""
+    if config.model.corruption == 'none':
+        raise UserError("config.model.corruption='none': use configs/conv_autoencoder.py")
+    return conv_autoencoder.build(config, spec)
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

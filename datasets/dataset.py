@@ -36,6 +36,7 @@ class Spec(NamedTuple):
     `dequantized_levels`: x is a level of so many plus noise in [0, 1), or None.
     `mean` and `std`: of real-valued training data: of each column where events have one axis (a
       table), otherwise of all their numbers together.
+    `left_out`: classes of the test split alone, which training never sees.
     """
 
     event_shape: tuple[int, ...]
@@ -44,6 +45,12 @@ class Spec(NamedTuple):
     dequantized_levels: int | None = None
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def known_classes(self) -> tuple[int, ...]:
+        """Those that training sees."""
+        return tuple(number for number in range(self.num_classes) if number not in self.left_out)
 
     @property
     def num_dims(self) -> int:
@@ -112,6 +119,7 @@ class Dataset(NamedTuple):
         Of all splits, or of those that are named: large ones take a while.
         """
         spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
+        del spec['left_out']  # it is in the config
         told = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
         for name in sorted(splits or self.splits):
             total = 0
@@ -163,7 +171,8 @@ def without_classes(source: Dataset, classes: tuple) -> Dataset:
         return source
     splits = leave_out(source.splits, classes, source.spec.num_classes)
     words = f'{source.description}, without {", ".join(map(str, classes))} in training'
-    return source._replace(splits=splits, description=words)
+    spec = source.spec._replace(left_out=classes)
+    return source._replace(splits=splits, spec=spec, description=words)
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:

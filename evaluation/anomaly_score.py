@@ -39,19 +39,16 @@ def in_words(run: Run, name: str) -> str:
     if name == 'reconstruction':
         words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return words + (', of the best class' if classes_of(run) else '')
-    log_prob = run.family.log_prob
-    kind = {'lower bound': 'upper bound of it'}.get(log_prob.kind, log_prob.kind)
-    samples = f', k = {log_prob.num_samples}' if log_prob.num_samples else ''
+    kind = run.family.log_prob.words.replace('lower bound', 'upper bound of it')
     average = ', likelihood averaged over the classes' if classes_of(run) else ''
-    return f'negative log-likelihood in nats ({kind}{samples}{average})'
+    return f'negative log-likelihood in nats ({kind}{average})'
 
 
 def classes_of(run: Run) -> list[int]:
     """The classes that a family is trained on which is to be told one; empty for any other."""
     if 'label' not in run.family.conditions:
         return []
-    left_out = run.config.data.without_classes
-    return [number for number in range(run.data.spec.num_classes) if number not in left_out]
+    return list(run.data.spec.known_classes)
 
 
 def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) -> Callable:

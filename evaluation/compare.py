@@ -10,6 +10,7 @@ import run_folder
 import run_values
 from errors import UserError, writing
 from evaluation.evaluate import read_evaluation
+from evaluation.latent_report import headlines
 from evaluation.paired import difference, read_values
 from places import user_path
 from reporting import log, read_metrics
@@ -52,6 +53,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
         for name in _names(columns, _samples)
     ]
+    table += _latents(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
     table += _differences(columns)
     for line in _aligned(table):
@@ -87,6 +89,14 @@ def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 def _names(columns: list[Column], part: Callable) -> dict[str, None]:
     return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
+
+
+def _latents(columns: list[Column]) -> list[list[str]]:
+    """A row of each number that any run has of its latent space."""
+    found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
+    names = dict.fromkeys(name for each in found for name in each)
+    plain = lambda number: '-' if number is None else f'{number:.4f}'
+    return [[f'latents: {n}', *(plain(each.get(n)) for each in found)] for n in names]
 
 
 def _sample_cell(column: Column, name: str) -> str:

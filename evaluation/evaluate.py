@@ -201,12 +201,9 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _kind(family: game.Family) -> str | None:
-    log_prob = family.log_prob
-    if log_prob is None:
+    if family.log_prob is None:
         return None
-    samples = f', k = {log_prob.num_samples}' if log_prob.num_samples else ''
-    given = ''.join(f', given the {name}' for name in family.conditions)
-    return log_prob.kind + samples + given
+    return family.log_prob.words + ''.join(f', given the {name}' for name in family.conditions)
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:

@@ -6,6 +6,23 @@ from typing import Any
 from reporting import log
 
 SHOWN = 8  # dimensions
+SINGLE = (  # numbers that stand for themselves
+    'active_units',
+    'mutual_information_nats',
+    'marginal_kl_nats',
+    'perplexity',
+)
+MAIN = {  # of groups of numbers the one to look at first
+    'continuity': 'mean',
+    'completeness': 'accepted',
+    'mutual_information_gap': 'mean',
+}
+
+
+def headlines(found: dict[str, Any]) -> dict[str, float | None]:
+    """One number of each kind, by name: what runs are compared by."""
+    single = {name: found[name] for name in SINGLE if name in found}
+    return single | {name: found[name][part] for name, part in MAIN.items() if name in found}
 
 
 def show_latents(found: dict[str, Any]) -> None:

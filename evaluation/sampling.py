@@ -44,7 +44,7 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     """Classes that samples shall be of, int32.
 
     Raises:
-      UserError: they are no classes of the data, or the family does not sample by class.
+      UserError: they are no classes of the training data, or the family does not sample by class.
     """
     if 'label' not in run.family.conditions:
         raise UserError(
@@ -53,6 +53,12 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     number = run.data.spec.num_classes
     if not len(labels) or not all(label in range(number) for label in labels):
         raise UserError(f'labels {list(labels)}: give classes of 0..{number - 1}')
+    novel = sorted({*labels} & {*run.data.spec.left_out})
+    if novel:
+        raise UserError(
+            f'labels {list(labels)}: training never saw {", ".join(map(str, novel))} '
+            '(config.data.without_classes)'
+        )
     return np.asarray(labels, np.int32)
 
 

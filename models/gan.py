@@ -159,7 +159,7 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         z = noise(nets, draw.keys)
         if not nets.is_conditional:
             return z
-        classes = asked_for(game.part_of(draw.keys, 1), condition, nets.spec.num_classes)
+        classes = asked_for(game.part_of(draw.keys, 1), condition, nets.spec)
         return jnp.concatenate([z, classes], -1)
 
     def decode(params, extra, codes):

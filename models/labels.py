@@ -2,19 +2,22 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
 import game
+from datasets.dataset import Spec
 
 
 def asked_for(
-    keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, num_classes: int
+    keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, spec: Spec
 ) -> Float[Array, 'batch classes']:
-    """The classes of a condition, one-hot; where it has none, any, each row's from its own key."""
+    """The classes of a condition, one-hot; without one, any that training sees, by each key."""
     label = (condition or {}).get('label')
     if label is None:
-        label = jax.vmap(lambda key: jax.random.randint(key, (), 0, num_classes))(keys)
-    return jax.nn.one_hot(label, num_classes)
+        known = jnp.asarray(spec.known_classes)
+        label = known[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(known)))(keys)]
+    return jax.nn.one_hot(label, spec.num_classes)
 
 
 class WithLabel(nn.Module):

@@ -155,7 +155,7 @@ def prior(nets: Networks, keys, condition: game.Batch | None = None):
     z = game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
-    classes = asked_for(game.part_of(keys, 2), condition, nets.spec.num_classes)
+    classes = asked_for(game.part_of(keys, 2), condition, nets.spec)
     return jnp.concatenate([z, classes], -1)
 
 

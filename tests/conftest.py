@@ -102,15 +102,20 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def untrained(monkeypatch):
-    """Every run has the weights that it would begin with, or none, on one device."""
+def one_device(monkeypatch):
+    """As if there were no more."""
     import jax
 
+    one = jax.devices()[:1]
+    monkeypatch.setattr(jax, 'devices', lambda *arguments: one)
+
+
+@pytest.fixture
+def untrained(monkeypatch, one_device):
+    """Every run has the weights that it would begin with, or none, on one device."""
     import states
 
-    one = jax.devices()[:1]
     first = lambda run: (states.initial_state(run), 'first weights')
-    monkeypatch.setattr(jax, 'devices', lambda *arguments: one)
     monkeypatch.setattr(states, 'load_state', first)
 
 

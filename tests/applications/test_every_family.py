@@ -12,9 +12,10 @@ import command_line
 import family_table
 import game
 import states
+import train_lib
 from evaluation.codes import encoded, parted
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 OPTIONS = {  # as little as shows it
     'anomaly': dict(num_images=2),
@@ -47,10 +48,12 @@ QUICK = ('autoencoder',)
 
 @pytest.fixture(scope='module')
 def run_of(tmp_path_factory):
-    """The debug run of a config with forty test examples."""
+    """The debug run of a config, trained, with forty test examples."""
 
     def make(name):
-        return few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
+        run = few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
+        train_lib.train(run)
+        return run
 
     return make
 
@@ -77,7 +80,7 @@ def test_every_application_works(name, run_of):
 
 def _check(run, found):
     """Ends of paths are reconstructions, and codes are those of `encode`."""
-    state, split = states.initial_state(run), run.data.splits['test']
+    (state, _), split = states.load_state(run), run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
     z_1, _ = parted(run.family, codes)
     np.testing.assert_allclose(found['latent_map']['codes'], z_1, rtol=1e-4, atol=1e-4)

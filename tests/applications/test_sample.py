@@ -55,6 +55,14 @@ def test_what_is_no_class_is_refused(run, complaint, labels):
     assert 'give classes' in complaint(sample.apply, run, labels=labels)
 
 
+def test_a_class_that_training_never_saw_is_refused(run, complaint):
+    data = run.data._replace(spec=run.data.spec._replace(left_out=(9,)))
+    without = run._replace(data=data)
+    assert 'training never saw 9' in complaint(sample.apply, without, labels='8,9')
+    x = sample.apply(without, num_samples=10, labels='all')
+    assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
+
+
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
     run = assembled(tmp_path, 'gan')
     monkeypatch.setattr(states, 'load_state', lambda run: (states.initial_state(run), 'untrained'))

@@ -23,6 +23,7 @@ def make(tiny_run, tmp_path):
         description='digits',
         log_prob='estimate, k = 10',
         samples=None,
+        latents=None,
         **changes,
     ):
         folder = tmp_path / name
@@ -33,6 +34,7 @@ def make(tiny_run, tmp_path):
             values = {'nll_nats': {'mean': nll, 'standard_error': 0.25}}
             data = {'description': description, 'examples': 447}
             rest = {'weights': 'best', 'log_prob': log_prob, 'data': data, 'samples': samples or {}}
+            rest['latents'] = latents or {}
             (folder / 'evaluation.json').write_text(json.dumps({'values': values, **rest}))
         lines = [{'step': s, 'valid/elbo_nats': -100.0 + s, 'train/loss': 3.0} for s in (10, 20)]
         (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
@@ -151,3 +153,17 @@ def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, 
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
     assert 'less that of the first' not in caplog.text
+
+
+def test_latent_spaces_stand_in_the_same_table(make, tmp_path, caplog):
+    vae = {'active_units': 7, 'latent_dim': 16, 'continuity': {'mean': 0.04, 'step': 0.05}}
+    vq = {'perplexity': 31.5, 'codes_used': 60, 'codebook_size': 64}
+    folders = [make('a', 5.0, latents=vae), make('b', 6.0, latents=vq), make('c', 6.0)]
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    rows = [message.split()[1:] for message in caplog.messages if message.startswith('latents: ')]
+    assert rows == [
+        ['active_units', '7.0000', '-', '-'],
+        ['continuity', '0.0400', '-', '-'],
+        ['perplexity', '-', '31.5000', '-'],
+    ]

@@ -365,6 +365,11 @@ def test_codes_are_used_by_applications(tmp_path, untrained, name):
             'config.eval.corruption=1.5: it is a share',
         ),
         ('denoising_autoencoder', dict(hypers__corruption=-1.0), 'hypers.corruption=-1.0'),
+        (
+            'denoising_autoencoder',
+            dict(model__corruption='none'),
+            'use configs/conv_autoencoder.py',
+        ),
         ('conv_autoencoder', dict(model__hidden_sizes=(4,)), 'but no bottleneck'),
         ('conv_autoencoder', dict(model__body='pool'), "did you mean 'pooling'"),
         ('conv_autoencoder', dict(model__channels=()), 'model.channels'),

@@ -297,6 +297,13 @@ def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(condition
     assert np.mean(np.any(rows(asked) != rows(unasked), 1)[~same]) > 0.9
 
 
+def test_classes_that_training_never_saw_are_not_drawn(tmp_path):
+    run = assembled(tmp_path, 'cvae', data__without_classes=(0, 9))
+    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 1))
+    drawn = run.family.prior(*weights, draws(200))[:, 2:]
+    assert set(np.argmax(drawn, 1).tolist()) == set(range(1, 9))
+
+
 def test_without_labels_there_is_no_conditional_vae(tmp_path, complaint):
     assert 'has no labels: use configs/vae.py' in complaint(
         assembled, tmp_path, 'cvae', 'checkerboard,debug'
