@@ -169,7 +169,7 @@ def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array,
 def through_codes(encode: Callable, decode: Callable) -> Callable:
     """The ability `reconstruct` of a family that decodes what it encodes."""
 
-    def reconstruct(params, extra, batch: Batch, draw: Draw):
+    def reconstruct(params, extra, batch, draw):
         return decode(params, extra, encode(params, extra, batch, draw))
 
     return reconstruct

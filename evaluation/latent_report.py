@@ -19,7 +19,7 @@ MAIN = {  # of groups of numbers the one to look at first
 }
 
 
-def headlines(found: dict[str, Any]) -> dict[str, float | None]:
+def headlines(found: dict[str, Any]) -> dict[str, int | float | None]:
     """One number of each kind, by name: what runs are compared by."""
     single = {name: found[name] for name in SINGLE if name in found}
     return single | {name: found[name][part] for name, part in MAIN.items() if name in found}

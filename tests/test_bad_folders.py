@@ -130,6 +130,7 @@ def test_a_value_that_is_the_runs_own_may_be_given_again(folder):
     assert run_folder.reopen(folder, {'hypers.beta': stored}).config.hypers.beta == stored
 
 
+@pytest.mark.slow
 def test_home_may_be_written_as_a_tilde(main, tmp_path):
     flags = [f'--config={ROOT}/configs/vae.py:digits,debug', '--config.train.steps=5']
     home = dict(cwd=tmp_path, HOME=str(tmp_path / 'home'))

@@ -142,7 +142,7 @@ def parent_of(path: str) -> str | None:
     return taken and f'configs/{taken.group(1)}.py'
 
 
-QUICK = ('configs/autoencoder.py', 'configs/gan.py', 'configs/vae.py')  # the others take minutes
+QUICK = ('configs/vae.py',)  # the others take minutes
 with_own_build = pytest.mark.parametrize(
     'path',
     [

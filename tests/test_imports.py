@@ -324,6 +324,7 @@ def test_a_run_imports_nothing_heavy(recorded, tmp_path):
     assert (tmp_path / 'run' / 'samples' / 'seed-0.npz').exists()
 
 
+@pytest.mark.slow
 def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
     """TFDS itself only to decode: the second run finds its data in the cache."""
     write_set(tmp_path, 'tiny', {'train': pictures(80)}, {'image': IMAGE})

@@ -79,7 +79,10 @@ def uninterrupted(tmp_path_factory):
     return outcome(run)
 
 
-@pytest.mark.parametrize('stops', [(5,), (20,), (10, 25), (5, 10, 15, 35)])
+SLOW = [pytest.param(stops, marks=pytest.mark.slow) for stops in ((5,), (20,), (5, 10, 15, 35))]
+
+
+@pytest.mark.parametrize('stops', [(10, 25), *SLOW])
 def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops):
     for stop in (*stops, None):
         run = make_run(tmp_path / 'run', **SETTINGS)

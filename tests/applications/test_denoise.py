@@ -135,6 +135,7 @@ def test_labels_go_with_their_examples(vae):
     assert found['denoised'][0, :, 0, 0, 0].tolist() == label.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'data'),
     [('vae', 'digits'), ('vae_gan', 'digits'), ('vae', 'ring')],

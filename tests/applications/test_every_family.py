@@ -43,7 +43,6 @@ CODED = (  # with an encoder and a decoder
     'vae_gan',
     'vq_vae',
 )
-QUICK = ('autoencoder',)
 
 
 @pytest.fixture(scope='module')
@@ -66,9 +65,8 @@ def test_all_modes_and_families_are_looked_at():
     assert [row.split('`')[1] for row in with_both] == [f'configs/{name}.py' for name in CODED]
 
 
-@pytest.mark.parametrize(
-    'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CODED]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CODED)
 def test_every_application_works(name, run_of):
     run, found = run_of(name), {}
     for mode, options in OPTIONS.items():

@@ -302,6 +302,7 @@ def decoded_by_tfds(split, count):
     return [source[number] for number in range(count)]
 
 
+@pytest.mark.slow
 @NEEDS_MNIST
 def test_mnist_is_whole(mnist):
     assert mnist.spec == Spec((28, 28, 1), 256, 10)

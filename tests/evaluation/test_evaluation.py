@@ -123,7 +123,7 @@ def test_pictures_of_a_run_are_written(trained):
     assert {'samples-0000020.png', 'reconstructions-0000010.png'} <= names
 
 
-@pytest.mark.parametrize('how', ['threshold', 'stochastic'])
+@pytest.mark.parametrize('how', [pytest.param('threshold', marks=pytest.mark.slow), 'stochastic'])
 def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
     run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
     assert run.data.spec.levels == 2

@@ -9,8 +9,6 @@ import pytest
 from support import assembled, check_same_on_any_devices, steps_on
 
 import game
-import states
-from applications import interpolate, latent_map
 from datasets.corruption import gaussian, masking
 from datasets.dataset import Spec
 from models import autoencoder as models
@@ -310,6 +308,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RUNS)
 def test_the_device_count_makes_no_difference(tmp_path, name):
     run = assembled(tmp_path, name, **RUNS[name])
@@ -327,22 +326,6 @@ def test_every_step_corrupts_afresh(tmp_path):
         losses[kind] = [report['loss'] for _, report in steps_on(run, 1, 4)]
     assert len(np.unique(losses['none'])) == 1
     assert len(np.unique(losses['gaussian'])) == 4
-
-
-@pytest.mark.parametrize('name', ['autoencoder', 'conv_autoencoder'])
-def test_codes_are_used_by_applications(tmp_path, untrained, name):
-    """Ends of paths are reconstructions; without a prior the map spans the codes."""
-    run = assembled(tmp_path, name)
-    state = states.initial_state(run)
-    found = interpolate.apply(run, num_pairs=1, num_points=3)
-    ends = {'x': jnp.asarray(found['ends'][0])}
-    again = jax.jit(run.family.reconstruct)(state.params, state.extra, ends, draws(2))
-    np.testing.assert_allclose(found['x'][0, 0, [0, -1]], again, atol=1e-4)
-    found = latent_map.apply(run, num_points=2)
-    # Of 8x8 with two channels in the debug variant
-    assert found['codes'].shape == (447, 2 if name == 'autoencoder' else 2 * 2 * 2)
-    np.testing.assert_allclose(found['u'], [found['plane'][:, 0].min(), found['plane'][:, 0].max()])
-    assert found['x'].shape == (2, 2, 8, 8, 1)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,19 @@ def check(name, case):
         assert_close(got, want)
 
 
+USUAL = [
+    ('Conv', ((2, 6, 5, 2), 3, dict(kernel_size=(3, 3), strides=(2, 2)))),
+    ('Conv', ((2, 7, 4), 4, dict(kernel_size=(4,), padding=1, feature_group_count=2))),
+    ('ConvTranspose', ((2, 4, 3, 2), 3, dict(kernel_size=(4, 4), strides=(2, 2)))),
+]
+
+
+@pytest.mark.parametrize(('name', 'case'), USUAL)
+def test_usual_layers_and_their_gradients_equal_flax(name, case):
+    check(name, case)
+
+
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(cases(transposed=False))
 @example(((2, 4, 1), 2, dict(kernel_size=(3,), kernel_dilation=2, padding='CAUSAL')))
@@ -106,6 +119,7 @@ def test_conv_and_its_gradients_equal_flax(case):
     check('Conv', case)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(cases(transposed=True))
 @example(((2, 4, 1), 2, dict(kernel_size=(2,), strides=3, padding='VALID')))
@@ -146,6 +160,7 @@ def many_params(number, x):
     return jax.vmap(Net(conv, {}).init, (0, None))(keys, x)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_kernels_stays_a_product():
     """Under vmap `lax` makes one grouped convolution of all kernels; the matrix form makes none."""
     x = normal(0, 2, 4, 3, 2)

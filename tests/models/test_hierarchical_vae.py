@@ -15,8 +15,6 @@ import scipy.stats
 from support import assembled, check_same_on_any_devices, steps_on
 
 import game
-import states
-from applications import interpolate
 from datasets.dataset import Spec
 from losses import elbo
 from models import mlp, observations
@@ -421,6 +419,7 @@ def any_family(order, dims, k=4):
     return spec, hierarchical_vae(nets, ORDERS[order], k, importance_chunk=2)
 
 
+@pytest.mark.slow
 @both_orders
 def test_every_ability_of_three_layers(order):
     """Of shape and kind as promised, and each row of its own key and data alone."""
@@ -464,6 +463,7 @@ def test_every_ability_of_three_layers(order):
 QUICK = {'model__observation': 'binomial'}  # a logistic mixture takes longer to compile
 
 
+@pytest.mark.slow
 def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
     """Also where one device's mean KL would be free and another's would not."""
     changes = dict(hypers__free_nats=0.4, hypers__kl_warmup_steps=0.0)
@@ -474,20 +474,6 @@ def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
     first = one[0][1]
     layers = [first['kl_z1_nats'], first['kl_z2_nats']]
     assert min(layers) < 0.4 < max(layers), layers
-
-
-@pytest.mark.parametrize('name', ['hierarchical_vae', 'ladder_vae'])
-def test_interpolations_end_in_reconstructions(tmp_path, untrained, name):
-    run = assembled(tmp_path, name, **QUICK)
-    with jax.numpy_dtype_promotion('standard'), jax.numpy_rank_promotion('allow'):
-        found = interpolate.apply(run, num_pairs=2, num_points=3)
-        state = states.initial_state(run)
-        x = jnp.asarray(found['ends'].reshape(-1, 8, 8, 1))
-        seen = jax.jit(run.family.reconstruct)(state.ema, state.extra, {'x': x}, draws(4))
-    seen = np.asarray(seen).reshape(found['ends'].shape)
-    for path in range(2):
-        np.testing.assert_allclose(found['x'][:, path, [0, -1]], seen, rtol=1e-4, atol=1e-4)
-    assert found['codes'].shape == (2, 2, 3, sum(run.config.model.latent_dims))
 
 
 @pytest.mark.parametrize(

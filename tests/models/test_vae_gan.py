@@ -123,6 +123,7 @@ def test_abilities_fit_each_other(run):
     assert {v.shape for v in values.values()} == {(5,)}
 
 
+@pytest.mark.slow
 def test_batch_norm_leaves_the_device_count_without_effect(tmp_path):
     """Gradients of the first step to 1e-5, losses of ten steps to 1e-4; all collections move."""
     run = make(tmp_path, model__discriminator_norm='batch', model__activation='silu')

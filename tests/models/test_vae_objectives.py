@@ -179,6 +179,7 @@ def gradients_at_nodes(monkeypatch, make, k, nodes):
     return jax.vmap(gradient)(nodes)
 
 
+@pytest.mark.slow
 def test_both_estimators_of_the_gradient_have_the_same_mean(monkeypatch):
     """Two samples of one latent: the expectation is an integral over a plane, by quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -237,14 +238,14 @@ def test_total_correlation_is_weighed_beyond_the_bound():
     np.testing.assert_allclose(four - one, 3 * tc, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    'name', ['beta_tc_vae', *(pytest.param(n, marks=pytest.mark.slow) for n in ('cvae', 'iwae'))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['beta_tc_vae', 'cvae', 'iwae'])
 def test_any_number_of_devices_gives_the_same(tmp_path, name):
     run = assembled(tmp_path, name)
     check_same_on_any_devices(steps_on(run, 1, 3), steps_on(run, 8, 3))
 
 
+@pytest.mark.slow
 def test_free_nats_are_those_of_the_whole_batch_on_any_number_of_devices(tmp_path):
     run = assembled(tmp_path, 'vae', hypers__free_nats=0.02, hypers__kl_warmup_steps=2.0)
     check_same_on_any_devices(steps_on(run, 1, 3), steps_on(run, 8, 3))
@@ -270,6 +271,7 @@ def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
     assert np.all(np.abs(nats[0] - nats[1]) > 1e-3)
 
 
+@pytest.mark.slow
 def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
     """Its picture begins at zero, and has a gradient there."""
     family, batch = conditional.family, first_batch(conditional, 6)

@@ -9,7 +9,6 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 import experiment
 import game
 import states
-from applications import concept, interpolate, latent_map
 from datasets.dataset import Spec
 from models import mlp, observations
 from models.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
@@ -129,6 +128,7 @@ def test_perplexity_is_of_the_batch(weights):
 # Devices and training
 
 
+@pytest.mark.slow
 def test_the_device_count_makes_no_difference(tmp_path):
     """With codes that begin anew: the threshold is even use, and half of all fall below it."""
     run = make(tmp_path, hypers__restart_below=1.0)
@@ -139,6 +139,7 @@ def test_the_device_count_makes_no_difference(tmp_path):
     assert np.sum(counts[0] == even) == np.sum(counts[1] == even) > 0
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
     run = make(tmp_path, hypers__decay_steps=0.0, hypers__codebook_decay=0.9)
     steps = steps_on(run, 1, 150)
@@ -185,19 +186,6 @@ def test_any_kind_of_data(channels, shape, levels):
     x, metrics = jax.eval_shape(all_of_it, jax.random.PRNGKey(0))
     assert x.shape == (8, *shape)
     assert {value.shape for value in metrics.values()} == {(8,)}
-
-
-@pytest.mark.usefixtures('untrained')
-def test_what_is_done_with_a_latent_space_can_be_done_with_it(run):
-    found = interpolate.apply(run, num_pairs=2, num_points=3)
-    state = states.initial_state(run)
-    images = {'x': jnp.asarray(found['ends'].reshape(-1, 8, 8, 1))}
-    x = jax.jit(run.family.reconstruct)(state.ema, state.extra, images, DRAW)
-    want = x.reshape(2, 2, 8, 8, 1)
-    for path in range(2):
-        np.testing.assert_allclose(found['x'][:, path, [0, -1]], want, rtol=1e-4, atol=1e-4)
-    assert latent_map.apply(run, num_points=3)['x'].shape == (3, 3, 8, 8, 1)
-    assert concept.apply(run, num_images=2, num_steps=3)['x'].shape == (2, 3, 8, 8, 1)
 
 
 # Advice and mistakes
