@@ -83,7 +83,8 @@ def apply(
     if attribute != 'label':
         found['value'] = _values(run, attribute, found['x'], steps)
     name = ATTRIBUTES[attribute] or f'{source} to {target}'
-    path = _common.save(run, f'concept-{attribute}-{name.replace(" ", "-")}', found)
+    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
+    path = _common.save(run, f'concept-{attribute}-{name.replace(" ", "-")}{which}', found)
     if pictures.is_image(run.data.spec):
         _draw(run, found, f'{attribute.capitalize()} from {name}, by {words}', path)
     return found

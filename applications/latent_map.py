@@ -73,6 +73,8 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     plane = _plane(codes)
     seen = (codes - plane.origin) @ plane.axes.T
     (u, v), where = _ticks(run, state, plane, seen, num_points)
+    if 'label' in run.family.conditions:
+        where += f', as class {label}'
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     grid = _whole(run, grid, rest.shape[1], label)
     found = {
