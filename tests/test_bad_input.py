@@ -25,20 +25,22 @@ DEBUG = f'{CONFIG}:debug'
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-# Mistakes in the flags
+# Mistakes in the flags: each is a process, so that most are tried by the long line alone
+
+slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
         ([], '--config=configs/'),
-        (['--config='], '--config=configs/'),
         ([CONFIG, '--config.train.stepz=3'], '(?i)stepz.*did you mean.*steps'),
-        ([CONFIG, '--config.nope.x=3'], 'config.*nope'),
-        ([CONFIG, '--config.train.steps=many'], r'train\.steps=many'),
-        ([CONFIG, '--nonsense=3'], "flag.*'nonsense'"),
-        ([CONFIG, 'stray'], "'stray' is not a flag"),
-        (['--config=nothing.py'], 'no config file .*nothing.py'),
+        slow(['--config='], '--config=configs/'),
+        slow([CONFIG, '--config.nope.x=3'], 'config.*nope'),
+        slow([CONFIG, '--config.train.steps=many'], r'train\.steps=many'),
+        slow([CONFIG, '--nonsense=3'], "flag.*'nonsense'"),
+        slow([CONFIG, 'stray'], "'stray' is not a flag"),
+        slow(['--config=nothing.py'], 'no config file .*nothing.py'),
     ],
     ids=lambda value: ' '.join(value).split('/')[-1] or 'none' if isinstance(value, list) else '',
 )
@@ -104,8 +106,8 @@ def test_help_names_every_config_and_every_mode(main):
     [
         ('model.activation=rel', "config.model.activation is 'rel'.*'relu'"),
         ('train.batch_size=50', 'batch_size=50 is not divisible by the 4 devices'),
-        ('train.best_metric=elbo', "config.train.best_metric is 'elbo'.*'elbo_nats'"),
-        ('eval.batch_size=0', 'config.eval.batch_size=0'),
+        slow('train.best_metric=elbo', "config.train.best_metric is 'elbo'.*'elbo_nats'"),
+        slow('eval.batch_size=0', 'config.eval.batch_size=0'),
     ],
 )
 def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):

@@ -59,7 +59,7 @@ def by_device_count(run):
     return results
 
 
-@pytest.mark.parametrize('count', [2, 4, 8])
+@pytest.mark.parametrize('count', [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
 def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
     (state, report), (one, expected) = by_device_count[count], by_device_count[1]
     assert report['loss'].shape == (STEPS,)

@@ -53,7 +53,12 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+QUICK = ('a table', 'pictures')
+
+
+@pytest.fixture(
+    params=[n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def run(request, tmp_path):
     """(A trained run on such data, its event shape)."""
     path, name, make, changes, shape = CASES[request.param]
@@ -200,6 +205,7 @@ def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
     assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)
 
 
+@pytest.mark.slow
 def test_a_relative_path_is_kept_whole(main, tmp_path):
     saved(tmp_path, np.random.default_rng(0).integers(0, 9, (N, 6)), levels=9)
     flags = [f'--config={ROOT}/configs/vae.py:arrays,debug', '--config.data.path=mine.npz']

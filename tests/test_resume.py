@@ -101,6 +101,7 @@ def test_a_finished_run_says_so_and_is_left_alone(tmp_path, caplog):
     assert_same(outcome(run), before)
 
 
+@pytest.mark.slow
 def test_a_run_may_grow(tmp_path):
     """With a constant learning rate it then equals the long run, evaluations apart."""
     train(make_run(tmp_path / 'grown', train__steps=20, hypers__decay_steps=0.0))
@@ -191,7 +192,9 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
     assert all(np.isfinite(value) for row in rows for value in row.values())
 
 
-@pytest.mark.parametrize('spoil', ['update overflows', 'metric is not finite'])
+@pytest.mark.parametrize(
+    'spoil', ['update overflows', pytest.param('metric is not finite', marks=pytest.mark.slow)]
+)
 def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
     """The gradient of the only step is finite; what it makes of the parameters is not."""
     rate = 1e38 if spoil == 'update overflows' else 1e-3

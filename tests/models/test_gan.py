@@ -175,6 +175,7 @@ def test_critics_have_minibatches_of_their_own(tmp_path):
     assert players == [('discriminator',)] * 3 + [('generator',)] * 2
 
 
+@pytest.mark.slow
 def test_players_that_alternate_stand_still_in_turn(tmp_path):
     run = make(
         tmp_path,

@@ -30,6 +30,7 @@ def test_a_layer_that_says_nothing_is_told_by_its_name():
     assert adviser('do this')([{**terms, 'kl_z2_nats': 1.0}] * PATIENCE) == {}
 
 
+@pytest.mark.slow
 def test_a_training_that_collapses_says_so(tiny_run, caplog):
     """With a KL a thousand times as dear."""
     run = tiny_run(hypers__beta=1000.0, train__steps=40)
