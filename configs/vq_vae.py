@@ -3,8 +3,8 @@
     python main.py --config=configs/vq_vae.py
 
 Test split of the digits, 3 seeds, 4 codes of 64 an image: 79.6 +- 0.6 nats of reconstruction and
-16.55 +- 0.02 of codes; the perplexity of a training batch, at the end, is 56.8 +- 0.4. About 30
-seconds on two CPU cores.
+16.55 +- 0.02 of codes, whose perplexity over the split is 60.0 +- 0.3. About 30 seconds on two CPU
+cores.
 """
 
 from ml_collections import ConfigDict
