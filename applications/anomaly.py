@@ -108,7 +108,7 @@ def _of_test_split(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
     }
     if 'label' in run.data.splits['test']:
         found['label'] = np.asarray(run.data.splits['test']['label'])
-        found['is_novel'] = np.isin(found['label'], run.config.data.without_classes)
+        found['is_novel'] = np.isin(found['label'], run.data.spec.left_out)
     return found
 
 
@@ -119,7 +119,7 @@ def _compare(run: Run, found: dict[str, np.ndarray], against: Against, scores_of
     if not len(known):
         raise UserError('all test examples are of classes that were left out of training')
     if novel.any():
-        classes = ', '.join(map(str, run.config.data.without_classes))
+        classes = ', '.join(map(str, run.data.spec.left_out))
         words = f'classes left out of training ({classes})'
         found['novel_auroc'] = _auroc(words, found['score'][novel], known)
     if against.outliers is not None:
@@ -199,7 +199,7 @@ def _histogram(axes, run: Run, found: dict[str, np.ndarray], outliers: str) -> N
     novel = found['is_novel']
     kinds = {'test examples': found['score'][~novel]}
     if novel.any():
-        classes = ', '.join(map(str, run.config.data.without_classes))
+        classes = ', '.join(map(str, run.data.spec.left_out))
         kinds[f'of classes left out ({classes})'] = found['score'][novel]
     if 'outlier_score' in found:
         kinds[outliers] = found['outlier_score']

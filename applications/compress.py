@@ -11,6 +11,7 @@ from jaxtyping import Float
 import pictures
 import states
 from applications import _common
+from errors import UserError
 from evaluation.codes import decoder, encoded, parted, tokens
 from evaluation.components import Components, principal_components
 from evaluation.features import coordinates
@@ -21,6 +22,7 @@ from reporting import log
 
 NEEDS = ('encode', 'decode')
 LEVELS = 256  # of a quantized number: a byte
+MOST_QUALITY = 95  # of JPEG, above which files grow and nothing else
 
 Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']
@@ -41,7 +43,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
 
     Args:
       run: of a family with `encode` and `decode`.
-      quality_step: of JPEG, from 1 to 95.
+      quality_step: of JPEG, from 1 to 95, how far apart two settings are.
 
     Returns:
       dims [ks]: k = 1, 2, 4, ... and all, which is also the bytes of an example. The mean over the
@@ -55,7 +57,8 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
       UserError: a missing ability or checkpoint, a bad option, or too few examples.
     """
     _common.require(run, 'compress', *NEEDS)
-    _common.at_least(1, quality_step=quality_step)
+    if not 1 <= quality_step <= MOST_QUALITY:
+        raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
     _common.check_split(run, 'train', 2, 'they have no components')
     _common.check_split(run, 'test', 1, 'there is nothing to compress')
     state, weights = states.load_state(run)
@@ -79,7 +82,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
         found['token_bytes'] = np.asarray(bytes_of_tokens(run, state, devices))
         found['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if pictures.is_image(spec) and spec.interval is not None:
-        found.update(_jpeg(run, x, range(1, 96, quality_step)))
+        found.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
         found['best_jpeg'] = np.array([best(found, k) for k in dims])
     numbers = {'num_examples': len(x), 'rows': [_row(found, i) for i in range(len(dims))]}
     if 'token_bytes' in found:

@@ -11,9 +11,10 @@ import game
 import pictures
 import states
 from applications import _common
-from errors import UserError
+from errors import UserError, about
 from evaluation.codes import decoded, encoded, of_prior, parted
 from evaluation.components import principal_components
+from evaluation.sampling import check_labels
 from experiment import Run
 from reporting import log
 
@@ -73,8 +74,9 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     plane = _plane(codes)
     seen = (codes - plane.origin) @ plane.axes.T
     (u, v), where = _ticks(run, state, plane, seen, num_points)
+    name = 'latent_map'
     if 'label' in run.family.conditions:
-        where += f', as class {label}'
+        name, where = f'latent_map-of-{label}', f'{where}, as class {label}'
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     grid = _whole(run, grid, rest.shape[1], label)
     found = {
@@ -89,7 +91,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
         found['label'] = np.asarray(split['label'])
     words = _words(plane)
     log.info('%d codes of the %s: %s; the grid stands %s', len(codes), weights, words, where)
-    path = _common.save(run, 'latent_map', found)
+    path = _common.save(run, name, found)
     _draw(run, found, f'Codes of the test split\n{words}', where, path)
     return found
 
@@ -124,10 +126,11 @@ def _ticks(
 
 def _check_label(run: Run, label: int) -> None:
     """A class is for models that have one in their codes, and has to be one of theirs."""
-    num_classes = run.data.spec.num_classes if 'label' in run.family.conditions else 1
-    if not 0 <= label < num_classes:
-        why = f'classes are 0 to {num_classes - 1}' if num_classes > 1 else 'codes have no class'
-        raise UserError(f'--label={label}: {why}')
+    if 'label' in run.family.conditions:
+        with about(f'--label={label}'):
+            check_labels(run, [label])
+    elif label != 0:
+        raise UserError(f'--label={label}: codes of this model have no class')
 
 
 def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:

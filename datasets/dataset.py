@@ -49,8 +49,8 @@ class Spec(NamedTuple):
 
     @property
     def known_classes(self) -> tuple[int, ...]:
-        """Those that training sees."""
-        return tuple(number for number in range(self.num_classes) if number not in self.left_out)
+        """Those that training sees; of data without labels none."""
+        return tuple(n for n in range(self.num_classes or 0) if n not in self.left_out)
 
     @property
     def num_dims(self) -> int:
@@ -171,7 +171,7 @@ def without_classes(source: Dataset, classes: tuple) -> Dataset:
         return source
     splits = leave_out(source.splits, classes, source.spec.num_classes)
     words = f'{source.description}, without {", ".join(map(str, classes))} in training'
-    spec = source.spec._replace(left_out=classes)
+    spec = source.spec._replace(left_out=tuple(sorted({*classes})))
     return source._replace(splits=splits, spec=spec, description=words)
 
 

@@ -33,7 +33,9 @@ def accuracy_score(
       {'samples': accuracy, 'floor': that of `classifier`, 'num_taught': samples that it saw,
       'num_tested': real examples}.
     """
-    data, real = of_samples(run, state, devices, classifier.data), classifier.data
+    real = known(classifier.data, run.data.spec.left_out)
+    classifier = classifier._replace(data=real)
+    data = of_samples(run, state, devices, real)
     log.info('a classifier learns from %s samples of known class', f'{data.size("train"):,}')
     with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
         learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
@@ -46,6 +48,17 @@ def accuracy_score(
         'num_taught': sum(data.size(name) for name in SPLITS),
         'num_tested': real.size('test'),
     }
+
+
+def known(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
+    """Without the examples of classes that a model has never seen, and cannot sample."""
+    if not left_out:
+        return data
+    splits = {}
+    for name, split in data.splits.items():
+        stays = ~np.isin(split['label'], left_out)
+        splits[name] = {key: np.asarray(array)[stays] for key, array in split.items()}
+    return data._replace(splits=splits)
 
 
 def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:

@@ -95,7 +95,8 @@ def _latents(columns: list[Column]) -> list[list[str]]:
     """A row of each number that any run has of its latent space."""
     found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
     names = dict.fromkeys(name for each in found for name in each)
-    plain = lambda number: '-' if number is None else f'{number:.4f}'
+    kinds = {int: '{}'.format, float: '{:.4f}'.format}
+    plain = lambda number: '-' if number is None else kinds[type(number)](number)
     return [[f'latents: {n}', *(plain(each.get(n)) for each in found)] for n in names]
 
 
@@ -120,15 +121,20 @@ def _cell(column: Column, name: str) -> str:
 
 
 def _paired(columns: list[Column], name: str) -> list[list[str]]:
-    """A row of differences to the first run, or none: all have to have seen the same examples."""
-    values = [column.examples.get(name) for column in columns]
-    same_data = len({_data(column.evaluation) for column in columns}) == 1
-    if not same_data or any(v is None or len(v) != len(values[0]) for v in values):
-        return []
-    cells = []
-    for mean, error in (difference(value, values[0]) for value in values[1:]):
-        cells.append(f'{mean:+.4f}' + ('' if error is None else f' +- {error:.4f}'))
-    return [['  less that of the first', '', *cells]]
+    """A row of differences to the first run, where both have seen the same examples, or none."""
+    first = columns[0]
+
+    def cell(column: Column) -> str:
+        of, to = column.examples.get(name), first.examples.get(name)
+        if of is None or to is None or len(of) != len(to):
+            return '-'
+        if _data(column.evaluation) != _data(first.evaluation):
+            return '-'
+        mean, error = difference(of, to)
+        return f'{mean:+.4f}' + ('' if error is None else f' +- {error:.4f}')
+
+    cells = [cell(column) for column in columns[1:]]
+    return [['  less that of the first', '', *cells]] if {*cells} != {'-'} else []
 
 
 def _differences(columns: list[Column]) -> list[list[str]]:

@@ -82,8 +82,8 @@ def evaluate(
         return result
     try:
         with writing(path):
+            write_values(run.folder, values)  # before: what has been written is not done again
             run_folder.write_json(path, result)
-        write_values(run.folder, values)
     except UserError:
         show(result, run)  # not lost with the file
         raise

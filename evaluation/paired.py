@@ -6,12 +6,12 @@ the same examples does.
 
 import math
 import pathlib
-import zipfile
 
 import numpy as np
 from jaxtyping import Float
 
 from errors import writing
+from reporting import log
 
 NAME = 'evaluation.npz'
 
@@ -32,12 +32,17 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
     """The numbers whose means are these, in float64; those that are not there are left out.
 
     A file of another evaluation, such as of a run that was stopped between the two files, has other
-    means: it is as good as none.
+    means: it is as good as none. One that cannot be read is told in the log.
     """
+    path = folder / NAME
+    if not path.exists():
+        return {}
     try:
-        with np.load(folder / NAME) as stored:
+        with np.load(path) as stored:
             found = {name: np.asarray(stored[name], np.float64) for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception as error:  # damage shows as any of a dozen kinds, from zipfile to zlib
+        again = f'--mode=evaluate --workdir={folder} makes it again'
+        log.warning('%s cannot be read (%s): %s', path, type(error).__name__, again)
         return {}
     fits = lambda name: math.isclose(found[name].mean(), means[name], rel_tol=1e-5, abs_tol=1e-5)
     return {name: found[name] for name in found if means.get(name) is not None and fits(name)}

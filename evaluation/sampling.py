@@ -48,7 +48,8 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     """
     if 'label' not in run.family.conditions:
         raise UserError(
-            f'the model of {run.folder} does not sample by class; configs/cgan.py trains one'
+            f'the model of {run.folder} does not sample by class: configs/cvae.py and '
+            'configs/cgan.py train such ones'
         )
     number = run.data.spec.num_classes
     if not len(labels) or not all(label in range(number) for label in labels):
@@ -63,9 +64,12 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
 
 
 def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
-    """x of at most so many examples of a split as an evaluation sees them, in a fixed order."""
+    """x of at most so many examples of a split as an evaluation sees them, in a fixed order.
+
+    Samples stand for what training saw: classes that it never saw are left out.
+    """
     x = run.data.splits[split]['x']
-    return as_seen(run, state, devices, x[fixed_order(len(x))[:most]])
+    return as_seen(run, state, devices, x[_order(run, split)[:most]])
 
 
 def as_seen(
@@ -82,7 +86,16 @@ def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
     if 'label' not in run.family.conditions:
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
-    return label[fixed_order(len(label))[:most]]
+    return label[_order(run, split)[:most]]
+
+
+def _order(run: Run, split: str) -> np.ndarray:
+    """Indices of a split in a fixed order, without classes that training never saw."""
+    order = fixed_order(run.data.size(split))
+    if not run.data.spec.left_out:
+        return order
+    label = np.asarray(run.data.splits[split]['label'])
+    return order[~np.isin(label[order], run.data.spec.left_out)]
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:

@@ -40,8 +40,8 @@ def adviser(cure: str) -> Callable[[list[dict[str, float]]], dict[str, str]]:
 
 
 def _words(what: str, z: str, newest: list[dict[str, float]], name: str, cure: str) -> str:
+    same = ', and the decoder makes the same of every code' if name == 'kl_nats' else ''
     return (
         f'{what} has collapsed: its KL to the prior is {newest[-1][name]:.2g} nats, so that {z} '
-        'says nothing about x, and the decoder makes the same of every code; in a new --workdir, '
-        f'{cure}'
+        f'says nothing about x{same}; in a new --workdir, {cure}'
     )

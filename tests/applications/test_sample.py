@@ -8,6 +8,7 @@ from support import assembled, with_abilities
 
 import states
 from applications import sample
+from evaluation.sampling import labels_like, shown
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -61,6 +62,14 @@ def test_a_class_that_training_never_saw_is_refused(run, complaint):
     assert 'training never saw 9' in complaint(sample.apply, without, labels='8,9')
     x = sample.apply(without, num_samples=10, labels='all')
     assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
+    assert set(labels_like(without, 'test', 1000)) == set(range(9))
+    seen = shown(without, states.initial_state(without), jax.devices()[:1], 'test', 1000)
+    assert len(seen) == np.sum(run.data.splits['test']['label'] != 9)
+
+
+def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
+    run = assembled(tmp_path, 'vae', 'moons,debug')
+    assert 'does not sample by class' in complaint(sample.apply, run, labels='all')
 
 
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):

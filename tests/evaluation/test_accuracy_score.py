@@ -7,7 +7,7 @@ from support import assembled
 
 import states
 import train_lib
-from evaluation.accuracy_score import accuracy, accuracy_score, of_samples
+from evaluation.accuracy_score import accuracy, accuracy_score, known, of_samples
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
@@ -91,3 +91,12 @@ def _make(tmp_path):
         condition['label'][:, None, None, None].astype(float), (len(draw.keys), 8, 8, 1)
     )
     return run, constant
+
+
+def test_classes_that_the_model_never_saw_are_not_asked_of_it(classifier):
+    data = known(classifier.data, (2, 9))
+    for name, split in classifier.data.splits.items():
+        stays = ~np.isin(split['label'], (2, 9))
+        np.testing.assert_array_equal(data.splits[name]['x'], split['x'][stays])
+        assert set(data.splits[name]['label']) == set(range(10)) - {2, 9}
+    assert known(classifier.data, ()) is classifier.data

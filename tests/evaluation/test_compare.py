@@ -10,7 +10,7 @@ from support import error_line
 import run_folder
 from errors import UserError
 from evaluation.compare import compare
-from evaluation.paired import write_values
+from evaluation.paired import read_values, write_values
 
 
 @pytest.fixture
@@ -140,6 +140,29 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
     assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
 
 
+def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_path, caplog):
+    folders = [make('a', 5.0), make('b', 6.5), make('c')]
+    for name, mean in (('a', 5.0), ('b', 6.5)):
+        write_values(tmp_path / name, {'nll_nats': np.full(4, mean)})
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
+    assert line.split()[-4:] == ['+1.5000', '+-', '0.0000', '-']
+
+
+@pytest.mark.parametrize('where', [0.2, 0.5, 0.9])
+def test_any_damage_is_told_and_nothing_is_paired(tmp_path, caplog, where):
+    values = np.random.RandomState(0).normal(size=500)
+    write_values(tmp_path, {'nll_nats': values})
+    path = tmp_path / 'evaluation.npz'
+    written = bytearray(path.read_bytes())
+    written[int(where * len(written))] ^= 0xFF
+    path.write_bytes(written)
+    assert read_values(tmp_path, {'nll_nats': values.mean()}) == {}
+    assert 'evaluation.npz cannot be read' in caplog.text
+    assert '--mode=evaluate' in caplog.text
+
+
 @pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])
 def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, why):
     description = 'shapes' if why == 'other data' else 'digits'
@@ -163,7 +186,7 @@ def test_latent_spaces_stand_in_the_same_table(make, tmp_path, caplog):
         compare(folders, tmp_path / 'out')
     rows = [message.split()[1:] for message in caplog.messages if message.startswith('latents: ')]
     assert rows == [
-        ['active_units', '7.0000', '-', '-'],
+        ['active_units', '7', '-', '-'],
         ['continuity', '0.0400', '-', '-'],
         ['perplexity', '-', '31.5000', '-'],
     ]
