@@ -74,6 +74,7 @@ def trained(tiny_run, tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_a_streamed_run_ends_as_a_resident_one(trained):
     """Also where it was continued: the losses of every step are the same."""
     resident, lines = trained('device', 20)

@@ -101,6 +101,7 @@ def test_another_beginning_is_another_run(source, tmp_path):
     run_folder.check_same(folder, which, config, str(source))
 
 
+@pytest.mark.slow
 def test_on_the_command_line(main, source, tmp_path):
     """A relative path is kept whole, and --workdir alone takes no new beginning."""
     flags = [DEBUG, '--config.train.steps=5', '--workdir=run']

@@ -53,7 +53,7 @@ CASES = {
 }
 
 
-QUICK = ('a table', 'pictures')
+QUICK = ('a table',)
 
 
 @pytest.fixture(

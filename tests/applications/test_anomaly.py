@@ -24,11 +24,9 @@ def by_ink(run, **abilities):
 
 
 def without(run, *classes):
-    """`run` with a config by which these were left out of training."""
-    config = run.config.copy_and_resolve_references()
-    with config.unlocked():
-        config.data.without_classes = classes
-    return run._replace(config=config)
+    """`run` on data of which these were left out of training."""
+    spec = run.data.spec._replace(left_out=classes)
+    return run._replace(data=run.data._replace(spec=spec))
 
 
 def test_classes_left_out_are_set_against_the_others(vae, caplog):

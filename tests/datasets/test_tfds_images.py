@@ -313,6 +313,7 @@ def test_mnist_is_whole(mnist):
     assert 'tensorflow' not in sys.modules
 
 
+@pytest.mark.slow
 @NEEDS_MNIST
 @pytest.mark.parametrize('split', ['train', 'test'])
 def test_mnist_is_what_tfds_decodes(mnist, split):

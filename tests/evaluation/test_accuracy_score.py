@@ -50,6 +50,7 @@ def of_training_data(run):
     return sample
 
 
+@pytest.mark.slow
 def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, classifier):
     run = assembled(tmp_path, 'cgan')
     good, state = conditional(run, of_training_data(run))

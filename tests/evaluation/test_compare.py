@@ -114,6 +114,7 @@ def test_what_cannot_be_compared(make, tmp_path):
             compare(folders, tmp_path)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(main, make, tmp_path):
     folders = [make('a', 88.0), make('b', 91.5)]
     result = main('--mode=compare', f'--runs={",".join(folders)}', cwd=tmp_path)

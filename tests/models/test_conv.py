@@ -175,6 +175,7 @@ def test_a_sweep_over_kernels_stays_a_product():
     assert_close(jax.jit(sweep('matmul'))(params, x), jax.tree.map(lambda *t: jnp.stack(t), *each))
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_both_forms_are_equal():
     """As a gradient penalty takes them, backward over backward, and forward over backward."""
     x = normal(0, 2, 4, 3, 2)

@@ -107,6 +107,7 @@ def test_there_is_no_bias_before_a_batch_norm(tmp_path):
         assert set(body['BatchNorm_0']) == {'scale', 'bias'}
 
 
+@pytest.mark.slow
 def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(tmp_path):
     """A norm on its first layer would take a pattern that is added to all of a batch away."""
     run = make(

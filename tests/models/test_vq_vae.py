@@ -151,6 +151,7 @@ def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
 # Abilities
 
 
+@pytest.mark.slow
 def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
     state, batch = states.initial_state(run), first_batch(run, 5)
     weights, family = (state.params, state.extra), run.family
