@@ -8,8 +8,8 @@ configs/vae.py has 88.3. About 25 seconds on two CPU cores.
 
 `:mnist` is the paper's setting with one stochastic layer: its eight stages of 1, 3, 9, ..., 2,187
 passes, the learning rate falling by 10^(-1/7) from each to the next (the paper rounds it to tenths
-of 1e-4). `--config.train.steps` ends it earlier: 100,000 steps are the first four stages, and give an
-NLL of 91.9 +- 0.2 nats (one seed, k = 500; with one sample 93.5), in 13 minutes.
+of 1e-4). `--config.train.steps` ends it earlier: 100,000 steps are the first four stages, and give
+an NLL of 91.9 +- 0.2 nats (one seed, k = 500; with one sample 93.5), in 13 minutes.
 """
 
 from ml_collections import ConfigDict
