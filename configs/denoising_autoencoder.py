@@ -14,6 +14,8 @@ from datasets.dataset import Spec
 from errors import UserError
 from game import Family
 
+ALSO = conv_autoencoder.ALSO
+
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The autoencoder that `config` describes, for data as `spec` says."""

@@ -110,7 +110,10 @@ def run(finished, tmp_path):
     return make_run(tmp_path / 'run', **SETTINGS)
 
 
-@pytest.mark.parametrize('damage', DAMAGES)
+LONG = [pytest.param(damage, marks=pytest.mark.slow) for damage in DAMAGES[1:]]
+
+
+@pytest.mark.parametrize('damage', [DAMAGES[0], *LONG])
 def test_the_newest_is_damaged(damage, finished, run, caplog):
     newest = run.folder / 'checkpoints' / '30'
     damage(newest)
@@ -165,6 +168,7 @@ def test_the_best_is_damaged(finished, run, caplog):
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
+@pytest.mark.slow
 def test_one_bit_anywhere(finished, run):
     """In any file, at any place: it is noticed, or it changes nothing that is restored."""
     expected, like = bits(restored(finished, 30)), initial_state(run)

@@ -118,6 +118,7 @@ def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles)
     assert int(state.step) == 30
 
 
+@pytest.mark.slow
 def test_the_state_is_donated(run):
     devices, state, data, numbers = placed(run, 2)
     dispatch = train_lib.compile_dispatch(run, 5, devices)

@@ -92,6 +92,7 @@ def test_a_run_on_ones_own_data(run):
     assert (run.folder / 'samples' / 'seed-0.png').exists() == pictured
 
 
+@pytest.mark.slow
 def test_data_may_move_but_not_change(tmp_path, caplog):
     """A run finds its data from anywhere, or where it is told, and says so if they are others."""
     rng = np.random.default_rng(0)

@@ -192,9 +192,8 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
     assert all(np.isfinite(value) for row in rows for value in row.values())
 
 
-@pytest.mark.parametrize(
-    'spoil', ['update overflows', pytest.param('metric is not finite', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('spoil', ['update overflows', 'metric is not finite'])
 def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
     """The gradient of the only step is finite; what it makes of the parameters is not."""
     rate = 1e38 if spoil == 'update overflows' else 1e-3
@@ -261,6 +260,7 @@ def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path)
     assert second['values'] == first['values']
 
 
+@pytest.mark.slow
 def test_a_run_continues_on_another_number_of_devices(tmp_path, caplog):
     """It says so, and ends as on one device, to rounding."""
     settings = dict(train__evaluate_every=10, train__checkpoint_every=10)

@@ -122,6 +122,7 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     assert '6 scores are nan' in complaint(anomaly.apply, broken)
 
 
+@pytest.mark.slow
 def test_real_families_have_scores(vae, tmp_path):
     for score in ('nll', 'reconstruction'):
         assert np.all(np.isfinite(anomaly.apply(vae, score=score, num_images=2)['score']))

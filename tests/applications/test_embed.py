@@ -113,7 +113,7 @@ def test_only_the_first_codes_teach(vae):
             assert all_of_them[name].tolist() == [1, 0]
 
 
-@pytest.mark.parametrize('name', ['vae', 'vae_gan'])
+@pytest.mark.parametrize('name', ['vae', pytest.param('vae_gan', marks=pytest.mark.slow)])
 def test_codes_and_labels_are_those_of_the_splits(tmp_path, name):
     run = assembled(tmp_path, name)
     short = {s: {n: a[:70] for n, a in part.items()} for s, part in run.data.splits.items()}

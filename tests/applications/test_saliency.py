@@ -95,6 +95,7 @@ def test_signals_have_maps_along_one_axis():
     np.testing.assert_allclose(found, [maps[0, :, 1], maps[1, :, 2]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_of_convolutions(classifier):
     """The slope by finite differences along it, and the activation by its two halves."""
     found = saliency.apply(classifier, num_images=3)

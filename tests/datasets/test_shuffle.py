@@ -32,6 +32,7 @@ def test_every_epoch_is_a_permutation(n, epoch, seed):
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(n=st.integers(8, 60), batch=st.integers(1, 7), devices=st.sampled_from([1, 2, 4, 8]))
 def test_minibatches_walk_through_the_epochs(n, batch, devices):

@@ -85,6 +85,7 @@ def test_the_report_says_what_its_numbers_are(trained):
     assert result['git']
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_depend_on_the_device_count_or_batch(trained):
     one = evaluate.evaluate(trained, jax.devices()[:1])['values']
     with trained.config.unlocked():
@@ -123,7 +124,8 @@ def test_pictures_of_a_run_are_written(trained):
     assert {'samples-0000020.png', 'reconstructions-0000010.png'} <= names
 
 
-@pytest.mark.parametrize('how', [pytest.param('threshold', marks=pytest.mark.slow), 'stochastic'])
+@pytest.mark.slow
+@pytest.mark.parametrize('how', ['threshold', 'stochastic'])
 def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
     run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
     assert run.data.spec.levels == 2

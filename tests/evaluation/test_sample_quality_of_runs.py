@@ -46,6 +46,7 @@ def of_training_data(run):
     return lambda params, extra, draw, condition: jax.numpy.asarray(x)[draw.rows % len(x)]
 
 
+@pytest.mark.slow
 def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     devices = jax.devices()[:2]

@@ -315,6 +315,7 @@ def test_the_device_count_makes_no_difference(tmp_path, name):
     check_same_on_any_devices(steps_on(run, 1, 4), steps_on(run, 8, 4))
 
 
+@pytest.mark.slow
 def test_every_step_corrupts_afresh(tmp_path):
     """One image in all rows and weights that stand still: only the noise can change the loss."""
     still = dict(hypers__learning_rate=0.0)

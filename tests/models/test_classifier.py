@@ -111,6 +111,7 @@ def test_the_names_of_its_parameters_stay(tmp_path):
     assert set(params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
 
 
+@pytest.mark.slow
 def test_it_learns_the_digits(tmp_path):
     hypers = dict(hypers__learning_rate=0.01, hypers__decay_steps=0.0, hypers__ema_half_life=0.0)
     run = make(tmp_path, train__steps=200, **hypers)

@@ -19,7 +19,7 @@ def test_stages_halve_and_round_up():
 
 
 @pytest.mark.parametrize('event_shape', EVENTS)
-@pytest.mark.parametrize('kernel_size', [3, 4])
+@pytest.mark.parametrize('kernel_size', [pytest.param(3, marks=pytest.mark.slow), 4])
 def test_any_image_shape(event_shape, kernel_size):
     """The output has the event's shape, and each of its numbers depends on z."""
     options = dict(

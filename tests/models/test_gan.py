@@ -159,10 +159,8 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    'name',
-    [n if n == 'packs of two' else pytest.param(n, marks=pytest.mark.slow) for n in SETTINGS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SETTINGS)
 def test_the_device_count_makes_no_difference(tmp_path, name):
     """Gradients of the first step to 1e-5, losses of ten steps to 1e-4."""
     run = make(tmp_path, **SETTINGS[name])

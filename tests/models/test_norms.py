@@ -48,6 +48,7 @@ def test_batch_norm_is_flaxs(variables, shape, train):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *results)
 
 
+@pytest.mark.slow
 def test_the_batch_is_that_of_all_devices(variables):
     """Eight devices give the outputs, the moments and the gradients of one."""
     x, cotangent = 1 + normal(0, 16, 4, 3), normal(5, 16, 4, 3)
@@ -93,6 +94,7 @@ def largest(kernel):
     return np.linalg.svd(np.asarray(kernel).reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
 
 
+@pytest.mark.slow
 def test_kernels_come_to_have_the_norm_one():
     params = kernels()
     vectors = spectral_vectors(params, jax.random.PRNGKey(9))

@@ -127,6 +127,7 @@ def test_importance_weighted_estimate_converges_from_below(ppca):
     assert gaps[2] < 0.03
 
 
+@pytest.mark.slow
 def test_training_reaches_the_maximum_likelihood_of_ppca():
     """The learned linear VAE comes within 0.05 nats of the closed-form optimum, from below.
 
@@ -205,7 +206,12 @@ def family_for(event, latent_dim=3):
     return spec, vae(nets, evidence_bound(), num_importance_samples=4, importance_chunk=3)
 
 
-@pytest.mark.parametrize('event', EVENTS)
+QUICK = ('image', 'signal')
+
+
+@pytest.mark.parametrize(
+    'event', [e if e in QUICK else pytest.param(e, marks=pytest.mark.slow) for e in EVENTS]
+)
 def test_every_ability_works_for_any_event_shape(event):
     spec, family = family_for(event)
     n = 5

@@ -103,6 +103,7 @@ def test_there_is_one_turn_of_three_players(run):
     assert set(states.initial_state(run).params) == set(turn.players)
 
 
+@pytest.mark.slow
 def test_abilities_fit_each_other(run):
     state, batch = states.initial_state(run), first_batch(run, 5)
     weights, draw = (state.params, state.extra), game.draw_for(state.key, jnp.arange(5), 5)
