@@ -13,6 +13,7 @@ import command_line
 import experiment
 from applications import _common
 from datasets import dataset
+from evaluation.evaluate import given
 from game import Family
 
 README = experiment.ROOT / 'README.md'
@@ -54,7 +55,7 @@ def _by_class(family: Family):
 def _likelihood(family: Family) -> str:
     if family.log_prob is None:
         return ''
-    return family.log_prob.kind + ''.join(f', given the {name}' for name in family.conditions)
+    return family.log_prob.kind + given(family)
 
 
 def insert(text: str) -> str:

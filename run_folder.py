@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from changes import data_difference, git_hash, warn_if_code_changed, warn_if_data_changed
@@ -201,3 +202,14 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(json.dumps(value, indent=2) + '\n')
     os.replace(temporary, path)
+
+
+def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz, and its folder if need be.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)

@@ -77,25 +77,14 @@ def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
-def write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an .npz, and its folder if need be.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
-
-
 def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
     """Writes the numbers as NAME.npz; returns the path that a picture of them takes.
 
     Raises:
-      UserError: as `write`.
+      UserError: as `run_folder.write_arrays`.
     """
     path = run.folder / 'applications' / f'{name}.npz'
-    write(path, arrays)
+    run_folder.write_arrays(path, arrays)
     log.info('numbers: %s', path)
     return path.with_suffix('.png')
 

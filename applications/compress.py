@@ -63,10 +63,8 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     _common.check_split(run, 'test', 1, 'there is nothing to compress')
     state, weights = states.load_state(run)
     devices, spec = jax.devices(), run.data.spec
-    codes, train_x = encoded(run, state, run.data.splits['train'], devices)
-    codes, _ = parted(run.family, codes)
-    test_codes, x = encoded(run, state, run.data.splits['test'], devices)
-    test_codes, rest = parted(run.family, test_codes)
+    codes, _, train_x = _encoded(run, state, 'train', devices)
+    test_codes, rest, x = _encoded(run, state, 'test', devices)
     decode = decoder(run, state, devices)
     dims = kept(codes.shape[1])
     log.info('codes of %d dimensions, by the %s', dims[-1], weights)
@@ -84,14 +82,18 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     if pictures.is_image(spec) and spec.interval is not None:
         found.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
         found['best_jpeg'] = np.array([best(found, k) for k in dims])
-    numbers = {'num_examples': len(x), 'rows': [_row(found, i) for i in range(len(dims))]}
-    if 'token_bytes' in found:
-        numbers['tokens'] = {name: float(found[f'token_{name}']) for name in ('bytes', 'error')}
+    numbers = {'num_examples': len(x), **_numbers(found)}
     _show(numbers)
     path = _common.save(run, 'compress', found)
     _common.record(run, 'compress', weights, numbers)
     _draw(run, found, path)
     return found
+
+
+def _encoded(run: Run, state, split: str, devices: Sequence[jax.Device]):
+    """(z_1, what else codes have, x) of a split."""
+    codes, x = encoded(run, state, run.data.splits[split], devices)
+    return *parted(run.family, codes), x
 
 
 def kept(latent: int) -> list[int]:
@@ -161,6 +163,14 @@ def best(found: dict[str, np.ndarray], most_bytes: int) -> int:
     """Which JPEG has the smallest error with at most so many bytes an image; -1: none has."""
     fits = found['jpeg_bytes'] <= most_bytes
     return int(np.where(fits, found['jpeg_error'], np.inf).argmin()) if fits.any() else -1
+
+
+def _numbers(found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What is recorded: a row of each k and, of a codebook, its own."""
+    numbers: dict[str, Any] = {'rows': [_row(found, i) for i in range(len(found['dims']))]}
+    if 'token_bytes' in found:
+        numbers['tokens'] = {name: float(found[f'token_{name}']) for name in ('bytes', 'error')}
+    return numbers
 
 
 def _row(found: dict[str, np.ndarray], i: int) -> dict[str, Any]:

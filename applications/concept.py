@@ -74,9 +74,7 @@ def apply(
     look, key = Look(run, *states.load_state(run), jax.devices()), jax.random.PRNGKey(seed)
     sets, words = two_sets(look, key, attribute, (source, target), num_codes)
     steps = np.linspace(low, high, num_steps)
-    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
-    if attribute != 'label':
-        direction[latents(run.family, direction).size :] = 0
+    direction = _direction(run, sets, attribute)
     found = _moved(look, direction, steps, *_images(look, key, label, num_images, num_codes))
     sizes = ' and '.join(f'{len(part):,}' for part in sets)
     log.info('%s of %s, on %d images, by the %s', sizes, words, len(found['x']), look.weights)
@@ -88,6 +86,14 @@ def apply(
     if pictures.is_image(run.data.spec):
         _draw(run, found, f'{attribute.capitalize()} from {name}, by {words}', path)
     return found
+
+
+def _direction(run: Run, sets: list[np.ndarray], attribute: str) -> np.ndarray:
+    """From the mean of the one set to that of the other; an attribute's has no part in a class."""
+    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    if attribute != 'label':
+        direction[latents(run.family, direction).size :] = 0
+    return direction
 
 
 def _moved(

@@ -5,6 +5,7 @@ import numpy as np
 
 import game
 import pictures
+import run_folder
 import states
 from applications import _common
 from errors import UserError, about
@@ -44,7 +45,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         words = f', decoded from codes of {words}'
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}.npz'
-    _common.write(path, {'x': x, **({} if label is None else {'label': label})})
+    run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
     if pictures.is_image(run.data.spec):
         columns = None if chosen is None or len(chosen) == 1 else len(chosen)

@@ -9,9 +9,9 @@ import numpy as np
 import run_folder
 import run_values
 from errors import UserError, writing
-from evaluation.evaluate import read_evaluation
+from evaluation.evaluate import read_evaluation, summary
 from evaluation.latent_report import headlines
-from evaluation.paired import difference, read_values
+from evaluation.paired import read_values
 from places import user_path
 from reporting import log, read_metrics
 
@@ -95,17 +95,21 @@ def _latents(columns: list[Column]) -> list[list[str]]:
     """A row of each number that any run has of its latent space."""
     found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
     names = dict.fromkeys(name for each in found for name in each)
-    kinds = {int: '{}'.format, float: '{:.4f}'.format}
-    plain = lambda number: '-' if number is None else kinds[type(number)](number)
-    return [[f'latents: {n}', *(plain(each.get(n)) for each in found)] for n in names]
+    return [[f'latents: {n}', *(_plain(each.get(n)) for each in found)] for n in names]
+
+
+def _plain(number: int | float | None) -> str:
+    """Counts as they are."""
+    if number is None:
+        return '-'
+    return str(number) if isinstance(number, int) else f'{number:.4f}'
 
 
 def _sample_cell(column: Column, name: str) -> str:
     value = _samples(column.evaluation).get('values', {}).get(name, {})
-    plain = lambda number: '-' if number is None else f'{number:.4f}'
     if value.get('samples') is None:
         return '-'
-    return f'{plain(value["samples"])} (real {plain(value.get("floor"))})'
+    return f'{_plain(value["samples"])} (real {_plain(value.get("floor"))})'
 
 
 def _mean(column: Column, name: str) -> float | None:
@@ -113,11 +117,15 @@ def _mean(column: Column, name: str) -> float | None:
 
 
 def _cell(column: Column, name: str) -> str:
-    value = column.evaluation.get('values', {}).get(name, {})
+    return _with_error(column.evaluation.get('values', {}).get(name, {}))
+
+
+def _with_error(value: dict[str, float | None], sign: str = '') -> str:
+    """A mean with its standard error; `sign` '+' shows that of a positive one too."""
     if value.get('mean') is None:
         return '-'
     error = value.get('standard_error')
-    return f'{value["mean"]:.4f}' + ('' if error is None else f' +- {error:.4f}')
+    return f'{value["mean"]:{sign}.4f}' + ('' if error is None else f' +- {error:.4f}')
 
 
 def _paired(columns: list[Column], name: str) -> list[list[str]]:
@@ -130,8 +138,7 @@ def _paired(columns: list[Column], name: str) -> list[list[str]]:
             return '-'
         if _data(column.evaluation) != _data(first.evaluation):
             return '-'
-        mean, error = difference(of, to)
-        return f'{mean:+.4f}' + ('' if error is None else f' +- {error:.4f}')
+        return _with_error(summary(of - to), '+')
 
     cells = [cell(column) for column in columns[1:]]
     return [['  less that of the first', '', *cells]] if {*cells} != {'-'} else []

@@ -44,13 +44,13 @@ def continuity(
       devices: to decode on.
     """
     codes = codes[fixed_order(len(codes))[:MOST]]
-    z, rest = parted(run.family, codes)
+    z, _ = parted(run.family, codes)
     real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MOST)))
     step = STEP * typical_distance(z)
     change = functools.partial(_change, run.family.decode, run.data.spec.normalize, z.shape[1])
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(change, data, run.config.eval.batch_size, devices)
-    rows = np.concatenate([z, rest, np.full_like(z[:, :1], step)], axis=1)
+    rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
     key = game.address(state.key, game.Purpose.EVALUATE)
     moved = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
     return moved / max(typical_distance(real), 1e-30)

@@ -203,7 +203,12 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 def _kind(family: game.Family) -> str | None:
     if family.log_prob is None:
         return None
-    return family.log_prob.words + ''.join(f', given the {name}' for name in family.conditions)
+    return family.log_prob.words + given(family)
+
+
+def given(family: game.Family) -> str:
+    """What a likelihood is conditional on, to stand behind its kind; nothing, for most."""
+    return ''.join(f', given the {name}' for name in family.conditions)
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:

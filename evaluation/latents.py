@@ -34,8 +34,12 @@ class Information(NamedTuple):
 
 def kl_per_dimension(mean: Codes, log_var: Codes) -> Float[np.ndarray, 'latent']:
     """Mean over examples of KL(q(z_j | x) || N(0, 1)) in nats; its sum is the KL of the bound."""
-    mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
-    return 0.5 * np.mean(np.expm1(log_var) - log_var + mean**2, axis=0)
+    return np.mean(_kl(np.asarray(mean, np.float64), np.asarray(log_var, np.float64)), axis=0)
+
+
+def _kl(mean: Codes, log_var: Codes) -> Codes:
+    """KL(q(z_j | x_i) || N(0, 1)) in nats, in the precision that is given."""
+    return 0.5 * (np.expm1(log_var) - log_var + mean**2)
 
 
 def active_units(mean: Codes) -> Bool[np.ndarray, 'latent']:
@@ -68,7 +72,7 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     n, ratios = len(z), _log_own(z, mean, log_var) - _log_aggregate(z, mean, log_var)
     ratios = np.minimum(ratios, math.log(n))  # as it is, but for rounding
     found = float(np.mean(ratios))
-    kl = 0.5 * np.sum(np.expm1(log_var) - log_var + mean**2, axis=1)
+    kl = np.sum(_kl(mean, log_var), axis=1)
     error = lambda values: float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     rest = float(np.mean(kl)) - found
     return Information(found, rest, error(ratios), error(kl - ratios), math.log(n))

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
-from errors import writing
+import run_folder
 from reporting import log
 
 NAME = 'evaluation.npz'
@@ -22,10 +22,8 @@ def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]
     Raises:
       UserError: it cannot be written.
     """
-    path = folder / NAME
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{k: v.astype(np.float32) for k, v in values.items()})
+    rounded = {name: value.astype(np.float32) for name, value in values.items()}
+    run_folder.write_arrays(folder / NAME, rounded)
 
 
 def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:
@@ -46,13 +44,3 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
         return {}
     fits = lambda name: math.isclose(found[name].mean(), means[name], rel_tol=1e-5, abs_tol=1e-5)
     return {name: found[name] for name in found if means.get(name) is not None and fits(name)}
-
-
-def difference(
-    of: Float[np.ndarray, 'n'], to: Float[np.ndarray, 'n']
-) -> tuple[float, float | None]:
-    """(mean of of - to, example by example, its standard error; None of a single example)."""
-    gaps = of - to
-    n = len(gaps)
-    error = float(np.std(gaps, ddof=1)) / math.sqrt(n) if n > 1 else None
-    return float(gaps.mean()), error
