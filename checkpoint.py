@@ -31,14 +31,21 @@ class Memory(NamedTuple):
 
 
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Two, so that a damaged newest one costs a few minutes and not the run."""
+    """Two, so that a damaged newest one costs a few minutes and not the run.
 
-    best_step: int | None = None
+    Those are of the steps that `stay`; the newest and the best are kept, whichever they are.
+    """
+
+    def __init__(self):
+        self.best_step: int | None = None
+        self.stay: set[int] = set()
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         del context
-        kept = {self.best_step, *(info.step for info in checkpoints[-2:])}
-        return [info.step in kept for info in checkpoints]
+        present = [info.step for info in checkpoints]
+        last_two = [step for step in present if step in self.stay][-2:]
+        kept = {self.best_step, *last_two, *present[-1:]}
+        return [step in kept for step in present]
 
 
 class Checkpoints:
@@ -61,13 +68,17 @@ class Checkpoints:
         )
         with _writing(self.folder):
             self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._policy.stay.update(self.steps())
 
     def steps(self) -> list[int]:
         """The steps of the checkpoints there are, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state: State, memory: Memory) -> None:
-        """Starts to save.
+    def save(self, state: State, memory: Memory, to_stay: bool = True) -> None:
+        """Starts to save; with `to_stay` it is one of the last two until two more have come.
+
+        One that is not stays as long as it is the newest or the best: members of a sweep save their
+        best steps alone, and continue together from one that all have.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
@@ -78,6 +89,8 @@ class Checkpoints:
         with _writing(self.folder):
             self._manager.wait_until_finished()  # before the policy it is judged by changes
             self._policy.best_step = memory.best_step
+            if to_stay:
+                self._policy.stay.add(int(tree['step']))
             self._manager.save(
                 int(tree['step']),
                 args=ocp.args.Composite(
@@ -146,6 +159,17 @@ class Checkpoints:
             newest = next(iter(damaged.values()))
             raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
         return None
+
+    def forget_after(self, step: int) -> None:
+        """Deletes the checkpoints of later steps.
+
+        Raises:
+          UserError: the folder is not writable.
+        """
+        with _writing(self.folder):
+            for later in self.steps():
+                if later > step:
+                    self._manager.delete(later)
 
     def _set_aside(self, step: int) -> None:
         target = self.folder.parent / 'damaged' / str(step)

@@ -22,8 +22,7 @@ def check_training(run: Run, num_devices: int) -> None:
     if 'valid' not in run.data.splits or run.data.size('valid') == 0:
         raise UserError(f'{run.data.name} has no validation examples')
     check_evaluation(config)
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
+    check_seed(config)
     for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
         at_least(1, f'train.{name}', train[name])
     choose('data.placement', config.data.placement, PLACEMENTS)
@@ -41,6 +40,16 @@ def check_training(run: Run, num_devices: int) -> None:
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
         with about('--init_from'):
             fitting_weights(run, pathlib.Path(run.init_from))
+
+
+def check_seed(config: ConfigDict) -> None:
+    """Looks at the seed.
+
+    Raises:
+      UserError: a key cannot be made of it.
+    """
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
 
 
 def check_evaluation(config: ConfigDict) -> None:

@@ -37,6 +37,20 @@ def place(tree, devices: Sequence[jax.Device]):
     return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec()))
 
 
+def memory_bytes(device: jax.Device) -> float:
+    """Of one device; simulated ones share the machine's."""
+    limit = (device.memory_stats() or {}).get('bytes_limit')
+    if limit:
+        return limit
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / jax.local_device_count()
+
+
+def split(tree, devices: Sequence[jax.Device]):
+    """The leading axis of every array, one entry a device: what `out_axes=0` returns."""
+    spec = PartitionSpec(AXIS)
+    return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), spec))
+
+
 def mean(tree):
     """The mean over devices, inside `over_devices`."""
     return jax.lax.pmean(tree, AXIS)

@@ -6,7 +6,6 @@ host, one element a dispatch, and what is read depends on (seed, step) alone, as
 
 import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -36,8 +35,9 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
     streamed = choose('data.placement', run.config.data.placement, PLACEMENTS)
     if streamed is None:
         size = sum(array.nbytes for array in run.data.splits['train'].values())
+        # of another process's device nothing is known
         mine = next(d for d in devices if d.process_index == jax.process_index())
-        streamed = size > SHARE * _memory_bytes(mine)  # of another process's nothing is known
+        streamed = size > SHARE * device_lib.memory_bytes(mine)
     return streamed
 
 
@@ -48,14 +48,6 @@ def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
     split, count = run.data.splits['train'], game.num_minibatches(run.family.turns)
     example = sum(array.nbytes for array in split.values()) / run.data.size('train')
     return CHUNK_BYTES // (example * run.config.train.batch_size * count)
-
-
-def _memory_bytes(device: jax.Device) -> float:
-    """Of one device; simulated ones share the machine's."""
-    limit = (device.memory_stats() or {}).get('bytes_limit')
-    if limit:
-        return limit
-    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / jax.local_device_count()
 
 
 @contextlib.contextmanager

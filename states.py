@@ -23,9 +23,28 @@ from reporting import log
 WEIGHTS = {'best': True, 'last': False}
 
 
+class Start:
+    """How runs begin that differ in seed, hypers and folder alone: traced and compiled once."""
+
+    def __init__(self, run: Run):
+        init = _initializer(run)
+        self._init = jax.jit(init)
+        self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types, no numbers
+
+    def __call__(self, run: Run) -> State:
+        """The State of `run` before its first step.
+
+        Raises:
+          UserError: it begins with the weights of another run, and they do not fit.
+        """
+        if run.init_from is not None:
+            return started_from(run, pathlib.Path(run.init_from))
+        return self._init(*_arguments(run))
+
+
 def initial_state(run: Run) -> State:
     """The State before the first step, a function of the config alone."""
-    return jax.jit(_initializer(run))(jax.random.PRNGKey(run.config.seed))
+    return jax.jit(_initializer(run))(*_arguments(run))
 
 
 def started_from(run: Run, folder: pathlib.Path) -> State:
@@ -72,16 +91,21 @@ def _by_name(tree) -> dict[str, Any]:
 
 def abstract_state(run: Run) -> State:
     """The shapes and types of `initial_state`, without computing it: what a restore needs."""
-    return jax.eval_shape(_initializer(run), jax.random.PRNGKey(run.config.seed))
+    return jax.eval_shape(_initializer(run), *_arguments(run))
 
 
-def _initializer(run: Run) -> Callable[[Array], State]:
-    """init(key) -> State; the first minibatch is there for a data-dependent start."""
+def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
+    """(key, hypers): what makes the first State of one run another than that of the next."""
     hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
+    return jax.random.PRNGKey(run.config.seed), hypers
+
+
+def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
+    """init(key, hypers) -> State; the first minibatch is there for a data-dependent start."""
     size = min(run.config.train.batch_size, run.data.size('train'))
     first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
 
-    def init(key):
+    def init(key, hypers):
         batch_key = game.address(key, game.Purpose.PREPROCESS)
         batch = run.data.preprocess(first, game.draw_for(batch_key, jnp.arange(size), size).keys)
         return game.init_state(run.family, optimizers.adam, key, batch, hypers)

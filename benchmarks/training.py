@@ -8,9 +8,9 @@ import numpy as np
 
 import devices as device_lib
 import states
-import train_lib
 from experiment import Run
 from feeding import feed
+from program import compile_dispatch
 
 
 def trainer(
@@ -35,7 +35,7 @@ def trainer(
         raise ValueError(f'{steps} steps are no whole number of dispatches of {length}')
     with run.config.unlocked():
         run.config.train.steps = 10**9  # a stream does not end
-    dispatch = train_lib.compile_dispatch(run, length, devices)
+    dispatch = compile_dispatch(run, length, devices)
     next_arrays = stack.enter_context(feed(run, 0, length, devices))
     numbers = device_lib.local_indices(devices)
     box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]

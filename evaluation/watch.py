@@ -23,6 +23,25 @@ NEIGHBOURS = 5
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
+class Look:
+    """What is computed at a validation, compiled once for all runs of one model on one data set."""
+
+    def __init__(self, run: Run, devices: Sequence[jax.Device]):
+        size, is_image = run.config.eval.batch_size, pictures.is_image(run.data.spec)
+        self.metrics = over_examples(run.family.metrics, run.data, size, devices)
+        self.sample = run.family.sample and sampler(run, devices)
+        self.reconstruct = reconstructor(run, devices) if is_image else None
+        self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._spec = run.data.spec
+        self._real: np.ndarray | None = None
+
+    def real(self, state: State) -> np.ndarray:
+        """Coordinates of the validation examples that are watched: the same every time."""
+        if self._real is None:
+            self._real = coordinates(self._show(state), self._spec)
+        return self._real
+
+
 class Watch:
     """What happens at every evaluation: the validation split, the best so far, pictures, advice.
 
@@ -33,16 +52,8 @@ class Watch:
     nearest neighbours, in the numbers of the data.
     """
 
-    def __init__(self, run: Run, devices: Sequence[jax.Device]):
-        self._run = run
-        self._metrics = over_examples(
-            run.family.metrics, run.data, run.config.eval.batch_size, devices
-        )
-        self._is_image = pictures.is_image(run.data.spec)
-        self._sample = run.family.sample and sampler(run, devices)
-        self._reconstruct = self._is_image and reconstructor(run, devices)
-        self._real: np.ndarray | None = None  # coordinates of what is watched: the same every time
-        self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
+    def __init__(self, run: Run, look: Look):
+        self._run, self._look = run, look
         self._labels = labels_like(run, 'valid', WATCHED)
         self._history = _validations(run) if run.family.advise else []
         self._said: set[str] = set()
@@ -60,7 +71,7 @@ class Watch:
         """
         run, step = self._run, int(state.step)
         key = game.address(state.key, game.Purpose.EVALUATE)
-        values = self._metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
+        values = self._look.metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
@@ -77,12 +88,10 @@ class Watch:
     def _coverage(self, state: State) -> dict[str, float]:
         if not _is_covered(self._run):
             return {}
-        spec = self._run.data.spec
-        if self._real is None:
-            self._real = coordinates(self._show(state), spec)
-        key, labels = game.address(state.key, game.Purpose.SAMPLE), self._labels
-        fake = self._sample(state, key, len(self._real), labels)
-        return {'coverage': manifolds(self._real, coordinates(fake, spec), NEIGHBOURS).coverage}
+        real, key = self._look.real(state), game.address(state.key, game.Purpose.SAMPLE)
+        fake = self._look.sample(state, key, len(real), self._labels)
+        fake = coordinates(fake, self._run.data.spec)
+        return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
 
     def _warn(self, means: dict[str, float]) -> None:
         if self._run.family.advise is None:
@@ -98,12 +107,12 @@ class Watch:
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures
         key = game.address(state.key, game.Purpose.SAMPLE)
-        if self._sample and self._is_image:
-            image = pictures.grid(self._sample(state, key, n), spec)
+        if self._look.sample and pictures.is_image(spec):
+            image = pictures.grid(self._look.sample(state, key, n), spec)
             pictures.save(folder / f'samples-{step:07d}.png', image)
-        if self._reconstruct:
+        if self._look.reconstruct:
             split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
-            pair = self._reconstruct(state, key, split, len(split['x']))
+            pair = self._look.reconstruct(state, key, split, len(split['x']))
             save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import devices as device_lib
 import experiment
 import game
+import program
 import run_folder
 import states
-import train_lib
 
 
 def make_run(folder, argument='digits,debug', **changes):
@@ -55,7 +55,7 @@ def steps_on(run, num_devices, num_steps=10):
     host = jax.tree.map(np.asarray, states.initial_state(run))
     state = device_lib.place(host, devices)
     data = device_lib.place(run.data.splits['train'], devices)
-    dispatch = train_lib.compile_dispatch(run, 1, devices)
+    dispatch = program.compile_dispatch(run, 1, devices)
     steps = []
     for _ in range(num_steps):
         state, report = dispatch(state, data, device_lib.local_indices(devices))

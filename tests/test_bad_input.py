@@ -150,7 +150,7 @@ def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
     def too_late(run):
         raise AssertionError(f'{name}={value} was not refused')
 
-    monkeypatch.setattr(train_lib, 'initial_state', too_late)
+    monkeypatch.setattr(train_lib, 'Start', too_late)
     with pytest.raises(UserError, match=rf'{dotted(name)}\b.*{value}'):
         train_lib.train(tiny_run(**{name: value}), jax.devices()[:1])
 

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 import command_line
 import experiment
 import optimizers
+import program
 import run_values
 import states
 import train_lib
@@ -91,7 +92,7 @@ def debug_config(path: str) -> tuple[experiment.Recipe, ConfigDict]:
 def hypers_of_the_step(run: Run) -> set[str]:
     """The hypers on which State and report after one step depend."""
     size = run.config.train.batch_size
-    dispatch = train_lib.make_dispatch(run.family, run.data, optimizers.adam, size, num_steps=1)
+    dispatch = program.make_dispatch(run.family, run.data, optimizers.adam, size, num_steps=1)
     arrays, state = jax.device_put(run.data.splits['train']), states.initial_state(run)
 
     def apply(hypers):

@@ -13,8 +13,8 @@ import devices as device_lib
 import experiment
 import game
 import optimizers
+import program
 import states
-import train_lib
 
 STEPS = 50
 
@@ -54,7 +54,7 @@ def by_device_count(run):
     results = {}
     for count in (1, 2, 4, 8):
         devices, state, data, numbers = placed(run, count)
-        dispatch = train_lib.compile_dispatch(run, STEPS, devices)
+        dispatch = program.compile_dispatch(run, STEPS, devices)
         results[count] = jax.device_get(dispatch(state, data, numbers))
     return results
 
@@ -89,8 +89,8 @@ def test_the_devices_held_different_rows(run):
         rows = device * (size // 8) + jnp.arange(size // 8)
         numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
         only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
-        raw = train_lib.gathered(state, numbered, rows, run.family.turns, size)
-        (batch,) = train_lib.shown(state, raw, only, rows, run.family.turns, size)
+        raw = program.gathered(state, numbered, rows, run.family.turns, size)
+        (batch,) = program.shown(state, raw, only, rows, run.family.turns, size)
         return batch
 
     seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
@@ -103,13 +103,13 @@ def test_the_devices_held_different_rows(run):
 
 def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
     devices, state, data, numbers = placed(run, 4)
-    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    dispatch = program.compile_dispatch(run, 5, devices)
     backend_compiles.clear()
     for _ in range(3):
         state, _ = dispatch(state, data, numbers)
     assert len(backend_compiles) == 1, backend_compiles
     restored = jax.tree.map(np.asarray, state)  # as a checkpoint holds it
-    again = train_lib.compile_dispatch(run, 5, devices)
+    again = program.compile_dispatch(run, 5, devices)
     _, state, data, numbers = placed(run, 4, restored)
     backend_compiles.clear()
     for _ in range(3):
@@ -121,7 +121,7 @@ def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles)
 @pytest.mark.slow
 def test_the_state_is_donated(run):
     devices, state, data, numbers = placed(run, 2)
-    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    dispatch = program.compile_dispatch(run, 5, devices)
     after, _ = dispatch(state, data, numbers)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, data)))
@@ -129,7 +129,7 @@ def test_the_state_is_donated(run):
 
 def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compiles):
     devices, state, data, numbers = placed(run, 1)
-    dispatch = train_lib.compile_dispatch(run, 5, devices)
+    dispatch = program.compile_dispatch(run, 5, devices)
     _, report = dispatch(state, data, numbers)
     _, state, _, _ = placed(run, 1)
     other = state.replace(hypers={**state.hypers, 'beta': device_lib.place(np.float32(9), devices)})
@@ -141,7 +141,7 @@ def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compile
 
 def test_a_vmap_over_hypers_and_seeds_equals_single_runs(run):
     """A sweep is a State with a leading axis: no mean over devices is inside."""
-    dispatch = train_lib.make_dispatch(
+    dispatch = program.make_dispatch(
         run.family, run.data, optimizers.adam, run.config.train.batch_size, 20
     )
     data = run.data.splits['train']

@@ -10,6 +10,7 @@ import pytest
 import devices as device_lib
 import feeding
 import game
+import program
 import states
 import train_lib
 from datasets.dataset import Dataset, Spec
@@ -36,7 +37,7 @@ def on_devices(run, devices):
     def gather(arrays, step, device):
         state = states.State(step, jax.random.PRNGKey(run.config.seed), *[{}] * 5)
         rows = device * local + jnp.arange(local)
-        return train_lib.gathered(state, arrays, rows, run.family.turns, BATCH)
+        return program.gathered(state, arrays, rows, run.family.turns, BATCH)
 
     each = device_lib.over_devices(gather, (None, None, 0), out_axes=0, devices=devices)
     arrays = device_lib.place(run.data.splits['train'], devices)
@@ -106,9 +107,10 @@ def test_auto_streams_what_would_fill_the_devices(tiny_run, monkeypatch):
     run, devices = tiny_run(data__placement='auto'), jax.devices()
     size = sum(array.nbytes for array in run.data.splits['train'].values())
     for memory, streamed in ((size / feeding.SHARE + 1, False), (size / feeding.SHARE - 1, True)):
-        monkeypatch.setattr(feeding, '_memory_bytes', lambda device, memory=memory: memory)
+        monkeypatch.setattr(device_lib, 'memory_bytes', lambda device, memory=memory: memory)
         assert feeding.is_streamed(run, devices) == streamed
 
 
 def test_simulated_devices_share_the_memory_of_the_machine():
-    assert 2**20 < feeding._memory_bytes(jax.devices()[0]) * jax.local_device_count() < 2**50
+    of_one = device_lib.memory_bytes(jax.devices()[0])
+    assert 2**20 < of_one * jax.local_device_count() < 2**50

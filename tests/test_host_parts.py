@@ -176,13 +176,13 @@ def test_a_damaged_line_costs_that_line(tmp_path, caplog):
 
 
 def test_the_board_gets_the_last_line_of_each_dispatch(tmp_path, monkeypatch):
-    import train_lib
+    import member
 
     log, board = reporting.MetricsLog(tmp_path, 0), []
     monkeypatch.setattr(log._board, 'add_scalar', lambda name, value, step: board.append(step))
     report = {'loss': np.arange(5.0), 'finite': np.ones(5, bool)}
     for start in (0, 5, 10):
-        train_lib._log_dispatch(log, 3, start, report, rate=1.0)
+        member.log_dispatch(log, 3, start, report, rate=1.0)
     log.close()
     lines = [row['step'] for row in reporting.read_metrics(tmp_path) if 'train/loss' in row]
     assert lines == [3, 6, 9, 12, 15]

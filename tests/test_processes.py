@@ -35,14 +35,14 @@ if count > 1:
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     jax.distributed.initialize(f'localhost:{{port}}', count, number)
 
-import devices, states, train_lib
+import devices, program, states
 from checkpoint import Checkpoints, Memory
 from support import make_run
 
 run = make_run(folder / f'run-{{number}}', **{SETTINGS})
 state = devices.place(states.initial_state(run), jax.devices())
 data = devices.place(run.data.splits['train'], jax.devices())
-dispatch = train_lib.compile_dispatch(run, 10, jax.devices())
+dispatch = program.compile_dispatch(run, 10, jax.devices())
 losses = []
 for _ in range(2):
     state, report = dispatch(state, data, devices.local_indices(jax.devices()))

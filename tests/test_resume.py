@@ -39,8 +39,8 @@ def interrupted_after(step):
     """The request to stop that a signal makes, once `step` is done."""
     plain = Checkpoints.save
 
-    def save(self, state, memory):
-        plain(self, state, memory)
+    def save(self, state, memory, *rest):
+        plain(self, state, memory, *rest)
         if int(state.step) >= step:
             self.wait()
             raise Stopped(143)

@@ -192,8 +192,8 @@ def evaluation(folder):
 def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
     """Proved by JAX's own log, with an empty compilation cache."""
     patch = """
-import train_lib
-compile_dispatch = train_lib.compile_dispatch
+import program
+compile_dispatch = program.compile_dispatch
 
 def announced(*arguments):
     dispatch = compile_dispatch(*arguments)
@@ -204,7 +204,7 @@ def announced(*arguments):
 
     return first
 
-train_lib.compile_dispatch = announced
+program.compile_dispatch = announced
 """
     folder, cache = tmp_path / 'run', tmp_path / 'cache'
     process = start(
@@ -486,14 +486,14 @@ def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
     """The data of step 64 are spoiled: the run says so, and what it leaves is still good."""
     patch = """
 import jax.numpy as jnp
-import train_lib
-shown = train_lib.shown
+import program
+shown = program.shown
 
 def spoiled(state, *rest):
     factor = jnp.where(state.step == 63, jnp.nan, 1.0)
     return [{**batch, 'x': factor * batch['x']} for batch in shown(state, *rest)]
 
-train_lib.shown = spoiled
+program.shown = spoiled
 """
     folder = tmp_path / 'run'
     assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
