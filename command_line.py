@@ -5,6 +5,7 @@ import inspect
 import re
 import sys
 import textwrap
+import types
 
 from absl import flags
 
@@ -16,13 +17,15 @@ import train_lib
 from errors import UserError, did_you_mean
 from evaluation import compare, evaluate
 from places import user_path
+from sweeps import folder as sweep_folder
+from sweeps import sweep
 
 ROOT = experiment.ROOT
-BUILT_IN = ('train', 'evaluate', 'compare')
+BUILT_IN = ('train', 'evaluate', 'compare', 'sweep')
 
 
 def modes() -> list[str]:
-    """train, evaluate, compare, and every file of `applications`."""
+    """train, evaluate, compare, sweep, and every file of `applications`."""
     return [*BUILT_IN, *applications()]
 
 
@@ -53,7 +56,7 @@ def parse(argv: list[str]) -> list[str]:
         raise SystemExit(0)
     mode = _value_of('mode', argv)
     if mode != 'compare':
-        argv = _with_config(argv)
+        argv = _with_config(argv, sweep_folder if mode == 'sweep' else run_folder)
         flag = _value_of('config', argv)
         if not flag:
             raise UserError(
@@ -84,6 +87,10 @@ def perform(values: flags.FlagValues) -> None:
         return
     config, overrides = values.config, values['config'].override_values
     which = experiment.recipe(values['config'].config_filename)
+    if values.mode == 'sweep':
+        _sweep(values, which, config, overrides)
+        return
+    _refuse_flags_of_a_sweep(values)
     folder = user_path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
         init_from = run_folder.beginning(values.init_from)
@@ -94,6 +101,29 @@ def perform(values: flags.FlagValues) -> None:
     else:
         run = run_folder.reopen(folder, overrides, which=which, to_train=values.mode == 'train')
     _hand_over(values, run)
+
+
+def _sweep(values: flags.FlagValues, which: experiment.Recipe, config, overrides: dict) -> None:
+    """The sweep that the flags describe, or with --workdir alone the one that is there."""
+    default = experiment.default_folder(which, config)
+    folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))
+    axes, num_random, init_from = values.sweep, values.sweep_random, values.init_from
+    if not _value_of('config', sys.argv):
+        record = sweep_folder.load(folder)
+        run_values.with_values(
+            config, record['values'], overrides, ('eval.', *run_values.MAY_MOVE, 'train.steps')
+        )
+        axes, num_random = axes or record['axes'], num_random or record['num_random']
+        init_from = init_from or record['init_from']
+    devices.enable_compilation_cache()
+    init_from = run_folder.beginning(init_from)
+    sweep.sweep(folder, which, config, axes, num_random, values.sweep_shard, init_from)
+
+
+def _refuse_flags_of_a_sweep(values: flags.FlagValues) -> None:
+    for name in ('sweep', 'sweep_random', 'sweep_shard'):
+        if values[name].present:
+            raise UserError(f'--{name} is for --mode=sweep')
 
 
 def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
@@ -120,12 +150,12 @@ def _define_options(mode: str) -> None:
             define[type(option.default)](name, option.default, f'with --mode={mode}')
 
 
-def _with_config(argv: list[str]) -> list[str]:
-    """Names the run's own config where only --workdir is given."""
+def _with_config(argv: list[str], kind: types.ModuleType) -> list[str]:
+    """Names the own config of the run, or of the sweep, where only --workdir is given."""
     workdir = _value_of('workdir', argv)
     if _value_of('config', argv) or not workdir:
         return argv
-    record = run_folder.load(user_path(workdir))
+    record = kind.load(user_path(workdir))
     made_by = experiment.Recipe(record['path'], record['argument'])
     return [argv[0], f'--config={made_by._replace(path=str(made_by.file))}', *argv[1:]]
 
@@ -170,6 +200,7 @@ def _help() -> str:
             'python main.py --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
             'python main.py --mode=MODE --workdir=RUN [--config.eval.FIELD=VALUE ...]',
             'python main.py --mode=compare --runs=RUN,RUN,...',
+            'python main.py --mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
             '',
             'CONFIG, or CONFIG:DATA for other data, or CONFIG:DATA,debug to see it run in seconds:',
             *(f'  {path:20} {_first_line(path)}' for path in configs()),
@@ -178,12 +209,15 @@ def _help() -> str:
             '  train                Train, then evaluate (the default); once more continues.',
             '  evaluate             Evaluate a run on the whole test split.',
             '  compare              Runs side by side: a table and their curves.',
+            '  sweep                Every combination of settings, side by side in one program.',
             *(f'  {mode:20} {_first_line(f"applications/{mode}.py")}' for mode in applications()),
             *(f'  {"":20} {line}' for line in options),
             '',
             'RUN: a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need no',
             'other flag. FIELD: any in the config file, as in --config.train.batch_size=50.',
             '--init_from=RUN starts a new run from the weights of another one.',
+            'VALUES: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, drawn',
+            '--sweep_random=N times. --sweep_shard=i/n trains the i-th of n shards.',
         ]
     )
 

@@ -3,6 +3,7 @@
 python main.py --config=configs/vae.py
 python main.py --config=configs/vae.py:digits,debug --config.hypers.beta=2 --workdir=runs/beta
 python main.py --mode=evaluate --workdir=runs/vae-digits
+python main.py --config=configs/vae.py --mode=sweep --sweep=hypers.beta=0.5,1,2,4 --sweep=seed=0:8
 """
 
 import os
@@ -21,6 +22,9 @@ flags.DEFINE_enum('mode', 'train', command_line.modes(), 'what to do')
 flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default")
 flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with')
 flags.DEFINE_list('runs', [], 'with --mode=compare: folders of runs')
+flags.DEFINE_multi_string('sweep', [], 'with --mode=sweep: FIELD=VALUES, an axis')
+flags.DEFINE_integer('sweep_random', 0, 'with --mode=sweep: draws of the axes that are ranges')
+flags.DEFINE_string('sweep_shard', '', 'with --mode=sweep: i/n, the i-th of n shards alone')
 
 
 def main(_):

@@ -33,15 +33,16 @@ class Member:
           UserError: none of its checkpoints can be read, or the weights it begins with do not fit.
         """
         restored = self.checkpoints.restore_newest(self._start.like)
-        if not restored:
-            return self._start(self.run)
-        state, self.memory = restored
+        state, self.memory = restored or (self._start(self.run), Memory())
         return state
 
-    def open(self, step: int, look: Look) -> None:
-        """Before it trains on from `step`: what an earlier process wrote after it is cut."""
+    def open(self, step: int, look: Look, speaker: str = '') -> None:
+        """Before it trains on from `step`: what an earlier process wrote after it is cut.
+
+        `speaker` stands before its warnings.
+        """
         self._metrics_log = MetricsLog(self.run.folder, step)  # before Watch reads what is left
-        self._watch = Watch(self.run, look)
+        self._watch = Watch(self.run, look, speaker)
 
     def is_done(self, step: int) -> bool:
         """Whether it is finished, or has failed."""

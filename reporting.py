@@ -92,6 +92,16 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
     return rows
 
 
+def aligned(table: list[list[str]]) -> list[str]:
+    """The lines of a table: its first column at the left, the others at the right."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    first, rest = widths[0], widths[1:]
+    return [
+        '  '.join([row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], rest, strict=True))])
+        for row in table
+    ]
+
+
 def _cut_after(path: pathlib.Path, step: int) -> None:
     if not path.exists():
         return

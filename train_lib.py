@@ -111,16 +111,8 @@ def loop(
 
 def announce(run: Run, state: State, num_devices: int) -> None:
     """Says what is trained on what."""
-    train, data = run.config.train, run.data
-    count = sum(x.size for x in jax.tree.leaves(state.params))
-    log.info(
-        '%s: %s parameters (%s) on %s training examples (%s)',
-        run.folder,
-        f'{count:,}',
-        ', '.join(state.params),
-        f'{data.size("train"):,}',
-        data.description,
-    )
+    train = run.config.train
+    log.info('%s: %s', run.folder, described(run, state))
     log.info(
         '%d %s device%s, batch %d, steps %d to %d',
         num_devices,
@@ -130,7 +122,20 @@ def announce(run: Run, state: State, num_devices: int) -> None:
         state.step,
         train.steps,
     )
-    hint = suggest_cadences(train, int(state.step))
+    warn_of_settings(run, int(state.step))
+
+
+def described(run: Run, state: State) -> str:
+    """What is trained on which data, in words."""
+    count, players = sum(x.size for x in jax.tree.leaves(state.params)), ', '.join(state.params)
+    examples = f'{run.data.size("train"):,} training examples ({run.data.description})'
+    return f'{count:,} parameters ({players}) on {examples}'
+
+
+def warn_of_settings(run: Run, step: int) -> None:
+    """Of cadences that make dispatches short, and of a learning rate that ends before the run."""
+    train = run.config.train
+    hint = suggest_cadences(train, step)
     if hint:
         log.warning('%s', hint)
     hypers = run.config.hypers

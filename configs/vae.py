@@ -99,6 +99,11 @@ def get_config(argument: str | None = None) -> ConfigDict:
     return config.lock()
 
 
+def get_sweep() -> list[str]:
+    """The axes of --mode=sweep where none are given."""
+    return ['hypers.beta=0.5,1,2,4', 'seed=0:4']
+
+
 def shrink(config: ConfigDict) -> None:
     """The `debug` variant of a VAE."""
     common.shrink(config)

@@ -13,7 +13,7 @@ from evaluation.evaluate import read_evaluation, summary
 from evaluation.latent_report import headlines
 from evaluation.paired import read_values
 from places import user_path
-from reporting import log, read_metrics
+from reporting import aligned, log, read_metrics
 
 
 class Column(NamedTuple):
@@ -56,7 +56,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     table += _latents(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
     table += _differences(columns)
-    for line in _aligned(table):
+    for line in aligned(table):
         log.info('%s', line)
     _warn_of_unlike(columns)
     if any(column.curves for column in columns):
@@ -149,15 +149,6 @@ def _differences(columns: list[Column]) -> list[list[str]]:
     fields = sorted({name for column in columns for name in column.config})
     rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
     return [row for row in rows if len(set(row[1:])) > 1]
-
-
-def _aligned(table: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    first, rest = widths[0], widths[1:]
-    return [
-        '  '.join([row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], rest, strict=True))])
-        for row in table
-    ]
 
 
 def _warn_of_unlike(columns: list[Column]) -> None:

@@ -52,8 +52,9 @@ class Watch:
     nearest neighbours, in the numbers of the data.
     """
 
-    def __init__(self, run: Run, look: Look):
-        self._run, self._look = run, look
+    def __init__(self, run: Run, look: Look, speaker: str = ''):
+        """`speaker` stands before each warning, where several runs train at once."""
+        self._run, self._look, self._speaker = run, look, speaker
         self._labels = labels_like(run, 'valid', WATCHED)
         self._history = _validations(run) if run.family.advise else []
         self._said: set[str] = set()
@@ -99,7 +100,7 @@ class Watch:
         self._history.append(means)
         warnings = self._run.family.advise(self._history)
         for what in warnings.keys() - self._said:
-            log.warning('%s', warnings[what])
+            log.warning('%s%s', self._speaker, warnings[what])
         self._said = set(warnings)
 
     def _draw(self, state: State, step: int) -> None:

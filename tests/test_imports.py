@@ -35,6 +35,7 @@ MAY_BE_IMPORTED_BY = {
     'configs': {'configs', 'atelier', 'benchmarks'},
     'applications': {'applications', 'benchmarks', 'family_table'},  # loaded by name
     'command_line': {'main', 'benchmarks', 'family_table'},
+    'sweeps': {'sweeps', 'command_line', 'atelier', 'benchmarks'},
     'main': set(),
 }
 THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}

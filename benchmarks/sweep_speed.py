@@ -1,0 +1,156 @@
+"""A sweep against its members one after the other, in one process with the same compilation cache.
+
+    python -m benchmarks.sweep_speed --members=32
+
+Steady state: seconds of one dispatch of all members, side by side in either form and one by one as
+single runs. Whole: seconds from the start of a process to its end, files, validation and pictures
+included, with a cold compilation cache and a warm one. More `--config.X=Y` may follow after `--`.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from absl import app, flags
+
+import devices as device_lib
+import experiment
+import states
+import train_lib
+from benchmarks.timing import alternate, spread
+from errors import UserError
+from experiment import Run
+from program import compile_dispatch
+from run_values import flatten
+from sweeps import plan
+from sweeps.axes import parse, settings
+from sweeps.side_by_side import compiled_for
+from sweeps.sweep import sweep
+
+flags.DEFINE_string('config', 'configs/vae.py', 'which')
+flags.DEFINE_integer('members', 32, 'seeds 0, 1, ...')
+flags.DEFINE_integer('length', 100, 'steps of a dispatch, in steady state')
+flags.DEFINE_integer('repeats', 5, 'of each arm, in steady state')
+flags.DEFINE_bool('whole', True, 'measure whole processes too')
+flags.DEFINE_enum('child', '', ['', 'sweep', 'one by one'], 'what a process of its own does')
+flags.DEFINE_string('folder', '', 'of a process of its own')
+
+
+def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
+    """Runs that differ in their seeds."""
+    which = experiment.recipe(flags.FLAGS.config)
+    found = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
+    (group,) = plan.groups_of(plan.runs_of(folder, which, changed(which, arguments), found))
+    return group
+
+
+def changed(which: experiment.Recipe, arguments: list[str]):
+    """The config with what follows after `--`."""
+    config = which.config()
+    values = flatten(config.to_dict())
+    for word in arguments:
+        field, _, value = word.removeprefix('--config.').partition('=')
+        (setting,) = settings([parse(f'{field}={value}', values)], 0, 0)
+        config = plan.with_setting(config, setting)
+    return config
+
+
+def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
+    """Arms of one dispatch of all members."""
+    for run in runs:
+        with run.config.unlocked():
+            run.config.train.update(steps=length, steps_per_dispatch=length)
+            run.config.train.update(evaluate_every=length, checkpoint_every=length)
+    devices, start = jax.devices(), states.Start(runs[0])
+    first = [jax.tree.map(np.asarray, start(run)) for run in runs]
+    compiled = compiled_for(runs, 0, start.like, devices)
+    arrays = device_lib.place(runs[0].data.splits['train'], devices)
+    arms = {
+        f'side by side, {form}': _together(call, compiled.layout.place(first), arrays)
+        for form, call in compiled.forms.items()
+    }
+    one, numbers = compile_dispatch(runs[0], length, devices), device_lib.local_indices(devices)
+    alone = [device_lib.place(state, devices) for state in first]
+
+    def one_by_one():
+        for i in range(len(alone)):
+            alone[i], report = one(alone[i], arrays, numbers)
+            jax.device_get(report)
+
+    return {'one by one': one_by_one, **arms}
+
+
+def _together(call: Callable, placed: states.State, arrays) -> Callable[[], None]:
+    box = [placed]
+
+    def dispatch():
+        box[0], reports = call(box[0], arrays)
+        jax.device_get(reports)
+
+    return dispatch
+
+
+def child(arguments: list[str]) -> None:
+    """What is timed as a whole: the same members, in the same folders."""
+    folder = pathlib.Path(flags.FLAGS.folder)
+    which = experiment.recipe(flags.FLAGS.config)
+    device_lib.enable_compilation_cache()
+    if flags.FLAGS.child == 'sweep':
+        axes = [f'seed=0:{flags.FLAGS.members}']
+        sweep(folder, which, changed(which, arguments), axes)
+        return
+    for run in members(arguments, folder):
+        train_lib.train(run)
+
+
+def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
+    """Of a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
+        command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
+        command += [f'--members={flags.FLAGS.members}', '--', *arguments]
+        environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=experiment.ROOT, env=environment, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise UserError(f'{arm}: {done.stderr[-500:]}')
+        return time.perf_counter() - began
+
+
+def main(arguments):
+    """Prints both tables."""
+    values, arguments = flags.FLAGS, arguments[1:]
+    if values.child:
+        child(arguments)
+        return
+    device_lib.enable_compilation_cache()
+    runs = members(arguments, pathlib.Path('unused'))
+    print(f'{values.config}, {len(runs)} members, {jax.device_count()} {jax.devices()[0].platform}')
+    seconds = alternate(steady(runs, values.length), values.repeats)
+    print(f'steady state, ms a step of a member, median (range) of {values.repeats} repeats')
+    alone = seconds['one by one']
+    for name, taken in seconds.items():
+        each = 1e3 * taken / len(runs) / values.length
+        print(f'  {name:24} {spread(each, 3):28} ratio {np.median(alone / taken):.2f}')
+    if not values.whole:
+        return
+    print('whole processes, seconds')
+    with tempfile.TemporaryDirectory() as root:
+        for words in ('cold compilation cache', 'warm compilation cache'):
+            taken = {
+                arm: seconds_of(arm, arguments, f'{root}/{arm}') for arm in ('one by one', 'sweep')
+            }
+            told = ', '.join(f'{arm} {each:.1f}' for arm, each in taken.items())
+            print(f'  {words}: {told}, ratio {taken["one by one"] / taken["sweep"]:.2f}')
+
+
+if __name__ == '__main__':
+    app.run(main)

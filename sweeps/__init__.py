@@ -1,0 +1,1 @@
+"""Many settings of one config, trained side by side: --mode=sweep."""

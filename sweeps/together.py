@@ -1,0 +1,128 @@
+"""Members of one program: begun together, trained by the loop, split where there is no room."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import jax
+
+import run_folder
+import train_lib
+from errors import writing
+from evaluation.watch import Look
+from experiment import Run
+from game import State
+from member import Member
+from reporting import log
+from states import Start
+from sweeps import folder as sweep_folder
+from sweeps.side_by_side import Compiled, compiled_for, side_by_side
+
+
+def train_together(
+    folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]
+) -> None:
+    """Trains runs that differ in seed and hypers alone, in as many programs as memory asks for.
+
+    Args:
+      folder: of the sweep.
+      runs: its members.
+      devices: to spread them over.
+
+    Raises:
+      UserError: a folder belongs to another run, none of a member's checkpoints can be read, or the
+        disk is full.
+      Stopped: after SIGTERM or SIGINT; the same again continues.
+    """
+    start = Start(runs[0])
+    with contextlib.ExitStack() as stack:
+        members = [stack.enter_context(_opened(run, start)) for run in runs]
+        states, step = begin_together(members)
+        if step is None:
+            log.info('finished: %s', ', '.join(run.folder.name for run in runs))
+            return
+        path = sweep_folder.program_file(folder, runs)
+        form = sweep_folder.chosen_form(path, devices[0].device_kind)
+        compiled = compiled_for(runs, step, start.like, devices, form)
+        if compiled.forms:
+            _train(members, states, step, compiled, devices, path)
+            return
+    size = compiled.most_members
+    log.info('there is room for %d members at once: the others follow', size)
+    for i in range(0, len(runs), size):
+        train_together(folder, runs[i : i + size], devices)
+
+
+@contextlib.contextmanager
+def _opened(run: Run, start: Start) -> Iterator[Member]:
+    run_folder.check_same(run.folder, run.recipe, run.config, run.init_from)
+    with run_folder.only_trainer(run.folder):
+        run_folder.write_config(run, num_devices=1)
+        with contextlib.closing(Member(run, start)) as member:
+            member.failure = sweep_folder.failure_of(run.folder)
+            yield member
+
+
+def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
+    """The State of each, and the step from which they go on; None where all are done.
+
+    That is the newest that all have saved which have neither failed nor lost their patience: a
+    process may have been killed between the saves of two. What is newer is deleted.
+
+    Raises:
+      UserError: none of a member's checkpoints can be read.
+    """
+    states = [member.begin() for member in members]
+    going = [i for i, member in enumerate(members) if not member.is_done(0)]
+    if all(members[i].is_done(int(states[i].step)) for i in going):
+        return states, None
+    while True:
+        saved = [{0, *members[i].checkpoints.steps()} for i in going]
+        common = max(set.intersection(*saved))
+        for i in going:
+            if int(states[i].step) != common:
+                members[i].checkpoints.forget_after(common)
+                states[i] = members[i].begin()
+        if all(int(states[i].step) == common for i in going):
+            return states, common
+
+
+def _train(
+    members: list[Member],
+    states: list[State],
+    step: int,
+    compiled: Compiled,
+    devices: Sequence[jax.Device],
+    path: pathlib.Path,
+) -> None:
+    """The loop, for members whose program is compiled."""
+    runs = [member.run for member in members]
+    look = Look(runs[0], devices)
+    for member in members:
+        if not member.is_done(0):
+            member.open(step, look, speaker=f'{member.run.folder.name}: ')
+
+    def on_choice(form: str, seconds: dict[str, float]) -> None:
+        """Kept before anything is made of it: a run that continues does so in the same form."""
+        taken = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
+        log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
+        names = [run.folder.name for run in runs]
+        record = dict(form=form, device=devices[0].device_kind, seconds=seconds, members=names)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            run_folder.write_json(path, record)
+
+    train, words = runs[0].config.train, train_lib.described(runs[0], states[0])
+    log.info('each %s; batch %d, steps %d to %d', words, train.batch_size, step, train.steps)
+    train_lib.warn_of_settings(runs[0], step)
+    with side_by_side(runs, step, compiled, devices, on_choice) as program:
+        placed = compiled.layout.place(states)
+        train_lib.loop(members, program, placed, step, on_failure=_mark)
+
+
+def _mark(member: Member) -> None:
+    """Its State is frozen; what it saved is good, and the others go on."""
+    log.warning('%s: %s', member.run.folder.name, member.failure)
+    path = member.run.folder / sweep_folder.FAILED
+    with writing(path):
+        run_folder.write_json(path, {'message': member.failure})
