@@ -65,8 +65,12 @@ class Checkpoints:
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
+            create=False,  # Orbax refuses to, of one process alone
+            multiprocessing_options=_alone(),
         )
         with _writing(self.folder):
+            if not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self.folder, options=options)
         self._policy.stay.update(self.steps())
 
@@ -183,6 +187,14 @@ class Checkpoints:
         """Waits for the save in flight and frees the manager's threads."""
         with _writing(self.folder):
             self._manager.close()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """No process waits for another one when it saves or restores."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(me, {me}, f'process-{me}')
 
 
 def _as_dict(state: State) -> dict:

@@ -11,6 +11,7 @@ from absl import flags
 
 import devices
 import experiment
+import processes
 import run_folder
 import run_values
 import train_lib
@@ -82,6 +83,16 @@ def perform(values: flags.FlagValues) -> None:
     Raises:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
+    several = values.cluster or values.coordinator
+    if several and values.mode not in ('train', 'evaluate'):
+        raise UserError(f'--mode={values.mode} runs in one process')
+    if several:
+        processes.join(values.coordinator, values.num_processes, values.process_id)
+    with processes.lost_ones():
+        _perform(values)
+
+
+def _perform(values: flags.FlagValues) -> None:
     if values.mode == 'compare':
         compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
         return
@@ -94,7 +105,8 @@ def perform(values: flags.FlagValues) -> None:
     folder = user_path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
         init_from = run_folder.beginning(values.init_from)
-        run_folder.check_same(folder, which, config, init_from)
+        if processes.is_first():
+            run_folder.check_same(folder, which, config, init_from)
         run = experiment.assemble(folder, which, config, init_from=init_from)
     elif values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
@@ -134,7 +146,9 @@ def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
         return
     if values.mode == 'train':
         train_lib.train(run)
-    evaluate.show(evaluate.evaluate(run, reuse=values.mode == 'train'), run)
+    result = evaluate.evaluate(run, reuse=values.mode == 'train')
+    if processes.is_first():
+        evaluate.show(result, run)
 
 
 def _options(mode: str) -> dict[str, inspect.Parameter]:
@@ -215,6 +229,8 @@ def _help() -> str:
             '',
             'RUN: a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need no',
             'other flag. FIELD: any in the config file, as in --config.train.batch_size=50.',
+            '--coordinator=HOST:PORT --num_processes=N --process_id=I: one run by N processes;',
+            '--cluster on a cluster that JAX knows.',
             '--init_from=RUN starts a new run from the weights of another one.',
             'VALUES: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, drawn',
             '--sweep_random=N times. --sweep_shard=i/n trains the i-th of n shards.',

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from ml_collections import ConfigDict
 
+import processes
 from checkpoint import Checkpoints, Memory
 from evaluation.watch import Look, Watch
 from experiment import Run
@@ -59,8 +60,9 @@ class Member:
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, to_stay: bool = True) -> None:
-        """Starts to save; see `Checkpoints.save`."""
-        self.checkpoints.save(state, self.memory, to_stay)
+        """Starts to save; see `Checkpoints.save`. Of several processes the first one saves."""
+        if processes.is_first():
+            self.checkpoints.save(state, self.memory, to_stay)
 
     def close(self) -> None:
         """Waits for what is being saved, and closes its files."""

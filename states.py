@@ -13,6 +13,7 @@ from jaxtyping import Array
 import devices as device_lib
 import game
 import optimizers
+import processes
 import run_folder
 from checkpoint import Checkpoints, leaf_name
 from errors import UserError, choose
@@ -120,7 +121,12 @@ def load_state(run: Run) -> tuple[State, str]:
       UserError: there is no checkpoint that can be read.
     """
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
-    state, words = _restore(run.folder, wants_best, abstract_state(run))
+    like = abstract_state(run)
+    if processes.is_first():
+        state, words = _restore(run.folder, wants_best, like)
+    else:
+        state, words = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like), ''
+    state, words = processes.from_first(state), processes.text_from_first(words)
     averaged = ', averaged' if run.config.hypers.ema_half_life > 0 else ''
     return device_lib.place(state, jax.devices()), words + averaged
 

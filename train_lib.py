@@ -6,6 +6,8 @@ report of each `Member`, looks at the validation split and saves. Nothing is sav
 """
 
 import contextlib
+import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,8 +15,10 @@ import jax
 from tqdm import tqdm
 
 import devices as device_lib
+import processes
 import run_folder
 from cadence import suggest_cadences
+from checkpoint import Memory
 from checks import check_training
 from errors import UserError
 from evaluation.watch import Look
@@ -40,10 +44,12 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
     devices = devices or jax.devices()
     check_training(run, len(devices))
     with contextlib.ExitStack() as stack:
+        own = stack.enter_context(processes.folder_of(run.folder))
+        run = run._replace(folder=own)
         stack.enter_context(run_folder.only_trainer(run.folder))
         run_folder.write_config(run, len(devices))
         member = stack.enter_context(contextlib.closing(Member(run, Start(run))))
-        state = device_lib.place(member.begin(), devices)
+        state = device_lib.place(_agreed(member), devices)
         step = int(state.step)
         if member.is_done(step):
             log.info('%s is finished at step %d', run.folder, step)
@@ -52,6 +58,14 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
         member.open(step, Look(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
         return loop([member], program, state, step, on_failure=_end)
+
+
+def _agreed(member: Member) -> State:
+    """The State that the first process begins with, and what it remembers, in all of them."""
+    state = processes.from_first(member.begin())
+    memory = json.loads(processes.text_from_first(json.dumps(member.memory)))
+    member.memory = Memory(*memory)
+    return state
 
 
 def _end(member: Member) -> None:
@@ -77,7 +91,7 @@ def loop(
     config = members[0].run.config.train
     with (
         stop_requests() as received,
-        tqdm(total=config.steps, initial=step, unit='step', dynamic_ncols=True) as bar,
+        _bar(config.steps, step) as bar,
     ):
         while going := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
@@ -93,8 +107,8 @@ def loop(
             if step % config.evaluate_every == 0 or step >= config.steps:
                 for i, member in good.items():
                     member.validate(program.member(state, i), reports[i])
-            stop = list(received)  # once: a signal may arrive between two looks
-            for_all = bool(stop) or step % config.checkpoint_every == 0
+            stop = processes.any_of(bool(received))  # once: one may arrive between two looks
+            for_all = stop or step % config.checkpoint_every == 0
             for i, member in good.items():
                 if for_all or member.memory.best_step == step or member.is_done(step):
                     member.save(program.member(state, i), for_all or len(members) == 1)
@@ -103,7 +117,7 @@ def loop(
                     member.checkpoints.wait()
                 bar.close()
                 log.info('stopped at step %d and saved it: the same command continues', step)
-                raise Stopped(128 + stop[0])
+                raise Stopped(128 + (received or [signal.SIGTERM])[0])
         for member in members:
             member.checkpoints.wait()
     return state
@@ -143,6 +157,11 @@ def warn_of_settings(run: Run, step: int) -> None:
         log.warning(
             'the learning rate is 0 from step %d on (config.hypers.decay_steps)', hypers.decay_steps
         )
+
+
+def _bar(steps: int, done: int) -> tqdm:
+    quiet = not processes.is_first()
+    return tqdm(total=steps, initial=done, unit='step', dynamic_ncols=True, disable=quiet)
 
 
 def _show(bar: tqdm, steps: int, reports: list, num_members: int) -> None:

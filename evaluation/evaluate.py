@@ -13,6 +13,7 @@ import numpy as np
 
 import changes
 import game
+import processes
 import run_folder
 import run_values
 import states
@@ -52,6 +53,17 @@ def evaluate(
       UserError: there is no checkpoint, or nothing to evaluate, or the model has no likelihood and
         there are no features to compare its samples in.
     """
+    with processes.folder_of(run.folder) as folder:
+        return _evaluate(run._replace(folder=folder), devices, reuse, loaded, features)
+
+
+def _evaluate(
+    run: Run,
+    devices: Sequence[jax.Device] | None,
+    reuse: bool,
+    loaded: tuple[game.State, str] | None,
+    features: Callable[[np.ndarray], np.ndarray] | None,
+) -> dict[str, Any]:
     began = time.perf_counter()
     n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
     if n == 0:
@@ -67,7 +79,8 @@ def evaluate(
     circumstances = _circumstances(run, weights, compared_in)
     path = run.folder / 'evaluation.json'
     before = read_evaluation(path) if reuse else {}
-    if all(before.get(name) == value for name, value in circumstances.items()):
+    is_known = all(before.get(name) == value for name, value in circumstances.items())
+    if processes.from_first(np.asarray(is_known)):
         return before
     values = per_example(run, state, devices)
     result = {

@@ -1,58 +1,39 @@
-"""Two processes that share a batch train like one: nothing in the signatures stands in the way.
+"""Two processes that share a batch train like one: same losses, one folder, killed and continued.
 
-Two processes of two simulated devices, one process of four, and one process of one device run the
-same 20 steps of the same dispatch; the two processes also save one checkpoint together.
+Two processes of two simulated devices on the loopback address, one process of four, and one of one,
+each by `main.py`.
 """
 
 import contextlib
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
 import pytest
 from conftest import ROOT
-from support import make_run
+from support import error_line
 
-from checkpoint import Checkpoints, Memory
-from states import initial_state
-
-pytestmark = pytest.mark.slow
+import processes
+from checkpoint import Checkpoints
+from reporting import read_metrics
 
 LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
-SETTINGS = dict(train__batch_size=40, hypers__decay_steps=0.0, hypers__ema_half_life=500.0)
-PROGRAM = f"""
-import contextlib, pathlib, sys
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]
-import jax
-import numpy as np
-
-folder = pathlib.Path(sys.argv[1])
-port, count, number = map(int, sys.argv[2:])
-if count > 1:
-    jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    jax.distributed.initialize(f'localhost:{{port}}', count, number)
-
-import devices, program, states
-from checkpoint import Checkpoints, Memory
-from support import make_run
-
-run = make_run(folder / f'run-{{number}}', **{SETTINGS})
-state = devices.place(states.initial_state(run), jax.devices())
-data = devices.place(run.data.splits['train'], jax.devices())
-dispatch = program.compile_dispatch(run, 10, jax.devices())
-losses = []
-for _ in range(2):
-    state, report = dispatch(state, data, devices.local_indices(jax.devices()))
-    losses.append(jax.device_get(report)['loss'])
-np.save(folder / f'losses-{{number}}.npy', np.concatenate(losses))
-np.savez(folder / f'state-{{number}}.npz', *jax.tree.leaves(jax.device_get(state)))
-with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
-    checkpoints.save(state, Memory(0.5, 20, 0))
-    checkpoints.wait()
-"""
+TRAIN = dict(
+    steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
+)
+WORDS = [
+    f'--config={ROOT}/configs/vae.py:debug',
+    *(f'--config.train.{name}={value}' for name, value in TRAIN.items()),
+    '--config.hypers.ema_half_life=500.',
+    '--config.eval.num_pictures=4',
+]
+slow = pytest.mark.slow
 
 
 def free_port():
@@ -61,62 +42,163 @@ def free_port():
         return one.getsockname()[1]
 
 
+def begin(folder, count, num_devices, *more):
+    """The processes of `main.py`; what each says lies beside the folder."""
+    flags = f'--xla_force_host_platform_device_count={num_devices}'
+    command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
+    if count > 1:
+        command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
+    return [
+        subprocess.Popen(
+            [*command, *([f'--process_id={number}'] if count > 1 else [])],
+            env={**os.environ, 'XLA_FLAGS': flags},
+            stdout=subprocess.DEVNULL,
+            stderr=said(folder, number).open('w'),
+        )
+        for number in range(count)
+    ]
+
+
+def said(folder, number):
+    return folder.with_name(f'{folder.name}-stderr-{number}')
+
+
+def finish(folder, started):
+    try:
+        for number, process in enumerate(started):
+            assert process.wait(240) == 0, said(folder, number).read_text()
+    finally:
+        for process in started:
+            process.kill()
+
+
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):
-    """What each layout left: {(processes, devices): folder}."""
+    """The run of each layout: {(processes, devices): folder}."""
     found = {}
     for count, num_devices in LAYOUTS:
-        folder = tmp_path_factory.mktemp('processes')
-        flags = f'--xla_force_host_platform_device_count={num_devices}'
-        command = [sys.executable, '-c', PROGRAM, str(folder), str(free_port()), str(count)]
-        processes = [
-            subprocess.Popen(
-                [*command, str(number)],
-                env={**os.environ, 'XLA_FLAGS': flags},
-                stderr=(folder / f'stderr-{number}').open('w'),
-            )
-            for number in range(count)
-        ]
-        try:
-            for number, process in enumerate(processes):
-                assert process.wait(120) == 0, (folder / f'stderr-{number}').read_text()
-        finally:
-            for process in processes:
-                process.kill()
+        folder = tmp_path_factory.mktemp('processes') / 'run'
+        finish(folder, begin(folder, count, num_devices))
         found[count, num_devices] = folder
     return found
 
 
-def losses(folder, number=0):
-    return np.load(folder / f'losses-{number}.npy')
+def last(folder):
+    """(State as bytes, Memory) of the newest checkpoint."""
+    with contextlib.closing(Checkpoints(folder / 'checkpoints', read_only=True)) as checkpoints:
+        state, memory = checkpoints.restore_newest(None)
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
 
 
-def leaves(folder, number=0):
-    return list(np.load(folder / f'state-{number}.npz').values())
+def lines(folder):
+    return [row for row in read_metrics(folder) if 'time/steps_per_second' not in row]
 
 
+@slow
 @pytest.mark.parametrize('layout', LAYOUTS[1:])
 def test_two_processes_train_like_one(folders, layout):
-    two, one = folders[2, 2], folders[layout]
-    assert losses(one).shape == (20,)
-    assert np.ptp(losses(one)) > 1
-    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
+    """Every loss and every validation."""
+    two, one = lines(folders[2, 2]), lines(folders[layout])
+    assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
+    for a, b in zip(two, one, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    for a, b in zip(two[:20], one[:20], strict=True):
+        assert a['train/loss'] == pytest.approx(b['train/loss'], rel=1e-5)
+    assert np.ptp([row['train/loss'] for row in two if 'train/loss' in row]) > 1
 
 
-def test_both_processes_hold_the_same(folders):
-    """Bitwise, the losses that they report and the States that they end with."""
-    folder = folders[2, 2]
-    assert losses(folder, 0).tobytes() == losses(folder, 1).tobytes()
-    for one, other in zip(leaves(folder, 0), leaves(folder, 1), strict=True):
-        assert one.tobytes() == other.tobytes()
+@slow
+def test_one_evaluation_by_both(folders):
+    results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
+    values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
+    two, four, one = (float(value.group(1)) for value in values)
+    assert two == pytest.approx(one, rel=1e-3)
+    assert two == pytest.approx(four, rel=1e-3)
 
 
-def test_a_checkpoint_of_two_processes_is_restored_by_one(folders, tmp_path):
-    folder = folders[2, 2]
-    like = initial_state(make_run(tmp_path / 'run', **SETTINGS))
-    with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
-        state, memory = checkpoints.restore_newest(like)
-    assert memory == Memory(0.5, 20, 0)
-    assert int(state.step) == 20
-    for restored, saved in zip(jax.tree.leaves(state), leaves(folder), strict=True):
-        assert restored.tobytes() == saved.tobytes()
+def wait_for_checkpoint(folder, started):
+    """Until some are there."""
+    until = time.monotonic() + 120
+    is_saved = lambda: any(p.name.isdigit() for p in folder.glob('checkpoints/*'))
+    while not is_saved():
+        assert time.monotonic() < until
+        assert all(process.poll() is None for process in started)
+        time.sleep(0.01)
+
+
+@slow
+@pytest.mark.parametrize('victim', [0, 1])
+def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, victim):
+    folder = tmp_path / 'run'
+    started = begin(folder, 2, 2)
+    wait_for_checkpoint(folder, started)
+    started[victim].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    assert started[1 - victim].wait(60) != 0
+    assert time.monotonic() - began < 60
+    message = said(folder, 1 - victim).read_text()
+    assert re.search('another process has ended|another task died', message), message
+    finish(folder, begin(folder, 2, 2))
+    assert last(folder) == last(folders[2, 2])
+    assert lines(folder) == lines(folders[2, 2])
+
+
+@slow
+def test_a_signal_to_one_stops_both(folders, tmp_path):
+    folder = tmp_path / 'run'
+    started = begin(folder, 2, 2)
+    wait_for_checkpoint(folder, started)
+    started[1].send_signal(signal.SIGTERM)
+    assert [process.wait(60) for process in started] == [143, 143]
+    finish(folder, begin(folder, 2, 2))
+    assert last(folder) == last(folders[2, 2])
+
+
+# What one process can see of it
+
+
+def test_alone_nothing_is_exchanged():
+    tree = {'a': np.float32(-0.0), 'b': np.arange(3, dtype=np.uint32)}
+    assert processes.from_first(tree) is tree
+    assert processes.text_from_first('this') == 'this'
+    assert processes.any_of(True) and not processes.any_of(False)
+    assert processes.is_first()
+
+
+def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
+    """As bytes, whatever the types; here from the first process to itself."""
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)
+    tree = {
+        'zero': np.float32(-0.0),
+        'nan': np.array([np.nan, 1.5], np.float32),
+        'key': np.arange(2, dtype=np.uint32),
+        'flag': np.asarray(True),
+        'none': np.zeros((0, 3), np.int32),
+    }
+    found = processes.from_first(tree)
+    for name, value in tree.items():
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+        assert found[name].tobytes() == np.asarray(value).tobytes()
+    assert processes.text_from_first('-ö-') == '-ö-'
+
+
+def test_nobody_answers(complaint, monkeypatch):
+    monkeypatch.setattr(processes, 'MEETING_SECONDS', 0.2)
+    message = complaint(processes.join, f'localhost:{free_port()}', 2, 1)
+    assert re.search('nobody answers at --coordinator=localhost:.*refused.*process 0', message)
+
+
+@pytest.mark.parametrize(
+    ('words', 'pattern'),
+    [
+        (['--coordinator=here'], 'give HOST:PORT'),
+        (['--coordinator=localhost:1', '--num_processes=2', '--process_id=2'], '--process_id=2'),
+        (['--cluster'], 'no cluster that JAX knows'),
+        (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
+    ],
+)
+def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
+    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *words))
