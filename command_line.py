@@ -19,7 +19,7 @@ from errors import UserError, did_you_mean
 from evaluation import compare, evaluate
 from places import user_path
 from sweeps import folder as sweep_folder
-from sweeps import sweep
+from sweeps import launch, sweep
 
 ROOT = experiment.ROOT
 BUILT_IN = ('train', 'evaluate', 'compare', 'sweep')
@@ -127,13 +127,20 @@ def _sweep(values: flags.FlagValues, which: experiment.Recipe, config, overrides
         )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
-    devices.enable_compilation_cache()
+    asked = (folder, which, config, axes, num_random)
     init_from = run_folder.beginning(init_from)
-    sweep.sweep(folder, which, config, axes, num_random, values.sweep_shard, init_from)
+    if values.launcher:
+        if values.sweep_shard:
+            raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
+        sweep.prepare(*asked, init_from)
+        launch.launch(folder, values.launcher, values.launcher_jobs, values.launcher_option)
+        return
+    devices.enable_compilation_cache()
+    sweep.sweep(*asked, values.sweep_shard, init_from)
 
 
 def _refuse_flags_of_a_sweep(values: flags.FlagValues) -> None:
-    for name in ('sweep', 'sweep_random', 'sweep_shard'):
+    for name in ('sweep', 'sweep_random', 'sweep_shard', 'launcher'):
         if values[name].present:
             raise UserError(f'--{name} is for --mode=sweep')
 
@@ -233,7 +240,8 @@ def _help() -> str:
             '--cluster on a cluster that JAX knows.',
             '--init_from=RUN starts a new run from the weights of another one.',
             'VALUES: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, drawn',
-            '--sweep_random=N times. --sweep_shard=i/n trains the i-th of n shards.',
+            '--sweep_random=N times. --sweep_shard=i/n trains the i-th of n shards. To Slurm they',
+            'go with --launcher=submitit --launcher_jobs=n [--launcher_option=NAME=VALUE ...].',
         ]
     )
 

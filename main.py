@@ -28,6 +28,9 @@ flags.DEFINE_bool('cluster', False, "several processes, as the cluster's environ
 flags.DEFINE_list('runs', [], 'with --mode=compare: folders of runs')
 flags.DEFINE_multi_string('sweep', [], 'with --mode=sweep: FIELD=VALUES, an axis')
 flags.DEFINE_integer('sweep_random', 0, 'with --mode=sweep: draws of the axes that are ranges')
+flags.DEFINE_enum('launcher', '', ['', 'submitit', 'submitit-local'], 'shards as jobs')
+flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: how many')
+flags.DEFINE_multi_string('launcher_option', [], "with --launcher: submitit's NAME=VALUE")
 flags.DEFINE_string('sweep_shard', '', 'with --mode=sweep: i/n, the i-th of n shards alone')
 
 

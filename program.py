@@ -28,7 +28,8 @@ class Program(NamedTuple):
 
     num_steps: int
     dispatch: Callable[[State], tuple[State, list[dict[str, np.ndarray]]]]  # a report a member
-    member: Callable[[State, int], State]  # that of one, on all devices
+    member: Callable[[State, int], State]  # that of one, until the next dispatch
+    to_evaluate: Callable[[State], State]  # of that what an evaluation reads, on all devices
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterat
             state, report = compiled(state, next_arrays(), numbers)
             return state, [jax.device_get(report)]
 
-        yield Program(length, dispatch, lambda state, i: state)
+        yield Program(length, dispatch, lambda state, i: state, game.identity)
 
 
 def make_dispatch(

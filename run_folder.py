@@ -130,13 +130,17 @@ def write_config(run: Run, num_devices: int) -> None:
             log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
     else:
         record = {'source': run.recipe.source(), 'git': git_hash()}
-    for name in ('path', 'data_dir'):  # found from anywhere later
-        if values['data'][name]:
-            values['data'][name] = str(user_path(values['data'][name]).resolve())
-    record.update(run.recipe._asdict(), values=values, data=data)
+    record.update(run.recipe._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
+
+
+def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config with places of data that are found from anywhere later."""
+    places = {name: values['data'][name] for name in ('path', 'data_dir')}
+    whole = {name: str(user_path(path).resolve()) for name, path in places.items() if path}
+    return {**values, 'data': {**values['data'], **whole}}
 
 
 def reopen(

@@ -106,7 +106,8 @@ def loop(
             good = {i: members[i] for i in going if not members[i].failure}
             if step % config.evaluate_every == 0 or step >= config.steps:
                 for i, member in good.items():
-                    member.validate(program.member(state, i), reports[i])
+                    looked_at = program.to_evaluate(program.member(state, i))
+                    member.validate(looked_at, reports[i])
             stop = processes.any_of(bool(received))  # once: one may arrive between two looks
             for_all = stop or step % config.checkpoint_every == 0
             for i, member in good.items():

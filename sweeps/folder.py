@@ -50,7 +50,8 @@ def record_of(
 ) -> dict[str, Any]:
     """What sweep.json of this sweep holds."""
     asked = dict(axes=list(axes), num_random=num_random, init_from=init_from)
-    return {**which._asdict(), 'values': config.to_dict(), **asked}
+    values = run_folder.with_whole_paths(config.to_dict())
+    return {**which._asdict(), 'values': values, **asked}
 
 
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:

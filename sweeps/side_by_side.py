@@ -44,9 +44,9 @@ class Layout(NamedTuple):
         return device_lib.split(jax.tree.map(stack, *filled), self.devices)
 
     def member(self, tree, i: int):
-        """What a pytree of [devices, rows, ...] on the host has of member i, as copies."""
+        """What a pytree of [devices, rows, ...] on the host has of member i, as views."""
         where = divmod(i, self.rows)
-        return jax.tree.map(lambda x: np.array(x[where]), tree)
+        return jax.tree.map(lambda x: np.asarray(x[where]), tree)
 
 
 def layout_of(num_members: int, devices: Sequence[jax.Device]) -> Layout:
@@ -187,16 +187,20 @@ def side_by_side(
     `devices` are those that an evaluation of one member runs on.
     """
     layout, forms = compiled.layout, dict(compiled.forms)
-    on_host: list = [None, None]  # a State, and its copy
+    on_host: list[State] = []  # the newest, once a member of it is asked for
 
     def member(states: State, i: int) -> State:
-        if on_host[0] is not states:
-            on_host[:] = states, jax.device_get(states)
-        return device_lib.place(layout.member(on_host[1], i), devices)
+        if not on_host:
+            on_host.append(jax.device_get(states))
+        return layout.member(on_host[0], i)
+
+    def to_evaluate(state: State) -> State:
+        return device_lib.place(state.replace(params={}, opt={}, hypers={}), devices)
 
     with feed_all(runs, start, compiled.num_steps, layout) as next_arrays:
 
         def dispatch(states: State):
+            on_host.clear()  # on a CPU a view of what is donated now
             arrays = next_arrays()
             if len(forms) > 1:
                 form, seconds, result = _race(forms, states, arrays)
@@ -209,7 +213,7 @@ def side_by_side(
             states, reports = result[0], jax.device_get(result[1])
             return states, [layout.member(reports, i) for i in range(layout.num_members)]
 
-        yield Program(compiled.num_steps, dispatch, member)
+        yield Program(compiled.num_steps, dispatch, member, to_evaluate)
 
 
 def _race(forms: dict[str, Callable], states: State, arrays) -> tuple[str, dict, tuple]:

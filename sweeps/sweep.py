@@ -2,20 +2,31 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
 from checks import check_training
 from errors import UserError, about
-from experiment import Recipe
+from experiment import Recipe, Run
 from reporting import log
 from run_values import flatten
 from sweeps import axes as axes_lib
 from sweeps import folder as sweep_folder
 from sweeps import plan, table
+from sweeps.axes import Setting
 from sweeps.together import train_together
+
+
+class Sweep(NamedTuple):
+    """What a sweep consists of; its sweep.json is written."""
+
+    folder: pathlib.Path
+    fields: list[str]
+    settings: dict[str, Setting]  # by the member's name
+    runs: dict[str, Run]
+    groups: list[list[Run]]  # that one program trains
 
 
 def sweep(
@@ -45,14 +56,34 @@ def sweep(
       devices: all of this process by default.
 
     Raises:
-      UserError: an axis, a setting or a shard that cannot be, a folder of something else, or no
-        member that did not fail.
+      UserError: as `prepare` and `summed_up`, or a shard that cannot be.
       Stopped: after SIGTERM or SIGINT; the same again continues.
     """
-    if jax.process_count() > 1:
-        raise UserError('a sweep is trained by one process: give each machine a --sweep_shard')
-    devices = devices or jax.local_devices()
     number, count = plan.shard_of(shard)
+    prepared = prepare(folder, which, config, axes, num_random, init_from)
+    parts = plan.parts_of(prepared.groups, count)
+    mine = parts[number - 1 :: count]
+    log.info('%s: %d members, %d programs', folder, len(prepared.runs), len(parts))
+    if count > 1:
+        log.info('shard %d of %d: %d members', number, count, sum(map(len, mine)))
+    for part in mine:
+        train_together(folder, part, devices or jax.local_devices())
+    return summed_up(prepared)
+
+
+def prepare(
+    folder: pathlib.Path,
+    which: Recipe,
+    config: ConfigDict,
+    axes: Sequence[str] = (),
+    num_random: int = 0,
+    init_from: str | None = None,
+) -> Sweep:
+    """Checks everything that can be checked before training, and writes sweep.json.
+
+    Raises:
+      UserError: an axis or a setting that cannot be, or a folder of something else.
+    """
     axes = list(axes) or own_axes(which)
     values = flatten(config.to_dict())
     parsed = [axes_lib.parse(text, values) for text in axes]
@@ -65,21 +96,22 @@ def sweep(
         with about(group[0].folder.name):
             check_training(group[0], num_devices=1)
     sweep_folder.write(folder, record)
-    parts = plan.parts_of(groups, count)
-    mine = parts[number - 1 :: count]
-    log.info('%s: %d members, %d programs', folder, len(runs), len(parts))
-    if count > 1:
-        log.info('shard %d of %d: %d members', number, count, sum(map(len, mine)))
-    for part in mine:
-        train_together(folder, part, devices)
-    rows = table.rows_of(runs, dict(zip(runs, found, strict=True)))
     fields = [axis.field for axis in parsed]
-    table.show(folder, rows, fields, table.metric_of(groups[0][0], rows, fields))
+    return Sweep(folder, fields, dict(zip(runs, found, strict=True)), runs, groups)
+
+
+def summed_up(of: Sweep) -> list[dict[str, Any]]:
+    """A row for each member, also of other shards; writes and shows the table and the picture.
+
+    Raises:
+      UserError: all members failed, or nothing can be written.
+    """
+    rows = table.rows_of(of.runs, of.settings)
+    table.show(of.folder, rows, of.fields, table.metric_of(of.groups[0][0], rows, of.fields))
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):
-        raise UserError(
-            f'all {len(rows)} members failed; {sweep_folder.failure_of(folder / failed[0])}'
-        )
+        reason = sweep_folder.failure_of(of.folder / failed[0])
+        raise UserError(f'all {len(rows)} members failed; {failed[0]}: {reason}')
     return rows
 
 

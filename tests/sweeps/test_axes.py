@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -66,8 +67,6 @@ def test_an_axis(text, values):
     ],
 )
 def test_an_axis_that_cannot_be(complaint, text, pattern):
-    import re
-
     message = complaint(parse, text, VALUES)
     assert f'--sweep={text}' in message
     assert re.search(pattern, message), message
