@@ -69,6 +69,7 @@ def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog
     assert f'z_1: {want[0]} of 4, z_2: {want[1]} of 2' in caplog.text
 
 
+@pytest.mark.slow
 def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, caplog):
     """The vectors that `encode` gives are those of the numbers; perplexity by hand."""
     run = assembled(tmp_path, 'vq_vae')

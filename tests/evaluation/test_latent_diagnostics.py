@@ -137,6 +137,7 @@ def judged(tmp_path, monkeypatch, untrained):
     return run._replace(family=run.family._replace(sample=None, prior=None, log_prob=None))
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
     """A classifier judges random codes of a model that does not sample; another one, anew."""
     found = evaluate.evaluate(judged, ONE)

@@ -119,6 +119,7 @@ def test_without_samples_or_features_nothing_is_said(tmp_path):
         assert quality_of(run, states.initial_state(run), jax.devices()[:1]) == {}
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
     import train_lib
 

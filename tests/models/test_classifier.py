@@ -49,6 +49,7 @@ def test_dropping_keeps_the_mean():
     assert np.mean(dropped == 0) == pytest.approx(0.25, abs=0.02)
 
 
+@pytest.mark.slow
 def test_evaluation_drops_and_moves_nothing(tmp_path):
     """The same numbers whatever the noise; training's differ."""
     run = make(tmp_path, model__dropout=0.5)

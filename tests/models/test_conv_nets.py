@@ -18,7 +18,12 @@ def test_stages_halve_and_round_up():
     assert stage_shapes((13, 1), 2) == [(13, 1), (7, 1), (4, 1)]
 
 
-@pytest.mark.parametrize('event_shape', EVENTS)
+QUICK = ((13, 9, 3), (21,))
+
+
+@pytest.mark.parametrize(
+    'event_shape', [e if e in QUICK else pytest.param(e, marks=pytest.mark.slow) for e in EVENTS]
+)
 @pytest.mark.parametrize('kernel_size', [pytest.param(3, marks=pytest.mark.slow), 4])
 def test_any_image_shape(event_shape, kernel_size):
     """The output has the event's shape, and each of its numbers depends on z."""
@@ -67,6 +72,7 @@ def test_both_forms_are_one_network():
     np.testing.assert_allclose(*values, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_of_the_products_alone():
     event = (8, 8, 1)
     x = jax.random.normal(jax.random.PRNGKey(0), (3, *event))

@@ -15,14 +15,15 @@ PAIRS = {
     'pooling': (PoolingEncoder, PoolingDecoder),
     'strides': (ConvEncoder, ConvDecoder),
 }
+SLOW = pytest.mark.slow
 CASES = [
-    ((8, 8, 1), 'pooling', True),
+    pytest.param((8, 8, 1), 'pooling', True, marks=SLOW),
     ((13, 9, 3), 'pooling', True),
     ((7, 10), 'pooling', False),
-    ((21,), 'pooling', True),
-    ((5, 1, 2), 'pooling', False),
+    pytest.param((21,), 'pooling', True, marks=SLOW),
+    pytest.param((5, 1, 2), 'pooling', False, marks=SLOW),
     ((13, 9, 3), 'strides', True),
-    ((21,), 'strides', True),
+    pytest.param((21,), 'strides', True, marks=SLOW),
 ]
 
 

@@ -206,7 +206,7 @@ def family_for(event, latent_dim=3):
     return spec, vae(nets, evidence_bound(), num_importance_samples=4, importance_chunk=3)
 
 
-QUICK = ('image', 'signal')
+QUICK = ('image',)
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,7 @@ def conditional(tmp_path_factory):
     return assembled(tmp_path_factory.mktemp('cvae'), 'cvae')
 
 
+@pytest.mark.slow
 def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
     family, batch = conditional.family, first_batch(conditional, 6)
     weights = family.init(jax.random.PRNGKey(0), batch)
@@ -283,6 +284,7 @@ def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
     assert not np.any(np.delete(embedding, seen, 0))
 
 
+@pytest.mark.slow
 def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(conditional):
     family, n = conditional.family, 400
     weights = family.init(jax.random.PRNGKey(0), first_batch(conditional, 1))

@@ -178,6 +178,7 @@ def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
     assert [read_metrics(folder / row['member']) for row in rows] == lines
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_is_left_says_so(tmp_path):
     with pytest.raises(UserError, match='all 2 members failed; .*nan'):
         swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
