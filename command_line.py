@@ -66,6 +66,8 @@ def parse(argv: list[str]) -> list[str]:
         config = experiment.recipe(flag).config()  # a bug in the file keeps its traceback
         _check_names(argv, config)
         argv = _config_first(argv)
+        if _value_of('config', sys.argv):
+            sys.argv = argv  # ml_collections reads the order there
     try:
         if mode in applications():
             _define_options(mode)

@@ -70,6 +70,13 @@ def test_the_order_of_flags_is_no_mistake(words, place):
     assert command_line._config_first(argv) == ['main.py', *words, *others]
 
 
+def test_the_config_may_stand_behind_its_fields(main, tmp_path):
+    """The last field is refused by the loop, so that both were read."""
+    fields = ['--config.train.batch_size=40', '--config.train.steps=0']
+    line = error_line(main(*fields, f'{CONFIG}:debug', cwd=tmp_path))
+    assert 'config.train.steps=0: it must be a number from 1 on' in line
+
+
 def test_two_data_sets_after_the_colon():
     with pytest.raises(UserError, match="not digits and debugg .did you mean 'debug'"):
         experiment.recipe('configs/vae.py:digits,debugg').config()

@@ -85,6 +85,7 @@ def test_a_streamed_run_ends_as_a_resident_one(trained):
     jax.tree.map(np.testing.assert_array_equal, streamed, resident)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_reaches_the_loop(trained, monkeypatch):
     make = feeding.reader
 

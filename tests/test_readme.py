@@ -44,6 +44,7 @@ def changed(text: str, hunk: str) -> str:
     return text.replace(before, after)
 
 
+@pytest.mark.slow
 def test_the_change_of_a_loss(house):
     """As the README's diff makes it: what costs is how far the KL is from so many nats."""
     (diff,) = blocks('diff')

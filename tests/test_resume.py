@@ -249,6 +249,7 @@ def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
     assert not (run.folder / 'damaged').exists()
 
 
+@pytest.mark.slow
 def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path):
     run = make_run(tmp_path / 'run')
     train(run)

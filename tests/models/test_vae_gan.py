@@ -75,6 +75,7 @@ def played(hypers):
     return params, draw, moves, losses
 
 
+@pytest.mark.slow
 def test_losses_and_gradients_are_those_of_algorithm_1():
     params, draw, moves, losses = played(HYPERS)
     want = algorithm_1(params, BATCH['x'], draw.keys)

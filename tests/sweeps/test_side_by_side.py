@@ -101,7 +101,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ('num_devices', 'form'),
     [
-        (2, 'loop'),
+        pytest.param(2, 'loop', marks=SLOW),
         (1, None),
         pytest.param(8, None, marks=SLOW),
         pytest.param(1, 'vmap', marks=SLOW),
