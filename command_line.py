@@ -19,7 +19,7 @@ from errors import UserError, did_you_mean
 from evaluation import compare, evaluate
 from places import user_path
 from sweeps import folder as sweep_folder
-from sweeps import launch, sweep
+from sweeps import launch, plan, sweep
 
 ROOT = experiment.ROOT
 BUILT_IN = ('train', 'evaluate', 'compare', 'sweep')
@@ -129,16 +129,15 @@ def _sweep(values: flags.FlagValues, which: experiment.Recipe, config, overrides
         )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
-    asked = (folder, which, config, axes, num_random)
-    init_from = run_folder.beginning(init_from)
+    init_from, shard = run_folder.beginning(init_from), plan.shard_of(values.sweep_shard)
+    if values.launcher and values.sweep_shard:
+        raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
+    prepared = sweep.prepare(folder, which, config, axes, num_random, init_from)
     if values.launcher:
-        if values.sweep_shard:
-            raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
-        sweep.prepare(*asked, init_from)
         launch.launch(folder, values.launcher, values.launcher_jobs, values.launcher_option)
         return
     devices.enable_compilation_cache()
-    sweep.sweep(*asked, values.sweep_shard, init_from)
+    sweep.train(prepared, shard)
 
 
 def _refuse_flags_of_a_sweep(values: flags.FlagValues) -> None:

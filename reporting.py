@@ -92,6 +92,23 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
     return rows
 
 
+def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
+    """(step, {metric: mean}) of each validation in `metrics.jsonl`."""
+    found = []
+    for row in read_metrics(folder):
+        means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
+        if means:
+            found.append((row['step'], means))
+    return found
+
+
+def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
+    """A mean with its spread, if it has one; `sign` '+' shows that of a positive one too."""
+    if mean is None:
+        return '-'
+    return f'{mean:{sign}.4f}' + ('' if spread is None else f' +- {spread:.4f}')
+
+
 def aligned(table: list[list[str]]) -> list[str]:
     """The lines of a table: its first column at the left, the others at the right."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]

@@ -108,14 +108,16 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
     return any(path.name != '.lock' for path in folder.iterdir())
 
 
-def write_config(run: Run, num_devices: int) -> None:
+def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
     """Writes config.json; a run keeps the source and the code of its beginning.
+
+    `data` is the fingerprint of its data where that is known.
 
     Raises:
       UserError: the folder cannot be written, the data are not those that it began with, or the
         config holds what is no number, text or list of them.
     """
-    values, data = run.config.to_dict(), run.data.fingerprint()
+    values, data = run.config.to_dict(), data or run.data.fingerprint()
     check_plain(values)
     if (run.folder / 'config.json').exists():
         record = load(run.folder)

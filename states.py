@@ -38,9 +38,8 @@ class Start:
         Raises:
           UserError: it begins with the weights of another run, and they do not fit.
         """
-        if run.init_from is not None:
-            return started_from(run, pathlib.Path(run.init_from))
-        return self._init(*_arguments(run))
+        state = self._init(*_arguments(run))
+        return state if run.init_from is None else started_from(run, run.init_from, state)
 
 
 def initial_state(run: Run) -> State:
@@ -48,15 +47,15 @@ def initial_state(run: Run) -> State:
     return jax.jit(_initializer(run))(*_arguments(run))
 
 
-def started_from(run: Run, folder: pathlib.Path) -> State:
-    """The first State of `run`, but with the weights that an evaluation of `folder` would use.
+def started_from(run: Run, folder: str | pathlib.Path, fresh: State) -> State:
+    """The first State of `run`, `fresh`, with the weights that an evaluation of `folder` would use.
 
     Raises:
       UserError: as `fitting_weights`.
     """
-    weights, words = fitting_weights(run, folder)
+    weights, words = fitting_weights(run, pathlib.Path(folder))
     log.info('starting from the weights of %s: %s', folder, words)
-    return initial_state(run).replace(**jax.tree.map(jnp.asarray, weights))
+    return fresh.replace(**jax.tree.map(jnp.asarray, weights))
 
 
 def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:

@@ -28,10 +28,9 @@ from errors import UserError
 from experiment import Run
 from program import compile_dispatch
 from run_values import flatten
-from sweeps import plan
+from sweeps import plan, sweep
 from sweeps.axes import parse, settings
 from sweeps.side_by_side import compiled_for
-from sweeps.sweep import sweep
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_integer('members', 32, 'seeds 0, 1, ...')
@@ -103,7 +102,7 @@ def child(arguments: list[str]) -> None:
     device_lib.enable_compilation_cache()
     if flags.FLAGS.child == 'sweep':
         axes = [f'seed=0:{flags.FLAGS.members}']
-        sweep(folder, which, changed(which, arguments), axes)
+        sweep.train(sweep.prepare(folder, which, changed(which, arguments), axes))
         return
     for run in members(arguments, folder):
         train_lib.train(run)

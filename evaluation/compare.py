@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import pictures
 import run_folder
 import run_values
-from errors import UserError, writing
+from errors import UserError
 from evaluation.evaluate import read_evaluation, summary
 from evaluation.latent_report import headlines
 from evaluation.paired import read_values
 from places import user_path
-from reporting import aligned, log, read_metrics
+from reporting import aligned, log, plus_minus, read_validations
 
 
 class Column(NamedTuple):
@@ -73,10 +74,9 @@ def _column(folder: str) -> Column:
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
     curves = {}
-    for row in read_metrics(path):
-        for name, value in row.items():
-            if name.startswith('valid/'):
-                curves.setdefault(name.removeprefix('valid/'), []).append((row['step'], value))
+    for step, means in read_validations(path):
+        for name, value in means.items():
+            curves.setdefault(name, []).append((step, value))
     means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
     config = {**run_values.flatten(record['values']), 'init_from': record['init_from']}
     return Column(folder.rstrip('/'), config, evaluation, curves, read_values(path, means))
@@ -117,15 +117,8 @@ def _mean(column: Column, name: str) -> float | None:
 
 
 def _cell(column: Column, name: str) -> str:
-    return _with_error(column.evaluation.get('values', {}).get(name, {}))
-
-
-def _with_error(value: dict[str, float | None], sign: str = '') -> str:
-    """A mean with its standard error; `sign` '+' shows that of a positive one too."""
-    if value.get('mean') is None:
-        return '-'
-    error = value.get('standard_error')
-    return f'{value["mean"]:{sign}.4f}' + ('' if error is None else f' +- {error:.4f}')
+    value = column.evaluation.get('values', {}).get(name, {})
+    return plus_minus(value.get('mean'), value.get('standard_error'))
 
 
 def _paired(columns: list[Column], name: str) -> list[list[str]]:
@@ -138,7 +131,8 @@ def _paired(columns: list[Column], name: str) -> list[list[str]]:
             return '-'
         if _data(column.evaluation) != _data(first.evaluation):
             return '-'
-        return _with_error(summary(of - to), '+')
+        gap = summary(of - to)
+        return plus_minus(gap['mean'], gap['standard_error'], '+')
 
     cells = [cell(column) for column in columns[1:]]
     return [['  less that of the first', '', *cells]] if {*cells} != {'-'} else []
@@ -173,15 +167,11 @@ def _data(evaluation: dict[str, Any]) -> str:
 
 def _draw(columns: list[Column], path: pathlib.Path) -> None:
     """A panel a metric, a line a run."""
-    import matplotlib  # seconds that no other mode has to wait
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure  # seconds that no other mode has to wait
 
     metrics = list(dict.fromkeys(name for column in columns for name in column.curves))
-    figure, axes = pyplot.subplots(
-        1, len(metrics), figsize=(5 * len(metrics), 4), squeeze=False, layout='constrained'
-    )
+    figure = Figure(figsize=(5 * len(metrics), 4), layout='constrained')
+    axes = figure.subplots(1, len(metrics), squeeze=False)
     for name, axis in zip(metrics, axes[0], strict=True):
         for column in columns:
             steps, values = zip(
@@ -191,7 +181,4 @@ def _draw(columns: list[Column], path: pathlib.Path) -> None:
         axis.set(title=f'{name}, validation', xlabel='step')
         axis.grid(alpha=0.3)
     axes[0][0].legend()
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    pictures.save_figure(path, figure)

@@ -16,7 +16,7 @@ from evaluation.per_example import over_examples
 from evaluation.sampling import labels_like, reconstructor, sampler, save_pairs, shown
 from experiment import Run
 from game import State
-from reporting import MetricsLog, log, read_metrics
+from reporting import MetricsLog, log, read_validations
 
 WATCHED = 500  # validation examples, and samples
 NEIGHBOURS = 5
@@ -56,7 +56,8 @@ class Watch:
         """`speaker` stands before each warning, where several runs train at once."""
         self._run, self._look, self._speaker = run, look, speaker
         self._labels = labels_like(run, 'valid', WATCHED)
-        self._history = _validations(run) if run.family.advise else []
+        earlier = read_validations(run.folder) if run.family.advise else []
+        self._history = [means for _, means in earlier]  # of other processes too
         self._said: set[str] = set()
 
     def __call__(
@@ -135,15 +136,6 @@ def metric_names(run: Run) -> dict[str, None]:
     first = {name: array[:together] for name, array in run.data.splits['train'].items()}
     names = dict.fromkeys(jax.eval_shape(metrics, first))
     return {**names, 'coverage': None} if _is_covered(run) else names
-
-
-def _validations(run: Run) -> list[dict[str, float]]:
-    """What earlier processes of a run that continues saw."""
-    rows = (
-        {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
-        for row in read_metrics(run.folder)
-    )
-    return list(filter(None, rows))
 
 
 def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:

@@ -22,6 +22,11 @@ from run_values import check_same_values, with_later_fields
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
+_ASKED = {
+    'axes': 'axes',
+    'num_random': '--sweep_random',
+    'init_from': '--init_from',
+}  # as a user gives them
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
@@ -40,9 +45,6 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             return {name: record[name] for name in ('path', 'argument', 'values', *_ASKED)}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
-
-
-_ASKED = {'axes': 'axes', 'num_random': '--sweep_random', 'init_from': '--init_from'}
 
 
 def record_of(

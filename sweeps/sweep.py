@@ -29,48 +29,6 @@ class Sweep(NamedTuple):
     groups: list[list[Run]]  # that one program trains
 
 
-def sweep(
-    folder: pathlib.Path,
-    which: Recipe,
-    config: ConfigDict,
-    axes: Sequence[str] = (),
-    num_random: int = 0,
-    shard: str = '',
-    init_from: str | None = None,
-    devices: Sequence[jax.Device] | None = None,
-) -> list[dict[str, Any]]:
-    """Trains every combination of the axes' values, or goes on with it; returns a row a member.
-
-    Members are ordinary runs in folders of `folder`. Those that differ in seed and hypers alone
-    train in one program, spread over the devices. A process that is killed and started again ends
-    with bitwise the same States.
-
-    Args:
-      folder: of the sweep.
-      which: the config file.
-      config: what members have in common.
-      axes: as --sweep takes them; by default those that the config file's `get_sweep()` returns.
-      num_random: draws of the axes that are ranges.
-      shard: 'i/n', to train the i-th of n shards alone.
-      init_from: a run whose weights all members begin with.
-      devices: all of this process by default.
-
-    Raises:
-      UserError: as `prepare` and `summed_up`, or a shard that cannot be.
-      Stopped: after SIGTERM or SIGINT; the same again continues.
-    """
-    number, count = plan.shard_of(shard)
-    prepared = prepare(folder, which, config, axes, num_random, init_from)
-    parts = plan.parts_of(prepared.groups, count)
-    mine = parts[number - 1 :: count]
-    log.info('%s: %d members, %d programs', folder, len(prepared.runs), len(parts))
-    if count > 1:
-        log.info('shard %d of %d: %d members', number, count, sum(map(len, mine)))
-    for part in mine:
-        train_together(folder, part, devices or jax.local_devices())
-    return summed_up(prepared)
-
-
 def prepare(
     folder: pathlib.Path,
     which: Recipe,
@@ -80,6 +38,14 @@ def prepare(
     init_from: str | None = None,
 ) -> Sweep:
     """Checks everything that can be checked before training, and writes sweep.json.
+
+    Args:
+      folder: of the sweep; it may be one that goes on.
+      which: the config file.
+      config: what members have in common.
+      axes: as --sweep takes them; by default those that the config file's `get_sweep()` returns.
+      num_random: draws of the axes that are ranges.
+      init_from: a run whose weights all members begin with.
 
     Raises:
       UserError: an axis or a setting that cannot be, or a folder of something else.
@@ -98,6 +64,35 @@ def prepare(
     sweep_folder.write(folder, record)
     fields = [axis.field for axis in parsed]
     return Sweep(folder, fields, dict(zip(runs, found, strict=True)), runs, groups)
+
+
+def train(
+    of: Sweep, shard: tuple[int, int] = (1, 1), devices: Sequence[jax.Device] | None = None
+) -> list[dict[str, Any]]:
+    """Trains every member, or goes on with it; returns a row a member.
+
+    Members are ordinary runs in folders of the sweep's. Those that differ in seed and hypers alone
+    train in one program, spread over the devices. A process that is killed and started again ends
+    with bitwise the same States.
+
+    Args:
+      of: what `prepare` returned.
+      shard: (i, n), to train the i-th of n shards alone.
+      devices: all of this process by default.
+
+    Raises:
+      UserError: as `summed_up`, or a member's folder is another run's.
+      Stopped: after SIGTERM or SIGINT; the same again continues.
+    """
+    number, count = shard
+    parts = plan.parts_of(of.groups, count)
+    mine = parts[number - 1 :: count]
+    log.info('%s: %d members, %d programs', of.folder, len(of.runs), len(parts))
+    if count > 1:
+        log.info('shard %d of %d: %d members', number, count, sum(map(len, mine)))
+    for part in mine:
+        train_together(of.folder, part, devices or jax.local_devices())
+    return summed_up(of)
 
 
 def summed_up(of: Sweep) -> list[dict[str, Any]]:

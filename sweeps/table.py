@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import pictures
 from checkpoint import Memory
 from errors import writing
 from evaluation.watch import BEST_MODES, remember
 from experiment import Run
 from member import finished
-from reporting import aligned, log, read_metrics
+from reporting import aligned, log, plus_minus, read_validations
 from sweeps.axes import Setting
 from sweeps.folder import failure_of
 
@@ -39,11 +40,7 @@ def rows_of(runs: dict[str, Run], found: dict[str, Setting]) -> list[Row]:
 
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
-    train, validations = run.config.train, []
-    for line in read_metrics(run.folder):
-        metrics = {k.removeprefix('valid/'): v for k, v in line.items() if k.startswith('valid/')}
-        if metrics:
-            validations.append((line['step'], metrics))
+    train, validations = run.config.train, read_validations(run.folder)
     memory, chosen = Memory(), validations[-1] if validations else (0, {})
     if train.best_metric:
         for step, metrics in validations:
@@ -118,25 +115,20 @@ def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[
     apart = [field for field in fields if field != 'seed']
     table = [[*apart, f'{metric.name}, validation', 'members', '']]
     for each in summaries[:SHOWN]:
-        value = '-' if each['mean'] is None else f'{each["mean"]:.4f}'
-        spread = '' if each['deviation'] is None else f' +- {each["deviation"]:.4f}'
+        value = plus_minus(each['mean'], each['deviation'])
         words = [f'{each[name]} {name}' for name in ('failed', 'unfinished') if each[name]]
         settings = [str(each[field]) for field in apart]
-        table.append([*settings, value + spread, str(each['members']), ', '.join(words)])
+        table.append([*settings, value, str(each['members']), ', '.join(words)])
     more = len(summaries) - SHOWN
     return aligned(table) + ([f'and {more} more'] if more > 0 else [])
 
 
 def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> None:
     """A panel an axis: every member, and the mean of each value."""
-    import matplotlib  # seconds that no other mode has to wait
+    from matplotlib.figure import Figure  # seconds that no other mode has to wait
 
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(
-        1, len(fields), figsize=(4 * len(fields), 4), squeeze=False, layout='constrained'
-    )
+    figure = Figure(figsize=(4 * len(fields), 4), layout='constrained')
+    panels = figure.subplots(1, len(fields), squeeze=False)
     shown = [row for row in rows if row.get(metric.name) is not None]
     for field, panel in zip(fields, panels[0], strict=True):
         values = sorted({row[field] for row in shown})
@@ -153,6 +145,4 @@ def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric
             panel.set_xticks(range(len(values)), [str(value) for value in values])
         panel.set(xlabel=field, ylabel=f'{metric.name}, validation')
         panel.grid(alpha=0.3)
-    with writing(path):
-        figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    pictures.save_figure(path, figure)

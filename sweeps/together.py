@@ -34,9 +34,9 @@ def train_together(
         disk is full.
       Stopped: after SIGTERM or SIGINT; the same again continues.
     """
-    start = Start(runs[0])
+    start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
-        members = [stack.enter_context(_opened(run, start)) for run in runs]
+        members = [stack.enter_context(_opened(run, start, data)) for run in runs]
         states, step = begin_together(members)
         if step is None:
             log.info('finished: %s', ', '.join(run.folder.name for run in runs))
@@ -54,10 +54,10 @@ def train_together(
 
 
 @contextlib.contextmanager
-def _opened(run: Run, start: Start) -> Iterator[Member]:
+def _opened(run: Run, start: Start, data: dict[str, str]) -> Iterator[Member]:
     run_folder.check_same(run.folder, run.recipe, run.config, run.init_from)
     with run_folder.only_trainer(run.folder):
-        run_folder.write_config(run, num_devices=1)
+        run_folder.write_config(run, 1, data)
         with contextlib.closing(Member(run, start)) as member:
             member.failure = sweep_folder.failure_of(run.folder)
             yield member

@@ -47,7 +47,8 @@ def weights(state):
 def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
     """The averaged ones of the best checkpoint; the rest is that of a new run."""
     run = started_from(source, tmp_path / 'run')
-    start, fresh = states.started_from(run, source), states.initial_state(run)
+    fresh = states.initial_state(run)
+    start = states.started_from(run, source, fresh)
     found, _ = states.load_state(run_folder.reopen(source))
     plain, averaged = jax.device_get((found.params, found.ema))
     assert any(

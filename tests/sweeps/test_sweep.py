@@ -24,8 +24,7 @@ from errors import UserError
 from evaluation import evaluate
 from reporting import read_metrics
 from signals import Stopped
-from sweeps import side_by_side
-from sweeps.sweep import sweep
+from sweeps import plan, side_by_side, sweep
 
 AXES = ('hypers.beta=0.5,2', 'seed=0:2')
 NAMES = ['beta-0.5_seed-0', 'beta-0.5_seed-1', 'beta-2.0_seed-0', 'beta-2.0_seed-1']
@@ -41,7 +40,8 @@ def quick(quick_compilation, monkeypatch):
 def swept(folder, axes=AXES, num_devices=2, shard='', num_random=0, **changes):
     which, config = recipe_and_config(**{**SETTINGS, **changes})
     devices = jax.devices()[:num_devices]
-    return sweep(folder, which, config, axes, num_random, shard, devices=devices)
+    part = plan.shard_of(shard)
+    return sweep.train(sweep.prepare(folder, which, config, axes, num_random), part, devices)
 
 
 @pytest.fixture(scope='module')
