@@ -251,16 +251,13 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
                 {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
             )
         report = _average(reports)
-        after = state.replace(
-            step=state.step + 1,
-            params=params,
-            extra=extra,
-            opt=opt,
-            ema=moving_average(state.ema, params, state.hypers['ema_half_life'], batch_size),
-        )
         checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
-        finite = all_finite((checked, after.extra))
-        return _select(finite, after, state), {**report, 'finite': finite}
+        finite = all_finite((checked, extra))
+        new = state.replace(step=state.step + 1, params=params, extra=extra, opt=opt)
+        after = _select(finite, new, state)
+        # of what is kept, not of `params`: else XLA holds on to a copy of the old ones
+        ema = moving_average(state.ema, after.params, state.hypers['ema_half_life'], batch_size)
+        return after.replace(ema=_select(finite, ema, state.ema)), {**report, 'finite': finite}
 
     return step
 
