@@ -75,9 +75,15 @@ def beginning(init_from: str | pathlib.Path | None) -> str | None:
 
 
 def check_same(
-    folder: pathlib.Path, which: Recipe, config: ConfigDict, init_from: str | None = None
+    folder: pathlib.Path,
+    which: Recipe,
+    config: ConfigDict,
+    init_from: str | None = None,
+    warn: bool = True,
 ) -> None:
     """Checks that `folder` is the run of this config and beginning, or may become it.
+
+    It warns where the code is no longer that of the run's beginning.
 
     Raises:
       UserError: the folder holds something else, or the run of another config (the fields are
@@ -98,7 +104,8 @@ def check_same(
                 f'{folder} began with {began}, not with {init_from or "random weights"}'
             )
         check_same_values(folder, record['values'], config.to_dict())
-        warn_if_code_changed(folder, record)
+        if warn:
+            warn_if_code_changed(folder, record)
     elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
         raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
 

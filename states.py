@@ -30,6 +30,7 @@ class Start:
     def __init__(self, run: Run):
         init = _initializer(run)
         self._init = jax.jit(init)
+        self._weights: dict[str, Any] = {}  # those of the run they begin with, read at first use
         self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types, no numbers
 
     def __call__(self, run: Run) -> State:
@@ -38,24 +39,15 @@ class Start:
         Raises:
           UserError: it begins with the weights of another run, and they do not fit.
         """
-        state = self._init(*_arguments(run))
-        return state if run.init_from is None else started_from(run, run.init_from, state)
+        if run.init_from and not self._weights:
+            self._weights, words = fitting_weights(run, pathlib.Path(run.init_from))
+            log.info('starting from the weights of %s: %s', run.init_from, words)
+        return self._init(*_arguments(run)).replace(**jax.tree.map(jnp.array, self._weights))
 
 
 def initial_state(run: Run) -> State:
     """The State before the first step, a function of the config alone."""
     return jax.jit(_initializer(run))(*_arguments(run))
-
-
-def started_from(run: Run, folder: str | pathlib.Path, fresh: State) -> State:
-    """The first State of `run`, `fresh`, with the weights that an evaluation of `folder` would use.
-
-    Raises:
-      UserError: as `fitting_weights`.
-    """
-    weights, words = fitting_weights(run, pathlib.Path(folder))
-    log.info('starting from the weights of %s: %s', folder, words)
-    return fresh.replace(**jax.tree.map(jnp.asarray, weights))
 
 
 def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:

@@ -54,12 +54,17 @@ def _row(name: str, run: Run, setting: Setting) -> Row:
 
 
 def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
-    """`train.best_metric`, or the first metric there is; `train.best_mode` says what is better."""
+    """`train.best_metric`; without one the coverage of a model of samples, or the first there is.
+
+    `train.best_mode` says what is better.
+    """
     sign = BEST_MODES[run.config.train.best_mode]
     if run.config.train.best_metric:
         return Metric(run.config.train.best_metric, sign)
     known = {'member', 'status', 'step', *fields}
     names = [name for row in rows for name in row if name not in known]
+    if 'coverage' in names:  # what two players say of each other is no measure of either
+        return Metric('coverage', 1.0)
     return Metric(names[0], sign) if names else None
 
 

@@ -36,7 +36,9 @@ def train_together(
     """
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
-        members = [stack.enter_context(_opened(run, start, data)) for run in runs]
+        members = [
+            stack.enter_context(_opened(run, start, data, warn=run is runs[0])) for run in runs
+        ]
         states, step = begin_together(members)
         if step is None:
             log.info('finished: %s', ', '.join(run.folder.name for run in runs))
@@ -54,8 +56,8 @@ def train_together(
 
 
 @contextlib.contextmanager
-def _opened(run: Run, start: Start, data: dict[str, str]) -> Iterator[Member]:
-    run_folder.check_same(run.folder, run.recipe, run.config, run.init_from)
+def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterator[Member]:
+    run_folder.check_same(run.folder, run.recipe, run.config, run.init_from, warn)
     with run_folder.only_trainer(run.folder):
         run_folder.write_config(run, 1, data)
         with contextlib.closing(Member(run, start)) as member:

@@ -48,7 +48,7 @@ def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
     """The averaged ones of the best checkpoint; the rest is that of a new run."""
     run = started_from(source, tmp_path / 'run')
     fresh = states.initial_state(run)
-    start = states.started_from(run, source, fresh)
+    start = states.Start(run)(run)
     found, _ = states.load_state(run_folder.reopen(source))
     plain, averaged = jax.device_get((found.params, found.ema))
     assert any(

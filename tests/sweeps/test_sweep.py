@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT
 from support import contents, recipe_and_config
 
+import experiment
 import run_folder
 import states
 import train_lib
@@ -24,7 +25,7 @@ from errors import UserError
 from evaluation import evaluate
 from reporting import read_metrics
 from signals import Stopped
-from sweeps import plan, side_by_side, sweep
+from sweeps import plan, side_by_side, sweep, table
 
 AXES = ('hypers.beta=0.5,2', 'seed=0:2')
 NAMES = ['beta-0.5_seed-0', 'beta-0.5_seed-1', 'beta-2.0_seed-0', 'beta-2.0_seed-1']
@@ -282,6 +283,21 @@ def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
     with pytest.raises(UserError, match=pattern):
         swept(tmp_path / 'sweep', axes)
     assert not (tmp_path / 'sweep').exists()
+
+
+def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):
+    """Players' accuracies against each other come first in a row, and measure neither."""
+    which, config = recipe_and_config()
+    rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]
+    named = table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])
+    assert named == ('elbo_nats', 1.0)
+    config.train.best_metric = ''
+    run = experiment.assemble(tmp_path, which, config)
+    assert table.metric_of(run, rows, ['seed']) == ('accuracy_real', 1.0)
+    assert table.metric_of(run, [{**rows[0], 'coverage': 0.2}], ['seed']) == ('coverage', 1.0)
+    config.train.best_mode = 'min'
+    assert table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])[1] == -1.0
+    assert table.metric_of(run, [{'member': 'a', 'seed': 0}], ['seed']) is None
 
 
 # main.py
