@@ -1,14 +1,16 @@
 """Members of one program: begun together, trained by the loop, split where there is no room."""
 
 import contextlib
+import os
 import pathlib
+import resource
 from collections.abc import Iterator, Sequence
 
 import jax
 
 import run_folder
 import train_lib
-from errors import writing
+from errors import UserError, writing
 from evaluation.watch import Look
 from experiment import Run
 from game import State
@@ -17,6 +19,8 @@ from reporting import log
 from states import Start
 from sweeps import folder as sweep_folder
 from sweeps.side_by_side import Compiled, compiled_for, side_by_side
+
+FILES = 8  # that a member keeps open, and some
 
 
 def train_together(
@@ -34,6 +38,7 @@ def train_together(
         disk is full.
       Stopped: after SIGTERM or SIGINT; the same again continues.
     """
+    allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
         members = [
@@ -53,6 +58,24 @@ def train_together(
     log.info('there is room for %d members at once: the others follow', size)
     for i in range(0, len(runs), size):
         train_together(folder, runs[i : i + size], devices)
+
+
+def allow_files(count: int) -> None:
+    """Lets this process open so many more files, where the system does: 1024 are soon too few.
+
+    Raises:
+      UserError: it does not.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = len(os.listdir('/dev/fd')) + count
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f'a sweep of so many members opens {needed} files at once, and the system allows '
+                f'{most}: raise it (ulimit -n {needed}), or train parts (--sweep_shard=1/2)'
+            ) from error
 
 
 @contextlib.contextmanager

@@ -59,6 +59,21 @@ def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, getattr(start, name), getattr(fresh, name))
 
 
+def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypatch):
+    """And share no buffer, because a State is donated."""
+    run, read = started_from(source, tmp_path / 'run'), []
+    original = states.fitting_weights
+    monkeypatch.setattr(
+        states, 'fitting_weights', lambda *arguments: read.append(1) or original(*arguments)
+    )
+    start = states.Start(run)
+    first, second = start(run), start(run)
+    assert len(read) == 1
+    jax.tree.map(np.testing.assert_array_equal, weights(first), weights(second))
+    places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((first.ema, second.ema))]
+    assert len(places) == len(set(places))
+
+
 def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
     """The first loss is lower than that of a new run, and a restart without checkpoint repeats."""
     before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from errors import UserError
 from evaluation import evaluate
 from reporting import read_metrics
 from signals import Stopped
-from sweeps import plan, side_by_side, sweep, table
+from sweeps import plan, side_by_side, sweep, table, together
 
 AXES = ('hypers.beta=0.5,2', 'seed=0:2')
 NAMES = ['beta-0.5_seed-0', 'beta-0.5_seed-1', 'beta-2.0_seed-0', 'beta-2.0_seed-1']
@@ -283,6 +284,22 @@ def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
     with pytest.raises(UserError, match=pattern):
         swept(tmp_path / 'sweep', axes)
     assert not (tmp_path / 'sweep').exists()
+
+
+def test_a_large_sweep_may_open_its_files():
+    """More than the usual 1024, if the system lets it; otherwise a line says what to do."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+        together.allow_files(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256
+        together.allow_files(300)
+        assert 300 < resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 600
+        if most != resource.RLIM_INFINITY:
+            with pytest.raises(UserError, match='ulimit -n .*--sweep_shard'):
+                together.allow_files(most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):

@@ -1,0 +1,82 @@
+"""One run on 1, 2, 4, 8 devices, and what the collective costs.
+
+    python -m benchmarks.device_count
+
+Without accelerators eight devices are simulated on the cores that there are: the time of a step
+then says what dividing it costs, not what it gains. Each number of devices is measured with the
+mean of gradients over them and without; the difference is the collective's.
+"""
+
+import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from absl import app, flags
+
+import devices as device_lib
+import experiment
+import game
+import optimizers
+import states
+from benchmarks.timing import alternate, spread
+from program import make_dispatch
+
+flags.DEFINE_string('config', 'configs/vae.py', 'which')
+flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_list('counts', ['1', '2', '4', '8'], 'of devices; those that are not there are left')
+flags.DEFINE_integer('length', 100, 'steps of a dispatch')
+flags.DEFINE_integer('repeats', 7, 'of each arm')
+
+
+def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callable[[], None]:
+    """A dispatch on so many devices, with this mean over them."""
+    devices = jax.devices()[:count]
+    size, gather = run.config.train.batch_size, device_lib.gather
+    parts = (run.family, run.data, optimizers.adam, size, length, count, mean, gather)
+    call = device_lib.over_devices(
+        make_dispatch(*parts), (None, None, 0), donate=(0,), devices=devices
+    )
+    state = jax.tree.map(np.asarray, states.initial_state(run))
+    box = [device_lib.place(state, devices)]
+    arrays = device_lib.place(run.data.splits['train'], devices)
+    numbers = device_lib.local_indices(devices)
+
+    def dispatch():
+        box[0], report = call(box[0], arrays, numbers)
+        jax.device_get(report)
+
+    return dispatch
+
+
+def main(_):
+    """Prints a table."""
+    jax.config.update('jax_num_cpu_devices', 8)  # before anything asks for a device
+    values = flags.FLAGS
+    device_lib.enable_compilation_cache()
+    which = experiment.recipe(values.config)
+    config = which.config()
+    config.data.update(data_dir=values.data_dir, placement='device')
+    run = experiment.assemble(pathlib.Path('unused'), which, config)
+    counts = [count for count in map(int, values.counts) if count <= jax.device_count()]
+    means = {'with the mean': device_lib.mean, 'without': game.identity}
+    arms = {
+        (count, words): arm(run, count, values.length, mean)
+        for count in counts
+        for words, mean in means.items()
+    }
+    seconds = alternate(arms, values.repeats)
+    kind, size = jax.devices()[0].device_kind, config.train.batch_size
+    print(f'{values.config}: ms a step of {size} examples, median (range) of {values.repeats}')
+    first = seconds[counts[0], 'with the mean']
+    for count in counts:
+        with_mean, without = (seconds[count, words] for words in means)
+        shown = ', '.join(
+            f'{words} {spread(1e3 * seconds[count, words] / values.length, 3)}' for words in means
+        )
+        cost, ratio = np.median(with_mean / without), np.median(first / with_mean)
+        print(f'  {count} x {kind}: {shown}; collective x {cost:.2f}; speed x {ratio:.2f}')
+
+
+if __name__ == '__main__':
+    app.run(main)

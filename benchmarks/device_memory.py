@@ -1,0 +1,66 @@
+"""Memory of a device against batch and steps per dispatch, of a run and of a sweep.
+
+    python -m benchmarks.device_memory
+
+What the compiler plans for a dispatch: arguments (State and data), results that take no
+argument's place (the reports), and what is kept in between. Where a device counts, its own peak
+after a dispatch stands beside.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+from absl import app, flags
+
+import devices as device_lib
+import experiment
+import states
+from program import compile_dispatch
+
+flags.DEFINE_string('config', 'configs/vae.py', 'which')
+flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_list('batches', ['96', '384', '1536'], 'examples of a step')
+flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
+
+
+def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], float | None]:
+    """Megabytes by kind, and the device's own peak so far after a dispatch, if it counts."""
+    devices = jax.devices()[:1]
+    state = device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)
+    arrays = device_lib.place(run.data.splits['train'], devices)
+    arguments = state, arrays, device_lib.local_indices(devices)
+    compiled = compile_dispatch(run, length, devices).lower(*arguments).compile()
+    memory = compiled.memory_analysis()
+    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    compiled(*arguments)
+    counted = devices[0].memory_stats() or {}
+    peak = counted.get('peak_bytes_in_use')
+    planned = dict(
+        arguments=memory.argument_size_in_bytes / 1e6,
+        reports=results / 1e6,
+        between=memory.temp_size_in_bytes / 1e6,
+    )
+    return planned, peak and peak / 1e6
+
+
+def main(_):
+    """Prints a table."""
+    values = flags.FLAGS
+    device_lib.enable_compilation_cache()
+    which = experiment.recipe(values.config)
+    print(f'{values.config}, MB on one {jax.devices()[0].device_kind}')
+    for batch in map(int, values.batches):
+        config = which.config()
+        config.train.batch_size = batch
+        config.data.update(data_dir=values.data_dir, placement='device')
+        run = experiment.assemble(pathlib.Path('unused'), which, config)
+        for length in map(int, values.lengths):
+            planned, peak = planned_mb(run, length)
+            told = ', '.join(f'{kind} {size:.3f}' for kind, size in planned.items())
+            own = '' if peak is None else f'; peak so far {peak:.1f}'
+            print(f'  batch {batch}, {length} steps a dispatch: {told}{own}')
+
+
+if __name__ == '__main__':
+    app.run(main)

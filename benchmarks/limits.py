@@ -1,0 +1,62 @@
+"""What a training step cannot be faster than: its matrix products, and the copying of its State."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+NUMBERS = 9 / 8  # a step reads parameters, two moments, their average and a gradient; writes four
+
+
+class Product(NamedTuple):
+    """[m, k] by [k, n]: a layer for one batch, a convolution as the product of its windows.
+
+    inputs: whether the gradient of its input is wanted: not of the first layer's.
+    weights: whether that of its weights is: not of a player's who stands still.
+    """
+
+    m: int
+    k: int
+    n: int
+    inputs: bool = True
+    weights: bool = True
+
+
+def products(layers: Sequence[Product], steps: int) -> Callable[[], None]:
+    """Multiplies alone: each layer forward, and for the gradients that are wanted."""
+    keys = jax.random.split(jax.random.PRNGKey(0), len(layers))
+    pairs = list(zip(keys, layers, strict=True))
+    inputs = [jax.random.normal(key, (layer.m, layer.k)) for key, layer in pairs]
+    weights = [jax.random.normal(key, (layer.k, layer.n)) for key, layer in pairs]
+
+    @jax.jit
+    def multiply(weights):
+        def step(weights, _):
+            return [_after(*layer) for layer in zip(layers, inputs, weights, strict=True)], None
+
+        return jax.lax.scan(step, weights, length=steps)[0]
+
+    return lambda: jax.block_until_ready(multiply(weights))
+
+
+def _after(layer: Product, x: jax.Array, w: jax.Array) -> jax.Array:
+    """Something of w's shape that takes every product, so that none is left out of the loop."""
+    y = x @ w
+    z = y @ w.T if layer.inputs else x
+    if layer.weights:
+        gradient = z.T @ y
+        return gradient / (1 + jnp.max(jnp.abs(gradient)))  # stays finite
+    return w + 1e-30 * jax.lax.optimization_barrier(z if layer.inputs else y)[0, 0]
+
+
+def copying(num_parameters: int, steps: int) -> Callable[[], None]:
+    """Reads and writes four arrays of so many float32 numbers; `NUMBERS` times is a step's."""
+    arrays = [jnp.full(num_parameters, float(i)) for i in range(4)]
+
+    @jax.jit
+    def copy(arrays):
+        step = lambda arrays, _: ([x * 0.999 for x in arrays], None)
+        return jax.lax.scan(step, arrays, length=steps)[0]
+
+    return lambda: jax.block_until_ready(copy(arrays))

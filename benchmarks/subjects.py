@@ -1,0 +1,115 @@
+"""What `benchmarks.train_speed` trains, ours and PyTorch's: two VAEs and a GAN of 28x28 bits."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+import experiment
+from benchmarks.limits import Product
+from datasets import dataset
+
+BATCH, VAE_LATENTS, GAN_LATENTS = 128, 20, 64
+
+
+class Subject(NamedTuple):
+    """A model and its size.
+
+    config: of ours.
+    model: what differs from it.
+    products: of a step.
+    loss: the one that is shown.
+    longer: how many times as long a step takes as one of the MLP, roughly.
+    """
+
+    config: str
+    model: dict
+    products: list[Product]
+    loss: str = 'loss'
+    longer: int = 4
+
+
+def _first(products: list[Product]) -> list[Product]:
+    """The first layer's input needs no gradient."""
+    return [products[0]._replace(inputs=False), *products[1:]]
+
+
+def _generator() -> list[Product]:
+    sizes = (BATCH, GAN_LATENTS, 6272), (BATCH * 49, 128, 512), (BATCH * 196, 32, 16)
+    return [Product(*size) for size in sizes]
+
+
+def _discriminator(batch: int) -> list[Product]:
+    sizes = (batch * 196, 16, 32), (batch * 49, 512, 128), (batch, 6272, 256), (batch, 256, 1)
+    return [Product(*size) for size in sizes]
+
+
+SUBJECTS = {
+    'mlp': Subject(
+        'configs/vae.py',
+        dict(latent_dim=VAE_LATENTS, activation='relu', hidden_sizes=(400,)),
+        _first(
+            [
+                Product(BATCH, 784, 400),
+                Product(BATCH, 400, 2 * VAE_LATENTS),
+                Product(BATCH, VAE_LATENTS, 400),
+                Product(BATCH, 400, 784),
+            ]
+        ),
+        longer=1,
+    ),
+    'conv': Subject(
+        'configs/conv_vae.py',
+        dict(
+            latent_dim=VAE_LATENTS,
+            activation='relu',
+            hidden_sizes=(),
+            channels=(32, 64),
+            kernel_size=4,
+        ),
+        _first(
+            [
+                Product(BATCH * 196, 16, 32),
+                Product(BATCH * 49, 512, 64),
+                Product(BATCH, 3136, 2 * VAE_LATENTS),
+                Product(BATCH, VAE_LATENTS, 3136),
+                Product(BATCH * 49, 64, 512),
+                Product(BATCH * 196, 32, 16),
+            ]
+        ),
+    ),
+    'dcgan': Subject(
+        'configs/dcgan.py',
+        dict(
+            latent_dim=GAN_LATENTS,
+            channels=(32, 128),
+            discriminator_channels=(32, 128),
+            discriminator_hidden_sizes=(256,),
+            penalty='none',
+        ),
+        [
+            # the discriminator moves: fakes, then a verdict on both kinds
+            *(layer._replace(inputs=False, weights=False) for layer in _generator()),
+            *_first(_discriminator(2 * BATCH)),
+            # the generator moves
+            *_first(_generator()),
+            *(layer._replace(weights=False) for layer in _discriminator(BATCH)),
+        ],
+        loss='loss_discriminator',
+        longer=16,
+    ),
+}
+
+
+def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.Run:
+    """The config of a run that is never written, on images [n, 28, 28, 1] of bits."""
+    which = experiment.recipe(subject.config)
+    config = which.config()
+    with config.unlocked():
+        config.model.update(subject.model)
+        config.train.update(batch_size=BATCH, precision=precision)
+        config.hypers.update(decay_steps=0.0, weight_decay=0.0)
+    spec = dataset.Spec(images.shape[1:], 2, None)
+    data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
+    family = which.module().build(config, spec)
+    return experiment.Run(pathlib.Path('unused'), which, config, family, data)

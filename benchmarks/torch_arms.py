@@ -1,0 +1,46 @@
+"""The arms of `benchmarks.train_speed` that are PyTorch's; imported only where there is PyTorch."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from benchmarks import subjects, torch_gan, torch_vae
+from benchmarks.torch_training import device, trainer
+
+_VAE, _GAN = subjects.VAE_LATENTS, subjects.GAN_LATENTS
+STEPS = {
+    'mlp': functools.partial(torch_vae.step_of, torch_vae.mlp, _VAE),
+    'conv': functools.partial(torch_vae.step_of, torch_vae.conv, _VAE),
+    'dcgan': functools.partial(torch_gan.step_of, _GAN),
+}
+BETA1 = {'dcgan': 0.5}
+
+
+def described() -> str:
+    """The version, and what it runs on."""
+    words = 'CUDA' if device() == 'cuda' else f'{torch.get_num_threads()} threads'
+    return f'PyTorch {torch.__version__}, {words}'
+
+
+def arms(name: str, images: np.ndarray, compiled: bool) -> dict[str, Callable[[int], np.ndarray]]:
+    """train(steps) -> losses [steps], for every way that a PyTorch user may go.
+
+    Args:
+      name: of a subject.
+      images: of bits, [n, 28, 28, 1].
+      compiled: torch.compile as well.
+    """
+
+    def arm(transform: Callable = lambda loss: loss, graphed: bool = False, **options) -> Callable:
+        betas = (BETA1.get(name, 0.9), 0.999)
+        adam = functools.partial(torch.optim.Adam, betas=betas, capturable=graphed, **options)
+        return trainer(STEPS[name](adam, transform), images, subjects.BATCH, graphed)
+
+    found = {'PyTorch eager': arm(), 'PyTorch eager, fused Adam': arm(fused=True)}
+    if compiled:
+        found['torch.compile, fused Adam'] = arm(torch.compile, fused=True)
+    if device() == 'cuda':
+        found['PyTorch, CUDA graph'] = arm(graphed=True)
+    return found

@@ -1,0 +1,85 @@
+"""A GAN of convolutions as a PyTorch user writes it, for `benchmarks.train_speed` alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.torch_training import Step, as_flax
+
+CHANNELS, FEATURES, SIDE = (32, 128), 256, 7
+
+
+def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
+    """Generator of pictures [batch, 1, 28, 28] in [0, 1], and discriminator to logits [batch]."""
+    first, second = CHANNELS
+    inner = second * SIDE * SIDE
+    generator = nn.Sequential(
+        nn.Linear(latent_dim, inner, bias=False),
+        nn.Unflatten(1, (second, SIDE, SIDE)),
+        nn.BatchNorm2d(second),
+        nn.ReLU(),
+        nn.ConvTranspose2d(second, first, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(first),
+        nn.ReLU(),
+        nn.ConvTranspose2d(first, 1, 4, 2, 1),
+        nn.Sigmoid(),
+    )
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, first, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(first, second, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(inner, FEATURES),
+        nn.LeakyReLU(0.2),
+        nn.Linear(FEATURES, 1),
+        nn.Flatten(0),
+    )
+    return generator, discriminator
+
+
+def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
+    """Both players' moves in the non-saturating game, each against fresh fakes.
+
+    Args:
+      latent_dim: of z.
+      adam: makes an optimizer of parameters and a learning rate.
+      transform: of a loss as a function of x, as `torch.compile`.
+
+    Returns:
+      A step, the loss of which is the discriminator's.
+    """
+    torch.manual_seed(0)
+    generator, discriminator = as_flax(*networks(latent_dim))
+    making = adam(generator.parameters(), 1e-3)
+    judging = adam(discriminator.parameters(), 1e-3)
+
+    def fake_like(x: torch.Tensor) -> torch.Tensor:
+        return generator(torch.randn(len(x), latent_dim, device=x.device))
+
+    @transform
+    def discriminator_loss(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            fake = fake_like(x)
+        real_logits, fake_logits = discriminator(x), discriminator(fake)
+        return torch.mean(functional.softplus(-real_logits) + functional.softplus(fake_logits))
+
+    @transform
+    def generator_loss(x: torch.Tensor) -> torch.Tensor:
+        return torch.mean(functional.softplus(-discriminator(fake_like(x))))
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        judging.zero_grad(set_to_none=True)
+        loss = discriminator_loss(x)
+        loss.backward()
+        judging.step()
+        making.zero_grad(set_to_none=True)
+        discriminator.requires_grad_(False)  # its gradients are not wanted here
+        generator_loss(x).backward()
+        discriminator.requires_grad_(True)
+        making.step()
+        return loss.detach()
+
+    return step

@@ -1,0 +1,35 @@
+"""`--profile`: what one dispatch does and when, for TensorBoard and Perfetto."""
+
+import itertools
+import pathlib
+
+import jax
+
+from errors import writing
+from game import State
+from program import Program
+from reporting import log
+
+NAME = 'profile'
+
+
+def traced(program: Program, folder: pathlib.Path) -> Program:
+    """`program`, whose second dispatch is recorded in `folder`/profile; the first one compiles.
+
+    Raises:
+      UserError: by the second dispatch, where the recording cannot be written.
+    """
+    numbers, to = itertools.count(), folder / NAME
+
+    def dispatch(state: State):
+        if next(numbers) != 1:
+            return program.dispatch(state)
+        with writing(to), jax.profiler.trace(to, create_perfetto_trace=True):
+            result = jax.block_until_ready(program.dispatch(state))
+        files = sorted(to.rglob('perfetto_trace.json.gz'))
+        log.info(
+            'a trace of %d steps: %s, to open at ui.perfetto.dev', program.num_steps, files[-1]
+        )
+        return result
+
+    return program._replace(dispatch=dispatch)
