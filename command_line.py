@@ -23,6 +23,14 @@ from sweeps import launch, plan, sweep
 
 ROOT = experiment.ROOT
 BUILT_IN = ('train', 'evaluate', 'compare', 'sweep')
+FLAGS_OF = {
+    'train': ('profile',),
+    'compare': ('runs',),
+    'sweep': (
+        *('sweep', 'sweep_random', 'sweep_shard'),
+        *('launcher', 'launcher_jobs', 'launcher_option'),
+    ),
+}
 
 
 def modes() -> list[str]:
@@ -85,6 +93,7 @@ def perform(values: flags.FlagValues) -> None:
     Raises:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
+    _refuse_flags_of_other_modes(values)
     several = values.cluster or values.coordinator
     if several and values.mode not in ('train', 'evaluate'):
         raise UserError(f'--mode={values.mode} runs in one process')
@@ -103,7 +112,6 @@ def _perform(values: flags.FlagValues) -> None:
     if values.mode == 'sweep':
         _sweep(values, which, config, overrides)
         return
-    _refuse_flags_of_a_sweep(values)
     folder = user_path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
         init_from = run_folder.beginning(values.init_from)
@@ -140,10 +148,11 @@ def _sweep(values: flags.FlagValues, which: experiment.Recipe, config, overrides
     sweep.train(prepared, shard)
 
 
-def _refuse_flags_of_a_sweep(values: flags.FlagValues) -> None:
-    for name in ('sweep', 'sweep_random', 'sweep_shard', 'launcher'):
-        if values[name].present:
-            raise UserError(f'--{name} is for --mode=sweep')
+def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
+    for mode, names in FLAGS_OF.items():
+        for name in names:
+            if values[name].present and values.mode != mode:
+                raise UserError(f'--{name} is for --mode={mode}')
 
 
 def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
@@ -153,7 +162,7 @@ def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
         importlib.import_module(f'applications.{values.mode}').apply(run, **options)
         return
     if values.mode == 'train':
-        train_lib.train(run)
+        train_lib.train(run, profile=values.profile)
     result = evaluate.evaluate(run, reuse=values.mode == 'train')
     if processes.is_first():
         evaluate.show(result, run)
@@ -240,6 +249,7 @@ def _help() -> str:
             '--coordinator=HOST:PORT --num_processes=N --process_id=I: one run by N processes;',
             '--cluster on a cluster that JAX knows.',
             '--init_from=RUN starts a new run from the weights of another one.',
+            '--profile records what a dispatch does in RUN/profile, for TensorBoard and Perfetto.',
             'VALUES: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, drawn',
             '--sweep_random=N times. --sweep_shard=i/n trains the i-th of n shards. To Slurm they',
             'go with --launcher=submitit --launcher_jobs=n [--launcher_option=NAME=VALUE ...].',

@@ -25,6 +25,7 @@ flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several proces
 flags.DEFINE_integer('num_processes', 1, 'with --coordinator')
 flags.DEFINE_integer('process_id', 0, 'with --coordinator: the number of this process')
 flags.DEFINE_bool('cluster', False, "several processes, as the cluster's environment says")
+flags.DEFINE_bool('profile', False, 'with --mode=train: record a dispatch in RUN/profile')
 flags.DEFINE_list('runs', [], 'with --mode=compare: folders of runs')
 flags.DEFINE_multi_string('sweep', [], 'with --mode=sweep: FIELD=VALUES, an axis')
 flags.DEFINE_integer('sweep_random', 0, 'with --mode=sweep: draws of the axes that are ranges')

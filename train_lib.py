@@ -25,17 +25,19 @@ from evaluation.watch import Look
 from experiment import Run
 from game import State
 from member import Member
+from profiling import traced
 from program import Program, data_parallel
 from reporting import log
 from signals import Stopped, stop_requests
 from states import Start
 
 
-def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
+def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool = False) -> State:
     """Trains `run` to its end, from its newest checkpoint where there is one.
 
     Returns the last State. Its folder then holds the metrics, pictures and checkpoints; a process
-    that is killed at any moment and started again ends with bitwise the same State.
+    that is killed at any moment and started again ends with bitwise the same State. `profile`
+    records the second dispatch in it.
 
     Raises:
       UserError: the config cannot be run here, the loss became non-finite, or the disk is full.
@@ -57,6 +59,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None) -> State:
         announce(run, state, len(devices))
         member.open(step, Look(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
+        program = traced(program, run.folder) if profile else program
         return loop([member], program, state, step, on_failure=_end)
 
 

@@ -41,6 +41,8 @@ slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
         slow([CONFIG, '--nonsense=3'], "flag.*'nonsense'"),
         slow([CONFIG, 'stray'], "'stray' is not a flag"),
         slow(['--config=nothing.py'], 'no config file .*nothing.py'),
+        slow(['--mode=evaluate', CONFIG, '--profile'], '--profile is for --mode=train'),
+        slow(['--mode=compare', '--launcher_jobs=2'], '--launcher_jobs is for --mode=sweep'),
     ],
     ids=lambda value: ' '.join(value).split('/')[-1] or 'none' if isinstance(value, list) else '',
 )
