@@ -1,6 +1,7 @@
-"""Training steps per second against steps per dispatch, and what bfloat16 products change.
+"""Training steps per second against steps per dispatch.
 
     python -m benchmarks.steps_per_dispatch
+    python -m benchmarks.steps_per_dispatch --config=configs/vae.py:mnist --data_dir=TFDS_FOLDER
 
 Data, shuffle, optimizer and the wait for the report as in a run; files and pictures left out. The
 ratio is the median over repeats of the ratio to the first arm in the same round.
@@ -19,9 +20,11 @@ from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_list('lengths', ['1', '10', '100'], 'steps per dispatch')
-flags.DEFINE_integer('steps', 200, 'steps of one repeat, divisible by every length')
-flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
+flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_list('lengths', ['1', '10', '100', 'epoch'], 'steps per dispatch')
+flags.DEFINE_list('precisions', ['float32'], 'of the products: float32, bfloat16')
+flags.DEFINE_integer('steps', 200, 'of one repeat, at least: whole dispatches')
+flags.DEFINE_integer('repeats', 7, 'of each arm')
 
 
 def main(_):
@@ -29,21 +32,25 @@ def main(_):
     device_lib.enable_compilation_cache()
     values = flags.FLAGS
     which = experiment.recipe(values.config)
-    arms = {}
+    arms, steps = {}, {}
     with contextlib.ExitStack() as stack:
-        for precision in ('float32', 'bfloat16'):
+        for precision in values.precisions:
             config = which.config()
-            config.train.precision = precision
+            config.train.precision, config.data.data_dir = precision, values.data_dir
             run = experiment.assemble(pathlib.Path('unused'), which, config)
-            for length in map(int, values.lengths):
-                arm = trainer(stack, run, length, values.steps, jax.devices())
-                arms[f'{precision}, {length} steps a dispatch'] = arm
+            epoch = max(1, run.data.size('train') // config.train.batch_size)
+            for word in values.lengths:
+                length = epoch if word == 'epoch' else int(word)
+                name = f'{precision}, {length}{" (an epoch)" if word == "epoch" else ""}'
+                steps[name] = -(-values.steps // length) * length
+                arms[name] = trainer(stack, run, length, steps[name], jax.devices())
         seconds = alternate(arms, values.repeats)
+    rates = {name: steps[name] / taken for name, taken in seconds.items()}
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
-    first = next(iter(seconds.values()))
-    for name, taken in seconds.items():
-        ratio = np.median(first / taken)
-        print(f'  {name:34} {spread(values.steps / taken, 0):28} ratio to the first {ratio:.2f}')
+    first = next(iter(rates.values()))
+    for name, rate in rates.items():
+        told = f'ratio to the first {np.median(rate / first):.2f}'
+        print(f'  {name + " a dispatch":34} {spread(rate, 0):28} {told}')
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ def trainer(
     steps: int,
     devices: Sequence[jax.Device],
     wait: bool = True,
+    loss: str = 'loss',
 ) -> Callable[[], np.ndarray]:
     """Returns train() -> the losses [steps] of `steps` more steps, `length` a dispatch.
 
@@ -30,6 +31,7 @@ def trainer(
       steps: of one call.
       devices: to train on.
       wait: for each report, as the loop does, or for all of them at the end.
+      loss: the one that is returned.
     """
     if steps % length:
         raise ValueError(f'{steps} steps are no whole number of dispatches of {length}')
@@ -44,7 +46,7 @@ def trainer(
         reports = []
         for _ in range(steps // length):
             box[0], report = dispatch(box[0], next_arrays(), numbers)
-            reports.append(jax.device_get(report['loss']) if wait else report['loss'])
+            reports.append(jax.device_get(report[loss]) if wait else report[loss])
         return np.concatenate(jax.device_get(reports))
 
     return train

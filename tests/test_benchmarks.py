@@ -6,12 +6,30 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+import devices as device_lib
 import experiment
+import states
+from benchmarks.subjects import SUBJECTS, run_of
+from program import compile_dispatch
 
 DEBUG = '--config=configs/vae.py:digits,debug'
+
+
+def output_of(name, *arguments):
+    """What `python -m benchmarks.NAME` prints, on one device and random pictures."""
+    result = subprocess.run(
+        [sys.executable, '-m', f'benchmarks.{name}', *arguments],
+        cwd=experiment.ROOT,
+        env={**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 @pytest.mark.slow
@@ -19,45 +37,61 @@ DEBUG = '--config=configs/vae.py:digits,debug'
     ('name', 'arguments', 'rows'),
     [
         ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
-        ('steps_per_dispatch', [DEBUG, '--lengths=1,2', '--steps=2', '--repeats=1'], 4),
-        ('train_speed', ['--models=mlp', '--steps=4', '--repeats=1'], 4),
+        ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
+        ('train_speed', ['--steps=16', '--repeats=1'], 15),
+        ('device_count', [DEBUG, '--counts=1,8', '--length=2', '--repeats=1'], 4),
+        (
+            'sweep_speed',
+            [DEBUG, '--members=2', '--length=2', '--repeats=1', '--nowhole'],
+            3,
+        ),
         ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
     ],
 )
 def test_a_benchmark_ends_in_its_table(name, arguments, rows):
-    environment = {**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''}
-    result = subprocess.run(
-        [sys.executable, '-m', f'benchmarks.{name}', *arguments],
-        cwd=experiment.ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
+    printed = output_of(name, *arguments)
+    medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', printed)
+    assert len(medians) >= rows, printed
+    assert 'nan' not in printed
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_dispatch_ends_in_its_table():
+    printed = output_of('device_memory', DEBUG, '--batches=8,16', '--lengths=1,4')
+    row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), between (\S+)'
+    rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
+    assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
+    assert all(min(row[2:]) > 0 for row in rows)
+    assert rows[2][4] > rows[0][4]  # twice the batch needs more in between
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SUBJECTS)
+def test_the_products_are_those_of_our_step(name):
+    """By XLA's own count of a step's operations; what is no product is a tenth at most."""
+    images = np.zeros((512, 28, 28, 1), np.uint8)
+    run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
+    state = device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)
+    arguments = state, device_lib.place(run.data.splits['train'], devices)
+    numbers = device_lib.local_indices(devices)
+    compiled = compile_dispatch(run, 1, devices).lower(*arguments, numbers).compile()
+    counted = sum(
+        2 * each.m * each.k * each.n * (1 + each.inputs + each.weights)
+        for each in SUBJECTS[name].products
     )
-    assert result.returncode == 0, result.stderr
-    medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', result.stdout)
-    assert len(medians) >= rows, result.stdout
-    assert 'nan' not in result.stdout
+    assert counted <= compiled.cost_analysis()['flops'] <= 1.1 * counted
 
 
 @pytest.mark.slow
 def test_seeds_are_summed_up_with_their_samples(tmp_path):
     """Mean and deviation over seeds, each seed, and real data in brackets."""
-    result = subprocess.run(
-        [
-            *(sys.executable, '-m', 'benchmarks.over_seeds', '--config=configs/gan.py:ring,debug'),
-            *('--seeds=2', f'--folder={tmp_path}'),
-        ],
-        cwd=experiment.ROOT,
-        env={**os.environ, 'XLA_FLAGS': ''},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
+    config = '--config=configs/gan.py:ring,debug'
+    printed = output_of('over_seeds', config, '--seeds=2', f'--folder={tmp_path}')
     evaluations = [
         json.loads((tmp_path / f'seed-{seed}' / 'evaluation.json').read_text()) for seed in (0, 1)
     ]
     shares = [e['samples']['values']['high_quality']['samples'] for e in evaluations]
-    line = re.search(r'high_quality +(\S+) \+- (\S+) .*\(0\.9\d+\)  (\S+), (\S+)', result.stdout)
+    line = re.search(r'high_quality +(\S+) \+- (\S+) .*\(0\.9\d+\)  (\S+), (\S+)', printed)
     mean, deviation, *each = map(float, line.groups())
     assert mean == pytest.approx(sum(shares) / 2, abs=1e-3)
     assert deviation == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5, abs=1e-3)
@@ -71,16 +105,9 @@ def test_the_error_of_pca_is_scikit_learns():
 
     from datasets import digits, splits
 
-    result = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.pca_error', '--components=3', '--components=8'],
-        cwd=experiment.ROOT,
-        env={**os.environ, 'XLA_FLAGS': ''},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
+    printed = output_of('pca_error', '--components=3', '--components=8')
     line = r'(\d+) components: squared_error (\S+) \+- \S+, moved to the interval (\S+) '
-    found = re.findall(line, result.stdout)
+    found = re.findall(line, printed)
     assert [row[0] for row in found] == ['3', '8']
     data = splits.hold_out(digits.load().splits, 0)
     train, test = (data[name]['x'].reshape(-1, 64) / 16 for name in ('train', 'test'))

@@ -170,3 +170,17 @@ def test_coupling_terms_see_the_whole_batch():
     np.testing.assert_allclose(split.params['model'], alone.params['model'], rtol=1e-5)
     np.testing.assert_allclose(same['loss'], report['loss'], rtol=1e-5)
     assert abs(float(alone.params['model']) - 0.7) > 1e-3
+
+
+def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run):
+    """But for the reports: a few numbers a step."""
+    devices, *arguments = placed(run, 1)
+    plans = [
+        program.compile_dispatch(run, length, devices).lower(*arguments).compile()
+        for length in (5, STEPS)
+    ]
+    few, many = (plan.memory_analysis() for plan in plans)
+    assert few.argument_size_in_bytes == many.argument_size_in_bytes
+    assert many.temp_size_in_bytes <= 1.01 * few.temp_size_in_bytes
+    more = many.output_size_in_bytes - few.output_size_in_bytes
+    assert 0 < more <= (STEPS - 5) * 4 * 20
