@@ -1,5 +1,6 @@
 """The optimizer as a function of traced hyper-parameters: changing one never recompiles."""
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -38,13 +39,29 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
     player's own.
     """
     own = lambda name: _own(hypers, name, player)
-    clip_norm = jnp.asarray(own('clip_norm'), jnp.float32)
     return optax.chain(
-        optax.clip_by_global_norm(jnp.where(clip_norm > 0, clip_norm, jnp.inf)),
+        clip_by_global_norm(own('clip_norm')),
         optax.scale_by_adam(own('adam_beta1'), own('adam_beta2'), own('adam_eps')),
         optax.add_decayed_weights(own('weight_decay')),
         optax.scale(-learning_rate(hypers, step, player)),
     )
+
+
+def clip_by_global_norm(most) -> optax.GradientTransformation:
+    """Scales all gradients so that their joint norm is at most `most` (Pascanu et al. 2013); 0: not.
+
+    As optax's, by one factor: that divides every gradient by the norm before it chooses, which
+    without clipping would be a pass over memory for nothing.
+    """
+
+    def clip(updates, params):
+        del params
+        most_or_all = jnp.where(most > 0, most, jnp.inf)
+        norm = optax.tree.norm(updates)
+        factor = jnp.where(norm > most_or_all, most_or_all / norm, 1.0)
+        return jax.tree.map(lambda update: factor * update, updates)
+
+    return optax.stateless(clip)
 
 
 def _own(hypers: dict, name: str, player: str):

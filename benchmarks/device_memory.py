@@ -20,7 +20,7 @@ from program import compile_dispatch
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
-flags.DEFINE_list('batches', ['96', '384', '1536'], 'examples of a step')
+flags.DEFINE_list('batches', ['96', '384', '960'], 'examples of a step')
 flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+ARRAYS = 4  # of each parameter: itself, two moments and its average
 NUMBERS = 9 / 8  # a step reads parameters, two moments, their average and a gradient; writes four
 
 
@@ -21,6 +22,11 @@ class Product(NamedTuple):
     n: int
     inputs: bool = True
     weights: bool = True
+
+
+def flop(layers: Sequence[Product]) -> int:
+    """Operations of a step's products: forward, and for the gradients that are wanted."""
+    return sum(2 * each.m * each.k * each.n * (1 + each.inputs + each.weights) for each in layers)
 
 
 def products(layers: Sequence[Product], steps: int) -> Callable[[], None]:
@@ -50,9 +56,14 @@ def _after(layer: Product, x: jax.Array, w: jax.Array) -> jax.Array:
     return w + 1e-30 * jax.lax.optimization_barrier(z if layer.inputs else y)[0, 0]
 
 
+def copied_bytes(num_parameters: int) -> int:
+    """That `copying` reads and writes in a step."""
+    return 2 * ARRAYS * 4 * num_parameters
+
+
 def copying(num_parameters: int, steps: int) -> Callable[[], None]:
     """Reads and writes four arrays of so many float32 numbers; `NUMBERS` times is a step's."""
-    arrays = [jnp.full(num_parameters, float(i)) for i in range(4)]
+    arrays = [jnp.full(num_parameters, float(i)) for i in range(ARRAYS)]
 
     @jax.jit
     def copy(arrays):

@@ -15,7 +15,7 @@ import experiment
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
-flags.DEFINE_string('config', 'configs/conv_vae.py:mnist', 'which')
+flags.DEFINE_string('config', 'configs/conv_vae.py', 'which')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
 flags.DEFINE_integer('length', 50, 'steps per dispatch')
 flags.DEFINE_integer('dispatches', 4, 'of one repeat')

@@ -29,7 +29,7 @@ from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 from datasets import tfds_images
 
-IMAGES = 60_000
+IMAGES, LIMITS = 60_000, ('products', 'copying')
 
 flags.DEFINE_multi_enum('models', list(SUBJECTS), list(SUBJECTS), 'which')
 flags.DEFINE_integer('steps', 400, 'of one repeat of the MLP; the others take fewer')
@@ -72,12 +72,10 @@ def torch_arms_of(name: str, images: np.ndarray, steps: int) -> dict:
     return {words: functools.partial(train, steps) for words, train in found.items()}
 
 
-def limits_of(name: str, images: np.ndarray, steps: int) -> dict:
-    """What no arm can be faster than."""
+def num_parameters(name: str, images: np.ndarray) -> int:
+    """Of all players."""
     params = states.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
-    count = sum(x.size for x in jax.tree.leaves(params))
-    multiplying = limits.products(SUBJECTS[name].products, steps)
-    return {'products': multiplying, 'copying': limits.copying(count, steps)}
+    return sum(x.size for x in jax.tree.leaves(params))
 
 
 def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
@@ -85,8 +83,8 @@ def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
     return lambda: losses.append(float(np.mean(arm())))
 
 
-def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int) -> None:
-    """A table, and the mean losses of each repeat."""
+def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, count: int) -> None:
+    """A table, the rates of the limits for `count` parameters, and mean losses of each repeat."""
     reference, multiplying = seconds.get('PyTorch eager'), seconds['products']
     copying = limits.NUMBERS * seconds['copying']
     print(f'\n{name}: milliseconds a step of {BATCH}, median (range) of {len(multiplying)}')
@@ -97,6 +95,11 @@ def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int) ->
         timing = f'{spread(1e3 * taken / steps):24} {epoch:6.2f} s an epoch'
         told = f'{100 * share:4.0f} % of products, {100 * both:4.0f} % of products and copying'
         print(f'  {words:26} {timing}  {ratio}  {told}')
+    work = steps * limits.flop(SUBJECTS[name].products), steps * limits.copied_bytes(count)
+    flops, bandwidth = (
+        1e-9 * done / seconds[limit] for done, limit in zip(work, LIMITS, strict=True)
+    )
+    print(f'  products {spread(flops, 0)} GFLOP/s, copying {spread(bandwidth, 0)} GB/s')
     print(f'  mean {SUBJECTS[name].loss} of every {steps} steps, the first to warm up:')
     for words, curve in losses.items():
         print(f'  {words:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
@@ -113,8 +116,11 @@ def main(_):
         with contextlib.ExitStack() as stack:
             arms = arms_of(stack, name, images, steps) | torch_arms_of(name, images, steps)
             arms = {words: keeping(arm, losses[words]) for words, arm in arms.items()}
-            seconds = alternate(arms | limits_of(name, images, steps), flags.FLAGS.repeats)
-        show(name, seconds, losses, steps)
+            count = num_parameters(name, images)
+            arms['products'] = limits.products(SUBJECTS[name].products, steps)
+            arms['copying'] = limits.copying(count, steps)
+            seconds = alternate(arms, flags.FLAGS.repeats)
+        show(name, seconds, losses, steps, count)
 
 
 if __name__ == '__main__':
