@@ -48,7 +48,7 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
 
 
 def clip_by_global_norm(most) -> optax.GradientTransformation:
-    """Scales all gradients so that their joint norm is at most `most` (Pascanu et al. 2013); 0: not.
+    """Scales all gradients to a joint norm of at most `most` (Pascanu et al. 2013); 0: it does not.
 
     As optax's, by one factor: that divides every gradient by the norm before it chooses, which
     without clipping would be a pass over memory for nothing.
