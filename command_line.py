@@ -95,6 +95,8 @@ def perform(values: flags.FlagValues) -> None:
     """
     _refuse_flags_of_other_modes(values)
     several = values.cluster or values.coordinator
+    if not several and (values['num_processes'].present or values['process_id'].present):
+        raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
     if several and values.mode not in ('train', 'evaluate'):
         raise UserError(f'--mode={values.mode} runs in one process')
     if several:
@@ -115,8 +117,7 @@ def _perform(values: flags.FlagValues) -> None:
     folder = user_path(values.workdir or experiment.default_folder(which, config))
     if values.mode == 'train' and _value_of('config', sys.argv):
         init_from = run_folder.beginning(values.init_from)
-        if processes.is_first():
-            run_folder.check_same(folder, which, config, init_from)
+        processes.on_first(lambda: run_folder.check_same(folder, which, config, init_from))
         run = experiment.assemble(folder, which, config, init_from=init_from)
     elif values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
@@ -140,9 +141,13 @@ def _sweep(values: flags.FlagValues, which: experiment.Recipe, config, overrides
     init_from, shard = run_folder.beginning(init_from), plan.shard_of(values.sweep_shard)
     if values.launcher and values.sweep_shard:
         raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
+    if not values.launcher and (values['launcher_jobs'].present or values.launcher_option):
+        raise UserError('--launcher_jobs and --launcher_option are for --launcher')
     prepared = sweep.prepare(folder, which, config, axes, num_random, init_from)
     if values.launcher:
         launch.launch(folder, values.launcher, values.launcher_jobs, values.launcher_option)
+        if values.launcher == launch.LOCAL:
+            sweep.summed_up(prepared)
         return
     devices.enable_compilation_cache()
     sweep.train(prepared, shard)

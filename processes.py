@@ -7,10 +7,11 @@ thrown away. What one of them has read or heard and the others have not, they ar
 import contextlib
 import logging
 import pathlib
+import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -22,6 +23,10 @@ from reporting import log
 HEARTBEAT_SECONDS = 20  # without a sign of life before a process counts as lost
 MEETING_SECONDS = 60  # that processes wait for each other at the start
 TEXT_BYTES = 4096
+# what collectives and the coordination service say of one that does not answer
+LOST = re.compile(
+    'gloo|nccl|heartbeat|connection|socket|unavailable|deadline_exceeded', re.IGNORECASE
+)
 
 
 def join(coordinator: str, num_processes: int, process_id: int) -> None:
@@ -132,6 +137,23 @@ def text_from_first(text: str) -> str:
     return from_first(room).tobytes().rstrip(b'\0').decode()
 
 
+def on_first(check: Callable[[], None]) -> None:
+    """Makes a check of what the first process alone can see; where it fails, all of them end.
+
+    Raises:
+      UserError: the check's.
+    """
+    message = ''
+    if is_first():
+        try:
+            check()
+        except UserError as error:
+            message = str(error)
+    message = text_from_first(message[: TEXT_BYTES // 4])
+    if message:
+        raise UserError(message)
+
+
 def any_of(flag: bool) -> bool:
     """Whether it is true in any process: each has to ask at the same moment."""
     if jax.process_count() == 1:
@@ -141,11 +163,14 @@ def any_of(flag: bool) -> bool:
 
 @contextlib.contextmanager
 def lost_ones() -> Iterator[None]:
-    """Turns the failure of a collective into a `UserError`: another process is gone."""
+    """Turns the failure of a collective into a `UserError`: another process is gone.
+
+    Whatever else the runtime fails at keeps its traceback.
+    """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if jax.process_count() == 1 or not LOST.search(str(error)):
             raise
         reason = str(error).split('\n')[0][:200]
         raise UserError(

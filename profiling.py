@@ -13,13 +13,17 @@ from reporting import log
 NAME = 'profile'
 
 
-def traced(program: Program, folder: pathlib.Path) -> Program:
+def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
     """`program`, whose second dispatch is recorded in `folder`/profile; the first one compiles.
+
+    It warns where there will be no second one.
 
     Raises:
       UserError: by the second dispatch, where the recording cannot be written.
     """
     numbers, to = itertools.count(), folder / NAME
+    if steps_left <= program.num_steps:
+        log.warning('--profile records the second dispatch, and only one is left: nothing')
 
     def dispatch(state: State):
         if next(numbers) != 1:

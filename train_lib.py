@@ -59,7 +59,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
         announce(run, state, len(devices))
         member.open(step, Look(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
-        program = traced(program, run.folder) if profile else program
+        if profile:
+            program = traced(program, run.folder, run.config.train.steps - step)
         return loop([member], program, state, step, on_failure=_end)
 
 

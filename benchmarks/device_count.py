@@ -4,7 +4,7 @@
 
 Without accelerators eight devices are simulated on the cores that there are: the time of a step
 then says what dividing it costs, not what it gains. Each number of devices is measured with the
-mean of gradients over them and without; the difference is the collective's.
+mean of gradients over them, as a run has it, and without. One device, as in a run, has none.
 """
 
 import pathlib
@@ -64,18 +64,20 @@ def main(_):
         (count, words): arm(run, count, values.length, mean)
         for count in counts
         for words, mean in means.items()
+        if count > 1 or mean is game.identity
     }
     seconds = alternate(arms, values.repeats)
     kind, size = jax.devices()[0].device_kind, config.train.batch_size
     print(f'{values.config}: ms a step of {size} examples, median (range) of {values.repeats}')
-    first = seconds[counts[0], 'with the mean']
     for count in counts:
-        with_mean, without = (seconds[count, words] for words in means)
+        mine = {words: seconds[count, words] for words in means if (count, words) in seconds}
         shown = ', '.join(
-            f'{words} {spread(1e3 * seconds[count, words] / values.length, 3)}' for words in means
+            f'{words} {spread(1e3 * taken / values.length, 3)}' for words, taken in mine.items()
         )
-        cost, ratio = np.median(with_mean / without), np.median(first / with_mean)
-        print(f'  {count} x {kind}: {shown}; collective x {cost:.2f}; speed x {ratio:.2f}')
+        as_a_run = mine.get('with the mean', mine['without'])
+        cost = np.median(as_a_run / mine['without'])
+        ratio = np.median(seconds[counts[0], 'without'] / as_a_run)
+        print(f'  {count} x {kind}: {shown}; the mean x {cost:.2f}; speed x {ratio:.2f}')
 
 
 if __name__ == '__main__':

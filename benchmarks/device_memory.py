@@ -1,4 +1,4 @@
-"""Memory of a device against batch and steps per dispatch, of a run and of a sweep.
+"""Memory of a device against batch and steps per dispatch.
 
     python -m benchmarks.device_memory
 

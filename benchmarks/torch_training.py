@@ -9,6 +9,9 @@ from torch import nn
 Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, 28, 28] -> the loss, both players moved
 
 
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as ours
+
+
 def device() -> str:
     """Where everything lies."""
     return 'cuda' if torch.cuda.is_available() else 'cpu'

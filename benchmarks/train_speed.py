@@ -5,8 +5,9 @@
 
 Every arm: batch 128, Adam, all cores, pictures of bits in memory before the clock starts,
 the losses read at the end of each repeat. Ours is what a run does, shuffle and report included.
-Without a folder the pictures are random. The limits are the matrix products of a step alone, and
-those with the copying of its State (`benchmarks.limits`). Both GANs draw new fakes for each player
+Without a folder the pictures are random. float32 products are of full precision, on a GPU too. The
+limits are the matrix products of a step alone, and those with the copying of its State after them
+(`benchmarks.limits`), which a step may do meanwhile. Both GANs draw new fakes for each player
 (Goodfellow et al. 2014, Algorithm 1).
 """
 
@@ -107,6 +108,7 @@ def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, co
 
 def main(_):
     """Prints a table for each model."""
+    jax.config.update('jax_default_matmul_precision', 'float32')  # else a GPU's is TF32
     device_lib.enable_compilation_cache()
     images, words = pictures(flags.FLAGS.data_dir)
     print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}; {words}, {len(images)} pictures')

@@ -67,7 +67,7 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
 
 
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
-    """Every combination of the axes' values; ranges are drawn `num_random` times, together.
+    """Every combination of the axes' values once; ranges are drawn `num_random` times, together.
 
     Draw k of a field depends on (seed, field, k) alone.
 
@@ -91,7 +91,8 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     pairs = itertools.product(drawn or [{}], combined)
     names = [axis.field for axis in lists]
     found = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
-    return [{field: setting[field] for field in fields} for setting in found]
+    ordered = [tuple((field, setting[field]) for field in fields) for setting in found]
+    return [dict(setting) for setting in dict.fromkeys(ordered)]  # whole numbers are drawn twice
 
 
 def folder_names(found: Sequence[Setting]) -> list[str]:
@@ -131,7 +132,10 @@ def _value(text: str, word: str, like: Any) -> Any:
             if not math.isfinite(number):
                 raise ValueError(word)
             return number
-        return tuple(ast.literal_eval(word))
+        found = tuple(ast.literal_eval(word))
+        if like and not all(isinstance(each, type(like[0])) for each in found):
+            raise TypeError(word)
+        return found
     except (KeyError, TypeError, ValueError, SyntaxError) as error:
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
         kind = kinds.get(type(like), 'a tuple, as in (64,)')
@@ -160,11 +164,13 @@ def _range(text: str, kind: str, ends: str, like: Any) -> Range:
 
 def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    low, high = (math.log(each.low), math.log(each.high)) if each.is_log else (each.low, each.high)
-    drawn = low + (high - low) * random.random(count)
+    high = each.high + 1 if each.is_whole else each.high  # each whole number has its own interval
+    ends = (math.log(each.low), math.log(high)) if each.is_log else (each.low, high)
+    drawn = ends[0] + (ends[1] - ends[0]) * random.random(count)
     drawn = np.exp(drawn) if each.is_log else drawn
-    rounded = [float(f'{value:.{DIGITS}g}') for value in drawn]
-    return [round(value) if each.is_whole else value for value in rounded]
+    if each.is_whole:
+        return [min(int(value), int(each.high)) for value in drawn]
+    return [float(f'{value:.{DIGITS}g}') for value in drawn]
 
 
 def _word(value: Any) -> str:

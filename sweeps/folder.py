@@ -1,10 +1,11 @@
 """The folder of a sweep: sweep.json, and what is known of its programs and members.
 
 sweep.json    config file, argument, values and axes: the same for every shard
-programs/     which form of each program was chosen, a file a program
+programs/     who trains together, and in which form, a file a program
 MEMBER/       an ordinary run; failed.json in it where its loss became no number
 
-Nothing in it is written by two shards, but for what they write alike: folders merge by copying.
+Shards write the same sweep.json, and each its own view of the table: after folders are merged by
+copying, `--mode=sweep --workdir=FOLDER` makes it anew.
 """
 
 import hashlib
@@ -100,23 +101,62 @@ def write(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def program_file(folder: pathlib.Path, runs: Sequence[Run]) -> pathlib.Path:
-    """Where the choice for the program of these members is kept."""
+    """Where is kept what is known of the program of these members."""
     names = ' '.join(run.folder.name for run in runs)
     return folder / 'programs' / f'{hashlib.sha256(names.encode()).hexdigest()[:12]}.json'
 
 
+def write_program(
+    path: pathlib.Path,
+    runs: Sequence[Run],
+    device_kind: str,
+    form: str | None = None,
+    seconds: dict[str, float] | None = None,
+) -> None:
+    """Keeps who trains together, and once it is chosen in which form.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    names = [run.folder.name for run in runs]
+    record = dict(form=form, device=device_kind, seconds=seconds or {}, members=names)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_folder.write_json(path, record)
+
+
+def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
+    """`runs` by the programs that have begun to train them; those of none together, last.
+
+    Who has trained together goes on together: members are at the same step there, and no other's
+    step says anything of theirs. Of two programs that share members the smaller came later.
+    """
+    left, parts = {run.folder.name: run for run in runs}, []
+    records = [_read(path) for path in (folder / 'programs').glob('*.json')]
+    for names in sorted(
+        (record.get('members', []) for record in records), key=lambda n: (len(n), n)
+    ):
+        if names and left.keys() >= {*names}:
+            parts.append([left.pop(name) for name in names])
+    return [*parts, *([list(left.values())] if left else [])]
+
+
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:
     """The form that was chosen on such a device, if one was: then a run continues bitwise."""
+    record = _read(path)
+    return record.get('form') if record.get('device') == device_kind else None
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    """A record; of one that is missing or damaged nothing."""
     try:
         record = json.loads(path.read_text())
-        return record['form'] if record['device'] == device_kind else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def failure_of(folder: pathlib.Path) -> str | None:
     """Why the member in `folder` ended early, if it did."""
-    try:
-        return str(json.loads((folder / FAILED).read_text())['message'])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    message = _read(folder / FAILED).get('message')
+    return None if message is None else str(message)

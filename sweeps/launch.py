@@ -9,7 +9,8 @@ from errors import UserError, writing
 from experiment import ROOT
 from reporting import log
 
-CLUSTERS = {'submitit': 'slurm', 'submitit-local': 'local'}  # by the flag's value
+LOCAL = 'submitit-local'
+CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # by the flag's value
 MINUTES = 24 * 60  # of a job, unless an option says otherwise
 
 
@@ -51,7 +52,7 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
         raise UserError(f'--launcher={launcher}: {" ".join(str(error).split())}') from error
     for i, job in enumerate(jobs, 1):
         log.info('shard %d/%d: job %s, %s', i, num_jobs, job.job_id, job.paths.stdout)
-    if launcher == 'submitit-local':
+    if launcher == LOCAL:
         _wait(jobs)
     else:
         log.info('when they are done: python main.py --mode=sweep --workdir=%s', folder)

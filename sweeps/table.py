@@ -69,20 +69,24 @@ def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | 
 
 
 def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> list[Row]:
-    """Mean and standard deviation over seeds of each setting, the best first."""
+    """Mean and standard deviation over the finished seeds of each setting, the best first.
+
+    `members` are those of the mean; how many failed or are unfinished is said apart.
+    """
     apart = [field for field in fields if field != 'seed']
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[field] for field in apart), []).append(row)
     summaries = []
     for setting, members in groups.items():
-        values = [m[metric.name] for m in members if m.get(metric.name) is not None]
+        done = [member for member in members if member['status'] == 'finished']
+        values = [m[metric.name] for m in done if m.get(metric.name) is not None]
         summaries.append(
             {
                 **dict(zip(apart, setting, strict=True)),
                 'mean': float(np.mean(values)) if values else None,
                 'deviation': float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                'members': len(members),
+                'members': len(values),
                 'failed': sum(member['status'] == 'failed' for member in members),
                 'unfinished': sum(member['status'] == 'unfinished' for member in members),
             }

@@ -38,6 +38,12 @@ def train_together(
         disk is full.
       Stopped: after SIGTERM or SIGINT; the same again continues.
     """
+    for part in sweep_folder.parts_begun(folder, runs):
+        _train_part(folder, part, devices)
+
+
+def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]) -> None:
+    """In one program, or divided where there is no room for it."""
     allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
@@ -52,8 +58,10 @@ def train_together(
         form = sweep_folder.chosen_form(path, devices[0].device_kind)
         compiled = compiled_for(runs, step, start.like, devices, form)
         if compiled.forms:
+            sweep_folder.write_program(path, runs, devices[0].device_kind, form)
             _train(members, states, step, compiled, devices, path)
             return
+    del states
     size = compiled.most_members
     log.info('there is room for %d members at once: the others follow', size)
     for i in range(0, len(runs), size):
@@ -89,7 +97,7 @@ def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterato
 
 
 def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
-    """The State of each, and the step from which they go on; None where all are done.
+    """The State of each, on the host, and the step from which they go on; None where all are done.
 
     That is the newest that all have saved which have neither failed nor lost their patience: a
     process may have been killed between the saves of two. What is newer is deleted.
@@ -97,7 +105,7 @@ def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
     Raises:
       UserError: none of a member's checkpoints can be read.
     """
-    states = [member.begin() for member in members]
+    states = [jax.device_get(member.begin()) for member in members]
     going = [i for i, member in enumerate(members) if not member.is_done(0)]
     if all(members[i].is_done(int(states[i].step)) for i in going):
         return states, None
@@ -107,7 +115,7 @@ def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
         for i in going:
             if int(states[i].step) != common:
                 members[i].checkpoints.forget_after(common)
-                states[i] = members[i].begin()
+                states[i] = jax.device_get(members[i].begin())
         if all(int(states[i].step) == common for i in going):
             return states, common
 
@@ -131,17 +139,14 @@ def _train(
         """Kept before anything is made of it: a run that continues does so in the same form."""
         taken = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
         log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
-        names = [run.folder.name for run in runs]
-        record = dict(form=form, device=devices[0].device_kind, seconds=seconds, members=names)
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            run_folder.write_json(path, record)
+        sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train, words = runs[0].config.train, train_lib.described(runs[0], states[0])
     log.info('each %s; batch %d, steps %d to %d', words, train.batch_size, step, train.steps)
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)
+        states.clear()  # the program has its own
         train_lib.loop(members, program, placed, step, on_failure=_mark)
 
 

@@ -48,5 +48,5 @@ def test_every_file_says_what_it_is_for():
 
 def product_files() -> list[pathlib.Path]:
     folders = ['.', 'applications', 'benchmarks', 'configs', 'datasets', 'evaluation']
-    folders += ['losses', 'models']
+    folders += ['losses', 'models', 'sweeps']
     return [path for folder in folders for path in sorted((ROOT / folder).glob('*.py'))]

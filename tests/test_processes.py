@@ -21,6 +21,7 @@ from support import error_line
 
 import processes
 from checkpoint import Checkpoints
+from errors import UserError
 from reporting import read_metrics
 
 LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
@@ -167,6 +168,34 @@ def test_alone_nothing_is_exchanged():
     assert processes.is_first()
 
 
+def test_what_the_first_refuses_all_refuse(monkeypatch):
+    monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
+    with pytest.raises(UserError, match='it is taken'):
+        processes.on_first(lambda: None)  # another process's first has said so
+
+    def refuse():
+        raise UserError('not here')
+
+    with pytest.raises(UserError, match='not here'):
+        processes.on_first(refuse)
+
+
+@pytest.mark.parametrize(
+    ('message', 'is_lost'),
+    [
+        ('UNKNOWN: Gloo all-reduce failed: Connection closed by peer', True),
+        ('UNAVAILABLE: task 1 has stopped', True),
+        ('RESOURCE_EXHAUSTED: Out of memory', False),
+        ('INVALID_ARGUMENT: shapes', False),
+    ],
+)
+def test_only_a_lost_process_is_called_lost(monkeypatch, message, is_lost):
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    wanted = UserError if is_lost else jax.errors.JaxRuntimeError
+    with pytest.raises(wanted), processes.lost_ones():
+        raise jax.errors.JaxRuntimeError(message)
+
+
 def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
     """As bytes, whatever the types; here from the first process to itself."""
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
@@ -197,6 +226,7 @@ def test_nobody_answers(complaint, monkeypatch):
         (['--coordinator=here'], 'give HOST:PORT'),
         (['--coordinator=localhost:1', '--num_processes=2', '--process_id=2'], '--process_id=2'),
         (['--cluster'], 'no cluster that JAX knows'),
+        (['--num_processes=2', '--process_id=1'], 'are for --coordinator=HOST:PORT'),
         (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
     ],
 )

@@ -100,6 +100,16 @@ def test_draws_are_of_the_range_each_with_every_seed():
     )
 
 
+def test_whole_numbers_are_equally_likely_and_each_setting_is_there_once():
+    axis = [parse('model.latent_dim=uniform:2:4', VALUES)]
+    counted = [s['model.latent_dim'] for seed in range(600) for s in settings(axis, 1, seed)]
+    shares = [counted.count(number) / 600 for number in (2, 3, 4)]
+    assert sum(shares) == pytest.approx(1) and all(0.27 < share < 0.4 for share in shares)
+    both = [*axis, parse('seed=0:2', VALUES)]
+    found = [tuple(setting.items()) for setting in settings(both, 50, 0)]
+    assert len(found) == len({*found}) == 6
+
+
 def test_a_draw_depends_on_its_number_and_the_seed_alone():
     assert drawn(5) == drawn(9)[:5]
     assert drawn(5, 0) != drawn(5, 1)

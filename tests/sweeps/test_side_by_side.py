@@ -17,15 +17,15 @@ NUM_STEPS = 50
 
 
 def members(run, count=3):
-    """`run` with other seeds and learning rates, and betas where it has any."""
+    """`run` with other seeds, learning rates and weights of what the loss is made of."""
     found = []
     for i in range(count):
         config = run.config.copy_and_resolve_references()
         with config.unlocked():
             config.seed = i
             config.hypers.learning_rate = run.config.hypers.learning_rate * (1 + i)
-            if 'beta' in config.hypers:
-                config.hypers.beta = run.config.hypers.beta * (0.5 + i)
+            for name in {'beta', 'penalty', 'feature_matching'} & {*config.hypers}:
+                config.hypers[name] = run.config.hypers[name] * (0.5 + i)
             config.train.steps = config.train.evaluate_every = NUM_STEPS
             config.train.checkpoint_every = NUM_STEPS
         found.append(run._replace(config=config))
@@ -67,7 +67,7 @@ def check_losses(run, num_devices=2, form='vmap', singles=None):
     assert len({float(report['loss'][-1]) for report in reports}) == len(runs)
 
 
-def check_gradients(run, num_devices=2, form='vmap'):
+def check_gradients(run, num_devices=1, form='vmap'):
     """Of a game: what an equilibrium makes of rounding in 50 steps says nothing of a program."""
     runs = members(run, 2)
     states, reports = trained_together(runs, num_devices, form, num_steps=1)

@@ -26,6 +26,7 @@ from errors import UserError
 from evaluation import evaluate
 from reporting import read_metrics
 from signals import Stopped
+from sweeps import folder as sweep_folder
 from sweeps import plan, side_by_side, sweep, table, together
 
 AXES = ('hypers.beta=0.5,2', 'seed=0:2')
@@ -203,7 +204,8 @@ def test_shapes_make_groups_and_shards_take_their_part(tmp_path):
     second = swept(folder, axes, shard='2/2')
     assert {row['status'] for row in second} == {'finished'}
     programs = [json.loads(p.read_text()) for p in folder.glob('programs/*.json')]
-    assert not programs  # one row on each of two devices leaves nothing to choose
+    assert {program['form'] for program in programs} == {None}  # one row a device: no choice
+    assert sorted(len(program['members']) for program in programs) == [2, 2]
 
 
 @pytest.mark.slow
@@ -212,6 +214,84 @@ def test_more_shards_than_groups_divide_a_group(tmp_path):
     rows = [swept(folder, ('seed=0:3',), shard=f'{i}/2') for i, folder in enumerate(folders, 1)]
     done = [[row['member'] for row in each if row['status'] == 'finished'] for each in rows]
     assert done == [['seed-0', 'seed-1'], ['seed-2']]
+
+
+def files_of(folder, *names):
+    """{path: when it was last written} of everything in the folders of members."""
+    return {
+        path: path.stat().st_mtime_ns
+        for name in names
+        for path in (folder / name).rglob('*')
+        if path.is_file() and path.name != '.lock'
+    }
+
+
+@pytest.mark.slow
+def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
+    folder = tmp_path / 'sweep'
+    swept(folder, ('seed=0:4',), shard='1/2')
+    before = files_of(folder, 'seed-0', 'seed-1')
+    rows = swept(folder, ('seed=0:4',))
+    assert {row['status'] for row in rows} == {'finished'}
+    checkpoints = {path: when for path, when in before.items() if 'checkpoints' in path.parts}
+    assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
+    lines = len((folder / 'seed-0' / 'metrics.jsonl').read_text().splitlines())
+    swept(folder, ('seed=0:4',))
+    assert len((folder / 'seed-0' / 'metrics.jsonl').read_text().splitlines()) == lines
+
+
+@pytest.mark.slow
+def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Stopped when its second program begins, it keeps what the first has finished."""
+    folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
+    room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
+        **({'forms': {}, 'most_members': 2} if len(runs) > 2 else {})
+    )
+    original_compiled = together.compiled_for
+    monkeypatch.setattr(together, 'compiled_for', room)
+
+    def stopping(path, runs, *rest):
+        calls.append(runs)
+        if runs[0].folder.name == 'seed-2' and len(calls) < 5:
+            raise Stopped(143)
+        original(path, runs, *rest)
+
+    monkeypatch.setattr(sweep_folder, 'write_program', stopping)
+    with pytest.raises(Stopped):
+        swept(folder, ('seed=0:4',), num_devices=1)
+    before = files_of(folder, 'seed-0', 'seed-1')
+    checkpoints = {path: when for path, when in before.items() if 'checkpoints' in path.parts}
+    calls += [None] * 5
+    rows = swept(folder, ('seed=0:4',), num_devices=1)
+    assert {row['status'] for row in rows} == {'finished'}
+    assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
+
+
+def test_programs_that_share_members(tmp_path):
+    """The smaller came later; who belongs to none is left together."""
+    which, config = recipe_and_config()
+    runs = [experiment.assemble(tmp_path / name, which, config) for name in 'abcde']
+    by_name = {run.folder.name: run for run in runs}
+    for names in ('abcd', 'ab', 'xy'):
+        members = [by_name.get(name, runs[0]._replace(folder=tmp_path / name)) for name in names]
+        sweep_folder.write_program(sweep_folder.program_file(tmp_path, members), members, 'cpu')
+    (tmp_path / 'programs' / 'torn.json').write_text('{')
+    parts = sweep_folder.parts_begun(tmp_path, runs)
+    assert [''.join(run.folder.name for run in part) for part in parts] == ['ab', 'cde']
+    parts = sweep_folder.parts_begun(tmp_path, runs[1:])
+    assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
+
+
+def test_the_mean_is_of_finished_members():
+    rows = [
+        {'seed': i, 'status': status, 'elbo_nats': value}
+        for i, (status, value) in enumerate(
+            [('finished', -1.0), ('finished', -3.0), ('failed', -90.0), ('unfinished', None)]
+        )
+    ]
+    (told,) = table.by_setting(rows, ['seed'], table.Metric('elbo_nats', 1.0))
+    assert (told['mean'], told['members'], told['failed'], told['unfinished']) == (-2.0, 2, 1, 1)
+    assert told['deviation'] == pytest.approx(2**0.5)
 
 
 @pytest.mark.slow
@@ -318,14 +398,6 @@ def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tm
 
 
 # main.py
-
-
-@pytest.fixture(scope='module')
-def command():
-    return [
-        *('--config', f'{ROOT}/configs/vae.py:debug', '--mode=sweep', '--sweep=seed=0:2'),
-        *('--sweep=hypers.beta=0.5,2', '--config.train.steps=20'),
-    ]
 
 
 def test_bad_input_ends_in_one_line(main, tmp_path):
