@@ -62,7 +62,7 @@ def test_the_memory_of_a_dispatch_ends_in_its_table():
     row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), between (\S+)'
     rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
     assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
-    assert all(min(row[2:]) > 0 for row in rows)
+    assert all(state > 0 and between > 0 for *_, state, _, between in rows)
     assert rows[2][4] > rows[0][4]  # twice the batch needs more in between
 
 
