@@ -115,11 +115,17 @@ def _number(state: State, j: int, count: int) -> Array:
 
 def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) -> Callable:
     """`make_dispatch` over `devices`, fed by `feed`, the State donated; it compiles once."""
-    streamed, count = is_streamed(run, devices), len(devices)
-    # one device's mean over itself would be a copy of all gradients
-    over = () if count == 1 else (device_lib.mean, device_lib.gather)
-    size = run.config.train.batch_size
-    parts = (run.family, run.data, optimizers.adam, size, num_steps, count, *over)
-    dispatch = make_dispatch(*parts, streamed=streamed)
+    streamed = is_streamed(run, devices)
+    dispatch = make_dispatch(
+        run.family,
+        run.data,
+        optimizers.adam,
+        run.config.train.batch_size,
+        num_steps,
+        len(devices),
+        device_lib.mean,
+        device_lib.gather,
+        streamed,
+    )
     axes = (None, 0 if streamed else None, 0)
     return device_lib.over_devices(dispatch, axes, donate=(0,), devices=devices)

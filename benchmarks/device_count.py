@@ -18,8 +18,8 @@ import devices as device_lib
 import experiment
 import game
 import optimizers
-import states
 from benchmarks.timing import alternate, spread
+from benchmarks.training import placed
 from program import make_dispatch
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
@@ -37,13 +37,11 @@ def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callabl
     call = device_lib.over_devices(
         make_dispatch(*parts), (None, None, 0), donate=(0,), devices=devices
     )
-    state = jax.tree.map(np.asarray, states.initial_state(run))
-    box = [device_lib.place(state, devices)]
-    arrays = device_lib.place(run.data.splits['train'], devices)
-    numbers = device_lib.local_indices(devices)
+    state, *data = placed(run, devices)
+    box = [state]
 
     def dispatch():
-        box[0], report = call(box[0], arrays, numbers)
+        box[0], report = call(box[0], *data)
         jax.device_get(report)
 
     return dispatch

@@ -10,12 +10,11 @@ after a dispatch stands beside.
 import pathlib
 
 import jax
-import numpy as np
 from absl import app, flags
 
 import devices as device_lib
 import experiment
-import states
+from benchmarks.training import placed
 from program import compile_dispatch
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
@@ -27,9 +26,7 @@ flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
 def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], float | None]:
     """Megabytes by kind, and the device's own peak so far after a dispatch, if it counts."""
     devices = jax.devices()[:1]
-    state = device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)
-    arrays = device_lib.place(run.data.splits['train'], devices)
-    arguments = state, arrays, device_lib.local_indices(devices)
+    arguments = placed(run, devices)
     compiled = compile_dispatch(run, length, devices).lower(*arguments).compile()
     memory = compiled.memory_analysis()
     results = memory.output_size_in_bytes - memory.alias_size_in_bytes

@@ -13,6 +13,13 @@ from feeding import feed
 from program import compile_dispatch
 
 
+def placed(run: Run, devices: Sequence[jax.Device]) -> tuple:
+    """What a dispatch over `devices` takes, its data on them: (State, arrays, their numbers)."""
+    state = jax.tree.map(np.asarray, states.initial_state(run))
+    arrays = device_lib.place(run.data.splits['train'], devices)
+    return device_lib.place(state, devices), arrays, device_lib.local_indices(devices)
+
+
 def trainer(
     stack: contextlib.ExitStack,
     run: Run,

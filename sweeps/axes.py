@@ -164,12 +164,13 @@ def _range(text: str, kind: str, ends: str, like: Any) -> Range:
 
 def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    high = each.high + 1 if each.is_whole else each.high  # each whole number has its own interval
-    ends = (math.log(each.low), math.log(high)) if each.is_log else (each.low, high)
-    drawn = ends[0] + (ends[1] - ends[0]) * random.random(count)
+    low, high = each.low, each.high + each.is_whole  # each whole number has its own interval
+    if each.is_log:
+        low, high = math.log(low), math.log(high)
+    drawn = low + (high - low) * random.random(count)
     drawn = np.exp(drawn) if each.is_log else drawn
     if each.is_whole:
-        return [min(int(value), int(each.high)) for value in drawn]
+        return [min(math.floor(value), math.floor(each.high)) for value in drawn]
     return [float(f'{value:.{DIGITS}g}') for value in drawn]
 
 

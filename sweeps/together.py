@@ -58,7 +58,8 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
         form = sweep_folder.chosen_form(path, devices[0].device_kind)
         compiled = compiled_for(runs, step, start.like, devices, form)
         if compiled.forms:
-            sweep_folder.write_program(path, runs, devices[0].device_kind, form)
+            if form is None:
+                sweep_folder.write_program(path, runs, devices[0].device_kind)
             _train(members, states, step, compiled, devices, path)
             return
     del states

@@ -13,6 +13,7 @@ import game
 import program
 import run_folder
 import states
+from reporting import read_metrics
 
 
 def make_run(folder, argument='digits,debug', **changes):
@@ -119,3 +120,8 @@ def few_of_test(run, n):
     """`run` with the first n examples of its test split alone."""
     few = {name: array[:n] for name, array in run.data.splits['test'].items()}
     return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
+
+
+def untimed_lines(folder):
+    """The lines of a run's metrics.jsonl but those that say how fast it was."""
+    return [row for row in read_metrics(folder) if 'time/steps_per_second' not in row]

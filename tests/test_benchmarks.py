@@ -10,11 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-import devices as device_lib
 import experiment
-import states
 from benchmarks import limits
 from benchmarks.subjects import SUBJECTS, run_of
+from benchmarks.training import placed
 from program import compile_dispatch
 
 DEBUG = '--config=configs/vae.py:digits,debug'
@@ -72,10 +71,7 @@ def test_the_products_are_those_of_our_step(name):
     """By XLA's own count of a step's operations; what is no product is a tenth at most."""
     images = np.zeros((512, 28, 28, 1), np.uint8)
     run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
-    state = device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)
-    arguments = state, device_lib.place(run.data.splits['train'], devices)
-    numbers = device_lib.local_indices(devices)
-    compiled = compile_dispatch(run, 1, devices).lower(*arguments, numbers).compile()
+    compiled = compile_dispatch(run, 1, devices).lower(*placed(run, devices)).compile()
     counted = limits.flop(SUBJECTS[name].products)
     assert counted <= compiled.cost_analysis()['flops'] <= 1.1 * counted
 

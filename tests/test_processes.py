@@ -17,12 +17,11 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT
-from support import error_line
+from support import error_line, untimed_lines
 
 import processes
 from checkpoint import Checkpoints
 from errors import UserError
-from reporting import read_metrics
 
 LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
 TRAIN = dict(
@@ -91,15 +90,11 @@ def last(folder):
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
 
 
-def lines(folder):
-    return [row for row in read_metrics(folder) if 'time/steps_per_second' not in row]
-
-
 @slow
 @pytest.mark.parametrize('layout', LAYOUTS[1:])
 def test_two_processes_train_like_one(folders, layout):
     """Every loss and every validation."""
-    two, one = lines(folders[2, 2]), lines(folders[layout])
+    two, one = untimed_lines(folders[2, 2]), untimed_lines(folders[layout])
     assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
     for a, b in zip(two, one, strict=True):
         assert a.keys() == b.keys()
@@ -143,7 +138,7 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     assert re.search('another process has ended|another task died', message), message
     finish(folder, begin(folder, 2, 2))
     assert last(folder) == last(folders[2, 2])
-    assert lines(folder) == lines(folders[2, 2])
+    assert untimed_lines(folder) == untimed_lines(folders[2, 2])
 
 
 @slow

@@ -6,21 +6,13 @@ import json
 import jax
 import numpy as np
 import pytest
-from support import assembled
+from support import assembled, untimed_lines
 
 import profiling
 import train_lib
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 FILE = 'perfetto_trace.json.gz'
-
-
-def lines_of(folder):
-    lines = map(json.loads, (folder / 'metrics.jsonl').read_text().splitlines())
-    return [
-        {name: value for name, value in line.items() if not name.startswith('time/')}
-        for line in lines
-    ]
 
 
 def test_the_second_dispatch_is_recorded_and_changes_nothing(tmp_path):
@@ -32,7 +24,7 @@ def test_the_second_dispatch_is_recorded_and_changes_nothing(tmp_path):
     names = [event.get('name', '') for event in events if event.get('ph') == 'X']
     assert sum('program.py' in name and name.endswith('dispatch') for name in names) == 1
     assert not (tmp_path / 'without' / profiling.NAME).exists()
-    assert lines_of(tmp_path / 'with') == lines_of(tmp_path / 'without')
+    assert untimed_lines(tmp_path / 'with') == untimed_lines(tmp_path / 'without')
     jax.tree.map(np.testing.assert_array_equal, states[0].params, states[1].params)
 
 

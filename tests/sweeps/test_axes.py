@@ -105,6 +105,9 @@ def test_whole_numbers_are_equally_likely_and_each_setting_is_there_once():
     counted = [s['model.latent_dim'] for seed in range(600) for s in settings(axis, 1, seed)]
     shares = [counted.count(number) / 600 for number in (2, 3, 4)]
     assert sum(shares) == pytest.approx(1) and all(0.27 < share < 0.4 for share in shares)
+    below = [parse('model.latent_dim=uniform:-2:1', VALUES)]
+    signed = [s['model.latent_dim'] for seed in range(600) for s in settings(below, 1, seed)]
+    assert all(0.19 < signed.count(number) / 600 < 0.31 for number in (-2, -1, 0, 1))
     both = [*axis, parse('seed=0:2', VALUES)]
     found = [tuple(setting.items()) for setting in settings(both, 50, 0)]
     assert len(found) == len({*found}) == 6

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT
-from support import contents, recipe_and_config
+from support import contents, recipe_and_config, untimed_lines
 
 import experiment
 import run_folder
@@ -64,7 +64,7 @@ def outcome(folder):
             state, memory = checkpoints.restore_newest(None)
             best, _ = checkpoints.restore(memory.best_step, None)
         bits = [np.asarray(x).tobytes() for x in jax.tree.leaves((state, best))]
-        lines = [row for row in read_metrics(path.parent) if 'time/steps_per_second' not in row]
+        lines = untimed_lines(path.parent)
         found[path.parent.name] = bits, memory, lines
     return found
 
