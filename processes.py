@@ -8,9 +8,7 @@ import contextlib
 import logging
 import pathlib
 import re
-import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 import jax
@@ -18,6 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from errors import UserError
+from meeting import meet
 from reporting import log
 
 HEARTBEAT_SECONDS = 20  # without a sign of life before a process counts as lost
@@ -53,8 +52,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             ) from error
     else:
         _check(coordinator, num_processes, process_id)
-        if process_id:
-            _wait_for(coordinator)
+        meet(coordinator, num_processes, process_id, MEETING_SECONDS)
         patience.update(initialization_timeout=MEETING_SECONDS)
         try:
             jax.distributed.initialize(coordinator, num_processes, process_id, **patience)
@@ -74,23 +72,6 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
             f'--process_id={process_id} and --num_processes={num_processes}: processes have the '
             'numbers from 0 to one less than there are'
         )
-
-
-def _wait_for(coordinator: str) -> None:
-    """JAX itself ends the process where nobody answers, with a stack of C++."""
-    host, _, port = coordinator.rpartition(':')
-    until, reason = time.monotonic() + MEETING_SECONDS, None
-    while time.monotonic() < until:
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-            return
-        except OSError as error:
-            reason = error.strerror or str(error)
-            time.sleep(0.5)
-    raise UserError(
-        f'nobody answers at --coordinator={coordinator} ({reason}): process 0 has to run there, '
-        'and its port to be open'
-    )
 
 
 def is_first() -> bool:

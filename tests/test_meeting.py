@@ -1,0 +1,100 @@
+"""Processes meet at an address: threads stand for them, what is said of those who are missing."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+import meeting
+from errors import UserError
+
+END_WITH = meeting._end_with
+
+
+@pytest.fixture(autouse=True)
+def harmless(monkeypatch):
+    """A thread of this process must not end it, nor tell anybody at its end."""
+    monkeypatch.setattr(meeting, '_end_with', lambda name, other: None)
+    monkeypatch.setattr(meeting.atexit, 'register', lambda f, others: f(others))
+
+
+def met(*processes, seconds=1.0):
+    """{number: what it was told, or None} of processes (number, how many it believes there are)."""
+    with socket.socket() as one:
+        one.bind(('localhost', 0))
+        port = one.getsockname()[1]
+    told = {}
+
+    def come(number, count):
+        try:
+            told[number] = meeting.meet(f'localhost:{port}', count, number, seconds)
+        except UserError as error:
+            told[number] = str(error)
+
+    threads = [threading.Thread(target=come, args=process) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with socket.create_server(('', port)):  # free for JAX
+        return told
+
+
+def test_all_meet_whoever_comes_first():
+    assert met((2, 3), (1, 3), (0, 3), seconds=20.0) == {0: None, 1: None, 2: None}
+    assert met((0, 1)) == {0: None}
+
+
+def test_the_first_names_who_is_missing():
+    told = met((0, 4), (2, 4))
+    assert 'of 4 processes 1, 3 did not come to --coordinator=localhost' in told[0]
+    assert 'process 0 at --coordinator=localhost' in told[2] and 'start all 4' in told[2]
+
+
+def test_nobody_answers():
+    assert 'nobody answers at --coordinator=localhost' in met((1, 2), seconds=0.3)[1]
+
+
+def test_they_have_to_agree_how_many_they_are():
+    told = met((0, 2), (1, 3))
+    assert 'process 1 was started with --num_processes=3, and this one with 2' in told[0]
+    assert told[1]
+
+
+def test_an_address_that_is_taken(complaint):
+    with socket.create_server(('', 0)) as server:
+        address = f'localhost:{server.getsockname()[1]}'
+        assert 'in use' in complaint(meeting.meet, address, 2, 0, 0.3)
+
+
+def test_who_knocks_by_mistake_is_sent_away():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b'GET / HTTP/1.1\n')
+        assert meeting._number(ours, 2, 'here:1') is None
+
+
+class Ended(BaseException):
+    """In place of this process's end."""
+
+
+@pytest.mark.parametrize('word', ['goodbye', 'nothing', 'traceback'])
+def test_who_ends_without_a_goodbye_takes_the_other_along(monkeypatch, capfd, word):
+    def leave(code):
+        raise Ended(code)
+
+    monkeypatch.setattr(meeting.os, '_exit', leave)
+    monkeypatch.setattr(
+        meeting.sys, 'last_value', ValueError('why') if word == 'traceback' else None, raising=False
+    )
+    ours, theirs = socket.socketpair()
+    with ours:
+        if word != 'nothing':
+            meeting._leave([theirs])
+        theirs.close()
+        with contextlib.nullcontext() if word == 'goodbye' else pytest.raises(Ended, match='1'):
+            END_WITH('process 3', ours)
+    told = capfd.readouterr().err
+    assert bool(told) == (word != 'goodbye')
+    assert not told or 'error: process 3 has ended' in told
