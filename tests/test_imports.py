@@ -312,6 +312,7 @@ def recorded(main, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_imports_nothing_heavy(recorded, tmp_path):
     config, workdir = f'--config={ROOT}/configs/vae.py:digits,debug', f'--workdir={tmp_path}/run'
     for arguments in [

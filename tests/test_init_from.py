@@ -74,6 +74,7 @@ def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypa
     assert len(places) == len(set(places))
 
 
+@pytest.mark.slow
 def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
     """The first loss is lower than that of a new run, and a restart without checkpoint repeats."""
     before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}

@@ -61,6 +61,7 @@ def test_the_change_of_a_loss(house):
     assert len(values('loss')) == 10
 
 
+@pytest.mark.slow
 def test_the_python(house):
     """The two programs, one after the other, as they stand."""
     use, own = blocks('python')

@@ -51,6 +51,7 @@ def test_what_has_a_likelihood_is_not_sampled_for_it(tmp_path):
     assert 'valid/coverage' not in row
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
     run = assembled(tmp_path / 'run', 'gan', train__best_metric='coverage')
     train_lib.train(run, ONE)

@@ -92,6 +92,7 @@ def test_losses_and_gradients_are_those_of_algorithm_1():
         )
 
 
+@pytest.mark.slow
 def test_only_the_decoder_weighs_reconstruction_against_fooling():
     slopes = [played({**HYPERS, 'gamma': gamma})[2] for gamma in (0.0, 5.0)]
     same = lambda player: jax.tree.all(jax.tree.map(np.array_equal, *(s[player] for s in slopes)))

@@ -112,6 +112,7 @@ def test_members_of_a_vae_equal_single_runs(small, num_devices, form):
     check_losses(run, num_devices, form, singles)
 
 
+@pytest.mark.slow
 def test_streamed_members_read_what_they_would_alone(small):
     run, singles = small
     config = run.config.copy_and_resolve_references()
