@@ -1,0 +1,1 @@
+"""Diffusion without networks: noise schedules, predictions, samplers, the ODE's likelihood."""

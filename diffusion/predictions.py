@@ -1,0 +1,74 @@
+"""What a network predicts of x_t = alpha x + sigma eps, and how x follows from it.
+
+Each kind is linear in the output, so that they convert into one another exactly. alpha and sigma
+broadcast against x.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+
+class Prediction(NamedTuple):
+    """A way to say x, given x_t.
+
+    target: (x, eps, alpha, sigma) -> what the network's output should be.
+    to_x: (x_t, output, alpha, sigma) -> x.
+    scale: (alpha, sigma) -> how far x moves, in absolute value, where the output moves by 1.
+    """
+
+    target: Callable
+    to_x: Callable
+    scale: Callable
+
+
+def _squares(alpha, sigma):
+    return alpha**2 + sigma**2
+
+
+EPS = Prediction(  # Ho et al. (2020), equation 12
+    target=lambda x, eps, alpha, sigma: eps,
+    to_x=lambda x_t, output, alpha, sigma: (x_t - sigma * output) / alpha,
+    scale=lambda alpha, sigma: sigma / alpha,
+)
+X = Prediction(
+    target=lambda x, eps, alpha, sigma: x,
+    to_x=lambda x_t, output, alpha, sigma: output,
+    scale=lambda alpha, sigma: jnp.ones_like(alpha),
+)
+V = Prediction(  # Salimans and Ho (2022), appendix D
+    target=lambda x, eps, alpha, sigma: alpha * eps - sigma * x,
+    to_x=lambda x_t, output, alpha, sigma: (alpha * x_t - sigma * output) / _squares(alpha, sigma),
+    scale=lambda alpha, sigma: sigma / _squares(alpha, sigma),
+)
+VELOCITY = Prediction(  # of the straight line from x to eps: Liu et al. (2023), equation 1
+    target=lambda x, eps, alpha, sigma: eps - x,
+    to_x=lambda x_t, output, alpha, sigma: (x_t - sigma * output) / (alpha + sigma),
+    scale=lambda alpha, sigma: sigma / (alpha + sigma),
+)
+
+
+def preconditioned(data_std: float) -> Prediction:
+    """x as a mixture of x_t and the output, both of size 1: Karras et al. (2022), table 1.
+
+    With their sigma as sigma / alpha, and their x as x_t / alpha.
+    """
+
+    def skip_and_out(alpha, sigma):
+        noise = sigma / alpha
+        total = noise**2 + data_std**2
+        return data_std**2 / total, noise * data_std / jnp.sqrt(total)
+
+    def target(x, eps, alpha, sigma):
+        skip, out = skip_and_out(alpha, sigma)
+        return (x - skip * (x + sigma / alpha * eps)) / out
+
+    def to_x(x_t, output, alpha, sigma):
+        skip, out = skip_and_out(alpha, sigma)
+        return skip * x_t / alpha + out * output
+
+    return Prediction(target, to_x, lambda alpha, sigma: skip_and_out(alpha, sigma)[1])
+
+
+PREDICTIONS = {'eps': EPS, 'x': X, 'v': V, 'velocity': VELOCITY}
