@@ -351,6 +351,44 @@ def jacobian_squared_norm_estimate():
     )
 
 
+def of_a_process(**arrays):
+    return Entry(
+        arguments={**arrays, 'alpha': jnp.float32(0.8), 'sigma': jnp.float32(0.6)},
+        extreme=(
+            {'alpha': jnp.float32(1.0), 'sigma': jnp.float32(1e-3)},
+            {'alpha': jnp.float32(1e-3), 'sigma': jnp.float32(1.0)},
+        ),
+        batch_axis=dict.fromkeys({'alpha', 'sigma', 'values'} & {'alpha', 'sigma', *arrays}),
+        free_axes={'values': (0,)} if 'values' in arrays else {},
+    )
+
+
+def denoising_error():
+    return Entry(
+        arguments={
+            'target': normal(0, 3, 2, 2),
+            'output': normal(1, 3, 2, 2),
+            'weight': jnp.abs(normal(2, 3)),
+        },
+        extreme=({'weight': jnp.full((3,), 1e9)}, {'output': both_signs(1e4, 3, 2, 2)}),
+    )
+
+
+def prior_kl():
+    entry = of_a_process(x=normal(0, 3, 2, 2))
+    return entry._replace(exempt={'broadcast': 'only x has axes, and events may have any'})
+
+
+def density_nats():
+    return of_a_process(x=normal(0, 3, 2, 2), x_t=normal(1, 3, 2, 2))
+
+
+def levels_nats():
+    values = jnp.linspace(-1.0, 1.0, 4)
+    entry = of_a_process(level=whole(0, 4, 3, 2, 2), x_t=normal(1, 3, 2, 2), values=values)
+    return entry._replace(exempt={'broadcast': 'values are no batch; test_denoising has them'})
+
+
 EXAMPLES: dict[str, Callable[[], Entry]] = {
     **{
         f'adversarial.{game}_discriminator': of_two_players
@@ -363,6 +401,10 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
     'adversarial.slope_squared': slope_squared,
     'adversarial.gradient_penalty': gradient_penalty,
     'adversarial.feature_matching': feature_matching,
+    'denoising.denoising_error': denoising_error,
+    'denoising.prior_kl': prior_kl,
+    'denoising.density_nats': density_nats,
+    'denoising.levels_nats': levels_nats,
     'total_correlation.total_correlation': total_correlation,
     'kl_weights.warmup': warmup,
     'kl_weights.free_nats': free_nats,

@@ -1,0 +1,75 @@
+"""What a denoiser descends, and the terms of its bound on log p(x).
+
+Per example: summed over the axes of an event, the mean over a batch belongs to the caller. Nothing
+is broadcast: arrays whose shapes do not fit raise ValueError.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from losses.elbo import categorical_log_prob, diagonal_gaussian_log_prob, kl_standard_normal
+from losses.reconstruction import half_squared_error
+
+Events = Float[Array, 'batch *event']
+Numbers = Float[Array, 'batch']
+
+
+def denoising_error(target: Events, output: Events, weight: Numbers) -> Numbers:
+    """weight ||target - output||^2, in the squared units of the target.
+
+    Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
+    are eps and the weight is 1. With the weight of `diffusion.weightings.bound` it is the diffusion
+    term of the bound in nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
+
+    Raises:
+        ValueError: if the shapes differ or there is no batch axis.
+    """
+    if weight.shape != target.shape[:1]:
+        raise ValueError(f'weight has shape {weight.shape} and target {target.shape}.')
+    return 2.0 * weight * half_squared_error(target, output)
+
+
+def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Numbers:
+    """KL(N(alpha x, sigma^2 I) || N(0, (alpha^2 + sigma^2) I)) in nats.
+
+    What the noisiest x_t still tells of x: Kingma et al. (2021), equation 11's prior loss, for
+    processes of any variance.
+
+    Raises:
+        ValueError: if there is no batch axis.
+    """
+    if x.ndim == 0:
+        raise ValueError('x has no batch axis.')
+    std = jnp.sqrt(alpha**2 + sigma**2)
+    mean = (alpha / std * x).reshape(len(x), -1)
+    return kl_standard_normal(mean, jnp.full_like(mean, 2.0) * jnp.log(sigma / std))
+
+
+def density_nats(
+    x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
+) -> Numbers:
+    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, of real x and its least noisy x_t.
+
+    Raises:
+        ValueError: if the shapes differ or there is no batch axis.
+    """
+    log_var = jnp.full_like(x, 2.0) * jnp.log(sigma / alpha)
+    return -diagonal_gaussian_log_prob(x, x_t / alpha, log_var)
+
+
+def levels_nats(
+    level: Events,
+    x_t: Events,
+    values: Float[Array, 'levels'],
+    alpha: Float[Array, ''],
+    sigma: Float[Array, ''],
+) -> Numbers:
+    """-log p(level | x_t) in nats, p(v | x_t) proportional to N(x_t; alpha values[v], sigma^2).
+
+    Kingma et al. (2021), equation 7 and appendix E, for each number of x on its own.
+
+    Raises:
+        ValueError: if the shapes differ or there is no batch axis.
+    """
+    away = jnp.subtract.outer(x_t, alpha * values) / sigma
+    return -categorical_log_prob(level, -0.5 * jnp.square(away))
