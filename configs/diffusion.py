@@ -1,0 +1,252 @@
+"""Diffusion model (Ho et al. 2020; Karras et al. 2022) of 8x8 digits that sees the class.
+
+    python main.py --config=configs/diffusion.py
+    python main.py --mode=sample --workdir=runs/diffusion-digits --labels=all
+
+Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds: the
+bound is 222.7 +- 0.3 nats given the label (k = 100), far above a VAE's, for the plain error that it
+is trained by cares little for the last bits; the Frechet distance in the features of
+configs/classifier.py is 14.4 +- 0.6 (a VAE's 17.6, a GAN's 12.6, real data's 6.8), and a classifier
+trained on samples is right in 93.3 +- 1.4 %. About two and a half minutes on two busy CPU cores.
+MNIST (`:mnist`, a U-Net) is not measured yet.
+"""
+
+import functools
+
+import flax.linen as nn
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from diffusion import grids, predictions, samplers, schedules, times, weightings
+from errors import UserError, at_least, choose
+from game import Family
+from models.denoiser import Networks
+from models.diffusion import Likelihood, Process, Sampling, diffusion
+from models.learned_schedule import MonotoneHalfLogSnr
+from models.mlp import PRECISIONS
+from models.time_nets import ConditionedMLP
+from models.unet import Kind, UNet
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        # a step of a U-Net takes twenty times as long, and 64 pixels hardly need one
+        'model': dict(network='mlp', hidden_sizes=(512, 512, 512)),
+        'hypers': dict(decay_steps=5000.0),
+        'train': dict(steps=5000, batch_size=96, evaluate_every=1000, checkpoint_every=1000),
+    },
+    **dict.fromkeys(
+        ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'),
+        {
+            'model': dict(is_conditional=False),
+            'hypers': dict(decay_steps=10_000.0),
+            'train': dict(steps=10_000, batch_size=512),
+        },
+    ),
+}
+SCHEDULES = {
+    'linear': schedules.linear,
+    'cosine': schedules.cosine,
+    'log_linear': schedules.log_linear,
+    'learned': lambda: MonotoneHalfLogSnr(6.65, -2.5),  # the ends of log_linear
+    'discrete': schedules.discrete,
+    'straight': schedules.straight,
+    'exploding': schedules.exploding,
+}
+ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them all fields are read
+GRID_OF = {  # where the paper of a sampler takes its steps
+    'ancestral': 'time',
+    'ddim': 'time',
+    'euler': 'time',
+    'dpm_solver_2': 'half_log_snr',
+    'dpm_solver_pp_2m': 'half_log_snr',
+    'heun': 'karras',
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/diffusion.py:DATA[,debug]`, DATA any source: digits, mnist, grid, arrays, ..."""
+    config, debug = common.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            network='auto',  # unet | mlp | auto: a U-Net of images
+            channels=(64, 128, 128),  # of the U-Net's resolutions, the finest first
+            blocks=2,  # of each resolution, on either way
+            attention=(1,),  # resolutions (0 the finest) with attention
+            conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
+            hidden_sizes=(256, 256, 256),  # of the MLP
+            is_conditional=True,  # sees the label, where there are labels
+            label_dropout=0.1,  # share of the examples whose label is hidden, for guidance
+            # linear | cosine | log_linear | learned | discrete | straight | exploding
+            schedule='cosine',
+            prediction='v',  # eps | x | v | velocity | edm
+            weighting='output',  # output (its plain error) | min_snr | bound | edm
+            times='uniform',  # uniform | log_normal (the sigma distribution of Karras et al.)
+        )
+    )
+    config.hypers.update(
+        decay_steps=50_000.0, warmup_steps=200.0, clip_norm=1.0, ema_half_life=100_000.0
+    )
+    config.train.update(
+        steps=50_000,
+        batch_size=128,
+        evaluate_every=1000,
+        checkpoint_every=1000,
+    )
+    config.eval.update(
+        likelihood='bound',  # bound | ode (of real-valued or dequantised data)
+        num_times=100,  # of the bound, of each example
+        ode_steps=50,
+        ode_probes=1,  # 0: the exact divergence
+        sampler=ConfigDict(
+            dict(
+                # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
+                name='dpm_solver_pp_2m',
+                steps=20,
+                grid='auto',  # time | half_log_snr | karras | auto: as the sampler's paper
+                guidance=1.0,  # weight of the class against any; 1: none
+                eta=0.0,  # of ddim: noise, 1 as ancestral
+                churn=0.0,  # of heun
+                clip=True,  # what is known of x to the data's interval
+            )
+        ),
+    )
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        shrink(config)
+    return config.lock()
+
+
+def shrink(config: ConfigDict) -> None:
+    """The `debug` variant."""
+    common.shrink(config)
+    config.model.update(channels=(8, 8), blocks=1, hidden_sizes=(16, 16))
+    config.eval.update(num_times=2, ode_steps=3)
+    config.eval.sampler.steps = 4
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The diffusion model that `config` describes, for data as `spec` says."""
+    is_conditional = config.model.is_conditional and spec.num_classes is not None
+    network = network_of(config, spec, spec.num_classes if is_conditional else 0)
+    plain = Networks(network, predictions.V, spec, is_conditional)
+    nets = plain._replace(prediction=prediction_of(config, plain.data_std))
+    process = process_of(config, plain.data_std)
+    sampling = sampling_of(config, is_conditional, process.schedule)
+    return diffusion(nets, process, sampling, likelihood_of(config, spec))
+
+
+def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
+    """A U-Net of images, an MLP of everything else."""
+    model, name = config.model, config.model.network
+    dtype = choose('train.precision', config.train.precision, PRECISIONS)
+    if name == 'auto':
+        name = 'unet' if len(spec.event_shape) > 1 else 'mlp'
+    if choose('model.network', name, {'unet': False, 'mlp': True}):
+        hidden = tuple(model.hidden_sizes)
+        at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
+        return ConditionedMLP(hidden, num_classes, dtype=dtype)
+    common.check_convolvable(config, spec, "--config.model.network='mlp'")
+    channels, attention = tuple(model.channels), tuple(model.attention)
+    at_least(1, 'model.channels', *(channels or (0,)))
+    at_least(1, 'model.blocks', model.blocks)
+    if not {*attention} <= {*range(len(channels))}:
+        raise UserError(
+            f'config.model.attention={attention}: there are the resolutions 0 to '
+            f'{len(channels) - 1} (config.model.channels)'
+        )
+    kind = Kind(dtype=dtype, **common.conv_form(config))
+    return UNet(channels, model.blocks, attention, num_classes, kind)
+
+
+def prediction_of(config: ConfigDict, data_std: float) -> predictions.Prediction:
+    """What the network's output means."""
+    options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(data_std)}
+    return choose('model.prediction', config.model.prediction, options)
+
+
+def process_of(config: ConfigDict, data_std: float) -> Process:
+    """How x becomes noise, and how training looks at it.
+
+    Raises:
+      UserError: an unknown name, or choices that do not go together.
+    """
+    model = config.model
+    schedule = choose('model.schedule', model.schedule, SCHEDULES)()
+    weighting = choose(
+        'model.weighting',
+        model.weighting,
+        {
+            'output': None,
+            'min_snr': weightings.truncated_snr(5.0),  # the paper's
+            'bound': weightings.bound,
+            'edm': weightings.unit_output(data_std),
+        },
+    )
+    at_least(0, 'model.label_dropout', model.label_dropout)
+    options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
+    time = choose('model.times', model.times, options)
+    if model.schedule == 'discrete':
+        time = times.on_steps
+    if 'bound' in (model.weighting,) and model.times != 'uniform':
+        raise UserError("config.model.weighting='bound' needs config.model.times='uniform'")
+    if model.schedule == 'learned' and model.weighting != 'bound':
+        raise UserError("config.model.schedule='learned' needs config.model.weighting='bound'")
+    if model.schedule == 'discrete' and model.times != 'uniform':
+        raise UserError("config.model.schedule='discrete' needs config.model.times='uniform'")
+    return Process(schedule, weighting, time, model.label_dropout)
+
+
+def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
+    """How samples are drawn.
+
+    Raises:
+      UserError: an unknown name, guidance without classes, or steps that the process has not.
+    """
+    asked = config.eval.sampler
+    for name in ('eta', 'churn', 'guidance'):
+        at_least(0, f'eval.sampler.{name}', asked[name])
+    at_least(2, 'eval.sampler.steps', asked.steps)
+    most = getattr(schedule, 'num_steps', None)
+    if most and asked.steps > most:
+        raise UserError(
+            f'config.eval.sampler.steps={asked.steps}: the discrete process has {most} steps'
+        )
+    if asked.guidance != 1.0 and not is_conditional:
+        raise UserError(
+            f'config.eval.sampler.guidance={asked.guidance}: this model knows no classes '
+            '(config.model.is_conditional, and data with labels)'
+        )
+    options = {
+        'ancestral': samplers.ancestral,
+        'ddim': functools.partial(samplers.ddim, eta=asked.eta),
+        'dpm_solver_2': samplers.dpm_solver_2,
+        'dpm_solver_pp_2m': samplers.dpm_solver_pp_2m,
+        'euler': samplers.euler,
+        'heun': functools.partial(samplers.heun, churn=asked.churn),
+    }
+    sampler = choose('eval.sampler.name', asked.name, options)
+    grid = GRID_OF[asked.name] if asked.grid == 'auto' else asked.grid
+    options = {**grids.GRIDS, 'auto': None}
+    return Sampling(
+        sampler, choose('eval.sampler.grid', grid, options), asked.steps, asked.guidance, asked.clip
+    )
+
+
+def likelihood_of(config: ConfigDict, spec: Spec) -> Likelihood:
+    """How log p(x) is told.
+
+    Raises:
+      UserError: an unknown name, numbers that cannot be, or a density of levels.
+    """
+    asked = config.eval
+    choose('eval.likelihood', asked.likelihood, dict.fromkeys(('bound', 'ode')))
+    at_least(1, 'eval.num_times', asked.num_times)
+    at_least(1, 'eval.ode_steps', asked.ode_steps)
+    at_least(0, 'eval.ode_probes', asked.ode_probes)
+    if asked.likelihood == 'ode' and spec.levels is not None:
+        raise UserError(
+            "config.eval.likelihood='ode' is a density, and these data have "
+            f'{spec.levels} levels: train with --config.data.dequantize=uniform'
+        )
+    return Likelihood(asked.likelihood, asked.num_times, asked.ode_steps, asked.ode_probes)

@@ -1,0 +1,171 @@
+"""Diffusion models and flow matching: one denoiser, and the ways it is trained, sampled and judged.
+
+Network, process, prediction, weighting and sampler are chosen apart (Karras et al. 2022): the
+straight process with a velocity is flow matching, a variance-preserving one with eps is DDPM.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import game
+from diffusion import times
+from diffusion.schedules import Schedule
+from models.denoiser import Labels, Networks, denoiser, from_process, to_process
+from models.diffusion_bound import bound_terms, ode_nats, weighed_error
+from models.labels import asked_for
+from models.learned_schedule import MonotoneHalfLogSnr, learned
+
+START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row, in sampling
+
+
+class Process(NamedTuple):
+    """How x becomes noise, and how that is undone in training.
+
+    schedule: of the noise; one that is learned is a player of its own.
+    weighting: of `diffusion.weightings`; None: the error of the network's output as it is.
+    time: of `diffusion.times`.
+    label_dropout: share of the examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
+    """
+
+    schedule: Schedule | MonotoneHalfLogSnr
+    weighting: Callable | None
+    time: Callable
+    label_dropout: float = 0.0
+
+
+class Sampling(NamedTuple):
+    """How samples are drawn.
+
+    sampler: of `diffusion.samplers`.
+    grid: of `diffusion.grids`.
+    steps: of the sampler, the last of which goes from the process's first time to the data.
+    guidance: of `models.denoiser.denoiser`.
+    clip: likewise.
+    """
+
+    sampler: Callable
+    grid: Callable
+    steps: int
+    guidance: float
+    clip: bool
+
+
+class Likelihood(NamedTuple):
+    """How log p(x) is told: the 'bound', of so many times, or the 'ode', with steps and probes."""
+
+    kind: str
+    num_times: int
+    ode_steps: int
+    ode_probes: int
+
+
+def diffusion(
+    nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
+) -> game.Family:
+    """A game of the player `model`, and where the schedule is learned of `schedule`.
+
+    That one descends the square of the same error, which is the variance of the bound's estimate,
+    for the bound itself does not depend on it (Kingma et al. 2021, appendix I.2).
+    """
+    players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        error = training_error(nets, process, params, batch, draw)
+        values = {'model': jnp.mean(error)}
+        if 'schedule' in players:
+            values['schedule'] = jnp.mean(jnp.square(error / jax.lax.stop_gradient(error.mean())))
+        return values, (extra, {})
+
+    def metrics(params, extra, batch, draw):
+        del extra
+        parts = schedule_of(process, params), params['model'], batch
+        return bound_terms(nets, *parts, draw.keys, seen(nets, batch), 1)
+
+    def log_prob(params, extra, batch, draw):
+        del extra
+        parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
+        if likelihood.kind == 'ode':
+            steps, probes = likelihood.ode_steps, likelihood.ode_probes
+            return ode_nats(*parts, seen(nets, batch), steps, probes)
+        return bound_terms(*parts, seen(nets, batch), likelihood.num_times)['elbo_nats']
+
+    def sample(params, extra, draw, condition):
+        del extra
+        label = asked(nets, draw, condition)
+        return sampled(nets, schedule_of(process, params), sampling, params['model'], draw, label)
+
+    is_bound = likelihood.kind == 'bound'
+    return game.Family(
+        init=lambda key, batch: initialize(nets, process, key, batch),
+        turns=(game.Turn(players, loss),),
+        metrics=metrics,
+        sample=sample,
+        conditions=('label',) if nets.is_conditional else (),
+        log_prob=game.LogProb(
+            log_prob,
+            'lower bound' if is_bound else 'estimate',
+            likelihood.num_times if is_bound else likelihood.ode_probes,
+        ),
+    )
+
+
+def initialize(nets: Networks, process: Process, key, batch: game.Batch):
+    """(weights by player, no other collections)."""
+    first = {name: array[:1] for name, array in batch.items()}
+    level, label = jnp.zeros(1), seen(nets, first)
+    args = to_process(nets.spec, first['x']), level, label
+    params = {'model': nets.network.init(jax.random.fold_in(key, 0), *args)['params']}
+    if not isinstance(process.schedule, Schedule):
+        variables = process.schedule.init(jax.random.fold_in(key, 1), level)
+        params['schedule'] = variables['params']
+    return params, {player: {} for player in params}
+
+
+def schedule_of(process: Process, params) -> Schedule:
+    """The process's schedule, of these weights if it is learned."""
+    if isinstance(process.schedule, Schedule):
+        return process.schedule
+    return learned(process.schedule, params['schedule'])
+
+
+def training_error(nets: Networks, process: Process, params, batch: game.Batch, draw: game.Draw):
+    """The weighed error of each example at its time, [batch]."""
+    schedule = schedule_of(process, params)
+    t = process.time(schedule, times.spread_over_batch(draw))
+    label = seen(nets, batch)
+    if label is not None:
+        place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, 1))
+        label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
+    x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, 0)
+    parts = schedule, params['model'], x, t, eps_keys, label
+    return weighed_error(nets, *parts, process.weighting)
+
+
+def sampled(
+    nets: Networks, schedule: Schedule, sampling: Sampling, weights, draw: game.Draw, label: Labels
+):
+    """x [local, *event], by the data's units; the last evaluation is at the first time."""
+    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    std = jnp.sqrt(schedule.alpha(grid[0]) ** 2 + schedule.sigma(grid[0]) ** 2)
+    start = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
+    keys = game.part_of(draw.keys, STEP_DRAWS)
+    x, _ = sampling.sampler(mean, std * start, grid, schedule, keys)
+    return from_process(nets.spec, mean(x, jnp.full(len(x), grid[-1])))
+
+
+def seen(nets: Networks, batch: game.Batch) -> Labels:
+    """The labels of a batch, if the network sees them."""
+    return batch['label'] if nets.is_conditional else None
+
+
+def asked(nets: Networks, draw: game.Draw, condition: game.Batch | None) -> Labels:
+    """The classes that a sample shall be of, by default any that training sees."""
+    if not nets.is_conditional:
+        return None
+    classes = asked_for(game.part_of(draw.keys, LABEL_DRAW), condition, nets.spec)
+    return jnp.argmax(classes, -1)

@@ -1,0 +1,192 @@
+"""The U-Net of diffusion models (Ho et al. 2020, appendix B), of any image, quick to compile.
+
+The blocks of one resolution are one block under `nn.scan`: XLA sees each resolution once, however
+many blocks it has.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from models.conv import Conv
+from models.conv_nets import STRIDE, spatial_shape
+from models.time_nets import condition_vector
+
+Maps = Float[Array, 'batch *maps']
+Made = Float[Array, 'batch *made']  # maps of another length or number
+Vectors = Float[Array, 'batch numbers']
+
+
+class Kind(NamedTuple):
+    """What all blocks of a U-Net share.
+
+    kernel_size: of every convolution, along each axis.
+    groups: of the group norms, at most: as many as divide the channels.
+    heads: of the attention.
+    form: of the convolutions, as in `models.conv`.
+    dtype: of the products; parameters and sums are float32.
+    """
+
+    kernel_size: int = 3
+    groups: int = 8
+    heads: int = 4
+    form: str = 'auto'
+    dtype: DTypeLike = jnp.float32
+
+
+class ResidualBlock(nn.Module):
+    """x plus two convolutions of it, scaled and shifted between them by the condition.
+
+    The scale and shift are those of Dhariwal and Nichol (2021), section 3.1; the last convolution
+    begins at zero, so that a new block is the identity.
+
+    Attributes:
+      features: channels of the output.
+      has_attention: whether places look at one another afterwards.
+      kind: what blocks share.
+    """
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps, vector: Vectors) -> Made:
+        """Returns [batch, *space, features]."""
+        h = _conv(self.kind, self.features)(nn.silu(_norm(self.kind, x)))
+        across = nn.Dense(2 * self.features, dtype=self.kind.dtype)(nn.silu(vector))
+        across = across.astype(jnp.float32)
+        scale, shift = jnp.split(jnp.expand_dims(across, tuple(range(1, x.ndim - 1))), 2, -1)
+        h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
+        h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
+        if x.shape[-1] != self.features:
+            x = nn.Dense(self.features, dtype=self.kind.dtype, name='through')(x)
+        x = x + h
+        return Attention(self.kind)(x) if self.has_attention else x
+
+
+class Attention(nn.Module):
+    """x plus what each place takes from all others (Vaswani et al. 2017), beginning at zero."""
+
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps) -> Maps:
+        """Returns x's shape."""
+        features = x.shape[-1]
+        places = _norm(self.kind, x).reshape(len(x), -1, features)
+        options = dict(dtype=self.kind.dtype, out_kernel_init=nn.initializers.zeros)
+        mixed = nn.MultiHeadDotProductAttention(self.kind.heads, **options)(places)
+        return x + mixed.reshape(x.shape)
+
+
+class _Down(nn.Module):
+    """A block of the way down, as `nn.scan` takes it: its output is carried, and kept."""
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps, vector: Vectors) -> tuple[Made, Made]:
+        x = ResidualBlock(self.features, self.has_attention, self.kind)(x, vector)
+        return x, x
+
+
+class _Up(nn.Module):
+    """A block of the way up: it sees what the block of the same number kept on the way down."""
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(
+        self, x: Maps, kept: Float[Array, 'batch *kept'], vector: Vectors
+    ) -> tuple[Made, None]:
+        both = jnp.concatenate([x, kept], -1)
+        return ResidualBlock(self.features, self.has_attention, self.kind)(both, vector), None
+
+
+class UNet(nn.Module):
+    """Maps of all resolutions, each brought down and up again; [batch, *event] to the same.
+
+    Attributes:
+      channels: of each resolution, the finest first; each has half the length of the one before.
+      blocks: of a resolution, on either way.
+      attention: the resolutions (0 the finest) whose blocks have attention.
+      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
+      kind: what blocks share.
+    """
+
+    channels: tuple[int, ...]
+    blocks: int = 2
+    attention: tuple[int, ...] = ()
+    num_classes: int = 0
+    kind: Kind = Kind()
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, 'batch *event'],
+        half_log_snr: Float[Array, 'batch'],
+        label: Int[Array, 'batch'] | None = None,
+    ) -> Float[Array, 'batch *event']:
+        """Returns x's shape in float32."""
+        event = x.shape[1:]
+        vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
+        maps = x.reshape(len(x), *spatial_shape(event), -1)
+        outputs, kept = maps.shape[-1], []
+        maps = _conv(self.kind, self.channels[0])(maps)
+        for level, features in enumerate(self.channels):
+            if level:
+                maps = _conv(self.kind, features, STRIDE)(maps)
+            maps, seen = self._scanned(_Down, level, nn.broadcast)(maps, vector)
+            kept.append(seen)
+        maps = ResidualBlock(self.channels[-1], bool(self.attention), self.kind)(maps, vector)
+        for level in reversed(range(len(self.channels))):
+            seen = kept[level][::-1]
+            if level < len(self.channels) - 1:
+                maps = _conv(self.kind, self.channels[level])(_enlarged(maps, seen.shape[2:-1]))
+            maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, seen, vector)
+        last = _conv(self.kind, outputs, kernel_init=nn.initializers.zeros)
+        return last(nn.silu(_norm(self.kind, maps))).reshape(len(x), *event)
+
+    def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
+        """`blocks` of them, each with parameters of its own."""
+        many = nn.scan(
+            block,
+            variable_axes={'params': 0},
+            split_rngs={'params': True},
+            in_axes=in_axes,
+            length=self.blocks,
+        )
+        return many(self.channels[level], level in self.attention, self.kind)
+
+
+def _conv(kind: Kind, features: int, stride: int = 1, **options) -> Callable:
+    def layer(x: Maps) -> Made:
+        axes = x.ndim - 2
+        window = (kind.kernel_size,) * axes, (stride,) * axes
+        return Conv(features, *window, form=kind.form, dtype=kind.dtype, **options)(x)
+
+    return layer
+
+
+def _norm(kind: Kind, x: Maps) -> Maps:
+    """Group norm (Wu and He 2018) of each example alone, so that no batch matters."""
+    channels = x.shape[-1]
+    groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
+    return nn.GroupNorm(groups)(x)
+
+
+def _enlarged(x: Maps, space: tuple[int, ...]) -> Made:
+    """Each place as `STRIDE` along every axis, cropped to `space`."""
+    for axis, length in enumerate(space, 1):
+        x = jax.lax.slice_in_dim(jnp.repeat(x, STRIDE, axis), 0, length, axis=axis)
+    return x

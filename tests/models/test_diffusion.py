@@ -1,0 +1,299 @@
+"""The diffusion family against Gaussian data, whose best denoiser, entropy and scores are known.
+
+A network that returns the exact mean of x stands for a perfectly trained one.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, first_batch, steps_on
+
+import devices as device_lib
+import game
+import states
+from datasets.dataset import Spec
+from diffusion import grids, predictions, samplers, schedules, times, weightings
+from evaluation.sampling import sampler
+from models.denoiser import Networks, denoiser, from_process, to_process
+from models.diffusion import Likelihood, Process, Sampling, diffusion
+from models.learned_schedule import MonotoneHalfLogSnr, learned
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+STD, CENTRE, DIMS = 0.6, 0.7, 2  # two classes N(-CENTRE, STD^2) and N(CENTRE, STD^2) on each axis
+
+
+class Exact(nn.Module):
+    """E[x | x_t, label] of a variance-preserving process; label 2 stands for any class."""
+
+    centres: tuple[float, ...]
+
+    @nn.compact
+    def __call__(self, x, half_log_snr, label=None):
+        self.param('unused', nn.initializers.zeros, ())
+        alpha, sigma = (jnp.sqrt(jax.nn.sigmoid(s * 2 * half_log_snr))[:, None] for s in (1, -1))
+        x_t = x  # of a process of variance 1, which `output_of` leaves as it is
+        centres = jnp.asarray(self.centres)[:, None, None]
+        variance = (alpha * STD) ** 2 + sigma**2
+        away = x_t - alpha * centres
+        means = centres + alpha * STD**2 / variance * away
+        share = jax.nn.softmax(jnp.sum(-0.5 * away**2 / variance, -1), 0)
+        of_any = jnp.sum(share[..., None] * means, 0)
+        if label is None:
+            return of_any
+        each = jnp.concatenate([means, of_any[None]])
+        return jnp.take_along_axis(each, label[None, :, None], 0)[0]
+
+
+def family(num_times=50, schedule=None, centres=(0.0,), is_conditional=False, **likelihood):
+    spec = Spec((DIMS,), None, len(centres) if is_conditional else None)
+    nets = Networks(Exact(centres), predictions.X, spec, is_conditional)
+    schedule = schedule or schedules.log_linear()
+    kind = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
+    sampling = Sampling(samplers.dpm_solver_pp_2m, grids.uniform_half_log_snr, 50, 1.0, False)
+    return diffusion(
+        nets, Process(schedule, None, times.uniform), sampling, Likelihood(**kind)
+    ), nets
+
+
+def draw(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def expected_bound(schedule):
+    """Minus the bound of N(0, STD^2) by the best denoiser, exactly, from float64 sums; nats."""
+    with jax.enable_x64(True):
+        if schedule.num_steps:
+            t = jnp.arange(1, schedule.num_steps + 1) / schedule.num_steps
+        else:
+            t = jnp.linspace(schedule.first, schedule.last, 100_001)
+        alpha, sigma = np.asarray(schedule.alpha(t)), np.asarray(schedule.sigma(t))
+    snr, error = (alpha / sigma) ** 2, (STD * sigma) ** 2 / ((STD * alpha) ** 2 + sigma**2)
+    late = error[1:] if schedule.num_steps else 0.5 * (error[1:] + error[:-1])
+    prior = 0.5 * (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2 - 1 - np.log(sigma[-1] ** 2))
+    first = 0.5 * np.log(2 * np.pi * np.e * (sigma[0] / alpha[0]) ** 2)
+    return DIMS * (prior + first + 0.5 * np.sum((snr[:-1] - snr[1:]) * late))
+
+
+@pytest.mark.parametrize('name', ['log_linear', 'linear', 'discrete'])
+def test_the_bound_of_the_best_denoiser(name):
+    """Of N(0, STD^2): its closed form, which in continuous time is the entropy."""
+    n, schedule = 4000, getattr(schedules, name)()
+    ours, _ = family(num_times=64, schedule=schedule)
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
+    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = -np.asarray(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(n)))
+    expected = expected_bound(schedule)
+    assert abs(nats.mean() - expected) < 4 * nats.std() / n**0.5
+    entropy = DIMS * 0.5 * np.log(2 * np.pi * np.e * STD**2)
+    assert entropy < expected < entropy + (1.0 if schedule.num_steps else 0.02)
+
+
+def test_the_terms_add_up_to_the_bound():
+    ours, _ = family(num_times=1)
+    batch = {'x': jnp.ones((3, DIMS))}
+    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    terms = ours.metrics(params, extra, batch, draw(3))
+    parts = terms['prior_nats'] + terms['reconstruction_nats'] + terms['diffusion_nats']
+    np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
+    np.testing.assert_array_equal(ours.log_prob.nats(params, extra, batch, draw(3)), -parts)
+    assert ours.log_prob.words == 'lower bound, k = 1'
+
+
+def test_the_ode_gives_the_density():
+    ours, _ = family(kind='ode')
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = ours.log_prob.nats(params, extra, {'x': x}, draw(20))
+    exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
+    np.testing.assert_allclose(nats, exact, atol=0.02)
+    assert ours.log_prob.kind == 'estimate'
+
+
+@pytest.mark.parametrize('guidance', [0.0, 3.0])
+def test_guidance_is_the_tilted_score(guidance):
+    """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
+    centres, schedule = (-CENTRE, CENTRE), schedules.cosine()
+    _, nets = family(centres=centres, is_conditional=True)
+    x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
+    label = jnp.arange(30) % 2
+    weights = {'unused': jnp.zeros(())}
+    mean = denoiser(nets, schedule, weights, label, guidance)(x_t, t)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+
+    def log_tilted(x, alpha, sigma, label):
+        std = jnp.sqrt((alpha * STD) ** 2 + sigma**2)
+        each = jnp.stack([jax.scipy.stats.norm.logpdf(x, alpha * c, std).sum() for c in centres])
+        of_any = jax.nn.logsumexp(each) - jnp.log(2.0)
+        return of_any + guidance * (each[label] - of_any)
+
+    score = jax.vmap(jax.grad(log_tilted))(x_t, alpha, sigma, label)
+    ours = (alpha[:, None] * mean - x_t) / sigma[:, None] ** 2
+    np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize('label', [0, 1])
+def test_samples_of_a_class_are_its_gaussian(label):
+    ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
+    batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
+    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    wanted = {'label': jnp.full(4000, label)}
+    x = np.asarray(jax.jit(ours.sample)(params, extra, draw(4000), wanted))
+    np.testing.assert_allclose(x.mean(0), (2 * label - 1) * CENTRE, atol=4 * STD / 4000**0.5 + 0.01)
+    np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
+
+
+# The schedule that is learned
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
+    """Whatever the weights."""
+    module = MonotoneHalfLogSnr(6.65, -2.5)
+    params = module.init(jax.random.PRNGKey(seed), jnp.zeros(1))['params']
+    params = jax.tree.map(
+        lambda p: p + 5 * jax.random.normal(jax.random.PRNGKey(seed), p.shape), params
+    )
+    schedule, t = learned(module, params), jnp.linspace(0.0, 1.0, 201)
+    found = schedule.half_log_snr(t)
+    np.testing.assert_allclose(found[jnp.array([0, -1])], [6.65, -2.5], rtol=1e-5)
+    assert np.all(np.diff(found) < 0)
+    np.testing.assert_allclose(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, 1.0, rtol=1e-5)
+    again = schedule.half_log_snr(schedule.time(found))
+    np.testing.assert_allclose(again, found, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_schedule_learns_to_lower_the_variance(tmp_path):
+    """Its player descends the squared error, and moves nothing of the model."""
+    changes = dict(model__schedule='learned', model__weighting='bound', model__prediction='eps')
+    run = assembled(tmp_path, 'diffusion', 'grid,debug', **changes)
+    (_, report), *_ = steps_on(run, 1, 1)
+    assert {'loss', 'loss_schedule'} <= set(report) and report['loss_schedule'] >= 1.0
+    batch = first_batch(run, 48)
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    (turn,) = run.family.turns
+    gradients, *_ = game.play(turn, params, extra, batch, draw(48), 0, {})
+    squared = lambda p: turn.loss({**params, 'schedule': p}, extra, batch, draw(48), 0, {})[0][
+        'schedule'
+    ]
+    wanted = jax.grad(squared)(params['schedule'])
+    jax.tree.map(np.testing.assert_allclose, gradients['schedule'], wanted)
+    assert any(np.any(g != 0) for g in jax.tree.leaves(wanted))
+
+
+# Weightings
+
+
+@pytest.mark.parametrize('name', ['cosine', 'straight'])
+def test_the_bound_does_not_depend_on_where_its_times_lie(name):
+    """An error that depends on the noise level alone, by quadrature in t and in the log-SNR."""
+    schedule = getattr(schedules, name)()
+    error = lambda t: 1.0 / (1.0 + weightings.snr(schedule, t)) ** 1.5
+    u = (jnp.arange(400_000) + 0.5) / 400_000
+    by_time = times.uniform(schedule, u)
+    first = np.mean(np.float64(weightings.bound(schedule, by_time) * error(by_time)))
+    by_level = times.uniform_half_log_snr(schedule, u)
+    weight = weightings.bound_by_half_log_snr(schedule, by_level)
+    np.testing.assert_allclose(np.mean(np.float64(weight * error(by_level))), first, rtol=1e-2)
+
+
+def test_the_bound_of_many_steps_is_that_of_continuous_time():
+    steps = schedules.discrete(1000)
+    error = lambda t: 1.0 / (1.0 + weightings.snr(steps, t)) ** 2
+    t = jnp.arange(1, 1001) / 1000
+    in_steps = np.mean(weightings.bound(steps, t) * error(t))
+    continuous = times.uniform_half_log_snr(steps, (jnp.arange(4000) + 0.5) / 4000)
+    weight = weightings.bound_by_half_log_snr(steps, continuous)
+    np.testing.assert_allclose(in_steps, np.mean(weight * error(continuous)), rtol=0.02)
+
+
+def test_truncation_and_unit_output():
+    schedule, t = schedules.cosine(), jnp.linspace(0.1, 0.9, 9)
+    truncated = weightings.truncated_snr(5.0)(schedule, t)
+    np.testing.assert_allclose(truncated, np.minimum(weightings.snr(schedule, t), 5.0))
+    edm = predictions.preconditioned(0.5)
+    scale = edm.scale(schedule.alpha(t), schedule.sigma(t))
+    np.testing.assert_allclose(weightings.unit_output(0.5)(schedule, t) * scale**2, 1.0, rtol=1e-5)
+
+
+# The promises of every family
+
+
+RECIPES = {
+    'v': {},
+    'ddpm': dict(model__schedule='discrete', model__prediction='eps', model__weighting='min_snr'),
+    'flow': dict(model__schedule='straight', model__prediction='velocity'),
+    'edm': dict(model__prediction='edm', model__weighting='edm', model__times='log_normal'),
+}
+
+
+@pytest.mark.parametrize(
+    'name', ['v', *(pytest.param(name, marks=pytest.mark.slow) for name in ('ddpm', 'flow', 'edm'))]
+)
+def test_losses_do_not_depend_on_the_devices(tmp_path, name):
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
+    check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+def test_samples_do_not_depend_on_the_devices(tmp_path):
+    """Noise of the start and of every step included."""
+    changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+    host = jax.tree.map(np.asarray, states.initial_state(run))
+    found = [
+        sampler(run, devices)(device_lib.place(host, devices), jax.random.PRNGKey(3), 50)
+        for devices in (jax.devices()[:1], jax.devices()[:8])
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(found[0], axis=0)) == 50
+
+
+def test_times_are_spread_over_the_global_batch():
+    whole = draw(48)
+    u = times.spread_over_batch(whole)
+    assert np.all(np.diff(np.sort(u)) > 0.9 / 48)
+    part = whole.replace(rows=whole.rows[24:], keys=whole.keys[24:])
+    np.testing.assert_array_equal(times.spread_over_batch(part), u[24:])
+
+
+@pytest.mark.parametrize('levels', [None, 17])
+def test_what_the_process_sees_comes_back(levels):
+    spec = Spec((4,), levels, None, mean=1.0, std=3.0)
+    x = jnp.asarray([[0.0, 3.0, 16.0, 7.0]])
+    np.testing.assert_allclose(from_process(spec, to_process(spec, x)), x, rtol=1e-6)
+    if levels:
+        assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
+
+
+@pytest.mark.parametrize('field', ['steps=1', 'steps=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
+def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
+    name, value = field.split('=')
+    value = type({'steps': 0, 'guidance': 0.0}.get(name, ''))(value)
+    message = complaint(
+        assembled, tmp_path, 'diffusion', 'digits,debug', **{f'eval__sampler__{name}': value}
+    )
+    assert f'config.eval.sampler.{name}' in message
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(eval__sampler__guidance=2.0), 'knows no classes'),
+        (dict(model__schedule='discrete', eval__sampler__steps=1001), 'has 1000 steps'),
+        (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
+        (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
+        (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
+        (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
+        (dict(model__prediction='noise'), "'eps'"),
+    ],
+)
+def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):
+    assert words in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
+
+
+def test_a_density_of_levels_is_refused(tmp_path, complaint):
+    message = complaint(assembled, tmp_path, 'diffusion', 'digits,debug', eval__likelihood='ode')
+    assert '17 levels' in message and 'dequantize=uniform' in message

@@ -1,0 +1,82 @@
+"""The U-Net and the MLP of diffusion models: any shape, each row alone, and small to compile."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models.time_nets import ConditionedMLP, waves
+from models.unet import UNet
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
+
+LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
+
+
+def network(name, num_classes=0, blocks=1):
+    if name == 'mlp':
+        return ConditionedMLP((8, 8), num_classes)
+    return UNet((8, 8), blocks, attention=(1,), num_classes=num_classes)
+
+
+def moved(net, *arguments):
+    """Parameters away from their start, where the output is 0."""
+    params = jax.jit(net.init)(jax.random.PRNGKey(0), *arguments)['params']
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.PRNGKey(1), len(leaves))
+    drawn = [p + 0.3 * jax.random.normal(key, p.shape) for p, key in zip(leaves, keys, strict=True)]
+    return {'params': jax.tree.unflatten(structure, drawn)}
+
+
+@pytest.mark.parametrize(
+    ('name', 'event'),
+    [
+        ('unet', (8, 8)),
+        pytest.param('unet', (7, 5, 3), marks=pytest.mark.slow),
+        pytest.param('unet', (12,), marks=pytest.mark.slow),
+        ('mlp', (2,)),
+        ('mlp', (4, 3)),
+        ('mlp', ()),
+    ],
+)
+def test_any_shape_and_each_row_alone(name, event):
+    net, x = network(name), jax.random.normal(jax.random.PRNGKey(2), (3, *event))
+    at_first, apply = jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS), jax.jit(net.apply)
+    np.testing.assert_array_equal(apply(at_first, x, LEVELS), jnp.zeros((3, *event)))
+    params = moved(net, x, LEVELS)
+    whole = apply(params, x, LEVELS)
+    assert whole.shape == x.shape and whole.dtype == jnp.float32
+    others = apply(params, x.at[:2].set(7.0), LEVELS.at[:2].set(0.0))
+    np.testing.assert_allclose(others[2], whole[2], rtol=1e-4, atol=1e-4)
+    assert np.abs(others[:2] - whole[:2]).max() > 1e-3
+
+
+@pytest.mark.parametrize('name', [pytest.param('unet', marks=pytest.mark.slow), 'mlp'])
+def test_noise_level_and_label_matter(name):
+    x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
+    net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
+    params, same = moved(net, x, LEVELS, label), jnp.zeros(3)
+    apply = jax.jit(net.apply)
+    by_label = apply(params, x, same, label)
+    by_level = apply(params, x, LEVELS, jnp.zeros(3, jnp.int32))
+    for output in (by_label, by_level):
+        pairs = [(0, 1), (0, 2), (1, 2)]
+        assert min(float(jnp.abs(output[i] - output[j]).max()) for i, j in pairs) > 1e-3
+
+
+def test_more_blocks_are_not_more_to_compile():
+    """Blocks of a resolution are scanned: one and four of them are the same few operations."""
+
+    def size(blocks):
+        net, x = network('unet', blocks=blocks), jnp.zeros((3, 8, 8))
+        params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)
+        lowered = jax.jit(net.apply).lower(params, x, LEVELS)
+        return lowered.as_text().count('\n')
+
+    assert size(4) < 1.1 * size(2)
+
+
+def test_waves_tell_noise_levels_apart():
+    found = waves(jnp.linspace(-10.0, 10.0, 201), 32)
+    assert found.shape == (201, 32)
+    assert np.linalg.norm(np.diff(found, axis=0), axis=1).min() > 0.1
