@@ -94,15 +94,29 @@ def perform(values: flags.FlagValues) -> None:
       UserError: the flags do not name a run, or the mode's own complaint.
     """
     _refuse_flags_of_other_modes(values)
-    several = values.cluster or values.coordinator
-    if not several and (values['num_processes'].present or values['process_id'].present):
-        raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
-    if several and values.mode not in ('train', 'evaluate'):
-        raise UserError(f'--mode={values.mode} runs in one process')
-    if several:
+    if _are_several(values):
         processes.join(values.coordinator, values.num_processes, values.process_id)
     with processes.lost_ones():
         _perform(values)
+
+
+def _are_several(values: flags.FlagValues) -> bool:
+    """Whether this is one of several processes.
+
+    Raises:
+      UserError: the flags for that do not go together.
+    """
+    numbered = values['num_processes'].present or values['process_id'].present
+    if values.cluster and (values.coordinator or numbered):
+        raise UserError('--cluster stands for --coordinator, --num_processes and --process_id')
+    if not values.cluster and not values.coordinator and numbered:
+        raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
+    several = bool(values.cluster or values.coordinator)
+    if several and values.mode not in ('train', 'evaluate'):
+        raise UserError(f'--mode={values.mode} runs in one process')
+    if values.coordinator and not values['num_processes'].present:
+        raise UserError('--coordinator needs --num_processes and --process_id')
+    return several
 
 
 def _perform(values: flags.FlagValues) -> None:

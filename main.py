@@ -15,6 +15,7 @@ from ml_collections import config_flags
 import command_line
 from errors import UserError
 from reporting import log_to_terminal
+from signals import StoppedAtOnce
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file('config', None, 'PATH[:DATA][,debug]')
@@ -45,7 +46,11 @@ if __name__ == '__main__':
     try:
         app.run(main, flags_parser=command_line.parse)
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr, flush=True)
-        os._exit(1)  # at exit, writers whose disk is full would each print a traceback
+        try:
+            print(f'error: {error}', file=sys.stderr, flush=True)
+        finally:
+            os._exit(1)  # at exit, writers whose disk is full would each print a traceback
+    except StoppedAtOnce as error:
+        os._exit(error.code)  # at exit, JAX would wait for other processes
     except KeyboardInterrupt:  # before the loop listens
-        sys.exit(130)
+        os._exit(130)

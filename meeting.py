@@ -16,6 +16,7 @@ from errors import UserError
 
 READY, DONE = b'r', b'd'
 PAUSE_SECONDS = 0.2
+KNOCK_SECONDS = 1.0  # for one who knocks to say who it is
 
 
 def meet(coordinator: str, num_processes: int, process_id: int, seconds: float) -> None:
@@ -40,16 +41,20 @@ def meet(coordinator: str, num_processes: int, process_id: int, seconds: float) 
         watched = {f'process {number}': connection for number, connection in others.items()}
     else:
         address = host.strip('[]'), int(port)
-        watched = {'process 0': _come(coordinator, address, num_processes, process_id, until)}
+        connection = _reached(coordinator, address, until)
+        watched = {'process 0': _come(coordinator, connection, num_processes, process_id, seconds)}
     for name, connection in watched.items():
         threading.Thread(target=_end_with, args=(name, connection), daemon=True).start()
-    atexit.register(_leave, watched.values())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # for hours of silence
+    atexit.register(_leave, watched.values())  # before JAX's own, which waits for the others
 
 
 def _leave(others: Iterable[socket.socket]) -> None:
-    """Says goodbye at this process's end, unless that is a traceback."""
-    if getattr(sys, 'last_value', None) is None:
-        _tell(others, DONE)
+    """Says goodbye at this process's end; where that is a traceback, it ends without one."""
+    if getattr(sys, 'last_value', None) is not None:
+        sys.stdout.flush()
+        os._exit(1)
+    _tell(others, DONE)
 
 
 def _tell(others: Iterable[socket.socket], what: bytes) -> None:
@@ -68,8 +73,10 @@ def _end_with(name: str, other: socket.socket) -> None:
         if other.recv(1) == DONE:
             return
     again = 'start all of them again: they continue from the last checkpoint'
-    os.write(2, f'\nerror: {name} has ended, and says why if it could; {again}\n'.encode())
-    os._exit(1)  # a collective with it would never return
+    try:
+        os.write(2, f'\nerror: {name} has ended, and says why if it could; {again}\n'.encode())
+    finally:
+        os._exit(1)  # a collective with it would never return
 
 
 def _receive(
@@ -108,11 +115,12 @@ def _number(connection: socket.socket, num_processes: int, coordinator: str) -> 
     Raises:
       UserError: it is of another number of processes.
     """
-    connection.settimeout(5.0)
+    connection.settimeout(KNOCK_SECONDS)
     try:
-        words = connection.makefile().readline().split()
-        number, count = int(words[0]), int(words[1])
-    except (OSError, ValueError, IndexError):
+        number, count = map(int, connection.recv(64).split())
+    except (OSError, ValueError):
+        number, count = 0, 0
+    if not 0 < number < count:
         connection.close()
         return None
     connection.settimeout(None)
@@ -125,11 +133,14 @@ def _number(connection: socket.socket, num_processes: int, coordinator: str) -> 
 
 
 def _come(
-    coordinator: str, address: tuple[str, int], num_processes: int, process_id: int, until: float
+    coordinator: str,
+    connection: socket.socket,
+    num_processes: int,
+    process_id: int,
+    seconds: float,
 ) -> socket.socket:
     """Any other process: says its number to the first, and waits until that has heard all."""
-    connection = _reached(coordinator, address, until)
-    connection.settimeout(max(1.0, until - time.monotonic() + 5.0))  # the first gives up first
+    connection.settimeout(seconds + 5.0)  # the first was there before: it gives up first
     with contextlib.suppress(OSError):
         connection.sendall(f'{process_id} {num_processes}\n'.encode())
         if connection.recv(1) == READY:
@@ -145,7 +156,12 @@ def _come(
 def _reached(coordinator: str, address: tuple[str, int], until: float) -> socket.socket:
     while True:
         try:
-            return socket.create_connection(address, timeout=5.0)
+            connection = socket.create_connection(address, timeout=5.0)
+            if connection.getsockname() != connection.getpeername():  # else it has found itself
+                return connection
+            connection.close()
+        except UnicodeError as error:
+            raise UserError(f'--coordinator={coordinator}: that is no name of a host') from error
         except OSError as error:
             if time.monotonic() > until:
                 reason = error.strerror or str(error)

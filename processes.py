@@ -40,6 +40,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
       UserError: the numbers cannot be, or nobody answers at the address.
     """
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
     patience = dict(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     if not coordinator:
         try:
@@ -65,7 +66,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
     host, _, port = coordinator.rpartition(':')
-    if not host or not port.isdigit():
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UserError(f'--coordinator={coordinator}: give HOST:PORT of the first process')
     if not 0 <= process_id < num_processes:
         raise UserError(

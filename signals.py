@@ -11,6 +11,10 @@ class Stopped(SystemExit):
     """The run was asked to stop, saved its State and may be continued; the code is 128 + signal."""
 
 
+class StoppedAtOnce(Stopped):
+    """It was asked twice: nothing is waited for, and nothing but the last checkpoint is kept."""
+
+
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
     """A list that fills with the SIGTERM and SIGINT received; a second one ends at once."""
@@ -19,7 +23,7 @@ def stop_requests() -> Iterator[list[int]]:
     def receive(number, frame):
         del frame
         if received:
-            raise Stopped(128 + number)
+            raise StoppedAtOnce(128 + number)
         received.append(number)
         log.info('\nstopping after this dispatch; once more stops at once')
 

@@ -54,6 +54,11 @@ SCHEDULES = {
     'exploding': schedules.exploding,
 }
 ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them all fields are read
+NEEDED = (  # where a field has a value, what another has to be
+    ('schedule', 'learned', 'weighting', 'bound'),  # of which alone it is no part
+    ('schedule', 'discrete', 'times', 'uniform'),
+    ('weighting', 'bound', 'times', 'uniform'),
+)
 GRID_OF = {  # where the paper of a sampler takes its steps
     'ancestral': 'time',
     'ddim': 'time',
@@ -186,14 +191,13 @@ def process_of(config: ConfigDict, data_std: float) -> Process:
     at_least(0, 'model.label_dropout', model.label_dropout)
     options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
     time = choose('model.times', model.times, options)
-    if model.schedule == 'discrete':
-        time = times.on_steps
-    if 'bound' in (model.weighting,) and model.times != 'uniform':
-        raise UserError("config.model.weighting='bound' needs config.model.times='uniform'")
-    if model.schedule == 'learned' and model.weighting != 'bound':
-        raise UserError("config.model.schedule='learned' needs config.model.weighting='bound'")
-    if model.schedule == 'discrete' and model.times != 'uniform':
-        raise UserError("config.model.schedule='discrete' needs config.model.times='uniform'")
+    for field, value, other, needed in NEEDED:
+        if model[field] == value and model[other] != needed:
+            raise UserError(
+                f'config.model.{field}={value!r} needs config.model.{other}={needed!r}, '
+                f'and that is {model[other]!r}'
+            )
+    time = times.on_steps if model.schedule == 'discrete' else time
     return Process(schedule, weighting, time, model.label_dropout)
 
 

@@ -1,15 +1,15 @@
 """Processes meet at an address: threads stand for them, what is said of those who are missing."""
 
-import contextlib
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
+from conftest import ROOT
 
 import meeting
 from errors import UserError
-
-END_WITH = meeting._end_with
 
 
 @pytest.fixture(autouse=True)
@@ -75,26 +75,52 @@ def test_who_knocks_by_mistake_is_sent_away():
         assert meeting._number(ours, 2, 'here:1') is None
 
 
-class Ended(BaseException):
-    """In place of this process's end."""
+MEMBER = """
+import os, signal, sys, time
+import meeting
+port, number, ending = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if ending == 'no terminal':
+    os.close(2)
+meeting.meet(f'localhost:{port}', 2, number, 20.0)
+if ending == 'killed':
+    os.kill(os.getpid(), signal.SIGKILL)
+elif ending == 'traceback':
+    raise ValueError('why')
+elif ending != 'at its end':
+    time.sleep(20.0)
+"""
 
 
-@pytest.mark.parametrize('word', ['goodbye', 'nothing', 'traceback'])
-def test_who_ends_without_a_goodbye_takes_the_other_along(monkeypatch, capfd, word):
-    def leave(code):
-        raise Ended(code)
-
-    monkeypatch.setattr(meeting.os, '_exit', leave)
-    monkeypatch.setattr(
-        meeting.sys, 'last_value', ValueError('why') if word == 'traceback' else None, raising=False
-    )
-    ours, theirs = socket.socketpair()
-    with ours:
-        if word != 'nothing':
-            meeting._leave([theirs])
-        theirs.close()
-        with contextlib.nullcontext() if word == 'goodbye' else pytest.raises(Ended, match='1'):
-            END_WITH('process 3', ours)
-    told = capfd.readouterr().err
-    assert bool(told) == (word != 'goodbye')
-    assert not told or 'error: process 3 has ended' in told
+@pytest.mark.parametrize('left', [0, 1])
+@pytest.mark.parametrize(
+    ('ending', 'waiting', 'code', 'words'),
+    [
+        ('killed', 'waits', 1, 'error: process {} has ended'),
+        ('traceback', 'waits', 1, 'error: process {} has ended'),
+        ('killed', 'no terminal', 1, ''),
+        ('at its end', 'at its end', 0, ''),
+    ],
+)
+def test_who_ends_without_a_goodbye_takes_the_other_along(left, ending, waiting, code, words):
+    """Processes of their own, well within the time that they would sleep."""
+    with socket.socket() as one:
+        one.bind(('localhost', 0))
+        port = one.getsockname()[1]
+    endings = {left: waiting, 1 - left: ending}
+    started = {
+        number: subprocess.Popen(
+            [sys.executable, '-c', MEMBER, str(port), str(number), endings[number]],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in endings
+    }
+    try:
+        told = {number: process.communicate(timeout=15)[1] for number, process in started.items()}
+    finally:
+        for process in started.values():
+            process.kill()
+    assert started[left].returncode == code
+    assert words.format(1 - left) in told[left] and bool(words) == bool(told[left])
+    assert ('ValueError: why' in told[1 - left]) == (ending == 'traceback')

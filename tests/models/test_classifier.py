@@ -84,6 +84,7 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
     assert run.family.encode(*weights, batch, draw).shape == (30, 16)
 
 
+@pytest.mark.slow
 def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
     """The maps are what the last convolution makes: positive, 2x2 after two strides of 2."""
     run = make(tmp_path, model__channels=(4, 5))

@@ -18,13 +18,9 @@ def test_stages_halve_and_round_up():
     assert stage_shapes((13, 1), 2) == [(13, 1), (7, 1), (4, 1)]
 
 
-QUICK = ((13, 9, 3),)
-
-
-@pytest.mark.parametrize(
-    'event_shape', [e if e in QUICK else pytest.param(e, marks=pytest.mark.slow) for e in EVENTS]
-)
-@pytest.mark.parametrize('kernel_size', [pytest.param(3, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize('event_shape', EVENTS)
+@pytest.mark.parametrize('kernel_size', [3, 4])
 def test_any_image_shape(event_shape, kernel_size):
     """The output has the event's shape, and each of its numbers depends on z."""
     options = dict(

@@ -88,6 +88,7 @@ def test_the_tutorials_networks():
     assert back == [(32,), (3, 3, 32, 32), (32,), (3, 3, 32, 32), (1,), (3, 3, 32, 1)]
 
 
+@pytest.mark.slow
 def test_both_forms_are_one_network():
     event = (9, 6, 2)
     x = jax.random.normal(jax.random.PRNGKey(0), (3, *event))

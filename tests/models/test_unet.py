@@ -31,7 +31,7 @@ def moved(net, *arguments):
 @pytest.mark.parametrize(
     ('name', 'event'),
     [
-        ('unet', (8, 8)),
+        pytest.param('unet', (8, 8), marks=pytest.mark.slow),
         pytest.param('unet', (7, 5, 3), marks=pytest.mark.slow),
         pytest.param('unet', (12,), marks=pytest.mark.slow),
         ('mlp', (2,)),

@@ -202,6 +202,7 @@ def encoder_and_decoder_slopes(make, k, n=4, seed=0):
     return jax.grad(loss)(params)['model']
 
 
+@pytest.mark.slow
 def test_the_decoders_gradient_is_the_plain_one_at_every_draw():
     plain, doubly = (encoder_and_decoder_slopes(make, 5) for make in ESTIMATORS)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)

@@ -71,6 +71,7 @@ def by_hand(weights):
     return vectors, pull_back, quantized, loss
 
 
+@pytest.mark.slow
 def test_the_encoder_gets_the_decoders_gradient_at_the_quantized(weights):
     _, pull_back, quantized, loss = by_hand(weights)
     of_decoder, of_input = jax.grad(loss, (0, 1))(weights[0]['model']['decoder'], quantized)
