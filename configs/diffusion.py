@@ -21,7 +21,7 @@ from datasets.dataset import Spec
 from diffusion import grids, predictions, samplers, schedules, times, weightings
 from errors import UserError, at_least, choose
 from game import Family
-from models.denoiser import Networks
+from models.denoiser import Networks, data_std
 from models.diffusion import Likelihood, Process, Sampling, diffusion
 from models.learned_schedule import MonotoneHalfLogSnr
 from models.mlp import PRECISIONS
@@ -55,7 +55,7 @@ SCHEDULES = {
 }
 ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them all fields are read
 NEEDED = (  # where a field has a value, what another has to be
-    ('schedule', 'learned', 'weighting', 'bound'),  # of which alone it is no part
+    ('schedule', 'learned', 'weighting', 'bound'),  # which alone does not change with it
     ('schedule', 'discrete', 'times', 'uniform'),
     ('weighting', 'bound', 'times', 'uniform'),
 )
@@ -134,9 +134,8 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """The diffusion model that `config` describes, for data as `spec` says."""
     is_conditional = config.model.is_conditional and spec.num_classes is not None
     network = network_of(config, spec, spec.num_classes if is_conditional else 0)
-    plain = Networks(network, predictions.V, spec, is_conditional)
-    nets = plain._replace(prediction=prediction_of(config, plain.data_std))
-    process = process_of(config, plain.data_std)
+    nets = Networks(network, prediction_of(config, data_std(spec)), spec, is_conditional)
+    process = process_of(config, data_std(spec))
     sampling = sampling_of(config, is_conditional, process.schedule)
     return diffusion(nets, process, sampling, likelihood_of(config, spec))
 
@@ -164,13 +163,13 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
     return UNet(channels, model.blocks, attention, num_classes, kind)
 
 
-def prediction_of(config: ConfigDict, data_std: float) -> predictions.Prediction:
+def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
     """What the network's output means."""
-    options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(data_std)}
+    options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(std)}
     return choose('model.prediction', config.model.prediction, options)
 
 
-def process_of(config: ConfigDict, data_std: float) -> Process:
+def process_of(config: ConfigDict, std: float) -> Process:
     """How x becomes noise, and how training looks at it.
 
     Raises:
@@ -185,10 +184,11 @@ def process_of(config: ConfigDict, data_std: float) -> Process:
             'output': None,
             'min_snr': weightings.truncated_snr(5.0),  # the paper's
             'bound': weightings.bound,
-            'edm': weightings.unit_output(data_std),
+            'edm': weightings.unit_output(std),
         },
     )
-    at_least(0, 'model.label_dropout', model.label_dropout)
+    if not 0 <= model.label_dropout <= 1:
+        raise UserError(f'config.model.label_dropout={model.label_dropout}: it is a share')
     options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
     time = choose('model.times', model.times, options)
     for field, value, other, needed in NEEDED:
@@ -220,6 +220,11 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
         raise UserError(
             f'config.eval.sampler.guidance={asked.guidance}: this model knows no classes '
             '(config.model.is_conditional, and data with labels)'
+        )
+    if asked.guidance != 1.0 and not config.model.label_dropout:
+        raise UserError(
+            f'config.eval.sampler.guidance={asked.guidance} weighs a class against any, which a '
+            'model with config.model.label_dropout=0 never saw'
         )
     options = {
         'ancestral': samplers.ancestral,

@@ -42,7 +42,7 @@ def ode_log_prob(
     def slopes(x_t, t):
         flow = lambda x_t: velocity(denoiser, x_t, t, schedule)[0]
         slope, push = jax.linearize(flow, x_t)
-        along = jax.lax.map(lambda v: _sum(v * push(v)), directions)
+        along = jax.lax.map(lambda v: _along(jnp.broadcast_to(v, x_t.shape), push), directions)
         return slope, jnp.sum(along, 0) / (probes or 1)
 
     def step(carry, ends):
@@ -59,11 +59,15 @@ def ode_log_prob(
     return gained + _sum(jax.scipy.stats.norm.logpdf(x_last, scale=std))
 
 
-def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions batch *event']:
+def _along(v: Events, push: Callable) -> Float[Array, 'batch']:
+    """v^T J v of each row, where push is v -> J v."""
+    return _sum(v * push(v))
+
+
+def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions rows *event']:
     """Random signs, or for no probes every axis of an event."""
     if not probes:
-        axes = jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])
-        return jnp.broadcast_to(axes, (len(axes), *x.shape))
+        return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # of every row
     sign = lambda key: jax.random.rademacher(key, x.shape[1:], x.dtype)
     return jnp.stack([jax.vmap(sign)(game.part_of(keys, i)) for i in range(probes)])
 

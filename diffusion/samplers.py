@@ -21,6 +21,7 @@ import game
 from diffusion.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
+FEW = 15  # steps below which DPM-Solver++ ends with one of order one
 Times = Float[Array, 'times']
 
 
@@ -116,9 +117,6 @@ def dpm_solver_pp_2m(
     return x, path
 
 
-FEW = 15  # steps below which DPM-Solver++ ends with one of order one
-
-
 def euler(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Array]:
@@ -146,7 +144,7 @@ def heun(
     Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; all of
     their S_tmin, S_tmax and S_noise are 0, infinity and 1.
     """
-    gamma = min(churn / (len(times) - 1), 2**0.5 - 1)
+    gamma = min(churn / len(times), 2**0.5 - 1)  # their N counts the step to no noise, too
 
     def step(x_t, t, s, number):
         if gamma:

@@ -22,7 +22,7 @@ class Schedule(NamedTuple):
 
     log_alpha, log_sigma: of t in [0, 1].
     time: the t at which log(alpha / sigma) has a value: the inverse of `half_log_snr`.
-    first: the earliest t that sampling goes to; sigma vanishes at 0.
+    first: the earliest t that sampling goes to, where there is still noise.
     last: the latest, where x_t is told from noise no more.
     num_steps: of a process that is defined at k / num_steps alone; None: at every time.
     """
@@ -81,14 +81,17 @@ def cosine(offset: float = 0.008) -> Schedule:
 
     It ends a little before t = 1, where alpha is 0.
     """
-    angle = lambda t: 0.5 * math.pi * (t + offset) / (1 + offset)
-    start = math.log(math.cos(0.5 * math.pi * offset / (1 + offset)))
+    rate = 0.5 * math.pi / (1 + offset)
+    start = rate * offset  # the angle at t = 0
 
     def log_alpha(t):
-        return jnp.log(jnp.cos(angle(t))) - start
+        """log(cos(start + rate t) / cos(start)), without a difference of near numbers."""
+        fallen = 2 * jnp.sin(start + 0.5 * rate * t) * jnp.sin(0.5 * rate * t)
+        return jnp.log1p(-fallen / math.cos(start))
 
     def time(log_alpha):
-        return jnp.arccos(jnp.exp(log_alpha + start)) * 2 / math.pi * (1 + offset) - offset
+        fallen = math.sin(0.5 * start) ** 2 - 0.5 * math.cos(start) * jnp.expm1(log_alpha)
+        return (2 * jnp.arcsin(jnp.sqrt(fallen)) - start) / rate
 
     return variance_preserving(log_alpha, time, last=0.9946)  # as Lu et al. (2022), appendix D.2
 

@@ -36,7 +36,8 @@ def uniform(schedule: Schedule, u: Numbers) -> Numbers:
 
 def on_steps(schedule: Schedule, u: Numbers) -> Numbers:
     """One of the process's steps 1 / T, 2 / T, ..., 1: Ho et al. (2020), Algorithm 1."""
-    return (jnp.floor(u * schedule.num_steps) + 1.0) / schedule.num_steps
+    number = jnp.minimum(jnp.floor(u * schedule.num_steps), schedule.num_steps - 1.0)
+    return (number + 1.0) / schedule.num_steps
 
 
 def log_normal(mean: float, std: float) -> Time:

@@ -66,7 +66,7 @@ def levels_nats(
 ) -> Numbers:
     """-log p(level | x_t) in nats, p(v | x_t) proportional to N(x_t; alpha values[v], sigma^2).
 
-    Kingma et al. (2021), equation 7 and appendix E, for each number of x on its own.
+    Kingma et al. (2021), section 3.3, for each number of x on its own.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

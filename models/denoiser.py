@@ -31,10 +31,10 @@ class Networks(NamedTuple):
     spec: Spec
     is_conditional: bool = False
 
-    @property
-    def data_std(self) -> float:
-        """About the deviation of x as the process sees it: images use 0.5, as Karras et al."""
-        return 1.0 if self.spec.interval is None else 0.5
+
+def data_std(spec: Spec) -> float:
+    """About the deviation of x as the process sees it: of images 0.5, as Karras et al. (2022)."""
+    return 1.0 if spec.interval is None else 0.5
 
 
 def to_process(spec: Spec, x: Array) -> Array:
@@ -56,7 +56,7 @@ def output_of(
 ) -> Events:
     """The network's output. It sees x_t scaled to deviation 1, and how noisy it is."""
     alpha, sigma = scales(schedule, t, x_t)
-    size = jnp.sqrt((alpha * nets.data_std) ** 2 + sigma**2)
+    size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)
     return nets.network.apply({'params': weights}, x_t / size, level, label)
 

@@ -19,6 +19,7 @@ from models.labels import asked_for
 from models.learned_schedule import MonotoneHalfLogSnr, learned
 
 START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row, in sampling
+EPS_DRAW, HIDDEN_DRAW = 0, 1  # in training
 
 
 class Process(NamedTuple):
@@ -77,7 +78,8 @@ def diffusion(
         error = training_error(nets, process, params, batch, draw)
         values = {'model': jnp.mean(error)}
         if 'schedule' in players:
-            values['schedule'] = jnp.mean(jnp.square(error / jax.lax.stop_gradient(error.mean())))
+            size = jax.lax.stop_gradient(jnp.mean(draw.gather(error)))  # of all devices
+            values['schedule'] = jnp.mean(jnp.square(error / size))
         return values, (extra, {})
 
     def metrics(params, extra, batch, draw):
@@ -138,9 +140,9 @@ def training_error(nets: Networks, process: Process, params, batch: game.Batch, 
     t = process.time(schedule, times.spread_over_batch(draw))
     label = seen(nets, batch)
     if label is not None:
-        place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, 1))
+        place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, HIDDEN_DRAW))
         label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
-    x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, 0)
+    x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, EPS_DRAW)
     parts = schedule, params['model'], x, t, eps_keys, label
     return weighed_error(nets, *parts, process.weighting)
 
@@ -159,8 +161,11 @@ def sampled(
 
 
 def seen(nets: Networks, batch: game.Batch) -> Labels:
-    """The labels of a batch, if the network sees them."""
-    return batch['label'] if nets.is_conditional else None
+    """The labels of a batch, if the network sees them; of those that training never saw, any."""
+    if not nets.is_conditional:
+        return None
+    label, novel = batch['label'], jnp.asarray(nets.spec.left_out, jnp.int32)
+    return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
 def asked(nets: Networks, draw: game.Draw, condition: game.Batch | None) -> Labels:

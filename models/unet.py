@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     kernel_size: of every convolution, along each axis.
     groups: of the group norms, at most: as many as divide the channels.
-    heads: of the attention.
+    heads: of the attention, at most: as many as divide the channels.
     form: of the convolutions, as in `models.conv`.
     dtype: of the products; parameters and sums are float32.
     """
@@ -80,8 +80,13 @@ class Attention(nn.Module):
         """Returns x's shape."""
         features = x.shape[-1]
         places = _norm(self.kind, x).reshape(len(x), -1, features)
-        options = dict(dtype=self.kind.dtype, out_kernel_init=nn.initializers.zeros)
-        mixed = nn.MultiHeadDotProductAttention(self.kind.heads, **options)(places)
+        heads = max(n for n in range(1, self.kind.heads + 1) if features % n == 0)
+        mixed = nn.MultiHeadDotProductAttention(
+            heads,
+            dtype=self.kind.dtype,
+            out_kernel_init=nn.initializers.zeros,
+            force_fp32_for_softmax=True,
+        )(places)
         return x + mixed.reshape(x.shape)
 
 

@@ -61,8 +61,8 @@ def evaluated(name, count, steps, probes):
     return np.asarray(run(x, keys)), np.asarray(log_density(x, t))
 
 
-@pytest.mark.parametrize('name', ['linear', 'straight'])
-@pytest.mark.parametrize('count', [1, 3])
+@pytest.mark.parametrize('name', ['linear', pytest.param('straight', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('count', [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_it_is_the_closed_form(name, count):
     found, exact = evaluated(name, count, 400, 0)
     np.testing.assert_allclose(found, exact, atol=1e-3)

@@ -57,7 +57,7 @@ def noise(n=ROWS, dims=1):
     ],
 )
 def test_the_error_falls_with_the_samplers_order(name, order, error):
-    """Against the closed form, and at 160 steps against an implementation of someone else's."""
+    """Against the closed form; at 160 steps it is as large as computed apart from this code."""
     schedule, sampler = schedules.linear(), getattr(samplers, name)
     first, last = jnp.asarray(schedule.first), jnp.asarray(schedule.last)
     x, errors = noise(), []
@@ -68,7 +68,7 @@ def test_the_error_falls_with_the_samplers_order(name, order, error):
         assert path.shape == (steps, *x.shape)
         errors.append(jnp.sqrt(jnp.mean((found - exact_map(schedule, x, last, first)) ** 2)))
     np.testing.assert_allclose(np.log2(errors[1] / errors[2]), order, atol=0.1)
-    assert errors[2] < 1.5 * error
+    assert error / 1.5 < errors[2] < 1.5 * error
 
 
 @pytest.mark.parametrize('name', ['ancestral', 'churned'])

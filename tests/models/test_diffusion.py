@@ -16,25 +16,36 @@ import states
 from datasets.dataset import Spec
 from diffusion import grids, predictions, samplers, schedules, times, weightings
 from evaluation.sampling import sampler
-from models.denoiser import Networks, denoiser, from_process, to_process
+from models.denoiser import Networks, data_std, denoiser, from_process, to_process
 from models.diffusion import Likelihood, Process, Sampling, diffusion
 from models.learned_schedule import MonotoneHalfLogSnr, learned
 
+slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 STD, CENTRE, DIMS = 0.6, 0.7, 2  # two classes N(-CENTRE, STD^2) and N(CENTRE, STD^2) on each axis
 
 
 class Exact(nn.Module):
-    """E[x | x_t, label] of a variance-preserving process; label 2 stands for any class."""
+    """What a kind of prediction should be where x is E[x | x_t, label]; label 2 stands for any."""
 
     centres: tuple[float, ...]
+    kind: predictions.Prediction = predictions.X
+    data_std: float = 1.0  # by which `output_of` scales x_t
+    is_straight: bool = False
 
     @nn.compact
     def __call__(self, x, half_log_snr, label=None):
         self.param('unused', nn.initializers.zeros, ())
-        alpha, sigma = (jnp.sqrt(jax.nn.sigmoid(s * 2 * half_log_snr))[:, None] for s in (1, -1))
-        x_t = x  # of a process of variance 1, which `output_of` leaves as it is
+        share = lambda sign: jax.nn.sigmoid(sign * (2 - self.is_straight) * half_log_snr)[:, None]
+        alpha, sigma = share(1), share(-1)
+        if not self.is_straight:
+            alpha, sigma = jnp.sqrt(alpha), jnp.sqrt(sigma)
+        x_t = x * jnp.sqrt((alpha * self.data_std) ** 2 + sigma**2)
+        mean = self.mean(x_t, alpha, sigma, label)
+        return self.kind.target(mean, (x_t - alpha * mean) / sigma, alpha, sigma)
+
+    def mean(self, x_t, alpha, sigma, label):
         centres = jnp.asarray(self.centres)[:, None, None]
         variance = (alpha * STD) ** 2 + sigma**2
         away = x_t - alpha * centres
@@ -47,9 +58,19 @@ class Exact(nn.Module):
         return jnp.take_along_axis(each, label[None, :, None], 0)[0]
 
 
-def family(num_times=50, schedule=None, centres=(0.0,), is_conditional=False, **likelihood):
-    spec = Spec((DIMS,), None, len(centres) if is_conditional else None)
-    nets = Networks(Exact(centres), predictions.X, spec, is_conditional)
+def family(
+    num_times=50,
+    schedule=None,
+    centres=(0.0,),
+    is_conditional=False,
+    kind_of=predictions.X,
+    spec=None,
+    is_straight=False,
+    **likelihood,
+):
+    spec = spec or Spec((DIMS,), None, len(centres) if is_conditional else None)
+    network = Exact(centres, kind_of, data_std(spec), is_straight)
+    nets = Networks(network, kind_of, spec, is_conditional)
     schedule = schedule or schedules.log_linear()
     kind = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
     sampling = Sampling(samplers.dpm_solver_pp_2m, grids.uniform_half_log_snr, 50, 1.0, False)
@@ -68,20 +89,23 @@ def expected_bound(schedule):
         if schedule.num_steps:
             t = jnp.arange(1, schedule.num_steps + 1) / schedule.num_steps
         else:
-            t = jnp.linspace(schedule.first, schedule.last, 100_001)
+            ends = schedule.half_log_snr(jnp.asarray([schedule.first, schedule.last]))
+            t = schedule.time(jnp.linspace(*ends, 100_001))
         alpha, sigma = np.asarray(schedule.alpha(t)), np.asarray(schedule.sigma(t))
     snr, error = (alpha / sigma) ** 2, (STD * sigma) ** 2 / ((STD * alpha) ** 2 + sigma**2)
     late = error[1:] if schedule.num_steps else 0.5 * (error[1:] + error[:-1])
-    prior = 0.5 * (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2 - 1 - np.log(sigma[-1] ** 2))
+    last = alpha[-1] ** 2 + sigma[-1] ** 2
+    away = (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2) / last
+    prior = 0.5 * (away - 1 - np.log(sigma[-1] ** 2 / last))
     first = 0.5 * np.log(2 * np.pi * np.e * (sigma[0] / alpha[0]) ** 2)
     return DIMS * (prior + first + 0.5 * np.sum((snr[:-1] - snr[1:]) * late))
 
 
-@pytest.mark.parametrize('name', ['log_linear', 'linear', 'discrete'])
+@pytest.mark.parametrize('name', ['log_linear', *slow('linear', 'discrete', 'straight')])
 def test_the_bound_of_the_best_denoiser(name):
     """Of N(0, STD^2): its closed form, which in continuous time is the entropy."""
     n, schedule = 4000, getattr(schedules, name)()
-    ours, _ = family(num_times=64, schedule=schedule)
+    ours, _ = family(num_times=64, schedule=schedule, is_straight=name == 'straight')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
     params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
     nats = -np.asarray(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(n)))
@@ -102,6 +126,36 @@ def test_the_terms_add_up_to_the_bound():
     assert ours.log_prob.words == 'lower bound, k = 1'
 
 
+UNITS = {
+    'standardised': (Spec((DIMS,), None, None, mean=1.0, std=3.0), lambda u: 1 + 3 * u, 3.0),
+    'dequantised': (Spec((DIMS,), None, None, 16), lambda u: 8 * (u + 1), 8.0),
+}
+
+
+@pytest.mark.parametrize('kind', ['bound', 'ode'])
+@pytest.mark.parametrize('name', UNITS)
+def test_nats_are_those_of_the_data_as_given(name, kind):
+    """Another unit changes them by the logarithm of what it stretches, whatever is inside."""
+    spec, given, stretch = UNITS[name]
+    u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    nats = []
+    for x, ours in ((u, family(kind=kind)[0]), (given(u), family(kind=kind, spec=spec)[0])):
+        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+    np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(stretch), atol=0.02)
+
+
+@pytest.mark.parametrize('kind_of', [*slow('eps'), 'v'])
+def test_the_bound_is_the_same_whatever_is_predicted(kind_of):
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    nats = []
+    for prediction in (predictions.X, predictions.PREDICTIONS[kind_of]):
+        ours, _ = family(num_times=8, kind_of=prediction)
+        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+    np.testing.assert_allclose(*nats, atol=0.05)
+
+
 def test_the_ode_gives_the_density():
     ours, _ = family(kind='ode')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
@@ -112,7 +166,7 @@ def test_the_ode_gives_the_density():
     assert ours.log_prob.kind == 'estimate'
 
 
-@pytest.mark.parametrize('guidance', [0.0, 3.0])
+@pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
 def test_guidance_is_the_tilted_score(guidance):
     """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
     centres, schedule = (-CENTRE, CENTRE), schedules.cosine()
@@ -134,7 +188,7 @@ def test_guidance_is_the_tilted_score(guidance):
     np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('label', [0, 1])
+@pytest.mark.parametrize('label', [0, *slow(1)])
 def test_samples_of_a_class_are_its_gaussian(label):
     ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
     batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
@@ -166,8 +220,8 @@ def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
 
 
 @pytest.mark.slow
-def test_a_schedule_learns_to_lower_the_variance(tmp_path):
-    """Its player descends the squared error, and moves nothing of the model."""
+def test_the_schedules_player_descends_the_squared_error(tmp_path):
+    """And nothing else of the turn."""
     changes = dict(model__schedule='learned', model__weighting='bound', model__prediction='eps')
     run = assembled(tmp_path, 'diffusion', 'grid,debug', **changes)
     (_, report), *_ = steps_on(run, 1, 1)
@@ -187,7 +241,7 @@ def test_a_schedule_learns_to_lower_the_variance(tmp_path):
 # Weightings
 
 
-@pytest.mark.parametrize('name', ['cosine', 'straight'])
+@pytest.mark.parametrize('name', [*slow('cosine'), 'straight'])
 def test_the_bound_does_not_depend_on_where_its_times_lie(name):
     """An error that depends on the noise level alone, by quadrature in t and in the log-SNR."""
     schedule = getattr(schedules, name)()
@@ -226,13 +280,12 @@ RECIPES = {
     'v': {},
     'ddpm': dict(model__schedule='discrete', model__prediction='eps', model__weighting='min_snr'),
     'flow': dict(model__schedule='straight', model__prediction='velocity'),
+    'learned': dict(model__schedule='learned', model__weighting='bound'),
     'edm': dict(model__prediction='edm', model__weighting='edm', model__times='log_normal'),
 }
 
 
-@pytest.mark.parametrize(
-    'name', ['v', *(pytest.param(name, marks=pytest.mark.slow) for name in ('ddpm', 'flow', 'edm'))]
-)
+@pytest.mark.parametrize('name', ['v', *slow(*(name for name in RECIPES if name != 'v'))])
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
@@ -284,6 +337,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(eval__sampler__guidance=2.0), 'knows no classes'),
         (dict(model__schedule='discrete', eval__sampler__steps=1001), 'has 1000 steps'),
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
+        (dict(model__label_dropout=1.5), 'is a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
         (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
@@ -292,6 +346,11 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
 )
 def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):
     assert words in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
+
+
+def test_guidance_needs_labels_that_were_hidden(tmp_path, complaint):
+    changes = dict(model__label_dropout=0.0, eval__sampler__guidance=2.0)
+    assert 'label_dropout=0' in complaint(assembled, tmp_path, 'diffusion', **changes)
 
 
 def test_a_density_of_levels_is_refused(tmp_path, complaint):
