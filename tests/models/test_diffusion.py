@@ -280,7 +280,6 @@ RECIPES = {
     'v': {},
     'ddpm': dict(model__schedule='discrete', model__prediction='eps', model__weighting='min_snr'),
     'flow': dict(model__schedule='straight', model__prediction='velocity'),
-    'learned': dict(model__schedule='learned', model__weighting='bound'),
     'edm': dict(model__prediction='edm', model__weighting='edm', model__times='log_normal'),
 }
 
@@ -289,6 +288,18 @@ RECIPES = {
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+@pytest.mark.slow
+def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
+    """On eight devices as on one, to the rounding of derivatives of derivatives."""
+    changes = dict(model__schedule='learned', model__weighting='bound')
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+    losses = [
+        [[report[name] for name in ('loss', 'loss_schedule')] for _, report in steps_on(run, n, 3)]
+        for n in (1, 8)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
 def test_samples_do_not_depend_on_the_devices(tmp_path):
