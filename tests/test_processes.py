@@ -135,8 +135,10 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     assert started[1 - victim].wait(60) != 0
     assert time.monotonic() - began < 60
     message = said(folder, 1 - victim).read_text()
-    assert re.search(f'error: process {victim} has ended.*start all of them again', message)
-    assert not re.search('Traceback|task died|SIGABRT', message), message
+    assert 'Traceback' not in message, message
+    # JAX's service may speak first where the first process died, but it does not have the last word
+    last_line = message.strip().split('\n')[-1]
+    assert re.search(f'error: process {victim} has ended.*start all of them again', last_line)
     finish(folder, begin(folder, 2, 2))
     assert last(folder) == last(folders[2, 2])
     assert untimed_lines(folder) == untimed_lines(folders[2, 2])
