@@ -55,8 +55,8 @@ def ode_log_prob(
 
     start = x, jnp.zeros(len(x), x.dtype)
     (x_last, gained), _ = jax.lax.scan(step, start, (times[:-1], times[1:]))
-    std = jnp.sqrt(schedule.alpha(times[-1]) ** 2 + schedule.sigma(times[-1]) ** 2)
-    return gained + _sum(jax.scipy.stats.norm.logpdf(x_last, scale=std))
+    end = jax.scipy.stats.norm.logpdf(x_last, scale=schedule.last_std(x.dtype))
+    return gained + _sum(end)
 
 
 def _along(v: Events, push: Callable) -> Float[Array, 'batch']:

@@ -40,8 +40,7 @@ def ddim(
 
     def step(x_t, t, s, number):
         alpha_t, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
-        mean = denoiser(x_t, jnp.full(len(x_t), t))
-        eps = (x_t - alpha_t * mean) / sigma_t
+        mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
         noise = eta * jnp.sqrt(_posterior_variance(alpha_t, sigma_t, alpha_s, sigma_s))
         kept = jnp.sqrt(jnp.maximum(sigma_s**2 - noise**2, 0.0))
         x_s = alpha_s * mean + kept * eps
@@ -72,21 +71,16 @@ def dpm_solver_2(
     """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step."""
     del keys
 
-    def eps_at(x_t, t):
-        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-        mean = denoiser(x_t, jnp.full(len(x_t), t))
-        return (x_t - alpha * mean) / sigma, mean
-
     def step(x_t, t, s, number):
         del number
         alpha_t, _, alpha_s, sigma_s = _scales(schedule, t, s)
         start = schedule.half_log_snr(t)
         h = schedule.half_log_snr(s) - start
         middle = schedule.time(start + 0.5 * h)
-        eps, mean = eps_at(x_t, t)
+        mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
         alpha_m, sigma_m = schedule.alpha(middle), schedule.sigma(middle)
         halfway = alpha_m / alpha_t * x_t - sigma_m * jnp.expm1(0.5 * h) * eps
-        eps, _ = eps_at(halfway, middle)
+        _, eps = _mean_and_eps(denoiser, halfway, middle, schedule)
         return alpha_s / alpha_t * x_t - sigma_s * jnp.expm1(h) * eps, mean
 
     return _scan(step, x, times)
@@ -172,10 +166,15 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
 
     Song et al. (2021), equation 13, written by the two functions of the schedule.
     """
-    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     alpha_rate, sigma_rate = schedule.rates(t)
+    mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
+    return alpha_rate * mean + sigma_rate * eps, mean
+
+
+def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
+    """The denoiser's x, and the noise that x_t then has."""
     mean = denoiser(x_t, jnp.full(len(x_t), t))
-    return alpha_rate * mean + sigma_rate * (x_t - alpha * mean) / sigma, mean
+    return mean, (x_t - schedule.alpha(t) * mean) / schedule.sigma(t)
 
 
 def _scales(schedule: Schedule, t, s):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Times = Float[Array, '*times']
@@ -45,6 +46,11 @@ class Schedule(NamedTuple):
     def half_log_snr(self, t: Times) -> Times:
         """log(alpha / sigma): lambda in Lu et al. (2022); it falls as t grows."""
         return self.log_alpha(t) - self.log_sigma(t)
+
+    def last_std(self, dtype: DTypeLike) -> Float[Array, '']:
+        """The deviation that x_t begins with in sampling: that at `last` of x of deviation 1."""
+        t = jnp.asarray(self.last, dtype)
+        return jnp.sqrt(self.alpha(t) ** 2 + self.sigma(t) ** 2)
 
     def rates(self, t: Times) -> tuple[Times, Times]:
         """The derivatives of alpha and sigma by t."""

@@ -15,7 +15,7 @@ from diffusion import times
 from diffusion.schedules import Schedule
 from models.denoiser import Labels, Networks, denoiser, from_process, to_process
 from models.diffusion_bound import bound_terms, ode_nats, weighed_error
-from models.labels import asked_for
+from models.labels import label_asked_for
 from models.learned_schedule import MonotoneHalfLogSnr, learned
 
 START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row, in sampling
@@ -153,10 +153,10 @@ def sampled(
     """x [local, *event], by the data's units; the last evaluation is at the first time."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     grid = sampling.grid(schedule, sampling.steps - 1)
-    std = jnp.sqrt(schedule.alpha(grid[0]) ** 2 + schedule.sigma(grid[0]) ** 2)
-    start = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
+    noise = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
+    start = schedule.last_std(noise.dtype) * noise
     keys = game.part_of(draw.keys, STEP_DRAWS)
-    x, _ = sampling.sampler(mean, std * start, grid, schedule, keys)
+    x, _ = sampling.sampler(mean, start, grid, schedule, keys)
     return from_process(nets.spec, mean(x, jnp.full(len(x), grid[-1])))
 
 
@@ -172,5 +172,4 @@ def asked(nets: Networks, draw: game.Draw, condition: game.Batch | None) -> Labe
     """The classes that a sample shall be of, by default any that training sees."""
     if not nets.is_conditional:
         return None
-    classes = asked_for(game.part_of(draw.keys, LABEL_DRAW), condition, nets.spec)
-    return jnp.argmax(classes, -1)
+    return label_asked_for(game.part_of(draw.keys, LABEL_DRAW), condition, nets.spec)

@@ -12,12 +12,19 @@ from datasets.dataset import Spec
 def asked_for(
     keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, spec: Spec
 ) -> Float[Array, 'batch classes']:
-    """The classes of a condition, one-hot; without one, any that training sees, by each key."""
+    """`label_asked_for`, one-hot."""
+    return jax.nn.one_hot(label_asked_for(keys, condition, spec), spec.num_classes)
+
+
+def label_asked_for(
+    keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, spec: Spec
+) -> Int[Array, 'batch']:
+    """The classes of a condition; without one, any that training sees, by each key."""
     label = (condition or {}).get('label')
     if label is None:
         known = jnp.asarray(spec.known_classes)
         label = known[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(known)))(keys)]
-    return jax.nn.one_hot(label, spec.num_classes)
+    return label
 
 
 class WithLabel(nn.Module):
