@@ -2,21 +2,29 @@
 
 import functools
 import math
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-LONGEST, SHORTEST = 40.0, 0.1  # wavelengths, in units of the half log-SNR, which is -10 to 10
+CONDITION = 128  # numbers of the MLP's condition vector
+# the longest wavelength and the shortest
+OF_LEVEL = 40.0, 0.1  # of the half log-SNR, which is -10 to 10
+OF_POINTS = 4.0, 0.2  # of x, whose deviation is about 1
 
 
-def waves(half_log_snr: Float[Array, 'batch'], numbers: int) -> Float[Array, 'batch numbers']:
-    """Sines and cosines of it, of geometric wavelengths: Vaswani et al. (2017), section 3.5."""
-    steps = jnp.linspace(0.0, 1.0, numbers // 2)
-    lengths = LONGEST * (SHORTEST / LONGEST) ** steps
-    angles = 2 * math.pi * half_log_snr[:, None] / lengths
+def waves(
+    values: Float[Array, '*values'], numbers: int, ends: tuple[float, float]
+) -> Float[Array, '*values waves']:
+    """Sines and cosines of each, `numbers` in all, of geometric wavelengths between two ends.
+
+    Of positions: Vaswani et al. (2017), section 3.5; of coordinates, so that a network learns what
+    changes fast: Tancik et al. (2020), equation 5 with geometric frequencies.
+    """
+    longest, shortest = ends
+    lengths = longest * (shortest / longest) ** jnp.linspace(0.0, 1.0, numbers // 2)
+    angles = 2 * math.pi * values[..., None] / lengths
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
 
@@ -30,26 +38,53 @@ def condition_vector(
 
     Call it inside of a compact method. Class `num_classes` stands for any (Ho and Salimans 2022).
     """
-    vector = nn.Dense(numbers)(waves(half_log_snr, numbers))
+    vector = nn.Dense(numbers)(waves(half_log_snr, numbers, OF_LEVEL))
     vector = nn.Dense(numbers)(nn.silu(vector))
     if num_classes:
         vector += nn.Embed(num_classes + 1, numbers)(label)
     return vector
 
 
-class ConditionedMLP(nn.Module):
-    """Dense layers that each see how noisy x is: for points, tables and small events.
+class ConditionedBlock(nn.Module):
+    """h plus an MLP of it that the condition scales and shifts, at the start h itself.
+
+    The adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
     Attributes:
-      hidden_sizes: units of the hidden layers.
-      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
-      activation: after every hidden layer.
-      dtype: of the products; parameters and outputs are float32.
+      dtype: of the products.
     """
 
-    hidden_sizes: tuple[int, ...]
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, h: Float[Array, 'batch units'], vector: Float[Array, 'batch numbers']
+    ) -> Float[Array, 'batch units']:
+        """Returns h's shape in float32."""
+        layer = functools.partial(nn.Dense, dtype=self.dtype)
+        across = layer(2 * h.shape[-1])(nn.silu(vector)).astype(jnp.float32)
+        scale, shift = jnp.split(across, 2, -1)
+        inner = nn.LayerNorm(use_scale=False, use_bias=False)(h) * (1 + scale) + shift
+        inner = nn.silu(layer(h.shape[-1])(inner))
+        zeros = nn.initializers.zeros
+        return h + layer(h.shape[-1], kernel_init=zeros)(inner).astype(jnp.float32)
+
+
+class ConditionedMLP(nn.Module):
+    """Residual blocks that each see how noisy x is: for points, tables and small events.
+
+    Attributes:
+      width: units of each block.
+      blocks: how many.
+      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
+      num_waves: sines and cosines of each number of x that it sees besides.
+      dtype: of the products; parameters, sums and outputs are float32.
+    """
+
+    width: int
+    blocks: int
     num_classes: int = 0
-    activation: Callable = nn.silu
+    num_waves: int = 0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -60,10 +95,12 @@ class ConditionedMLP(nn.Module):
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
         """Returns x's shape in float32; at the start 0, whatever x is."""
+        vector = condition_vector(half_log_snr, label, CONDITION, self.num_classes)
+        flat = x.reshape(len(x), -1)
+        seen = waves(flat, self.num_waves, OF_POINTS).reshape(len(x), -1)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        vector = condition_vector(half_log_snr, label, self.hidden_sizes[0], self.num_classes)
-        h = x.reshape(len(x), -1)
-        for size in self.hidden_sizes:
-            h = self.activation(layer(size)(h) + layer(size, use_bias=False)(nn.silu(vector)))
-        output = layer(math.prod(x.shape[1:]), kernel_init=nn.initializers.zeros)(h)
-        return output.reshape(x.shape).astype(jnp.float32)
+        h = layer(self.width)(jnp.concatenate([flat, seen], -1)).astype(jnp.float32)
+        for _ in range(self.blocks):
+            h = ConditionedBlock(self.dtype)(h, vector)
+        last = layer(flat.shape[-1], kernel_init=nn.initializers.zeros)
+        return last(nn.LayerNorm()(h)).reshape(x.shape).astype(jnp.float32)

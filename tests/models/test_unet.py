@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.time_nets import ConditionedMLP, waves
+from models.time_nets import OF_LEVEL, ConditionedMLP, waves
 from models.unet import UNet
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
@@ -15,7 +15,7 @@ LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 def network(name, num_classes=0, blocks=1):
     if name == 'mlp':
-        return ConditionedMLP((8, 8), num_classes)
+        return ConditionedMLP(8, 2, num_classes)
     return UNet((8, 8), blocks, attention=(1,), num_classes=num_classes)
 
 
@@ -77,6 +77,6 @@ def test_more_blocks_are_not_more_to_compile():
 
 
 def test_waves_tell_noise_levels_apart():
-    found = waves(jnp.linspace(-10.0, 10.0, 201), 32)
+    found = waves(jnp.linspace(-10.0, 10.0, 201), 32, OF_LEVEL)
     assert found.shape == (201, 32)
     assert np.linalg.norm(np.diff(found, axis=0), axis=1).min() > 0.1
