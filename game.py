@@ -87,12 +87,12 @@ class LogProb(NamedTuple):
 
     nats: Callable
     kind: Literal['exact', 'lower bound', 'estimate']
-    num_samples: int | None = None
+    budget: str = ''  # that it was computed with, as 'k = 500' or '100 times'
 
     @property
     def words(self) -> str:
-        """Its kind, with the number of samples where it takes any."""
-        return self.kind + (f', k = {self.num_samples}' if self.num_samples else '')
+        """Its kind, with the budget where it has one."""
+        return ', '.join(filter(None, (self.kind, self.budget)))
 
 
 class FeatureMaps(NamedTuple):
@@ -122,7 +122,9 @@ class Family(NamedTuple):
     Here `weights` stands for the two arguments params, extra (dicts by player). `posterior` is the
     diagonal Gaussian q(z | x) of a model whose prior is N(0, I). `latent_dims` says what stands
     side by side in a code: z_1, which `decode` reads, the layers above it, and behind them a class,
-    one-hot, if the family has that condition; () where all of a code is z_1.
+    one-hot, if the family has that condition; () where all of a code is z_1. `denoise` is told the
+    deviation of Gaussian noise on the normalized scale. `trajectory` gives what each step on the
+    way of `sample` begins with and makes of it, [local, steps, *event] each.
     """
 
     init: Callable  # (key, batch) -> weights
@@ -137,6 +139,8 @@ class Family(NamedTuple):
     latent_dims: tuple[int, ...] = ()  # of the stochastic layers in a code, z_1 first
     tokens: Tokens | None = None  # of a model whose codes come from a codebook
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
+    denoise: Callable | None = None  # (weights, batch with 'noise_std', draw) -> x [local, *event]
+    trajectory: Callable | None = None  # (weights, draw, condition) -> (x_t, x) of its steps
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions

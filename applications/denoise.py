@@ -19,7 +19,7 @@ from evaluation.per_example import over_examples
 from experiment import Run
 from reporting import log
 
-NEEDS = ('reconstruct',)
+NEEDS = ('reconstruct or denoise',)
 NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
 
 
@@ -31,6 +31,9 @@ def apply(
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Reconstructs noisy examples of the whole test split and compares with the clean ones.
+
+    A family that has `denoise`, as a diffusion model, is told how large the noise is, and sees the
+    numbers that it brings beyond their range, which are clipped everywhere else.
 
     Noise is put on the normalized scale, and the result is clipped to the range of x where it is
     known. PSNR and SSIM are taken on the scale on which x goes from 0 to 1: that range or, of real
@@ -54,6 +57,8 @@ def apply(
       UserError: a missing ability or checkpoint, or a bad option.
     """
     _common.require(run, 'denoise', *NEEDS)
+    if run.family.reconstruct is None and noise in NOISES and noise != 'gaussian':
+        raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
     strengths = _check(noise, levels)
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
@@ -113,6 +118,7 @@ def _denoiser(run: Run, noise: str, extremes, devices: Sequence[jax.Device]) -> 
     """Returns look(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
     spec, (low, high), corrupt = run.data.spec, extremes, NOISES[noise]
     low, high = jnp.asarray(low[0]), jnp.asarray(high[0])
+    knows_level = run.family.denoise is not None and noise == 'gaussian'
 
     def preprocess(raw, keys):
         stored = {name: array for name, array in raw.items() if name != 'level'}
@@ -120,16 +126,19 @@ def _denoiser(run: Run, noise: str, extremes, devices: Sequence[jax.Device]) -> 
 
     def one(x, key, level):
         bits = jax.lax.bitcast_convert_type(level, jnp.uint32)  # whichever levels stand beside it
-        noisy = corrupt(x, jax.random.fold_in(key, bits), level, low, high)
-        return noisy if spec.interval is None else jnp.clip(noisy, low, high)
+        return corrupt(x, jax.random.fold_in(key, bits), level, low, high)
 
     def look(params, extra, batch, draw):
         x, level = batch['x'], batch['level']
         keys = game.part_of(draw.keys, NOISE)
         clean = spec.normalize(x)
-        noisy = jax.vmap(one)(clean, keys, level)
+        whole = jax.vmap(one)(clean, keys, level)
+        noisy = whole if spec.interval is None else jnp.clip(whole, low, high)
         noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # spared, not rounded
         rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
+        if knows_level:
+            seen = {**rest, 'x': spec.denormalize(whole), 'noise_std': level}
+            return x, noisy, run.family.denoise(params, extra, seen, draw)
         return x, noisy, run.family.reconstruct(params, extra, {**rest, 'x': noisy}, draw)
 
     data = run.data._replace(preprocess=preprocess)

@@ -22,7 +22,8 @@ from diffusion import grids, predictions, samplers, schedules, times, weightings
 from errors import UserError, at_least, choose
 from game import Family
 from models.denoiser import Networks, data_std
-from models.diffusion import Likelihood, Process, Sampling, diffusion
+from models.diffusion import Likelihood, Process, diffusion
+from models.diffusion_sampling import Sampling
 from models.learned_schedule import MonotoneHalfLogSnr
 from models.mlp import PRECISIONS
 from models.time_nets import ConditionedMLP
@@ -31,14 +32,14 @@ from models.unet import Kind, UNet
 DATA = {  # what differs from the settings for any other data
     'digits': {
         # a step of a U-Net takes twenty times as long, and 64 pixels hardly need one
-        'model': dict(network='mlp', hidden_sizes=(512, 512, 512)),
+        'model': dict(network='mlp', width=512),
         'hypers': dict(decay_steps=5000.0),
         'train': dict(steps=5000, batch_size=96, evaluate_every=1000, checkpoint_every=1000),
     },
     **dict.fromkeys(
         ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'),
         {
-            'model': dict(is_conditional=False),
+            'model': dict(is_conditional=False, num_waves=16),
             'hypers': dict(decay_steps=10_000.0),
             'train': dict(steps=10_000, batch_size=512),
         },
@@ -59,6 +60,7 @@ NEEDED = (  # where a field has a value, what another has to be
     ('schedule', 'discrete', 'times', 'uniform'),
     ('weighting', 'bound', 'times', 'uniform'),
 )
+ALONE = {'eta': 'ddim', 'churn': 'heun'}  # the sampler that has it
 GRID_OF = {  # where the paper of a sampler takes its steps
     'ancestral': 'time',
     'ddim': 'time',
@@ -79,7 +81,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
             blocks=2,  # of each resolution, on either way
             attention=(1,),  # resolutions (0 the finest) with attention
             conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
-            hidden_sizes=(256, 256, 256),  # of the MLP
+            width=256,  # of the MLP
+            mlp_blocks=3,
+            num_waves=0,  # sines and cosines of each number of x that the MLP sees, an even number
             is_conditional=True,  # sees the label, where there are labels
             label_dropout=0.1,  # share of the examples whose label is hidden, for guidance
             # linear | cosine | log_linear | learned | discrete | straight | exploding
@@ -125,7 +129,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def shrink(config: ConfigDict) -> None:
     """The `debug` variant."""
     common.shrink(config)
-    config.model.update(channels=(8, 8), blocks=1, hidden_sizes=(16, 16))
+    config.model.update(channels=(8, 8), blocks=1, width=16, mlp_blocks=2)
     config.eval.update(num_times=2, ode_steps=3)
     config.eval.sampler.steps = 4
 
@@ -147,9 +151,11 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
     if name == 'auto':
         name = 'unet' if len(spec.event_shape) > 1 else 'mlp'
     if choose('model.network', name, {'unet': False, 'mlp': True}):
-        hidden = tuple(model.hidden_sizes)
-        at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
-        return ConditionedMLP(hidden, num_classes, dtype=dtype)
+        at_least(1, 'model.width', model.width)
+        at_least(1, 'model.mlp_blocks', model.mlp_blocks)
+        if model.num_waves < 0 or model.num_waves % 2:
+            raise UserError(f'config.model.num_waves={model.num_waves}: give an even number, or 0')
+        return ConditionedMLP(model.width, model.mlp_blocks, num_classes, model.num_waves, dtype)
     common.check_convolvable(config, spec, "--config.model.network='mlp'")
     channels, attention = tuple(model.channels), tuple(model.attention)
     at_least(1, 'model.channels', *(channels or (0,)))
@@ -183,7 +189,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
         {
             'output': None,
             'min_snr': weightings.truncated_snr(5.0),  # the paper's
-            'bound': weightings.bound,
+            'bound': weightings.bound_for_training,
             'edm': weightings.unit_output(std),
         },
     )
@@ -210,7 +216,13 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     asked = config.eval.sampler
     for name in ('eta', 'churn', 'guidance'):
         at_least(0, f'eval.sampler.{name}', asked[name])
-    at_least(2, 'eval.sampler.steps', asked.steps)
+    for name, sampler in ALONE.items():
+        if asked[name] and asked.name != sampler:
+            raise UserError(
+                f'config.eval.sampler.{name}={asked[name]} is for '
+                f'--config.eval.sampler.name={sampler}, not for {asked.name!r}'
+            )
+    at_least(1, 'eval.sampler.steps', asked.steps)
     most = getattr(schedule, 'num_steps', None)
     if most and asked.steps > most:
         raise UserError(

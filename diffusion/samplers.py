@@ -8,10 +8,11 @@ Every sampler takes
     schedule: of the process.
     keys: one a row, for those that draw noise; what row i draws depends on keys[i] alone.
 
-and returns (x at times[-1], its trajectory [steps, batch, *event]: the denoiser's x of each step).
+and returns (x at times[-1], its `Trajectory`).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,17 @@ FEW = 15  # steps below which DPM-Solver++ ends with one of order one
 Times = Float[Array, 'times']
 
 
+class Trajectory(NamedTuple):
+    """What each step of a sampler began with, and what the denoiser made of it.
+
+    x_t: [steps, batch, *event].
+    mean: of x given x_t, likewise.
+    """
+
+    x_t: Float[Array, 'steps batch *event']
+    mean: Float[Array, 'steps batch *event']
+
+
 def ddim(
     denoiser: Callable,
     x: Events,
@@ -32,7 +44,7 @@ def ddim(
     schedule: Schedule,
     keys: UInt32[Array, 'batch 2'],
     eta: float = 0.0,
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """Song, Meng and Ermon (2021), equation 12, with its sigma_t as `eta` times equation 16.
 
     eta = 1 is ancestral sampling, eta = 0 draws nothing.
@@ -54,7 +66,7 @@ def ddim(
 
 def ancestral(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid."""
     return ddim(denoiser, x, times, schedule, keys, eta=1.0)
 
@@ -67,7 +79,7 @@ def _posterior_variance(alpha_t, sigma_t, alpha_s, sigma_s):
 
 def dpm_solver_2(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step."""
     del keys
 
@@ -88,7 +100,7 @@ def dpm_solver_2(
 
 def dpm_solver_pp_2m(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
 
     The first step and the last are of order one, as the authors advise for few steps.
@@ -113,7 +125,7 @@ def dpm_solver_pp_2m(
 
 def euler(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """Euler's method for the probability-flow ODE; straight paths: Liu et al. (2023), section 2."""
     del keys
 
@@ -132,7 +144,7 @@ def heun(
     schedule: Schedule,
     keys: UInt32[Array, 'batch 2'] | None = None,
     churn: float = 0.0,
-) -> tuple[Events, Array]:
+) -> tuple[Events, Trajectory]:
     """Karras et al. (2022), Algorithm 1; with `churn`, their S_churn, Algorithm 2.
 
     Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; all of
@@ -182,6 +194,12 @@ def _scales(schedule: Schedule, t, s):
 
 
 def _scan(step: Callable, start, times: Times):
-    """`step(carry, t, s, number)` over neighbouring times."""
+    """`step(carry, t, s, number)` over neighbouring times; x_t is the carry, or its first."""
+
+    def kept(carry, at):
+        x_t = carry[0] if isinstance(carry, tuple) else carry
+        carry, mean = step(carry, *at)
+        return carry, Trajectory(x_t, mean)
+
     numbers = jnp.arange(len(times) - 1)
-    return jax.lax.scan(lambda carry, at: step(carry, *at), start, (times[:-1], times[1:], numbers))
+    return jax.lax.scan(kept, start, (times[:-1], times[1:], numbers))

@@ -44,7 +44,7 @@ class Schedule(NamedTuple):
         return jnp.exp(self.log_sigma(t))
 
     def half_log_snr(self, t: Times) -> Times:
-        """log(alpha / sigma): lambda in Lu et al. (2022); it falls as t grows."""
+        """log(alpha / sigma): lambda in Lu et al. (2022a); it falls as t grows."""
         return self.log_alpha(t) - self.log_sigma(t)
 
     def last_std(self, dtype: DTypeLike) -> Float[Array, '']:
@@ -99,7 +99,7 @@ def cosine(offset: float = 0.008) -> Schedule:
         fallen = math.sin(0.5 * start) ** 2 - 0.5 * math.cos(start) * jnp.expm1(log_alpha)
         return (2 * jnp.arcsin(jnp.sqrt(fallen)) - start) / rate
 
-    return variance_preserving(log_alpha, time, last=0.9946)  # as Lu et al. (2022), appendix D.2
+    return variance_preserving(log_alpha, time, last=0.9946)  # as Lu et al. (2022a), appendix D.2
 
 
 def of_half_log_snr(half_log_snr: Callable, time: Callable) -> Schedule:
@@ -131,7 +131,7 @@ def straight() -> Schedule:
         lambda t: jnp.log1p(-t),
         jnp.log,
         lambda half_log_snr: jax.nn.sigmoid(-half_log_snr),
-        last=1.0 - 1e-5,
+        last=1.0 - 1e-3,  # where x cannot be told: later ones cost steps of the half log-SNR
     )
 
 
@@ -148,7 +148,7 @@ def exploding(sigma_min: float = 0.002, sigma_max: float = 80.0) -> Schedule:
 def discrete(num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float = 0.02) -> Schedule:
     """The process of Ho et al. (2020), section 4, of which step k lies at t = k / num_steps.
 
-    Between two steps log alpha is linear: Lu et al. (2022), appendix D.2.
+    Between two steps log alpha is linear: Lu et al. (2022a), appendix D.2.
     """
     betas = np.linspace(beta_first, beta_last, num_steps)
     table = np.concatenate([[0.0], 0.5 * np.cumsum(np.log1p(-betas))])

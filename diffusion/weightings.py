@@ -48,6 +48,13 @@ def bound(schedule: Schedule, t: Times) -> Times:
     return -(schedule.last - schedule.first) * rate * snr(schedule, t)
 
 
+def bound_for_training(schedule: Schedule, t: Times) -> Times:
+    """`bound`, but of a process in steps the first counts as the second: samplers end there."""
+    if schedule.num_steps:
+        t = jnp.maximum(t, schedule.first + 1.0 / schedule.num_steps)
+    return bound(schedule, t)
+
+
 def bound_by_half_log_snr(schedule: Schedule, t: Times) -> Times:
     """`bound` where it is the half log-SNR that is uniform: Kingma et al. (2021), equation 18."""
     high, low = schedule.half_log_snr(jnp.asarray([schedule.first, schedule.last], t.dtype))

@@ -33,13 +33,16 @@ def latent_diagnostics(
     without it, `encode` and `prior` give the active units of the codes, also by stochastic layer.
     `encode` and `decode` give continuity, and with the features of a classifier (`judge`)
     completeness. Data with factors give the mutual information gap. A class at the end of a code is
-    left out. Codes of a codebook say how much of it is used; they have no continuity, for a small
+    left out. Of codes as long as the events, which compress nothing, there is nothing to say. Codes
+    of a codebook say how much of it is used; they have no continuity, for a small
     step leads back to the same code. Numbers that are not finite are None, as JSON has it.
     """
     family = run.family
     if family.posterior is None and (
         family.encode is None or (family.decode is None and family.prior is None)
     ):
+        return {}
+    if family.posterior is None and sum(family.latent_dims) >= run.data.spec.num_dims:
         return {}
     seen = _of_test_split(run, state, devices)
     if not all(np.all(np.isfinite(values)) for values in seen.values()):

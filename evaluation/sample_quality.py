@@ -5,6 +5,7 @@ beside each number, and as many samples as one half has stand against it.
 """
 
 import math
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,10 +47,27 @@ def sample_quality(
       'values': {name: {'samples', 'floor'}}}; a value that is of other numbers of examples has
       them beside it.
     """
+    picture = run.folder / 'samples' / 'nearest-training.png'
+    found = against_data(run, state, devices, features, picture)
+    is_judged = features is not None and features.classifier is not None
+    if found and is_judged and 'label' in run.family.conditions:
+        score = accuracy_score(run, state, devices, features.classifier)
+        found['values']['classification_accuracy'] = score
+    return found
+
+
+def against_data(
+    run: Run,
+    state: game.State,
+    devices: Sequence[jax.Device],
+    features: FeatureFunction | None,
+    picture: pathlib.Path | None = None,
+) -> dict[str, Any]:
+    """`sample_quality` without training a classifier; of images with a picture of neighbours."""
     if run.family.sample is None:
         return {}
     if features is not None:
-        return _against_data(run, state, devices, features)
+        return _in_view_of(features, run, state, devices, picture)
     return _over_modes(run, state, devices) if run.data.name in MIXTURES else {}
 
 
@@ -72,7 +90,7 @@ def can_compare(run: Run) -> bool:
     return run.data.name in MIXTURES or can_see(run)
 
 
-def _against_data(run: Run, state, devices, features: FeatureFunction) -> dict[str, Any]:
+def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) -> dict[str, Any]:
     real, train = (shown(run, state, devices, split, MOST_SHOWN) for split in ('test', 'train'))
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
@@ -88,11 +106,9 @@ def _against_data(run: Run, state, devices, features: FeatureFunction) -> dict[s
         'samples': np.mean([memorisation_rate(near[:, 0], held_out) for held_out in halves]),
         'floor': np.mean([memorisation_rate(*pair) for pair in (halves, halves[::-1])]),
     }
-    if pictures.is_image(run.data.spec):
-        path = run.folder / 'samples' / 'nearest-training.png'
-        save_columns(path, [fake[:SHOWN], *np.moveaxis(train[index[:SHOWN]], 1, 0)], run.data.spec)
-    if 'label' in run.family.conditions and features.classifier is not None:
-        values['classification_accuracy'] = accuracy_score(run, state, devices, features.classifier)
+    if picture is not None and pictures.is_image(run.data.spec):
+        columns = [fake[:SHOWN], *np.moveaxis(train[index[:SHOWN]], 1, 0)]
+        save_columns(picture, columns, run.data.spec)
     return {
         'num_samples': n,
         'num_real': n,

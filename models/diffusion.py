@@ -13,13 +13,23 @@ import jax.numpy as jnp
 import game
 from diffusion import times
 from diffusion.schedules import Schedule
-from models.denoiser import Labels, Networks, denoiser, from_process, to_process
+from models.denoiser import Labels, Networks, from_process, to_process
 from models.diffusion_bound import bound_terms, ode_nats, weighed_error
+from models.diffusion_sampling import (
+    LABEL_DRAW,
+    Sampling,
+    coded,
+    decoded,
+    denoised,
+    of_prior,
+    sampled,
+    shown,
+)
 from models.labels import label_asked_for
 from models.learned_schedule import MonotoneHalfLogSnr, learned
 
-START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row, in sampling
 EPS_DRAW, HIDDEN_DRAW = 0, 1  # in training
+METRIC_TIMES = 8  # of each example: with one a validation's noise hides what training gains
 
 
 class Process(NamedTuple):
@@ -37,23 +47,6 @@ class Process(NamedTuple):
     label_dropout: float = 0.0
 
 
-class Sampling(NamedTuple):
-    """How samples are drawn.
-
-    sampler: of `diffusion.samplers`.
-    grid: of `diffusion.grids`.
-    steps: of the sampler, the last of which goes from the process's first time to the data.
-    guidance: of `models.denoiser.denoiser`.
-    clip: likewise.
-    """
-
-    sampler: Callable
-    grid: Callable
-    steps: int
-    guidance: float
-    clip: bool
-
-
 class Likelihood(NamedTuple):
     """How log p(x) is told: the 'bound', of so many times, or the 'ode', with steps and probes."""
 
@@ -62,20 +55,30 @@ class Likelihood(NamedTuple):
     ode_steps: int
     ode_probes: int
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """As `game.LogProb` has them: its kind, and what it is computed with."""
+        if self.kind == 'bound':
+            return 'lower bound', f'{self.num_times} times'
+        probes = f'{self.ode_probes} probes' if self.ode_probes else 'exact divergence'
+        return 'estimate', f'{self.ode_steps} steps, {probes}'
+
 
 def diffusion(
     nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> game.Family:
     """A game of the player `model`, and where the schedule is learned of `schedule`.
 
-    That one descends the square of the same error, which is the variance of the bound's estimate,
-    for the bound itself does not depend on it (Kingma et al. 2021, appendix I.2).
+    The model descends the mean error of a number of x, so that one limit of the gradient serves
+    events of any size. The schedule descends the square of the same error, which is the variance of
+    the bound's estimate, for the bound itself does not depend on it (Kingma et al. 2021, appendix
+    I.2).
     """
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
 
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
-        error = training_error(nets, process, params, batch, draw)
+        error = training_error(nets, process, params, batch, draw) / nets.spec.num_dims
         values = {'model': jnp.mean(error)}
         if 'schedule' in players:
             size = jax.lax.stop_gradient(jnp.mean(draw.gather(error)))  # of all devices
@@ -84,8 +87,8 @@ def diffusion(
 
     def metrics(params, extra, batch, draw):
         del extra
-        parts = schedule_of(process, params), params['model'], batch
-        return bound_terms(nets, *parts, draw.keys, seen(nets, batch), 1)
+        parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
+        return bound_terms(*parts, seen(nets, batch), min(METRIC_TIMES, likelihood.num_times))
 
     def log_prob(params, extra, batch, draw):
         del extra
@@ -95,23 +98,61 @@ def diffusion(
             return ode_nats(*parts, seen(nets, batch), steps, probes)
         return bound_terms(*parts, seen(nets, batch), likelihood.num_times)['elbo_nats']
 
-    def sample(params, extra, draw, condition):
-        del extra
-        label = asked(nets, draw, condition)
-        return sampled(nets, schedule_of(process, params), sampling, params['model'], draw, label)
-
-    is_bound = likelihood.kind == 'bound'
     return game.Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
         metrics=metrics,
-        sample=sample,
         conditions=('label',) if nets.is_conditional else (),
-        log_prob=game.LogProb(
-            log_prob,
-            'lower bound' if is_bound else 'estimate',
-            likelihood.num_times if is_bound else likelihood.ode_probes,
-        ),
+        log_prob=game.LogProb(log_prob, *likelihood.words),
+        latent_dims=(nets.spec.num_dims,),
+        **uses(nets, process, sampling, likelihood.ode_steps),
+    )
+
+
+def uses(
+    nets: Networks, process: Process, sampling: Sampling, ode_steps: int
+) -> dict[str, Callable]:
+    """What is done with a trained model: abilities of `game.Family` by name."""
+
+    def parts(params):
+        return nets, schedule_of(process, params), sampling, params['model']
+
+    def sample(params, extra, draw, condition):
+        del extra
+        _, end = sampled(*parts(params), draw, asked(nets, draw, condition))
+        return from_process(nets.spec, end.mean)
+
+    def trajectory(params, extra, draw, condition):
+        del extra
+        whole = sampled(*parts(params), draw, asked(nets, draw, condition))
+        return shown(nets.spec, schedule_of(process, params), sampling, whole)
+
+    def denoise(params, extra, batch, draw):
+        del extra
+        return denoised(*parts(params), batch, draw.keys, seen(nets, batch))
+
+    def prior(params, extra, draw):
+        del params, extra
+        return of_prior(nets, draw, asked(nets, draw, None))
+
+    def encode(params, extra, batch, draw):
+        del extra, draw
+        schedule = schedule_of(process, params)
+        x, label = batch['x'], seen(nets, batch)
+        return coded(nets, schedule, params['model'], x, label, ode_steps)
+
+    def decode(params, extra, codes):
+        del extra
+        schedule = schedule_of(process, params)
+        return decoded(nets, schedule, params['model'], codes, ode_steps)
+
+    return dict(
+        sample=sample,
+        trajectory=trajectory,
+        denoise=denoise,
+        prior=prior,
+        encode=encode,
+        decode=decode,
     )
 
 
@@ -145,19 +186,6 @@ def training_error(nets: Networks, process: Process, params, batch: game.Batch, 
     x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, EPS_DRAW)
     parts = schedule, params['model'], x, t, eps_keys, label
     return weighed_error(nets, *parts, process.weighting)
-
-
-def sampled(
-    nets: Networks, schedule: Schedule, sampling: Sampling, weights, draw: game.Draw, label: Labels
-):
-    """x [local, *event], by the data's units; the last evaluation is at the first time."""
-    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
-    grid = sampling.grid(schedule, sampling.steps - 1)
-    noise = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
-    start = schedule.last_std(noise.dtype) * noise
-    keys = game.part_of(draw.keys, STEP_DRAWS)
-    x, _ = sampling.sampler(mean, start, grid, schedule, keys)
-    return from_process(nets.spec, mean(x, jnp.full(len(x), grid[-1])))
 
 
 def seen(nets: Networks, batch: game.Batch) -> Labels:

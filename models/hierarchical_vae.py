@@ -249,6 +249,6 @@ def hierarchical_vae(
         decode=decode,
         latent_dims=nets.latent_dims,
         reconstruct=game.through_codes(encode, decode),
-        log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
+        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

@@ -199,6 +199,6 @@ def vae(
         decode=mean_of,
         latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
         reconstruct=game.through_codes(encode, mean_of),
-        log_prob=game.LogProb(log_prob, 'estimate', num_importance_samples),
+        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(objective.cure),
     )

@@ -64,7 +64,7 @@ def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
 
 def test_evaluation_settings_may_change(folder):
     run = atelier.load(folder, overrides={'eval.num_importance_samples': 3, 'eval.weights': 'last'})
-    assert run.family.log_prob.num_samples == 3
+    assert run.family.log_prob.budget == 'k = 3'
     assert run.weights.startswith('last')
 
 

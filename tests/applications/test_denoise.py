@@ -189,4 +189,33 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
     line = complaint(denoise.apply, assembled(tmp_path, 'gan'))
-    assert 'lacks reconstruct: --mode=denoise needs reconstruct' in line
+    assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
+
+
+def test_a_model_that_is_told_the_noise(vae):
+    """The best denoiser of a Gaussian again, which here knows s; what it sees is not clipped."""
+    random, s = np.random.RandomState(0), 0.8
+    x = random.randint(0, 17, size=(20, 8, 8, 1)).astype(np.uint8)
+    seen = []
+
+    def denoised(params, extra, batch, draw):
+        jax.debug.callback(lambda a: seen.append(np.asarray(a)), batch['x'])
+        return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
+
+    run = of_test(vae, x, reconstruct=None)
+    run = with_abilities(run, denoise=denoised)
+    found = denoise.apply(run, levels=str(s), num_images=20)
+    jax.effects_barrier()
+    whole = np.concatenate(seen)
+    assert whole.min() < -1 and whole.max() > 17
+    assert found['noisy'].min() == 0 and found['noisy'].max() == 16
+    by_model = 8 + (whole[: len(x)] - 8) / (1 + s**2)
+    order = [
+        np.abs(by_model - one).reshape(len(x), -1).max(1).argmin() for one in found['denoised'][0]
+    ]
+    np.testing.assert_allclose(found['denoised'][0], by_model[order], atol=1e-4)
+
+
+def test_such_a_model_removes_no_other_noise(vae, complaint):
+    run = with_abilities(vae, reconstruct=None, denoise=identity)
+    assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')

@@ -26,6 +26,11 @@ def test_grids_fall_from_end_to_end(name, steps):
         np.testing.assert_allclose(found[jnp.array([0, -1])], [schedule.last, schedule.first])
 
 
+@pytest.mark.parametrize('name', grids.GRIDS)
+def test_without_a_step_there_is_the_last_time(name):
+    np.testing.assert_allclose(grids.GRIDS[name](schedules.cosine(), 0), [schedules.cosine().last])
+
+
 def test_log_normal_times():
     schedule = schedules.exploding()
     u = (jnp.arange(20_000) + 0.5) / 20_000

@@ -65,7 +65,7 @@ def test_the_error_falls_with_the_samplers_order(name, order, error):
         times = grids.uniform_half_log_snr(schedule, steps)
         run = jax.jit(functools.partial(sampler, of_gaussian(schedule), schedule=schedule))
         found, path = run(x, times, keys=keys())
-        assert path.shape == (steps, *x.shape)
+        assert path.x_t.shape == path.mean.shape == (steps, *x.shape)
         errors.append(jnp.sqrt(jnp.mean((found - exact_map(schedule, x, last, first)) ** 2)))
     np.testing.assert_allclose(np.log2(errors[1] / errors[2]), order, atol=0.1)
     assert error / 1.5 < errors[2] < 1.5 * error

@@ -17,7 +17,8 @@ from datasets.dataset import Spec
 from diffusion import grids, predictions, samplers, schedules, times, weightings
 from evaluation.sampling import sampler
 from models.denoiser import Networks, data_std, denoiser, from_process, to_process
-from models.diffusion import Likelihood, Process, Sampling, diffusion
+from models.diffusion import Likelihood, Process, diffusion
+from models.diffusion_sampling import Sampling
 from models.learned_schedule import MonotoneHalfLogSnr, learned
 
 slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
@@ -79,6 +80,9 @@ def family(
     ), nets
 
 
+BOUND = Likelihood('bound', 1, 1, 0)
+
+
 def draw(n, seed=0):
     return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
@@ -123,7 +127,7 @@ def test_the_terms_add_up_to_the_bound():
     parts = terms['prior_nats'] + terms['reconstruction_nats'] + terms['diffusion_nats']
     np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
     np.testing.assert_array_equal(ours.log_prob.nats(params, extra, batch, draw(3)), -parts)
-    assert ours.log_prob.words == 'lower bound, k = 1'
+    assert ours.log_prob.words == 'lower bound, 1 times'
 
 
 UNITS = {
@@ -163,7 +167,7 @@ def test_the_ode_gives_the_density():
     nats = ours.log_prob.nats(params, extra, {'x': x}, draw(20))
     exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
     np.testing.assert_allclose(nats, exact, atol=0.02)
-    assert ours.log_prob.kind == 'estimate'
+    assert ours.log_prob.words == 'estimate, 50 steps, exact divergence'
 
 
 @pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
@@ -197,6 +201,60 @@ def test_samples_of_a_class_are_its_gaussian(label):
     x = np.asarray(jax.jit(ours.sample)(params, extra, draw(4000), wanted))
     np.testing.assert_allclose(x.mean(0), (2 * label - 1) * CENTRE, atol=4 * STD / 4000**0.5 + 0.01)
     np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
+
+
+# What else a trained model does
+
+
+def of_classes(**more):
+    ours, _ = family(
+        schedule=schedules.cosine(), centres=(-CENTRE, CENTRE), is_conditional=True, **more
+    )
+    batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
+    return ours, ours.init(jax.random.PRNGKey(0), batch)
+
+
+def test_a_trajectory_ends_in_the_sample():
+    ours, weights = of_classes()
+    wanted = {'label': jnp.arange(6) % 2}
+    x_t, x = jax.jit(ours.trajectory)(*weights, draw(6), wanted)
+    assert x_t.shape == x.shape == (6, 50, DIMS)
+    np.testing.assert_allclose(x[:, -1], ours.sample(*weights, draw(6), wanted), rtol=1e-4)
+    assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
+
+
+@pytest.mark.parametrize('spec', [Spec((DIMS,), None, 2), *slow(Spec((DIMS,), None, 2, 16))])
+def test_in_one_step_it_denoises_to_the_mean(spec):
+    """x STD^2 / (STD^2 + s^2) from the centre, in the units of the data; each row its own s."""
+    nets = Networks(Exact((-CENTRE, CENTRE), data_std=data_std(spec)), predictions.X, spec, True)
+    one = Sampling(samplers.ddim, grids.uniform_half_log_snr, 1, 1.0, False)
+    ours = diffusion(nets, Process(schedules.cosine(), None, times.uniform), one, BOUND)
+    x, label = jnp.asarray([[0.3, -0.2], [-0.8, 0.1]]), jnp.asarray([0, 1])
+    s = jnp.asarray([0.2, 0.9])
+    batch = {'x': from_process(spec, x), 'label': label, 'noise_std': s}
+    stretch = 1 if spec.interval is None else 2
+    gain = STD**2 / (STD**2 + (stretch * s[:, None]) ** 2)
+    centre = jnp.asarray([[-CENTRE], [CENTRE]])
+    expected = from_process(spec, centre + gain * (x - centre))
+    weights = ours.init(jax.random.PRNGKey(0), batch)
+    np.testing.assert_allclose(jax.jit(ours.denoise)(*weights, batch, draw(2)), expected, rtol=1e-3)
+
+
+def test_codes_lead_back_to_x():
+    """And are normal quantiles: x of a Gaussian has (x - centre) / STD; behind it its class."""
+    ours, weights = of_classes()
+    x, label = STD * jax.random.normal(jax.random.PRNGKey(0), (8, DIMS)), jnp.arange(8) % 2
+    x += jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
+    batch = {'x': x, 'label': label}
+    codes = jax.jit(ours.encode)(*weights, batch, draw(8))
+    centre = jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
+    np.testing.assert_allclose(codes[:, :DIMS], (x - centre) / STD, atol=0.03)
+    np.testing.assert_array_equal(codes[:, DIMS:], jax.nn.one_hot(label, 2))
+    np.testing.assert_allclose(jax.jit(ours.decode)(*weights, codes), x, atol=1e-3)
+    start = ours.prior(*weights, draw(8))
+    assert start.shape == codes.shape
+    of_any = jax.jit(ours.decode)(*weights, codes.at[:, DIMS:].set(0.0))
+    assert np.abs(of_any - x).max() > 0.1
 
 
 # The schedule that is learned
@@ -332,7 +390,7 @@ def test_what_the_process_sees_comes_back(levels):
         assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
 
 
-@pytest.mark.parametrize('field', ['steps=1', 'steps=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
+@pytest.mark.parametrize('field', ['steps=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
 def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
     name, value = field.split('=')
     value = type({'steps': 0, 'guidance': 0.0}.get(name, ''))(value)
@@ -353,6 +411,9 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
         (dict(model__prediction='noise'), "'eps'"),
+        (dict(eval__sampler__eta=0.5), 'for --config.eval.sampler.name=ddim'),
+        (dict(eval__sampler__churn=5.0), 'for --config.eval.sampler.name=heun'),
+        (dict(model__network='mlp', model__num_waves=3), 'give an even number'),
     ],
 )
 def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):

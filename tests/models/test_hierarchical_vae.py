@@ -449,7 +449,7 @@ def test_every_ability_of_three_layers(order):
     np.testing.assert_array_equal(got['reconstruction'], got['decoded'])
     assert set(np.unique(got['samples'])) <= set(range(spec.levels))
     assert np.all(np.isfinite(got['nats']))
-    assert (family.log_prob.kind, family.log_prob.num_samples) == ('estimate', 4)
+    assert family.log_prob.words == 'estimate, k = 4'
     assert family.posterior is None  # q of no layer is measured against N(0, I) alone
     order = jnp.asarray([4, 0, 5, 1, 3, 2])
     mixed = everything({'x': x[order]}, game.draw_for(jax.random.PRNGKey(0), order, 6))

@@ -1,0 +1,148 @@
+"""What a diffusion model does when it is trained: it samples, denoises, and codes by its ODE."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+import game
+from datasets.dataset import Spec
+from diffusion.ode_codes import ode_decode, ode_encode
+from diffusion.samplers import Trajectory
+from diffusion.schedules import Schedule
+from models.denoiser import (
+    Labels,
+    Networks,
+    data_std,
+    denoiser,
+    from_process,
+    scales,
+    to_process,
+)
+
+START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row
+Events = Float[Array, 'batch *event']
+Keys = UInt32[Array, 'batch 2']
+
+
+class Sampling(NamedTuple):
+    """How samples are drawn.
+
+    sampler: of `diffusion.samplers`.
+    grid: of `diffusion.grids`.
+    steps: of the sampler, the last of which goes from the process's first time to the data.
+    guidance: of `models.denoiser.denoiser`.
+    clip: likewise.
+    """
+
+    sampler: Callable
+    grid: Callable
+    steps: int
+    guidance: float
+    clip: bool
+
+
+def walk(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    x: Events,
+    keys: Keys,
+    label: Labels,
+) -> tuple[Trajectory, Trajectory]:
+    """From x at the schedule's last time to its first, and there x by a last evaluation.
+
+    Returns the sampler's steps, and that last one as a step of its own, without the axis of steps.
+    """
+    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    x, steps = sampling.sampler(mean, x, grid, schedule, keys)
+    return steps, Trajectory(x, mean(x, jnp.full(len(x), grid[-1])))
+
+
+def sampled(
+    nets: Networks, schedule: Schedule, sampling: Sampling, weights, draw: game.Draw, label: Labels
+) -> tuple[Trajectory, Trajectory]:
+    """`walk` from noise, which row i draws from its own key."""
+    noise = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
+    start, keys = schedule.last_std(noise.dtype) * noise, game.part_of(draw.keys, STEP_DRAWS)
+    return walk(nets, schedule, sampling, weights, start, keys, label)
+
+
+def shown(
+    spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
+) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
+    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of deviation 1."""
+    whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    alpha, sigma = scales(schedule, grid, whole.x_t)
+    x_t = whole.x_t / jnp.sqrt((alpha * data_std(spec)) ** 2 + sigma**2)
+    return tuple(from_process(spec, jnp.moveaxis(a, 0, 1)) for a in (x_t, whole.mean))
+
+
+def denoised(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    label: Labels,
+) -> Events:
+    """`walk` from x with Gaussian noise of deviation batch['noise_std'], on the normalized scale.
+
+    It begins at the time whose noise that is, on a grid of the row's own. With one step it is the
+    mean of x, which has the least squared error; with more it is a sample of p(x | x_t).
+    """
+    stretch = 1.0 if nets.spec.interval is None else 2.0
+    times = schedule.time(-jnp.log(stretch * batch['noise_std']))
+    times = jnp.clip(times, schedule.first, schedule.last)
+
+    def of_row(x, t, key, label):
+        label = None if label is None else label[None]
+        own, x_t = schedule._replace(last=t), schedule.alpha(t) * x[None]
+        _, end = walk(nets, own, sampling, weights, x_t, key[None], label)
+        return end.mean[0]
+
+    keys = game.part_of(keys, STEP_DRAWS)
+    in_axes = 0, 0, 0, None if label is None else 0
+    x = jax.vmap(of_row, in_axes)(to_process(nets.spec, batch['x']), times, keys, label)
+    return from_process(nets.spec, x)
+
+
+def of_prior(nets: Networks, draw: game.Draw, label: Labels) -> Float[Array, 'batch latent']:
+    """The codes of what `sampled` begins with."""
+    keys = game.part_of(draw.keys, START_DRAW)
+    return _with_class(nets, game.standard_normal(keys, *nets.spec.event_shape), label)
+
+
+def coded(
+    nets: Networks, schedule: Schedule, weights, x: Events, label: Labels, steps: int
+) -> Float[Array, 'batch latent']:
+    """By the ODE; behind it the class, one-hot, or zeros for any."""
+    mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
+    return _with_class(nets, ode_encode(mean, x, schedule, steps), label)
+
+
+def decoded(
+    nets: Networks, schedule: Schedule, weights, codes: Float[Array, 'batch latent'], steps: int
+) -> Events:
+    """x of codes; of a class between two it is the nearer one's."""
+    z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
+    label = None
+    if nets.is_conditional:
+        is_any = jnp.max(classes, -1) <= 0
+        label = jnp.where(is_any, nets.spec.num_classes, jnp.argmax(classes, -1))
+    mean, z = denoiser(nets, schedule, weights, label), z.reshape(-1, *nets.spec.event_shape)
+    return from_process(nets.spec, ode_decode(mean, z, schedule, steps))
+
+
+def _with_class(nets: Networks, z: Events, label: Labels) -> Float[Array, 'batch latent']:
+    """Events as codes."""
+    z = z.reshape(len(z), -1)
+    if label is None:
+        return z
+    return jnp.concatenate([z, jax.nn.one_hot(label, nets.spec.num_classes)], -1)

@@ -1,0 +1,35 @@
+"""A trained model by several samplers: each as if it had been asked for alone."""
+
+import csv
+
+import numpy as np
+import pytest
+from support import assembled
+
+from applications import sample, samplers
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+
+def test_each_is_what_the_config_asks_for(tmp_path):
+    run = assembled(tmp_path, 'diffusion', 'grid,debug')
+    found = samplers.apply(run, samplers='ddim:3,heun:2', num_samples=4, seed=1)
+    for row, (name, steps) in enumerate((('ddim', 3), ('heun', 2))):
+        changes = dict(eval__sampler__name=name, eval__sampler__steps=steps)
+        alone = assembled(tmp_path, 'diffusion', 'grid,debug', **changes)
+        drawn = sample.apply(alone, num_samples=4, seed=1)
+        np.testing.assert_allclose(found['x'][row], drawn, rtol=1e-4, atol=1e-4)
+    folder = run.folder / 'applications'
+    rows = list(csv.DictReader((folder / 'samplers-seed-1.csv').open()))
+    assert [(row['name'], row['steps']) for row in rows] == [('ddim', '3'), ('heun', '2')]
+    kl = [float(row['reverse_kl_nats']) for row in rows]
+    np.testing.assert_allclose(kl, found['reverse_kl_nats'])
+    assert (folder / 'samplers-seed-1-curve.png').exists()
+
+
+@pytest.mark.parametrize(
+    ('asked', 'words'), [('ddim', 'NAME:STEPS'), ('ddim:x', 'NAME:STEPS'), ('dim:3', "'ddim'")]
+)
+def test_what_is_no_sampler_is_refused(tmp_path, complaint, asked, words):
+    run = assembled(tmp_path, 'diffusion', 'grid,debug')
+    assert words in complaint(samplers.apply, run, samplers=asked)
