@@ -107,13 +107,17 @@ class FeatureMaps(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Codes as numbers of a codebook: `numbers(params, extra, batch, draw)`, [local, positions].
-
-    They are integers from 0 to size - 1.
-    """
+    """Codes as 0..size - 1 of a codebook: `numbers(weights, batch, draw)`, [local, positions]."""
 
     numbers: Callable
     size: int
+
+
+class SuperResolve(NamedTuple):
+    """x [local, *event] of `low`, whose sides are shorter: `enlarge(weights, {'low'}, draw)`."""
+
+    enlarge: Callable
+    factor: int
 
 
 class Family(NamedTuple):
@@ -141,6 +145,7 @@ class Family(NamedTuple):
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
     denoise: Callable | None = None  # (weights, batch with 'noise_std', draw) -> x [local, *event]
     trajectory: Callable | None = None  # (weights, draw, condition) -> (x_t, x) of its steps
+    super_resolve: SuperResolve | None = None  # from images of less resolution
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions

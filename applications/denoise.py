@@ -11,10 +11,10 @@ import game
 import pictures
 import states
 from applications import _common
+from applications._nearness import Scale
 from datasets.corruption import NOISES
 from errors import UserError
 from evaluation.evaluate import summary
-from evaluation.image_quality import psnr, ssim
 from evaluation.per_example import over_examples
 from experiment import Run
 from reporting import log
@@ -65,14 +65,14 @@ def apply(
     _common.check_split(run, 'test', 1, 'there is nothing to denoise')
     state, weights = states.load_state(run)
     index = _common.draw_of_test(run, num_images, seed)
-    extremes = _extremes(run)
-    look = _denoiser(run, noise, extremes, jax.devices())
+    scale = Scale(run)
+    look = _denoiser(run, noise, scale, jax.devices())
     key, n = game.address(jax.random.PRNGKey(seed), game.Purpose.EVALUATE), run.data.size('test')
     measured, shown = [], []
     for level in strengths:
         inputs = {**run.data.splits['test'], 'level': np.full(n, level, np.float32)}
         x, noisy, denoised = look(state, key, inputs, n)
-        measured.append(_measure(run, extremes, x, noisy, denoised))
+        measured.append(_measure(scale, x, noisy, denoised))
         shown.append({'noisy': noisy[index], 'denoised': denoised[index]})
     found = {'levels': np.asarray(strengths), **_stack(measured), 'index': index, 'x': x[index]}
     found.update(_stack(shown))
@@ -102,22 +102,10 @@ def _check(noise: str, levels: str) -> list[float]:
     return strengths
 
 
-def _extremes(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest value of x, [1, *event] each, normalized."""
-    spec = run.data.spec
-    edges = spec.interval
-    if edges is None:
-        x = run.data.splits['train']['x']
-        axis = 0 if len(spec.event_shape) == 1 else None  # columns of a table have their own
-        edges = x.min(axis), x.max(axis)
-    whole = lambda edge: np.broadcast_to(np.asarray(edge, np.float32), (1, *spec.event_shape))
-    return tuple(np.asarray(spec.normalize(whole(edge))) for edge in edges)
-
-
-def _denoiser(run: Run, noise: str, extremes, devices: Sequence[jax.Device]) -> Callable:
+def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device]) -> Callable:
     """Returns look(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
-    spec, (low, high), corrupt = run.data.spec, extremes, NOISES[noise]
-    low, high = jnp.asarray(low[0]), jnp.asarray(high[0])
+    spec, corrupt = run.data.spec, NOISES[noise]
+    low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
     knows_level = run.family.denoise is not None and noise == 'gaussian'
 
     def preprocess(raw, keys):
@@ -145,18 +133,14 @@ def _denoiser(run: Run, noise: str, extremes, devices: Sequence[jax.Device]) -> 
     return over_examples(look, data, run.config.eval.batch_size, devices)
 
 
-def _measure(run: Run, extremes, x, noisy, denoised) -> dict[str, np.ndarray]:
+def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
     """PSNR and, of images, SSIM of each example before and after."""
-    low, high = extremes
-    width = np.where(high > low, high - low, 1)
-    unit = lambda a: (np.asarray(run.data.spec.normalize(a)) - low) / width
-    truth, values = unit(x), {}
-    for name, a in (('noisy', unit(noisy)), ('denoised', unit(denoised))):
-        values[f'{name}_psnr_db'] = psnr(truth, a, 1.0)
-        if pictures.is_image(run.data.spec):
-            as_images = [b.reshape(*b.shape[:3], -1) for b in (truth, a)]
-            values[f'{name}_ssim'] = ssim(*as_images, 1.0)
-    return values
+    before, after = (scale.nearness(x, a) for a in (noisy, denoised))
+    return {
+        f'{name}_{of}': values[of]
+        for name, values in (('noisy', before), ('denoised', after))
+        for of in values
+    }
 
 
 def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -193,8 +193,9 @@ def process_of(config: ConfigDict, std: float) -> Process:
             'edm': weightings.unit_output(std),
         },
     )
-    if not 0 <= model.label_dropout <= 1:
-        raise UserError(f'config.model.label_dropout={model.label_dropout}: it is a share')
+    dropout = model.get('label_dropout', 0.0)  # a config without labels has no such field
+    if not 0 <= dropout <= 1:
+        raise UserError(f'config.model.label_dropout={dropout}: it is a share')
     options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
     time = choose('model.times', model.times, options)
     for field, value, other, needed in NEEDED:
@@ -204,7 +205,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
                 f'and that is {model[other]!r}'
             )
     time = times.on_steps if model.schedule == 'discrete' else time
-    return Process(schedule, weighting, time, model.label_dropout)
+    return Process(schedule, weighting, time, dropout)
 
 
 def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
@@ -214,8 +215,9 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
       UserError: an unknown name, guidance without classes, or steps that the process has not.
     """
     asked = config.eval.sampler
-    for name in ('eta', 'churn', 'guidance'):
-        at_least(0, f'eval.sampler.{name}', asked[name])
+    guidance = asked.get('guidance', 1.0)  # as `label_dropout`
+    for name, value in (('eta', asked.eta), ('churn', asked.churn), ('guidance', guidance)):
+        at_least(0, f'eval.sampler.{name}', value)
     for name, sampler in ALONE.items():
         if asked[name] and asked.name != sampler:
             raise UserError(
@@ -228,14 +230,14 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
         raise UserError(
             f'config.eval.sampler.steps={asked.steps}: the discrete process has {most} steps'
         )
-    if asked.guidance != 1.0 and not is_conditional:
+    if guidance != 1.0 and not is_conditional:
         raise UserError(
-            f'config.eval.sampler.guidance={asked.guidance}: this model knows no classes '
+            f'config.eval.sampler.guidance={guidance}: this model knows no classes '
             '(config.model.is_conditional, and data with labels)'
         )
-    if asked.guidance != 1.0 and not config.model.label_dropout:
+    if guidance != 1.0 and not config.model.label_dropout:
         raise UserError(
-            f'config.eval.sampler.guidance={asked.guidance} weighs a class against any, which a '
+            f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
             'model with config.model.label_dropout=0 never saw'
         )
     options = {
@@ -250,7 +252,7 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     grid = GRID_OF[asked.name] if asked.grid == 'auto' else asked.grid
     options = {**grids.GRIDS, 'auto': None}
     return Sampling(
-        sampler, choose('eval.sampler.grid', grid, options), asked.steps, asked.guidance, asked.clip
+        sampler, choose('eval.sampler.grid', grid, options), asked.steps, guidance, asked.clip
     )
 
 

@@ -14,6 +14,7 @@ from diffusion.schedules import Schedule
 Events = Float[Array, 'batch *event']
 Numbers = Float[Array, 'batch']
 Labels = Int[Array, 'batch'] | None
+Condition = Labels | Float[Array, 'batch *condition']
 
 
 class Networks(NamedTuple):
@@ -24,12 +25,14 @@ class Networks(NamedTuple):
     prediction: what the network's output means.
     spec: of the data.
     is_conditional: whether the network sees the label.
+    given: (batch) -> what it sees in place of a label, [batch, *condition]; None: no such thing.
     """
 
     network: nn.Module
     prediction: Prediction
     spec: Spec
     is_conditional: bool = False
+    given: Callable | None = None
 
 
 def data_std(spec: Spec) -> float:
@@ -52,20 +55,20 @@ def from_process(spec: Spec, x: Array) -> Array:
 
 
 def output_of(
-    nets: Networks, schedule: Schedule, weights, x_t: Events, t: Numbers, label: Labels
+    nets: Networks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
 ) -> Events:
     """The network's output. It sees x_t scaled to deviation 1, and how noisy it is."""
     alpha, sigma = scales(schedule, t, x_t)
     size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)
-    return nets.network.apply({'params': weights}, x_t / size, level, label)
+    return nets.network.apply({'params': weights}, x_t / size, level, seen)
 
 
 def denoiser(
     nets: Networks,
     schedule: Schedule,
     weights,
-    label: Labels = None,
+    label: Condition = None,
     guidance: float = 1.0,
     clip: bool = False,
 ) -> Callable[[Events, Numbers], Events]:
@@ -75,7 +78,7 @@ def denoiser(
       nets: the networks.
       schedule: of the process.
       weights: of the network.
-      label: of each row, where they see one; `spec.num_classes` for any.
+      label: of each row, where they see one; `spec.num_classes` for any. Or what they are given.
       guidance: w, where any + w (class - any) stands for the mean of a class: Ho and Salimans
         (2022), equation 6, with their w + 1 for w. 1: no guidance, and half the work.
       clip: keeps the mean in [-1, 1] where the data's interval is known.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import game
 from diffusion import times
 from diffusion.schedules import Schedule
-from models.denoiser import Labels, Networks, from_process, to_process
+from models.denoiser import Condition, Labels, Networks, from_process, to_process
 from models.diffusion_bound import bound_terms, ode_nats, weighed_error
 from models.diffusion_sampling import (
     LABEL_DRAW,
@@ -180,7 +180,7 @@ def training_error(nets: Networks, process: Process, params, batch: game.Batch, 
     schedule = schedule_of(process, params)
     t = process.time(schedule, times.spread_over_batch(draw))
     label = seen(nets, batch)
-    if label is not None:
+    if nets.is_conditional:
         place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, HIDDEN_DRAW))
         label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
     x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, EPS_DRAW)
@@ -188,8 +188,10 @@ def training_error(nets: Networks, process: Process, params, batch: game.Batch, 
     return weighed_error(nets, *parts, process.weighting)
 
 
-def seen(nets: Networks, batch: game.Batch) -> Labels:
-    """The labels of a batch, if the network sees them; of those that training never saw, any."""
+def seen(nets: Networks, batch: game.Batch) -> Condition:
+    """What the network sees of a batch besides x: of labels that training never saw, any."""
+    if nets.given is not None:
+        return nets.given(batch)
     if not nets.is_conditional:
         return None
     label, novel = batch['label'], jnp.asarray(nets.spec.left_out, jnp.int32)

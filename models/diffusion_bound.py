@@ -11,7 +11,7 @@ from diffusion import times, weightings
 from diffusion.likelihood import ode_log_prob
 from diffusion.schedules import Schedule
 from losses import denoising
-from models.denoiser import Labels, Networks, denoiser, output_of, scales, to_process
+from models.denoiser import Condition, Labels, Networks, denoiser, output_of, scales, to_process
 
 FIRST_DRAW, TIME_DRAWS = 0, 1  # of the keys of each row
 Keys = UInt32[Array, 'batch 2']
@@ -25,7 +25,7 @@ def weighed_error(
     x: Float[Array, 'batch *event'],
     t: Float[Array, 'batch'],
     keys: Keys,
-    label: Labels,
+    seen: Condition,
     weighting: Callable | None,
 ) -> Float[Array, 'batch']:
     """The error of the network's output at t for x as the process sees it, eps from the keys.
@@ -34,7 +34,7 @@ def weighed_error(
     """
     alpha, sigma = scales(schedule, t, x)
     eps = game.standard_normal(keys, *x.shape[1:]).astype(x.dtype)
-    output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, label)
+    output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, seen)
     weight = jnp.ones_like(t)
     if weighting is not None:
         scale = nets.prediction.scale(schedule.alpha(t), schedule.sigma(t))
@@ -48,7 +48,7 @@ def bound_terms(
     weights,
     batch: game.Batch,
     keys: Keys,
-    label: Labels,
+    seen: Condition,
     count: int,
 ) -> dict[str, Nats]:
     """The terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
@@ -60,7 +60,7 @@ def bound_terms(
     terms = {
         'prior_nats': denoising.prior_kl(x, *_scales_at(schedule, schedule.last)),
         'reconstruction_nats': _reconstruction(spec, schedule, batch['x'], x, keys),
-        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, label, count),
+        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, seen, count),
     }
     return {'elbo_nats': -sum(terms.values()), **terms}
 
@@ -76,7 +76,7 @@ def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
     return denoising.levels_nats(given, x_t, values, alpha, sigma)
 
 
-def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, label, count: int) -> Nats:
+def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: int) -> Nats:
     if schedule.num_steps:
         time, weighting = times.on_steps, weightings.bound
     else:
@@ -86,7 +86,7 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, label, count: i
         own = game.part_of(keys, TIME_DRAWS + number)
         t = time(schedule, times.stratified(game.part_of(own, 0), number, count))
         eps_keys = game.part_of(own, 1)
-        return weighed_error(nets, schedule, weights, x, t, eps_keys, label, weighting)
+        return weighed_error(nets, schedule, weights, x, t, eps_keys, seen, weighting)
 
     return jnp.mean(jax.lax.map(one, jnp.arange(count)), 0)
 

@@ -13,7 +13,7 @@ from diffusion.ode_codes import ode_decode, ode_encode
 from diffusion.samplers import Trajectory
 from diffusion.schedules import Schedule
 from models.denoiser import (
-    Labels,
+    Condition,
     Networks,
     data_std,
     denoiser,
@@ -51,7 +51,7 @@ def walk(
     weights,
     x: Events,
     keys: Keys,
-    label: Labels,
+    label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
     """From x at the schedule's last time to its first, and there x by a last evaluation.
 
@@ -64,7 +64,12 @@ def walk(
 
 
 def sampled(
-    nets: Networks, schedule: Schedule, sampling: Sampling, weights, draw: game.Draw, label: Labels
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    draw: game.Draw,
+    label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
     """`walk` from noise, which row i draws from its own key."""
     noise = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
@@ -90,7 +95,7 @@ def denoised(
     weights,
     batch: game.Batch,
     keys: Keys,
-    label: Labels,
+    label: Condition,
 ) -> Events:
     """`walk` from x with Gaussian noise of deviation batch['noise_std'], on the normalized scale.
 
@@ -113,14 +118,14 @@ def denoised(
     return from_process(nets.spec, x)
 
 
-def of_prior(nets: Networks, draw: game.Draw, label: Labels) -> Float[Array, 'batch latent']:
+def of_prior(nets: Networks, draw: game.Draw, label: Condition) -> Float[Array, 'batch latent']:
     """The codes of what `sampled` begins with."""
     keys = game.part_of(draw.keys, START_DRAW)
     return _with_class(nets, game.standard_normal(keys, *nets.spec.event_shape), label)
 
 
 def coded(
-    nets: Networks, schedule: Schedule, weights, x: Events, label: Labels, steps: int
+    nets: Networks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
 ) -> Float[Array, 'batch latent']:
     """By the ODE; behind it the class, one-hot, or zeros for any."""
     mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
@@ -140,7 +145,7 @@ def decoded(
     return from_process(nets.spec, ode_decode(mean, z, schedule, steps))
 
 
-def _with_class(nets: Networks, z: Events, label: Labels) -> Float[Array, 'batch latent']:
+def _with_class(nets: Networks, z: Events, label: Condition) -> Float[Array, 'batch latent']:
     """Events as codes."""
     z = z.reshape(len(z), -1)
     if label is None:

@@ -29,7 +29,7 @@ OPTIONS = {  # as little as shows it
     'latent_map': dict(num_points=2),
     'reconstruct': dict(num_images=4),
 }
-OF_CLASSIFIERS = ('saliency',)
+OF_OTHERS = ('saliency', 'super_resolve')  # without an encoder and a decoder
 QUICK = ('autoencoder',)
 
 
@@ -56,7 +56,7 @@ def run_of(tmp_path_factory):
 
 
 def test_all_modes_and_families_are_looked_at():
-    assert {*OPTIONS, *OF_CLASSIFIERS, 'sample'} == set(command_line.applications())
+    assert {*OPTIONS, *OF_OTHERS, 'sample'} == set(command_line.applications())
     assert {'vae', 'cvae', 'conv_autoencoder', 'ladder_vae', 'vq_vae', 'vae_gan'} <= {*coded()}
     assert 'gan' not in coded()
 

@@ -1,0 +1,61 @@
+"""Super-resolution by diffusion (Saharia et al. 2022): 8x8 digits from 4x4 ones.
+
+python main.py --config=configs/super_resolution.py
+python main.py --mode=super_resolve --workdir=runs/super_resolution-digits
+"""
+
+import math
+
+from ml_collections import ConfigDict
+
+from configs import diffusion
+from datasets.dataset import Spec
+from errors import UserError, at_least
+from game import Family
+from models.denoiser import Networks, data_std
+from models.super_resolution import super_resolution
+
+ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_given_low_nats'}  # all fields are read
+FACTORS = {'digits': 2}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/super_resolution.py:DATA[,debug]`, DATA any source of images: digits, mnist, ..."""
+    config = diffusion.get_config(argument)
+    with config.unlocked():
+        config.model.factor = FACTORS.get(config.data.name, 4)  # by which sides are shorter
+        del config.model.is_conditional, config.model.label_dropout, config.eval.sampler.guidance
+        for name in ('likelihood', 'num_times', 'ode_steps', 'ode_probes'):
+            del config.eval[name]
+    return config
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says."""
+    factor, std = factor_of(config, spec), data_std(spec)
+    network = diffusion.network_of(config, spec, num_classes=0)
+    nets = Networks(network, diffusion.prediction_of(config, std), spec)
+    process = diffusion.process_of(config, std)
+    sampling = diffusion.sampling_of(config, False, process.schedule)
+    return super_resolution(nets, process, sampling, factor)
+
+
+def factor_of(config: ConfigDict, spec: Spec) -> int:
+    """By which the sides of a low-resolution image are shorter.
+
+    Raises:
+      UserError: the data are no images, or it does not divide their sides.
+    """
+    factor = config.model.factor
+    at_least(2, 'model.factor', factor)
+    if len(spec.event_shape) < 2:
+        raise UserError(f'{config.data.name} are no images: there is no resolution to raise')
+    height, width = spec.event_shape[:2]
+    if height % factor or width % factor:
+        common = math.gcd(height, width)
+        good = [str(n) for n in range(2, common + 1) if common % n == 0]
+        raise UserError(
+            f'config.model.factor={factor} does not divide the {height}x{width} pixels of '
+            f'{config.data.name}: {", ".join(good) or "nothing"} would'
+        )
+    return factor

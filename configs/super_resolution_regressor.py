@@ -1,0 +1,56 @@
+"""Super-resolution by a convolutional regressor (Kim et al. 2016): 8x8 digits from 4x4 ones.
+
+python main.py --config=configs/super_resolution_regressor.py
+python main.py --mode=super_resolve --workdir=runs/super_resolution_regressor-digits
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from configs.super_resolution import FACTORS, factor_of
+from datasets.dataset import Spec
+from game import Family
+from models.super_resolution_regressor import Parts, Residual, regressor
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'hypers': dict(decay_steps=1000.0),
+        'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/super_resolution_regressor.py:DATA[,debug]`, DATA any source of images."""
+    config, debug = common.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            factor=FACTORS.get(config.data.name, 4),  # by which sides are shorter
+            channels=(64, 64, 64, 64),  # of each convolution but the last
+            kernel_size=3,
+            activation='relu',
+            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
+        )
+    )
+    config.hypers.update(decay_steps=20_000.0, clip_norm=1.0, ema_half_life=10_000.0)
+    config.train.update(
+        steps=20_000,
+        batch_size=128,
+        evaluate_every=1000,
+        checkpoint_every=1000,
+        best_metric='squared_error',
+        best_mode='min',
+    )
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        common.shrink(config)
+        config.model.channels = (8,)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The regressor that `config` describes, for data as `spec` says."""
+    factor = factor_of(config, spec)
+    shapes, network = common.conv_shapes(config), common.network_options(config)
+    network = Residual(factor, **shapes, **common.conv_form(config), **network)
+    return regressor(Parts(network, spec, factor))

@@ -1,0 +1,34 @@
+"""Images of less resolution, and enlarged again without a model: for models and applications alike.
+
+Images are [batch, height, width] or [batch, height, width, channels].
+"""
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+Images = Float[Array | np.ndarray, 'batch height width *channels']
+Resized = Float[Array | np.ndarray, 'batch other_height other_width *channels']
+
+
+def reduced(x: Images, factor: int) -> Resized:
+    """The mean of every block of factor x factor pixels; of numpy arrays in numpy.
+
+    Raises:
+      ValueError: the factor does not divide height and width.
+    """
+    batch, height, width, *channels = x.shape
+    if height % factor or width % factor:
+        raise ValueError(f'{factor} does not divide {height}x{width} pixels')
+    blocks = batch, height // factor, factor, width // factor, factor, *channels
+    return x.reshape(blocks).mean((2, 4))
+
+
+def enlarged(low: Images, factor: int, method: str = 'bicubic') -> Resized:
+    """`factor` times as high and as wide, by a method of `jax.image.resize`.
+
+    'bicubic' is the cubic convolution of Keys (1981), with his a = -1/2; 'nearest' repeats pixels.
+    Values may leave the range of `low`, but for those of 'nearest' and 'bilinear'.
+    """
+    batch, height, width, *channels = low.shape
+    return jax.image.resize(low, (batch, height * factor, width * factor, *channels), method)
