@@ -26,6 +26,9 @@ STD = 0.6  # of four independent pixels, of which the mean is given
 BOTH = ('super_resolution', 'super_resolution_regressor')
 
 
+bicubic = jax.jit(lambda low: enlarged(low, 2))
+
+
 def draw(n, seed=0):
     return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
@@ -59,7 +62,7 @@ def exact_family():
 def test_samples_are_of_the_conditional_gaussian():
     """Of four pixels given their mean m: N(m, STD^2 (I - 1/4)), and m again for every sample."""
     n, ours = 2000, exact_family()
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
     low = jnp.linspace(-1.0, 1.0, n).reshape(-1, 1, 1, 1)
     x = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(n))
     np.testing.assert_allclose(reduced(x, 2), low, atol=1e-3)
@@ -73,7 +76,7 @@ def test_the_best_network_has_the_smallest_loss():
     """STD^2 of three free pixels, by quadrature over the times: what noise leaves open of x."""
     n, ours = 4096, exact_family()
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, 2, 2, 1)), jnp.float32)
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
     losses, _ = jax.jit(ours.turns[0].loss)(params, extra, {'x': x}, draw(n), 0, {})
     schedule = schedules.linear()
     t = times.uniform(schedule, (jnp.arange(10_000) + 0.5) / 10_000)
@@ -85,7 +88,7 @@ def test_the_best_network_has_the_smallest_loss():
 def test_its_bound_is_of_x_given_the_low_resolution():
     ours = exact_family()
     batch = {'x': jnp.ones((3, 2, 2, 1))}
-    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
     terms = jax.jit(ours.metrics)(params, extra, batch, draw(3))
     assert all(name.endswith('_given_low_nats') for name in terms)
     total = sum(v for name, v in terms.items() if not name.startswith('elbo'))
@@ -106,9 +109,9 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
     """Without hidden layers it is linear: a 3x3 filter and a constant, added to bicubic."""
     x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
     ours = regressor(Parts(Residual(2, ()), spec, 2))
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
     low = reduced(x, 2)
-    unit, base = (x - 0.5) / 2, (np.asarray(enlarged(low, 2)) - 0.5) / 2
+    unit, base = (x - 0.5) / 2, (np.asarray(bicubic(low)) - 0.5) / 2
     padded = np.pad(base[..., 0], [(0, 0), (1, 1), (1, 1)])
     shifts = [padded[:, i : i + 8, j : j + 6].ravel() for i in range(3) for j in range(3)]
     design = np.stack([*shifts, np.ones_like(shifts[0])], 1).astype(np.float64)
@@ -135,12 +138,12 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
 @pytest.mark.parametrize('shape', [(4, 6), *slow((4, 6, 3))])
 def test_it_begins_with_the_bicubic_image(shape):
     """Inside of the range that is known."""
-    x = jnp.asarray(np.random.default_rng(0).integers(0, 16, (5, *shape)), jnp.float32)
+    x = np.float32(np.random.default_rng(0).integers(0, 16, (5, *shape)))
     ours = regressor(Parts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
     low = reduced(x, 2)
     made = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(5))
-    np.testing.assert_allclose(made, np.clip(enlarged(low, 2), 0, 15), atol=1e-4)
+    np.testing.assert_allclose(made, np.clip(bicubic(low), 0, 15), atol=1e-4)
 
 
 @pytest.mark.slow
@@ -169,7 +172,7 @@ def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, networ
     changes = {'model__network': 'unet'} if network == 'unet' else {}
     run = assembled(tmp_path, BOTH[0] if changes else network, **changes)
     batch = first_batch(run, 6)
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    params, extra = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
     enlarge = jax.jit(run.family.super_resolve.enlarge)
     low = reduced(batch['x'], 2)
     x = enlarge(scattered(params), extra, {'low': low}, draw(6))
