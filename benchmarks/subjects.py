@@ -1,5 +1,6 @@
 """What `benchmarks.train_speed` trains, ours and PyTorch's: two VAEs and a GAN of 28x28 bits."""
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -7,9 +8,10 @@ import numpy as np
 
 import experiment
 from benchmarks.limits import Product
-from datasets import dataset
+from datasets import dataset, tfds_images
 
 BATCH, VAE_LATENTS, GAN_LATENTS = 128, 20, 64
+IMAGES = 60_000
 
 
 class Subject(NamedTuple):
@@ -102,14 +104,34 @@ SUBJECTS = {
 
 
 def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.Run:
-    """The config of a run that is never written, on images [n, 28, 28, 1] of bits."""
-    which = experiment.recipe(subject.config)
+    """The subject's run on images [n, 28, 28, 1] of bits."""
+    return run_on(
+        images,
+        subject.config,
+        model=subject.model,
+        train=dict(batch_size=BATCH, precision=precision),
+        hypers=dict(decay_steps=0.0, weight_decay=0.0),
+    )
+
+
+def run_on(images: np.ndarray, config_file: str, **changes: dict) -> experiment.Run:
+    """A run that is never written, on images [n, height, width, 1] of bits.
+
+    changes: of the config, by its top-level names.
+    """
+    which = experiment.recipe(config_file)
     config = which.config()
     with config.unlocked():
-        config.model.update(subject.model)
-        config.train.update(batch_size=BATCH, precision=precision)
-        config.hypers.update(decay_steps=0.0, weight_decay=0.0)
+        config.update(changes)
     spec = dataset.Spec(images.shape[1:], 2, None)
     data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
     family = which.module().build(config, spec)
     return experiment.Run(pathlib.Path('unused'), which, config, family, data)
+
+
+def pictures(data_dir: str) -> tuple[np.ndarray, str]:
+    """60,000 pictures of bits [n, 28, 28, 1], and in words what they are."""
+    if not data_dir and not os.environ.get('TFDS_DATA_DIR'):
+        return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'
+    x = np.asarray(tfds_images.load('mnist', data_dir).splits['train']['x'])
+    return (x > 127).astype(np.uint8), 'MNIST, thresholded'

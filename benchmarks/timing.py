@@ -19,6 +19,11 @@ def alternate(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, np
     return {name: np.asarray(values) for name, values in seconds.items()}
 
 
+def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
+    """`arm`, the mean of whose losses is appended to a list at every call."""
+    return lambda: losses.append(float(np.mean(arm())))
+
+
 def spread(values: np.ndarray, digits: int = 2) -> str:
     """'median (lowest to highest)'."""
     low, middle, high = np.min(values), np.median(values), np.max(values)

@@ -1,4 +1,4 @@
-"""Training as a PyTorch user writes it, around any step, for `benchmarks.train_speed` alone."""
+"""Training as a PyTorch user writes it, around any step, for benchmarks alone."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, 28, 28] -> the loss, both players moved
+Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> the loss, all moved
 
 
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as ours
@@ -39,11 +39,11 @@ def trainer(
 
     Args:
       step: one step of training.
-      images: of bits, [n, 28, 28, 1]; they lie in the device's memory as float32.
+      images: of bits, [n, height, width, 1]; they lie in the device's memory as float32.
       batch_size: of a step, drawn from a permutation as long as it lasts.
       graphed: the whole step as one CUDA graph.
     """
-    data = torch.from_numpy(images.reshape(-1, 1, 28, 28).astype(np.float32)).to(device())
+    data = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)).to(device())
     run = _graph(step, data[:batch_size]) if graphed else step
     order = iter(())
 

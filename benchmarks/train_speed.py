@@ -15,8 +15,6 @@ import collections
 import contextlib
 import functools
 import math
-import os
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -25,26 +23,17 @@ from absl import app, flags
 import devices as device_lib
 import states
 from benchmarks import limits
-from benchmarks.subjects import BATCH, SUBJECTS, run_of
-from benchmarks.timing import alternate, spread
+from benchmarks.subjects import BATCH, IMAGES, SUBJECTS, pictures, run_of
+from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
-from datasets import tfds_images
 
-IMAGES, LIMITS = 60_000, ('products', 'copying')
+LIMITS = ('products', 'copying')
 
 flags.DEFINE_multi_enum('models', list(SUBJECTS), list(SUBJECTS), 'which')
 flags.DEFINE_integer('steps', 400, 'of one repeat of the MLP; the others take fewer')
 flags.DEFINE_integer('repeats', 7, 'of each arm')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
 flags.DEFINE_bool('compiled', False, 'torch.compile too, which wants a C++ compiler')
-
-
-def pictures(data_dir: str) -> tuple[np.ndarray, str]:
-    """60,000 pictures of bits [n, 28, 28, 1], and in words what they are."""
-    if not data_dir and not os.environ.get('TFDS_DATA_DIR'):
-        return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'
-    x = np.asarray(tfds_images.load('mnist', data_dir).splits['train']['x'])
-    return (x > 127).astype(np.uint8), 'MNIST, thresholded'
 
 
 def arms_of(stack: contextlib.ExitStack, name: str, images: np.ndarray, steps: int) -> dict:
@@ -77,11 +66,6 @@ def num_parameters(name: str, images: np.ndarray) -> int:
     """Of all players."""
     params = states.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
     return sum(x.size for x in jax.tree.leaves(params))
-
-
-def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
-    """`arm`, the mean of whose losses is appended to a list at every call."""
-    return lambda: losses.append(float(np.mean(arm())))
 
 
 def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, count: int) -> None:

@@ -1,0 +1,177 @@
+"""The diffusion U-Net against PyTorch's: a step of training, and samples.
+
+    pip install -r requirements-bench.txt
+    python -m benchmarks.diffusion_speed --data_dir=TFDS_FOLDER
+
+Two sizes: the 8x8 digits with 32 and 64 channels in batches of 96, and MNIST with 32, 64 and 64 in
+batches of 64, both as bits in memory before the clock starts. Every arm begins with the same
+weights, and descends the squared error of v along the cosine schedule with Adam; ours, which is
+what a run does, also keeps the averaged weights and the report. Samples are drawn by DDIM without
+noise, in 20 evaluations, a batch at once. Without a folder MNIST is random. Compilation is timed
+apart, of ours alone.
+"""
+
+import collections
+import contextlib
+import functools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from absl import app, flags
+
+import devices as device_lib
+import experiment
+import states
+from benchmarks.subjects import pictures, run_on
+from benchmarks.timing import alternate, keeping, spread
+from benchmarks.training import trainer
+from datasets import digits
+from evaluation.sampling import sampler
+
+BLOCKS, ATTENTION, EVALUATIONS = 2, (1,), 20
+
+
+class Size(NamedTuple):
+    """Of a model and its data: pixels of a side, channels of the resolutions, examples of a step.
+
+    longer: how many times as long a step takes as one of the 8x8 pictures, roughly.
+    """
+
+    side: int
+    channels: tuple[int, ...]
+    batch: int
+    longer: int = 1
+
+
+SIZES = {'digits': Size(8, (32, 64), 96), 'mnist': Size(28, (32, 64, 64), 64, 10)}
+
+flags.DEFINE_multi_enum('sizes', list(SIZES), list(SIZES), 'which')
+flags.DEFINE_integer('steps', 40, 'of one repeat of the digits; MNIST takes fewer')
+flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+
+
+def bits(size: Size, data_dir: str) -> np.ndarray:
+    """[n, side, side, 1] of 0 and 1."""
+    if size.side == 28:
+        return pictures(data_dir)[0]
+    return (digits.load().splits['train']['x'] > digits.LEVELS // 2).astype(np.uint8)
+
+
+def run_of(size: Size, images: np.ndarray) -> experiment.Run:
+    """Ours, without what PyTorch's plain loop has not: labels, warm-up, clipping, decay."""
+    network = dict(network='unet', channels=size.channels, blocks=BLOCKS, attention=ATTENTION)
+    return run_on(
+        images,
+        'configs/diffusion.py',
+        model=dict(is_conditional=False, schedule='cosine', prediction='v', **network),
+        train=dict(batch_size=size.batch),
+        hypers=dict(decay_steps=0.0, warmup_steps=0.0, clip_norm=0.0),
+        eval=dict(
+            batch_size=size.batch,
+            sampler=dict(name='ddim', eta=0.0, grid='time', steps=EVALUATIONS),
+        ),
+    )
+
+
+def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tuple[dict, dict]:
+    """(training to losses [steps], sampling of a batch), by name."""
+    one, size = jax.devices()[:1], run.config.train.batch_size
+    state = device_lib.place(states.initial_state(run), one)
+    draw, key = sampler(run, one), jax.random.PRNGKey(0)
+    return (
+        {'ours': trainer(stack, run, steps, steps, one, wait=False)},
+        {'ours': lambda: draw(state, key, size)},
+    )
+
+
+def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
+    """The same of PyTorch's, both empty where it is not installed."""
+    try:
+        import torch
+
+        from benchmarks import torch_diffusion, torch_training, torch_unet
+    except ImportError:
+        print('PyTorch is not installed (requirements-bench.txt): its arms are left out')
+        return {}, {}
+    params = jax.tree.map(np.asarray, states.initial_state(run).params['model'])
+    device = torch_training.device()
+    print(f'PyTorch {torch.__version__}, {device}, {torch.get_num_threads()} threads')
+
+    def network() -> torch.nn.Module:
+        made = torch_unet.UNet(size.channels, BLOCKS, ATTENTION)
+        torch_unet.load(made, params)
+        return made.to(device)
+
+    def training(**options) -> Callable[[], np.ndarray]:
+        adam = functools.partial(torch.optim.Adam, **options)
+        step = torch_diffusion.step_of(network(), adam)
+        return functools.partial(torch_training.trainer(step, images, size.batch), steps)
+
+    trained, shape = network(), (size.batch, 1, size.side, size.side)
+
+    def sampling() -> np.ndarray:
+        noise = torch.randn(shape, device=device)
+        return torch_diffusion.sample(trained, noise, EVALUATIONS).cpu().numpy()
+
+    ours, theirs = (
+        sum(leaf.size for leaf in jax.tree.leaves(params)),
+        sum(leaf.numel() for leaf in trained.parameters()),
+    )
+    if ours != theirs:
+        raise ValueError(f'{ours} parameters of ours, {theirs} of PyTorch')
+    arms = {'PyTorch eager': training(), 'PyTorch eager, fused Adam': training(fused=True)}
+    return arms, {'PyTorch eager': sampling}
+
+
+def show(what: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> None:
+    """A table in milliseconds; `count` of the unit are a repeat."""
+    reference = seconds.get('PyTorch eager')
+    repeats = len(seconds['ours'])
+    print(f'{what}: milliseconds a {unit}, median (range) of {repeats} alternating repeats')
+    for words, taken in seconds.items():
+        ratio = '' if reference is None else f'{spread(reference / taken)} x PyTorch eager'
+        print(f'  {words:26} {spread(1e3 * taken / count, 1):28} {ratio}')
+
+
+def first_calls(arms: dict[str, Callable]) -> dict[str, float]:
+    """Seconds that each takes at first, when it compiles."""
+    seconds = {}
+    for words, arm in arms.items():
+        began = time.perf_counter()
+        arm()
+        seconds[words] = time.perf_counter() - began
+    return seconds
+
+
+def main(_):
+    """Prints two tables for each size."""
+    jax.config.update('jax_default_matmul_precision', 'float32')  # else a GPU's is TF32
+    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}')
+    for name in flags.FLAGS.sizes:
+        size, losses = SIZES[name], collections.defaultdict(list)
+        steps, images = max(1, flags.FLAGS.steps // size.longer), bits(size, flags.FLAGS.data_dir)
+        run = run_of(size, images)
+        print(f'\n{name}: {size.side}x{size.side}, channels {size.channels}, batch {size.batch}')
+        with contextlib.ExitStack() as stack:
+            training, sampling = our_arms(stack, run, steps)
+            first = first_calls({'training': training['ours'], 'sampling': sampling['ours']})
+            their_training, their_sampling = torch_arms(size, run, images, steps)
+            training |= their_training
+            training = {words: keeping(arm, losses[words]) for words, arm in training.items()}
+            seconds = alternate(training, flags.FLAGS.repeats)
+            drawn = alternate(sampling | their_sampling, flags.FLAGS.repeats)
+        told = ', '.join(f'{what} {taken:.0f} s' for what, taken in first.items())
+        print(f'ours at the first call, which compiles: {told}')
+        show('training', f'step of {size.batch}', seconds, steps)
+        show(f'DDIM, {EVALUATIONS} evaluations', f'batch of {size.batch}', drawn, 1)
+        print(f'  mean loss of every {steps} steps, the first to warm up:')
+        for words, curve in losses.items():
+            print(f'  {words:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -1,0 +1,73 @@
+"""A diffusion model as a PyTorch user writes it, for `benchmarks.diffusion_speed` alone.
+
+v prediction (Salimans and Ho 2022, appendix D) along the cosine schedule (Nichol and Dhariwal 2021,
+equation 17), and DDIM without noise (Song, Meng and Ermon 2021, equation 12).
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from benchmarks.torch_training import Step
+
+FIRST, LAST, OFFSET, DATA_STD = 1e-3, 0.9946, 0.008, 0.5
+
+
+def alpha_and_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the cosine schedule, in t's shape; float32, computed in double precision."""
+    angle = lambda t: 0.5 * math.pi * (t + OFFSET) / (1 + OFFSET)
+    alpha = torch.cos(angle(t.double())) / math.cos(angle(0.0))
+    return alpha.float(), torch.sqrt(1 - alpha**2).float()
+
+
+def output_of(network: nn.Module, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
+    """The network's, which sees x [batch, 1, height, width] scaled to deviation 1."""
+    size = torch.sqrt((alpha * DATA_STD) ** 2 + sigma**2)
+    return network(x / size[:, None, None, None], torch.log(alpha / sigma))
+
+
+def step_of(network: nn.Module, adam: Callable) -> Step:
+    """A step of training on pictures of bits [batch, 1, height, width].
+
+    Args:
+      network: (x [batch, 1, height, width], half log-SNR [batch]) -> v.
+      adam: makes the optimizer of parameters and a learning rate.
+    """
+    optimizer = adam(network.parameters(), 1e-3)
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        x = 2 * x - 1
+        places = torch.arange(len(x), device=x.device) / len(x)
+        u = (torch.rand((), device=x.device) + places) % 1
+        alpha, sigma = alpha_and_sigma(FIRST + u * (LAST - FIRST))
+        a, s = alpha[:, None, None, None], sigma[:, None, None, None]
+        eps = torch.randn_like(x)
+        output = output_of(network, a * x + s * eps, alpha, sigma)
+        loss = (a * eps - s * x - output).square().flatten(1).sum(1).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+@torch.no_grad()
+def sample(network: nn.Module, noise: torch.Tensor, evaluations: int) -> torch.Tensor:
+    """Means of x at the first time, [batch, 1, height, width] in [-1, 1], from N(0, 1) noise."""
+    like = lambda numbers: numbers[:, None, None, None]
+
+    def mean(x, alpha, sigma):
+        output = output_of(network, x, alpha, sigma)
+        return (like(alpha) * x - like(sigma) * output).clamp(-1, 1)
+
+    times = torch.linspace(LAST, FIRST, evaluations, device=noise.device)
+    scales = [alpha_and_sigma(t.expand(len(noise))) for t in times]
+    x = noise
+    for (alpha, sigma), (next_alpha, next_sigma) in itertools.pairwise(scales):
+        x_0 = mean(x, alpha, sigma)
+        x = like(next_alpha) * x_0 + like(next_sigma) * (x - like(alpha) * x_0) / like(sigma)
+    return mean(x, *scales[-1])
