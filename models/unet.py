@@ -65,7 +65,7 @@ class ResidualBlock(nn.Module):
         h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
         h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
         if x.shape[-1] != self.features:
-            x = nn.Dense(self.features, dtype=self.kind.dtype, name='through')(x)
+            x = nn.Dense(self.features, name='through')(x)  # the sum of all blocks is not rounded
         x = x + h
         return Attention(self.kind)(x) if self.has_attention else x
 
@@ -124,7 +124,8 @@ class UNet(nn.Module):
     Attributes:
       channels: of each resolution, the finest first; each has half the length of the one before.
       blocks: of a resolution, on either way.
-      attention: the resolutions (0 the finest) whose blocks have attention.
+      attention: the resolutions (0 the finest) whose blocks have attention; the block in the middle
+        is one of the coarsest.
       num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
       kind: what blocks share.
     """
@@ -153,10 +154,12 @@ class UNet(nn.Module):
                 maps = _conv(self.kind, features, STRIDE)(maps)
             maps, seen = self._scanned(_Down, level, nn.broadcast)(maps, vector)
             kept.append(seen)
-        maps = ResidualBlock(self.channels[-1], bool(self.attention), self.kind)(maps, vector)
+        coarsest = len(self.channels) - 1
+        middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.kind)
+        maps = middle(maps, vector)
         for level in reversed(range(len(self.channels))):
             seen = kept[level][::-1]
-            if level < len(self.channels) - 1:
+            if level < coarsest:
                 maps = _conv(self.kind, self.channels[level])(_enlarged(maps, seen.shape[2:-1]))
             maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, seen, vector)
         last = _conv(self.kind, outputs, kernel_init=nn.initializers.zeros)

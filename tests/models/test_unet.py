@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.time_nets import OF_LEVEL, ConditionedMLP, waves
-from models.unet import UNet
+from models.unet import Kind, ResidualBlock, UNet
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
 
@@ -74,6 +74,45 @@ def test_more_blocks_are_not_more_to_compile():
         return lowered.as_text().count('\n')
 
     assert size(4) < 1.1 * size(2)
+
+
+def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
+    """A new block adds 0: what comes out is x, or x through its map, in all of float32's digits."""
+    x, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 4, 4, 8)), jnp.ones((2, 6))
+    for features in (8, 4):
+        net = ResidualBlock(features, True, Kind(dtype=jnp.bfloat16))
+        params = jax.jit(net.init)(jax.random.PRNGKey(0), x, vector)
+        y = jax.jit(net.apply)(params, x, vector)
+        assert y.dtype == jnp.float32
+        want = np.asarray(x, np.float64)
+        if features != 8:
+            want = want @ np.asarray(params['params']['through']['kernel'], np.float64)
+        np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_bfloat16_is_near_float32_and_is_not_it():
+    x = jax.random.normal(jax.random.PRNGKey(2), (3, 8, 8))
+    nets = [UNet((8, 8), 1, (1,), kind=Kind(dtype=dtype)) for dtype in (jnp.float32, jnp.bfloat16)]
+    params = moved(nets[0], x, LEVELS)
+    exact, rounded = (jax.jit(net.apply)(params, x, LEVELS) for net in nets)
+    assert rounded.dtype == jnp.float32
+    far = float(jnp.abs(rounded - exact).max() / jnp.abs(exact).max())
+    assert 1e-4 < far < 0.05
+
+
+def test_the_middle_attends_where_the_coarsest_resolution_does():
+    def attends(attention):
+        net, x = UNet((8, 8), 1, attention), jnp.zeros((3, 8, 8))
+        params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)['params']
+        parts = {'first': 'Scan_Down_0', 'last': 'Scan_Down_1'}
+        blocks = {name: params[part]['ResidualBlock_0'] for name, part in parts.items()}
+        blocks['middle'] = params['ResidualBlock_0']
+        return {name for name, block in blocks.items() if 'Attention_0' in block}
+
+    assert attends(()) == set()
+    assert attends((0,)) == {'first'}
+    assert attends((1,)) == {'last', 'middle'}
 
 
 def test_waves_tell_noise_levels_apart():
