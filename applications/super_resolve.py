@@ -27,6 +27,7 @@ WORDS = {  # of what is compared, in the order of the table
     'model_mean': 'mean of {} samples',
 }
 SHOWN = ('bicubic', 'model', 'model_mean')
+EXACT_DB = 138.0  # an error of less than 2^-23 of the range is float32's rounding
 
 
 def apply(
@@ -136,7 +137,7 @@ def _flat(measured: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def _summary(measured: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
     """Of each method the means, and that of the PSNR's gain over bicubic, which is paired.
 
-    PSNR leaves out the `num_exact` examples that come back as they were, for theirs is infinite.
+    PSNR leaves out the `num_exact` examples that come back as they were, for theirs has no bound.
     Consistency is the PSNR of all examples together; None where every one is consistent exactly.
     """
     return {method: _row(values, measured['bicubic']) for method, values in measured.items()}
@@ -144,17 +145,18 @@ def _summary(measured: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, 
 
 def _row(values: dict[str, np.ndarray], bicubic: dict[str, np.ndarray]) -> dict[str, Any]:
     own, other = values['psnr_db'], bicubic['psnr_db']
-    is_finite = np.isfinite(own)
-    both = is_finite & np.isfinite(other)
+    differs = own < EXACT_DB
+    both = differs & (other < EXACT_DB)
     squares = np.mean(10 ** (-values['consistency_db'] / 10))
-    row = {'num_exact': int(len(own) - is_finite.sum())}
-    if is_finite.any():
-        row['psnr_db'] = summary(own[is_finite])
+    row: dict[str, Any] = {'num_exact': int(len(own) - differs.sum())}
+    if differs.any():
+        row['psnr_db'] = summary(own[differs])
     if both.any():
         row['gain_psnr_db'] = summary(own[both] - other[both])
     if 'ssim' in values:
         row['ssim'] = summary(values['ssim'])
-    return row | {'consistency_db': float(-10 * np.log10(squares)) if squares > 0 else None}
+    is_consistent = squares < 10 ** (-EXACT_DB / 10)
+    return row | {'consistency_db': None if is_consistent else float(-10 * np.log10(squares))}
 
 
 def _show(numbers: dict[str, Any]) -> None:
