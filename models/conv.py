@@ -196,18 +196,26 @@ def _blocks_of_window(axis: Window) -> int:
 
 
 def _add_along_last(x, kernel, axes: list[Window]):
-    """The convolution as outputs of blocks of the last axis, added up over those of a window."""
+    """The convolution as outputs of blocks of the last axis, added up over those of a window.
+
+    Blocks that are padding alone are left out of the product: of a 3x3 convolution of 4x4 pixels
+    that is a third of it.
+    """
     *first, axis = axes
     number, count, features = len(axes), _blocks_of_window(axis), kernel.shape[-1]
-    x, starts = _blocks(x, number, axis)
-    x = x.reshape(*x.shape[:-2], axis.stride * x.shape[-1])  # no -1: a batch may be empty
+    starts, padding = _starts(x, number, axis), max(axis.before, 0) // axis.stride
+    before = axis.before - padding * axis.stride
+    blocks = -(-(x.shape[number] + before) // axis.stride)
+    blocks = max(0, min(blocks, starts + count - 1 - padding))
+    x = _pad(x, number, before, blocks * axis.stride)
+    x = x.reshape(*x.shape[:number], blocks, axis.stride * x.shape[-1])
     x = _gather_all(x, first)  # channels: [*first, phases, inputs]
     kernel = _pad(kernel, number - 1, 0, count * axis.stride)
     apart = *kernel.shape[: number - 1], count, axis.stride, *kernel.shape[number:]
     kernel = jnp.moveaxis(kernel.reshape(apart), number - 1, -2)
     y = _product(x, kernel.reshape(x.shape[-1], count * features))
     parts = enumerate(jnp.split(y, count, -1))
-    return sum(lax.slice_in_dim(part, b, b + starts, axis=number) for b, part in parts)
+    return sum(_pad(part, number, padding - b, starts) for b, part in parts)
 
 
 def _gather_all(x, axes: Sequence[Window]):
@@ -217,9 +225,14 @@ def _gather_all(x, axes: Sequence[Window]):
     return x
 
 
+def _starts(x, number: int, axis: Window) -> int:
+    """How many windows start along this axis."""
+    return (x.shape[number] + axis.before + axis.after - axis.reach - 1) // axis.stride + 1
+
+
 def _blocks(x, number: int, axis: Window):
     """([.., length, ..] -> [.., blocks, stride, ..], how many windows start along this axis)."""
-    starts = (x.shape[number] + axis.before + axis.after - axis.reach - 1) // axis.stride + 1
+    starts = _starts(x, number, axis)
     blocks = starts + _blocks_of_window(axis) - 1
     x = _pad(x, number, axis.before, blocks * axis.stride)
     return x.reshape(*x.shape[:number], blocks, axis.stride, *x.shape[number + 1 :]), starts
