@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from models.conv import Conv
 from models.conv_nets import STRIDE, spatial_shape
+from models.norms import GroupNorm
 from models.time_nets import condition_vector
 
 Maps = Float[Array, 'batch *maps']
@@ -187,10 +188,10 @@ def _conv(kind: Kind, features: int, stride: int = 1, **options) -> Callable:
 
 
 def _norm(kind: Kind, x: Maps) -> Maps:
-    """Group norm (Wu and He 2018) of each example alone, so that no batch matters."""
+    """Of each example alone, so that no batch matters."""
     channels = x.shape[-1]
     groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
-    return nn.GroupNorm(groups)(x)
+    return GroupNorm(groups)(x)
 
 
 def _enlarged(x: Maps, space: tuple[int, ...]) -> Made:

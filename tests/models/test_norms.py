@@ -1,4 +1,4 @@
-"""Batch norm beside Flax's and over devices, and spectral norm beside numpy's singular values."""
+"""Batch and group norm beside Flax's, batch norm over devices, spectral norm beside numpy."""
 
 import functools
 
@@ -10,7 +10,7 @@ import pytest
 
 import devices as device_lib
 import game
-from models.norms import BatchNorm, spectral_normalize, spectral_vectors
+from models.norms import BatchNorm, GroupNorm, spectral_normalize, spectral_vectors
 
 pytestmark = pytest.mark.usefixtures('strict_promotion')
 
@@ -46,6 +46,39 @@ def test_batch_norm_is_flaxs(variables, shape, train):
                 jax.jit(jax.value_and_grad(apply, (0, 1), has_aux=True))(variables['params'], x)
             )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *results)
+
+
+@pytest.mark.parametrize(('shape', 'groups'), [((3, 4, 5, 6), 2), ((3, 4, 6), 6), ((3, 8), 1)])
+def test_group_norm_is_flaxs(shape, groups):
+    """Parameters, outputs and gradients."""
+    x, cotangent = 2 + 3 * normal(0, *shape), normal(5, *shape)
+    params = {'scale': 1 + 0.3 * normal(1, shape[-1]), 'bias': normal(2, shape[-1])}
+    results = []
+    for layer in (GroupNorm(groups), nn.GroupNorm(groups)):
+        apply = lambda p, x, layer=layer: jnp.sum(layer.apply({'params': p}, x) * cotangent)
+        with jax.numpy_rank_promotion('raise' if isinstance(layer, GroupNorm) else 'allow'):
+            begun = layer.init(jax.random.PRNGKey(0), x)
+            results.append((begun, jax.jit(jax.value_and_grad(apply, (0, 1)))(params, x)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *results)
+
+
+def test_group_norm_in_double_precision_is_its_definition():
+    """By two passes of numpy; of a group of equal numbers the bias is left."""
+    with jax.enable_x64(True):
+        x = np.random.default_rng(0).normal(3.0, 2.0, (2, 3, 4, 6))
+        x[0, ..., :3] = 7.0
+        params = {'scale': np.arange(1.0, 7.0), 'bias': np.linspace(-1.0, 1.0, 6)}
+        got = jax.jit(GroupNorm(2, epsilon=1e-6).apply)({'params': params}, jnp.asarray(x))
+        assert got.dtype == jnp.float64
+    apart = x.reshape(2, 12, 2, 3)
+    mean, var = (f(apart, axis=(1, 3), keepdims=True) for f in (np.mean, np.var))
+    want = ((apart - mean) / np.sqrt(var + 1e-6)).reshape(x.shape)
+    np.testing.assert_allclose(got, want * params['scale'] + params['bias'], atol=1e-8)
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(ValueError, match='4 groups of 6 channels'):
+        GroupNorm(4).init(jax.random.PRNGKey(0), jnp.ones((2, 3, 6)))
 
 
 @pytest.mark.slow
