@@ -128,7 +128,8 @@ class Family(NamedTuple):
     side by side in a code: z_1, which `decode` reads, the layers above it, and behind them a class,
     one-hot, if the family has that condition; () where all of a code is z_1. `denoise` is told the
     deviation of Gaussian noise on the normalized scale. `trajectory` gives what each step on the
-    way of `sample` begins with and makes of it, [local, steps, *event] each.
+    way of `sample` begins with and makes of it, [local, steps, *event] each. `inpaint` leaves what
+    is 'known' as it is, [local, *event], and never reads what stands in the place of the rest.
     """
 
     init: Callable  # (key, batch) -> weights
@@ -146,6 +147,7 @@ class Family(NamedTuple):
     denoise: Callable | None = None  # (weights, batch with 'noise_std', draw) -> x [local, *event]
     trajectory: Callable | None = None  # (weights, draw, condition) -> (x_t, x) of its steps
     super_resolve: SuperResolve | None = None  # from images of less resolution
+    inpaint: Callable | None = None  # (weights, batch with 'known', draw) -> x [local, *event]
     log_prob: LogProb | None = None
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions

@@ -117,6 +117,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 eta=0.0,  # of ddim: noise, 1 as ancestral
                 churn=0.0,  # of heun
                 clip=True,  # what is known of x to the data's interval
+                resamples=10,  # of each step in inpainting: how often it is taken
             )
         ),
     )
@@ -131,7 +132,7 @@ def shrink(config: ConfigDict) -> None:
     common.shrink(config)
     config.model.update(channels=(8, 8), blocks=1, width=16, mlp_blocks=2)
     config.eval.update(num_times=2, ode_steps=3)
-    config.eval.sampler.steps = 4
+    config.eval.sampler.update(steps=4, resamples=2)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
@@ -225,6 +226,7 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
                 f'--config.eval.sampler.name={sampler}, not for {asked.name!r}'
             )
     at_least(1, 'eval.sampler.steps', asked.steps)
+    at_least(1, 'eval.sampler.resamples', asked.resamples)
     most = getattr(schedule, 'num_steps', None)
     if most and asked.steps > most:
         raise UserError(
@@ -251,9 +253,8 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     sampler = choose('eval.sampler.name', asked.name, options)
     grid = GRID_OF[asked.name] if asked.grid == 'auto' else asked.grid
     options = {**grids.GRIDS, 'auto': None}
-    return Sampling(
-        sampler, choose('eval.sampler.grid', grid, options), asked.steps, guidance, asked.clip
-    )
+    grid = choose('eval.sampler.grid', grid, options)
+    return Sampling(sampler, grid, asked.steps, guidance, asked.clip, asked.resamples)
 
 
 def likelihood_of(config: ConfigDict, spec: Spec) -> Likelihood:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import contraction, reconstruction
+from models.inpainting import by_reconstruction
 
 LOSSES = ('squared_error', 'cross_entropy')
 EXACT_UP_TO = 64  # numbers of a code whose Jacobian 'auto' computes whole
@@ -149,6 +150,7 @@ def autoencoder(parts: Parts) -> game.Family:
     def x_of(params, extra, codes):
         return spec.denormalize(mean(parts, decode(parts, params, codes)))
 
+    reconstruct = game.through_codes(codes_of, x_of)
     return game.Family(
         init=lambda key, batch: (
             {'model': parts.net.init(key, spec.normalize(batch['x'][:1]))['params']},
@@ -158,5 +160,6 @@ def autoencoder(parts: Parts) -> game.Family:
         metrics=metrics,
         encode=codes_of,
         decode=x_of,
-        reconstruct=game.through_codes(codes_of, x_of),
+        reconstruct=reconstruct,
+        inpaint=by_reconstruction(spec, reconstruct),
     )

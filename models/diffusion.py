@@ -21,6 +21,7 @@ from models.diffusion_sampling import (
     coded,
     decoded,
     denoised,
+    inpainted,
     of_prior,
     sampled,
     shown,
@@ -131,6 +132,10 @@ def uses(
         del extra
         return denoised(*parts(params), batch, draw.keys, seen(nets, batch))
 
+    def inpaint(params, extra, batch, draw):
+        del extra
+        return inpainted(*parts(params), batch, draw.keys, seen(nets, batch))
+
     def prior(params, extra, draw):
         del params, extra
         return of_prior(nets, draw, asked(nets, draw, None))
@@ -153,6 +158,7 @@ def uses(
         prior=prior,
         encode=encode,
         decode=decode,
+        inpaint=inpaint,
     )
 
 

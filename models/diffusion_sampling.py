@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, UInt32
 
 import game
 from datasets.dataset import Spec
+from diffusion.inpainting import repaint
 from diffusion.ode_codes import ode_decode, ode_encode
 from diffusion.samplers import Trajectory
 from diffusion.schedules import Schedule
@@ -35,6 +36,7 @@ class Sampling(NamedTuple):
     steps: of the sampler, the last of which goes from the process's first time to the data.
     guidance: of `models.denoiser.denoiser`.
     clip: likewise.
+    resamples: of `diffusion.inpainting.repaint`, which takes steps of its own on the same grid.
     """
 
     sampler: Callable
@@ -42,6 +44,7 @@ class Sampling(NamedTuple):
     steps: int
     guidance: float
     clip: bool
+    resamples: int = 10
 
 
 def walk(
@@ -72,9 +75,13 @@ def sampled(
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
     """`walk` from noise, which row i draws from its own key."""
-    noise = game.standard_normal(game.part_of(draw.keys, START_DRAW), *nets.spec.event_shape)
-    start, keys = schedule.last_std(noise.dtype) * noise, game.part_of(draw.keys, STEP_DRAWS)
+    start, keys = _start(nets, schedule, draw.keys), game.part_of(draw.keys, STEP_DRAWS)
     return walk(nets, schedule, sampling, weights, start, keys, label)
+
+
+def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
+    noise = game.standard_normal(game.part_of(keys, START_DRAW), *nets.spec.event_shape)
+    return schedule.last_std(noise.dtype) * noise
 
 
 def shown(
@@ -116,6 +123,24 @@ def denoised(
     in_axes = 0, 0, 0, None if label is None else 0
     x = jax.vmap(of_row, in_axes)(to_process(nets.spec, batch['x']), times, keys, label)
     return from_process(nets.spec, x)
+
+
+def inpainted(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    label: Condition,
+) -> Events:
+    """x with its hidden parts, where batch['known'] is 0, filled in."""
+    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
+    x, known = batch['x'], batch['known'].astype(bool)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    parts = _start(nets, schedule, keys), to_process(nets.spec, x), known, grid, schedule
+    filled = repaint(mean, *parts, game.part_of(keys, STEP_DRAWS), sampling.resamples)
+    return jnp.where(known, x, from_process(nets.spec, filled))
 
 
 def of_prior(nets: Networks, draw: game.Draw, label: Condition) -> Float[Array, 'batch latent']:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import elbo, kl_weights
+from models.inpainting import by_reconstruction
 from models.observations import Observation
 from models.vae import Posterior as Gaussian
 from models.vae import bound_of_samples, reparameterize
@@ -229,6 +230,11 @@ def hierarchical_vae(
     def decode(params, extra, codes):
         return nets.observation.mean(parameters(params, codes))
 
+    def redraw(params, extra, batch, draw):
+        """The mean of x given z_1, all layers drawn from q."""
+        layers = infer(nets, applying(nets, params), batch['x'], sampling(draw.keys))
+        return decode(params, extra, layers[0].z)
+
     def sample(params, extra, draw, condition):
         of_x = parameters(params, prior(nets, params, draw.keys))
         return nets.observation.sample(game.part_of(draw.keys, 0), of_x)  # no layer has number 0
@@ -249,6 +255,7 @@ def hierarchical_vae(
         decode=decode,
         latent_dims=nets.latent_dims,
         reconstruct=game.through_codes(encode, decode),
+        inpaint=by_reconstruction(nets.spec, redraw),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

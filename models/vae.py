@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import elbo
+from models.inpainting import by_reconstruction
 from models.labels import asked_for
 from models.observations import Observation
 from models.vae_advice import adviser
@@ -182,6 +183,11 @@ def vae(
     def encode(params, extra, batch, draw):
         return coded(nets, posterior(nets, params, batch).mean, batch)
 
+    def redraw(params, extra, batch, draw):
+        """The mean of x given z ~ q(z | x)."""
+        z = reparameterize(posterior(nets, params, batch), draw.keys)
+        return mean_of(params, extra, coded(nets, z, batch))
+
     def log_prob(params, extra, batch, draw):
         return importance_weighted_log_prob(
             nets, params, batch, draw.keys, num_importance_samples, importance_chunk
@@ -199,6 +205,7 @@ def vae(
         decode=mean_of,
         latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
         reconstruct=game.through_codes(encode, mean_of),
+        inpaint=by_reconstruction(nets.spec, redraw),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(objective.cure),
     )

@@ -26,6 +26,7 @@ from models.gan_players import (
     noise,
     verdicts,
 )
+from models.inpainting import by_reconstruction
 from models.vae import Posterior, reparameterize
 
 LOSSES = {  # of the decoder, when it is told from real: Algorithm 1's, and one with a slope then
@@ -156,11 +157,18 @@ def vae_gan(players: Players) -> game.Family:
         seen, _ = forward(players, params, extra, batch, draw, train=False)
         return {**terms_of(seen), **(told(seen) if nets.judges_alone else {})}
 
+    def infer(params, extra, batch, draw):
+        """q(z | x) of each row."""
+        of_encoder = params['encoder'], extra['encoder']
+        return posterior(players, *of_encoder, batch['x'], False, draw.gather)[0]
+
     def encode(params, extra, batch, draw):
-        q, _ = posterior(
-            players, params['encoder'], extra['encoder'], batch['x'], False, draw.gather
-        )
-        return q.mean
+        return infer(params, extra, batch, draw).mean
+
+    def redraw(params, extra, batch, draw):
+        """x decoded from z ~ q(z | x)."""
+        z = reparameterize(infer(params, extra, batch, draw), draw.keys)
+        return decode(params, extra, z)
 
     def decode(params, extra, codes):
         x, _ = generate(
@@ -180,10 +188,9 @@ def vae_gan(players: Players) -> game.Family:
         ),
         prior=prior,
         encode=encode,
-        posterior=lambda params, extra, batch, draw: posterior(
-            players, params['encoder'], extra['encoder'], batch['x'], False, draw.gather
-        )[0],
+        posterior=infer,
         decode=decode,
         reconstruct=game.through_codes(encode, decode),
+        inpaint=by_reconstruction(nets.spec, redraw),
         advise=adviser(CURES),
     )

@@ -19,6 +19,7 @@ from datasets.dataset import Spec
 from losses import quantization
 from models import codebook as codebooks
 from models.codebook import Codebook
+from models.inpainting import by_reconstruction
 from models.observations import Observation
 
 COLLAPSED = 0.1  # share of the codebook that a batch uses, from which on downwards it is said
@@ -156,6 +157,7 @@ def vq_vae(nets: Networks) -> game.Family:
         vectors = snapped(extra, codes.reshape(len(codes), *nets.map_shape))
         return nets.observation.mean(decode(nets, params, vectors))
 
+    reconstruct = game.through_codes(encode_row, decode_row)
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
@@ -163,7 +165,8 @@ def vq_vae(nets: Networks) -> game.Family:
         encode=encode_row,
         decode=decode_row,
         tokens=game.Tokens(numbers, nets.num_codes),
-        reconstruct=game.through_codes(encode_row, decode_row),
+        reconstruct=reconstruct,
+        inpaint=by_reconstruction(nets.spec, reconstruct),
         advise=adviser(nets.num_codes),
     )
 
