@@ -33,10 +33,15 @@ class Scale:
         width = np.where(self.high > self.low, self.high - self.low, 1)
         return (np.asarray(self._spec.normalize(x)) - self.low) / width
 
-    def nearness(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-        """psnr_db [n] and, of images, ssim [n] of x and y [n, *event] in the data's units."""
+    def nearness(
+        self, x: np.ndarray, y: np.ndarray, where: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """psnr_db [n] and, of images, ssim [n] of x and y [n, *event] in the data's units.
+
+        The first is of the numbers that `where` [n, *event] names, or of all; the second of all.
+        """
         x, y = self.of(x), self.of(y)
-        values = {'psnr_db': psnr(x, y, 1.0)}
+        values = {'psnr_db': psnr(x, y, 1.0, where)}
         if pictures.is_image(self._spec):
             values['ssim'] = ssim(*(a.reshape(*a.shape[:3], -1) for a in (x, y)), 1.0)
         return values

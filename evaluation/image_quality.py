@@ -1,7 +1,7 @@
 """How near one example is to another: squared error, PSNR, SSIM; one number each, in float64."""
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 from datasets.dataset import Spec
 
@@ -27,18 +27,25 @@ def half_squared_error(x: Examples, y: OtherExamples, spec: Spec) -> Float[np.nd
     return 0.5 * np.sum(np.reshape(difference**2, (len(x), -1)), 1)
 
 
-def psnr(x: Examples, y: OtherExamples, value_range: float) -> Float[np.ndarray, 'n']:
+def psnr(
+    x: Examples,
+    y: OtherExamples,
+    value_range: float,
+    where: Bool[np.ndarray, 'n *event'] | None = None,
+) -> Float[np.ndarray, 'n']:
     """10 log10(value_range^2 / mean squared error) of each example, in dB; of equal ones infinite.
 
-    `value_range` is the distance from the smallest to the largest value that x can take.
+    `value_range` is the distance from the smallest to the largest value that x can take. The mean
+    is over all numbers of an example, or over those that `where` names: at least one of each.
 
     Raises:
       ValueError: x and y differ in shape.
     """
     _check_alike(x, y)
-    squares = (np.asarray(x, np.float64) - y) ** 2
+    squares = np.reshape((np.asarray(x, np.float64) - y) ** 2, (len(x), -1))
+    chosen = np.ones(squares.shape, bool) if where is None else where.reshape(squares.shape)
     with np.errstate(divide='ignore'):
-        return 10 * np.log10(value_range**2 / np.reshape(squares, (len(x), -1)).mean(1))
+        return 10 * np.log10(value_range**2 / squares.mean(1, where=chosen))
 
 
 def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n']:

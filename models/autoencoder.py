@@ -150,7 +150,6 @@ def autoencoder(parts: Parts) -> game.Family:
     def x_of(params, extra, codes):
         return spec.denormalize(mean(parts, decode(parts, params, codes)))
 
-    reconstruct = game.through_codes(codes_of, x_of)
     return game.Family(
         init=lambda key, batch: (
             {'model': parts.net.init(key, spec.normalize(batch['x'][:1]))['params']},
@@ -160,6 +159,6 @@ def autoencoder(parts: Parts) -> game.Family:
         metrics=metrics,
         encode=codes_of,
         decode=x_of,
-        reconstruct=reconstruct,
-        inpaint=by_reconstruction(spec, reconstruct),
+        reconstruct=game.through_codes(codes_of, x_of),
+        inpaint=by_reconstruction(spec, codes_of, x_of),
     )

@@ -230,10 +230,8 @@ def hierarchical_vae(
     def decode(params, extra, codes):
         return nets.observation.mean(parameters(params, codes))
 
-    def redraw(params, extra, batch, draw):
-        """The mean of x given z_1, all layers drawn from q."""
-        layers = infer(nets, applying(nets, params), batch['x'], sampling(draw.keys))
-        return decode(params, extra, layers[0].z)
+    def draw_z_1(params, extra, batch, draw):
+        return infer(nets, applying(nets, params), batch['x'], sampling(draw.keys))[0].z
 
     def sample(params, extra, draw, condition):
         of_x = parameters(params, prior(nets, params, draw.keys))
@@ -255,7 +253,7 @@ def hierarchical_vae(
         decode=decode,
         latent_dims=nets.latent_dims,
         reconstruct=game.through_codes(encode, decode),
-        inpaint=by_reconstruction(nets.spec, redraw),
+        inpaint=by_reconstruction(nets.spec, draw_z_1, decode),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

@@ -11,7 +11,9 @@ from datasets.dataset import Spec
 ITERATIONS = 50  # of half a digit: more change the error of no family of ours by 0.15 dB
 
 
-def by_reconstruction(spec: Spec, again: Callable, iterations: int = ITERATIONS) -> Callable:
+def by_reconstruction(
+    spec: Spec, codes: Callable, decode: Callable, iterations: int = ITERATIONS
+) -> Callable:
     """The ability `inpaint` of a family that decodes what it encodes.
 
     The Markov chain of Rezende, Mohamed and Wierstra (2014), appendix F: the example with its
@@ -25,9 +27,12 @@ def by_reconstruction(spec: Spec, again: Callable, iterations: int = ITERATIONS)
 
     Args:
       spec: of the data.
-      again: (params, extra, batch, draw) -> x [local, *event] of each row, through its code.
+      codes: (params, extra, batch, draw) -> codes [local, latent], drawn if there is a q(z | x).
+      decode: (params, extra, codes) -> x [local, *event].
       iterations: of the chain.
     """
+
+    again = game.through_codes(codes, decode)
 
     def inpaint(params, extra, batch, draw):
         x, known = batch['x'], batch['known'].astype(bool)

@@ -183,10 +183,8 @@ def vae(
     def encode(params, extra, batch, draw):
         return coded(nets, posterior(nets, params, batch).mean, batch)
 
-    def redraw(params, extra, batch, draw):
-        """The mean of x given z ~ q(z | x)."""
-        z = reparameterize(posterior(nets, params, batch), draw.keys)
-        return mean_of(params, extra, coded(nets, z, batch))
+    def draw_codes(params, extra, batch, draw):
+        return coded(nets, reparameterize(posterior(nets, params, batch), draw.keys), batch)
 
     def log_prob(params, extra, batch, draw):
         return importance_weighted_log_prob(
@@ -205,7 +203,7 @@ def vae(
         decode=mean_of,
         latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
         reconstruct=game.through_codes(encode, mean_of),
-        inpaint=by_reconstruction(nets.spec, redraw),
+        inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(objective.cure),
     )

@@ -165,10 +165,8 @@ def vae_gan(players: Players) -> game.Family:
     def encode(params, extra, batch, draw):
         return infer(params, extra, batch, draw).mean
 
-    def redraw(params, extra, batch, draw):
-        """x decoded from z ~ q(z | x)."""
-        z = reparameterize(infer(params, extra, batch, draw), draw.keys)
-        return decode(params, extra, z)
+    def draw_codes(params, extra, batch, draw):
+        return reparameterize(infer(params, extra, batch, draw), draw.keys)
 
     def decode(params, extra, codes):
         x, _ = generate(
@@ -191,6 +189,6 @@ def vae_gan(players: Players) -> game.Family:
         posterior=infer,
         decode=decode,
         reconstruct=game.through_codes(encode, decode),
-        inpaint=by_reconstruction(nets.spec, redraw),
+        inpaint=by_reconstruction(nets.spec, draw_codes, decode),
         advise=adviser(CURES),
     )

@@ -157,7 +157,6 @@ def vq_vae(nets: Networks) -> game.Family:
         vectors = snapped(extra, codes.reshape(len(codes), *nets.map_shape))
         return nets.observation.mean(decode(nets, params, vectors))
 
-    reconstruct = game.through_codes(encode_row, decode_row)
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
@@ -165,8 +164,8 @@ def vq_vae(nets: Networks) -> game.Family:
         encode=encode_row,
         decode=decode_row,
         tokens=game.Tokens(numbers, nets.num_codes),
-        reconstruct=reconstruct,
-        inpaint=by_reconstruction(nets.spec, reconstruct),
+        reconstruct=game.through_codes(encode_row, decode_row),
+        inpaint=by_reconstruction(nets.spec, encode_row, decode_row),
         advise=adviser(nets.num_codes),
     )
 

@@ -25,6 +25,7 @@ OPTIONS = {  # as little as shows it
     'concept': dict(num_images=2, num_steps=2, num_codes=200),
     'denoise': dict(levels='0.3'),
     'embed': dict(num_codes=100),
+    'inpaint': dict(num_images=2, num_completions=2, num_examples=4),
     'interpolate': dict(num_pairs=1, num_points=3),
     'latent_map': dict(num_points=2),
     'reconstruct': dict(num_images=4),

@@ -390,10 +390,10 @@ def test_what_the_process_sees_comes_back(levels):
         assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
 
 
-@pytest.mark.parametrize('field', ['steps=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
+@pytest.mark.parametrize('field', ['steps=0', 'resamples=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
 def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
     name, value = field.split('=')
-    value = type({'steps': 0, 'guidance': 0.0}.get(name, ''))(value)
+    value = type({'steps': 0, 'resamples': 0, 'guidance': 0.0}.get(name, ''))(value)
     message = complaint(
         assembled, tmp_path, 'diffusion', 'digits,debug', **{f'eval__sampler__{name}': value}
     )
