@@ -4,9 +4,9 @@
     python main.py --mode=super_resolve --workdir=runs/super_resolution_regressor-digits
 
 Test split of the digits, all 447, by `super_resolve`; mean and standard deviation over 3 seeds:
-PSNR 19.46 +- 0.02 dB, SSIM 0.911 +- 0.001, and reduced again 34.0 +- 0.1 dB from what
-was given. Bicubic interpolation has 13.51 dB, 0.614 and 25.1 dB. About two minutes of CPU time.
-MNIST (`:mnist`, 28x28 from 7x7) is not measured yet.
+PSNR 19.46 +- 0.02 dB, SSIM 0.911 +- 0.001, and reduced again 34.0 +- 0.1 dB from what was given.
+Bicubic interpolation has 13.51 dB, 0.614 and 25.1 dB. About two minutes of CPU time. MNIST
+(`:mnist`, 28x28 from 7x7) is not measured yet.
 """
 
 from ml_collections import ConfigDict
