@@ -1,7 +1,7 @@
 """The U-Net of diffusion models (Ho et al. 2020, appendix B), of any image, quick to compile.
 
-The blocks of one resolution are one block under `nn.scan`: XLA sees each resolution once, however
-many blocks it has.
+The blocks of one resolution are one block under `nn.scan`, two at a time: XLA sees each resolution
+no more than twice, however many blocks it has.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from models.conv_nets import STRIDE, spatial_shape
 from models.norms import GroupNorm
 from models.time_nets import condition_vector
 
+UNROLLED = 2  # blocks: as quick to compile as one, and two of them need no loop with its copies
 Maps = Float[Array, 'batch *maps']
 Made = Float[Array, 'batch *made']  # maps of another length or number
 Vectors = Float[Array, 'batch numbers']
@@ -174,6 +175,7 @@ class UNet(nn.Module):
             split_rngs={'params': True},
             in_axes=in_axes,
             length=self.blocks,
+            unroll=UNROLLED,
         )
         return many(self.channels[level], level in self.attention, self.kind)
 

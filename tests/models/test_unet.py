@@ -65,7 +65,7 @@ def test_noise_level_and_label_matter(name):
 
 
 def test_more_blocks_are_not_more_to_compile():
-    """Blocks of a resolution are scanned: one and four of them are the same few operations."""
+    """Blocks of a resolution are scanned by twos: two and four of them are about as much."""
 
     def size(blocks):
         net, x = network('unet', blocks=blocks), jnp.zeros((3, 8, 8))
