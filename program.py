@@ -12,6 +12,7 @@ from jaxtyping import Array, Int
 import devices as device_lib
 import game
 import optimizers
+import playing
 from cadence import dispatch_length
 from datasets import shuffle
 from datasets.dataset import Dataset
@@ -68,7 +69,7 @@ def make_dispatch(
     the defaults it is the whole computation on one device, ready for a vmap over States: a member
     of a sweep.
     """
-    step = game.make_step(family.turns, optimizer, batch_size, mean, gather)
+    step = playing.make_step(family.turns, optimizer, batch_size, mean, gather)
     local = batch_size // num_devices
 
     def dispatch(state: State, arrays: dict[str, Array], device: Int[Array, '']):
@@ -81,7 +82,7 @@ def make_dispatch(
             return step(state, batches, rows)
 
         state, report = jax.lax.scan(one, state, arrays if streamed else None, length=num_steps)
-        whole = game.all_finite((state.params, state.opt, state.ema))
+        whole = playing.all_finite((state.params, state.opt, state.ema))
         return state, {**report, 'finite': report['finite'].at[-1].min(whole)}
 
     return dispatch

@@ -14,6 +14,7 @@ import pytest
 import devices as device_lib
 import experiment
 import game
+import playing
 import program
 import states
 
@@ -160,7 +161,7 @@ def test_coupling_terms_see_the_whole_batch():
     state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, hypers)
 
     def one(state, x, rows, mean, gather):
-        return game.make_step(turns, sgd, 16, mean, gather)(state, [{'x': x}], rows)
+        return playing.make_step(turns, sgd, 16, mean, gather)(state, [{'x': x}], rows)
 
     alone, report = one(state, x, jnp.arange(16), game.identity, game.identity)
     shared = device_lib.over_devices(

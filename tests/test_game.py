@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import game
+import playing
 
 pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
@@ -34,7 +35,7 @@ def start(params, **hypers):
 
 def step_of(*turns, batch_size=1):
     return jax.jit(
-        game.make_step(turns, sgd, batch_size, game.identity, game.identity), static_argnums=()
+        playing.make_step(turns, sgd, batch_size, game.identity, game.identity), static_argnums=()
     )
 
 
@@ -77,7 +78,9 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
     draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
-    play = jax.jit(lambda params: game.play(toy_turn(players), params, {}, batch, draw, 0, {})[:2])
+    play = jax.jit(
+        lambda params: playing.play(toy_turn(players), params, {}, batch, draw, 0, {})[:2]
+    )
     gradients, losses = play(params)
     assert set(gradients) == set(losses) == set(players)
     for player in players:
@@ -151,7 +154,7 @@ def quadratic_turn(curvature):
 @given(curvature=st.floats(0.1, 3.0), rate=st.floats(0.01, 0.5))
 def test_quadratic_by_gradient_descent_follows_its_closed_form(curvature, rate):
     state = start({'model': jnp.float32(2.0)}, rate=jnp.float32(rate))
-    step = game.make_step((quadratic_turn(curvature),), sgd, 1, game.identity, game.identity)
+    step = playing.make_step((quadratic_turn(curvature),), sgd, 1, game.identity, game.identity)
     state, report = jax.lax.scan(lambda s, _: step(s, [{}], jnp.arange(1)), state, length=10)
     path = 2.0 * (1 - rate * curvature) ** np.arange(11)
     np.testing.assert_allclose(state.params['model'], path[-1], rtol=1e-4, atol=1e-6)
@@ -166,13 +169,13 @@ def test_moving_average_has_the_half_life_it_says(half_life, batch_size):
     """A constant parameter c from an average of 0: c * (1 - 2^(-examples / half-life))."""
     average = jnp.float32(0.0)
     for _ in range(20):
-        average = game.moving_average(average, jnp.float32(3.0), half_life, batch_size)
+        average = playing.moving_average(average, jnp.float32(3.0), half_life, batch_size)
     expected = 3.0 * -np.expm1(-np.log(2) * 20 * batch_size / half_life)
     np.testing.assert_allclose(average, expected, rtol=1e-4)
 
 
 def test_half_life_zero_is_the_plain_weights():
-    assert game.moving_average(jnp.float32(7.0), jnp.float32(3.0), 0.0, 10) == 3.0
+    assert playing.moving_average(jnp.float32(7.0), jnp.float32(3.0), 0.0, 10) == 3.0
 
 
 def test_the_step_averages_the_weights_once(toy):
@@ -254,7 +257,7 @@ def test_a_non_finite_step_freezes_the_state(spoiler):
     turn = game.Turn(('model',), loss)
     state = start({'model': jnp.float32(0.0)})
     state = state.replace(extra={'model': {'count': jnp.int32(0)}})
-    step = game.make_step((turn,), sgd, 1, game.identity, game.identity)
+    step = playing.make_step((turn,), sgd, 1, game.identity, game.identity)
     run = jax.jit(
         lambda s, n: jax.lax.scan(lambda s, _: step(s, [{}], jnp.arange(1)), s, length=n),
         static_argnums=1,

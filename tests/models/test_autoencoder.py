@@ -9,6 +9,7 @@ import pytest
 from support import assembled, check_same_on_any_devices, steps_on
 
 import game
+import playing
 from datasets.corruption import gaussian, masking
 from datasets.dataset import Spec
 from models import autoencoder as models
@@ -81,7 +82,7 @@ def test_training_ends_at_what_pca_leaves(table):
     def step(carry, _):
         params, opt = carry
         play = (family.turns[0], params, extra, {'x': x}, draws(len(x)), 0, HYPERS)
-        update, opt = rule.update(game.play(*play)[0], opt, params)
+        update, opt = rule.update(playing.play(*play)[0], opt, params)
         return (optax.apply_updates(params, update), opt), None
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, 3000))(

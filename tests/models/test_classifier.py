@@ -7,6 +7,7 @@ import pytest
 from support import assembled, first_batch
 
 import game
+import playing
 import train_lib
 from evaluation import evaluate
 from models import classifier
@@ -60,7 +61,7 @@ def test_evaluation_drops_and_moves_nothing(tmp_path):
     ]
     jax.tree.map(np.testing.assert_array_equal, *metrics)
     losses = [
-        game.play(
+        playing.play(
             run.family.turns[0], params, extra, batch,
             game.draw_for(key, jnp.arange(10), 10), 0, {},
         )[1]['model']

@@ -12,6 +12,7 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import devices as device_lib
 import game
+import playing
 import states
 from datasets.dataset import Spec
 from diffusion import grids, predictions, samplers, schedules, times, weightings
@@ -287,7 +288,7 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
     batch = first_batch(run, 48)
     params, extra = run.family.init(jax.random.PRNGKey(0), batch)
     (turn,) = run.family.turns
-    gradients, *_ = game.play(turn, params, extra, batch, draw(48), 0, {})
+    gradients, *_ = playing.play(turn, params, extra, batch, draw(48), 0, {})
     squared = lambda p: turn.loss({**params, 'schedule': p}, extra, batch, draw(48), 0, {})[0][
         'schedule'
     ]

@@ -10,6 +10,7 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 import checks
 import game
 import optimizers
+import playing
 import states
 import train_lib
 from datasets.dataset import Spec
@@ -35,7 +36,9 @@ def one_turn(run, number, state=None):
     size = run.config.train.batch_size
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(size), size)
     turn = run.family.turns[number]
-    return game.play(turn, state.params, state.extra, batch_of(run), draw, state.step, state.hypers)
+    return playing.play(
+        turn, state.params, state.extra, batch_of(run), draw, state.step, state.hypers
+    )
 
 
 @pytest.mark.parametrize('loss', adversarial.GAMES)
@@ -81,7 +84,7 @@ def test_who_does_not_move_is_bitwise_untouched(tmp_path):
     batch, rows = batch_of(run), jnp.arange(run.config.train.batch_size)
     for number, player in enumerate(('discriminator', 'generator')):
         turns = (run.family.turns[number],)
-        step = game.make_step(turns, optimizers.adam, len(rows), game.identity, game.identity)
+        step = playing.make_step(turns, optimizers.adam, len(rows), game.identity, game.identity)
         after, _ = jax.jit(step)(state, [batch], rows)
         other = {'generator': 'discriminator', 'discriminator': 'generator'}[player]
         pick = lambda s, player: (s.params[player], s.extra[player], s.opt[player])
@@ -116,7 +119,7 @@ def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(t
     state, batch = states.initial_state(run), batch_of(run)
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
     pattern = 16 * jax.random.uniform(jax.random.PRNGKey(2), (8, 8, 1))
-    loss = lambda x: game.play(
+    loss = lambda x: playing.play(
         run.family.turns[0], state.params, state.extra, {'x': x}, draw, state.step, state.hypers
     )[1]['discriminator']
     assert abs(loss(batch['x']) - loss(batch['x'] + pattern)) > 1e-3
@@ -185,7 +188,9 @@ def test_players_that_alternate_stand_still_in_turn(tmp_path):
     state, batch = states.initial_state(run), batch_of(run)
     rows = jnp.arange(len(batch['x']))
     step = jax.jit(
-        game.make_step(run.family.turns, optimizers.adam, len(rows), game.identity, game.identity)
+        playing.make_step(
+            run.family.turns, optimizers.adam, len(rows), game.identity, game.identity
+        )
     )
     moved = []
     for _ in range(7):

@@ -15,6 +15,7 @@ import scipy.stats
 from support import assembled, check_same_on_any_devices, steps_on
 
 import game
+import playing
 from datasets.dataset import Spec
 from losses import elbo
 from models import mlp, observations
@@ -304,7 +305,7 @@ def slopes(order, **hypers):
     """(gradients, loss, metrics) of the chain with a wrong posterior, on all of X."""
     params, extra = weights(order, shift=0.2, wider=0.3)
     step = hypers.pop('step', 0)
-    play = functools.partial(game.play, chain(order).turns[0])
+    play = functools.partial(playing.play, chain(order).turns[0])
     moves, losses, _, metrics = jax.jit(play)(
         params, extra, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
     )

@@ -13,6 +13,7 @@ import pytest
 import scipy.stats
 
 import game
+import playing
 from datasets.dataset import Spec
 from losses import elbo
 from models import mlp, observations
@@ -156,7 +157,7 @@ def _train_linear(data) -> float:
         params, opt = carry
         fresh = draws_at(number, len(data))
         hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
-        gradients = game.play(family.turns[0], params, extra, {'x': data}, fresh, 0, hypers)[0]
+        gradients = playing.play(family.turns[0], params, extra, {'x': data}, fresh, 0, hypers)[0]
         update, opt = rule.update(gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 

@@ -7,6 +7,7 @@ import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import game
+import playing
 import states
 from datasets.dataset import Spec
 from models import gan_nets, gan_players, mlp, vae_gan
@@ -71,7 +72,7 @@ def algorithm_1(params, x, keys):
 def played(hypers):
     params, extra = FAMILY.init(jax.random.PRNGKey(0), BATCH)
     draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(N), N)
-    moves, losses, _, _ = game.play(FAMILY.turns[0], params, extra, BATCH, draw, 0, hypers)
+    moves, losses, _, _ = playing.play(FAMILY.turns[0], params, extra, BATCH, draw, 0, hypers)
     return params, draw, moves, losses
 
 

@@ -8,6 +8,7 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import experiment
 import game
+import playing
 import states
 from datasets.dataset import Spec
 from models import mlp, observations
@@ -44,7 +45,7 @@ def weights():
 
 
 def moves_of(weights, **hypers):
-    played = game.play(FAMILY.turns[0], *weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
+    played = playing.play(FAMILY.turns[0], *weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
     return played[0]['model']
 
 
