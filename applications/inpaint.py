@@ -47,39 +47,32 @@ def apply(
 
     Args:
       run: of a family with `inpaint`.
-      mask: what is hidden: left, right, top, bottom, centre, random, or the path of an .npy that is
-        true there, of the shape of an event or [height, width].
+      mask: what is hidden, as `_masks.hidden_parts` says.
       share: of all places (an image's pixels), hidden by random.
       num_images: that are kept and shown.
       num_completions: of each example.
       num_examples: of the test split, from its first on; 0: all.
-      seed: of the completions, which depend on it, their number and the example alone, of random
-        masks and of which images are shown.
+      seed: of each completion, with its number and the example's; of random masks and the choice.
 
     Returns:
-      completion_psnr_db [n, completions], completions_mean_psnr_db and training_mean_psnr_db [n] of
-      the first test examples and, of images, _ssim likewise; of those shown index [images], x and
-      known [images, *event] and completions [images, completions, *event], in the data's units.
+      completion_psnr_db [n, completions], completions_mean_psnr_db and training_mean_psnr_db [n]
+      and, of images, _ssim likewise; of those shown index [images], x and known [images, *event]
+      and completions [images, completions, *event], in the data's units.
 
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
     _common.require(run, 'inpaint', *NEEDS)
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
-    _common.at_least(0, num_examples=num_examples)
     _common.check_seed(seed)
-    _common.check_split(run, 'test', 1, 'there is nothing to fill in')
     run = _first_of_test(run, num_examples)
     split, n = run.data.splits['test'], run.data.size('test')
     hidden = hidden_parts(run.data.spec, mask, share, n, seed)
     state, weights = states.load_state(run)
     x = as_seen(run, state, jax.devices(), split['x'])
     made = _completions(run, state, x, hidden, num_completions, seed)
-    values = {
-        'completion': made,
-        'completions_mean': made.mean(0),
-        'training_mean': np.where(hidden, _training_mean(run, state), x),
-    }
+    baseline = np.where(hidden, _training_mean(run, state), x)
+    values = {'completion': made, 'completions_mean': made.mean(0), 'training_mean': baseline}
     scale = Scale(run)
     found = _measure(scale, x, hidden, values)
     numbers = {name: _numbers(run, scale, found, name) for name in values}
@@ -98,6 +91,8 @@ def apply(
 
 def _first_of_test(run: Run, n: int) -> Run:
     """`run` with so many test examples alone; 0: all."""
+    _common.at_least(0, num_examples=n)
+    _common.check_split(run, 'test', 1, 'there is nothing to fill in')
     first = {name: array[: n or None] for name, array in run.data.splits['test'].items()}
     return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': first}))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import game
 from datasets.dataset import Spec
 
-ITERATIONS = 50  # of half a digit: more change the error of no family of ours by 0.15 dB
+ITERATIONS = 50  # of half a digit: twice as many change a VAE's or autoencoder's PSNR by 0.2 dB
 
 
 def by_reconstruction(
