@@ -1,7 +1,7 @@
 """The U-Net of diffusion models (Ho et al. 2020, appendix B), of any image, quick to compile.
 
-The blocks of one resolution are one block under `nn.scan`, two at a time: XLA sees each resolution
-no more than twice, however many blocks it has.
+The blocks of one resolution are one block under `nn.scan`, two at a time: XLA sees two or three of
+them, however many there are.
 """
 
 from collections.abc import Callable
