@@ -4,10 +4,14 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 import devices as device_lib
 import game
+import processes
 from datasets.dataset import Dataset
+
+PATIENCE = 5.0  # seconds, after which a bar shows how far it is: of a sampler in many steps, say
 
 
 def over_examples(
@@ -34,10 +38,11 @@ def over_examples(
     run = device_lib.over_devices(on_device, in_axes=(None, None, None, 0, 0), devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
-        parts = []
+        parts, quiet = [], not processes.is_first()
         local = -(-min(batch_size, n) // len(devices))
         size = local * len(devices)
-        for start in range(0, n, size):
+        with_bar = tqdm(range(0, n, size), unit='batch', leave=False, delay=PATIENCE, disable=quiet)
+        for start in with_bar:
             rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
             rows = rows.reshape(len(devices), local)[mine]
             share = {name: value[rows] for name, value in inputs.items()}
