@@ -33,8 +33,8 @@ DATA = {  # what differs from the settings for any other data
     'digits': {
         # a step of a U-Net takes twenty times as long, and 64 pixels hardly need one
         'model': dict(network='mlp', width=512),
-        'hypers': dict(decay_steps=5000.0),
-        'train': dict(steps=5000, batch_size=96, evaluate_every=1000, checkpoint_every=1000),
+        'hypers': dict(decay_steps=3000.0, ema_half_life=20_000.0),
+        'train': dict(steps=3000, batch_size=96, evaluate_every=500, checkpoint_every=500),
     },
     **dict.fromkeys(
         ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'),
