@@ -96,9 +96,15 @@ def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) ->
     if min(n, len(train)) <= NEIGHBOURS:
         log.warning('half of %d test examples are too few to compare samples with', len(real))
         return {}
-    fake = _samples(run, state, devices, n, labels_like(run, 'test', n))
+    labels = labels_like(run, 'test', 2 * n)
+    fake = _samples(run, state, devices, n, None if labels is None else labels[:n])
     of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
     values = _beside(_in_features(of_fake, half), _in_features(other, half))
+    if labels is not None and of_fake.chances is not None:
+        values['class_agreement'] = {  # with the classes that were asked for
+            'samples': float(np.mean(of_fake.chances.argmax(1) == labels[:n])),
+            'floor': float(np.mean(other.chances.argmax(1) == labels[n:])),
+        }
     of_train = features.apply(train).features
     near, index = nearest(of_fake.features, of_train, SHOWN_NEIGHBOURS)
     halves = [nearest(x.features, of_train)[0][:, 0] for x in (half, other)]

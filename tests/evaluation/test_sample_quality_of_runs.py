@@ -9,7 +9,14 @@ from support import assembled
 
 import states
 from evaluation import evaluate
-from evaluation.sample_quality import chosen_features, entropy_score, sample_quality
+from evaluation.features import FeatureFunction, Seen
+from evaluation.sample_quality import (
+    against_data,
+    chosen_features,
+    entropy_score,
+    sample_quality,
+)
+from evaluation.sampling import labels_like, shown
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -71,6 +78,33 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     assert value(good, 'memorisation_rate') == 1  # nothing but copies
     assert value(bad, 'memorisation_rate') == 0
     assert value(good, 'memorisation_rate', 'floor') < 0.05
+
+
+def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
+    """By a judge who takes the mean of an image for its class."""
+    run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
+
+    def judged(x):
+        flat = np.asarray(x, np.float32).reshape(len(x), -1)
+        return Seen(flat, np.eye(17)[flat.mean(1).round().astype(int)])
+
+    def painted(behind):
+        def sample(params, extra, draw, asked):
+            of_row = lambda key, label: label + behind + 0.1 * jax.random.normal(key, (8, 8, 1))
+            return jax.vmap(of_row)(draw.keys, asked['label'])
+
+        ours, state = untrained(run, sample)
+        values = against_data(ours, state, devices, FeatureFunction('mean', judged))['values']
+        return values['class_agreement']
+
+    right, wrong = painted(0), painted(1)
+    assert right['samples'] == 1.0 and wrong['samples'] == 0.0
+    x, label = (
+        shown(run, untrained(run, None)[1], devices, 'test', 446),
+        labels_like(run, 'test', 446),
+    )
+    is_right = np.argmax(judged(x).chances, 1) == label
+    assert right['floor'] == wrong['floor'] == np.mean(is_right[223:])
 
 
 def test_the_picture_shows_samples_above_their_nearest_training_examples(
