@@ -158,17 +158,16 @@ def main(_):
         print(f'\n{name}: {size.side}x{size.side}, channels {size.channels}, batch {size.batch}')
         with contextlib.ExitStack() as stack:
             training, sampling = our_arms(stack, run, steps)
-            first = first_calls({'training': training['ours'], 'sampling': sampling['ours']})
-            told = ', '.join(f'{what} {taken:.0f} s' for what, taken in first.items())
-            print(f'ours at the first call, which compiles: {told}')
             their_training, their_sampling = torch_arms(size, run, images, steps)
             training |= their_training
             training = {words: keeping(arm, losses[words]) for words, arm in training.items()}
+            stepping, drawing = (first_calls(arms)['ours'] for arms in (training, sampling))
+            print(f'ours at the first call: {stepping:.0f} s, {drawing:.0f} s to sample')
             seconds = alternate(training, flags.FLAGS.repeats)
             show('training', f'step of {size.batch}', seconds, steps)
             drawn = alternate(sampling | their_sampling, flags.FLAGS.repeats)
             show(f'DDIM, {EVALUATIONS} evaluations', f'batch of {size.batch}', drawn, 1)
-        print(f'  mean loss of every {steps} steps, the first to warm up:')
+        print(f'  mean loss of every {steps} steps, the first two to warm up:')
         for words, curve in losses.items():
             print(f'  {words:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
 
