@@ -38,7 +38,7 @@ def over_examples(
     run = device_lib.over_devices(on_device, in_axes=(None, None, None, 0, 0), devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
-        parts, quiet = [], not processes.is_first()
+        parts, quiet = [], n <= batch_size or not processes.is_first()
         local = -(-min(batch_size, n) // len(devices))
         size = local * len(devices)
         with_bar = tqdm(range(0, n, size), unit='batch', leave=False, delay=PATIENCE, disable=quiet)
