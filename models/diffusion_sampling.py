@@ -87,11 +87,12 @@ def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
 def shown(
     spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
-    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of deviation 1."""
+    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of their size."""
     whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
     grid = sampling.grid(schedule, sampling.steps - 1)
     alpha, sigma = scales(schedule, grid, whole.x_t)
-    x_t = whole.x_t / jnp.sqrt((alpha * data_std(spec)) ** 2 + sigma**2)
+    std = data_std(spec)
+    x_t = whole.x_t * std / jnp.sqrt((alpha * std) ** 2 + sigma**2)
     return tuple(from_process(spec, jnp.moveaxis(a, 0, 1)) for a in (x_t, whole.mean))
 
 
