@@ -47,7 +47,7 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
         a, s = alpha[:, None, None, None], sigma[:, None, None, None]
         eps = torch.randn_like(x)
         output = output_of(network, a * x + s * eps, alpha, sigma)
-        loss = (a * eps - s * x - output).square().flatten(1).sum(1).mean()
+        loss = (a * eps - s * x - output).square().mean()
         loss.backward()
         optimizer.step()
         return loss.detach()
