@@ -81,7 +81,7 @@ def at_least(least: int, field: str, *values: int | float) -> None:
       UserError: names the config field and the value.
     """
     for value in values:
-        if not isinstance(value, int | float) or value < least:
+        if not isinstance(value, int | float) or not value >= least:
             raise UserError(f'config.{field}={value}: it must be a number from {least} on')
 
 

@@ -1,6 +1,7 @@
 """One trained model's samples by sampler and number of steps, and how good they are."""
 
 import csv
+import math
 import pathlib
 from typing import Any
 
@@ -31,8 +32,8 @@ def apply(
     """Samples a run by each sampler, from the same noise, and measures the samples.
 
     With --config.eval.classifier they are compared in its features as --mode=evaluate does, over
-    known modes without it, and elsewhere not at all; all other settings are those of
-    config.eval.sampler.
+    known modes without it, and elsewhere not at all; what is not finite is nan. All other settings
+    are those of config.eval.sampler, `eta` and `churn` for the sampler of the config alone.
 
     Args:
       run: of a family with `trajectory`, which comes to its samples in steps.
@@ -62,6 +63,7 @@ def apply(
         values = against_data(by, state, devices, features)
         values = {k: v['samples'] for k, v in values.get('values', {}).items()}
         rows.append({'name': name, 'steps': steps, **values})
+        values = {k: math.nan if v is None else v for k, v in values.items()}
         measured = ', '.join(f'{k} {v:.4g}' for k, v in values.items() if k in MEASURES)
         log.info('%18s %5d steps: %s', name, steps, measured or 'sampled')
     log.info('by the %s', weights)
@@ -85,6 +87,8 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
     config = run.config.copy_and_resolve_references()
     with config.unlocked():
         config.eval.sampler.update(name=name, steps=steps)
+        if name != run.config.eval.sampler.name:  # what belongs to that one alone
+            config.eval.sampler.update(eta=0.0, churn=0.0)
     return run._replace(config=config, family=run.recipe.module().build(config, run.data.spec))
 
 

@@ -225,6 +225,8 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
                 f'config.eval.sampler.{name}={asked[name]} is for '
                 f'--config.eval.sampler.name={sampler}, not for {asked.name!r}'
             )
+    if asked.eta > 1:
+        raise UserError(f'config.eval.sampler.eta={asked.eta}: it goes from 0, no noise, to 1')
     at_least(1, 'eval.sampler.steps', asked.steps)
     at_least(1, 'eval.sampler.resamples', asked.resamples)
     most = getattr(schedule, 'num_steps', None)

@@ -113,7 +113,7 @@ def dpm_solver_pp_2m(
         _, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
         h = schedule.half_log_snr(s) - schedule.half_log_snr(t)
         mean = denoiser(x_t, jnp.full(len(x_t), t))
-        ratio = 0.5 * h / h_before
+        ratio = jnp.where(h_before > 0, 0.5 * h / jnp.where(h_before > 0, h_before, 1.0), 0.0)
         is_second = (number > 0) & ((number < steps - 1) | (steps >= FEW))
         towards = jnp.where(is_second, mean + ratio * (mean - before), mean)
         x_s = sigma_s / sigma_t * x_t - alpha_s * jnp.expm1(-h) * towards

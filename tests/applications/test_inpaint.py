@@ -136,6 +136,7 @@ def test_errors_are_those_of_the_hidden_part(vae):
     assert numbers['completion']['ssim']['mean'] < 1
 
 
+@pytest.mark.slow
 def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
     """Errors of 0.1 up or down: their mean is right where there are as many of both."""
 

@@ -71,6 +71,16 @@ def test_the_error_falls_with_the_samplers_order(name, order, error):
     assert error / 1.5 < errors[2] < 1.5 * error
 
 
+@pytest.mark.parametrize('name', ['ancestral', 'ddim', 'dpm_solver_2', 'dpm_solver_pp_2m', 'heun'])
+def test_where_there_is_no_way_to_go_nothing_moves(name):
+    """Noise as little as the process begins with: the grid's ends are one time."""
+    schedule = schedules.linear()
+    schedule = schedule._replace(last=schedule.first)
+    times = grids.uniform_half_log_snr(schedule, 4)
+    found, _ = getattr(samplers, name)(of_gaussian(schedule), noise(5), times, schedule, keys(5))
+    np.testing.assert_allclose(found, noise(5), rtol=1e-9)
+
+
 @pytest.mark.parametrize('name', ['ancestral', 'churned'])
 def test_samplers_that_draw_end_in_the_data(name):
     """By mean and deviation, within four standard errors and the error of the steps."""

@@ -171,6 +171,7 @@ def test_the_ode_gives_the_density():
     assert ours.log_prob.words == 'estimate, 50 steps, exact divergence'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
 def test_guidance_is_the_tilted_score(guidance):
     """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
@@ -343,7 +344,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize('name', ['v', *slow(*(name for name in RECIPES if name != 'v'))])
+@pytest.mark.parametrize('name', slow(*RECIPES))
 def test_losses_do_not_depend_on_the_devices(tmp_path, name):
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
@@ -413,6 +414,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
         (dict(model__prediction='noise'), "'eps'"),
         (dict(eval__sampler__eta=0.5), 'for --config.eval.sampler.name=ddim'),
+        (dict(eval__sampler__name='ddim', eval__sampler__eta=1.5), 'from 0, no noise, to 1'),
         (dict(eval__sampler__churn=5.0), 'for --config.eval.sampler.name=heun'),
         (dict(model__network='mlp', model__num_waves=3), 'give an even number'),
     ],
