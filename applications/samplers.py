@@ -62,8 +62,8 @@ def apply(
         shown.append(sampler(by, devices)(state, key, num_samples))
         values = against_data(by, state, devices, features)
         values = {k: v['samples'] for k, v in values.get('values', {}).items()}
-        rows.append({'name': name, 'steps': steps, **values})
         values = {k: math.nan if v is None else v for k, v in values.items()}
+        rows.append({'name': name, 'steps': steps, **values})
         measured = ', '.join(f'{k} {v:.4g}' for k, v in values.items() if k in MEASURES)
         log.info('%18s %5d steps: %s', name, steps, measured or 'sampled')
     log.info('by the %s', weights)
