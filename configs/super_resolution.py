@@ -4,10 +4,11 @@
     python main.py --mode=super_resolve --workdir=runs/super_resolution-digits
 
 Test split of the digits, all 447, by `super_resolve` with 16 samples of each, seed 0: a sample has
-a PSNR of 18.90 dB and an SSIM of 0.900, and reduced again it is 36.8 dB from what was given; the
-mean of 16 samples 19.60 dB, 0.909 and 40.0 dB. Bicubic interpolation has 13.51 dB, 0.614 and 25.1
-dB, and the regressor of configs/super_resolution_regressor.py, which draws nothing, 19.46 dB and
-0.911. Two minutes on two CPU cores. MNIST (`:mnist`, a U-Net, 28x28 from 7x7) is not measured yet.
+a PSNR of 18.90 +- 0.14 dB and an SSIM of 0.900, and reduced again is 36.8 dB from what was given;
+the mean of 16 samples 19.60 +- 0.15 dB, 0.909 and 40.0 dB. Bicubic interpolation has 13.51 dB,
+0.614 and 25.1 dB, and the regressor of configs/super_resolution_regressor.py, which draws nothing,
+19.46 dB and 0.911. Two minutes on two CPU cores. MNIST (`:mnist`, a U-Net, 28x28
+from 7x7) is not measured yet.
 """
 
 import math
