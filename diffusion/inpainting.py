@@ -51,7 +51,7 @@ def repaint(
         noise, noise_back = drawn[:, 0], drawn[:, 1]
         alpha_s, sigma_s, sigma_t = schedule.alpha(s), schedule.sigma(s), schedule.sigma(t)
         ratio = schedule.alpha(t) / alpha_s
-        added = jnp.maximum(sigma_t**2 - (ratio * sigma_s) ** 2, 0.0)  # the variance of x_t | x_s
+        added = schedule.added_variance(t, s)
         # q(x_s | x_t, x): Kingma et al. (2021), equation 26 of appendix A
         mean = alpha_s * added * denoiser(x_t, jnp.full(len(x), t)) + ratio * sigma_s**2 * x_t
         hidden_s = mean / sigma_t**2 + jnp.sqrt(added) * sigma_s / sigma_t * noise

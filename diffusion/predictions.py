@@ -23,8 +23,8 @@ class Prediction(NamedTuple):
     scale: Callable
 
 
-def _squares(alpha, sigma):
-    return alpha**2 + sigma**2
+def _size(alpha, sigma):
+    return jnp.sqrt(alpha**2 + sigma**2)
 
 
 EPS = Prediction(  # Ho et al. (2020), equation 12
@@ -37,10 +37,12 @@ X = Prediction(
     to_x=lambda x_t, output, alpha, sigma: output,
     scale=lambda alpha, sigma: jnp.ones_like(alpha),
 )
-V = Prediction(  # Salimans and Ho (2022), appendix D
-    target=lambda x, eps, alpha, sigma: alpha * eps - sigma * x,
-    to_x=lambda x_t, output, alpha, sigma: (alpha * x_t - sigma * output) / _squares(alpha, sigma),
-    scale=lambda alpha, sigma: sigma / _squares(alpha, sigma),
+V = Prediction(  # Salimans and Ho (2022), appendix D; of size 1 whatever alpha^2 + sigma^2 is
+    target=lambda x, eps, alpha, sigma: (alpha * eps - sigma * x) / _size(alpha, sigma),
+    to_x=lambda x_t, output, alpha, sigma: (
+        (alpha * x_t / _size(alpha, sigma) - sigma * output) / _size(alpha, sigma)
+    ),
+    scale=lambda alpha, sigma: sigma / _size(alpha, sigma),
 )
 VELOCITY = Prediction(  # of the straight line from x to eps: Liu et al. (2023), equation 1
     target=lambda x, eps, alpha, sigma: eps - x,

@@ -53,7 +53,7 @@ def ddim(
     def step(x_t, t, s, number):
         alpha_t, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
         mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
-        noise = eta * jnp.sqrt(_posterior_variance(alpha_t, sigma_t, alpha_s, sigma_s))
+        noise = eta * jnp.sqrt(schedule.added_variance(t, s)) * sigma_s / sigma_t  # equation 16
         kept = jnp.sqrt(jnp.maximum(sigma_s**2 - noise**2, 0.0))
         x_s = alpha_s * mean + kept * eps
         if eta:
@@ -69,12 +69,6 @@ def ancestral(
 ) -> tuple[Events, Trajectory]:
     """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid."""
     return ddim(denoiser, x, times, schedule, keys, eta=1.0)
-
-
-def _posterior_variance(alpha_t, sigma_t, alpha_s, sigma_s):
-    """Of q(x_s | x_t, x), s < t: Kingma et al. (2021), equation 26 of appendix A."""
-    added = sigma_t**2 - (alpha_t / alpha_s) ** 2 * sigma_s**2
-    return jnp.maximum(added, 0.0) * (sigma_s / sigma_t) ** 2
 
 
 def dpm_solver_2(
@@ -167,10 +161,9 @@ def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
     """x at the time when sigma / alpha is 1 + gamma times as large, no later than the last."""
     later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
     later = jnp.minimum(later, schedule.last)
-    alpha_t, sigma_t, alpha, sigma = _scales(schedule, t, later)
-    added = jnp.maximum(sigma**2 - (alpha / alpha_t * sigma_t) ** 2, 0.0)
+    ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
     drawn = game.standard_normal(keys, *x_t.shape[1:]).astype(x_t.dtype)
-    return alpha / alpha_t * x_t + jnp.sqrt(added) * drawn, later
+    return ratio * x_t + jnp.sqrt(added) * drawn, later
 
 
 def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:

@@ -52,6 +52,11 @@ class Schedule(NamedTuple):
         t = jnp.asarray(self.last, dtype)
         return jnp.sqrt(self.alpha(t) ** 2 + self.sigma(t) ** 2)
 
+    def added_variance(self, t: Times, s: Times) -> Times:
+        """Of x_t given x_s, s < t: sigma^2_(t|s) of Kingma et al. (2021), appendix A."""
+        kept = self.alpha(t) / self.alpha(s) * self.sigma(s)
+        return jnp.maximum(self.sigma(t) ** 2 - kept**2, 0.0)
+
     def rates(self, t: Times) -> tuple[Times, Times]:
         """The derivatives of alpha and sigma by t."""
         ones = jnp.ones_like(t)
