@@ -61,6 +61,7 @@ NEEDED = (  # where a field has a value, what another has to be
     ('schedule', 'discrete', 'times', 'uniform'),
     ('weighting', 'bound', 'times', 'uniform'),
 )
+PER_STEP = {'heun': 2, 'dpm_solver_2': 2}  # evaluations of the network; of the others one
 ALONE = {'eta': 'ddim', 'churn': 'heun'}  # the sampler that has it
 GRID_OF = {  # where the paper of a sampler takes its steps
     'ancestral': 'time',
@@ -80,7 +81,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             network='auto',  # unet | mlp | auto: a U-Net of images
             channels=(64, 128, 128),  # of the U-Net's resolutions, the finest first
             blocks=2,  # of each resolution, on either way
-            attention=(1,),  # resolutions (0 the finest) with attention
+            attention=(1, 2),  # resolutions (0 the finest) with attention
             conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
             width=256,  # of the MLP
             mlp_blocks=3,
@@ -131,7 +132,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def shrink(config: ConfigDict) -> None:
     """The `debug` variant."""
     common.shrink(config)
-    config.model.update(channels=(8, 8), blocks=1, width=16, mlp_blocks=2)
+    config.model.update(channels=(8, 8), attention=(1,), blocks=1, width=16, mlp_blocks=2)
     config.eval.update(num_times=2, ode_steps=3)
     config.eval.sampler.update(steps=4, resamples=2)
 
@@ -218,6 +219,7 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     """
     asked = config.eval.sampler
     guidance = asked.get('guidance', 1.0)  # as `label_dropout`
+    resamples = asked.get('resamples', 1)
     for name, value in (('eta', asked.eta), ('churn', asked.churn), ('guidance', guidance)):
         at_least(0, f'eval.sampler.{name}', value)
     for name, sampler in ALONE.items():
@@ -229,7 +231,7 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     if asked.eta > 1:
         raise UserError(f'config.eval.sampler.eta={asked.eta}: it goes from 0, no noise, to 1')
     at_least(1, 'eval.sampler.steps', asked.steps)
-    at_least(1, 'eval.sampler.resamples', asked.resamples)
+    at_least(1, 'eval.sampler.resamples', resamples)
     most = getattr(schedule, 'num_steps', None)
     if most and asked.steps > most:
         raise UserError(
@@ -254,10 +256,11 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
         'heun': functools.partial(samplers.heun, churn=asked.churn),
     }
     sampler = choose('eval.sampler.name', asked.name, options)
-    grid = GRID_OF[asked.name] if asked.grid == 'auto' else asked.grid
+    auto = 'karras' if config.model.schedule == 'exploding' else GRID_OF[asked.name]
+    grid = auto if asked.grid == 'auto' else asked.grid
     options = {**grids.GRIDS, 'auto': None}
-    grid = choose('eval.sampler.grid', grid, options)
-    return Sampling(sampler, grid, asked.steps, guidance, asked.clip, asked.resamples)
+    grid, per_step = choose('eval.sampler.grid', grid, options), PER_STEP.get(asked.name, 1)
+    return Sampling(sampler, grid, asked.steps, guidance, asked.clip, resamples, per_step)
 
 
 def likelihood_of(config: ConfigDict, spec: Spec) -> Likelihood:

@@ -31,7 +31,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config = diffusion.get_config(argument)
     with config.unlocked():
         config.model.factor = FACTORS.get(config.data.name, 4)  # by which sides are shorter
-        del config.model.is_conditional, config.model.label_dropout, config.eval.sampler.guidance
+        del config.model.is_conditional, config.model.label_dropout
+        del config.eval.sampler.guidance, config.eval.sampler.resamples
         for name in ('likelihood', 'num_times', 'ode_steps', 'ode_probes'):
             del config.eval[name]
     return config
