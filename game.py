@@ -89,6 +89,7 @@ class LogProb(NamedTuple):
     nats: Callable
     kind: Literal['exact', 'lower bound', 'estimate']
     budget: str = ''  # that it was computed with, as 'k = 500' or '100 times'
+    coarser: Callable | None = None  # nats in half as many steps, where there are any
 
     @property
     def words(self) -> str:
@@ -114,6 +115,26 @@ class Tokens(NamedTuple):
     size: int
 
 
+class Denoise(NamedTuple):
+    """x [local, *event] without Gaussian noise: `clean(weights, batch with 'noise_std', draw)`.
+
+    That is its deviation [local] on the normalized scale, at most `most_std`.
+    """
+
+    clean: Callable
+    most_std: float
+
+
+class Trajectory(NamedTuple):
+    """The steps of `sample`: `steps(weights, draw, condition)`, and their evaluations of a network.
+
+    What each step begins with and what it makes of it, [local, steps, *event] each.
+    """
+
+    steps: Callable
+    evaluations: int
+
+
 class SuperResolve(NamedTuple):
     """x [local, *event] of `low`, whose sides are shorter: `enlarge(weights, {'low'}, draw)`."""
 
@@ -127,9 +148,7 @@ class Family(NamedTuple):
     Here `weights` stands for the two arguments params, extra (dicts by player). `posterior` is the
     diagonal Gaussian q(z | x) of a model whose prior is N(0, I). `latent_dims` says what stands
     side by side in a code: z_1, which `decode` reads, the layers above it, and behind them a class,
-    one-hot, if the family has that condition; () where all of a code is z_1. `denoise` is told the
-    deviation of Gaussian noise on the normalized scale. `trajectory` gives what each step on the
-    way of `sample` begins with and makes of it, [local, steps, *event] each. `inpaint` leaves what
+    one-hot, if the family has that condition; () where all of a code is z_1. `inpaint` leaves what
     is 'known' as it is, [local, *event], and never reads what stands in the place of the rest.
     """
 
@@ -145,8 +164,8 @@ class Family(NamedTuple):
     latent_dims: tuple[int, ...] = ()  # of the stochastic layers in a code, z_1 first
     tokens: Tokens | None = None  # of a model whose codes come from a codebook
     reconstruct: Callable | None = None  # (weights, batch, draw) -> the mean of x, [local, *event]
-    denoise: Callable | None = None  # (weights, batch with 'noise_std', draw) -> x [local, *event]
-    trajectory: Callable | None = None  # (weights, draw, condition) -> (x_t, x) of its steps
+    denoise: Denoise | None = None  # of known noise
+    trajectory: Trajectory | None = None  # of `sample`, where that takes steps
     super_resolve: SuperResolve | None = None  # from images of less resolution
     inpaint: Callable | None = None  # (weights, batch with 'known', draw) -> x [local, *event]
     log_prob: LogProb | None = None

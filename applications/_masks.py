@@ -103,7 +103,9 @@ def _load(path: pathlib.Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise UserError(f'--mask={path} is no .npy: save it with numpy.save(path, mask)') from error
+        raise UserError(
+            f'--mask={path} is no .npy of numbers: save it with numpy.save(path, mask)'
+        ) from error
     if not isinstance(array, np.ndarray):
         raise UserError(f'--mask={path} holds several arrays: save one with numpy.save(path, mask)')
     return array
@@ -111,4 +113,6 @@ def _load(path: pathlib.Path) -> np.ndarray:
 
 def name_of(mask: str, share: float) -> str:
     """As a part of a file's name."""
-    return f'random-{share:g}' if mask == 'random' else pathlib.Path(mask).stem
+    if mask == 'random':
+        return f'random-{share:g}'
+    return f'file-{pathlib.Path(mask).stem}' if mask.endswith(FILE) else mask

@@ -30,7 +30,7 @@ def apply(
     num_images: int = 12,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Reconstructs noisy examples of the whole test split and compares with the clean ones.
+    """Takes the noise off the whole test split again, and compares with the clean examples.
 
     A family that has `denoise`, as a diffusion model, is told how large the noise is, and sees the
     numbers that it brings beyond their range, which are clipped everywhere else.
@@ -41,7 +41,7 @@ def apply(
     examples that the noise left as they were: their PSNR is infinite.
 
     Args:
-      run: of a family with `reconstruct`.
+      run: of a family with `reconstruct`, or with `denoise`, whose levels have an end.
       noise: gaussian, of deviation `level`; masking, a share `level` of all numbers set to 0, or
         salt_and_pepper, to the smallest or the largest value.
       levels: of noise, each with rows of its own in the picture.
@@ -57,9 +57,8 @@ def apply(
       UserError: a missing ability or checkpoint, or a bad option.
     """
     _common.require(run, 'denoise', *NEEDS)
-    if run.family.reconstruct is None and noise in NOISES and noise != 'gaussian':
-        raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
     strengths = _check(noise, levels)
+    _check_family(run, noise, max(strengths))
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to denoise')
@@ -102,11 +101,25 @@ def _check(noise: str, levels: str) -> list[float]:
     return strengths
 
 
+def _check_family(run: Run, noise: str, level: float) -> None:
+    """Refuses noise that the family cannot take off."""
+    if run.family.reconstruct is None and noise != 'gaussian':
+        raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
+    if _knows_level(run, noise) and level > run.family.denoise.most_std:
+        raise UserError(
+            f'--levels: {level:g} is more noise than the model of {run.folder} knows, which is '
+            f'{run.family.denoise.most_std:.3g}'
+        )
+
+
+def _knows_level(run: Run, noise: str) -> bool:
+    return run.family.denoise is not None and noise == 'gaussian'
+
+
 def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device]) -> Callable:
     """Returns look(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
     spec, corrupt = run.data.spec, NOISES[noise]
     low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
-    knows_level = run.family.denoise is not None and noise == 'gaussian'
 
     def preprocess(raw, keys):
         stored = {name: array for name, array in raw.items() if name != 'level'}
@@ -124,9 +137,9 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
         noisy = whole if spec.interval is None else jnp.clip(whole, low, high)
         noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # spared, not rounded
         rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
-        if knows_level:
+        if _knows_level(run, noise):
             seen = {**rest, 'x': spec.denormalize(whole), 'noise_std': level}
-            return x, noisy, run.family.denoise(params, extra, seen, draw)
+            return x, noisy, run.family.denoise.clean(params, extra, seen, draw)
         return x, noisy, run.family.reconstruct(params, extra, {**rest, 'x': noisy}, draw)
 
     data = run.data._replace(preprocess=preprocess)

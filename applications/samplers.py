@@ -37,14 +37,13 @@ def apply(
 
     Args:
       run: of a family with `trajectory`, which comes to its samples in steps.
-      samplers: NAME:STEPS,...; in steps of `heun` and `dpm_solver_2` there are two evaluations of
-        the network, in the last one.
+      samplers: NAME:STEPS,...
       num_samples: of each, in the picture.
       seed: of these.
 
     Returns:
-      x [samplers, samples, *event] in the data's units; name and steps [samplers]; and each measure
-      [samplers] by its name.
+      x [samplers, samples, *event] in the data's units; name, steps and evaluations of the network
+      [samplers]; and each measure [samplers] by its name.
 
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
@@ -63,9 +62,11 @@ def apply(
         values = against_data(by, state, devices, features)
         values = {k: v['samples'] for k, v in values.get('values', {}).items()}
         values = {k: math.nan if v is None else v for k, v in values.items()}
-        rows.append({'name': name, 'steps': steps, **values})
+        evaluations = by.family.trajectory.evaluations
+        rows.append({'name': name, 'steps': steps, 'evaluations': evaluations, **values})
         measured = ', '.join(f'{k} {v:.4g}' for k, v in values.items() if k in MEASURES)
-        log.info('%18s %5d steps: %s', name, steps, measured or 'sampled')
+        told = name, steps, evaluations, measured or 'sampled'
+        log.info('%18s %5d steps, %5d evaluations: %s', *told)
     log.info('by the %s', weights)
     found = {'x': np.stack(shown), **{k: np.asarray([r[k] for r in rows]) for k in rows[0]}}
     path = _common.save(run, f'samplers-seed-{seed}', found)
@@ -103,11 +104,11 @@ def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
 def _draw(path: pathlib.Path, found: dict[str, np.ndarray], run: Run) -> None:
     """A row of images a sampler, and the measure against the steps."""
     spec = run.data.spec
-    words = [f'{n}, {s}' for n, s in zip(found['name'], found['steps'], strict=True)]
+    words = [f'{n}, {e}' for n, e in zip(found['name'], found['evaluations'], strict=True)]
     if pictures.is_image(spec):
         columns = found['x'].shape[1]
         image = pictures.grid(found['x'].reshape(-1, *spec.event_shape), spec, columns)
-        title = 'Samples from the same noise, by sampler and steps'
+        title = 'Samples from the same noise, by sampler and evaluations of the network'
         pictures.save_labelled(path, image, title, words, [''] * columns)
         log.info('as a picture: %s', path)
     measure = next((name for name in MEASURES if name in found), None)
@@ -119,8 +120,8 @@ def _draw(path: pathlib.Path, found: dict[str, np.ndarray], run: Run) -> None:
     axes = figure.subplots()
     for name in dict.fromkeys(found['name']):
         rows = found['name'] == name
-        axes.plot(found['steps'][rows], found[measure][rows], 'o-', label=name)
-    axes.set(xscale='log', xlabel='steps', ylabel=measure.replace('_', ' '))
+        axes.plot(found['evaluations'][rows], found[measure][rows], 'o-', label=name)
+    axes.set(xscale='log', xlabel='evaluations of the network', ylabel=measure.replace('_', ' '))
     axes.legend()
     curve = path.with_name(path.stem + '-curve.png')
     pictures.save_figure(curve, figure)

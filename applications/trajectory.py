@@ -29,8 +29,9 @@ def apply(
       labels: of the samples, as in --mode=sample.
 
     Returns:
-      step [points]: their numbers, from 1; x_t and x [samples, points, *event] in the data's units,
-      x_t scaled to the data's size. The last x is the sample.
+      step [points]: their numbers, from 1; x_t and x [samples, points, *event] in the data's units
+      as they are, beyond the range of the data, too, x_t scaled to their size. The last x is the
+      sample, before it is rounded where the data are levels.
 
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
@@ -44,7 +45,7 @@ def apply(
     state, weights = states.load_state(run)
 
     def steps(params, extra, batch, draw):
-        return run.family.trajectory(params, extra, draw, batch or None)
+        return run.family.trajectory.steps(params, extra, draw, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     walk = over_examples(steps, data, run.config.eval.batch_size, jax.devices())

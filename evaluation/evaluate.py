@@ -142,9 +142,12 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         return jax.tree.map(lambda x: np.asarray(x, np.float64), values)
 
     values = apply(run.family.metrics)
-    if run.family.log_prob is not None:
-        nll = -apply(run.family.log_prob.nats)
+    log_prob = run.family.log_prob
+    if log_prob is not None:
+        nll = -apply(log_prob.nats)
         values['nll_nats'] = nll
+        if log_prob.coarser is not None:  # by how much the number of steps matters
+            values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
         if run.data.spec.is_discrete:  # of a density, bits have no meaning
             values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
     return values

@@ -40,6 +40,11 @@ def data_std(spec: Spec) -> float:
     return 1.0 if spec.interval is None else 0.5
 
 
+def stretch(spec: Spec) -> float:
+    """How many units of the process are one of the normalized scale."""
+    return 1.0 if spec.interval is None else 2.0
+
+
 def to_process(spec: Spec, x: Array) -> Array:
     """x as the process sees it: in [-1, 1] where its interval is known, else of deviation 1."""
     normalized = spec.normalize(x)
@@ -47,10 +52,18 @@ def to_process(spec: Spec, x: Array) -> Array:
 
 
 def from_process(spec: Spec, x: Array) -> Array:
-    """The inverse of `to_process`; where the data are levels, the nearest one."""
-    if spec.interval is None:
-        return spec.denormalize(x)
-    x = spec.denormalize(jnp.clip(0.5 * (x + 1.0), 0.0, 1.0))
+    """The inverse of `to_process`."""
+    return spec.denormalize(x if spec.interval is None else 0.5 * (x + 1.0))
+
+
+def in_interval(spec: Spec, x: Array) -> Array:
+    """`from_process`, no further than the data go."""
+    return from_process(spec, x if spec.interval is None else jnp.clip(x, -1.0, 1.0))
+
+
+def as_data(spec: Spec, x: Array) -> Array:
+    """`in_interval`; where the data are levels, the nearest one."""
+    x = in_interval(spec, x)
     return x if spec.levels is None else jnp.round(x)
 
 

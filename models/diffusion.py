@@ -4,6 +4,7 @@ Network, process, prediction, weighting and sampler are chosen apart (Karras et 
 straight process with a velocity is flow matching, a variance-preserving one with eps is DDPM.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 import game
+from datasets.dataset import Spec
 from diffusion import times
 from diffusion.schedules import Schedule
-from models.denoiser import Condition, Labels, Networks, from_process, to_process
+from models.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
 from models.diffusion_bound import bound_terms, ode_nats, weighed_error
 from models.diffusion_sampling import (
     LABEL_DRAW,
@@ -89,25 +91,44 @@ def diffusion(
     def metrics(params, extra, batch, draw):
         del extra
         parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
-        return bound_terms(*parts, seen(nets, batch), min(METRIC_TIMES, likelihood.num_times))
-
-    def log_prob(params, extra, batch, draw):
-        del extra
-        parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
-        if likelihood.kind == 'ode':
-            steps, probes = likelihood.ode_steps, likelihood.ode_probes
-            return ode_nats(*parts, seen(nets, batch), steps, probes)
-        return bound_terms(*parts, seen(nets, batch), likelihood.num_times)['elbo_nats']
+        count = min(METRIC_TIMES, likelihood.num_times)
+        terms = bound_terms(*parts, seen(nets, batch), count)
+        return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
 
     return game.Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
         metrics=metrics,
         conditions=('label',) if nets.is_conditional else (),
-        log_prob=game.LogProb(log_prob, *likelihood.words),
+        log_prob=log_prob_of(nets, process, likelihood),
         latent_dims=(nets.spec.num_dims,),
         **uses(nets, process, sampling, likelihood.ode_steps),
     )
+
+
+def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> game.LogProb:
+    """The bound, or the ODE's estimate with that of half its steps on the same probes."""
+
+    def parts(params, batch, draw):
+        schedule, weights = schedule_of(process, params), params['model']
+        return nets, schedule, weights, batch, draw.keys, seen(nets, batch)
+
+    def bound(params, extra, batch, draw):
+        del extra
+        return bound_terms(*parts(params, batch, draw), likelihood.num_times)['elbo_nats']
+
+    def by_ode(steps):
+        def nats(params, extra, batch, draw):
+            del extra
+            return ode_nats(*parts(params, batch, draw), steps, likelihood.ode_probes)
+
+        return nats
+
+    if likelihood.kind == 'bound':
+        return game.LogProb(bound, *likelihood.words)
+    steps = likelihood.ode_steps
+    coarser = by_ode(steps // 2) if steps > 1 else None
+    return game.LogProb(by_ode(steps), *likelihood.words, coarser)
 
 
 def uses(
@@ -121,7 +142,7 @@ def uses(
     def sample(params, extra, draw, condition):
         del extra
         _, end = sampled(*parts(params), draw, asked(nets, draw, condition))
-        return from_process(nets.spec, end.mean)
+        return as_data(nets.spec, end.mean)
 
     def trajectory(params, extra, draw, condition):
         del extra
@@ -153,13 +174,21 @@ def uses(
 
     return dict(
         sample=sample,
-        trajectory=trajectory,
-        denoise=denoise,
+        trajectory=game.Trajectory(trajectory, sampling.evaluations),
+        denoise=game.Denoise(denoise, most_noise(process) / stretch(nets.spec)),
         prior=prior,
         encode=encode,
         decode=decode,
         inpaint=inpaint,
     )
+
+
+def most_noise(process: Process) -> float:
+    """sigma / alpha at the process's last time."""
+    schedule = process.schedule
+    if not isinstance(schedule, Schedule):
+        return math.exp(-schedule.low)
+    return float(jnp.exp(-schedule.half_log_snr(jnp.asarray(schedule.last))))
 
 
 def initialize(nets: Networks, process: Process, key, batch: game.Batch):
@@ -172,6 +201,12 @@ def initialize(nets: Networks, process: Process, key, batch: game.Batch):
         variables = process.schedule.init(jax.random.fold_in(key, 1), level)
         params['schedule'] = variables['params']
     return params, {player: {} for player in params}
+
+
+def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
+    """The terms that the bound is less, in bits per dimension."""
+    names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
+    return {names[name]: terms[name] / (spec.num_dims * math.log(2)) for name in names}
 
 
 def schedule_of(process: Process, params) -> Schedule:

@@ -11,7 +11,16 @@ from diffusion import times, weightings
 from diffusion.likelihood import ode_log_prob
 from diffusion.schedules import Schedule
 from losses import denoising
-from models.denoiser import Condition, Labels, Networks, denoiser, output_of, scales, to_process
+from models.denoiser import (
+    Condition,
+    Labels,
+    Networks,
+    denoiser,
+    output_of,
+    scales,
+    stretch,
+    to_process,
+)
 
 FIRST_DRAW, TIME_DRAWS = 0, 1  # of the keys of each row
 Keys = UInt32[Array, 'batch 2']
@@ -93,8 +102,8 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: in
 
 def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:
     """log |d to_process(x) / dx| of each row, in nats."""
-    stretch = jnp.log(spec.affine(x.shape)[1]) - (0.0 if spec.interval is None else jnp.log(2.0))
-    return -jnp.sum(stretch, tuple(range(1, x.ndim)))
+    logs = jnp.log(spec.affine(x.shape)[1]) - jnp.log(stretch(spec))
+    return -jnp.sum(logs, tuple(range(1, x.ndim)))
 
 
 def ode_nats(

@@ -16,10 +16,13 @@ from diffusion.schedules import Schedule
 from models.denoiser import (
     Condition,
     Networks,
+    as_data,
     data_std,
     denoiser,
     from_process,
+    in_interval,
     scales,
+    stretch,
     to_process,
 )
 
@@ -37,6 +40,7 @@ class Sampling(NamedTuple):
     guidance: of `models.denoiser.denoiser`.
     clip: likewise.
     resamples: of `diffusion.inpainting.repaint`, which takes steps of its own on the same grid.
+    per_step: evaluations of the network in all steps but the last.
     """
 
     sampler: Callable
@@ -45,6 +49,12 @@ class Sampling(NamedTuple):
     guidance: float
     clip: bool
     resamples: int = 10
+    per_step: int = 1
+
+    @property
+    def evaluations(self) -> int:
+        """Of the network, for a sample."""
+        return self.per_step * (self.steps - 1) + 1
 
 
 def walk(
@@ -87,7 +97,10 @@ def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
 def shown(
     spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
-    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of their size."""
+    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of their size.
+
+    Both as they are: beyond the data's interval, and between levels.
+    """
     whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
     grid = sampling.grid(schedule, sampling.steps - 1)
     alpha, sigma = scales(schedule, grid, whole.x_t)
@@ -110,8 +123,7 @@ def denoised(
     It begins at the time whose noise that is, on a grid of the row's own. With one step it is the
     mean of x, which has the least squared error; with more it is a sample of p(x | x_t).
     """
-    stretch = 1.0 if nets.spec.interval is None else 2.0
-    times = schedule.time(-jnp.log(stretch * batch['noise_std']))
+    times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
     times = jnp.clip(times, schedule.first, schedule.last)
 
     def of_row(x, t, key, label):
@@ -123,7 +135,7 @@ def denoised(
     keys = game.part_of(keys, STEP_DRAWS)
     in_axes = 0, 0, 0, None if label is None else 0
     x = jax.vmap(of_row, in_axes)(to_process(nets.spec, batch['x']), times, keys, label)
-    return from_process(nets.spec, x)
+    return in_interval(nets.spec, x)
 
 
 def inpainted(
@@ -138,10 +150,10 @@ def inpainted(
     """x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    grid = sampling.grid(schedule, sampling.steps - 1)
+    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
     parts = _start(nets, schedule, keys), to_process(nets.spec, x), known, grid, schedule
     filled = repaint(mean, *parts, game.part_of(keys, STEP_DRAWS), sampling.resamples)
-    return jnp.where(known, x, from_process(nets.spec, filled))
+    return jnp.where(known, x, as_data(nets.spec, filled))
 
 
 def of_prior(nets: Networks, draw: game.Draw, label: Condition) -> Float[Array, 'batch latent']:
@@ -168,7 +180,7 @@ def decoded(
         is_any = jnp.max(classes, -1) <= 0
         label = jnp.where(is_any, nets.spec.num_classes, jnp.argmax(classes, -1))
     mean, z = denoiser(nets, schedule, weights, label), z.reshape(-1, *nets.spec.event_shape)
-    return from_process(nets.spec, ode_decode(mean, z, schedule, steps))
+    return in_interval(nets.spec, ode_decode(mean, z, schedule, steps))
 
 
 def _with_class(nets: Networks, z: Events, label: Condition) -> Float[Array, 'batch latent']:

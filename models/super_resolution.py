@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 import game
 from datasets.low_resolution import enlarged, reduced
-from models.denoiser import Networks, from_process, to_process
+from models.denoiser import Networks, as_data, to_process
 from models.diffusion import METRIC_TIMES, Likelihood, Process, diffusion, schedule_of
 from models.diffusion_sampling import Sampling, sampled
 
@@ -63,7 +63,7 @@ def super_resolution(
         del extra
         low, schedule = to_process(spec, batch['low']), schedule_of(process, params)
         _, end = sampled(nets, schedule, sampling, params['model'], draw, low)
-        return from_process(spec, end.mean)
+        return as_data(spec, end.mean)
 
     ability = game.SuperResolve(enlarge, factor)
     return game.Family(ours.init, ours.turns, metrics, super_resolve=ability)

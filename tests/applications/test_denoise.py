@@ -203,7 +203,7 @@ def test_a_model_that_is_told_the_noise(vae):
         return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
 
     run = of_test(vae, x, reconstruct=None)
-    run = with_abilities(run, denoise=denoised)
+    run = with_abilities(run, denoise=game.Denoise(denoised, 1.0))
     found = denoise.apply(run, levels=str(s), num_images=20)
     jax.effects_barrier()
     whole = np.concatenate(seen)
@@ -217,5 +217,6 @@ def test_a_model_that_is_told_the_noise(vae):
 
 
 def test_such_a_model_removes_no_other_noise(vae, complaint):
-    run = with_abilities(vae, reconstruct=None, denoise=identity)
+    run = with_abilities(vae, reconstruct=None, denoise=game.Denoise(identity, 1.0))
     assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
+    assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

@@ -21,10 +21,18 @@ def test_each_is_what_the_config_asks_for(tmp_path):
         np.testing.assert_allclose(found['x'][row], drawn, rtol=1e-4, atol=1e-4)
     folder = run.folder / 'applications'
     rows = list(csv.DictReader((folder / 'samplers-seed-1.csv').open()))
-    assert [(row['name'], row['steps']) for row in rows] == [('ddim', '3'), ('heun', '2')]
+    told = [(row['name'], row['steps'], row['evaluations']) for row in rows]
+    assert told == [('ddim', '3', '3'), ('heun', '2', '3')]
     kl = [float(row['reverse_kl_nats']) for row in rows]
     np.testing.assert_allclose(kl, found['reverse_kl_nats'])
     assert (folder / 'samplers-seed-1-curve.png').exists()
+
+
+def test_what_is_not_finite_is_told(tmp_path):
+    """One evaluation gives the mean, which lies in no mode of the ring: its KL is infinite."""
+    run = assembled(tmp_path, 'diffusion', 'ring,debug')
+    found = samplers.apply(run, samplers='ddim:1', num_samples=4)
+    assert np.isnan(found['reverse_kl_nats']).all() and found['high_quality'].dtype == np.float64
 
 
 @pytest.mark.parametrize(

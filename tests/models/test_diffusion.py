@@ -17,7 +17,15 @@ import states
 from datasets.dataset import Spec
 from diffusion import grids, predictions, samplers, schedules, times, weightings
 from evaluation.sampling import sampler
-from models.denoiser import Networks, data_std, denoiser, from_process, to_process
+from models.denoiser import (
+    Networks,
+    as_data,
+    data_std,
+    denoiser,
+    from_process,
+    stretch,
+    to_process,
+)
 from models.diffusion import Likelihood, Process, diffusion
 from models.diffusion_sampling import Sampling
 from models.learned_schedule import MonotoneHalfLogSnr, learned
@@ -169,6 +177,10 @@ def test_the_ode_gives_the_density():
     exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
     np.testing.assert_allclose(nats, exact, atol=0.02)
     assert ours.log_prob.words == 'estimate, 50 steps, exact divergence'
+    coarser = ours.log_prob.coarser(params, extra, {'x': x}, draw(20))
+    half, _ = family(kind='ode', ode_steps=25)
+    np.testing.assert_array_equal(coarser, half.log_prob.nats(params, extra, {'x': x}, draw(20)))
+    assert np.abs(coarser - nats).min() > 0
 
 
 @pytest.mark.slow
@@ -219,7 +231,7 @@ def of_classes(**more):
 def test_a_trajectory_ends_in_the_sample():
     ours, weights = of_classes()
     wanted = {'label': jnp.arange(6) % 2}
-    x_t, x = jax.jit(ours.trajectory)(*weights, draw(6), wanted)
+    x_t, x = jax.jit(ours.trajectory.steps)(*weights, draw(6), wanted)
     assert x_t.shape == x.shape == (6, 50, DIMS)
     np.testing.assert_allclose(x[:, -1], ours.sample(*weights, draw(6), wanted), rtol=1e-4)
     assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
@@ -233,13 +245,14 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     ours = diffusion(nets, Process(schedules.cosine(), None, times.uniform), one, BOUND)
     x, label = jnp.asarray([[0.3, -0.2], [-0.8, 0.1]]), jnp.asarray([0, 1])
     s = jnp.asarray([0.2, 0.9])
-    batch = {'x': from_process(spec, x), 'label': label, 'noise_std': s}
-    stretch = 1 if spec.interval is None else 2
-    gain = STD**2 / (STD**2 + (stretch * s[:, None]) ** 2)
+    batch = {'x': from_process(spec, x), 'label': label, 'noise_std': s}  # between levels
+    gain = STD**2 / (STD**2 + (stretch(spec) * s[:, None]) ** 2)
     centre = jnp.asarray([[-CENTRE], [CENTRE]])
     expected = from_process(spec, centre + gain * (x - centre))
     weights = ours.init(jax.random.PRNGKey(0), batch)
-    np.testing.assert_allclose(jax.jit(ours.denoise)(*weights, batch, draw(2)), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        jax.jit(ours.denoise.clean)(*weights, batch, draw(2)), expected, rtol=1e-3
+    )
 
 
 def test_codes_lead_back_to_x():
@@ -255,6 +268,7 @@ def test_codes_lead_back_to_x():
     np.testing.assert_allclose(jax.jit(ours.decode)(*weights, codes), x, atol=1e-3)
     start = ours.prior(*weights, draw(8))
     assert start.shape == codes.shape
+    assert ours.trajectory.evaluations == 50
     of_any = jax.jit(ours.decode)(*weights, codes.at[:, DIMS:].set(0.0))
     assert np.abs(of_any - x).max() > 0.1
 
@@ -388,6 +402,8 @@ def test_what_the_process_sees_comes_back(levels):
     spec = Spec((4,), levels, None, mean=1.0, std=3.0)
     x = jnp.asarray([[0.0, 3.0, 16.0, 7.0]])
     np.testing.assert_allclose(from_process(spec, to_process(spec, x)), x, rtol=1e-6)
+    near = as_data(spec, to_process(spec, x) + 0.05)
+    np.testing.assert_allclose(near, x if levels else x + 0.05 * 3.0, rtol=1e-6)
     if levels:
         assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
 
