@@ -43,6 +43,7 @@ DATA = {  # what differs from the settings for any other data
             'model': dict(is_conditional=False, num_waves=16),
             'hypers': dict(decay_steps=10_000.0),
             'train': dict(steps=10_000, batch_size=512),
+            'eval': dict(sampler=dict(steps=50)),  # which of such a network cost little
         },
     ),
 }

@@ -120,6 +120,20 @@ def untrained(monkeypatch, one_device):
 
 
 @pytest.fixture
+def scattered_weights(monkeypatch, untrained):
+    """As `untrained`, but no layer of zeros hides the rest of a network."""
+    from support import scattered
+
+    import states
+
+    def load_state(run):
+        state = states.initial_state(run)
+        return state.replace(params=scattered(state.params), ema=scattered(state.ema)), 'scattered'
+
+    monkeypatch.setattr(states, 'load_state', load_state)
+
+
+@pytest.fixture
 def complaint():
     """Calls what has to end in a `UserError` and returns its one line."""
 

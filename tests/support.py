@@ -50,6 +50,14 @@ def first_batch(run, n):
     return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
 
 
+def scattered(params):
+    """Weights whose output depends on everything: some layers begin as zeros and hide the rest."""
+    leaves, tree = jax.tree.flatten(params)
+    noise = [0.3 * jax.random.normal(jax.random.PRNGKey(i), p.shape) for i, p in enumerate(leaves)]
+    parts = zip(leaves, noise, strict=True)
+    return jax.tree.unflatten(tree, [p if jnp.any(p) else d for p, d in parts])
+
+
 def steps_on(run, num_devices, num_steps=10):
     """(State, report) after each of the first steps, on so many devices."""
     devices = jax.devices()[:num_devices]

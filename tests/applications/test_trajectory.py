@@ -6,7 +6,7 @@ from support import assembled
 
 from applications import sample, trajectory
 
-pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 
 @pytest.mark.parametrize('data', ['digits', pytest.param('moons', marks=pytest.mark.slow)])

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, check_same_on_any_devices, first_batch, steps_on
+from support import assembled, check_same_on_any_devices, first_batch, scattered, steps_on
 
 import game
 import train_lib
@@ -158,13 +158,6 @@ def test_training_brings_it_far_above_bicubic(tmp_path, one_device):
 
 
 # The promises of both
-
-
-def scattered(params):
-    """Weights whose output depends on everything: new ones begin with layers of zeros."""
-    leaves, tree = jax.tree.flatten(params)
-    noise = [0.3 * jax.random.normal(jax.random.PRNGKey(i), p.shape) for i, p in enumerate(leaves)]
-    return jax.tree.unflatten(tree, [p + d for p, d in zip(leaves, noise, strict=True)])
 
 
 @pytest.mark.parametrize('network', [BOTH[1], *slow(BOTH[0], 'unet')])
