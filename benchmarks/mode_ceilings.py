@@ -6,7 +6,7 @@ python -m benchmarks.mode_ceilings
 import numpy as np
 from absl import app, flags
 
-from datasets.toy import MIXTURES
+from datasets.toy import DRAWS, MODES
 from evaluation.modes import count_modes
 from evaluation.sample_quality import MODE_SAMPLES
 
@@ -16,12 +16,12 @@ flags.DEFINE_integer('draws', 1000, 'sets of samples')
 def main(_):
     """Prints a table: mean and standard deviation over sets."""
     print(f'{flags.FLAGS.draws} sets of {MODE_SAMPLES} exact samples')
-    for name, mixture in MIXTURES.items():
+    for name, modes in MODES.items():
         draws = (
-            mixture.draw(np.random.RandomState(seed), MODE_SAMPLES)['x']
+            DRAWS[name](np.random.RandomState(seed), MODE_SAMPLES)['x']
             for seed in range(flags.FLAGS.draws)
         )
-        counts = np.array([count_modes(x, mixture.means, mixture.std) for x in draws])
+        counts = np.array([count_modes(x, modes) for x in draws])
         for number, field in enumerate(('modes', 'modes_with_ten', 'high_quality', 'reverse_kl')):
             of_field = counts[:, number]
             print(f'  {name:16} {field:16} {of_field.mean():9.4f} +- {of_field.std(ddof=1):.4f}')

@@ -29,6 +29,21 @@ from datasets.dataset import Dataset, Spec
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
 
 
+NEAR = 3.0  # deviations; a Gaussian in the plane lies within them with 1 - exp(-4.5) = 98.89 %
+
+
+class Modes(NamedTuple):
+    """Parts of the plane that all of a density, or nearly all, lies in; equally likely.
+
+    centres: [modes, 2].
+    radius: of a part, by the norm of this `order`: inf, whose balls are squares, or 2.
+    """
+
+    centres: np.ndarray
+    radius: float
+    order: float
+
+
 class Mixture(NamedTuple):
     """Gaussians of one deviation in all directions, equally likely."""
 
@@ -39,6 +54,11 @@ class Mixture(NamedTuple):
         """Points and the numbers of their modes."""
         label = random.randint(len(self.means), size=n)
         return {'x': self.means[label] + self.std * random.normal(size=(n, 2)), 'label': label}
+
+    @property
+    def modes(self) -> Modes:
+        """Each Gaussian, as far as `NEAR`."""
+        return Modes(self.means, NEAR * self.std, 2)
 
     def log_density(self, x: Float[Array, 'n 2']) -> Float[Array, 'n']:
         """In nats."""
@@ -82,6 +102,12 @@ def _checkerboard_log_density(x: Float[Array, 'n 2']) -> Float[Array, 'n']:
     return jnp.where(inside, -math.log(32), -jnp.inf)
 
 
+_LEFT_LOW = np.stack(np.meshgrid(np.arange(-4.0, 4.0, 2.0), np.arange(-4.0, 4.0, 2.0)), -1)
+_SQUARES = 1.0 + _LEFT_LOW[_LEFT_LOW.sum(-1) % 4 == 0]
+MODES = {
+    **{name: mixture.modes for name, mixture in MIXTURES.items()},
+    'checkerboard': Modes(_SQUARES, 1.0, np.inf),
+}
 DRAWS: dict[str, Callable] = {
     **{name: mixture.draw for name, mixture in MIXTURES.items()},
     'moons': _moons,

@@ -1,13 +1,12 @@
-"""Samples counted against the modes of a known mixture of Gaussians."""
+"""Samples counted against the known modes of a density."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from datasets.toy import Modes
 from errors import UserError
-
-NEAR = 3.0  # deviations; a Gaussian in the plane lies within them with 1 - exp(-4.5) = 98.89 %
 
 
 class ModeCounts(NamedTuple):
@@ -15,14 +14,12 @@ class ModeCounts(NamedTuple):
 
     modes: int  # with at least one sample of high quality
     modes_with_ten: int
-    high_quality: float  # share of samples within three deviations of the nearest mode
+    high_quality: float  # share of samples in a mode
     reverse_kl_nats: float  # KL(accepted samples over modes || uniform)
 
 
-def count_modes(
-    x: Float[np.ndarray, 'n dims'], means: Float[np.ndarray, 'modes dims'], std: float
-) -> ModeCounts:
-    """Assigns each sample to the nearest mode and accepts it within three deviations.
+def count_modes(x: Float[np.ndarray, 'n dims'], modes: Modes) -> ModeCounts:
+    """Assigns each sample to the nearest mode and accepts it within its radius.
 
     Lin et al. (2018), PacGAN, section 4.1, on 2,500 samples. Without an accepted sample the
     divergence is infinite.
@@ -32,12 +29,12 @@ def count_modes(
     """
     if not len(x):
         raise UserError('no samples: their modes cannot be counted')
-    distance = np.linalg.norm(x[:, None] - means[None], axis=-1)
-    accepted = distance.min(1) < NEAR * std
-    counts = np.bincount(distance.argmin(1)[accepted], minlength=len(means))
+    distance = np.linalg.norm(x[:, None] - modes.centres[None], ord=modes.order, axis=-1)
+    accepted = distance.min(1) < modes.radius
+    counts = np.bincount(distance.argmin(1)[accepted], minlength=len(modes.centres))
     if counts.sum():
         shares = counts[counts > 0] / counts.sum()
-        kl = float(np.sum(shares * np.log(shares * len(means))))
+        kl = float(np.sum(shares * np.log(shares * len(modes.centres))))
     else:
         kl = np.inf
     return ModeCounts(int(np.sum(counts > 0)), int(np.sum(counts >= 10)), accepted.mean(), kl)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 import game
 import pictures
-from datasets.toy import MIXTURES
+from datasets.toy import MODES
 from evaluation.accuracy_score import accuracy_score
 from evaluation.code_draws import can_draw_codes
 from evaluation.distances import frechet_distance, kernel_distance
@@ -68,18 +68,18 @@ def against_data(
         return {}
     if features is not None:
         return _in_view_of(features, run, state, devices, picture)
-    return _over_modes(run, state, devices) if run.data.name in MIXTURES else {}
+    return _over_modes(run, state, devices) if run.data.name in MODES else {}
 
 
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
-    """What samples of the run are compared in, if in anything; those of a mixture are counted.
+    """What samples of the run are compared in, if in anything; those over known modes are counted.
 
     A family that draws codes instead of samples has those judged by a classifier alone.
 
     Raises:
       UserError: config.eval.classifier is no classifier of such data.
     """
-    if not run.config.eval.classifier and (run.data.name in MIXTURES or run.family.sample is None):
+    if not run.config.eval.classifier and (run.data.name in MODES or run.family.sample is None):
         return None
     is_seen = run.family.sample is not None or can_draw_codes(run.family)
     return feature_function(run, devices) if is_seen else None
@@ -87,7 +87,7 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
 
 def can_compare(run: Run) -> bool:
     """Whether there is anything that samples of the run can be compared in."""
-    return run.data.name in MIXTURES or can_see(run)
+    return run.data.name in MODES or can_see(run)
 
 
 def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) -> dict[str, Any]:
@@ -125,10 +125,9 @@ def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) ->
 
 
 def _over_modes(run: Run, state, devices) -> dict[str, Any]:
-    mixture = MIXTURES[run.data.name]
     n = min(MODE_SAMPLES, run.data.size('test'))
     fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
-    counts = [count_modes(x, mixture.means, mixture.std)._asdict() for x in (fake, real)]
+    counts = [count_modes(x, MODES[run.data.name])._asdict() for x in (fake, real)]
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
 
 

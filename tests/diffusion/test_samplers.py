@@ -153,6 +153,6 @@ def test_the_exact_score_of_the_grid_drives_every_sampler_to_its_modes(name, sam
     start = schedule.sigma(times[0]) * noise(2500, 2)
     run = jax.jit(functools.partial(getattr(samplers, sampler), denoiser, schedule=schedule))
     found, _ = run(start, times, keys=keys(2500))
-    counted = modes.count_modes(np.asarray(found), mixture.means, mixture.std)
+    counted = modes.count_modes(np.asarray(found), mixture.modes)
     assert counted.modes == 25
     assert 0.98 < counted.high_quality < 0.997
