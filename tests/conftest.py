@@ -1,5 +1,6 @@
 """What tests share: simulated devices, checked shapes, tiny runs, main.py in a process."""
 
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -16,10 +17,18 @@ hypothesis.settings.load_profile('atelier')
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
+# Half of what compiling takes, and most of a test is that. A flag that XLA does not know ends it.
+IS_KNOWN = importlib.metadata.version('jaxlib').startswith('0.10.')
+QUICKER = (
+    '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
+    if IS_KNOWN
+    else ''
+)
+
 # Before jax is imported. The workers and the subprocesses share the caches, which nobody else sees:
 # decoded data of an earlier run would be found in the user's.
 os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES}'
+os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES} {QUICKER}'
 if 'PYTEST_XDIST_WORKER' not in os.environ:
     CACHES = tempfile.TemporaryDirectory(prefix='atelier-tests-', ignore_cleanup_errors=True)
     os.environ['XDG_CACHE_HOME'] = f'{CACHES.name}/data'
@@ -32,7 +41,7 @@ def main():
     """Runs `python main.py ARGUMENTS` on one device; returns the finished process."""
 
     def run(*arguments, cwd=ROOT, num_devices=1, timeout=300, **variables):
-        flags = f'--xla_force_host_platform_device_count={num_devices}'
+        flags = f'--xla_force_host_platform_device_count={num_devices} {QUICKER}'
         environment = {**os.environ, 'XLA_FLAGS': flags, **variables}
         return subprocess.run(
             [sys.executable, str(ROOT / 'main.py'), *map(str, arguments)],

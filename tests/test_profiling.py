@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 FILE = 'perfetto_trace.json.gz'
 
 
+@pytest.mark.slow
 def test_the_second_dispatch_is_recorded_and_changes_nothing(tmp_path):
     runs = [assembled(tmp_path / name, 'vae') for name in ('with', 'without')]
     states = [train_lib.train(run, profile=run is runs[0]) for run in runs]

@@ -141,7 +141,9 @@ def test_black_and_white_and_colours_have_a_jpeg(vae):
         np.testing.assert_allclose(found['code_error'], [half_square], rtol=1e-5)
 
 
-@pytest.mark.parametrize(('name', 'data'), [('vae_gan', 'digits'), ('vae', 'ring')])
+@pytest.mark.parametrize(
+    ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
+)
 def test_of_other_families_and_data(tmp_path, name, data):
     run = assembled(tmp_path, name, f'{data},debug')
     short = {s: {n: a[:40] for n, a in part.items()} for s, part in run.data.splits.items()}

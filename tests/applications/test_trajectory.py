@@ -9,7 +9,7 @@ from applications import sample, trajectory
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 
-@pytest.mark.parametrize('data', ['digits', pytest.param('moons', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('data', ['moons', pytest.param('digits', marks=pytest.mark.slow)])
 def test_it_ends_in_the_samples_of_the_same_seed(tmp_path, data):
     run = assembled(tmp_path, 'diffusion', f'{data},debug', model__network='mlp')
     found = trajectory.apply(run, num_samples=3, num_points=3, seed=2)

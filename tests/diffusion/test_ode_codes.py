@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from diffusion import schedules
 from diffusion.ode_codes import ode_decode, ode_encode
@@ -10,6 +11,7 @@ from diffusion.ode_codes import ode_decode, ode_encode
 MEAN, STD = 1.5, 0.5
 
 
+@pytest.mark.slow
 def test_codes_are_quantiles_and_lead_back():
     with jax.enable_x64(True):
         schedule = schedules.linear()

@@ -117,6 +117,7 @@ def distance(mean, covariance):
     return [np.abs(a - b).max() for a, b in zip((mean, covariance), conditional(), strict=True)]
 
 
+@pytest.mark.slow
 def test_resampling_leads_to_the_conditional():
     """One pass misses the mean by half a deviation; what ten and a hundred miss falls as 1 / U."""
     x = {u: filled_in(COSINE, 30, u)[:, 1:] for u in (1, 10)}

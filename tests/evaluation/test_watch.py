@@ -82,6 +82,7 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
     assert caplog.text.count('turn the knob') == 2
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_wins_is_reported_by_a_training(tmp_path, caplog):
     """A generator that stands still loses to any discriminator."""
     run = assembled(

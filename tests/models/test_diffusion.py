@@ -228,6 +228,7 @@ def of_classes(**more):
     return ours, ours.init(jax.random.PRNGKey(0), batch)
 
 
+@pytest.mark.slow
 def test_a_trajectory_ends_in_the_sample():
     ours, weights = of_classes()
     wanted = {'label': jnp.arange(6) % 2}

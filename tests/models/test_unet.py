@@ -35,7 +35,7 @@ def moved(net, *arguments):
         pytest.param('unet', (7, 5, 3), marks=pytest.mark.slow),
         pytest.param('unet', (12,), marks=pytest.mark.slow),
         ('mlp', (2,)),
-        ('mlp', (4, 3)),
+        pytest.param('mlp', (4, 3), marks=pytest.mark.slow),
         ('mlp', ()),
     ],
 )
@@ -76,6 +76,7 @@ def test_more_blocks_are_not_more_to_compile():
     assert size(4) < 1.1 * size(2)
 
 
+@pytest.mark.slow
 def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
     """A new block adds 0: what comes out is x, or x through its map, in all of float32's digits."""
     x, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 4, 4, 8)), jnp.ones((2, 6))

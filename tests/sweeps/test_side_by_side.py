@@ -95,18 +95,8 @@ def small(tmp_path_factory):
     return run, [alone(each) for each in runs]
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize(
-    ('num_devices', 'form'),
-    [
-        pytest.param(2, 'loop', marks=SLOW),
-        (1, None),
-        pytest.param(8, None, marks=SLOW),
-        pytest.param(1, 'vmap', marks=SLOW),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(('num_devices', 'form'), [(2, 'loop'), (1, None), (8, None), (1, 'vmap')])
 def test_members_of_a_vae_equal_single_runs(small, num_devices, form):
     run, singles = small
     check_losses(run, num_devices, form, singles)
