@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 import game
 import pictures
@@ -37,7 +37,7 @@ def apply(
     num_examples: int = 200,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Fills in what the mask hides of the first test examples, several times.
+    """Fills in what the mask hides of test examples, several times.
 
     A model that sees the label is told it. Its completions, their mean and, as a baseline, the mean
     of each number over the training split are compared with the truth, over the hidden part alone;
@@ -51,8 +51,9 @@ def apply(
       share: of all places (an image's pixels), hidden by random.
       num_images: that are kept and shown.
       num_completions: of each example.
-      num_examples: of the test split, from its first on; 0: all.
-      seed: of each completion, with its number and the example's; of random masks and the choice.
+      num_examples: of the test split, in an order that the seed draws; 0: all, in their own.
+      seed: of each completion, with its number and the example's place; of random masks, the order
+        and the choice.
 
     Returns:
       completion_psnr_db [n, completions], completions_mean_psnr_db and training_mean_psnr_db [n]
@@ -65,7 +66,7 @@ def apply(
     _common.require(run, 'inpaint', *NEEDS)
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
-    run = _first_of_test(run, num_examples)
+    run, order = _some_of_test(run, num_examples, seed)
     split, n = run.data.splits['test'], run.data.size('test')
     hidden = hidden_parts(run.data.spec, mask, share, n, seed)
     state, weights = states.load_state(run)
@@ -76,9 +77,9 @@ def apply(
     scale = Scale(run)
     found = _measure(scale, x, hidden, values)
     numbers = {name: _numbers(run, scale, found, name) for name in values}
-    index, name = _common.draw_of_test(run, num_images, seed), name_of(mask, share)
-    shown = {'index': index, 'x': x[index], 'known': ~hidden[index]}
-    found.update(shown, completions=np.swapaxes(made, 0, 1)[index])
+    place, name = _common.draw_of_test(run, num_images, seed), name_of(mask, share)
+    shown = {'index': order[place], 'x': x[place], 'known': ~hidden[place]}
+    found.update(shown, completions=np.swapaxes(made, 0, 1)[place])
     path = _common.save(run, f'inpaint-{name}-seed-{seed}', found)
     about = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': n}
     _common.record(run, path.stem, weights, {**about, 'num_completions': len(made), **numbers})
@@ -89,12 +90,14 @@ def apply(
     return found
 
 
-def _first_of_test(run: Run, n: int) -> Run:
-    """`run` with so many test examples alone; 0: all."""
+def _some_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n']]:
+    """`run` with so many test examples alone, and which they are; 0: all."""
     _common.at_least(0, num_examples=n)
     _common.check_split(run, 'test', 1, 'there is nothing to fill in')
-    first = {name: array[: n or None] for name, array in run.data.splits['test'].items()}
-    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': first}))
+    split = run.data.splits['test']
+    order = _common.draw_of_test(run, n, seed) if n else np.arange(run.data.size('test'))
+    some = {name: array[order] for name, array in split.items()}
+    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': some})), order
 
 
 def _completions(
