@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, UInt32
 
 import game
 from diffusion.grids import uniform_half_log_snr
-from diffusion.samplers import velocity
+from diffusion.samplers import on_unit_size, velocity
 from diffusion.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
@@ -24,8 +24,9 @@ def ode_log_prob(
 ) -> Float[Array, 'batch']:
     """Estimate of log p_t(x) at the process's first time, in nats: equation 39.
 
-    Heun's method with `steps` equal steps of the half log-SNR; the divergence by the mean over
-    `probes` random signs, the same along the whole path (Hutchinson; Grathwohl et al. 2019).
+    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t); the divergence by
+    the mean over `probes` random signs, the same along the whole path (Hutchinson; Grathwohl et al.
+    2019).
 
     Args:
       denoiser: (x_t, t) -> the mean of x.
@@ -38,9 +39,10 @@ def ode_log_prob(
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
     directions = _directions(x, keys, probes)
+    mean, unit = on_unit_size(denoiser, schedule), schedule.of_unit_size()
 
     def slopes(x_t, t):
-        flow = lambda x_t: velocity(denoiser, x_t, t, schedule)[0]
+        flow = lambda x_t: velocity(mean, x_t, t, unit)[0]
         slope, push = jax.linearize(flow, x_t)
         along = jax.lax.map(lambda v: _along(jnp.broadcast_to(v, x_t.shape), push), directions)
         return slope, jnp.sum(along, 0) / (probes or 1)
@@ -53,10 +55,10 @@ def ode_log_prob(
         half = 0.5 * (s - t)
         return (x_t + half * (slope + end), gained + half * (divergence + divergence_end)), None
 
-    start = x, jnp.zeros(len(x), x.dtype)
+    log_size = schedule.log_size(times[0])
+    start = x * jnp.exp(-log_size), jnp.full(len(x), -x[0].size * log_size)
     (x_last, gained), _ = jax.lax.scan(step, start, (times[:-1], times[1:]))
-    end = jax.scipy.stats.norm.logpdf(x_last, scale=schedule.last_std(x.dtype))
-    return gained + _sum(end)
+    return gained + _sum(jax.scipy.stats.norm.logpdf(x_last))
 
 
 def _along(v: Events, push: Callable) -> Float[Array, 'batch']:

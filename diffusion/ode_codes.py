@@ -8,7 +8,7 @@ from collections.abc import Callable
 from jaxtyping import Array, Float
 
 from diffusion.grids import uniform_half_log_snr
-from diffusion.samplers import heun
+from diffusion.samplers import heun, on_unit_size
 from diffusion.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
@@ -17,7 +17,7 @@ Events = Float[Array, 'batch *event']
 def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) -> Events:
     """The noise at the last time that the ODE joins to x, in units of its deviation there.
 
-    Heun's method with `steps` equal steps of the half log-SNR.
+    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
 
     Args:
       denoiser: (x_t, t) -> the mean of x, that clips nothing, or there is no way back.
@@ -26,10 +26,12 @@ def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) ->
       steps: of the solver: what `ode_decode` misses of x falls with their square.
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
-    return heun(denoiser, x, times, schedule)[0] / schedule.last_std(x.dtype)
+    start = x / schedule.size(times[0])
+    return heun(on_unit_size(denoiser, schedule), start, times, schedule.of_unit_size())[0]
 
 
 def ode_decode(denoiser: Callable, codes: Events, schedule: Schedule, steps: int) -> Events:
     """The x of a code: the inverse of `ode_encode`, along the same times."""
     times = uniform_half_log_snr(schedule, steps).astype(codes.dtype)
-    return heun(denoiser, schedule.last_std(codes.dtype) * codes, times, schedule)[0]
+    mean = on_unit_size(denoiser, schedule)
+    return schedule.size(times[-1]) * heun(mean, codes, times, schedule.of_unit_size())[0]

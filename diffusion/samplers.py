@@ -97,7 +97,7 @@ def dpm_solver_pp_2m(
 ) -> tuple[Events, Trajectory]:
     """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
 
-    The first step and the last are of order one, as the authors advise for few steps.
+    The first step is of order one and, of fewer than `FEW`, the last, as the authors advise.
     """
     del keys
     steps = len(times) - 1
@@ -141,8 +141,9 @@ def heun(
 ) -> tuple[Events, Trajectory]:
     """Karras et al. (2022), Algorithm 1; with `churn`, their S_churn, Algorithm 2.
 
-    Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; all of
-    their S_tmin, S_tmax and S_noise are 0, infinity and 1.
+    Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; their
+    S_tmin, S_tmax and S_noise are 0, infinity and 1. None is added beyond the last time of the
+    process, where x begins, for there are no noisier ones.
     """
     gamma = min(churn / len(times), 2**0.5 - 1)  # their N counts the step to no noise, too
 
@@ -174,6 +175,19 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
     alpha_rate, sigma_rate = schedule.rates(t)
     mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
     return alpha_rate * mean + sigma_rate * eps, mean
+
+
+def on_unit_size(denoiser: Callable, schedule: Schedule) -> Callable:
+    """`denoiser` for `schedule.of_unit_size()`: (x_t / size(t), t) -> the mean of x.
+
+    An ODE whose x grows ten thousand times, as in an exploding process, is solved much better so.
+    """
+
+    def mean(scaled, t):
+        size = jnp.expand_dims(schedule.size(t), tuple(range(1, scaled.ndim)))
+        return denoiser(size * scaled, t)
+
+    return mean
 
 
 def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:

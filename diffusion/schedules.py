@@ -49,8 +49,22 @@ class Schedule(NamedTuple):
 
     def last_std(self, dtype: DTypeLike) -> Float[Array, '']:
         """The deviation that x_t begins with in sampling: that at `last` of x of deviation 1."""
-        t = jnp.asarray(self.last, dtype)
-        return jnp.sqrt(self.alpha(t) ** 2 + self.sigma(t) ** 2)
+        return self.size(jnp.asarray(self.last, dtype))
+
+    def size(self, t: Times) -> Times:
+        """The deviation of x_t where that of x is 1; 1 where the variance is preserved."""
+        return jnp.exp(self.log_size(t))
+
+    def log_size(self, t: Times) -> Times:
+        """Its logarithm."""
+        return 0.5 * jnp.logaddexp(2 * self.log_alpha(t), 2 * self.log_sigma(t))
+
+    def of_unit_size(self) -> 'Schedule':
+        """That of x_t / size(t), which preserves the variance and has the same half log-SNR."""
+        return self._replace(
+            log_alpha=lambda t: self.log_alpha(t) - self.log_size(t),
+            log_sigma=lambda t: self.log_sigma(t) - self.log_size(t),
+        )
 
     def added_variance(self, t: Times, s: Times) -> Times:
         """Of x_t given x_s, s < t: sigma^2_(t|s) of Kingma et al. (2021), appendix A."""

@@ -19,6 +19,7 @@ MEANS, WEIGHTS, STD = (
 SCHEDULES = {  # that forget the data's mean, which the usual ones keep a hundredth of
     'linear': schedules.linear(beta_max=40.0),
     'straight': schedules.straight()._replace(last=1.0 - 1e-4),
+    'exploding': schedules.exploding(sigma_max=5000.0),
 }
 
 
@@ -61,7 +62,9 @@ def evaluated(name, count, steps, probes):
     return np.asarray(run(x, keys)), np.asarray(log_density(x, t))
 
 
-@pytest.mark.parametrize('name', ['linear', pytest.param('straight', marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'name', ['linear', 'exploding', pytest.param('straight', marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize('count', [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_it_is_the_closed_form(name, count):
     found, exact = evaluated(name, count, 400, 0)
