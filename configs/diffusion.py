@@ -12,19 +12,19 @@ last bits. Two and a half minutes on two CPU cores that others used. MNIST (`:mn
 not measured yet.
 """
 
-import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 from ml_collections import ConfigDict
 
 from configs import common
+from configs.diffusion_sampling import sampling_of
 from datasets.dataset import Spec
-from diffusion import grids, predictions, samplers, schedules, times, weightings
+from diffusion import predictions, schedules, times, weightings
 from errors import UserError, at_least, choose
 from game import Family
 from models.denoiser import Networks, data_std
 from models.diffusion import Likelihood, Process, diffusion
-from models.diffusion_sampling import Sampling
 from models.learned_schedule import MonotoneHalfLogSnr
 from models.mlp import PRECISIONS
 from models.time_nets import ConditionedMLP
@@ -60,18 +60,9 @@ ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them 
 NEEDED = (  # where a field has a value, what another has to be
     ('schedule', 'learned', 'weighting', 'bound'),  # which alone does not change with it
     ('schedule', 'discrete', 'times', 'uniform'),
+    ('schedule', 'exploding', 'times', 'log_normal'),  # hardly any of the others sees x
     ('weighting', 'bound', 'times', 'uniform'),
 )
-PER_STEP = {'heun': 2, 'dpm_solver_2': 2}  # evaluations of the network; of the others one
-ALONE = {'eta': 'ddim', 'churn': 'heun'}  # the sampler that has it
-GRID_OF = {  # where the paper of a sampler takes its steps
-    'ancestral': 'time',
-    'ddim': 'time',
-    'euler': 'time',
-    'dpm_solver_2': 'half_log_snr',
-    'dpm_solver_pp_2m': 'half_log_snr',
-    'heun': 'karras',
-}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -115,7 +106,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
                 steps=20,
-                grid='auto',  # time | half_log_snr | karras | auto: as the sampler's paper
+                grid='auto',  # time | half_log_snr | karras | auto, by sampler and schedule
                 guidance=1.0,  # weight of the class against any; 1: none
                 eta=0.0,  # of ddim: noise, 1 as ancestral
                 churn=0.0,  # of heun
@@ -140,12 +131,30 @@ def shrink(config: ConfigDict) -> None:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The diffusion model that `config` describes, for data as `spec` says."""
+    return build_with(network_of, config, spec)
+
+
+def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
+    """Likewise, with the network `network_of(config, spec, num_classes)`."""
     is_conditional = config.model.is_conditional and spec.num_classes is not None
+    if is_conditional:
+        check_dropout(config.model.label_dropout, spec)
     network = network_of(config, spec, spec.num_classes if is_conditional else 0)
     nets = Networks(network, prediction_of(config, data_std(spec)), spec, is_conditional)
     process = process_of(config, data_std(spec))
     sampling = sampling_of(config, is_conditional, process.schedule)
     return diffusion(nets, process, sampling, likelihood_of(config, spec))
+
+
+def check_dropout(share: float, spec: Spec) -> None:
+    """Refuses to leave a class, or any of them, without training where it will be asked for."""
+    if share == 1:
+        raise UserError('config.model.label_dropout=1 hides every label: is_conditional=False')
+    if spec.left_out and not share:
+        raise UserError(
+            'config.data.without_classes needs config.model.label_dropout above 0: a new class is '
+            'seen as any'
+        )
 
 
 def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
@@ -210,58 +219,6 @@ def process_of(config: ConfigDict, std: float) -> Process:
             )
     time = times.on_steps if model.schedule == 'discrete' else time
     return Process(schedule, weighting, time, dropout)
-
-
-def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
-    """How samples are drawn.
-
-    Raises:
-      UserError: an unknown name, guidance without classes, or steps that the process has not.
-    """
-    asked = config.eval.sampler
-    guidance = asked.get('guidance', 1.0)  # as `label_dropout`
-    resamples = asked.get('resamples', 1)
-    for name, value in (('eta', asked.eta), ('churn', asked.churn), ('guidance', guidance)):
-        at_least(0, f'eval.sampler.{name}', value)
-    for name, sampler in ALONE.items():
-        if asked[name] and asked.name != sampler:
-            raise UserError(
-                f'config.eval.sampler.{name}={asked[name]} is for '
-                f'--config.eval.sampler.name={sampler}, not for {asked.name!r}'
-            )
-    if asked.eta > 1:
-        raise UserError(f'config.eval.sampler.eta={asked.eta}: it goes from 0, no noise, to 1')
-    at_least(1, 'eval.sampler.steps', asked.steps)
-    at_least(1, 'eval.sampler.resamples', resamples)
-    most = getattr(schedule, 'num_steps', None)
-    if most and asked.steps > most:
-        raise UserError(
-            f'config.eval.sampler.steps={asked.steps}: the discrete process has {most} steps'
-        )
-    if guidance != 1.0 and not is_conditional:
-        raise UserError(
-            f'config.eval.sampler.guidance={guidance}: this model knows no classes '
-            '(config.model.is_conditional, and data with labels)'
-        )
-    if guidance != 1.0 and not config.model.label_dropout:
-        raise UserError(
-            f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
-            'model with config.model.label_dropout=0 never saw'
-        )
-    options = {
-        'ancestral': samplers.ancestral,
-        'ddim': functools.partial(samplers.ddim, eta=asked.eta),
-        'dpm_solver_2': samplers.dpm_solver_2,
-        'dpm_solver_pp_2m': samplers.dpm_solver_pp_2m,
-        'euler': samplers.euler,
-        'heun': functools.partial(samplers.heun, churn=asked.churn),
-    }
-    sampler = choose('eval.sampler.name', asked.name, options)
-    auto = 'karras' if config.model.schedule == 'exploding' else GRID_OF[asked.name]
-    grid = auto if asked.grid == 'auto' else asked.grid
-    options = {**grids.GRIDS, 'auto': None}
-    grid, per_step = choose('eval.sampler.grid', grid, options), PER_STEP.get(asked.name, 1)
-    return Sampling(sampler, grid, asked.steps, guidance, asked.clip, resamples, per_step)
 
 
 def likelihood_of(config: ConfigDict, spec: Spec) -> Likelihood:

@@ -16,6 +16,7 @@ import math
 from ml_collections import ConfigDict
 
 from configs import diffusion
+from configs.diffusion_sampling import sampling_of
 from datasets.dataset import Spec
 from errors import UserError, at_least
 from game import Family
@@ -44,7 +45,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     network = diffusion.network_of(config, spec, num_classes=0)
     nets = Networks(network, diffusion.prediction_of(config, std), spec)
     process = diffusion.process_of(config, std)
-    sampling = diffusion.sampling_of(config, False, process.schedule)
+    sampling = sampling_of(config, False, process.schedule)
     return super_resolution(nets, process, sampling, factor)
 
 

@@ -45,6 +45,18 @@ def condition_vector(
     return vector
 
 
+def adaptive_norm(
+    h: Float[Array, 'batch *units'],
+    scale: Float[Array, 'batch *scale'],
+    shift: Float[Array, 'batch *scale'],
+) -> Float[Array, 'batch *units']:
+    """Layer norm whose scale, less 1, and shift are the condition's: Peebles and Xie, section 3.2.
+
+    Call it inside of a compact method; it has no parameters.
+    """
+    return nn.LayerNorm(use_scale=False, use_bias=False)(h) * (1 + scale) + shift
+
+
 class ConditionedBlock(nn.Module):
     """h plus an MLP of it that the condition scales and shifts, at the start h itself.
 
@@ -64,8 +76,7 @@ class ConditionedBlock(nn.Module):
         layer = functools.partial(nn.Dense, dtype=self.dtype)
         across = layer(2 * h.shape[-1])(nn.silu(vector)).astype(jnp.float32)
         scale, shift = jnp.split(across, 2, -1)
-        inner = nn.LayerNorm(use_scale=False, use_bias=False)(h) * (1 + scale) + shift
-        inner = nn.silu(layer(h.shape[-1])(inner))
+        inner = nn.silu(layer(h.shape[-1])(adaptive_norm(h, scale, shift)))
         zeros = nn.initializers.zeros
         return h + layer(h.shape[-1], kernel_init=zeros)(inner).astype(jnp.float32)
 
