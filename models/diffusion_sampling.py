@@ -11,7 +11,7 @@ import game
 from datasets.dataset import Spec
 from diffusion.inpainting import repaint
 from diffusion.ode_codes import ode_decode, ode_encode
-from diffusion.samplers import Trajectory
+from diffusion.samplers import Trajectory, ancestral
 from diffusion.schedules import Schedule
 from models.denoiser import (
     Condition,
@@ -48,13 +48,14 @@ class Sampling(NamedTuple):
     steps: int
     guidance: float
     clip: bool
-    resamples: int = 10
+    resamples: int = 1
     per_step: int = 1
 
     @property
     def evaluations(self) -> int:
-        """Of the network, for a sample."""
-        return self.per_step * (self.steps - 1) + 1
+        """Of the network, for a sample; guidance looks with the class and without."""
+        looks = 1 if self.guidance == 1.0 else 2
+        return looks * (self.per_step * (self.steps - 1) + 1)
 
 
 def walk(
@@ -120,9 +121,11 @@ def denoised(
 ) -> Events:
     """`walk` from x with Gaussian noise of deviation batch['noise_std'], on the normalized scale.
 
-    It begins at the time whose noise that is, on a grid of the row's own. With one step it is the
-    mean of x, which has the least squared error; with more it is a sample of p(x | x_t).
+    It begins at the time whose noise that is, on a grid of the row's own, and takes ancestral
+    steps without guidance. With one it is the mean of x, which has the least squared error; with
+    more it is a sample of p(x | x_t), and of the label, which no ODE gives for one x_t.
     """
+    sampling = sampling._replace(sampler=ancestral, guidance=1.0)
     times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
     times = jnp.clip(times, schedule.first, schedule.last)
 

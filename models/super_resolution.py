@@ -3,6 +3,8 @@
 The diffusion model of `models.diffusion` in everything but what its network sees besides x_t.
 """
 
+import re
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -57,7 +59,7 @@ def super_resolution(
 
     def metrics(params, extra, batch, draw):
         terms = ours.metrics(params, extra, batch, draw)
-        return {f'{name.removesuffix("_nats")}_given_low_nats': v for name, v in terms.items()}
+        return {re.sub('_(nats|bits_per_dim)$', r'_given_low_\1', k): v for k, v in terms.items()}
 
     def enlarge(params, extra, batch, draw):
         del extra

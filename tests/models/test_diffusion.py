@@ -183,7 +183,6 @@ def test_the_ode_gives_the_density():
     assert np.abs(coarser - nats).min() > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
 def test_guidance_is_the_tilted_score(guidance):
     """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
@@ -254,6 +253,20 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     np.testing.assert_allclose(
         jax.jit(ours.denoise.clean)(*weights, batch, draw(2)), expected, rtol=1e-3
     )
+
+
+@pytest.mark.parametrize('sampler', [samplers.ddim, *slow(samplers.dpm_solver_pp_2m)])
+def test_in_many_steps_it_draws_from_the_posterior(sampler):
+    """Of N(0, STD^2) with noise 0.5, by 200 ancestral steps, whatever the sampler."""
+    spec, s, n = Spec((1,), None, None), 0.5, 4000
+    nets = Networks(Exact((0.0,), predictions.X, data_std(spec)), predictions.X, spec)
+    many = Sampling(sampler, grids.uniform_half_log_snr, 200, 1.0, False)
+    ours = diffusion(nets, Process(schedules.cosine(), None, times.uniform), many, BOUND)
+    batch = {'x': jnp.full((n, 1), 1.0), 'noise_std': jnp.full(n, s)}
+    found = jax.jit(ours.denoise.clean)(*ours.init(jax.random.PRNGKey(0), batch), batch, draw(n))
+    gain = STD**2 / (STD**2 + s**2)
+    np.testing.assert_allclose(found.mean(), gain, atol=0.02)
+    np.testing.assert_allclose(found.std(), gain**0.5 * s, rtol=0.05)
 
 
 def test_codes_lead_back_to_x():
@@ -427,6 +440,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
         (dict(model__label_dropout=1.5), 'is a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
+        (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
         (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
         (dict(model__prediction='noise'), "'eps'"),
@@ -438,6 +452,17 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
 )
 def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):
     assert words in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(model__label_dropout=1.0), 'hides every label'),
+        (dict(model__label_dropout=0.0, data__without_classes=(9,)), 'is seen as any'),
+    ],
+)
+def test_what_is_asked_for_has_to_be_trained(tmp_path, complaint, changes, words):
+    assert words in complaint(assembled, tmp_path, 'diffusion', **changes)
 
 
 def test_guidance_needs_labels_that_were_hidden(tmp_path, complaint):
