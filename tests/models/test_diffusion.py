@@ -205,6 +205,21 @@ def test_guidance_is_the_tilted_score(guidance):
     np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
 
 
+def test_the_mean_stays_within_the_interval_of_the_data():
+    """Where it is known, and where that is asked for; guided, it would go far beyond."""
+    label, weights = jnp.arange(30) % 2, {'unused': jnp.zeros(())}
+    x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
+    for levels in (16, None):
+        spec = Spec((DIMS,), levels, 2)
+        _, nets = family(centres=(-CENTRE, CENTRE), is_conditional=True, spec=spec)
+        free, clipped = (
+            denoiser(nets, schedules.cosine(), weights, label, 9.0, clip)(x_t, t)
+            for clip in (False, True)
+        )
+        assert jnp.abs(free).max() > 2
+        np.testing.assert_array_equal(clipped, jnp.clip(free, -1, 1) if levels else free)
+
+
 @pytest.mark.parametrize('label', [0, *slow(1)])
 def test_samples_of_a_class_are_its_gaussian(label):
     ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
@@ -346,6 +361,9 @@ def test_the_bound_of_many_steps_is_that_of_continuous_time():
     steps = schedules.discrete(1000)
     error = lambda t: 1.0 / (1.0 + weightings.snr(steps, t)) ** 2
     t = jnp.arange(1, 1001) / 1000
+    for_training = weightings.bound_for_training(steps, t)
+    np.testing.assert_array_equal(for_training[1:], weightings.bound(steps, t)[1:])
+    assert for_training[0] == for_training[1] > weightings.bound(steps, t)[0] == 0
     in_steps = np.mean(weightings.bound(steps, t) * error(t))
     continuous = times.uniform_half_log_snr(steps, (jnp.arange(4000) + 0.5) / 4000)
     weight = weightings.bound_by_half_log_snr(steps, continuous)
