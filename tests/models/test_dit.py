@@ -1,4 +1,4 @@
-"""The diffusion transformer: any shape, each row alone, one block to compile."""
+"""The diffusion transformer alone; with the other networks it is in test_unet.py."""
 
 import jax
 import jax.numpy as jnp
@@ -30,30 +30,6 @@ def test_patches_are_squares_and_lead_back(shape):
         np.testing.assert_array_equal(patches[:, 1], corner)
 
 
-@pytest.mark.parametrize('event', [(5, 7, 3), (6,)])
-def test_any_shape_and_each_row_alone(event):
-    net, x = DiT(2, 8, 2, 2), jax.random.normal(jax.random.PRNGKey(2), (3, *event))
-    at_first, apply = jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS), jax.jit(net.apply)
-    np.testing.assert_array_equal(apply(at_first, x, LEVELS), jnp.zeros((3, *event)))
-    params = moved(net, x, LEVELS)
-    whole = apply(params, x, LEVELS)
-    assert whole.shape == x.shape and whole.dtype == jnp.float32
-    others = apply(params, x.at[:2].set(7.0), LEVELS.at[:2].set(0.0))
-    np.testing.assert_allclose(others[2], whole[2], rtol=1e-4, atol=1e-4)
-    assert np.abs(others[:2] - whole[:2]).max() > 1e-3
-
-
-def test_noise_level_and_label_matter():
-    x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 4, 4)), (3, 4, 4))
-    net, label = DiT(2, 8, 1, 2, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
-    params, apply = moved(net, x, LEVELS, label), jax.jit(net.apply)
-    by_label = apply(params, x, jnp.zeros(3), label)
-    by_level = apply(params, x, LEVELS, jnp.zeros(3, jnp.int32))
-    for output in (by_label, by_level):
-        pairs = [(0, 1), (0, 2), (1, 2)]
-        assert min(float(jnp.abs(output[i] - output[j]).max()) for i, j in pairs) > 1e-3
-
-
 def test_a_token_sees_all_others_and_its_place():
     """One pixel reaches every patch; patches of the same content are told apart."""
     net, x = DiT(2, 8, 1, 2), jnp.ones((1, 6, 6))
@@ -75,15 +51,6 @@ def test_a_new_block_is_the_identity(dtype):
     )
     assert found.dtype == jnp.float32
     np.testing.assert_array_equal(found, tokens)
-
-
-def test_more_blocks_are_not_more_to_compile():
-    def size(blocks):
-        net, x = DiT(2, 8, blocks, 2), jnp.zeros((3, 8, 8))
-        params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)
-        return jax.jit(net.apply).lower(params, x, LEVELS).as_text().count('\n')
-
-    assert size(6) == size(2)
 
 
 @pytest.mark.parametrize(

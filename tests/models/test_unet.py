@@ -1,10 +1,11 @@
-"""The U-Net and the MLP of diffusion models: any shape, each row alone, and small to compile."""
+"""Networks of diffusion models: any shape, each row alone, and small to compile."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from models.dit import DiT
 from models.time_nets import OF_LEVEL, ConditionedMLP, waves
 from models.unet import Kind, ResidualBlock, UNet
 
@@ -16,6 +17,8 @@ LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 def network(name, num_classes=0, blocks=1):
     if name == 'mlp':
         return ConditionedMLP(8, 2, num_classes)
+    if name == 'dit':
+        return DiT(2, 8, blocks, 2, num_classes)
     return UNet((8, 8), blocks, attention=(1,), num_classes=num_classes)
 
 
@@ -37,6 +40,8 @@ def moved(net, *arguments):
         ('mlp', (2,)),
         pytest.param('mlp', (4, 3), marks=pytest.mark.slow),
         ('mlp', ()),
+        ('dit', (5, 7, 3)),
+        pytest.param('dit', (6,), marks=pytest.mark.slow),
     ],
 )
 def test_any_shape_and_each_row_alone(name, event):
@@ -51,7 +56,7 @@ def test_any_shape_and_each_row_alone(name, event):
     assert np.abs(others[:2] - whole[:2]).max() > 1e-3
 
 
-@pytest.mark.parametrize('name', [pytest.param('unet', marks=pytest.mark.slow), 'mlp'])
+@pytest.mark.parametrize('name', [pytest.param('unet', marks=pytest.mark.slow), 'mlp', 'dit'])
 def test_noise_level_and_label_matter(name):
     x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
     net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
@@ -64,11 +69,12 @@ def test_noise_level_and_label_matter(name):
         assert min(float(jnp.abs(output[i] - output[j]).max()) for i, j in pairs) > 1e-3
 
 
-def test_more_blocks_are_not_more_to_compile():
-    """Blocks of a resolution are scanned by twos: two and four of them are about as much."""
+@pytest.mark.parametrize('name', ['unet', 'dit'])
+def test_more_blocks_are_not_more_to_compile(name):
+    """They are scanned, of a U-Net by twos: two and four of them are about as much."""
 
     def size(blocks):
-        net, x = network('unet', blocks=blocks), jnp.zeros((3, 8, 8))
+        net, x = network(name, blocks=blocks), jnp.zeros((3, 8, 8))
         params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)
         lowered = jax.jit(net.apply).lower(params, x, LEVELS)
         return lowered.as_text().count('\n')
