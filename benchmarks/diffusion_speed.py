@@ -8,7 +8,8 @@ batches of 64, both as bits in memory before the clock starts. Every arm begins 
 weights, and descends the squared error of v along the cosine schedule with Adam; ours, which is
 what a run does, also keeps the averaged weights and the report. Samples are drawn by DDIM without
 noise, in 20 evaluations, a batch at once. Without a folder MNIST is random. Compilation is timed
-apart, of ours alone.
+apart, of ours alone. Where PyTorch is, which counts the operations of a step, the share of the rate
+of large matrix products is told as well, measured in the same repeats.
 """
 
 import collections
@@ -19,12 +20,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
 import devices as device_lib
 import experiment
 import states
+from benchmarks import matrix_rate
 from benchmarks.subjects import pictures, run_on
 from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
@@ -32,6 +35,7 @@ from datasets import digits
 from evaluation.sampling import sampler
 
 BLOCKS, ATTENTION, EVALUATIONS = 2, (1,), 20
+LARGE, PRODUCTS = 4096, 4  # sides of the matrices that stand for the limit, and how many
 
 
 class Size(NamedTuple):
@@ -51,6 +55,7 @@ SIZES = {'digits': Size(8, (32, 64), 96), 'mnist': Size(28, (32, 64, 64), 64, 10
 flags.DEFINE_multi_enum('sizes', list(SIZES), list(SIZES), 'which')
 flags.DEFINE_integer('steps', 40, 'of one repeat of the digits; MNIST takes fewer')
 flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_enum('precision', 'float32', ['float32', 'bfloat16'], 'of the products, all arms')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
 
 
@@ -61,14 +66,14 @@ def bits(size: Size, data_dir: str) -> np.ndarray:
     return (digits.load().splits['train']['x'] > digits.LEVELS // 2).astype(np.uint8)
 
 
-def run_of(size: Size, images: np.ndarray) -> experiment.Run:
+def run_of(size: Size, images: np.ndarray, precision: str) -> experiment.Run:
     """Ours, without what PyTorch's plain loop has not: labels, warm-up, clipping, decay."""
     network = dict(network='unet', channels=size.channels, blocks=BLOCKS, attention=ATTENTION)
     return run_on(
         images,
         'configs/diffusion.py',
         model=dict(is_conditional=False, schedule='cosine', prediction='v', **network),
-        train=dict(batch_size=size.batch),
+        train=dict(batch_size=size.batch, precision=precision),
         hypers=dict(decay_steps=0.0, warmup_steps=0.0, clip_norm=0.0),
         eval=dict(
             batch_size=size.batch,
@@ -89,14 +94,14 @@ def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tu
 
 
 def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
-    """The same of PyTorch's, both empty where it is not installed."""
+    """The same of PyTorch's, empty where it is not installed, and the FLOP of a step, else 0."""
     try:
         import torch
 
         from benchmarks import torch_diffusion, torch_training, torch_unet
     except ImportError:
         print('PyTorch is not installed (requirements-bench.txt): its arms are left out')
-        return {}, {}
+        return {}, {}, 0
     params = jax.tree.map(np.asarray, states.initial_state(run).params['model'])
     device = torch_training.device()
     print(f'PyTorch {torch.__version__}, {device}, {torch.get_num_threads()} threads')
@@ -104,7 +109,8 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
     def network() -> torch.nn.Module:
         made = torch_unet.UNet(size.channels, BLOCKS, ATTENTION)
         torch_unet.load(made, params)
-        return made.to(device)
+        is_rounded = run.config.train.precision == 'bfloat16'
+        return (torch_diffusion.InBfloat16(made) if is_rounded else made).to(device)
 
     def training(**options) -> Callable[[], np.ndarray]:
         adam = functools.partial(torch.optim.Adam, **options)
@@ -124,7 +130,23 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
     if ours != theirs:
         raise ValueError(f'{ours} parameters of ours, {theirs} of PyTorch')
     arms = {'PyTorch eager': training(), 'PyTorch eager, fused Adam': training(fused=True)}
-    return arms, {'PyTorch eager': sampling}
+    once = torch_diffusion.step_of(network(), torch.optim.Adam)
+    flop = torch_diffusion.flop_of(once, torch.rand(shape, device=device))
+    return arms, {'PyTorch eager': sampling}, flop
+
+
+def limit(precision: str) -> tuple[Callable[[], jax.Array], float]:
+    """(products of large matrices, their FLOP): the rate that a step can have at best."""
+    side = (LARGE if jax.default_backend() != 'cpu' else LARGE // 4,) * 3
+    arm = matrix_rate.arm(side, getattr(jnp, precision), PRODUCTS)
+    return arm, 4.0 * PRODUCTS * np.prod(side, dtype=np.float64)
+
+
+def show_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):
+    """How much of the rate of large products that of a step is, of each repeat."""
+    rate, best = flop / seconds, limit_flop / limit_seconds
+    told = f'{spread(100 * rate / best, 1)} % of {spread(best / 1e12, 2)} TFLOP/s'
+    print(f'  ours, {flop / 1e9:.1f} GFLOP a repeat: {told}')
 
 
 def show(what: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> None:
@@ -150,21 +172,26 @@ def first_calls(arms: dict[str, Callable]) -> dict[str, float]:
 def main(_):
     """Prints two tables for each size."""
     jax.config.update('jax_default_matmul_precision', 'float32')  # else a GPU's is TF32
-    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}')
+    precision = flags.FLAGS.precision
+    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {precision}')
     for name in flags.FLAGS.sizes:
         size, losses = SIZES[name], collections.defaultdict(list)
         steps, images = max(1, flags.FLAGS.steps // size.longer), bits(size, flags.FLAGS.data_dir)
-        run = run_of(size, images)
+        run = run_of(size, images, precision)
         print(f'\n{name}: {size.side}x{size.side}, channels {size.channels}, batch {size.batch}')
         with contextlib.ExitStack() as stack:
             training, sampling = our_arms(stack, run, steps)
-            their_training, their_sampling = torch_arms(size, run, images, steps)
+            their_training, their_sampling, flop = torch_arms(size, run, images, steps)
             training |= their_training
             training = {words: keeping(arm, losses[words]) for words, arm in training.items()}
             stepping, drawing = (first_calls(arms)['ours'] for arms in (training, sampling))
             print(f'ours at the first call: {stepping:.0f} s, {drawing:.0f} s to sample')
-            seconds = alternate(training, flags.FLAGS.repeats)
+            products, products_flop = limit(precision)
+            seconds = alternate({**training, 'limit': products}, flags.FLAGS.repeats)
+            products_seconds = seconds.pop('limit')
             show('training', f'step of {size.batch}', seconds, steps)
+            if flop:
+                show_share(flop * steps, seconds['ours'], products_flop, products_seconds)
             drawn = alternate(sampling | their_sampling, flags.FLAGS.repeats)
             show(f'DDIM, {EVALUATIONS} evaluations', f'batch of {size.batch}', drawn, 1)
         print(f'  mean loss of every {steps} steps, the first two to warm up:')

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.torch_training import Step
 
@@ -27,6 +28,26 @@ def output_of(network: nn.Module, x: torch.Tensor, alpha, sigma) -> torch.Tensor
     """The network's, which sees x [batch, 1, height, width] scaled to deviation 1."""
     size = torch.sqrt((alpha * DATA_STD) ** 2 + sigma**2)
     return network(x / size[:, None, None, None], torch.log(alpha / sigma))
+
+
+class InBfloat16(nn.Module):
+    """The network with its products in bfloat16, by PyTorch's autocast."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """x's shape in float32."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return self.network(x, level).float()
+
+
+def flop_of(step: Step, batch: torch.Tensor) -> int:
+    """Of the products of one step, forward and backward, two for each multiplication."""
+    with FlopCounterMode(display=False) as counter:
+        step(batch)
+    return counter.get_total_flops()
 
 
 def step_of(network: nn.Module, adam: Callable) -> Step:

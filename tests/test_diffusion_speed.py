@@ -88,3 +88,29 @@ def test_a_step_of_pytorch_descends_the_error_of_v():
     bits = torch.randint(0, 2, (4096, 1, 8, 8)).float()
     assert float(step(bits)) == pytest.approx(1, rel=0.01)
     assert abs(float(weight.detach())) == pytest.approx(1e-3, rel=1e-3)  # Adam's first step
+
+
+class Linear(torch.nn.Module):
+    """All pixels by one matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix = torch.nn.Linear(64, 64, bias=False)
+
+    def forward(self, x, level):
+        return self.matrix(x.flatten(1)).reshape(x.shape)
+
+
+def test_the_operations_of_a_step_are_counted():
+    """A product forward and one back, to the weights: x needs no gradient."""
+    step = torch_diffusion.step_of(Linear(), torch.optim.SGD)
+    flop = torch_diffusion.flop_of(step, torch.zeros(5, 1, 8, 8))
+    assert flop == 2 * 2 * 5 * 64 * 64
+
+
+def test_products_in_bfloat16_are_near_and_come_back_in_float32():
+    exact, x, level = Linear(), as_torch(X), torch.zeros(3)
+    found, want = torch_diffusion.InBfloat16(exact)(x, level), exact(x, level)
+    assert found.dtype == torch.float32
+    far = float((found - want).detach().abs().max() / want.detach().abs().max())
+    assert 1e-5 < far < 0.05
