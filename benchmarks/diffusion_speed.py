@@ -135,11 +135,11 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
     return arms, {'PyTorch eager': sampling}, flop
 
 
-def limit(precision: str) -> tuple[Callable[[], jax.Array], float]:
+def limit(precision: str) -> tuple[Callable[[], jax.Array], int]:
     """(products of large matrices, their FLOP): the rate that a step can have at best."""
     side = (LARGE if jax.default_backend() != 'cpu' else LARGE // 4,) * 3
     arm = matrix_rate.arm(side, getattr(jnp, precision), PRODUCTS)
-    return arm, 4.0 * PRODUCTS * np.prod(side, dtype=np.float64)
+    return arm, matrix_rate.flop(side, PRODUCTS)
 
 
 def show_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):

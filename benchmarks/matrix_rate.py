@@ -3,6 +3,8 @@
 python -m benchmarks.matrix_rate
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,11 @@ from benchmarks.timing import alternate, spread
 
 flags.DEFINE_multi_string('shape', ['96,256,256', '128,784,400', '1024,1024,1024'], 'M,K,N')
 flags.DEFINE_integer('matrix_repeats', 9, 'repeats of each arm')
+
+
+def flop(shape: tuple[int, int, int], products: int) -> int:
+    """Of `arm`, two for each multiplication, there and back."""
+    return 4 * math.prod(shape) * products
 
 
 def arm(shape: tuple[int, int, int], dtype, products: int):
@@ -35,11 +42,10 @@ def main(_):
     """Prints a table."""
     for text in flags.FLAGS.shape:
         shape = tuple(map(int, text.split(',')))
-        flop = 4 * np.prod(shape)  # of one product there and back
-        products = max(1, int(2e9 / flop))
+        products = max(1, int(2e9 / flop(shape, 1)))
         arms = {d: arm(shape, getattr(jnp, d), products) for d in ('float32', 'bfloat16')}
         seconds = alternate(arms, flags.FLAGS.matrix_repeats)
-        rates = {name: flop * products / taken / 1e9 for name, taken in seconds.items()}
+        rates = {name: flop(shape, products) / taken / 1e9 for name, taken in seconds.items()}
         ratio = np.median(rates['bfloat16'] / rates['float32'])
         told = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
         print(f'{text}: GFLOP/s {told}; bfloat16 is {ratio:.2f} times as fast')

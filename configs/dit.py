@@ -38,7 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         heads=4,  # divide the width
     )
     config.model.update(DATA.get(config.data.name, {}))
-    _, debug = common.begin(argument)
+    _, debug = common.parse_argument(argument, default='digits')
     if debug:
         config.model.update(width=8, blocks=1, heads=2)
     return config.lock()

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -56,6 +57,10 @@ class Spec(NamedTuple):
     def num_dims(self) -> int:
         """Numbers in one event: the D of bits per dimension."""
         return int(np.prod(self.event_shape))
+
+    def bits_per_dim(self, nats: Array | np.ndarray) -> Array | np.ndarray:
+        """Nats of whole events as bits of each of their numbers."""
+        return nats / (self.num_dims * math.log(2))
 
     @property
     def is_discrete(self) -> bool:

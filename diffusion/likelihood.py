@@ -39,7 +39,7 @@ def ode_log_prob(
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
     directions = _directions(x, keys, probes)
-    mean, unit = on_unit_size(denoiser, schedule), schedule.of_unit_size()
+    mean, unit = on_unit_size(denoiser, schedule)
 
     def slopes(x_t, t):
         flow = lambda x_t: velocity(mean, x_t, t, unit)[0]

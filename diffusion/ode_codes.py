@@ -26,12 +26,12 @@ def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) ->
       steps: of the solver: what `ode_decode` misses of x falls with their square.
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
-    start = x / schedule.size(times[0])
-    return heun(on_unit_size(denoiser, schedule), start, times, schedule.of_unit_size())[0]
+    mean, unit = on_unit_size(denoiser, schedule)
+    return heun(mean, x / schedule.size(times[0]), times, unit)[0]
 
 
 def ode_decode(denoiser: Callable, codes: Events, schedule: Schedule, steps: int) -> Events:
     """The x of a code: the inverse of `ode_encode`, along the same times."""
     times = uniform_half_log_snr(schedule, steps).astype(codes.dtype)
-    mean = on_unit_size(denoiser, schedule)
-    return schedule.size(times[-1]) * heun(mean, codes, times, schedule.of_unit_size())[0]
+    mean, unit = on_unit_size(denoiser, schedule)
+    return schedule.size(times[-1]) * heun(mean, codes, times, unit)[0]

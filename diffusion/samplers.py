@@ -177,8 +177,8 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
     return alpha_rate * mean + sigma_rate * eps, mean
 
 
-def on_unit_size(denoiser: Callable, schedule: Schedule) -> Callable:
-    """`denoiser` for `schedule.of_unit_size()`: (x_t / size(t), t) -> the mean of x.
+def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Schedule]:
+    """(x_t / size(t), t) -> the mean of x, and the schedule that x_t / size(t) has.
 
     An ODE whose x grows ten thousand times, as in an exploding process, is solved much better so.
     """
@@ -187,7 +187,7 @@ def on_unit_size(denoiser: Callable, schedule: Schedule) -> Callable:
         size = jnp.expand_dims(schedule.size(t), tuple(range(1, scaled.ndim)))
         return denoiser(size * scaled, t)
 
-    return mean
+    return mean, schedule.of_unit_size()
 
 
 def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:

@@ -149,7 +149,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         if log_prob.coarser is not None:  # by how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
         if run.data.spec.is_discrete:  # of a density, bits have no meaning
-            values['bits_per_dim'] = nll / (run.data.spec.num_dims * math.log(2))
+            values['bits_per_dim'] = run.data.spec.bits_per_dim(nll)
     return values
 
 

@@ -206,7 +206,7 @@ def initialize(nets: Networks, process: Process, key, batch: game.Batch):
 def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
     """The terms that the bound is less, in bits per dimension."""
     names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
-    return {names[name]: terms[name] / (spec.num_dims * math.log(2)) for name in names}
+    return {names[name]: spec.bits_per_dim(terms[name]) for name in names}
 
 
 def schedule_of(process: Process, params) -> Schedule:

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are no
 LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 
-def moved(net, *arguments):
-    """Parameters away from their start, where the output is 0."""
-    return scattered(jax.jit(net.init)(jax.random.PRNGKey(0), *arguments))
-
-
 @pytest.mark.parametrize('shape', [(6, 4, 3), (5, 7, 1), (7, 2), (1,)])
 def test_patches_are_squares_and_lead_back(shape):
     *space, channels = shape
@@ -33,7 +28,8 @@ def test_patches_are_squares_and_lead_back(shape):
 def test_a_token_sees_all_others_and_its_place():
     """One pixel reaches every patch; patches of the same content are told apart."""
     net, x = DiT(2, 8, 1, 2), jnp.ones((1, 6, 6))
-    params, apply = moved(net, x, LEVELS[:1]), jax.jit(net.apply)
+    params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS[:1]))
+    apply = jax.jit(net.apply)
     same = apply(params, x, LEVELS[:1])
     tiles = np.asarray(to_patches(same[..., None], 2))[0]
     assert np.abs(tiles[1:] - tiles[0]).max(1).min() > 1e-3

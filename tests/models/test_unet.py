@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import scattered
 
 from models.dit import DiT
 from models.time_nets import OF_LEVEL, ConditionedMLP, waves
@@ -24,11 +25,7 @@ def network(name, num_classes=0, blocks=1):
 
 def moved(net, *arguments):
     """Parameters away from their start, where the output is 0."""
-    params = jax.jit(net.init)(jax.random.PRNGKey(0), *arguments)['params']
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.PRNGKey(1), len(leaves))
-    drawn = [p + 0.3 * jax.random.normal(key, p.shape) for p, key in zip(leaves, keys, strict=True)]
-    return {'params': jax.tree.unflatten(structure, drawn)}
+    return scattered(jax.jit(net.init)(jax.random.PRNGKey(0), *arguments))
 
 
 @pytest.mark.parametrize(
