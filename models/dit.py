@@ -1,7 +1,6 @@
 """The diffusion transformer, DiT (Peebles and Xie 2023): an image as tokens that attend to all."""
 
 import functools
-import itertools
 import math
 
 import flax.linen as nn
@@ -10,48 +9,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from models.conv_nets import spatial_shape
+from models.patches import from_patches, to_patches
 from models.time_nets import adaptive_norm, condition_vector
 
 WIDENED = 4  # times as many units as a token has, inside a block's MLP
-Maps = Float[Array, 'batch *maps']
 Tokens = Float[Array, 'batch tokens width']
-
-
-def to_patches(maps: Maps, patch: int) -> Float[Array, 'batch patches numbers']:
-    """Squares of `patch` places a side, row by row; zeros fill up the last ones of an axis.
-
-    Args:
-      maps: [batch, *space, channels].
-      patch: places along each axis of space.
-    """
-    space = maps.shape[1:-1]
-    counts = _counts(space, patch)
-    more = [(0, n * patch - length) for n, length in zip(counts, space, strict=True)]
-    filled = jnp.pad(maps, [(0, 0), *more, (0, 0)])
-    sides = itertools.chain.from_iterable((n, patch) for n in counts)
-    apart = filled.reshape(len(maps), *sides, maps.shape[-1])
-    return apart.transpose(_order(len(space))).reshape(len(maps), math.prod(counts), -1)
-
-
-def from_patches(
-    patches: Float[Array, 'batch patches numbers'], space: tuple[int, ...], patch: int
-) -> Maps:
-    """The inverse of `to_patches` for maps of this `space`."""
-    counts, axes = _counts(space, patch), len(space)
-    apart = patches.reshape(len(patches), *counts, *[patch] * axes, -1)
-    order = _order(axes)
-    together = apart.transpose([order.index(axis) for axis in range(len(order))])
-    maps = together.reshape(len(patches), *[n * patch for n in counts], apart.shape[-1])
-    return maps[(slice(None), *(slice(length) for length in space))]
-
-
-def _counts(space: tuple[int, ...], patch: int) -> list[int]:
-    return [-(-length // patch) for length in space]
-
-
-def _order(axes: int) -> list[int]:
-    """[batch, n_1, patch, n_2, patch, ..., channels] -> all n, all patch."""
-    return [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]
 
 
 class Block(nn.Module):
@@ -116,10 +78,11 @@ class DiT(nn.Module):
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, self.width, self.num_classes)
         patches = to_patches(x.reshape(len(x), *space, -1), self.patch)
-        place = nn.initializers.normal(0.02)
-        places = self.param('places', place, (patches.shape[1], self.width), jnp.float32)
+        place, count = nn.initializers.normal(0.02), math.prod(patches.shape[1:-1])
+        places = self.param('places', place, (count, self.width), jnp.float32)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        tokens = layer(self.width)(patches).astype(jnp.float32) + places
+        tokens = layer(self.width)(patches.reshape(len(x), count, -1))
+        tokens = tokens.astype(jnp.float32) + places
         tokens, _ = nn.scan(
             Block,
             variable_axes={'params': 0},
@@ -129,8 +92,8 @@ class DiT(nn.Module):
         )(self.heads, self.dtype)(tokens, vector)
         tokens = adaptive_norm(tokens, *_changes(2, self.width, vector, self.dtype))
         last = layer(patches.shape[-1], kernel_init=nn.initializers.zeros)
-        made = from_patches(last(tokens).astype(jnp.float32), space, self.patch)
-        return made.reshape(len(x), *event)
+        made = last(tokens).astype(jnp.float32).reshape(patches.shape)
+        return from_patches(made, space, self.patch).reshape(len(x), *event)
 
 
 def _changes(number: int, width: int, vector: Float[Array, 'batch numbers'], dtype: DTypeLike):

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from models.conv import Conv
 from models.conv_nets import STRIDE, spatial_shape
 from models.norms import GroupNorm
+from models.patches import from_patches, to_patches
 from models.time_nets import condition_vector
 
 UNROLLED = 2  # blocks: as quick to compile as one, and two of them need no loop with its copies
@@ -130,6 +131,7 @@ class UNet(nn.Module):
         is one of the coarsest.
       num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
       kind: what blocks share.
+      patch: places along each axis that the U-Net sees as one (Luhman and Luhman 2022).
     """
 
     channels: tuple[int, ...]
@@ -137,6 +139,7 @@ class UNet(nn.Module):
     attention: tuple[int, ...] = ()
     num_classes: int = 0
     kind: Kind = Kind()
+    patch: int = 1
 
     @nn.compact
     def __call__(
@@ -146,9 +149,9 @@ class UNet(nn.Module):
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
         """Returns x's shape in float32."""
-        event = x.shape[1:]
+        event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
-        maps = x.reshape(len(x), *spatial_shape(event), -1)
+        maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
         outputs, kept = maps.shape[-1], []
         maps = _conv(self.kind, self.channels[0])(maps)
         for level, features in enumerate(self.channels):
@@ -165,7 +168,8 @@ class UNet(nn.Module):
                 maps = _conv(self.kind, self.channels[level])(_enlarged(maps, seen.shape[2:-1]))
             maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, seen, vector)
         last = _conv(self.kind, outputs, kernel_init=nn.initializers.zeros)
-        return last(nn.silu(_norm(self.kind, maps))).reshape(len(x), *event)
+        made = last(nn.silu(_norm(self.kind, maps)))
+        return from_patches(made, space, self.patch).reshape(len(x), *event)
 
     def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
         """`blocks` of them, each with parameters of its own."""

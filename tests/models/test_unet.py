@@ -7,6 +7,7 @@ import pytest
 from support import scattered
 
 from models.dit import DiT
+from models.patches import from_patches, to_patches
 from models.time_nets import OF_LEVEL, ConditionedMLP, waves
 from models.unet import Kind, ResidualBlock, UNet
 
@@ -103,6 +104,16 @@ def test_bfloat16_is_near_float32_and_is_not_it():
     assert rounded.dtype == jnp.float32
     far = float(jnp.abs(rounded - exact).max() / jnp.abs(exact).max())
     assert 1e-4 < far < 0.05
+
+
+@pytest.mark.slow
+def test_patches_are_places_of_the_u_net():
+    x = jax.random.normal(jax.random.PRNGKey(2), (3, 7, 5))
+    plain, patched = (UNet((8, 8), 1, (1,), patch=patch) for patch in (1, 2))
+    params = moved(patched, x, LEVELS)
+    want = jax.jit(plain.apply)(params, to_patches(x[..., None], 2), LEVELS)
+    found = jax.jit(patched.apply)(params, x, LEVELS)
+    np.testing.assert_allclose(found, from_patches(want, (7, 5), 2)[..., 0], rtol=1e-5, atol=1e-5)
 
 
 def test_the_middle_attends_where_the_coarsest_resolution_does():

@@ -1,0 +1,47 @@
+"""Squares of an image as one place with more channels, and back."""
+
+import itertools
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Maps = Float[Array, 'batch *maps']
+Patches = Float[Array, 'batch *patches']
+
+
+def to_patches(maps: Maps, patch: int) -> Patches:
+    """Squares of `patch` places a side become channels; zeros fill up the last ones of an axis.
+
+    Args:
+      maps: [batch, *space, channels].
+      patch: places along each axis of space.
+
+    Returns:
+      [batch, *counts, patch**axes * channels], `counts` the squares along each axis.
+    """
+    space = maps.shape[1:-1]
+    counts = _counts(space, patch)
+    more = [(0, n * patch - length) for n, length in zip(counts, space, strict=True)]
+    filled = jnp.pad(maps, [(0, 0), *more, (0, 0)])
+    sides = itertools.chain.from_iterable((n, patch) for n in counts)
+    apart = filled.reshape(len(maps), *sides, maps.shape[-1])
+    return apart.transpose(_order(len(space))).reshape(len(maps), *counts, -1)
+
+
+def from_patches(patches: Patches, space: tuple[int, ...], patch: int) -> Maps:
+    """The inverse of `to_patches` for maps of this `space`."""
+    counts, axes = _counts(space, patch), len(space)
+    apart = patches.reshape(len(patches), *counts, *[patch] * axes, -1)
+    order = _order(axes)
+    together = apart.transpose([order.index(axis) for axis in range(len(order))])
+    maps = together.reshape(len(patches), *[n * patch for n in counts], apart.shape[-1])
+    return maps[(slice(None), *(slice(length) for length in space))]
+
+
+def _counts(space: tuple[int, ...], patch: int) -> list[int]:
+    return [-(-length // patch) for length in space]
+
+
+def _order(axes: int) -> list[int]:
+    """[batch, n_1, patch, n_2, patch, ..., channels] -> all n, all patch."""
+    return [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]
