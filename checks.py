@@ -23,6 +23,8 @@ def check_training(run: Run, num_devices: int) -> None:
         raise UserError(f'{run.data.name} has no validation examples')
     check_evaluation(config)
     check_seed(config)
+    for name, value in config.hypers.items():
+        at_least(0, f'hypers.{name}', value)
     for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
         at_least(1, f'train.{name}', train[name])
     choose('data.placement', config.data.placement, PLACEMENTS)

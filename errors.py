@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import errno
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -75,13 +76,13 @@ def writing(what: object) -> Iterator[None]:
 
 
 def at_least(least: int, field: str, *values: int | float) -> None:
-    """Refuses numbers below `least`.
+    """Refuses numbers below `least`, and infinite ones.
 
     Raises:
       UserError: names the config field and the value.
     """
     for value in values:
-        if not isinstance(value, int | float) or not value >= least:
+        if not isinstance(value, int | float) or not least <= value < math.inf:
             raise UserError(f'config.{field}={value}: it must be a number from {least} on')
 
 

@@ -1,6 +1,8 @@
 """How the samples of a diffusion model are drawn, as `config.eval.sampler` says."""
 
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -8,15 +10,29 @@ from diffusion import grids, samplers
 from errors import UserError, at_least, choose
 from models.diffusion_sampling import Sampling
 
-PER_STEP = {'heun': 2, 'dpm_solver_2': 2}  # evaluations of the network; of the others one
-ALONE = {'eta': 'ddim', 'churn': 'heun'}  # the sampler that has it
-GRID_OF = {  # where the paper of a sampler takes its steps; on exploding noise all as Karras's
-    'ancestral': 'time',
-    'ddim': 'time',
-    'euler': 'time',
-    'dpm_solver_2': 'half_log_snr',
-    'dpm_solver_pp_2m': 'half_log_snr',
-    'heun': 'karras',
+
+class Solver(NamedTuple):
+    """A sampler, and what its paper says of its use.
+
+    function: of `diffusion.samplers`.
+    grid: where it takes its steps; on exploding noise all do as Karras's.
+    evaluations: of the network, in a step.
+    own: the field of config.eval.sampler that it alone takes, under the same name; '': none.
+    """
+
+    function: Callable
+    grid: str
+    evaluations: int = 1
+    own: str = ''
+
+
+SOLVERS = {
+    'ancestral': Solver(samplers.ancestral, 'time'),
+    'ddim': Solver(samplers.ddim, 'time', own='eta'),
+    'euler': Solver(samplers.euler, 'time'),
+    'dpm_solver_2': Solver(samplers.dpm_solver_2, 'half_log_snr', evaluations=2),
+    'dpm_solver_pp_2m': Solver(samplers.dpm_solver_pp_2m, 'half_log_snr'),
+    'heun': Solver(samplers.heun, 'karras', evaluations=2, own='churn'),
 }
 
 
@@ -31,11 +47,12 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
     resamples = asked.get('resamples', 1)
     for name, value in (('eta', asked.eta), ('churn', asked.churn), ('guidance', guidance)):
         at_least(0, f'eval.sampler.{name}', value)
-    for name, sampler in ALONE.items():
-        if asked[name] and asked.name != sampler:
+    solver = choose('eval.sampler.name', asked.name, SOLVERS)
+    for name, other in SOLVERS.items():
+        if other.own and other is not solver and asked[other.own]:
             raise UserError(
-                f'config.eval.sampler.{name}={asked[name]} is for '
-                f'--config.eval.sampler.name={sampler}, not for {asked.name!r}'
+                f'config.eval.sampler.{other.own}={asked[other.own]} is for '
+                f'--config.eval.sampler.name={name}, not for {asked.name!r}'
             )
     if asked.eta > 1:
         raise UserError(f'config.eval.sampler.eta={asked.eta}: it goes from 0, no noise, to 1')
@@ -56,17 +73,15 @@ def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
             f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
             'model with config.model.label_dropout=0 never saw'
         )
-    options = {
-        'ancestral': samplers.ancestral,
-        'ddim': functools.partial(samplers.ddim, eta=asked.eta),
-        'dpm_solver_2': samplers.dpm_solver_2,
-        'dpm_solver_pp_2m': samplers.dpm_solver_pp_2m,
-        'euler': samplers.euler,
-        'heun': functools.partial(samplers.heun, churn=asked.churn),
-    }
-    sampler = choose('eval.sampler.name', asked.name, options)
-    auto = 'karras' if config.model.schedule == 'exploding' else GRID_OF[asked.name]
-    grid = auto if asked.grid == 'auto' else asked.grid
-    options = {**grids.GRIDS, 'auto': None}
-    grid, per_step = choose('eval.sampler.grid', grid, options), PER_STEP.get(asked.name, 1)
-    return Sampling(sampler, grid, asked.steps, guidance, asked.clip, resamples, per_step)
+    own = {solver.own: asked[solver.own]} if solver.own else {}
+    auto = 'karras' if config.model.schedule == 'exploding' else solver.grid
+    grid = choose('eval.sampler.grid', asked.grid, {**grids.GRIDS, 'auto': grids.GRIDS[auto]})
+    return Sampling(
+        functools.partial(solver.function, **own),
+        grid,
+        asked.steps,
+        guidance,
+        asked.clip,
+        resamples,
+        solver.evaluations,
+    )

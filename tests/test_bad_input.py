@@ -5,6 +5,7 @@ other mistakes are made in this process, where `UserError` is what main.py turns
 A bug is no mistake of the user's: it keeps its traceback.
 """
 
+import math
 import re
 import time
 
@@ -151,6 +152,9 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('eval__importance_chunk', -1),
         ('eval__weights', 'bst'),
         ('seed', 2**70),
+        ('hypers__learning_rate', math.nan),
+        ('hypers__decay_steps', math.inf),
+        ('hypers__ema_half_life', -1.0),
     ],
 )
 def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
