@@ -1,5 +1,7 @@
 """Samples from a trained model: a PNG grid where they are images, and an .npz."""
 
+import math
+
 import jax
 import numpy as np
 
@@ -48,10 +50,15 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
     if pictures.is_image(run.data.spec):
-        columns = None if chosen is None or len(chosen) == 1 else len(chosen)
+        columns = None if chosen is None else _columns(num_samples, len(chosen))
         pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec, columns))
         log.info('as a picture: %s', path.with_suffix('.png'))
     return x
+
+
+def _columns(n: int, num_labels: int) -> int:
+    """About as many as rows, and a class always in the same ones."""
+    return num_labels * max(1, round(math.sqrt(n) / num_labels))
 
 
 def parse_labels(run: Run, labels: str) -> np.ndarray | None:
