@@ -15,6 +15,7 @@ measured on a reduced budget alone (docs/results.md).
 from collections.abc import Callable
 
 import flax.linen as nn
+from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from configs import common
@@ -23,6 +24,7 @@ from datasets.dataset import Spec
 from diffusion import predictions, schedules, times, weightings
 from errors import UserError, at_least, choose
 from game import Family
+from models.conv_nets import spatial_shape
 from models.denoiser import Networks, data_std
 from models.diffusion import Likelihood, Process, diffusion
 from models.learned_schedule import MonotoneHalfLogSnr
@@ -41,8 +43,8 @@ DATA = {  # what differs from the settings for any other data
         ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'),
         {
             'model': dict(is_conditional=False, num_waves=16),
-            'hypers': dict(decay_steps=10_000.0),
-            'train': dict(steps=10_000, batch_size=512),
+            'hypers': dict(decay_steps=3000.0),
+            'train': dict(steps=3000, batch_size=512),
             'eval': dict(sampler=dict(steps=50)),  # which of such a network cost little
         },
     ),
@@ -53,6 +55,7 @@ SCHEDULES = {
     'log_linear': schedules.log_linear,
     'learned': lambda: MonotoneHalfLogSnr(6.65, -2.5),  # the ends of log_linear
     'discrete': schedules.discrete,
+    'discrete_cosine': schedules.discrete_cosine,
     'straight': schedules.straight,
     'exploding': schedules.exploding,
 }
@@ -60,6 +63,7 @@ ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them 
 NEEDED = (  # where a field has a value, what another has to be
     ('schedule', 'learned', 'weighting', 'bound'),  # which alone does not change with it
     ('schedule', 'discrete', 'times', 'uniform'),
+    ('schedule', 'discrete_cosine', 'times', 'uniform'),
     ('schedule', 'exploding', 'times', 'log_normal'),  # hardly any of the others sees x
     ('weighting', 'bound', 'times', 'uniform'),
 )
@@ -81,10 +85,11 @@ def get_config(argument: str | None = None) -> ConfigDict:
             num_waves=0,  # sines and cosines of each number of x that the MLP sees, an even number
             is_conditional=True,  # sees the label, where there are labels
             label_dropout=0.1,  # share of the examples whose label is hidden, for guidance
-            # linear | cosine | log_linear | learned | discrete | straight | exploding
+            # linear | cosine | log_linear | learned | discrete | discrete_cosine | straight |
+            # exploding
             schedule='cosine',
             prediction='v',  # eps | x | v | velocity | edm
-            weighting='output',  # output (its plain error) | min_snr | bound | edm
+            weighting='output',  # output (its plain error) | simple | min_snr | bound | edm
             times='uniform',  # uniform | log_normal (the sigma distribution of Karras et al.)
         )
     )
@@ -160,21 +165,32 @@ def check_dropout(share: float, spec: Spec) -> None:
 
 def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
     """A U-Net of images, an MLP of everything else."""
-    model, name = config.model, config.model.network
+    auto = unet_of if len(spec.event_shape) > 1 else mlp_of
+    options = {'auto': auto, 'unet': unet_of, 'mlp': mlp_of}
+    make = choose('model.network', config.model.network, options)
     dtype = choose('train.precision', config.train.precision, PRECISIONS)
-    if name == 'auto':
-        name = 'unet' if len(spec.event_shape) > 1 else 'mlp'
-    if choose('model.network', name, {'unet': False, 'mlp': True}):
-        at_least(1, 'model.width', model.width)
-        at_least(1, 'model.mlp_blocks', model.mlp_blocks)
-        if model.num_waves < 0 or model.num_waves % 2:
-            raise UserError(f'config.model.num_waves={model.num_waves}: give an even number, or 0')
-        return ConditionedMLP(model.width, model.mlp_blocks, num_classes, model.num_waves, dtype)
+    return make(config, spec, num_classes, dtype)
+
+
+def mlp_of(config: ConfigDict, spec: Spec, num_classes: int, dtype: DTypeLike) -> ConditionedMLP:
+    """The MLP, of any event."""
+    del spec
+    model = config.model
+    at_least(1, 'model.width', model.width)
+    at_least(1, 'model.mlp_blocks', model.mlp_blocks)
+    if model.num_waves < 0 or model.num_waves % 2:
+        raise UserError(f'config.model.num_waves={model.num_waves}: give an even number, or 0')
+    return ConditionedMLP(model.width, model.mlp_blocks, num_classes, model.num_waves, dtype)
+
+
+def unet_of(config: ConfigDict, spec: Spec, num_classes: int, dtype: DTypeLike) -> UNet:
+    """The U-Net, of anything that has an axis."""
+    model = config.model
     common.check_convolvable(config, spec, "--config.model.network='mlp'")
     channels, attention = tuple(model.channels), tuple(model.attention)
     at_least(1, 'model.channels', *(channels or (0,)))
-    for field in ('blocks', 'patch'):
-        at_least(1, f'model.{field}', model[field])
+    at_least(1, 'model.blocks', model.blocks)
+    check_patch(config, spec)
     if not {*attention} <= {*range(len(channels))}:
         raise UserError(
             f'config.model.attention={attention}: there are the resolutions 0 to '
@@ -182,6 +198,18 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
         )
     kind = Kind(dtype=dtype, **common.conv_form(config))
     return UNet(channels, model.blocks, attention, num_classes, kind, model.patch)
+
+
+def check_patch(config: ConfigDict, spec: Spec) -> None:
+    """Refuses patches that are no part of an image.
+
+    Raises:
+      UserError: names the field.
+    """
+    patch, space = config.model.patch, spatial_shape(spec.event_shape)
+    at_least(1, 'model.patch', patch)
+    if patch > min(space, default=1):
+        raise UserError(f'config.model.patch={patch}: an example has {space} places')
 
 
 def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
@@ -203,6 +231,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
         model.weighting,
         {
             'output': None,
+            'simple': weightings.snr,  # the error of eps, whatever is predicted
             'min_snr': weightings.truncated_snr(5.0),  # the paper's
             'bound': weightings.bound_for_training,
             'edm': weightings.unit_output(std),
@@ -210,7 +239,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
     )
     dropout = model.get('label_dropout', 0.0)  # a config without labels has no such field
     if not 0 <= dropout <= 1:
-        raise UserError(f'config.model.label_dropout={dropout}: it is a share')
+        raise UserError(f'config.model.label_dropout={dropout}: it is a share, from 0 to 1')
     options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
     time = choose('model.times', model.times, options)
     for field, value, other, needed in NEEDED:
@@ -219,7 +248,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
                 f'config.model.{field}={value!r} needs config.model.{other}={needed!r}, '
                 f'and that is {model[other]!r}'
             )
-    time = times.on_steps if model.schedule == 'discrete' else time
+    time = times.on_steps if getattr(schedule, 'num_steps', None) else time
     return Process(schedule, weighting, time, dropout)
 
 

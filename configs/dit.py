@@ -55,7 +55,7 @@ def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> DiT:
     Raises:
       UserError: a size below 1, or heads that do not divide the width.
     """
-    del spec
+    diffusion.check_patch(config, spec)
     model = config.model
     sizes = {name: model[name] for name in ('patch', 'width', 'blocks', 'heads')}
     for name, value in sizes.items():

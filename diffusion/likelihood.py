@@ -31,7 +31,9 @@ def ode_log_prob(
     Args:
       denoiser: (x_t, t) -> the mean of x.
       x: taken as x at the first time; noise that it should have by then is not added.
-      schedule: of the process, which ends as N(0, (alpha^2 + sigma^2) I).
+      schedule: of the process, which ends as N(0, (alpha^2 + sigma^2) I). The density is that of
+        the model that samples from there, wherever x itself ends: a process that keeps something of
+        x to its end has another one than the data, by up to 0.05 nats (0.4 of `log_linear`).
       keys: one a row, for the probes.
       steps: of the solver: its error falls with their square.
       probes: so many evaluations of a derivative for each slope; 0: the exact divergence, an

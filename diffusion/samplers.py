@@ -97,7 +97,8 @@ def dpm_solver_pp_2m(
 ) -> tuple[Events, Trajectory]:
     """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
 
-    The first step is of order one and, of fewer than `FEW`, the last, as the authors advise.
+    The first step is of order one and, of fewer than `FEW`, the last, as the authors advise. The
+    evaluation at times[-1], which a caller may add, is not one of them.
     """
     del keys
     steps = len(times) - 1

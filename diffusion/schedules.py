@@ -165,11 +165,23 @@ def exploding(sigma_min: float = 0.002, sigma_max: float = 80.0) -> Schedule:
 
 
 def discrete(num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float = 0.02) -> Schedule:
-    """The process of Ho et al. (2020), section 4, of which step k lies at t = k / num_steps.
+    """The process of Ho et al. (2020), section 4: `of_betas` that grow in a line."""
+    return of_betas(np.linspace(beta_first, beta_last, num_steps))
+
+
+def discrete_cosine(num_steps: int = 1000, offset: float = 0.008) -> Schedule:
+    """`cosine` in steps, no beta above 0.999: Nichol and Dhariwal (2021), section 3.2."""
+    places = np.linspace(0.0, 1.0, num_steps + 1)
+    squares = np.cos(0.5 * math.pi * (places + offset) / (1 + offset)) ** 2  # up to a factor
+    return of_betas(np.minimum(1 - squares[1:] / squares[:-1], 0.999))
+
+
+def of_betas(betas: Float[np.ndarray, 'steps']) -> Schedule:
+    """Step k, which adds noise of variance betas[k - 1], lies at t = k / steps.
 
     Between two steps log alpha is linear: Lu et al. (2022a), appendix D.2.
     """
-    betas = np.linspace(beta_first, beta_last, num_steps)
+    num_steps = len(betas)
     table = np.concatenate([[0.0], 0.5 * np.cumsum(np.log1p(-betas))])
     places = np.linspace(0.0, 1.0, num_steps + 1)
 

@@ -71,6 +71,41 @@ def test_it_is_the_closed_form(name, count):
     np.testing.assert_allclose(found, exact, atol=1e-3)
 
 
+SHIPPED = {
+    'linear': schedules.linear(),
+    'cosine': schedules.cosine(),
+    'log_linear': schedules.log_linear(),
+    'straight': schedules.straight(),
+    'exploding': schedules.exploding(),
+    'discrete': schedules.discrete(),
+    'discrete_cosine': schedules.discrete_cosine(),
+}
+
+
+@pytest.mark.parametrize(
+    'name', [n if n == 'cosine' else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED]
+)
+def test_it_is_the_density_of_what_the_prior_becomes(name):
+    """Of a Gaussian the ODE's map is affine; the prior, N(0, size^2), is not where x ends."""
+    schedule, mean, std = SHIPPED[name], 1.5, 0.5
+    at = jnp.asarray([schedule.first, schedule.last])
+    alphas, sigmas = schedule.alpha(at), schedule.sigma(at)
+    deviations = jnp.sqrt((alphas * std) ** 2 + sigmas**2)
+
+    def denoiser(x_t, t):
+        alpha, sigma = (f(jnp.asarray(t))[..., None] for f in (schedule.alpha, schedule.sigma))
+        return mean + alpha * std**2 / ((alpha * std) ** 2 + sigma**2) * (x_t - alpha * mean)
+
+    x = jnp.linspace(0.0, 3.0, 13)[:, None]
+    end = alphas[1] * mean + deviations[1] / deviations[0] * (x - alphas[0] * mean)
+    scale = schedule.last_std(x.dtype)
+    prior = -0.5 * (end / scale) ** 2 - jnp.log(scale * jnp.sqrt(2 * jnp.pi))
+    exact = prior[:, 0] + jnp.log(deviations[1] / deviations[0])
+    keys = jnp.zeros((13, 2), jnp.uint32)
+    found = jax.jit(lambda x: ode_log_prob(denoiser, x, schedule, keys, 800, 0))(x)
+    np.testing.assert_allclose(found, exact, atol=1e-3)
+
+
 @pytest.mark.slow
 def test_the_error_falls_with_the_square_of_the_steps():
     exact = evaluated('linear', 3, 1600, 0)[0]

@@ -101,6 +101,7 @@ SCHEDULES = {
     'straight': schedules.straight(),
     'exploding': schedules.exploding(),
     'discrete': schedules.discrete(),
+    'discrete_cosine': schedules.discrete_cosine(),
 }
 
 
@@ -115,6 +116,7 @@ def test_the_forward_process_has_its_moments(name):
         'cosine': lambda: alpha**2 + sigma**2,
         'log_linear': lambda: alpha**2 + sigma**2,
         'discrete': lambda: alpha**2 + sigma**2,
+        'discrete_cosine': lambda: alpha**2 + sigma**2,
         'straight': lambda: alpha + sigma,
         'exploding': lambda: alpha,
     }[name]()
@@ -135,10 +137,54 @@ def test_the_discrete_process_is_that_of_ddpm():
     np.testing.assert_allclose(schedule.alpha(jnp.arange(1, 1001) / 1000) ** 2, products, rtol=1e-9)
 
 
+def test_the_discrete_cosine_ends_with_noise_that_leaves_something():
+    """It is the cosine's at the steps, but at the last, whose beta is 0.999."""
+    steps, schedule = jnp.arange(1, 1001) / 1000, schedules.discrete_cosine()
+    square = (
+        jnp.cos(0.5 * jnp.pi * (steps + 0.008) / 1.008) ** 2
+        / jnp.cos(0.5 * jnp.pi * 0.008 / 1.008) ** 2
+    )
+    found = schedule.alpha(steps) ** 2
+    np.testing.assert_allclose(found[:-1], square[:-1], rtol=1e-9)
+    assert found[-1] == pytest.approx(0.001 * found[-2])
+
+
+def test_noise_is_that_of_the_papers_differential_equations():
+    """The linear one's: dx = -beta x / 2 dt + sqrt(beta) dw."""
+    schedule, t = schedules.linear(), jnp.linspace(0.01, 1.0, 50)
+    beta = 0.1 + 19.9 * t
+    alpha_rate, sigma_rate = schedule.rates(t)
+    np.testing.assert_allclose(alpha_rate, -0.5 * beta * schedule.alpha(t), rtol=1e-9)
+    grown = 2 * schedule.sigma(t) * sigma_rate
+    np.testing.assert_allclose(grown, beta * schedule.alpha(t) ** 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize('name', SCHEDULES)
+def test_noise_added_in_two_parts_is_that_added_at_once(name):
+    """x_s and then x_t given x_s have the moments of x_t given x: by draws of both."""
+    schedule, n = SCHEDULES[name], 100_000
+    s, t = schedule.first + jnp.asarray([0.2, 0.6]) * (schedule.last - schedule.first)
+    x_s = schedule.alpha(s) * MEAN + schedule.sigma(s) * noise(n)[:, 0]
+    more = jnp.sqrt(schedule.added_variance(t, s)) * jax.random.normal(jax.random.PRNGKey(9), (n,))
+    x_t = schedule.alpha(t) / schedule.alpha(s) * x_s + more
+    deviation = float(schedule.sigma(t))
+    assert abs(x_t.mean() - schedule.alpha(t) * MEAN) < 4.5 * deviation / n**0.5
+    assert x_t.std() == pytest.approx(deviation, rel=4.5 / (2 * n) ** 0.5)
+
+
+TO_THE_MODES = [
+    *(
+        (sampler, name)
+        for sampler in ('ddim', 'ancestral', 'dpm_solver_pp_2m', 'heun', 'euler', 'dpm_solver_2')
+        for name in ('linear', 'straight', 'exploding')
+    ),
+    *(('dpm_solver_pp_2m', name) for name in ('cosine', 'log_linear', 'discrete')),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['linear', 'straight', 'exploding'])
-@pytest.mark.parametrize('sampler', ['ddim', 'ancestral', 'dpm_solver_pp_2m', 'heun', 'euler'])
-def test_the_exact_score_of_the_grid_drives_every_sampler_to_its_modes(name, sampler):
+@pytest.mark.parametrize(('sampler', 'name'), TO_THE_MODES)
+def test_the_exact_score_of_the_grid_drives_every_sampler_to_its_modes(sampler, name):
     mixture, schedule = toy.MIXTURES['grid'], SCHEDULES[name]
 
     def denoiser(x_t, t):

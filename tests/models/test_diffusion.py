@@ -387,6 +387,7 @@ RECIPES = {
     'ddpm': dict(model__schedule='discrete', model__prediction='eps', model__weighting='min_snr'),
     'flow': dict(model__schedule='straight', model__prediction='velocity'),
     'edm': dict(model__prediction='edm', model__weighting='edm', model__times='log_normal'),
+    'simple': dict(model__schedule='discrete_cosine', model__weighting='simple'),
 }
 
 
@@ -438,6 +439,33 @@ def test_what_the_process_sees_comes_back(levels):
     np.testing.assert_allclose(near, x if levels else x + 0.05 * 3.0, rtol=1e-6)
     if levels:
         assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
+
+
+@pytest.mark.slow
+def test_simple_is_the_error_of_eps_whatever_is_predicted(tmp_path):
+    """And as such it is what the output weighs of a network that predicts eps."""
+    found = {}
+    for weighting in ('simple', 'output'):
+        changes = dict(model__prediction='eps', model__weighting=weighting)
+        run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+        (_, report), *_ = steps_on(run, 1, 1)
+        found[weighting] = report['loss']
+    assert found['simple'] == pytest.approx(found['output'], rel=1e-4)
+
+
+@pytest.mark.parametrize('guidance', [np.inf, np.nan])
+def test_guidance_is_finite(tmp_path, complaint, guidance):
+    changes = dict(eval__sampler__guidance=float(guidance))
+    assert 'a number from 0 on' in complaint(assembled, tmp_path, 'diffusion', **changes)
+
+
+@pytest.mark.parametrize(
+    ('name', 'network'), [('diffusion', dict(model__network='unet')), ('dit', {})]
+)
+@pytest.mark.parametrize('patch', [0, 9])
+def test_a_patch_is_part_of_an_image(tmp_path, complaint, name, network, patch):
+    changes = dict(model__patch=patch, **network)
+    assert f'config.model.patch={patch}' in complaint(assembled, tmp_path, name, **changes)
 
 
 @pytest.mark.parametrize('field', ['steps=0', 'resamples=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
