@@ -2,7 +2,8 @@
 
 Named players own disjoint parameter trees. Each descends its own scalar loss. They move in turns.
 A VAE is a game of one player with one turn; a GAN has two players and two turns; a VAE-GAN three
-players in one turn. `playing.py` plays them. All here are pure functions of arrays: no files,
+players in one turn. A mixture's only player does not descend, it is fitted outright. `playing.py`
+plays them. All here are pure functions of arrays: no files,
 no devices, no clock.
 """
 
@@ -66,7 +67,26 @@ class Turn(NamedTuple):
     when: Callable | None = None
 
 
-def num_minibatches(turns: tuple[Turn, ...]) -> int:
+class Fit(NamedTuple):
+    """A move without a gradient: `players` take the parameters that `fit` finds for them.
+
+    fit(params, extra, batch, draw, step, hypers) -> ({player: scalar}, (moved, extra, metrics)),
+    where `moved` is {player: its new parameters} and the rest is as in `Turn`. `moved`, as `extra`,
+    has to come out the same on every device: sums over a batch go through `draw.gather`. The losses
+    are those of the parameters before. A step of expectation maximisation is such a move, and what
+    has a closed form.
+    """
+
+    players: tuple[str, ...]
+    fit: Callable
+    batch: int = 0
+    when: Callable | None = None
+
+
+Turns = tuple[Turn | Fit, ...]
+
+
+def num_minibatches(turns: Turns) -> int:
     """How many minibatches one step reads."""
     return 1 + max(turn.batch for turn in turns)
 
@@ -153,7 +173,7 @@ class Family(NamedTuple):
     """
 
     init: Callable  # (key, batch) -> weights
-    turns: tuple[Turn, ...]
+    turns: Turns
     metrics: Callable  # (weights, batch, draw) -> {name: [local]}, per example
     sample: Callable | None = None  # (weights, draw, condition: Batch | None) -> x [local, *event]
     conditions: tuple[str, ...] = ()  # what `sample` takes of a condition, such as 'label'
@@ -217,6 +237,11 @@ def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: 
     """The State before the first step; `batch` gives shapes, and data to a data-dependent start."""
     params, extra = family.init(address(key, Purpose.INIT), batch)
     step = jnp.zeros((), jnp.int32)
-    opt = {player: optimizer(player, hypers, step).init(tree) for player, tree in params.items()}
+    fitted = {player for turn in family.turns if isinstance(turn, Fit) for player in turn.players}
+    opt = {
+        player: optimizer(player, hypers, step).init(tree)
+        for player, tree in params.items()
+        if player not in fitted
+    }
     ema = jax.tree.map(jnp.copy, params)  # a buffer of its own: the State is donated
     return State(step, key, params, extra, opt, ema, hypers)

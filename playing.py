@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from game import Batch, Draw, Optimizer, Purpose, State, Tree, Turn, address, draw_for
+from game import Batch, Draw, Fit, Optimizer, Purpose, State, Tree, Turn, Turns, address, draw_for
 
 
 def play(turn: Turn, params, extra, batch: Batch, draw: Draw, step, hypers):
@@ -32,7 +32,7 @@ def play(turn: Turn, params, extra, batch: Batch, draw: Draw, step, hypers):
     return gradients, losses, extra, metrics
 
 
-def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, mean, gather):
+def make_step(turns: Turns, optimizer: Optimizer, batch_size: int, mean, gather):
     """Returns step(state, batches, rows) -> (state, report): every turn once, in order.
 
     `mean` averages a pytree over the devices and `gather` concatenates over them; both are the
@@ -49,27 +49,18 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
         for number, turn in enumerate(turns):
             key = address(state.key, Purpose.TRAIN, state.step, number)
             draw = draw_for(key, rows, batch_size, gather)
-            batch = batches[turn.batch]
-            before = dict(params), dict(opt), extra
-            moves, losses, extra, metrics = play(
-                turn, params, extra, batch, draw, state.step, state.hypers
-            )
-            metrics = jax.tree.map(jnp.mean, metrics)
-            moves, losses, metrics = mean((moves, losses, metrics))
-            for player in turn.players:
-                rule = optimizer(player, state.hypers, state.step)
-                update, opt[player] = rule.update(moves[player], opt[player], params[player])
-                params[player] = optax.apply_updates(params[player], update)
+            before = params, opt, extra
+            move = _fit if isinstance(turn, Fit) else _descend
+            seen = batches[turn.batch], draw, state.step, state.hypers
+            params, opt, extra, report = move(turn, *before, seen, optimizer, mean)
             if turn.when is not None:
                 moved = turn.when(state.hypers, state.step)
                 params, opt, extra = _select(moved, (params, opt, extra), before)
-            norms = {player: optax.tree.norm(moves[player]) for player in turn.players}
-            reports.append(
-                {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
-            )
+            reports.append(report)
         report = _average(reports)
         checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
-        finite = all_finite((checked, extra))
+        fitted = [params[p] for turn in turns if isinstance(turn, Fit) for p in turn.players]
+        finite = all_finite((checked, extra, fitted))
         new = state.replace(step=state.step + 1, params=params, extra=extra, opt=opt)
         after = _select(finite, new, state)
         # of what is kept, not of `params`: else XLA holds on to a copy of the old ones
@@ -77,6 +68,30 @@ def make_step(turns: tuple[Turn, ...], optimizer: Optimizer, batch_size: int, me
         return after.replace(ema=_select(finite, ema, state.ema)), {**report, 'finite': finite}
 
     return step
+
+
+def _descend(turn: Turn, params, opt, extra, seen, optimizer: Optimizer, mean):
+    """(params, opt, extra, report) after the turn's players have followed their gradients."""
+    batch, draw, step, hypers = seen
+    moves, losses, extra, metrics = play(turn, params, extra, batch, draw, step, hypers)
+    metrics = jax.tree.map(jnp.mean, metrics)
+    moves, losses, metrics = mean((moves, losses, metrics))
+    params, opt = dict(params), dict(opt)
+    for player in turn.players:
+        rule = optimizer(player, hypers, step)
+        update, opt[player] = rule.update(moves[player], opt[player], params[player])
+        params[player] = optax.apply_updates(params[player], update)
+    norms = {player: optax.tree.norm(moves[player]) for player in turn.players}
+    report = {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
+    return params, opt, extra, report
+
+
+def _fit(turn: Fit, params, opt, extra, seen, optimizer: Optimizer, mean):
+    """Likewise, after its players have taken what fits; there is nothing for an optimizer."""
+    del optimizer
+    losses, (moved, extra, metrics) = turn.fit(params, extra, *seen)
+    losses, metrics = mean((losses, jax.tree.map(jnp.mean, metrics)))
+    return {**params, **moved}, opt, extra, {**_by_player('loss', losses), **metrics}
 
 
 def _select(condition: Bool[Array, ''], new: Tree, old: Tree) -> Tree:

@@ -158,7 +158,7 @@ def warn_of_settings(run: Run, step: int) -> None:
     if hint:
         log.warning('%s', hint)
     hypers = run.config.hypers
-    if 0 < hypers.decay_steps < train.steps and hypers.learning_rate_end == 0:
+    if 0 < hypers.get('decay_steps', 0) < train.steps and hypers.learning_rate_end == 0:
         log.warning(
             'the learning rate is 0 from step %d on (config.hypers.decay_steps)', hypers.decay_steps
         )

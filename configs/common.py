@@ -101,8 +101,9 @@ def shrink(config: ConfigDict) -> None:
         steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
     config.eval.update(batch_size=100, num_pictures=16)
-    config.hypers.decay_steps = min(config.hypers.decay_steps, 20.0)
-    config.hypers.warmup_steps = min(config.hypers.warmup_steps, 5.0)
+    for name, most in (('decay_steps', 20.0), ('warmup_steps', 5.0)):
+        if name in config.hypers:  # not where nothing descends
+            config.hypers[name] = min(config.hypers[name], most)
 
 
 def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1) -> dict:

@@ -274,3 +274,53 @@ def test_losses_have_to_be_those_of_the_players(toy):
     wrong = toy_turn(('encoder',))._replace(players=('encoder', 'decoder'))
     with pytest.raises(ValueError, match='decoder'):
         step_of(wrong)(start(params), [batch], jnp.arange(8))
+
+
+def to_mean(offset=0.0, when=None):
+    """The 'centre' takes the mean of its minibatch over all devices."""
+
+    def fit(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        whole = draw.gather(batch['x'])
+        loss = jnp.mean(jnp.abs(batch['x'] - params['centre']['w'][None]))
+        moved = {'centre': {'w': jnp.mean(whole, 0) + offset}}
+        return {'centre': loss}, (moved, extra, {'size': jnp.abs(batch['x']).sum(-1)})
+
+    return game.Fit(('centre',), fit, batch=0, when=when)
+
+
+def test_a_fit_replaces_its_players_and_leaves_the_others(toy):
+    params, batch = toy
+    params = {**params, 'centre': {'w': jnp.zeros(4)}}
+    turns = to_mean(), toy_turn(('encoder',))
+    family = game.Family(
+        init=lambda key, batch: (params, {player: {} for player in params}), turns=turns, metrics={}
+    )
+    state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, HYPERS)
+    assert set(state.opt) == {*PLAYERS}  # there is nothing to remember of a fit
+    new, report = step_of(*turns, batch_size=8)(state, [batch], jnp.arange(8))
+    np.testing.assert_allclose(new.params['centre']['w'], batch['x'].mean(0), rtol=1e-6)
+    assert report['loss_centre'] == pytest.approx(float(jnp.abs(batch['x']).mean()), rel=1e-6)
+    assert report['size'] == pytest.approx(float(jnp.abs(batch['x']).sum(-1).mean()), rel=1e-6)
+    assert 'gradient_norm_centre' not in report
+    alone, _ = step_of(turns[1], batch_size=8)(start(params), [batch], jnp.arange(8))
+    np.testing.assert_array_equal(new.params['encoder']['w'], alone.params['encoder']['w'])
+    np.testing.assert_array_equal(new.params['decoder']['w'], params['decoder']['w'])
+
+
+def test_a_fit_can_wait():
+    state = start({'centre': {'w': jnp.zeros(4)}})
+    step = step_of(to_mean(when=lambda hypers, step: step == 1))
+    batch = {'x': jnp.ones((1, 4))}
+    first, _ = step(state, [batch], jnp.arange(1))
+    second, _ = step(first, [batch], jnp.arange(1))
+    np.testing.assert_array_equal(first.params['centre']['w'], jnp.zeros(4))
+    np.testing.assert_array_equal(second.params['centre']['w'], jnp.ones(4))
+
+
+def test_a_fit_that_is_not_finite_freezes_the_state():
+    """Here and now, though its loss is that of the parameters before."""
+    state = start({'centre': {'w': jnp.zeros(4)}})
+    new, report = step_of(to_mean(offset=jnp.nan))(state, [{'x': jnp.ones((1, 4))}], jnp.arange(1))
+    assert not report['finite'] and np.isfinite(report['loss_centre'])
+    jax.tree.map(np.testing.assert_array_equal, new, state)
