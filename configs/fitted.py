@@ -1,0 +1,60 @@
+"""What the configs of models that are fitted outright share: no optimizer, and all data at once."""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import UserError
+
+POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')
+TRAINING_EXAMPLES = {
+    'digits': 1000,
+    'mnist': 55_000,
+    'static_mnist': 50_000,
+    **dict.fromkeys(POINTS, 100_000),
+}
+
+
+def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
+    """`common.begin` without an optimizer; a minibatch is all of the training split, where known.
+
+    Of other data `config.model.forgetting`, the model's field, says what minibatches make together.
+    """
+    config, debug = common.begin(argument, default)
+    config.hypers = ConfigDict(dict(ema_half_life=0.0))
+    del config.train['precision']
+    config.train.batch_size = TRAINING_EXAMPLES.get(config.data.name, 500)
+    return config, debug
+
+
+def fit_once(config: ConfigDict) -> None:
+    """Settings of a closed form: one step on all examples, or the mean over many minibatches."""
+    steps = 1 if config.data.name in TRAINING_EXAMPLES else 100
+    cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
+    config.train.update(dict.fromkeys(cadences, steps))
+
+
+def check_forgetting(config: ConfigDict) -> None:
+    """Refuses what is no exponent.
+
+    Raises:
+      UserError: names the field.
+    """
+    forgetting = config.model.forgetting
+    if not 0 <= forgetting <= 1:
+        raise UserError(f'config.model.forgetting={forgetting}: it is from 0 to 1')
+
+
+def check_density(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
+    """Refuses levels, of which a density is no likelihood, and variances that may vanish.
+
+    Raises:
+      UserError: says what else can be done, `otherwise` among it.
+    """
+    if spec.levels is not None:
+        raise UserError(
+            f'{config.data.name} has {spec.levels} levels, and a density is no likelihood of such '
+            f"data: config.data.dequantize='uniform'{otherwise}"
+        )
+    if not config.model.variance_floor > 0:
+        raise UserError(f'config.model.variance_floor={config.model.variance_floor}: it is above 0')

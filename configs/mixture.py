@@ -1,0 +1,121 @@
+"""Mixture of categorical or Gaussian components fitted by EM (Dempster, Laird and Rubin 1977).
+
+    python main.py --config=configs/mixture.py
+
+Test split of the digits, 17 grey levels as they are: 99.38 +- 0.19 nats over 3 seeds, exact, 20
+components; about ten seconds on two CPU cores. On static MNIST (`:static_mnist`) 125.9 +- 0.4 nats
+(one seed, +- over the examples) with 500 Bernoulli components, in three minutes, and 167.1 with
+10; published are 137.64 and 168.95 (docs/results.md).
+"""
+
+import functools
+
+from ml_collections import ConfigDict
+
+from configs import common, fitted
+from datasets.dataset import Spec
+from errors import UserError, at_least, choose
+from game import Family
+from models.components import Components, categorical
+from models.gaussian_components import Prior, diagonal_gaussian, full_gaussian
+from models.mixture import Parts, mixture
+
+LLOYD_ITERATIONS = 10  # of the clusters that EM begins with
+DATA = {  # what differs from the settings for any other data
+    'digits': {'model': dict(pseudo_count=0.3)},
+    'mnist': {
+        'data': dict(binarize='stochastic'),
+        'model': dict(num_components=500),
+        'train': dict(steps=50),
+    },
+    'static_mnist': {'model': dict(num_components=500), 'train': dict(steps=50)},
+    **dict.fromkeys(fitted.POINTS, {'model': dict(num_components=50)}),
+}
+ALSO = {'data.dequantize': 'uniform'}  # with it all fields are read
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/mixture.py:DATA[,debug]`, DATA any source: digits, mnist, grid, arrays, ..."""
+    config, debug = fitted.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            num_components=20,
+            components='auto',  # categorical (of two levels Bernoulli) | gaussian | auto
+            covariance='full',  # full | diagonal | tied (one for all); of Gaussians
+            # examples added to those of each component: of each level, or of Gaussians as far from
+            # the mean as uniform numbers are; 0 is maximum likelihood
+            pseudo_count=0.1,
+            variance_floor=1e-4,  # of Gaussians, of x normalized
+            forgetting=0.0,  # 0: a minibatch alone; above 0.5: online EM, of data too large for it
+        )
+    )
+    config.train.update(
+        steps=100,
+        steps_per_dispatch=10,
+        evaluate_every=10,
+        checkpoint_every=50,
+        best_metric='log_prob_nats',
+    )
+    if config.data.name not in fitted.TRAINING_EXAMPLES:
+        config.model.forgetting = 0.6
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        shrink(config)
+    return config.lock()
+
+
+def shrink(config: ConfigDict) -> None:
+    """The `debug` variant."""
+    common.shrink(config)
+    config.model.num_components = 3
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The mixture that `config` describes, for data as `spec` says."""
+    at_least(1, 'model.num_components', config.model.num_components)
+    return mixture(parts_of(config, spec, config.model.num_components, is_labelled=False))
+
+
+def parts_of(config: ConfigDict, spec: Spec, count: int, is_labelled: bool) -> Parts:
+    """What a mixture of so many components is made of."""
+    model = config.model
+    fitted.check_forgetting(config)
+    kind = components_of(config, spec, model.get('covariance', 'diagonal'))
+    settings = model.pseudo_count, model.forgetting, LLOYD_ITERATIONS
+    return Parts(kind, count, spec, is_labelled, *settings)
+
+
+def components_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
+    """The kind of the components, and if they are Gaussian of what covariance.
+
+    Raises:
+      UserError: an unknown name, one that does not fit the data, or a number that cannot be.
+    """
+    model = config.model
+    at_least(0, 'model.pseudo_count', model.pseudo_count)
+    name = model.components
+    if name == 'auto':
+        name = 'gaussian' if spec.levels is None else 'categorical'
+    if choose('model.components', name, {'categorical': True, 'gaussian': False}):
+        if spec.levels is None:
+            raise UserError(
+                "config.model.components='categorical' needs data of levels and these have real "
+                "values: 'gaussian'"
+            )
+        return categorical(spec.levels, model.pseudo_count)
+    fitted.check_density(config, spec, " or config.model.components='categorical'")
+    return gaussian_of(config, spec, covariance)
+
+
+def gaussian_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
+    """Gaussian components, with variances as `config` says."""
+    model = config.model
+    # of x normalized, where its interval is [0, 1] or its deviation 1
+    variance = 1.0 if spec.interval is None else 1.0 / 12.0
+    kinds = {
+        'full': full_gaussian,
+        'diagonal': diagonal_gaussian,
+        'tied': functools.partial(full_gaussian, is_tied=True),
+    }
+    prior = Prior(model.pseudo_count, variance, model.variance_floor)
+    return choose('model.covariance', covariance, kinds)(prior)
