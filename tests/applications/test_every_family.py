@@ -84,14 +84,19 @@ def test_every_application_works(name, run_of):
 
 
 def _check(run, found):
-    """Ends of paths are reconstructions, and codes are those of `encode`."""
+    """Ends of paths are reconstructions, and codes are those of `encode`.
+
+    Of dequantised data about so: noise belongs to the place of an example in what is asked for.
+    """
+    exact = dict(rtol=1e-4, atol=1e-4)
+    near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
     (state, _), split = states.load_state(run), run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
     z_1, _ = parted(run.family, codes)
-    np.testing.assert_allclose(found['latent_map']['codes'], z_1, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)
     paths = found['interpolate']
     (pair,), (straight, _) = paths['index'], paths['x'][0]
-    np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], **near)
     shown, reconstruct = found.get('reconstruct'), run.family.reconstruct
     if shown is None:  # of a diffusion model, whose codes only lead back
         shown = {'index': pair[:0], 'reconstruction': straight[:0]}
@@ -102,4 +107,6 @@ def _check(run, found):
     batch = run.data.preprocess(raw, draw.keys)
     want = reconstruct(state.ema, state.extra, batch, draw)
     made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
-    np.testing.assert_allclose(made, want, rtol=1e-3, atol=1e-3)
+    unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
+    bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)
+    np.testing.assert_allclose(made, want, **bounds)
