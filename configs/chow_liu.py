@@ -1,0 +1,58 @@
+"""Chow-Liu tree (1968): each number depends on one other, the likeliest of such models.
+
+    python main.py --config=configs/chow_liu.py
+
+Test split of the digits, 17 grey levels as they are: 97.2 +- 0.5 nats (+- over the examples,
+nothing is random), exact; seven seconds on two CPU cores. On static MNIST (`:static_mnist`) 134.99
+nats, as published.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, fitted
+from datasets.dataset import Spec
+from errors import UserError, at_least
+from game import Family
+from models.chow_liu import Parts, chow_liu
+
+MOST_PAIRS = 20_000**2  # of levels of two numbers: 1.6 gigabytes
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/chow_liu.py:DATA[,debug]`, DATA any source with levels: digits, mnist, ..."""
+    config, debug = fitted.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            pseudo_count=1.0,  # examples, evenly spread, that are added to those of each pair
+            forgetting=1.0,  # 1: the mean of all minibatches; 0: the last one alone
+        )
+    )
+    fitted.fit_once(config)
+    config.train.best_metric = 'log_prob_nats'
+    if config.data.name == 'digits':
+        config.model.pseudo_count = 100.0  # a pair of numbers has 289 levels, of 1,000 examples
+    if config.data.name == 'mnist':
+        config.data.binarize = 'threshold'
+    if debug:
+        common.shrink(config)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The tree that `config` describes, for data as `spec` says.
+
+    Raises:
+      UserError: real-valued data, more pairs of levels than memory has room for, or a number that
+        cannot be.
+    """
+    at_least(0, 'model.pseudo_count', config.model.pseudo_count)
+    fitted.check_forgetting(config)
+    if spec.levels is None:
+        raise UserError(f'{config.data.name} has real values, and a tree is one of levels')
+    pairs = (spec.num_dims * spec.levels) ** 2
+    if pairs > MOST_PAIRS:
+        raise UserError(
+            f'{spec.num_dims} numbers of {spec.levels} levels make {pairs:,} pairs to count: '
+            'fewer levels (config.data.binarize) or smaller images'
+        )
+    return chow_liu(Parts(spec, config.model.pseudo_count, config.model.forgetting))
