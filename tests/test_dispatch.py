@@ -104,6 +104,22 @@ def test_the_devices_held_different_rows(run):
     assert len(np.unique(np.asarray(seen['keys']).reshape(-1, 2), axis=0)) == size
 
 
+@pytest.mark.parametrize('num_devices', [1, 8])
+def test_as_many_arrays_as_arguments_are_not_mixed_up(num_devices):
+    """Weights of two arrays, a key, inputs of none and rows: four of each."""
+    devices = jax.devices()[:num_devices]
+    weights = {'bias': jnp.ones(3), 'kernel': jnp.ones((1, 3))}
+
+    def shapes(weights, key, inputs, rows):
+        assert (weights['kernel'].shape, key.shape, inputs) == ((1, 3), (2,), {})
+        return device_lib.gather(rows + key[0].astype(jnp.int32))
+
+    mapped = device_lib.over_devices(shapes, (None, None, 0, 0), devices=devices)
+    rows = np.arange(2 * num_devices, dtype=np.int32).reshape(num_devices, 2)
+    found = mapped(weights, jnp.zeros(2, jnp.uint32), {}, rows)
+    np.testing.assert_array_equal(found, np.arange(2 * num_devices))
+
+
 def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
     devices, state, data, numbers = placed(run, 4)
     dispatch = program.compile_dispatch(run, 5, devices)
