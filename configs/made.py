@@ -1,0 +1,67 @@
+"""MADE (Germain et al. 2015): masks make a fully connected network autoregressive.
+
+    python main.py --config=configs/made.py
+
+Test split of the digits, 17 grey levels as they are: 92.98 +- 0.21 nats over 3 seeds, exact; about
+fifteen seconds on two CPU cores. MNIST (`:mnist`) is not measured.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import at_least, choose
+from game import Family
+from models.autoregressive import autoregressive
+from models.made import MADE, Orders, made
+from models.observations import observation_for
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(hidden_sizes=(256,)),
+        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),
+        'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
+    },
+    'mnist': {'data': dict(binarize='stochastic')},
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/made.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, ..."""
+    config, debug = common.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            hidden_sizes=(500,),
+            activation='relu',
+            # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
+            observation='auto',
+            mixture_components=2,  # of discretized_logistic_mixture
+            order='raster',  # raster | random
+            num_orders=1,  # each with masks of its own; the model is their mixture
+        )
+    )
+    config.hypers.update(decay_steps=20_000.0)
+    config.train.update(
+        steps=20_000,
+        batch_size=256,
+        evaluate_every=1000,
+        checkpoint_every=1000,
+        best_metric='log_prob_nats',
+    )
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        common.shrink(config)
+        config.model.hidden_sizes = (16,) * len(config.model.hidden_sizes)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says."""
+    model, hidden = config.model, tuple(config.model.hidden_sizes)
+    at_least(1, 'model.hidden_sizes', *hidden)
+    at_least(1, 'model.num_orders', model.num_orders)
+    are_raster = choose('model.order', model.order, {'raster': True, 'random': False})
+    observation = observation_for(model.observation, spec, model.mixture_components)
+    network = MADE(hidden, observation.size, **common.network_options(config))
+    orders = Orders(model.num_orders, are_raster)
+    return autoregressive(made(network, orders, observation, spec))
