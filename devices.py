@@ -18,23 +18,17 @@ def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -
     pmap is in maintenance mode in JAX (it is built on shard_map now). Keeping it to this one call
     keeps a later move to shard_map to one line.
 
-    Arguments travel in tuples of one: where there happen to be as many arrays as arguments, one of
-    them without any, JAX 0.10 takes the axes of the arguments for those of the arrays.
+    Where there can be as many arrays as arguments, because one of these has none, an argument has
+    to come in a tuple, and its axis too: JAX 0.10 takes axes of arguments for those of arrays else.
     """
-    mapped = jax.pmap(
-        lambda *boxes: f(*(argument for (argument,) in boxes)),
+    return jax.pmap(
+        f,
         axis_name=AXIS,
-        in_axes=tuple((axis,) for axis in in_axes),
+        in_axes=in_axes,
         out_axes=out_axes,
         donate_argnums=donate,
         devices=devices,
     )
-
-    def call(*arguments):
-        return mapped(*((argument,) for argument in arguments))
-
-    call.lower = lambda *arguments: mapped.lower(*((argument,) for argument in arguments))
-    return call
 
 
 def place(tree, devices: Sequence[jax.Device]):

@@ -28,14 +28,16 @@ def over_examples(
     mine = device_lib.local_indices(devices)
     data_key = game.address(jax.random.PRNGKey(0), game.Purpose.PREPROCESS)
 
-    def on_device(params, extra, key, inputs, rows):
+    def on_device(params, extra, key, inputs, boxed):
+        (rows,) = boxed
         size = len(rows) * len(devices)
         fixed_keys = game.draw_for(data_key, rows, size).keys  # the same for every seed
         batch = dataset.preprocess(inputs, fixed_keys) if inputs else {}
         draw = game.draw_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(params, extra, batch, draw))
 
-    run = device_lib.over_devices(on_device, in_axes=(None, None, None, 0, 0), devices=devices)
+    in_axes = None, None, None, 0, (0,)  # boxed, for there may be no inputs: see `over_devices`
+    run = device_lib.over_devices(on_device, in_axes, devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
         parts, quiet = [], n <= batch_size or not processes.is_first()
@@ -46,7 +48,7 @@ def over_examples(
             rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
             rows = rows.reshape(len(devices), local)[mine]
             share = {name: value[rows] for name, value in inputs.items()}
-            parts.append(jax.device_get(run(state.ema, state.extra, key, share, rows)))
+            parts.append(jax.device_get(run(state.ema, state.extra, key, share, (rows,))))
         return jax.tree.map(lambda *pieces: np.concatenate(pieces)[:n], *parts)
 
     return apply

@@ -17,6 +17,7 @@ import game
 import playing
 import program
 import states
+from evaluation.per_example import over_examples
 
 STEPS = 50
 
@@ -105,19 +106,18 @@ def test_the_devices_held_different_rows(run):
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
-def test_as_many_arrays_as_arguments_are_not_mixed_up(num_devices):
-    """Weights of two arrays, a key, inputs of none and rows: four of each."""
-    devices = jax.devices()[:num_devices]
+def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
+    """Weights of two arrays, a collection of one, a key, no inputs and rows: five of each."""
     weights = {'bias': jnp.ones(3), 'kernel': jnp.ones((1, 3))}
+    state = states.initial_state(run).replace(ema=weights, extra={'places': jnp.arange(4)})
 
-    def shapes(weights, key, inputs, rows):
-        assert (weights['kernel'].shape, key.shape, inputs) == ((1, 3), (2,), {})
-        return device_lib.gather(rows + key[0].astype(jnp.int32))
+    def shapes(params, extra, batch, draw):
+        found = params['kernel'].shape, extra['places'].shape, draw.keys.shape[1:], batch
+        assert found == ((1, 3), (4,), (2,), {})
+        return draw.rows
 
-    mapped = device_lib.over_devices(shapes, (None, None, 0, 0), devices=devices)
-    rows = np.arange(2 * num_devices, dtype=np.int32).reshape(num_devices, 2)
-    found = mapped(weights, jnp.zeros(2, jnp.uint32), {}, rows)
-    np.testing.assert_array_equal(found, np.arange(2 * num_devices))
+    apply = over_examples(shapes, run.data, 16, jax.devices()[:num_devices])
+    np.testing.assert_array_equal(apply(state, jax.random.PRNGKey(0), {}, 20), np.arange(20))
 
 
 def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
