@@ -23,7 +23,8 @@ def members(run, count=3):
         config = run.config.copy_and_resolve_references()
         with config.unlocked():
             config.seed = i
-            config.hypers.learning_rate = run.config.hypers.learning_rate * (1 + i)
+            if 'learning_rate' in config.hypers:  # not of what is fitted outright
+                config.hypers.learning_rate = run.config.hypers.learning_rate * (1 + i)
             for name in {'beta', 'penalty', 'feature_matching'} & {*config.hypers}:
                 config.hypers[name] = run.config.hypers[name] * (0.5 + i)
             config.train.steps = config.train.evaluate_every = NUM_STEPS
