@@ -3,8 +3,7 @@
 Named players own disjoint parameter trees. Each descends its own scalar loss. They move in turns.
 A VAE is a game of one player with one turn; a GAN has two players and two turns; a VAE-GAN three
 players in one turn. A mixture's only player does not descend, it is fitted outright. `playing.py`
-plays them. All here are pure functions of arrays: no files,
-no devices, no clock.
+plays them. All here are pure functions of arrays: no files, no devices, no clock.
 """
 
 import enum

@@ -23,7 +23,6 @@ class Components(NamedTuple):
     statistics: (x, weights [batch, K]) -> Statistics, of which 'count' [K] sums the weights.
     pooled, maximize: as of `models.fitting.Estimator`, without a structure.
     log_prob: (params, x, known=None) -> [batch, K], nats; of what is `known` [batch, dims] alone.
-    mean: (params) -> [K, dims].
     sample: (keys, params, component [batch]) -> x.
     fill: (keys, params, component, x, known) -> x, what is unknown drawn given what is known.
     """
@@ -32,7 +31,6 @@ class Components(NamedTuple):
     pooled: Callable
     maximize: Callable
     log_prob: Callable
-    mean: Callable
     sample: Callable
     fill: Callable
 
@@ -77,9 +75,6 @@ def categorical(levels: int, pseudo_count: float) -> Components:
         more = jnp.einsum('bdl,kdl->bk', higher(x) * seen[..., None], above - lowest[..., None])
         return seen @ lowest.T + more
 
-    def mean(params):
-        return jnp.exp(params['log_probs']) @ jnp.arange(levels, dtype=jnp.float32)
-
     def sample(keys: UInt32[Array, 'batch 2'], params, component: Int[Array, 'batch']) -> Rows:
         chosen = lambda key, k: jax.random.categorical(key, params['log_probs'][k])
         return jax.vmap(chosen)(keys, component).astype(jnp.float32)
@@ -87,4 +82,4 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     def fill(keys, params, component, x: Rows, known: Bool[Array, 'batch dims']) -> Rows:
         return jnp.where(known, x, sample(keys, params, component))
 
-    return Components(statistics, summed, maximize, log_prob, mean, sample, fill)
+    return Components(statistics, summed, maximize, log_prob, sample, fill)

@@ -63,7 +63,7 @@ def diagonal_gaussian(prior: Prior) -> Components:
 
     statistics = lambda x, weights: _moments(x, weights, _squares)
     pooled = lambda found, shares: _pooled(found, shares, jnp.square)
-    return Components(statistics, pooled, maximize, log_prob, _mean, sample, fill)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill)
 
 
 def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
@@ -115,17 +115,13 @@ def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
 
     outer = lambda shift: shift[..., :, None] * shift[..., None, :]
     pooled = lambda found, shares: _pooled(found, shares, outer, fold)
-    return Components(statistics, pooled, maximize, log_prob, _mean, sample, fill)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill)
 
 
 def _each(params) -> tuple[Array, Array]:
     """Means [K, dims], and covariances [K, dims, dims] even where there is one."""
     mean, covariance = params['mean'], params['covariance']
     return mean, jnp.broadcast_to(covariance, (len(mean), *covariance.shape[1:]))
-
-
-def _mean(params) -> Float[Array, 'components dims']:
-    return params['mean']
 
 
 def _normal(keys: Keys, dims: int) -> Rows:

@@ -49,7 +49,7 @@ def mixture(parts: Parts) -> game.Family:
     estimator = estimator_of(parts)
     log_prob, kinds = log_prob_of(parts), ('label',) if parts.is_labelled else ()
     return game.Family(
-        init=lambda key, batch: started(estimator, first_statistics(parts, estimator, key, batch)),
+        init=lambda key, batch: started(estimator, first_statistics(parts, key, batch)),
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda params, extra, batch, draw: metrics_of(parts, params['model'], batch),
         sample=lambda params, extra, draw, condition: sampled(
@@ -110,7 +110,7 @@ def estimator_of(parts: Parts) -> Estimator:
     return Estimator(statistics, parts.components.pooled, maximize)
 
 
-def first_statistics(parts: Parts, estimator: Estimator, key, batch: game.Batch):
+def first_statistics(parts: Parts, key, batch: game.Batch):
     """Those of clusters of the first minibatch, or of its labels."""
     x = scaled(parts.spec, batch['x'])
     if parts.is_labelled:

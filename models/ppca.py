@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 import game
 from datasets.dataset import Spec
 from models.components import TINY
-from models.fitting import Estimator, fit_turn, started
+from models.fitting import Estimator, Statistics, fit_turn, started
 from models.gaussian_components import LOG_2_PI, LOOSE, full_gaussian
 from models.mixture import log_volume, scaled, unscaled
 
@@ -48,8 +48,7 @@ def ppca(parts: Parts) -> game.Family:
 
     def init(key, batch):
         del key
-        x = scaled(spec, batch['x'])
-        return started(estimator, GAUSSIAN.statistics(x, jnp.ones((len(x), 1), x.dtype)))
+        return started(estimator, moments(scaled(spec, batch['x'])))
 
     def nats(params, extra, batch, draw):
         del extra, draw
@@ -98,7 +97,7 @@ def estimator_of(parts: Parts) -> Estimator:
         del extra
         x = scaled(parts.spec, batch['x'])
         nats = log_volume(parts.spec) - log_prob(params['model'], x)
-        return GAUSSIAN.statistics(x, jnp.ones((len(x), 1), x.dtype)), nats
+        return moments(x), nats
 
     def maximize(found):
         covariance = found['scatter'][0] / jnp.maximum(found['count'][0], TINY)
@@ -110,6 +109,11 @@ def estimator_of(parts: Parts) -> Estimator:
         return {'mean': found['mean'][0], 'noise_variance': noise, 'loadings': loadings}, {}
 
     return Estimator(statistics, GAUSSIAN.pooled, maximize)
+
+
+def moments(x: Rows) -> Statistics:
+    """Those of a single Gaussian."""
+    return GAUSSIAN.statistics(x, jnp.ones((len(x), 1), x.dtype))
 
 
 def along_axes(params, x: Rows) -> tuple[Rows, Float[Array, 'batch latent'], Array]:
