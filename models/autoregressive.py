@@ -14,21 +14,37 @@ from jaxtyping import Array, Float, Int
 
 import game
 from datasets.dataset import Spec
+from models.labels import label_asked_for
 from models.observations import Observation
 
-ORDER_DRAW, NUMBER_DRAWS = 0, 1  # of the keys of each row; numbers from the latter on
-Events = Float[Array, 'batch *event']
+ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # of each row's key; numbers from the last on
+
+
+class Steps(NamedTuple):
+    """One number after the other, in an order, with what was computed before kept.
+
+    begin: (params, extra, given, number) -> memory of nothing, in the order of this number; `given`
+      is a batch of which x is not read.
+    step: (params, extra, memory, i, before) -> (memory, parameters [batch, size]) of the i-th
+      number; `before` [batch] is the one that came before it, 0 where none did.
+    """
+
+    begin: Callable
+    step: Callable
 
 
 class Parts(NamedTuple):
     """What an autoregressive model is made of.
 
     init: (key, batch) -> (params, extra) by player.
-    parameters: (params, extra, x, number) -> those of the observation, [batch, *event, size]: in
-      the order of this number they depend on what comes before alone.
+    parameters: (params, extra, batch, number) -> those of the observation, [batch, *event, size]:
+      in the order of this number they depend on what comes before alone, and on the label where
+      that is a condition.
     places: (extra) -> [orders, dims] int32: where in each order a number of the flat x comes.
     observation: the distribution of each number.
     spec: of the data.
+    steps: the same parameters one after the other; None: by the whole network for each of them.
+    is_conditional: whether the model is of p(x | label).
     """
 
     init: Callable
@@ -36,6 +52,8 @@ class Parts(NamedTuple):
     places: Callable
     observation: Observation
     spec: Spec
+    steps: Steps | None = None
+    is_conditional: bool = False
 
 
 def autoregressive(parts: Parts) -> game.Family:
@@ -45,76 +63,106 @@ def autoregressive(parts: Parts) -> game.Family:
         del step, hypers
         count = len(parts.places(extra))
         number = jax.random.randint(draw.shared_key, (), 0, count)
-        nats = -in_order(parts, params, extra, batch['x'], number)
+        nats = -in_order(parts, params, extra, batch, number)
         return {'model': jnp.mean(nats)}, (extra, {})
 
     def nats(params, extra, batch, draw):
         del draw
-        return log_prob(parts, params, extra, batch['x'])
+        return log_prob(parts, params, extra, batch)
 
     def sample(params, extra, draw, condition):
-        del condition
-        x = jnp.zeros((len(draw.rows), *parts.spec.event_shape))
-        return completed(parts, params, extra, x, jnp.zeros(x.shape, bool), draw)
+        nothing = jnp.zeros((len(draw.rows), *parts.spec.event_shape))
+        batch = {'x': nothing, 'known': jnp.zeros(nothing.shape, bool)}
+        if parts.is_conditional:
+            keys = game.part_of(draw.keys, LABEL_DRAW)
+            batch['label'] = label_asked_for(keys, condition, parts.spec)
+        return completed(parts, params, extra, batch, draw)
 
     def inpaint(params, extra, batch, draw):
-        return completed(parts, params, extra, batch['x'], batch['known'].astype(bool), draw)
+        return completed(parts, params, extra, batch, draw)
 
     return game.Family(
         init=parts.init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         sample=sample,
+        conditions=('label',) if parts.is_conditional else (),
         inpaint=inpaint,
         log_prob=game.LogProb(nats, 'exact'),
     )
 
 
 def in_order(
-    parts: Parts, params, extra, x: Events, number: Int[Array, '']
+    parts: Parts, params, extra, batch: game.Batch, number: Int[Array, '']
 ) -> Float[Array, 'batch']:
-    """log p(x) in nats, by one of the orders."""
-    return parts.observation.log_prob(x, parts.parameters(params, extra, x, number))
+    """log p(x), or log p(x | label), in nats, by one of the orders."""
+    told = parts.parameters(params, extra, batch, number)
+    return parts.observation.log_prob(batch['x'], told)
 
 
-def log_prob(parts: Parts, params, extra, x: Events) -> Float[Array, 'batch']:
-    """log p(x) in nats: of several orders that of their mixture."""
+def log_prob(parts: Parts, params, extra, batch: game.Batch) -> Float[Array, 'batch']:
+    """The same by all orders: of several it is that of their mixture."""
     count = len(parts.places(extra))
-    each = jax.lax.map(lambda number: in_order(parts, params, extra, x, number), jnp.arange(count))
-    return jax.nn.logsumexp(each, 0) - np.log(count)
+    by = lambda number: in_order(parts, params, extra, batch, number)
+    return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
 
 
-def completed(parts: Parts, params, extra, x: Events, known, draw: game.Draw) -> Events:
-    """x with what is not known drawn number by number, each given those before it in an order.
+def completed(
+    parts: Parts, params, extra, batch: game.Batch, draw: game.Draw
+) -> Float[Array, 'batch *event']:
+    """x with what is not 'known' drawn number by number, each given those before it in an order.
 
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
     this is not p(hidden | known). Each example has an order of its own.
     """
-    places = parts.places(extra)
-    blank = jnp.where(known, x, parts.spec.denormalize(jnp.zeros_like(x)))
-
-    def by(number):
-        return _walked(
-            parts, params, extra, blank, known, draw, number, jnp.argsort(places[number])
-        )
-
-    if len(places) == 1:
+    known, count = batch['known'].astype(bool), len(parts.places(extra))
+    batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
+    by = lambda number: _walked(parts, params, extra, batch, draw, number)
+    if count == 1:
         return by(0)
     keys = game.part_of(draw.keys, ORDER_DRAW)
-    own = jax.vmap(lambda key: jax.random.randint(key, (), 0, len(places)))(keys)
-    every = jax.lax.map(by, jnp.arange(len(places)))  # a network has one order for its batch
-    return every[own, jnp.arange(len(x))]
+    own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
+    every = jax.lax.map(by, jnp.arange(count))  # a network has one order for its batch
+    return every[own, jnp.arange(len(own))]
 
 
-def _walked(parts, params, extra, x: Events, known, draw: game.Draw, number, order) -> Events:
-    flat_known = known.reshape(len(x), -1)
+def _walked(parts, params, extra, batch, draw: game.Draw, number):
+    steps, shape = parts.steps or whole_network(parts), batch['x'].shape
+    order = jnp.argsort(parts.places(extra)[number])
+    flat, known = batch['x'].reshape(len(batch['x']), -1), batch['known'].reshape(shape[0], -1)
 
-    def step(flat, place):
-        told = parts.parameters(params, extra, flat.reshape(x.shape), number)
+    def step(carry, at):
+        memory, before = carry
+        i, place = at
+        memory, told = steps.step(params, extra, memory, i, before)
         keys = game.part_of(draw.keys, NUMBER_DRAWS + place)
-        made = parts.observation.sample(keys, told).reshape(flat.shape)[:, place]
-        value = jnp.where(flat_known[:, place], flat[:, place], made)
-        return flat.at[:, place].set(value), None
+        made = parts.observation.sample(keys, told, place).astype(flat.dtype)
+        value = jnp.where(known[:, place], flat[:, place], made)
+        return (memory, value), value
 
-    flat, _ = jax.lax.scan(step, x.reshape(len(x), -1), order)
-    return flat.reshape(x.shape)
+    first = steps.begin(params, extra, batch, number), jnp.zeros_like(flat[:, 0])
+    _, values = jax.lax.scan(step, first, (jnp.arange(len(order)), order))
+    return flat.at[:, order].set(values.T).reshape(shape)
+
+
+def whole_network(parts: Parts) -> Steps:
+    """Each number by all of the network, of which the others' parameters are dropped."""
+
+    def begin(params, extra, given: game.Batch, number):
+        del params
+        # what was not drawn yet must be a number: a zero weight would make NaN of NaN
+        nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))
+        order = jnp.argsort(parts.places(extra)[number])
+        return {**given, 'x': nothing}, number, order
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        batch, number, order = memory
+        x = batch['x'].reshape(len(before), -1)
+        last = order[jnp.maximum(i - 1, 0)]
+        x = x.at[:, last].set(jnp.where(i > 0, before, x[:, last])).reshape(batch['x'].shape)
+        batch = {**batch, 'x': x}
+        told = parts.parameters(params, extra, batch, number)
+        told = told.reshape(len(before), -1, told.shape[-1])[:, order[i]]
+        return (batch, number, order), told
+
+    return Steps(begin, step)

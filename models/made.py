@@ -144,7 +144,9 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
 
     return Parts(
         init=init,
-        parameters=lambda params, extra, x, number: apply(params['model'], own(extra, number), x),
+        parameters=lambda params, extra, batch, number: apply(
+            params['model'], own(extra, number), batch['x']
+        ),
         places=lambda extra: extra['model']['degrees']['0'],
         observation=observation,
         spec=spec,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+import game
 from datasets.dataset import Spec
 from errors import UserError, at_least, choose
 from losses import elbo
@@ -15,9 +16,9 @@ from losses import elbo
 class Observation(NamedTuple):
     """A distribution of x whose parameters a decoder gives as one array [batch, *event, size].
 
-    All three take the parameters last. `log_prob(x, parameters)` is [batch], nats;
-    `mean(parameters)` and `sample(keys, parameters)`, with one key an example, are
-    [batch, *event], in the data's own units.
+    `log_prob(x, parameters)` is [batch], nats; `mean(parameters)` and `sample(keys, parameters)`,
+    with one key an example, are [batch, *event], in the data's own units. So is, of one number of
+    the flat x, `sample(keys, parameters [batch, size], place)`, [batch].
     """
 
     size: int
@@ -45,7 +46,8 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
 
 
 def _per_example(sample_one: Callable) -> Callable:
-    return lambda keys, parameters: jax.vmap(sample_one)(keys, parameters)
+    """Of levels: one number is drawn as all are, wherever it stands."""
+    return lambda keys, parameters, place=None: jax.vmap(sample_one)(keys, parameters)
 
 
 def bernoulli(spec: Spec) -> Observation:
@@ -104,21 +106,24 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
             "config.data.dequantize='uniform'"
         )
 
-    def split(parameters):
-        """The mean and the log variance of x itself."""
+    def split(parameters, place=None):
+        """The mean and the log variance of x itself, or of one number of it."""
         mean, raw = parameters[..., 0], parameters[..., 1]
+        shift, scale = spec.affine(mean.shape if place is None else spec.event_shape)
+        if place is not None:
+            shift, scale = shift.ravel()[place], scale.ravel()[place]
         log_var = min_log_var + jax.nn.softplus(raw - min_log_var)
-        return spec.denormalize(mean), log_var + 2 * jnp.log(spec.affine(mean.shape)[1])
+        return shift + scale * mean, log_var + 2 * jnp.log(scale)
 
-    def sample_one(key, p):
-        mean, log_var = split(p)
-        return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
+    def sample(keys, parameters, place=None):
+        mean, log_var = split(parameters, place)
+        return mean + jnp.exp(0.5 * log_var) * game.standard_normal(keys, *mean.shape[1:])
 
     return Observation(
         size=2,
         log_prob=lambda x, parameters: elbo.diagonal_gaussian_log_prob(x, *split(parameters)),
         mean=lambda parameters: split(parameters)[0],
-        sample=_per_example(sample_one),
+        sample=sample,
     )
 
 

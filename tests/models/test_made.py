@@ -76,7 +76,7 @@ def test_a_number_depends_on_those_before_it_alone(name):
     x = jax.random.normal(jax.random.PRNGKey(1), (1, 3, 3))
     for number, places in enumerate(np.asarray(parts.places(extra))):
         told = functools.partial(parts.parameters, params, extra, number=number)
-        slopes = jax.jacobian(lambda x, told=told: told(x)[0, ..., 0])(x)
+        slopes = jax.jacobian(lambda x, told=told: told({'x': x})[0, ..., 0])(x)
         slopes = np.abs(np.asarray(slopes)).reshape(9, 9)
         is_before = places[None, :] < places[:, None]
         assert sorted(places) == list(range(9))

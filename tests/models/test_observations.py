@@ -89,6 +89,18 @@ def test_the_gaussian_of_a_table_is_that_of_its_columns():
     )
 
 
+def test_a_column_of_a_table_is_drawn_alone_as_beside_the_others():
+    spec = Spec((2,), None, None, mean=(3.0, -700.0), std=(0.5, 100.0))
+    model, n = observations.gaussian(spec), 20_000
+    told = jnp.asarray([[0.4, -1.0], [-0.2, 0.5]])  # the mean and raw log variance of each
+    mean = model.mean(told)
+    for place in range(2):
+        x = jax.jit(model.sample)(keys(n), jnp.repeat(told[place][None], n, 0), place)
+        std = spec.std[place] * np.exp(0.5 * told[place, 1])
+        np.testing.assert_allclose(np.mean(x), mean[place], atol=4 * std / np.sqrt(n))
+        np.testing.assert_allclose(np.std(x), std, rtol=0.03)
+
+
 def test_the_gaussians_density_is_bounded():
     model = observations.gaussian(Spec((1,), None, None), min_log_var=-4.0)
     density = model.log_prob(jnp.zeros((1, 1)), jnp.array([[[0.0, -1e4]]]))
