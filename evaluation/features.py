@@ -92,7 +92,8 @@ def classifier_for(run: Run) -> Run:
     folder = user_path(run.config.eval.classifier)
     other = run_folder.reopen(folder)
     ours, theirs = run.data.spec, other.data.spec
-    if other.family.classify is None or other.family.encode is None:
+    is_told = 'label' in other.family.conditions  # the class: what it makes of x is no feature of x
+    if other.family.classify is None or other.family.encode is None or is_told:
         raise UserError(f'{folder} is no classifier')
     if theirs.event_shape != ours.event_shape:
         raise UserError(

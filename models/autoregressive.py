@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 import game
 from datasets.dataset import Spec
+from models.bayes_rule import classifier_by_bayes_rule
 from models.labels import label_asked_for
 from models.observations import Observation
 
@@ -89,6 +90,7 @@ def autoregressive(parts: Parts) -> game.Family:
         conditions=('label',) if parts.is_conditional else (),
         inpaint=inpaint,
         log_prob=game.LogProb(nats, 'exact'),
+        classify=classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
     )
 
 

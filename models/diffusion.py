@@ -15,6 +15,7 @@ import game
 from datasets.dataset import Spec
 from diffusion import times
 from diffusion.schedules import Schedule
+from models.bayes_rule import classifier_by_bayes_rule
 from models.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
 from models.diffusion_bound import bound_terms, ode_nats, weighed_error
 from models.diffusion_sampling import (
@@ -95,12 +96,16 @@ def diffusion(
         terms = bound_terms(*parts, seen(nets, batch), count)
         return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
 
+    log_prob, by_bayes_rule = log_prob_of(nets, process, likelihood), None
+    if nets.is_conditional:
+        by_bayes_rule = classifier_by_bayes_rule(log_prob.nats, nets.spec)
     return game.Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
         metrics=metrics,
         conditions=('label',) if nets.is_conditional else (),
-        log_prob=log_prob_of(nets, process, likelihood),
+        log_prob=log_prob,
+        classify=by_bayes_rule,
         latent_dims=(nets.spec.num_dims,),
         **uses(nets, process, sampling, likelihood.ode_steps),
     )

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import elbo
+from models.bayes_rule import classifier_by_bayes_rule
 from models.inpainting import by_reconstruction
 from models.labels import asked_for
 from models.observations import Observation
@@ -205,5 +206,6 @@ def vae(
         reconstruct=game.through_codes(encode, mean_of),
         inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        classify=classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         advise=adviser(objective.cure),
     )

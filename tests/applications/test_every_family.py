@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 OPTIONS = {  # as little as shows it
     'anomaly': dict(num_images=2),
+    'classify': {},
     'compress': {},
     'concept': dict(num_images=2, num_steps=2, num_codes=200),
     'denoise': dict(levels='0.3'),
@@ -29,10 +30,11 @@ OPTIONS = {  # as little as shows it
     'interpolate': dict(num_pairs=1, num_points=3),
     'latent_map': dict(num_points=2),
     'reconstruct': dict(num_images=4),
+    'saliency': dict(num_images=2),
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'trajectory': dict(num_samples=2, num_points=2),
 }
-OF_OTHERS = ('saliency', 'super_resolve')  # without an encoder and a decoder
+OF_OTHERS = ('super_resolve',)  # without an encoder and a decoder
 QUICK = ('autoencoder',)
 
 
