@@ -161,6 +161,21 @@ class SuperResolve(NamedTuple):
     factor: int
 
 
+class Conditionals(NamedTuple):
+    """p(x) of levels as the chain rule has it: a distribution of each number given those before it.
+
+    order: (weights) -> [dims] int32, which number of the flat x comes i-th.
+    begin: (weights, given) -> memory of nothing; `given` is a batch of which x is not read, but for
+      its shape, and the label is, where that is a condition.
+    step: (weights, memory, i, before) -> (memory, log p [local, levels]) of the i-th number, nats;
+      `before` [local] is the one that came before it, 0 where none did.
+    """
+
+    order: Callable
+    begin: Callable
+    step: Callable
+
+
 class Family(NamedTuple):
     """A family of generative model, as pure functions. Abilities that it lacks are None.
 
@@ -168,7 +183,9 @@ class Family(NamedTuple):
     diagonal Gaussian q(z | x) of a model whose prior is N(0, I). `latent_dims` says what stands
     side by side in a code: z_1, which `decode` reads, the layers above it, and behind them a class,
     one-hot, if the family has that condition; () where all of a code is z_1. `inpaint` leaves what
-    is 'known' as it is, [local, *event], and never reads what stands in the place of the rest.
+    is 'known' as it is, [local, *event], and never reads what stands in the place of the rest; so
+    does `extend`, of text, with the first 'num_known' [local] symbols of a window, and draws the
+    rest given these.
     """
 
     init: Callable  # (key, batch) -> weights
@@ -187,7 +204,9 @@ class Family(NamedTuple):
     trajectory: Trajectory | None = None  # of `sample`, where that takes steps
     super_resolve: SuperResolve | None = None  # from images of less resolution
     inpaint: Callable | None = None  # (weights, batch with 'known', draw) -> x [local, *event]
+    extend: Callable | None = None  # (weights, batch with 'num_known', draw) -> x [local, *event]
     log_prob: LogProb | None = None
+    conditionals: Conditionals | None = None  # the same number by number, of levels
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions
     advise: Callable | None = None  # what to change where training goes wrong: `evaluation.watch`

@@ -49,7 +49,8 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     if 'label' not in run.family.conditions:
         raise UserError(
             f'the model of {run.folder} does not sample by class: configs/cvae.py, configs/cgan.py '
-            'and, with config.model.is_conditional, configs/diffusion.py train such ones'
+            'and, with config.model.is_conditional, configs/diffusion.py and '
+            'configs/gated_pixelcnn.py train such ones'
         )
     number = run.data.spec.num_classes
     if not len(labels) or not all(label in range(number) for label in labels):

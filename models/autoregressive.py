@@ -46,6 +46,9 @@ class Parts(NamedTuple):
     spec: of the data.
     steps: the same parameters one after the other; None: by the whole network for each of them.
     is_conditional: whether the model is of p(x | label).
+    num_orders: as many as `places` gives.
+    in_training: as `parameters` with [batch, 2] keys of its draws behind them, such as dropout's,
+      for the loss; None: training draws nothing.
     """
 
     init: Callable
@@ -55,16 +58,24 @@ class Parts(NamedTuple):
     spec: Spec
     steps: Steps | None = None
     is_conditional: bool = False
+    num_orders: int = 1
+    in_training: Callable | None = None
 
 
 def autoregressive(parts: Parts) -> game.Family:
-    """A game of one player, `model`, which descends -log p(x) in one of its orders at each step."""
+    """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
+
+    One of p(x | label) classifies by Bayes' rule.
+    """
 
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
-        count = len(parts.places(extra))
-        number = jax.random.randint(draw.shared_key, (), 0, count)
-        nats = -in_order(parts, params, extra, batch, number)
+        number = jax.random.randint(draw.shared_key, (), 0, parts.num_orders)
+        trained = parts
+        if parts.in_training:
+            by_keys = lambda *given: parts.in_training(*given, draw.keys)
+            trained = parts._replace(parameters=by_keys)
+        nats = -in_order(trained, params, extra, batch, number)
         return {'model': jnp.mean(nats)}, (extra, {})
 
     def nats(params, extra, batch, draw):
@@ -91,6 +102,7 @@ def autoregressive(parts: Parts) -> game.Family:
         inpaint=inpaint,
         log_prob=game.LogProb(nats, 'exact'),
         classify=classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
+        conditionals=conditionals(parts),
     )
 
 
@@ -104,7 +116,7 @@ def in_order(
 
 def log_prob(parts: Parts, params, extra, batch: game.Batch) -> Float[Array, 'batch']:
     """The same by all orders: of several it is that of their mixture."""
-    count = len(parts.places(extra))
+    count = parts.num_orders
     by = lambda number: in_order(parts, params, extra, batch, number)
     return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
 
@@ -117,7 +129,7 @@ def completed(
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
     this is not p(hidden | known). Each example has an order of its own.
     """
-    known, count = batch['known'].astype(bool), len(parts.places(extra))
+    known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
     by = lambda number: _walked(parts, params, extra, batch, draw, number)
     if count == 1:
@@ -145,6 +157,24 @@ def _walked(parts, params, extra, batch, draw: game.Draw, number):
     first = steps.begin(params, extra, batch, number), jnp.zeros_like(flat[:, 0])
     _, values = jax.lax.scan(step, first, (jnp.arange(len(order)), order))
     return flat.at[:, order].set(values.T).reshape(shape)
+
+
+def conditionals(parts: Parts) -> game.Conditionals | None:
+    """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
+    if parts.spec.levels is None or parts.num_orders > 1:
+        return None
+    steps, levels = parts.steps or whole_network(parts), jnp.arange(parts.spec.levels)
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        memory, told = steps.step(params, extra, memory, i, before)
+        of_level = lambda level: parts.observation.log_prob(jnp.full_like(before, level), told)
+        return memory, jax.vmap(of_level, out_axes=1)(levels)
+
+    return game.Conditionals(
+        order=lambda params, extra: jnp.argsort(parts.places(extra)[0]).astype(jnp.int32),
+        begin=lambda params, extra, given: steps.begin(params, extra, given, 0),
+        step=step,
+    )
 
 
 def whole_network(parts: Parts) -> Steps:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, UInt32
 import game
 from datasets.dataset import Spec
 from losses import elbo
+from models.dropout import dropped
 
 
 class Network(nn.Module):
@@ -76,12 +77,6 @@ def shifted(
     return jax.vmap(move)(x, keys)
 
 
-def drop(features: Float[Array, 'batch features'], keys, share: float):
-    """Zeros in place of a `share` of the features, the others scaled up."""
-    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, features.shape[1:]))(keys)
-    return jnp.where(keep, features / (1 - share), 0.0)
-
-
 def feature_maps(parts: Parts) -> game.FeatureMaps:
     """The network before and after the maps of its last convolution, as evaluation uses it."""
     network = parts.network(False, game.identity)
@@ -110,7 +105,7 @@ def classifier(parts: Parts) -> game.Family:
         del step, hypers
         moves, drops = (game.part_of(draw.keys, number) for number in (0, 1))
         x = shifted(batch['x'], moves, parts.shift)
-        keep = (lambda f: drop(f, drops, parts.dropout)) if parts.dropout else None
+        keep = (lambda f: dropped(f, drops, parts.dropout)) if parts.dropout else None
         (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
         terms = terms_of(logits, batch['label'])
         return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)

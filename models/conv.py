@@ -31,7 +31,9 @@ Output = Float[Array, 'batch *positions features']
 def conv_lax(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis, groups: int
 ) -> Output:
-    """What `nn.Conv` computes (the kernel is not flipped), over any number of axes; in float32.
+    """What `nn.Conv` computes (the kernel is not flipped), over any number of axes.
+
+    In float32, or in float64 if x is.
 
     padding: 'SAME', 'VALID', 'CAUSAL' (one axis only, all of it before), a number for all sides, or
       for each axis a number or a pair; negative numbers crop.
@@ -61,6 +63,9 @@ def conv_matmul(
         one = lambda x, kernel: conv_matmul(x, kernel, strides, padding, dilation, 1)
         y = jax.vmap(one, -2, -2)(apart(x), apart(kernel))
         return y.reshape(*y.shape[:-2], kernel.shape[-1])
+    if x.shape[1:-1] == kernel.shape[:-2] and not any(w.before or w.after for w in axes):
+        x = x.reshape(len(x), *[1] * len(axes), math.prod(x.shape[1:]))  # one window, all of x
+        return _product(x, kernel.reshape(-1, kernel.shape[-1]))
     if _adding_is_smaller(kernel, axes[-1]):
         return _add_along_last(x, kernel, axes)
     x = _gather_all(x, axes)
@@ -104,7 +109,7 @@ class _Layer(nn.Module):
       strides, padding, kernel_dilation: as the functions of this module take them.
       use_bias: whether to add one number to each feature.
       mask: multiplies the kernel, whose shape it has.
-      dtype: of the products; parameters and outputs are float32.
+      dtype: of the products; parameters are float32, and outputs but of float64.
       kernel_init: of the kernel.
       form: 'matmul', 'lax', or 'auto' for the faster one on JAX's default backend.
     """
@@ -137,7 +142,7 @@ class _Layer(nn.Module):
         y = forms[form](x, kernel, *window, *groups)
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
-            y += jnp.expand_dims(bias, tuple(range(y.ndim - 1)))
+            y += jnp.expand_dims(bias, tuple(range(y.ndim - 1))).astype(y.dtype)
         return y
 
 
@@ -174,13 +179,18 @@ def _lax(x, kernel, axes: list[Window], strides, input_dilation, groups: int = 1
     y = lax.conv_general_dilated(
         x, kernel, strides, pads, input_dilation, dilation, layouts, groups
     )
-    return y.astype(jnp.float32)
+    return y.astype(_of_sums(x))
+
+
+def _of_sums(x):
+    """The dtype of sums of products."""
+    return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
 
 
 def _product(x, matrix):
-    """x @ matrix, summed in float32; with more axes than two, XLA's CPU backend is half as fast."""
+    """x @ matrix; with more axes than two, XLA's CPU backend is half as fast."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # no -1: a batch may be empty
-    y = lax.dot(rows, matrix, preferred_element_type=jnp.float32)
+    y = lax.dot(rows, matrix, preferred_element_type=_of_sums(x))
     return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 

@@ -4,6 +4,7 @@ Without hidden layers it is the fully visible sigmoid belief network (Frey 1998)
 regression of each number on those before it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -28,11 +29,13 @@ class MaskedDense(nn.Module):
       features: units of the output.
       use_bias: whether there is a bias.
       dtype: of the product; parameters and output are float32.
+      kernel_init: of the kernel.
     """
 
     features: int
     use_bias: bool = True
     dtype: DTypeLike = jnp.float32
+    kernel_init: Callable = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(
@@ -40,7 +43,7 @@ class MaskedDense(nn.Module):
     ) -> Float[Array, 'batch features']:
         """Returns x (W * mask) + b."""
         shape = (x.shape[-1], self.features)
-        kernel = self.param('kernel', nn.initializers.lecun_normal(), shape, jnp.float32)
+        kernel = self.param('kernel', self.kernel_init, shape, jnp.float32)
         kernel = jnp.where(mask, kernel, 0.0).astype(self.dtype)
         y = (x.astype(self.dtype) @ kernel).astype(jnp.float32)
         if not self.use_bias:
@@ -56,12 +59,14 @@ class MADE(nn.Module):
       size: numbers of an output for each of the input.
       activation: after every hidden layer.
       dtype: of the products.
+      last_kernel_init: of what leads to the outputs.
     """
 
     hidden_sizes: tuple[int, ...]
     size: int
     activation: Callable = nn.relu
     dtype: DTypeLike = jnp.float32
+    last_kernel_init: Callable = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(
@@ -76,15 +81,16 @@ class MADE(nn.Module):
         """
         first, outputs = degrees[0], self.size * x.shape[-1]
         behind = jnp.repeat(first, self.size)  # an output sees what lies before its number
-        told = MaskedDense(outputs, dtype=self.dtype, name='direct')(
-            x, first[:, None] < behind[None]
+        to_outputs = functools.partial(
+            MaskedDense, outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
         )
+        told = to_outputs(name='direct')(x, first[:, None] < behind[None])
         h = x
         for before, after in zip(degrees, degrees[1:], strict=False):
             layer = MaskedDense(len(after), dtype=self.dtype)
             h = self.activation(layer(h, before[:, None] <= after[None]))
         if self.hidden_sizes:
-            last = MaskedDense(outputs, use_bias=False, dtype=self.dtype, name='last')
+            last = to_outputs(use_bias=False, name='last')
             told += last(h, degrees[-1][:, None] < behind[None])
         return told.reshape(*x.shape, self.size)
 
@@ -150,4 +156,5 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
         places=lambda extra: extra['model']['degrees']['0'],
         observation=observation,
         spec=spec,
+        num_orders=orders.count,
     )

@@ -46,6 +46,11 @@ def output_of(name, *arguments):
             [DEBUG, '--members=2', '--length=2', '--repeats=1', '--nowhole'],
             3,
         ),
+        (
+            'sampling_speed',
+            ['--subjects=pixel_transformer', '--side=4', '--batch=2', '--repeats=1'],
+            3,
+        ),
         ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
     ],
 )

@@ -104,6 +104,7 @@ USUAL = [
     ('Conv', ((2, 7, 4), 4, dict(kernel_size=(4,), padding=1, feature_group_count=2))),
     ('Conv', ((2, 4, 2), 2, dict(kernel_size=(3,), strides=(2,), padding=((5, -2),)))),
     ('Conv', ((2, 1, 2), 2, dict(kernel_size=(5,), padding=((6, 3),)))),
+    ('Conv', ((2, 3, 2, 2), 3, dict(kernel_size=(3, 2), padding='VALID'))),  # one window
     ('ConvTranspose', ((2, 4, 3, 2), 3, dict(kernel_size=(4, 4), strides=(2, 2)))),
 ]
 

@@ -1,0 +1,80 @@
+"""Samples of autoregressive models with what was computed before kept, against the whole network.
+
+    python -m benchmarks.sampling_speed
+
+The whole network once a number is the naive way, and what a model without a cache takes. Both are
+one compiled `lax.scan` over the numbers, with the same untrained weights and the same keys, so that
+they draw the same samples but for rounding: how many numbers are equal is told as well. Images are
+28x28 bits, the models those of their configs for MNIST. The naive way takes minutes on a CPU: hence
+a small batch and few repeats.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+import experiment
+import game
+from benchmarks.timing import alternate, spread
+from datasets.dataset import Spec
+from models.autoregressive import Parts, autoregressive
+
+SUBJECTS = {  # config files whose module has `parts_of(config, spec)`
+    'pixelcnn': 'configs/pixelcnn.py:mnist',
+    'gated_pixelcnn': 'configs/gated_pixelcnn.py:mnist',
+    'pixel_transformer': 'configs/pixel_transformer.py:mnist',
+}
+KEPT, WHOLE = 'what was computed is kept', 'the whole network'
+
+flags.DEFINE_multi_enum('subjects', list(SUBJECTS), list(SUBJECTS), 'which')
+flags.DEFINE_integer('side', 28, 'pixels of an image, each way')
+flags.DEFINE_integer('batch', 4, 'samples at once')
+flags.DEFINE_integer('repeats', 3, 'of each way')
+
+
+def parts_of(config_file: str, spec: Spec) -> Parts:
+    """Of the model that a config describes."""
+    which = experiment.recipe(config_file)
+    return which.module().parts_of(which.config(), spec)
+
+
+def samplers(parts: Parts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Both ways to draw [batch, *event], by name."""
+    x = jnp.zeros((1, *parts.spec.event_shape))
+    weights = jax.jit(parts.init)(jax.random.PRNGKey(0), {'x': x})
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
+
+    def sampler(parts: Parts) -> Callable[[], np.ndarray]:
+        family = autoregressive(parts)
+        compiled = jax.jit(lambda *weights: family.sample(*weights, draw, None))
+        return lambda: np.asarray(compiled(*weights))
+
+    return {KEPT: sampler(parts), WHOLE: sampler(parts._replace(steps=None))}
+
+
+def compare(parts: Parts, batch: int, repeats: int) -> tuple[dict[str, np.ndarray], float]:
+    """Seconds [repeats] of each way, and the share of the numbers that both draw alike."""
+    ways = samplers(parts, batch)
+    same = float(np.mean(ways[KEPT]() == ways[WHOLE]()))
+    return alternate(ways, repeats), same
+
+
+def main(_):
+    """Prints a table for each subject."""
+    side, batch, repeats = flags.FLAGS.side, flags.FLAGS.batch, flags.FLAGS.repeats
+    spec = Spec((side, side, 1), 2, None)
+    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {spec.num_dims} numbers')
+    for name in flags.FLAGS.subjects:
+        seconds, same = compare(parts_of(SUBJECTS[name], spec), batch, repeats)
+        print(f'\n{name}: seconds for {batch} samples, median (range) of {repeats}')
+        for words, taken in seconds.items():
+            print(f'  {words:26} {spread(taken, 3)}')
+        print(f'  {spread(seconds[WHOLE] / seconds[KEPT], 1)} times as fast')
+        print(f'  {100 * same:.2f} % of the numbers are the same')
+
+
+if __name__ == '__main__':
+    app.run(main)

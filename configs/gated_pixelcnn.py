@@ -1,0 +1,48 @@
+"""Gated PixelCNN (van den Oord et al. 2016): two stacks see all pixels before one, and the class.
+
+    python main.py --config=configs/gated_pixelcnn.py
+    python main.py --config=configs/gated_pixelcnn.py --config.model.is_conditional=True
+
+Test split of the digits, 17 grey levels as they are: 82.21 +- 0.56 nats (seed 0, +- over the
+examples), exact; 202 seconds of CPU time on two cores with much else to do. MNIST (`:mnist`,
+binarised afresh at each showing) is not measured; published are 81.50 nats, with
+--config.model.blocks=10 --config.model.width=128 --config.train.batch_size=128 and 457 epochs.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, pixelcnn
+from datasets.dataset import Spec
+from game import Family
+from models.autoregressive import Parts, autoregressive
+from models.by_pixel import ByPixel
+from models.causal_conv import Kind
+from models.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/gated_pixelcnn.py:DATA[,debug]`: `configs/pixelcnn.py` with other sizes."""
+    config = pixelcnn.get_config(argument).unlock()
+    _, debug = common.parse_argument(argument, default='digits')
+    if not debug:
+        config.model.width = 32
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says."""
+    return autoregressive(parts_of(config, spec))
+
+
+def parts_of(config: ConfigDict, spec: Spec) -> Parts:
+    """What it is made of; raises as `configs.pixelcnn.parts_of`."""
+    return pixelcnn.parts_of(config, spec, gated)
+
+
+def gated(config: ConfigDict, size: int, kind: Kind, num_classes: int) -> ByPixel:
+    """Both stacks, of outputs of this size."""
+    model, margins = config.model, pixelcnn.margins_of(config)
+    own = Size(model.blocks, model.width, model.head_width, **margins)
+    return gated_pixelcnn(
+        Vertical(own, kind, num_classes), Horizontal(size, own, kind, num_classes)
+    )

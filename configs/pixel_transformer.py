@@ -1,0 +1,109 @@
+"""A causal transformer over pixels (Chen et al. 2020, Image GPT), sampled with its keys kept.
+
+    python main.py --config=configs/pixel_transformer.py
+
+Test split of the digits, 17 grey levels as they are: 85.40 +- 0.29 nats (seeds 0 and 1, 85.69 and
+85.11, +- half of what lies between), exact; 133 seconds of CPU time in all, which two free cores
+share. MNIST (`:mnist`, 20,000 steps of 64, meant for a GPU) is not measured.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from datasets.dataset import Spec
+from errors import UserError, at_least, choose
+from game import Family
+from models.autoregressive import Parts, autoregressive
+from models.mlp import PRECISIONS
+from models.pixel_transformer import pixel_transformer
+from models.transformer import Transformer
+
+DATA = {  # what differs from the settings for any other data
+    'digits': {
+        'model': dict(blocks=2, dropout=0.1),
+        'hypers': dict(learning_rate=2e-3, decay_steps=600.0, warmup_steps=50.0),
+        'train': dict(steps=600, batch_size=96, evaluate_every=100, checkpoint_every=300),
+    },
+    'mnist': {'data': dict(binarize='stochastic')},
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/pixel_transformer.py:DATA[,debug]`, DATA any source of levels: digits, mnist, ..."""
+    config, debug = common.begin(argument)
+    config.model = ConfigDict(
+        dict(
+            width=64,  # numbers of a token
+            blocks=4,
+            heads=4,  # divide the width
+            dropout=0.0,  # share of the embedded tokens and of what a block adds, in training
+            is_tied=False,  # whether the embedding of the levels is the last layer too
+            is_conditional=False,  # a model of p(x | label), and samples by class
+        )
+    )
+    config.hypers.update(decay_steps=20_000.0, warmup_steps=200.0)
+    config.train.update(
+        steps=20_000,
+        batch_size=64,
+        evaluate_every=1000,
+        checkpoint_every=1000,
+        best_metric='log_prob_nats',
+    )
+    config.eval.batch_size = 100  # attention remembers a number for every two pixels
+    config.update(DATA.get(config.data.name, {}))
+    if debug:
+        common.shrink(config)
+        config.model.update(width=8, blocks=1, heads=2)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says.
+
+    Raises:
+      UserError: as `parts_of`.
+    """
+    return autoregressive(parts_of(config, spec))
+
+
+def parts_of(config: ConfigDict, spec: Spec) -> Parts:
+    """What it is made of.
+
+    Raises:
+      UserError: real-valued data, no labels to be conditional on, or sizes that cannot be.
+    """
+    if spec.levels is None:
+        raise UserError(
+            f'{config.data.name}: the tokens of configs/pixel_transformer.py are levels and these '
+            'are real values: use configs/made.py'
+        )
+    return pixel_transformer(network_of(config, spec), spec)
+
+
+def network_of(config: ConfigDict, spec: Spec) -> Transformer:
+    """The transformer of so many pixels.
+
+    Raises:
+      UserError: as `parts_of`.
+    """
+    model = config.model
+    sizes = {name: model[name] for name in ('width', 'blocks', 'heads')}
+    for name, value in sizes.items():
+        at_least(1, f'model.{name}', value)
+    if model.width % model.heads:
+        raise UserError(
+            f'config.model.heads={model.heads} do not divide config.model.width={model.width}'
+        )
+    if not 0 <= model.dropout < 1:
+        raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
+    if model.is_conditional and spec.num_classes is None:
+        raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
+    return Transformer(
+        symbols=spec.levels,
+        length=spec.num_dims,
+        num_classes=spec.num_classes if model.is_conditional else 0,
+        dropout=model.dropout,
+        is_tied=model.is_tied,
+        dtype=choose('train.precision', config.train.precision, PRECISIONS),
+        **sizes,
+    )
