@@ -1,4 +1,4 @@
-"""Samples from a trained model: a PNG grid where they are images, and an .npz."""
+"""Samples from a trained model: a PNG grid of images, a .txt of texts, and an .npz."""
 
 import math
 
@@ -9,6 +9,7 @@ import game
 import pictures
 import run_folder
 import states
+import texts
 from applications import _common
 from errors import UserError, about
 from evaluation.code_draws import decoded_draws
@@ -16,6 +17,7 @@ from evaluation.sampling import check_labels, sampler
 from experiment import Run
 from reporting import log
 
+MOST_PRINTED = 5  # texts
 NEEDS = ('sample or encode', 'sample or decode')
 
 
@@ -53,6 +55,10 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         columns = None if chosen is None else _columns(num_samples, len(chosen))
         pictures.save(path.with_suffix('.png'), pictures.grid(x, run.data.spec, columns))
         log.info('as a picture: %s', path.with_suffix('.png'))
+    if texts.is_text(run.data.spec):
+        told = texts.save(path.with_suffix('.txt'), x, run.data.spec)
+        log.info('as text: %s', path.with_suffix('.txt'))
+        print(texts.BETWEEN.join(told[:MOST_PRINTED]))
     return x
 
 

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 from configs.diffusion_sampling import sampling_of
-from datasets.dataset import Spec
+from datasets.dataset import POINTS, Spec
 from diffusion import predictions, schedules, times, weightings
 from errors import UserError, at_least, choose
 from game import Family
@@ -40,7 +40,7 @@ DATA = {  # what differs from the settings for any other data
         'train': dict(steps=3000, batch_size=96, evaluate_every=500, checkpoint_every=500),
     },
     **dict.fromkeys(
-        ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'),
+        POINTS,
         {
             'model': dict(is_conditional=False, num_waves=16),
             'hypers': dict(decay_steps=3000.0),

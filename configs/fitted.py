@@ -3,10 +3,9 @@
 from ml_collections import ConfigDict
 
 from configs import common
-from datasets.dataset import Spec
+from datasets.dataset import POINTS, Spec
 from errors import UserError
 
-POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')
 TRAINING_EXAMPLES = {
     'digits': 1000,
     'mnist': 55_000,

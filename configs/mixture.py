@@ -13,7 +13,7 @@ import functools
 from ml_collections import ConfigDict
 
 from configs import common, fitted
-from datasets.dataset import Spec
+from datasets.dataset import POINTS, Spec
 from errors import UserError, at_least, choose
 from game import Family
 from models.components import Components, categorical
@@ -29,7 +29,7 @@ DATA = {  # what differs from the settings for any other data
         'train': dict(steps=50),
     },
     'static_mnist': {'model': dict(num_components=500), 'train': dict(steps=50)},
-    **dict.fromkeys(fitted.POINTS, {'model': dict(num_components=30), 'train': dict(steps=50)}),
+    **dict.fromkeys(POINTS, {'model': dict(num_components=30), 'train': dict(steps=50)}),
 }
 ALSO = {'data.dequantize': 'uniform'}  # with it all fields are read
 

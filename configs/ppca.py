@@ -10,7 +10,7 @@ them for the diagnostics of the codes.
 from ml_collections import ConfigDict
 
 from configs import common, fitted
-from datasets.dataset import Spec
+from datasets.dataset import POINTS, Spec
 from errors import UserError, at_least
 from game import Family
 from models.ppca import Parts, ppca
@@ -30,7 +30,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.train.best_metric = 'log_prob_nats'
     if config.data.name in ('digits', 'mnist'):
         config.data.dequantize = 'uniform'
-    if config.data.name in fitted.POINTS:
+    if config.data.name in POINTS:
         config.model.latent_dim = 1
     if debug:
         common.shrink(config)

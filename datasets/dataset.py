@@ -17,13 +17,15 @@ from datasets.left_out import leave_out
 from datasets.splits import hold_out
 from errors import UserError, choose
 
+POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 SOURCES = {  # loaded on demand: a source's imports may be heavy
     'digits': 'datasets.digits',
     'static_mnist': 'datasets.static_mnist',
     'shapes': 'datasets.shapes',
     'arrays': 'datasets.arrays',
     'folder': 'datasets.folder',
-    **dict.fromkeys(('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard'), 'datasets.toy'),
+    'text': 'datasets.text',
+    **dict.fromkeys(POINTS, 'datasets.toy'),
 }
 ANY_OTHER = 'datasets.tfds_images'
 SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
@@ -38,6 +40,7 @@ class Spec(NamedTuple):
     `mean` and `std`: of real-valued training data: of each column where events have one axis (a
       table), otherwise of all their numbers together.
     `left_out`: classes of the test split alone, which training never sees.
+    `symbols`: of text, what each level stands for.
     """
 
     event_shape: tuple[int, ...]
@@ -47,6 +50,7 @@ class Spec(NamedTuple):
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
     left_out: tuple[int, ...] = ()
+    symbols: str | None = None
 
     @property
     def known_classes(self) -> tuple[int, ...]:
@@ -100,9 +104,11 @@ class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
     'factors' [n, factors] are numbers of what else is known to make up an example, called
-    `factor_names`. The arrays are as stored (uint8 where that is enough) and may be memory-mapped.
-    `preprocess` makes the batch that models see, on the device, from one key per example: {'x':
-    float32, 'label': int32, ...}. `description` says in words what the numbers in `x` are.
+    `factor_names`; 'num_scored' [n] is how many of an example's numbers, the last ones, its
+    likelihood counts, where these are not all. The arrays are as stored (uint8 where that is
+    enough) and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
+    from one key per example: {'x': float32, 'label': int32, ...}. `description` says in words what
+    the numbers in `x` are.
     """
 
     name: str
@@ -118,6 +124,11 @@ class Dataset(NamedTuple):
         """The number of examples of a split."""
         return len(self.splits[split]['x'])
 
+    def scored_dims(self, split: str) -> float:
+        """Numbers that the likelihood of an example of a split counts, on average."""
+        scored = self.splits[split].get('num_scored')
+        return self.spec.num_dims if scored is None else float(np.mean(scored))
+
     def fingerprint(self, *splits: str) -> dict[str, str]:
         """By which data are known again: what x is, and of each split its size and a checksum.
 
@@ -125,6 +136,9 @@ class Dataset(NamedTuple):
         """
         spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
         del spec['left_out']  # it is in the config
+        symbols = spec.pop('symbols')
+        if symbols is not None:
+            spec['symbols'] = ascii(symbols)
         told = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
         for name in sorted(splits or self.splits):
             total = 0
@@ -148,6 +162,12 @@ def load(config) -> Dataset:
     for name, value in settings.items():
         if value and name not in takes:
             raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
+    unknown = [name for name in takes if name not in data]
+    if unknown:
+        raise UserError(
+            f'{data.name} needs config.data.{unknown[0]}, which this config has not: see '
+            'configs/char_lm.py, configs/char_gru.py and configs/markov.py'
+        )
     loaded = _source(data.name)(**{name: data[name] for name in takes})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
     loaded = binarized(loaded, data.binarize)  # before: an example keeps its draw
@@ -245,4 +265,6 @@ def _rule_for_levels(source: Dataset, field: str, how: str, rules: dict) -> Call
     rule = choose(field, how, rules)
     if rule is not None and source.spec.levels is None:
         raise UserError(f'config.{field}={how!r}: {source.name} is real-valued')
+    if rule is not None and source.spec.symbols is not None:
+        raise UserError(f'config.{field}={how!r}: {source.name} has symbols, which are no numbers')
     return rule

@@ -23,7 +23,7 @@ from evaluation.features import FeatureFunction, of_function
 from evaluation.latent_diagnostics import latent_diagnostics
 from evaluation.latent_report import show_latents
 from evaluation.paired import write_values
-from evaluation.per_example import over_examples
+from evaluation.per_example import by_number, over_examples
 from evaluation.sample_quality import can_compare, chosen_features, sample_quality
 from experiment import Run
 from reporting import log
@@ -149,7 +149,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         if log_prob.coarser is not None:  # by how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
         if run.data.spec.is_discrete:  # of a density, bits have no meaning
-            values['bits_per_dim'] = run.data.spec.bits_per_dim(nll)
+            values.update(by_number(run.data, SPLIT, nll))
     return values
 
 

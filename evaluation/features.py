@@ -58,6 +58,7 @@ def can_see(run: Run) -> bool:
     """Whether there is a feature function of its data."""
     spec = run.data.spec
     are_few = len(spec.event_shape) < 2 and spec.num_dims <= MOST_COORDINATES
+    are_few = are_few and spec.symbols is None  # which are no coordinates
     return are_few or bool(run.config.eval.classifier)
 
 

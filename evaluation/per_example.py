@@ -1,5 +1,6 @@
 """Applies an ability of a family to every example, on all devices."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -52,3 +53,17 @@ def over_examples(
         return jax.tree.map(lambda *pieces: np.concatenate(pieces)[:n], *parts)
 
     return apply
+
+
+def by_number(
+    dataset: Dataset, split: str, nll_nats: np.ndarray | float
+) -> dict[str, np.ndarray | float]:
+    """Bits of one number, of text nats and bits of one, from an example's nats [n] or their mean.
+
+    Divided is by the average count: so the mean over the split is all nats over all numbers that
+    they are of, and not a mean of examples' means.
+    """
+    if dataset.spec.symbols is None:
+        return {'bits_per_dim': dataset.spec.bits_per_dim(nll_nats)}
+    nats = nll_nats / dataset.scored_dims(split)
+    return {'nats_per_character': nats, 'bits_per_character': nats / math.log(2)}

@@ -9,10 +9,11 @@ import numpy as np
 
 import game
 import pictures
+import texts
 from checkpoint import Memory
 from evaluation.features import coordinates
 from evaluation.neighbours import manifolds
-from evaluation.per_example import over_examples
+from evaluation.per_example import by_number, over_examples
 from evaluation.sampling import labels_like, reconstructor, sampler, save_pairs, shown
 from experiment import Run
 from game import State
@@ -76,6 +77,8 @@ class Watch:
         values = self._look.metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
+        if texts.is_text(run.data.spec) and 'log_prob_nats' in means:
+            means.update(by_number(run.data, 'valid', -means['log_prob_nats']))
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
         metrics_log.flush()
         self._warn(
@@ -112,6 +115,8 @@ class Watch:
         if self._look.sample and pictures.is_image(spec):
             image = pictures.grid(self._look.sample(state, key, n), spec)
             pictures.save(folder / f'samples-{step:07d}.png', image)
+        if self._look.sample and texts.is_text(spec):
+            texts.save(folder / f'samples-{step:07d}.txt', self._look.sample(state, key, n), spec)
         if self._look.reconstruct:
             split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
             pair = self._look.reconstruct(state, key, split, len(split['x']))

@@ -1,0 +1,48 @@
+"""Recurrent network (GRU; Cho et al. 2014) over characters.
+
+    python main.py --config=configs/char_gru.py
+    python main.py --config=configs/char_gru.py --config.data.path=tinyshakespeare.txt
+
+The text that Python 3.11 carries, its last tenth: 1.252 +- 0.017 nats per character (+- over the
+windows, one seed), exact given at most 63 characters before; less than two minutes of CPU time, one
+on two cores. Tiny Shakespeare in 2,400 steps (`--config.train.steps=2400
+--config.hypers.decay_steps=2400 --config.train.evaluate_every=800`): 1.675 +- 0.007, four minutes
+of CPU time.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import char_lm, common, text_models
+from datasets.dataset import Spec
+from errors import at_least, choose
+from game import Family
+from models.language import descended
+from models.mlp import PRECISIONS
+from models.recurrent import GRU, recurrent
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/char_gru.py[:text][,debug]`: `configs/char_lm.py` with another network."""
+    config = char_lm.get_config(argument).unlock()
+    config.model = ConfigDict(dict(width=256, layers=1))
+    _, debug = common.parse_argument(argument, default='text')
+    if debug:
+        config.model.width = 16
+    else:
+        config.hypers.decay_steps = 800.0
+        config.train.update(steps=800, evaluate_every=200, checkpoint_every=200)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says.
+
+    Raises:
+      UserError: the data are no text, or a number that cannot be.
+    """
+    text_models.check_text(config, spec)
+    for name in ('width', 'layers'):
+        at_least(1, f'model.{name}', config.model[name])
+    dtype = choose('train.precision', config.train.precision, PRECISIONS)
+    net = GRU(spec.levels, config.model.width, config.model.layers, dtype)
+    return descended(recurrent(net, spec), text_models.draws_of(config))

@@ -1,0 +1,60 @@
+"""Markov window of symbols: counts of all lengths, interpolated by Witten and Bell (1991).
+
+    python main.py --config=configs/markov.py
+    python main.py --config=configs/markov.py --config.data.path=tinyshakespeare.txt \\
+        --config.model.order=4
+
+Tiny Shakespeare, the last tenth: 1.669 +- 0.009 nats per character, exact given four characters
+(+- over the windows, nothing is random); the text that Python 3.11 carries: 1.320 +-
+0.020. Twenty seconds on two CPU cores that others used.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, fitted, text_models
+from datasets.dataset import Spec
+from errors import UserError, at_least
+from game import Family
+from models.markov import markov
+
+PIECES = 1000
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/markov.py[:text][,debug]`."""
+    config, debug = fitted.begin(argument, default='text')
+    text_models.add_text(config)
+    config.model = ConfigDict(dict(order=4))  # symbols of context
+    cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
+    config.train.update(dict.fromkeys(cadences, 1))  # all is counted in one step
+    # nothing is chosen on validation, so that none of the training part is kept for it
+    config.data.update(num_pieces=PIECES, valid_share=0.0)
+    config.train.batch_size = PIECES
+    if debug:
+        common.shrink(config)
+        config.data.num_pieces = config.train.batch_size
+        config.train.update(dict.fromkeys(cadences, 1))
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The model that `config` describes, for data as `spec` says.
+
+    Raises:
+      UserError: the data are no text, the training split is not counted at once, or a context that
+        windows have no room for.
+    """
+    text_models.check_text(config, spec)
+    order, pieces = config.model.order, config.data.num_pieces
+    at_least(0, 'model.order', order)
+    if order > spec.num_dims // 2:
+        raise UserError(
+            f'config.model.order={order}: at most half of config.data.context={spec.num_dims} '
+            'stands before each symbol that is scored'
+        )
+    if pieces != config.train.batch_size:
+        raise UserError(
+            f'config.data.num_pieces={pieces} and config.train.batch_size='
+            f'{config.train.batch_size}: they are the same, for all is counted at once'
+        )
+    return markov(spec, order, text_models.draws_of(config))
