@@ -1,0 +1,24 @@
+"""Inverse autoregressive flow (Kingma et al. 2016): samples in one pass.
+
+    python main.py --config=configs/iaf.py
+
+Test split of the dequantised digits: 104.18 +- 0.68 nats (one seed, +- over the examples), exact
+for the density and a bound for the levels; four minutes on two CPU cores that many others used,
+for log p(x) takes 64 passes of each layer. MNIST (`:mnist`) is not measured.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, maf
+
+build = maf.build
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/iaf.py:DATA[,debug]`: `configs/maf.py`, whose layers are turned round."""
+    config = maf.get_config(argument).unlock()
+    config.model.direction = 'samples'
+    _, debug = common.parse_argument(argument, default='digits')
+    if config.data.name == 'digits' and not debug:  # 64 passes a layer for log p(x)
+        config.model.update(hidden_sizes=(64,), steps=2)
+    return config.lock()

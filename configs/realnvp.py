@@ -1,0 +1,61 @@
+"""RealNVP (Dinh et al. 2017): affine couplings, of images in several scales.
+
+    python main.py --config=configs/realnvp.py
+
+Test split of the dequantised digits: 99.96 +- 0.65 nats (one seed, +- over the examples), exact
+for the density and a bound for the levels; ninety seconds on two CPU cores that others used.
+Points: 8 Gaussians (`:eight_gaussians`) 2.858 +- 0.010 nats, of which 2.833 are their entropy, and
+`:checkerboard` 3.561 +- 0.003 (3.466). MNIST (`:mnist`) is not measured.
+"""
+
+import functools
+
+import flax.linen as nn
+from ml_collections import ConfigDict
+
+from configs import flows
+from datasets.dataset import POINTS, Spec
+from game import Family
+from models.actnorm import ActNorm
+from models.bijectors import Chain, Repeated, Squeezed
+from models.couplings import Coupling, checkerboard, half_of_channels, others
+
+ALSO = {'model.network': 'conv'}  # with it all fields are read
+MODELS = {  # what differs from the settings for any other data
+    'digits': dict(network='mlp', hidden_sizes=(64,), bins=8, steps=2),
+    **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=16)),
+}
+
+
+def get_config(argument: str | None = None) -> ConfigDict:
+    """`configs/realnvp.py:DATA[,debug]`, DATA any source: digits, mnist, checkerboard, ..."""
+    config, debug = flows.begin(argument)
+    flows.with_networks(config)
+    config.model.update(MODELS.get(config.data.name, {}))
+    if debug:
+        flows.shrink(config)
+    return config.lock()
+
+
+def build(config: ConfigDict, spec: Spec) -> Family:
+    """The flow that `config` describes, for data as `spec` says."""
+    network, elementwise = flows.network_of(config, spec), flows.elementwise_of(config)
+    count = flows.check_steps(config)
+
+    def pairs(mask) -> nn.Module:
+        coupling = functools.partial(Coupling, network=network, elementwise=elementwise)
+        pair = lambda: Chain((ActNorm(), coupling(mask), coupling(others(mask))))
+        return Repeated(pair, count)
+
+    def scale(shape, is_last):
+        """Of the last one the squeezed part too is left out, as in the paper."""
+        if is_last:
+            return [pairs(checkerboard)], shape
+        height, width, channels = shape
+        layers = [pairs(checkerboard), Squeezed(), pairs(half_of_channels)]
+        return layers, (height // 2, width // 2, 4 * channels)
+
+    if flows.are_images(spec):
+        most = 1 + flows.halvings(spec)  # the last one is not squeezed
+        return flows.flow_of(config, spec, flows.in_scales(config, spec, scale, most))
+    return flows.flow_of(config, spec, flows.as_vector(spec, (pairs(checkerboard),)))
