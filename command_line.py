@@ -136,7 +136,8 @@ def _perform(values: flags.FlagValues) -> None:
     elif values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
     else:
-        run = run_folder.reopen(folder, overrides, which=which, to_train=values.mode == 'train')
+        how = dict(which=which, to_train=values.mode == 'train', data=_data_of(values, folder))
+        run = run_folder.reopen(folder, overrides, **how)
     _hand_over(values, run)
 
 
@@ -177,8 +178,7 @@ def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
 def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
     devices.enable_compilation_cache()
     if values.mode in applications():
-        options = {name: values[name].value for name in _options(values.mode)}
-        importlib.import_module(f'applications.{values.mode}').apply(run, **options)
+        _application(values.mode).apply(run, **_chosen(values))
         return
     if values.mode == 'train':
         train_lib.train(run, profile=values.profile)
@@ -187,10 +187,23 @@ def _hand_over(values: flags.FlagValues, run: experiment.Run) -> None:
         evaluate.show(result, run)
 
 
+def _application(mode: str) -> types.ModuleType:
+    return importlib.import_module(f'applications.{mode}')
+
+
+def _data_of(values: flags.FlagValues, folder):
+    """The Dataset that a mode which does without the run's data brings for them, or None."""
+    own = values.mode in applications() and getattr(_application(values.mode), 'data', None)
+    return own(folder, **_chosen(values)) if own else None
+
+
+def _chosen(values: flags.FlagValues) -> dict:
+    return {name: values[name].value for name in _options(values.mode)}
+
+
 def _options(mode: str) -> dict[str, inspect.Parameter]:
     """The options of an application: what its `apply` takes after the run."""
-    application = importlib.import_module(f'applications.{mode}').apply
-    return dict(list(inspect.signature(application).parameters.items())[1:])
+    return dict(list(inspect.signature(_application(mode).apply).parameters.items())[1:])
 
 
 def _define_options(mode: str) -> None:

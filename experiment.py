@@ -80,13 +80,14 @@ def assemble(
     config: ConfigDict,
     build: Build | None = None,
     init_from: str | None = None,
+    data: dataset.Dataset | None = None,
 ) -> Run:
     """Loads the data and builds the family that `config` describes.
 
-    `build` stands for that of the recipe's file.
+    `build` stands for that of the recipe's file, and `data` for those that the config names.
     """
     build = build or which.module().build
-    data = dataset.load(config)
+    data = dataset.load(config) if data is None else data
     return Run(folder, which, config, build(config, data.spec), data, init_from)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from changes import data_difference, git_hash, warn_if_code_changed, warn_if_data_changed
+from datasets.dataset import Dataset
 from errors import UserError, reading, writing
 from experiment import Build, Recipe, Run, assemble
 from places import user_path
@@ -158,6 +159,7 @@ def reopen(
     build: Build | None = None,
     which: Recipe | None = None,
     to_train: bool = False,
+    data: Dataset | None = None,
 ) -> Run:
     """The run in `folder`, its data loaded and its family built.
 
@@ -167,6 +169,7 @@ def reopen(
       build: of a family that was made in Python; otherwise that of the config file.
       which: config it is expected to be of, if one is.
       to_train: whether train.steps may grow; `write_config` will refuse data that changed.
+      data: stand for its own, which then are not read.
 
     Raises:
       UserError: the folder is not a run, or that of another config, or its data or its config file
@@ -184,8 +187,8 @@ def reopen(
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change)
     warn_if_code_changed(folder, record)
-    run = assemble(folder, made_by, config, build, record['init_from'])
-    if not to_train:
+    run = assemble(folder, made_by, config, build, record['init_from'], data)
+    if not to_train and data is None:
         warn_if_data_changed(run, record)
     return run
 

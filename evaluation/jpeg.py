@@ -1,17 +1,14 @@
 """What JPEG makes of a set of images: bytes and pictures, headers apart."""
 
 import io
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
 
-MOST_PIXELS = 2**24  # of a mosaic; memory, and JPEG knows no side above 65,535
+from evaluation.mosaic import Images, mosaic, per_mosaic, tiles_of
+
 SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # of colours, and the pixels that are coded as one
-
-Images = UInt8[np.ndarray, 'n height width channels']
 
 
 class Coded(NamedTuple):
@@ -48,10 +45,10 @@ def _coded(x: Images, quality: int, subsampling: str, block: int) -> Coded:
     n, height, width, channels = x.shape
     growth = [(0, -size % block) for size in (height, width)]
     tiles = np.pad(x, [(0, 0), *growth, (0, 0)], mode='edge')
-    per_mosaic = max(1, MOST_PIXELS // tiles[0, ..., 0].size)
+    many = per_mosaic(tiles)
     total, parts = 0, []
-    for first in range(0, n, per_mosaic):
-        size, part = _through_jpeg(tiles[first : first + per_mosaic], quality, subsampling)
+    for first in range(0, n, many):
+        size, part = _through_jpeg(tiles[first : first + many], quality, subsampling)
         total += size
         parts.append(part[:, :height, :width])
     return Coded(quality, subsampling, total / n, np.concatenate(parts))
@@ -62,18 +59,13 @@ def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, I
     from PIL import Image  # not at import, as in `pictures`
 
     n, height, width, channels = tiles.shape
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    filled = np.concatenate([tiles, np.zeros((rows * columns - n, *tiles.shape[1:]), np.uint8)])
-    grid = filled.reshape(rows, columns, height, width, channels)
-    mosaic = grid.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
     options = dict(format='JPEG', quality=quality, optimize=True)
     if channels == 3:
         options['subsampling'] = subsampling
-    file = io.BytesIO()
-    Image.fromarray(mosaic[..., 0] if channels == 1 else mosaic).save(file, **options)
-    after = np.asarray(Image.open(file)).reshape(rows, height, columns, width, channels)
-    return scan_bytes(file.getvalue()), after.swapaxes(1, 2).reshape(filled.shape)[:n]
+    image, file = mosaic(tiles), io.BytesIO()
+    Image.fromarray(image[..., 0] if channels == 1 else image).save(file, **options)
+    after = np.asarray(Image.open(file)).reshape(image.shape)
+    return scan_bytes(file.getvalue()), tiles_of(after, n, height, width)
 
 
 def scan_bytes(file: bytes) -> int:

@@ -79,6 +79,11 @@ def chow_liu(parts: Parts) -> game.Family:
         sample=sample,
         inpaint=inpaint,
         log_prob=game.LogProb(nats, 'exact'),
+        conditionals=game.Conditionals(
+            order=lambda params, extra: extra['model']['order'],
+            begin=lambda params, extra, given: jnp.zeros_like(flat(given['x'])),
+            step=conditional,
+        ),
     )
 
 
@@ -184,6 +189,14 @@ def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
     """log p(x), nats."""
     number = jnp.arange(x.shape[1])
     return tree.log_probs[number, x[:, tree.parent], x].sum(-1)
+
+
+def conditional(params, extra, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
+    """(x as far as it is known, log p(x_i = level | x_parent(i)) [batch, levels]) by the order."""
+    tree = tree_of(params, extra)
+    last, number = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
+    x = x.at[:, last].set(jnp.where(i > 0, before.astype(x.dtype), x[:, last]))
+    return x, tree.log_probs[number][x[:, tree.parent[number]]]
 
 
 def evidence(

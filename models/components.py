@@ -25,6 +25,7 @@ class Components(NamedTuple):
     log_prob: (params, x, known=None) -> [batch, K], nats; of what is `known` [batch, dims] alone.
     sample: (keys, params, component [batch]) -> x.
     fill: (keys, params, component, x, known) -> x, what is unknown drawn given what is known.
+    levels_of: (params, i) -> log p(x_i = level | k), [K, levels]; None of real numbers.
     """
 
     statistics: Callable
@@ -33,6 +34,7 @@ class Components(NamedTuple):
     log_prob: Callable
     sample: Callable
     fill: Callable
+    levels_of: Callable | None = None
 
 
 def categorical(levels: int, pseudo_count: float) -> Components:
@@ -82,4 +84,5 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     def fill(keys, params, component, x: Rows, known: Bool[Array, 'batch dims']) -> Rows:
         return jnp.where(known, x, sample(keys, params, component))
 
-    return Components(statistics, summed, maximize, log_prob, sample, fill)
+    levels_of = lambda params, i: params['log_probs'][:, i]
+    return Components(statistics, summed, maximize, log_prob, sample, fill, levels_of)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 import game
 from datasets.dataset import Spec
@@ -58,6 +59,7 @@ def mixture(parts: Parts) -> game.Family:
         conditions=kinds,
         inpaint=lambda params, extra, batch, draw: inpainted(parts, params['model'], batch, draw),
         log_prob=game.LogProb(log_prob, 'exact'),
+        conditionals=conditionals(parts),
         classify=(lambda params, extra, batch, draw: log_joint(parts, params['model'], batch['x']))
         if parts.is_labelled
         else None,
@@ -132,6 +134,31 @@ def log_prob_of(parts: Parts) -> Callable:
         return jnp.take_along_axis(given, batch['label'][:, None], -1)[:, 0]
 
     return nats
+
+
+def conditionals(parts: Parts) -> game.Conditionals | None:
+    """p(x) of levels number by number, or p(x | label); the memory is log p(k, x_<i) [batch, K]."""
+    levels_of = parts.components.levels_of
+    if levels_of is None:
+        return None
+
+    def begin(params, extra, given: game.Batch):
+        del extra
+        if parts.is_labelled:
+            return jnp.log(jax.nn.one_hot(given['label'], parts.count))
+        weights = params['model']['log_weights']
+        return jnp.broadcast_to(weights, (len(given['x']), parts.count))
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        del extra
+        own = params['model']['components']
+        seen = levels_of(own, jnp.maximum(i - 1, 0))[:, before.astype(jnp.int32)].T
+        memory = memory + jnp.where(i > 0, seen, 0.0)
+        now = jnp.exp(levels_of(own, i))
+        return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), now, precision='highest'))
+
+    order = lambda params, extra: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
+    return game.Conditionals(order, begin, step)
 
 
 def metrics_of(parts: Parts, params, batch: game.Batch) -> dict[str, jax.Array]:

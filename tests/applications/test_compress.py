@@ -8,7 +8,7 @@ import pytest
 from sklearn.decomposition import PCA
 from support import assembled, with_abilities
 
-from applications import compress, reconstruct
+from applications import _rate_distortion, compress, reconstruct
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -35,10 +35,10 @@ def linear(vae):
 
 
 def test_kept_dimensions_double_up_to_all():
-    assert compress.kept(1) == [1]
-    assert compress.kept(2) == [1, 2]
-    assert compress.kept(16) == [1, 2, 4, 8, 16]
-    assert compress.kept(20) == [1, 2, 4, 8, 16, 20]
+    assert _rate_distortion.kept(1) == [1]
+    assert _rate_distortion.kept(2) == [1, 2]
+    assert _rate_distortion.kept(16) == [1, 2, 4, 8, 16]
+    assert _rate_distortion.kept(20) == [1, 2, 4, 8, 16, 20]
 
 
 def test_a_linear_model_is_pca(linear):
@@ -64,7 +64,7 @@ def test_a_byte_is_the_nearest_of_256_numbers():
     random = np.random.RandomState(0)
     low, high = np.array([-2.0, 5.0, 1.0]), np.array([3.0, 9.0, 1.0])
     rows = np.concatenate([random.uniform(-4, 11, (500, 3)), [low, high]])
-    found = compress.quantized(rows, low, high)
+    found = _rate_distortion.quantized(rows, low, high)
     for column in range(2):
         grid = np.linspace(low[column], high[column], 256)
         nearest = grid[np.abs(rows[:, [column]] - grid).argmin(1)]
@@ -158,6 +158,13 @@ def test_of_other_families_and_data(tmp_path, name, data):
 def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
     for step in (0, 96):
         assert f'--quality_step={step}' in complaint(compress.apply, vae, quality_step=step)
-    for name, missing in (('gan', 'encode'), ('classifier', 'decode')):
-        line = complaint(compress.apply, assembled(tmp_path, name))
-        assert f'lacks {missing}: --mode=compress needs encode, and decode' in line
+    why = {
+        ('gan', 'digits'): 'no likelihood to code by, and it has no encode',
+        ('classifier', 'digits'): 'no likelihood to code by, and it has no decode',
+        ('mixture', 'ring'): 'gives no probability of an example',
+    }
+    for (name, data), words in why.items():
+        run = assembled(tmp_path, name, f'{data},debug')
+        assert words in complaint(compress.apply, run)
+    several = assembled(tmp_path, 'made', model__num_orders=2)
+    assert 'several orders' in complaint(compress.apply, several)

@@ -1,0 +1,208 @@
+"""Test examples coded by a model's likelihood, decoded in another process, and counted."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+import experiment
+import game
+import pictures
+import states
+from applications import _common, decompress
+from errors import UserError, writing
+from evaluation import bitstream, coding, lossless_formats
+from evaluation.evaluate import given
+from evaluation.per_example import over_examples
+from experiment import Run
+from reporting import log
+
+NAME = 'compress'
+COLUMNS = 12  # of the picture
+
+
+def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
+    """Writes RUN/applications/compress.bin, has it decoded, and says what it took.
+
+    The decoder is a process of its own, `--mode=decompress`, which gets the run's config and
+    weights and the file. What comes out has to be what went in. A label that the model is
+    conditional on is in the file too, at log2(classes) bits, and in what is reported. PNG and WebP
+    are those of `evaluation.lossless_formats`, without a label.
+
+    Returns:
+      index [n] in the test split and x [n, *event]; in bits, by the frequencies that it was coded
+      with, of each number bits [n, *event], and of the whole example as log_prob says
+      reported_bits [n].
+
+    Raises:
+      UserError: a missing checkpoint, a bad option, or no test examples.
+    """
+    _common.at_least(1, num_images=num_images)
+    _common.check_seed(seed)
+    _common.check_split(run, 'test', 1, 'there is nothing to code')
+    spec = run.data.spec
+    if spec.levels > coding.MOST_LEVELS:
+        raise UserError(f'{spec.levels} levels: coding is of at most {coding.MOST_LEVELS}')
+    state, weights = states.load_state(run)
+    index = _common.draw_of_test(run, num_images, seed)
+    batch, nats = _seen(run, state, index)
+    x, labels = as_levels(batch)
+    began = time.perf_counter()
+    content, coded = packed(run, state, x, labels)
+    path = run.folder / 'applications' / f'{NAME}.bin'
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    encoded_after = time.perf_counter()
+    log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_after - began, path)
+    _check_same(_decoded_elsewhere(run, path), x, labels, spec)
+    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_after)
+    found = {
+        'index': index,
+        'x': batch['x'],
+        'bits': coded.bits.reshape(batch['x'].shape).astype(np.float32),
+        'reported_bits': nats / np.log(2) + coded.label_bits,
+    }
+    numbers = _numbers(run, found, len(content), coded)
+    _show(run, numbers, weights)
+    picture = _common.save(run, NAME, found)
+    _common.record(run, NAME, weights, numbers)
+    if pictures.is_image(spec):
+        _draw(run, found, picture)
+    return found
+
+
+def _seen(run: Run, state: game.State, index: np.ndarray):
+    """(test examples as the model sees them, log p of each in nats: -log p costs so much)."""
+
+    def look(params, extra, batch, draw):
+        return batch, -run.family.log_prob.nats(params, extra, batch, draw)
+
+    split = {name: array[index] for name, array in run.data.splits['test'].items()}
+    apply = over_examples(look, run.data, run.config.eval.batch_size, jax.devices())
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, split, len(index))
+
+
+def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """(x [n, dims], labels [n]) as whole numbers."""
+    x, labels = np.rint(batch['x']).astype(np.int64), batch.get('label')
+    return x.reshape(len(x), -1), None if labels is None else labels.astype(np.int64)
+
+
+def packed(
+    run: Run, state: game.State, x: np.ndarray, labels: np.ndarray | None
+) -> tuple[bytes, coding.Coded]:
+    """The file that holds these `as_levels`, and their labels where the model is of p(x | label).
+
+    Raises:
+      UserError: the weights give no probabilities.
+    """
+    spec, size = run.data.spec, min(run.config.eval.batch_size, len(x))
+    labels = labels if coding.is_labelled(run) else None
+    try:
+        coded = coding.encoded(run, state, x, labels, size)
+    except ValueError as error:
+        raise UserError(f'{run.folder} gives no probabilities to code by: {error}') from error
+    header = bitstream.Header(
+        num_examples=len(x),
+        batch_size=size,
+        weights=bitstream.checksum_of_weights(state),
+        examples=bitstream.checksum_of(x, labels),
+        made_with=bitstream.made_with(),
+        event_shape=spec.event_shape,
+        levels=spec.levels,
+        num_classes=spec.num_classes,
+        left_out=spec.left_out,
+    )
+    return bitstream.packed(header, coded.words), coded
+
+
+def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """What another process finds in the file; of a run made in Python, what this one does."""
+    if not run.recipe.path:
+        log.info('a family made in Python is decoded in this process')
+        return decompress.apply(run, str(path))
+    line = [sys.executable, str(experiment.ROOT / 'main.py'), '--mode=decompress']
+    line += [f'--workdir={run.folder}', f'--file={path}']
+    line += [f'--config.eval.weights={run.config.eval.weights}']
+    room = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}  # this one has a GPU's memory
+    done = subprocess.run(line, env=room, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.rstrip().rpartition('\n')[2]
+        if last.startswith('error: '):
+            raise UserError(f'the decoder says: {last.removeprefix("error: ")}')
+        raise RuntimeError(f'the decoder failed:\n{done.stderr}')
+    with np.load(run.folder / 'applications' / f'{decompress.NAME}.npz') as arrays:
+        return dict(arrays)
+
+
+def _check_same(found: dict[str, np.ndarray], x: np.ndarray, labels, spec) -> None:
+    same = np.array_equal(found['x'].reshape(x.shape), x)
+    if not same or ('label' in found and not np.array_equal(found['label'], labels)):
+        raise RuntimeError('what was decoded is not what was coded')
+
+
+def _numbers(
+    run: Run, found: dict[str, np.ndarray], num_bytes: int, coded: coding.Coded
+) -> dict[str, Any]:
+    """Bits an example: of the file, of the words in it, as reported, and of other formats."""
+    spec, n = run.data.spec, len(found['x'])
+    numbers = {
+        'num_examples': n,
+        'log_prob': run.family.log_prob.words + given(run.family),
+        'measured_bits': 8 * num_bytes / n,
+        'measured_bits_without_header': 32 * len(coded.words) / n,
+        'reported_bits': float(found['reported_bits'].mean()),
+        'label_bits': coded.label_bits,
+        'num_dims': spec.num_dims,
+    }
+    if pictures.is_image(spec) and spec.levels <= 256:
+        levels = np.rint(found['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
+        for name, each in lossless_formats.bytes_of(levels, spec.levels).items():
+            numbers[f'{name.lower()}_bits'] = 8 * each['together']
+            numbers[f'{name.lower()}_bits_apart'] = 8 * each['apart']
+    return numbers
+
+
+def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
+    """A table of bits."""
+    log.info('\n%d test examples by the %s', numbers['num_examples'], weights)
+    off = 100 * (numbers['measured_bits'] / numbers['reported_bits'] - 1)
+    label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
+    rows = {
+        f'file, {off:+.2f} %': 'measured_bits',
+        f'log_prob, {numbers["log_prob"]}{label}': 'reported_bits',
+        'PNG, all in one image': 'png_bits',
+        'PNG, a file each': 'png_bits_apart',
+        'WebP, all in one image': 'webp_bits',
+        'WebP, a file each': 'webp_bits_apart',
+    }
+    width = max(map(len, rows))
+    log.info('%s %12s %12s', ' ' * width, 'bits each', 'a dimension')
+    for words, name in rows.items():
+        if name in numbers:
+            each = numbers[name]
+            log.info('%s %12.2f %12.4f', words.ljust(width), each, each / run.data.spec.num_dims)
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:
+    """From the cheapest to the dearest image, and below each what its pixels cost."""
+    totals = found['bits'].reshape(len(found['x']), -1).sum(1)
+    chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
+    chosen = np.argsort(totals, kind='stable')[chosen]
+    x, bits = (found[name][chosen] for name in ('x', 'bits'))
+    spec, shape = run.data.spec, run.data.spec.event_shape
+    low, high = spec.interval
+    most = bits.max() or 1.0
+    shown = np.concatenate([x, low + (high - low) * bits / most]).reshape(-1, *shape)
+    words = [f'{total:.0f}' for total in totals[chosen]]
+    title = f'Test images by their bits, and those of each pixel (white: {most:.1f})'
+    image = pictures.grid(shown, spec, len(chosen))
+    pictures.save_labelled(path, image, title, ['image', 'bits'], words)
+    log.info('as a picture: %s', path)

@@ -1,0 +1,94 @@
+"""Examples back from the file that --mode=compress made of them, by the weights alone."""
+
+import pathlib
+
+import numpy as np
+
+import pictures
+import run_folder
+import states
+from applications import _common
+from datasets.dataset import Dataset
+from errors import UserError
+from evaluation import bitstream, coding
+from experiment import Run
+from places import user_path
+from reporting import log
+
+NEEDS = ('conditionals',)
+NAME = 'decompress'
+SHOWN = 100
+
+
+def data(folder: pathlib.Path, file: str = '') -> Dataset:
+    """What stands for the run's data, which are not read: zeros of the Spec that the file says.
+
+    Raises:
+      UserError: there is no run, or no such file.
+    """
+    header, _ = bitstream.read(_place(folder, file))
+    values, spec = run_folder.load(folder)['values'], header.spec
+    n = values['train']['batch_size']
+    split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
+    if spec.num_classes is not None:
+        split['label'] = np.zeros(n, np.int32)
+    return Dataset(values['data']['name'], spec, {'train': split}, 'of which nothing is known')
+
+
+def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
+    """Decodes the file and checks that it gives back what was coded.
+
+    Args:
+      run: of a family with `conditionals`: the one whose weights coded the file.
+      file: that --mode=compress wrote; by default RUN/applications/compress.bin.
+
+    Returns:
+      x [n, *event], levels; where they were coded too, label [n].
+
+    Raises:
+      UserError: a missing ability or checkpoint, no such file, a damaged one, or one that was made
+        by other weights or with another version of JAX.
+    """
+    _common.require(run, 'decompress', *NEEDS)
+    path = _place(run.folder, file)
+    header, words = bitstream.read(path)
+    state, weights = states.load_state(run)
+    _check_made_here(path, header, state, weights)
+    try:
+        x, labels = coding.decoded(run, state, words, header.num_examples, header.batch_size)
+    except ValueError as error:
+        raise bitstream.damaged(path) from error
+    if bitstream.checksum_of(x, labels) != header.examples:
+        raise bitstream.damaged(path)
+    kind = np.uint8 if header.levels <= 256 else np.uint16
+    found = {'x': x.astype(kind).reshape(-1, *header.event_shape)}
+    if labels is not None:
+        found['label'] = labels
+    log.info('%d examples of %s, by the %s', len(x), path, weights)
+    picture = _common.save(run, NAME, found)
+    if pictures.is_image(header.spec):
+        pictures.save(picture, pictures.grid(found['x'][:SHOWN], header.spec))
+        log.info('the first of them: %s', picture)
+    return found
+
+
+def _place(folder: pathlib.Path, file: str) -> pathlib.Path:
+    return user_path(file) if file else folder / 'applications' / 'compress.bin'
+
+
+def _check_made_here(path: pathlib.Path, header: bitstream.Header, state, weights: str) -> None:
+    """Refuses a file whose probabilities would be others here.
+
+    Raises:
+      UserError: says what differs.
+    """
+    if header.weights != bitstream.checksum_of_weights(state):
+        raise UserError(
+            f'{path} was coded by other weights than the {weights}: decode it with its own run, '
+            'and with its config.eval.weights'
+        )
+    if header.made_with != bitstream.made_with():
+        raise UserError(
+            f'{path} was coded with {header.made_with} and this is {bitstream.made_with()}, which '
+            'rounds probabilities in another way'
+        )

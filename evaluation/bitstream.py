@@ -1,0 +1,102 @@
+"""A file of coded examples: one line that says what is needed to decode them, then the words."""
+
+import json
+import math
+import pathlib
+import zlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+import game
+from datasets.checksums import checksum
+from datasets.dataset import Spec
+from errors import UserError, reading
+from evaluation.coding import Words
+
+MAGIC = b'atelier1'  # the format: another one gets another number
+
+
+class Header(NamedTuple):
+    """What a decoder has to know, and by what it notices that it cannot decode.
+
+    num_examples, batch_size: of which the last batch may be filled up.
+    weights, examples: checksums of the model's, and of what was coded.
+    made_with: the version of JAX and the device; another one rounds in another way.
+    event_shape, levels, num_classes, left_out: as in `Spec`.
+    """
+
+    num_examples: int
+    batch_size: int
+    weights: int
+    examples: int
+    made_with: str
+    event_shape: tuple[int, ...]
+    levels: int
+    num_classes: int | None
+    left_out: tuple[int, ...]
+
+    @property
+    def spec(self) -> Spec:
+        """Of the data that were coded."""
+        return Spec(self.event_shape, self.levels, self.num_classes, left_out=self.left_out)
+
+
+def packed(header: Header, words: Words) -> bytes:
+    """The file as bytes."""
+    line = json.dumps(list(header), separators=(',', ':')).encode()
+    return MAGIC + line + b'\n' + words.astype('<u4').tobytes()
+
+
+def read(path: pathlib.Path) -> tuple[Header, Words]:
+    """The inverse of `packed`.
+
+    Raises:
+      UserError: the file is not there, is none of ours, or is damaged.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    line, _, rest = content.removeprefix(MAGIC).partition(b'\n')
+    if not content.startswith(MAGIC):
+        raise UserError(f'{path} holds no coded examples: --mode=compress writes such a file')
+    try:
+        fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
+        header = Header(*fields)
+        sizes = header.num_examples, header.batch_size, *header.event_shape
+        if min(sizes) < 1 or math.prod(sizes) > 2**50:
+            raise ValueError('sizes that cannot be')
+        return header, np.frombuffer(rest, '<u4').astype(np.uint32)
+    except (TypeError, ValueError) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: pathlib.Path) -> UserError:
+    """What to say of a file that does not give back what was coded."""
+    return UserError(
+        f'{path} does not give back what was coded: the file is damaged, or the code of the model, '
+        "JAX's settings or the processor are no longer those it was written with"
+    )
+
+
+def checksum_of(*arrays: np.ndarray | None) -> int:
+    """Of examples, or of other arrays in turn."""
+    total = 0
+    for array in arrays:
+        if array is not None:
+            total = checksum(np.ascontiguousarray(array), total)
+    return total
+
+
+def checksum_of_weights(state: game.State) -> int:
+    """Of what a chain is computed from, with the names of its parts."""
+    total = 0
+    for path, leaf in jax.tree_util.tree_leaves_with_path((state.ema, state.extra)):
+        name = jax.tree_util.keystr(path).encode()
+        total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))
+    return total
+
+
+def made_with() -> str:
+    """JAX and the device at hand: 'jax 0.10.2 cpu'."""
+    return f'jax {jax.__version__} {jax.devices()[0].device_kind}'
