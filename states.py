@@ -58,9 +58,12 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
     The other run's config file and data are not needed.
 
     Raises:
-      UserError: it is no run, has no checkpoint, or its weights have other names or shapes.
+      UserError: it is no run, has no checkpoint, or its weights have other names or shapes or are
+        of a text with other symbols.
     """
-    chosen = run_folder.load(folder)['values']['eval'].get('weights', 'best')
+    record = run_folder.load(folder)
+    _check_symbols(run, folder, record)
+    chosen = record['values']['eval'].get('weights', 'best')
     found, words = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
     there, like = _by_name((found.ema, found.extra)), abstract_state(run)
     here = _by_name((like.ema, like.extra))
@@ -77,6 +80,18 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
         lambda path, leaf: there[leaf_name(path)], (like.ema, like.extra)
     )
     return dict(params=ema, ema=jax.tree.map(np.copy, ema), extra=extra), words
+
+
+def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
+    """Weights of one alphabet fit another of as many symbols, and mean nothing there.
+
+    Raises:
+      UserError: both runs are of text, and of different symbols.
+    """
+    symbols = run.data.spec.symbols
+    told = (record['data'] or {}).get('x', '')  # as in `Dataset.fingerprint`
+    if symbols is not None and f'symbols {ascii(symbols)}' not in told:
+        raise UserError(f'the weights of {folder} are of other symbols than {run.data.description}')
 
 
 def _by_name(tree) -> dict[str, Any]:

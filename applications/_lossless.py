@@ -50,7 +50,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
         raise UserError(f'{spec.levels} levels: coding is of at most {coding.MOST_LEVELS}')
     state, weights = states.load_state(run)
     index = _common.draw_of_test(run, num_images, seed)
-    batch, nats = _seen(run, state, index)
+    batch, nll_nats = _seen(run, state, index)
     x, labels = as_levels(batch)
     began = time.perf_counter()
     content, coded = packed(run, state, x, labels)
@@ -66,7 +66,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
         'index': index,
         'x': batch['x'],
         'bits': coded.bits.reshape(batch['x'].shape).astype(np.float32),
-        'reported_bits': nats / np.log(2) + coded.label_bits,
+        'reported_bits': nll_nats / np.log(2) + coded.label_bits,
     }
     numbers = _numbers(run, found, len(content), coded)
     _show(run, numbers, weights)
@@ -78,7 +78,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def _seen(run: Run, state: game.State, index: np.ndarray):
-    """(test examples as the model sees them, log p of each in nats: -log p costs so much)."""
+    """(test examples as the model sees them, -log p of each in nats)."""
 
     def look(params, extra, batch, draw):
         return batch, -run.family.log_prob.nats(params, extra, batch, draw)
@@ -113,13 +113,14 @@ def packed(
         num_examples=len(x),
         batch_size=size,
         weights=bitstream.checksum_of_weights(state),
-        examples=bitstream.checksum_of(x, labels),
+        examples=0,
         made_with=bitstream.made_with(),
         event_shape=spec.event_shape,
         levels=spec.levels,
         num_classes=spec.num_classes,
         left_out=spec.left_out,
     )
+    header = header._replace(examples=bitstream.checksum_of(header, x, labels))
     return bitstream.packed(header, coded.words), coded
 
 

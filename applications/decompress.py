@@ -58,7 +58,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         x, labels = coding.decoded(run, state, words, header.num_examples, header.batch_size)
     except ValueError as error:
         raise bitstream.damaged(path) from error
-    if bitstream.checksum_of(x, labels) != header.examples:
+    if bitstream.checksum_of(header, x, labels) != header.examples:
         raise bitstream.damaged(path)
     kind = np.uint8 if header.levels <= 256 else np.uint16
     found = {'x': x.astype(kind).reshape(-1, *header.event_shape)}

@@ -37,7 +37,8 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       activation [n, *space].
 
     Raises:
-      UserError: a missing ability or checkpoint, no such image or class.
+      UserError: a missing ability or checkpoint, no such image or class, or a gradient that is 0
+        everywhere.
     """
     _common.require(run, 'saliency', *NEEDS)
     _common.at_least(0, index=index)
@@ -54,6 +55,10 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     )
     key = game.address(state.key, game.Purpose.EVALUATE)
     found = {'index': rows, **apply(state, key, chosen, len(rows))}
+    if not np.any(found['gradient']):
+        raise UserError(
+            f'the model of {run.folder} takes x as levels, of which no logit has a gradient'
+        )
     if 'label' in chosen:
         found['label'] = np.asarray(chosen['label'])
     log.info('%d test images, by the %s', len(rows), weights)

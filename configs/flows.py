@@ -127,11 +127,11 @@ def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
       UserError: an unknown name, sizes that cannot be, or convolutions of what is no image.
     """
     model, sizes = config.model, tuple(config.model.hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *(sizes or (0,)))
     options = common.network_options(config)
     auto = 'conv' if are_images(spec) else 'mlp'
     names = {'auto': auto, 'conv': 'conv', 'mlp': 'mlp'}
     if choose('model.network', model.network, names) == 'mlp':
+        at_least(1, 'model.hidden_sizes', *(sizes or (0,)))
         return functools.partial(Perceptron, hidden_sizes=sizes, **options)
     if not are_images(spec):
         raise UserError(

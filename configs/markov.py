@@ -28,7 +28,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
     config.train.update(dict.fromkeys(cadences, 1))  # all is counted in one step
     # nothing is chosen on validation, so that none of the training part is kept for it
-    config.data.update(num_pieces=PIECES, valid_share=0.0)
+    config.data.update(num_pieces=PIECES, valid_share=0.0)  # the training part in so many pieces
     config.train.batch_size = PIECES
     if debug:
         common.shrink(config)

@@ -10,13 +10,12 @@ share. MNIST (`:mnist`, 20,000 steps of 64, meant for a GPU) is not measured.
 from ml_collections import ConfigDict
 
 from configs import common
+from configs.transformers import transformer_of
 from datasets.dataset import Spec
-from errors import UserError, at_least, choose
+from errors import UserError
 from game import Family
 from models.autoregressive import Parts, autoregressive
-from models.mlp import PRECISIONS
-from models.pixel_transformer import pixel_transformer
-from models.transformer import Transformer
+from models.transformer_parts import transformer_parts
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -77,33 +76,7 @@ def parts_of(config: ConfigDict, spec: Spec) -> Parts:
             f'{config.data.name}: the tokens of configs/pixel_transformer.py are levels and these '
             'are real values: use configs/made.py'
         )
-    return pixel_transformer(network_of(config, spec), spec)
-
-
-def network_of(config: ConfigDict, spec: Spec) -> Transformer:
-    """The transformer of so many pixels.
-
-    Raises:
-      UserError: as `parts_of`.
-    """
-    model = config.model
-    sizes = {name: model[name] for name in ('width', 'blocks', 'heads')}
-    for name, value in sizes.items():
-        at_least(1, f'model.{name}', value)
-    if model.width % model.heads:
-        raise UserError(
-            f'config.model.heads={model.heads} do not divide config.model.width={model.width}'
-        )
-    if not 0 <= model.dropout < 1:
-        raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
-    if model.is_conditional and spec.num_classes is None:
+    if config.model.is_conditional and spec.num_classes is None:
         raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
-    return Transformer(
-        symbols=spec.levels,
-        length=spec.num_dims,
-        num_classes=spec.num_classes if model.is_conditional else 0,
-        dropout=model.dropout,
-        is_tied=model.is_tied,
-        dtype=choose('train.precision', config.train.precision, PRECISIONS),
-        **sizes,
-    )
+    num_classes = spec.num_classes if config.model.is_conditional else 0
+    return transformer_parts(transformer_of(config, spec, num_classes), spec)

@@ -11,8 +11,7 @@ def add_text(config: ConfigDict) -> None:
     """Adds the fields of config.data that the source `text` takes, and those of drawing."""
     config.data.update(
         context=64,  # symbols of a window, an even number
-        valid_share=0.05,  # of the training part, its end; 0: validation is the test split
-        num_pieces=0,  # that the training part is counted in; 0: windows at every start
+        valid_share=0.05,  # of the training part, its end; 0: validation was trained on
     )
     config.eval.sampler = ConfigDict(
         dict(

@@ -162,13 +162,13 @@ def load(config) -> Dataset:
     for name, value in settings.items():
         if value and name not in takes:
             raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
-    unknown = [name for name in takes if name not in data]
+    unknown = [name for name, needed in takes.items() if needed and name not in data]
     if unknown:
         raise UserError(
-            f'{data.name} needs config.data.{unknown[0]}, which this config has not: see '
-            'configs/char_lm.py, configs/char_gru.py and configs/markov.py'
+            f'{data.name} needs config.data.{unknown[0]}, which this config has not: such data are '
+            'for other models'
         )
-    loaded = _source(data.name)(**{name: data[name] for name in takes})
+    loaded = _source(data.name)(**{name: data[name] for name in takes if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
     loaded = binarized(loaded, data.binarize)  # before: an example keeps its draw
     loaded = without_classes(loaded, tuple(data.without_classes))
@@ -177,9 +177,10 @@ def load(config) -> Dataset:
     return dequantized(loaded, data.dequantize)
 
 
-def settings_of(name: str) -> tuple[str, ...]:
-    """The fields of config.data that the source of this name takes, its name among them or not."""
-    return tuple(inspect.signature(_source(name)).parameters)
+def settings_of(name: str) -> dict[str, bool]:
+    """The fields of config.data that the source of this name takes, and whether it needs them."""
+    parameters = inspect.signature(_source(name)).parameters
+    return {field: known.default is known.empty for field, known in parameters.items()}
 
 
 def _source(name: str) -> Callable:

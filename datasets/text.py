@@ -8,7 +8,8 @@ of Python.
 
 The first 90 % are the training part and the last 10 % the test split, which nanoGPT and others call
 validation: they have no third part. `config.data.valid_share` of the training part, cut from its
-end, is ours for validation, so that nothing is chosen on what is reported. The vocabulary is the
+end, is ours for validation, so that nothing is chosen on what is reported; with a share of 0 that
+end is trained on too, and validation only looks at what was seen. The vocabulary is the
 sorted symbols of the training part, validation included.
 
 An example is a window of `config.data.context` symbols. Training has one at every start and scores
@@ -25,20 +26,21 @@ from errors import UserError, at_least, reading
 from places import user_path
 
 TRAIN_SHARE = 0.9
+VALID_SHARE = 0.05  # of that
 Symbols = Integer[np.ndarray, 'length']  # numbers of the vocabulary
 NEWLINE = ord('\n')
 
 
 def load(
-    path: str = '', context: int = 64, valid_share: float = 0.05, num_pieces: int = 0
+    path: str = '', *, context: int, valid_share: float = VALID_SHARE, num_pieces: int = 0
 ) -> Dataset:
     """The text in windows of `context` symbols; validation and test have 'num_scored' beside 'x'.
 
     Args:
       path: of a UTF-8 file; '': the text that Python carries.
       context: symbols of a window, an even number.
-      valid_share: of the training part, for validation; 0: training has it all, and what is looked
-        at meanwhile is the test split.
+      valid_share: of the training part, for validation; 0: training has it all, and validation is
+        as long an end of it as by default.
       num_pieces: 0: training windows at every start. Else the training split is that many pieces
         that score each symbol once, each with `context` symbols before those that it scores: for
         models that count. They are as long as that makes them, longer or shorter than a window.
@@ -52,9 +54,8 @@ def load(
     numbers, symbols = _numbers(text, name)
     cut = _end_of_training(len(numbers))
     kept = cut - int(valid_share * cut)
-    parts = {'train': numbers[:kept], 'valid': numbers[kept:cut], 'test': numbers[cut:]}
-    if not valid_share:
-        parts['valid'] = parts['test']
+    begins = kept if valid_share else cut - int(VALID_SHARE * cut)
+    parts = {'train': numbers[:kept], 'valid': numbers[begins:cut], 'test': numbers[cut:]}
     shortest = min(parts, key=lambda split: len(parts[split]))
     if len(parts[shortest]) < context:
         raise UserError(

@@ -41,7 +41,8 @@ def in_words(run: Run, name: str) -> str:
         return words + (', of the best class' if classes_of(run) else '')
     kind = run.family.log_prob.words.replace('lower bound', 'upper bound of it')
     average = ', likelihood averaged over the classes' if classes_of(run) else ''
-    return f'negative log-likelihood in nats ({kind}{average})'
+    whole = ', of all characters of a window' if run.data.spec.symbols is not None else ''
+    return f'negative log-likelihood in nats ({kind}{average}{whole})'
 
 
 def classes_of(run: Run) -> list[int]:
@@ -57,7 +58,8 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     It is a function of x alone, and so the same for data with labels, with others, and with none.
     A family that has to be told a class is told each of those it was trained on, one after the
     other: nll is -log mean_y p(x | y), and the reconstruction error is the smallest of them.
-    Draws are those of an evaluation: of the test split, nll is what --mode=evaluate gives.
+    Draws are those of an evaluation: of the test split, nll is what --mode=evaluate gives, but of
+    text, whose windows overlap, a window's own.
     """
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
     classes = classes_of(run)

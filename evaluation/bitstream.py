@@ -22,7 +22,7 @@ class Header(NamedTuple):
     """What a decoder has to know, and by what it notices that it cannot decode.
 
     num_examples, batch_size: of which the last batch may be filled up.
-    weights, examples: checksums of the model's, and of what was coded.
+    weights, examples: checksums of the model's, and of what was coded with the rest of this line.
     made_with: the version of JAX and the device; another one rounds in another way.
     event_shape, levels, num_classes, left_out: as in `Spec`.
     """
@@ -63,7 +63,9 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     try:
         fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
         header = Header(*fields)
-        sizes = header.num_examples, header.batch_size, *header.event_shape
+        sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
+        if not all(type(size) is int for size in sizes):
+            raise ValueError('sizes that are no whole numbers')
         if min(sizes) < 1 or math.prod(sizes) > 2**50:
             raise ValueError('sizes that cannot be')
         return header, np.frombuffer(rest, '<u4').astype(np.uint32)
@@ -79,12 +81,11 @@ def damaged(path: pathlib.Path) -> UserError:
     )
 
 
-def checksum_of(*arrays: np.ndarray | None) -> int:
-    """Of examples, or of other arrays in turn."""
-    total = 0
-    for array in arrays:
-        if array is not None:
-            total = checksum(np.ascontiguousarray(array), total)
+def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
+    """Of examples, their labels where these are coded, and the rest of the header."""
+    total = zlib.crc32(json.dumps(list(header._replace(examples=0))).encode())
+    for array in (x,) if labels is None else (x, labels):
+        total = checksum(np.ascontiguousarray(array), total)
     return total
 
 

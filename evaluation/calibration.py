@@ -66,9 +66,11 @@ def fitted_temperature(logits: Logits, label: Labels) -> float:
     """T whose logits / T have the least cross-entropy: section 4.2 of Guo.
 
     The cross-entropy is convex in 1 / T, so that its slope is halved towards 0. Where every example
-    is classified rightly it falls for ever as T does, and the T of the bracket's end comes out.
+    is classified rightly it falls for ever as T does: then there is no such T, and 1 comes out.
     """
     own = np.asarray(logits, np.float64)
+    if np.all(own.argmax(1) == label):
+        return 1.0
     rows = np.arange(len(label))
     low, high = -MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE  # of log 1 / T
     finite = np.where(np.isfinite(own), own, own[np.isfinite(own)].min())

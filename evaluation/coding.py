@@ -50,8 +50,11 @@ class Coded(NamedTuple):
 
 
 def is_labelled(run: Run) -> bool:
-    """Whether the label is coded with x, because the model is of p(x | label)."""
-    return 'label' in run.family.conditions
+    """Whether the label is coded with x, because the model is of p(x | label).
+
+    Where there is one class alone, nothing has to be said.
+    """
+    return 'label' in run.family.conditions and run.data.spec.num_classes > 1
 
 
 def encoded(
@@ -128,10 +131,11 @@ def _walk(
             count = rows.stop - start
             # a whole batch, whatever is left: another shape would be another program
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
+            if 'label' in run.family.conditions:
+                given['label'] = np.zeros(batch_size, np.int32)
             if labels is not None:
                 even = frequencies.frequencies(np.zeros((count, spec.num_classes)))
                 labels[rows] = transfer(even, labels[rows])
-                given['label'] = np.zeros(batch_size, np.int32)
                 given['label'][:count] = labels[rows]
                 places.append((rows, None))
             memory, before = chain.begin(given), np.zeros(batch_size, np.float32)

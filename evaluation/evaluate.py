@@ -107,7 +107,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     """What an evaluation's numbers depend on: the same again gives them again."""
     return {
         'data': _about_data(run),
-        'log_prob': _kind(run.family),
+        'log_prob': _kind(run),
         'features': features and features.name,
         'weights': weights,
         'eval': run_values.flatten(run.config.eval.to_dict()),
@@ -216,10 +216,13 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
         return {}
 
 
-def _kind(family: game.Family) -> str | None:
-    if family.log_prob is None:
+def _kind(run: Run) -> str | None:
+    """Of dequantised levels it is of the density, whose nats bound those of the levels."""
+    if run.family.log_prob is None:
         return None
-    return family.log_prob.words + given(family)
+    bounds = run.data.spec.dequantized_levels is not None
+    density = ' for the density, an upper bound for the levels' if bounds else ''
+    return run.family.log_prob.words + density + given(run.family)
 
 
 def given(family: game.Family) -> str:

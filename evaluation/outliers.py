@@ -27,12 +27,12 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
         config.data.image_shape = ()
     with about(f'--outliers={name}'):
         other = dataset.load(config)
-        for field in ('event_shape', 'levels', 'dequantized_levels'):
+        for field in ('event_shape', 'levels', 'dequantized_levels', 'symbols'):
             theirs, ours = getattr(other.spec, field), getattr(run.data.spec, field)
             if theirs != ours:
                 raise UserError(
-                    f'its {field} is {theirs} and that of {run.data.name} is {ours}: choose data '
-                    'of the same shape and levels'
+                    f'its {field}: {theirs!r}, and of {run.data.name} {ours!r}: choose data of the '
+                    'same shape and levels'
                 )
     return other
 

@@ -102,7 +102,7 @@ class GRU(nn.Module):
         for layer, state in zip(self.stack, states, strict=True):
             units, last = layer(units, state)
             after.append(last)
-        return tuple(after), self.head(units).astype(jnp.float32)
+        return tuple(after), self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
 
 
 def recurrent(net: GRU, spec: Spec) -> Parts:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
+import run_folder
+import states
 import train_lib
-from applications import sample, text
+from applications import anomaly, sample, text
 from errors import UserError
 from evaluation import evaluate
 
@@ -91,6 +93,25 @@ def test_samples_are_texts_too(run, capsys):
     assert capsys.readouterr().out.count('-' * 72) == sample.MOST_PRINTED - 1
     assert x.shape == (7, 8)
     assert (run.folder / 'samples' / 'samples-0000001.txt').exists()
+
+
+def test_an_anomaly_score_is_of_a_whole_window(run):
+    found = anomaly.apply(run, num_images=2)
+    whole = {'num_scored': np.full(len(found['score']), 8, np.int32)}
+    split = {**run.data.splits['test'], **whole}
+    again = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': split}))
+    values = evaluate.evaluate(again)['values']['nll_nats']
+    np.testing.assert_allclose(found['score'].mean(), values['mean'], rtol=1e-5)
+
+
+def test_weights_of_another_alphabet_are_refused(run, tmp_path):
+    folder = tmp_path / 'kept'
+    folder.mkdir()
+    run_folder.write_config(run._replace(folder=folder), 1, run.data.fingerprint())
+    symbols = run.data.spec.symbols[::-1]
+    other = run._replace(data=run.data._replace(spec=run.data.spec._replace(symbols=symbols)))
+    with pytest.raises(UserError, match='are of other symbols than'):
+        states.fitting_weights(other, folder)
 
 
 def test_the_evaluation_says_of_what(run):

@@ -58,11 +58,11 @@ def test_the_split_is_that_of_others(file):
         np.testing.assert_allclose(data.scored_dims(split) * len(arrays['x']), end - start)
 
 
-def test_without_a_share_validation_is_the_test_split(file):
-    data = text.load(file(), context=16, valid_share=0.0)
+def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_split(file):
+    data, usual = (text.load(file(), context=16, **share) for share in (dict(valid_share=0.0), {}))
     assert len(data.splits['train']['x']) == int(0.9 * 3400) - 15
-    assert data.splits['valid'] is not data.splits['train']
-    np.testing.assert_array_equal(data.splits['valid']['x'], data.splits['test']['x'])
+    for split in ('valid', 'test'):
+        np.testing.assert_array_equal(data.splits[split]['x'], usual.splits[split]['x'])
 
 
 @pytest.mark.parametrize('num_pieces', [1, 7, 100, 3000])
@@ -85,7 +85,7 @@ def test_what_is_encoded_is_decoded():
 
 
 def test_the_carried_text_needs_no_file_and_is_always_the_same():
-    data, again = text.load(), text.load()
+    data, again = text.load(context=64), text.load(context=64)
     np.testing.assert_array_equal(data.splits['test']['x'], again.splits['test']['x'])
     assert sum(len(part['x']) for part in data.splits.values()) > 200_000
     beginning = ''.join(text.decode(data.splits['train']['x'][:640:64], data.spec.symbols))
@@ -94,7 +94,7 @@ def test_the_carried_text_needs_no_file_and_is_always_the_same():
 
 
 def test_training_windows_are_views(file):
-    x = text.load(file()).splits['train']['x']
+    x = text.load(file(), context=64).splits['train']['x']
     assert x.base is not None
     assert x.strides[0] == x.itemsize
 
@@ -112,14 +112,14 @@ def test_training_windows_are_views(file):
 )
 def test_what_is_no_text_is_refused_in_one_line(file, content, message):
     with pytest.raises(UserError, match=message) as caught:
-        text.load(file(content))
+        text.load(file(content), context=64)
     assert '\n' not in str(caught.value)
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path):
     for path in (tmp_path / 'none.txt', tmp_path):
         with pytest.raises(UserError, match='there is no file'):
-            text.load(str(path))
+            text.load(str(path), context=64)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,15 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
 )
 def test_numbers_that_cannot_be_are_refused(numbers, message):
     with pytest.raises(UserError, match=message):
-        text.load(**numbers)
+        text.load(**{'context': 64, **numbers})
 
 
 def test_a_config_without_windows_takes_no_text():
     config = common.common_config()
     config.data.name = 'text'
-    with pytest.raises(UserError, match=r'text needs config.data.context.*configs/char_lm.py'):
+    with pytest.raises(
+        UserError, match='text needs config.data.context, which this config has not'
+    ):
         dataset.load(config)
 
 
@@ -158,7 +160,7 @@ def test_symbols_are_not_binarised(file):
 def test_tiny_shakespeare():
     if not REAL.exists():
         pytest.skip(f'{REAL} is not here')
-    data = text.load(str(REAL))
+    data = text.load(str(REAL), context=64)
     assert data.spec.levels == 65
     assert data.splits['test']['num_scored'].sum() == 111_540
     assert sys.getsizeof(data.splits['train']['x']) < 1000

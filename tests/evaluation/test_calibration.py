@@ -68,6 +68,10 @@ def test_the_temperature_is_what_logits_were_multiplied_by(factor):
     assert at(own) < min(at(0.99 * own), at(1.01 * own))
 
 
+def test_where_all_is_right_there_is_no_temperature():
+    assert calibration.fitted_temperature(np.array([[2.0, 0.0], [0.0, 3.0]]), np.arange(2)) == 1
+
+
 def test_an_impossible_class_is_no_obstacle():
     logits, label = drawn()
     with_one = np.concatenate([logits, np.full((N, 1), -np.inf)], 1)

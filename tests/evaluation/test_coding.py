@@ -14,6 +14,7 @@ from evaluation.mosaic import mosaic, per_mosaic, tiles_of
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 NAMES = ('fvsbn', 'mixture', 'naive_bayes', 'chow_liu')
+KEEPING = ('pixelcnn', 'gated_pixelcnn', 'pixel_transformer')  # what they computed before
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +36,9 @@ def there_and_back(run, x, labels=None, batch_size=7):
     return coded
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(
+    'name', [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in KEEPING)]
+)
 def test_the_round_trip_is_exact(run_of, name):
     """Of digits, and of noise, which is as improbable as can be; the last batch is not full."""
     run, random = run_of(name), np.random.RandomState(0)

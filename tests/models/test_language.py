@@ -13,16 +13,16 @@ import game
 from datasets.dataset import Spec
 from errors import UserError
 from models.language import FIRST, descended, of_symbols, scored
-from models.pixel_transformer import pixel_transformer
 from models.recurrent import GRU, Layer, recurrent
 from models.symbol_draws import Draws
 from models.transformer import Transformer
+from models.transformer_parts import transformer_parts
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 ABC = Spec((4,), 3, None, symbols='abc')
 NETS = {
-    'transformer': pixel_transformer(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
+    'transformer': transformer_parts(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
     'gru': recurrent(GRU(3, width=6, layers=2), ABC),
 }
 every_net = pytest.mark.parametrize(  # the transformer's own tests say the same of its parts
@@ -141,7 +141,7 @@ def test_at_temperature_0_each_symbol_is_the_likeliest(name):
 
 def test_dropout_is_for_training_alone():
     net = Transformer(3, 4, width=8, blocks=1, heads=2, dropout=0.5)
-    family, x = descended(pixel_transformer(net, ABC), Draws()), jnp.asarray(every_text(4)[:8])
+    family, x = descended(transformer_parts(net, ABC), Draws()), jnp.asarray(every_text(4)[:8])
     params, extra = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
     params = scattered(params)
     nats = jax.jit(family.log_prob.nats)(params, extra, {'x': x}, draw_of(8))
@@ -157,7 +157,7 @@ def test_dropout_is_for_training_alone():
     [
         ('char_lm', dict(data__name='digits'), 'digits is no text'),
         ('char_gru', dict(data__name='ring'), 'ring is no text'),
-        ('char_lm', dict(model__heads=3), 'heads=3 does not divide config.model.width=16'),
+        ('char_lm', dict(model__heads=3), 'heads=3 do not divide config.model.width=16'),
         ('char_lm', dict(model__dropout=1.0), 'model.dropout=1.0'),
         ('char_gru', dict(model__layers=0), 'model.layers=0'),
         ('char_lm', dict(eval__sampler__temperature=-1.0), 'sampler.temperature=-1'),

@@ -12,8 +12,8 @@ from applications import inpaint, sample
 from datasets.dataset import Spec
 from evaluation import evaluate
 from models.autoregressive import autoregressive
-from models.pixel_transformer import pixel_transformer
 from models.transformer import Transformer
+from models.transformer_parts import transformer_parts
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -22,7 +22,7 @@ BITS = Spec((3, 3), 2, None)
 
 def parts_of(spec=BITS, **options):
     sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
-    return pixel_transformer(Transformer(**sizes, **options), spec)
+    return transformer_parts(Transformer(**sizes, **options), spec)
 
 
 def weights_of(parts):

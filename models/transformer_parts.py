@@ -1,4 +1,4 @@
-"""A causal transformer over pixels, as Image GPT (Chen et al. 2020): levels are its tokens.
+"""A causal transformer over levels: pixels, as Image GPT (Chen et al. 2020), or symbols of a text.
 
 The numbers of the flat x come one after the other, the channels of a pixel side by side, and each
 is a categorical over all levels given those before it.
@@ -14,7 +14,7 @@ from models.observations import categorical
 from models.transformer import Transformer, empty_cache
 
 
-def pixel_transformer(net: Transformer, spec: Spec) -> Parts:
+def transformer_parts(net: Transformer, spec: Spec) -> Parts:
     """`net`, with a symbol a level and the length of an event, as `models.autoregressive` takes it.
 
     With classes it is of p(x | label).

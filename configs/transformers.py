@@ -1,0 +1,35 @@
+"""What the configs of causal transformers share: the network's fields."""
+
+from ml_collections import ConfigDict
+
+from datasets.dataset import Spec
+from errors import UserError, at_least, choose
+from models.mlp import PRECISIONS
+from models.transformer import Transformer
+
+
+def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Transformer:
+    """The network of events of levels, that is told a label where there are classes.
+
+    Raises:
+      UserError: sizes that cannot be.
+    """
+    model = config.model
+    sizes = {name: model[name] for name in ('width', 'blocks', 'heads')}
+    for name, value in sizes.items():
+        at_least(1, f'model.{name}', value)
+    if model.width % model.heads:
+        raise UserError(
+            f'config.model.heads={model.heads} do not divide config.model.width={model.width}'
+        )
+    if not 0 <= model.dropout < 1:
+        raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
+    return Transformer(
+        symbols=spec.levels,
+        length=spec.num_dims,
+        num_classes=num_classes,
+        dropout=model.dropout,
+        is_tied=model.is_tied,
+        dtype=choose('train.precision', config.train.precision, PRECISIONS),
+        **sizes,
+    )
