@@ -26,7 +26,13 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     Raises:
       UserError: there is no run, or no such file.
     """
-    header, _ = bitstream.read(_place(folder, file))
+    place = _place(folder, file)
+    if not place.exists():
+        raise UserError(
+            f'{place} does not exist: --mode=compress writes it, of models of levels that say p(x) '
+            'number by number'
+        )
+    header, _ = bitstream.read(place)
     values, spec = run_folder.load(folder)['values'], header.spec
     n = values['train']['batch_size']
     split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}

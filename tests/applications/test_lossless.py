@@ -118,4 +118,6 @@ def test_another_process_has_weights_and_a_file_and_no_data(main, tmp_path, digi
     assert again.returncode == 0, again.stderr
     with np.load(folder / 'applications' / 'decompress.npz') as arrays:
         np.testing.assert_array_equal(arrays['x'], x)
-    assert 'no such file' in error_line(main('--mode=decompress', f'--workdir={folder}')).lower()
+    assert 'compress.bin does not exist' in error_line(
+        main('--mode=decompress', f'--workdir={folder}')
+    )

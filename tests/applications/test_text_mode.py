@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import assembled, with_abilities
+from support import assembled, few_of_test, with_abilities
 
 import run_folder
 import states
@@ -112,6 +112,19 @@ def test_weights_of_another_alphabet_are_refused(run, tmp_path):
     other = run._replace(data=run.data._replace(spec=run.data.spec._replace(symbols=symbols)))
     with pytest.raises(UserError, match='are of other symbols than'):
         states.fitting_weights(other, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['char_lm', 'char_gru'])
+def test_networks_are_trained_evaluated_and_write(tmp_path, name):
+    run = few_of_test(assembled(tmp_path, name, 'debug'), 40)
+    train_lib.train(run)
+    found = evaluate.evaluate(run)
+    assert found['log_prob'] == 'exact, given at most 15 characters before'
+    per_window = found['values']['nll_nats']['mean'] / found['values']['nats_per_character']['mean']
+    np.testing.assert_allclose(per_window, run.data.scored_dims('test'))
+    told = text.apply(run, prompt='The ', num_characters=30, num_samples=2)
+    assert [len(one) for one in told] == [34, 34] and all(one[:4] == 'The ' for one in told)
 
 
 def test_the_evaluation_says_of_what(run):

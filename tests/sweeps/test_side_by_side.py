@@ -14,6 +14,7 @@ from sweeps.side_by_side import compiled_for, layout_of, side_by_side
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 NUM_STEPS = 50
+CERTAIN = ('configs/markov.py',)  # no seed and no hyper changes what it counts
 
 
 def members(run, count=3):
@@ -112,10 +113,10 @@ def test_streamed_members_read_what_they_would_alone(small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', command_line.configs())
+@pytest.mark.parametrize('path', [path for path in command_line.configs() if path not in CERTAIN])
 def test_members_of_every_config_equal_single_runs(tmp_path, path):
     name = path.removeprefix('configs/').removesuffix('.py')
-    argument = 'debug' if name in ('pacgan',) else 'digits,debug'
+    argument = 'debug' if name in ('pacgan', 'char_gru', 'char_lm') else 'digits,debug'
     run = assembled(tmp_path, name, argument, train__batch_size=16)
     is_game = len(Start(run).like.params) > 1
     (check_gradients if is_game else check_losses)(run)
