@@ -31,8 +31,8 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
             theirs, ours = getattr(other.spec, field), getattr(run.data.spec, field)
             if theirs != ours:
                 raise UserError(
-                    f'its {field}: {theirs!r}, and of {run.data.name} {ours!r}: choose data of the '
-                    'same shape and levels'
+                    f'its {field} is {theirs!r} and that of {run.data.name} is {ours!r}: choose '
+                    'data of the same shape and levels'
                 )
     return other
 
