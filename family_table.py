@@ -3,11 +3,12 @@
     python family_table.py
 
 writes it between its two marks in README.md. A model can do what its family has the abilities for:
-those that the application lists in NEEDS.
+those that the application lists in NEEDS; a few it refuses all the same.
 """
 
 import importlib
 import re
+from types import ModuleType
 
 import command_line
 import experiment
@@ -30,7 +31,7 @@ def table() -> str:
     ]
     for path in command_line.configs():
         family = _family(path)
-        can = [YES if not _common.lacking(family, _needs(mode)) else '' for mode in modes]
+        can = [YES if _common.can(family, _application(mode)) else '' for mode in modes]
         rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
@@ -42,8 +43,8 @@ def _family(path: str) -> Family:
     return which.module().build(config, dataset.load(config).spec)
 
 
-def _needs(mode: str) -> tuple[str, ...]:
-    return importlib.import_module(f'applications.{mode}').NEEDS
+def _application(mode: str) -> ModuleType:
+    return importlib.import_module(f'applications.{mode}')
 
 
 def _by_class(family: Family):

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -18,6 +19,12 @@ def lacking(family: game.Family, abilities: Sequence[str]) -> list[str]:
     """Those of the abilities that a family has not; of 'encode or prior' one is enough."""
     has = lambda words: any(getattr(family, name) is not None for name in words.split(' or '))
     return [words for words in abilities if not has(words)]
+
+
+def can(family: game.Family, application: ModuleType) -> bool:
+    """Whether a family has what an application NEEDS, and it `refuses` it for nothing else."""
+    refuses = getattr(application, 'refuses', lambda family: False)
+    return not lacking(family, application.NEEDS) and not refuses(family)
 
 
 def require(run: Run, mode: str, *abilities: str) -> None:

@@ -17,7 +17,7 @@ import states
 from applications import _common, decompress
 from errors import UserError, writing
 from evaluation import bitstream, coding, lossless_formats
-from evaluation.evaluate import given
+from evaluation.evaluate import kind_of
 from evaluation.per_example import over_examples
 from experiment import Run
 from reporting import log
@@ -156,7 +156,7 @@ def _numbers(
     spec, n = run.data.spec, len(found['x'])
     numbers = {
         'num_examples': n,
-        'log_prob': run.family.log_prob.words + given(run.family),
+        'log_prob': kind_of(run),
         'measured_bits': 8 * num_bytes / n,
         'measured_bits_without_header': 32 * len(coded.words) / n,
         'reported_bits': float(found['reported_bits'].mean()),

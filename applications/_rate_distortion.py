@@ -56,7 +56,6 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     Raises:
       UserError: a missing ability or checkpoint, a bad option, or too few examples.
     """
-    _common.require(run, 'compress', *NEEDS)
     if not 1 <= quality_step <= MOST_QUALITY:
         raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
     _common.check_split(run, 'train', 2, 'they have no components')

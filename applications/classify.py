@@ -46,15 +46,15 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
         raise UserError(f'the examples of {run.data.name} have no labels to classify them by')
-    runs = {'': run, **({'beside_': _other(run, beside)} if beside else {})}
+    runs = {'logits': run, **({'beside_logits': _other(run, beside)} if beside else {})}
     found, numbers = {'label': np.asarray(run.data.splits['test']['label'], np.int32)}, {}
-    for prefix, each in runs.items():
-        state, weights = states.load_state(each)
-        logits = {split: _logits(each, state, split) for split in ('valid', 'test')}
-        found[f'{prefix}logits'] = logits['test']
-        numbers[each.folder.name] = {'weights': weights, **_numbers(each.data, logits, num_bins)}
+    for array, name in zip(runs, _names(list(runs.values())), strict=True):
+        state, weights = states.load_state(runs[array])
+        logits = {split: _logits(runs[array], state, split) for split in ('valid', 'test')}
+        found[array] = logits['test']
+        numbers[name] = {'weights': weights, **_numbers(run.data, logits, num_bins)}
     path = _common.save(run, 'classify', found)
-    _common.record(run, 'classify', numbers[run.folder.name]['weights'], {'runs': numbers})
+    _common.record(run, 'classify', next(iter(numbers.values()))['weights'], {'runs': numbers})
     _show(numbers)
     _draw(found, numbers, num_bins, path)
     return found
@@ -80,6 +80,12 @@ def _other(run: Run, beside: str) -> Run:
     return other
 
 
+def _names(runs: list[Run]) -> list[str]:
+    """The last part of each folder, where that tells them apart."""
+    names = [each.folder.name for each in runs]
+    return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
+
+
 def _logits(run: Run, state: game.State, split: str) -> np.ndarray:
     """[n, classes]; the draws are those of an evaluation."""
     apply = over_examples(run.family.classify, run.data, run.config.eval.batch_size, jax.devices())
@@ -92,7 +98,7 @@ def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dic
     label = {split: np.asarray(data.splits[split]['label']) for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
     told = {'num_examples': len(label['test']), 'temperature': temperature}
-    for name, scale in (('as_they_are', 1.0), ('with_temperature', temperature)):
+    for name, scale in _scales(told).items():
         own = logits['test'] / scale
         bins = calibration.reliability(own, label['test'], num_bins)
         told[name] = {
@@ -105,16 +111,19 @@ def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dic
     return {'accuracy': summary(is_right.astype(float)), **told}
 
 
+def _scales(told: dict[str, Any]) -> dict[str, float]:
+    """By what a run's logits are divided, by the name of the numbers that it gives."""
+    return {'as_they_are': 1.0, 'with_temperature': told['temperature']}
+
+
 def _show(numbers: dict[str, Any]) -> None:
     head = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
     log.info('%-40s' + ' %17s' * len(head), 'test split', *head)
     plain = lambda mean: '-' if mean is None else f'{mean:.4f}'
     for name, told in numbers.items():
-        for words, key in (
-            (name, 'as_they_are'),
-            (f'  at temperature {told["temperature"]:.4g}', 'with_temperature'),
-        ):
+        for key, scale in _scales(told).items():
             here = told[key]
+            words = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
             means = here['cross_entropy_nats']['mean'], here['brier_score']['mean']
             row = told['accuracy']['mean'], here['confidence'], *means, here['calibration_error']
             log.info('%-40s' + ' %17s' * len(row), words, *map(plain, row))
@@ -129,9 +138,9 @@ def _draw(found: dict[str, np.ndarray], numbers: dict[str, Any], num_bins: int, 
     all_logits = [found[name] for name in ('logits', 'beside_logits') if name in found]
     for axis, (name, told), logits in zip(axes, numbers.items(), all_logits, strict=True):
         axis.plot([0, 1], [0, 1], color='grey', linewidth=1)
-        for scale, words in ((1.0, 'as it is'), (told['temperature'], 'with its temperature')):
+        for key, scale in _scales(told).items():
             bins = calibration.reliability(logits / scale, found['label'], num_bins)
-            words = f'{words}: error {calibration.calibration_error(bins):.3f}'
+            words = f'{key.replace("_", " ")}: error {told[key]["calibration_error"]:.3f}'
             area = LARGEST * bins.count / len(found['label'])
             axis.scatter(bins.confidence, bins.accuracy, 12 + area, alpha=0.7, label=words)
             axis.plot(bins.confidence, bins.accuracy, alpha=0.25)

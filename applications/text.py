@@ -1,7 +1,5 @@
 """Texts that a language model writes, behind a prompt or from nothing, printed and as a .txt."""
 
-import math
-
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -62,7 +60,8 @@ def written(
     size = run.config.eval.batch_size
     extend = over_examples(run.family.extend, data, size, jax.devices())
     n, wanted = len(x), x.shape[1] + count
-    for number in range(math.ceil(count / (context // 2))):
+    number = 0
+    while x.shape[1] < wanted:
         known = x[:, max(0, x.shape[1] - context // 2) :]
         room = context - known.shape[1]
         inputs = {
@@ -72,6 +71,5 @@ def written(
         key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE, number)
         window = extend(state, key, inputs, n)
         x = np.concatenate([x, window[:, context - room :]], 1)
-        if x.shape[1] >= wanted:
-            break
+        number += 1
     return x[:, :wanted]

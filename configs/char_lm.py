@@ -46,7 +46,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
         decay_steps=1500.0,
         clip_norm=1.0,
         adam_beta2=0.99,
-        weight_decay=0.0,
     )
     config.train.update(
         steps=1500,
@@ -58,7 +57,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.eval.batch_size = 100
     if debug:
         common.shrink(config)
-        config.model.update(width=16, blocks=2, heads=2)
+        config.model.update(width=16, heads=2)
         config.data.context = 16
     return config.lock()
 

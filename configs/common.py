@@ -118,6 +118,17 @@ def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1)
     return dict(channels=sizes, kernel_size=kernel_size)
 
 
+def num_classes_of(config: ConfigDict, spec: Spec) -> int:
+    """Classes of the label that a model sees where `config.model.is_conditional`, otherwise 0.
+
+    Raises:
+      UserError: it is asked for, and the data have no labels.
+    """
+    if config.model.is_conditional and spec.num_classes is None:
+        raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
+    return spec.num_classes if config.model.is_conditional else 0
+
+
 def conv_form(config: ConfigDict) -> dict:
     """The form of convolutions, as a keyword argument of a network."""
     forms = {form: form for form in ('auto', 'matmul', 'lax')}

@@ -57,8 +57,9 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     return config, debug
 
 
-def with_networks(config: ConfigDict) -> None:
-    """The fields of the networks of couplings."""
+def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
+    """The config of a flow of couplings; `models` has what differs by data, or else '' has."""
+    config, debug = begin(argument)
     config.model.update(
         network='auto',  # mlp | conv | auto: convolutions of images
         hidden_sizes=(128, 128),  # of an MLP
@@ -68,6 +69,10 @@ def with_networks(config: ConfigDict) -> None:
         scales=2,  # of an image: at each half of what is left becomes latent
         steps=4,  # of each scale, of points of all
     )
+    config.model.update(models.get(config.data.name, models.get('', {})))
+    if debug:
+        shrink(config)
+    return config.lock()
 
 
 def shrink(config: ConfigDict) -> None:
@@ -115,11 +120,6 @@ def elementwise_of(config: ConfigDict) -> Elementwise:
     return choose('model.transform', model.transform, options)()
 
 
-def are_images(spec: Spec) -> bool:
-    """Whether layers see events as [height, width, channels]; others they see as vectors."""
-    return len(spec.event_shape) in (2, 3)
-
-
 def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
     """(shape of its output) -> a network.
 
@@ -128,12 +128,12 @@ def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
     """
     model, sizes = config.model, tuple(config.model.hidden_sizes)
     options = common.network_options(config)
-    auto = 'conv' if are_images(spec) else 'mlp'
+    auto = 'conv' if spec.image_shape else 'mlp'
     names = {'auto': auto, 'conv': 'conv', 'mlp': 'mlp'}
     if choose('model.network', model.network, names) == 'mlp':
         at_least(1, 'model.hidden_sizes', *(sizes or (0,)))
         return functools.partial(Perceptron, hidden_sizes=sizes, **options)
-    if not are_images(spec):
+    if spec.image_shape is None:
         raise UserError(
             f"config.model.network='conv': {config.data.name} has no images, "
             f'its examples are {spec.event_shape}'
@@ -159,7 +159,7 @@ def in_scales(
     Raises:
       UserError: more scales than that.
     """
-    shape = image_shape(spec)
+    shape = spec.image_shape
     if not most:
         raise UserError(
             f'{config.data.name}: {shape[0]} x {shape[1]} pixels cannot be halved: use '
@@ -183,14 +183,9 @@ def in_scales(
     return Chain((Reshaped(spec.event_shape, shape), from_scale(1, shape)))
 
 
-def image_shape(spec: Spec) -> Shape:
-    """[height, width, channels] of an event."""
-    return (*spec.event_shape, 1)[:3]
-
-
 def halvings(spec: Spec) -> int:
     """How often height and width of an image can both be halved."""
-    height, width, _ = image_shape(spec)
+    height, width, _ = spec.image_shape
     common_part = math.gcd(height, width)
     return (common_part & -common_part).bit_length() - 1
 

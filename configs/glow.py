@@ -23,7 +23,8 @@ from models.couplings import Coupling, half_of_channels
 from models.invertible_linear import InvertibleLinear
 
 ALSO = {'model.network': 'conv'}  # with it all fields are read
-MODELS = {  # what differs from the settings for any other data
+MODELS = {  # what differs by data; '': any other
+    '': dict(steps=8),
     'digits': dict(network='mlp', hidden_sizes=(32,), steps=4),
     **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=16)),
 }
@@ -31,13 +32,7 @@ MODELS = {  # what differs from the settings for any other data
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/glow.py:DATA[,debug]`, DATA any source: digits, mnist, checkerboard, ..."""
-    config, debug = flows.begin(argument)
-    flows.with_networks(config)
-    config.model.steps = 8
-    config.model.update(MODELS.get(config.data.name, {}))
-    if debug:
-        flows.shrink(config)
-    return config.lock()
+    return flows.of_couplings(argument, MODELS)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
@@ -54,7 +49,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         squeezed = height // 2, width // 2, 4 * channels
         return [Squeezed(), Repeated(step, count)], squeezed
 
-    if flows.are_images(spec):
+    if spec.image_shape is not None:
         layers = flows.in_scales(config, spec, scale, flows.halvings(spec))
         return flows.flow_of(config, spec, layers)
     return flows.flow_of(config, spec, flows.as_vector(spec, (Repeated(step, count),)))

@@ -18,23 +18,20 @@ from game import Family
 from models.markov import markov
 
 ALSO = {'train.best_metric': 'log_prob_nats'}  # with it all fields are read
-PIECES = 1000
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/markov.py[:text][,debug]`."""
     config, debug = fitted.begin(argument, default='text')
+    config.train.batch_size = 1000
+    if debug:
+        common.shrink(config)
     text_models.add_text(config)
     config.model = ConfigDict(dict(order=4))  # symbols of context
     cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
     config.train.update(dict.fromkeys(cadences, 1))  # all is counted in one step
-    # nothing is chosen on validation, so that none of the training part is kept for it
-    config.data.update(num_pieces=PIECES, valid_share=0.0)  # the training part in so many pieces
-    config.train.batch_size = PIECES
-    if debug:
-        common.shrink(config)
-        config.data.num_pieces = config.train.batch_size
-        config.train.update(dict.fromkeys(cadences, 1))
+    # the training part in so many pieces; all of it, for nothing is chosen on validation
+    config.data.update(num_pieces=config.train.batch_size, valid_share=0.0)
     return config.lock()
 
 

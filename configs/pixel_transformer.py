@@ -76,7 +76,5 @@ def parts_of(config: ConfigDict, spec: Spec) -> Parts:
             f'{config.data.name}: the tokens of configs/pixel_transformer.py are levels and these '
             'are real values: use configs/made.py'
         )
-    if config.model.is_conditional and spec.num_classes is None:
-        raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
-    num_classes = spec.num_classes if config.model.is_conditional else 0
+    num_classes = common.num_classes_of(config, spec)
     return transformer_parts(transformer_of(config, spec, num_classes), spec)

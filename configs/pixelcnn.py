@@ -17,7 +17,7 @@ from datasets.dataset import Spec
 from errors import UserError, at_least, choose
 from game import Family
 from models.autoregressive import Parts, autoregressive
-from models.by_pixel import ByPixel, by_pixel, image_shape
+from models.by_pixel import ByPixel, by_pixel
 from models.causal_conv import Kind
 from models.mlp import PRECISIONS
 from models.observations import observation_for
@@ -86,21 +86,19 @@ def parts_of(config: ConfigDict, spec: Spec, network_of: Callable | None = None)
         cannot be.
     """
     model = config.model
-    if len(spec.event_shape) not in (2, 3):
+    if spec.image_shape is None:
         raise UserError(
             f'{config.data.name}: x of shape {spec.event_shape} is no image, which has rows and '
             'columns: use configs/made.py'
         )
-    if model.is_conditional and spec.num_classes is None:
-        raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
-    channels = image_shape(spec)[2]
+    num_classes = common.num_classes_of(config, spec)
+    channels = spec.image_shape[2]
     at_least(1, 'model.blocks', model.blocks)
     for name in ('width', 'head_width'):  # a feature is of one channel's group
         at_least(channels, f'model.{name}', model[name])
     dtype = choose('train.precision', config.train.precision, PRECISIONS)
     kind = Kind(channels, dtype=dtype, **common.conv_form(config))
     observation = observation_for(model.observation, spec, model.mixture_components)
-    num_classes = spec.num_classes if model.is_conditional else 0
     network = (network_of or plain)(config, observation.size, kind, num_classes)
     return by_pixel(network, observation, spec, model.is_conditional)
 

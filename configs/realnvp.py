@@ -29,12 +29,7 @@ MODELS = {  # what differs from the settings for any other data
 
 def get_config(argument: str | None = None) -> ConfigDict:
     """`configs/realnvp.py:DATA[,debug]`, DATA any source: digits, mnist, checkerboard, ..."""
-    config, debug = flows.begin(argument)
-    flows.with_networks(config)
-    config.model.update(MODELS.get(config.data.name, {}))
-    if debug:
-        flows.shrink(config)
-    return config.lock()
+    return flows.of_couplings(argument, MODELS)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
@@ -55,7 +50,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         layers = [pairs(checkerboard), Squeezed(), pairs(half_of_channels)]
         return layers, (height // 2, width // 2, 4 * channels)
 
-    if flows.are_images(spec):
+    if spec.image_shape is not None:
         most = 1 + flows.halvings(spec)  # the last one is not squeezed
         return flows.flow_of(config, spec, flows.in_scales(config, spec, scale, most))
     return flows.flow_of(config, spec, flows.as_vector(spec, (pairs(checkerboard),)))

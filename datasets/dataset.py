@@ -62,6 +62,11 @@ class Spec(NamedTuple):
         """Numbers in one event: the D of bits per dimension."""
         return int(np.prod(self.event_shape))
 
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of events with rows and columns; None of others."""
+        return (*self.event_shape, 1)[:3] if len(self.event_shape) in (2, 3) else None
+
     def bits_per_dim(self, nats: Array | np.ndarray) -> Array | np.ndarray:
         """Nats of whole events as bits of each of their numbers."""
         return nats / (self.num_dims * math.log(2))

@@ -102,11 +102,8 @@ def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray
     count = 1 - (-(len(part) - length) // stride)
     ends = np.minimum(length + stride * np.arange(count), len(part))
     windows = np.lib.stride_tricks.sliding_window_view(part, length)
-    return {'x': windows[ends - length], 'num_scored': _scored(ends)}
-
-
-def _scored(ends: Integer[np.ndarray, 'n']) -> Integer[np.ndarray, 'n']:
-    return np.diff(ends, prepend=0).astype(np.int32)
+    num_scored = np.diff(ends, prepend=0).astype(np.int32)
+    return {'x': windows[ends - length], 'num_scored': num_scored}
 
 
 def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndarray]:

@@ -107,7 +107,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     """What an evaluation's numbers depend on: the same again gives them again."""
     return {
         'data': _about_data(run),
-        'log_prob': _kind(run),
+        'log_prob': kind_of(run),
         'features': features and features.name,
         'weights': weights,
         'eval': run_values.flatten(run.config.eval.to_dict()),
@@ -216,8 +216,8 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
         return {}
 
 
-def _kind(run: Run) -> str | None:
-    """Of dequantised levels it is of the density, whose nats bound those of the levels."""
+def kind_of(run: Run) -> str | None:
+    """What log p(x) is, in words; of dequantised levels the density's, a bound for the levels."""
     if run.family.log_prob is None:
         return None
     bounds = run.data.spec.dequantized_levels is not None

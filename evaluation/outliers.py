@@ -54,7 +54,7 @@ def picture_as_data(run: Run, path: str) -> Dataset:
         with reading(file):
             if not file.is_file():
                 raise UserError('there is no such file')
-        x = _pixels(file, (*spec.event_shape, 1)[:3])
+        x = _pixels(file, spec.image_shape)
         x = np.round(x.astype(np.float64) * (levels - 1) / (LEVELS - 1)).astype(np.int32)
         x = x.reshape(1, *spec.event_shape)
     own = Dataset('picture', Spec(spec.event_shape, levels, None), {'test': {'x': x}}, 'a picture')

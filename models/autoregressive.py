@@ -62,6 +62,20 @@ class Parts(NamedTuple):
     in_training: Callable | None = None
 
 
+def own_order(spec: Spec) -> Callable:
+    """`places` of a single order, that of the flat x itself."""
+    order = jnp.arange(spec.num_dims, dtype=jnp.int32)[None]
+    return lambda extra: order
+
+
+def trained(parts: Parts, draw: game.Draw) -> Parts:
+    """`parts` as a loss sees them, with the draws of training."""
+    if parts.in_training is None:
+        return parts
+    by_keys = lambda *given: parts.in_training(*given, draw.keys)
+    return parts._replace(parameters=by_keys)
+
+
 def autoregressive(parts: Parts) -> game.Family:
     """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
 
@@ -71,11 +85,7 @@ def autoregressive(parts: Parts) -> game.Family:
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
         number = jax.random.randint(draw.shared_key, (), 0, parts.num_orders)
-        trained = parts
-        if parts.in_training:
-            by_keys = lambda *given: parts.in_training(*given, draw.keys)
-            trained = parts._replace(parameters=by_keys)
-        nats = -in_order(trained, params, extra, batch, number)
+        nats = -in_order(trained(parts, draw), params, extra, batch, number)
         return {'model': jnp.mean(nats)}, (extra, {})
 
     def nats(params, extra, batch, draw):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 import game
 from datasets.dataset import Spec
-from models.autoregressive import Parts, Steps
+from models.autoregressive import Parts, Steps, own_order
 from models.causal_conv import Place
 from models.observations import Observation
 
@@ -58,17 +58,11 @@ class ClassBias(nn.Module):
         return of_class(label)[:, None, None]
 
 
-def image_shape(spec: Spec) -> tuple[int, int, int]:
-    """Height, width and channels of an event [height, width] or [height, width, channels]."""
-    height, width, *channels = spec.event_shape
-    return height, width, *(channels or [1])
-
-
 def by_pixel(
     network: ByPixel, observation: Observation, spec: Spec, is_conditional: bool = False
 ) -> Parts:
     """Its parts; the order is the raster's, a pixel's channels one after the other."""
-    shape, size, margin = image_shape(spec), observation.size, network.margin
+    shape, size, margin = spec.image_shape, observation.size, network.margin
 
     def padded(x):
         sides = ((0, 0), (margin, 0), (margin, margin), (0, 0))
@@ -113,7 +107,7 @@ def by_pixel(
     return Parts(
         init=init,
         parameters=parameters,
-        places=lambda extra: jnp.arange(spec.num_dims, dtype=jnp.int32)[None],
+        places=own_order(spec),
         observation=observation,
         spec=spec,
         steps=Steps(begin, step),

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 import game
 from datasets.dataset import Spec
-from models.autoregressive import Parts, completed
+from models.autoregressive import Parts, completed, own_order, trained
 from models.observations import categorical
 from models.symbol_draws import Draws, drawn_as
 
@@ -23,17 +23,12 @@ def descended(parts: Parts, draws: Draws) -> game.Family:
     """A game of one player, `model`, which descends the nats of a symbol of a window."""
     parts = parts._replace(observation=drawn_as(parts.observation, draws))
 
-    def by_symbol(params, extra, batch):
+    def by_symbol(params, extra, batch, parts=parts):
         return of_symbols(parts.parameters(params, extra, batch, FIRST), batch['x'])
 
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
-        if parts.in_training is None:
-            log_probs = by_symbol(params, extra, batch)
-        else:
-            logits = parts.in_training(params, extra, batch, FIRST, draw.keys)
-            log_probs = of_symbols(logits, batch['x'])
-        nats = -scored(log_probs, batch)
+        nats = -scored(by_symbol(params, extra, batch, trained(parts, draw)), batch)
         return {'model': jnp.mean(nats) / parts.spec.num_dims}, (extra, {})
 
     turns = (game.Turn(('model',), loss),)
@@ -42,8 +37,7 @@ def descended(parts: Parts, draws: Draws) -> game.Family:
 
 def parts_of(spec: Spec, **given) -> Parts:
     """`Parts` of a text in its own order."""
-    order = jnp.arange(spec.num_dims, dtype=jnp.int32)[None]
-    return Parts(places=lambda extra: order, observation=categorical(spec), spec=spec, **given)
+    return Parts(places=own_order(spec), observation=categorical(spec), spec=spec, **given)
 
 
 def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: int) -> game.Family:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 import game
 from datasets.dataset import Spec
-from models.autoregressive import Parts, Steps
+from models.autoregressive import Parts, Steps, own_order
 from models.observations import categorical
 from models.transformer import Transformer, empty_cache
 
@@ -50,7 +50,7 @@ def transformer_parts(net: Transformer, spec: Spec) -> Parts:
     return Parts(
         init=init,
         parameters=parameters,
-        places=lambda extra: jnp.arange(spec.num_dims, dtype=jnp.int32)[None],
+        places=own_order(spec),
         observation=categorical(spec),
         spec=spec,
         steps=Steps(begin, step),

@@ -162,6 +162,8 @@ def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
         ('gan', 'digits'): 'no likelihood to code by, and it has no encode',
         ('classifier', 'digits'): 'no likelihood to code by, and it has no decode',
         ('mixture', 'ring'): 'gives no probability of an example',
+        ('realnvp', 'digits'): 'a density of real values gives no probability',
+        ('ppca', 'digits'): 'a density of real values gives no probability',
     }
     for (name, data), words in why.items():
         run = assembled(tmp_path, name, f'{data},debug')
