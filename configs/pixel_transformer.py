@@ -36,6 +36,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             blocks=4,
             heads=4,  # divide the width
             dropout=0.0,  # share of the embedded tokens and of what a block adds, in training
+            is_rotary=False,  # whether places turn queries and keys instead of having a table
             is_tied=False,  # whether the embedding of the levels is the last layer too
             is_conditional=False,  # a model of p(x | label), and samples by class
         )

@@ -22,6 +22,11 @@ def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Tran
         raise UserError(
             f'config.model.heads={model.heads} do not divide config.model.width={model.width}'
         )
+    if model.is_rotary and model.width // model.heads % 2:
+        raise UserError(
+            f'config.model.is_rotary=True: {model.width // model.heads} numbers of a head (config.'
+            'model.width by config.model.heads) are no pairs'
+        )
     if not 0 <= model.dropout < 1:
         raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
     return Transformer(
@@ -29,6 +34,7 @@ def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Tran
         length=spec.num_dims,
         num_classes=num_classes,
         dropout=model.dropout,
+        is_rotary=model.is_rotary,
         is_tied=model.is_tied,
         dtype=choose('train.precision', config.train.precision, PRECISIONS),
         **sizes,

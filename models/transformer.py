@@ -1,8 +1,9 @@
 """A causal transformer of tokens (Vaswani et al. 2017), in the layout of GPT-2.
 
-Decoder only: learned embeddings of tokens and places, norms before attention and MLP (Radford et
-al. 2019, section 2.3). Token i is predicted from those before it, the first one from a learned
-start, so that no symbol of the vocabulary is spent on it. The same parameters are used in two ways.
+Decoder only: learned embeddings of tokens and places (or queries and keys turned by their place:
+`models.rotary`), norms before attention and MLP (Radford et al. 2019, section 2.3). Token i is
+predicted from those before it, the first one from a learned start, so that no symbol of the
+vocabulary is spent on it. The same parameters are used in two ways.
 
 A whole sequence, for training and likelihoods:
 
@@ -40,6 +41,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 import game
 from models.dropout import dropped
+from models.rotary import turned
 
 WIDENED = 4  # times as many units as a token has, inside a block's MLP
 SMALL = nn.initializers.normal(0.02)  # of tables
@@ -112,6 +114,7 @@ class Transformer(nn.Module):
       num_classes: of the label; 0: there is none.
       dropout: share that training drops of the embedded tokens and of what each block adds
         (Vaswani et al., section 5.4).
+      is_rotary: whether queries and keys are turned by their place, and no table has it.
       is_tied: whether the embedding of tokens is also the last layer (Press and Wolf 2017).
       dtype: of the products; parameters are float32, norms, softmax, sums and logits at least.
     """
@@ -123,6 +126,7 @@ class Transformer(nn.Module):
     heads: int
     num_classes: int = 0
     dropout: float = 0.0
+    is_rotary: bool = False
     is_tied: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -131,7 +135,7 @@ class Transformer(nn.Module):
         table = lambda name, *shape: self.param(name, SMALL, (*shape, self.width), jnp.float32)
         self.tokens = table('tokens', self.symbols)
         self.start = table('start')
-        self.places = table('places', self.length)
+        self.places = None if self.is_rotary else table('places', self.length)
         self.classes = table('classes', self.num_classes) if self.num_classes else None
         self.head = self.tokens if self.is_tied else table('head', self.symbols)
         self.layers = [
@@ -146,10 +150,12 @@ class Transformer(nn.Module):
         count = tokens.shape[1]
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
         units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
-        units = self._placed(units, self.places[:count], label)
+        positions = jnp.arange(count)
+        units = self._placed(units, positions, label)
         if keys is not None and self.dropout:
             units = dropped(units, game.part_of(keys, 0), self.dropout)
-        attend = lambda *three: (mixed(*three, jnp.tri(count, dtype=bool)), None)
+        is_seen = jnp.tri(count, dtype=bool)
+        attend = lambda *three: (mixed(*self._turned(positions, *three), is_seen), None)
         for number, block in enumerate(self.layers, 1):
             own = None if keys is None else game.part_of(keys, number)
             units, _ = block(units, attend, own)
@@ -164,16 +170,27 @@ class Transformer(nn.Module):
     ) -> tuple[tuple[Seen, ...], Float[Array, 'batch symbols']]:
         """The cache with this position, and the logits of its token."""
         units = jnp.where(position > 0, self.tokens[before], self.start)[:, None]
-        units = self._placed(units, self.places[position], label)
+        positions = jnp.asarray(position)[None]
+        units = self._placed(units, positions, label)
         after = []
         for block, seen in zip(self.layers, cache, strict=True):
-            units, kept = block(units, functools.partial(attended, seen, position))
+            attend = lambda *three, seen=seen: attended(
+                seen, position, *self._turned(positions, *three)
+            )
+            units, kept = block(units, attend)
             after.append(kept)
         return tuple(after), self._logits(units)[:, 0]
 
-    def _placed(self, units: Units, places: Array, label: Label) -> Units:
-        units = units.astype(wide_of(self.dtype)) + places
+    def _placed(self, units: Units, positions: Int[Array, 'tokens'], label: Label) -> Units:
+        units = units.astype(wide_of(self.dtype))
+        if not self.is_rotary:
+            units += self.places[positions]
         return units if self.classes is None else units + self.classes[label][:, None]
+
+    def _turned(self, positions: Int[Array, 'tokens'], queries: Heads, keys: Heads, values: Heads):
+        if not self.is_rotary:
+            return queries, keys, values
+        return turned(queries, positions), turned(keys, positions), values
 
     def _logits(self, units: Units) -> Float[Array, 'batch tokens symbols']:
         last, head = self.norm(units).astype(self.dtype), self.head.astype(self.dtype)

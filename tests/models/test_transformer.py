@@ -16,6 +16,7 @@ KINDS = {
     'plain': {},
     'tied': dict(is_tied=True),
     'label': dict(num_classes=3),
+    'rotary': dict(is_rotary=True),
 }
 LABEL = jnp.asarray([0, 2, 1])
 
