@@ -44,7 +44,8 @@ from models.dropout import dropped
 from models.rotary import turned
 
 WIDENED = 4  # times as many units as a token has, inside a block's MLP
-SMALL = nn.initializers.normal(0.02)  # of tables
+SMALL = nn.initializers.normal(0.02)  # of what makes logits
+EMBEDDED = nn.initializers.normal(0.3)  # as large as what blocks add, which would drown it
 Units = Float[Array, 'batch tokens width']
 Heads = Float[Array, 'batch heads tokens numbers']
 Label = Int[Array, 'batch'] | None
@@ -132,12 +133,15 @@ class Transformer(nn.Module):
 
     def setup(self):
         """Tables, and the blocks."""
-        table = lambda name, *shape: self.param(name, SMALL, (*shape, self.width), jnp.float32)
-        self.tokens = table('tokens', self.symbols)
+
+        def table(name: str, *shape: int, init: Callable = EMBEDDED) -> Array:
+            return self.param(name, init, (*shape, self.width), jnp.float32)
+
+        self.tokens = table('tokens', self.symbols, init=SMALL if self.is_tied else EMBEDDED)
         self.start = table('start')
         self.places = None if self.is_rotary else table('places', self.length)
         self.classes = table('classes', self.num_classes) if self.num_classes else None
-        self.head = self.tokens if self.is_tied else table('head', self.symbols)
+        self.head = self.tokens if self.is_tied else table('head', self.symbols, init=SMALL)
         self.layers = [
             Block(self.heads, self.blocks, self.dropout, self.dtype) for _ in range(self.blocks)
         ]

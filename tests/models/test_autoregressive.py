@@ -49,14 +49,13 @@ def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
 
 
 def transformer_of(spec, classes=0, dtype=jnp.float32):
-    """Its tables larger than they begin: nothing is so small that it hides the rest."""
+    """Its logits larger than they begin."""
     sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
     parts = transformer_parts(Transformer(**sizes, num_classes=classes, dtype=dtype), spec)
 
     def init(key, batch):
         params, extra = parts.init(key, batch)
-        own = params['model'].items()
-        return {'model': {k: a if isinstance(a, dict) else 5 * a for k, a in own}}, extra
+        return {'model': {**params['model'], 'head': 5 * params['model']['head']}}, extra
 
     return parts._replace(init=init)
 

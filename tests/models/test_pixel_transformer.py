@@ -26,8 +26,8 @@ def weights_of(parts):
     """Of which nothing is so small that it hides the rest."""
     batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, int)}
     params, extra = jax.jit(parts.init)(jax.random.PRNGKey(3), batch)
-    tables = {name: 20 * a for name, a in params['model'].items() if not isinstance(a, dict)}
-    return {'model': scattered({**params['model'], **tables})}, extra
+    larger = {'head': 20 * params['model']['head']}
+    return {'model': scattered({**params['model'], **larger})}, extra
 
 
 def draw_of(n):

@@ -27,8 +27,8 @@ def made(**options):
     tokens = jax.random.randint(jax.random.PRNGKey(1), (3, 7), 0, 5)
     label = LABEL if net.num_classes else None
     params = jax.jit(net.init)(jax.random.PRNGKey(0), tokens, label)['params']
-    large = {name: 20 * leaf for name, leaf in params.items() if not isinstance(leaf, dict)}
-    return net, scattered({**params, **large}), tokens, label
+    last = 'tokens' if net.is_tied else 'head'
+    return net, scattered({**params, last: 20 * params[last]}), tokens, label
 
 
 def keys(n=3, seed=0):
