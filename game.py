@@ -185,7 +185,10 @@ class Family(NamedTuple):
     one-hot, if the family has that condition; () where all of a code is z_1. `inpaint` leaves what
     is 'known' as it is, [local, *event], and never reads what stands in the place of the rest; so
     does `extend`, of text, with the first 'num_known' [local] symbols of a window, and draws the
-    rest given these.
+    rest given these. level_log_probs(weights, z [local, latent], given) are the nats of every level
+    of each number of the flat x, [local, dims, levels], which are independent given z; of the batch
+    `given` the label alone is read, where that is a condition. Such a family's metrics have
+    'elbo_nats', a bound of log p(x) with this `posterior`.
     """
 
     init: Callable  # (key, batch) -> weights
@@ -207,6 +210,7 @@ class Family(NamedTuple):
     extend: Callable | None = None  # (weights, batch with 'num_known', draw) -> x [local, *event]
     log_prob: LogProb | None = None
     conditionals: Conditionals | None = None  # the same number by number, of levels
+    level_log_probs: Callable | None = None  # log p(x_i | z) of levels, beside `posterior`
     classify: Callable | None = None  # (weights, batch, draw) -> logits [local, classes]
     feature_maps: FeatureMaps | None = None  # of `classify`, where it has convolutions
     advise: Callable | None = None  # what to change where training goes wrong: `evaluation.watch`

@@ -16,14 +16,20 @@ import pictures
 import states
 from applications import _common, decompress
 from errors import UserError, writing
-from evaluation import bitstream, coding, lossless_formats
-from evaluation.evaluate import kind_of
+from evaluation import bits_back, bitstream, coding, lossless_formats
+from evaluation.evaluate import given, kind_of
 from evaluation.per_example import over_examples
 from experiment import Run
+from game import Family
 from reporting import log
 
 NAME = 'compress'
 COLUMNS = 12  # of the picture
+
+
+def can_code(family: Family) -> bool:
+    """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
+    return family.conditionals is not None or family.level_log_probs is not None
 
 
 def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
@@ -34,10 +40,14 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     conditional on is in the file too, at log2(classes) bits, and in what is reported. PNG and WebP
     are those of `evaluation.lossless_formats`, without a label.
 
+    With bits back what is reported is -ELBO, as evaluation has it: of one z, KL analytic. Numbers
+    and picture are then `compress-likelihood`, for such a model compresses by its codes too.
+
     Returns:
       index [n] in the test split and x [n, *event]; in bits, by the frequencies that it was coded
-      with, of each number bits [n, *event], and of the whole example as log_prob says
-      reported_bits [n].
+      with, of each number bits [n, *event], of z, less those that come back, code_bits [n], and of
+      the whole example as reported, reported_bits [n], and as log_prob says, log_prob_bits [n].
+      Without bits back that is what is reported, and neither it nor code_bits are there.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.
@@ -50,7 +60,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
         raise UserError(f'{spec.levels} levels: coding is of at most {coding.MOST_LEVELS}')
     state, weights = states.load_state(run)
     index = _common.draw_of_test(run, num_images, seed)
-    batch, nll_nats = _seen(run, state, index)
+    batch, nats = _seen(run, state, index)
     x, labels = as_levels(batch)
     began = time.perf_counter()
     content, coded = packed(run, state, x, labels)
@@ -66,22 +76,28 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
         'index': index,
         'x': batch['x'],
         'bits': coded.bits.reshape(batch['x'].shape).astype(np.float32),
-        'reported_bits': nll_nats / np.log(2) + coded.label_bits,
+        **({} if coded.code_bits is None else {'code_bits': coded.code_bits}),
+        **{name: each / np.log(2) + coded.label_bits for name, each in nats.items()},
     }
     numbers = _numbers(run, found, len(content), coded)
     _show(run, numbers, weights)
-    picture = _common.save(run, NAME, found)
-    _common.record(run, NAME, weights, numbers)
+    name = NAME if coded.code_bits is None else f'{NAME}-likelihood'
+    picture = _common.save(run, name, found)
+    _common.record(run, name, weights, numbers)
     if pictures.is_image(spec):
         _draw(run, found, picture)
     return found
 
 
 def _seen(run: Run, state: game.State, index: np.ndarray):
-    """(test examples as the model sees them, -log p of each in nats)."""
+    """(test examples as the model sees them, what of each is reported, in nats)."""
 
     def look(params, extra, batch, draw):
-        return batch, -run.family.log_prob.nats(params, extra, batch, draw)
+        nll = -run.family.log_prob.nats(params, extra, batch, draw)
+        if decompress.coder_of(run) == 'range':
+            return batch, {'reported_bits': nll}
+        bound = -run.family.metrics(params, extra, batch, draw)['elbo_nats']
+        return batch, {'reported_bits': bound, 'log_prob_bits': nll}
 
     split = {name: array[index] for name, array in run.data.splits['test'].items()}
     apply = over_examples(look, run.data, run.config.eval.batch_size, jax.devices())
@@ -104,9 +120,12 @@ def packed(
       UserError: the weights give no probabilities.
     """
     spec, size = run.data.spec, min(run.config.eval.batch_size, len(x))
-    labels = labels if coding.is_labelled(run) else None
+    labels, coder = labels if coding.is_labelled(run) else None, decompress.coder_of(run)
     try:
-        coded = coding.encoded(run, state, x, labels, size)
+        if coder == 'bits back':
+            coded, size = bits_back.encoded(run, state, x, labels), 1
+        else:
+            coded = coding.encoded(run, state, x, labels, size)
     except ValueError as error:
         raise UserError(f'{run.folder} gives no probabilities to code by: {error}') from error
     header = bitstream.Header(
@@ -119,6 +138,7 @@ def packed(
         levels=spec.levels,
         num_classes=spec.num_classes,
         left_out=spec.left_out,
+        coder=coder,
     )
     header = header._replace(examples=bitstream.checksum_of(header, x, labels))
     return bitstream.packed(header, coded.words), coded
@@ -154,8 +174,12 @@ def _numbers(
 ) -> dict[str, Any]:
     """Bits an example: of the file, of the words in it, as reported, and of other formats."""
     spec, n = run.data.spec, len(found['x'])
+    has_code = coded.code_bits is not None
+    bound = f'-ELBO, an upper bound{given(run.family)}'
     numbers = {
         'num_examples': n,
+        'coder': decompress.coder_of(run),
+        'reported': bound if has_code else f'log_prob, {kind_of(run)}',
         'log_prob': kind_of(run),
         'measured_bits': 8 * num_bytes / n,
         'measured_bits_without_header': 32 * len(coded.words) / n,
@@ -163,6 +187,11 @@ def _numbers(
         'label_bits': coded.label_bits,
         'num_dims': spec.num_dims,
     }
+    if has_code:
+        known = found['bits'].sum(dtype=np.float64) + coded.code_bits.sum() + n * coded.label_bits
+        numbers['log_prob_bits'] = float(found['log_prob_bits'].mean())
+        numbers['code_bits'] = float(coded.code_bits.mean())
+        numbers['first_bits'] = float(32 * len(coded.words) - known)  # of all, not of each
     if pictures.is_image(spec) and spec.levels <= 256:
         levels = np.rint(found['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
         for name, each in lossless_formats.bytes_of(levels, spec.levels).items():
@@ -178,7 +207,8 @@ def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
     label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
     rows = {
         f'file, {off:+.2f} %': 'measured_bits',
-        f'log_prob, {numbers["log_prob"]}{label}': 'reported_bits',
+        f'{numbers["reported"]}{label}': 'reported_bits',
+        f'log_prob, {numbers["log_prob"]}{label}': 'log_prob_bits',
         'PNG, all in one image': 'png_bits',
         'PNG, a file each': 'png_bits_apart',
         'WebP, all in one image': 'webp_bits',
@@ -190,11 +220,14 @@ def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
         if name in numbers:
             each = numbers[name]
             log.info('%s %12.2f %12.4f', words.ljust(width), each, each / run.data.spec.num_dims)
+    if 'first_bits' in numbers:
+        told = 100 * numbers['first_bits'] / (numbers['num_examples'] * numbers['measured_bits'])
+        log.info('of the file %.2f %% is what the first codes had no bits to take from', told)
 
 
 def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """From the cheapest to the dearest image, and below each what its pixels cost."""
-    totals = found['bits'].reshape(len(found['x']), -1).sum(1)
+    totals = found['bits'].reshape(len(found['x']), -1).sum(1) + found.get('code_bits', 0)
     chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
     chosen = np.argsort(totals, kind='stable')[chosen]
     x, bits = (found[name][chosen] for name in ('x', 'bits'))
@@ -203,7 +236,8 @@ def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:
     most = bits.max() or 1.0
     shown = np.concatenate([x, low + (high - low) * bits / most]).reshape(-1, *shape)
     words = [f'{total:.0f}' for total in totals[chosen]]
-    title = f'Test images by their bits, and those of each pixel (white: {most:.1f})'
+    which = 'each pixel given the code' if 'code_bits' in found else 'each pixel'
+    title = f'Test images by their bits, and those of {which} (white: {most:.1f})'
     image = pictures.grid(shown, spec, len(chosen))
     pictures.save_labelled(path, image, title, ['image', 'bits'], words)
     log.info('as a picture: %s', path)

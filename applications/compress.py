@@ -6,23 +6,27 @@ from applications import _common, _lossless, _rate_distortion
 from errors import UserError
 from experiment import Run
 from game import Family
+from reporting import log
 
 NEEDS = ('encode or conditionals', 'decode or conditionals')
+WAYS = ('auto', 'codes', 'likelihood')
 
 
 def apply(
-    run: Run, num_images: int = 1000, seed: int = 0, quality_step: int = 2
+    run: Run, num_images: int = 1000, seed: int = 0, quality_step: int = 2, by: str = 'auto'
 ) -> dict[str, np.ndarray]:
-    """Lossless (`applications._lossless`) where the model says p(x) of levels number by number.
+    """Lossless (`applications._lossless`) by the likelihood, or some of the code for some error.
 
-    Otherwise (`applications._rate_distortion`) what it encodes and decodes, by bytes; not of an
-    exact density, such as a flow.
+    By the likelihood goes a model that says p(x) of levels number by number, and with bits back one
+    that says p(x | z) and has a posterior of z. What is encoded and decoded, by bytes
+    (`applications._rate_distortion`), is of any other, but not of an exact density, such as a flow.
 
     Args:
       run: of a family with `conditionals`, or with `encode` and `decode`.
       num_images: of the test split, that are coded without loss; all, where there are fewer.
       seed: of which.
       quality_step: of JPEG, beside codes, from 1 to 95: how far apart two settings are.
+      by: 'likelihood', 'codes', or 'auto': codes where the family has them.
 
     Returns:
       As the one or the other does.
@@ -30,10 +34,19 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, a bad option, or too few examples.
     """
-    if run.family.conditionals is not None:
+    if by not in WAYS:
+        raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
+    if by == 'likelihood' or (by == 'auto' and run.family.conditionals is not None):
+        if not _lossless.can_code(run.family):
+            raise UserError(f'{run.folder} cannot compress by likelihood: {_why_not(run)}')
         return _lossless.apply(run, num_images, seed)
-    if refuses(run.family) or _common.lacking(run.family, _rate_distortion.NEEDS):
-        raise UserError(f'{run.folder} cannot compress: {_why(run)}')
+    missing = ' and no '.join(_common.lacking(run.family, _rate_distortion.NEEDS))
+    if refuses(run.family) or missing:
+        codes = f', and it has no {missing} either' if missing else ''
+        reason = f'it has no {missing}' if by == 'codes' and missing else _why_not(run) + codes
+        raise UserError(f'{run.folder} cannot compress: {reason}')
+    if _lossless.can_code(run.family):
+        log.info('by its codes; --by=likelihood codes test examples themselves, without loss')
     return _rate_distortion.apply(run, quality_step)
 
 
@@ -43,17 +56,20 @@ def refuses(family: Family) -> bool:
     return is_exact and family.conditionals is None
 
 
-def _why(run: Run) -> str:
-    """What keeps a model from either."""
-    missing = ' and no '.join(_common.lacking(run.family, _rate_distortion.NEEDS))
-    codes = f', and it has no {missing} either' if missing else ''
+def _why_not(run: Run) -> str:
+    """What keeps a model from coding by its likelihood."""
     if run.family.log_prob is None:
-        return f'the model has no likelihood to code by{codes}'
+        return 'the model has no likelihood to code by'
     if run.data.spec.levels is None:
-        return f'a density of real values gives no probability of an example to code it by{codes}'
+        return 'a density of real values gives no probability of an example to code it by'
     if run.data.spec.symbols is not None:
-        return f'windows of a text overlap, so that they are not coded one by one{codes}'
+        return 'windows of a text overlap, so that they are not coded one by one'
+    if run.family.log_prob.kind != 'exact':
+        return (
+            'the model says neither p(x) number by number nor, with a posterior of one layer, '
+            'p(x | z), as a VAE does'
+        )
     return (
         'the model does not say p(x) number by number, as a mixture of several orders cannot '
-        f'(of config.model.num_orders=1 it does){codes}'
+        '(of config.model.num_orders=1 it does)'
     )

@@ -10,12 +10,12 @@ import states
 from applications import _common
 from datasets.dataset import Dataset
 from errors import UserError
-from evaluation import bitstream, coding
+from evaluation import bits_back, bitstream, coding
 from experiment import Run
 from places import user_path
 from reporting import log
 
-NEEDS = ('conditionals',)
+NEEDS = ('conditionals or level_log_probs',)
 NAME = 'decompress'
 SHOWN = 100
 
@@ -30,7 +30,7 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     if not place.exists():
         raise UserError(
             f'{place} does not exist: --mode=compress writes it, of models of levels that say p(x) '
-            'number by number'
+            'number by number, or with --by=likelihood of VAEs'
         )
     header, _ = bitstream.read(place)
     values, spec = run_folder.load(folder)['values'], header.spec
@@ -45,7 +45,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     """Decodes the file and checks that it gives back what was coded.
 
     Args:
-      run: of a family with `conditionals`: the one whose weights coded the file.
+      run: of a family with `conditionals` or `level_log_probs`, whose weights coded the file.
       file: that --mode=compress wrote; by default RUN/applications/compress.bin.
 
     Returns:
@@ -61,7 +61,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     state, weights = states.load_state(run)
     _check_made_here(path, header, state, weights)
     try:
-        x, labels = coding.decoded(run, state, words, header.num_examples, header.batch_size)
+        x, labels = _decoded(run, state, header, words)
     except ValueError as error:
         raise bitstream.damaged(path) from error
     if bitstream.checksum_of(header, x, labels) != header.examples:
@@ -76,6 +76,20 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         pictures.save(picture, pictures.grid(found['x'][:SHOWN], header.spec))
         log.info('the first of them: %s', picture)
     return found
+
+
+def _decoded(run: Run, state, header: bitstream.Header, words: coding.Words):
+    """By the coder that the file says, which has to be the one that this family has."""
+    if header.coder != coder_of(run):
+        raise ValueError('the first bytes of the file are not those it was written with')
+    if header.coder == 'bits back':
+        return bits_back.decoded(run, state, words, header.num_examples)
+    return coding.decoded(run, state, words, header.num_examples, header.batch_size)
+
+
+def coder_of(run: Run) -> str:
+    """By which a family codes that has what is NEEDED."""
+    return 'range' if run.family.conditionals is not None else 'bits back'
 
 
 def _place(folder: pathlib.Path, file: str) -> pathlib.Path:

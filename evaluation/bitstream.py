@@ -4,7 +4,7 @@ import json
 import math
 import pathlib
 import zlib
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from datasets.dataset import Spec
 from errors import UserError, reading
 from evaluation.coding import Words
 
-MAGIC = b'atelier1'  # the format: another one gets another number
+MAGIC = {'range': b'atelier1', 'bits back': b'atelier2'}  # another format gets another number
 
 
 class Header(NamedTuple):
@@ -25,6 +25,7 @@ class Header(NamedTuple):
     weights, examples: checksums of the model's, and of what was coded with the rest of this line.
     made_with: the version of JAX and the device; another one rounds in another way.
     event_shape, levels, num_classes, left_out: as in `Spec`.
+    coder: that made the words; the first bytes of the file say which, and the line does not.
     """
 
     num_examples: int
@@ -36,6 +37,7 @@ class Header(NamedTuple):
     levels: int
     num_classes: int | None
     left_out: tuple[int, ...]
+    coder: Literal['range', 'bits back'] = 'range'
 
     @property
     def spec(self) -> Spec:
@@ -45,8 +47,12 @@ class Header(NamedTuple):
 
 def packed(header: Header, words: Words) -> bytes:
     """The file as bytes."""
-    line = json.dumps(list(header), separators=(',', ':')).encode()
-    return MAGIC + line + b'\n' + words.astype('<u4').tobytes()
+    line = json.dumps(_fields(header), separators=(',', ':')).encode()
+    return MAGIC[header.coder] + line + b'\n' + words.astype('<u4').tobytes()
+
+
+def _fields(header: Header) -> list:
+    return list(header)[:-1]
 
 
 def read(path: pathlib.Path) -> tuple[Header, Words]:
@@ -57,12 +63,13 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     """
     with reading(path):
         content = path.read_bytes()
-    line, _, rest = content.removeprefix(MAGIC).partition(b'\n')
-    if not content.startswith(MAGIC):
+    coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
+    if not coders:
         raise UserError(f'{path} holds no coded examples: --mode=compress writes such a file')
+    line, _, rest = content.removeprefix(MAGIC[coders[0]]).partition(b'\n')
     try:
         fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
-        header = Header(*fields)
+        header = Header(*fields, coder=coders[0])
         sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
         if not all(type(size) is int for size in sizes):
             raise ValueError('sizes that are no whole numbers')
@@ -83,14 +90,14 @@ def damaged(path: pathlib.Path) -> UserError:
 
 def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
     """Of examples, their labels where these are coded, and the rest of the header."""
-    total = zlib.crc32(json.dumps(list(header._replace(examples=0))).encode())
+    total = zlib.crc32(json.dumps(_fields(header._replace(examples=0))).encode())
     for array in (x,) if labels is None else (x, labels):
         total = checksum(np.ascontiguousarray(array), total)
     return total
 
 
 def checksum_of_weights(state: game.State) -> int:
-    """Of what a chain is computed from, with the names of its parts."""
+    """Of what probabilities are computed from, with the names of its parts."""
     total = 0
     for path, leaf in jax.tree_util.tree_leaves_with_path((state.ema, state.extra)):
         name = jax.tree_util.keystr(path).encode()

@@ -42,11 +42,13 @@ class Coded(NamedTuple):
     words: one stream for all, so that its end costs little.
     bits: of each number, by its frequency.
     label_bits: of each example's label; 0 where there is none.
+    code_bits: of its code, less those that came back; None where there is no code.
     """
 
     words: Words
     bits: Float[np.ndarray, 'n dims']
     label_bits: float
+    code_bits: Float[np.ndarray, 'n'] | None = None
 
 
 def is_labelled(run: Run) -> bool:
@@ -64,7 +66,7 @@ def encoded(
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
     def write(table, numbers):
-        encoder.encode(numbers.astype(np.int32), _model(), _weights(table))
+        encoder.encode(numbers.astype(np.int32), *frequencies.as_model(table))
         costs.append(frequencies.bits(table, numbers))
         return numbers
 
@@ -92,7 +94,7 @@ def decoded(
     def read(table, numbers):
         del numbers
         try:
-            return decoder.decode(_model(), _weights(table))
+            return decoder.decode(*frequencies.as_model(table))
         except AssertionError as error:  # constriction's word for it
             raise ValueError('words that no encoder has written') from error
 
@@ -148,13 +150,3 @@ def _walk(
                 places.append((rows, place))
                 bar.update()
     return places
-
-
-def _model():
-    """Frequencies by row; with them as `_weights` none of them is rounded."""
-    return constriction.stream.model.Categorical(perfect=False)
-
-
-def _weights(table: Frequencies) -> np.ndarray:
-    """constriction adds 1 to every level itself, after scaling to 2^24 - levels: here by 1."""
-    return (table - 1).astype(np.float64)

@@ -1,5 +1,6 @@
 """Probabilities as whole numbers, which is what a range coder codes by."""
 
+import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -39,3 +40,12 @@ def frequencies(log_probs: LogProbs) -> Frequencies:
 def bits(table: Frequencies, numbers: Int[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
     """What coding these levels by these frequencies costs."""
     return np.log2(TOTAL / table[np.arange(len(table)), numbers])
+
+
+def as_model(table: Frequencies) -> tuple:
+    """The arguments by which `constriction` codes numbers of these frequencies, a row for each.
+
+    It adds 1 to every level itself, after scaling to 2^24 - levels: here by 1, so that none of them
+    is rounded.
+    """
+    return constriction.stream.model.Categorical(perfect=False), (table - 1).astype(np.float64)

@@ -16,7 +16,7 @@ import game
 from datasets.dataset import Spec
 from models.bayes_rule import classifier_by_bayes_rule
 from models.labels import label_asked_for
-from models.observations import Observation
+from models.observations import Observation, level_log_probs
 
 ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # of each row's key; numbers from the last on
 
@@ -173,12 +173,11 @@ def conditionals(parts: Parts) -> game.Conditionals | None:
     """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
     if parts.spec.levels is None or parts.num_orders > 1:
         return None
-    steps, levels = parts.steps or whole_network(parts), jnp.arange(parts.spec.levels)
+    steps = parts.steps or whole_network(parts)
 
     def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
         memory, told = steps.step(params, extra, memory, i, before)
-        of_level = lambda level: parts.observation.log_prob(jnp.full_like(before, level), told)
-        return memory, jax.vmap(of_level, out_axes=1)(levels)
+        return memory, level_log_probs(parts.observation, told, parts.spec.levels)
 
     return game.Conditionals(
         order=lambda params, extra: jnp.argsort(parts.places(extra)[0]).astype(jnp.int32),

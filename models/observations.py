@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 import game
 from datasets.dataset import Spec
@@ -154,6 +155,16 @@ def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
         return jnp.clip(jnp.round(0.5 * top * (value + 1.0)), 0, top)
 
     return Observation(3 * components, log_prob, mean, _per_example(sample_one))
+
+
+def level_log_probs(
+    observation: Observation, parameters: Float[Array, '*batch size'], levels: int
+) -> Float[Array, '*batch levels']:
+    """log p(x_i = level) in nats of each number by itself, for all levels of the data."""
+    flat = parameters.reshape(-1, parameters.shape[-1])
+    of_level = lambda level: observation.log_prob(jnp.full(len(flat), level), flat)
+    each = jax.vmap(of_level, out_axes=1)(jnp.arange(levels, dtype=flat.dtype))
+    return each.reshape(*parameters.shape[:-1], levels)
 
 
 def observation_for(name: str, spec: Spec, mixture_components: int) -> Observation:

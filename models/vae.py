@@ -18,7 +18,7 @@ from losses import elbo
 from models.bayes_rule import classifier_by_bayes_rule
 from models.inpainting import by_reconstruction
 from models.labels import asked_for
-from models.observations import Observation
+from models.observations import Observation, level_log_probs
 from models.vae_advice import adviser
 
 
@@ -168,6 +168,7 @@ def vae(
 
     log_prob estimates log p(x), of a conditional one log p(x | label).
     """
+    levels = nets.spec.levels
 
     def loss(params, extra, batch, draw, step, hypers):
         value, terms = objective.loss(nets, params, batch, draw, step, hypers)
@@ -192,6 +193,11 @@ def vae(
             nets, params, batch, draw.keys, num_importance_samples, importance_chunk
         )
 
+    def of_levels(params, extra, z, given):
+        parameters = decode(nets, params, coded(nets, z, given))
+        flat = parameters.reshape(len(z), -1, parameters.shape[-1])
+        return level_log_probs(nets.observation, flat, levels)
+
     return game.Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
@@ -206,6 +212,7 @@ def vae(
         reconstruct=game.through_codes(encode, mean_of),
         inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
         log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        level_log_probs=None if levels is None else of_levels,
         classify=classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         advise=adviser(objective.cure),
     )

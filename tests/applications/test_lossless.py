@@ -36,20 +36,22 @@ def coded(run, num_images=20):
 
 
 @pytest.mark.usefixtures('scattered_weights')
-@pytest.mark.parametrize('name', ['naive_bayes', 'chow_liu'])
+@pytest.mark.parametrize('name', ['naive_bayes', 'chow_liu', 'cvae'])
 def test_the_file_is_decoded_and_its_damage_noticed(tmp_path, complaint, name):
     run = assembled(tmp_path / 'run', name)
     path, x = coded(run)
     found = decompress.apply(run, str(path))
     np.testing.assert_array_equal(found['x'].reshape(x.shape), x)
-    assert found['x'].dtype == np.uint8 and ('label' in found) == (name == 'naive_bayes')
+    assert found['x'].dtype == np.uint8 and ('label' in found) == (name != 'chow_liu')
     if 'label' in found:
         np.testing.assert_array_equal(found['label'], run.data.splits['test']['label'][:20])
     content = path.read_bytes()
     start = content.index(b'\n') + 1
     flipped = bytearray(content)
     flipped[(start + len(content)) // 2] ^= 4
-    for broken in (flipped, content[: start + 40], content + b'\0\1\2\3' * 4, content[:-1]):
+    more, other_coder = content + b'\0\1\2\3' * 4, bytearray(content)
+    other_coder[7] ^= ord('1') ^ ord('2')
+    for broken in (flipped, content[: start + 40], more, content[:-1], other_coder):
         path.write_bytes(broken)
         assert 'does not give back what was coded' in complaint(decompress.apply, run, str(path))
 
@@ -71,7 +73,22 @@ def test_bad_options_are_one_line(tmp_path, complaint):
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
     assert 'cannot read' in complaint(decompress.apply, run, 'nowhere.bin')
     gan = assembled(tmp_path, 'gan')
-    assert 'lacks conditionals' in complaint(decompress.apply, gan)
+    assert 'lacks conditionals or level_log_probs' in complaint(decompress.apply, gan)
+    assert '--by=chance: it is one of auto, codes, likelihood' in complaint(
+        compress.apply, run, by='chance'
+    )
+    assert 'it has no encode and no decode' in complaint(compress.apply, run, by='codes')
+    why = {
+        ('gan', 'digits'): 'no likelihood to code by',
+        ('autoencoder', 'digits'): 'no likelihood to code by',
+        ('vae', 'ring'): 'gives no probability of an example',
+        ('hierarchical_vae', 'digits'): 'with a posterior of one layer',
+        ('ppca', 'digits'): 'gives no probability of an example',
+    }
+    for (name, data), words in why.items():
+        other = assembled(tmp_path, name, f'{data},debug')
+        line = complaint(compress.apply, other, by='likelihood')
+        assert 'cannot compress by likelihood' in line and words in line
 
 
 def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
@@ -94,8 +111,32 @@ def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
         assert (tmp_path / 'applications' / f'{name}.png').stat().st_size > 1000
 
 
+@pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
+def test_bits_come_back(tmp_path, one_device, name):
+    """Measured is -ELBO, to the noise of two draws of z; by its codes it compresses as before."""
+    run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
+    run = run._replace(recipe=run.recipe._replace(path=''))
+    train_lib.train(run)
+    found = compress.apply(run, num_images=300, by='likelihood')
+    totals = found['bits'].reshape(300, -1).sum(1) + found['code_bits']
+    label_bits = np.log2(10) if name == 'cvae' else 0.0
+    away = totals + label_bits - found['reported_bits']
+    assert abs(away.mean()) < 5 * away.std() / np.sqrt(300) < 0.02 * totals.mean()
+    assert found['reported_bits'].mean() > found['log_prob_bits'].mean()
+    folder = tmp_path / 'applications'
+    numbers = json.loads((folder / 'compress-likelihood.json').read_text())
+    assert numbers['coder'] == 'bits back' and 'upper bound' in numbers['reported']
+    assert numbers['label_bits'] == pytest.approx(label_bits)
+    stream = 300 * numbers['measured_bits_without_header']
+    assert numbers['first_bits'] == pytest.approx(stream - (totals + label_bits).sum(), abs=0.5)
+    assert 0 < numbers['first_bits'] < 2 * 22 + 64  # two dimensions
+    assert (folder / 'compress-likelihood.png').stat().st_size > 1000
+    np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], found['x'])
+    assert 'code_error' in compress.apply(run, quality_step=90)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['chow_liu', 'fvsbn'])
+@pytest.mark.parametrize('name', ['chow_liu', 'fvsbn', 'vae'])
 def test_another_process_has_weights_and_a_file_and_no_data(main, tmp_path, digits, name):
     """Where the data are gone and the folder has moved, it still gives them back."""
     data = tmp_path / 'mine.npz'
@@ -103,12 +144,13 @@ def test_another_process_has_weights_and_a_file_and_no_data(main, tmp_path, digi
     folder, small = tmp_path / 'run', ('--config.train.steps=1' if name == 'chow_liu' else '')
     arguments = [f'--config=configs/{name}.py:arrays,debug', f'--config.data.path={data}']
     assert main(*arguments, *filter(None, [small]), f'--workdir={folder}').returncode == 0
-    done = main('--mode=compress', f'--workdir={folder}')
+    done = main('--mode=compress', f'--workdir={folder}', '--by=likelihood')
     assert done.returncode == 0, done.stderr
     assert 'decoded without loss' in done.stdout + done.stderr
-    numbers = json.loads((folder / 'applications' / 'compress.json').read_text())
+    written = 'compress-likelihood' if name == 'vae' else 'compress'
+    numbers = json.loads((folder / 'applications' / f'{written}.json').read_text())
     assert abs(numbers['measured_bits_without_header'] / numbers['reported_bits'] - 1) < 0.01
-    with np.load(folder / 'applications' / 'compress.npz') as arrays:
+    with np.load(folder / 'applications' / f'{written}.npz') as arrays:
         x = arrays['x']
     file = tmp_path / 'alone.bin'
     shutil.move(folder / 'applications' / 'compress.bin', file)

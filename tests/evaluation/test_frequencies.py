@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from evaluation.coding import _model, _weights
-from evaluation.frequencies import TOTAL, bits, frequencies
+from evaluation.frequencies import TOTAL, as_model, bits, frequencies
 
 NATS = st.floats(-1e4, 1e4, width=32) | st.just(-np.inf)
 ROWS = st.tuples(st.integers(1, 5), st.integers(2, 300)).flatmap(
@@ -56,7 +55,7 @@ def test_the_coder_codes_by_these_very_numbers(levels):
     (table,) = frequencies(random.normal(0, 3, (1, levels)))
     for level in random.randint(0, levels, 40):
         encoder = constriction.stream.queue.RangeEncoder()
-        encoder.encode(np.array([level], np.int32), _model(), _weights(table[None]))
+        encoder.encode(np.array([level], np.int32), *as_model(table[None]))
         (_, (_, size)) = encoder.pos()
         whole = ((2**64 - 1) // TOTAL) * int(table[level])
         assert size == (whole if whole >= 2**32 else whole << 32)

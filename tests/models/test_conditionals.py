@@ -1,4 +1,7 @@
-"""p(x) number by number is p(x): of every family that says both, over all small images."""
+"""p(x) number by number is p(x): of every family that says both, over all small images.
+
+And p(x | z), which VAEs say of each number by itself.
+"""
 
 import itertools
 
@@ -6,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, scattered
+from support import assembled, first_batch, scattered
 
 import game
 from datasets.dataset import Spec
@@ -18,6 +21,7 @@ from models.observations import observation_for
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
+SLOW = pytest.mark.slow
 BITS, LEVELS = Spec((3, 3), 2, 3), Spec((2, 2, 1), 5, 3)
 MADES = {  # hidden sizes, orders, observation
     'fvsbn': ((), Orders(1, True), 'auto'),
@@ -78,8 +82,8 @@ def tables(family, weights, batch):
     [
         ('fvsbn', BITS),
         ('random order', LEVELS),
-        pytest.param('made', LEVELS, marks=pytest.mark.slow),
-        pytest.param('categorical', LEVELS, marks=pytest.mark.slow),
+        pytest.param('made', LEVELS, marks=SLOW),
+        pytest.param('categorical', LEVELS, marks=SLOW),
         *((name, spec) for name in OTHERS for spec in (BITS, LEVELS)),
     ],
 )
@@ -103,3 +107,35 @@ def test_who_has_no_such_chain_says_nothing(tmp_path):
     assert several.family.conditionals is None and several.family.log_prob is not None
     for name, argument in (('mixture', 'ring,debug'), ('fvsbn', 'ring,debug')):
         assert assembled(tmp_path, name, argument).family.conditionals is None
+
+
+@pytest.mark.parametrize(
+    ('name', 'observation'),
+    [('vae', 'categorical'), ('cvae', 'auto'), pytest.param('conv_vae', 'auto', marks=SLOW)],
+)
+def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation):
+    """Of the z that it draws; they are normalised, and their mean is what is decoded."""
+    run = assembled(tmp_path, name, model__observation=observation)
+    batch, family = first_batch(run, 5), run.family
+    params, extra = family.init(jax.random.PRNGKey(0), batch)
+    params = scattered(params)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    q = family.posterior(params, extra, batch, draw)
+    z = q[0] + jnp.exp(0.5 * q[1]) * game.standard_normal(draw.keys, q[0].shape[1])
+    given = {'label': batch['label']} if 'label' in family.conditions else {}
+    told = np.float64(jax.jit(family.level_log_probs)(params, extra, z, given))
+    assert told.shape == (5, 64, 17)
+    np.testing.assert_allclose(np.exp(told).sum(-1), 1.0, rtol=1e-5)
+    x = np.asarray(batch['x']).reshape(5, 64, 1).astype(int)
+    nats = np.take_along_axis(told, x, -1).sum((1, 2))
+    want = jax.jit(family.metrics)(params, extra, batch, draw)['reconstruction_nats']
+    np.testing.assert_allclose(-nats, want, rtol=1e-4)
+    if observation == 'categorical':
+        mean = family.decode(params, extra, z).reshape(5, 64)
+        np.testing.assert_allclose(np.exp(told) @ np.arange(17), mean, rtol=1e-4)
+
+
+def test_who_says_no_levels_given_a_code(tmp_path):
+    """Densities, and those with several layers of codes."""
+    for name, argument in (('vae', 'ring,debug'), ('hierarchical_vae', 'digits,debug')):
+        assert assembled(tmp_path, name, argument).family.level_log_probs is None

@@ -43,6 +43,22 @@ def test_samples_occur_as_often_as_log_prob_says(name):
     assert np.all(np.abs(counts - n * chance) < 5 * error + 1)
 
 
+@pytest.mark.parametrize('name', DISCRETE)
+def test_levels_one_by_one_are_what_log_prob_sums(name):
+    """Of each number every level; of an example those that it has, together."""
+    levels, make = DISCRETE[name]
+    model = make(Spec((2, 3), levels, None))
+    told = jax.random.normal(jax.random.PRNGKey(0), (4, 2, 3, model.size))
+    each = observations.level_log_probs(model, told, levels)
+    assert each.shape == (4, 2, 3, levels)
+    np.testing.assert_allclose(np.exp(each).sum(-1), 1.0, rtol=1e-5)
+    x = np.random.RandomState(1).randint(0, levels, (4, 2, 3))
+    chosen = np.take_along_axis(np.asarray(each), x[..., None], -1)
+    np.testing.assert_allclose(
+        chosen.sum((1, 2, 3)), model.log_prob(jnp.float32(x), told), rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize('name', ['bernoulli', 'binomial', 'categorical'])
 def test_the_mean_is_the_expectation(name):
     levels, make = DISCRETE[name]
