@@ -222,7 +222,7 @@ def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
             log.info('%s %12.2f %12.4f', words.ljust(width), each, each / run.data.spec.num_dims)
     if 'first_bits' in numbers:
         told = 100 * numbers['first_bits'] / (numbers['num_examples'] * numbers['measured_bits'])
-        log.info('of the file %.2f %% is what the first codes had no bits to take from', told)
+        log.info('of the file %.2f %% is what the first codes found no bits to take for', told)
 
 
 def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 BITS = 12  # of a bin: with a posterior's deviation of 0.01 there are 16 bins in it at the mode
 NUM_BINS = 2**BITS
-PARTS = 2**22  # of a posterior's mass. `constriction` has 2^24, and rounds others the less the more
+PARTS = 2**22  # of a posterior's mass: few beside the 2^24 to which `constriction` rounds
 PRIOR = constriction.stream.model.Uniform(NUM_BINS)
 
 Stack = constriction.stream.stack.AnsCoder
@@ -39,9 +39,9 @@ def draw(stack: Stack, mean: Numbers, log_var: Numbers) -> tuple[Bins, float]:
     """Takes bits off the stack that make a z of N(mean, exp(log_var)); the inverse of `put_back`.
 
     22 bits choose one of a posterior's 2^22 parts, and which of its bin's parts that was goes back:
-    what is taken is what the bin's mass says. A bin costs up to 0.33 bits more than that, where one
-    has a quarter of the mass or more, and hardly anything where many share it. Parts are counted
-    from the bin of the mean on: of an empty stack, whose bits are all 0, that is what is drawn.
+    what is taken is what the bin's mass says, or up to 0.32 bits less where that is most of it all.
+    Parts are counted from the bin of the mean on: of an empty stack, whose bits are all 0, that is
+    what is drawn.
 
     Returns:
       The bins, and how many bits were taken.

@@ -113,7 +113,7 @@ def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
 
 @pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
 def test_bits_come_back(tmp_path, one_device, name):
-    """Measured is -ELBO, to the noise of two draws of z; by its codes it compresses as before."""
+    """Measured is -ELBO, to the noise of two draws of z, and the decoder needs nothing else."""
     run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
     run = run._replace(recipe=run.recipe._replace(path=''))
     train_lib.train(run)
@@ -132,7 +132,6 @@ def test_bits_come_back(tmp_path, one_device, name):
     assert 0 < numbers['first_bits'] < 2 * 22 + 64  # two dimensions
     assert (folder / 'compress-likelihood.png').stat().st_size > 1000
     np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], found['x'])
-    assert 'code_error' in compress.apply(run, quality_step=90)
 
 
 @pytest.mark.slow
