@@ -207,6 +207,7 @@ def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
     label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
     rows = {
         f'file, {off:+.2f} %': 'measured_bits',
+        'the same without its header': 'measured_bits_without_header',
         f'{numbers["reported"]}{label}': 'reported_bits',
         f'log_prob, {numbers["log_prob"]}{label}': 'log_prob_bits',
         'PNG, all in one image': 'png_bits',

@@ -1,5 +1,6 @@
 """A file of coded examples: one line that says what is needed to decode them, then the words."""
 
+import binascii
 import json
 import math
 import pathlib
@@ -15,7 +16,7 @@ from datasets.dataset import Spec
 from errors import UserError, reading
 from evaluation.coding import Words
 
-MAGIC = {'range': b'atelier1', 'bits back': b'atelier2'}  # another format gets another number
+MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # another format gets another number
 
 
 class Header(NamedTuple):
@@ -47,12 +48,17 @@ class Header(NamedTuple):
 
 def packed(header: Header, words: Words) -> bytes:
     """The file as bytes."""
-    line = json.dumps(_fields(header), separators=(',', ':')).encode()
-    return MAGIC[header.coder] + line + b'\n' + words.astype('<u4').tobytes()
+    line = MAGIC[header.coder] + json.dumps(_fields(header), separators=(',', ':')).encode() + b'\n'
+    return line + _checksum_of(line) + words.astype('<u4').tobytes()
 
 
 def _fields(header: Header) -> list:
     return list(header)[:-1]
+
+
+def _checksum_of(line: bytes) -> bytes:
+    """Two bytes, by which a damaged line is noticed before anything is made as large as it says."""
+    return binascii.crc_hqx(line, 0).to_bytes(2, 'little')
 
 
 def read(path: pathlib.Path) -> tuple[Header, Words]:
@@ -66,7 +72,11 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
     coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
     if not coders:
         raise UserError(f'{path} holds no coded examples: --mode=compress writes such a file')
-    line, _, rest = content.removeprefix(MAGIC[coders[0]]).partition(b'\n')
+    line, end, rest = content.partition(b'\n')
+    found, rest = rest[:2], rest[2:]
+    if found != _checksum_of(line + end):
+        raise damaged(path)
+    line = line.removeprefix(MAGIC[coders[0]])
     try:
         fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
         header = Header(*fields, coder=coders[0])

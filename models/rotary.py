@@ -18,6 +18,7 @@ def turned(
     pairs = numbers.shape[-1] // 2
     wide = jnp.promote_types(numbers.dtype, jnp.float32)
     angles = positions[:, None] * SLOWEST ** -(jnp.arange(pairs, dtype=wide) / pairs)
-    cos, sin = jnp.cos(angles).astype(numbers.dtype), jnp.sin(angles).astype(numbers.dtype)
-    first, second = numbers[..., :pairs], numbers[..., pairs:]
-    return jnp.concatenate([cos * first - sin * second, sin * first + cos * second], -1)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    first, second = jnp.split(numbers.astype(wide), 2, -1)
+    both = jnp.concatenate([cos * first - sin * second, sin * first + cos * second], -1)
+    return both.astype(numbers.dtype)

@@ -46,11 +46,11 @@ def test_the_file_is_decoded_and_its_damage_noticed(tmp_path, complaint, name):
     if 'label' in found:
         np.testing.assert_array_equal(found['label'], run.data.splits['test']['label'][:20])
     content = path.read_bytes()
-    start = content.index(b'\n') + 1
+    start = content.index(b'\n') + 3
     flipped = bytearray(content)
     flipped[(start + len(content)) // 2] ^= 4
     more, other_coder = content + b'\0\1\2\3' * 4, bytearray(content)
-    other_coder[7] ^= ord('1') ^ ord('2')
+    other_coder[7] ^= ord('3') ^ ord('4')
     for broken in (flipped, content[: start + 40], more, content[:-1], other_coder):
         path.write_bytes(broken)
         assert 'does not give back what was coded' in complaint(decompress.apply, run, str(path))

@@ -103,13 +103,24 @@ def test_a_file_keeps_its_header(tmp_path):
 def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
     assert 'cannot read' in complaint(bitstream.read, tmp_path / 'none')
     path = tmp_path / 'file.bin'
-    for content in (b'', b'PNG', b'atelier1', b'atelier1[1]\n', b'atelier1[1,2\n12'):
+    for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
         path.write_bytes(content)
         line = complaint(bitstream.read, path)
-        assert ('holds no coded examples' if content[:8] != b'atelier1' else 'damaged') in line
+        assert ('holds no coded examples' if content[:8] != b'atelier3' else 'damaged') in line
     huge = [2**60, 1, 0, 0, '', [8, 8, 1], 17, None, []]
-    path.write_bytes(b'atelier1' + str(huge).replace('None', 'null').replace("'", '"').encode())
+    path.write_bytes(bitstream.packed(bitstream.Header(*huge), np.zeros(1, np.uint32)))
     assert 'damaged' in complaint(bitstream.read, path)
+
+
+def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, complaint):
+    header = bitstream.Header(3, 2, 11, 12, 'jax 9 tpu', (8, 8, 1), 17, None, ())
+    content, path = bitstream.packed(header, np.zeros(0, np.uint32)), tmp_path / 'file.bin'
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        line = complaint(bitstream.read, path)
+        assert 'damaged' in line or 'holds no coded examples' in line
 
 
 @pytest.mark.parametrize('n', [1, 4, 5])

@@ -13,7 +13,6 @@ from support import assembled
 import game
 import states
 import train_lib
-from configs import markov as config_lib
 from datasets import text
 from datasets.dataset import Spec
 from errors import UserError
@@ -192,5 +191,5 @@ def test_tiny_shakespeare(tmp_path):
     train_lib.train(run, jax.devices()[:1])
     values = evaluate.evaluate(run, jax.devices()[:1])['values']
     assert round(values['nats_per_character']['mean'], 3) == 1.669
-    assert run.data.size('train') == config_lib.PIECES
+    assert run.data.size('train') == run.config.train.batch_size
     assert int(states.load_state(run)[0].step) == 1

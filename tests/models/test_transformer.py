@@ -67,7 +67,7 @@ def test_a_shorter_cache_is_of_a_shorter_sequence():
     )
 
 
-@pytest.mark.parametrize('kind', ['plain', 'label'])
+@pytest.mark.parametrize('kind', ['plain', 'label', 'rotary'])
 def test_a_token_moves_the_logits_behind_it_alone(kind):
     """Those of itself and of tokens before it stay bit for bit, all others move."""
     net, params, tokens, label = made(**KINDS[kind])
