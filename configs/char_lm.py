@@ -36,7 +36,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             blocks=2,  # of four, half as many steps in the same time are worse
             heads=4,
             dropout=0.0,  # share that training drops
-            is_rotary=True,  # whether places turn queries and keys instead of having a table
+            is_rotary=False,  # whether places turn queries and keys instead of having a table
             is_tied=False,  # whether symbols are embedded by the last layer's weights
         )
     )
