@@ -6,8 +6,8 @@
 The text that Python 3.11 carries, its last tenth: 1.209 +- 0.017 nats per character (+- over the
 windows, one seed), exact given at most 63 characters before; a Markov window of four has 1.320.
 Three minutes of CPU time, two on two cores. Tiny Shakespeare takes more: four blocks have 1.735 +-
-0.009 after 5,000 steps, in ten minutes, and configs/char_gru.py has less. The setting of nanoGPT on a GPU (1.47 on what we call the test split),
-not measured:
+0.009 after 5,000 steps, in ten minutes, and configs/char_gru.py has less. The setting of nanoGPT on
+a GPU (1.47 on what we call the test split), not measured:
 
     --config.data.context=256 --config.model.blocks=6 --config.model.heads=6 \\
         --config.model.width=384 --config.model.dropout=0.2 --config.train.batch_size=64 \\
