@@ -88,7 +88,17 @@ def assemble(
     """
     build = build or which.module().build
     data = dataset.load(config) if data is None else data
+    config = with_batch_size(config, data)
     return Run(folder, which, config, build(config, data.spec), data, init_from)
+
+
+def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:
+    """`config`, whose minibatch of 0 examples becomes one of the whole training split."""
+    if config.train.batch_size != 0:
+        return config
+    config = config.copy_and_resolve_references()
+    config.train.batch_size = data.size('train')
+    return config
 
 
 def recipe(flag: str) -> Recipe:

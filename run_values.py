@@ -49,7 +49,8 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
     """Refuses, by name, what is not the same in a run (`then`) and in a config (`now`).
 
     Raises:
-      UserError: something of SAME_IN_A_RUN differs, but for train.steps that grow.
+      UserError: something of SAME_IN_A_RUN differs, but for train.steps that grow, and for a
+        minibatch of all examples, which is as large as the data.
     """
     then, now = flatten(then), flatten(now)
     differ = [
@@ -58,6 +59,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
         if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
         if name not in MAY_MOVE
         if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
+        if not (name == 'train.batch_size' and now.get(name) == 0)  # as many as the data have
     ]
     if differ:
         raise UserError(
@@ -84,8 +86,9 @@ def with_values(
         allowed = any(name == may or may[-1] == '.' and name.startswith(may) for may in may_change)
         if not allowed and not (name in stored and stored[name] == now.get(name)):
             listed = ', '.join(f'{may}*' if may[-1] == '.' else may for may in may_change)
+            had = stored.get(name, 'from before there was such a field')
             raise UserError(
-                f'--config.{name}={now.get(name)}: that belongs to the run ({stored.get(name)}); '
+                f'--config.{name}={now.get(name)}: that belongs to the run ({had}); '
                 f'only {listed} may change, so train another one'
             )
     for name in now:

@@ -42,7 +42,7 @@ def common_config() -> ConfigDict:
     config.train = ConfigDict(
         dict(
             steps=1000,
-            batch_size=96,  # divisible by 8 devices
+            batch_size=96,  # divisible by 8 devices; 0: all of the training split
             steps_per_dispatch=100,  # a ceiling: it has to divide steps and all cadences
             log_every=1,  # steps between lines of metrics.jsonl
             evaluate_every=100,  # on the validation split, and pictures

@@ -3,34 +3,26 @@
 from ml_collections import ConfigDict
 
 from configs import common
-from datasets.dataset import POINTS, Spec
+from datasets.dataset import Spec
 from errors import UserError
-
-TRAINING_EXAMPLES = {
-    'digits': 1000,
-    'mnist': 55_000,
-    'static_mnist': 50_000,
-    **dict.fromkeys(POINTS, 100_000),
-}
 
 
 def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
-    """`common.begin` without an optimizer; a minibatch is all of the training split, where known.
+    """`common.begin` without an optimizer; a minibatch is all of the training split.
 
-    Of other data `config.model.forgetting`, the model's field, says what minibatches make together.
+    Of smaller ones `config.model.forgetting`, the model's field, says what they make together.
     """
     config, debug = common.begin(argument, default)
     config.hypers = ConfigDict(dict(ema_half_life=0.0))
     del config.train['precision']
-    config.train.batch_size = TRAINING_EXAMPLES.get(config.data.name, 500)
+    config.train.batch_size = 0
     return config, debug
 
 
 def fit_once(config: ConfigDict) -> None:
-    """Settings of a closed form: one step on all examples, or the mean over many minibatches."""
-    steps = 1 if config.data.name in TRAINING_EXAMPLES else 100
+    """Settings of a closed form: one step on all examples."""
     cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
-    config.train.update(dict.fromkeys(cadences, steps))
+    config.train.update(dict.fromkeys(cadences, 1))
 
 
 def check_forgetting(config: ConfigDict) -> None:

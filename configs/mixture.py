@@ -56,8 +56,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=50,
         best_metric='log_prob_nats',
     )
-    if config.data.name not in fitted.TRAINING_EXAMPLES:
-        config.model.forgetting = 0.6
     config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)

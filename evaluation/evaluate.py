@@ -180,7 +180,7 @@ def show(result: dict[str, Any], run: Run) -> None:
     log.info('weights: %s', result['weights'])
     log.info('numbers: %s', run.folder / 'evaluation.json')
     if (run.folder / 'samples').exists():
-        log.info('pictures: %s', run.folder / 'samples')
+        log.info('samples: %s', run.folder / 'samples')
     log.info('checkpoints: %s', run.folder / 'checkpoints')
 
 

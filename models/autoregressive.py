@@ -137,7 +137,8 @@ def completed(
     """x with what is not 'known' drawn number by number, each given those before it in an order.
 
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
-    this is not p(hidden | known). Each example has an order of its own.
+    this is not p(hidden | known). Each example has an order of its own, all being equally likely:
+    their mixture would weigh them by how likely each finds what is known.
     """
     known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from checks import check_seed
 from datasets import dataset
 from errors import UserError, about
-from experiment import Recipe, Run
+from experiment import Recipe, Run, with_batch_size
 from run_values import flatten
 from sweeps.axes import Setting, folder_names
 
@@ -51,6 +51,7 @@ def runs_of(
             wanted = json.dumps(changed.data.to_dict())
             if wanted not in data:
                 data[wanted] = dataset.load(changed)
+            changed = with_batch_size(changed, data[wanted])
             family = module.build(changed, data[wanted].spec)
         runs[name] = Run(folder / name, which, changed, family, data[wanted], init_from)
     return runs

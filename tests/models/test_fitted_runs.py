@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from support import assembled, few_of_test
 
+import run_folder
+import run_values
 import states
 import train_lib
 from applications import anomaly, inpaint, sample
@@ -43,6 +45,23 @@ def test_trained_evaluated_and_used(tmp_path, name, change):
     whole = np.broadcast_to(made['x'][:, None], known.shape)
     np.testing.assert_array_equal(made['completions'][known], whole[known])
     assert np.isfinite(anomaly.apply(run, num_images=2)['score']).all()
+
+
+def test_all_of_the_training_split_is_fitted(tmp_path):
+    """Whatever its size; the run keeps that, and the same command goes on with it."""
+    change = dict(model__pseudo_count=0.0, data__without_classes=(9,))
+    run = assembled(tmp_path, 'naive_bayes', 'digits', **change)
+    x, label = (np.asarray(run.data.splits['train'][name]) for name in ('x', 'label'))
+    assert run.config.train.batch_size == len(x) != 1000
+    then, asked = run.config.to_dict(), run.recipe.config().to_dict()
+    now = {**then, 'train': asked['train']}
+    assert asked['train']['batch_size'] == 0
+    run_values.check_same_values(run.folder, then, now)
+    train_lib.train(run)
+    state, _ = states.load_state(run_folder.reopen(run.folder))
+    found = np.exp(state.params['model']['components']['log_probs'])
+    share = (x[label == 3].reshape(-1, 64)[..., None] == np.arange(17)).mean(0)
+    np.testing.assert_allclose(found[3].reshape(share.shape), share, atol=1e-6)
 
 
 def test_minibatches_add_up_to_the_whole(tmp_path):

@@ -182,7 +182,7 @@ def test_what_is_unknown_is_integrated_out(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', ['full', 'diag'])
+@pytest.mark.parametrize('kind', GAUSSIANS)
 def test_hidden_numbers_are_drawn_from_their_conditional(kind):
     """Of a mixture: moments of p(x_2 | x_1) by quadrature."""
     family = mixture(parts_of(GAUSSIANS[kind], PLANE))
@@ -226,24 +226,46 @@ def test_hidden_levels_are_drawn_from_their_conditional():
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))
 
 
-@pytest.mark.parametrize('kind', ['categorical', 'diag'])
-def test_samples_are_of_the_mixture(kind):
-    n = 20_000
-    if kind == 'diag':
-        family, data = mixture(parts_of(GAUSSIANS[kind], PLANE)), points()
-    else:
-        family, data = mixture(parts_of(categorical(2, 0.0), BITS)), images()
-    found = steps_of(family, {'x': jnp.asarray(data)}, 10)
-    made = np.asarray(
-        jax.jit(lambda *weights: family.sample(*weights, draw_of(n), None))(
-            found[-1].params, found[-1].extra
-        )
-    )
-    # after a step of EM mean and covariance of a mixture are those of the data (of independent
-    # numbers the variances)
-    error = data.std(0) / np.sqrt(n)
-    assert (np.abs(made.mean(0) - data.mean(0)) < 4.5 * error).all()
-    np.testing.assert_allclose(made.std(0), data.std(0), rtol=0.05)
+def samples_of(family, state, n, condition=None):
+    draw = jax.jit(lambda *weights: family.sample(*weights, draw_of(n), condition))
+    return np.asarray(draw(state.params, state.extra))
+
+
+@pytest.mark.parametrize('kind', GAUSSIANS)
+def test_samples_of_gaussians_are_of_the_mixture(kind):
+    """In several directions, as many lie below each number as the density has there."""
+    family, n = mixture(parts_of(GAUSSIANS[kind], PLANE)), 20_000
+    state = steps_of(family, {'x': jnp.asarray(points())}, 10)[-1]
+    made = samples_of(family, state, n)
+    axis = np.linspace(-9, 13, 300)
+    grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    chance = np.exp(nats_of(family, state, grid))
+    for direction in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        along = grid @ direction
+        order = along.argsort()
+        below = np.cumsum(chance[order]) / chance.sum()
+        edges = np.interp(np.linspace(0.02, 0.98, 25), below, along[order])
+        share = (made @ direction <= edges[:, None]).mean(1)
+        want = np.interp(edges, along[order], below)
+        np.testing.assert_allclose(share, want, atol=4 * np.sqrt(0.25 / n) + 0.005)
+
+
+@pytest.mark.parametrize('is_labelled', [False, True])
+def test_samples_of_levels_are_of_the_mixture(is_labelled):
+    """Of each of the 512 images; of naive Bayes given its label."""
+    n, every = 40_000, all_images()
+    batch = {'x': jnp.asarray(images()), 'label': jnp.arange(len(images())) % 3}
+    asked = jnp.full(n, 2) if is_labelled else None
+    parts = Parts(categorical(2, 0.5), 3, BITS._replace(num_classes=3), is_labelled)
+    family = mixture(parts)
+    state = steps_of(family, batch, 10)[-1]
+    seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
+    chance = np.exp(family.log_prob.nats(state.params, state.extra, seen, draw_of(len(every))))
+    made = samples_of(family, state, n, asked if asked is None else {'label': asked})
+    number = made.reshape(n, 9).astype(int) @ (1 << np.arange(9))
+    shares = np.bincount(number, minlength=512) / n
+    places = every.reshape(-1, 9).astype(int) @ (1 << np.arange(9))
+    np.testing.assert_allclose(shares[places], chance, atol=1e-3, rtol=0.2)
 
 
 def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
