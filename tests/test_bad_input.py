@@ -133,7 +133,6 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
     [
         ('train__steps', 0),
         ('train__steps', -1),
-        ('train__batch_size', -1),
         ('train__batch_size', -5),
         ('train__batch_size', 1001),  # of 1,000 examples
         ('train__steps_per_dispatch', 0),
