@@ -56,6 +56,7 @@ def test_bayes_rule_beside_a_classifier(runs):
     assert naive['as_they_are']['confidence'] > naive['accuracy']['mean'] + 0.05
 
 
+@pytest.mark.slow
 def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
 
     run = few_of_test(assembled(tmp_path, 'cvae', eval__num_importance_samples=5), 30)

@@ -69,7 +69,8 @@ MADES = {
 CONVOLUTIONS = {'pixelcnn': pixelcnn_of, 'gated_pixelcnn': gated_pixelcnn_of}
 WITH_STEPS = {**CONVOLUTIONS, 'transformer': transformer_of}  # that keep something
 ALL = {**MADES, **WITH_STEPS}
-SOME_SLOW = [pytest.param('pixelcnn', marks=pytest.mark.slow), 'gated_pixelcnn', 'transformer']
+SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
+SOME_SLOW = [SLOW('pixelcnn'), 'gated_pixelcnn', SLOW('transformer')]
 BLIND = ('pixelcnn',)  # to some of what comes before
 
 
@@ -98,7 +99,7 @@ def chances(parts, weights, **more):
 SUMMED = [
     *((name, BITS) for name in ALL),
     ('raster', Spec((4,), 5, None)),
-    *((name, Spec((2, 2), 5, None)) for name in WITH_STEPS),
+    *(SLOW(name, Spec((2, 2), 5, None)) for name in WITH_STEPS),
     *((name, Spec((1, 2, 3), 3, None)) for name in WITH_STEPS),  # colours
 ]
 
@@ -148,7 +149,7 @@ def check_shares(drawn, events, chance):
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / len(drawn)))
 
 
-SAMPLED = ['raster', 'mixture', *WITH_STEPS]
+SAMPLED = ['raster', 'mixture', *SOME_SLOW]
 
 
 @pytest.mark.parametrize('name', SAMPLED)
@@ -160,7 +161,7 @@ def test_samples_have_their_probabilities(name):
     check_shares(drawn, every_event(parts.spec), chances(parts, weights))
 
 
-@pytest.mark.parametrize('name', ['raster', *WITH_STEPS])
+@pytest.mark.parametrize('name', ['raster', *SOME_SLOW])
 def test_what_comes_behind_is_drawn_given_what_comes_before(name):
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
@@ -217,7 +218,7 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', SOME_SLOW)
+@pytest.mark.parametrize('name', [SLOW('pixelcnn'), 'gated_pixelcnn', 'transformer'])
 def test_in_float64_samples_are_those_of_the_whole_network(name):
     """Where rounding decides no draw, number by number the same."""
     with jax.enable_x64(True):
@@ -284,10 +285,10 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name, change):
     ('name', 'change'),
     [
         ('fvsbn', {}),
-        pytest.param('made', {}, marks=pytest.mark.slow),
-        pytest.param('pixelcnn', {}, marks=pytest.mark.slow),
-        pytest.param('gated_pixelcnn', dict(model__is_conditional=True), marks=pytest.mark.slow),
-        ('pixel_transformer', dict(model__is_conditional=True)),
+        SLOW('made', {}),
+        SLOW('pixelcnn', {}),
+        SLOW('gated_pixelcnn', dict(model__is_conditional=True)),
+        SLOW('pixel_transformer', dict(model__is_conditional=True)),
     ],
 )
 def test_trained_evaluated_and_used(tmp_path, one_device, name, change):

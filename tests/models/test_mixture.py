@@ -231,7 +231,10 @@ def samples_of(family, state, n, condition=None):
     return np.asarray(draw(state.params, state.extra))
 
 
-@pytest.mark.parametrize('kind', GAUSSIANS)
+@pytest.mark.parametrize(
+    'kind',
+    [pytest.param(k, marks=[] if k == 'tied' else pytest.mark.slow) for k in GAUSSIANS],
+)
 def test_samples_of_gaussians_are_of_the_mixture(kind):
     """In several directions, as many lie below each number as the density has there."""
     family, n = mixture(parts_of(GAUSSIANS[kind], PLANE)), 20_000
