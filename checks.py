@@ -4,6 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+import optimizers
 from errors import UserError, about, at_least, choose
 from evaluation.features import classifier_for
 from evaluation.watch import BEST_MODES, metric_names
@@ -27,6 +28,7 @@ def check_training(run: Run, num_devices: int) -> None:
         at_least(0, f'hypers.{name}', value)
     for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
         at_least(1, f'train.{name}', train[name])
+    optimizers.chosen(config)
     choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)
     _check_share(train.batch_size // num_devices, run.family.together)

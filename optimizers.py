@@ -4,6 +4,13 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+from optax.contrib import MuonDimensionNumbers
+
+from errors import choose
+from game import Optimizer
+
+RMS = 0.2  # of Adam's updates, about: those of Muon are made as large
 
 
 def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
@@ -47,6 +54,43 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
     )
 
 
+def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
+    """Muon (Jordan et al. 2024) of kernels, and Adam of all else: tables, biases, scales.
+
+    Both with Nesterov's momentum (of Adam: Dozat 2016).
+
+    A kernel moves along the mean of its gradients with all singular values made about 1, and as far
+    as Adam would move it (Liu et al. 2025, section 2.2), so that learning rate and weight decay
+    mean what they mean there. One of more than two axes is a matrix whose columns are the last.
+
+    hypers: those of `adam`.
+    """
+    own = lambda name: _own(hypers, name, player)
+    return optax.chain(
+        clip_by_global_norm(own('clip_norm')),
+        optax.contrib.muon(
+            learning_rate(hypers, step, player),
+            eps=own('adam_eps'),
+            weight_decay=own('weight_decay'),
+            adam_b1=own('adam_beta1'),
+            adam_b2=own('adam_beta2'),
+            adam_weight_decay=own('weight_decay'),
+            muon_weight_dimension_numbers=_kernels,
+            consistent_rms=RMS,
+        ),
+    )
+
+
+def chosen(config: ConfigDict) -> Optimizer:
+    """The one that `config.train.optimizer` names; Adam where there is nothing to descend.
+
+    Raises:
+      UserError: there is no such optimizer.
+    """
+    name = config.train.get('optimizer', 'adam')
+    return choose('train.optimizer', name, {'adam': adam, 'muon': muon})
+
+
 def clip_by_global_norm(most) -> optax.GradientTransformation:
     """Scales all gradients to a joint norm of at most `most` (Pascanu et al. 2013); 0: it does not.
 
@@ -62,6 +106,17 @@ def clip_by_global_norm(most) -> optax.GradientTransformation:
         return jax.tree.map(lambda update: factor * update, updates)
 
     return optax.stateless(clip)
+
+
+def _kernels(params):
+    """Which axes of a kernel are a matrix's rows, and which its columns; None for all else."""
+
+    def axes(path, leaf) -> MuonDimensionNumbers | None:
+        if jax.tree_util.keystr(path[-1:], simple=True) != 'kernel':
+            return None
+        return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
+
+    return jax.tree_util.tree_map_with_path(axes, params)
 
 
 def _own(hypers: dict, name: str, player: str):

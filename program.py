@@ -120,7 +120,7 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
     dispatch = make_dispatch(
         run.family,
         run.data,
-        optimizers.adam,
+        optimizers.chosen(run.config),
         run.config.train.batch_size,
         num_steps,
         len(devices),

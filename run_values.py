@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 from errors import UserError
 
 MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
-LATER = {'data.without_classes': []}  # fields of every config; a run from before them had these
+# fields that came later, and what a run from before them had
+LATER = {'data.without_classes': [], 'train.optimizer': 'adam'}
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
@@ -52,7 +53,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
       UserError: something of SAME_IN_A_RUN differs, but for train.steps that grow, and for a
         minibatch of all examples, which is as large as the data.
     """
-    then, now = flatten(then), flatten(now)
+    then, now = (LATER | flatten(values) for values in (then, now))
     differ = [
         f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
         for name in sorted({*then, *now})

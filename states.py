@@ -117,7 +117,7 @@ def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
     def init(key, hypers):
         batch_key = game.address(key, game.Purpose.PREPROCESS)
         batch = run.data.preprocess(first, game.draw_for(batch_key, jnp.arange(size), size).keys)
-        return game.init_state(run.family, optimizers.adam, key, batch, hypers)
+        return game.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
 
     return init
 

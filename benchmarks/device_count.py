@@ -33,7 +33,7 @@ def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callabl
     """A dispatch on so many devices, with this mean over them."""
     devices = jax.devices()[:count]
     size, gather = run.config.train.batch_size, device_lib.gather
-    parts = (run.family, run.data, optimizers.adam, size, length, count, mean, gather)
+    parts = (run.family, run.data, optimizers.chosen(run.config), size, length, count, mean, gather)
     call = device_lib.over_devices(
         make_dispatch(*parts), (None, None, 0), donate=(0,), devices=devices
     )

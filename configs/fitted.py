@@ -14,7 +14,7 @@ def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bo
     """
     config, debug = common.begin(argument, default)
     config.hypers = ConfigDict(dict(ema_half_life=0.0))
-    del config.train['precision']
+    del config.train['optimizer'], config.train['precision']
     config.train.batch_size = 0
     return config, debug
 

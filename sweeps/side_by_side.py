@@ -117,7 +117,9 @@ def compiled_for(
 
 def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays) -> Callable:
     size, streamed = run.config.train.batch_size, is_streamed(run, layout.devices)
-    one = make_dispatch(run.family, run.data, optimizers.adam, size, num_steps, streamed=streamed)
+    one = make_dispatch(
+        run.family, run.data, optimizers.chosen(run.config), size, num_steps, streamed=streamed
+    )
     axis, alone = 0 if streamed else None, jnp.int32(0)
 
     def all_at_once(states, arrays):

@@ -141,6 +141,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('train__evaluate_every', -10),
         ('train__checkpoint_every', 0),
         ('train__best_mode', 'maxi'),
+        ('train__optimizer', 'sgd'),
         ('data__placement', 'host'),
         ('eval__batch_size', 0),
         ('eval__batch_size', -5),

@@ -92,7 +92,9 @@ def debug_config(path: str) -> tuple[experiment.Recipe, ConfigDict]:
 def hypers_of_the_step(run: Run) -> set[str]:
     """The hypers on which State and report after one step depend."""
     size = run.config.train.batch_size
-    dispatch = program.make_dispatch(run.family, run.data, optimizers.adam, size, num_steps=1)
+    dispatch = program.make_dispatch(
+        run.family, run.data, optimizers.chosen(run.config), size, num_steps=1
+    )
     arrays, state = jax.device_put(run.data.splits['train']), states.initial_state(run)
 
     def apply(hypers):
