@@ -35,6 +35,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             width=64,  # numbers of a token
             blocks=4,
             heads=4,  # divide the width
+            embedding_deviation=0.02,  # of levels and places, at the start; of 0.3 it overfits
             dropout=0.0,  # share of the embedded tokens and of what a block adds, in training
             is_rotary=False,  # whether places turn queries and keys instead of having a table
             is_tied=False,  # whether the embedding of the levels is the last layer too

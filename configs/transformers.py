@@ -27,12 +27,14 @@ def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Tran
             f'config.model.is_rotary=True: {model.width // model.heads} numbers of a head (config.'
             'model.width by config.model.heads) are no pairs'
         )
+    at_least(0, 'model.embedding_deviation', model.embedding_deviation)
     if not 0 <= model.dropout < 1:
         raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
     return Transformer(
         symbols=spec.levels,
         length=spec.num_dims,
         num_classes=num_classes,
+        embedding_deviation=model.embedding_deviation,
         dropout=model.dropout,
         is_rotary=model.is_rotary,
         is_tied=model.is_tied,

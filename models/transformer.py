@@ -45,7 +45,6 @@ from models.rotary import turned
 
 WIDENED = 4  # times as many units as a token has, inside a block's MLP
 SMALL = nn.initializers.normal(0.02)  # of what makes logits
-EMBEDDED = nn.initializers.normal(0.3)  # as large as what blocks add, which would drown it
 Units = Float[Array, 'batch tokens width']
 Heads = Float[Array, 'batch heads tokens numbers']
 Label = Int[Array, 'batch'] | None
@@ -113,6 +112,8 @@ class Transformer(nn.Module):
       blocks: how many.
       heads: of the attention; they divide `width`.
       num_classes: of the label; 0: there is none.
+      embedding_deviation: of embedded tokens, places and labels at the start; of tied tokens it is
+        that of the last layer.
       dropout: share that training drops of the embedded tokens and of what each block adds
         (Vaswani et al., section 5.4).
       is_rotary: whether queries and keys are turned by their place, and no table has it.
@@ -126,6 +127,7 @@ class Transformer(nn.Module):
     blocks: int
     heads: int
     num_classes: int = 0
+    embedding_deviation: float = 0.02
     dropout: float = 0.0
     is_rotary: bool = False
     is_tied: bool = False
@@ -133,11 +135,12 @@ class Transformer(nn.Module):
 
     def setup(self):
         """Tables, and the blocks."""
+        embedded = nn.initializers.normal(self.embedding_deviation)
 
-        def table(name: str, *shape: int, init: Callable = EMBEDDED) -> Array:
+        def table(name: str, *shape: int, init: Callable = embedded) -> Array:
             return self.param(name, init, (*shape, self.width), jnp.float32)
 
-        self.tokens = table('tokens', self.symbols, init=SMALL if self.is_tied else EMBEDDED)
+        self.tokens = table('tokens', self.symbols, init=SMALL if self.is_tied else embedded)
         self.start = table('start')
         self.places = None if self.is_rotary else table('places', self.length)
         self.classes = table('classes', self.num_classes) if self.num_classes else None

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from support import recipe_and_config
+from support import assembled, recipe_and_config
 
 import experiment
 import run_folder
@@ -174,6 +174,25 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
         other.data.without_classes = (9,)
         line = complaint(run_folder.check_same, run.folder, made_by, other)
         assert 'data.without_classes (the run: [], now: [9])' in line
+
+
+@pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
+def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
+    """It had Adam, whatever its config names now, and goes on with it; who is fitted has none."""
+    argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
+    run = assembled(tmp_path / 'run', name, argument)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    path = run.folder / 'config.json'
+    record = json.loads(path.read_text())
+    assert record['values']['train'].pop('optimizer', None) == ('muon' if then else None)
+    path.write_text(json.dumps(record))
+    opened = run_folder.reopen(run.folder)
+    assert opened.config.train.get('optimizer') == then
+    run_folder.check_same(run.folder, run.recipe, opened.config)
+    if then:
+        line = complaint(run_folder.check_same, run.folder, run.recipe, run.config)
+        assert "train.optimizer (the run: 'adam', now: 'muon')" in line
 
 
 def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
