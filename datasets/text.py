@@ -51,17 +51,19 @@ def load(
     """
     _check(context, valid_share, num_pieces)
     text, name = (_read(path), user_path(path).name) if path else (_carried(), 'pydoc topics')
-    numbers, symbols = _numbers(text, name)
-    cut = _end_of_training(len(numbers))
+    cut = _end_of_training(len(text))
     kept = cut - int(valid_share * cut)
     begins = kept if valid_share else cut - int(VALID_SHARE * cut)
-    parts = {'train': numbers[:kept], 'valid': numbers[begins:cut], 'test': numbers[cut:]}
-    shortest = min(parts, key=lambda split: len(parts[split]))
-    if len(parts[shortest]) < context:
+    places = {'train': slice(0, kept), 'valid': slice(begins, cut), 'test': slice(cut, len(text))}
+    sizes = {split: place.stop - place.start for split, place in places.items()}
+    shortest = min(sizes, key=sizes.get)
+    if sizes[shortest] < context:
         raise UserError(
             f'{name} has {len(text):,} characters, of which the {shortest} split gets '
-            f'{len(parts[shortest])}: fewer than config.data.context={context}'
+            f'{sizes[shortest]}: fewer than config.data.context={context}'
         )
+    numbers, symbols = _numbers(text, name)
+    parts = {split: numbers[place] for split, place in places.items()}
     splits = {split: scored_once(part, context, context // 2) for split, part in parts.items()}
     splits['train'] = _training(parts['train'], context, num_pieces)
     spec = Spec((context,), len(symbols), None, symbols=symbols)
