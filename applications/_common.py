@@ -84,6 +84,17 @@ def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
+def how_drawn(run: Run) -> str:
+    """For the name of a file of samples: settings of `config.eval.sampler` that the run has not.
+
+    As '-temperature-0.5'; empty where samples are drawn as in training.
+    """
+    then = run_folder.load(run.folder)['values']['eval'].get('sampler', {})
+    now = run.config.eval.get('sampler', {})
+    changed = [name for name in now if name in then and now[name] != then[name]]
+    return ''.join(f'-{name}-{now[name]}' for name in changed)
+
+
 def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
     """Writes the numbers as NAME.npz; returns the path that a picture of them takes.
 

@@ -80,7 +80,7 @@ def apply(
     place, name = _common.draw_of_test(run, num_images, seed), name_of(mask, share)
     shown = {'index': order[place], 'x': x[place], 'known': ~hidden[place]}
     found.update(shown, completions=np.swapaxes(made, 0, 1)[place])
-    path = _common.save(run, f'inpaint-{name}-seed-{seed}', found)
+    path = _common.save(run, f'inpaint-{name}-seed-{seed}{_common.how_drawn(run)}', found)
     about = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': n}
     _common.record(run, path.stem, weights, {**about, 'num_completions': len(made), **numbers})
     log.info('%d test examples, by the %s: %.0f %% hidden', n, weights, 100 * hidden.mean())

@@ -48,7 +48,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
         x, words = decoded_draws(run, state, key, num_samples, jax.devices())
         words = f', decoded from codes of {words}'
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
-    path = run.folder / 'samples' / f'{name}.npz'
+    path = run.folder / 'samples' / f'{name}{_common.how_drawn(run)}.npz'
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
     if pictures.is_image(run.data.spec):

@@ -44,7 +44,8 @@ def apply(
     state, weights = states.load_state(run)
     x = np.tile(begun.astype(np.float32), (num_samples, 1))
     x = written(run, state, x, num_characters, seed)
-    path = _common.save(run, f'text-seed-{seed}', {'x': x.astype(np.int32)}).with_suffix('.txt')
+    name = f'text-seed-{seed}{_common.how_drawn(run)}'
+    path = _common.save(run, name, {'x': x.astype(np.int32)}).with_suffix('.txt')
     told = texts.save(path, x, spec)
     log.info('by the %s: %s', weights, path)
     print(texts.BETWEEN.join(told))

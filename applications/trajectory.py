@@ -54,7 +54,7 @@ def apply(
     kept = np.unique(np.linspace(0, x.shape[1] - 1, num_points).round().astype(int))
     found = {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}
     log.info('%d samples in %d steps of the %s', num_samples, x.shape[1], weights)
-    path = _common.save(run, f'trajectory-seed-{seed}', found)
+    path = _common.save(run, f'trajectory-seed-{seed}{_common.how_drawn(run)}', found)
     spec = run.data.spec
     if pictures.is_image(spec):
         _draw_images(path, found, spec)

@@ -65,6 +65,8 @@ def test_each_window_is_given_half_a_context(run):
     )
     (told,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
     assert told == 'abd' + ('abc' * 20)  # c follows ab twice as often as d
+    made = run.folder / 'applications' / 'text-seed-0-temperature-0.0.txt'
+    assert made.read_text().strip() == told  # and that of temperature 1 is kept
 
 
 @pytest.mark.parametrize(
