@@ -87,9 +87,10 @@ def check_same_on_any_devices(one, many):
 
 
 def first_moments(state, player):
-    """After one step Adam's first moments are the gradients times 1 - beta_1."""
-    (moments,) = [part.mu for part in state.opt[player] if hasattr(part, 'mu')]
-    return moments
+    """After one step they are the gradients times 1 - beta_1: one tree of Adam, two of Muon."""
+    has_moments = lambda part: hasattr(part, 'mu')
+    parts = jax.tree.leaves(state.opt[player], is_leaf=has_moments)
+    return [part.mu for part in parts if has_moments(part)]
 
 
 def error_line(result) -> str:
