@@ -57,7 +57,7 @@ class Kind(NamedTuple):
     dtype: DTypeLike = jnp.float32
 
 
-class Seen(nn.Module):
+class Windows(nn.Module):
     """What windows see of maps: all with zeros around them, or what those of one place do.
 
     Or of several from that one on, if the maps have as many: at most the rest of its row.
@@ -93,7 +93,7 @@ class Seen(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """The convolution of what `Seen` gives, whose windows end at their own place.
+    """The convolution of what `Windows` gives, whose windows end at their own place.
 
     Attributes:
       features: channels of the output, in `parts` equal parts of all groups.

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from models.by_pixel import ByPixel, ClassBias, window_at
-from models.causal_conv import CausalConv, Kind, Maps, Place, Reach, Seen
+from models.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
 from models.conv import Conv
 
 Made = Float[Array, 'batch new_rows new_columns made']
@@ -72,7 +72,7 @@ class Vertical(nn.Module):
             links.append(conv(width, (1, 1))(h))
             if layer < size.layers:
                 h = gated(h + ClassBias(self.num_classes, width)(label))
-                seen = Seen(reach)(h, place)
+                seen = Windows(reach)(h, place)
         return tuple(links)
 
 
@@ -113,7 +113,7 @@ class Horizontal(nn.Module):
         for layer, link in enumerate(links):
             reach = Reach(0, size.margin if layer else size.first_margin, 0)
             if layer:
-                seen = Seen(reach)(h, place)
+                seen = Windows(reach)(h, place)
             r = conv(2 * width, reach=reach, is_first=not layer, parts=2)(seen, place)
             r = gated(r + link + ClassBias(self.num_classes, 2 * width)(label))
             skipped = skipped + conv(width)(r, place)

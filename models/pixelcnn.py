@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from models.by_pixel import ByPixel, ClassBias, window_at
-from models.causal_conv import CausalConv, Kind, Maps, Place, Reach, Seen
+from models.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
 
 Made = Float[Array, 'batch new_rows new_columns made']
 
@@ -47,7 +47,7 @@ class PixelCNN(nn.Module):
         """Returns [batch, height, width, channels * size], or of one place [batch, 1, 1, ...].
 
         Args:
-          seen: images with a margin of zeros, or the window of one place: as `Seen` gives them.
+          seen: images with a margin of zeros, or the window of one place: as `Windows` gives them.
           label: of each.
           place: the only one to compute, after those before it.
         """
@@ -58,7 +58,7 @@ class PixelCNN(nn.Module):
             r = nn.relu(h + ClassBias(self.num_classes, 2 * self.width)(label))
             r = nn.relu(conv(self.width)(r, place))
             reach = Reach(*[self.margin] * 3)
-            r = nn.relu(conv(self.width, reach=reach)(Seen(reach)(r, place), place))
+            r = nn.relu(conv(self.width, reach=reach)(Windows(reach)(r, place), place))
             h = h + conv(2 * self.width)(r, place)
         h = nn.relu(conv(self.head_width)(nn.relu(h), place))
         return conv(self.kind.channels * self.size)(h, place)

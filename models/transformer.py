@@ -51,7 +51,7 @@ Label = Int[Array, 'batch'] | None
 Keys = UInt32[Array, 'batch 2'] | None
 
 
-class Seen(NamedTuple):
+class BlockCache(NamedTuple):
     """What a block keeps of the positions before: [batch, heads, length, numbers] each."""
 
     keys: Array
@@ -170,11 +170,11 @@ class Transformer(nn.Module):
 
     def step(
         self,
-        cache: tuple[Seen, ...],
+        cache: tuple[BlockCache, ...],
         before: Int[Array, 'batch'],
         position: Int[Array, ''] | int,
         label: Label = None,
-    ) -> tuple[tuple[Seen, ...], Float[Array, 'batch symbols']]:
+    ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch symbols']]:
         """The cache with this position, and the logits of its token."""
         units = jnp.where(position > 0, self.tokens[before], self.start)[:, None]
         positions = jnp.asarray(position)[None]
@@ -204,19 +204,19 @@ class Transformer(nn.Module):
         return jnp.einsum('btw,sw->bts', last, head, preferred_element_type=wide_of(self.dtype))
 
 
-def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[Seen, ...]:
+def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
     """Nothing seen yet, by blocks, with room for `length` positions, or for all of the net."""
     shape = (batch, net.heads, length or net.length, net.width // net.heads)
     nothing = jnp.zeros(shape, net.dtype)
-    return tuple(Seen(nothing, nothing) for _ in range(net.blocks))
+    return tuple(BlockCache(nothing, nothing) for _ in range(net.blocks))
 
 
 def attended(
-    seen: Seen, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
-) -> tuple[Heads, Seen]:
+    seen: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
+) -> tuple[Heads, BlockCache]:
     """What one position takes from itself and those seen before, and these with it."""
     write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
-    seen = Seen(write(seen.keys, keys), write(seen.values, values))
+    seen = BlockCache(write(seen.keys, keys), write(seen.values, values))
     is_seen = jnp.arange(seen.keys.shape[2]) <= position
     return mixed(queries, *seen, is_seen[None]), seen
 
