@@ -4,8 +4,9 @@
 
 Test split of the digits, 17 grey levels as they are: 85.87 +- 0.56 nats (seed 0, +- over the
 examples), exact; two minutes on two CPU cores that four times as many others wanted, 46 seconds of
-CPU time. MNIST (`:mnist`, binarised afresh at each showing) is not measured; published are 81.45
-nats, with --config.model.blocks=15 --config.train.batch_size=256 and 457 epochs.
+CPU time. MNIST (`:mnist`, binarised afresh at each showing): 92.95 +- 0.21 in 10,000 steps of 64,
+less than half an hour on two cores; published are 81.45 nats, with --config.model.blocks=15
+--config.train.batch_size=256 and 457 epochs.
 """
 
 from collections.abc import Callable
