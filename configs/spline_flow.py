@@ -4,7 +4,8 @@
 
 Points: 8 Gaussians (`:eight_gaussians`) 2.841 +- 0.010 nats (one seed, +- over the examples), of
 which 2.833 are their entropy, `:checkerboard` 3.490 +- 0.002 (3.466); two to ten minutes on two
-CPU cores that others used. Digits and MNIST are not measured.
+CPU cores that others used. Digits, dequantised: 91.55 +- 0.48 nats, in less than two minutes. MNIST
+is not measured.
 """
 
 from ml_collections import ConfigDict
