@@ -3,7 +3,8 @@
     python main.py --config=configs/made.py
 
 Test split of the digits, 17 grey levels as they are: 92.98 +- 0.21 nats over 3 seeds, exact; about
-fifteen seconds on two CPU cores. MNIST (`:mnist`) is not measured.
+fifteen seconds on two CPU cores. MNIST (`:mnist`, drawn afresh at each showing): 88.93 +- 0.23 in
+20,000 steps of 256, about twenty minutes; of 8,000 units published is 84.87.
 """
 
 from ml_collections import ConfigDict
