@@ -55,15 +55,15 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
 
 
 def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
-    """Muon (Jordan et al. 2024) of kernels, and Adam of all else: tables, biases, scales.
+    """Muon (Jordan et al. 2024) of dense layers' kernels, and Adam of all else.
 
-    Both with Nesterov's momentum (of Adam: Dozat 2016).
+    A kernel [in, out] moves along the mean of its gradients, with Nesterov's momentum of 0.95 and
+    all singular values made about 1, by a root mean square of 0.2 times the learning rate, which is
+    about Adam's (Liu et al. 2025, section 2.2). Kernels of more axes are left to Adam, whose
+    momentum is Nesterov's too (Dozat 2016): of what layers are stacked, or heads, or places, their
+    axes do not say. So are matrices of other names: tables, and those of recurrent cells.
 
-    A kernel moves along the mean of its gradients with all singular values made about 1, and as far
-    as Adam would move it (Liu et al. 2025, section 2.2), so that learning rate and weight decay
-    mean what they mean there. One of more than two axes is a matrix whose columns are the last.
-
-    hypers: those of `adam`.
+    hypers: those of `adam`; its beta1, beta2 are not Muon's.
     """
     own = lambda name: _own(hypers, name, player)
     return optax.chain(
@@ -109,12 +109,11 @@ def clip_by_global_norm(most) -> optax.GradientTransformation:
 
 
 def _kernels(params):
-    """Which axes of a kernel are a matrix's rows, and which its columns; None for all else."""
+    """The axes, rows and columns, of dense layers' kernels; None for all else."""
 
     def axes(path, leaf) -> MuonDimensionNumbers | None:
-        if jax.tree_util.keystr(path[-1:], simple=True) != 'kernel':
-            return None
-        return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
+        is_kernel = jax.tree_util.keystr(path[-1:], simple=True) == 'kernel' and leaf.ndim == 2
+        return MuonDimensionNumbers() if is_kernel else None
 
     return jax.tree_util.tree_map_with_path(axes, params)
 

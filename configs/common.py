@@ -50,7 +50,7 @@ def common_config() -> ConfigDict:
             best_metric='',  # of the validation metrics; its best checkpoint is kept
             best_mode='max',  # max | min
             patience=0,  # evaluations without a better best_metric before stopping; 0: never
-            optimizer='adam',  # adam | muon (of kernels, and Adam of all else)
+            optimizer='adam',  # adam | muon (of dense kernels, and Adam of all else)
             precision='float32',  # of matrix products: float32 | bfloat16
         )
     )

@@ -1,4 +1,6 @@
-"""Muon: kernels move by orthogonal matrices as far as Adam would move them, all else by Nadam."""
+"""Muon: dense kernels move by orthogonal matrices, as far as Adam moves them; all else by Nadam."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,8 @@ HYPERS = dict(
 )
 SHAPES = {
     'dense': {'kernel': (24, 40), 'bias': (40,)},
+    'tall': {'kernel': (40, 8)},
+    'stacked': {'kernel': (4, 16, 16), 'bias': (4, 16)},
     'conv': {'kernel': (3, 3, 4, 8), 'bias': (8,)},
     'embedding': (30, 24),
 }
@@ -49,11 +53,10 @@ def moved(optimizer, gradients: list[dict], params: dict, **changes) -> dict:
 
 
 def matrix(update: dict, layer: str) -> np.ndarray:
-    kernel = np.asarray(update[layer]['kernel'], np.float64)
-    return kernel.reshape(-1, kernel.shape[-1])
+    return np.asarray(update[layer]['kernel'], np.float64)
 
 
-@pytest.mark.parametrize('layer', ['dense', 'conv'])
+@pytest.mark.parametrize('layer', ['dense', 'tall'])
 def test_a_kernel_moves_by_the_orthogonal_factor_of_its_gradient(layer):
     """-U V^T of U S V^T; five steps of Newton and Schulz leave singular values of 0.7 to 1.2."""
     gradient = draws(0)
@@ -79,8 +82,10 @@ def test_all_else_moves_as_by_nadam():
         optax.clip_by_global_norm(1.0), optax.adamw(1e-2, weight_decay=0.1, nesterov=True)
     )
     theirs = moved(lambda *_: rule, gradients, draws(99))
-    np.testing.assert_allclose(ours['embedding'], theirs['embedding'], rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(ours['dense']['bias'], theirs['dense']['bias'], rtol=1e-5, atol=1e-7)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7)
+    for name in ('embedding', 'stacked', 'conv'):
+        jax.tree.map(close, ours[name], theirs[name])
+    close(ours['dense']['bias'], theirs['dense']['bias'])
     assert not np.allclose(ours['dense']['kernel'], theirs['dense']['kernel'], rtol=0.1)
 
 
