@@ -16,6 +16,7 @@ import optimizers
 import processes
 import run_folder
 from checkpoint import Checkpoints, leaf_name
+from datasets.dataset import symbols_told
 from errors import UserError, choose
 from experiment import Run
 from game import State
@@ -89,8 +90,7 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
       UserError: both runs are of text, and of different symbols.
     """
     symbols = run.data.spec.symbols
-    told = (record['data'] or {}).get('x', '')  # as in `Dataset.fingerprint`
-    if symbols is not None and f'symbols {ascii(symbols)}' not in told:
+    if symbols is not None and symbols != symbols_told(record['data'] or {}):
         raise UserError(f'the weights of {folder} are of other symbols than {run.data.description}')
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import game
 import run_folder
+from datasets.dataset import Dataset, Spec
 from errors import UserError, writing
 from experiment import Run
 from reporting import log
@@ -73,6 +74,17 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
             f'the {split} split of {run.data.name} has {run.data.size(split)} examples, fewer than '
             f'{least}: {why}'
         )
+
+
+def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
+    """Zeros in place of the data of a run with these config `values`, whose Spec is enough."""
+    n = values['train']['batch_size']
+    split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
+    if spec.num_classes is not None:
+        split['label'] = np.zeros(n, np.int32)
+    if spec.symbols is not None:
+        split['num_scored'] = np.zeros(n, np.int32)
+    return Dataset(values['data']['name'], spec, {'train': split}, 'of which nothing is known')
 
 
 def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:

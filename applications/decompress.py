@@ -34,11 +34,11 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
         )
     header, _ = bitstream.read(place)
     values, spec = run_folder.load(folder)['values'], header.spec
-    n = values['train']['batch_size']
-    split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
-    if spec.num_classes is not None:
-        split['label'] = np.zeros(n, np.int32)
-    return Dataset(values['data']['name'], spec, {'train': split}, 'of which nothing is known')
+    if values['data'].get('dequantize', 'none') != 'none':
+        raise UserError(
+            f'{folder} is of dequantised data: no file of examples is coded by a density'
+        )
+    return _common.stand_in(values, spec)
 
 
 def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:

@@ -1,13 +1,17 @@
 """Texts that a language model writes, behind a prompt or from nothing, printed and as a .txt."""
 
+import pathlib
+
 import jax
 import numpy as np
 from jaxtyping import Float
 
 import game
+import run_folder
 import states
 import texts
 from applications import _common
+from datasets.dataset import Dataset, Spec, symbols_told
 from datasets.text import encode
 from errors import about
 from evaluation.per_example import over_examples
@@ -15,6 +19,23 @@ from experiment import Run
 from reporting import log
 
 NEEDS = ('extend',)
+
+
+def data(folder: pathlib.Path, **options) -> Dataset | None:
+    """What stands for the run's text, which is not read: its symbols are in the run's folder.
+
+    None for a run of no text, or from before its folder had them.
+
+    Raises:
+      UserError: there is no run.
+    """
+    del options
+    record = run_folder.load(folder)
+    symbols, values = symbols_told(record['data'] or {}), record['values']
+    if symbols is None:
+        return None
+    spec = Spec((values['data']['context'],), len(symbols), None, symbols=symbols)
+    return _common.stand_in(values, spec)
 
 
 def apply(

@@ -1,5 +1,6 @@
 """The one form of data: arrays in host memory, a description, and what happens at each showing."""
 
+import ast
 import functools
 import importlib
 import inspect
@@ -151,6 +152,12 @@ class Dataset(NamedTuple):
                 total = checksum(array, total)
             told[name] = f'{self.size(name)} examples, checksum {total:08x}'
         return told
+
+
+def symbols_told(told: dict[str, str]) -> str | None:
+    """The symbols in a `Dataset.fingerprint`; None where there are none."""
+    _, mark, symbols = told.get('x', '').partition(', symbols ')
+    return ast.literal_eval(symbols) if mark else None
 
 
 def load(config) -> Dataset:

@@ -92,7 +92,7 @@ def encode(text: str, symbols: str) -> Symbols:
 
 def shown(symbols: str) -> str:
     """A vocabulary in one line."""
-    return ascii(symbols)[1:-1]
+    return repr(symbols)[1:-1]
 
 
 def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray]:

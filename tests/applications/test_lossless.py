@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support import assembled, error_line, few_of_test
 
+import run_folder
 import states
 import train_lib
 from applications import _lossless, compress, decompress
@@ -64,6 +65,11 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     assert 'other weights' in complaint(decompress.apply, other, str(path))
     monkeypatch.setattr(bitstream, 'made_with', lambda: 'jax 99 abacus')
     assert 'this is jax 99 abacus' in complaint(decompress.apply, run, str(path))
+    density = assembled(tmp_path / 'density', 'glow')
+    density.folder.mkdir()
+    run_folder.write_config(density, 1)
+    line = complaint(decompress.data, density.folder, str(path))
+    assert 'no file of examples is coded by a density' in line
 
 
 @pytest.mark.usefixtures('untrained')

@@ -1,5 +1,7 @@
 """--mode=text: behind a prompt, longer than a window, and the same whoever asks."""
 
+import shutil
+
 import numpy as np
 import pytest
 from support import assembled, few_of_test, with_abilities
@@ -81,6 +83,23 @@ def test_each_window_is_given_half_a_context(run):
 def test_what_cannot_be_written_is_refused(run, options, message):
     with pytest.raises(UserError, match=message):
         text.apply(run, **options)
+
+
+def test_the_text_that_it_was_trained_on_need_not_be_there(run):
+    before = text.apply(run, prompt='ab', num_characters=20)
+    shutil.move(run.config.data.path, f'{run.config.data.path}.moved')
+    try:
+        again = run_folder.reopen(run.folder, data=text.data(run.folder, prompt='ab'))
+    finally:
+        shutil.move(f'{run.config.data.path}.moved', run.config.data.path)
+    assert text.apply(again, prompt='ab', num_characters=20) == before
+
+
+def test_a_run_of_no_text_keeps_its_data(tiny_run):
+    made = tiny_run()
+    made.folder.mkdir()
+    run_folder.write_config(made, 1)
+    assert text.data(made.folder) is None
 
 
 def test_another_family_lacks_it(run):
