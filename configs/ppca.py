@@ -50,7 +50,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     fitted.check_forgetting(config)
     if model.latent_dim >= spec.num_dims:
         raise UserError(
-            f'config.model.latent_dim={model.latent_dim}: it is below the {spec.num_dims} numbers '
-            'of an example'
+            f'config.model.latent_dim={model.latent_dim}: it must be below the {spec.num_dims} '
+            'numbers of an example'
         )
     return ppca(Parts(model.latent_dim, spec, model.variance_floor, model.forgetting))

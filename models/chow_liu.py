@@ -115,7 +115,8 @@ def estimator_of(parts: Parts) -> Estimator:
         joint = smoothed(found['pairs'], found['count'], parts.pseudo_count)
         parent, order = spanning_tree(mutual_information(joint))
         structure = {'parent': parent, 'order': order}
-        return {'log_probs': jnp.log(jnp.maximum(conditionals(joint, parent), TINY))}, structure
+        tables = conditional_tables(joint, parent)
+        return {'log_probs': jnp.log(jnp.maximum(tables, TINY))}, structure
 
     return Estimator(statistics, summed, maximize)
 
@@ -175,7 +176,9 @@ def spanning_tree(
     return parent.astype(jnp.int32), order.astype(jnp.int32)
 
 
-def conditionals(joint: Pairs, parent: Int[Array, 'dims']) -> Float[Array, 'dims levels levels']:
+def conditional_tables(
+    joint: Pairs, parent: Int[Array, 'dims']
+) -> Float[Array, 'dims levels levels']:
     """p(x_i = b | x_parent(i) = a); where a never happens, and of the root, p(x_i = b)."""
     number, alone = jnp.arange(len(parent)), marginals(joint)
     together = joint[parent, :, number, :]
