@@ -99,8 +99,11 @@ def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
 def how_drawn(run: Run) -> str:
     """For the name of a file of samples: settings of `config.eval.sampler` that the run has not.
 
-    As '-temperature-0.5'; empty where samples are drawn as in training.
+    As '-temperature-0.5'; empty where samples are drawn as in training, and of a run of which
+    nothing is written.
     """
+    if not (run.folder / 'config.json').is_file():
+        return ''
     then = run_folder.load(run.folder)['values']['eval'].get('sampler', {})
     now = run.config.eval.get('sampler', {})
     changed = [name for name in now if name in then and now[name] != then[name]]
