@@ -3,7 +3,7 @@
     python main.py --config=configs/glow.py
 
 Test split of the dequantised digits: 102.81 +- 0.67 nats (one seed, +- over the examples), exact
-for the density and a bound for the levels; half a minute on two CPU cores, most of it compilation.
+for the density and a bound for the levels; 30 seconds on two CPU cores, most of it compilation.
 MNIST (`:mnist`) is not measured.
 
 What is factored out has no prior of its own but the standard normal, and scales are bounded by a

@@ -3,7 +3,7 @@
     python main.py --config=configs/iaf.py
 
 Test split of the dequantised digits: 104.18 +- 0.68 nats (one seed, +- over the examples), exact
-for the density and a bound for the levels; three quarters of a minute on two CPU cores, half of it
+for the density and a bound for the levels; 45 seconds on two CPU cores, half of it
 compilation, for log p(x) takes 64 passes of each layer. MNIST (`:mnist`) is not measured.
 """
 
