@@ -16,19 +16,16 @@ import errors
 import optimizers
 import pictures
 import reporting
+from configs import common
 from datasets.dataset import Spec
 
-HYPERS = dict(
-    learning_rate=1e-2,
-    learning_rate_end=1e-3,
-    warmup_steps=10.0,
-    decay_steps=110.0,
-    clip_norm=0.0,
-    adam_beta1=0.9,
-    adam_beta2=0.999,
-    adam_eps=1e-8,
-    weight_decay=0.0,
-)
+HYPERS = {
+    **common.common_config().hypers,
+    'learning_rate': 1e-2,
+    'learning_rate_end': 1e-3,
+    'warmup_steps': 10.0,
+    'decay_steps': 110.0,
+}
 
 
 def rate(step, player='model', **changes):

@@ -9,18 +9,9 @@ import optax
 import pytest
 
 import optimizers
+from configs import common
 
-HYPERS = dict(
-    learning_rate=1e-2,
-    learning_rate_end=0.0,
-    warmup_steps=0.0,
-    decay_steps=0.0,
-    clip_norm=0.0,
-    adam_beta1=0.9,
-    adam_beta2=0.999,
-    adam_eps=1e-8,
-    weight_decay=0.0,
-)
+HYPERS = {**common.common_config().hypers, 'learning_rate': 1e-2}
 SHAPES = {
     'dense': {'kernel': (24, 40), 'bias': (40,)},
     'tall': {'kernel': (40, 8)},
