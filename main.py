@@ -12,14 +12,14 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
-import command_line
-from errors import UserError
-from reporting import log_to_terminal
-from signals import StoppedAtOnce
+from atelier import cli
+from atelier.errors import UserError
+from atelier.report.metrics_log import log_to_terminal
+from atelier.training.stop_signals import StoppedAtOnce
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file('config', None, 'PATH[:DATA][,debug]')
-flags.DEFINE_enum('mode', 'train', command_line.modes(), 'what to do')
+flags.DEFINE_enum('mode', 'train', cli.modes(), 'what to do')
 flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default")
 flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with')
 flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes')
@@ -38,13 +38,13 @@ flags.DEFINE_string('sweep_shard', '', 'with --mode=sweep: i/n, the i-th of n sh
 
 def main(_):
     """Hands over."""
-    command_line.perform(FLAGS)
+    cli.perform(FLAGS)
 
 
 if __name__ == '__main__':
     log_to_terminal()
     try:
-        app.run(main, flags_parser=command_line.parse)
+        app.run(main, flags_parser=cli.parse)
     except UserError as error:
         try:
             print(f'error: {error}', file=sys.stderr, flush=True)

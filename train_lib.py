@@ -14,22 +14,22 @@ from collections.abc import Callable, Sequence
 import jax
 from tqdm import tqdm
 
-import devices as device_lib
-import processes
-import run_folder
-from cadence import suggest_cadences
-from checkpoint import Memory
-from checks import check_training
-from errors import UserError
-from evaluation.watch import Look
-from experiment import Run
-from game import State
-from member import Member
-from profiling import traced
-from program import Program, data_parallel
-from reporting import log
-from signals import Stopped, stop_requests
-from states import Start
+from atelier.core import devices as device_lib
+from atelier.core.game import State
+from atelier.errors import UserError
+from atelier.multihost import processes
+from atelier.report.metrics_log import log
+from atelier.run import run_folder
+from atelier.run.checkpoint import Memory
+from atelier.run.experiment import Run
+from atelier.run.restore import Start
+from atelier.training.cadence import suggest_cadences
+from atelier.training.checks import check_training
+from atelier.training.dispatch import Program, data_parallel
+from atelier.training.session import Member
+from atelier.training.stop_signals import Stopped, stop_requests
+from atelier.training.trace import traced
+from atelier.training.validation import Look
 
 
 def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool = False) -> State:

@@ -14,13 +14,12 @@ import jax
 import numpy as np
 from absl import app, flags
 
-import devices as device_lib
-import experiment
-import game
-import optimizers
+from atelier.core import devices as device_lib
+from atelier.core import game, optimizers
+from atelier.run import experiment
+from atelier.training.dispatch import make_dispatch
 from benchmarks.timing import alternate, spread
 from benchmarks.training import placed
-from program import make_dispatch
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')

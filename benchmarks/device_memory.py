@@ -12,10 +12,10 @@ import pathlib
 import jax
 from absl import app, flags
 
-import devices as device_lib
-import experiment
+from atelier.core import devices as device_lib
+from atelier.run import experiment
+from atelier.training.dispatch import compile_dispatch
 from benchmarks.training import placed
-from program import compile_dispatch
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')

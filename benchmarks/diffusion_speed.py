@@ -24,15 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-import devices as device_lib
-import experiment
-import states
+from atelier.core import devices as device_lib
+from atelier.data import digits
+from atelier.evaluation.samples.sampling import sampler
+from atelier.run import experiment, restore
 from benchmarks import matrix_rate
 from benchmarks.subjects import pictures, run_on
 from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
-from datasets import digits
-from evaluation.sampling import sampler
 
 BLOCKS, ATTENTION, EVALUATIONS = 2, (1,), 20
 LARGE, PRODUCTS = 4096, 4  # sides of the matrices that stand for the limit, and how many
@@ -85,7 +84,7 @@ def run_of(size: Size, images: np.ndarray, precision: str) -> experiment.Run:
 def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tuple[dict, dict]:
     """(training to losses [steps], sampling of a batch), by name."""
     one, size = jax.devices()[:1], run.config.train.batch_size
-    state = device_lib.place(states.initial_state(run), one)
+    state = device_lib.place(restore.initial_state(run), one)
     draw, key = sampler(run, one), jax.random.PRNGKey(0)
     return (
         {'ours': trainer(stack, run, steps, steps, one, wait=False)},
@@ -102,7 +101,7 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
     except ImportError:
         print('PyTorch is not installed (requirements-bench.txt): its arms are left out')
         return {}, {}, 0
-    params = jax.tree.map(np.asarray, states.initial_state(run).params['model'])
+    params = jax.tree.map(np.asarray, restore.initial_state(run).params['model'])
     device = torch_training.device()
     print(f'PyTorch {torch.__version__}, {device}, {torch.get_num_threads()} threads')
 

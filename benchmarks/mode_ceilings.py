@@ -6,9 +6,9 @@ python -m benchmarks.mode_ceilings
 import numpy as np
 from absl import app, flags
 
-from datasets.toy import DRAWS, MODES
-from evaluation.modes import count_modes
-from evaluation.sample_quality import MODE_SAMPLES
+from atelier.data.toy import DRAWS, MODES
+from atelier.evaluation.samples.modes import count_modes
+from atelier.evaluation.samples.sample_quality import MODE_SAMPLES
 
 flags.DEFINE_integer('draws', 1000, 'sets of samples')
 

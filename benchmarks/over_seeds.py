@@ -14,8 +14,8 @@ import sys
 import numpy as np
 from absl import app, flags
 
-import experiment
-from evaluation.latent_report import headlines
+from atelier.evaluation.latents.report import headlines
+from atelier.run import experiment
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_integer('seeds', 5, 'seeds 0, 1, ...')

@@ -12,13 +12,13 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Float
 
-import experiment
-import game
-from datasets import dataset
-from datasets.dataset import Dataset
-from evaluation.components import principal_components
-from evaluation.evaluate import summary
-from evaluation.features import coordinates
+from atelier.core import game
+from atelier.data import dataset
+from atelier.data.dataset import Dataset
+from atelier.evaluation.evaluate import summary
+from atelier.evaluation.latents.pca import principal_components
+from atelier.evaluation.samples.features import coordinates
+from atelier.run import experiment
 from losses.reconstruction import half_squared_error
 
 flags.DEFINE_string('config', 'configs/autoencoder.py', 'whose data')

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-import experiment
-import game
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.run import experiment
 from benchmarks.timing import alternate, spread
-from datasets.dataset import Spec
-from models.autoregressive import Parts, autoregressive
+from models.autoregressive.autoregressive import Parts, autoregressive
 
 SUBJECTS = {  # config files whose module has `parts_of(config, spec)`
     'pixelcnn': 'configs/pixelcnn.py:mnist',

@@ -15,7 +15,7 @@ import time
 import numpy as np
 from absl import app, flags
 
-import experiment
+from atelier.run import experiment
 from benchmarks.timing import spread
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')

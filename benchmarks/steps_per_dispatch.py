@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from absl import app, flags
 
-import devices as device_lib
-import experiment
+from atelier.core import devices as device_lib
+from atelier.run import experiment
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 

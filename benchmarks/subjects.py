@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-import experiment
+from atelier.data import dataset, tfds_images
+from atelier.run import experiment
 from benchmarks.limits import Product
-from datasets import dataset, tfds_images
 
 BATCH, VAE_LATENTS, GAN_LATENTS = 128, 20, 64
 IMAGES = 60_000

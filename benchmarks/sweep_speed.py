@@ -19,18 +19,17 @@ import jax
 import numpy as np
 from absl import app, flags
 
-import devices as device_lib
-import experiment
-import states
 import train_lib
+from atelier.core import devices as device_lib
+from atelier.errors import UserError
+from atelier.run import experiment, restore
+from atelier.run.config_values import flatten
+from atelier.run.experiment import Run
+from atelier.sweep import plan, sweep
+from atelier.sweep.axes import parse, settings
+from atelier.sweep.vmapped_program import compiled_for
+from atelier.training.dispatch import compile_dispatch
 from benchmarks.timing import alternate, spread
-from errors import UserError
-from experiment import Run
-from program import compile_dispatch
-from run_values import flatten
-from sweeps import plan, sweep
-from sweeps.axes import parse, settings
-from sweeps.side_by_side import compiled_for
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_integer('members', 32, 'seeds 0, 1, ...')
@@ -66,7 +65,7 @@ def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
         with run.config.unlocked():
             run.config.train.update(steps=length, steps_per_dispatch=length)
             run.config.train.update(evaluate_every=length, checkpoint_every=length)
-    devices, start = jax.devices(), states.Start(runs[0])
+    devices, start = jax.devices(), restore.Start(runs[0])
     first = [jax.tree.map(np.asarray, start(run)) for run in runs]
     compiled = compiled_for(runs, 0, start.like, devices)
     arrays = device_lib.place(runs[0].data.splits['train'], devices)
@@ -85,7 +84,7 @@ def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
     return {'one by one': one_by_one, **arms}
 
 
-def _together(call: Callable, placed: states.State, arrays) -> Callable[[], None]:
+def _together(call: Callable, placed: restore.State, arrays) -> Callable[[], None]:
     box = [placed]
 
     def dispatch():

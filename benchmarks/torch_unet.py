@@ -1,6 +1,7 @@
 """The diffusion U-Net as a PyTorch user writes it, for `benchmarks.diffusion_speed` alone.
 
-The same blocks, channels, norms and attention as `models.unet.UNet`; `load` copies its weights.
+The same blocks, channels, norms and attention as `models.diffusion.unet.UNet`; `load` copies its
+weights.
 """
 
 import math
@@ -103,7 +104,7 @@ class UNet(nn.Module):
 
 
 def load(network: UNet, params: dict) -> None:
-    """Gives it the parameters of `models.unet.UNet`, as numpy arrays.
+    """Gives it the parameters of `models.diffusion.unet.UNet`, as numpy arrays.
 
     Raises:
       ValueError: the two are not of the same shape.

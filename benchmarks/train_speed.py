@@ -20,8 +20,8 @@ import jax
 import numpy as np
 from absl import app, flags
 
-import devices as device_lib
-import states
+from atelier.core import devices as device_lib
+from atelier.run import restore
 from benchmarks import limits
 from benchmarks.subjects import BATCH, IMAGES, SUBJECTS, pictures, run_of
 from benchmarks.timing import alternate, keeping, spread
@@ -64,7 +64,7 @@ def torch_arms_of(name: str, images: np.ndarray, steps: int) -> dict:
 
 def num_parameters(name: str, images: np.ndarray) -> int:
     """Of all players."""
-    params = states.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
+    params = restore.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
     return sum(x.size for x in jax.tree.leaves(params))
 
 

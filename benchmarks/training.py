@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-import devices as device_lib
-import states
-from experiment import Run
-from feeding import feed
-from program import compile_dispatch
+from atelier.core import devices as device_lib
+from atelier.run import restore
+from atelier.run.experiment import Run
+from atelier.training.dispatch import compile_dispatch
+from atelier.training.input_pipeline import feed
 
 
 def placed(run: Run, devices: Sequence[jax.Device]) -> tuple:
     """What a dispatch over `devices` takes, its data on them: (State, arrays, their numbers)."""
-    state = jax.tree.map(np.asarray, states.initial_state(run))
+    state = jax.tree.map(np.asarray, restore.initial_state(run))
     arrays = device_lib.place(run.data.splits['train'], devices)
     return device_lib.place(state, devices), arrays, device_lib.local_indices(devices)
 
@@ -47,7 +47,7 @@ def trainer(
     dispatch = compile_dispatch(run, length, devices)
     next_arrays = stack.enter_context(feed(run, 0, length, devices))
     numbers = device_lib.local_indices(devices)
-    box = [device_lib.place(jax.tree.map(np.asarray, states.initial_state(run)), devices)]
+    box = [device_lib.place(jax.tree.map(np.asarray, restore.initial_state(run)), devices)]
 
     def train():
         reports = []

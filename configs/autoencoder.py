@@ -13,14 +13,14 @@ has 6.60; about 4 minutes. 784-512-2-512-784 is --config.model.hidden_sizes="(51
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.corruption import NOISES
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models import mlp
-from models.autoencoder import LOSSES, Parts, autoencoder, contraction_rule
-from models.autoencoder_nets import CODE_ACTIVATIONS, Pair, TiedMLP
+from atelier.core.game import Family
+from atelier.data.corruption import NOISES
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common
+from models.autoencoders.autoencoder import LOSSES, Parts, autoencoder, contraction_rule
+from models.autoencoders.networks import CODE_ACTIVATIONS, Pair, TiedMLP
+from models.nets import mlp
 
 ALSO = {'model.corruption': 'masking', 'model.contraction': 'probes'}
 

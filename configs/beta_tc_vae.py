@@ -9,10 +9,10 @@ dimensions in use. About 20 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
 from configs import vae as plain
-from datasets.dataset import Spec
-from game import Family
-from models.vae_objectives import total_correlation_bound
+from models.autoencoders.vae_objectives import total_correlation_bound
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

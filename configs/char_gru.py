@@ -12,13 +12,14 @@ of CPU time.
 
 from ml_collections import ConfigDict
 
-from configs import char_lm, common, text_models
-from datasets.dataset import Spec
-from errors import at_least, choose
-from game import Family
-from models.language import descended
-from models.mlp import PRECISIONS
-from models.recurrent import GRU, recurrent
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import at_least, choose
+from configs import char_lm
+from configs.shared import common, text_models
+from models.autoregressive.gru import GRU, recurrent
+from models.autoregressive.language_model import descended
+from models.nets.mlp import PRECISIONS
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

@@ -19,12 +19,12 @@ setting of nanoGPT on a GPU (1.47 on what we call the test split), not measured:
 
 from ml_collections import ConfigDict
 
-from configs import common, text_models
-from configs.transformers import transformer_of
-from datasets.dataset import Spec
-from game import Family
-from models.language import descended
-from models.transformer_parts import transformer_parts
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from configs.shared import common, text_models
+from configs.shared.transformers import transformer_of
+from models.autoregressive.causal_transformer import transformer_parts
+from models.autoregressive.language_model import descended
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

@@ -9,11 +9,11 @@ nats, as published.
 
 from ml_collections import ConfigDict
 
-from configs import common, fitted
-from datasets.dataset import Spec
-from errors import UserError, at_least
-from game import Family
-from models.chow_liu import Parts, chow_liu
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
+from configs.shared import common, fitted
+from models.classical.chow_liu_tree import Parts, chow_liu
 
 MOST_PAIRS = 20_000**2  # of levels of two numbers: 1.6 gigabytes
 

@@ -10,14 +10,14 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least
-from game import Family
-from models.classifier import Network, Parts, classifier
-from models.conv_nets import ConvEncoder
-from models.mlp import MLP
-from models.norms import BatchNorm
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
+from configs.shared import common
+from models.nets.conv_encoder_decoder import ConvEncoder
+from models.nets.mlp import MLP
+from models.nets.norms import BatchNorm
+from models.supervised.classifier import Network, Parts, classifier
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

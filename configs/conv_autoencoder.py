@@ -14,14 +14,14 @@ fully connected 784-32-784 has 4.13. About 4 minutes.
 
 from ml_collections import ConfigDict
 
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
 from configs import autoencoder as mlp_autoencoder
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models.autoencoder_nets import CODE_ACTIVATIONS, Pair
-from models.conv_nets import ConvDecoder, ConvEncoder
-from models.pooling_nets import PoolingDecoder, PoolingEncoder
+from configs.shared import common
+from models.autoencoders.networks import CODE_ACTIVATIONS, Pair
+from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
+from models.nets.pooling_encoder_decoder import PoolingDecoder, PoolingEncoder
 
 ALSO = mlp_autoencoder.ALSO
 BODIES = {'pooling': (PoolingEncoder, PoolingDecoder), 'strides': (ConvEncoder, ConvDecoder)}

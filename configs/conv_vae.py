@@ -9,13 +9,13 @@ minutes and 12 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import at_least
 from configs import vae as mlp_vae
-from datasets.dataset import Spec
-from errors import at_least
-from game import Family
-from models.conv_nets import ConvDecoder, ConvEncoder
-from models.vae_objectives import evidence_bound
+from configs.shared import common
+from models.autoencoders.vae_objectives import evidence_bound
+from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

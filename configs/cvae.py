@@ -10,11 +10,11 @@ the label (configs/vae.py) 92.0 and 88.3. About 20 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
 from configs import vae as plain
-from datasets.dataset import Spec
-from errors import UserError
-from game import Family
-from models.vae_objectives import evidence_bound
+from models.autoencoders.vae_objectives import evidence_bound
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

@@ -13,11 +13,11 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs import common
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
 from configs import gan as mlp_gan
-from datasets.dataset import Spec
-from game import Family
-from models.conv_nets import ConvDecoder, ConvEncoder
+from configs.shared import common
+from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
 ALSO = mlp_gan.ALSO
 DATA = {  # what differs from the settings for any other data

@@ -9,10 +9,10 @@ from clean ones. About 19 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
 from configs import conv_autoencoder
-from datasets.dataset import Spec
-from errors import UserError
-from game import Family
 
 ALSO = conv_autoencoder.ALSO
 

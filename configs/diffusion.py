@@ -18,19 +18,19 @@ import flax.linen as nn
 from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
-from configs import common
-from configs.diffusion_sampling import sampling_of
-from datasets.dataset import POINTS, Spec
-from diffusion import predictions, schedules, times, weightings
-from errors import UserError, at_least, choose
-from game import Family
-from models.conv_nets import spatial_shape
-from models.denoiser import Networks, data_std
-from models.diffusion import Likelihood, Process, diffusion
-from models.learned_schedule import MonotoneHalfLogSnr
-from models.mlp import PRECISIONS
-from models.time_nets import ConditionedMLP
-from models.unet import Kind, UNet
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common
+from configs.shared.diffusion_sampling import sampling_of
+from models.diffusion.denoiser import Networks, data_std
+from models.diffusion.diffusion import Likelihood, Process, diffusion
+from models.diffusion.learned_schedule import MonotoneHalfLogSnr
+from models.diffusion.noise_embedding import ConditionedMLP
+from models.diffusion.process import predictions, schedules, time_sampling, weightings
+from models.diffusion.unet import Kind, UNet
+from models.nets.conv_encoder_decoder import spatial_shape
+from models.nets.mlp import PRECISIONS
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -240,7 +240,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
     dropout = model.get('label_dropout', 0.0)  # a config without labels has no such field
     if not 0 <= dropout <= 1:
         raise UserError(f'config.model.label_dropout={dropout}: it is a share, from 0 to 1')
-    options = {'uniform': times.uniform, 'log_normal': times.log_normal(-1.2, 1.2)}
+    options = {'uniform': time_sampling.uniform, 'log_normal': time_sampling.log_normal(-1.2, 1.2)}
     time = choose('model.times', model.times, options)
     for field, value, other, needed in NEEDED:
         if model[field] == value and model[other] != needed:
@@ -248,7 +248,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
                 f'config.model.{field}={value!r} needs config.model.{other}={needed!r}, '
                 f'and that is {model[other]!r}'
             )
-    time = times.on_steps if getattr(schedule, 'num_steps', None) else time
+    time = time_sampling.on_steps if getattr(schedule, 'num_steps', None) else time
     return Process(schedule, weighting, time, dropout)
 
 

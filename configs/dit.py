@@ -12,12 +12,13 @@ the examples; the MLP's 232.5). About six minutes on two CPU cores. Other data a
 
 from ml_collections import ConfigDict
 
-from configs import common, diffusion
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models.dit import DiT
-from models.mlp import PRECISIONS
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from configs import diffusion
+from configs.shared import common
+from models.diffusion.dit import DiT
+from models.nets.mlp import PRECISIONS
 
 ALSO = {'train.best_metric': 'elbo_nats'}
 OTHERS = ('network', 'channels', 'attention', 'conv_form', 'mlp_blocks', 'num_waves')

@@ -9,7 +9,8 @@ ten seconds on two CPU cores. On MNIST (`:mnist`, binarised afresh at each showi
 
 from ml_collections import ConfigDict
 
-from configs import common, made
+from configs import made
+from configs.shared import common
 
 build = made.build
 

@@ -13,16 +13,16 @@ from collections.abc import Callable
 import flax.linen as nn
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common
 from losses.adversarial import GAMES
-from models import mlp
-from models.gan import PENALTIES, Rules, gan
-from models.gan_nets import CONDITIONINGS, Discriminator, Generator
-from models.gan_players import Networks
-from models.norms import BatchNorm
+from models.gans.gan import PENALTIES, Rules, gan
+from models.gans.networks import CONDITIONINGS, Discriminator, Generator
+from models.gans.players import Networks
+from models.nets import mlp
+from models.nets.norms import BatchNorm
 
 NORMS = {'none': False, 'batch': True}
 LECUN = nn.initializers.lecun_normal()

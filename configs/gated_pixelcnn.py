@@ -11,13 +11,14 @@ examples), exact; two minutes on two CPU cores. MNIST (`:mnist`, binarised afres
 
 from ml_collections import ConfigDict
 
-from configs import common, pixelcnn
-from datasets.dataset import Spec
-from game import Family
-from models.autoregressive import Parts, autoregressive
-from models.by_pixel import ByPixel
-from models.causal_conv import Kind
-from models.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from configs import pixelcnn
+from configs.shared import common
+from models.autoregressive.autoregressive import Parts, autoregressive
+from models.autoregressive.causal_conv import Kind
+from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.raster_scan import ByPixel
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

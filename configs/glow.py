@@ -14,13 +14,13 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs import flows
-from datasets.dataset import POINTS, Spec
-from game import Family
-from models.actnorm import ActNorm
-from models.bijectors import Chain, Repeated, Squeezed
-from models.couplings import Coupling, half_of_channels
-from models.invertible_linear import InvertibleLinear
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from configs.shared import flows
+from models.flows.actnorm import ActNorm
+from models.flows.bijectors import Chain, Repeated, Squeezed
+from models.flows.couplings import Coupling, half_of_channels
+from models.flows.invertible_1x1_conv import InvertibleLinear
 
 ALSO = {'model.network': 'conv'}  # with it all fields are read
 MODELS = {  # what differs by data; '': any other

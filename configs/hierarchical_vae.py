@@ -11,14 +11,14 @@ its schedule; the paper reports 85.33 nats (k = 5000), and 86.76 with one layer.
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models.hierarchical_nets import Rung
-from models.hierarchical_vae import Networks, bottom_up, hierarchical_vae, top_down
-from models.mlp import MLP
-from models.observations import observation_for
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common
+from models.autoencoders.hierarchical_networks import Rung
+from models.autoencoders.hierarchical_vae import Networks, bottom_up, hierarchical_vae, top_down
+from models.nets.mlp import MLP
+from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

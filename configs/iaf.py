@@ -9,7 +9,8 @@ compilation, for log p(x) takes 64 passes of each layer. MNIST (`:mnist`) is not
 
 from ml_collections import ConfigDict
 
-from configs import common, maf
+from configs import maf
+from configs.shared import common
 
 build = maf.build
 

@@ -12,7 +12,8 @@ nats.
 
 from ml_collections import ConfigDict
 
-from configs import common, hierarchical_vae
+from configs import hierarchical_vae
+from configs.shared import common
 
 build = hierarchical_vae.build
 

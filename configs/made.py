@@ -9,13 +9,13 @@ fifteen seconds on two CPU cores. MNIST (`:mnist`, drawn afresh at each showing)
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import at_least, choose
-from game import Family
-from models.autoregressive import autoregressive
-from models.made import MADE, Orders, made
-from models.observations import observation_for
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import at_least, choose
+from configs.shared import common
+from models.autoregressive.autoregressive import autoregressive
+from models.autoregressive.made import MADE, Orders, made
+from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

@@ -10,14 +10,14 @@ MNIST (`:mnist`) is not measured.
 from flax.linen.initializers import zeros
 from ml_collections import ConfigDict
 
-from configs import common, flows
-from datasets.dataset import POINTS, Spec
-from errors import at_least, choose
-from game import Family
-from models.actnorm import ActNorm
-from models.bijectors import Chain, Inverted, Repeated, Reversed
-from models.made import MADE
-from models.masked_flow import MaskedAutoregressive
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from atelier.errors import at_least, choose
+from configs.shared import common, flows
+from models.autoregressive.made import MADE
+from models.flows.actnorm import ActNorm
+from models.flows.bijectors import Chain, Inverted, Repeated, Reversed
+from models.flows.masked_autoregressive import MaskedAutoregressive
 
 MODELS = {  # what differs from the settings for any other data
     'digits': dict(hidden_sizes=(256,), steps=5),

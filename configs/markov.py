@@ -11,11 +11,11 @@ Tiny Shakespeare, the last tenth: 1.669 +- 0.009 nats per character, exact given
 
 from ml_collections import ConfigDict
 
-from configs import common, fitted, text_models
-from datasets.dataset import Spec
-from errors import UserError, at_least
-from game import Family
-from models.markov import markov
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
+from configs.shared import common, fitted, text_models
+from models.autoregressive.ngram import markov
 
 ALSO = {'train.best_metric': 'log_prob_nats'}  # with it all fields are read
 

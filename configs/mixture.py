@@ -12,13 +12,13 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs import common, fitted
-from datasets.dataset import POINTS, Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models.components import Components, categorical
-from models.gaussian_components import Prior, diagonal_gaussian, full_gaussian
-from models.mixture import Parts, mixture
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common, fitted
+from models.classical.components import Components, categorical
+from models.classical.gaussian_components import Prior, diagonal_gaussian, full_gaussian
+from models.classical.mixture import Parts, mixture
 
 LLOYD_ITERATIONS = 10  # of the clusters that EM begins with
 DATA = {  # what differs from the settings for any other data

@@ -9,11 +9,12 @@ cores. On MNIST (`:mnist`, thresholded) 84.3 +- 0.4 %.
 
 from ml_collections import ConfigDict
 
-from configs import common, fitted, mixture
-from datasets.dataset import Spec
-from errors import UserError
-from game import Family
-from models.mixture import mixture as labelled_mixture
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from configs import mixture
+from configs.shared import common, fitted
+from models.classical.mixture import mixture as labelled_mixture
 
 ALSO = mixture.ALSO
 

@@ -10,7 +10,8 @@ hours on two CPU cores; it is not measured yet.
 
 from ml_collections import ConfigDict
 
-from configs import common, gan
+from configs import gan
+from configs.shared import common
 
 build = gan.build
 

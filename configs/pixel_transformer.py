@@ -9,13 +9,13 @@ share. MNIST (`:mnist`, 20,000 steps of 64, meant for a GPU) is not measured.
 
 from ml_collections import ConfigDict
 
-from configs import common
-from configs.transformers import transformer_of
-from datasets.dataset import Spec
-from errors import UserError
-from game import Family
-from models.autoregressive import Parts, autoregressive
-from models.transformer_parts import transformer_parts
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from configs.shared import common
+from configs.shared.transformers import transformer_of
+from models.autoregressive.autoregressive import Parts, autoregressive
+from models.autoregressive.causal_transformer import transformer_parts
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

@@ -13,16 +13,16 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least, choose
-from game import Family
-from models.autoregressive import Parts, autoregressive
-from models.by_pixel import ByPixel, by_pixel
-from models.causal_conv import Kind
-from models.mlp import PRECISIONS
-from models.observations import observation_for
-from models.pixelcnn import PixelCNN, pixelcnn
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from configs.shared import common
+from models.autoregressive.autoregressive import Parts, autoregressive
+from models.autoregressive.causal_conv import Kind
+from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
+from models.autoregressive.raster_scan import ByPixel, by_pixel
+from models.nets.mlp import PRECISIONS
+from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

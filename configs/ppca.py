@@ -9,11 +9,11 @@ them for the diagnostics of the codes.
 
 from ml_collections import ConfigDict
 
-from configs import common, fitted
-from datasets.dataset import POINTS, Spec
-from errors import UserError, at_least
-from game import Family
-from models.ppca import Parts, ppca
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from atelier.errors import UserError, at_least
+from configs.shared import common, fitted
+from models.classical.ppca import Parts, ppca
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

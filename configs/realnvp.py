@@ -13,12 +13,12 @@ import functools
 import flax.linen as nn
 from ml_collections import ConfigDict
 
-from configs import flows
-from datasets.dataset import POINTS, Spec
-from game import Family
-from models.actnorm import ActNorm
-from models.bijectors import Chain, Repeated, Squeezed
-from models.couplings import Coupling, checkerboard, half_of_channels, others
+from atelier.core.game import Family
+from atelier.data.dataset import POINTS, Spec
+from configs.shared import flows
+from models.flows.actnorm import ActNorm
+from models.flows.bijectors import Chain, Repeated, Squeezed
+from models.flows.couplings import Coupling, checkerboard, half_of_channels, others
 
 ALSO = {'model.network': 'conv'}  # with it all fields are read
 MODELS = {  # what differs from the settings for any other data

@@ -10,8 +10,9 @@ is not measured.
 
 from ml_collections import ConfigDict
 
-from configs import common, realnvp
-from datasets.dataset import POINTS
+from atelier.data.dataset import POINTS
+from configs import realnvp
+from configs.shared import common
 
 build = realnvp.build
 

@@ -15,13 +15,13 @@ import math
 
 from ml_collections import ConfigDict
 
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
 from configs import diffusion
-from configs.diffusion_sampling import sampling_of
-from datasets.dataset import Spec
-from errors import UserError, at_least
-from game import Family
-from models.denoiser import Networks, data_std
-from models.super_resolution import super_resolution
+from configs.shared.diffusion_sampling import sampling_of
+from models.diffusion.denoiser import Networks, data_std
+from models.diffusion.super_resolution import super_resolution
 
 ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_given_low_nats'}  # all fields are read
 FACTORS = {'digits': 2}

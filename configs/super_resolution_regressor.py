@@ -11,11 +11,11 @@ Bicubic interpolation has 13.51 dB, 0.614 and 25.1 dB. About two minutes of CPU 
 
 from ml_collections import ConfigDict
 
-from configs import common
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from configs.shared import common
 from configs.super_resolution import FACTORS, factor_of
-from datasets.dataset import Spec
-from game import Family
-from models.super_resolution_regressor import Parts, Residual, regressor
+from models.supervised.super_resolution_regressor import Parts, Residual, regressor
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

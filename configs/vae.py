@@ -23,15 +23,15 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import at_least
-from game import Family
-from models import mlp
-from models.labels import WithLabel
-from models.observations import observation_for
-from models.vae import Networks, Objective, vae
-from models.vae_objectives import evidence_bound
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import at_least
+from configs.shared import common
+from models.autoencoders.vae import Networks, Objective, vae
+from models.autoencoders.vae_objectives import evidence_bound
+from models.nets import mlp
+from models.nets.class_conditioning import WithLabel
+from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
     'digits': {

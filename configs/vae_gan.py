@@ -11,13 +11,14 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs import common, dcgan
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import choose
+from configs import dcgan
 from configs import gan as mlp_gan
-from datasets.dataset import Spec
-from errors import choose
-from game import Family
-from models.conv_nets import ConvEncoder
-from models.vae_gan import LOSSES, Players, vae_gan
+from configs.shared import common
+from models.gans.vae_gan import LOSSES, Players, vae_gan
+from models.nets.conv_encoder_decoder import ConvEncoder
 
 ALSO = {'train.best_metric': 'accuracy_real'}
 ONLY_OF_GANS = (

@@ -9,15 +9,15 @@ cores.
 
 from ml_collections import ConfigDict
 
-from configs import common
-from datasets.dataset import Spec
-from errors import UserError, at_least
-from game import Family
-from models import mlp
-from models.conv_nets import spatial_shape, stage_shapes
-from models.observations import observation_for
-from models.vq_nets import MapDecoder, MapEncoder
-from models.vq_vae import Networks, vq_vae
+from atelier.core.game import Family
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
+from configs.shared import common
+from models.autoencoders.vq_networks import MapDecoder, MapEncoder
+from models.autoencoders.vq_vae import Networks, vq_vae
+from models.nets import mlp
+from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
+from models.shared.observations import observation_for
 
 ALSO = {'model.channels': ()}
 DATA = {  # what differs from the settings for any other data

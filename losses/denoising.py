@@ -18,8 +18,9 @@ def denoising_error(target: Events, output: Events, weight: Numbers) -> Numbers:
     """weight ||target - output||^2, in the squared units of the target.
 
     Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
-    are eps and the weight is 1. With the weight of `diffusion.weightings.bound` it is the diffusion
-    term of the bound in nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
+    are eps and the weight is 1. With the weight of
+    `models.diffusion.diffusion.process.weightings.bound` it is the diffusion term of the bound in
+    nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

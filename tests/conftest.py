@@ -122,10 +122,10 @@ def one_device(monkeypatch):
 @pytest.fixture
 def untrained(monkeypatch, one_device):
     """Every run has the weights that it would begin with, or none, on one device."""
-    import states
+    from atelier.run import restore
 
-    first = lambda run: (states.initial_state(run), 'first weights')
-    monkeypatch.setattr(states, 'load_state', first)
+    first = lambda run: (restore.initial_state(run), 'first weights')
+    monkeypatch.setattr(restore, 'load_state', first)
 
 
 @pytest.fixture
@@ -133,20 +133,20 @@ def scattered_weights(monkeypatch, untrained):
     """As `untrained`, but no layer of zeros hides the rest of a network."""
     from support import scattered
 
-    import states
+    from atelier.run import restore
 
     def load_state(run):
-        state = states.initial_state(run)
+        state = restore.initial_state(run)
         return state.replace(params=scattered(state.params), ema=scattered(state.ema)), 'scattered'
 
-    monkeypatch.setattr(states, 'load_state', load_state)
+    monkeypatch.setattr(restore, 'load_state', load_state)
 
 
 @pytest.fixture
 def complaint():
     """Calls what has to end in a `UserError` and returns its one line."""
 
-    from errors import UserError
+    from atelier.errors import UserError
 
     def call(function, *arguments, **keywords) -> str:
         with pytest.raises(UserError) as caught:

@@ -7,13 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import devices as device_lib
-import experiment
-import game
-import program
-import run_folder
-import states
-from reporting import read_metrics
+from atelier.core import devices as device_lib
+from atelier.core import game
+from atelier.report.metrics_log import read_metrics
+from atelier.run import experiment, restore, run_folder
+from atelier.training import dispatch as program
 
 
 def make_run(folder, argument='digits,debug', **changes):
@@ -61,7 +59,7 @@ def scattered(params):
 def steps_on(run, num_devices, num_steps=10):
     """(State, report) after each of the first steps, on so many devices."""
     devices = jax.devices()[:num_devices]
-    host = jax.tree.map(np.asarray, states.initial_state(run))
+    host = jax.tree.map(np.asarray, restore.initial_state(run))
     state = device_lib.place(host, devices)
     data = device_lib.place(run.data.splits['train'], devices)
     dispatch = program.compile_dispatch(run, 1, devices)

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-import experiment
+from atelier.run import experiment
 
 ROOT = experiment.ROOT
 TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -m pytest'
@@ -47,6 +47,10 @@ def test_every_file_says_what_it_is_for():
 
 
 def product_files() -> list[pathlib.Path]:
-    folders = ['.', 'applications', 'benchmarks', 'configs', 'datasets', 'evaluation']
-    folders += ['losses', 'models', 'sweeps']
-    return [path for folder in folders for path in sorted((ROOT / folder).glob('*.py'))]
+    """Every Python file but those of the tests."""
+    return [
+        path
+        for path in sorted(ROOT.rglob('*.py'))
+        if path.relative_to(ROOT).parts[0] not in ('tests', 'runs')
+        and not path.relative_to(ROOT).parts[0].startswith('.')
+    ]

@@ -48,7 +48,7 @@ THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
 
 
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The file of every module of the product: {'datasets.digits': .../datasets/digits.py}."""
+    """The file of every module of the product: {'atelier.data.digits': .../datasets/digits.py}."""
     found = {}
     for path in sorted(root.rglob('*.py')):
         parts = path.relative_to(root).with_suffix('').parts
@@ -172,7 +172,7 @@ def test_every_convolution_is_ours():
         and node.attr in ('Conv', 'ConvTranspose', 'conv_general_dilated')
         and getattr(node.value, 'id', '') in ('nn', 'linen', 'lax')
     }
-    assert users == {'models.conv'}
+    assert users == {'models.nets.conv'}
 
 
 def test_no_module_of_odds_and_ends():
@@ -183,10 +183,17 @@ def test_no_module_of_odds_and_ends():
 def test_all_of_the_house_is_read():
     """Else the rules would hold of nothing."""
     names = set(sources(ROOT))
-    assert {'main', 'game', 'train_lib', 'models.vae', 'losses.elbo', 'evaluation'} <= names
+    assert {
+        'main',
+        'game',
+        'train_lib',
+        'models.autoencoders.vae',
+        'losses.elbo',
+        'evaluation',
+    } <= names
     edges = graph(ROOT)
-    assert 'models.vae' in edges['configs.vae']
-    assert 'losses.elbo' in edges['models.vae']
+    assert 'models.autoencoders.vae' in edges['configs.vae']
+    assert 'losses.elbo' in edges['models.autoencoders.vae']
     assert 'train_lib' in edges['command_line']
 
 
@@ -195,7 +202,7 @@ def test_all_of_the_house_is_read():
 
 @pytest.fixture
 def house(tmp_path):
-    """Writes a small house: `house({'models/vae.py': 'import train_lib'})`."""
+    """Writes a small house: `house({'models/autoencoders/vae.py': 'import train_lib'})`."""
 
     def build(files: dict[str, str]) -> pathlib.Path:
         empty = ['main', 'game', 'train_lib', 'losses/elbo', 'models/vae', 'configs/vae']
@@ -214,17 +221,17 @@ def house(tmp_path):
     ('path', 'line'),
     [
         ('losses/elbo.py', 'import game'),
-        ('models/vae.py', 'import train_lib'),
-        ('models/vae.py', 'def f():\n    from configs import vae'),
-        ('models/vae.py', 'from evaluation.evaluate import evaluate'),
+        ('models/autoencoders/vae.py', 'import train_lib'),
+        ('models/autoencoders/vae.py', 'def f():\n    from configs import vae'),
+        ('models/autoencoders/vae.py', 'from evaluation.evaluate import evaluate'),
         ('configs/vae.py', 'import train_lib'),
         ('train_lib.py', 'from models import vae'),
         ('train_lib.py', 'from losses.elbo import elbo'),
         ('train_lib.py', 'import configs.vae as config'),
-        ('evaluation/evaluate.py', 'if 1:\n    from losses import elbo'),
-        ('applications/sample.py', 'import models'),
-        ('datasets/digits.py', 'import game'),
-        ('datasets/digits.py', 'from train_lib import train as fit'),
+        ('atelier/evaluation/evaluate.py', 'if 1:\n    from losses import elbo'),
+        ('atelier/applications/sample.py', 'import models'),
+        ('atelier/data/digits.py', 'import game'),
+        ('atelier/data/digits.py', 'from train_lib import train as fit'),
         ('game.py', 'import devices'),
         ('devices.py', 'import main'),
     ],
@@ -248,8 +255,13 @@ def test_a_cycle_is_found(house):
 
 
 def test_a_relative_import_is_understood(house):
-    root = house({'models/vae.py': 'from . import mlp', 'models/mlp.py': 'from .vae import vae'})
-    assert cycle(root) == ['models.mlp', 'models.vae', 'models.mlp']
+    root = house(
+        {
+            'models/autoencoders/vae.py': 'from . import mlp',
+            'models/nets/mlp.py': 'from .vae import vae',
+        }
+    )
+    assert cycle(root) == ['models.nets.mlp', 'models.autoencoders.vae', 'models.nets.mlp']
 
 
 @pytest.mark.parametrize(
@@ -257,7 +269,10 @@ def test_a_relative_import_is_understood(house):
 )
 def test_a_second_pmap_is_found(house, code):
     assert pmaps(house({'devices.py': '# pmap\njax.pmap(f)'})) == ['devices']
-    assert pmaps(house({'evaluation/evaluate.py': code})) == ['devices', 'evaluation.evaluate']
+    assert pmaps(house({'atelier/evaluation/evaluate.py': code})) == [
+        'devices',
+        'atelier.evaluation.evaluate',
+    ]
 
 
 # What a run imports

@@ -1,0 +1,28 @@
+"""Atelier from Python and from notebooks.
+
+    import atelier
+
+    run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
+    x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
+    numbers = atelier.evaluate(run)              # as evaluation.json
+    codes = atelier.over_split(run, run.family.encode, 'test')
+
+    run = atelier.train(config, build, 'runs/mine')   # a family of one's own
+
+The functions are loaded at their first use: `atelier.core` and the other packages do not need them.
+"""
+
+import importlib
+
+__all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+
+
+def __getattr__(name: str):
+    """The functions of `atelier.door`."""
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module('atelier.door'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

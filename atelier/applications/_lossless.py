@@ -1,0 +1,243 @@
+"""Test examples coded by a model's likelihood, decoded in another process, and counted."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from atelier.applications import _common, decompress
+from atelier.core import game
+from atelier.core.game import Family
+from atelier.errors import UserError, writing
+from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
+from atelier.evaluation.evaluate import given, kind_of
+from atelier.evaluation.over_examples import over_examples
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run import experiment, restore
+from atelier.run.experiment import Run
+
+NAME = 'compress'
+COLUMNS = 12  # of the picture
+
+
+def can_code(family: Family) -> bool:
+    """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
+    return family.conditionals is not None or family.level_log_probs is not None
+
+
+def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
+    """Writes RUN/applications/compress.bin, has it decoded, and says what it took.
+
+    The decoder is a process of its own, `--mode=decompress`, which gets the run's config and
+    weights and the file. What comes out has to be what went in. A label that the model is
+    conditional on is in the file too, at log2(classes) bits, and in what is reported. PNG and WebP
+    are those of `atelier.evaluation.compression.image_formats`, without a label.
+
+    With bits back what is reported is -ELBO, as evaluation has it: of one z, KL analytic. Numbers
+    and picture are then `compress-likelihood`, for such a model compresses by its codes too.
+
+    Returns:
+      index [n] in the test split and x [n, *event]; in bits, by the frequencies that it was coded
+      with, of each number bits [n, *event], of z, less those that come back, code_bits [n], and of
+      the whole example as reported, reported_bits [n], and as log_prob says, log_prob_bits [n].
+      Without bits back that is what is reported, and neither it nor code_bits are there.
+
+    Raises:
+      UserError: a missing checkpoint, a bad option, or no test examples.
+    """
+    _common.at_least(1, num_images=num_images)
+    _common.check_seed(seed)
+    _common.check_split(run, 'test', 1, 'there is nothing to code')
+    spec = run.data.spec
+    if spec.levels > range_coder.MOST_LEVELS:
+        raise UserError(f'{spec.levels} levels: coding is of at most {range_coder.MOST_LEVELS}')
+    state, weights = restore.load_state(run)
+    index = _common.draw_of_test(run, num_images, seed)
+    batch, nats = _seen(run, state, index)
+    x, labels = as_levels(batch)
+    began = time.perf_counter()
+    content, coded = packed(run, state, x, labels)
+    path = run.folder / 'applications' / f'{NAME}.bin'
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    encoded_after = time.perf_counter()
+    log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_after - began, path)
+    _check_same(_decoded_elsewhere(run, path), x, labels, spec)
+    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_after)
+    found = {
+        'index': index,
+        'x': batch['x'],
+        'bits': coded.bits.reshape(batch['x'].shape).astype(np.float32),
+        **({} if coded.code_bits is None else {'code_bits': coded.code_bits}),
+        **{name: each / np.log(2) + coded.label_bits for name, each in nats.items()},
+    }
+    numbers = _numbers(run, found, len(content), coded)
+    _show(run, numbers, weights)
+    name = NAME if coded.code_bits is None else f'{NAME}-likelihood'
+    picture = _common.save(run, name, found)
+    _common.record(run, name, weights, numbers)
+    if image_grids.is_image(spec):
+        _draw(run, found, picture)
+    return found
+
+
+def _seen(run: Run, state: game.State, index: np.ndarray):
+    """(test examples as the model sees them, what of each is reported, in nats)."""
+
+    def look(params, extra, batch, draw):
+        nll = -run.family.log_prob.nats(params, extra, batch, draw)
+        if decompress.coder_of(run) == 'range':
+            return batch, {'reported_bits': nll}
+        bound = -run.family.metrics(params, extra, batch, draw)['elbo_nats']
+        return batch, {'reported_bits': bound, 'log_prob_bits': nll}
+
+    split = {name: array[index] for name, array in run.data.splits['test'].items()}
+    apply = over_examples(look, run.data, run.config.eval.batch_size, jax.devices())
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, split, len(index))
+
+
+def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """(x [n, dims], labels [n]) as whole numbers."""
+    x, labels = np.rint(batch['x']).astype(np.int64), batch.get('label')
+    return x.reshape(len(x), -1), None if labels is None else labels.astype(np.int64)
+
+
+def packed(
+    run: Run, state: game.State, x: np.ndarray, labels: np.ndarray | None
+) -> tuple[bytes, range_coder.Coded]:
+    """The file that holds these `as_levels`, and their labels where the model is of p(x | label).
+
+    Raises:
+      UserError: the weights give no probabilities.
+    """
+    spec, size = run.data.spec, min(run.config.eval.batch_size, len(x))
+    labels, coder = labels if range_coder.is_labelled(run) else None, decompress.coder_of(run)
+    try:
+        if coder == 'bits back':
+            coded, size = bits_back.encoded(run, state, x, labels), 1
+        else:
+            coded = range_coder.encoded(run, state, x, labels, size)
+    except ValueError as error:
+        raise UserError(f'{run.folder} gives no probabilities to code by: {error}') from error
+    header = file_format.Header(
+        num_examples=len(x),
+        batch_size=size,
+        weights=file_format.checksum_of_weights(state),
+        examples=0,
+        made_with=file_format.made_with(),
+        event_shape=spec.event_shape,
+        levels=spec.levels,
+        num_classes=spec.num_classes,
+        left_out=spec.left_out,
+        coder=coder,
+    )
+    header = header._replace(examples=file_format.checksum_of(header, x, labels))
+    return file_format.packed(header, coded.words), coded
+
+
+def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """What another process finds in the file; of a run made in Python, what this one does."""
+    if not run.recipe.path:
+        log.info('a family made in Python is decoded in this process')
+        return decompress.apply(run, str(path))
+    line = [sys.executable, str(experiment.ROOT / 'main.py'), '--mode=decompress']
+    line += [f'--workdir={run.folder}', f'--file={path}']
+    line += [f'--config.eval.weights={run.config.eval.weights}']
+    room = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}  # this one has a GPU's memory
+    done = subprocess.run(line, env=room, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.rstrip().rpartition('\n')[2]
+        if last.startswith('error: '):
+            raise UserError(f'the decoder says: {last.removeprefix("error: ")}')
+        raise RuntimeError(f'the decoder failed:\n{done.stderr}')
+    with np.load(run.folder / 'applications' / f'{decompress.NAME}.npz') as arrays:
+        return dict(arrays)
+
+
+def _check_same(found: dict[str, np.ndarray], x: np.ndarray, labels, spec) -> None:
+    same = np.array_equal(found['x'].reshape(x.shape), x)
+    if not same or ('label' in found and not np.array_equal(found['label'], labels)):
+        raise RuntimeError('what was decoded is not what was coded')
+
+
+def _numbers(
+    run: Run, found: dict[str, np.ndarray], num_bytes: int, coded: range_coder.Coded
+) -> dict[str, Any]:
+    """Bits an example: of the file, of the words in it, as reported, and of other formats."""
+    spec, n = run.data.spec, len(found['x'])
+    has_code = coded.code_bits is not None
+    bound = f'-ELBO, an upper bound{given(run.family)}'
+    numbers = {
+        'num_examples': n,
+        'coder': decompress.coder_of(run),
+        'reported': bound if has_code else f'log_prob, {kind_of(run)}',
+        'log_prob': kind_of(run),
+        'measured_bits': 8 * num_bytes / n,
+        'measured_bits_without_header': 32 * len(coded.words) / n,
+        'reported_bits': float(found['reported_bits'].mean()),
+        'label_bits': coded.label_bits,
+        'num_dims': spec.num_dims,
+    }
+    if has_code:
+        known = found['bits'].sum(dtype=np.float64) + coded.code_bits.sum() + n * coded.label_bits
+        numbers['log_prob_bits'] = float(found['log_prob_bits'].mean())
+        numbers['code_bits'] = float(coded.code_bits.mean())
+        numbers['first_bits'] = float(32 * len(coded.words) - known)  # of all, not of each
+    if image_grids.is_image(spec) and spec.levels <= 256:
+        levels = np.rint(found['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
+        for name, each in image_formats.bytes_of(levels, spec.levels).items():
+            numbers[f'{name.lower()}_bits'] = 8 * each['together']
+            numbers[f'{name.lower()}_bits_apart'] = 8 * each['apart']
+    return numbers
+
+
+def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
+    """A table of bits."""
+    log.info('\n%d test examples by the %s', numbers['num_examples'], weights)
+    off = 100 * (numbers['measured_bits'] / numbers['reported_bits'] - 1)
+    label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
+    rows = {
+        f'file, {off:+.2f} %': 'measured_bits',
+        'the same without its header': 'measured_bits_without_header',
+        f'{numbers["reported"]}{label}': 'reported_bits',
+        f'log_prob, {numbers["log_prob"]}{label}': 'log_prob_bits',
+        'PNG, all in one image': 'png_bits',
+        'PNG, a file each': 'png_bits_apart',
+        'WebP, all in one image': 'webp_bits',
+        'WebP, a file each': 'webp_bits_apart',
+    }
+    width = max(map(len, rows))
+    log.info('%s %12s %12s', ' ' * width, 'bits each', 'a dimension')
+    for words, name in rows.items():
+        if name in numbers:
+            each = numbers[name]
+            log.info('%s %12.2f %12.4f', words.ljust(width), each, each / run.data.spec.num_dims)
+    if 'first_bits' in numbers:
+        told = 100 * numbers['first_bits'] / (numbers['num_examples'] * numbers['measured_bits'])
+        log.info('of the file %.2f %% is what the first codes found no bits to take for', told)
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:
+    """From the cheapest to the dearest image, and below each what its pixels cost."""
+    totals = found['bits'].reshape(len(found['x']), -1).sum(1) + found.get('code_bits', 0)
+    chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
+    chosen = np.argsort(totals, kind='stable')[chosen]
+    x, bits = (found[name][chosen] for name in ('x', 'bits'))
+    spec, shape = run.data.spec, run.data.spec.event_shape
+    low, high = spec.interval
+    most = bits.max() or 1.0
+    shown = np.concatenate([x, low + (high - low) * bits / most]).reshape(-1, *shape)
+    words = [f'{total:.0f}' for total in totals[chosen]]
+    which = 'each pixel given the code' if 'code_bits' in found else 'each pixel'
+    title = f'Test images by their bits, and those of {which} (white: {most:.1f})'
+    image = image_grids.grid(shown, spec, len(chosen))
+    image_grids.save_labelled(path, image, title, ['image', 'bits'], words)
+    log.info('as a picture: %s', path)

@@ -1,0 +1,118 @@
+"""Which numbers of an example are hidden from a model that shall fill them in."""
+
+import math
+import pathlib
+
+import jax
+import numpy as np
+from jaxtyping import Bool
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, reading
+from atelier.paths import user_path
+from atelier.report import image_grids
+
+HALVES = {  # of an image of this height and width, what is hidden: rows, columns
+    'left': lambda h, w: (slice(None), slice(w // 2)),
+    'right': lambda h, w: (slice(None), slice(w - w // 2, None)),
+    'top': lambda h, w: (slice(h // 2), slice(None)),
+    'bottom': lambda h, w: (slice(h - h // 2, None), slice(None)),
+    'centre': lambda h, w: (_middle(h), _middle(w)),
+}
+FILE = '.npy'
+
+
+def _middle(length: int) -> slice:
+    """Half of so many, with as much on either side."""
+    edge = math.ceil(length / 4)
+    return slice(edge, length - edge)
+
+
+def hidden_parts(
+    spec: Spec, mask: str, share: float, n: int, seed: int
+) -> Bool[np.ndarray, 'n *event']:
+    """True where the first n examples of a split are hidden.
+
+    Args:
+      spec: of the data.
+      mask: left, right, top or bottom, a half of an image; centre, the middle half of its rows and
+        columns; random, places that differ from example to example; or the path of an .npy, true
+        where it hides, of the shape of an event or, of an image, [height, width].
+      share: of all places, that random hides, rounded to whole ones. A place of an image is a
+        pixel with all its channels.
+      n: how many.
+      seed: of random: what is hidden of example i depends on the seed and i alone.
+
+    Raises:
+      UserError: no such mask, one that does not fit, or one that hides all or nothing.
+    """
+    places = spec.event_shape[:2] if image_grids.is_image(spec) else spec.event_shape
+    if mask == 'random':
+        hidden = _random(math.prod(places), share, n, seed).reshape(n, *places)
+    elif mask.endswith(FILE):
+        hidden = np.broadcast_to(_from_file(mask, spec, places), (n, *spec.event_shape))
+    elif mask in HALVES and image_grids.is_image(spec):
+        one = np.zeros(places, bool)
+        one[HALVES[mask](*places)] = True
+        hidden = np.broadcast_to(one, (n, *places))
+    else:
+        images = '' if mask not in HALVES else f': {mask} is of images, and these are none'
+        choice = 'random or FILE.npy' if images else f'{", ".join(HALVES)}, random or FILE.npy'
+        raise UserError(f'--mask={mask}{images}; choose {choice}')
+    hidden = hidden.reshape(*hidden.shape, *(1,) * (1 + len(spec.event_shape) - hidden.ndim))
+    hidden = np.broadcast_to(hidden, (n, *spec.event_shape))
+    whole = hidden.reshape(n, -1)
+    if whole.all(1).any() or not whole.any(1).all():
+        what = 'everything' if whole.all(1).any() else 'nothing'
+        raise UserError(
+            f'--mask={mask} hides {what} of an example of shape {spec.event_shape}: some of it has '
+            'to be hidden and some known'
+        )
+    return hidden
+
+
+def _random(size: int, share: float, n: int, seed: int) -> Bool[np.ndarray, 'n size']:
+    """`share` of `size` places, at least one of them and not all, drawn for each example."""
+    if not 0 < share < 1:
+        raise UserError(f'--share={share:g}: it has to lie between 0 and 1')
+    count = min(max(round(share * size), 1), max(size - 1, 1))
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.PREPROCESS)
+    order = jax.vmap(lambda key: jax.random.permutation(key, size))
+    return np.asarray(order(game.draw_for(key, np.arange(n), n).keys)) < count
+
+
+def _from_file(mask: str, spec: Spec, places: tuple[int, ...]) -> Bool[np.ndarray, '*places']:
+    path = user_path(mask)
+    with reading(path):
+        if not path.is_file():
+            raise UserError(f'--mask: there is no file {path}')
+        array = _load(path)
+    if array.dtype.kind not in 'biuf' or not np.isin(array, (0, 1)).all():
+        raise UserError(f'--mask={path}: give true or 1 where it hides, and false or 0 elsewhere')
+    if array.shape not in (spec.event_shape, places):
+        or_places = '' if places == spec.event_shape else f' or {places}'
+        raise UserError(
+            f'--mask={path} has the shape {array.shape}, and an example has {spec.event_shape}: '
+            f'save one of shape {spec.event_shape}{or_places}'
+        )
+    return array.astype(bool).reshape(*array.shape, *(1,) * (len(spec.event_shape) - array.ndim))
+
+
+def _load(path: pathlib.Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(
+            f'--mask={path} is no .npy of numbers: save it with numpy.save(path, mask)'
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f'--mask={path} holds several arrays: save one with numpy.save(path, mask)')
+    return array
+
+
+def name_of(mask: str, share: float) -> str:
+    """As a part of a file's name."""
+    if mask == 'random':
+        return f'random-{share:g}'
+    return f'file-{pathlib.Path(mask).stem}' if mask.endswith(FILE) else mask

@@ -1,0 +1,225 @@
+"""Dimensions of the code against error, beside PCA and JPEG."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from atelier.applications import _common
+from atelier.errors import UserError
+from atelier.evaluation.compression.jpeg import coded
+from atelier.evaluation.examples.image_quality import half_squared_error
+from atelier.evaluation.latents.codes import decoder, encoded, parted, tokens
+from atelier.evaluation.latents.pca import Components, principal_components
+from atelier.evaluation.samples.features import coordinates
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run import restore
+from atelier.run.experiment import Run
+
+NEEDS = ('encode', 'decode')
+LEVELS = 256  # of a quantized number: a byte
+MOST_QUALITY = 95  # of JPEG, above which files grow and nothing else
+
+Rows = Float[np.ndarray, 'n dims']
+OtherRows = Float[np.ndarray, 'm dims']
+
+
+def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
+    """Keeps the first k principal components of test codes, a byte each, and decodes.
+
+    Components, means and the range of each component are those of the training split; components
+    that are not kept stay at their mean. A byte is one of 256 evenly spaced numbers between the
+    extremes of the training split. PCA of x itself goes the same way. JPEG, of images with a known
+    range of x, is that of a mosaic of the test split without its headers
+    (`atelier.evaluation.compression.jpeg`), for each quality and in colour for each subsampling.
+
+    Of a code of several parts it is z_1, which `decode` reads; a class that it ends in is known for
+    nothing, as in p(x | label). Codes of a codebook are also written as what they are, numbers: of
+    K of them each takes log2 K bits.
+
+    Args:
+      run: of a family with `encode` and `decode`.
+      quality_step: of JPEG, from 1 to 95, how far apart two settings are.
+
+    Returns:
+      dims [ks]: k = 1, 2, 4, ... and all, which is also the bytes of an example. The mean over the
+      test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]: of the model
+      code_error, of PCA pca_error, and without rounding to bytes code_error_unrounded and
+      pca_error_unrounded. Where there is JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and
+      jpeg_error [settings], and best_jpeg [ks], the setting of the smallest error with at most k
+      bytes an image, or -1. Of a codebook token_bytes and token_error, of whole codes.
+
+    Raises:
+      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+    """
+    if not 1 <= quality_step <= MOST_QUALITY:
+        raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
+    _common.check_split(run, 'train', 2, 'they have no components')
+    _common.check_split(run, 'test', 1, 'there is nothing to compress')
+    state, weights = restore.load_state(run)
+    devices, spec = jax.devices(), run.data.spec
+    codes, _, train_x = _encoded(run, state, 'train', devices)
+    test_codes, rest, x = _encoded(run, state, 'test', devices)
+    decode = decoder(run, state, devices)
+    dims = kept(codes.shape[1])
+    log.info('codes of %d dimensions, by the %s', dims[-1], weights)
+    ways = {
+        'code': (codes, test_codes, lambda z: decode(np.concatenate([z, rest], 1))),
+        'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
+    }
+    found = {'dims': np.asarray(dims)}
+    for name, (train, test, back) in ways.items():
+        errors = _errors(run, train, test, x, dims, back)
+        found[f'{name}_error'], found[f'{name}_error_unrounded'] = errors
+    if run.family.tokens is not None:
+        found['token_bytes'] = np.asarray(bytes_of_tokens(run, state, devices))
+        found['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
+    if image_grids.is_image(spec) and spec.interval is not None:
+        found.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
+        found['best_jpeg'] = np.array([best(found, k) for k in dims])
+    numbers = {'num_examples': len(x), **_numbers(found)}
+    _show(numbers)
+    path = _common.save(run, 'compress', found)
+    _common.record(run, 'compress', weights, numbers)
+    _draw(run, found, path)
+    return found
+
+
+def _encoded(run: Run, state, split: str, devices: Sequence[jax.Device]):
+    """(z_1, what else codes have, x) of a split."""
+    codes, x = encoded(run, state, run.data.splits[split], devices)
+    return *parted(run.family, codes), x
+
+
+def kept(latent: int) -> list[int]:
+    """1, 2, 4, ... and all."""
+    return [2**i for i in range((latent - 1).bit_length())] + [latent]
+
+
+def bytes_of_tokens(run: Run, state, devices: Sequence[jax.Device]) -> float:
+    """What the numbers of one example take, of a model with a codebook."""
+    first = {name: array[:1] for name, array in run.data.splits['test'].items()}
+    positions = tokens(run, state, first, devices).shape[1]
+    return positions * math.log2(run.family.tokens.size) / 8
+
+
+def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
+    """Normalized numbers [n, dims] -> x [n, *event], inside the range that is known."""
+    spec = run.data.spec
+
+    def back(rows):
+        x = np.asarray(spec.denormalize(rows.reshape(-1, *spec.event_shape)))
+        return x if spec.interval is None else np.clip(x, *spec.interval)
+
+    return back
+
+
+def _errors(
+    run: Run, train: Rows, test: OtherRows, x: np.ndarray, dims: Sequence[int], back: Callable
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean errors, [ks] each, of `back` from bytes, and from the numbers themselves."""
+    basis = principal_components(train)
+    along = basis.rotate(test)
+    rounded = quantized(along, *_extremes(basis, train))
+    error = lambda rows: half_squared_error(x, back(rows), run.data.spec).mean()
+    whole = [[error(basis.rotate_back(part[:, :k])) for k in dims] for part in (rounded, along)]
+    return tuple(map(np.asarray, whole))
+
+
+def _extremes(basis: Components, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest coordinate along each axis."""
+    along = basis.rotate(rows)
+    return along.min(0), along.max(0)
+
+
+def quantized(rows: Rows, low: Float[np.ndarray, 'dims'], high: Float[np.ndarray, 'dims']) -> Rows:
+    """The nearest of 256 evenly spaced numbers from low to high, of each column."""
+    step = np.where(high > low, (high - low) / (LEVELS - 1), 1)
+    return low + step * np.clip(np.round((rows - low) / step), 0, LEVELS - 1)
+
+
+def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
+    """Bytes an image and error of each setting."""
+    spec, top = run.data.spec, LEVELS - 1
+    low, high = spec.interval
+    levels = np.round((x - low) / (high - low) * top).astype(np.uint8)
+    images = levels.reshape(*x.shape[:3], -1)
+    settings = []
+    for each in coded(images, qualities):
+        again = low + each.x.reshape(x.shape) / top * (high - low)
+        error = half_squared_error(x, again, spec).mean()
+        is_subsampled = each.subsampling != '4:4:4'
+        settings.append((each.quality, is_subsampled, each.bytes_per_image, error))
+    names = ('jpeg_quality', 'jpeg_is_subsampled', 'jpeg_bytes', 'jpeg_error')
+    return dict(zip(names, map(np.asarray, zip(*settings, strict=True)), strict=True))
+
+
+def best(found: dict[str, np.ndarray], most_bytes: int) -> int:
+    """Which JPEG has the smallest error with at most so many bytes an image; -1: none has."""
+    fits = found['jpeg_bytes'] <= most_bytes
+    return int(np.where(fits, found['jpeg_error'], np.inf).argmin()) if fits.any() else -1
+
+
+def _numbers(found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What is recorded: a row of each k and, of a codebook, its own."""
+    numbers: dict[str, Any] = {'rows': [_row(found, i) for i in range(len(found['dims']))]}
+    if 'token_bytes' in found:
+        numbers['tokens'] = {name: float(found[f'token_{name}']) for name in ('bytes', 'error')}
+    return numbers
+
+
+def _row(found: dict[str, np.ndarray], i: int) -> dict[str, Any]:
+    """What is recorded of one k."""
+    names = ('code_error', 'pca_error', 'code_error_unrounded', 'pca_error_unrounded')
+    row = {'bytes': int(found['dims'][i]), **{name: float(found[name][i]) for name in names}}
+    if 'best_jpeg' in found:
+        j = found['best_jpeg'][i]
+        values = {name: found[f'jpeg_{name}'][j].item() for name in ('quality', 'bytes', 'error')}
+        row['jpeg'] = values if j >= 0 else None
+    return row
+
+
+def _show(numbers: dict[str, Any]) -> None:
+    rows = numbers['rows']
+    has_jpeg = 'jpeg' in rows[0]
+    log.info('mean 1/2 squared error on the normalized scale, test split')
+    log.info('%8s %12s %12s %s', 'bytes', 'model', 'PCA', ' ' * 8 + 'JPEG' if has_jpeg else '')
+    for row in rows:
+        jpeg = row.get('jpeg')
+        words = f'{jpeg["error"]:12.4f} at {jpeg["bytes"]:.1f} bytes' if jpeg else ' ' * 11 + '-'
+        columns = row['bytes'], row['code_error'], row['pca_error'], words if has_jpeg else ''
+        log.info('%8d %12.4f %12.4f %s', *columns)
+    if 'tokens' in numbers:
+        told = numbers['tokens']
+        log.info('as numbers of the codebook: %.2f bytes, %.4f', told['bytes'], told['error'])
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
+    """Error against bytes, both logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5.5), layout='constrained')
+    axes = figure.subplots()
+    axes.plot(found['dims'], found['code_error'], 'o-', label='components of the code')
+    if 'token_bytes' in found:
+        axes.plot(found['token_bytes'], found['token_error'], '*', label='numbers of the codebook')
+    axes.plot(found['dims'], found['pca_error'], 's--', label='PCA')
+    if 'jpeg_bytes' in found:
+        for is_subsampled in np.unique(found['jpeg_is_subsampled']):
+            here = found['jpeg_is_subsampled'] == is_subsampled
+            words = 'JPEG without headers' + (', colours 4:2:0' if is_subsampled else '')
+            axes.plot(found['jpeg_bytes'][here], found['jpeg_error'][here], '.:', label=words)
+    axes.set_xscale('log', base=2)
+    axes.set_yscale('log')
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.grid(alpha=0.3)
+    axes.set(xlabel='bytes an example, one for each component kept')
+    axes.set(ylabel='1/2 squared error, normalized scale')
+    axes.set_title(f'Test split of {run.data.name}')
+    axes.legend()
+    image_grids.save_figure(path, figure)
+    log.info('as a picture: %s', path)

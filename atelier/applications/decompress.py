@@ -1,0 +1,113 @@
+"""Examples back from the file that --mode=compress made of them, by the weights alone."""
+
+import pathlib
+
+import numpy as np
+
+from atelier.applications import _common
+from atelier.data.dataset import Dataset
+from atelier.errors import UserError
+from atelier.evaluation.compression import bits_back, file_format, range_coder
+from atelier.paths import user_path
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run import restore, run_folder
+from atelier.run.experiment import Run
+
+NEEDS = ('conditionals or level_log_probs',)
+NAME = 'decompress'
+SHOWN = 100
+
+
+def data(folder: pathlib.Path, file: str = '') -> Dataset:
+    """What stands for the run's data, which are not read: zeros of the Spec that the file says.
+
+    Raises:
+      UserError: there is no run, or no such file.
+    """
+    place = _place(folder, file)
+    if not place.exists():
+        raise UserError(
+            f'{place} does not exist: --mode=compress writes it, of models of levels that say p(x) '
+            'number by number, or with --by=likelihood of VAEs'
+        )
+    header, _ = file_format.read(place)
+    values, spec = run_folder.load(folder)['values'], header.spec
+    if values['data'].get('dequantize', 'none') != 'none':
+        raise UserError(
+            f'{folder} is of dequantised data: no file of examples is coded by a density'
+        )
+    return _common.stand_in(values, spec)
+
+
+def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
+    """Decodes the file and checks that it gives back what was coded.
+
+    Args:
+      run: of a family with `conditionals` or `level_log_probs`, whose weights coded the file.
+      file: that --mode=compress wrote; by default RUN/applications/compress.bin.
+
+    Returns:
+      x [n, *event], levels; where they were coded too, label [n].
+
+    Raises:
+      UserError: a missing ability or checkpoint, no such file, a damaged one, or one that was made
+        by other weights or with another version of JAX.
+    """
+    _common.require(run, 'decompress', *NEEDS)
+    path = _place(run.folder, file)
+    header, words = file_format.read(path)
+    state, weights = restore.load_state(run)
+    _check_made_here(path, header, state, weights)
+    try:
+        x, labels = _decoded(run, state, header, words)
+    except ValueError as error:
+        raise file_format.damaged(path) from error
+    if file_format.checksum_of(header, x, labels) != header.examples:
+        raise file_format.damaged(path)
+    kind = np.uint8 if header.levels <= 256 else np.uint16
+    found = {'x': x.astype(kind).reshape(-1, *header.event_shape)}
+    if labels is not None:
+        found['label'] = labels
+    log.info('%d examples of %s, by the %s', len(x), path, weights)
+    picture = _common.save(run, NAME, found)
+    if image_grids.is_image(header.spec):
+        image_grids.save(picture, image_grids.grid(found['x'][:SHOWN], header.spec))
+        log.info('the first of them: %s', picture)
+    return found
+
+
+def _decoded(run: Run, state, header: file_format.Header, words: range_coder.Words):
+    """By the coder that the file says, which has to be the one that this family has."""
+    if header.coder != coder_of(run):
+        raise ValueError('the first bytes of the file are not those it was written with')
+    if header.coder == 'bits back':
+        return bits_back.decoded(run, state, words, header.num_examples)
+    return range_coder.decoded(run, state, words, header.num_examples, header.batch_size)
+
+
+def coder_of(run: Run) -> str:
+    """By which a family codes that has what is NEEDED."""
+    return 'range' if run.family.conditionals is not None else 'bits back'
+
+
+def _place(folder: pathlib.Path, file: str) -> pathlib.Path:
+    return user_path(file) if file else folder / 'applications' / 'compress.bin'
+
+
+def _check_made_here(path: pathlib.Path, header: file_format.Header, state, weights: str) -> None:
+    """Refuses a file whose probabilities would be others here.
+
+    Raises:
+      UserError: says what differs.
+    """
+    if header.weights != file_format.checksum_of_weights(state):
+        raise UserError(
+            f'{path} was coded by other weights than the {weights}: decode it with its own run, '
+            'and with its config.eval.weights'
+        )
+    if header.made_with != file_format.made_with():
+        raise UserError(
+            f'{path} was coded with {header.made_with} and this is {file_format.made_with()}, '
+            'which rounds probabilities in another way'
+        )

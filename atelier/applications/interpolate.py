@@ -1,0 +1,121 @@
+"""Images along straight and spherical paths between two codes."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from atelier.applications import _common
+from atelier.core import game
+from atelier.evaluation.latents.codes import decoded, encoded, latents, of_prior
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run import restore
+from atelier.run.experiment import Run
+
+NEEDS = ('decode', 'encode or prior')
+PATHS = ('linear', 'spherical')
+NEARLY_PARALLEL = 1e-6  # sine of the angle below which the two paths cannot be told apart
+
+
+def apply(
+    run: Run, num_pairs: int = 4, num_points: int = 9, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Decodes points of the two paths between pairs of codes.
+
+    With an encoder the codes are those of test images, drawn by the seed, and the first and the
+    last image of a path are their reconstructions; without one they are those that `sample` draws
+    with this seed. Pair i joins codes 2i and 2i + 1, so more pairs begin with the same ones.
+
+    A class that codes end in goes straight along both paths.
+
+    Args:
+      run: of a family with `decode`, and `encode` or `prior`.
+      num_pairs: of codes; each has two rows in the picture, linear and below it spherical.
+      num_points: of a path, its ends included.
+      seed: of the pairs.
+
+    Returns:
+      codes [pairs, 2 paths, points, latent], x [pairs, 2, points, *event] and, with an encoder,
+      index [pairs, 2] in the test split and ends [pairs, 2, *event], the images themselves.
+
+    Raises:
+      UserError: a missing ability or checkpoint, an option that cannot be, too few test images.
+    """
+    _common.require(run, 'interpolate', *NEEDS)
+    _common.at_least(1, num_pairs=num_pairs)
+    _common.at_least(2, num_points=num_points)
+    _common.check_seed(seed)
+    n, devices = 2 * num_pairs, jax.devices()
+    has_encoder = run.family.encode is not None
+    if has_encoder:
+        _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
+    state, weights = restore.load_state(run)
+    found = {}
+    if has_encoder:
+        index = _common.draw_of_test(run, n, seed)
+        chosen = {name: array[index] for name, array in run.data.splits['test'].items()}
+        ends, x = encoded(run, state, chosen, devices)
+        found = {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
+    else:
+        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+        ends = of_prior(run, state, key, n, devices)
+    dims = latents(run.family, ends).shape[1]
+    codes = _paths(ends.reshape(num_pairs, 2, -1), num_points, dims)
+    found = {'codes': codes, 'x': decoded(run, state, codes, devices), **found}
+    what = 'codes of test images' if has_encoder else 'codes of the prior'
+    log.info('%d %s joined in pairs, by the %s', n, what, weights)
+    path = _common.save(run, f'interpolate-seed-{seed}', found)
+    if image_grids.is_image(run.data.spec):
+        _draw(run, found, f'Paths between {what}', path)
+    return found
+
+
+def linear(
+    a: Float[np.ndarray, 'latent'], b: Float[np.ndarray, 'latent'], t: Float[np.ndarray, 'points']
+) -> Float[np.ndarray, 'points latent']:
+    """(1 - t) a + t b."""
+    return (1 - t)[:, None] * a + t[:, None] * b
+
+
+def spherical(
+    a: Float[np.ndarray, 'latent'], b: Float[np.ndarray, 'latent'], t: Float[np.ndarray, 'points']
+) -> Float[np.ndarray, 'points latent']:
+    """sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b.
+
+    Shoemake (1985), on codes of any length as White (2016) takes it: codes of a Gaussian prior lie
+    near a sphere, which the straight path leaves. Where the codes are parallel or opposite, or one
+    of them is zero, there is no such arc, and the path is the straight one.
+    """
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        return linear(a, b, t)
+    u, v = a / lengths[0], b / lengths[1]
+    angle = 2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))  # exact for small ones
+    if np.sin(angle) < NEARLY_PARALLEL:
+        return linear(a, b, t)
+    weights = np.sin(np.stack([1 - t, t]) * angle) / np.sin(angle)
+    return weights[0][:, None] * a + weights[1][:, None] * b
+
+
+def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
+    """Pairs [n, 2, numbers] -> codes [n, 2 paths, points, numbers], the first `dims` on the arc."""
+    t = np.linspace(0, 1, num_points)
+    codes = np.asarray([[linear(a, b, t)] * 2 for a, b in np.asarray(ends, np.float64)])
+    for pair, (a, b) in zip(codes, np.asarray(ends, np.float64)[..., :dims], strict=True):
+        pair[1, :, :dims] = spherical(a, b, t)
+    return codes.astype(np.float32)
+
+
+def _draw(run: Run, found: dict[str, Any], title: str, path) -> None:
+    """A row a path; with an encoder the images themselves stand before and behind it."""
+    x = found['x']
+    columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
+    if 'ends' in found:
+        first, last = (np.stack([found['ends'][:, [i]]] * 2, 1) for i in (0, 1))
+        x = np.concatenate([first, x, last], 2)
+        columns = ['image', *columns, 'image']
+    image = image_grids.grid(x.reshape(-1, *run.data.spec.event_shape), run.data.spec, len(columns))
+    image_grids.save_labelled(path, image, title, PATHS * len(x), columns)
+    log.info('as a picture: %s', path)

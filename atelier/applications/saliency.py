@@ -1,0 +1,160 @@
+"""What a classifier looks at: the gradient in the pixels, and class activation."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from atelier.applications import _common
+from atelier.core import game
+from atelier.errors import UserError
+from atelier.evaluation.over_examples import over_examples
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run import restore
+from atelier.run.experiment import Run
+
+NEEDS = ('classify',)
+
+
+def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
+    """The gradient of a class's logit in the pixels, and the activation map of that class.
+
+    The gradient alone where the classifier has no maps (`game.FeatureMaps`): it has no
+    convolutions.
+
+    Args:
+      run: of a family with `classify`.
+      index: of the first image, in the test split.
+      num_images: from there on, each a row of the picture.
+      label: the class whose logit it is; below 0: the one that is predicted for each image.
+
+    Returns:
+      index [n], x [n, *event] as the classifier sees it, logits [n, classes], shown [n], the class
+      of each, gradient [n, *event], signed, in logits per unit of x, and where there are maps
+      activation [n, *space].
+
+    Raises:
+      UserError: a missing ability or checkpoint, no such image or class, or a gradient that is 0
+        everywhere.
+    """
+    _common.require(run, 'saliency', *NEEDS)
+    _common.at_least(0, index=index)
+    _common.at_least(1, num_images=num_images)
+    _common.check_split(run, 'test', index + 1, f'there is no --index={index}')
+    num_classes = run.data.spec.num_classes
+    if num_classes is not None and label >= num_classes:
+        raise UserError(f'--label={label}: there is no such class, choose 0 to {num_classes - 1}')
+    state, weights = restore.load_state(run)
+    rows = np.arange(index, min(index + num_images, run.data.size('test')))
+    chosen = {name: array[rows] for name, array in run.data.splits['test'].items()}
+    apply = over_examples(
+        _look(run.family, label), run.data, run.config.eval.batch_size, jax.devices()
+    )
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    found = {'index': rows, **apply(state, key, chosen, len(rows))}
+    if not np.any(found['gradient']):
+        raise UserError(
+            f'the model of {run.folder} takes x as levels, of which no logit has a gradient'
+        )
+    if 'label' in chosen:
+        found['label'] = np.asarray(chosen['label'])
+    log.info('%d test images, by the %s', len(rows), weights)
+    if 'activation' not in found:
+        log.info('no class activation: the classifier has no convolutions, or does not show them')
+    path = _common.save(run, f'saliency-{index}', found)
+    if image_grids.is_image(run.data.spec):
+        _draw(run, found, path)
+    return found
+
+
+def _look(family: game.Family, label: int) -> Callable:
+    """look(params, extra, batch, draw) -> what is found of each example."""
+
+    def look(params, extra, batch, draw):
+        logits_of = lambda x: family.classify(params, extra, {**batch, 'x': x}, draw)
+        logits = logits_of(batch['x'])
+        chosen = jnp.full(len(logits), label)
+        shown = chosen if label >= 0 else jnp.argmax(logits, -1)
+        found = {
+            'x': batch['x'],
+            'logits': logits,
+            'shown': shown,
+            'gradient': gradient(logits_of, batch['x'], shown),
+        }
+        if family.feature_maps is not None:
+            maps = family.feature_maps.maps(params, extra, batch, draw)
+            logits_of_maps = lambda maps: family.feature_maps.logits(params, extra, maps)
+            found['activation'] = class_activation(logits_of_maps, maps, shown)
+        return found
+
+    return look
+
+
+def gradient(
+    logits_of: Callable, x: Float[Array, 'n *event'], label: Int[Array, 'n']
+) -> Float[Array, 'n *event']:
+    """The derivative of the logit of each example's `label` in the example.
+
+    Simonyan et al. (2014), section 3.1: of the logit and not of the probability, which also grows
+    where another class shrinks. `logits_of` treats each row on its own.
+    """
+    chosen = lambda x: jnp.sum(jnp.take_along_axis(logits_of(x), label[:, None], -1))
+    return jax.grad(chosen)(x)
+
+
+def class_activation(
+    logits_of: Callable, maps: Float[Array, 'n *space channels'], label: Int[Array, 'n']
+) -> Float[Array, 'n *space']:
+    """relu(sum_k alpha_k A^k) of maps A, alpha_k the mean over space of dy / dA^k, y the logit.
+
+    Grad-CAM: Selvaraju et al. (2017), equations 1 and 2.
+    """
+    slope = gradient(logits_of, maps, label)
+    alpha = jnp.mean(slope, tuple(range(1, maps.ndim - 1)), keepdims=True)
+    return jax.nn.relu(jnp.sum(alpha * maps, -1))
+
+
+def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n height width']:
+    """The absolute value, and of channels the largest (Simonyan et al. 2014, section 3.1)."""
+    size = np.abs(slope)
+    return size.max(-1) if size.ndim == 4 else size
+
+
+def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
+    """A row an image: as it is, the gradient, and over it the activation map, red where most."""
+    from matplotlib.figure import Figure
+
+    x = image_grids.shades(found['x'], run.data.spec)
+    slope, n = strongest(found['gradient']), len(x)
+    heat = found.get('activation')
+    columns = 2 if heat is None else 3
+    height = 2.6 * x.shape[1] / x.shape[2] + 0.3
+    figure = Figure(figsize=(2.6 * columns + 0.2, height * n + 0.2), layout='constrained')
+    panels = figure.subplots(n, columns, squeeze=False)
+    if heat is not None:
+        smooth = np.asarray(jax.image.resize(heat, x.shape[:3], 'bilinear'))
+    for i, row in enumerate(panels):
+        image = x[i].squeeze(-1) if x.shape[-1] == 1 else x[i]
+        row[0].imshow(image, cmap='gray', vmin=0, vmax=1)
+        row[0].set_title(_words(found, i), fontsize=9)
+        row[1].imshow(slope[i], cmap='inferno', vmin=0)
+        row[1].set_title(f'|gradient| of logit {found["shown"][i]}', fontsize=9)
+        if heat is not None:
+            row[2].imshow(image, cmap='gray', vmin=0, vmax=1)
+            row[2].imshow(smooth[i], cmap='jet', alpha=0.5, vmin=0)
+            space = 'x'.join(map(str, heat.shape[1:]))
+            row[2].set_title(f'Grad-CAM of logit {found["shown"][i]}, maps {space}', fontsize=9)
+        for axes in row:
+            axes.set_axis_off()
+    image_grids.save_figure(path, figure)
+    log.info('as a picture: %s', path)
+
+
+def _words(found: dict[str, np.ndarray], i: int) -> str:
+    """Which image it is, and what is right and what is said."""
+    said = f'predicted {found["logits"][i].argmax()}'
+    true = f'class {found["label"][i]}, ' if 'label' in found else ''
+    return f'test {found["index"][i]}: {true}{said}'

@@ -1,0 +1,82 @@
+"""Samples from a trained model: a PNG grid of images, a .txt of texts, and an .npz."""
+
+import math
+
+import jax
+import numpy as np
+
+from atelier.applications import _common
+from atelier.core import game
+from atelier.errors import UserError, about
+from atelier.evaluation.latents.prior_draws import decoded_draws
+from atelier.evaluation.samples.sampling import check_labels, sampler
+from atelier.report import image_grids, texts
+from atelier.report.metrics_log import log
+from atelier.run import restore, run_folder
+from atelier.run.experiment import Run
+
+MOST_PRINTED = 5  # texts
+NEEDS = ('sample or encode', 'sample or decode')
+
+
+def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
+    """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
+
+    Sample i depends on (seed, i), its label and the weights alone: more samples begin with the same
+    ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes
+    that training sees.
+
+    A family that does not `sample` but has `encode` and `decode`, such as an autoencoder, decodes
+    codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: what
+    is shown is then the mean of x.
+
+    Raises:
+      UserError: a missing ability or checkpoint, or the family does not sample by class.
+    """
+    _common.require(run, 'sample', *NEEDS)
+    _common.check_seed(seed)
+    _common.at_least(1, num_samples=num_samples)
+    chosen = parse_labels(run, labels)
+    label = None if chosen is None else np.resize(chosen, num_samples)
+    state, weights = restore.load_state(run)
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    if run.family.sample is not None:
+        x, words = sampler(run, jax.devices())(state, key, num_samples, label), ''
+    else:
+        x, words = decoded_draws(run, state, key, num_samples, jax.devices())
+        words = f', decoded from codes of {words}'
+    name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
+    path = run.folder / 'samples' / f'{name}{_common.how_drawn(run)}.npz'
+    run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
+    log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
+    if image_grids.is_image(run.data.spec):
+        columns = None if chosen is None else _columns(num_samples, len(chosen))
+        image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
+        log.info('as a picture: %s', path.with_suffix('.png'))
+    if texts.is_text(run.data.spec):
+        told = texts.save(path.with_suffix('.txt'), x, run.data.spec)
+        log.info('as text: %s', path.with_suffix('.txt'))
+        print(texts.BETWEEN.join(told[:MOST_PRINTED]))
+    return x
+
+
+def _columns(n: int, num_labels: int) -> int:
+    """About as many as rows, and a class always in the same ones."""
+    return num_labels * max(1, round(math.sqrt(n) / num_labels))
+
+
+def parse_labels(run: Run, labels: str) -> np.ndarray | None:
+    """The classes that are asked for, int32 [classes]; None where none are.
+
+    Raises:
+      UserError: they are no classes of the data, or the family does not sample by class.
+    """
+    if not labels:
+        return None
+    words = labels.split(',')
+    if labels == 'all':
+        words = list(map(str, run.data.spec.known_classes))
+    elif not all(word.strip().isdecimal() for word in words):
+        raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
+    with about(f'--labels={labels}'):
+        return check_labels(run, [int(word) for word in words])

@@ -1,0 +1,96 @@
+"""Texts that a language model writes, behind a prompt or from nothing, printed and as a .txt."""
+
+import pathlib
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from atelier.applications import _common
+from atelier.core import game
+from atelier.data.dataset import Dataset, Spec, symbols_told
+from atelier.data.text import encode
+from atelier.errors import about
+from atelier.evaluation.over_examples import over_examples
+from atelier.report import texts
+from atelier.report.metrics_log import log
+from atelier.run import restore, run_folder
+from atelier.run.experiment import Run
+
+NEEDS = ('extend',)
+
+
+def data(folder: pathlib.Path, **options) -> Dataset | None:
+    """What stands for the run's text, which is not read: its symbols are in the run's folder.
+
+    None for a run of no text, or from before its folder had them.
+
+    Raises:
+      UserError: there is no run.
+    """
+    del options
+    record = run_folder.load(folder)
+    symbols, values = symbols_told(record['data'] or {}), record['values']
+    if symbols is None:
+        return None
+    spec = Spec((values['data']['context'],), len(symbols), None, symbols=symbols)
+    return _common.stand_in(values, spec)
+
+
+def apply(
+    run: Run, prompt: str = '', num_characters: int = 500, num_samples: int = 3, seed: int = 0
+) -> list[str]:
+    """Draws `num_characters` behind the prompt, `num_samples` times.
+
+    A window is drawn in one compiled scan. Behind its end the text goes on in a new one, which
+    begins with the last half of the one before: so each symbol is drawn given at least half a
+    context, as in evaluation, and of a longer prompt the last half context is seen. What is drawn
+    follows config.eval.sampler. Sample i depends on (seed, i), the prompt and the weights alone;
+    more characters begin with the same ones.
+
+    Returns:
+      The texts, the prompt at the beginning of each.
+
+    Raises:
+      UserError: a missing ability or checkpoint, a bad option, or a prompt with a symbol outside
+        the vocabulary.
+    """
+    _common.require(run, 'text', *NEEDS)
+    _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
+    _common.check_seed(seed)
+    spec = run.data.spec
+    with about(f'--prompt={prompt!r}'):
+        begun = encode(prompt, spec.symbols)
+    state, weights = restore.load_state(run)
+    x = np.tile(begun.astype(np.float32), (num_samples, 1))
+    x = written(run, state, x, num_characters, seed)
+    name = f'text-seed-{seed}{_common.how_drawn(run)}'
+    path = _common.save(run, name, {'x': x.astype(np.int32)}).with_suffix('.txt')
+    told = texts.save(path, x, spec)
+    log.info('by the %s: %s', weights, path)
+    print(texts.BETWEEN.join(told))
+    return told
+
+
+def written(
+    run: Run, state, x: Float[np.ndarray, 'n begun'], count: int, seed: int
+) -> Float[np.ndarray, 'n _']:
+    """x [n, begun] and `count` symbols more, window by window."""
+    context = run.data.spec.num_dims
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
+    size = run.config.eval.batch_size
+    extend = over_examples(run.family.extend, data, size, jax.devices())
+    n, wanted = len(x), x.shape[1] + count
+    number = 0
+    while x.shape[1] < wanted:
+        known = x[:, max(0, x.shape[1] - context // 2) :]
+        room = context - known.shape[1]
+        inputs = {
+            'x': np.pad(known, ((0, 0), (0, room))),
+            'num_known': np.full(n, known.shape[1], np.int32),
+        }
+        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE, number)
+        window = extend(state, key, inputs, n)
+        x = np.concatenate([x, window[:, context - room :]], 1)
+        number += 1
+    return x[:, :wanted]

@@ -1,0 +1,1 @@
+"""Games, State, randomness, the training step, optimizers and devices: pure functions of arrays."""

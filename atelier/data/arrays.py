@@ -1,0 +1,212 @@
+"""One's own arrays from an `.npz`: images, signals, tables; events of any shape.
+
+    np.savez('mine.npz', x=x, label=label)
+    python main.py --config=configs/vae.py:arrays --config.data.path=mine.npz
+
+| key | what |
+|---|---|
+| `x` | [n, *event]; validation and test examples are taken from it |
+| `x_train`, `x_valid`, `x_test` | instead: one's own splits; the last two may be missing |
+| `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
+| `levels` | optional: integers take the values 0, ..., levels - 1 |
+
+Integers are levels: as many as `levels` says, or 2 where all are 0 or 1, or 256 of uint8, or
+otherwise up to the largest. Floats are real values, however they look. Networks see them less the
+mean and divided by the deviation: of each column in a table [n, columns], otherwise of all numbers.
+"""
+
+import contextlib
+import pathlib
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from atelier.data.dataset import Dataset, Spec, moments
+from atelier.data.splits import SPLITS, fixed_order
+from atelier.errors import UserError, reading
+from atelier.paths import user_path
+
+SMALL = 1e-30  # a deviation whose square, and that of its inverse, float32 can do without
+UNREADABLE = (
+    ValueError,
+    EOFError,
+    MemoryError,  # a header that promises more than there can be
+    NotImplementedError,  # another compression
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def load(path: str = '') -> Dataset:
+    """Reads the file at `path` (this module's text says how it looks).
+
+    Raises:
+      UserError: it is missing, or its arrays cannot be data.
+    """
+    if not path:
+        raise UserError('arrays: set config.data.path to an .npz with an array x [n, *event]')
+    place = user_path(path)
+    with open_npz(place) as arrays:
+        _refuse_unknown(arrays, place)
+        splits = {split: _split(arrays, split, place) for split in SPLITS if _has(arrays, split)}
+        given = arrays.get('levels')
+    _check_alike(splits, place)
+    parts = [part['x'] for part in splits.values()]
+    levels = _levels(parts, given, place)
+    for part in splits.values():
+        part['x'] = part['x'].astype(_stored_as(levels))
+    labels = [part['label'] for part in splits.values() if 'label' in part]
+    spec = Spec(
+        event_shape=parts[0].shape[1:],
+        levels=levels,
+        num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
+    )
+    kind = 'real values' if levels is None else f'{levels} levels'
+    shape = 'x'.join(map(str, spec.event_shape)) or 'single'
+    return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
+
+
+@contextlib.contextmanager
+def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of an .npz, read as they are asked for; never a pickle.
+
+    Raises:
+      UserError: it is missing or damaged, or an array holds objects.
+    """
+    with reading(path):
+        if not path.is_file():
+            raise UserError(f'config.data.path: there is no file {path}')
+        if not zipfile.is_zipfile(path):
+            with path.open('rb') as file:
+                one = file.read(6) == b'\x93NUMPY'
+            what = 'one array: save it with numpy.savez(path, x=x)' if one else 'no .npz'
+            raise UserError(f'{path} is {what}')
+    try:
+        with reading(path), np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except UNREADABLE as error:
+        if 'allow_pickle' in str(error):
+            why = 'it holds Python objects, which could run code: save plain numbers'
+        else:
+            why = ' '.join(str(error).split()) or type(error).__name__
+        raise UserError(f'cannot read {path}: {why}') from error
+
+
+def _has(arrays: Mapping, split: str) -> bool:
+    return f'x_{split}' in arrays or (split == 'train' and 'x' in arrays)
+
+
+def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
+    """A misspelt key would quietly be left out."""
+    if not _has(arrays, 'train'):
+        raise UserError(f'{path} has no x and no x_train: it has {", ".join(arrays) or "nothing"}')
+    if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
+        raise UserError(f'{path} has both x and x_train, x_valid or x_test: keep one of them')
+    ends = [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
+    known = {f'{kind}{end}' for kind in ('x', 'label') for end in ends}
+    unknown = sorted(set(arrays) - known - {'levels'})
+    if unknown:
+        raise UserError(
+            f'{path}: what is {", ".join(unknown)}? Keys are x or x_train, x_valid, x_test, label '
+            'likewise, and levels'
+        )
+
+
+def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Its x as it is saved, and its label, in an order that means nothing."""
+    suffix = '' if 'x' in arrays else f'_{split}'
+    x = _numbers(arrays[f'x{suffix}'], f'x{suffix} of {path}')
+    order = fixed_order(len(x))
+    if f'label{suffix}' not in arrays:
+        return {'x': x[order]}
+    label = arrays[f'label{suffix}']
+    got = f'{getattr(label, "dtype", "no array")} {np.shape(label)}'
+    fits = np.shape(label) == (len(x),) and label.dtype.kind in 'iu'
+    if fits and not 0 <= label.min() <= label.max() < 2**31:
+        fits, got = False, f'{label.min()} to {label.max()}'
+    if not fits:
+        raise UserError(
+            f'label{suffix} of {path}: expected integers from 0 on of shape ({len(x)},), got {got}'
+        )
+    return {'x': x[order], 'label': label.astype(np.int32)[order]}
+
+
+def _numbers(x: object, what: str) -> np.ndarray:
+    if not isinstance(x, np.ndarray):
+        raise UserError(f'{what} is no array')
+    if x.ndim == 0 or x.size == 0:
+        raise UserError(f'{what} is empty: its shape is {x.shape}')
+    if x.dtype.kind == 'f':
+        return _as_float32(x, what)
+    if x.dtype.kind not in 'biu':
+        raise UserError(f'{what} has type {x.dtype}: expected integers or floats')
+    if x.min() < 0 or x.max() >= 2**24:
+        raise UserError(
+            f'{what}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
+        )
+    return x
+
+
+def _as_float32(x: np.ndarray, what: str) -> np.ndarray:
+    if not np.isfinite(x).all():
+        raise UserError(f'{what} holds {np.sum(~np.isfinite(x))} values that are not finite')
+    largest = np.abs(x).max()
+    if largest > np.finfo(np.float32).max:
+        raise UserError(f'{what} goes up to {largest:.3g}, more than float32 holds: scale it')
+    for mean, std in zip(*moments(x), strict=True):
+        if std and not SMALL < std < 1 / SMALL:
+            raise UserError(f'{what} varies by {std:.3g}, out of reach of float32: scale it')
+        if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
+            raise UserError(
+                f'{what} varies by {std:.3g} around {mean:.3g}, which float32 hardly tells apart: '
+                'subtract an offset'
+            )
+    return x.astype(np.float32)
+
+
+def _check_alike(splits: dict, path: pathlib.Path) -> None:
+    kinds = {
+        (part['x'].shape[1:], part['x'].dtype.kind == 'f', 'label' in part)
+        for part in splits.values()
+    }
+    if len(kinds) > 1:
+        told = '; '.join(
+            f'{name}: x {part["x"].dtype} {part["x"].shape}'
+            + (', labelled' if 'label' in part else '')
+            for name, part in splits.items()
+        )
+        raise UserError(f'the splits of {path} are not alike: {told}')
+
+
+def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int | None:
+    """As this module's text says; None for real values."""
+    if parts[0].dtype.kind == 'f':
+        if given is not None:
+            raise UserError(f'{path} has levels, but x holds real values: save x as integers')
+        return None
+    largest = max(int(x.max()) for x in parts)
+    if given is not None:
+        if (
+            np.shape(given) != ()
+            or given.dtype.kind not in 'iu'
+            or not largest < given <= 2**24
+            or given < 2
+        ):
+            raise UserError(
+                f'levels of {path} has to be a whole number above {max(largest, 1)} (and at most '
+                f'2**24), as x goes up to {largest}'
+            )
+        return int(given)
+    if largest < 2:
+        return 2
+    return 256 if all(x.dtype == np.uint8 for x in parts) else largest + 1
+
+
+def _stored_as(levels: int | None) -> type:
+    if levels is None:
+        return np.float32
+    return np.uint8 if levels <= 256 else np.int32

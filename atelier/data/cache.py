@@ -1,0 +1,151 @@
+"""Decoded data in the user's cache folder, so that the second start is quick.
+
+An entry is a folder `data/KEY`: one `.npy` an array, and `entry.json` with what was said about them
+and a checksum of each. It is written beside its place and moved there whole; one that does not fit
+its checksums is made again.
+"""
+
+import contextlib
+import errno
+import glob
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from atelier.errors import UserError
+from atelier.paths import cache_folder
+from atelier.report.metrics_log import log
+
+CHUNK = 1 << 24  # bytes
+FORMAT = 1  # of an entry; another number is another key
+LEFTOVER_SECONDS = 24 * 3600
+DAMAGE = (
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
+
+
+def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `build` made, now or at an earlier start.
+
+    Args:
+      key: names the entry; whatever changes the content has to change it.
+      build: writes arrays into a folder (`create_array`) and returns what is to be remembered
+        about them, in JSON's types.
+
+    Returns:
+      What `build` returned, and the arrays by name: memory-mapped, read-only.
+
+    Raises:
+      UserError: the cache folder cannot be written.
+    """
+    folder = cache_folder() / 'data' / f'{key}-v{FORMAT}'
+    with _writing(folder):
+        _remove_leftovers(folder.parent, key)
+        if os.path.lexists(folder):
+            try:
+                return _read(folder)
+            except DAMAGE as error:
+                log.warning('%s is damaged (%s): made again', folder, error)
+                _remove(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
+    try:
+        about = build(temporary)
+        with _writing(folder):
+            _write_entry(temporary, about)
+            entry = _read(temporary)  # the maps stay valid whatever becomes of the names
+            _move(temporary, folder)
+        return entry
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
+    """An array of `build`'s, on disk from the start: it may be larger than memory.
+
+    Raises:
+      UserError: there is no space for it (found here, where a write to the map would be fatal).
+    """
+    path = folder / f'{name}.npy'
+    with _writing(folder):
+        array = np.lib.format.open_memmap(path, 'w+', dtype, tuple(shape))
+        if hasattr(os, 'posix_fallocate'):
+            with path.open('r+b') as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _write_entry(folder: pathlib.Path, about: Any) -> None:
+    checksums = {path.stem: _checksum(path) for path in sorted(folder.glob('*.npy'))}
+    text = json.dumps({'about': about, 'crc32': checksums})
+    (folder / 'entry.json').write_text(f'{zlib.crc32(text.encode()):08x} {text}')
+
+
+def _move(temporary: pathlib.Path, folder: pathlib.Path) -> None:
+    """Unless another process has made the same entry meanwhile."""
+    try:
+        os.rename(temporary, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(parent: pathlib.Path, key: str) -> None:
+    """Of processes that were killed while they built the same entry, a day ago or earlier."""
+    for path in parent.glob(f'.{glob.escape(key)}-*'):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _read(folder: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
+    checksum, _, text = (folder / 'entry.json').read_text().partition(' ')
+    if checksum != f'{zlib.crc32(text.encode()):08x}':
+        raise ValueError('the checksum of entry.json differs')
+    entry, arrays = json.loads(text), {}
+    for name, checksum in entry['crc32'].items():
+        path = folder / f'{name}.npy'
+        if _checksum(path) != checksum:
+            raise ValueError(f'the checksum of {path.name} differs')
+        arrays[name] = np.load(path, mmap_mode='r', allow_pickle=False)
+    return entry['about'], arrays
+
+
+def _checksum(path: pathlib.Path) -> int:
+    total = 0
+    with path.open('rb') as file:
+        while chunk := file.read(CHUNK):
+            total = zlib.crc32(chunk, total)
+    return total
+
+
+@contextlib.contextmanager
+def _writing(folder: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f'cannot keep decoded data in {folder.parent}: {error.strerror or error}; '
+            'XDG_CACHE_HOME chooses another place'
+        ) from error

@@ -1,0 +1,283 @@
+"""The one form of data: arrays in host memory, a description, and what happens at each showing."""
+
+import ast
+import functools
+import importlib
+import inspect
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt32
+
+from atelier.data import preprocess
+from atelier.data.checksums import checksum
+from atelier.data.left_out import leave_out
+from atelier.data.splits import hold_out
+from atelier.errors import UserError, choose
+
+POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
+SOURCES = {  # loaded on demand: a source's imports may be heavy
+    'digits': 'atelier.data.digits',
+    'static_mnist': 'atelier.data.static_mnist',
+    'shapes': 'atelier.data.shapes',
+    'arrays': 'atelier.data.arrays',
+    'folder': 'atelier.data.folder',
+    'text': 'atelier.data.text',
+    **dict.fromkeys(POINTS, 'atelier.data.toy'),
+}
+ANY_OTHER = 'atelier.data.tfds_images'
+SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
+
+
+class Spec(NamedTuple):
+    """What a model has to know of its data.
+
+    `levels`: x takes the values 0, 1, ..., levels - 1; None: any real number.
+    `num_classes`: labels are 0, ..., num_classes - 1; None: there are none.
+    `dequantized_levels`: x is a level of so many plus noise in [0, 1), or None.
+    `mean` and `std`: of real-valued training data: of each column where events have one axis (a
+      table), otherwise of all their numbers together.
+    `left_out`: classes of the test split alone, which training never sees.
+    `symbols`: of text, what each level stands for.
+    """
+
+    event_shape: tuple[int, ...]
+    levels: int | None
+    num_classes: int | None
+    dequantized_levels: int | None = None
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    left_out: tuple[int, ...] = ()
+    symbols: str | None = None
+
+    @property
+    def known_classes(self) -> tuple[int, ...]:
+        """Those that training sees; of data without labels none."""
+        return tuple(n for n in range(self.num_classes or 0) if n not in self.left_out)
+
+    @property
+    def num_dims(self) -> int:
+        """Numbers in one event: the D of bits per dimension."""
+        return int(np.prod(self.event_shape))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of events with rows and columns; None of others."""
+        return (*self.event_shape, 1)[:3] if len(self.event_shape) in (2, 3) else None
+
+    def bits_per_dim(self, nats: Array | np.ndarray) -> Array | np.ndarray:
+        """Nats of whole events as bits of each of their numbers."""
+        return nats / (self.num_dims * math.log(2))
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether nats are those of levels, or bound them: bits have no meaning otherwise."""
+        return self.levels is not None or self.dequantized_levels is not None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The smallest and the largest value that x can take, where they are known."""
+        if self.levels is not None:
+            return 0.0, self.levels - 1.0
+        if self.dequantized_levels is not None:
+            return 0.0, float(self.dequantized_levels)
+        return None
+
+    def normalize(self, x: Array | np.ndarray) -> Array:
+        """What networks like: in [0, 1], or of mean 0 and deviation 1."""
+        shift, scale = self.affine(x.shape)
+        return (x - shift) / scale
+
+    def denormalize(self, x: Array | np.ndarray) -> Array:
+        """The inverse of `normalize`."""
+        shift, scale = self.affine(x.shape)
+        return shift + scale * x
+
+    def affine(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Shift and scale of `denormalize` for x of this shape, the same or one for each column."""
+        if self.interval is None:
+            shift, scale = self.mean, self.std
+        else:
+            shift, scale = self.interval[0], self.interval[1] - self.interval[0]
+        spread = lambda numbers: jnp.broadcast_to(jnp.asarray(numbers, jnp.float32), shape)
+        return spread(shift), spread(scale)
+
+
+class Dataset(NamedTuple):
+    """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
+
+    'factors' [n, factors] are numbers of what else is known to make up an example, called
+    `factor_names`; 'num_scored' [n] is how many of an example's numbers, the last ones, its
+    likelihood counts, where these are not all. The arrays are as stored (uint8 where that is
+    enough) and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
+    from one key per example: {'x': float32, 'label': int32, ...}. `description` says in words what
+    the numbers in `x` are.
+    """
+
+    name: str
+    spec: Spec
+    splits: dict[str, dict[str, np.ndarray]]
+    description: str
+    preprocess: Callable[[dict[str, Array], UInt32[Array, 'local 2']], dict[str, Array]] = (
+        preprocess.as_float
+    )
+    factor_names: tuple[str, ...] = ()
+
+    def size(self, split: str) -> int:
+        """The number of examples of a split."""
+        return len(self.splits[split]['x'])
+
+    def scored_dims(self, split: str) -> float:
+        """Numbers that the likelihood of an example of a split counts, on average."""
+        scored = self.splits[split].get('num_scored')
+        return self.spec.num_dims if scored is None else float(np.mean(scored))
+
+    def fingerprint(self, *splits: str) -> dict[str, str]:
+        """By which data are known again: what x is, and of each split its size and a checksum.
+
+        Of all splits, or of those that are named: large ones take a while.
+        """
+        spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
+        del spec['left_out']  # it is in the config
+        symbols = spec.pop('symbols')
+        if symbols is not None:
+            spec['symbols'] = ascii(symbols)
+        told = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
+        for name in sorted(splits or self.splits):
+            total = 0
+            for _, array in sorted(self.splits[name].items()):
+                total = checksum(array, total)
+            told[name] = f'{self.size(name)} examples, checksum {total:08x}'
+        return told
+
+
+def symbols_told(told: dict[str, str]) -> str | None:
+    """The symbols in a `Dataset.fingerprint`; None where there are none."""
+    _, mark, symbols = told.get('x', '').partition(', symbols ')
+    return ast.literal_eval(symbols) if mark else None
+
+
+def load(config) -> Dataset:
+    """The data set that `config.data` names, with all three splits, as the config wants it shown.
+
+    Raises:
+      UserError: a setting that cannot be, or the source's own complaint.
+    """
+    data = config.data
+    choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
+    choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
+    takes = settings_of(data.name)
+    settings = {name: data[name] for name in SETTINGS}
+    for name, value in settings.items():
+        if value and name not in takes:
+            raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
+    unknown = [name for name, needed in takes.items() if needed and name not in data]
+    if unknown:
+        raise UserError(
+            f'{data.name} needs config.data.{unknown[0]}, which this config has not: such data are '
+            'for other models'
+        )
+    loaded = _source(data.name)(**{name: data[name] for name in takes if name in data})
+    loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
+    loaded = binarized(loaded, data.binarize)  # before: an example keeps its draw
+    loaded = without_classes(loaded, tuple(data.without_classes))
+    if loaded.spec.levels is None:
+        loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
+    return dequantized(loaded, data.dequantize)
+
+
+def settings_of(name: str) -> dict[str, bool]:
+    """The fields of config.data that the source of this name takes, and whether it needs them."""
+    parameters = inspect.signature(_source(name)).parameters
+    return {field: known.default is known.empty for field, known in parameters.items()}
+
+
+def _source(name: str) -> Callable:
+    return importlib.import_module(SOURCES.get(name, ANY_OTHER)).load
+
+
+def without_classes(source: Dataset, classes: tuple) -> Dataset:
+    """`source` with `classes` in its test split alone; labels keep their numbers.
+
+    Raises:
+      UserError: as `leave_out`.
+    """
+    if not classes:
+        return source
+    splits = leave_out(source.splits, classes, source.spec.num_classes)
+    words = f'{source.description}, without {", ".join(map(str, classes))} in training'
+    spec = source.spec._replace(left_out=tuple(sorted({*classes})))
+    return source._replace(splits=splits, spec=spec, description=words)
+
+
+def with_moments(spec: Spec, x: np.ndarray) -> Spec:
+    """`spec` with mean and deviation of real-valued training data x [n, *event].
+
+    The deviation of a constant is 1.
+    """
+    mean, std = moments(x)
+    plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
+    return spec._replace(mean=plain(mean), std=plain(np.where(std > 0, std, 1.0)))
+
+
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column of a table, otherwise of all numbers as if of one."""
+    columns = x if x.ndim == 2 else x.reshape(-1, 1)
+    is_constant = columns.min(0) == columns.max(0)  # the deviation from a rounded mean is not 0
+    std = np.where(is_constant, 0.0, columns.std(0, np.float64))
+    return columns.mean(0, np.float64), std
+
+
+def binarized(source: Dataset, how: str) -> Dataset:
+    """`source` with grey levels turned into {0, 1} as `how` says; 'none' leaves it as it is.
+
+    'stochastic' draws afresh at each showing, but for 'valid' and 'test', which have one draw that
+    is the same for every run and seed.
+
+    Raises:
+      UserError: unknown `how`, or real-valued data.
+    """
+    rule = _rule_for_levels(source, 'data.binarize', how, preprocess.BINARIZATIONS)
+    if rule is None:
+        return source
+    top, splits = source.spec.levels - 1, dict(source.splits)
+    if rule is preprocess.stochastic:
+        for name in ('valid', 'test'):
+            if name in splits:
+                drawn = preprocess.fixed_draw(splits[name]['x'], top)
+                splits[name] = {**splits[name], 'x': drawn}
+    return source._replace(
+        spec=source.spec._replace(levels=2),
+        splits=splits,
+        preprocess=preprocess.then(source.preprocess, functools.partial(rule, top=top)),
+        description=f'{source.description}, binarised: {how}',
+    )
+
+
+def dequantized(source: Dataset, how: str) -> Dataset:
+    """`source` with noise in [0, 1) on its levels as `how` says; 'none' leaves it as it is.
+
+    Raises:
+      UserError: unknown `how`, or real-valued data.
+    """
+    rule = _rule_for_levels(source, 'data.dequantize', how, preprocess.DEQUANTIZATIONS)
+    if rule is None:
+        return source
+    return source._replace(
+        spec=source.spec._replace(levels=None, dequantized_levels=source.spec.levels),
+        preprocess=preprocess.then(source.preprocess, rule),
+        description=f'{source.description}, dequantised: {how}',
+    )
+
+
+def _rule_for_levels(source: Dataset, field: str, how: str, rules: dict) -> Callable | None:
+    """The rule that the config's field names; only None fits real values."""
+    rule = choose(field, how, rules)
+    if rule is not None and source.spec.levels is None:
+        raise UserError(f'config.{field}={how!r}: {source.name} is real-valued')
+    if rule is not None and source.spec.symbols is not None:
+        raise UserError(f'config.{field}={how!r}: {source.name} has symbols, which are no numbers')
+    return rule

@@ -1,0 +1,108 @@
+"""Splits of pictures -> a Dataset: decoded on all cores, with progress, and kept in the cache."""
+
+import concurrent.futures
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from atelier.data import images
+from atelier.data.cache import cached, create_array
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.splits import fixed_order
+from atelier.errors import UserError
+
+CHUNK = 64  # pictures a task
+LEVELS = 256
+
+
+class Picture(NamedTuple):
+    """One picture as it is stored; `name` is for the message if it cannot be used."""
+
+    name: str
+    raw: bytes | pathlib.Path
+    label: int | None
+
+
+class Pictures(NamedTuple):
+    """A split before decoding: `read(numbers)` returns the pictures of these numbers."""
+
+    count: int
+    read: Callable[[Sequence[int]], list[Picture]]
+
+
+def decoded(
+    key: str,
+    open_splits: Callable[[], tuple[dict[str, Pictures], int | None]],
+    name: str,
+    image_shape: tuple[int, ...],
+) -> Dataset:
+    """The Dataset of the pictures that `open_splits` finds; from the cache where they are there.
+
+    Args:
+      key: of the cache.
+      open_splits: returns the splits and the number of classes, None without labels.
+      name: of the data set.
+      image_shape: (height, width, channels) to scale and crop to; empty: as the pictures are,
+        which then have to be alike.
+
+    Raises:
+      UserError: names the first picture that cannot be used.
+    """
+    if image_shape and not (
+        len(image_shape) == 3
+        and all(isinstance(size, int) and size >= 1 for size in image_shape)
+        and image_shape[2] in (1, 3)
+        and image_shape[0] * image_shape[1] <= images.MAX_PIXELS
+    ):
+        raise UserError(
+            f'config.data.image_shape={image_shape}: it must be height,width,1 or height,width,3'
+        )
+
+    def build(folder: pathlib.Path) -> dict[str, Any]:
+        splits, num_classes = open_splits()
+        shape = image_shape
+        for split, pictures in splits.items():
+            if not pictures.count:
+                raise UserError(f'the split {split!r} of {name} is empty')
+            shape = shape or images.shape_of(*pictures.read([0])[0][:2])
+            _decode(folder, split, pictures, shape, bool(image_shape), f'decoding {name} {split}')
+        return {'image_shape': shape, 'num_classes': num_classes}
+
+    about, arrays = cached(key, build)
+    splits = {}
+    for array_name, array in arrays.items():
+        split, kind = array_name.split('-')
+        if kind == 'x' or about['num_classes']:
+            splits.setdefault(split, {})[kind] = array
+    shape = tuple(about['image_shape'])
+    words = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
+    return Dataset(name, Spec(shape, LEVELS, about['num_classes']), splits, words)
+
+
+def _decode(
+    folder: pathlib.Path, split: str, pictures: Pictures, shape, resize: bool, title: str
+) -> None:
+    """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in `fixed_order`."""
+    n = pictures.count
+    x = create_array(folder, f'{split}-x', (n, *shape), np.uint8)
+    labels = create_array(folder, f'{split}-label', (n,), np.int32)
+    order = fixed_order(n).tolist()
+
+    def work(start: int) -> int:
+        rows = range(start, min(start + CHUNK, n))
+        for row, picture in zip(rows, pictures.read([order[row] for row in rows]), strict=True):
+            x[row] = images.decode(picture.name, picture.raw, shape, resize)
+            labels[row] = -1 if picture.label is None else picture.label
+        return len(rows)
+
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+        with tqdm(total=n, desc=title, unit='picture', dynamic_ncols=True) as bar:
+            for done in pool.map(work, range(0, n, CHUNK)):
+                bar.update(done)
+    finally:
+        pool.shutdown(cancel_futures=True)

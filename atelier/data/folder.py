@@ -1,0 +1,132 @@
+"""A folder of one's own pictures; its sub-folders are the labels.
+
+    python main.py --config=configs/conv_vae.py:folder --config.data.path=pictures \\
+        --config.data.image_shape=64,64,3
+
+    pictures/cat/1.png, pictures/dog/2.jpg    labelled by sub-folder, in alphabetical order
+    pictures/1.png, pictures/2.jpg            without labels
+    pictures/train/..., pictures/test/...     one's own splits (train, valid, test), each as above
+"""
+
+import os
+import pathlib
+import zlib
+from collections.abc import Sequence
+
+from atelier.data.dataset import Dataset
+from atelier.data.decoding import Picture, Pictures, decoded
+from atelier.errors import UserError, reading
+from atelier.paths import user_path
+
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
+SPLITS = {
+    'train': 'train',
+    'valid': 'valid',
+    'validation': 'valid',
+    'val': 'valid',
+    'test': 'test',
+}
+
+
+def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+    """The pictures below `path`, decoded once and kept in the cache until one of them changes.
+
+    Args:
+      path: of the folder.
+      image_shape: (height, width, 1 or 3): each picture's largest centred part of these
+        proportions is scaled to it. Empty: as they are, if they are alike.
+
+    Raises:
+      UserError: there are none, or one of them cannot be used.
+    """
+    if not path:
+        raise UserError('folder: set config.data.path to a folder of pictures')
+    root = user_path(path).resolve()
+    with reading(root):
+        if not root.is_dir():
+            raise UserError(f'config.data.path: there is no folder {root}')
+        bases = _splits(root)
+        found = {split: _below(base) for split, base in bases.items()}
+    for split, files in found.items():
+        if not files:
+            raise UserError(f'{bases[split]} has no pictures ({", ".join(sorted(SUFFIXES))})')
+    labelled = {split: _labels(bases[split], files) for split, files in found.items()}
+    classes = sorted({name for names in labelled.values() for name in names if name is not None})
+    for split, names in labelled.items():
+        if classes and None in names:
+            raise UserError(f'{found[split][0]} has no sub-folder, which the other splits have')
+
+    def open_splits():
+        numbers = {name: number for number, name in enumerate(classes)}
+        splits = {
+            split: _pictures(files, [numbers.get(name) for name in labelled[split]])
+            for split, files in found.items()
+        }
+        return splits, len(classes) or None
+
+    shape = tuple(image_shape)
+    key = '-'.join(['folder', *map(str, shape), f'{_fingerprint(root, found):08x}'])
+    return decoded(key, open_splits, root.name, shape)
+
+
+def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The folder of each split there is."""
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
+    named = [name for name in folders if name.lower() in SPLITS]
+    if len(named) < 2 and [name.lower() for name in folders] != ['train']:
+        return {'train': root}  # they are labels
+    splits = [SPLITS[name.lower()] for name in named]
+    if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
+        raise UserError(
+            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, the '
+            'first always, and no other folder beside them'
+        )
+    beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+    if beside:
+        raise UserError(f'{beside[0]} lies beside the folder of the training pictures: move it')
+    return dict(zip(splits, (root / name for name in named), strict=True))
+
+
+def _below(base: pathlib.Path) -> list[pathlib.Path]:
+    """All pictures, through links too, but each folder once."""
+    files, seen = [], set()
+    for name, folders, names in os.walk(base, followlinks=True):
+        folder = pathlib.Path(name)
+        if folder.resolve() in seen:
+            folders.clear()
+            continue
+        seen.add(folder.resolve())
+        folders[:] = sorted(below for below in folders if not below.startswith('.'))
+        paths = [folder / name for name in names if not name.startswith('.')]
+        files += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return sorted(files)
+
+
+def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
+    """The sub-folder of each; either all or none of them have one."""
+    parts = [path.relative_to(base).parts for path in files]
+    names = [part[0] if len(part) > 1 else None for part in parts]
+    if None in names and set(names) != {None}:
+        lost = files[names.index(None)]
+        raise UserError(
+            f'{lost} lies beside sub-folders, which are labels: move it into one of them'
+        )
+    return names
+
+
+def _pictures(files: list[pathlib.Path], labels: list[int | None]) -> Pictures:
+    def read(numbers: Sequence[int]) -> list[Picture]:
+        return [Picture(str(files[i]), files[i], labels[i]) for i in numbers]
+
+    return Pictures(len(files), read)
+
+
+def _fingerprint(root: pathlib.Path, found: dict[str, list[pathlib.Path]]) -> int:
+    """Of names, sizes and times of change."""
+    total = 0
+    for files in found.values():
+        for path in files:
+            state = path.stat()
+            line = f'{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}'
+            total = zlib.crc32(line.encode(errors='surrogateescape'), total)
+    return total

@@ -1,0 +1,111 @@
+"""A picture, as a file or its bytes -> a uint8 array of the shape that is asked for."""
+
+import contextlib
+import io
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from atelier.errors import UserError
+
+MAX_PIXELS = 1 << 26  # of one picture: 8192 x 8192 are 200 MB in colour
+GREY_MODES = ('1', 'L', 'LA', 'La')
+COLOUR_MODES = ('RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA', 'CMYK', 'YCbCr', 'HSV', 'LAB')
+
+
+def decode(
+    name: str, raw: bytes | pathlib.Path, shape: tuple[int, int, int], resize: bool
+) -> np.ndarray:
+    """One picture as uint8 [height, width, channels]; transparent parts become white.
+
+    With `resize` the largest centred part of the shape's proportions is scaled to it.
+
+    Raises:
+      UserError: names the picture and says what is wrong with it.
+    """
+    height, width, channels = shape
+    with _opened(name, raw) as (image, is_grey):
+        if is_grey and channels == 3:
+            raise UserError(
+                f'{name} is grey and colour is asked: config.data.image_shape={height},{width},1 '
+                'takes both kinds'
+            )
+        if resize:  # lets JPEG skip what would be scaled away; twice, for a good scaling after it
+            image.draft(image.mode, (2 * max(height, width),) * 2)
+        image = _flat(image, 'L' if channels == 1 else 'RGB')
+        if resize:
+            image = _centre(image, width, height)
+        if (image.height, image.width) != (height, width):
+            raise UserError(
+                f'{name} is {image.height}x{image.width} and others are {height}x{width}: '
+                f'config.data.image_shape={height},{width},{channels} makes them alike'
+            )
+        return np.asarray(image).reshape(shape)
+
+
+def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
+    """The [height, width, channels] of a picture as it is.
+
+    Raises:
+      UserError: as `decode`.
+    """
+    with _opened(name, raw) as (image, is_grey):
+        image = _upright(image)
+        return image.height, image.width, 1 if is_grey else 3
+
+
+@contextlib.contextmanager
+def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
+    """A picture and whether it is grey; whatever goes wrong inside is a line that names it."""
+    from PIL import Image, UnidentifiedImageError  # not at import: most sources need none
+
+    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and an error
+    try:
+        with Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw) as image:
+            pixels = image.width * image.height
+            if not 0 < pixels <= MAX_PIXELS:
+                raise UserError(
+                    f'{name} has {image.height}x{image.width} pixels: the most is {MAX_PIXELS:,}'
+                )
+            if image.mode not in GREY_MODES + COLOUR_MODES:
+                raise UserError(f'{name} has pixels of kind {image.mode}: convert it to 8 bits')
+            yield image, image.mode in GREY_MODES
+    except UserError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UserError(f'{name} is no picture of a known format') from error
+    except Exception as error:  # every format has errors of its own
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f'cannot read the picture {name}: {reason}') from error
+
+
+def _upright(image):
+    """As its camera was held."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _flat(image, mode: str):
+    """In `mode`, on white where it is transparent."""
+    from PIL import Image
+
+    image = _upright(image)
+    if image.mode in ('RGBA', 'RGBa', 'LA', 'La', 'PA') or 'transparency' in image.info:
+        image = image.convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+    return image.convert(mode)
+
+
+def _centre(image, width: int, height: int):
+    """The largest centred part of these proportions, scaled."""
+    from PIL import Image
+
+    if image.size == (width, height):
+        return image
+    scale = min(image.width / width, image.height / height)
+    part = (max(1, round(scale * width)), max(1, round(scale * height)))
+    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
+    image = image.crop((left, top, left + part[0], top + part[1]))  # the filter looks no further
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -1,0 +1,87 @@
+"""Small pictures of which everything is known: for disentanglement, made here in a moment.
+
+    python main.py --config=configs/vae.py:shapes
+
+Every combination of five factors once, 16x16 pixels, as dSprites has them (Matthey et al. 2017) in
+64x64: a white shape on black, of these 17 levels that count the white ones of a pixel's 4x4 parts.
+
+| factor | values |
+|---|---|
+| `kind` | square, ellipse, triangle: also the label |
+| `x`, `y` | 8 centres, a pixel apart; y grows downwards |
+| `size` | 4, the circle around it has a radius of 2.75, 3.25, 3.75, 4.25 pixels |
+| `rotation` | 8, by 11.25 degrees, from 0 on |
+
+A rotation below 90 degrees brings none of the shapes back to itself. The 6,144 pictures lie in an
+order without meaning, always the same: 4,096 train, 512 validate, 1,536 test. `factors`, int32
+[n, 5], are the numbers of the values, in the order of the table.
+"""
+
+import numpy as np
+
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.splits import fixed_order
+
+SIDE, PARTS = 16, 4  # pixels; parts of a pixel along each axis
+LEVELS = PARTS**2 + 1
+FACTORS = ('kind', 'x', 'y', 'size', 'rotation')
+RADII = np.linspace(2.75, 4.25, 4)  # of the circle around the shape, in pixels
+CENTRES = 4.5 + np.arange(8)  # in pixels from the edge
+ANGLES = np.arange(8) * np.pi / 16
+EDGE = 1e-6  # of the radius: what lies on an edge is white, however rounded
+SIZES = {'train': 4096, 'valid': 512, 'test': 1536}
+
+
+def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(u), np.abs(v)) <= np.sqrt(0.5) + EDGE
+
+
+def _ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return u**2 + (2 * v) ** 2 <= 1 + EDGE
+
+
+def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Equilateral: three half planes at half the radius from its middle."""
+    angles = np.pi / 6 + 2 * np.pi / 3 * np.arange(3)
+    return np.all([u * np.cos(a) + v * np.sin(a) <= 0.5 + EDGE for a in angles], axis=0)
+
+
+KINDS = (_square, _ellipse, _triangle)  # in the unit circle: whether (u, v) lies inside
+
+
+def load() -> Dataset:
+    """All pictures with their factors."""
+    counts = len(KINDS), len(CENTRES), len(CENTRES), len(RADII), len(ANGLES)
+    order = fixed_order(int(np.prod(counts)))
+    factors = np.stack(np.unravel_index(order, counts), 1).astype(np.int32)
+    x = _pictures(factors)
+    splits, first = {}, 0
+    for name, size in SIZES.items():
+        rows = slice(first, first := first + size)
+        splits[name] = {'x': x[rows], 'label': factors[rows, 0], 'factors': factors[rows]}
+    spec = Spec((SIDE, SIDE, 1), LEVELS, len(KINDS))
+    words = f'{SIDE}x{SIDE} shapes with {LEVELS} grey levels 0..{LEVELS - 1}'
+    return Dataset('shapes', spec, splits, words, factor_names=FACTORS)
+
+
+def _pictures(factors: np.ndarray) -> np.ndarray:
+    """uint8 [n, side, side, 1] of factors [n, 5]: each form is drawn once and moved by pixels."""
+    forms = np.stack([_forms(kind) for kind in KINDS])  # [kinds, sizes, rotations, side, side]
+    kind, x, y, size, rotation = factors.T
+    pictures = forms[kind, size, rotation]
+    across = (np.arange(SIDE) - x[:, None]) % SIDE
+    down = (np.arange(SIDE) - y[:, None]) % SIDE
+    return pictures[np.arange(len(x))[:, None, None], down[:, :, None], across[:, None]][..., None]
+
+
+def _forms(inside) -> np.ndarray:
+    """A kind in all sizes and rotations at the first centres, uint8 [sizes, rotations, side, side].
+
+    No shape leaves the picture wherever its centre is.
+    """
+    points = (np.arange(SIDE * PARTS) + 0.5) / PARTS - CENTRES[0]
+    u, v = points / RADII[:, None, None, None], points[:, None] / RADII[:, None, None, None]
+    cos, sin = (f(ANGLES)[:, None, None] for f in (np.cos, np.sin))
+    white = inside(cos * u + sin * v, cos * v - sin * u)
+    parts = white.reshape(*white.shape[:2], SIDE, PARTS, SIDE, PARTS)
+    return parts.sum((3, 5)).astype(np.uint8)

@@ -1,0 +1,184 @@
+"""Text, symbol by symbol: one's own file, or the Python language reference that Python carries.
+
+    python main.py --config=configs/char_lm.py --config.data.path=mine.txt
+
+The file is UTF-8. Without a path it is the text that `help()` of Python shows (`pydoc_data.topics`,
+about 450,000 characters of English and code): nothing to fetch, but another text in each version
+of Python.
+
+The first 90 % are the training part and the last 10 % the test split, which nanoGPT and others call
+validation: they have no third part. `config.data.valid_share` of the training part, cut from its
+end, is ours for validation, so that nothing is chosen on what is reported; with a share of 0 that
+end is trained on too, and validation only looks at what was seen. The vocabulary is the
+sorted symbols of the training part, validation included.
+
+An example is a window of `config.data.context` symbols. Training has one at every start and scores
+all of it. Validation and test score each symbol of their part once: windows follow each other by
+half a context, of which the last half is scored, with at least half a context before it; of the
+first window all is scored, and the last ends with the text and scores what is left.
+"""
+
+import numpy as np
+from jaxtyping import Integer
+
+from atelier.data.dataset import Dataset, Spec
+from atelier.errors import UserError, at_least, reading
+from atelier.paths import user_path
+
+TRAIN_SHARE = 0.9
+VALID_SHARE = 0.05  # of that
+Symbols = Integer[np.ndarray, 'length']  # numbers of the vocabulary
+NEWLINE = ord('\n')
+
+
+def load(
+    path: str = '', *, context: int, valid_share: float = VALID_SHARE, num_pieces: int = 0
+) -> Dataset:
+    """The text in windows of `context` symbols; validation and test have 'num_scored' beside 'x'.
+
+    Args:
+      path: of a UTF-8 file; '': the text that Python carries.
+      context: symbols of a window, an even number.
+      valid_share: of the training part, for validation; 0: training has it all, and validation is
+        as long an end of it as by default.
+      num_pieces: 0: training windows at every start. Else the training split is that many pieces
+        that score each symbol once, each with `context` symbols before those that it scores: for
+        models that count. They are as long as that makes them, longer or shorter than a window.
+
+    Raises:
+      UserError: the file is missing, no text or too short, a symbol of it is outside the
+        vocabulary, or a number that cannot be.
+    """
+    _check(context, valid_share, num_pieces)
+    text, name = (_read(path), user_path(path).name) if path else (_carried(), 'pydoc topics')
+    cut = _end_of_training(len(text))
+    kept = cut - int(valid_share * cut)
+    begins = kept if valid_share else cut - int(VALID_SHARE * cut)
+    places = {'train': slice(0, kept), 'valid': slice(begins, cut), 'test': slice(cut, len(text))}
+    sizes = {split: place.stop - place.start for split, place in places.items()}
+    shortest = min(sizes, key=sizes.get)
+    if sizes[shortest] < context:
+        raise UserError(
+            f'{name} has {len(text):,} characters, of which the {shortest} split gets '
+            f'{sizes[shortest]}: fewer than config.data.context={context}'
+        )
+    numbers, symbols = _numbers(text, name)
+    parts = {split: numbers[place] for split, place in places.items()}
+    splits = {split: scored_once(part, context, context // 2) for split, part in parts.items()}
+    splits['train'] = _training(parts['train'], context, num_pieces)
+    spec = Spec((context,), len(symbols), None, symbols=symbols)
+    words = f'{name}: {len(text):,} characters, {len(symbols)} different ones'
+    return Dataset('text', spec, splits, f'{words}, in windows of {context}')
+
+
+def decode(x: np.ndarray, symbols: str) -> list[str]:
+    """The texts that numbers x [n, length] of the vocabulary stand for."""
+    table = np.array(list(symbols))
+    return [''.join(table[row]) for row in np.asarray(x).astype(int)]
+
+
+def encode(text: str, symbols: str) -> Symbols:
+    """The inverse of `decode`, of one text.
+
+    Raises:
+      UserError: names the first symbol that is outside the vocabulary.
+    """
+    found = {symbol: number for number, symbol in enumerate(symbols)}
+    for symbol in text:
+        if symbol not in found:
+            raise UserError(f'{symbol!r} is outside the vocabulary: {shown(symbols)}')
+    return np.array([found[symbol] for symbol in text], np.int32)
+
+
+def shown(symbols: str) -> str:
+    """A vocabulary in one line."""
+    return repr(symbols)[1:-1]
+
+
+def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray]:
+    """Windows 'x' [n, length] of which the last 'num_scored' [n] symbols are scored.
+
+    Together they are all of `part`, each symbol once. A window ends `stride` behind the one before
+    it, or with the part.
+    """
+    count = 1 - (-(len(part) - length) // stride)
+    ends = np.minimum(length + stride * np.arange(count), len(part))
+    windows = np.lib.stride_tricks.sliding_window_view(part, length)
+    num_scored = np.diff(ends, prepend=0).astype(np.int32)
+    return {'x': windows[ends - length], 'num_scored': num_scored}
+
+
+def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndarray]:
+    """Windows at every start, which take no memory before they are placed; or pieces."""
+    if not num_pieces:
+        return {'x': np.lib.stride_tricks.sliding_window_view(part, context)}
+    stride = -(-len(part) // num_pieces)
+    length = min(context + stride, len(part))
+    found = scored_once(part, length, stride)
+    missing = num_pieces - len(found['x'])  # repeated, and nothing of them is scored
+    return {
+        'x': np.concatenate([found['x'], np.repeat(found['x'][-1:], missing, 0)]),
+        'num_scored': np.pad(found['num_scored'], (0, missing)),
+    }
+
+
+def _check(context: int, valid_share: float, num_pieces: int) -> None:
+    at_least(2, 'data.context', context)
+    at_least(0, 'data.num_pieces', num_pieces)
+    if context % 2:
+        raise UserError(f'config.data.context={context}: give an even number')
+    if not 0 <= valid_share < 1:
+        raise UserError(f'config.data.valid_share={valid_share}: it is from 0 to below 1')
+
+
+def _read(path: str) -> str:
+    place = user_path(path)
+    with reading(place):
+        if not place.is_file():
+            raise UserError(f'config.data.path: there is no file {place}')
+        stored = place.read_bytes()
+    try:
+        text = stored.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'{place} is not UTF-8 text (byte {error.start:,}): convert it, or give another file'
+        ) from error
+    if '\0' in text:
+        raise UserError(f'{place} is not text: it has zero bytes')
+    if not text:
+        raise UserError(f'{place} is empty')
+    return text
+
+
+def _carried() -> str:
+    """All topics in alphabetical order, less what stands in the last fifth alone.
+
+    So that there is no symbol outside the vocabulary, whatever the version of Python.
+    """
+    from pydoc_data.topics import topics  # a few 100 kilobytes
+
+    text = '\n'.join(topics[name] for name in sorted(topics))
+    known = {*text[: int(0.8 * len(text))]}
+    return ''.join(symbol for symbol in text if symbol in known)
+
+
+def _end_of_training(length: int) -> int:
+    return int(TRAIN_SHARE * length)
+
+
+def _numbers(text: str, name: str) -> tuple[Symbols, str]:
+    """The text as numbers, and the vocabulary."""
+    points = np.frombuffer(text.encode('utf-32-le'), np.uint32)
+    known = np.unique(points[: _end_of_training(len(points))])
+    if len(known) < 2:
+        raise UserError(f'{name} has {len(known)} different characters in its first nine tenths')
+    numbers = np.minimum(np.searchsorted(known, points), len(known) - 1)
+    strange = np.flatnonzero(known[numbers] != points)
+    if len(strange):
+        line = 1 + int(np.sum(points[: strange[0]] == NEWLINE))
+        raise UserError(
+            f'{name}: {chr(points[strange[0]])!r} (line {line}) is outside the vocabulary, which '
+            'is that of the first nine tenths: take it out, or put it there too'
+        )
+    stored = np.uint8 if len(known) <= 256 else np.int32
+    return numbers.astype(stored), ''.join(map(chr, known))

@@ -1,0 +1,163 @@
+"""Any image set of TensorFlow Datasets by name, read without TensorFlow.
+
+A set has to be prepared once, in array_record files; TFDS does that with TensorFlow and a network.
+What is decoded is kept in the cache, and a start that finds it there does not import TFDS.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+import zlib
+from collections.abc import Iterator, Sequence
+
+from atelier.data.dataset import SOURCES, Dataset
+from atelier.data.decoding import Picture, Pictures, decoded
+from atelier.errors import UserError, did_you_mean
+from atelier.paths import user_path
+from atelier.report.metrics_log import log
+
+VERSION = re.compile(r'\d+\.\d+\.\d+')
+SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
+PREPARE = (
+    'import sys, tensorflow_datasets as tfds;'
+    'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
+    '.download_and_prepare()'
+)
+
+
+def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
+    """The set `name`, as 'mnist' or 'emnist/letters', in the newest version that is prepared.
+
+    Args:
+      name: as TFDS calls it.
+      data_dir: where TFDS sets lie; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
+      image_shape: (height, width, channels) to scale and crop to; empty: as the images are.
+
+    Raises:
+      UserError: it is not prepared and cannot be here, or it is no set of images.
+    """
+    place = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+    root = user_path(place)
+    folder = _prepared(root, name)
+    if folder is None:
+        _prepare(root, name)
+        folder = _prepared(root, name)
+        if folder is None:
+            raise UserError(f'TFDS prepared {name!r}, but not in {root}')
+    shape = tuple(image_shape)
+    return decoded(_key(folder, name, shape), lambda: _open(folder, name), name, shape)
+
+
+def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
+    """The folder of the newest version that is on disk."""
+    folder = root / name
+    if not re.fullmatch(r'\w+(/[\w.-]+)?', name) or not folder.is_dir():
+        return None
+    versions = [path for path in folder.iterdir() if VERSION.fullmatch(path.name)]
+    whole = [path for path in versions if (path / 'dataset_info.json').is_file()]
+    if whole:
+        return max(whole, key=lambda path: tuple(map(int, path.name.split('.'))))
+    kinds = sorted({path.parent.parent.name for path in folder.glob('*/*/dataset_info.json')})
+    if kinds:
+        choices = ', '.join(repr(f'{name}/{kind}') for kind in kinds)
+        raise UserError(f'{name!r} has several kinds: set config.data.name to one of {choices}')
+    return None
+
+
+def _prepare(root: pathlib.Path, name: str) -> None:
+    """Has TFDS download and prepare a set, in a process of its own: TensorFlow stays out of ours.
+
+    Raises:
+      UserError: TensorFlow or a network is missing, or TFDS fails.
+    """
+    there = [path.name for path in root.iterdir()] if root.is_dir() else []
+    missing = (
+        f'{name!r} is not a source ({", ".join(SOURCES)}) and no TFDS set that is prepared in '
+        f'{root}{did_you_mean(name, [*SOURCES, *there])}: config.data.data_dir or TFDS_DATA_DIR '
+        'says where sets lie'
+    )
+    if importlib.util.find_spec('tensorflow') is None:
+        raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
+    if not _has_network():  # TFDS would try again for minutes
+        raise UserError(f'{missing}; to prepare it takes a network, and there is none')
+    log.info('preparing %s in %s: this happens once', name, root)
+    if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
+        raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
+
+
+def _has_network() -> bool:
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.create_connection(('storage.googleapis.com', 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
+    """Of the cache: set, version, what TFDS says of them, shape."""
+    try:
+        files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
+        kind = json.loads(files[0]).get('fileFormat', 'tfrecord')
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f'{folder} is not a whole TFDS set: {error}') from error
+    if kind != 'array_record':
+        raise UserError(
+            f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
+            '--file_format=array_record'
+        )
+    words = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
+    return f'{"-".join(words)}-{zlib.crc32(b"".join(files)):08x}'
+
+
+def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | None]:
+    """The splits as they lie on disk, and the number of classes."""
+    import tensorflow_datasets as tfds
+
+    with _understanding(folder):
+        builder = tfds.builder_from_directory(folder)
+        features, theirs = dict(builder.info.features.items()), builder.info.splits
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    if len(images) != 1:
+        raise UserError(f'{name!r} is no set of images: an example has {", ".join(features)}')
+    image, label = images[0], features.get('label')
+    label = label if isinstance(label, tfds.features.ClassLabel) else None
+    ours = {SPLITS[split]: split for split in theirs if split in SPLITS}
+    if 'train' not in ours:
+        raise UserError(f'{name!r} has no training split, only {", ".join(theirs)}')
+    decoders = {image: tfds.decode.SkipDecoding()}  # Pillow does it, in threads
+
+    def pictures(split: str) -> Pictures:
+        with _understanding(folder):
+            source = builder.as_data_source(split, decoders=decoders)
+
+        def read(numbers: Sequence[int]) -> list[Picture]:
+            with _understanding(folder):
+                rows = source.__getitems__(list(numbers))
+            return [
+                Picture(f'{name} {split} {number}', row[image], row['label'] if label else None)
+                for number, row in zip(numbers, rows, strict=True)
+            ]
+
+        return Pictures(len(source), read)
+
+    splits = {our: pictures(their) for our, their in ours.items()}
+    return splits, label.num_classes if label else None
+
+
+@contextlib.contextmanager
+def _understanding(folder: pathlib.Path) -> Iterator[None]:
+    """Whatever TFDS and the readers below it cannot understand is damage."""
+    try:
+        yield
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f'{folder} cannot be read, prepare it again: {reason}') from error

@@ -1,0 +1,185 @@
+"""Atelier from Python and from notebooks, in a checkout of it.
+
+    import atelier
+
+    run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
+    x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
+    numbers = atelier.evaluate(run)              # as evaluation.json
+    codes = atelier.over_split(run, run.family.encode, 'test')
+
+    run = atelier.train(config, build, 'runs/mine')   # a family of one's own
+
+`build(config, spec)` returns a `game.Family`, as in a config file.
+"""
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+import train_lib
+from atelier.core import devices as device_lib
+from atelier.core import game
+from atelier.data.dataset import Dataset
+from atelier.errors import UserError
+from atelier.evaluation import evaluate as evaluate_lib
+from atelier.evaluation.latents.prior_draws import can_draw_codes, decoded_draws
+from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.samples.sampling import check_labels, sampler
+from atelier.paths import user_path
+from atelier.run import experiment, restore, run_folder
+from configs.shared import common
+
+__all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+
+
+class Trained(NamedTuple):
+    """A run with its weights."""
+
+    run: experiment.Run
+    state: game.State  # with the weights that config.eval.weights chooses
+    weights: str  # in words which they are
+
+    @property
+    def config(self) -> ConfigDict:
+        """Of the run."""
+        return self.run.config
+
+    @property
+    def family(self) -> game.Family:
+        """The model, as pure functions of (state.ema, state.extra, ...)."""
+        return self.run.family
+
+    @property
+    def data(self) -> Dataset:
+        """What it was trained on."""
+        return self.run.data
+
+
+def common_config() -> ConfigDict:
+    """The fields that every config has; locked, so that a misspelt one is refused.
+
+    `with config.unlocked():` adds fields for a `build` of one's own.
+    """
+    return common.common_config().lock()
+
+
+def load(
+    folder: str | pathlib.Path,
+    build: experiment.Build | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> Trained:
+    """Opens a run folder.
+
+    Args:
+      folder: of a run.
+      build: only for a run that `train` made here: what it was given.
+      overrides: of config.eval, as {'eval.weights': 'last'}.
+
+    Raises:
+      UserError: it is not a run, or it has no checkpoint.
+    """
+    device_lib.enable_compilation_cache()
+    run = run_folder.reopen(user_path(folder), overrides, build)
+    return Trained(run, *restore.load_state(run))
+
+
+def train(
+    config: ConfigDict,
+    build: experiment.Build,
+    folder: str | pathlib.Path,
+    init_from: str | pathlib.Path | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Trained:
+    """Trains the family that `build(config, spec)` returns, or goes on with it; then loads it.
+
+    Args:
+      config: has all fields of `common_config()`, and what `build` reads.
+      build: as in a config file.
+      folder: of the run; the same call continues it.
+      init_from: another run whose weights it starts with.
+      devices: all by default.
+
+    Raises:
+      UserError: as `train_lib.train`, or the folder holds another run.
+    """
+    device_lib.enable_compilation_cache()
+    config = ConfigDict(config.to_dict()).lock()  # the caller may go on changing theirs
+    folder, which = user_path(folder), experiment.Recipe('', None)
+    init_from = run_folder.beginning(init_from)
+    run_folder.check_same(folder, which, config, init_from)
+    run = experiment.assemble(folder, which, config, build, init_from)
+    train_lib.train(run, devices)
+    return Trained(run, *restore.load_state(run))
+
+
+def sample(
+    trained: Trained, n: int, seed: int = 0, labels: Sequence[int] | None = None
+) -> np.ndarray:
+    """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
+
+    Of a family that samples by class, `labels` are given to the samples in turn. An autoencoder
+    decodes codes of a Gaussian fitted to its training codes.
+
+    Raises:
+      UserError: the family cannot sample, or not by class, or n is not positive.
+    """
+    _at_least_one(n)
+    run, state, devices = trained.run, trained.state, jax.devices()
+    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    label = None if labels is None else np.resize(check_labels(run, labels), n)
+    if run.family.sample is None and can_draw_codes(run.family):
+        return decoded_draws(run, state, key, n, devices)[0]
+    return sampler(run, devices)(state, key, n, label)
+
+
+def evaluate(
+    trained: Trained, features: Callable[[np.ndarray], np.ndarray] | None = None
+) -> dict[str, Any]:
+    """The whole test split once, of the weights in hand; written to evaluation.json.
+
+    Args:
+      trained: the run.
+      features: x [n, *event], in the data's units, to [n, features], in which samples are compared
+        with data; by default those of config.eval.classifier. Then nothing is written.
+
+    Raises:
+      UserError: the data have no test split, or nothing can be said without features.
+    """
+    loaded = (trained.state, trained.weights)
+    return evaluate_lib.evaluate(trained.run, loaded=loaded, features=features)
+
+
+def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int | None = None):
+    """Applies ability(params, extra, batch, draw), [local, ...] per example, to a whole split.
+
+    Args:
+      trained: the run.
+      ability: such as run.family.encode or run.family.log_prob, or any function of that
+        signature.
+      split: 'train', 'valid' or 'test'.
+      n: only the first so many examples.
+
+    Raises:
+      UserError: the family lacks the ability, or there is no such split.
+    """
+    run = trained.run
+    if ability is None:
+        raise UserError(f'the model of {run.folder} lacks this ability')
+    if split not in run.data.splits:
+        raise UserError(f'{run.data.name} has no split {split!r}')
+    if isinstance(ability, game.LogProb):
+        ability = ability.nats
+    n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
+    key = game.address(trained.state.key, game.Purpose.EVALUATE)
+    apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())
+    return apply(trained.state, key, run.data.splits[split], n)
+
+
+def _at_least_one(n: int) -> int:
+    if n < 1:
+        raise UserError(f'n={n}: it must be at least 1')
+    return n

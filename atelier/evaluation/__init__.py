@@ -1,0 +1,1 @@
+"""Evaluation of a whole split, comparison of runs, and the measures that both report."""

@@ -1,0 +1,183 @@
+"""`--mode=compare`: runs side by side, as a table and as curves of their validation metrics."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atelier.errors import UserError
+from atelier.evaluation.evaluate import read_evaluation, summary
+from atelier.evaluation.latents.report import headlines
+from atelier.evaluation.per_example_values import read_values
+from atelier.paths import user_path
+from atelier.report import image_grids
+from atelier.report.metrics_log import aligned, log, plus_minus, read_validations
+from atelier.run import config_values, run_folder
+
+
+class Column(NamedTuple):
+    """What is shown of one run."""
+
+    name: str
+    config: dict[str, Any]  # by dotted name
+    evaluation: dict[str, Any]  # as in evaluation.json; empty where there is none
+    curves: dict[str, list[tuple[int, float]]]  # of the validation metrics, by step
+    examples: dict[str, np.ndarray]  # every number about every test example, by metric
+
+
+def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
+    """Prints a table of the runs and draws their curves into `target`.
+
+    The numbers are those of each run's evaluation.json. Where runs were evaluated on the same test
+    examples, the mean difference to the first run stands below each number with its standard error,
+    example by example: it tells models apart that the means alone do not.
+
+    Returns:
+      {metric: {run: mean on its test split, None where it has none}}.
+
+    Raises:
+      UserError: fewer than two runs, a folder that is none, or the same one twice.
+    """
+    if len(folders) < 2:
+        raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
+    if len({user_path(folder).resolve() for folder in folders}) < len(folders):
+        raise UserError(f'--runs={",".join(folders)}: a run is there twice')
+    columns = [_column(folder) for folder in folders]
+    names = _names(columns, lambda evaluation: evaluation)
+    table = [['', *(column.name for column in columns)]]
+    for name in names:
+        table += [[name, *(_cell(column, name) for column in columns)]]
+        table += _paired(columns, name)
+    table += [
+        [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
+        for name in _names(columns, _samples)
+    ]
+    table += _latents(columns)
+    table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
+    table += _differences(columns)
+    for line in aligned(table):
+        log.info('%s', line)
+    _warn_of_unlike(columns)
+    if any(column.curves for column in columns):
+        path = target / 'compare.png'
+        _draw(columns, path)
+        log.info('curves: %s', path)
+    return {name: {column.name: _mean(column, name) for column in columns} for name in names}
+
+
+def _column(folder: str) -> Column:
+    path = user_path(folder)
+    record = run_folder.load(path)
+    evaluation = read_evaluation(path / 'evaluation.json')
+    if not evaluation:
+        log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
+    curves = {}
+    for step, means in read_validations(path):
+        for name, value in means.items():
+            curves.setdefault(name, []).append((step, value))
+    means = {name: value.get('mean') for name, value in evaluation.get('values', {}).items()}
+    config = {**config_values.flatten(record['values']), 'init_from': record['init_from']}
+    return Column(folder.rstrip('/'), config, evaluation, curves, read_values(path, means))
+
+
+def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What an evaluation says of samples."""
+    return evaluation.get('samples') or {}
+
+
+def _names(columns: list[Column], part: Callable) -> dict[str, None]:
+    return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
+
+
+def _latents(columns: list[Column]) -> list[list[str]]:
+    """A row of each number that any run has of its latent space."""
+    found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
+    names = dict.fromkeys(name for each in found for name in each)
+    return [[f'latents: {n}', *(_plain(each.get(n)) for each in found)] for n in names]
+
+
+def _plain(number: int | float | None) -> str:
+    """Counts as they are."""
+    if number is None:
+        return '-'
+    return str(number) if isinstance(number, int) else f'{number:.4f}'
+
+
+def _sample_cell(column: Column, name: str) -> str:
+    value = _samples(column.evaluation).get('values', {}).get(name, {})
+    if value.get('samples') is None:
+        return '-'
+    return f'{_plain(value["samples"])} (real {_plain(value.get("floor"))})'
+
+
+def _mean(column: Column, name: str) -> float | None:
+    return column.evaluation.get('values', {}).get(name, {}).get('mean')
+
+
+def _cell(column: Column, name: str) -> str:
+    value = column.evaluation.get('values', {}).get(name, {})
+    return plus_minus(value.get('mean'), value.get('standard_error'))
+
+
+def _paired(columns: list[Column], name: str) -> list[list[str]]:
+    """A row of differences to the first run, where both have seen the same examples, or none."""
+    first = columns[0]
+
+    def cell(column: Column) -> str:
+        of, to = column.examples.get(name), first.examples.get(name)
+        if of is None or to is None or len(of) != len(to):
+            return '-'
+        if _data(column.evaluation) != _data(first.evaluation):
+            return '-'
+        gap = summary(of - to)
+        return plus_minus(gap['mean'], gap['standard_error'], '+')
+
+    cells = [cell(column) for column in columns[1:]]
+    return [['  less that of the first', '', *cells]] if {*cells} != {'-'} else []
+
+
+def _differences(columns: list[Column]) -> list[list[str]]:
+    """The fields of the configs that are not the same in all runs."""
+    fields = sorted({name for column in columns for name in column.config})
+    rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
+    return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _warn_of_unlike(columns: list[Column]) -> None:
+    """Numbers on other data, or of another kind, do not stand beside each other."""
+    evaluated = [column.evaluation for column in columns if column.evaluation]
+    compared = [samples for samples in map(_samples, evaluated) if samples]
+    for what, values in (
+        ('features of samples', {str(samples.get('features')) for samples in compared}),
+        ('numbers of samples', {str(samples.get('num_samples')) for samples in compared}),
+        ('data', {_data(e) for e in evaluated}),
+        ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
+    ):
+        if len(values) > 1:
+            log.warning('not comparable: the %s differ (%s)', what, '; '.join(sorted(values)))
+
+
+def _data(evaluation: dict[str, Any]) -> str:
+    """What was evaluated, told by the numbers and not by the name of a file."""
+    data = evaluation.get('data', {})
+    return str(data.get('examined', data.get('description')))
+
+
+def _draw(columns: list[Column], path: pathlib.Path) -> None:
+    """A panel a metric, a line a run."""
+    from matplotlib.figure import Figure  # seconds that no other mode has to wait
+
+    metrics = list(dict.fromkeys(name for column in columns for name in column.curves))
+    figure = Figure(figsize=(5 * len(metrics), 4), layout='constrained')
+    axes = figure.subplots(1, len(metrics), squeeze=False)
+    for name, axis in zip(metrics, axes[0], strict=True):
+        for column in columns:
+            steps, values = zip(
+                *column.curves.get(name, [(float('nan'), float('nan'))]), strict=True
+            )
+            axis.plot(steps, values, label=column.name)
+        axis.set(title=f'{name}, validation', xlabel='step')
+        axis.grid(alpha=0.3)
+    axes[0][0].legend()
+    image_grids.save_figure(path, figure)

@@ -1,0 +1,117 @@
+"""Bits-back coding by a model with a latent code: examples to words and back, at -ELBO bits each.
+
+To say x by p(x | z) a z has to be said too, and many would do. Which of them is chosen by bits that
+the stack holds already, by q(z | x); they come back when x is known, for then q is. So an example
+costs -log p(x | z) - log p(z) + log q(z | x): Frey and Hinton (1997), Efficient stochastic source
+coding and an application to a Bayesian network source model; with a stack of `constriction` (ANS),
+on which examples follow each other without loss, Townsend, Bird and Barber (2019), Practical
+lossless compression with latent variables using bits back coding, Table 1. The stack begins empty:
+what the first codes would have taken has not been there, and the words are longer by that.
+
+Encoder and decoder call the same compiled functions of one example each.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import constriction
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.evaluation.compression import integer_frequencies, latent_bins
+from atelier.evaluation.compression.integer_frequencies import Frequencies
+from atelier.evaluation.compression.range_coder import Coded, Labels, Words, is_labelled
+from atelier.evaluation.over_examples import PATIENCE
+from atelier.run.experiment import Run
+
+
+class Model(NamedTuple):
+    """A family with a code, compiled for one example at a time, with its weights on one device.
+
+    posterior: (x [dims], label) -> mean and log variance of q(z | x).
+    levels: (bins, label) -> frequencies of all levels of each number, given z.
+    latent_dim: of z.
+    """
+
+    posterior: Callable
+    levels: Callable
+    latent_dim: int
+
+
+def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels) -> Coded:
+    """Levels of n examples, flat, and their labels where the model `is_labelled`, as words.
+
+    Raises:
+      ValueError: the weights give no probabilities.
+    """
+    stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
+    found, code_bits = np.zeros(x.shape), np.zeros(len(x))
+    # the last one first: what is on top is decoded first
+    for i in tqdm(range(len(x))[::-1], unit='example', leave=False, delay=PATIENCE):
+        label = 0 if labels is None else int(labels[i])
+        bins, taken = latent_bins.draw(stack, *model.posterior(x[i], label))
+        table = model.levels(bins, label)
+        stack.encode_reverse(x[i].astype(np.int32), *integer_frequencies.as_model(table))
+        stack.encode_reverse(bins, latent_bins.PRIOR)
+        if labels is not None:
+            stack.encode_reverse(label, _any_label(run.data.spec))
+        found[i] = integer_frequencies.bits(table, x[i])
+        code_bits[i] = latent_bins.BITS * len(bins) - taken
+    label_bits = 0.0 if labels is None else float(np.log2(run.data.spec.num_classes))
+    return Coded(stack.get_compressed(), found, label_bits, code_bits)
+
+
+def decoded(
+    run: Run, state: game.State, words: Words, n: int
+) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
+    """The inverse of `encoded`: (x, labels).
+
+    Raises:
+      ValueError: no encoder has written these words.
+    """
+    stack, model = constriction.stream.stack.AnsCoder(words), model_of(run, state)
+    x = np.zeros((n, run.data.spec.num_dims), np.int64)
+    labels = np.zeros(n, np.int64) if is_labelled(run) else None
+    for i in tqdm(range(n), unit='example', leave=False, delay=PATIENCE):
+        label = 0
+        if labels is not None:
+            label = labels[i] = stack.decode(_any_label(run.data.spec))
+        bins = stack.decode(latent_bins.PRIOR, model.latent_dim)
+        x[i] = stack.decode(*integer_frequencies.as_model(model.levels(bins, label)))
+        latent_bins.put_back(stack, bins, *model.posterior(x[i], label))
+    if not stack.is_empty():
+        raise ValueError('words behind the last example')
+    return x, labels
+
+
+def model_of(run: Run, state: game.State) -> Model:
+    """The family, which has `level_log_probs`, with the averaged weights."""
+    family, spec, device = run.family, run.data.spec, jax.devices()[0]
+    weights = jax.device_put(jax.device_get((state.ema, state.extra)), device)
+    draw = game.draw_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
+    posterior_of = jax.jit(lambda weights, batch: family.posterior(*weights, batch, draw))
+    log_probs_of = jax.jit(lambda weights, z, given: family.level_log_probs(*weights, z, given))
+
+    def given(label: int) -> dict[str, np.ndarray]:
+        return {'label': np.full(1, label, np.int32)} if 'label' in family.conditions else {}
+
+    def posterior(x: np.ndarray, label: int) -> list[Float[np.ndarray, 'latent']]:
+        batch = {'x': x.astype(np.float32).reshape(1, *spec.event_shape), **given(label)}
+        return [np.asarray(part[0], np.float64) for part in posterior_of(weights, batch)]
+
+    def levels(bins: latent_bins.Bins, label: int) -> Frequencies:
+        z = latent_bins.values(bins)[None]
+        return integer_frequencies.frequencies(
+            np.asarray(log_probs_of(weights, z, given(label)))[0]
+        )
+
+    mean, _ = posterior(np.zeros(spec.num_dims), 0)
+    return Model(posterior, levels, len(mean))
+
+
+def _any_label(spec: Spec):
+    return constriction.stream.model.Uniform(spec.num_classes)

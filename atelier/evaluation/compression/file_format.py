@@ -1,0 +1,120 @@
+"""A file of coded examples: one line that says what is needed to decode them, then the words."""
+
+import binascii
+import json
+import math
+import pathlib
+import zlib
+from typing import Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from atelier.core import game
+from atelier.data.checksums import checksum
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, reading
+from atelier.evaluation.compression.range_coder import Words
+
+MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # another format gets another number
+
+
+class Header(NamedTuple):
+    """What a decoder has to know, and by what it notices that it cannot decode.
+
+    num_examples, batch_size: of which the last batch may be filled up.
+    weights, examples: checksums of the model's, and of what was coded with the rest of this line.
+    made_with: the version of JAX and the device; another one rounds in another way.
+    event_shape, levels, num_classes, left_out: as in `Spec`.
+    coder: that made the words; the first bytes of the file say which, and the line does not.
+    """
+
+    num_examples: int
+    batch_size: int
+    weights: int
+    examples: int
+    made_with: str
+    event_shape: tuple[int, ...]
+    levels: int
+    num_classes: int | None
+    left_out: tuple[int, ...]
+    coder: Literal['range', 'bits back'] = 'range'
+
+    @property
+    def spec(self) -> Spec:
+        """Of the data that were coded."""
+        return Spec(self.event_shape, self.levels, self.num_classes, left_out=self.left_out)
+
+
+def packed(header: Header, words: Words) -> bytes:
+    """The file as bytes."""
+    line = MAGIC[header.coder] + json.dumps(_fields(header), separators=(',', ':')).encode() + b'\n'
+    return line + _checksum_of(line) + words.astype('<u4').tobytes()
+
+
+def _fields(header: Header) -> list:
+    return list(header)[:-1]
+
+
+def _checksum_of(line: bytes) -> bytes:
+    """Two bytes, by which a damaged line is noticed before anything is made as large as it says."""
+    return binascii.crc_hqx(line, 0).to_bytes(2, 'little')
+
+
+def read(path: pathlib.Path) -> tuple[Header, Words]:
+    """The inverse of `packed`.
+
+    Raises:
+      UserError: the file is not there, is none of ours, or is damaged.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
+    if not coders:
+        raise UserError(f'{path} holds no coded examples: --mode=compress writes such a file')
+    line, end, rest = content.partition(b'\n')
+    found, rest = rest[:2], rest[2:]
+    if found != _checksum_of(line + end):
+        raise damaged(path)
+    line = line.removeprefix(MAGIC[coders[0]])
+    try:
+        fields = [tuple(part) if isinstance(part, list) else part for part in json.loads(line)]
+        header = Header(*fields, coder=coders[0])
+        sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
+        if not all(type(size) is int for size in sizes):
+            raise ValueError('sizes that are no whole numbers')
+        if min(sizes) < 1 or math.prod(sizes) > 2**50:
+            raise ValueError('sizes that cannot be')
+        return header, np.frombuffer(rest, '<u4').astype(np.uint32)
+    except (TypeError, ValueError) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: pathlib.Path) -> UserError:
+    """What to say of a file that does not give back what was coded."""
+    return UserError(
+        f'{path} does not give back what was coded: the file is damaged, or the code of the model, '
+        "JAX's settings or the processor are no longer those it was written with"
+    )
+
+
+def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
+    """Of examples, their labels where these are coded, and the rest of the header."""
+    total = zlib.crc32(json.dumps(_fields(header._replace(examples=0))).encode())
+    for array in (x,) if labels is None else (x, labels):
+        total = checksum(np.ascontiguousarray(array), total)
+    return total
+
+
+def checksum_of_weights(state: game.State) -> int:
+    """Of what probabilities are computed from, with the names of its parts."""
+    total = 0
+    for path, leaf in jax.tree_util.tree_leaves_with_path((state.ema, state.extra)):
+        name = jax.tree_util.keystr(path).encode()
+        total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))
+    return total
+
+
+def made_with() -> str:
+    """JAX and the device at hand: 'jax 0.10.2 cpu'."""
+    return f'jax {jax.__version__} {jax.devices()[0].device_kind}'

@@ -1,0 +1,152 @@
+"""Range coding by a model: examples to words and back, in as many bits as -log2 p(x) says.
+
+Encoder and decoder walk the same way: the i-th number of all examples of a batch, then the next, by
+one compiled step, and code each by the frequencies that its log probabilities make. What differs is
+who knows the numbers. A label that the model is conditional on is coded before them, all classes
+being equally likely.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import constriction
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt32
+from tqdm import tqdm
+
+from atelier.core import game
+from atelier.evaluation.compression import integer_frequencies
+from atelier.evaluation.compression.integer_frequencies import Frequencies
+from atelier.evaluation.over_examples import PATIENCE
+from atelier.run.experiment import Run
+
+MOST_LEVELS = 2**16
+
+Words = UInt32[np.ndarray, '_']
+Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, numbers) -> numbers
+Labels = Int[np.ndarray, 'n'] | None
+
+
+class Chain(NamedTuple):
+    """A family's conditionals, compiled, with its weights on one device."""
+
+    begin: Callable  # (given) -> memory
+    step: Callable  # (memory, i, before) -> (memory, log p [batch, levels])
+    order: Int[np.ndarray, 'dims']
+
+
+class Coded(NamedTuple):
+    """Examples in words.
+
+    words: one stream for all, so that its end costs little.
+    bits: of each number, by its frequency.
+    label_bits: of each example's label; 0 where there is none.
+    code_bits: of its code, less those that came back; None where there is no code.
+    """
+
+    words: Words
+    bits: Float[np.ndarray, 'n dims']
+    label_bits: float
+    code_bits: Float[np.ndarray, 'n'] | None = None
+
+
+def is_labelled(run: Run) -> bool:
+    """Whether the label is coded with x, because the model is of p(x | label).
+
+    Where there is one class alone, nothing has to be said.
+    """
+    return 'label' in run.family.conditions and run.data.spec.num_classes > 1
+
+
+def encoded(
+    run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels, batch_size: int
+) -> Coded:
+    """Levels of n examples, flat, and their labels where the model `is_labelled`, as words."""
+    encoder, costs = constriction.stream.queue.RangeEncoder(), []
+
+    def write(table, numbers):
+        encoder.encode(numbers.astype(np.int32), *integer_frequencies.as_model(table))
+        costs.append(integer_frequencies.bits(table, numbers))
+        return numbers
+
+    labels = None if labels is None else labels.copy()
+    places = _walk(run, chain_of(run, state), write, x.copy(), labels, batch_size)
+    found, label_bits = np.zeros(x.shape), 0.0
+    for (rows, place), cost in zip(places, costs, strict=True):
+        if place is None:
+            label_bits = float(cost[0])
+        else:
+            found[rows, place] = cost
+    return Coded(encoder.get_compressed(), found, label_bits)
+
+
+def decoded(
+    run: Run, state: game.State, words: Words, n: int, batch_size: int
+) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
+    """The inverse of `encoded`: (x, labels).
+
+    Raises:
+      ValueError: no encoder has written these words.
+    """
+    decoder = constriction.stream.queue.RangeDecoder(words)
+
+    def read(table, numbers):
+        del numbers
+        try:
+            return decoder.decode(*integer_frequencies.as_model(table))
+        except AssertionError as error:  # constriction's word for it
+            raise ValueError('words that no encoder has written') from error
+
+    x = np.zeros((n, run.data.spec.num_dims), np.int64)
+    labels = np.zeros(n, np.int64) if is_labelled(run) else None
+    _walk(run, chain_of(run, state), read, x, labels, batch_size)
+    if not decoder.maybe_exhausted():
+        raise ValueError('words behind the last example')
+    return x, labels
+
+
+def chain_of(run: Run, state: game.State) -> Chain:
+    """The conditionals of the family, which has them, with the averaged weights."""
+    conditionals, device = run.family.conditionals, jax.devices()[0]
+    weights = jax.device_put(jax.device_get((state.ema, state.extra)), device)
+    begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=2)
+    return Chain(
+        begin=lambda given: begin(*weights, given),
+        step=lambda *arguments: step(*weights, *arguments),
+        order=np.asarray(conditionals.order(*weights)),
+    )
+
+
+def _walk(
+    run: Run, chain: Chain, transfer: Transfer, x: np.ndarray, labels: Labels, batch_size: int
+) -> list[tuple[slice, int | None]]:
+    """Takes every number through `transfer` into its place in x [n, dims], and labels in theirs.
+
+    Returns what was coded, in turn: rows, and the place in x or None for labels.
+    """
+    spec, places = run.data.spec, []
+    starts = range(0, len(x), batch_size)
+    with tqdm(total=len(starts) * x.shape[1], unit='number', leave=False, delay=PATIENCE) as bar:
+        for start in starts:
+            rows = slice(start, min(start + batch_size, len(x)))
+            count = rows.stop - start
+            # a whole batch, whatever is left: another shape would be another program
+            given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
+            if 'label' in run.family.conditions:
+                given['label'] = np.zeros(batch_size, np.int32)
+            if labels is not None:
+                even = integer_frequencies.frequencies(np.zeros((count, spec.num_classes)))
+                labels[rows] = transfer(even, labels[rows])
+                given['label'][:count] = labels[rows]
+                places.append((rows, None))
+            memory, before = chain.begin(given), np.zeros(batch_size, np.float32)
+            for i, place in enumerate(chain.order.tolist()):
+                memory, told = chain.step(memory, np.int32(i), before)
+                table = integer_frequencies.frequencies(np.asarray(told)[:count])
+                x[rows, place] = transfer(table, x[rows, place])
+                before = np.zeros(batch_size, np.float32)  # the last one may still be read
+                before[:count] = x[rows, place]
+                places.append((rows, place))
+                bar.update()
+    return places

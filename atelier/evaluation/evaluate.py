@@ -1,0 +1,237 @@
+"""`--mode=evaluate`: the whole test split, once each, `evaluation.json` and `evaluation.npz`."""
+
+import importlib.metadata
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from atelier.core import game
+from atelier.errors import UserError, writing
+from atelier.evaluation.latents.diagnostics import latent_diagnostics
+from atelier.evaluation.latents.report import show_latents
+from atelier.evaluation.over_examples import by_number, over_examples
+from atelier.evaluation.per_example_values import write_values
+from atelier.evaluation.samples.features import FeatureFunction, of_function
+from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
+from atelier.multihost import processes
+from atelier.report.metrics_log import log
+from atelier.run import config_values, provenance, restore, run_folder
+from atelier.run.experiment import Run
+from atelier.training.checks import check_evaluation
+
+SPLIT = 'test'
+STEADY = 3  # validations in a row
+PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+def evaluate(
+    run: Run,
+    devices: Sequence[jax.Device] | None = None,
+    reuse: bool = False,
+    loaded: tuple[game.State, str] | None = None,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
+
+    `loaded` is a State in hand, and in words which, instead of the chosen checkpoint. `features`,
+    of x [n, *event] to [n, features], stands for the classifier that config.eval names; then
+    nothing is written.
+
+    With `reuse`, at the end of a training, an evaluation of the same weights with the same settings
+    is read and not repeated, and the lack of a feature function is no mistake.
+
+    Raises:
+      UserError: there is no checkpoint, or nothing to evaluate, or the model has no likelihood and
+        there are no features to compare its samples in.
+    """
+    with processes.folder_of(run.folder) as folder:
+        return _evaluate(run._replace(folder=folder), devices, reuse, loaded, features)
+
+
+def _evaluate(
+    run: Run,
+    devices: Sequence[jax.Device] | None,
+    reuse: bool,
+    loaded: tuple[game.State, str] | None,
+    features: Callable[[np.ndarray], np.ndarray] | None,
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
+    if n == 0:
+        raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
+    check_evaluation(run.config)
+    devices = devices or jax.devices()
+    if features is None:
+        _ask_for_features(run, is_mistake=not reuse)
+        compared_in = chosen_features(run, devices)
+    else:
+        compared_in = of_function(features, run.data.splits[SPLIT]['x'])
+    state, weights = loaded or restore.load_state(run)
+    circumstances = _circumstances(run, weights, compared_in)
+    path = run.folder / 'evaluation.json'
+    before = read_evaluation(path) if reuse else {}
+    is_known = all(before.get(name) == value for name, value in circumstances.items())
+    if processes.from_first(np.asarray(is_known)):
+        return before
+    values = per_example(run, state, devices)
+    result = {
+        'values': {name: summary(value) for name, value in values.items()},
+        'samples': sample_quality(run, state, devices, compared_in),
+        'latents': latent_diagnostics(run, state, devices, compared_in),
+        **circumstances,
+        'seconds': round(time.perf_counter() - began, 2),
+        'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+    }
+    if features is not None:
+        return result
+    try:
+        with writing(path):
+            write_values(run.folder, values)  # before: what has been written is not done again
+            run_folder.write_json(path, result)
+    except UserError:
+        show(result, run)  # not lost with the file
+        raise
+    return result
+
+
+def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
+    """What an evaluation's numbers depend on: the same again gives them again."""
+    return {
+        'data': _about_data(run),
+        'log_prob': kind_of(run),
+        'features': features and features.name,
+        'weights': weights,
+        'eval': config_values.flatten(run.config.eval.to_dict()),
+        'seed': run.config.seed,
+        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'git': provenance.git_hash(),
+    }
+
+
+def _ask_for_features(run: Run, is_mistake: bool) -> None:
+    """Where nothing but features could say how good a model's samples are."""
+    if run.family.sample is None or run.family.log_prob is not None or can_compare(run):
+        return
+    ask = (
+        'without a likelihood and without features nothing can be said of the samples: give '
+        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (of data '
+        'without labels: atelier.evaluate(run, features=...) in Python)'
+    )
+    if is_mistake:
+        raise UserError(ask)
+    log.warning('%s and --mode=evaluate --workdir=%s', ask, run.folder)
+
+
+def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
+    """Every number about every test example, [n] each, float64."""
+    split, n = run.data.splits[SPLIT], run.data.size(SPLIT)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    size = run.config.eval.batch_size
+
+    def apply(f):
+        values = over_examples(f, run.data, size, devices)(state, key, split, n)
+        return jax.tree.map(lambda x: np.asarray(x, np.float64), values)
+
+    values = apply(run.family.metrics)
+    log_prob = run.family.log_prob
+    if log_prob is not None:
+        nll = -apply(log_prob.nats)
+        values['nll_nats'] = nll
+        if log_prob.coarser is not None:  # by how much the number of steps matters
+            values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
+        if run.data.spec.is_discrete:  # of a density, bits have no meaning
+            values.update(by_number(run.data, SPLIT, nll))
+    return values
+
+
+def summary(values: np.ndarray) -> dict[str, float | None]:
+    """The mean over the split, and its standard error as a sample of the population."""
+    n = len(values)
+    if not np.all(np.isfinite(values)):
+        return {'mean': None, 'standard_error': None}  # JSON knows no nan
+    error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else None
+    return {'mean': float(np.mean(values)), 'standard_error': error}
+
+
+def show(result: dict[str, Any], run: Run) -> None:
+    """A short table on the terminal, and where everything lies."""
+    data = result['data']
+    log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
+    for name, value in result['values'].items():
+        if value['mean'] is None:
+            log.warning('%s is not finite for some examples', name)
+            continue
+        error = value['standard_error']
+        spread = '' if error is None else f' +- {error:.4f}'
+        note = f'  {result["log_prob"]}' if name == 'nll_nats' else ''
+        log.info('  %-22s %10.4f%s%s', name, value['mean'], spread, note)
+    _show_samples(result['samples'])
+    show_latents(result.get('latents', {}))
+    _warn(result, run)
+    log.info('weights: %s', result['weights'])
+    log.info('numbers: %s', run.folder / 'evaluation.json')
+    if (run.folder / 'samples').exists():
+        log.info('samples: %s', run.folder / 'samples')
+    log.info('checkpoints: %s', run.folder / 'checkpoints')
+
+
+def _show_samples(samples: dict[str, Any]) -> None:
+    if not samples:
+        return
+    where = f' in features of {samples["features"]}' if samples['features'] else ''
+    log.info('%d samples, beside as many real examples%s', samples['num_samples'], where)
+    plain = lambda value: '-' if value is None else f'{value:.4f}'
+    for name, value in samples['values'].items():
+        pair = plain(value['samples']), plain(value['floor'])
+        taught = f'  ({value["num_taught"]:,} samples)' if 'num_taught' in value else ''
+        log.info('  %-30s %10s  real: %s%s', name, *pair, taught)
+
+
+def _about_data(run: Run) -> dict[str, Any]:
+    known = run.data.fingerprint(SPLIT)
+    return {
+        'name': run.data.name,
+        'description': run.data.description,
+        'binarize': run.config.data.binarize,
+        'split': SPLIT,
+        'examples': run.data.size(SPLIT),
+        'examined': f'{known["x"]}; {known[SPLIT]}',
+    }
+
+
+def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
+    """An evaluation that was written before; empty where there is none that can be read."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, TypeError, ValueError):
+        return {}
+
+
+def kind_of(run: Run) -> str | None:
+    """What log p(x) is, in words; of dequantised levels the density's, a bound for the levels."""
+    if run.family.log_prob is None:
+        return None
+    bounds = run.data.spec.dequantized_levels is not None
+    density = ' for the density, an upper bound for the levels' if bounds else ''
+    return run.family.log_prob.words + density + given(run.family)
+
+
+def given(family: game.Family) -> str:
+    """What a likelihood is conditional on, to stand behind its kind; nothing, for most."""
+    return ''.join(f', given the {name}' for name in family.conditions)
+
+
+def _warn(result: dict[str, Any], run: Run) -> None:
+    """Of what the family warns of in training, as if validation had stayed like this."""
+    if run.family.advise is None:
+        return
+    means = {name: value['mean'] for name, value in result['values'].items()}
+    if None not in means.values():
+        for warning in run.family.advise([means] * STEADY).values():
+            log.warning('%s', warning)

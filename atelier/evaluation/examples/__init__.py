@@ -1,0 +1,1 @@
+"""Measures of single examples: anomaly scores, ranking, calibration, image quality."""

@@ -1,0 +1,103 @@
+"""How little an example fits a trained model: by its likelihood, or by its reconstruction."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.dataset import Dataset
+from atelier.errors import UserError
+from atelier.evaluation.over_examples import over_examples
+from atelier.run.experiment import Run
+
+SCORES = ('nll', 'reconstruction')
+
+
+def chosen_score(run: Run, name: str) -> str:
+    """'nll' or 'reconstruction'; of 'auto' the first that the family can give.
+
+    Raises:
+      UserError: it is neither, or the family lacks what it takes.
+    """
+    able = {'nll': run.family.log_prob, 'reconstruction': run.family.reconstruct}
+    has = [score for score in SCORES if able[score] is not None]
+    if name == 'auto' and has:
+        return has[0]
+    if name not in SCORES:
+        raise UserError(f'--score={name}: choose one of auto, {", ".join(SCORES)}')
+    if name not in has:
+        lacks = 'log_prob' if name == 'nll' else 'reconstruct'
+        raise UserError(f'--score={name}: the model of {run.folder} lacks {lacks}')
+    return name
+
+
+def in_words(run: Run, name: str) -> str:
+    """What the numbers are, with their unit, the kind of likelihood and its samples."""
+    if name == 'reconstruction':
+        words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
+        return words + (', of the best class' if classes_of(run) else '')
+    kind = run.family.log_prob.words.replace('lower bound', 'upper bound of it')
+    average = ', likelihood averaged over the classes' if classes_of(run) else ''
+    whole = ', of all characters of a window' if run.data.spec.symbols is not None else ''
+    return f'negative log-likelihood in nats ({kind}{average}{whole})'
+
+
+def classes_of(run: Run) -> list[int]:
+    """The classes that a family is trained on which is to be told one; empty for any other."""
+    if 'label' not in run.family.conditions:
+        return []
+    return list(run.data.spec.known_classes)
+
+
+def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) -> Callable:
+    """Returns score(state, x) -> [n], float64, of stored examples x [n, *event] of `data`.
+
+    It is a function of x alone, and so the same for data with labels, with others, and with none.
+    A family that has to be told a class is told each of those it was trained on, one after the
+    other: nll is -log mean_y p(x | y), and the reconstruction error is the smallest of them.
+    Draws are those of an evaluation: of the test split, nll is what --mode=evaluate gives, but of
+    text, whose windows overlap, a window's own.
+    """
+    score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
+    classes = classes_of(run)
+
+    def alone(params, extra, batch, draw):
+        return score(params, extra, {'x': batch['x']}, draw)
+
+    def of_all_classes(params, extra, batch, draw):
+        def of_class(number):
+            label = jnp.full(len(batch['x']), number, jnp.int32)
+            return score(params, extra, {'x': batch['x'], 'label': label}, draw)
+
+        scores = jax.lax.map(of_class, jnp.asarray(classes, jnp.int32))
+        if name == 'reconstruction':
+            return jnp.min(scores, 0)
+        return jnp.log(len(classes)) - jax.nn.logsumexp(-scores, axis=0)
+
+    f = of_all_classes if classes else alone
+    apply = over_examples(f, data, run.config.eval.batch_size, devices)
+
+    def scores_of(state: game.State, x: np.ndarray) -> Float[np.ndarray, 'n']:
+        key = game.address(state.key, game.Purpose.EVALUATE)
+        return np.asarray(apply(state, key, {'x': x}, len(x)), np.float64)
+
+    return scores_of
+
+
+def _nll(run: Run) -> Callable:
+    return lambda *arguments: -run.family.log_prob.nats(*arguments)
+
+
+def _reconstruction_error(run: Run) -> Callable:
+    """1/2 |x - reconstruction|^2 on the scale that networks see."""
+    spec = run.data.spec
+
+    def error(params, extra, batch, draw) -> Float[Array, 'local']:
+        again = run.family.reconstruct(params, extra, batch, draw)
+        away = spec.normalize(batch['x']) - spec.normalize(again)
+        return 0.5 * jnp.sum(jnp.square(away).reshape(len(away), -1), axis=1)
+
+    return error

@@ -1,0 +1,96 @@
+"""How near one example is to another: squared error, PSNR, SSIM; one number each, in float64."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Real
+
+from atelier.data.dataset import Spec
+
+WINDOW, DEVIATION = 11, 1.5  # pixels, of the Gaussian window (Wang et al. 2004, section III-B)
+K1, K2 = 0.01, 0.03
+CHUNK = 2**20  # numbers at once; memory only
+
+Examples = Real[np.ndarray, 'n *event']
+OtherExamples = Real[np.ndarray, 'm *other']
+Images = Real[np.ndarray, 'n height width channels']
+OtherImages = Real[np.ndarray, 'm other_height other_width other_channels']
+
+
+def half_squared_error(x: Examples, y: OtherExamples, spec: Spec) -> Float[np.ndarray, 'n']:
+    """1/2 ||x - y||^2 on the normalized scale of `spec`, of x and y in the data's own units.
+
+    Raises:
+      ValueError: x and y differ in shape.
+    """
+    _check_alike(x, y)
+    _, scale = spec.affine(x.shape[1:])
+    difference = (np.asarray(x, np.float64) - y) / np.asarray(scale, np.float64)
+    return 0.5 * np.sum(np.reshape(difference**2, (len(x), -1)), 1)
+
+
+def psnr(
+    x: Examples,
+    y: OtherExamples,
+    value_range: float,
+    where: Bool[np.ndarray, 'n *event'] | None = None,
+) -> Float[np.ndarray, 'n']:
+    """10 log10(value_range^2 / mean squared error) of each example, in dB; of equal ones infinite.
+
+    `value_range` is the distance from the smallest to the largest value that x can take. The mean
+    is over all numbers of an example, or over those that `where` names: at least one of each.
+
+    Raises:
+      ValueError: x and y differ in shape.
+    """
+    _check_alike(x, y)
+    squares = np.reshape((np.asarray(x, np.float64) - y) ** 2, (len(x), -1))
+    chosen = np.ones(squares.shape, bool) if where is None else where.reshape(squares.shape)
+    with np.errstate(divide='ignore'):
+        return 10 * np.log10(value_range**2 / squares.mean(1, where=chosen))
+
+
+def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n']:
+    """Structural similarity of each pair of images, at most 1 (Wang et al. 2004, equation 13).
+
+        (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
+
+    with means m, variances v and covariance c under a Gaussian window of 11x11 pixels and deviation
+    1.5, and C = (K value_range)^2 for K1 = 0.01 and K2 = 0.03; its mean over all places where the
+    window lies inside the image, and over channels. Of a smaller image the window is the largest
+    odd one that fits, the Gaussian cut off.
+
+    Raises:
+      ValueError: x and y differ in shape.
+    """
+    _check_alike(x, y)
+    step = max(1, CHUNK // max(1, x[0].size))
+    parts = [slice(first, first + step) for first in range(0, len(x), step)]
+    return np.concatenate([_ssim(x[part], y[part], value_range) for part in parts])
+
+
+def _ssim(x: Images, y: Images, value_range: float) -> Float[np.ndarray, 'n']:
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    size = min(WINDOW, *x.shape[1:3])
+    size -= 1 - size % 2
+    down, across = (_sliding(length, size) for length in x.shape[1:3])
+    local = lambda a: np.moveaxis(down @ np.moveaxis(a, -1, 1) @ across.T, 1, -1)
+    mean_x, mean_y = local(x), local(y)
+    variances = local(x * x) - mean_x**2 + local(y * y) - mean_y**2
+    covariance = local(x * y) - mean_x * mean_y
+    c1, c2 = (K1 * value_range) ** 2, (K2 * value_range) ** 2
+    similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similar /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return similar.mean((1, 2, 3))
+
+
+def _sliding(length: int, size: int) -> Float[np.ndarray, 'places length']:
+    """Row i weighs pixels i to i + size - 1 with the Gaussian window, whose sum is 1."""
+    window = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / DEVIATION) ** 2)
+    matrix = np.zeros((length - size + 1, length))
+    for place, row in enumerate(matrix):
+        row[place : place + size] = window / window.sum()
+    return matrix
+
+
+def _check_alike(x: np.ndarray, y: np.ndarray) -> None:
+    if x.shape != y.shape:
+        raise ValueError(f'x is {x.shape}, y {y.shape}: they have to be alike')

@@ -1,0 +1,77 @@
+"""What is no example of a run's data, shown to its model as those are."""
+
+import pathlib
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from atelier.data import dataset, images
+from atelier.data.dataset import Dataset, Spec
+from atelier.errors import UserError, about, reading
+from atelier.paths import user_path
+from atelier.report import image_grids
+from atelier.run.experiment import Run
+
+LEVELS = 256  # of a picture
+
+
+def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
+    """The data set of that name, binarised and dequantised as those of the run.
+
+    Raises:
+      UserError: it cannot be loaded, or its events are of another shape or kind.
+    """
+    config = ConfigDict({'data': run.config.data.to_dict()})
+    config.data.update(name=name, path=path, data_dir=data_dir, without_classes=(), num_valid=0)
+    if 'image_shape' not in dataset.settings_of(name):
+        config.data.image_shape = ()
+    with about(f'--outliers={name}'):
+        other = dataset.load(config)
+        for field in ('event_shape', 'levels', 'dequantized_levels', 'symbols'):
+            theirs, ours = getattr(other.spec, field), getattr(run.data.spec, field)
+            if theirs != ours:
+                raise UserError(
+                    f'its {field} is {theirs!r} and that of {run.data.name} is {ours!r}: choose '
+                    'data of the same shape and levels'
+                )
+    return other
+
+
+def picture_as_data(run: Run, path: str) -> Dataset:
+    """A picture of the user's as a test split of one example, light and dark as they are.
+
+    Its largest centred part of the data's proportions is scaled to their size, and its 256 levels
+    to theirs.
+
+    Raises:
+      UserError: it cannot be read, or the data are no images with levels.
+    """
+    with about(f'--picture={path}'):
+        spec, file = run.data.spec, user_path(path)
+        levels = _levels(run)
+        if not image_grids.is_image(spec) or levels is None:
+            raise UserError(f'{run.data.name} are no images with levels')
+        with reading(file):
+            if not file.is_file():
+                raise UserError('there is no such file')
+        x = _pixels(file, spec.image_shape)
+        x = np.round(x.astype(np.float64) * (levels - 1) / (LEVELS - 1)).astype(np.int32)
+        x = x.reshape(1, *spec.event_shape)
+    own = Dataset('picture', Spec(spec.event_shape, levels, None), {'test': {'x': x}}, 'a picture')
+    data = run.config.data
+    return dataset.dequantized(dataset.binarized(own, data.binarize), data.dequantize)
+
+
+def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """uint8 of this shape; what is grey stays so in three channels."""
+    height, width, channels = shape
+    own = min(channels, images.shape_of(file.name, file)[2])
+    x = images.decode(file.name, file, (height, width, own), resize=True)
+    return np.broadcast_to(x, shape)
+
+
+def _levels(run: Run) -> int | None:
+    """Before they are binarised, which any number of levels can be."""
+    if run.config.data.binarize != 'none':
+        return LEVELS
+    return run.data.spec.levels or run.data.spec.dequantized_levels

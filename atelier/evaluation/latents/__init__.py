@@ -1,0 +1,1 @@
+"""Measures of latent codes: activity, information, disentanglement, continuity."""

@@ -1,0 +1,92 @@
+"""Codes of a trained family: of examples, of its prior, and what is decoded from them."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from atelier.core import game
+from atelier.data import preprocess
+from atelier.evaluation.over_examples import over_examples
+from atelier.run.experiment import Run
+
+Codes = Float[np.ndarray, '*n _']  # of any length
+
+
+def encoded(
+    run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(codes [n, latent], x [n, *event] as the model sees it) of stored examples of a split.
+
+    The family has `encode`. Draws are those of an evaluation.
+    """
+
+    def encode(params, extra, batch, draw):
+        return run.family.encode(params, extra, batch, draw), batch['x']
+
+    apply = over_examples(encode, run.data, run.config.eval.batch_size, devices)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, inputs, len(inputs['x']))
+
+
+def parted(family: game.Family, codes: Codes) -> tuple[Codes, Codes]:
+    """(z_1, which is all of it in most families, and what else a code has: other layers, a class).
+
+    Along the last axis. What moves codes moves the first, and puts the second behind it again.
+    """
+    first = family.latent_dims[0] if family.latent_dims else codes.shape[-1]
+    return codes[..., :first], codes[..., first:]
+
+
+def latents(family: game.Family, codes: Codes) -> Codes:
+    """Codes of all stochastic layers, without the class that they may end in."""
+    return codes[..., : sum(family.latent_dims)] if family.latent_dims else codes
+
+
+def tokens(
+    run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
+) -> Int[np.ndarray, 'n positions']:
+    """The numbers of stored examples' codes; the family has `tokens`."""
+    apply = over_examples(run.family.tokens.numbers, run.data, run.config.eval.batch_size, devices)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, inputs, len(inputs['x']))
+
+
+def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]) -> np.ndarray:
+    """Codes [n, latent] as `sample` draws them with this key; the family has `prior`."""
+
+    def prior(params, extra, batch, draw):
+        del batch
+        return run.family.prior(params, extra, draw)
+
+    apply = over_examples(prior, run.data, run.config.eval.batch_size, devices)
+    return apply(state, key, {}, n)
+
+
+def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Callable:
+    """Returns decode(codes [*n, latent]) -> the mean of x [*n, *event], compiled once.
+
+    The family has `decode`.
+    """
+
+    def decode(params, extra, batch, draw):
+        del draw
+        return run.family.decode(params, extra, batch['x'])
+
+    data = run.data._replace(preprocess=preprocess.as_float)
+    apply = over_examples(decode, data, run.config.eval.batch_size, devices)
+
+    def of_codes(codes: np.ndarray) -> np.ndarray:
+        rows = codes.reshape(-1, codes.shape[-1])
+        x = apply(state, state.key, {'x': rows.astype(np.float32)}, len(rows))
+        return x.reshape(*codes.shape[:-1], *x.shape[1:])
+
+    return of_codes
+
+
+def decoded(
+    run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
+) -> np.ndarray:
+    """The mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+    return decoder(run, state, devices)(codes)

@@ -1,0 +1,110 @@
+"""How a latent space behaves as a space: small steps, and whether all of it decodes to data."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from atelier.core import game
+from atelier.data import preprocess
+from atelier.data.splits import fixed_order
+from atelier.evaluation.latents.codes import parted
+from atelier.evaluation.latents.prior_draws import decoded_draws
+from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.samples.features import FeatureFunction
+from atelier.evaluation.samples.sampling import shown
+from atelier.run.experiment import Run
+
+STEP = 0.05  # of the distance between the codes of two examples
+ACCEPTED = 0.05  # quantile of real examples' confidence from which on an image counts as data
+MOST = 2000  # examples, and draws
+
+
+def continuity(
+    run: Run, state: game.State, codes: Float[np.ndarray, 'n latent'], devices: Sequence[jax.Device]
+) -> Float[np.ndarray, 'examples']:
+    """How far the output moves when the code of a test example makes a small step.
+
+        |x(c + s u) - x(c)| / D_x,  s = STEP * D_c
+
+    for the codes c of at most `MOST` test examples in a fixed order, u a random direction of length
+    1 for each (of z_1, in a code of several parts), and x(.) the decoded mean, normalized as
+    networks see it. D_c and D_x are the root-mean-square distances between two different examples,
+    of codes and of normalized x. A decoder that keeps all proportions comes to STEP; one that tears
+    the space apart has examples far above. The family has `decode`.
+
+    Args:
+      run: of the family.
+      state: its weights.
+      codes: of the whole test split.
+      devices: to decode on.
+    """
+    codes = codes[fixed_order(len(codes))[:MOST]]
+    z, _ = parted(run.family, codes)
+    real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MOST)))
+    step = STEP * typical_distance(z)
+    change = functools.partial(_change, run.family.decode, run.data.spec.normalize, z.shape[1])
+    data = run.data._replace(preprocess=preprocess.as_float)
+    apply = over_examples(change, data, run.config.eval.batch_size, devices)
+    rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    moved = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
+    return moved / max(typical_distance(real), 1e-30)
+
+
+def _change(decode, normalize, dims: int, params, extra, batch, draw) -> Float[jax.Array, 'local']:
+    """The length of the output's change when the first `dims` numbers of each code move.
+
+    The last column of a row is the length of its step.
+    """
+    codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
+    direction = game.standard_normal(game.part_of(draw.keys, 1), dims)
+    direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
+    moved = codes.at[:, :dims].add(step * direction)
+    ends = jnp.concatenate([codes, moved])
+    before, after = jnp.split(normalize(decode(params, extra, ends)), 2)
+    return jnp.linalg.norm((after - before).reshape(len(codes), -1), axis=1)
+
+
+def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
+    """Root-mean-square Euclidean distance between two different ones of x.
+
+    It follows from the variances: E |a - b|^2 = 2 sum_j var_j, these over n - 1. Of one example, 0.
+    """
+    if len(x) < 2:
+        return 0.0
+    return float(np.sqrt(2 * np.var(x, axis=0, ddof=1, dtype=np.float64).sum()))
+
+
+def completeness(
+    run: Run, state: game.State, judge: FeatureFunction, devices: Sequence[jax.Device]
+) -> dict[str, Any]:
+    """The share of random codes that decode to what a classifier takes for data.
+
+    It takes an image for data if its confidence, the largest class probability, is at least that
+    which all but a twentieth of real test examples reach. Codes are drawn from the prior, or from a
+    Gaussian where there is none (`code_draws`), as many as there are real examples, at most `MOST`.
+
+    Returns:
+      {'accepted': the share of decoded codes, 'real': that of test examples, about 0.95,
+      'confidence': from which on, 'num_draws', 'codes': in words what they were drawn from,
+      'classifier': with a hash of its weights}.
+    """
+    real = shown(run, state, devices, 'test', MOST)
+    key = game.address(state.key, game.Purpose.SAMPLE)
+    x, words = decoded_draws(run, state, key, len(real), devices)
+    confidences = [judge.apply(images).chances.max(1) for images in (x, real)]
+    enough = np.quantile(confidences[1], ACCEPTED, method='lower')  # of an example: it counts
+    accepted, of_real = (float(np.mean(part >= enough)) for part in confidences)
+    return {
+        'accepted': accepted,
+        'real': of_real,
+        'confidence': float(enough),
+        'num_draws': len(x),
+        'codes': words,
+        'classifier': judge.name,
+    }

@@ -1,0 +1,155 @@
+"""What can be said of a run's latent space, as an evaluation keeps it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from atelier.core import game
+from atelier.data.splits import fixed_order
+from atelier.evaluation.latents.codes import latents
+from atelier.evaluation.latents.continuity import STEP, completeness, continuity
+from atelier.evaluation.latents.disentanglement import entropy, mutual_information_gap
+from atelier.evaluation.latents.information import active_units, information, kl_per_dimension
+from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.samples.features import FeatureFunction
+from atelier.report.metrics_log import log
+from atelier.run.experiment import Run
+
+MOST_PAIRED = 10_000  # examples whose posteriors make the aggregate one: their pairs are counted
+
+
+def latent_diagnostics(
+    run: Run,
+    state: game.State,
+    devices: Sequence[jax.Device],
+    judge: FeatureFunction | None = None,
+) -> dict[str, Any]:
+    """Every number that the family's abilities allow, of the whole test split; {} where none is.
+
+    `posterior` gives KL by dimension, active units and the information of `latents.information`;
+    without it, `encode` and `prior` give the active units of the codes, also by stochastic layer.
+    `encode` and `decode` give continuity, and with the features of a classifier (`judge`)
+    completeness. Data with factors give the mutual information gap. A class at the end of a code is
+    left out. Of codes as long as the events, which compress nothing, there is nothing to say. Codes
+    of a codebook say how much of it is used; they have no continuity, for a small
+    step leads back to the same code. Numbers that are not finite are None, as JSON has it.
+    """
+    family = run.family
+    if family.posterior is None and (
+        family.encode is None or (family.decode is None and family.prior is None)
+    ):
+        return {}
+    if family.posterior is None and sum(family.latent_dims) >= run.data.spec.num_dims:
+        return {}
+    seen = _of_test_split(run, state, devices)
+    if not all(np.all(np.isfinite(values)) for values in seen.values()):
+        log.warning('codes of some test examples are not finite: nothing is said of them')
+        return {}
+    found = {'num_examples': run.data.size('test'), **_of_posteriors(seen)}
+    codes = seen.get('codes')
+    if codes is None:
+        return found
+    z = latents(family, codes)
+    if family.posterior is None and family.prior is not None:
+        found |= _units(z, family.latent_dims)
+    if family.tokens is not None:
+        found |= _usage(seen['tokens'], family.tokens.size)
+    elif family.decode is not None:
+        found['continuity'] = _summary(continuity(run, state, codes, devices))
+    is_judged = judge is not None and judge.classifier is not None
+    if family.decode is not None and is_judged:
+        found['completeness'] = completeness(run, state, judge, devices)
+    if 'factors' in run.data.splits['test']:
+        found['mutual_information_gap'] = _gaps(run, z)
+    return found
+
+
+def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
+    """'codes' [n, dims], 'tokens' [n, positions], and of posteriors 'mean', 'log_var' and 'noise'.
+
+    These last are [n, latent]. What there is of them.
+    """
+    family, n = run.family, run.data.size('test')
+
+    def look(params, extra, batch, draw):
+        seen = {}
+        if family.encode is not None:
+            seen['codes'] = family.encode(params, extra, batch, draw)
+        if family.tokens is not None:
+            seen['tokens'] = family.tokens.numbers(params, extra, batch, draw)
+        if family.posterior is not None:
+            mean, log_var = family.posterior(params, extra, batch, draw)
+            noise = game.standard_normal(game.part_of(draw.keys, 0), mean.shape[1])
+            seen |= dict(mean=mean, log_var=log_var, noise=noise)
+        return seen
+
+    apply = over_examples(look, run.data, run.config.eval.batch_size, devices)
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    return apply(state, key, run.data.splits['test'], n)
+
+
+def _of_posteriors(seen: dict[str, np.ndarray]) -> dict[str, Any]:
+    if 'mean' not in seen:
+        return {}
+    mean, log_var = seen['mean'], seen['log_var']
+    kl = kl_per_dimension(mean, log_var)
+    some = fixed_order(len(mean))[:MOST_PAIRED]
+    parts = information(mean[some], log_var[some], seen['noise'][some])
+    return {
+        **_units(mean),
+        'kl_nats': _plain(kl.sum()),
+        'kl_nats_by_dimension': [_plain(value) for value in kl],
+        'mutual_information_nats': _plain(parts.mutual_information),
+        'mutual_information_standard_error': _plain(parts.standard_error),
+        'mutual_information_limit_nats': parts.limit,
+        'marginal_kl_nats': _plain(parts.marginal_kl),
+        'marginal_kl_standard_error': _plain(parts.marginal_standard_error),
+        'num_paired': len(some),
+    }
+
+
+def _units(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
+    """How many are active, of several stochastic layers also of each."""
+    is_active = active_units(mean)
+    found: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
+    if len(layers) > 1:
+        parts = np.split(is_active, np.cumsum(layers)[:-1])
+        found['active_units_by_layer'] = [int(part.sum()) for part in parts]
+        found['latent_dims'] = list(layers)
+    return found
+
+
+def _usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
+    """Of a codebook, over all examples and positions."""
+    counts = np.bincount(tokens.ravel(), minlength=size)
+    return {
+        'perplexity': float(np.exp(entropy(counts))),
+        'codes_used': int(np.count_nonzero(counts)),
+        'codebook_size': size,
+        'num_positions': tokens.shape[1],
+    }
+
+
+def _summary(values: np.ndarray) -> dict[str, Any]:
+    spread = _plain(np.mean(values)), _plain(np.quantile(values, 0.95))
+    return dict(zip(('mean', 'percentile_95'), spread, strict=True)) | {
+        'step': STEP,
+        'num_examples': len(values),
+    }
+
+
+def _gaps(run: Run, codes: np.ndarray) -> dict[str, Any]:
+    factors = np.asarray(run.data.splits['test']['factors'])
+    gaps = mutual_information_gap(codes, factors)
+    names = run.data.factor_names or [str(number) for number in range(len(gaps))]
+    return {
+        'mean': _plain(gaps.mean()),
+        'by_factor': {name: _plain(gap) for name, gap in zip(names, gaps, strict=True)},
+    }
+
+
+def _plain(value) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,80 @@
+"""Codes drawn at random for any family that decodes: from its prior, or from a Gaussian instead.
+
+An autoencoder has no prior. A Gaussian fitted to the codes of its training examples stands in for
+one: ex-post density estimation, Ghosh et al. (2020), section 4, with a single component.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from atelier.core import game
+from atelier.evaluation.latents.codes import decoded, encoded, of_prior
+from atelier.evaluation.over_examples import over_examples
+from atelier.run.experiment import Run
+
+MOST_FITTED = 10_000  # training codes
+
+
+class CodeDraws(NamedTuple):
+    """draw(key, n) -> codes [n, latent], code i a function of (key, i); and of what, in words."""
+
+    draw: Callable
+    words: str
+
+
+def can_draw_codes(family: game.Family) -> bool:
+    """Whether there are codes to draw, and images of them."""
+    has_codes = family.prior is not None or family.encode is not None
+    return has_codes and family.decode is not None
+
+
+def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:
+    """From the family's `prior` if it has one, else from the Gaussian of its training codes."""
+    if run.family.prior is not None:
+        return CodeDraws(lambda key, n: of_prior(run, state, key, n, devices), 'the prior')
+    train = {name: array[:MOST_FITTED] for name, array in run.data.splits['train'].items()}
+    codes, _ = encoded(run, state, train, devices)
+    mean, root = fitted_gaussian(codes)
+
+    def draw(key, n: int):
+        noise = _standard_normal(run, state, key, n, codes.shape[1], devices)
+        return (mean + noise @ root).astype(np.float32)
+
+    return CodeDraws(draw, f'a Gaussian fitted to {len(codes):,} training codes')
+
+
+def decoded_draws(
+    run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
+) -> tuple[np.ndarray, str]:
+    """(x [n, *event], decoded from codes that are drawn with this key, what these are of)."""
+    draws = code_draws(run, state, devices)
+    return decoded(run, state, draws.draw(key, n), devices), draws.words
+
+
+def fitted_gaussian(
+    codes: Float[np.ndarray, 'n latent'],
+) -> tuple[Float[np.ndarray, 'latent'], Float[np.ndarray, 'latent latent']]:
+    """The mean of codes, and the symmetric square root of their covariance (over n), in float64.
+
+    A direction in which codes do not vary is one without noise: the covariance may be singular.
+    """
+    codes = np.asarray(codes, np.float64)
+    mean = codes.mean(0)
+    away = codes - mean
+    values, vectors = np.linalg.eigh(away.T @ away / len(codes))
+    return mean, (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def _standard_normal(run: Run, state, key, n: int, latent: int, devices) -> np.ndarray:
+    """N(0, I), [n, latent], row i from (key, i)."""
+
+    def noise(params, extra, batch, draw):
+        del params, extra, batch
+        return game.standard_normal(draw.keys, latent)
+
+    apply = over_examples(noise, run.data, run.config.eval.batch_size, devices)
+    return apply(state, key, {}, n).astype(np.float64)

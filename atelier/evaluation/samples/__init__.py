@@ -1,0 +1,1 @@
+"""Measures of samples: feature distances, precision and recall, modes, classification accuracy."""

@@ -1,0 +1,84 @@
+"""Whether a classifier trained on samples knows real data: the classification accuracy score."""
+
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+import train_lib
+from atelier.core import game
+from atelier.data import preprocess
+from atelier.data.dataset import Dataset
+from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.samples.sampling import sampler
+from atelier.report.metrics_log import log
+from atelier.run import restore
+from atelier.run.experiment import Run
+
+SPLITS = ('train', 'valid')  # that samples stand for
+
+
+def accuracy_score(
+    run: Run, state: game.State, devices: Sequence[jax.Device], classifier: Run
+) -> dict[str, float]:
+    """Test accuracy of a classifier trained on samples of each class: Ravuri and Vinyals (2019).
+
+    The same classifier with the same settings as `classifier`, which was trained on real data and
+    is the floor. Training and validation splits are samples, as many of each class as there are
+    real ones; nothing real is seen before the test.
+
+    Returns:
+      {'samples': accuracy, 'floor': that of `classifier`, 'num_taught': samples that it saw,
+      'num_tested': real examples}.
+    """
+    real = known(classifier.data, run.data.spec.left_out)
+    classifier = classifier._replace(data=real)
+    data = of_samples(run, state, devices, real)
+    log.info('a classifier learns from %s samples of known class', f'{data.size("train"):,}')
+    with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
+        learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
+        train_lib.train(learner, devices)
+        learned, _ = restore.load_state(learner)
+    taught, _ = restore.load_state(classifier)
+    return {
+        'samples': accuracy(learner._replace(data=real), learned, devices),
+        'floor': accuracy(classifier, taught, devices),
+        'num_taught': sum(data.size(name) for name in SPLITS),
+        'num_tested': real.size('test'),
+    }
+
+
+def known(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
+    """Without the examples of classes that a model has never seen, and cannot sample."""
+    if not left_out:
+        return data
+    splits = {}
+    for name, split in data.splits.items():
+        stays = ~np.isin(split['label'], left_out)
+        splits[name] = {key: np.asarray(array)[stays] for key, array in split.items()}
+    return data._replace(splits=splits)
+
+
+def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:
+    """`real` with samples of `run` in place of its training and validation examples."""
+    sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
+    for number, name in enumerate(SPLITS):
+        label = np.asarray(real.splits[name]['label'], np.int32)
+        key = game.address(state.key, game.Purpose.SAMPLE, 1 + number)  # not those that are shown
+        x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
+        splits[name] = {'x': np.asarray(x), 'label': label}
+    return real._replace(splits=splits, preprocess=preprocess.as_float)
+
+
+def accuracy(run: Run, state: game.State, devices: Sequence[jax.Device]) -> float:
+    """Of a classifier on its test split."""
+    split, n = run.data.splits['test'], run.data.size('test')
+
+    def right(params, extra, batch, draw):
+        logits = run.family.classify(params, extra, batch, draw)
+        return logits.argmax(-1) == batch['label']
+
+    apply = over_examples(right, run.data, run.config.eval.batch_size, devices)
+    return float(np.mean(apply(state, game.address(state.key, game.Purpose.EVALUATE), split, n)))

@@ -1,0 +1,143 @@
+"""What samples and data are compared in where there is no likelihood: functions of x, by name."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from atelier.data import preprocess
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, about
+from atelier.evaluation.over_examples import over_examples
+from atelier.paths import user_path
+from atelier.report.metrics_log import log
+from atelier.run import restore, run_folder
+from atelier.run.experiment import Run
+
+MOST_COORDINATES = 16  # of an event that is compared as it is
+
+
+class Seen(NamedTuple):
+    """Examples in features [n, features], and class probabilities [n, classes] where there are."""
+
+    features: np.ndarray
+    chances: np.ndarray | None
+
+
+class FeatureFunction(NamedTuple):
+    """Maps x [n, *event], in the units of a run, to what is Seen of it.
+
+    name: which function it is, with a hash of its weights or of its values.
+    classifier: the run whose features these are, if they are.
+    """
+
+    name: str
+    apply: Callable[[np.ndarray], Seen]
+    classifier: Run | None = None
+
+
+def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
+    """Those of config.eval.classifier; without it, for few numbers, the numbers; else None.
+
+    Raises:
+      UserError: config.eval.classifier is no classifier of such data.
+    """
+    if run.config.eval.classifier:
+        with about('config.eval.classifier'):
+            return of_classifier(run, devices)
+    if can_see(run):
+        spec = run.data.spec
+        return FeatureFunction('normalized coordinates', lambda x: Seen(coordinates(x, spec), None))
+    return None
+
+
+def can_see(run: Run) -> bool:
+    """Whether there is a feature function of its data."""
+    spec = run.data.spec
+    are_few = len(spec.event_shape) < 2 and spec.num_dims <= MOST_COORDINATES
+    are_few = are_few and spec.symbols is None  # which are no coordinates
+    return are_few or bool(run.config.eval.classifier)
+
+
+def coordinates(x: np.ndarray, spec: Spec) -> np.ndarray:
+    """The numbers of each example, normalized, [n, dims]."""
+    return np.asarray(spec.normalize(x)).reshape(len(x), -1)
+
+
+def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> FeatureFunction:
+    """Any function of x [n, *event] to [n, features]; its values on the first of `x` are its hash.
+
+    Raises:
+      UserError: it does not return an array [n, features] of finite numbers.
+    """
+    values = np.asarray(f(x[:100]))
+    if values.ndim != 2 or len(values) != len(x[:100]) or not np.all(np.isfinite(values)):
+        raise UserError(
+            f'features have to be finite numbers [n, features]: {len(x[:100])} examples came to '
+            f'{values.shape}'
+        )
+    digest = zlib.crc32(np.ascontiguousarray(values, np.float32))
+    name = getattr(f, '__name__', type(f).__name__)
+    return FeatureFunction(f'{name}, {digest:08x}', lambda x: Seen(np.asarray(f(x)), None))
+
+
+def classifier_for(run: Run) -> Run:
+    """The run that config.eval.classifier names.
+
+    Raises:
+      UserError: it is no classifier, or of other events or classes.
+    """
+    folder = user_path(run.config.eval.classifier)
+    other = run_folder.reopen(folder)
+    ours, theirs = run.data.spec, other.data.spec
+    is_told = 'label' in other.family.conditions  # the class: what it makes of x is no feature of x
+    if other.family.classify is None or other.family.encode is None or is_told:
+        raise UserError(f'{folder} is no classifier')
+    if theirs.event_shape != ours.event_shape:
+        raise UserError(
+            f'{folder} classifies {theirs.event_shape}, samples of {run.folder} are '
+            f'{ours.event_shape}'
+        )
+    if (
+        None not in (ours.num_classes, theirs.num_classes)
+        and ours.num_classes != theirs.num_classes
+    ):
+        raise UserError(
+            f'{folder} knows {theirs.num_classes} classes, {run.data.name} has {ours.num_classes}'
+        )
+    if other.data.name != run.data.name:
+        log.warning('%s is a classifier of %s, not of %s', folder, other.data.name, run.data.name)
+    return other
+
+
+def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
+    """The features and probabilities of the classifier that config.eval.classifier names.
+
+    Raises:
+      UserError: as `classifier_for`, or it has no checkpoint.
+    """
+    other = classifier_for(run)
+    family, ours, theirs = other.family, run.data.spec, other.data.spec
+    state, which = restore.load_state(other)
+
+    def look(params, extra, batch, draw):
+        seen = {'x': theirs.denormalize(ours.normalize(batch['x']))}
+        chances = jax.nn.softmax(family.classify(params, extra, seen, draw))
+        return Seen(family.encode(params, extra, seen, draw), chances)
+
+    data = run.data._replace(preprocess=preprocess.as_float)
+    apply = over_examples(look, data, other.config.eval.batch_size, devices)
+    return FeatureFunction(
+        f'{other.folder.name}, {which}, {_digest(state):08x}',
+        lambda x: apply(state, state.key, {'x': x}, len(x)),
+        other,
+    )
+
+
+def _digest(state) -> int:
+    digest = 0
+    for leaf in jax.tree.leaves((state.ema, state.extra)):
+        digest = zlib.crc32(np.ascontiguousarray(leaf), digest)
+    return digest

@@ -1,0 +1,179 @@
+"""Samples against data, without a likelihood: in features, and over known modes.
+
+Real data go the same way as the samples: half of the test split against the other half is the floor
+beside each number, and as many samples as one half has stand against it.
+"""
+
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from atelier.core import game
+from atelier.data.toy import MODES
+from atelier.evaluation.latents.prior_draws import can_draw_codes
+from atelier.evaluation.samples.classification_accuracy import accuracy_score
+from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
+from atelier.evaluation.samples.features import FeatureFunction, Seen, can_see, feature_function
+from atelier.evaluation.samples.modes import count_modes
+from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
+from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, shown
+from atelier.report import image_grids
+from atelier.report.metrics_log import log
+from atelier.run.experiment import Run
+
+NEIGHBOURS = 5  # as Naeem et al. (2020) choose
+MODE_SAMPLES = 2500  # as Lin et al. (2018) choose
+MOST_SHOWN = 100_000  # examples of a split
+SHOWN, SHOWN_NEIGHBOURS = 16, 3  # in the picture of samples above their nearest training examples
+
+
+def sample_quality(
+    run: Run,
+    state: game.State,
+    devices: Sequence[jax.Device],
+    features: FeatureFunction | None,
+) -> dict[str, Any]:
+    """What can be said of the run's samples in `features`; empty where nothing can.
+
+    Without features the modes are counted where the data are a mixture of known ones.
+
+    Returns:
+      {'num_samples', 'num_real', 'num_train', 'features' (or None),
+      'values': {name: {'samples', 'floor'}}}; a value that is of other numbers of examples has
+      them beside it.
+    """
+    picture = run.folder / 'samples' / 'nearest-training.png'
+    found = against_data(run, state, devices, features, picture)
+    is_judged = features is not None and features.classifier is not None
+    if found and is_judged and 'label' in run.family.conditions:
+        score = accuracy_score(run, state, devices, features.classifier)
+        found['values']['classification_accuracy'] = score
+    return found
+
+
+def against_data(
+    run: Run,
+    state: game.State,
+    devices: Sequence[jax.Device],
+    features: FeatureFunction | None,
+    picture: pathlib.Path | None = None,
+) -> dict[str, Any]:
+    """`sample_quality` without training a classifier; of images with a picture of neighbours."""
+    if run.family.sample is None:
+        return {}
+    if features is not None:
+        return _in_view_of(features, run, state, devices, picture)
+    return _over_modes(run, state, devices) if run.data.name in MODES else {}
+
+
+def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
+    """What samples of the run are compared in, if in anything; those over known modes are counted.
+
+    A family that draws codes instead of samples has those judged by a classifier alone.
+
+    Raises:
+      UserError: config.eval.classifier is no classifier of such data.
+    """
+    if not run.config.eval.classifier and (run.data.name in MODES or run.family.sample is None):
+        return None
+    is_seen = run.family.sample is not None or can_draw_codes(run.family)
+    return feature_function(run, devices) if is_seen else None
+
+
+def can_compare(run: Run) -> bool:
+    """Whether there is anything that samples of the run can be compared in."""
+    return run.data.name in MODES or can_see(run)
+
+
+def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) -> dict[str, Any]:
+    real, train = (shown(run, state, devices, split, MOST_SHOWN) for split in ('test', 'train'))
+    n = len(real) // 2
+    if min(n, len(train)) <= NEIGHBOURS:
+        log.warning('half of %d test examples are too few to compare samples with', len(real))
+        return {}
+    labels = labels_like(run, 'test', 2 * n)
+    fake = _samples(run, state, devices, n, None if labels is None else labels[:n])
+    of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
+    values = _beside(_in_features(of_fake, half), _in_features(other, half))
+    if labels is not None and of_fake.chances is not None:
+        values['class_agreement'] = {  # with the classes that were asked for
+            'samples': float(np.mean(of_fake.chances.argmax(1) == labels[:n])),
+            'floor': float(np.mean(other.chances.argmax(1) == labels[n:])),
+        }
+    of_train = features.apply(train).features
+    near, index = nearest(of_fake.features, of_train, SHOWN_NEIGHBOURS)
+    halves = [nearest(x.features, of_train)[0][:, 0] for x in (half, other)]
+    values['memorisation_rate'] = {  # over both halves: a percent of few examples is a coarse mark
+        'samples': np.mean([memorisation_rate(near[:, 0], held_out) for held_out in halves]),
+        'floor': np.mean([memorisation_rate(*pair) for pair in (halves, halves[::-1])]),
+    }
+    if picture is not None and image_grids.is_image(run.data.spec):
+        columns = [fake[:SHOWN], *np.moveaxis(train[index[:SHOWN]], 1, 0)]
+        save_columns(picture, columns, run.data.spec)
+    return {
+        'num_samples': n,
+        'num_real': n,
+        'num_train': len(train),
+        'features': features.name,
+        'values': values,
+    }
+
+
+def _over_modes(run: Run, state, devices) -> dict[str, Any]:
+    n = min(MODE_SAMPLES, run.data.size('test'))
+    fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
+    counts = [count_modes(x, MODES[run.data.name])._asdict() for x in (fake, real)]
+    return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
+
+
+def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
+    """Of the classes of as many real examples, where the family takes any."""
+    key = game.address(state.key, game.Purpose.SAMPLE)
+    return sampler(run, devices)(state, key, n, labels)
+
+
+def _in_features(fake: Seen, real: Seen) -> dict[str, Any]:
+    """Every number of one set against another."""
+    kernel = kernel_distance(fake.features, real.features)
+    return {
+        'frechet_distance': frechet_distance(fake.features, real.features),
+        'kernel_distance': kernel.mean,
+        'kernel_distance_standard_error': kernel.standard_error,
+        **manifolds(real.features, fake.features, NEIGHBOURS)._asdict(),
+        **({} if fake.chances is None else _in_classes(fake.chances)),
+    }
+
+
+def _in_classes(chances: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
+    share = np.bincount(chances.argmax(1), minlength=chances.shape[1]) / len(chances)
+    return {
+        'entropy_score': entropy_score(chances),
+        'confidence': chances.max(1).mean(),
+        'smallest_class_share': share.min(),
+        'num_classes': np.sum(share > 0),
+    }
+
+
+def _beside(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
+    """JSON knows no infinity."""
+    plain = lambda value: float(value) if math.isfinite(value) else None
+    return {
+        name: {'samples': plain(value), 'floor': plain(floor[name])}
+        for name, value in samples.items()
+    }
+
+
+def entropy_score(chances: Float[np.ndarray, 'n classes']) -> float:
+    """exp E KL(p(y | x) || p(y)) of class probabilities, p(y) their mean.
+
+    Salimans et al. (2016), section 4, with another classifier than theirs: no Inception score. It
+    lies between 1 and the number of classes.
+    """
+    chances = np.asarray(chances, np.float64)
+    entropy = lambda p: -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0), -1)
+    return float(np.exp(entropy(chances.mean(0)) - entropy(chances).mean()))

@@ -1,0 +1,124 @@
+"""Samples and reconstructions of a trained family, as arrays and as grids."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from atelier.core import game
+from atelier.data.dataset import Dataset
+from atelier.data.splits import fixed_order
+from atelier.errors import UserError
+from atelier.evaluation.over_examples import over_examples
+from atelier.report import image_grids
+from atelier.run.experiment import Run
+
+
+def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
+    """Returns sample(state, key, n, labels=None) -> x [n, *event].
+
+    Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for families whose
+    samples can be asked to be of a class.
+
+    Raises:
+      UserError: the family cannot sample.
+    """
+    if run.family.sample is None:
+        raise UserError(f'the model of {run.folder} cannot sample')
+
+    def draw_samples(params, extra, batch, draw):
+        return run.family.sample(params, extra, draw, batch or None)
+
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
+    apply = over_examples(draw_samples, data, run.config.eval.batch_size, devices)
+
+    def sample(state, key, n: int, labels: Int[np.ndarray, 'n'] | None = None):
+        return apply(state, key, {} if labels is None else {'label': labels}, n)
+
+    return sample
+
+
+def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
+    """Classes that samples shall be of, int32.
+
+    Raises:
+      UserError: they are no classes of the training data, or the family does not sample by class.
+    """
+    if 'label' not in run.family.conditions:
+        raise UserError(
+            f'the model of {run.folder} does not sample by class: configs/cvae.py, configs/cgan.py '
+            'and, with config.model.is_conditional, configs/diffusion.py and '
+            'configs/gated_pixelcnn.py train such ones'
+        )
+    number = run.data.spec.num_classes
+    if not len(labels) or not all(label in range(number) for label in labels):
+        raise UserError(f'labels {list(labels)}: give classes of 0..{number - 1}')
+    novel = sorted({*labels} & {*run.data.spec.left_out})
+    if novel:
+        raise UserError(
+            f'labels {list(labels)}: training never saw {", ".join(map(str, novel))} '
+            '(config.data.without_classes)'
+        )
+    return np.asarray(labels, np.int32)
+
+
+def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
+    """x of at most so many examples of a split as an evaluation sees them, in a fixed order.
+
+    Samples stand for what training saw: classes that it never saw are left out.
+    """
+    x = run.data.splits[split]['x']
+    return as_seen(run, state, devices, x[_order(run, split)[:most]])
+
+
+def as_seen(
+    run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
+) -> np.ndarray:
+    """Stored x [n, *event], of the run's data or of `data`, as a model sees it in an evaluation."""
+    data, size = data or run.data, run.config.eval.batch_size
+    apply = over_examples(lambda params, extra, batch, draw: batch['x'], data, size, devices)
+    return apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': x}, len(x))
+
+
+def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
+    """The labels of what `shown` shows, for a family whose samples can be asked to be of them."""
+    if 'label' not in run.family.conditions:
+        return None
+    label = np.asarray(run.data.splits[split]['label'], np.int32)
+    return label[_order(run, split)[:most]]
+
+
+def _order(run: Run, split: str) -> np.ndarray:
+    """Indices of a split in a fixed order, without classes that training never saw."""
+    order = fixed_order(run.data.size(split))
+    if not run.data.spec.left_out:
+        return order
+    label = np.asarray(run.data.splits[split]['label'])
+    return order[~np.isin(label[order], run.data.spec.left_out)]
+
+
+def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
+    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None without one."""
+    if run.family.reconstruct is None:
+        return None
+
+    def reconstruct(params, extra, batch, draw):
+        return batch['x'], run.family.reconstruct(params, extra, batch, draw)
+
+    return over_examples(reconstruct, run.data, run.config.eval.batch_size, devices)
+
+
+def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, spec) -> None:
+    """A grid with originals in odd rows and, below each, its reconstruction."""
+    columns = min(len(x), 16)
+    whole = len(x) // columns * columns
+    rows = [part[:whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)]
+    paired = np.stack(rows, axis=1).reshape(-1, *spec.event_shape)
+    image_grids.save(path, image_grids.grid(paired, spec, columns))
+
+
+def save_columns(path: pathlib.Path, rows: Sequence[np.ndarray], spec) -> None:
+    """A grid of rows [columns, *event]: what belongs together stands below each other."""
+    image_grids.save(path, image_grids.grid(np.concatenate(rows), spec, columns=len(rows[0])))

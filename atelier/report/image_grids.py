@@ -1,0 +1,93 @@
+"""Grids of images as PNG files."""
+
+import math
+import pathlib
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+
+from atelier.data.dataset import Spec
+from atelier.errors import writing
+
+BORDER = 1  # pixels between two images
+DPI = 120  # of figures
+LETTERS_PER_INCH = 11  # of a title, at most
+
+
+def is_image(spec: Spec) -> bool:
+    """Whether an event is [height, width] or [height, width, 1 or 3]."""
+    shape = spec.event_shape
+    return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
+
+
+def shades(x: np.ndarray, spec: Spec) -> np.ndarray:
+    """Events [n, *event] in the data's units -> [n, height, width, 1 or 3] in [0, 1].
+
+    Real-valued data are scaled from their smallest to their largest value.
+    """
+    x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
+    low, high = spec.interval or (x.min(), x.max())
+    return np.clip((x - low) / max(high - low, 1e-12), 0, 1)
+
+
+def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
+    """Events [n, *event], as `shades`, side by side: uint8 [height, width, 1 or 3]."""
+    x = shades(x, spec)
+    n, height, width, channels = x.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    canvas = np.full(
+        (rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER, channels), 0.5
+    )
+    for i, image in enumerate(x):
+        top = BORDER + (i // columns) * (height + BORDER)
+        left = BORDER + (i % columns) * (width + BORDER)
+        canvas[top : top + height, left : left + width] = image
+    return np.round(255 * canvas).astype(np.uint8)
+
+
+def save(path: pathlib.Path, image: np.ndarray, min_width: int = 400) -> None:
+    """Writes a PNG; a small image is enlarged by a whole factor, its pixels staying sharp."""
+    from PIL import Image  # not at import: a run without pictures does not need it
+
+    factor = max(1, math.ceil(min_width / image.shape[1]))
+    image = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+
+
+def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """A `grid` in axes of matplotlib, with words beside its rows and below its columns."""
+    axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap='gray', vmin=0, vmax=255)
+    middles = lambda size, n: (np.arange(n) + 0.5) * size / n - 0.5
+    axes.set_yticks(middles(image.shape[0], len(rows)), rows)
+    axes.set_xticks(middles(image.shape[1], len(columns)), columns)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def save_labelled(
+    path: pathlib.Path, image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Writes a `grid` with a title and words beside its rows and below its columns as a PNG."""
+    from matplotlib.figure import Figure  # takes seconds; and no state outside of the figure
+
+    width = max(0.65 * len(columns), image.shape[1] / DPI)  # room for words, no pixel lost
+    height = width * image.shape[0] / image.shape[1]
+    lines = textwrap.wrap(title, int(LETTERS_PER_INCH * (width + 1.5)))
+    size = width + 1.5, height + 0.7 + 0.2 * len(lines)
+    figure = Figure(figsize=size, layout='constrained')
+    axes = figure.subplots()
+    show(axes, image, rows, columns)
+    figure.suptitle('\n'.join(lines))
+    save_figure(path, figure)
+
+
+def save_figure(path: pathlib.Path, figure) -> None:
+    """Writes a figure of matplotlib as a PNG."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=DPI)

@@ -1,0 +1,128 @@
+"""What a run says: lines on the terminal, metrics.jsonl, and TensorBoard files."""
+
+import json
+import logging
+import os
+import pathlib
+import sys
+
+from atelier.errors import writing
+
+log = logging.getLogger('atelier')
+
+
+def log_to_terminal() -> None:
+    """Plain lines on standard output; warnings, marked as such, on standard error."""
+
+    class Formatter(logging.Formatter):
+        def format(self, record):
+            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
+            return mark + record.getMessage()
+
+    for stream, levels in ((sys.stdout, range(30)), (sys.stderr, range(30, 60))):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(Formatter())
+        handler.addFilter(lambda record, levels=levels: record.levelno in levels)
+        log.addHandler(handler)
+    logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    logging.raiseExceptions = False  # of lines that nobody reads any more, as in `| head`
+    logging.getLogger('matplotlib').setLevel(logging.WARNING)
+    sys.unraisablehook = _tell_unraisable
+
+
+def _tell_unraisable(unraisable) -> None:
+    """A save that fails closes its event loop under arrays that tensorstore still writes."""
+    if str(unraisable.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(unraisable)
+
+
+class MetricsLog:
+    """Appends to `metrics.jsonl` (one object a line) and to TensorBoard's files.
+
+    A run that continues from `step` first cuts what an earlier process wrote after it, so that
+    the file ends as that of a run that was never interrupted, timings (`time/...`) apart.
+    """
+
+    def __init__(self, folder: pathlib.Path, step: int):
+        from tensorboardX import SummaryWriter  # only a run that trains needs it
+
+        self._path = folder / 'metrics.jsonl'
+        with writing(self._path):
+            _cut_after(self._path, step)
+            self._lines = self._path.open('a')
+            self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+
+    def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
+        """One line, and unless the board is left out, one point of each curve."""
+        with writing(self._path):
+            self._lines.write(json.dumps({'step': step, **values}) + '\n')
+            if to_board:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Hands the lines to the operating system: a killed process loses nothing before this."""
+        with writing(self._path):
+            self._lines.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the files."""
+        with writing(self._path):
+            self._lines.close()
+            self._board.close()
+
+
+def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
+    """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished.
+
+    Another line that cannot be read is left out with a warning.
+    """
+    path = folder / 'metrics.jsonl'
+    lines = path.read_text(errors='replace').split('\n') if path.exists() else ['']
+    rows = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            row = json.loads(line)
+            row['step'] + 0
+            rows.append(row)
+        except (ValueError, TypeError, KeyError):
+            log.warning('line %d of %s is damaged and left out', number, path)
+    return rows
+
+
+def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
+    """(step, {metric: mean}) of each validation in `metrics.jsonl`."""
+    found = []
+    for row in read_metrics(folder):
+        means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
+        if means:
+            found.append((row['step'], means))
+    return found
+
+
+def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
+    """A mean with its spread, if it has one; `sign` '+' shows that of a positive one too."""
+    if mean is None:
+        return '-'
+    return f'{mean:{sign}.4f}' + ('' if spread is None else f' +- {spread:.4f}')
+
+
+def aligned(table: list[list[str]]) -> list[str]:
+    """The lines of a table: its first column at the left, the others at the right."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    first, rest = widths[0], widths[1:]
+    return [
+        '  '.join([row[0].ljust(first), *(c.rjust(w) for c, w in zip(row[1:], rest, strict=True))])
+        for row in table
+    ]
+
+
+def _cut_after(path: pathlib.Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = [json.dumps(row) + '\n' for row in read_metrics(path.parent) if row['step'] <= step]
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(''.join(kept))
+    os.replace(temporary, path)

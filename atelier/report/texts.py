@@ -1,0 +1,26 @@
+"""Texts of symbols on the terminal and as files."""
+
+import pathlib
+
+import numpy as np
+from jaxtyping import Num
+
+from atelier.data.dataset import Spec
+from atelier.data.text import decode
+from atelier.errors import writing
+
+BETWEEN = '\n\n' + 72 * '-' + '\n\n'
+
+
+def is_text(spec: Spec) -> bool:
+    """Whether an event is a window of symbols."""
+    return spec.symbols is not None
+
+
+def save(path: pathlib.Path, x: Num[np.ndarray, 'n length'], spec: Spec) -> list[str]:
+    """Writes the texts that x stands for, between lines, as UTF-8; returns them."""
+    told = decode(x, spec.symbols)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(BETWEEN.join(told) + '\n', encoding='utf-8', newline='')
+    return told

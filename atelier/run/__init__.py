@@ -1,0 +1,1 @@
+"""A run: its config file, its folder, its provenance and its checkpoints."""

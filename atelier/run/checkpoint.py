@@ -1,0 +1,243 @@
+"""Checkpoints: the State, and what the host remembers beside it, through Orbax.
+
+Saves are asynchronous and atomic: a checkpoint that was not finished does not exist. The State is
+saved as host arrays, so that it does not matter how many devices or processes restore it.
+"""
+
+import contextlib
+import logging
+import os
+import pathlib
+import shutil
+import zlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from atelier.core.game import State
+from atelier.errors import FULL, UserError, writing
+from atelier.report.metrics_log import log
+
+
+class Memory(NamedTuple):
+    """What the host remembers from one evaluation to the next."""
+
+    best_value: float | None = None  # of the validation metric that chooses the best checkpoint
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+
+
+class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
+    """Two, so that a damaged newest one costs a few minutes and not the run.
+
+    Those are of the steps that `stay`; the newest and the best are kept, whichever they are.
+    """
+
+    def __init__(self):
+        self.best_step: int | None = None
+        self.stay: set[int] = set()
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        del context
+        present = [info.step for info in checkpoints]
+        last_two = [step for step in present if step in self.stay][-2:]
+        kept = {self.best_step, *last_two, *present[-1:]}
+        return [step in kept for step in present]
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last two, and the best that the Memory knows.
+
+    At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
+    `read_only` is for whoever looks at a run that another process may be training: nothing is
+    saved, cleaned up or moved.
+    """
+
+    def __init__(self, folder: pathlib.Path, read_only: bool = False):
+        self.folder = folder.resolve()
+        self._read_only = read_only
+        self._policy = _LastTwoAndBest()
+        _quiet_orbax()
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=None if read_only else self._policy,
+            cleanup_tmp_directories=not read_only,  # left by a killed process
+            read_only=read_only,
+            create=False,  # Orbax refuses to, of one process alone
+            multiprocessing_options=_alone(),
+        )
+        with _writing(self.folder):
+            if not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._policy.stay.update(self.steps())
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints there are, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, state: State, memory: Memory, to_stay: bool = True) -> None:
+        """Starts to save; with `to_stay` it is one of the last two until two more have come.
+
+        One that is not stays as long as it is the newest or the best: members of a sweep save their
+        best steps alone, and continue together from one that all have.
+
+        Raises:
+          UserError: the disk is full or not writable; this save or the one before is lost, and
+            every finished checkpoint is as it was.
+        """
+        tree = _host_copy(state)
+        host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
+        with _writing(self.folder):
+            self._manager.wait_until_finished()  # before the policy it is judged by changes
+            self._policy.best_step = memory.best_step
+            if to_stay:
+                self._policy.stay.add(int(tree['step']))
+            self._manager.save(
+                int(tree['step']),
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(tree), host=ocp.args.JsonSave(host)
+                ),
+            )
+
+    def wait(self) -> None:
+        """Blocks until the save in flight is finished.
+
+        Raises:
+          UserError: as `save`.
+        """
+        with _writing(self.folder):
+            self._manager.wait_until_finished()
+
+    def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
+        """The State and Memory of one checkpoint, as host arrays.
+
+        Without `like`, of whatever model it is: then in dicts alone, and empty ones are left out.
+
+        Raises:
+          UserError: it is damaged, or belongs to another model.
+        """
+        template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore()
+        )
+        try:
+            found = self._manager.restore(step, args=args)
+            memory, digest = Memory(**found.host['memory']), found.host['digest']
+        except Exception as error:  # every reader below has errors of its own
+            name = f'checkpoint {step} in {self.folder}'
+            if 'tree structures do not match' in str(error):
+                raise UserError(
+                    f'{name} does not fit the model: the config file or the code has changed'
+                ) from error
+            reason = str(error).split('\n')[0][:200]
+            raise UserError(f'{name} is damaged: {reason}') from error
+        if _digest(found.state, memory) != digest:
+            raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
+        empty = dict.fromkeys(State.__dataclass_fields__, {})
+        return State(**{**empty, **found.state}), memory
+
+    def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
+        """The newest checkpoint that is whole, or None where there is none at all.
+
+        A damaged one is reported and moved aside, into `damaged` beside the checkpoints.
+
+        Raises:
+          UserError: there are checkpoints and none can be read.
+        """
+        damaged = {}
+        for step in reversed(self.steps()):
+            try:
+                found = self.restore(step, like)
+            except UserError as error:
+                damaged[step] = error
+                continue
+            for later, error in damaged.items():
+                log.warning('%s; the one before is used', error)
+                if not self._read_only:
+                    self._set_aside(later)
+            return found
+        if damaged:  # all of them: more likely another model than damage, so they stay
+            newest = next(iter(damaged.values()))
+            raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
+        return None
+
+    def forget_after(self, step: int) -> None:
+        """Deletes the checkpoints of later steps.
+
+        Raises:
+          UserError: the folder is not writable.
+        """
+        with _writing(self.folder):
+            for later in self.steps():
+                if later > step:
+                    self._manager.delete(later)
+
+    def _set_aside(self, step: int) -> None:
+        target = self.folder.parent / 'damaged' / str(step)
+        with _writing(target):
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(self.folder / str(step), target)
+        self._manager.reload()
+
+    def close(self) -> None:
+        """Waits for the save in flight and frees the manager's threads."""
+        with _writing(self.folder):
+            self._manager.close()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """No process waits for another one when it saves or restores."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(me, {me}, f'process-{me}')
+
+
+def _as_dict(state: State) -> dict:
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+
+
+def _host_copy(state: State) -> dict:
+    """Copies, not views: the device's own buffers are donated to the next dispatch."""
+    return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
+
+
+def _digest(tree: dict, memory: Memory) -> int:
+    """A checksum of names, types and bits; tensorstore itself does not notice a changed bit."""
+    total = zlib.crc32(repr(memory).encode())
+    named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    for name, leaf in sorted(named.items()):
+        leaf = np.asarray(leaf)
+        label = f'{name} {leaf.dtype} {leaf.shape}'
+        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
+    return total
+
+
+def leaf_name(path) -> str:
+    """params/model/encoder/..., the same whether a tree has dicts, tuples or named fields."""
+    return jax.tree_util.keystr(path, simple=True, separator='/')
+
+
+def _quiet_orbax() -> None:
+    """Orbax logs a traceback for each thread of a failed save, which `wait` raises anyway."""
+    logging.getLogger('absl').setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _writing(folder: pathlib.Path):
+    """As `errors.writing`, for failures that tensorstore words as a ValueError too."""
+    try:
+        with writing(folder):
+            yield
+    except ValueError as error:
+        reasons = [os.strerror(code) for code in FULL if os.strerror(code) in str(error)]
+        if not reasons:
+            raise
+        raise UserError(
+            f'cannot write {folder}: {reasons[0]}; free some space and start the same command '
+            'again (finished checkpoints are whole)'
+        ) from error

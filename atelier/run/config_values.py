@@ -1,0 +1,113 @@
+"""The values of a config as a run keeps them: flat, plain, and which of them may still change."""
+
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from atelier.errors import UserError
+
+MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
+# fields that came later, and what a run from before them had
+LATER = {'data.without_classes': [], 'train.optimizer': 'adam'}
+SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
+
+
+def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    """{'train': {'steps': 3}} -> {'train.steps': 3}; tuples as lists, as JSON has them."""
+    flat = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f'{prefix}{name}.'))
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that a run stored, and those of fields that came later, as if it had had them."""
+    whole = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
+    for name, value in LATER.items():
+        group, field = name.split('.')
+        whole[group].setdefault(field, value)
+    return whole
+
+
+def check_plain(values: dict[str, Any]) -> None:
+    """Raises UserError for what a config.json cannot keep: anything but numbers, text and lists."""
+    for name, value in flatten(values).items():
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise UserError(
+                f'config.{name}={value!r} cannot be kept in config.json: give it a name there, and '
+                'choose by that name in build'
+            ) from error
+
+
+def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
+    """Refuses, by name, what is not the same in a run (`then`) and in a config (`now`).
+
+    Raises:
+      UserError: something of SAME_IN_A_RUN differs, but for train.steps that grow, and for a
+        minibatch of all examples, which is as large as the data.
+    """
+    then, now = (LATER | flatten(values) for values in (then, now))
+    differ = [
+        f'{name} (the run: {then.get(name)!r}, now: {now.get(name)!r})'
+        for name in sorted({*then, *now})
+        if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
+        if name not in MAY_MOVE
+        if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
+        if not (name == 'train.batch_size' and now.get(name) == 0)  # as many as the data have
+    ]
+    if differ:
+        raise UserError(
+            f'{folder} is the run of another config: {"; ".join(differ)}: choose another --workdir'
+        )
+
+
+def with_values(
+    config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
+) -> None:
+    """Gives `config` the stored `values` of its run, but the user's `overrides` of `may_change`.
+
+    Args:
+      config: of the file, with the overrides already in it; changed in place.
+      values: as `load` returns them.
+      overrides: by dotted name; only the names are used.
+      may_change: names, or prefixes that end in a dot, of what may be overridden.
+
+    Raises:
+      UserError: an override of what belongs to the run for good, or fewer train.steps.
+    """
+    stored, now = flatten(values), flatten(config.to_dict())
+    for name in overrides:
+        allowed = any(name == may or may[-1] == '.' and name.startswith(may) for may in may_change)
+        if not allowed and not (name in stored and stored[name] == now.get(name)):
+            listed = ', '.join(f'{may}*' if may[-1] == '.' else may for may in may_change)
+            had = stored.get(name, 'from before there was such a field')
+            raise UserError(
+                f'--config.{name}={now.get(name)}: that belongs to the run ({had}); '
+                f'only {listed} may change, so train another one'
+            )
+    for name in now:
+        if name not in overrides and name in stored:
+            try:
+                _set(config, name, stored[name])
+            except (TypeError, ValueError) as error:
+                raise UserError(f'config.json is damaged: {name} is {stored[name]!r}') from error
+    steps = values['train']['steps']
+    if config.train.steps < steps:
+        raise UserError(
+            f'--config.train.steps={config.train.steps} is less than the {steps} that the run was '
+            'to have: its steps may grow only'
+        )
+
+
+def _set(config: ConfigDict, name: str, value: Any) -> None:
+    *path, last = name.split('.')
+    for part in path:
+        config = config[part]
+    config[last] = tuple(value) if isinstance(value, list) else value

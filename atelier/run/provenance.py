@@ -1,0 +1,63 @@
+"""What is no longer what it was when a run began: its config file, the code, the data."""
+
+import difflib
+import pathlib
+import subprocess
+from typing import Any
+
+from atelier.errors import UserError
+from atelier.report.metrics_log import log
+from atelier.run.experiment import ROOT, Recipe, Run
+
+
+def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
+    """Warns, with the difference, when the config file is not what it was when the run began."""
+    which = Recipe(record['path'], record['argument'])
+    now = which.source()
+    if now != record['source']:
+        lines = difflib.unified_diff(
+            record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
+        )
+        log.warning('%s has changed since %s began:\n%s', which.path, folder, '\n'.join(lines))
+    if git_hash() != record['git']:
+        log.warning(
+            'the code has changed since %s was trained: %s then, %s now',
+            folder,
+            record['git'],
+            git_hash(),
+        )
+
+
+def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
+    """Warns when the data are not those that the run was trained on.
+
+    Raises:
+      UserError: they are of another shape or kind, for which the weights mean nothing.
+    """
+    difference = data_difference(record['data'], run.data.fingerprint())
+    if difference.startswith('x: '):
+        raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
+    if difference:
+        log.warning('the data of %s have changed: %s', run.folder, difference)
+
+
+def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:
+    """In words what of two fingerprints differs; empty where nothing does, or none was recorded."""
+    then = then or {}
+    return '; '.join(
+        f'{name}: {then.get(name)} then, {now.get(name)} now'
+        for name in sorted({*then, *now}, key=lambda name: name != 'x')
+        if then and then.get(name) != now.get(name)
+    )
+
+
+def git_hash() -> str:
+    """The commit of the code, with '+changes' where the work tree differs, or 'unknown'."""
+    try:
+        describe = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=40', '--exclude=*']
+        result = subprocess.run(
+            [*describe, '--dirty=+changes'], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 'unknown'
+    return result.stdout.strip() or 'unknown'

@@ -1,0 +1,236 @@
+"""A run is a folder, and the config in it: opening, refusing, and remembering.
+
+config.json       the config file's path, argument, source and values, and the code's git hash
+metrics.jsonl     one object a line
+tensorboard/      the same for TensorBoard
+checkpoints/      Orbax, one folder a step
+samples/          pictures and arrays
+evaluation.json   the last evaluation, with all that is needed to trust it
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from atelier.data.dataset import Dataset
+from atelier.errors import UserError, reading, writing
+from atelier.paths import user_path
+from atelier.report.metrics_log import log
+from atelier.run.config_values import (
+    MAY_MOVE,
+    check_plain,
+    check_same_values,
+    with_later_fields,
+    with_values,
+)
+from atelier.run.experiment import Build, Recipe, Run, assemble
+from atelier.run.provenance import (
+    data_difference,
+    git_hash,
+    warn_if_code_changed,
+    warn_if_data_changed,
+)
+
+RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
+
+
+def load(folder: pathlib.Path) -> dict[str, Any]:
+    """What `config.json` of a run holds.
+
+    Raises:
+      UserError: the folder is not a run.
+    """
+    path = folder / 'config.json'
+    with reading(path):
+        is_file = path.is_file()
+    if not is_file:
+        what = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
+        raise UserError(f'{folder} {what}; train one with --config=configs/NAME.py')
+    try:
+        record = json.loads(path.read_text())
+        for group in ('data', 'model', 'hypers', 'train', 'eval'):
+            record['values'][group].items()
+        record['values']['train']['steps'] + record['values']['seed']
+        record = {'init_from': None, 'devices': None, 'data': None, **record}
+        record['values'] = with_later_fields(record['values'])
+        if not isinstance(record['data'], dict):
+            record['data'] = None  # of a run from before splits had checksums
+        return {name: record[name] for name in RECORD}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
+
+
+def beginning(init_from: str | pathlib.Path | None) -> str | None:
+    """The run whose weights another starts with, as its config.json keeps it: the whole path.
+
+    Raises:
+      UserError: it is given, but empty.
+    """
+    if init_from is None:
+        return None
+    if not str(init_from):
+        raise UserError('--init_from is empty: give the folder of a run')
+    return str(user_path(init_from).resolve())
+
+
+def check_same(
+    folder: pathlib.Path,
+    which: Recipe,
+    config: ConfigDict,
+    init_from: str | None = None,
+    warn: bool = True,
+) -> None:
+    """Checks that `folder` is the run of this config and beginning, or may become it.
+
+    It warns where the code is no longer that of the run's beginning.
+
+    Raises:
+      UserError: the folder holds something else, or the run of another config (the fields are
+        named); `train.steps` may grow, `eval` may change.
+    """
+    with reading(folder):
+        exists = (folder / 'config.json').exists()
+    if exists:
+        record = load(folder)
+        if record['path'] != which.path:
+            raise UserError(
+                f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
+                f'{which}: choose another --workdir'
+            )
+        if record['init_from'] != init_from:
+            began = record['init_from'] or 'random weights'
+            raise UserError(
+                f'{folder} began with {began}, not with {init_from or "random weights"}'
+            )
+        check_same_values(folder, record['values'], config.to_dict())
+        if warn:
+            warn_if_code_changed(folder, record)
+    elif folder.exists() and (not folder.is_dir() or _has_foreign_files(folder)):
+        raise UserError(f'--workdir={folder} exists and is not a run: choose another folder')
+
+
+def _has_foreign_files(folder: pathlib.Path) -> bool:
+    """A process killed before config.json was written leaves only its lock."""
+    return any(path.name != '.lock' for path in folder.iterdir())
+
+
+def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
+    """Writes config.json; a run keeps the source and the code of its beginning.
+
+    `data` is the fingerprint of its data where that is known.
+
+    Raises:
+      UserError: the folder cannot be written, the data are not those that it began with, or the
+        config holds what is no number, text or list of them.
+    """
+    values, data = run.config.to_dict(), data or run.data.fingerprint()
+    check_plain(values)
+    if (run.folder / 'config.json').exists():
+        record = load(run.folder)
+        difference = data_difference(record['data'], data)
+        if difference:
+            raise UserError(
+                f'the data of {run.folder} have changed since it began ({difference}): train '
+                'another run on them'
+            )
+        before = record['devices']
+        if before not in (None, num_devices):
+            log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
+    else:
+        record = {'source': run.recipe.source(), 'git': git_hash()}
+    record.update(run.recipe._asdict(), values=with_whole_paths(values), data=data)
+    record.update(init_from=run.init_from, devices=num_devices)
+    with writing(run.folder):
+        write_json(run.folder / 'config.json', record)
+
+
+def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config with places of data that are found from anywhere later."""
+    places = {name: values['data'][name] for name in ('path', 'data_dir')}
+    whole = {name: str(user_path(path).resolve()) for name, path in places.items() if path}
+    return {**values, 'data': {**values['data'], **whole}}
+
+
+def reopen(
+    folder: pathlib.Path,
+    overrides: dict[str, Any] | None = None,
+    build: Build | None = None,
+    which: Recipe | None = None,
+    to_train: bool = False,
+    data: Dataset | None = None,
+) -> Run:
+    """The run in `folder`, its data loaded and its family built.
+
+    Args:
+      folder: of a run.
+      overrides: values of config.eval that shall differ from the run's, by dotted name.
+      build: of a family that was made in Python; otherwise that of the config file.
+      which: config it is expected to be of, if one is.
+      to_train: whether train.steps may grow; `write_config` will refuse data that changed.
+      data: stand for its own, which then are not read.
+
+    Raises:
+      UserError: the folder is not a run, or that of another config, or its data or its config file
+        are not there.
+    """
+    record, overrides = load(folder), overrides or {}
+    made_by = Recipe(record['path'], record['argument'])
+    if which not in (None, made_by):
+        raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
+    config = made_by.config() if made_by.path else ConfigDict(record['values']).lock()
+    try:
+        config.update_from_flattened_dict(overrides)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
+    may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
+    with_values(config, record['values'], overrides, may_change)
+    warn_if_code_changed(folder, record)
+    run = assemble(folder, made_by, config, build, record['init_from'], data)
+    if not to_train and data is None:
+        warn_if_data_changed(run, record)
+    return run
+
+
+@contextlib.contextmanager
+def only_trainer(folder: pathlib.Path) -> Iterator[None]:
+    """Makes the folder and holds its lock: two processes that train one run would destroy it.
+
+    The operating system frees it however the process ends.
+
+    Raises:
+      UserError: another process holds it, or the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / '.lock').open('w')
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'another process is training {folder}: wait for it') from error
+        yield
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_text(json.dumps(value, indent=2) + '\n')
+    os.replace(temporary, path)
+
+
+def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz, and its folder if need be.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)

@@ -1,0 +1,181 @@
+"""The axes of a sweep: what `--sweep=FIELD=VALUES` means, and the settings that several make.
+
+--sweep=hypers.beta=0.5,1,2,4           these
+--sweep=seed=0:8                        0 to 7
+--sweep=model.hidden_sizes=(64,),(256,256)
+--sweep=hypers.learning_rate=log:1e-4:1e-2     a range to draw from, as many as --sweep_random
+--sweep=hypers.beta=uniform:0.5:4              likewise
+"""
+
+import ast
+import itertools
+import math
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atelier.errors import UserError, did_you_mean
+
+DIGITS = 4  # of a number that is drawn
+RANGES = ('log', 'uniform')
+Setting = dict[str, Any]  # a value for each field that is swept
+
+
+class Range(NamedTuple):
+    """Numbers to draw from; with `is_log` their logarithms are uniform."""
+
+    low: float
+    high: float
+    is_log: bool
+    is_whole: bool
+
+
+class Axis(NamedTuple):
+    """A field of the config, by its dotted name, and its values."""
+
+    field: str
+    values: tuple | Range
+
+
+def parse(text: str, values: dict[str, Any]) -> Axis:
+    """Reads FIELD=VALUES; `values` are the config's, by dotted name, and give the types.
+
+    Raises:
+      UserError: no such field, or a value that it cannot have.
+    """
+    field, equals, rest = text.partition('=')
+    if not equals or not rest:
+        raise UserError(
+            f'--sweep={text}: write FIELD=VALUES, as in hypers.beta=0.5,1,2 or seed=0:8'
+        )
+    if field not in values:
+        raise UserError(f'--sweep={text}: no field {field!r}{did_you_mean(field, values)}')
+    like = values[field]
+    kind, _, ends = rest.partition(':')
+    if kind in RANGES:
+        return Axis(field, _range(text, kind, ends, like))
+    if isinstance(like, int) and not isinstance(like, bool) and ':' in rest:
+        return Axis(field, _whole_numbers(text, rest))
+    found = tuple(_value(text, word, like) for word in _words(rest))
+    twice = [value for i, value in enumerate(found) if value in found[:i]]
+    if twice:
+        raise UserError(f'--sweep={text}: {twice[0]!r} is there twice')
+    return Axis(field, found)
+
+
+def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
+    """Every combination of the axes' values once; ranges are drawn `num_random` times, together.
+
+    Draw k of a field depends on (seed, field, k) alone.
+
+    Raises:
+      UserError: a field on two axes, ranges without a number of draws, or such a number alone.
+    """
+    fields = [axis.field for axis in axes]
+    twice = [field for i, field in enumerate(fields) if field in fields[:i]]
+    if twice:
+        raise UserError(f'--sweep: {twice[0]} is on two axes')
+    ranges = [axis for axis in axes if isinstance(axis.values, Range)]
+    lists = [axis for axis in axes if not isinstance(axis.values, Range)]
+    if num_random < 0 or bool(ranges) != bool(num_random):
+        raise UserError(
+            f'--sweep_random={num_random}: give the number of draws together with a range, '
+            'as in --sweep=hypers.learning_rate=log:1e-4:1e-2'
+        )
+    columns = {axis.field: _draws(axis.field, axis.values, num_random, seed) for axis in ranges}
+    drawn = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    combined = itertools.product(*(axis.values for axis in lists))
+    pairs = itertools.product(drawn or [{}], combined)
+    names = [axis.field for axis in lists]
+    found = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
+    ordered = [tuple((field, setting[field]) for field in fields) for setting in found]
+    return [dict(setting) for setting in dict.fromkeys(ordered)]  # whole numbers are drawn twice
+
+
+def folder_names(found: Sequence[Setting]) -> list[str]:
+    """A folder's name for each setting, such as beta-0.5_seed-3, different for each."""
+    fields = list(found[0])
+    last = [field.rpartition('.')[2] for field in fields]
+    short = {f: name if last.count(name) == 1 else f for f, name in zip(fields, last, strict=True)}
+    names = ['_'.join(f'{short[f]}-{_word(v)}' for f, v in setting.items()) for setting in found]
+    if len({*names}) < len(names) or max(map(len, names)) > 120:
+        names = [f'{i:0{len(str(len(names)))}d}_{name[:100]}' for i, name in enumerate(names)]
+    return names
+
+
+def _words(text: str) -> list[str]:
+    """Split at commas, but not at those inside brackets."""
+    words, depth = [''], 0
+    for letter in text:
+        depth += (letter in '([') - (letter in ')]')
+        if letter == ',' and depth == 0:
+            words.append('')
+        else:
+            words[-1] += letter
+    return words
+
+
+def _value(text: str, word: str, like: Any) -> Any:
+    """`word` as the type of value that the field has."""
+    try:
+        if isinstance(like, bool):
+            return {'true': True, 'false': False}[word.lower()]
+        if isinstance(like, str):
+            return word
+        if isinstance(like, int):
+            return int(word)
+        if isinstance(like, float):
+            number = float(word)
+            if not math.isfinite(number):
+                raise ValueError(word)
+            return number
+        found = tuple(ast.literal_eval(word))
+        if like and not all(isinstance(each, type(like[0])) for each in found):
+            raise TypeError(word)
+        return found
+    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+        kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
+        kind = kinds.get(type(like), 'a tuple, as in (64,)')
+        raise UserError(f'--sweep={text}: {word!r} is not {kind}') from error
+
+
+def _whole_numbers(text: str, rest: str) -> tuple[int, ...]:
+    ends = [_value(text, word, 0) for word in rest.split(':')]
+    found = range(*ends) if len(ends) in (2, 3) and 0 not in ends[2:] else ()
+    if not found:
+        raise UserError(f'--sweep={text}: no whole numbers in {rest}; 0:8 is 0 to 7')
+    return tuple(found)
+
+
+def _range(text: str, kind: str, ends: str, like: Any) -> Range:
+    if not isinstance(like, int | float) or isinstance(like, bool):
+        raise UserError(f'--sweep={text}: a range is for numbers')
+    words = ends.split(':')
+    if len(words) != 2:
+        raise UserError(f'--sweep={text}: write a range as {kind}:LOW:HIGH')
+    low, high = (_value(text, word, 0.0) for word in words)
+    if not low < high or (kind == 'log' and low <= 0):
+        raise UserError(f'--sweep={text}: {low:g} to {high:g} is no range to draw from')
+    return Range(low, high, kind == 'log', isinstance(like, int))
+
+
+def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
+    random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
+    low, high = each.low, each.high + each.is_whole  # each whole number has its own interval
+    if each.is_log:
+        low, high = math.log(low), math.log(high)
+    drawn = low + (high - low) * random.random(count)
+    drawn = np.exp(drawn) if each.is_log else drawn
+    if each.is_whole:
+        return [min(math.floor(value), math.floor(each.high)) for value in drawn]
+    return [float(f'{value:.{DIGITS}g}') for value in drawn]
+
+
+def _word(value: Any) -> str:
+    """As a part of a folder's name."""
+    if isinstance(value, tuple):
+        return 'x'.join(map(_word, value)) or 'none'
+    return re.sub(r'[^A-Za-z0-9.+-]+', '-', str(value)) or 'none'

@@ -1,0 +1,159 @@
+"""Members of one program: begun together, trained by the loop, split where there is no room."""
+
+import contextlib
+import os
+import pathlib
+import resource
+from collections.abc import Iterator, Sequence
+
+import jax
+
+import train_lib
+from atelier.core.game import State
+from atelier.errors import UserError, writing
+from atelier.report.metrics_log import log
+from atelier.run import run_folder
+from atelier.run.experiment import Run
+from atelier.run.restore import Start
+from atelier.sweep import folder as sweep_folder
+from atelier.sweep.vmapped_program import Compiled, compiled_for, side_by_side
+from atelier.training.session import Member
+from atelier.training.validation import Look
+
+FILES = 8  # that a member keeps open, and some
+
+
+def train_together(
+    folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]
+) -> None:
+    """Trains runs that differ in seed and hypers alone, in as many programs as memory asks for.
+
+    Args:
+      folder: of the sweep.
+      runs: its members.
+      devices: to spread them over.
+
+    Raises:
+      UserError: a folder belongs to another run, none of a member's checkpoints can be read, or the
+        disk is full.
+      Stopped: after SIGTERM or SIGINT; the same again continues.
+    """
+    for part in sweep_folder.parts_begun(folder, runs):
+        _train_part(folder, part, devices)
+
+
+def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]) -> None:
+    """In one program, or divided where there is no room for it."""
+    allow_files(FILES * len(runs))
+    start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
+    with contextlib.ExitStack() as stack:
+        members = [
+            stack.enter_context(_opened(run, start, data, warn=run is runs[0])) for run in runs
+        ]
+        states, step = begin_together(members)
+        if step is None:
+            log.info('finished: %s', ', '.join(run.folder.name for run in runs))
+            return
+        path = sweep_folder.program_file(folder, runs)
+        form = sweep_folder.chosen_form(path, devices[0].device_kind)
+        compiled = compiled_for(runs, step, start.like, devices, form)
+        if compiled.forms:
+            if form is None:
+                sweep_folder.write_program(path, runs, devices[0].device_kind)
+            _train(members, states, step, compiled, devices, path)
+            return
+    del states
+    size = compiled.most_members
+    log.info('there is room for %d members at once: the others follow', size)
+    for i in range(0, len(runs), size):
+        train_together(folder, runs[i : i + size], devices)
+
+
+def allow_files(count: int) -> None:
+    """Lets this process open so many more files, where the system does: 1024 are soon too few.
+
+    Raises:
+      UserError: it does not.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = len(os.listdir('/dev/fd')) + count
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f'a sweep of so many members opens {needed} files at once, and the system allows '
+                f'{most}: raise it (ulimit -n {needed}), or train parts (--sweep_shard=1/2)'
+            ) from error
+
+
+@contextlib.contextmanager
+def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterator[Member]:
+    run_folder.check_same(run.folder, run.recipe, run.config, run.init_from, warn)
+    with run_folder.only_trainer(run.folder):
+        run_folder.write_config(run, 1, data)
+        with contextlib.closing(Member(run, start)) as member:
+            member.failure = sweep_folder.failure_of(run.folder)
+            yield member
+
+
+def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
+    """The State of each, on the host, and the step from which they go on; None where all are done.
+
+    That is the newest that all have saved which have neither failed nor lost their patience: a
+    process may have been killed between the saves of two. What is newer is deleted.
+
+    Raises:
+      UserError: none of a member's checkpoints can be read.
+    """
+    states = [jax.device_get(member.begin()) for member in members]
+    going = [i for i, member in enumerate(members) if not member.is_done(0)]
+    if all(members[i].is_done(int(states[i].step)) for i in going):
+        return states, None
+    while True:
+        saved = [{0, *members[i].checkpoints.steps()} for i in going]
+        common = max(set.intersection(*saved))
+        for i in going:
+            if int(states[i].step) != common:
+                members[i].checkpoints.forget_after(common)
+                states[i] = jax.device_get(members[i].begin())
+        if all(int(states[i].step) == common for i in going):
+            return states, common
+
+
+def _train(
+    members: list[Member],
+    states: list[State],
+    step: int,
+    compiled: Compiled,
+    devices: Sequence[jax.Device],
+    path: pathlib.Path,
+) -> None:
+    """The loop, for members whose program is compiled."""
+    runs = [member.run for member in members]
+    look = Look(runs[0], devices)
+    for member in members:
+        if not member.is_done(0):
+            member.open(step, look, speaker=f'{member.run.folder.name}: ')
+
+    def on_choice(form: str, seconds: dict[str, float]) -> None:
+        """Kept before anything is made of it: a run that continues does so in the same form."""
+        taken = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
+        log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
+        sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
+
+    train, words = runs[0].config.train, train_lib.described(runs[0], states[0])
+    log.info('each %s; batch %d, steps %d to %d', words, train.batch_size, step, train.steps)
+    train_lib.warn_of_settings(runs[0], step)
+    with side_by_side(runs, step, compiled, devices, on_choice) as program:
+        placed = compiled.layout.place(states)
+        states.clear()  # the program has its own
+        train_lib.loop(members, program, placed, step, on_failure=_mark)
+
+
+def _mark(member: Member) -> None:
+    """Its State is frozen; what it saved is good, and the others go on."""
+    log.warning('%s: %s', member.run.folder.name, member.failure)
+    path = member.run.folder / sweep_folder.FAILED
+    with writing(path):
+        run_folder.write_json(path, {'message': member.failure})

@@ -1,0 +1,88 @@
+"""`--launcher`: the shards of a sweep as jobs of a Slurm cluster, through the submitit library."""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from atelier.errors import UserError, writing
+from atelier.report.metrics_log import log
+from atelier.run.experiment import ROOT
+
+LOCAL = 'submitit-local'
+CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # by the flag's value
+MINUTES = 24 * 60  # of a job, unless an option says otherwise
+
+
+def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence[str]) -> list[str]:
+    """Submits job i of n as the shard i/n of the sweep in `folder`; returns the jobs' numbers.
+
+    Each job is the command that a user would give on its machine. Local jobs are waited for.
+
+    Args:
+      folder: of a sweep, whose sweep.json is written.
+      launcher: 'submitit', or 'submitit-local' for processes of this machine.
+      num_jobs: n.
+      options: NAME=VALUE, as submitit has them: timeout_min, gpus_per_node, slurm_partition, ...
+
+    Raises:
+      UserError: no job, submitit is not installed, refuses an option or finds no Slurm, or a local
+        job failed.
+    """
+    if num_jobs < 1:
+        raise UserError(f'--launcher_jobs={num_jobs}: at least 1')
+    try:
+        import submitit  # an optional dependency
+    except ImportError as error:
+        raise UserError(
+            f'--launcher={launcher} needs submitit: pip install -r requirements-slurm.txt'
+        ) from error
+    commands = [
+        submitit.helpers.CommandFunction(command_of(folder, i, num_jobs), cwd=ROOT)
+        for i in range(1, num_jobs + 1)
+    ]
+    try:
+        executor = submitit.AutoExecutor(folder / 'jobs', CLUSTERS[launcher])
+        executor.update_parameters(
+            **{'name': folder.name, 'timeout_min': MINUTES, **parsed(options)}
+        )
+        with writing(folder), executor.batch():
+            jobs = [executor.submit(command) for command in commands]
+    except (NameError, RuntimeError, TypeError, ValueError) as error:  # as submitit has them
+        raise UserError(f'--launcher={launcher}: {" ".join(str(error).split())}') from error
+    for i, job in enumerate(jobs, 1):
+        log.info('shard %d/%d: job %s, %s', i, num_jobs, job.job_id, job.paths.stdout)
+    if launcher == LOCAL:
+        _wait(jobs)
+    else:
+        log.info('when they are done: python main.py --mode=sweep --workdir=%s', folder)
+    return [job.job_id for job in jobs]
+
+
+def command_of(folder: pathlib.Path, number: int, count: int) -> list[str]:
+    """What trains a shard: sweep.json says the rest."""
+    main, shard = str(ROOT / 'main.py'), f'--sweep_shard={number}/{count}'
+    return [sys.executable, main, '--mode=sweep', f'--workdir={folder.resolve()}', shard]
+
+
+def parsed(options: Sequence[str]) -> dict[str, Any]:
+    """{name: value}, whole numbers as such.
+
+    Raises:
+      UserError: one of them is not NAME=VALUE.
+    """
+    found = {}
+    for text in options:
+        name, equals, value = text.partition('=')
+        if not equals or not name.isidentifier():
+            raise UserError(f'--launcher_option={text}: write NAME=VALUE, as in gpus_per_node=1')
+        found[name] = int(value) if value.isdigit() else value
+    return found
+
+
+def _wait(jobs: list) -> None:
+    failed = [(job, job.exception()) for job in jobs if job.exception() is not None]
+    if failed:
+        job, error = failed[0]
+        last = str(error).strip().split('\n')[-1]
+        raise UserError(f'{len(failed)} of {len(jobs)} jobs failed; {last} ({job.paths.stderr})')

@@ -1,0 +1,97 @@
+"""Which members a sweep has, and which of them one program can train."""
+
+import contextlib
+import json
+import pathlib
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from atelier.data import dataset
+from atelier.errors import UserError, about
+from atelier.run.config_values import flatten
+from atelier.run.experiment import Recipe, Run, with_batch_size
+from atelier.sweep.axes import Setting, folder_names
+from atelier.training.checks import check_seed
+
+TOGETHER = ('seed', 'hypers.')  # what members of one program may differ in: it is traced
+
+
+def with_setting(config: ConfigDict, setting: Setting) -> ConfigDict:
+    """A copy of `config` with the values of `setting`.
+
+    Raises:
+      UserError: a value that the field cannot have.
+    """
+    changed = ConfigDict(config.to_dict())
+    try:
+        changed.update_from_flattened_dict(setting)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'--sweep: {error}') from error
+    return changed.lock()
+
+
+def runs_of(
+    folder: pathlib.Path,
+    which: Recipe,
+    config: ConfigDict,
+    found: Sequence[Setting],
+    init_from: str | None = None,
+) -> dict[str, Run]:
+    """{name: the run of each setting}, in `folder`; data are loaded once for all that share them.
+
+    Raises:
+      UserError: a setting that cannot be built.
+    """
+    module, data, runs = which.module(), {}, {}
+    for name, setting in zip(folder_names(found), found, strict=True):
+        changed = with_setting(config, setting)
+        with about(name):
+            check_seed(changed)
+            wanted = json.dumps(changed.data.to_dict())
+            if wanted not in data:
+                data[wanted] = dataset.load(changed)
+            changed = with_batch_size(changed, data[wanted])
+            family = module.build(changed, data[wanted].spec)
+        runs[name] = Run(folder / name, which, changed, family, data[wanted], init_from)
+    return runs
+
+
+def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
+    """Runs that differ in seed and hypers alone, in the order of their first; of one family each.
+
+    The first run's family stands for all of a group: functions of the same numbers.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs.values():
+        values = flatten(run.config.to_dict())
+        kept = {name: value for name, value in values.items() if not name.startswith(TOGETHER)}
+        group = groups.setdefault(json.dumps(kept), [])
+        group.append(run._replace(family=group[0].family if group else run.family))
+    return list(groups.values())
+
+
+def parts_of(groups: list[list[Run]], num_shards: int) -> list[list[Run]]:
+    """The groups, cut further where there would be fewer than shards."""
+    pieces = -(-num_shards // len(groups))
+    parts = []
+    for group in groups:
+        size = -(-len(group) // pieces)
+        parts += [group[i : i + size] for i in range(0, len(group), size)]
+    return parts
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """Reads i/n, with i of 1 to n; the empty text is 1/1.
+
+    Raises:
+      UserError: it is not that.
+    """
+    if not text:
+        return 1, 1
+    first, _, last = text.partition('/')
+    with contextlib.suppress(ValueError):
+        number, count = int(first), int(last)
+        if 1 <= number <= count:
+            return number, count
+    raise UserError(f'--sweep_shard={text}: give i/n, the i-th of n shards, as in 1/4 to 4/4')

@@ -1,0 +1,157 @@
+"""What came of a sweep: sweep.csv, a table on the terminal, and a picture of the axes."""
+
+import csv
+import io
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atelier.errors import writing
+from atelier.report import image_grids
+from atelier.report.metrics_log import aligned, log, plus_minus, read_validations
+from atelier.run.checkpoint import Memory
+from atelier.run.experiment import Run
+from atelier.sweep.axes import Setting
+from atelier.sweep.folder import failure_of
+from atelier.training.session import finished
+from atelier.training.validation import BEST_MODES, remember
+
+SHOWN = 20  # settings on the terminal; all are in the file
+Row = dict[str, Any]
+
+
+class Metric(NamedTuple):
+    """What settings are sorted by."""
+
+    name: str
+    sign: float  # 1: more is better
+
+    def better(self, value: float | None) -> float:
+        """A key to sort by, the best first; without a value last."""
+        return math.inf if value is None or not math.isfinite(value) else -self.sign * value
+
+
+def rows_of(runs: dict[str, Run], found: dict[str, Setting]) -> list[Row]:
+    """A row for each member: its setting, how it ended, and the validation metrics of its best."""
+    return [_row(name, run, found[name]) for name, run in runs.items()]
+
+
+def _row(name: str, run: Run, setting: Setting) -> Row:
+    train, validations = run.config.train, read_validations(run.folder)
+    memory, chosen = Memory(), validations[-1] if validations else (0, {})
+    if train.best_metric:
+        for step, metrics in validations:
+            memory = remember(memory, step, metrics[train.best_metric], BEST_MODES[train.best_mode])
+        chosen = next((v for v in validations if v[0] == memory.best_step), chosen)
+    last = validations[-1][0] if validations else 0
+    status = 'finished' if finished(run.config, last, memory) else 'unfinished'
+    if failure_of(run.folder):
+        status = 'failed'
+    return {'member': name, **setting, 'status': status, 'step': chosen[0], **chosen[1]}
+
+
+def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
+    """`train.best_metric`; without one the coverage of a model of samples, or the first there is.
+
+    `train.best_mode` says what is better.
+    """
+    sign = BEST_MODES[run.config.train.best_mode]
+    if run.config.train.best_metric:
+        return Metric(run.config.train.best_metric, sign)
+    known = {'member', 'status', 'step', *fields}
+    names = [name for row in rows for name in row if name not in known]
+    if 'coverage' in names:  # what two players say of each other is no measure of either
+        return Metric('coverage', 1.0)
+    return Metric(names[0], sign) if names else None
+
+
+def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> list[Row]:
+    """Mean and standard deviation over the finished seeds of each setting, the best first.
+
+    `members` are those of the mean; how many failed or are unfinished is said apart.
+    """
+    apart = [field for field in fields if field != 'seed']
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[field] for field in apart), []).append(row)
+    summaries = []
+    for setting, members in groups.items():
+        done = [member for member in members if member['status'] == 'finished']
+        values = [m[metric.name] for m in done if m.get(metric.name) is not None]
+        summaries.append(
+            {
+                **dict(zip(apart, setting, strict=True)),
+                'mean': float(np.mean(values)) if values else None,
+                'deviation': float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                'members': len(values),
+                'failed': sum(member['status'] == 'failed' for member in members),
+                'unfinished': sum(member['status'] == 'unfinished' for member in members),
+            }
+        )
+    return sorted(summaries, key=lambda each: metric.better(each['mean']))
+
+
+def show(
+    folder: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric | None
+) -> None:
+    """Writes sweep.csv and sweep.png, and prints the settings, the best first.
+
+    Raises:
+      UserError: they cannot be written.
+    """
+    path = folder / 'sweep.csv'
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    with writing(path):
+        path.write_text(text.getvalue())
+    if metric is None:
+        log.warning('%s: nothing was validated', folder)
+        return
+    for line in _lines(by_setting(rows, fields, metric), fields, metric):
+        log.info('%s', line)
+    _draw(folder / 'sweep.png', rows, fields, metric)
+    log.info('numbers: %s', path)
+    log.info('picture: %s', folder / 'sweep.png')
+
+
+def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[str]:
+    apart = [field for field in fields if field != 'seed']
+    table = [[*apart, f'{metric.name}, validation', 'members', '']]
+    for each in summaries[:SHOWN]:
+        value = plus_minus(each['mean'], each['deviation'])
+        words = [f'{each[name]} {name}' for name in ('failed', 'unfinished') if each[name]]
+        settings = [str(each[field]) for field in apart]
+        table.append([*settings, value, str(each['members']), ', '.join(words)])
+    more = len(summaries) - SHOWN
+    return aligned(table) + ([f'and {more} more'] if more > 0 else [])
+
+
+def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> None:
+    """A panel an axis: every member, and the mean of each value."""
+    from matplotlib.figure import Figure  # seconds that no other mode has to wait
+
+    figure = Figure(figsize=(4 * len(fields), 4), layout='constrained')
+    panels = figure.subplots(1, len(fields), squeeze=False)
+    shown = [row for row in rows if row.get(metric.name) is not None]
+    for field, panel in zip(fields, panels[0], strict=True):
+        values = sorted({row[field] for row in shown})
+        is_number = all(isinstance(value, int | float) for value in values)
+        at = {value: value if is_number else i for i, value in enumerate(values)}
+        panel.plot([at[r[field]] for r in shown], [r[metric.name] for r in shown], '.', alpha=0.5)
+        means = [np.mean([r[metric.name] for r in shown if r[field] == v]) for v in values]
+        panel.plot([at[value] for value in values], means, '_' if field == 'seed' else '-')
+        if all(isinstance(value, int) for value in values):
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        if is_number and values and min(values) > 0 and max(values) >= 10 * min(values):
+            panel.set_xscale('log')
+        if not is_number:
+            panel.set_xticks(range(len(values)), [str(value) for value in values])
+        panel.set(xlabel=field, ylabel=f'{metric.name}, validation')
+        panel.grid(alpha=0.3)
+    image_grids.save_figure(path, figure)

@@ -1,0 +1,241 @@
+"""The program that trains many members at once: a State with leading axes [devices, rows].
+
+No collectives: a member lies on one device with its whole batch. There are two forms of it, with
+the same numbers to rounding: `vmap`, every operation on all members of a device at once, and
+`loop`, one member's whole dispatch after the other's. Which is faster is measured.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from atelier.core import devices as device_lib
+from atelier.core import game, optimizers
+from atelier.core.game import State
+from atelier.report.metrics_log import log
+from atelier.run.experiment import Run
+from atelier.training.cadence import dispatch_length
+from atelier.training.dispatch import Program, make_dispatch
+from atelier.training.input_pipeline import feed, is_streamed, most_steps, reader
+
+FORMS = ('vmap', 'loop')
+MEMORY_SHARE = 0.8  # of a device's that a program may take
+LOOP_PAYS = 0.95  # the share of the other's time below which the loop is chosen: noise is larger
+RACE_SECONDS, MOST_ROUNDS = 2.0, 5  # of the forms against each other
+
+
+class Layout(NamedTuple):
+    """Where members lie: member i is row i % rows of device i // rows."""
+
+    num_members: int
+    devices: tuple[jax.Device, ...]
+    rows: int
+
+    def place(self, trees: Sequence):
+        """One pytree of [devices, rows, ...] on the devices; copies of the last fill it up."""
+        shape = (len(self.devices), self.rows)
+        filled = [*trees, *[trees[-1]] * (len(self.devices) * self.rows - len(trees))]
+        stack = lambda *leaves: np.stack(leaves).reshape(*shape, *np.shape(leaves[0]))
+        return device_lib.split(jax.tree.map(stack, *filled), self.devices)
+
+    def member(self, tree, i: int):
+        """What a pytree of [devices, rows, ...] on the host has of member i, as views."""
+        where = divmod(i, self.rows)
+        return jax.tree.map(lambda x: np.asarray(x[where]), tree)
+
+
+def layout_of(num_members: int, devices: Sequence[jax.Device]) -> Layout:
+    """Members spread evenly, over no more devices than that takes."""
+    rows = -(-num_members // len(devices))
+    return Layout(num_members, tuple(devices[: -(-num_members // rows)]), rows)
+
+
+class Compiled(NamedTuple):
+    """A program for some members, in the forms that fit into the devices' memory."""
+
+    layout: Layout
+    num_steps: int
+    forms: dict[str, Callable]  # (states, arrays) -> (states, reports); states are donated
+    most_members: int  # that there is room for
+
+
+def compiled_for(
+    runs: Sequence[Run],
+    start: int,
+    like: State,
+    devices: Sequence[jax.Device],
+    form: str | None = None,
+) -> Compiled:
+    """Compiles the dispatch of `runs` in both forms, or in `form`; computes nothing.
+
+    Args:
+      runs: that differ in seed and hypers alone.
+      start: the step that they are at.
+      like: the shapes of the State of one.
+      devices: to spread them over.
+      form: the one that was chosen before.
+    """
+    layout = layout_of(len(runs), devices)
+    most = most_steps(runs[0], layout.devices) / layout.rows  # what all read together stays small
+    length = dispatch_length(runs[0].config.train, start, most)
+    shape = (len(layout.devices), layout.rows)
+    states = jax.tree.map(lambda x: jax.ShapeDtypeStruct(shape + x.shape, x.dtype), like)
+    arrays = _array_shapes(runs[0], length, layout)
+    wanted = [form] if form else FORMS if layout.rows > 1 else FORMS[1:]
+    forms = {each: _compile(runs[0], length, layout, each, states, arrays) for each in wanted}
+    copies = 2 if len(wanted) > 1 else 0  # that wait while the first dispatch is made twice
+    row_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(like))
+    needed = {
+        each: _bytes_of(program) + copies * layout.rows * row_bytes
+        for each, program in forms.items()
+    }
+    room = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
+    log.info(
+        '%d members, %d on each of %d %s device%s: %s of %.1f GB there',
+        layout.num_members,
+        layout.rows,
+        len(layout.devices),
+        layout.devices[0].platform,
+        '' if len(layout.devices) == 1 else 's',
+        ', '.join(f'{each} takes {size / 1e9:.2f} GB' for each, size in needed.items()),
+        room / MEMORY_SHARE / 1e9,
+    )
+    if layout.rows == 1 or min(needed.values()) <= room:  # one member cannot be divided
+        smallest = min(needed, key=needed.get)
+        kept = {each: f for each, f in forms.items() if needed[each] <= room or each == smallest}
+        return Compiled(layout, length, kept, layout.num_members)
+    rows = max(1, min(layout.rows - 1, int(layout.rows * room / min(needed.values()))))
+    return Compiled(layout, length, {}, rows * len(devices))
+
+
+def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays) -> Callable:
+    size, streamed = run.config.train.batch_size, is_streamed(run, layout.devices)
+    one = make_dispatch(
+        run.family, run.data, optimizers.chosen(run.config), size, num_steps, streamed=streamed
+    )
+    axis, alone = 0 if streamed else None, jnp.int32(0)
+
+    def all_at_once(states, arrays):
+        return jax.vmap(one, (0, axis, None))(states, arrays, alone)
+
+    def one_by_one(states, arrays):
+        if streamed:
+            return jax.lax.map(lambda pair: one(*pair, alone), (states, arrays))
+        return jax.lax.map(lambda state: one(state, arrays, alone), states)
+
+    f = {'vmap': all_at_once, 'loop': one_by_one}[form]
+    over = device_lib.over_devices(f, (0, axis), out_axes=0, donate=(0,), devices=layout.devices)
+    return over.lower(states, arrays).compile()
+
+
+def _bytes_of(compiled) -> int:
+    """What a program needs on one device: its arguments, its results and its own."""
+    memory = compiled.memory_analysis()
+    results = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
+
+
+def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:
+    """Of what `feed_all` gives."""
+    before = ()
+    if is_streamed(run, layout.devices):
+        count, size = game.num_minibatches(run.family.turns), run.config.train.batch_size
+        before = (len(layout.devices), layout.rows, length, count, size)
+    return {
+        name: jax.ShapeDtypeStruct(
+            (*before, *array.shape[1 if before else 0 :]),
+            jax.dtypes.canonicalize_dtype(array.dtype),
+        )
+        for name, array in run.data.splits['train'].items()
+    }
+
+
+@contextlib.contextmanager
+def feed_all(
+    runs: Sequence[Run], start: int, length: int, layout: Layout
+) -> Iterator[Callable[[], dict]]:
+    """Gives next_arrays(), as `feeding.feed`: the split, or what each member reads of it."""
+    if not is_streamed(runs[0], layout.devices):
+        with feed(runs[0], start, length, layout.devices) as next_arrays:
+            yield next_arrays
+        return
+    readers = [reader(run, start, length, layout.devices[:1]) for run in runs]
+    numbers = iter(range(-(-(runs[0].config.train.steps - start) // length)))
+
+    def next_arrays():
+        number = next(numbers)
+        return layout.place([jax.tree.map(lambda x: x[0], read(number)) for read in readers])
+
+    yield next_arrays
+
+
+@contextlib.contextmanager
+def side_by_side(
+    runs: Sequence[Run],
+    start: int,
+    compiled: Compiled,
+    devices: Sequence[jax.Device],
+    on_choice: Callable[[str, dict[str, float]], None],
+) -> Iterator[Program]:
+    """The `Program` of many members; its State is placed by `compiled.layout`.
+
+    Where there are two forms, the first dispatch is computed in both and the result of the faster
+    one kept; `on_choice(form, seconds)` hears of it before anything is made of that result.
+    `devices` are those that an evaluation of one member runs on.
+    """
+    layout, forms = compiled.layout, dict(compiled.forms)
+    on_host: list[State] = []  # the newest, once a member of it is asked for
+
+    def member(states: State, i: int) -> State:
+        if not on_host:
+            on_host.append(jax.device_get(states))
+        return layout.member(on_host[0], i)
+
+    def to_evaluate(state: State) -> State:
+        return device_lib.place(state.replace(params={}, opt={}, hypers={}), devices)
+
+    with feed_all(runs, start, compiled.num_steps, layout) as next_arrays:
+
+        def dispatch(states: State):
+            on_host.clear()  # on a CPU a view of what is donated now
+            arrays = next_arrays()
+            if len(forms) > 1:
+                form, seconds, result = _race(forms, states, arrays)
+                on_choice(form, seconds)
+                for other in {*forms} - {form}:
+                    del forms[other]
+            else:
+                (call,) = forms.values()
+                result = call(states, arrays)
+            states, reports = result[0], jax.device_get(result[1])
+            return states, [layout.member(reports, i) for i in range(layout.num_members)]
+
+        yield Program(compiled.num_steps, dispatch, member, to_evaluate)
+
+
+def _race(forms: dict[str, Callable], states: State, arrays) -> tuple[str, dict, tuple]:
+    """(the fastest form, the seconds of each, its result) of one dispatch in all of them.
+
+    A short dispatch is repeated, in turns, and the best of each counts: the first call of all makes
+    ready what the others find. `states` are deleted: a dispatch would have taken them.
+    """
+    seconds, results = dict.fromkeys(forms, math.inf), {}
+    until = time.perf_counter() + RACE_SECONDS
+    for _ in range(MOST_ROUNDS):
+        for form, call in forms.items():
+            results.pop(form, None)
+            mine = jax.block_until_ready(jax.tree.map(jnp.copy, states))
+            began = time.perf_counter()
+            results[form] = jax.block_until_ready(call(mine, arrays))
+            seconds[form] = min(seconds[form], time.perf_counter() - began)
+        if time.perf_counter() > until:
+            break
+    jax.tree.map(lambda x: x.delete(), states)
+    form = 'loop' if seconds['loop'] < LOOP_PAYS * seconds['vmap'] else 'vmap'
+    return form, seconds, results[form]

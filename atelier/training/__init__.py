@@ -1,0 +1,1 @@
+"""What surrounds the training loop: dispatches, the input pipeline, validation, stop signals."""

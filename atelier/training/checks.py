@@ -1,0 +1,91 @@
+"""Refusing what cannot work, before anything is written, compiled or trained."""
+
+import pathlib
+
+from ml_collections import ConfigDict
+
+from atelier.core import optimizers
+from atelier.errors import UserError, about, at_least, choose
+from atelier.evaluation.samples.features import classifier_for
+from atelier.run.experiment import Run
+from atelier.run.restore import WEIGHTS, fitting_weights
+from atelier.training.input_pipeline import PLACEMENTS
+from atelier.training.validation import BEST_MODES, metric_names
+
+
+def check_training(run: Run, num_devices: int) -> None:
+    """Looks at every setting that the loop reads.
+
+    Raises:
+      UserError: says which field is wrong, and what it may be.
+    """
+    config, train, n = run.config, run.config.train, run.data.size('train')
+    if 'valid' not in run.data.splits or run.data.size('valid') == 0:
+        raise UserError(f'{run.data.name} has no validation examples')
+    check_evaluation(config)
+    check_seed(config)
+    for name, value in config.hypers.items():
+        at_least(0, f'hypers.{name}', value)
+    for name in ('steps', 'steps_per_dispatch', 'log_every', 'evaluate_every', 'checkpoint_every'):
+        at_least(1, f'train.{name}', train[name])
+    optimizers.chosen(config)
+    choose('data.placement', config.data.placement, PLACEMENTS)
+    _check_batch(train.batch_size, n, run.data.name, num_devices)
+    _check_share(train.batch_size // num_devices, run.family.together)
+    at_least(0, 'train.patience', train.patience)
+    choose('train.best_mode', train.best_mode, BEST_MODES)
+    if train.best_metric:
+        choose('train.best_metric', train.best_metric, metric_names(run))
+    elif train.patience:
+        raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
+    if config.eval.classifier and run.family.sample is not None:  # before hours of training
+        with about('config.eval.classifier'):
+            classifier_for(run)
+    if run.init_from is not None and not (run.folder / 'checkpoints').exists():
+        with about('--init_from'):
+            fitting_weights(run, pathlib.Path(run.init_from))
+
+
+def check_seed(config: ConfigDict) -> None:
+    """Looks at the seed.
+
+    Raises:
+      UserError: a key cannot be made of it.
+    """
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
+
+
+def check_evaluation(config: ConfigDict) -> None:
+    """Looks at the settings of `config.eval` that every family has.
+
+    Raises:
+      UserError: as `check_training`.
+    """
+    for name in ('batch_size', 'num_pictures'):
+        at_least(1, f'eval.{name}', config.eval[name])
+    choose('eval.weights', config.eval.weights, WEIGHTS)
+
+
+def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
+    at_least(1, 'train.batch_size', batch_size)
+    if batch_size > n:
+        raise UserError(
+            f'config.train.batch_size={batch_size} is larger than the {n} training examples of '
+            f'{name}: --config.train.batch_size={max(num_devices, n // num_devices * num_devices)} '
+            'is the most'
+        )
+    if batch_size % num_devices:
+        near = num_devices * max(1, batch_size // num_devices)
+        raise UserError(
+            f'config.train.batch_size={batch_size} is not divisible by the {num_devices} devices: '
+            f'{near} would be'
+        )
+
+
+def _check_share(local: int, together: int) -> None:
+    if local % together:
+        raise UserError(
+            f'the model takes {together} neighbours of a batch together, which does not divide the '
+            f'{local} examples of a device: change config.train.batch_size or the number of devices'
+        )

@@ -1,0 +1,102 @@
+"""How the training split reaches a dispatch: it lies on the devices, or is streamed to them.
+
+Both read the same minibatches: Grain's threads evaluate the shuffle of `atelier.data.shuffle` on
+the host, one element a dispatch, and what is read depends on (seed, step) alone, as on the device.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from atelier.core import devices as device_lib
+from atelier.core import game
+from atelier.data import shuffle
+from atelier.errors import choose
+from atelier.report.metrics_log import log
+from atelier.run.experiment import Run
+
+PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
+SHARE = 0.25  # of a device's memory that data may take
+CHUNK_BYTES = 1 << 26  # of one dispatch; a few of them live at once
+AHEAD = 2  # dispatches that are read before they are needed
+THREADS = 2
+
+
+def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
+    """What `config.data.placement` comes to: 'auto' streams what would fill the devices.
+
+    Raises:
+      UserError: an unknown placement.
+    """
+    streamed = choose('data.placement', run.config.data.placement, PLACEMENTS)
+    if streamed is None:
+        size = sum(array.nbytes for array in run.data.splits['train'].values())
+        # of another process's device nothing is known
+        mine = next(d for d in devices if d.process_index == jax.process_index())
+        streamed = size > SHARE * device_lib.memory_bytes(mine)
+    return streamed
+
+
+def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
+    """Of one dispatch: what is streamed for it stays below `CHUNK_BYTES`."""
+    if not is_streamed(run, devices):
+        return math.inf
+    split, count = run.data.splits['train'], game.num_minibatches(run.family.turns)
+    example = sum(array.nbytes for array in split.values()) / run.data.size('train')
+    return CHUNK_BYTES // (example * run.config.train.batch_size * count)
+
+
+@contextlib.contextmanager
+def feed(
+    run: Run, start: int, length: int, devices: Sequence[jax.Device]
+) -> Iterator[Callable[[], dict]]:
+    """Gives next_arrays(): what the next dispatch of `length` steps reads, from step `start` on.
+
+    It is the whole split on every device, or [devices, length, minibatches, local, ...] of host
+    arrays. An error in one of Grain's threads is raised by next_arrays().
+    """
+    if not is_streamed(run, devices):
+        arrays = device_lib.place(run.data.splits['train'], devices)
+        yield lambda: arrays
+        return
+    import grain  # seconds that only streaming has to wait
+
+    log.info('the training split is streamed from the host (config.data.placement)')
+    read = reader(run, start, length, devices)
+    count = -(-(run.config.train.steps - start) // length)
+    options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
+    chunks = iter(grain.MapDataset.range(count).map(read).to_iter_dataset(options))
+    try:
+        yield lambda: next(chunks)
+    finally:
+        chunks.close()
+
+
+def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
+    """Returns read(number) -> the rows of this process's devices for a dispatch, as `feed`."""
+    count = game.num_minibatches(run.family.turns)
+    batch_size, n = run.config.train.batch_size, run.data.size('train')
+    local = batch_size // len(devices)
+    rows = device_lib.local_indices(devices)[:, None] * local + np.arange(local)
+    key = game.address(jax.random.PRNGKey(run.config.seed), game.Purpose.SHUFFLE)
+    host = jax.local_devices(backend='cpu')[0]
+
+    @jax.jit
+    def indices(first):
+        numbers = first + jnp.arange(length * count, dtype=jnp.uint32)
+        mine = jnp.asarray(rows.reshape(-1))
+        one = lambda number: shuffle.minibatch_indices(key, number, mine, batch_size, n)
+        return jax.vmap(one)(numbers)
+
+    def read(number: int) -> dict[str, np.ndarray]:
+        first = np.uint32((start + number * length) * count % 2**32)
+        with jax.default_device(host):
+            index = np.asarray(indices(first))
+        index = index.reshape(length, count, *rows.shape).transpose(2, 0, 1, 3)
+        return {name: array[index] for name, array in run.data.splits['train'].items()}
+
+    return read

@@ -1,0 +1,112 @@
+"""One run while it trains: what the host does with it between two dispatches."""
+
+import math
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from atelier.core.game import State
+from atelier.multihost import processes
+from atelier.report.metrics_log import MetricsLog
+from atelier.run.checkpoint import Checkpoints, Memory
+from atelier.run.experiment import Run
+from atelier.run.restore import Start
+from atelier.training.validation import Look, Watch
+
+
+class Member:
+    """A run that trains, alone or beside others: its lines, its validation and its checkpoints.
+
+    `failure` says in one line what ended it; what it has saved is good.
+    """
+
+    def __init__(self, run: Run, start: Start):
+        self.run, self._start = run, start
+        self.memory = Memory()
+        self.failure: str | None = None
+        self.checkpoints = Checkpoints(run.folder / 'checkpoints')
+        self._metrics_log: MetricsLog | None = None
+
+    def begin(self) -> State:
+        """The newest State that it saved, or its first.
+
+        Raises:
+          UserError: none of its checkpoints can be read, or the weights it begins with do not fit.
+        """
+        restored = self.checkpoints.restore_newest(self._start.like)
+        state, self.memory = restored or (self._start(self.run), Memory())
+        return state
+
+    def open(self, step: int, look: Look, speaker: str = '') -> None:
+        """Before it trains on from `step`: what an earlier process wrote after it is cut.
+
+        `speaker` stands before its warnings.
+        """
+        self._metrics_log = MetricsLog(self.run.folder, step)  # before Watch reads what is left
+        self._watch = Watch(self.run, look, speaker)
+
+    def is_done(self, step: int) -> bool:
+        """Whether it is finished, or has failed."""
+        return self.failure is not None or finished(self.run.config, step, self.memory)
+
+    def write(self, start: int, report: dict[str, np.ndarray], steps_per_second: float) -> None:
+        """Its lines of the dispatch that began at step `start`; sets `failure` if need be."""
+        every = self.run.config.train.log_every
+        log_dispatch(self._metrics_log, every, start, report, steps_per_second)
+        self.failure = non_finite(report, start, self.checkpoints.steps())
+
+    def validate(self, state: State, report: dict[str, np.ndarray]) -> None:
+        """Looks at the validation split; `report` is that of the dispatch before."""
+        self.memory = self._watch(state, self.memory, self._metrics_log, report)
+
+    def save(self, state: State, to_stay: bool = True) -> None:
+        """Starts to save; see `Checkpoints.save`. Of several processes the first one saves."""
+        if processes.is_first():
+            self.checkpoints.save(state, self.memory, to_stay)
+
+    def close(self) -> None:
+        """Waits for what is being saved, and closes its files."""
+        try:
+            if self._metrics_log:
+                self._metrics_log.close()
+        finally:
+            self.checkpoints.close()
+
+
+def finished(config: ConfigDict, step: int, memory: Memory) -> bool:
+    """All steps are done, or the validation metric has not improved for `patience` evaluations."""
+    patience = config.train.patience
+    return step >= config.train.steps or 0 < patience <= memory.evaluations_since_best
+
+
+def log_dispatch(
+    metrics_log: MetricsLog, every: int, start: int, report: dict[str, np.ndarray], rate: float
+) -> None:
+    """A line for every `every`-th step before a non-finite one; the board gets the last line."""
+    names = [name for name in report if name != 'finite']
+    good = int(np.argmin(np.append(report['finite'], False)))
+    for i in range(good):
+        step = start + i + 1
+        if step % every == 0:
+            values = {f'train/{name}': float(report[name][i]) for name in names}
+            metrics_log.write(step, values, to_board=step + every > start + good)
+    metrics_log.write(start + good, {'time/steps_per_second': rate})
+    metrics_log.flush()  # before a checkpoint promises these lines
+
+
+def non_finite(report: dict[str, np.ndarray], start: int, saved: list[int]) -> str | None:
+    """In words the first step of a dispatch whose loss or gradient is not a number, if any.
+
+    The State froze before it, and is not saved.
+    """
+    bad = np.flatnonzero(~np.asarray(report['finite']))
+    if not bad.size:
+        return None
+    at = {name: float(v[bad[0]]) for name, v in report.items() if name != 'finite'}
+    broken = [f'{name}={v}' for name, v in at.items() if not math.isfinite(v)]
+    names = ', '.join(broken) or 'parameters that are not finite'
+    last = f'the last checkpoint is of step {saved[-1]}' if saved else 'there is no checkpoint'
+    return (
+        f'{names} at step {start + int(bad[0]) + 1}: training stopped, {last}; try a smaller '
+        'config.hypers.learning_rate, or config.hypers.clip_norm=1, in a new --workdir'
+    )

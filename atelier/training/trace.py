@@ -1,0 +1,39 @@
+"""`--profile`: what one dispatch does and when, for TensorBoard and Perfetto."""
+
+import itertools
+import pathlib
+
+import jax
+
+from atelier.core.game import State
+from atelier.errors import writing
+from atelier.report.metrics_log import log
+from atelier.training.dispatch import Program
+
+NAME = 'profile'
+
+
+def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
+    """`program`, whose second dispatch is recorded in `folder`/profile; the first one compiles.
+
+    It warns where there will be no second one.
+
+    Raises:
+      UserError: by the second dispatch, where the recording cannot be written.
+    """
+    numbers, to = itertools.count(), folder / NAME
+    if steps_left <= program.num_steps:
+        log.warning('--profile records the second dispatch, and only one is left: nothing')
+
+    def dispatch(state: State):
+        if next(numbers) != 1:
+            return program.dispatch(state)
+        with writing(to), jax.profiler.trace(to, create_perfetto_trace=True):
+            result = jax.block_until_ready(program.dispatch(state))
+        files = sorted(to.rglob('perfetto_trace.json.gz'))
+        log.info(
+            'a trace of %d steps: %s, to open at ui.perfetto.dev', program.num_steps, files[-1]
+        )
+        return result
+
+    return program._replace(dispatch=dispatch)

@@ -1,0 +1,156 @@
+"""What is looked at while a run trains: validation metrics, the best so far, pictures."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from atelier.core import game
+from atelier.core.game import State
+from atelier.evaluation.over_examples import by_number, over_examples
+from atelier.evaluation.samples.features import coordinates
+from atelier.evaluation.samples.neighbours import manifolds
+from atelier.evaluation.samples.sampling import (
+    labels_like,
+    reconstructor,
+    sampler,
+    save_pairs,
+    shown,
+)
+from atelier.report import image_grids, texts
+from atelier.report.metrics_log import MetricsLog, log, read_validations
+from atelier.run.checkpoint import Memory
+from atelier.run.experiment import Run
+
+WATCHED = 500  # validation examples, and samples
+NEIGHBOURS = 5
+BEST_MODES = {'max': 1.0, 'min': -1.0}
+
+
+class Look:
+    """What is computed at a validation, compiled once for all runs of one model on one data set."""
+
+    def __init__(self, run: Run, devices: Sequence[jax.Device]):
+        size, is_image = run.config.eval.batch_size, image_grids.is_image(run.data.spec)
+        self.metrics = over_examples(run.family.metrics, run.data, size, devices)
+        self.sample = run.family.sample and sampler(run, devices)
+        self.reconstruct = reconstructor(run, devices) if is_image else None
+        self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._spec = run.data.spec
+        self._real: np.ndarray | None = None
+
+    def real(self, state: State) -> np.ndarray:
+        """Coordinates of the validation examples that are watched: the same every time."""
+        if self._real is None:
+            self._real = coordinates(self._show(state), self._spec)
+        return self._real
+
+
+class Watch:
+    """What happens at every evaluation: the validation split, the best so far, pictures, advice.
+
+    A family may `advise`: from the means of all validations so far, the newest last and with those
+    of the training steps before it, it returns {what is wrong: a warning in plain words, with the
+    config line to change}. Each is said when it becomes true. Of a family without a likelihood
+    'coverage' is among the means: the share of validation examples with a sample among their
+    nearest neighbours, in the numbers of the data.
+    """
+
+    def __init__(self, run: Run, look: Look, speaker: str = ''):
+        """`speaker` stands before each warning, where several runs train at once."""
+        self._run, self._look, self._speaker = run, look, speaker
+        self._labels = labels_like(run, 'valid', WATCHED)
+        earlier = read_validations(run.folder) if run.family.advise else []
+        self._history = [means for _, means in earlier]  # of other processes too
+        self._said: set[str] = set()
+
+    def __call__(
+        self,
+        state: State,
+        memory: Memory,
+        metrics_log: MetricsLog,
+        report: Mapping[str, np.ndarray] | None = None,
+    ) -> Memory:
+        """Returns the Memory, brought up to date with `train.best_metric` if that is set.
+
+        `report` is that of the dispatch before, of which advice sees the means as 'train/...'.
+        """
+        run, step = self._run, int(state.step)
+        key = game.address(state.key, game.Purpose.EVALUATE)
+        values = self._look.metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
+        means.update(self._coverage(state))
+        if texts.is_text(run.data.spec) and 'log_prob_nats' in means:
+            means.update(by_number(run.data, 'valid', -means['log_prob_nats']))
+        metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
+        metrics_log.flush()
+        self._warn(
+            {**means, **{f'train/{k}': float(np.mean(v)) for k, v in (report or {}).items()}}
+        )
+        self._draw(state, step)
+        if not run.config.train.best_metric:
+            return memory
+        value = means[run.config.train.best_metric]
+        return remember(memory, step, value, BEST_MODES[run.config.train.best_mode])
+
+    def _coverage(self, state: State) -> dict[str, float]:
+        if not _is_covered(self._run):
+            return {}
+        real, key = self._look.real(state), game.address(state.key, game.Purpose.SAMPLE)
+        fake = self._look.sample(state, key, len(real), self._labels)
+        fake = coordinates(fake, self._run.data.spec)
+        return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
+
+    def _warn(self, means: dict[str, float]) -> None:
+        if self._run.family.advise is None:
+            return
+        self._history.append(means)
+        warnings = self._run.family.advise(self._history)
+        for what in warnings.keys() - self._said:
+            log.warning('%s%s', self._speaker, warnings[what])
+        self._said = set(warnings)
+
+    def _draw(self, state: State, step: int) -> None:
+        """Samples from the same noise every time, and validation images reconstructed."""
+        run, spec = self._run, self._run.data.spec
+        folder, n = run.folder / 'samples', run.config.eval.num_pictures
+        key = game.address(state.key, game.Purpose.SAMPLE)
+        if self._look.sample and image_grids.is_image(spec):
+            image = image_grids.grid(self._look.sample(state, key, n), spec)
+            image_grids.save(folder / f'samples-{step:07d}.png', image)
+        if self._look.sample and texts.is_text(spec):
+            texts.save(folder / f'samples-{step:07d}.txt', self._look.sample(state, key, n), spec)
+        if self._look.reconstruct:
+            split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
+            pair = self._look.reconstruct(state, key, split, len(split['x']))
+            save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
+
+
+def _is_covered(run: Run) -> bool:
+    family, has_neighbours = run.family, run.data.size('valid') > NEIGHBOURS
+    return family.sample is not None and family.log_prob is None and has_neighbours
+
+
+def metric_names(run: Run) -> dict[str, None]:
+    """The names that the means of a validation have, without computing any."""
+
+    def metrics(raw):
+        key = jax.random.PRNGKey(0)
+        draw = game.draw_for(key, jnp.arange(run.family.together), run.family.together)
+        batch = run.data.preprocess(raw, draw.keys)
+        return run.family.metrics(*run.family.init(key, batch), batch, draw)
+
+    together = run.family.together
+    first = {name: array[:together] for name, array in run.data.splits['train'].items()}
+    names = dict.fromkeys(jax.eval_shape(metrics, first))
+    return {**names, 'coverage': None} if _is_covered(run) else names
+
+
+def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:
+    """The Memory after an evaluation; a value that is not a number is no improvement."""
+    best = memory.best_value
+    if math.isfinite(value) and (best is None or sign * value > sign * best):
+        return Memory(value, step, 0)
+    return memory._replace(evaluations_since_best=memory.evaluations_since_best + 1)

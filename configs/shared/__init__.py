@@ -1,0 +1,1 @@
+"""What several config files use: common fields, and settings of a family."""

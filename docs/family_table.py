@@ -1,0 +1,70 @@
+"""The README's table of what each config's model can do, made of the families themselves.
+
+    python -m docs.family_table
+
+writes it between its two marks in README.md. A model can do what its family has the abilities for:
+those that the application lists in NEEDS; a few it refuses all the same.
+"""
+
+import importlib
+import re
+from types import ModuleType
+
+from atelier import cli
+from atelier.applications import _common
+from atelier.core.game import Family
+from atelier.data import dataset
+from atelier.evaluation.evaluate import given
+from atelier.run import experiment
+
+README = experiment.ROOT / 'README.md'
+MARKS = '<!-- family table -->', '<!-- end of family table -->'
+YES = '✓'
+
+
+def table() -> str:
+    """In Markdown: a row a config, a column an application, and what kind of number log p(x) is."""
+    modes = cli.applications()
+    rows = [
+        ['', *(f'`{mode}`' for mode in modes), 'log p(x)'],
+        ['---', *[':-:'] * len(modes), '---'],
+    ]
+    for path in cli.configs():
+        family = _family(path)
+        can = [YES if _common.can(family, _application(mode)) else '' for mode in modes]
+        rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _family(path: str) -> Family:
+    """The family of a config's debug variant."""
+    which = experiment.recipe(f'{experiment.ROOT / path}:debug')
+    config = which.config()
+    return which.module().build(config, dataset.load(config).spec)
+
+
+def _application(mode: str) -> ModuleType:
+    return importlib.import_module(f'atelier.applications.{mode}')
+
+
+def _by_class(family: Family):
+    """Samples of a class that is asked for are more than samples."""
+    is_asked = 'label' in family.conditions
+    return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_asked else cell
+
+
+def _likelihood(family: Family) -> str:
+    if family.log_prob is None:
+        return ''
+    return family.log_prob.kind + given(family)
+
+
+def insert(text: str) -> str:
+    """A README with the table between its marks."""
+    first, last = MARKS
+    between = re.compile(f'{re.escape(first)}.*?{re.escape(last)}', re.DOTALL)
+    return between.sub(lambda _: f'{first}\n{table()}\n{last}', text)
+
+
+if __name__ == '__main__':
+    README.write_text(insert(README.read_text()))

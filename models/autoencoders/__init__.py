@@ -1,0 +1,1 @@
+"""Autoencoders, variational autoencoders, hierarchical ones and VQ-VAE."""

@@ -1,0 +1,164 @@
+"""Autoencoders: plain, denoising (Vincent et al. 2008) and contractive (Rifai et al. 2011).
+
+Encoder and decoder see normalized x. Where the interval of the data is known the decoder gives
+logits and the reconstruction is their sigmoid, otherwise it gives the reconstruction itself.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from losses import contraction, reconstruction
+from models.shared.reconstruction_inpainting import by_reconstruction
+
+LOSSES = ('squared_error', 'cross_entropy')
+EXACT_UP_TO = 64  # numbers of a code whose Jacobian 'auto' computes whole
+
+
+class Parts(NamedTuple):
+    """What an autoencoder is made of.
+
+    net: `encode` [batch, *event] -> [batch, latent] and `decode` [batch, latent] -> [batch, *event]
+      of normalized x.
+    spec: of the data.
+    loss: one of LOSSES; cross_entropy needs `spec.interval`.
+    corrupt: one of `atelier.data.corruption`, or None.
+    strength: of the corruption in `metrics`; that of training is a hyper.
+    penalty: (encoder, x, keys) -> [batch], or None: see `contraction_rule`.
+    """
+
+    net: nn.Module
+    spec: Spec
+    loss: str
+    corrupt: Callable | None = None
+    strength: float = 0.0
+    penalty: Callable | None = None
+
+
+def encode(parts: Parts, params, x: Float[Array, 'batch *event']) -> Float[Array, 'batch latent']:
+    """Codes of normalized x."""
+    return parts.net.apply({'params': params['model']}, x, method='encode')
+
+
+def decode(parts: Parts, params, codes: Float[Array, 'batch latent']):
+    """What the net makes of codes: logits, or normalized x."""
+    return parts.net.apply({'params': params['model']}, codes, method='decode')
+
+
+def mean(parts: Parts, output: Float[Array, 'batch *event']) -> Float[Array, 'batch *event']:
+    """Normalized x of what `decode` gives."""
+    return output if parts.spec.interval is None else jax.nn.sigmoid(output)
+
+
+def errors(parts: Parts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
+    """How far normalized x is from what is reconstructed of `seen`.
+
+    `squared_error` is 1/2 ||x - mean||^2, whatever the loss.
+    """
+    output = decode(parts, params, encode(parts, params, seen))
+    found = {'squared_error': reconstruction.half_squared_error(x, mean(parts, output))}
+    if parts.loss == 'cross_entropy':
+        found['cross_entropy'] = reconstruction.cross_entropy(x, output)
+    return found
+
+
+def denoising_errors(parts: Parts, params, x, keys, strength) -> dict[str, Float[Array, 'batch']]:
+    """`errors` where x is seen corrupted: the target is x as it is."""
+    corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
+    seen = jax.vmap(corrupt)(x, game.part_of(keys, 0))
+    found = errors(parts, params, x, seen)
+    return {f'denoising_{name}': values for name, values in found.items()}
+
+
+def contraction_of(parts: Parts, params, x, keys) -> Float[Array, 'batch']:
+    """||dh/dx||_F^2 of the encoder at normalized x, or its estimate."""
+    return parts.penalty(lambda x: encode(parts, params, x), x, game.part_of(keys, 1))
+
+
+def exact(encoder: Callable, x, keys) -> Float[Array, 'batch']:
+    """The penalty as it is; without a draw."""
+    del keys
+    return contraction.jacobian_squared_norm(encoder, x)
+
+
+def by_probes(num_probes: int) -> Callable:
+    """The penalty estimated by so many probes of +1 and -1 for each example."""
+
+    def estimate(encoder, x, keys: UInt32[Array, 'batch 2']):
+        shape = num_probes, *_shape_of_code(encoder, x)
+        signs = jax.vmap(lambda key: jax.random.rademacher(key, shape, jnp.float32), out_axes=1)
+        return contraction.jacobian_squared_norm_estimate(encoder, x, signs(keys))
+
+    return estimate
+
+
+def contraction_rule(num_probes: int) -> dict[str, Callable | None]:
+    """{name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO numbers."""
+    estimate = by_probes(num_probes)
+
+    def auto(encoder, x, keys):
+        (latent,) = _shape_of_code(encoder, x)
+        return (exact if latent <= EXACT_UP_TO else estimate)(encoder, x, keys)
+
+    return {'none': None, 'auto': auto, 'exact': exact, 'probes': estimate}
+
+
+def _shape_of_code(encoder: Callable, x) -> tuple[int, ...]:
+    return jax.eval_shape(encoder, x).shape[1:]
+
+
+def autoencoder(parts: Parts) -> game.Family:
+    """A game of one player, `model`.
+
+    hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There
+    is no prior: codes lie where the encoder puts them.
+    """
+    spec = parts.spec
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step
+        x = spec.normalize(batch['x'])
+        if parts.corrupt is None:
+            terms, name = errors(parts, params, x, x), parts.loss
+        else:
+            terms = denoising_errors(parts, params, x, draw.keys, hypers['corruption'])
+            name = f'denoising_{parts.loss}'
+        total = terms[name]
+        if parts.penalty is not None:
+            terms['contraction'] = contraction_of(parts, params, x, draw.keys)
+            total += hypers['contraction'] * terms['contraction']
+        return {'model': jnp.mean(total)}, (extra, terms)
+
+    def metrics(params, extra, batch, draw):
+        x = spec.normalize(batch['x'])
+        terms = errors(parts, params, x, x)
+        if parts.corrupt is not None:
+            terms |= denoising_errors(parts, params, x, draw.keys, parts.strength)
+        if parts.penalty is not None:
+            terms['contraction'] = contraction_of(parts, params, x, draw.keys)
+        return terms
+
+    def codes_of(params, extra, batch, draw):
+        return encode(parts, params, spec.normalize(batch['x']))
+
+    def x_of(params, extra, codes):
+        return spec.denormalize(mean(parts, decode(parts, params, codes)))
+
+    return game.Family(
+        init=lambda key, batch: (
+            {'model': parts.net.init(key, spec.normalize(batch['x'][:1]))['params']},
+            {'model': {}},
+        ),
+        turns=(game.Turn(('model',), loss),),
+        metrics=metrics,
+        encode=codes_of,
+        decode=x_of,
+        reconstruct=game.through_codes(codes_of, x_of),
+        inpaint=by_reconstruction(spec, codes_of, x_of),
+    )

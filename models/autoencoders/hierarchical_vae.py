@@ -1,0 +1,259 @@
+"""VAEs with several stochastic layers: the bottom-up one (Burda et al. 2015) and the ladder VAE.
+
+Both have the generative model p(x | z_1) p(z_1 | z_2) ... p(z_L), every p(z_i | z_i+1) a diagonal
+Gaussian and p(z_L) = N(0, I), and the same networks. They differ in the order of inference, each a
+function `(nets, apply, x, pick) -> layers`: what a layer of the encoder hands to the next is the
+sample in `bottom_up`, and its features in `top_down` (Sonderby et al. 2016).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from losses import elbo, kl_weights
+from models.autoencoders.collapse_advice import CURE_OF_THE_KL, adviser
+from models.autoencoders.vae import Posterior as Gaussian
+from models.autoencoders.vae import bound_of_samples, reparameterize
+from models.shared.observations import Observation
+from models.shared.reconstruction_inpainting import by_reconstruction
+
+Apply = Callable[[str, Array], Array]  # (name of a network, input) -> its output
+Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> the z that stands for it
+
+
+class Networks(NamedTuple):
+    """What a hierarchical VAE of L = len(latent_dims) layers is made of, named from x upwards.
+
+    networks: `encoder_i`, i = 1..L: what lies below z_i -> (features [batch, units], mean and log
+      variance side by side [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
+      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> those of
+      p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
+    observation: p(x | z_1).
+    latent_dims: dimensions of z_1, ..., z_L.
+    spec: of the data; encoder_1 sees x normalized as it says.
+    """
+
+    networks: dict[str, nn.Module]
+    observation: Observation
+    latent_dims: tuple[int, ...]
+    spec: Spec
+
+
+class Layer(NamedTuple):
+    """What inference says of one z_i: q and p at the z of the layers that each depends on."""
+
+    q: Gaussian
+    p: Gaussian
+    z: Float[Array, 'batch latent']
+    kl_nats: Float[Array, 'batch']
+
+
+def applying(nets: Networks, params) -> Apply:
+    """The networks with these parameters."""
+    return lambda name, value: nets.networks[name].apply({'params': params['model'][name]}, value)
+
+
+def sampling(keys: UInt32[Array, 'batch 2']) -> Pick:
+    """z ~ q, the noise of each row and layer by a key of its own."""
+    return lambda layer, q: reparameterize(q, game.part_of(keys, layer))
+
+
+def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
+    """Mean and log variance as a network gives them."""
+    return Gaussian(*jnp.split(output, 2, axis=-1))
+
+
+def generative(nets: Networks, apply: Apply, layer: int, above, batch: int) -> Gaussian:
+    """p(z_layer | z_layer+1 = above), and for the top layer p(z_L) = N(0, I) of so many rows."""
+    if layer < len(nets.latent_dims):
+        return side_by_side(apply(f'decoder_{layer + 1}', above))
+    zeros = jnp.zeros((batch, nets.latent_dims[-1]))
+    return Gaussian(zeros, zeros)
+
+
+def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
+    """The normalized product of two densities (Sonderby et al. 2016).
+
+    Precisions add up, and each mean weighs as much as its precision. From log variances without a
+    division: the share of a's precision is sigmoid(b.log_var - a.log_var).
+    """
+    share = jax.nn.sigmoid(b.log_var - a.log_var)
+    return Gaussian(
+        mean=share * a.mean + (1 - share) * b.mean,
+        log_var=-jnp.logaddexp(-a.log_var, -b.log_var),
+    )
+
+
+def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
+    """log q(z) - log p(z): of one sample, an estimate of KL(q || p)."""
+    return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
+
+
+def bottom_up(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
+    """q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1): Burda et al. 2015, equation 2.
+
+    Only the top layer's KL has a closed form: z_i+1 depends on z_i here, so that for the others
+    p(z_i | z_i+1) has to be taken at the very z_i from which z_i+1 was drawn. Their log q - log p
+    of one sample has the right expectation; it can be negative, and is no KL by itself.
+    """
+    below, seen = nets.spec.normalize(x), []
+    for layer in range(1, len(nets.latent_dims) + 1):
+        q = side_by_side(apply(f'encoder_{layer}', below)[1])
+        below = pick(layer, q)
+        seen.append((q, below))
+    layers = []
+    for layer, (q, z) in enumerate(seen, 1):
+        is_top = layer == len(seen)
+        p = generative(nets, apply, layer, None if is_top else seen[layer][1], len(x))
+        kl = elbo.kl_diagonal_gaussians(*q, *p) if is_top else log_ratio(q, p, z)
+        layers.append(Layer(q, p, z, kl))
+    return layers
+
+
+def top_down(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
+    """q(z_L | x) ... q(z_1 | z_2, x): a ladder up without noise, and down beside the prior.
+
+    Each q(z_i | z_i+1, x) is the precision-weighted product of what the encoder says of z_i and
+    p(z_i | z_i+1), at the same z_i+1: every KL has a closed form given the layer above. The log
+    variance is an affine map of the features, where the paper takes the softplus of one for the
+    variance; batch norm, which the paper uses throughout, is left out.
+    """
+    below, evidence = nets.spec.normalize(x), []
+    for layer in range(1, len(nets.latent_dims) + 1):
+        below, output = apply(f'encoder_{layer}', below)
+        evidence.append(side_by_side(output))
+    above, layers = None, []
+    for layer in range(len(evidence), 0, -1):
+        p = generative(nets, apply, layer, above, len(x))
+        q = evidence[layer - 1]
+        if above is not None:
+            q = precision_weighted(q, p)
+        above = pick(layer, q)
+        layers.append(Layer(q, p, above, elbo.kl_diagonal_gaussians(*q, *p)))
+    return layers[::-1]
+
+
+def elbo_terms(nets: Networks, infer: Callable, params, x, keys) -> dict[str, Array]:
+    """The terms of the bound at one sample of all layers, [batch] each, in nats.
+
+    `elbo_nats` is the evidence lower bound proper, whatever weighs the KL in the loss, and
+    `kl_nats` the sum of `kl_z1_nats`, `kl_z2_nats`, ...
+    """
+    apply = applying(nets, params)
+    layers = infer(nets, apply, x, sampling(keys))
+    log_likelihood = nets.observation.log_prob(x, apply('decoder_1', layers[0].z))
+    kl = sum(layer.kl_nats for layer in layers)
+    return {
+        'elbo_nats': log_likelihood - kl,
+        'reconstruction_nats': -log_likelihood,
+        'kl_nats': kl,
+        **{f'kl_z{number}_nats': layer.kl_nats for number, layer in enumerate(layers, 1)},
+    }
+
+
+def importance_weighted_log_prob(
+    nets: Networks, infer: Callable, params, x, keys, num_samples: int, chunk: int
+) -> Float[Array, 'batch']:
+    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8."""
+    apply = applying(nets, params)
+
+    def log_weights(number):
+        """log p(x, z_1, ..., z_L) - log q(z_1, ..., z_L | x)."""
+        layers = infer(nets, apply, x, sampling(game.part_of(keys, number)))
+        weights = nets.observation.log_prob(x, apply('decoder_1', layers[0].z))
+        for layer in layers:
+            weights -= log_ratio(layer.q, layer.p, layer.z)
+        return weights
+
+    return bound_of_samples(log_weights, num_samples, chunk)
+
+
+def initialize(nets: Networks, infer: Callable, key, batch: game.Batch):
+    """Parameters of each network, by the input that it meets on the way from x to z and back."""
+    params = {}
+
+    def start(name: str, value):
+        network_key = jax.random.fold_in(key, list(nets.networks).index(name))
+        output, variables = nets.networks[name].init_with_output(network_key, value)
+        params[name] = variables['params']
+        return output
+
+    layers = infer(nets, start, batch['x'][:1], lambda layer, q: q.mean)
+    start('decoder_1', layers[0].z)
+    return {'model': params}, {'model': {}}
+
+
+def prior(nets: Networks, params, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latents']:
+    """z_L ~ p(z_L), then each layer given the one above: z_1, ..., z_L side by side."""
+    apply, pick, z = applying(nets, params), sampling(keys), []
+    for layer in range(len(nets.latent_dims), 0, -1):
+        z.append(pick(layer, generative(nets, apply, layer, z[-1] if z else None, len(keys))))
+    return jnp.concatenate(z[::-1], -1)
+
+
+def hierarchical_vae(
+    nets: Networks, infer: Callable, num_importance_samples: int, importance_chunk: int
+) -> game.Family:
+    """A game of one player, `model`; `infer` is `bottom_up` or `top_down`.
+
+    Codes are the z of all layers side by side, z_1 first; `decode` needs z_1 alone. `encode` gives
+    the means of q, each at the means of the layers that it depends on.
+
+    hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which it rises to that; and
+    `free_nats`, of each layer's KL, for which it is not charged (0: all of it is charged).
+    """
+
+    def loss(params, extra, batch, draw, step, hypers):
+        terms = elbo_terms(nets, infer, params, batch['x'], draw.keys)
+        kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
+        # Without free nats nothing is clipped: a layer's term may be negative, see `bottom_up`.
+        floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
+        charged = kl_weights.free_nats(draw.gather(jnp.stack(kl, -1)), floor)
+        weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
+        total = jnp.mean(terms['reconstruction_nats']) + weight * jnp.sum(charged)
+        return {'model': total}, (extra, terms)
+
+    def encode(params, extra, batch, draw):
+        layers = infer(nets, applying(nets, params), batch['x'], lambda layer, q: q.mean)
+        return jnp.concatenate([layer.z for layer in layers], -1)
+
+    def parameters(params, codes):
+        """Those of p(x | z_1)."""
+        return applying(nets, params)('decoder_1', codes[:, : nets.latent_dims[0]])
+
+    def decode(params, extra, codes):
+        return nets.observation.mean(parameters(params, codes))
+
+    def draw_z_1(params, extra, batch, draw):
+        return infer(nets, applying(nets, params), batch['x'], sampling(draw.keys))[0].z
+
+    def sample(params, extra, draw, condition):
+        of_x = parameters(params, prior(nets, params, draw.keys))
+        return nets.observation.sample(game.part_of(draw.keys, 0), of_x)  # no layer has number 0
+
+    def log_prob(params, extra, batch, draw):
+        options = num_importance_samples, importance_chunk
+        return importance_weighted_log_prob(nets, infer, params, batch['x'], draw.keys, *options)
+
+    return game.Family(
+        init=lambda key, batch: initialize(nets, infer, key, batch),
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda params, extra, batch, draw: elbo_terms(
+            nets, infer, params, batch['x'], draw.keys
+        ),
+        sample=sample,
+        prior=lambda params, extra, draw: prior(nets, params, draw.keys),
+        encode=encode,
+        decode=decode,
+        latent_dims=nets.latent_dims,
+        reconstruct=game.through_codes(encode, decode),
+        inpaint=by_reconstruction(nets.spec, draw_z_1, decode),
+        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
+    )

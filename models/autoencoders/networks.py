@@ -1,0 +1,94 @@
+"""Networks of an autoencoder: a module that can `encode` and `decode`."""
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from models.nets.mlp import ACTIVATIONS
+
+Events = Float[Array, 'batch *event']
+Codes = Float[Array, 'batch latent']
+
+CODE_ACTIVATIONS = {'none': lambda codes: codes, 'sigmoid': nn.sigmoid, **ACTIVATIONS}
+
+
+class Pair(nn.Module):
+    """Two networks.
+
+    Attributes:
+      encoder: [batch, *event] -> [batch, latent].
+      decoder: [batch, latent] -> [batch, *event].
+      code_activation: of the codes.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    code_activation: Callable = CODE_ACTIVATIONS['none']
+
+    def encode(self, x: Events) -> Codes:
+        """Codes of normalized events."""
+        return self.code_activation(self.encoder(x))
+
+    def decode(self, codes: Codes) -> Events:
+        """What the observation is made of, as the family says."""
+        return self.decoder(codes)
+
+    def __call__(self, x: Events) -> Events:
+        """`decode` of `encode`."""
+        return self.decode(self.encode(x))
+
+
+class TiedMLP(nn.Module):
+    """Fully connected; the decoder's matrices are the encoder's, transposed (Rifai et al. 2011).
+
+    What makes the codes smaller then makes the reconstruction smaller too: a contraction cannot be
+    undone by larger weights of the decoder.
+
+    Attributes:
+      hidden_sizes: units of the encoder's hidden layers.
+      latent_dim: numbers of a code.
+      event_shape: of x.
+      activation: after every hidden layer.
+      code_activation: of the codes.
+      dtype: of the products; parameters and outputs are float32.
+    """
+
+    hidden_sizes: tuple[int, ...]
+    latent_dim: int
+    event_shape: tuple[int, ...]
+    activation: Callable = nn.relu
+    code_activation: Callable = CODE_ACTIVATIONS['none']
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self):
+        """A matrix and two biases a layer."""
+        sizes = (math.prod(self.event_shape), *self.hidden_sizes, self.latent_dim)
+        init, zeros = nn.initializers.lecun_normal(), nn.initializers.zeros
+        pairs = list(enumerate(zip(sizes[:-1], sizes[1:], strict=True)))
+        self.kernels = [self.param(f'kernel_{i}', init, pair) for i, pair in pairs]
+        self.up = [self.param(f'encoder_bias_{i}', zeros, (n,)) for i, (_, n) in pairs]
+        self.down = [self.param(f'decoder_bias_{i}', zeros, (n,)) for i, (n, _) in pairs]
+
+    def encode(self, x: Events) -> Codes:
+        """Codes of normalized events."""
+        layers = list(zip(self.kernels, self.up, strict=True))
+        return self.code_activation(self._layers(x.reshape(x.shape[0], -1), layers))
+
+    def decode(self, codes: Codes) -> Events:
+        """What the observation is made of, as the family says."""
+        layers = [(k.T, b) for k, b in zip(self.kernels, self.down, strict=True)]
+        return self._layers(codes, layers[::-1]).reshape(codes.shape[0], *self.event_shape)
+
+    def __call__(self, x: Events) -> Events:
+        """`decode` of `encode`."""
+        return self.decode(self.encode(x))
+
+    def _layers(self, x, layers):
+        for number, (kernel, bias) in enumerate(layers, 1):
+            x = x.astype(self.dtype) @ kernel.astype(self.dtype) + bias.astype(self.dtype)
+            x = self.activation(x) if number < len(layers) else x
+        return x.astype(jnp.float32)

@@ -1,0 +1,219 @@
+"""The variational autoencoder (Kingma and Welling 2014) with a diagonal Gaussian posterior.
+
+What it descends is an `Objective` (`models.autoencoders.vae_objectives`); everything else is the
+same for all. A conditional one (Sohn et al. 2015) sees the class on both sides, and its codes end
+in it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from losses import elbo
+from models.autoencoders.collapse_advice import adviser
+from models.nets.class_conditioning import asked_for
+from models.shared.bayes_classifier import classifier_by_bayes_rule
+from models.shared.observations import Observation, level_log_probs
+from models.shared.reconstruction_inpainting import by_reconstruction
+
+
+class Networks(NamedTuple):
+    """What a VAE is made of.
+
+    encoder: [batch, *event] -> [batch, 2 * latent_dim], mean and log variance side by side; a
+      conditional one takes the label [batch] as well.
+    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; a conditional one takes codes
+      that end in the class, one-hot.
+    observation: p(x | z).
+    latent_dim: dimensions of z.
+    spec: of the data; the encoder sees x normalized as it says.
+    is_conditional: whether both see the label.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    observation: Observation
+    latent_dim: int
+    spec: Spec
+    is_conditional: bool = False
+
+
+class Posterior(NamedTuple):
+    """q(z | x) = N(mean, exp(log_var))."""
+
+    mean: Float[Array, 'batch latent']
+    log_var: Float[Array, 'batch latent']
+
+
+class Objective(NamedTuple):
+    """What training descends, and what evaluation reports.
+
+    loss: (nets, params, batch, draw, step, hypers) -> (scalar, metrics).
+    metrics: (nets, params, batch, draw) -> {name: [batch]}.
+    cure: what a config changes where the posterior collapses, as the end of 'in a new --workdir,'.
+    """
+
+    loss: Callable
+    metrics: Callable
+    cure: str
+
+
+def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
+    """z = mean + exp(log_var / 2) * noise (section 2.4), the noise of each row from its own key."""
+    noise = game.standard_normal(keys, *posterior.mean.shape[1:])
+    return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
+
+
+def posterior(nets: Networks, params, batch: game.Batch) -> Posterior:
+    """q(z | x) of each row, of a conditional one q(z | x, label)."""
+    seen = (nets.spec.normalize(batch['x']), *([batch['label']] if nets.is_conditional else []))
+    output = nets.encoder.apply({'params': params['model']['encoder']}, *seen)
+    return Posterior(*jnp.split(output, 2, axis=-1))
+
+
+def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: game.Batch):
+    """z as the decoder takes it: with the class of each row behind it, if it is conditional."""
+    if not nets.is_conditional:
+        return z
+    return jnp.concatenate([z, jax.nn.one_hot(batch['label'], nets.spec.num_classes)], -1)
+
+
+def decode(nets: Networks, params, codes: Float[Array, 'batch codes']):
+    """The parameters of p(x | z), [batch, *event, observation.size]."""
+    return nets.decoder.apply({'params': params['model']['decoder']}, codes)
+
+
+def log_likelihood(nets: Networks, params, z, batch: game.Batch) -> Float[Array, 'batch']:
+    """log p(x | z) of each row in nats."""
+    return nets.observation.log_prob(batch['x'], decode(nets, params, coded(nets, z, batch)))
+
+
+def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
+    """The terms of the bound (equation 10) from one sample's log p(x | z), the KL analytic; nats.
+
+    `elbo_nats` is the evidence lower bound proper, whatever an objective makes of it.
+    """
+    kl = elbo.kl_standard_normal(q.mean, q.log_var)
+    return {
+        'elbo_nats': elbo.elbo(log_likelihood_nats, kl, 1.0),
+        'reconstruction_nats': -log_likelihood_nats,
+        'kl_nats': kl,
+    }
+
+
+def log_weight(
+    nets: Networks, params, z, batch: game.Batch, q: Posterior
+) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
+    """(log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
+    likelihood = log_likelihood(nets, params, z, batch)
+    prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
+    return likelihood + prior - elbo.diagonal_gaussian_log_prob(z, *q), likelihood
+
+
+def importance_weighted_log_prob(
+    nets: Networks, params, batch: game.Batch, keys, num_samples: int, chunk: int
+) -> Float[Array, 'batch']:
+    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
+
+    Sample s of a row has a key of its own.
+    """
+    q = posterior(nets, params, batch)
+
+    def weigh(number):
+        z = reparameterize(q, game.part_of(keys, number))
+        return log_weight(nets, params, z, batch, q)[0]
+
+    return bound_of_samples(weigh, num_samples, chunk)
+
+
+def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
+    """The bound of so many samples, `weigh(number)` the log weights [batch] of one of them.
+
+    `chunk` samples are weighed at once: memory only.
+    """
+    weights = jax.lax.map(weigh, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
+    return elbo.importance_weighted_bound(weights)
+
+
+def initialize(nets: Networks, key, batch: game.Batch):
+    """({'model': {'encoder', 'decoder'}}, no other collections)."""
+    first = {name: array[:1] for name, array in batch.items()}
+    seen = (first['x'], *([first['label']] if nets.is_conditional else []))
+    codes = coded(nets, jnp.zeros((1, nets.latent_dim)), first)
+    params = {
+        'encoder': nets.encoder.init(jax.random.fold_in(key, 0), *seen)['params'],
+        'decoder': nets.decoder.init(jax.random.fold_in(key, 1), codes)['params'],
+    }
+    return {'model': params}, {'model': {}}
+
+
+def prior(nets: Networks, keys, condition: game.Batch | None = None):
+    """Codes as `sample` decodes them: z ~ N(0, I), and the class that is asked for, or any."""
+    z = game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
+    if not nets.is_conditional:
+        return z
+    classes = asked_for(game.part_of(keys, 2), condition, nets.spec)
+    return jnp.concatenate([z, classes], -1)
+
+
+def vae(
+    nets: Networks, objective: Objective, num_importance_samples: int, importance_chunk: int
+) -> game.Family:
+    """A game of one player, `model`; its hypers are those of the objective.
+
+    log_prob estimates log p(x), of a conditional one log p(x | label).
+    """
+    levels = nets.spec.levels
+
+    def loss(params, extra, batch, draw, step, hypers):
+        value, terms = objective.loss(nets, params, batch, draw, step, hypers)
+        return {'model': value}, (extra, terms)
+
+    def mean_of(params, extra, codes):
+        return nets.observation.mean(decode(nets, params, codes))
+
+    def sample(params, extra, draw, condition):
+        """x ~ p(x | z), z ~ p(z)."""
+        parameters = decode(nets, params, prior(nets, draw.keys, condition))
+        return nets.observation.sample(game.part_of(draw.keys, 1), parameters)
+
+    def encode(params, extra, batch, draw):
+        return coded(nets, posterior(nets, params, batch).mean, batch)
+
+    def draw_codes(params, extra, batch, draw):
+        return coded(nets, reparameterize(posterior(nets, params, batch), draw.keys), batch)
+
+    def log_prob(params, extra, batch, draw):
+        return importance_weighted_log_prob(
+            nets, params, batch, draw.keys, num_importance_samples, importance_chunk
+        )
+
+    def of_levels(params, extra, z, given):
+        parameters = decode(nets, params, coded(nets, z, given))
+        flat = parameters.reshape(len(z), -1, parameters.shape[-1])
+        return level_log_probs(nets.observation, flat, levels)
+
+    return game.Family(
+        init=lambda key, batch: initialize(nets, key, batch),
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda params, extra, batch, draw: objective.metrics(nets, params, batch, draw),
+        sample=sample,
+        conditions=('label',) if nets.is_conditional else (),
+        prior=lambda params, extra, draw: prior(nets, draw.keys),
+        encode=encode,
+        posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
+        decode=mean_of,
+        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
+        reconstruct=game.through_codes(encode, mean_of),
+        inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
+        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        level_log_probs=None if levels is None else of_levels,
+        classify=classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
+        advise=adviser(objective.cure),
+    )

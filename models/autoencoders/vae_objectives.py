@@ -1,0 +1,130 @@
+"""What a VAE descends: the evidence bound as it is or weighed, or one of several samples."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from losses import elbo, kl_weights
+from losses.total_correlation import total_correlation
+from models.autoencoders.collapse_advice import CURE_OF_THE_KL
+from models.autoencoders.vae import (
+    Networks,
+    Objective,
+    Posterior,
+    elbo_terms,
+    log_likelihood,
+    log_weight,
+    posterior,
+    reparameterize,
+)
+
+Terms = dict[str, Float[Array, 'batch']]
+CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
+
+
+def one_sample(nets: Networks, params, batch: game.Batch, draw: game.Draw):
+    """(q(z | x), a z of it for each row, the terms of the ELBO)."""
+    q = posterior(nets, params, batch)
+    z = reparameterize(q, draw.keys)
+    return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
+
+
+def _terms_of_one(nets: Networks, params, batch: game.Batch, draw: game.Draw) -> Terms:
+    return one_sample(nets, params, batch, draw)[-1]
+
+
+def evidence_bound() -> Objective:
+    """The negative ELBO, its KL charged for as the hypers say.
+
+    hypers: `beta`, the weight of the KL (Higgins et al. 2017), `kl_warmup_steps`, over which it
+    grows to that, and `free_nats`, which every latent dimension has for nothing
+    (`losses.kl_weights`).
+    """
+
+    def loss(nets, params, batch, draw, step, hypers):
+        q, _, terms = one_sample(nets, params, batch, draw)
+        weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
+        kl = draw.gather(elbo.kl_standard_normal_by_dim(*q))  # of all devices: a batch's mean
+        charged = jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
+        return jnp.mean(terms['reconstruction_nats']) + weight * charged, terms
+
+    return Objective(
+        loss,
+        _terms_of_one,
+        CURE_OF_THE_KL.format('dimension'),
+    )
+
+
+def total_correlation_bound() -> Objective:
+    """beta-TC-VAE (Chen et al. 2018, equation 4, alpha = gamma = 1).
+
+    Of the KL's three parts, mutual information, total correlation and what single dimensions lack
+    of the prior, the hyper `beta` weighs the second: -ELBO + (beta - 1) * total correlation.
+    """
+
+    def loss(nets, params, batch, draw, step, hypers):
+        del step
+        q, z, terms = one_sample(nets, params, batch, draw)
+        tc = total_correlation(z, *map(draw.gather, q))
+        value = jnp.mean((hypers['beta'] - 1) * tc - terms['elbo_nats'])
+        return value, {**terms, 'batch_total_correlation_nats': tc}
+
+    return Objective(loss, _terms_of_one, 'lower --config.hypers.beta')
+
+
+def importance_weighted(num_samples: int) -> Objective:
+    """The bound of k = num_samples samples (Burda et al. 2015, equation 8)."""
+
+    def loss(nets, params, batch, draw, step, hypers):
+        del step, hypers
+        terms = metrics(nets, params, batch, draw)
+        return -jnp.mean(terms['importance_weighted_bound_nats']), terms
+
+    def metrics(nets, params, batch, draw):
+        q = posterior(nets, params, batch)
+        return _terms(q, *_weigh(nets, params, _samples(q, draw, num_samples), batch, q))
+
+    return Objective(loss, metrics, CURE_OF_SAMPLES)
+
+
+def doubly_reparameterized(num_samples: int) -> Objective:
+    """The same bound, and of the encoder DReG (Tucker et al. 2019, equation 8).
+
+    The encoder's gradient is sum_i w_i^2 d(log p(x, z_i) - log q(z_i | x)) / dz_i dz_i / dphi, w
+    the normalized weights: as right as the plain one, without the term of zero mean that is most of
+    its noise where there are many samples. The decoder's gradient is the plain one.
+    """
+
+    def loss(nets, params, batch, draw, step, hypers):
+        del step, hypers
+        q = posterior(nets, params, batch)
+        z, fixed = _samples(q, draw, num_samples), jax.lax.stop_gradient(q)
+        weigh = lambda z: _weigh(nets, params, z, batch, fixed)
+        weights, pull_back, likelihoods = jax.vjp(weigh, jax.lax.stop_gradient(z), has_aux=True)
+        normalized = jax.lax.stop_gradient(jax.nn.softmax(weights, axis=0))
+        (slopes,) = jax.lax.stop_gradient(pull_back(jnp.square(normalized)))
+        # Linear in what is differentiated: of the decoder its weights, of the encoder its z.
+        gradients = jnp.sum(normalized * weights, 0) + jnp.sum(slopes * z, (0, 2))
+        terms = _terms(q, weights, likelihoods)
+        bound = jax.lax.stop_gradient(terms['importance_weighted_bound_nats'])
+        return -jnp.mean(bound + gradients - jax.lax.stop_gradient(gradients)), terms
+
+    return Objective(loss, importance_weighted(num_samples).metrics, CURE_OF_SAMPLES)
+
+
+def _samples(q: Posterior, draw: game.Draw, number: int) -> Float[Array, 'samples batch latent']:
+    """Samples of each row, each from a key of its own."""
+    draws = lambda i: reparameterize(q, game.part_of(draw.keys, i))
+    return jax.vmap(draws)(jnp.arange(number))
+
+
+def _weigh(nets: Networks, params, z, batch, q):
+    """(log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
+    return jax.vmap(lambda one: log_weight(nets, params, one, batch, q))(z)
+
+
+def _terms(q: Posterior, weights, likelihoods) -> Terms:
+    """Those of the ELBO, averaged over the samples, and the bound of all of them."""
+    bound = elbo.importance_weighted_bound(weights)
+    return {**elbo_terms(q, jnp.mean(likelihoods, 0)), 'importance_weighted_bound_nats': bound}

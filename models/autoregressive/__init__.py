@@ -1,0 +1,1 @@
+"""Autoregressive models of pixels and of text."""

@@ -1,0 +1,210 @@
+"""Autoregressive models: p(x) = prod_i p(x_i | those before it in an order), exactly.
+
+With several orders the model is their mixture, which is as exact: Uria, Murray and Larochelle
+(2014), A Deep and Tractable Density Estimator, section 4.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.nets.class_conditioning import label_asked_for
+from models.shared.bayes_classifier import classifier_by_bayes_rule
+from models.shared.observations import Observation, level_log_probs
+
+ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # of each row's key; numbers from the last on
+
+
+class Steps(NamedTuple):
+    """One number after the other, in an order, with what was computed before kept.
+
+    begin: (params, extra, given, number) -> memory of nothing, in the order of this number; `given`
+      is a batch of which x is not read.
+    step: (params, extra, memory, i, before) -> (memory, parameters [batch, size]) of the i-th
+      number; `before` [batch] is the one that came before it, 0 where none did.
+    """
+
+    begin: Callable
+    step: Callable
+
+
+class Parts(NamedTuple):
+    """What an autoregressive model is made of.
+
+    init: (key, batch) -> (params, extra) by player.
+    parameters: (params, extra, batch, number) -> those of the observation, [batch, *event, size]:
+      in the order of this number they depend on what comes before alone, and on the label where
+      that is a condition.
+    places: (extra) -> [orders, dims] int32: where in each order a number of the flat x comes.
+    observation: the distribution of each number.
+    spec: of the data.
+    steps: the same parameters one after the other; None: by the whole network for each of them.
+    is_conditional: whether the model is of p(x | label).
+    num_orders: as many as `places` gives.
+    in_training: as `parameters` with [batch, 2] keys of its draws behind them, such as dropout's,
+      for the loss; None: training draws nothing.
+    """
+
+    init: Callable
+    parameters: Callable
+    places: Callable
+    observation: Observation
+    spec: Spec
+    steps: Steps | None = None
+    is_conditional: bool = False
+    num_orders: int = 1
+    in_training: Callable | None = None
+
+
+def own_order(spec: Spec) -> Callable:
+    """`places` of a single order, that of the flat x itself."""
+    order = jnp.arange(spec.num_dims, dtype=jnp.int32)[None]
+    return lambda extra: order
+
+
+def trained(parts: Parts, draw: game.Draw) -> Parts:
+    """`parts` as a loss sees them, with the draws of training."""
+    if parts.in_training is None:
+        return parts
+    by_keys = lambda *given: parts.in_training(*given, draw.keys)
+    return parts._replace(parameters=by_keys)
+
+
+def autoregressive(parts: Parts) -> game.Family:
+    """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
+
+    One of p(x | label) classifies by Bayes' rule.
+    """
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        number = jax.random.randint(draw.shared_key, (), 0, parts.num_orders)
+        nats = -in_order(trained(parts, draw), params, extra, batch, number)
+        return {'model': jnp.mean(nats)}, (extra, {})
+
+    def nats(params, extra, batch, draw):
+        del draw
+        return log_prob(parts, params, extra, batch)
+
+    def sample(params, extra, draw, condition):
+        nothing = jnp.zeros((len(draw.rows), *parts.spec.event_shape))
+        batch = {'x': nothing, 'known': jnp.zeros(nothing.shape, bool)}
+        if parts.is_conditional:
+            keys = game.part_of(draw.keys, LABEL_DRAW)
+            batch['label'] = label_asked_for(keys, condition, parts.spec)
+        return completed(parts, params, extra, batch, draw)
+
+    def inpaint(params, extra, batch, draw):
+        return completed(parts, params, extra, batch, draw)
+
+    return game.Family(
+        init=parts.init,
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
+        sample=sample,
+        conditions=('label',) if parts.is_conditional else (),
+        inpaint=inpaint,
+        log_prob=game.LogProb(nats, 'exact'),
+        classify=classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
+        conditionals=conditionals(parts),
+    )
+
+
+def in_order(
+    parts: Parts, params, extra, batch: game.Batch, number: Int[Array, '']
+) -> Float[Array, 'batch']:
+    """log p(x), or log p(x | label), in nats, by one of the orders."""
+    told = parts.parameters(params, extra, batch, number)
+    return parts.observation.log_prob(batch['x'], told)
+
+
+def log_prob(parts: Parts, params, extra, batch: game.Batch) -> Float[Array, 'batch']:
+    """The same by all orders: of several it is that of their mixture."""
+    count = parts.num_orders
+    by = lambda number: in_order(parts, params, extra, batch, number)
+    return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
+
+
+def completed(
+    parts: Parts, params, extra, batch: game.Batch, draw: game.Draw
+) -> Float[Array, 'batch *event']:
+    """x with what is not 'known' drawn number by number, each given those before it in an order.
+
+    A number that is known is seen by those behind it alone: where it lies behind what is hidden,
+    this is not p(hidden | known). Each example has an order of its own, all being equally likely:
+    their mixture would weigh them by how likely each finds what is known.
+    """
+    known, count = batch['known'].astype(bool), parts.num_orders
+    batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
+    by = lambda number: _walked(parts, params, extra, batch, draw, number)
+    if count == 1:
+        return by(0)
+    keys = game.part_of(draw.keys, ORDER_DRAW)
+    own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
+    every = jax.lax.map(by, jnp.arange(count))  # a network has one order for its batch
+    return every[own, jnp.arange(len(own))]
+
+
+def _walked(parts, params, extra, batch, draw: game.Draw, number):
+    steps, shape = parts.steps or whole_network(parts), batch['x'].shape
+    order = jnp.argsort(parts.places(extra)[number])
+    flat, known = batch['x'].reshape(len(batch['x']), -1), batch['known'].reshape(shape[0], -1)
+
+    def step(carry, at):
+        memory, before = carry
+        i, place = at
+        memory, told = steps.step(params, extra, memory, i, before)
+        keys = game.part_of(draw.keys, NUMBER_DRAWS + place)
+        made = parts.observation.sample(keys, told, place).astype(flat.dtype)
+        value = jnp.where(known[:, place], flat[:, place], made)
+        return (memory, value), value
+
+    first = steps.begin(params, extra, batch, number), jnp.zeros_like(flat[:, 0])
+    _, values = jax.lax.scan(step, first, (jnp.arange(len(order)), order))
+    return flat.at[:, order].set(values.T).reshape(shape)
+
+
+def conditionals(parts: Parts) -> game.Conditionals | None:
+    """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
+    if parts.spec.levels is None or parts.num_orders > 1:
+        return None
+    steps = parts.steps or whole_network(parts)
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        memory, told = steps.step(params, extra, memory, i, before)
+        return memory, level_log_probs(parts.observation, told, parts.spec.levels)
+
+    return game.Conditionals(
+        order=lambda params, extra: jnp.argsort(parts.places(extra)[0]).astype(jnp.int32),
+        begin=lambda params, extra, given: steps.begin(params, extra, given, 0),
+        step=step,
+    )
+
+
+def whole_network(parts: Parts) -> Steps:
+    """Each number by all of the network, of which the others' parameters are dropped."""
+
+    def begin(params, extra, given: game.Batch, number):
+        del params
+        # what was not drawn yet must be a number: a zero weight would make NaN of NaN
+        nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))
+        order = jnp.argsort(parts.places(extra)[number])
+        return {**given, 'x': nothing}, number, order
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        batch, number, order = memory
+        x = batch['x'].reshape(len(before), -1)
+        last = order[jnp.maximum(i - 1, 0)]
+        x = x.at[:, last].set(jnp.where(i > 0, before, x[:, last])).reshape(batch['x'].shape)
+        batch = {**batch, 'x': x}
+        told = parts.parameters(params, extra, batch, number)
+        told = told.reshape(len(before), -1, told.shape[-1])[:, order[i]]
+        return (batch, number, order), told
+
+    return Steps(begin, step)

@@ -1,0 +1,59 @@
+"""A causal transformer over levels: pixels, as Image GPT (Chen et al. 2020), or symbols of a text.
+
+The numbers of the flat x come one after the other, the channels of a pixel side by side, and each
+is a categorical over all levels given those before it.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import Parts, Steps, own_order
+from models.nets.transformer import Transformer, empty_cache
+from models.shared.observations import categorical
+
+
+def transformer_parts(net: Transformer, spec: Spec) -> Parts:
+    """`net`, with a symbol a level and the length of an event, as `autoregressive` takes it.
+
+    With classes it is of p(x | label).
+    """
+
+    def label_of(batch: game.Batch) -> Int[Array, 'batch'] | None:
+        return batch['label'] if net.num_classes else None
+
+    def tokens_of(x: Float[Array, 'batch *event']) -> Int[Array, 'batch dims']:
+        return x.reshape(len(x), -1).astype(jnp.int32)
+
+    def parameters(params, extra, batch: game.Batch, number, keys=None):
+        del extra, number
+        x, weights = batch['x'], {'params': params['model']}
+        return net.apply(weights, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
+
+    def init(key, batch: game.Batch):
+        one = {name: array[:1] for name, array in batch.items()}
+        variables = net.init(key, tokens_of(one['x']), label_of(one))
+        return {'model': variables['params']}, {'model': {}}
+
+    def begin(params, extra, given: game.Batch, number):
+        del params, extra, number
+        return empty_cache(net, len(given['x'])), label_of(given)
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        del extra
+        (cache, label), weights = memory, {'params': params['model']}
+        token = before.astype(jnp.int32)
+        cache, logits = net.apply(weights, cache, token, i, label, method='step')
+        return (cache, label), logits
+
+    return Parts(
+        init=init,
+        parameters=parameters,
+        places=own_order(spec),
+        observation=categorical(spec),
+        spec=spec,
+        steps=Steps(begin, step),
+        is_conditional=bool(net.num_classes),
+        in_training=parameters if net.dropout else None,
+    )

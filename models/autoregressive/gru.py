@@ -1,0 +1,127 @@
+"""A recurrent network with gated units (GRU; Cho et al. 2014, equations 5 to 8) over symbols.
+
+    z = sigmoid(W_z x + U_z h)            how much stays
+    r = sigmoid(W_r x + U_r h)            what is looked at
+    h <- z h + (1 - z) tanh(W x + U (r h))
+
+Symbol i is predicted from the state after those before it, the first one from a learned start.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import Parts, Steps
+from models.autoregressive.language_model import parts_of
+
+States = tuple[Float[Array, 'batch width'], ...]  # by layers
+
+
+class Layer(nn.Module):
+    """One layer of gated units.
+
+    Attributes:
+      width: units.
+      dtype: of the products; states and parameters are float32.
+    """
+
+    width: int
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self):
+        """All that is made of the input in one product, and what is made of the state in two."""
+        shape = self.width, self.width
+        self.inputs = nn.Dense(3 * self.width, dtype=self.dtype)
+        square = nn.initializers.orthogonal()
+        self.gates = self.param('gates', square, (self.width, 2 * self.width), jnp.float32)
+        self.state = self.param('state', square, shape, jnp.float32)
+
+    def __call__(
+        self, x: Float[Array, 'batch length numbers'], h: Float[Array, 'batch width']
+    ) -> tuple[Float[Array, 'batch length width'], Float[Array, 'batch width']]:
+        """The states after each input, from h on, and the last of them."""
+        gates, state = self.gates.astype(self.dtype), self.state.astype(self.dtype)
+
+        def step(h, inputs):
+            of_gates, of_state = jnp.split(inputs, [2 * self.width], -1)
+            both = nn.sigmoid(of_gates + (h.astype(self.dtype) @ gates).astype(h.dtype))
+            z, r = jnp.split(both, 2, -1)
+            new = jnp.tanh(of_state + ((r * h).astype(self.dtype) @ state).astype(h.dtype))
+            h = z * h + (1 - z) * new
+            return h, h
+
+        inputs = jnp.moveaxis(self.inputs(x).astype(h.dtype), 1, 0)
+        last, every = jax.lax.scan(step, h, inputs)
+        return jnp.moveaxis(every, 0, 1), last
+
+
+class GRU(nn.Module):
+    """Layers of gated units over embedded symbols.
+
+    Attributes:
+      symbols: of the vocabulary.
+      width: units of a layer, and numbers of an embedded symbol.
+      layers: how many, each over the states of the one before.
+      dtype: of the products.
+    """
+
+    symbols: int
+    width: int
+    layers: int
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self):
+        """The table of symbols, the last one the start; the layers; the logits."""
+        self.table = nn.Embed(self.symbols + 1, self.width)
+        self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
+        self.head = nn.Dense(self.symbols, dtype=self.dtype)
+
+    def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length symbols']:
+        """The logits of each symbol given those before it; the last one is not read."""
+        before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
+        return self._ahead(self.nothing(len(x)), before)[1]
+
+    def step(
+        self, states: States, before: Int[Array, 'batch'], i: Int[Array, ''] | int
+    ) -> tuple[States, Float[Array, 'batch symbols']]:
+        """The states after the symbol before i, and the logits of symbol i."""
+        before = jnp.where(i > 0, before, self.symbols)
+        states, logits = self._ahead(states, before[:, None])
+        return states, logits[:, 0]
+
+    def nothing(self, batch_size: int) -> States:
+        """The states before all symbols."""
+        return tuple(jnp.zeros((batch_size, self.width)) for _ in range(self.layers))
+
+    def _ahead(self, states: States, before: Int[Array, 'batch length']):
+        units, after = self.table(before), []
+        for layer, state in zip(self.stack, states, strict=True):
+            units, last = layer(units, state)
+            after.append(last)
+        return tuple(after), self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
+
+
+def recurrent(net: GRU, spec: Spec) -> Parts:
+    """`net` as `models.autoregressive.autoregressive` takes it, with its states carried."""
+
+    def init(key, batch: game.Batch):
+        return {'model': net.init(key, batch['x'][:1].astype(jnp.int32))['params']}, {'model': {}}
+
+    def parameters(params, extra, batch: game.Batch, number):
+        del extra, number
+        return net.apply({'params': params['model']}, batch['x'].astype(jnp.int32))
+
+    def begin(params, extra, given: game.Batch, number):
+        del params, extra, number
+        return net.nothing(len(given['x']))
+
+    def step(params, extra, states: States, i: Int[Array, ''], before: Float[Array, 'batch']):
+        del extra
+        weights, symbol = {'params': params['model']}, before.astype(jnp.int32)
+        return net.apply(weights, states, symbol, i, method='step')
+
+    return parts_of(spec, init=init, parameters=parameters, steps=Steps(begin, step))

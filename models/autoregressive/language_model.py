@@ -1,0 +1,90 @@
+"""Language models of symbols: p(text) = prod_i p(x_i | those before it in a window), exactly.
+
+A family of any `Parts` of categorical numbers in their own order; a transformer, a recurrent
+network and a Markov window are such.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import Parts, completed, own_order, trained
+from models.autoregressive.token_sampling import Draws, drawn_as
+from models.shared.observations import categorical
+
+FIRST = jnp.zeros((), jnp.int32)  # number of the only order
+LogProbs = Float[Array, 'batch length']
+
+
+def descended(parts: Parts, draws: Draws) -> game.Family:
+    """A game of one player, `model`, which descends the nats of a symbol of a window."""
+    parts = parts._replace(observation=drawn_as(parts.observation, draws))
+
+    def by_symbol(params, extra, batch, parts=parts):
+        return of_symbols(parts.parameters(params, extra, batch, FIRST), batch['x'])
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        nats = -scored(by_symbol(params, extra, batch, trained(parts, draw)), batch)
+        return {'model': jnp.mean(nats) / parts.spec.num_dims}, (extra, {})
+
+    turns = (game.Turn(('model',), loss),)
+    return language(parts, turns, by_symbol, most_seen=parts.spec.num_dims - 1)
+
+
+def parts_of(spec: Spec, **given) -> Parts:
+    """`Parts` of a text in its own order."""
+    return Parts(places=own_order(spec), observation=categorical(spec), spec=spec, **given)
+
+
+def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: int) -> game.Family:
+    """The family; its likelihood is of the symbols that an example scores: in training all of them.
+
+    Args:
+      parts: of which windows are drawn.
+      turns: how it is trained.
+      by_symbol: (params, extra, batch) -> log p [batch, length] of each given those before it.
+      most_seen: symbols that one can depend on.
+    """
+
+    def nats(params, extra, batch, draw):
+        del draw
+        return scored(by_symbol(params, extra, batch), batch)
+
+    def extend(params, extra, batch, draw):
+        known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
+        return completed(parts, params, extra, {**batch, 'known': known}, draw)
+
+    def sample(params, extra, draw, condition):
+        del condition
+        nothing = jnp.zeros((len(draw.rows), parts.spec.num_dims))
+        batch = {'x': nothing, 'num_known': jnp.zeros(len(nothing), jnp.int32)}
+        return extend(params, extra, batch, draw)
+
+    return game.Family(
+        init=parts.init,
+        turns=turns,
+        metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
+        sample=sample,
+        extend=extend,
+        log_prob=game.LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
+    )
+
+
+def of_symbols(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
+    """log softmax of the symbols x: of all of them, for a batch of theirs has no end to sum to."""
+    index = x.astype(jnp.int32)[..., None]
+    most = jnp.max(logits, -1, keepdims=True)
+    chosen = jnp.take_along_axis(logits - most, index, -1)[..., 0]
+    return chosen - jnp.log(jnp.sum(jnp.exp(logits - most), -1))
+
+
+def scored(log_probs: LogProbs, batch: game.Batch) -> Float[Array, 'batch']:
+    """Their sum over the last 'num_scored' of each row; over all, where a batch does not say."""
+    length = log_probs.shape[1]
+    count = batch.get('num_scored', jnp.full(len(log_probs), length))
+    is_scored = jnp.arange(length) >= length - count[:, None]
+    return jnp.sum(jnp.where(is_scored, log_probs, 0.0), 1)

@@ -1,0 +1,160 @@
+"""MADE (Germain et al. 2015): a network whose masks leave each output only what comes before it.
+
+Without hidden layers it is the fully visible sigmoid belief network (Frey 1998): a logistic
+regression of each number on those before it.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import Parts
+from models.shared.observations import Observation
+
+Degrees = tuple[Int[Array, '_'], ...]
+
+
+class MaskedDense(nn.Module):
+    """A dense layer of which a mask leaves some connections.
+
+    Attributes:
+      features: units of the output.
+      use_bias: whether there is a bias.
+      dtype: of the product; parameters and output are float32.
+      kernel_init: of the kernel.
+    """
+
+    features: int
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Callable = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'batch units'], mask: Bool[Array, 'units features']
+    ) -> Float[Array, 'batch features']:
+        """Returns x (W * mask) + b."""
+        shape = (x.shape[-1], self.features)
+        kernel = self.param('kernel', self.kernel_init, shape, jnp.float32)
+        kernel = jnp.where(mask, kernel, 0.0).astype(self.dtype)
+        y = (x.astype(self.dtype) @ kernel).astype(jnp.float32)
+        if not self.use_bias:
+            return y
+        return y + self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
+
+
+class MADE(nn.Module):
+    """Masked layers, and a direct connection past them: section 4 of the paper.
+
+    Attributes:
+      hidden_sizes: units of the hidden layers; (): the direct connection alone.
+      size: numbers of an output for each of the input.
+      activation: after every hidden layer.
+      dtype: of the products.
+      last_kernel_init: of what leads to the outputs.
+    """
+
+    hidden_sizes: tuple[int, ...]
+    size: int
+    activation: Callable = nn.relu
+    dtype: DTypeLike = jnp.float32
+    last_kernel_init: Callable = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'batch dims'], degrees: Degrees
+    ) -> Float[Array, 'batch dims size']:
+        """Returns [batch, dims, size] in float32.
+
+        Args:
+          x: [batch, dims].
+          degrees: of each input its place in the order, and of each hidden unit the last place that
+            it sees: a layer a vector.
+        """
+        first, outputs = degrees[0], self.size * x.shape[-1]
+        behind = jnp.repeat(first, self.size)  # an output sees what lies before its number
+        to_outputs = functools.partial(
+            MaskedDense, outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
+        )
+        told = to_outputs(name='direct')(x, first[:, None] < behind[None])
+        h = x
+        for before, after in zip(degrees, degrees[1:], strict=False):
+            layer = MaskedDense(len(after), dtype=self.dtype)
+            h = self.activation(layer(h, before[:, None] <= after[None]))
+        if self.hidden_sizes:
+            last = to_outputs(use_bias=False, name='last')
+            told += last(h, degrees[-1][:, None] < behind[None])
+        return told.reshape(*x.shape, self.size)
+
+
+class Orders(NamedTuple):
+    """How many orders, and with them masks, there are, and whether they are all the raster's."""
+
+    count: int
+    are_raster: bool
+
+
+def degrees_of(
+    key: UInt32[Array, '2'], dims: int, hidden_sizes: tuple[int, ...], orders: Orders
+) -> dict[str, Int[Array, 'orders _']]:
+    """'0', '1', ...: the degrees of each layer in each order, equation 12 and section 4.2.
+
+    A hidden unit sees at least what the narrowest of the layer before sees, so that none is
+    without a connection.
+    """
+
+    def of_order(key):
+        part = lambda number: jax.random.fold_in(key, number)
+        place = jnp.arange(dims)
+        place = place if orders.are_raster else jax.random.permutation(part(0), place)
+        found, least = [place], 0
+        for number, size in enumerate(hidden_sizes, 1):
+            drawn = jax.random.randint(part(number), (size,), least, max(dims - 1, 1))
+            found.append(drawn)
+            least = drawn.min()
+        return {str(number): degrees.astype(jnp.int32) for number, degrees in enumerate(found)}
+
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(orders.count))
+    return jax.vmap(of_order)(keys)
+
+
+def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) -> Parts:
+    """MADE as `autoregressive` takes it; its degrees are in `extra`, for they are drawn."""
+
+    def apply(params, degrees, x):
+        flat = spec.normalize(x).reshape(len(x), -1)
+        told = network.apply({'params': params}, flat, degrees)
+        return told.reshape(*x.shape, observation.size)
+
+    def own(extra, number) -> Degrees:
+        layers = extra['model']['degrees']
+        return tuple(layers[str(layer)][number] for layer in range(len(layers)))
+
+    def init(key, batch: game.Batch):
+        x = batch['x'][:1]
+        degrees = degrees_of(
+            jax.random.fold_in(key, 0), spec.num_dims, network.hidden_sizes, orders
+        )
+        extra = {'model': {'degrees': degrees}}
+        flat = x.reshape(1, -1)
+        variables = network.init(jax.random.fold_in(key, 1), flat, own(extra, 0))
+        return {'model': variables['params']}, extra
+
+    return Parts(
+        init=init,
+        parameters=lambda params, extra, batch, number: apply(
+            params['model'], own(extra, number), batch['x']
+        ),
+        places=lambda extra: extra['model']['degrees']['0'],
+        observation=observation,
+        spec=spec,
+        num_orders=orders.count,
+    )

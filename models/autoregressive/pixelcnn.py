@@ -1,0 +1,89 @@
+"""PixelCNN: van den Oord, Kalchbrenner and Kavukcuoglu (2016), Pixel Recurrent Neural Networks.
+
+Masked convolutions in residual blocks (section 3.5 and table 1). Of what comes before, the places
+to the right of a diagonal that goes up are not seen: `models.autoregressive.gated_pixelcnn` sees
+them.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from models.autoregressive.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
+from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
+
+Made = Float[Array, 'batch new_rows new_columns made']
+
+
+class PixelCNN(nn.Module):
+    """A first convolution under mask A, residual blocks under mask B, and two layers of each place.
+
+    Attributes:
+      size: of the output, for each channel of a pixel.
+      blocks: how many.
+      width: features of a block's convolution; of the maps between blocks twice as many.
+      head_width: features of the layer before the last.
+      first_margin: places that the first convolution sees in each direction.
+      margin: those of a block's.
+      kind: what layers share.
+      num_classes: of the label; 0: there is none.
+    """
+
+    size: int
+    blocks: int
+    width: int
+    head_width: int
+    first_margin: int
+    margin: int
+    kind: Kind
+    num_classes: int = 0
+
+    @nn.compact
+    def __call__(
+        self, seen: Maps, label: Int[Array, 'batch'] | None, place: Place | None = None
+    ) -> Made:
+        """Returns [batch, height, width, channels * size], or of one place [batch, 1, 1, ...].
+
+        Args:
+          seen: images with a margin of zeros, or the window of one place: as `Windows` gives them.
+          label: of each.
+          place: the only one to compute, after those before it.
+        """
+        conv = functools.partial(CausalConv, kind=self.kind)
+        first = Reach(*[self.first_margin] * 3)
+        h = conv(2 * self.width, reach=first, is_first=True)(seen, place)
+        for _ in range(self.blocks):
+            r = nn.relu(h + ClassBias(self.num_classes, 2 * self.width)(label))
+            r = nn.relu(conv(self.width)(r, place))
+            reach = Reach(*[self.margin] * 3)
+            r = nn.relu(conv(self.width, reach=reach)(Windows(reach)(r, place), place))
+            h = h + conv(2 * self.width)(r, place)
+        h = nn.relu(conv(self.head_width)(nn.relu(h), place))
+        return conv(self.kind.channels * self.size)(h, place)
+
+
+def pixelcnn(network: PixelCNN) -> ByPixel:
+    """The network, whole and pixel by pixel: of each block the windows' rows are kept."""
+    rows, columns = Reach(*[network.first_margin] * 3).window
+
+    def begin(params, padded, label, width: int):
+        start = Place(jnp.asarray(0), jnp.asarray(0), width)
+        cache = jax.eval_shape(lambda: at(params, {}, padded, label, start)[0])
+        return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), cache)
+
+    def at(params, cache, padded, label, place: Place):
+        seen = window_at(padded, place.row, place.column, rows, columns)
+        variables = {'params': params, 'cache': cache}
+        told, changed = network.apply(variables, seen, label, place, mutable=['cache'])
+        return changed['cache'], told
+
+    return ByPixel(
+        init=lambda key, padded, label: network.init(key, padded, label)['params'],
+        whole=lambda params, padded, label: network.apply({'params': params}, padded, label),
+        begin=begin,
+        at=at,
+        margin=network.first_margin,
+    )

@@ -1,0 +1,121 @@
+"""Networks of images, pixel by pixel in raster order, as `autoregressive` takes them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import Parts, Steps, own_order
+from models.autoregressive.causal_conv import Place
+from models.shared.observations import Observation
+
+Padded = Float[Array, 'batch rows columns channels']
+Window = Float[Array, 'batch few_rows few_columns channels']
+
+
+class ByPixel(NamedTuple):
+    """A network of images with a margin of zeros above, left and right of them.
+
+    What it gives of a pixel are the parameters of its numbers, one behind the other.
+
+    init: (key, padded, label) -> params; label [batch] is None where it is no condition.
+    whole: (params, padded, label) -> [batch, height, width, channels * size].
+    begin: (params, padded, label, width) -> memory of nothing.
+    at: (params, memory, padded, label, place) -> (memory, [batch, 1, 1, channels * size]), of an
+      image of which only what comes before needs to be there.
+    margin: how wide.
+    """
+
+    init: Callable
+    whole: Callable
+    begin: Callable
+    at: Callable
+    margin: int
+
+
+class ClassBias(nn.Module):
+    """One number for each feature and class, the same everywhere; it begins at 0.
+
+    Attributes:
+      num_classes: of the label; 0: there is no such bias.
+      features: of the maps.
+    """
+
+    num_classes: int
+    features: int
+
+    @nn.compact
+    def __call__(self, label: Int[Array, 'batch'] | None) -> Float[Array, '...'] | float:
+        """Returns [batch, 1, 1, features], or 0."""
+        if not self.num_classes:
+            return 0.0
+        of_class = nn.Embed(self.num_classes, self.features, embedding_init=nn.initializers.zeros)
+        return of_class(label)[:, None, None]
+
+
+def by_pixel(
+    network: ByPixel, observation: Observation, spec: Spec, is_conditional: bool = False
+) -> Parts:
+    """Its parts; the order is the raster's, a pixel's channels one after the other."""
+    shape, size, margin = spec.image_shape, observation.size, network.margin
+
+    def padded(x):
+        sides = ((0, 0), (margin, 0), (margin, margin), (0, 0))
+        return jnp.pad(spec.normalize(x).reshape(len(x), *shape), sides)
+
+    def label_of(batch: game.Batch):
+        return batch['label'] if is_conditional else None
+
+    def init(key, batch: game.Batch):
+        one = {name: array[:1] for name, array in batch.items()}
+        return {'model': network.init(key, padded(one['x']), label_of(one))}, {'model': {}}
+
+    def parameters(params, extra, batch: game.Batch, number):
+        del extra, number
+        told = network.whole(params['model'], padded(batch['x']), label_of(batch))
+        return told.reshape(*batch['x'].shape, size)
+
+    def begin(params, extra, given: game.Batch, number):
+        del extra, number
+        nothing, label = jnp.zeros_like(padded(given['x'])), label_of(given)
+        return nothing, label, network.begin(params['model'], nothing, label, shape[1])
+
+    def step(params, extra, memory, i, before):
+        del extra
+        (image, label, kept), (_, width, channels) = memory, shape
+        image = written(image, jnp.maximum(i - 1, 0), jnp.where(i > 0, spec.normalize(before), 0.0))
+        row, column, channel = address(i)
+        place = Place(row, column, width)
+        kept, told = network.at(params['model'], kept, image, label, place)
+        return (image, label, kept), told.reshape(len(before), channels, size)[:, channel]
+
+    def written(image, i, value):
+        row, column, channel = address(i)
+        value = value.astype(image.dtype)[:, None, None, None]
+        at = (0, margin + row, margin + column, channel)
+        return lax.dynamic_update_slice(image, value, at)
+
+    def address(i):
+        _, width, channels = shape
+        return i // channels // width, i // channels % width, i % channels
+
+    return Parts(
+        init=init,
+        parameters=parameters,
+        places=own_order(spec),
+        observation=observation,
+        spec=spec,
+        steps=Steps(begin, step),
+        is_conditional=is_conditional,
+    )
+
+
+def window_at(padded: Padded, row: Array | int, column: Array | int, *window: int) -> Window:
+    """So many rows and columns of it, from there on."""
+    sizes = (len(padded), *window, padded.shape[-1])
+    return lax.dynamic_slice(padded, (0, row, column, 0), sizes)

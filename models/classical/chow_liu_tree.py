@@ -1,0 +1,238 @@
+"""The best tree of levels: Chow and Liu (1968), Approximating Discrete Probability Distributions
+with Dependence Trees.
+
+    p(x) = p(x_root) prod_i p(x_i | x_parent(i))
+
+Of all distributions in which each number depends on one other, the likeliest: the tree whose edges
+have the most mutual information.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import entr
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.classical.components import TINY
+from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
+
+ROOT = 0
+Levels = Int[Array, 'batch dims']
+Pairs = Float[Array, 'dims levels dims levels']
+
+
+class Parts(NamedTuple):
+    """What a tree is made of.
+
+    spec: of the data, which have levels.
+    pseudo_count: examples, spread evenly over all pairs of levels, that are added to those seen.
+    forgetting: of `models.classical.estimator.fit_turn`.
+    """
+
+    spec: Spec
+    pseudo_count: float
+    forgetting: float
+
+
+class Tree(NamedTuple):
+    """log_probs [dims, levels, levels]: log p(x_i = b | x_parent(i) = a), of the root log p(b).
+
+    parent [dims], of the root itself; order [dims], in which parents come before their children.
+    """
+
+    log_probs: Float[Array, 'dims levels levels']
+    parent: Int[Array, 'dims']
+    order: Int[Array, 'dims']
+
+
+def chow_liu(parts: Parts) -> game.Family:
+    """A game of one player, `model`, fitted in one step to all of the training split."""
+    estimator, spec = estimator_of(parts), parts.spec
+
+    def init(key, batch):
+        del key
+        return started(estimator, pair_counts(flat(batch['x']), spec.levels))
+
+    def nats(params, extra, batch, draw):
+        del draw
+        return log_prob(tree_of(params, extra), flat(batch['x']))
+
+    def sample(params, extra, draw, condition):
+        del condition
+        tree = tree_of(params, extra)
+        nothing = jnp.zeros((len(draw.rows), *tree.log_probs.shape[:2]))
+        return shaped(spec, drawn(tree, draw.keys, nothing))
+
+    def inpaint(params, extra, batch, draw):
+        tree, known = tree_of(params, extra), batch['known'].astype(bool)
+        x = flat(jnp.where(known, batch['x'], 0.0))
+        told = gathered(tree, evidence(x, known.reshape(x.shape), spec.levels))
+        return shaped(spec, drawn(tree, draw.keys, told))
+
+    return game.Family(
+        init=init,
+        turns=(fit_turn(estimator, parts.forgetting),),
+        metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
+        sample=sample,
+        inpaint=inpaint,
+        log_prob=game.LogProb(nats, 'exact'),
+        conditionals=game.Conditionals(
+            order=lambda params, extra: extra['model']['order'],
+            begin=lambda params, extra, given: jnp.zeros_like(flat(given['x'])),
+            step=conditional,
+        ),
+    )
+
+
+def flat(x) -> Levels:
+    """x [batch, *event] as whole numbers, [batch, dims]."""
+    return x.reshape(len(x), -1).astype(jnp.int32)
+
+
+def shaped(spec: Spec, x: Levels):
+    """The inverse of `flat`."""
+    return x.reshape(len(x), *spec.event_shape).astype(jnp.float32)
+
+
+def tree_of(params, extra) -> Tree:
+    """What is fitted, of weights by player."""
+    own = extra['model']
+    return Tree(params['model']['log_probs'], own['parent'], own['order'])
+
+
+def estimator_of(parts: Parts) -> Estimator:
+    """Counts of all pairs of levels, and the tree that they ask for."""
+    levels = parts.spec.levels
+
+    def statistics(params, extra, batch):
+        x = flat(batch['x'])
+        return pair_counts(x, levels), -log_prob(tree_of(params, extra), x)
+
+    def maximize(found: Statistics):
+        joint = smoothed(found['pairs'], found['count'], parts.pseudo_count)
+        parent, order = spanning_tree(mutual_information(joint))
+        structure = {'parent': parent, 'order': order}
+        tables = conditional_tables(joint, parent)
+        return {'log_probs': jnp.log(jnp.maximum(tables, TINY))}, structure
+
+    return Estimator(statistics, summed, maximize)
+
+
+def pair_counts(x: Levels, levels: int) -> Statistics:
+    """How often number i has level a where number j has level b: 'pairs'; 'count' of examples."""
+    seen = jax.nn.one_hot(x, levels).reshape(len(x), -1)
+    dims = x.shape[1]
+    pairs = (seen.T @ seen).reshape(dims, levels, dims, levels)
+    return {'pairs': pairs, 'count': jnp.full((), len(x), pairs.dtype)}
+
+
+def smoothed(pairs: Pairs, count: Float[Array, ''], pseudo_count: float) -> Pairs:
+    """p(x_i = a, x_j = b) as `pseudo_count` more examples, evenly spread, make them.
+
+    Of i = j they stand on the diagonal, so that every pair has the same marginals.
+    """
+    dims, levels = pairs.shape[:2]
+    is_same = jnp.eye(dims)[:, None, :, None]
+    alone = jnp.eye(levels)[None, :, None, :] / levels
+    even = is_same * alone + (1 - is_same) / levels**2
+    return (pairs + pseudo_count * even) / (count + pseudo_count)
+
+
+def marginals(joint: Pairs) -> Float[Array, 'dims levels']:
+    """p(x_i = a)."""
+    number, level = jnp.arange(joint.shape[0])[:, None], jnp.arange(joint.shape[1])
+    return joint[number, level, number, level]
+
+
+def mutual_information(joint: Pairs) -> Float[Array, 'dims dims']:
+    """I(x_i; x_j) = H(x_i) + H(x_j) - H(x_i, x_j), in nats."""
+    alone = entr(marginals(joint)).sum(-1)
+    return alone[:, None] + alone - entr(joint).sum((1, 3))
+
+
+def spanning_tree(
+    weights: Float[Array, 'dims dims'],
+) -> tuple[Int[Array, 'dims'], Int[Array, 'dims']]:
+    """(parent, order) of the tree with the largest sum of weights: Prim (1957), from `ROOT` on."""
+    dims = len(weights)
+
+    def grow(carry, _):
+        best, nearest, is_in = carry
+        new = jnp.argmax(jnp.where(is_in, -jnp.inf, best))
+        is_in = is_in.at[new].set(True)
+        is_better = (weights[new] > best) & ~is_in
+        best, nearest = (
+            jnp.where(is_better, weights[new], best),
+            jnp.where(is_better, new, nearest),
+        )
+        return (best, nearest, is_in), new
+
+    best = jnp.full(dims, -jnp.inf).at[ROOT].set(jnp.inf)  # the root is the first
+    start = best, jnp.full(dims, ROOT), jnp.zeros(dims, bool)
+    (_, parent, _), order = jax.lax.scan(grow, start, None, dims)
+    return parent.astype(jnp.int32), order.astype(jnp.int32)
+
+
+def conditional_tables(
+    joint: Pairs, parent: Int[Array, 'dims']
+) -> Float[Array, 'dims levels levels']:
+    """p(x_i = b | x_parent(i) = a); where a never happens, and of the root, p(x_i = b)."""
+    number, alone = jnp.arange(len(parent)), marginals(joint)
+    together = joint[parent, :, number, :]
+    above = alone[parent][..., None]
+    apart = jnp.broadcast_to(alone[:, None, :], together.shape)
+    is_given = (above > 0) & (number != ROOT)[:, None, None]
+    return jnp.where(is_given, together / jnp.maximum(above, TINY), apart)
+
+
+def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
+    """log p(x), nats."""
+    number = jnp.arange(x.shape[1])
+    return tree.log_probs[number, x[:, tree.parent], x].sum(-1)
+
+
+def conditional(params, extra, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
+    """(x as far as it is known, log p(x_i = level | x_parent(i)) [batch, levels]) by the order."""
+    tree = tree_of(params, extra)
+    last, number = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
+    x = x.at[:, last].set(jnp.where(i > 0, before.astype(x.dtype), x[:, last]))
+    return x, tree.log_probs[number][x[:, tree.parent[number]]]
+
+
+def evidence(
+    x: Levels, known: Bool[Array, 'batch dims'], levels: int
+) -> Float[Array, 'batch dims levels']:
+    """0 for the levels that a number can have, -inf for those that it has not."""
+    is_possible = ~known[..., None] | (x[..., None] == jnp.arange(levels))
+    return jnp.where(is_possible, 0.0, -jnp.inf)
+
+
+def gathered(
+    tree: Tree, told: Float[Array, 'batch dims levels']
+) -> Float[Array, 'batch dims levels']:
+    """log p(what is told at and below number i | x_i), [batch, i, level]: Pearl (1988), 4.2."""
+
+    def pass_up(told, number):
+        of_parent = tree.log_probs[number] + told[:, number][:, None, :]
+        message = jax.nn.logsumexp(of_parent, -1)
+        message = jnp.where(number == ROOT, 0.0, message)
+        return told.at[:, tree.parent[number]].add(message), None
+
+    return jax.lax.scan(pass_up, told, tree.order, reverse=True)[0]
+
+
+def drawn(
+    tree: Tree, keys: UInt32[Array, 'batch 2'], told: Float[Array, 'batch dims levels']
+) -> Levels:
+    """x given what is told, parents first."""
+
+    def draw(x, number):
+        logits = tree.log_probs[number][x[:, tree.parent[number]]] + told[:, number]
+        level = jax.vmap(jax.random.categorical)(game.part_of(keys, number), logits)
+        return x.at[:, number].set(level.astype(x.dtype)), None
+
+    start = jnp.zeros(told.shape[:2], jnp.int32)
+    return jax.lax.scan(draw, start, tree.order)[0]

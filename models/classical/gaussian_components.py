@@ -1,0 +1,195 @@
+"""Gaussian components of mixtures, their covariances full, diagonal, or one for all.
+
+Moments are kept as counts, means and sums of squared distances from those means, which lose no
+digits where a mean is large beside its deviation: Chan, Golub and LeVeque (1983).
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from models.classical.components import TINY, Components, Rows, Weights
+from models.classical.estimator import Statistics
+
+LOG_2_PI = math.log(2 * math.pi)
+Known = Bool[Array, 'batch dims']
+Keys = UInt32[Array, 'batch 2']
+Which = Int[Array, 'batch']
+
+
+class Prior(NamedTuple):
+    """What holds a covariance where few examples do, or none.
+
+    pseudo_count: examples that lie `variance` from the mean along each axis, added to those seen.
+    variance: of them.
+    variance_floor: the smallest variance along any direction.
+    """
+
+    pseudo_count: float
+    variance: float
+    variance_floor: float
+
+
+LOOSE = Prior(0.0, 1.0, 0.0)  # maximum likelihood
+
+
+def diagonal_gaussian(prior: Prior) -> Components:
+    """Independent Gaussian numbers: params 'mean' and 'variance' [K, dims]."""
+
+    def maximize(found: Statistics):
+        count = found['count'][:, None]
+        added = found['scatter'] + prior.pseudo_count * prior.variance
+        variance = added / jnp.maximum(count + prior.pseudo_count, TINY)
+        floored = jnp.maximum(variance, prior.variance_floor)
+        return {'mean': found['mean'], 'variance': floored}
+
+    def log_prob(params, x: Rows, known: Known | None = None) -> Weights:
+        def of_component(own):
+            mean, variance = own
+            terms = jnp.square(x - mean) / variance + jnp.log(variance) + LOG_2_PI
+            return -0.5 * jnp.sum(terms if known is None else jnp.where(known, terms, 0.0), -1)
+
+        return jax.lax.map(of_component, (params['mean'], params['variance'])).T
+
+    def sample(keys: Keys, params, component: Which) -> Rows:
+        mean, variance = params['mean'][component], params['variance'][component]
+        return mean + jnp.sqrt(variance) * _normal(keys, mean.shape[1])
+
+    def fill(keys: Keys, params, component: Which, x: Rows, known: Known) -> Rows:
+        return jnp.where(known, x, sample(keys, params, component))
+
+    statistics = lambda x, weights: _moments(x, weights, _squares)
+    pooled = lambda found, shares: _pooled(found, shares, jnp.square)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill)
+
+
+def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
+    """Gaussians that know how numbers hang together: params 'mean' [K, dims] and 'covariance'.
+
+    That is [K, dims, dims], and [1, dims, dims] if it `is_tied`, the same for all.
+    """
+    fold = (lambda scatter: scatter.sum(0, keepdims=True)) if is_tied else (lambda scatter: scatter)
+
+    def maximize(found: Statistics):
+        count, dims = fold(found['count'][:, None, None]), found['mean'].shape[1]
+        added = found['scatter'] + prior.pseudo_count * prior.variance * jnp.eye(dims)
+        covariance = added / jnp.maximum(count + prior.pseudo_count, TINY)
+        return {'mean': found['mean'], 'covariance': _floored(covariance, prior.variance_floor)}
+
+    def log_prob(params, x: Rows, known: Known | None = None) -> Weights:
+        if known is None:
+            return jax.lax.map(lambda own: _log_prob(x, *own), _each(params)).T
+
+        def of_example(one):
+            x, known = one
+            return jax.vmap(lambda mean, cov: _known_log_prob(x, known, mean, cov))(*_each(params))
+
+        return jax.lax.map(of_example, (x, known))
+
+    def sample(keys: Keys, params, component: Which) -> Rows:
+        means, roots = params['mean'], jnp.linalg.cholesky(params['covariance'])
+        noise = _normal(keys, means.shape[1])
+        if is_tied:
+            return means[component] + noise @ roots[0].T
+        return means[component] + jnp.einsum('bde,be->bd', roots[component], noise)
+
+    def fill(keys: Keys, params, component: Which, x: Rows, known: Known) -> Rows:
+        """Matheron's rule: a draw of all, moved by what it is off where x is known."""
+        drawn = sample(keys, params, component)
+
+        def of_example(one):
+            x, drawn, known, k = one
+            covariance = _each(params)[1][k]
+            off = jnp.where(known, x - drawn, 0.0)
+            solved = jnp.linalg.solve(_restricted(covariance, known), off)
+            return jnp.where(known, x, drawn + covariance @ solved)
+
+        return jax.lax.map(of_example, (x, drawn, known, component))
+
+    def statistics(x: Rows, weights: Weights) -> Statistics:
+        found = _moments(x, weights, _products)
+        return {**found, 'scatter': fold(found['scatter'])}
+
+    outer = lambda shift: shift[..., :, None] * shift[..., None, :]
+    pooled = lambda found, shares: _pooled(found, shares, outer, fold)
+    return Components(statistics, pooled, maximize, log_prob, sample, fill)
+
+
+def _each(params) -> tuple[Array, Array]:
+    """Means [K, dims], and covariances [K, dims, dims] even where there is one."""
+    mean, covariance = params['mean'], params['covariance']
+    return mean, jnp.broadcast_to(covariance, (len(mean), *covariance.shape[1:]))
+
+
+def _normal(keys: Keys, dims: int) -> Rows:
+    return jax.vmap(lambda key: jax.random.normal(key, (dims,)))(keys)
+
+
+def _squares(off: Rows, weights: Float[Array, 'batch']) -> Float[Array, 'dims']:
+    return weights @ jnp.square(off)
+
+
+def _products(off: Rows, weights: Float[Array, 'batch']) -> Float[Array, 'dims dims']:
+    return (weights[:, None] * off).T @ off
+
+
+def _moments(x: Rows, weights: Weights, scatter_of) -> Statistics:
+    """Counts, means, and the scatter around each mean, a component after the other."""
+    count = weights.sum(0)
+    mean = weights.T @ x / jnp.maximum(count, TINY)[:, None]
+    around = lambda own: scatter_of(x - own[0], own[1])
+    return {'count': count, 'mean': mean, 'scatter': jax.lax.map(around, (mean, weights.T))}
+
+
+def _pooled(found: Statistics, shares: Float[Array, 'parts'], outer, fold=lambda scatter: scatter):
+    """The moments of all parts together: Chan, Golub and LeVeque (1983), equation 2.1."""
+    counts = shares[:, None] * found['count']  # [parts, K]
+    count = counts.sum(0)
+    mean = jnp.einsum('pk,pkd->kd', counts, found['mean']) / jnp.maximum(count, TINY)[:, None]
+    between = outer(found['mean'] - mean)  # [parts, K, dims(, dims)]
+    weighed = counts.reshape(*counts.shape, *[1] * (between.ndim - 2)) * between
+    within = jnp.tensordot(shares, found['scatter'], 1)
+    return {'count': count, 'mean': mean, 'scatter': within + fold(weighed.sum(0))}
+
+
+def _floored(covariance: Float[Array, 'k dims dims'], floor: float) -> Float[Array, 'k dims dims']:
+    """No variance along any direction below the floor: the best of all covariances like that."""
+
+    def of_one(matrix):
+        values, vectors = jnp.linalg.eigh(matrix)
+        floored = (vectors * jnp.maximum(values, floor)) @ vectors.T
+        return jnp.where(values[0] < floor, floored, matrix)
+
+    return jax.lax.map(of_one, covariance)
+
+
+def _log_prob(
+    x: Rows, mean: Float[Array, 'dims'], covariance: Float[Array, 'dims dims']
+) -> Float[Array, 'batch']:
+    root = jnp.linalg.cholesky(covariance)
+    white = jax.scipy.linalg.solve_triangular(root, (x - mean).T, lower=True)
+    log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(root)))
+    return -0.5 * (jnp.square(white).sum(0) + log_det + len(mean) * LOG_2_PI)
+
+
+def _restricted(
+    covariance: Float[Array, 'dims dims'], known: Bool[Array, 'dims']
+) -> Float[Array, 'dims dims']:
+    """The covariance of what is known, in a matrix that is the identity elsewhere."""
+    both = known[:, None] & known[None, :]
+    return jnp.where(both, covariance, jnp.eye(len(known)))
+
+
+def _known_log_prob(
+    x: Float[Array, 'dims'],
+    known: Bool[Array, 'dims'],
+    mean: Float[Array, 'dims'],
+    covariance: Float[Array, 'dims dims'],
+) -> Float[Array, '']:
+    """log p of the known part of x: the unknown one counts as standard normal numbers at 0."""
+    off = jnp.where(known, x - mean, 0.0)
+    whole = _log_prob(off[None], jnp.zeros_like(mean), _restricted(covariance, known))[0]
+    return whole + 0.5 * LOG_2_PI * jnp.sum(~known)

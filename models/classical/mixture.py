@@ -1,0 +1,202 @@
+"""Mixtures fitted by expectation maximisation, and with the label for the component naive Bayes.
+
+    p(x) = sum_k w_k p(x | k)
+
+Everything is exact: likelihood, classification by Bayes' rule, and what is hidden of an example
+given the rest of it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from losses import elbo
+from models.classical.components import TINY, Components
+from models.classical.estimator import Estimator, fit_turn, started
+from models.classical.kmeans import nearest_of
+from models.nets.class_conditioning import label_asked_for
+
+COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
+
+
+class Parts(NamedTuple):
+    """What a mixture is made of.
+
+    components: their kind.
+    count: how many.
+    spec: of the data.
+    is_labelled: whether the label is the component, and is seen.
+    pseudo_count: examples added to those of each component where weights are told.
+    forgetting: of `models.classical.estimator.fit_turn`.
+    lloyd_iterations: of the clusters that a mixture without labels begins with.
+    """
+
+    components: Components
+    count: int
+    spec: Spec
+    is_labelled: bool
+    pseudo_count: float = 0.0
+    forgetting: float = 0.0
+    lloyd_iterations: int = 0
+
+
+def mixture(parts: Parts) -> game.Family:
+    """A game of one player, `model`, which is fitted and does not descend."""
+    estimator = estimator_of(parts)
+    log_prob, kinds = log_prob_of(parts), ('label',) if parts.is_labelled else ()
+    return game.Family(
+        init=lambda key, batch: started(estimator, first_statistics(parts, key, batch)),
+        turns=(fit_turn(estimator, parts.forgetting),),
+        metrics=lambda params, extra, batch, draw: metrics_of(parts, params['model'], batch),
+        sample=lambda params, extra, draw, condition: sampled(
+            parts, params['model'], draw, condition
+        ),
+        conditions=kinds,
+        inpaint=lambda params, extra, batch, draw: inpainted(parts, params['model'], batch, draw),
+        log_prob=game.LogProb(log_prob, 'exact'),
+        conditionals=conditionals(parts),
+        classify=(lambda params, extra, batch, draw: log_joint(parts, params['model'], batch['x']))
+        if parts.is_labelled
+        else None,
+    )
+
+
+def scaled(spec: Spec, x):
+    """x [batch, *event] as components see it, [batch, dims]: levels, or real numbers normalized."""
+    return (x if spec.levels is not None else spec.normalize(x)).reshape(len(x), -1)
+
+
+def unscaled(spec: Spec, x):
+    """The inverse of `scaled`."""
+    x = x.reshape(len(x), *spec.event_shape)
+    return x if spec.levels is not None else spec.denormalize(x)
+
+
+def log_volume(spec: Spec):
+    """By how many nats the density of x is less than that of `scaled` x."""
+    if spec.levels is not None:
+        return 0.0
+    return jnp.sum(jnp.log(spec.affine(spec.event_shape)[1]))
+
+
+def log_joint(parts: Parts, params, x):
+    """log w_k + log p(x | k), [batch, K], nats of x as it is."""
+    each = parts.components.log_prob(params['components'], scaled(parts.spec, x))
+    return params['log_weights'] + each - log_volume(parts.spec)
+
+
+def estimator_of(parts: Parts) -> Estimator:
+    """An iteration of EM; of labelled data, whose components are seen, it ends with the first."""
+
+    def statistics(params, extra, batch):
+        del extra
+        joint = log_joint(parts, params['model'], batch['x'])
+        if parts.is_labelled:
+            weights = jax.nn.one_hot(batch['label'], parts.count, dtype=joint.dtype)
+            nats = -jnp.sum(weights * joint, -1)
+        else:
+            weights, nats = jax.nn.softmax(joint), -jax.nn.logsumexp(joint, -1)
+        return parts.components.statistics(scaled(parts.spec, batch['x']), weights), nats
+
+    def maximize(found):
+        counts = found['count'] + parts.pseudo_count
+        weights = jnp.maximum(counts / counts.sum(), TINY)
+        own = parts.components.maximize(found)
+        return {'components': own, 'log_weights': jnp.log(weights)}, {}
+
+    return Estimator(statistics, parts.components.pooled, maximize)
+
+
+def first_statistics(parts: Parts, key, batch: game.Batch):
+    """Those of clusters of the first minibatch, or of its labels."""
+    x = scaled(parts.spec, batch['x'])
+    if parts.is_labelled:
+        weights = jax.nn.one_hot(batch['label'], parts.count, dtype=x.dtype)
+    else:
+        weights = nearest_of(key, x, parts.count, parts.lloyd_iterations)
+    return parts.components.statistics(x, weights)
+
+
+def log_prob_of(parts: Parts) -> Callable:
+    """log p(x), or log p(x | label) where the label is seen."""
+
+    def nats(params, extra, batch, draw):
+        del extra, draw
+        joint = log_joint(parts, params['model'], batch['x'])
+        if not parts.is_labelled:
+            return jax.nn.logsumexp(joint, -1)
+        given = joint - params['model']['log_weights']
+        return jnp.take_along_axis(given, batch['label'][:, None], -1)[:, 0]
+
+    return nats
+
+
+def conditionals(parts: Parts) -> game.Conditionals | None:
+    """p(x) of levels number by number, or p(x | label); the memory is log p(k, x_<i) [batch, K]."""
+    levels_of = parts.components.levels_of
+    if levels_of is None:
+        return None
+
+    def begin(params, extra, given: game.Batch):
+        del extra
+        if parts.is_labelled:
+            return jnp.log(jax.nn.one_hot(given['label'], parts.count))
+        weights = params['model']['log_weights']
+        return jnp.broadcast_to(weights, (len(given['x']), parts.count))
+
+    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        del extra
+        own = params['model']['components']
+        seen = levels_of(own, jnp.maximum(i - 1, 0))[:, before.astype(jnp.int32)].T
+        memory = memory + jnp.where(i > 0, seen, 0.0)
+        now = jnp.exp(levels_of(own, i))
+        return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), now, precision='highest'))
+
+    order = lambda params, extra: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
+    return game.Conditionals(order, begin, step)
+
+
+def metrics_of(parts: Parts, params, batch: game.Batch) -> dict[str, jax.Array]:
+    """log p(x), and by Bayes' rule p(label | x), of each example."""
+    joint = log_joint(parts, params, batch['x'])
+    found = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
+    if not parts.is_labelled:
+        return found
+    right = jnp.argmax(joint, -1) == batch['label']
+    return {
+        **found,
+        'accuracy': right.astype(jnp.float32),
+        'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], joint),
+    }
+
+
+def sampled(parts: Parts, params, draw: game.Draw, condition: game.Batch | None):
+    """x of a component that the weights draw, or of the class that is asked for."""
+    keys = game.part_of(draw.keys, COMPONENT_DRAW)
+    if parts.is_labelled:
+        component = label_asked_for(keys, condition, parts.spec)
+    else:
+        component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
+    own = game.part_of(draw.keys, EXAMPLE_DRAW)
+    return unscaled(parts.spec, parts.components.sample(own, params['components'], component))
+
+
+def inpainted(parts: Parts, params, batch: game.Batch, draw: game.Draw):
+    """x whose hidden part is drawn from p(hidden | known), or p(hidden | known, label)."""
+    known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
+    x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)
+    kind = parts.components
+    if parts.is_labelled:
+        component = batch['label']
+    else:
+        logits = params['log_weights'] + kind.log_prob(params['components'], x, known)
+        keys = game.part_of(draw.keys, COMPONENT_DRAW)
+        component = jax.vmap(jax.random.categorical)(keys, logits)
+    own = game.part_of(draw.keys, EXAMPLE_DRAW)
+    made = unscaled(parts.spec, kind.fill(own, params['components'], component, x, known))
+    return jnp.where(batch['known'].astype(bool), batch['x'], made)  # to the last bit

@@ -1,0 +1,151 @@
+"""Probabilistic PCA in closed form: Tipping and Bishop (1999).
+
+    z ~ N(0, I),  x = W z + mean + noise,  noise ~ N(0, noise_variance I)
+
+A linear VAE at its optimum, whose posterior is known: likelihood, codes and what is hidden of an
+example given the rest of it are exact.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.classical.components import TINY
+from models.classical.estimator import Estimator, Statistics, fit_turn, started
+from models.classical.gaussian_components import LOG_2_PI, LOOSE, full_gaussian
+from models.classical.mixture import log_volume, scaled, unscaled
+
+LATENT_DRAW, NOISE_DRAW = 0, 1
+GAUSSIAN = full_gaussian(LOOSE)  # for moments, and for what is hidden given the rest
+Rows = Float[Array, 'batch dims']
+
+
+class Parts(NamedTuple):
+    """What probabilistic PCA is made of.
+
+    latent_dim: numbers of z, fewer than x has.
+    spec: of the data, which are real-valued.
+    variance_floor: the least variance of the noise, of x normalized.
+    forgetting: of `models.classical.estimator.fit_turn`.
+    """
+
+    latent_dim: int
+    spec: Spec
+    variance_floor: float
+    forgetting: float
+
+
+def ppca(parts: Parts) -> game.Family:
+    """A game of one player, `model`, fitted in one step to all of the training split.
+
+    params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent], whose columns W_j are
+    orthogonal, so that the posterior has independent numbers.
+    """
+    estimator, spec = estimator_of(parts), parts.spec
+
+    def init(key, batch):
+        del key
+        return started(estimator, moments(scaled(spec, batch['x'])))
+
+    def nats(params, extra, batch, draw):
+        del extra, draw
+        return log_prob(params['model'], scaled(spec, batch['x'])) - log_volume(spec)
+
+    def told(params, extra, batch, draw):
+        del extra, draw
+        return posterior(params['model'], scaled(spec, batch['x']))
+
+    def decode(params, extra, codes):
+        del extra
+        return unscaled(spec, codes @ params['model']['loadings'].T + params['model']['mean'])
+
+    def prior(params, extra, draw):
+        del params, extra
+        keys = game.part_of(draw.keys, LATENT_DRAW)
+        return game.standard_normal(keys, parts.latent_dim)
+
+    def sample(params, extra, draw, condition):
+        del condition
+        mean = scaled(spec, decode(params, extra, prior(params, extra, draw)))
+        noise = game.standard_normal(game.part_of(draw.keys, NOISE_DRAW), spec.num_dims)
+        return unscaled(spec, mean + jnp.sqrt(params['model']['noise_variance']) * noise)
+
+    encode = lambda params, extra, batch, draw: told(params, extra, batch, draw)[0]
+    return game.Family(
+        init=init,
+        turns=(fit_turn(estimator, parts.forgetting),),
+        metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
+        sample=sample,
+        prior=prior,
+        encode=encode,
+        posterior=told,
+        decode=decode,
+        latent_dims=(parts.latent_dim,),
+        reconstruct=game.through_codes(encode, decode),
+        inpaint=lambda params, extra, batch, draw: inpainted(spec, params['model'], batch, draw),
+        log_prob=game.LogProb(nats, 'exact'),
+    )
+
+
+def estimator_of(parts: Parts) -> Estimator:
+    """Moments of x, and equations 7 and 8 of the paper."""
+
+    def statistics(params, extra, batch):
+        del extra
+        x = scaled(parts.spec, batch['x'])
+        nats = log_volume(parts.spec) - log_prob(params['model'], x)
+        return moments(x), nats
+
+    def maximize(found):
+        covariance = found['scatter'][0] / jnp.maximum(found['count'][0], TINY)
+        variances, axes = jnp.linalg.eigh(covariance)  # the smallest first
+        kept = variances.shape[0] - parts.latent_dim
+        noise = jnp.maximum(jnp.mean(variances[:kept]), parts.variance_floor)
+        scales = jnp.sqrt(jnp.maximum(variances[kept:][::-1] - noise, 0.0))
+        loadings = axes[:, kept:][:, ::-1] * scales
+        return {'mean': found['mean'][0], 'noise_variance': noise, 'loadings': loadings}, {}
+
+    return Estimator(statistics, GAUSSIAN.pooled, maximize)
+
+
+def moments(x: Rows) -> Statistics:
+    """Those of a single Gaussian."""
+    return GAUSSIAN.statistics(x, jnp.ones((len(x), 1), x.dtype))
+
+
+def along_axes(params, x: Rows) -> tuple[Rows, Float[Array, 'batch latent'], Array]:
+    """x less its mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
+    off, loadings = x - params['mean'], params['loadings']
+    return off, off @ loadings, jnp.square(loadings).sum(0) + params['noise_variance']
+
+
+def log_prob(params, x: Rows) -> Float[Array, 'batch']:
+    """log N(x; mean, W W^T + noise_variance I), nats, without a matrix of dims x dims."""
+    off, products, variances = along_axes(params, x)
+    noise, dims = params['noise_variance'], x.shape[1]
+    distance = (jnp.square(off).sum(-1) - jnp.sum(jnp.square(products) / variances, -1)) / noise
+    log_det = jnp.log(variances).sum() + (dims - len(variances)) * jnp.log(noise)
+    return -0.5 * (distance + log_det + dims * LOG_2_PI)
+
+
+def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Array, 'batch latent']]:
+    """Mean and log variance of p(z | x), section 3.2 of the paper with orthogonal W_j."""
+    _, products, variances = along_axes(params, x)
+    mean = products / variances
+    return mean, jnp.broadcast_to(jnp.log(params['noise_variance'] / variances), mean.shape)
+
+
+def inpainted(spec: Spec, params, batch: game.Batch, draw: game.Draw):
+    """x whose hidden part is drawn given the known one: that of a single Gaussian."""
+    known = batch['known'].astype(bool)
+    x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
+    noise = params['noise_variance'] * jnp.eye(x.shape[1])
+    whole = params['loadings'] @ params['loadings'].T + noise
+    gaussian = {'mean': params['mean'][None], 'covariance': whole[None]}
+    only = jnp.zeros(len(x), jnp.int32)
+    keys = game.part_of(draw.keys, NOISE_DRAW)
+    made = GAUSSIAN.fill(keys, gaussian, only, x, known.reshape(len(x), -1))
+    return jnp.where(known, batch['x'], unscaled(spec, made))

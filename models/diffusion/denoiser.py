@@ -1,0 +1,121 @@
+"""The denoiser of a diffusion model: a network, and what its output means at each noise level."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from atelier.data.dataset import Spec
+from models.diffusion.process.predictions import Prediction
+from models.diffusion.process.schedules import Schedule
+
+Events = Float[Array, 'batch *event']
+Numbers = Float[Array, 'batch']
+Labels = Int[Array, 'batch'] | None
+Condition = Labels | Float[Array, 'batch *condition']
+
+
+class Networks(NamedTuple):
+    """What a diffusion model is made of.
+
+    network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
+      label `spec.num_classes` stands for any.
+    prediction: what the network's output means.
+    spec: of the data.
+    is_conditional: whether the network sees the label.
+    given: (batch) -> what it sees in place of a label, [batch, *condition]; None: no such thing.
+    """
+
+    network: nn.Module
+    prediction: Prediction
+    spec: Spec
+    is_conditional: bool = False
+    given: Callable | None = None
+
+
+def data_std(spec: Spec) -> float:
+    """About the deviation of x as the process sees it: of images 0.5, as Karras et al. (2022)."""
+    return 1.0 if spec.interval is None else 0.5
+
+
+def stretch(spec: Spec) -> float:
+    """How many units of the process are one of the normalized scale."""
+    return 1.0 if spec.interval is None else 2.0
+
+
+def to_process(spec: Spec, x: Array) -> Array:
+    """x as the process sees it: in [-1, 1] where its interval is known, else of deviation 1."""
+    normalized = spec.normalize(x)
+    return normalized if spec.interval is None else 2.0 * normalized - 1.0
+
+
+def from_process(spec: Spec, x: Array) -> Array:
+    """The inverse of `to_process`."""
+    return spec.denormalize(x if spec.interval is None else 0.5 * (x + 1.0))
+
+
+def in_interval(spec: Spec, x: Array) -> Array:
+    """`from_process`, no further than the data go."""
+    return from_process(spec, x if spec.interval is None else jnp.clip(x, -1.0, 1.0))
+
+
+def as_data(spec: Spec, x: Array) -> Array:
+    """`in_interval`; where the data are levels, the nearest one."""
+    x = in_interval(spec, x)
+    return x if spec.levels is None else jnp.round(x)
+
+
+def output_of(
+    nets: Networks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
+) -> Events:
+    """The network's output. It sees x_t scaled to deviation 1, and how noisy it is."""
+    alpha, sigma = scales(schedule, t, x_t)
+    size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
+    level = schedule.half_log_snr(t)
+    return nets.network.apply({'params': weights}, x_t / size, level, seen)
+
+
+def denoiser(
+    nets: Networks,
+    schedule: Schedule,
+    weights,
+    label: Condition = None,
+    guidance: float = 1.0,
+    clip: bool = False,
+) -> Callable[[Events, Numbers], Events]:
+    """Returns (x_t, t) -> the mean of x given x_t, as samplers take it.
+
+    Args:
+      nets: the networks.
+      schedule: of the process.
+      weights: of the network.
+      label: of each row, where they see one; `spec.num_classes` for any. Or what they are given.
+      guidance: w, where any + w (class - any) stands for the mean of a class: Ho and Salimans
+        (2022), equation 6, with their w + 1 for w. 1: no guidance, and half the work.
+      clip: keeps the mean in [-1, 1] where the data's interval is known.
+    """
+
+    def mean(x_t, t, label):
+        output = output_of(nets, schedule, weights, x_t, t, label)
+        return nets.prediction.to_x(x_t, output, *scales(schedule, t, x_t))
+
+    def guided(x_t, t):
+        if label is None or guidance == 1.0:
+            return mean(x_t, t, label)
+        twice = lambda a: jnp.concatenate([a, a])
+        labels = jnp.concatenate([label, jnp.full_like(label, nets.spec.num_classes)])
+        of_class, of_any = jnp.split(mean(twice(x_t), twice(t), labels), 2)
+        return of_any + guidance * (of_class - of_any)
+
+    def clipped(x_t, t):
+        return jnp.clip(guided(x_t, t), -1.0, 1.0)
+
+    return clipped if clip and nets.spec.interval is not None else guided
+
+
+def scales(schedule: Schedule, t: Numbers, x: Events) -> tuple[Array, Array]:
+    """(alpha, sigma) of each row, to be broadcast against x."""
+    like = lambda numbers: jnp.expand_dims(numbers, tuple(range(1, x.ndim)))
+    return like(schedule.alpha(t)), like(schedule.sigma(t))

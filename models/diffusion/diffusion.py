@@ -1,0 +1,252 @@
+"""Diffusion models and flow matching: one denoiser, and the ways it is trained, sampled and judged.
+
+Network, process, prediction, weighting and sampler are chosen apart (Karras et al. 2022): the
+straight process with a velocity is flow matching, a variance-preserving one with eps is DDPM.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.diffusion.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
+from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
+from models.diffusion.process import time_sampling
+from models.diffusion.process.schedules import Schedule
+from models.diffusion.sampling import (
+    LABEL_DRAW,
+    Sampling,
+    coded,
+    decoded,
+    denoised,
+    inpainted,
+    of_prior,
+    sampled,
+    shown,
+)
+from models.diffusion.variational_bound import bound_terms, ode_nats, weighed_error
+from models.nets.class_conditioning import label_asked_for
+from models.shared.bayes_classifier import classifier_by_bayes_rule
+
+EPS_DRAW, HIDDEN_DRAW = 0, 1  # in training
+METRIC_TIMES = 8  # of each example: with one a validation's noise hides what training gains
+
+
+class Process(NamedTuple):
+    """How x becomes noise, and how that is undone in training.
+
+    schedule: of the noise; one that is learned is a player of its own.
+    weighting: of `models.diffusion.diffusion.process.weightings`; None: the error of the network's
+    output as it is.
+    time: of `models.diffusion.process.time_sampling`.
+    label_dropout: share of the examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
+    """
+
+    schedule: Schedule | MonotoneHalfLogSnr
+    weighting: Callable | None
+    time: Callable
+    label_dropout: float = 0.0
+
+
+class Likelihood(NamedTuple):
+    """How log p(x) is told: the 'bound', of so many times, or the 'ode', with steps and probes."""
+
+    kind: str
+    num_times: int
+    ode_steps: int
+    ode_probes: int
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """As `game.LogProb` has them: its kind, and what it is computed with."""
+        if self.kind == 'bound':
+            return 'lower bound', f'{self.num_times} times'
+        probes = f'{self.ode_probes} probes' if self.ode_probes else 'exact divergence'
+        return 'estimate', f'{self.ode_steps} steps, {probes}'
+
+
+def diffusion(
+    nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
+) -> game.Family:
+    """A game of the player `model`, and where the schedule is learned of `schedule`.
+
+    The model descends the mean error of a number of x, so that one limit of the gradient serves
+    events of any size. The schedule descends the square of the same error, which is the variance of
+    the bound's estimate, for the bound itself does not depend on it (Kingma et al. 2021, appendix
+    I.2).
+    """
+    players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        error = training_error(nets, process, params, batch, draw) / nets.spec.num_dims
+        values = {'model': jnp.mean(error)}
+        if 'schedule' in players:
+            size = jax.lax.stop_gradient(jnp.mean(draw.gather(error)))  # of all devices
+            values['schedule'] = jnp.mean(jnp.square(error / size))
+        return values, (extra, {})
+
+    def metrics(params, extra, batch, draw):
+        del extra
+        parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
+        count = min(METRIC_TIMES, likelihood.num_times)
+        terms = bound_terms(*parts, seen(nets, batch), count)
+        return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
+
+    log_prob, by_bayes_rule = log_prob_of(nets, process, likelihood), None
+    if nets.is_conditional:
+        by_bayes_rule = classifier_by_bayes_rule(log_prob.nats, nets.spec)
+    return game.Family(
+        init=lambda key, batch: initialize(nets, process, key, batch),
+        turns=(game.Turn(players, loss),),
+        metrics=metrics,
+        conditions=('label',) if nets.is_conditional else (),
+        log_prob=log_prob,
+        classify=by_bayes_rule,
+        latent_dims=(nets.spec.num_dims,),
+        **uses(nets, process, sampling, likelihood.ode_steps),
+    )
+
+
+def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> game.LogProb:
+    """The bound, or the ODE's estimate with that of half its steps on the same probes."""
+
+    def parts(params, batch, draw):
+        schedule, weights = schedule_of(process, params), params['model']
+        return nets, schedule, weights, batch, draw.keys, seen(nets, batch)
+
+    def bound(params, extra, batch, draw):
+        del extra
+        return bound_terms(*parts(params, batch, draw), likelihood.num_times)['elbo_nats']
+
+    def by_ode(steps):
+        def nats(params, extra, batch, draw):
+            del extra
+            return ode_nats(*parts(params, batch, draw), steps, likelihood.ode_probes)
+
+        return nats
+
+    if likelihood.kind == 'bound':
+        return game.LogProb(bound, *likelihood.words)
+    steps = likelihood.ode_steps
+    coarser = by_ode(steps // 2) if steps > 1 else None
+    return game.LogProb(by_ode(steps), *likelihood.words, coarser)
+
+
+def uses(
+    nets: Networks, process: Process, sampling: Sampling, ode_steps: int
+) -> dict[str, Callable]:
+    """What is done with a trained model: abilities of `game.Family` by name."""
+
+    def parts(params):
+        return nets, schedule_of(process, params), sampling, params['model']
+
+    def sample(params, extra, draw, condition):
+        del extra
+        _, end = sampled(*parts(params), draw, asked(nets, draw, condition))
+        return as_data(nets.spec, end.mean)
+
+    def trajectory(params, extra, draw, condition):
+        del extra
+        whole = sampled(*parts(params), draw, asked(nets, draw, condition))
+        return shown(nets.spec, schedule_of(process, params), sampling, whole)
+
+    def denoise(params, extra, batch, draw):
+        del extra
+        return denoised(*parts(params), batch, draw.keys, seen(nets, batch))
+
+    def inpaint(params, extra, batch, draw):
+        del extra
+        return inpainted(*parts(params), batch, draw.keys, seen(nets, batch))
+
+    def prior(params, extra, draw):
+        del params, extra
+        return of_prior(nets, draw, asked(nets, draw, None))
+
+    def encode(params, extra, batch, draw):
+        del extra, draw
+        schedule = schedule_of(process, params)
+        x, label = batch['x'], seen(nets, batch)
+        return coded(nets, schedule, params['model'], x, label, ode_steps)
+
+    def decode(params, extra, codes):
+        del extra
+        schedule = schedule_of(process, params)
+        return decoded(nets, schedule, params['model'], codes, ode_steps)
+
+    return dict(
+        sample=sample,
+        trajectory=game.Trajectory(trajectory, sampling.evaluations),
+        denoise=game.Denoise(denoise, most_noise(process) / stretch(nets.spec)),
+        prior=prior,
+        encode=encode,
+        decode=decode,
+        inpaint=inpaint,
+    )
+
+
+def most_noise(process: Process) -> float:
+    """sigma / alpha at the process's last time."""
+    schedule = process.schedule
+    if not isinstance(schedule, Schedule):
+        return math.exp(-schedule.low)
+    return float(jnp.exp(-schedule.half_log_snr(jnp.asarray(schedule.last))))
+
+
+def initialize(nets: Networks, process: Process, key, batch: game.Batch):
+    """(weights by player, no other collections)."""
+    first = {name: array[:1] for name, array in batch.items()}
+    level, label = jnp.zeros(1), seen(nets, first)
+    args = to_process(nets.spec, first['x']), level, label
+    params = {'model': nets.network.init(jax.random.fold_in(key, 0), *args)['params']}
+    if not isinstance(process.schedule, Schedule):
+        variables = process.schedule.init(jax.random.fold_in(key, 1), level)
+        params['schedule'] = variables['params']
+    return params, {player: {} for player in params}
+
+
+def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
+    """The terms that the bound is less, in bits per dimension."""
+    names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
+    return {names[name]: spec.bits_per_dim(terms[name]) for name in names}
+
+
+def schedule_of(process: Process, params) -> Schedule:
+    """The process's schedule, of these weights if it is learned."""
+    if isinstance(process.schedule, Schedule):
+        return process.schedule
+    return learned(process.schedule, params['schedule'])
+
+
+def training_error(nets: Networks, process: Process, params, batch: game.Batch, draw: game.Draw):
+    """The weighed error of each example at its time, [batch]."""
+    schedule = schedule_of(process, params)
+    t = process.time(schedule, time_sampling.spread_over_batch(draw))
+    label = seen(nets, batch)
+    if nets.is_conditional:
+        place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, HIDDEN_DRAW))
+        label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
+    x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, EPS_DRAW)
+    parts = schedule, params['model'], x, t, eps_keys, label
+    return weighed_error(nets, *parts, process.weighting)
+
+
+def seen(nets: Networks, batch: game.Batch) -> Condition:
+    """What the network sees of a batch besides x: of labels that training never saw, any."""
+    if nets.given is not None:
+        return nets.given(batch)
+    if not nets.is_conditional:
+        return None
+    label, novel = batch['label'], jnp.asarray(nets.spec.left_out, jnp.int32)
+    return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
+
+
+def asked(nets: Networks, draw: game.Draw, condition: game.Batch | None) -> Labels:
+    """The classes that a sample shall be of, by default any that training sees."""
+    if not nets.is_conditional:
+        return None
+    return label_asked_for(game.part_of(draw.keys, LABEL_DRAW), condition, nets.spec)

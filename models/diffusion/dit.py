@@ -1,0 +1,102 @@
+"""The diffusion transformer, DiT (Peebles and Xie 2023): an image as tokens that attend to all."""
+
+import functools
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from models.diffusion.noise_embedding import adaptive_norm, condition_vector
+from models.nets.conv_encoder_decoder import spatial_shape
+from models.nets.patches import from_patches, to_patches
+
+WIDENED = 4  # times as many units as a token has, inside a block's MLP
+Tokens = Float[Array, 'batch tokens width']
+
+
+class Block(nn.Module):
+    """adaLN-Zero of section 3.2: attention, then an MLP, each scaled, shifted and gated.
+
+    The gates begin at zero, so that a new block is the identity.
+
+    Attributes:
+      heads: of the attention.
+      dtype: of the products.
+    """
+
+    heads: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, tokens: Tokens, vector: Float[Array, 'batch numbers']
+    ) -> tuple[Tokens, None]:
+        """Returns tokens in float32, and nothing, as `nn.scan` takes it."""
+        width, layer = tokens.shape[-1], functools.partial(nn.Dense, dtype=self.dtype)
+        changes = _changes(6, width, vector, self.dtype)
+        scale, shift, gate, scale_mlp, shift_mlp, gate_mlp = changes
+        seen = adaptive_norm(tokens, scale, shift)
+        attention = nn.MultiHeadDotProductAttention(
+            self.heads, dtype=self.dtype, force_fp32_for_softmax=True
+        )
+        tokens += gate * attention(seen).astype(jnp.float32)
+        wide = nn.gelu(layer(WIDENED * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
+        return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
+
+
+class DiT(nn.Module):
+    """Blocks over the patches of an image, under one `nn.scan`; [batch, *event] to the same.
+
+    The blocks compile as one, however many there are. Positions are learned.
+
+    Attributes:
+      patch: places along each axis that are one token.
+      width: numbers of a token.
+      blocks: how many.
+      heads: of the attention; they divide `width`.
+      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
+      dtype: of the products; parameters, sums and outputs are float32.
+    """
+
+    patch: int
+    width: int
+    blocks: int
+    heads: int
+    num_classes: int = 0
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, 'batch *event'],
+        half_log_snr: Float[Array, 'batch'],
+        label: Int[Array, 'batch'] | None = None,
+    ) -> Float[Array, 'batch *event']:
+        """Returns x's shape in float32; at the start 0, whatever x is."""
+        event, space = x.shape[1:], spatial_shape(x.shape[1:])
+        vector = condition_vector(half_log_snr, label, self.width, self.num_classes)
+        patches = to_patches(x.reshape(len(x), *space, -1), self.patch)
+        place, count = nn.initializers.normal(0.02), math.prod(patches.shape[1:-1])
+        places = self.param('places', place, (count, self.width), jnp.float32)
+        layer = functools.partial(nn.Dense, dtype=self.dtype)
+        tokens = layer(self.width)(patches.reshape(len(x), count, -1))
+        tokens = tokens.astype(jnp.float32) + places
+        tokens, _ = nn.scan(
+            Block,
+            variable_axes={'params': 0},
+            split_rngs={'params': True},
+            in_axes=nn.broadcast,
+            length=self.blocks,
+        )(self.heads, self.dtype)(tokens, vector)
+        tokens = adaptive_norm(tokens, *_changes(2, self.width, vector, self.dtype))
+        last = layer(patches.shape[-1], kernel_init=nn.initializers.zeros)
+        made = last(tokens).astype(jnp.float32).reshape(patches.shape)
+        return from_patches(made, space, self.patch).reshape(len(x), *event)
+
+
+def _changes(number: int, width: int, vector: Float[Array, 'batch numbers'], dtype: DTypeLike):
+    """So many vectors [batch, 1, width] that the condition says, at the start 0."""
+    layer = nn.Dense(number * width, dtype=dtype, kernel_init=nn.initializers.zeros)
+    return jnp.split(layer(nn.silu(vector)).astype(jnp.float32)[:, None], number, -1)

@@ -1,0 +1,37 @@
+"""Codes without an encoder: the probability-flow ODE carries x to noise, and back again.
+
+Song et al. (2021), section 4.3, and by another solver Song, Meng and Ermon (2021), section 5.4.
+"""
+
+from collections.abc import Callable
+
+from jaxtyping import Array, Float
+
+from models.diffusion.process.samplers import heun, on_unit_size
+from models.diffusion.process.schedules import Schedule
+from models.diffusion.process.time_grids import uniform_half_log_snr
+
+Events = Float[Array, 'batch *event']
+
+
+def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) -> Events:
+    """The noise at the last time that the ODE joins to x, in units of its deviation there.
+
+    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
+
+    Args:
+      denoiser: (x_t, t) -> the mean of x, that clips nothing, or there is no way back.
+      x: taken as x at the first time; noise that it should have by then is not added.
+      schedule: of the process.
+      steps: of the solver: what `ode_decode` misses of x falls with their square.
+    """
+    times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
+    mean, unit = on_unit_size(denoiser, schedule)
+    return heun(mean, x / schedule.size(times[0]), times, unit)[0]
+
+
+def ode_decode(denoiser: Callable, codes: Events, schedule: Schedule, steps: int) -> Events:
+    """The x of a code: the inverse of `ode_encode`, along the same times."""
+    times = uniform_half_log_snr(schedule, steps).astype(codes.dtype)
+    mean, unit = on_unit_size(denoiser, schedule)
+    return schedule.size(times[-1]) * heun(mean, codes, times, unit)[0]

@@ -1,0 +1,80 @@
+"""log p(x) by the probability-flow ODE (Song et al. 2021, section 4.3 and appendix D.2)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from models.diffusion.process.samplers import on_unit_size, velocity
+from models.diffusion.process.schedules import Schedule
+from models.diffusion.process.time_grids import uniform_half_log_snr
+
+Events = Float[Array, 'batch *event']
+
+
+def ode_log_prob(
+    denoiser: Callable,
+    x: Events,
+    schedule: Schedule,
+    keys: UInt32[Array, 'batch 2'],
+    steps: int,
+    probes: int,
+) -> Float[Array, 'batch']:
+    """Estimate of log p_t(x) at the process's first time, in nats: equation 39.
+
+    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t); the divergence by
+    the mean over `probes` random signs, the same along the whole path (Hutchinson; Grathwohl et al.
+    2019).
+
+    Args:
+      denoiser: (x_t, t) -> the mean of x.
+      x: taken as x at the first time; noise that it should have by then is not added.
+      schedule: of the process, which ends as N(0, (alpha^2 + sigma^2) I). The density is that of
+        the model that samples from there, wherever x itself ends: a process that keeps something of
+        x to its end has another one than the data, by up to 0.05 nats (0.4 of `log_linear`).
+      keys: one a row, for the probes.
+      steps: of the solver: its error falls with their square.
+      probes: so many evaluations of a derivative for each slope; 0: the exact divergence, an
+        evaluation for each number of an event.
+    """
+    times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
+    directions = _directions(x, keys, probes)
+    mean, unit = on_unit_size(denoiser, schedule)
+
+    def slopes(x_t, t):
+        flow = lambda x_t: velocity(mean, x_t, t, unit)[0]
+        slope, push = jax.linearize(flow, x_t)
+        along = jax.lax.map(lambda v: _along(jnp.broadcast_to(v, x_t.shape), push), directions)
+        return slope, jnp.sum(along, 0) / (probes or 1)
+
+    def step(carry, ends):
+        x_t, gained = carry
+        t, s = ends
+        slope, divergence = slopes(x_t, t)
+        end, divergence_end = slopes(x_t + (s - t) * slope, s)
+        half = 0.5 * (s - t)
+        return (x_t + half * (slope + end), gained + half * (divergence + divergence_end)), None
+
+    log_size = schedule.log_size(times[0])
+    start = x * jnp.exp(-log_size), jnp.full(len(x), -x[0].size * log_size)
+    (x_last, gained), _ = jax.lax.scan(step, start, (times[:-1], times[1:]))
+    return gained + _sum(jax.scipy.stats.norm.logpdf(x_last))
+
+
+def _along(v: Events, push: Callable) -> Float[Array, 'batch']:
+    """v^T J v of each row, where push is v -> J v."""
+    return _sum(v * push(v))
+
+
+def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions rows *event']:
+    """Random signs, or for no probes every axis of an event."""
+    if not probes:
+        return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # of every row
+    sign = lambda key: jax.random.rademacher(key, x.shape[1:], x.dtype)
+    return jnp.stack([jax.vmap(sign)(game.part_of(keys, i)) for i in range(probes)])
+
+
+def _sum(x: Events) -> Float[Array, 'batch']:
+    return jnp.sum(x, tuple(range(1, x.ndim)))

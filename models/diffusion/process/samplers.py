@@ -1,0 +1,213 @@
+"""Samplers: from noise to data with any denoiser, along any schedule, one `lax.scan` a trajectory.
+
+Every sampler takes
+
+    denoiser: (x_t [batch, *event], t [batch]) -> the mean of x given x_t, [batch, *event].
+    x: x_t at times[0], [batch, *event].
+    times: [steps + 1], falling, from `models.diffusion.process.time_grids`.
+    schedule: of the process.
+    keys: one a row, for those that draw noise; what row i draws depends on keys[i] alone.
+
+and returns (x at times[-1], its `Trajectory`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from models.diffusion.process.schedules import Schedule
+
+Events = Float[Array, 'batch *event']
+FEW = 15  # steps below which DPM-Solver++ ends with one of order one
+Times = Float[Array, 'times']
+
+
+class Trajectory(NamedTuple):
+    """What each step of a sampler began with, and what the denoiser made of it.
+
+    x_t: [steps, batch, *event].
+    mean: of x given x_t, likewise.
+    """
+
+    x_t: Float[Array, 'steps batch *event']
+    mean: Float[Array, 'steps batch *event']
+
+
+def ddim(
+    denoiser: Callable,
+    x: Events,
+    times: Times,
+    schedule: Schedule,
+    keys: UInt32[Array, 'batch 2'],
+    eta: float = 0.0,
+) -> tuple[Events, Trajectory]:
+    """Song, Meng and Ermon (2021), equation 12, with its sigma_t as `eta` times equation 16.
+
+    eta = 1 is ancestral sampling, eta = 0 draws nothing.
+    """
+
+    def step(x_t, t, s, number):
+        alpha_t, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
+        mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
+        noise = eta * jnp.sqrt(schedule.added_variance(t, s)) * sigma_s / sigma_t  # equation 16
+        kept = jnp.sqrt(jnp.maximum(sigma_s**2 - noise**2, 0.0))
+        x_s = alpha_s * mean + kept * eps
+        if eta:
+            drawn = game.standard_normal(game.part_of(keys, number), *x.shape[1:])
+            x_s += noise * drawn.astype(x.dtype)
+        return x_s, mean
+
+    return _scan(step, x, times)
+
+
+def ancestral(
+    denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
+) -> tuple[Events, Trajectory]:
+    """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid."""
+    return ddim(denoiser, x, times, schedule, keys, eta=1.0)
+
+
+def dpm_solver_2(
+    denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
+) -> tuple[Events, Trajectory]:
+    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step."""
+    del keys
+
+    def step(x_t, t, s, number):
+        del number
+        alpha_t, _, alpha_s, sigma_s = _scales(schedule, t, s)
+        start = schedule.half_log_snr(t)
+        h = schedule.half_log_snr(s) - start
+        middle = schedule.time(start + 0.5 * h)
+        mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
+        alpha_m, sigma_m = schedule.alpha(middle), schedule.sigma(middle)
+        halfway = alpha_m / alpha_t * x_t - sigma_m * jnp.expm1(0.5 * h) * eps
+        _, eps = _mean_and_eps(denoiser, halfway, middle, schedule)
+        return alpha_s / alpha_t * x_t - sigma_s * jnp.expm1(h) * eps, mean
+
+    return _scan(step, x, times)
+
+
+def dpm_solver_pp_2m(
+    denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
+) -> tuple[Events, Trajectory]:
+    """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
+
+    The first step is of order one and, of fewer than `FEW`, the last, as the authors advise. The
+    evaluation at times[-1], which a caller may add, is not one of them.
+    """
+    del keys
+    steps = len(times) - 1
+
+    def step(carry, t, s, number):
+        x_t, before, h_before = carry
+        _, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
+        h = schedule.half_log_snr(s) - schedule.half_log_snr(t)
+        mean = denoiser(x_t, jnp.full(len(x_t), t))
+        ratio = jnp.where(h_before > 0, 0.5 * h / jnp.where(h_before > 0, h_before, 1.0), 0.0)
+        is_second = (number > 0) & ((number < steps - 1) | (steps >= FEW))
+        towards = jnp.where(is_second, mean + ratio * (mean - before), mean)
+        x_s = sigma_s / sigma_t * x_t - alpha_s * jnp.expm1(-h) * towards
+        return (x_s, mean, h), mean
+
+    (x, *_), path = _scan(step, (x, jnp.zeros_like(x), jnp.ones((), times.dtype)), times)
+    return x, path
+
+
+def euler(
+    denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
+) -> tuple[Events, Trajectory]:
+    """Euler's method for the probability-flow ODE; straight paths: Liu et al. (2023), section 2."""
+    del keys
+
+    def step(x_t, t, s, number):
+        del number
+        slope, mean = velocity(denoiser, x_t, t, schedule)
+        return x_t + (s - t) * slope, mean
+
+    return _scan(step, x, times)
+
+
+def heun(
+    denoiser: Callable,
+    x: Events,
+    times: Times,
+    schedule: Schedule,
+    keys: UInt32[Array, 'batch 2'] | None = None,
+    churn: float = 0.0,
+) -> tuple[Events, Trajectory]:
+    """Karras et al. (2022), Algorithm 1; with `churn`, their S_churn, Algorithm 2.
+
+    Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; their
+    S_tmin, S_tmax and S_noise are 0, infinity and 1. None is added beyond the last time of the
+    process, where x begins, for there are no noisier ones.
+    """
+    gamma = min(churn / len(times), 2**0.5 - 1)  # their N counts the step to no noise, too
+
+    def step(x_t, t, s, number):
+        if gamma:
+            x_t, t = _noisier(x_t, t, gamma, schedule, game.part_of(keys, number))
+        slope, mean = velocity(denoiser, x_t, t, schedule)
+        proposal = x_t + (s - t) * slope
+        end, _ = velocity(denoiser, proposal, s, schedule)
+        return x_t + 0.5 * (s - t) * (slope + end), mean
+
+    return _scan(step, x, times)
+
+
+def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
+    """x at the time when sigma / alpha is 1 + gamma times as large, no later than the last."""
+    later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
+    later = jnp.minimum(later, schedule.last)
+    ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
+    drawn = game.standard_normal(keys, *x_t.shape[1:]).astype(x_t.dtype)
+    return ratio * x_t + jnp.sqrt(added) * drawn, later
+
+
+def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
+    """(dx/dt, the denoiser's x) of the probability-flow ODE: alpha' x + sigma' eps.
+
+    Song et al. (2021), equation 13, written by the two functions of the schedule.
+    """
+    alpha_rate, sigma_rate = schedule.rates(t)
+    mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
+    return alpha_rate * mean + sigma_rate * eps, mean
+
+
+def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Schedule]:
+    """(x_t / size(t), t) -> the mean of x, and the schedule that x_t / size(t) has.
+
+    An ODE whose x grows ten thousand times, as in an exploding process, is solved much better so.
+    """
+
+    def mean(scaled, t):
+        size = jnp.expand_dims(schedule.size(t), tuple(range(1, scaled.ndim)))
+        return denoiser(size * scaled, t)
+
+    return mean, schedule.of_unit_size()
+
+
+def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
+    """The denoiser's x, and the noise that x_t then has."""
+    mean = denoiser(x_t, jnp.full(len(x_t), t))
+    return mean, (x_t - schedule.alpha(t) * mean) / schedule.sigma(t)
+
+
+def _scales(schedule: Schedule, t, s):
+    return schedule.alpha(t), schedule.sigma(t), schedule.alpha(s), schedule.sigma(s)
+
+
+def _scan(step: Callable, start, times: Times):
+    """`step(carry, t, s, number)` over neighbouring times; x_t is the carry, or its first."""
+
+    def kept(carry, at):
+        x_t = carry[0] if isinstance(carry, tuple) else carry
+        carry, mean = step(carry, *at)
+        return carry, Trajectory(x_t, mean)
+
+    numbers = jnp.arange(len(times) - 1)
+    return jax.lax.scan(kept, start, (times[:-1], times[1:], numbers))

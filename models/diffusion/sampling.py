@@ -1,0 +1,195 @@
+"""What a diffusion model does when it is trained: it samples, denoises, and codes by its ODE."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.diffusion.denoiser import (
+    Condition,
+    Networks,
+    as_data,
+    data_std,
+    denoiser,
+    from_process,
+    in_interval,
+    scales,
+    stretch,
+    to_process,
+)
+from models.diffusion.process.ode_codes import ode_decode, ode_encode
+from models.diffusion.process.repaint import repaint
+from models.diffusion.process.samplers import Trajectory, ancestral
+from models.diffusion.process.schedules import Schedule
+
+START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row
+Events = Float[Array, 'batch *event']
+Keys = UInt32[Array, 'batch 2']
+
+
+class Sampling(NamedTuple):
+    """How samples are drawn.
+
+    sampler: of `models.diffusion.diffusion.process.samplers`.
+    grid: of `models.diffusion.process.time_grids`.
+    steps: of the sampler, the last of which goes from the process's first time to the data.
+    guidance: of `models.diffusion.denoiser.denoiser`.
+    clip: likewise.
+    resamples: of `models.diffusion.diffusion.process.repaint.repaint`, which takes steps of its
+    own on the same grid.
+    per_step: evaluations of the network in all steps but the last.
+    """
+
+    sampler: Callable
+    grid: Callable
+    steps: int
+    guidance: float
+    clip: bool
+    resamples: int = 1
+    per_step: int = 1
+
+    @property
+    def evaluations(self) -> int:
+        """Of the network, for a sample; guidance looks with the class and without."""
+        looks = 1 if self.guidance == 1.0 else 2
+        return looks * (self.per_step * (self.steps - 1) + 1)
+
+
+def walk(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    x: Events,
+    keys: Keys,
+    label: Condition,
+) -> tuple[Trajectory, Trajectory]:
+    """From x at the schedule's last time to its first, and there x by a last evaluation.
+
+    Returns the sampler's steps, and that last one as a step of its own, without the axis of steps.
+    """
+    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    x, steps = sampling.sampler(mean, x, grid, schedule, keys)
+    return steps, Trajectory(x, mean(x, jnp.full(len(x), grid[-1])))
+
+
+def sampled(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    draw: game.Draw,
+    label: Condition,
+) -> tuple[Trajectory, Trajectory]:
+    """`walk` from noise, which row i draws from its own key."""
+    start, keys = _start(nets, schedule, draw.keys), game.part_of(draw.keys, STEP_DRAWS)
+    return walk(nets, schedule, sampling, weights, start, keys, label)
+
+
+def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
+    noise = game.standard_normal(game.part_of(keys, START_DRAW), *nets.spec.event_shape)
+    return schedule.last_std(noise.dtype) * noise
+
+
+def shown(
+    spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
+) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
+    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of their size.
+
+    Both as they are: beyond the data's interval, and between levels.
+    """
+    whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
+    grid = sampling.grid(schedule, sampling.steps - 1)
+    alpha, sigma = scales(schedule, grid, whole.x_t)
+    std = data_std(spec)
+    x_t = whole.x_t * std / jnp.sqrt((alpha * std) ** 2 + sigma**2)
+    return tuple(from_process(spec, jnp.moveaxis(a, 0, 1)) for a in (x_t, whole.mean))
+
+
+def denoised(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    label: Condition,
+) -> Events:
+    """`walk` from x with Gaussian noise of deviation batch['noise_std'], on the normalized scale.
+
+    It begins at the time whose noise that is, on a grid of the row's own, and takes ancestral
+    steps without guidance. With one it is the mean of x, which has the least squared error; with
+    more it is a sample of p(x | x_t), and of the label, which no ODE gives for one x_t.
+    """
+    sampling = sampling._replace(sampler=ancestral, guidance=1.0)
+    times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
+    times = jnp.clip(times, schedule.first, schedule.last)
+
+    def of_row(x, t, key, label):
+        label = None if label is None else label[None]
+        own, x_t = schedule._replace(last=t), schedule.alpha(t) * x[None]
+        _, end = walk(nets, own, sampling, weights, x_t, key[None], label)
+        return end.mean[0]
+
+    keys = game.part_of(keys, STEP_DRAWS)
+    in_axes = 0, 0, 0, None if label is None else 0
+    x = jax.vmap(of_row, in_axes)(to_process(nets.spec, batch['x']), times, keys, label)
+    return in_interval(nets.spec, x)
+
+
+def inpainted(
+    nets: Networks,
+    schedule: Schedule,
+    sampling: Sampling,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    label: Condition,
+) -> Events:
+    """x with its hidden parts, where batch['known'] is 0, filled in."""
+    mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
+    x, known = batch['x'], batch['known'].astype(bool)
+    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
+    parts = _start(nets, schedule, keys), to_process(nets.spec, x), known, grid, schedule
+    filled = repaint(mean, *parts, game.part_of(keys, STEP_DRAWS), sampling.resamples)
+    return jnp.where(known, x, as_data(nets.spec, filled))
+
+
+def of_prior(nets: Networks, draw: game.Draw, label: Condition) -> Float[Array, 'batch latent']:
+    """The codes of what `sampled` begins with."""
+    keys = game.part_of(draw.keys, START_DRAW)
+    return _with_class(nets, game.standard_normal(keys, *nets.spec.event_shape), label)
+
+
+def coded(
+    nets: Networks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
+) -> Float[Array, 'batch latent']:
+    """By the ODE; behind it the class, one-hot, or zeros for any."""
+    mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
+    return _with_class(nets, ode_encode(mean, x, schedule, steps), label)
+
+
+def decoded(
+    nets: Networks, schedule: Schedule, weights, codes: Float[Array, 'batch latent'], steps: int
+) -> Events:
+    """x of codes; of a class between two it is the nearer one's."""
+    z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
+    label = None
+    if nets.is_conditional:
+        is_any = jnp.max(classes, -1) <= 0
+        label = jnp.where(is_any, nets.spec.num_classes, jnp.argmax(classes, -1))
+    mean, z = denoiser(nets, schedule, weights, label), z.reshape(-1, *nets.spec.event_shape)
+    return in_interval(nets.spec, ode_decode(mean, z, schedule, steps))
+
+
+def _with_class(nets: Networks, z: Events, label: Condition) -> Float[Array, 'batch latent']:
+    """Events as codes."""
+    z = z.reshape(len(z), -1)
+    if label is None:
+        return z
+    return jnp.concatenate([z, jax.nn.one_hot(label, nets.spec.num_classes)], -1)

@@ -1,0 +1,72 @@
+"""Super-resolution by diffusion: samples of x given its low resolution (Saharia et al. 2022, SR3).
+
+The diffusion model of `models.diffusion.diffusion` in everything but what its network sees besides
+x_t.
+"""
+
+import re
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.low_resolution import enlarged, reduced
+from models.diffusion.denoiser import Networks, as_data, to_process
+from models.diffusion.diffusion import METRIC_TIMES, Likelihood, Process, diffusion, schedule_of
+from models.diffusion.sampling import Sampling, sampled
+
+
+class SeesLow(nn.Module):
+    """A denoiser's network that sees a low-resolution image: enlarged, as channels beside x_t's.
+
+    Attributes:
+      body: (x_t, half log-SNR, None) -> x_t's shape, of images [height, width, channels].
+      factor: by which the sides of the low-resolution image are shorter.
+    """
+
+    body: nn.Module
+    factor: int
+
+    @nn.compact
+    def __call__(
+        self,
+        x_t: Float[Array, 'batch *event'],
+        half_log_snr: Float[Array, 'batch'],
+        low: Float[Array, 'batch *low'],
+    ) -> Float[Array, 'batch *event']:
+        """Returns x_t's shape."""
+        as_maps = lambda a: a.reshape(*x_t.shape[:3], -1)
+        maps = as_maps(x_t)
+        both = jnp.concatenate([maps, as_maps(enlarged(low, self.factor))], -1)
+        output = self.body(both, half_log_snr, None)  # as many channels as it sees
+        return output[..., : maps.shape[-1]].reshape(x_t.shape)
+
+
+def super_resolution(
+    nets: Networks, process: Process, sampling: Sampling, factor: int
+) -> game.Family:
+    """The game of `diffusion`, of x given the means of factor x factor pixels.
+
+    It has no likelihood of x, and no samples without a low-resolution image: the terms of its bound
+    are those of log p(x | low), and their names say so.
+    """
+    spec = nets.spec
+    nets = nets._replace(
+        network=SeesLow(nets.network, factor),
+        given=lambda batch: to_process(spec, reduced(batch['x'], factor)),
+    )
+    ours = diffusion(nets, process, sampling, Likelihood('bound', METRIC_TIMES, 0, 0))
+
+    def metrics(params, extra, batch, draw):
+        terms = ours.metrics(params, extra, batch, draw)
+        return {re.sub('_(nats|bits_per_dim)$', r'_given_low_\1', k): v for k, v in terms.items()}
+
+    def enlarge(params, extra, batch, draw):
+        del extra
+        low, schedule = to_process(spec, batch['low']), schedule_of(process, params)
+        _, end = sampled(nets, schedule, sampling, params['model'], draw, low)
+        return as_data(spec, end.mean)
+
+    ability = game.SuperResolve(enlarge, factor)
+    return game.Family(ours.init, ours.turns, metrics, super_resolve=ability)

@@ -1,0 +1,207 @@
+"""The U-Net of diffusion models (Ho et al. 2020, appendix B), of any image, quick to compile.
+
+The blocks of one resolution are one block under `nn.scan`, two at a time: XLA sees two or three of
+them, however many there are.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from models.diffusion.noise_embedding import condition_vector
+from models.nets.conv import Conv
+from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
+from models.nets.norms import GroupNorm
+from models.nets.patches import from_patches, to_patches
+
+UNROLLED = 2  # blocks: as quick to compile as one, and two of them need no loop with its copies
+Maps = Float[Array, 'batch *maps']
+Made = Float[Array, 'batch *made']  # maps of another length or number
+Vectors = Float[Array, 'batch numbers']
+
+
+class Kind(NamedTuple):
+    """What all blocks of a U-Net share.
+
+    kernel_size: of every convolution, along each axis.
+    groups: of the group norms, at most: as many as divide the channels.
+    heads: of the attention, at most: as many as divide the channels.
+    form: of the convolutions, as in `models.nets.conv`.
+    dtype: of the products; parameters and sums are float32.
+    """
+
+    kernel_size: int = 3
+    groups: int = 8
+    heads: int = 4
+    form: str = 'auto'
+    dtype: DTypeLike = jnp.float32
+
+
+class ResidualBlock(nn.Module):
+    """x plus two convolutions of it, scaled and shifted between them by the condition.
+
+    The scale and shift are those of Dhariwal and Nichol (2021), section 3.1; the last convolution
+    begins at zero, so that a new block is the identity.
+
+    Attributes:
+      features: channels of the output.
+      has_attention: whether places look at one another afterwards.
+      kind: what blocks share.
+    """
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps, vector: Vectors) -> Made:
+        """Returns [batch, *space, features]."""
+        h = _conv(self.kind, self.features)(nn.silu(_norm(self.kind, x)))
+        across = nn.Dense(2 * self.features, dtype=self.kind.dtype)(nn.silu(vector))
+        across = across.astype(jnp.float32)
+        scale, shift = jnp.split(jnp.expand_dims(across, tuple(range(1, x.ndim - 1))), 2, -1)
+        h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
+        h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
+        if x.shape[-1] != self.features:
+            x = nn.Dense(self.features, name='through')(x)  # the sum of all blocks is not rounded
+        x = x + h
+        return Attention(self.kind)(x) if self.has_attention else x
+
+
+class Attention(nn.Module):
+    """x plus what each place takes from all others (Vaswani et al. 2017), beginning at zero."""
+
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps) -> Maps:
+        """Returns x's shape."""
+        features = x.shape[-1]
+        places = _norm(self.kind, x).reshape(len(x), -1, features)
+        heads = max(n for n in range(1, self.kind.heads + 1) if features % n == 0)
+        mixed = nn.MultiHeadDotProductAttention(
+            heads,
+            dtype=self.kind.dtype,
+            out_kernel_init=nn.initializers.zeros,
+            force_fp32_for_softmax=True,
+        )(places)
+        return x + mixed.reshape(x.shape)
+
+
+class _Down(nn.Module):
+    """A block of the way down, as `nn.scan` takes it: its output is carried, and kept."""
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(self, x: Maps, vector: Vectors) -> tuple[Made, Made]:
+        x = ResidualBlock(self.features, self.has_attention, self.kind)(x, vector)
+        return x, x
+
+
+class _Up(nn.Module):
+    """A block of the way up: it sees what the block of the same number kept on the way down."""
+
+    features: int
+    has_attention: bool
+    kind: Kind
+
+    @nn.compact
+    def __call__(
+        self, x: Maps, kept: Float[Array, 'batch *kept'], vector: Vectors
+    ) -> tuple[Made, None]:
+        both = jnp.concatenate([x, kept], -1)
+        return ResidualBlock(self.features, self.has_attention, self.kind)(both, vector), None
+
+
+class UNet(nn.Module):
+    """Maps of all resolutions, each brought down and up again; [batch, *event] to the same.
+
+    Attributes:
+      channels: of each resolution, the finest first; each has half the length of the one before.
+      blocks: of a resolution, on either way.
+      attention: the resolutions (0 the finest) whose blocks have attention; the block in the middle
+        is one of the coarsest.
+      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
+      kind: what blocks share.
+      patch: places along each axis that the U-Net sees as one (Luhman and Luhman 2022).
+    """
+
+    channels: tuple[int, ...]
+    blocks: int = 2
+    attention: tuple[int, ...] = ()
+    num_classes: int = 0
+    kind: Kind = Kind()
+    patch: int = 1
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, 'batch *event'],
+        half_log_snr: Float[Array, 'batch'],
+        label: Int[Array, 'batch'] | None = None,
+    ) -> Float[Array, 'batch *event']:
+        """Returns x's shape in float32."""
+        event, space = x.shape[1:], spatial_shape(x.shape[1:])
+        vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
+        maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
+        outputs, kept = maps.shape[-1], []
+        maps = _conv(self.kind, self.channels[0])(maps)
+        for level, features in enumerate(self.channels):
+            if level:
+                maps = _conv(self.kind, features, STRIDE)(maps)
+            maps, seen = self._scanned(_Down, level, nn.broadcast)(maps, vector)
+            kept.append(seen)
+        coarsest = len(self.channels) - 1
+        middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.kind)
+        maps = middle(maps, vector)
+        for level in reversed(range(len(self.channels))):
+            seen = kept[level][::-1]
+            if level < coarsest:
+                maps = _conv(self.kind, self.channels[level])(_enlarged(maps, seen.shape[2:-1]))
+            maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, seen, vector)
+        last = _conv(self.kind, outputs, kernel_init=nn.initializers.zeros)
+        made = last(nn.silu(_norm(self.kind, maps)))
+        return from_patches(made, space, self.patch).reshape(len(x), *event)
+
+    def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
+        """`blocks` of them, each with parameters of its own."""
+        many = nn.scan(
+            block,
+            variable_axes={'params': 0},
+            split_rngs={'params': True},
+            in_axes=in_axes,
+            length=self.blocks,
+            unroll=UNROLLED,
+        )
+        return many(self.channels[level], level in self.attention, self.kind)
+
+
+def _conv(kind: Kind, features: int, stride: int = 1, **options) -> Callable:
+    def layer(x: Maps) -> Made:
+        axes = x.ndim - 2
+        window = (kind.kernel_size,) * axes, (stride,) * axes
+        return Conv(features, *window, form=kind.form, dtype=kind.dtype, **options)(x)
+
+    return layer
+
+
+def _norm(kind: Kind, x: Maps) -> Maps:
+    """Of each example alone, so that no batch matters."""
+    channels = x.shape[-1]
+    groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
+    return GroupNorm(groups)(x)
+
+
+def _enlarged(x: Maps, space: tuple[int, ...]) -> Made:
+    """Each place as `STRIDE` along every axis, cropped to `space`."""
+    for axis, length in enumerate(space, 1):
+        x = jax.lax.slice_in_dim(jnp.repeat(x, STRIDE, axis), 0, length, axis=axis)
+    return x

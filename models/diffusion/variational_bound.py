@@ -1,0 +1,127 @@
+"""What a diffusion model says about log p(x): its variational bound, and its ODE's estimate."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from losses import denoising
+from models.diffusion.denoiser import (
+    Condition,
+    Labels,
+    Networks,
+    denoiser,
+    output_of,
+    scales,
+    stretch,
+    to_process,
+)
+from models.diffusion.process import time_sampling, weightings
+from models.diffusion.process.ode_likelihood import ode_log_prob
+from models.diffusion.process.schedules import Schedule
+
+FIRST_DRAW, TIME_DRAWS = 0, 1  # of the keys of each row
+Keys = UInt32[Array, 'batch 2']
+Nats = Float[Array, 'batch']
+
+
+def weighed_error(
+    nets: Networks,
+    schedule: Schedule,
+    weights,
+    x: Float[Array, 'batch *event'],
+    t: Float[Array, 'batch'],
+    keys: Keys,
+    seen: Condition,
+    weighting: Callable | None,
+) -> Float[Array, 'batch']:
+    """The error of the network's output at t for x as the process sees it, eps from the keys.
+
+    Weighed so that the error of x counts as `weighting` says; None: the output's counts as it is.
+    """
+    alpha, sigma = scales(schedule, t, x)
+    eps = game.standard_normal(keys, *x.shape[1:]).astype(x.dtype)
+    output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, seen)
+    weight = jnp.ones_like(t)
+    if weighting is not None:
+        scale = nets.prediction.scale(schedule.alpha(t), schedule.sigma(t))
+        weight = weighting(schedule, t) * scale**2
+    return denoising.denoising_error(nets.prediction.target(x, eps, alpha, sigma), output, weight)
+
+
+def bound_terms(
+    nets: Networks,
+    schedule: Schedule,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    seen: Condition,
+    count: int,
+) -> dict[str, Nats]:
+    """The terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
+
+    `elbo_nats` is minus the sum of the other three. The diffusion term is the mean over `count`
+    times: of a process in steps equation 13, else 18, times equally likely in the half log-SNR.
+    """
+    spec, x = nets.spec, to_process(nets.spec, batch['x'])
+    terms = {
+        'prior_nats': denoising.prior_kl(x, *_scales_at(schedule, schedule.last)),
+        'reconstruction_nats': _reconstruction(spec, schedule, batch['x'], x, keys),
+        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, seen, count),
+    }
+    return {'elbo_nats': -sum(terms.values()), **terms}
+
+
+def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
+    """-log p(x | x_t) at the first t."""
+    alpha, sigma = _scales_at(schedule, schedule.first)
+    eps = game.standard_normal(game.part_of(keys, FIRST_DRAW), *x.shape[1:])
+    x_t = alpha * x + sigma * eps
+    if spec.levels is None:
+        return denoising.density_nats(x, x_t, alpha, sigma) - log_stretching(spec, x)
+    values = to_process(spec, jnp.arange(spec.levels, dtype=jnp.float32))
+    return denoising.levels_nats(given, x_t, values, alpha, sigma)
+
+
+def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: int) -> Nats:
+    if schedule.num_steps:
+        time, weighting = time_sampling.on_steps, weightings.bound
+    else:
+        time, weighting = time_sampling.uniform_half_log_snr, weightings.bound_by_half_log_snr
+
+    def one(number):
+        own = game.part_of(keys, TIME_DRAWS + number)
+        t = time(schedule, time_sampling.stratified(game.part_of(own, 0), number, count))
+        eps_keys = game.part_of(own, 1)
+        return weighed_error(nets, schedule, weights, x, t, eps_keys, seen, weighting)
+
+    return jnp.mean(jax.lax.map(one, jnp.arange(count)), 0)
+
+
+def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:
+    """log |d to_process(x) / dx| of each row, in nats."""
+    logs = jnp.log(spec.affine(x.shape)[1]) - jnp.log(stretch(spec))
+    return -jnp.sum(logs, tuple(range(1, x.ndim)))
+
+
+def ode_nats(
+    nets: Networks,
+    schedule: Schedule,
+    weights,
+    batch: game.Batch,
+    keys: Keys,
+    label: Labels,
+    steps: int,
+    probes: int,
+) -> Nats:
+    """The estimate of log p(x) in nats of x as given, real-valued, by the probability-flow ODE."""
+    x = to_process(nets.spec, batch['x'])
+    mean = denoiser(nets, schedule, weights, label)
+    return ode_log_prob(mean, x, schedule, keys, steps, probes) + log_stretching(nets.spec, x)
+
+
+def _scales_at(schedule: Schedule, t: float) -> tuple[Array, Array]:
+    t = jnp.asarray(t, jnp.float32)
+    return schedule.alpha(t), schedule.sigma(t)

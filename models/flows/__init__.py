@@ -1,0 +1,1 @@
+"""Normalizing flows: bijectors, couplings, autoregressive flows."""

@@ -1,0 +1,43 @@
+"""Activation normalisation: Kingma and Dhariwal (2018), Glow, section 3.1."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.flows.bijectors import Events, LogDet
+
+Channels = Float[Array, '*ones channels']
+LEAST_STD = 1e-3  # that a channel begins with: one that is constant has none
+
+
+class ActNorm(nn.Module):
+    """Each channel (the last axis) less a number and over another, which are trained.
+
+    They begin as mean and deviation of the batch that the model is initialized with, so that
+    channels begin with mean 0 and deviation 1. Nothing is normalised by a batch afterwards: x has
+    the same density whatever is beside it.
+    """
+
+    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+        """(x - mean) / std."""
+        mean, log_std = self._moments(x)
+        return (x - mean) * jnp.exp(-log_std), self._log_volume(x, -log_std)
+
+    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+        """mean + std z."""
+        mean, log_std = self._moments(z)
+        return z * jnp.exp(log_std) + mean, self._log_volume(z, log_std)
+
+    @nn.compact
+    def _moments(self, x: Events) -> tuple[Channels, Channels]:
+        """Of the data's side, with all axes of x."""
+        axes = tuple(range(x.ndim - 1))
+        std = lambda: jnp.maximum(jnp.std(x, axes), LEAST_STD)
+        mean = self.param('mean', lambda key: jnp.mean(x, axes))
+        log_std = self.param('log_std', lambda key: jnp.log(std()))
+        along = lambda a: jnp.expand_dims(a, axes)
+        return along(mean), along(log_std)
+
+    def _log_volume(self, x: Events, log_scale: Channels) -> LogDet:
+        event = jnp.broadcast_to(log_scale, (1, *x.shape[1:]))
+        return jnp.full(len(x), event.sum(), x.dtype)

@@ -1,0 +1,82 @@
+"""What tells a coupling how to move numbers: networks whose last layer begins at zero.
+
+With it a flow begins as the identity, but for its normalisations.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from models.nets.conv import Conv
+from models.nets.mlp import MLP
+
+Events = Float[Array, 'batch *event']
+Told = Float[Array, 'batch *output']
+
+
+class Perceptron(nn.Module):
+    """An MLP of any event.
+
+    The biases of its first layer begin apart: where all are zero, a network of one number that is
+    piecewise linear has its only kink at zero.
+
+    Attributes:
+      output_shape: of one output.
+      hidden_sizes: units of the hidden layers, at least one.
+      activation: after every hidden layer.
+      dtype: of the products; parameters and output are float32.
+    """
+
+    output_shape: tuple[int, ...]
+    hidden_sizes: tuple[int, ...]
+    activation: Callable = nn.relu
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Events) -> Told:
+        """Returns [batch, *output_shape]."""
+        first, *rest = self.hidden_sizes
+        layer = functools.partial(nn.Dense, dtype=self.dtype)
+        h = layer(first, bias_init=nn.initializers.normal(1.0))(x.reshape(len(x), -1))
+        if rest:
+            h = MLP(tuple(rest[:-1]), (rest[-1],), self.activation, self.dtype)(self.activation(h))
+        zeros = nn.initializers.zeros
+        told = layer(math.prod(self.output_shape), kernel_init=zeros)(self.activation(h))
+        return told.astype(jnp.float32).reshape(len(x), *self.output_shape)
+
+
+class ResidualConvolutions(nn.Module):
+    """Convolutions of 3 x 3 places, residual blocks between the first and the last.
+
+    Attributes:
+      output_shape: [height, width, ...] of one output, of which the first two are those of x.
+      channels: inside.
+      blocks: each a convolution of 3 x 3 and one of 1 x 1 places.
+      activation: before every convolution but the first.
+      form: of the convolutions, as in `models.nets.conv`.
+      dtype: of the products; parameters and output are float32.
+    """
+
+    output_shape: tuple[int, ...]
+    channels: int
+    blocks: int = 1
+    activation: Callable = nn.relu
+    form: str = 'auto'
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Events) -> Told:
+        """Returns [batch, *output_shape]; x is [batch, height, width, channels]."""
+        conv = functools.partial(Conv, form=self.form, dtype=self.dtype)
+        h = conv(self.channels, (3, 3))(x)
+        for _ in range(self.blocks):
+            more = conv(self.channels, (3, 3))(self.activation(h))
+            h += conv(self.channels, (1, 1))(self.activation(more))
+        size = math.prod(self.output_shape[2:])
+        told = conv(size, (3, 3), kernel_init=nn.initializers.zeros)(self.activation(h))
+        return told.reshape(len(x), *self.output_shape)

@@ -1,0 +1,77 @@
+"""The first bijector of a flow: from the data's own numbers to those that layers like."""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.data.dataset import Spec
+from models.flows.bijectors import Events, LogDet
+
+EDGE = 1e-7  # of (0, 1): as far as codes follow an x that the model holds impossible
+
+
+class Standardized(nn.Module):
+    """Real values less their mean and over their deviation, each column's own where it has one.
+
+    Attributes:
+      spec: of the data.
+    """
+
+    spec: Spec
+
+    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+        """The scale of each number counts."""
+        return self.spec.normalize(x), -self._log_volume(x)
+
+    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+        """Back."""
+        return self.spec.denormalize(z), self._log_volume(z)
+
+    def _log_volume(self, x: Events) -> LogDet:
+        _, scale = self.spec.affine(x.shape[1:])
+        return jnp.full(len(x), jnp.log(scale).sum(), x.dtype)
+
+
+class Logit(nn.Module):
+    """logit(alpha + (1 - 2 alpha) x / top): from an interval to all real numbers.
+
+    Dinh et al. (2017), section 4.1, and Papamakarios et al. (2017), section 4.3. The interval that
+    has a density is the data's [0, top] and alpha / (1 - 2 alpha) of it more on either side: beyond
+    that log p(x) is minus infinity, and codes are those of its edge.
+
+    Attributes:
+      top: the largest value of x; the smallest is 0.
+      alpha: above 0 and below 1/2.
+    """
+
+    top: float
+    alpha: float
+
+    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+        """log_det is of x in the data's own units."""
+        low, high = self._shares(x), self._shares(self.top - x)  # which add up to 1
+        is_possible = jnp.all(((low > 0) & (high > 0)).reshape(len(x), -1), -1)
+        low, high = (jnp.log(jnp.maximum(share, EDGE)) for share in (low, high))
+        log_det = self._summed(-low - high)
+        return low - high, jnp.where(is_possible, log_det, -jnp.inf)
+
+    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+        """Back."""
+        share = nn.sigmoid(z)
+        x = self.top * (share - self.alpha) / (1 - 2 * self.alpha)
+        return x, -self._summed(nn.softplus(z) + nn.softplus(-z))
+
+    def _shares(self, x: Events) -> Events:
+        return self.alpha + (1 - 2 * self.alpha) * x / self.top
+
+    def _summed(self, slopes: Events) -> Float[Array, 'batch']:
+        """The log-determinant of numbers of which each has this log slope, but for the constant."""
+        each = slopes + math.log((1 - 2 * self.alpha) / self.top)
+        return jnp.sum(each.reshape(len(each), -1), -1)
+
+
+def of_data(spec: Spec, alpha: float) -> nn.Module:
+    """`Logit` of data whose interval is known, `Standardized` of others."""
+    return Standardized(spec) if spec.interval is None else Logit(spec.interval[1], alpha)

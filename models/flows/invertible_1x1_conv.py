@@ -1,0 +1,68 @@
+"""The invertible 1x1 convolution: Kingma and Dhariwal (2018), Glow, section 3.2."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import lu, solve_triangular
+from jaxtyping import Array, Float, Int, UInt32
+
+from models.flows.bijectors import FIXED, Events, LogDet
+
+Matrix = Float[Array, 'channels channels']
+Vector = Float[Array, 'channels']
+EXACT = jax.lax.Precision.HIGHEST  # or the inverse would not lead back where products are rounded
+
+
+class InvertibleLinear(nn.Module):
+    """W x of the channels (the last axis) of each place, W = P L (U + diag(s)): equation 10.
+
+    W begins as a random rotation. Its permutation P and the signs of s are not trained; L has ones
+    on its diagonal and U zeros, so that log |det W| is the sum of log |s|.
+    """
+
+    def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
+        """W x."""
+        order, lower, upper, log_s = self._factors(x.shape[-1])
+        made = jnp.matmul(jnp.matmul(x, upper.T, precision=EXACT), lower.T, precision=EXACT)
+        return made[..., order], _log_volume(x, log_s)
+
+    def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
+        """The solution of W x = z."""
+        order, lower, upper, log_s = self._factors(z.shape[-1])
+        columns = z[..., jnp.argsort(order)].reshape(-1, z.shape[-1]).T
+        columns = solve_triangular(lower, columns, lower=True, unit_diagonal=True)
+        columns = solve_triangular(upper, columns)
+        return columns.T.reshape(z.shape), _log_volume(z, -log_s)
+
+    @nn.compact
+    def _factors(self, channels: int) -> tuple[Int[Array, 'channels'], Matrix, Matrix, Vector]:
+        """(the rows of L (U + diag(s)) in the order of P, L, U + diag(s), log |s|)."""
+        if self.is_initializing():
+            order, low, up = rotation_factors(self.make_rng('params'), channels)
+        else:
+            order, low, up = jnp.arange(channels), jnp.eye(channels), jnp.eye(channels)
+        diagonal = jnp.diagonal(up)
+        order = self.variable(FIXED, 'order', lambda: order).value
+        sign = self.variable(FIXED, 'sign', lambda: jnp.sign(diagonal)).value
+        lower = self.param('lower', lambda key: jnp.tril(low, -1))
+        upper = self.param('upper', lambda key: jnp.triu(up, 1))
+        log_s = self.param('log_s', lambda key: jnp.log(jnp.abs(diagonal)))
+        lower = jnp.tril(lower, -1) + jnp.eye(channels)
+        upper = jnp.triu(upper, 1) + jnp.diag(sign * jnp.exp(log_s))
+        return order, lower, upper, log_s
+
+
+def rotation_factors(
+    key: UInt32[Array, '2'], channels: int
+) -> tuple[Int[Array, 'channels'], Matrix, Matrix]:
+    """(order, L, U) of a random orthogonal matrix W: W = (L U)[order]."""
+    rotation, _ = jnp.linalg.qr(jax.random.normal(key, (channels, channels)))
+    permutation, lower, upper = lu(rotation)
+    return jnp.argmax(permutation, 1), lower, upper
+
+
+def _log_volume(x: Events, log_s: Vector) -> LogDet:
+    places = math.prod(x.shape[1:-1])
+    return jnp.full(len(x), places * log_s.sum(), x.dtype)

@@ -1,0 +1,202 @@
+"""Generative adversarial networks (Goodfellow et al. 2014): a game of two players.
+
+The generator makes x of noise; the discriminator tells real examples from generated ones. Which
+game they play (`losses.adversarial.GAMES`), who moves how often, labels, packing, penalties and
+norms: all of it is one family.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from atelier.core import game
+from losses import adversarial
+from models.gans.collapse_advice import Cures, adviser
+from models.gans.players import (
+    Networks,
+    discriminate,
+    generate,
+    init_discriminator,
+    init_generator,
+    kernels,
+    noise,
+    verdicts,
+)
+from models.nets.class_conditioning import asked_for
+
+PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
+
+
+class Rules(NamedTuple):
+    """How the game is played.
+
+    loss: one of `losses.adversarial.GAMES`.
+    penalty: one of PENALTIES on the discriminator, weighed by hypers['penalty'].
+    feature_matching: whether the generator also descends the distance of mean features, weighed by
+      hypers['feature_matching'].
+    discriminator_turns: in each step, each on its own minibatch.
+    generator_turns: in each step, after those.
+    alternating: whether a player stands still while the other moves, for hypers['generator_steps']
+      and hypers['discriminator_steps'] steps in turn, the discriminator first.
+    """
+
+    loss: str = 'non_saturating'
+    penalty: str = 'none'
+    feature_matching: bool = False
+    discriminator_turns: int = 1
+    generator_turns: int = 1
+    alternating: bool = False
+
+
+def _label(nets: Networks, batch):
+    return batch['label'] if nets.is_conditional else None
+
+
+def _generate(nets: Networks, params, extra, z, label, train: bool, gather):
+    return generate(nets, params['generator'], extra['generator'], z, label, train, gather)
+
+
+def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
+    """The discriminator descends its loss on minibatch `number`, and the penalty."""
+    loss_of, _ = adversarial.GAMES[rules.loss]
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step
+        real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
+        fake, _ = _generate(nets, params, extra, noise(nets, draw.keys), label, True, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
+        judge = lambda x, now: discriminate(nets, used, now, x, label, True, draw.gather)
+        (real_logits, _), collections = judge(real, collections)
+        (fake_logits, _), collections = judge(fake, collections)
+        losses = loss_of(real_logits, fake_logits)
+        metrics = verdicts(rules.loss, real_logits, fake_logits)
+        if rules.penalty != 'none':
+            alone = lambda x: judge(x, collections)[0][0]
+            metrics['penalty'] = _penalty(rules, alone, real, fake, draw.keys)
+            losses += hypers['penalty'] * metrics['penalty']
+        extra = {**extra, 'discriminator': collections}
+        return {'discriminator': jnp.mean(losses)}, (extra, metrics)
+
+    return game.Turn(('discriminator',), loss, number, _when(rules, True))
+
+
+def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
+    """Of each example; a discriminator that is penalised judges each on its own."""
+    if rules.penalty == 'gradient_penalty':
+        place = jax.vmap(jax.random.uniform)(game.part_of(keys, 1))
+        return adversarial.gradient_penalty(discriminator, real, fake, place)
+    return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
+
+
+def generator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
+    """The generator descends its loss of what it generates now."""
+    _, loss_of = adversarial.GAMES[rules.loss]
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step
+        label = _label(nets, batch)
+        z = noise(nets, draw.keys)
+        fake, after = _generate(nets, params, extra, z, label, True, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
+        judge = lambda x: discriminate(nets, used, collections, x, label, True, draw.gather)[0]
+        logits, features = judge(fake)
+        total = jnp.mean(loss_of(logits))
+        if rules.feature_matching:
+            _, wanted = judge(nets.spec.normalize(batch['x']))
+            distance = adversarial.feature_matching(draw.gather(wanted), draw.gather(features))
+            total += hypers['feature_matching'] * distance
+        return {'generator': total}, ({**extra, 'generator': after}, {})
+
+    return game.Turn(('generator',), loss, number, _when(rules, False))
+
+
+def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
+    """In which steps a player moves; None: in all."""
+
+    def moves(hypers, step):
+        first = hypers['discriminator_steps']
+        place = jnp.mod(step.astype(jnp.float32), first + hypers['generator_steps'])
+        return (place < first) == is_discriminator
+
+    return moves if rules.alternating else None
+
+
+def cures(nets: Networks, rules: Rules) -> Cures:
+    """Lines that the config of this game takes."""
+    if rules.penalty != 'none':
+        steadier = 'raise --config.hypers.penalty'
+    elif nets.judges_alone:
+        steadier = 'give --config.model.penalty=r1'
+    else:
+        steadier = 'give --config.model.discriminator_norm=spectral'
+    can_pack = rules.penalty == 'none' and nets.packing == 1 and not nets.is_conditional
+    packs = 'give --config.model.packing=4, or ' if can_pack else ''
+    return Cures(
+        f"{steadier}, or lower --config.hypers.learning_rate, the discriminator's",
+        f'{packs}{steadier}, or lower --config.hypers.learning_rate_generator',
+    )
+
+
+def initialize(nets: Networks, key, batch: game.Batch):
+    """Both players' parameters and collections."""
+    generator, of_generator = init_generator(nets, key)
+    discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
+    params = {'generator': generator, 'discriminator': discriminator}
+    return params, {'generator': of_generator, 'discriminator': of_discriminator}
+
+
+def gan(nets: Networks, rules: Rules) -> game.Family:
+    """A game of `generator` and `discriminator`.
+
+    hypers: `penalty` and `feature_matching` where the rules have them.
+    """
+    last = rules.discriminator_turns - 1
+
+    def prior(params, extra, draw, condition=None):
+        """z, and behind it where the family is conditional the class, one-hot: any one unasked."""
+        z = noise(nets, draw.keys)
+        if not nets.is_conditional:
+            return z
+        classes = asked_for(game.part_of(draw.keys, 1), condition, nets.spec)
+        return jnp.concatenate([z, classes], -1)
+
+    def decode(params, extra, codes):
+        z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
+        label = classes if nets.is_conditional else None  # weights: a path leads between classes
+        x, _ = _generate(nets, params, extra, z, label, False, game.identity)
+        return nets.spec.denormalize(x)
+
+    def sample(params, extra, draw, condition):
+        return decode(params, extra, prior(params, extra, draw, condition))
+
+    def metrics(params, extra, batch, draw):
+        """What the discriminator says of an example, and of a generated one.
+
+        One that judges packs, or by the moments of a batch, says nothing of an example alone.
+        """
+        if not nets.judges_alone:
+            return {}
+        label = _label(nets, batch)
+        z = noise(nets, draw.keys)
+        fake, _ = _generate(nets, params, extra, z, label, False, draw.gather)
+        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
+        judge = lambda x: discriminate(nets, used, collections, x, label, False, draw.gather)[0][0]
+        return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
+
+    return game.Family(
+        init=lambda key, batch: initialize(nets, key, batch),
+        turns=(
+            *(discriminator_turn(nets, rules, j) for j in range(rules.discriminator_turns)),
+            *(generator_turn(nets, rules, last) for _ in range(rules.generator_turns)),
+        ),
+        metrics=metrics,
+        sample=sample,
+        conditions=('label',) if nets.is_conditional else (),
+        prior=prior,
+        decode=decode,
+        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
+        advise=adviser(cures(nets, rules)),
+        together=nets.packing,
+    )

@@ -1,0 +1,121 @@
+"""What generator and discriminator do, as pure functions: for every game that they play in."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.gans.networks import pack
+from models.nets.norms import spectral_normalize, spectral_vectors
+
+SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
+MakeNetwork = Callable[[bool, Callable], nn.Module]  # from (train, gather)
+
+
+class Networks(NamedTuple):
+    """What a GAN is made of.
+
+    generator: (train, gather) -> a network [batch, latent_dim], label -> [batch, *event],
+      normalized as `spec` says.
+    discriminator: (train, gather) -> a network of packs [packs, *event, packing], label ->
+      (logits [packs], features [packs, features]).
+    latent_dim: numbers of noise.
+    spec: of the data.
+    packing: examples that are judged together (Lin et al. 2018).
+    is_conditional: whether both see the label.
+    spectral: whether the discriminator's kernels are divided by their largest singular value.
+    batch_norm: whether the discriminator has any.
+    """
+
+    generator: MakeNetwork
+    discriminator: MakeNetwork
+    latent_dim: int
+    spec: Spec
+    packing: int = 1
+    is_conditional: bool = False
+    spectral: bool = False
+    batch_norm: bool = False
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the discriminator has a verdict on an example by itself."""
+        return self.packing == 1 and not self.batch_norm
+
+
+def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
+    """z ~ N(0, I), each row from its own key."""
+    return game.standard_normal(keys, nets.latent_dim)
+
+
+def generate(nets: Networks, params, collections, z, label, train: bool, gather):
+    """(normalized events [batch, *event], the generator's collections afterwards)."""
+    network = nets.generator(train, gather)
+    return network.apply({'params': params, **collections}, z, label, mutable=list(collections))
+
+
+def discriminate(nets: Networks, params, collections, x, label, train: bool, gather):
+    """((logits, features), the discriminator's collections afterwards) of normalized x.
+
+    Kernels are as `params` has them: those of `kernels`.
+    """
+    network = nets.discriminator(train, gather)
+    others = {name: tree for name, tree in collections.items() if name != SPECTRAL}
+    output, after = network.apply(
+        {'params': params, **others}, pack(x, nets.packing), label, mutable=list(others)
+    )
+    return output, {**collections, **after}
+
+
+def kernels(nets: Networks, params, collections):
+    """The discriminator's parameters as it uses them, and its collections afterwards."""
+    if not nets.spectral:
+        return params, collections
+    used, vectors = spectral_normalize(params, collections[SPECTRAL])
+    return used, {**collections, SPECTRAL: vectors}
+
+
+BOUNDARIES = {'minimax': 0.0, 'non_saturating': 0.0, 'hinge': 0.0, 'least_squares': 0.5}
+
+
+def verdicts(
+    loss: str, real_logits: Float[Array, 'packs'], fake_logits: Float[Array, 'packs']
+) -> dict[str, Float[Array, 'packs']]:
+    """Whether the discriminator is right about real and generated packs, by the game's boundary.
+
+    A critic, of the Wasserstein game, has none: of it the difference is reported, which estimates
+    the distance that it is trained to measure.
+    """
+    if loss not in BOUNDARIES:
+        return {'critic_difference': real_logits - fake_logits}
+    return {
+        'accuracy_real': (real_logits > BOUNDARIES[loss]).astype(jnp.float32),
+        'accuracy_fake': (fake_logits < BOUNDARIES[loss]).astype(jnp.float32),
+    }
+
+
+def init_generator(nets: Networks, key):
+    """(parameters, collections)."""
+    network = nets.generator(True, game.identity)
+    z = jnp.zeros((1, nets.latent_dim))
+    variables = network.init(jax.random.fold_in(key, 0), z, _any_label(nets))
+    return variables.pop('params'), variables
+
+
+def init_discriminator(nets: Networks, key, x: Float[Array, 'batch *event']):
+    """(parameters, collections); x as the data have it."""
+    network = nets.discriminator(True, game.identity)
+    first = pack(nets.spec.normalize(x[: nets.packing]), nets.packing)
+    variables = network.init(jax.random.fold_in(key, 1), first, _any_label(nets))
+    params = variables.pop('params')
+    if nets.spectral:
+        variables[SPECTRAL] = spectral_vectors(params, jax.random.fold_in(key, 2))
+    return params, variables
+
+
+def _any_label(nets: Networks) -> Int[Array, '1'] | None:
+    return jnp.zeros((1,), jnp.int32) if nets.is_conditional else None

@@ -1,0 +1,194 @@
+"""VAE-GAN (Larsen et al. 2016): a VAE whose reconstruction is judged in a discriminator's features.
+
+A game of three players in one turn. `decoder` is at once the VAE's decoder and the GAN's generator;
+`encoder` learns from the KL and the reconstruction alone, `discriminator` from telling real
+examples from reconstructed and from sampled ones.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from losses import adversarial, elbo
+from models.autoencoders.vae import Posterior, reparameterize
+from models.gans.collapse_advice import Cures, adviser
+from models.gans.players import (
+    MakeNetwork,
+    Networks,
+    discriminate,
+    generate,
+    init_discriminator,
+    init_generator,
+    kernels,
+    noise,
+    verdicts,
+)
+from models.shared.reconstruction_inpainting import by_reconstruction
+
+LOSSES = {  # of the decoder, when it is told from real: Algorithm 1's, and one with a slope then
+    'minimax': adversarial.minimax_generator,
+    'non_saturating': adversarial.non_saturating_generator,
+}
+
+
+CURES = Cures(
+    'lower --config.hypers.learning_rate_discriminator or give '
+    '--config.model.discriminator_norm=spectral',
+    'raise --config.hypers.gamma or lower --config.hypers.learning_rate_discriminator',
+)
+
+
+class Players(NamedTuple):
+    """What a VAE-GAN is made of.
+
+    encoder: (train, gather) -> a network [batch, *event] -> [batch, 2 * latent_dim], mean and log
+      variance side by side.
+    nets: the decoder, as the generator of a GAN, and the discriminator.
+    decoder_loss: one of LOSSES.
+    """
+
+    encoder: MakeNetwork
+    nets: Networks
+    decoder_loss: Callable
+
+
+def posterior(players: Players, params, collections, x, train: bool, gather):
+    """(q(z | x) of each row of x as the data have it, the encoder's collections afterwards)."""
+    weights, seen = {'params': params, **collections}, players.nets.spec.normalize(x)
+    output, after = players.encoder(train, gather).apply(weights, seen, mutable=list(collections))
+    return Posterior(*jnp.split(output, 2, axis=-1)), after
+
+
+class Pass(NamedTuple):
+    """What the one forward pass of all three players gives; logits and features of each kind."""
+
+    kl_nats: Float[Array, 'batch']
+    feature_nats: Float[Array, 'batch']  # -log N(features of x | features of its reconstruction, I)
+    real: Float[Array, 'batch']
+    reconstructed: Float[Array, 'batch']
+    sampled: Float[Array, 'batch']
+    squared_error: Float[Array, 'batch']  # of the reconstruction, normalized
+
+
+def forward(players: Players, params, extra, batch, draw, train: bool) -> tuple[Pass, dict]:
+    """The first half of Algorithm 1, and the collections afterwards."""
+    nets = players.nets
+    options = (None, train, draw.gather)
+    make = lambda now, z: generate(nets, params['decoder'], now, z, *options)
+    used, judging = kernels(nets, params['discriminator'], extra['discriminator'])
+    judge = lambda now, x: discriminate(nets, used, now, x, *options)
+
+    x = nets.spec.normalize(batch['x'])
+    q, encoding = posterior(players, params['encoder'], extra['encoder'], batch['x'], *options[1:])
+    z = reparameterize(q, game.part_of(draw.keys, 0))
+    reconstruction, decoding = make(extra['decoder'], z)
+    sample, decoding = make(decoding, noise(nets, game.part_of(draw.keys, 1)))
+    (real, features), judging = judge(judging, x)
+    (reconstructed, theirs), judging = judge(judging, reconstruction)
+    (sampled, _), judging = judge(judging, sample)
+    after = {'encoder': encoding, 'decoder': decoding, 'discriminator': judging}
+    likelihood = elbo.diagonal_gaussian_log_prob(features, theirs, jnp.zeros_like(theirs))
+    axes = tuple(range(1, x.ndim))
+    return Pass(
+        kl_nats=elbo.kl_standard_normal(q.mean, q.log_var),
+        feature_nats=-likelihood,
+        real=real,
+        reconstructed=reconstructed,
+        sampled=sampled,
+        squared_error=jnp.sum(jnp.square(x - reconstruction), axes),
+    ), after
+
+
+def losses_of(players: Players, seen: Pass, hypers) -> dict[str, Float[Array, '']]:
+    """The second half of Algorithm 1: what each player descends."""
+    prior = hypers['beta'] * seen.kl_nats
+    fooling = players.decoder_loss(seen.reconstructed) + players.decoder_loss(seen.sampled)
+    told_apart = adversarial.minimax_discriminator(seen.real, seen.reconstructed)
+    told_apart -= adversarial.minimax_generator(seen.sampled)
+    return {
+        'encoder': jnp.mean(prior + seen.feature_nats),
+        'decoder': jnp.mean(hypers['gamma'] * seen.feature_nats + fooling),
+        'discriminator': jnp.mean(told_apart),
+    }
+
+
+def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
+    """Of each example: the terms in nats, and how far its reconstruction is from it."""
+    names = ('kl_nats', 'feature_nats', 'squared_error')
+    return {name: getattr(seen, name) for name in names}
+
+
+def initialize(players: Players, key, batch: game.Batch):
+    """Parameters and collections of all three."""
+    nets = players.nets
+    decoder, of_decoder = init_generator(nets, key)
+    discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
+    network, x = players.encoder(True, game.identity), nets.spec.normalize(batch['x'][:1])
+    of_encoder = network.init(jax.random.fold_in(key, 3), x)
+    encoder = of_encoder.pop('params')
+    params = {'encoder': encoder, 'decoder': decoder, 'discriminator': discriminator}
+    extra = {'encoder': of_encoder, 'decoder': of_decoder, 'discriminator': of_discriminator}
+    return params, extra
+
+
+def vae_gan(players: Players) -> game.Family:
+    """A game of `encoder`, `decoder` and `discriminator` in one turn.
+
+    hypers: `gamma`, the decoder's weight of the reconstruction; `beta`, the encoder's of the KL, 1
+    in the paper.
+    """
+    nets = players.nets
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step
+        seen, after = forward(players, params, extra, batch, draw, train=True)
+        report = {**terms_of(seen), **told(seen)}
+        return losses_of(players, seen, hypers), (after, report)
+
+    def told(seen):
+        """Whether the discriminator is right about examples and samples."""
+        return verdicts('minimax', seen.real, seen.sampled)
+
+    def metrics(params, extra, batch, draw):
+        seen, _ = forward(players, params, extra, batch, draw, train=False)
+        return {**terms_of(seen), **(told(seen) if nets.judges_alone else {})}
+
+    def infer(params, extra, batch, draw):
+        """q(z | x) of each row."""
+        of_encoder = params['encoder'], extra['encoder']
+        return posterior(players, *of_encoder, batch['x'], False, draw.gather)[0]
+
+    def encode(params, extra, batch, draw):
+        return infer(params, extra, batch, draw).mean
+
+    def draw_codes(params, extra, batch, draw):
+        return reparameterize(infer(params, extra, batch, draw), draw.keys)
+
+    def decode(params, extra, codes):
+        x, _ = generate(
+            nets, params['decoder'], extra['decoder'], codes, None, False, game.identity
+        )
+        return nets.spec.denormalize(x)
+
+    def prior(params, extra, draw):
+        return noise(nets, draw.keys)
+
+    return game.Family(
+        init=lambda key, batch: initialize(players, key, batch),
+        turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss),),
+        metrics=metrics,
+        sample=lambda params, extra, draw, condition: decode(
+            params, extra, prior(params, extra, draw)
+        ),
+        prior=prior,
+        encode=encode,
+        posterior=infer,
+        decode=decode,
+        reconstruct=game.through_codes(encode, decode),
+        inpaint=by_reconstruction(nets.spec, draw_codes, decode),
+        advise=adviser(CURES),
+    )

@@ -1,0 +1,79 @@
+"""Where the windows of a convolution lie along each axis."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jax import lax
+
+PerAxis = int | Sequence[int] | None  # for all spatial axes, or for each; None: 1
+Padding = str | int | Sequence[int | Sequence[int]]
+
+
+class Window(NamedTuple):
+    """One axis of a convolution; `before` and `after` pad the input, or crop it if negative."""
+
+    size: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+
+    @property
+    def reach(self) -> int:
+        """From the first element of a window to the last."""
+        return (self.size - 1) * self.dilation
+
+
+def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -> list[Window]:
+    """One for each spatial axis of x [batch, *spatial, channels].
+
+    Args:
+      x: only its shape matters, as that of kernel [*window, channels of a group, features].
+      kernel: see x.
+      strides, padding, dilation, groups: as `models.nets.conv.conv_lax` takes them.
+      transposed: whether x stands with strides - 1 zeros between its positions.
+
+    Raises:
+      ValueError: what does not fit together, as `models.nets.conv.conv_lax` says.
+    """
+    *sizes, inputs, features = kernel.shape
+    if x.ndim != kernel.ndim:
+        raise ValueError(f'a window of {len(sizes)} axes for an input of shape {x.shape}')
+    if x.shape[-1] != inputs * groups or features % groups:
+        raise ValueError(f'{groups} groups: input of shape {x.shape}, kernel of {kernel.shape}')
+    strides = _per_axis('strides', strides, len(sizes))
+    dilation = _per_axis('dilation', dilation, len(sizes))
+    lengths = x.shape[1:-1]
+    if transposed:
+        lengths = [(n - 1) * s + 1 for n, s in zip(lengths, strides, strict=True)]
+    reaches = [(size - 1) * d for size, d in zip(sizes, dilation, strict=True)]
+    pads = _pads(padding, lengths, reaches, strides, transposed)
+    if any(n + sum(pad) <= r for n, pad, r in zip(lengths, pads, reaches, strict=True)):
+        raise ValueError(f'a window of {sizes} in an input of shape {x.shape}: {padding=}')
+    return [Window(*w, *pad) for *w, pad in zip(sizes, strides, dilation, pads, strict=True)]
+
+
+def _per_axis(name: str, value: PerAxis, axes: int) -> tuple[int, ...]:
+    value = 1 if value is None else value
+    values = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(values) != axes or min(values, default=1) < 1:
+        raise ValueError(f'{name}={value}: give a positive number, or one for each of {axes} axes')
+    return values
+
+
+def _pads(padding: Padding, lengths, reaches, strides, transposed: bool):
+    """(before, after) for each axis; 'SAME' and 'VALID' as `lax` and `lax.conv_transpose` do."""
+    both = list(zip(reaches, strides, strict=True))
+    if padding == 'SAME' and transposed:
+        return [(before := min(r, (r + s) // 2), r + s - 1 - before) for r, s in both]
+    if padding == 'VALID' and transposed:
+        return [(r, max(r, s - 1)) for r, s in both]
+    if padding in ('SAME', 'VALID'):
+        return lax.padtype_to_pads(lengths, [r + 1 for r in reaches], strides, padding)
+    if padding == 'CAUSAL' and len(reaches) == 1 and not transposed:
+        return [(reaches[0], 0)]
+    pairs = [padding] * len(reaches) if isinstance(padding, int) else padding
+    pairs = [(p, p) if isinstance(p, int) else p for p in pairs]
+    if len(pairs) != len(reaches) or any(isinstance(p, str) or len(p) != 2 for p in pairs):
+        raise ValueError(f'{padding=} for {len(reaches)} axes')
+    return pairs

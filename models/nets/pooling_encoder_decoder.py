@@ -1,0 +1,69 @@
+"""Convolutional encoder and decoder that change resolution by pooling and by repeating.
+
+Those of `models.nets.conv_encoder_decoder`, whose stages have strides, in all but their stages.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.nets.conv import Conv
+from models.nets.conv_encoder_decoder import (
+    STRIDE,
+    ConvDecoder,
+    ConvEncoder,
+    spatial_shape,
+    stage_shapes,
+)
+
+Maps = Float[Array, 'batch *spatial channels']
+Resized = Float[Array, 'batch *resized channels']
+
+
+def max_pool(x: Maps) -> Resized:
+    """The largest of every 2 neighbours along each spatial axis; of an odd axis the last alone.
+
+    By shapes and not by `lax.reduce_window`, whose derivative is slow on CPU.
+    """
+    for axis in range(1, x.ndim - 1):
+        pads = [(0, 0)] * x.ndim
+        pads[axis] = (0, x.shape[axis] % STRIDE)
+        x = jnp.pad(x, pads, constant_values=-jnp.inf)
+        pairs = *x.shape[:axis], x.shape[axis] // STRIDE, STRIDE, *x.shape[axis + 1 :]
+        x = jnp.max(x.reshape(pairs), axis + 1)
+    return x
+
+
+def repeat(x: Maps, shape: tuple[int, ...]) -> Resized:
+    """Every position twice along each spatial axis (nearest neighbour), cut to `shape`."""
+    for axis in range(1, x.ndim - 1):
+        x = jnp.repeat(x, STRIDE, axis)
+    return x[(slice(None), *map(slice, shape))]  # an odd size was rounded up
+
+
+class PoolingEncoder(ConvEncoder):
+    """Convolutions, each with a max-pooling behind its activation; attributes: `ConvEncoder`'s."""
+
+    def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
+        x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
+        for number, features in enumerate(self.channels):
+            x = self._stage(Conv, features, use_bias=number == 0 or self.norm is None, stride=1)(x)
+            x = max_pool(self.activation(x) if number == 0 else self._activated(x))
+        return x
+
+
+class PoolingDecoder(ConvDecoder):
+    """Convolutions, each repeated behind its activation, and a last one; see `ConvDecoder`."""
+
+    def _transposed_convolutions(
+        self, x: Float[Array, 'batch *maps']
+    ) -> Float[Array, 'batch *output']:
+        spatial = spatial_shape(self.event_shape)
+        *larger, _ = stage_shapes(spatial, len(self.channels))
+        x = self._activated(x)
+        for shape, features in zip(larger[::-1], self.channels[::-1], strict=True):
+            x = self._stage(Conv, features, use_bias=self.norm is None, stride=1)(x)
+            x = repeat(self._activated(x), shape)
+        x = self._stage(Conv, math.prod(self.output_shape[len(spatial) :]), True, stride=1)(x)
+        return x.reshape(x.shape[0], *self.output_shape)

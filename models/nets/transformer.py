@@ -1,0 +1,240 @@
+"""A causal transformer of tokens (Vaswani et al. 2017), in the layout of GPT-2.
+
+Decoder only: learned embeddings of tokens and places (or queries and keys turned by their place:
+`models.nets.rotary`), norms before attention and MLP (Radford et al. 2019, section 2.3). Token i is
+predicted from those before it, the first one from a learned start, so that no symbol of the
+vocabulary is spent on it. The same parameters are used in two ways.
+
+A whole sequence, for training and likelihoods:
+
+    net = Transformer(symbols=65, length=64, width=128, blocks=4, heads=4)
+    params = net.init(key, tokens)['params']                     # tokens int [batch, 1..length]
+    logits = net.apply({'params': params}, tokens)               # [batch, length, symbols]
+    logits = net.apply({'params': params}, tokens, keys=keys)    # training: dropout by [batch, 2]
+
+`logits[:, i]` are of `tokens[:, i]` and see `tokens[:, :i]` alone; the last token is not read.
+
+One token after the other, with the keys and values of those before it kept:
+
+    cache = empty_cache(net, batch)                              # or shorter: length=32
+    cache, logits = net.apply(
+        {'params': params}, cache, before, position, method='step'
+    )                                                            # [batch, symbols]
+
+are the same logits[:, position], where `before` [batch] is the token at position - 1, of any value
+at position 0. Positions come in order from 0 and are one for the whole batch; they may be traced,
+and the cache is a carry for `lax.scan`. It holds `length` positions: who goes on behind them
+overwrites the last, unnoticed, so begin a new cache with what should still be seen. A `label`
+[batch], of a network with `num_classes`, is given in both ways: it is added to every position.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from atelier.core import game
+from models.nets.dropout import dropped
+from models.nets.rotary import turned
+
+WIDENED = 4  # times as many units as a token has, inside a block's MLP
+SMALL = nn.initializers.normal(0.02)  # of what makes logits
+Units = Float[Array, 'batch tokens width']
+Heads = Float[Array, 'batch heads tokens numbers']
+Label = Int[Array, 'batch'] | None
+Keys = UInt32[Array, 'batch 2'] | None
+
+
+class BlockCache(NamedTuple):
+    """What a block keeps of the positions before: [batch, heads, length, numbers] each."""
+
+    keys: Array
+    values: Array
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each added to the sum of all before.
+
+    Attributes:
+      heads: of the attention.
+      depth: blocks of the network: what is added is smaller at the start, by sqrt(2 depth).
+      dropout: share of what is added that training drops.
+      dtype: of the products; norms, softmax and sums are float32 at least.
+    """
+
+    heads: int
+    depth: int
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, units: Units, attend: Callable, keys: Keys = None) -> tuple[Units, object]:
+        """Returns the sum, and what `attend` keeps.
+
+        Args:
+          units: [batch, tokens, width].
+          attend: (queries, keys, values), [batch, heads, tokens, numbers] each -> (mixed values of
+            the queries' shape, what it keeps).
+          keys: of dropout; None: there is none.
+        """
+        width, wide = units.shape[-1], wide_of(self.dtype)
+        layer = functools.partial(nn.Dense, dtype=self.dtype)
+        less = nn.initializers.variance_scaling(0.5 / self.depth, 'fan_in', 'truncated_normal')
+        norm = functools.partial(nn.LayerNorm, dtype=wide)
+
+        def added(inner: Array, number: int) -> Array:
+            made = layer(width, kernel_init=less, name=f'add_{number}')(inner).astype(wide)
+            if keys is None or not self.dropout:
+                return made
+            return dropped(made, game.part_of(keys, number), self.dropout)
+
+        three = layer(3 * width, name='attention')(norm()(units))
+        three = three.reshape(*units.shape[:2], 3, self.heads, -1)
+        mixed, kept = attend(*jnp.moveaxis(three, (2, 3), (0, 2)))
+        units += added(jnp.moveaxis(mixed, 1, 2).reshape(units.shape), 0)
+        inner = nn.gelu(layer(WIDENED * width, name='widen')(norm()(units)))
+        return units + added(inner, 1), kept
+
+
+class Transformer(nn.Module):
+    """Blocks over embedded tokens, called as the head of this file says.
+
+    Attributes:
+      symbols: of the vocabulary: tokens are 0..symbols - 1.
+      length: most tokens of a sequence.
+      width: numbers of a token.
+      blocks: how many.
+      heads: of the attention; they divide `width`.
+      num_classes: of the label; 0: there is none.
+      embedding_deviation: of embedded tokens, places and labels at the start; of tied tokens it is
+        that of the last layer.
+      dropout: share that training drops of the embedded tokens and of what each block adds
+        (Vaswani et al., section 5.4).
+      is_rotary: whether queries and keys are turned by their place, and no table has it.
+      is_tied: whether the embedding of tokens is also the last layer (Press and Wolf 2017).
+      dtype: of the products; parameters are float32, norms, softmax, sums and logits at least.
+    """
+
+    symbols: int
+    length: int
+    width: int
+    blocks: int
+    heads: int
+    num_classes: int = 0
+    embedding_deviation: float = 0.02
+    dropout: float = 0.0
+    is_rotary: bool = False
+    is_tied: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self):
+        """Tables, and the blocks."""
+        embedded = nn.initializers.normal(self.embedding_deviation)
+
+        def table(name: str, *shape: int, init: Callable = embedded) -> Array:
+            return self.param(name, init, (*shape, self.width), jnp.float32)
+
+        self.tokens = table('tokens', self.symbols, init=SMALL if self.is_tied else embedded)
+        self.start = table('start')
+        self.places = None if self.is_rotary else table('places', self.length)
+        self.classes = table('classes', self.num_classes) if self.num_classes else None
+        self.head = self.tokens if self.is_tied else table('head', self.symbols, init=SMALL)
+        self.layers = [
+            Block(self.heads, self.blocks, self.dropout, self.dtype) for _ in range(self.blocks)
+        ]
+        self.norm = nn.LayerNorm(dtype=wide_of(self.dtype))
+
+    def __call__(
+        self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
+    ) -> Float[Array, 'batch tokens symbols']:
+        """The logits of every token given those before it; with `keys` those of training."""
+        count = tokens.shape[1]
+        start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
+        units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
+        positions = jnp.arange(count)
+        units = self._placed(units, positions, label)
+        if keys is not None and self.dropout:
+            units = dropped(units, game.part_of(keys, 0), self.dropout)
+        is_seen = jnp.tri(count, dtype=bool)
+        attend = lambda *three: (mixed(*self._turned(positions, *three), is_seen), None)
+        for number, block in enumerate(self.layers, 1):
+            own = None if keys is None else game.part_of(keys, number)
+            units, _ = block(units, attend, own)
+        return self._logits(units)
+
+    def step(
+        self,
+        cache: tuple[BlockCache, ...],
+        before: Int[Array, 'batch'],
+        position: Int[Array, ''] | int,
+        label: Label = None,
+    ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch symbols']]:
+        """The cache with this position, and the logits of its token."""
+        units = jnp.where(position > 0, self.tokens[before], self.start)[:, None]
+        positions = jnp.asarray(position)[None]
+        units = self._placed(units, positions, label)
+        after = []
+        for block, seen in zip(self.layers, cache, strict=True):
+            attend = lambda *three, seen=seen: attended(
+                seen, position, *self._turned(positions, *three)
+            )
+            units, kept = block(units, attend)
+            after.append(kept)
+        return tuple(after), self._logits(units)[:, 0]
+
+    def _placed(self, units: Units, positions: Int[Array, 'tokens'], label: Label) -> Units:
+        units = units.astype(wide_of(self.dtype))
+        if not self.is_rotary:
+            units += self.places[positions]
+        return units if self.classes is None else units + self.classes[label][:, None]
+
+    def _turned(self, positions: Int[Array, 'tokens'], queries: Heads, keys: Heads, values: Heads):
+        if not self.is_rotary:
+            return queries, keys, values
+        return turned(queries, positions), turned(keys, positions), values
+
+    def _logits(self, units: Units) -> Float[Array, 'batch tokens symbols']:
+        last, head = self.norm(units).astype(self.dtype), self.head.astype(self.dtype)
+        return jnp.einsum('btw,sw->bts', last, head, preferred_element_type=wide_of(self.dtype))
+
+
+def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
+    """Nothing seen yet, by blocks, with room for `length` positions, or for all of the net."""
+    shape = (batch, net.heads, length or net.length, net.width // net.heads)
+    nothing = jnp.zeros(shape, net.dtype)
+    return tuple(BlockCache(nothing, nothing) for _ in range(net.blocks))
+
+
+def attended(
+    seen: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
+) -> tuple[Heads, BlockCache]:
+    """What one position takes from itself and those seen before, and these with it."""
+    write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
+    seen = BlockCache(write(seen.keys, keys), write(seen.values, values))
+    is_seen = jnp.arange(seen.keys.shape[2]) <= position
+    return mixed(queries, *seen, is_seen[None]), seen
+
+
+def mixed(
+    queries: Heads,
+    keys: Float[Array, 'batch heads seen numbers'],
+    values: Float[Array, 'batch heads seen numbers'],
+    is_seen: Bool[Array, 'tokens seen'],
+) -> Heads:
+    """Attention: equation 1 of Vaswani et al., over what each query may see."""
+    scale = 1 / math.sqrt(queries.shape[-1])
+    wide = wide_of(queries.dtype)
+    scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
+    weights = jax.nn.softmax(jnp.where(is_seen, scale * scores, -jnp.inf))
+    return jnp.einsum('bhqk,bhkn->bhqn', weights.astype(values.dtype), values)
+
+
+def wide_of(dtype: DTypeLike) -> DTypeLike:
+    """That of sums and norms: float32, or float64 where products are."""
+    return jnp.promote_types(dtype, jnp.float32)

@@ -1,0 +1,1 @@
+"""Observation models and abilities that several families share."""

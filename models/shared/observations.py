@@ -1,0 +1,190 @@
+"""Observation models p(x | z): what a decoder's numbers mean."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
+from losses import elbo
+
+
+class Observation(NamedTuple):
+    """A distribution of x whose parameters a decoder gives as one array [batch, *event, size].
+
+    `log_prob(x, parameters)` is [batch], nats; `mean(parameters)` and `sample(keys, parameters)`,
+    with one key an example, are [batch, *event], in the data's own units. So is, of one number of
+    the flat x, `sample(keys, parameters [batch, size], place)`, [batch].
+    """
+
+    size: int
+    log_prob: Callable
+    mean: Callable
+    sample: Callable
+
+
+def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
+    """The number of levels of discrete data, for the observation model `name`.
+
+    A number in nats is a likelihood only if the model is a distribution over the data's values.
+
+    Raises:
+      UserError: real-valued data, or another number of levels than `exactly`.
+    """
+    if spec.levels is None or (exactly is not None and spec.levels != exactly):
+        has = 'real values' if spec.levels is None else f'{spec.levels} levels'
+        needs = 'discrete levels' if exactly is None else f'{exactly} levels'
+        raise UserError(
+            f'config.model.observation={name!r} needs data of {needs} and these have {has}: '
+            'choose another, or see config.data.binarize'
+        )
+    return spec.levels
+
+
+def _per_example(sample_one: Callable) -> Callable:
+    """Of levels: one number is drawn as all are, wherever it stands."""
+    return lambda keys, parameters, place=None: jax.vmap(sample_one)(keys, parameters)
+
+
+def bernoulli(spec: Spec) -> Observation:
+    """x in {0, 1}, one logit each."""
+    levels_of(spec, 'bernoulli', exactly=2)
+    return Observation(
+        size=1,
+        log_prob=lambda x, parameters: elbo.bernoulli_log_prob(x, parameters[..., 0]),
+        mean=lambda parameters: jax.nn.sigmoid(parameters[..., 0]),
+        sample=_per_example(
+            lambda key, p: jax.random.bernoulli(key, jax.nn.sigmoid(p[..., 0])).astype(jnp.float32)
+        ),
+    )
+
+
+def binomial(spec: Spec) -> Observation:
+    """x in 0..levels-1 counts successes of levels - 1 trials of one logit."""
+    trials = levels_of(spec, 'binomial') - 1
+
+    def sample_one(key, p):
+        chance = jax.nn.sigmoid(p[..., 0])[None]
+        return jax.random.bernoulli(key, chance, (trials, *chance.shape[1:])).sum(0, jnp.float32)
+
+    return Observation(
+        size=1,
+        log_prob=lambda x, parameters: elbo.binomial_log_prob(x, parameters[..., 0], trials),
+        mean=lambda parameters: trials * jax.nn.sigmoid(parameters[..., 0]),
+        sample=_per_example(sample_one),
+    )
+
+
+def categorical(spec: Spec) -> Observation:
+    """x in 0..levels-1, one logit a level."""
+    levels = levels_of(spec, 'categorical')
+    values = jnp.arange(levels, dtype=jnp.float32)
+    return Observation(
+        size=levels,
+        log_prob=elbo.categorical_log_prob,
+        mean=lambda parameters: jax.nn.softmax(parameters) @ values,
+        sample=_per_example(lambda key, p: jax.random.categorical(key, p).astype(jnp.float32)),
+    )
+
+
+def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
+    """Any real x: mean and log variance each, of the normalized x; `min_log_var` is their floor.
+
+    Without a floor on the variance the likelihood of data that lie on a plane has no maximum.
+
+    Raises:
+      UserError: discrete data, of which a density is not a likelihood.
+    """
+    if spec.levels is not None:
+        raise UserError(
+            "config.model.observation='gaussian' needs real-valued data and these have "
+            f'{spec.levels} levels: choose categorical or discretized_logistic_mixture, or '
+            "config.data.dequantize='uniform'"
+        )
+
+    def split(parameters, place=None):
+        """The mean and the log variance of x itself, or of one number of it."""
+        mean, raw = parameters[..., 0], parameters[..., 1]
+        shift, scale = spec.affine(mean.shape if place is None else spec.event_shape)
+        if place is not None:
+            shift, scale = shift.ravel()[place], scale.ravel()[place]
+        log_var = min_log_var + jax.nn.softplus(raw - min_log_var)
+        return shift + scale * mean, log_var + 2 * jnp.log(scale)
+
+    def sample(keys, parameters, place=None):
+        mean, log_var = split(parameters, place)
+        return mean + jnp.exp(0.5 * log_var) * game.standard_normal(keys, *mean.shape[1:])
+
+    return Observation(
+        size=2,
+        log_prob=lambda x, parameters: elbo.diagonal_gaussian_log_prob(x, *split(parameters)),
+        mean=lambda parameters: split(parameters)[0],
+        sample=sample,
+    )
+
+
+def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
+    """x in 0..levels-1: a mixture of logistics, integrated over each level's bin."""
+    levels = levels_of(spec, 'discretized_logistic_mixture')
+    top = levels - 1
+
+    def split(parameters):
+        return jnp.split(parameters, 3, axis=-1)  # mixture logits, means, log scales
+
+    def log_prob(x, parameters):
+        return elbo.discretized_logistic_mixture_log_prob(x, *split(parameters), levels)
+
+    def mean(parameters):
+        """Of the mixture before rounding, its components' means kept inside the range."""
+        logits, means, _ = split(parameters)
+        inside = 0.5 * top * (jnp.clip(means, -1.0, 1.0) + 1.0)
+        return jnp.sum(jax.nn.softmax(logits) * inside, axis=-1)
+
+    def sample_one(key, p):
+        logits, means, log_scales = split(p)
+        component_key, noise_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+        chosen = jax.random.categorical(component_key, logits)[..., None]
+        pick = lambda values: jnp.take_along_axis(values, chosen, axis=-1)[..., 0]
+        noise = jax.random.logistic(noise_key, chosen.shape[:-1])
+        value = pick(means) + jnp.exp(pick(log_scales)) * noise
+        return jnp.clip(jnp.round(0.5 * top * (value + 1.0)), 0, top)
+
+    return Observation(3 * components, log_prob, mean, _per_example(sample_one))
+
+
+def level_log_probs(
+    observation: Observation, parameters: Float[Array, '*batch size'], levels: int
+) -> Float[Array, '*batch levels']:
+    """log p(x_i = level) in nats of each number by itself, for all levels of the data."""
+    flat = parameters.reshape(-1, parameters.shape[-1])
+    of_level = lambda level: observation.log_prob(jnp.full(len(flat), level), flat)
+    each = jax.vmap(of_level, out_axes=1)(jnp.arange(levels, dtype=flat.dtype))
+    return each.reshape(*parameters.shape[:-1], levels)
+
+
+def observation_for(name: str, spec: Spec, mixture_components: int) -> Observation:
+    """The observation model that config.model.observation names, for data as `spec` says.
+
+    'auto' is one whose number is a likelihood of such data: bernoulli of two levels,
+    discretized_logistic_mixture of more, gaussian of real values.
+
+    Raises:
+      UserError: an unknown name, or one that does not fit the data.
+    """
+    at_least(1, 'model.mixture_components', mixture_components)
+    mixture = functools.partial(discretized_logistic_mixture, components=mixture_components)
+    discrete = bernoulli if spec.levels == 2 else mixture
+    options = {
+        'auto': gaussian if spec.levels is None else discrete,
+        'bernoulli': bernoulli,
+        'binomial': binomial,
+        'categorical': categorical,
+        'gaussian': gaussian,
+        'discretized_logistic_mixture': mixture,
+    }
+    return choose('model.observation', name, options)(spec)

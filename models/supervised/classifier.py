@@ -1,0 +1,133 @@
+"""A classifier trained by maximum likelihood: p(label | x), the contrast to generative models.
+
+The layer before its last makes the features in which samples are compared with data.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from losses import elbo
+from models.nets.dropout import dropped
+
+
+class Network(nn.Module):
+    """Features, and logits that are affine in them.
+
+    Attributes:
+      body: [batch, *event] -> [batch, features], before their activation.
+      activation: of the features.
+      num_classes: of the labels.
+    """
+
+    body: nn.Module
+    activation: Callable
+    num_classes: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, 'batch *event'], keep: Callable | None, are_maps: bool = False
+    ) -> tuple[Float[Array, 'batch classes'], Float[Array, 'batch features']]:
+        """Returns (logits, features); `keep` changes the features that the logits are made of.
+
+        A convolutional body takes its own maps for x if `are_maps`.
+        """
+        features = self.activation(self.body(x, are_maps) if are_maps else self.body(x))
+        kept = features if keep is None else keep(features)
+        return nn.Dense(self.num_classes)(kept), features
+
+
+class Parts(NamedTuple):
+    """What a classifier is made of.
+
+    network: (train, gather) -> Network.
+    spec: of the data; the network sees x normalized as it says.
+    dropout: share of the features that training drops (Srivastava et al. 2014).
+    shift: pixels by which training moves images at most, in each direction.
+    has_maps: whether the network's body is a `ConvEncoder`.
+    """
+
+    network: Callable[[bool, Callable], nn.Module]
+    spec: Spec
+    dropout: float
+    shift: int
+    has_maps: bool = False
+
+
+def shifted(
+    x: Float[Array, 'batch height width *channels'], keys: UInt32[Array, 'batch 2'], most: int
+) -> Float[Array, 'batch height width *channels']:
+    """Each image moved by up to `most` pixels along both axes, zeros moving in."""
+    if most == 0:
+        return x
+    rest = [(0, 0)] * (x.ndim - 3)
+
+    def move(image, key):
+        start = jax.random.randint(key, (2,), 0, 2 * most + 1)
+        padded = jnp.pad(image, [(most, most), (most, most), *rest])
+        zeros = [jnp.zeros((), start.dtype)] * len(rest)
+        return jax.lax.dynamic_slice(padded, (start[0], start[1], *zeros), image.shape)
+
+    return jax.vmap(move)(x, keys)
+
+
+def feature_maps(parts: Parts) -> game.FeatureMaps:
+    """The network before and after the maps of its last convolution, as evaluation uses it."""
+    network = parts.network(False, game.identity)
+    weights = lambda params, extra: {'params': params['model'], **extra['model']}
+
+    def maps(params, extra, batch, draw):
+        x = parts.spec.normalize(batch['x'])
+        _, seen = network.apply(weights(params, extra), x, None, mutable='intermediates')
+        return seen['intermediates']['body']['maps'][0]
+
+    def logits(params, extra, maps):
+        return network.apply(weights(params, extra), maps, None, are_maps=True)[0]
+
+    return game.FeatureMaps(maps, logits)
+
+
+def classifier(parts: Parts) -> game.Family:
+    """A game of one player, `model`; `encode` gives the features."""
+
+    def outputs(params, extra, x, train=False, gather=game.identity, keep=None):
+        weights = {'params': params['model'], **extra['model']}
+        network = parts.network(train, gather)
+        return network.apply(weights, parts.spec.normalize(x), keep, mutable=list(extra['model']))
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del step, hypers
+        moves, drops = (game.part_of(draw.keys, number) for number in (0, 1))
+        x = shifted(batch['x'], moves, parts.shift)
+        keep = (lambda f: dropped(f, drops, parts.dropout)) if parts.dropout else None
+        (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
+        terms = terms_of(logits, batch['label'])
+        return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)
+
+    def terms_of(logits, label):
+        right = jnp.argmax(logits, -1) == label
+        return {
+            'cross_entropy_nats': -elbo.categorical_log_prob(label, logits),
+            'accuracy': right.astype(jnp.float32),
+        }
+
+    def init(key, batch):
+        started = parts.network(True, game.identity).init(key, batch['x'][:1], None)
+        return {'model': started.pop('params')}, {'model': started}
+
+    return game.Family(
+        init=init,
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda params, extra, batch, draw: terms_of(
+            outputs(params, extra, batch['x'])[0][0], batch['label']
+        ),
+        encode=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][1],
+        classify=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][0],
+        feature_maps=feature_maps(parts) if parts.has_maps else None,
+    )

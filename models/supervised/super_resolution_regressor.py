@@ -1,0 +1,92 @@
+"""Super-resolution by regression: the mean of x given its low resolution, by convolutions."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.data.low_resolution import enlarged, reduced
+from losses.reconstruction import half_squared_error
+from models.nets.conv import Conv
+
+
+class Residual(nn.Module):
+    """The bicubic enlargement plus what convolutions make of it (Kim et al. 2016, VDSR).
+
+    Attributes:
+      factor: by which the sides of the low-resolution image are shorter.
+      channels: of each convolution but the last.
+      kernel_size: of every convolution, along each axis.
+      activation: after every convolution but the last.
+      form: of the convolutions, as in `models.nets.conv`.
+      dtype: of the products; parameters and outputs are float32.
+    """
+
+    factor: int
+    channels: tuple[int, ...]
+    kernel_size: int = 3
+    activation: Callable = nn.relu
+    form: str = 'auto'
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, low: Float[Array, 'batch *low']) -> Float[Array, 'batch *event']:
+        """Returns the image; at the start the bicubic one."""
+        window, options = (self.kernel_size,) * 2, dict(form=self.form, dtype=self.dtype)
+        base = enlarged(low, self.factor)
+        x = maps = base.reshape(*base.shape[:3], -1)
+        for features in self.channels:
+            x = self.activation(Conv(features, window, **options)(x))
+        x = Conv(maps.shape[-1], window, **options, kernel_init=nn.initializers.zeros)(x)
+        return base + x.reshape(base.shape)
+
+
+class Parts(NamedTuple):
+    """What a regressor is made of.
+
+    network: of normalized images, low resolution [batch, *low] -> [batch, *event].
+    spec: of the data.
+    factor: by which sides are shorter.
+    """
+
+    network: nn.Module
+    spec: Spec
+    factor: int
+
+
+def regressor(parts: Parts) -> game.Family:
+    """A game of one player, `model`, that descends 1/2 ||x - mean||^2 of normalized x."""
+    spec = parts.spec
+
+    def mean(params, low):
+        return parts.network.apply({'params': params['model']}, spec.normalize(low))
+
+    def terms_of(params, batch):
+        output = mean(params, reduced(batch['x'], parts.factor))
+        return {'squared_error': half_squared_error(spec.normalize(batch['x']), output)}
+
+    def loss(params, extra, batch, draw, step, hypers):
+        del draw, step, hypers
+        terms = terms_of(params, batch)
+        return {'model': jnp.mean(terms['squared_error'])}, (extra, terms)
+
+    def init(key, batch):
+        low = reduced(batch['x'][:1], parts.factor)
+        return {'model': parts.network.init(key, spec.normalize(low))['params']}, {'model': {}}
+
+    def enlarge(params, extra, batch, draw):
+        del extra, draw
+        x = spec.denormalize(mean(params, batch['low']))
+        return x if spec.interval is None else jnp.clip(x, *spec.interval)
+
+    return game.Family(
+        init=init,
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda params, extra, batch, draw: terms_of(params, batch),
+        super_resolve=game.SuperResolve(enlarge, parts.factor),
+    )

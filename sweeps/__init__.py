@@ -1,1 +1,0 @@
-"""Many settings of one config, trained side by side: --mode=sweep."""

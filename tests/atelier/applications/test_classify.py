@@ -1,0 +1,83 @@
+"""`--mode=classify`: probabilities of classes, and whether they can be believed."""
+
+import json
+
+import numpy as np
+import pytest
+from support import assembled, few_of_test, make_run
+
+import train_lib
+from atelier.applications import classify
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.run import experiment, restore, run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+
+
+def trained(folder, name):
+    """A run with its folder, as `--beside` opens it again."""
+    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py:digits,debug')
+    config = which.config()
+    run_folder.check_same(folder, which, config)
+    run = experiment.assemble(folder, which, config)
+    train_lib.train(run)
+    return run
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('classify')
+    return {name: trained(folder / name, name) for name in ('naive_bayes', 'classifier')}
+
+
+def test_bayes_rule_beside_a_classifier(runs):
+    run, other = runs['naive_bayes'], runs['classifier']
+    found = classify.apply(run, beside=str(other.folder))
+    told = json.loads((run.folder / 'applications' / 'classify.json').read_text())['runs']
+    assert (run.folder / 'applications' / 'classify.png').exists()
+    assert found['logits'].shape == found['beside_logits'].shape == (447, 10)
+    for each in (run, other):  # as the evaluation has them
+        values = evaluate.evaluate(each)['values']
+        here = told[each.folder.name]
+        np.testing.assert_allclose(here['accuracy']['mean'], values['accuracy']['mean'])
+        np.testing.assert_allclose(
+            here['as_they_are']['cross_entropy_nats']['mean'],
+            values['cross_entropy_nats']['mean'],
+            rtol=1e-4,
+        )
+    naive = told['naive_bayes']  # which counts what depends on each other twice, and is too sure
+    assert naive['temperature'] > 1.1
+    assert (
+        naive['with_temperature']['calibration_error'] < naive['as_they_are']['calibration_error']
+    )
+    assert naive['as_they_are']['confidence'] > naive['accuracy']['mean'] + 0.05
+
+
+@pytest.mark.slow
+def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
+
+    run = few_of_test(assembled(tmp_path, 'cvae', eval__num_importance_samples=5), 30)
+    state = train_lib.train(run)
+    found = classify.apply(run)
+    assert found['logits'].shape == (30, 10) and np.isfinite(found['logits']).all()
+    assert restore.load_state(run)[0].step == state.step
+
+
+def test_what_cannot_be_is_refused(runs, tmp_path):
+    run = runs['naive_bayes']
+    for beside, words in (
+        (str(run.folder), 'the run itself'),
+        (str(tmp_path / 'none'), 'none'),
+    ):
+        with pytest.raises(UserError, match=words):
+            classify.apply(run, beside=beside)
+    with pytest.raises(UserError, match='--num_bins=0'):
+        classify.apply(run, num_bins=0)
+    vae = make_run(tmp_path / 'vae')
+    with pytest.raises(UserError, match='lacks classify'):
+        classify.apply(vae)
+    vae.folder.mkdir()
+    run_folder.write_config(vae, 1)
+    with pytest.raises(UserError, match='lacks classify'):
+        classify.apply(run, beside=str(vae.folder))

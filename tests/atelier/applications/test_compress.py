@@ -1,0 +1,172 @@
+"""A linear model is PCA; what is kept, what a byte costs, and JPEG beside it."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from support import assembled, with_abilities
+
+from atelier.applications import _rate_distortion, compress, reconstruct
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+LATENT = 6
+
+
+@pytest.fixture(scope='module')
+def linear(vae):
+    """Codes are an oblique image of the first principal components of the training digits."""
+    train = vae.data.splits['train']['x'].reshape(-1, 64) / 16
+    pca = PCA(LATENT).fit(train)
+    mix = np.random.RandomState(0).normal(size=(LATENT, LATENT))
+    mix = np.linalg.qr(mix)[0]  # turns codes and keeps their length
+    to_codes, shift = pca.components_.T @ mix, pca.mean_ - 3 * pca.components_[0]
+
+    def encode(params, extra, batch, draw):
+        return (batch['x'].reshape(-1, 64) / 16 - shift) @ jnp.asarray(to_codes, jnp.float32)
+
+    def decode(params, extra, codes):
+        x = codes @ jnp.asarray(to_codes.T, jnp.float32) + shift
+        return 16 * jnp.clip(x, 0, 1).reshape(-1, 8, 8, 1)
+
+    return with_abilities(vae, encode=encode, decode=decode), pca
+
+
+def test_kept_dimensions_double_up_to_all():
+    assert _rate_distortion.kept(1) == [1]
+    assert _rate_distortion.kept(2) == [1, 2]
+    assert _rate_distortion.kept(16) == [1, 2, 4, 8, 16]
+    assert _rate_distortion.kept(20) == [1, 2, 4, 8, 16, 20]
+
+
+def test_a_linear_model_is_pca(linear):
+    """Before rounding both curves are scikit-learn's; a byte a component costs little here."""
+    run, _ = linear
+    found = compress.apply(run, quality_step=30)
+    train, test = (run.data.splits[s]['x'].reshape(-1, 64) / 16 for s in ('train', 'test'))
+    want = []
+    for k in found['dims']:
+        pca = PCA(k).fit(train)
+        again = np.clip(pca.inverse_transform(pca.transform(test)), 0, 1)
+        want.append(0.5 * np.sum((test - again) ** 2, 1).mean())
+    assert found['dims'].tolist() == [1, 2, 4, 6]
+    np.testing.assert_allclose(found['pca_error_unrounded'], want, rtol=1e-4)
+    np.testing.assert_allclose(found['code_error_unrounded'], want, rtol=1e-4)
+    np.testing.assert_allclose(found['code_error'], found['pca_error'], rtol=1e-3)
+    cost = found['code_error'] - found['code_error_unrounded']
+    assert np.all(np.abs(cost) < 0.01 * found['code_error'])
+    assert np.any(np.abs(cost) > 1e-7 * found['code_error'])
+
+
+def test_a_byte_is_the_nearest_of_256_numbers():
+    random = np.random.RandomState(0)
+    low, high = np.array([-2.0, 5.0, 1.0]), np.array([3.0, 9.0, 1.0])
+    rows = np.concatenate([random.uniform(-4, 11, (500, 3)), [low, high]])
+    found = _rate_distortion.quantized(rows, low, high)
+    for column in range(2):
+        grid = np.linspace(low[column], high[column], 256)
+        nearest = grid[np.abs(rows[:, [column]] - grid).argmin(1)]
+        np.testing.assert_allclose(found[:, column], nearest, atol=1e-9)
+    assert len(np.unique(found[:, 0].round(9))) <= 256
+    np.testing.assert_allclose(found[-2:], [low, high])
+
+
+def test_rounding_is_between_the_extremes_of_the_training_split(vae):
+    """Training codes 0 and 255 / 16: test codes go to whole multiples of 1 / 16 and no further."""
+    encode = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, :1] / 16
+
+    def decode(params, extra, codes):
+        return jnp.broadcast_to(codes[:, :, None, None], (len(codes), 8, 8, 1))
+
+    flat = lambda *levels: {
+        'x': np.broadcast_to(np.reshape(levels, (-1, 1, 1, 1)), (len(levels), 8, 8, 1))
+    }
+    splits = {'train': flat(0.0, 255.0), 'test': flat(10.4, 99.6, 300.0)}
+    run = with_abilities(vae, splits=splits, encode=encode, decode=decode)
+    run = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=None)))
+    found = compress.apply(run)
+    back = np.array([10, 100, 255]) / 16
+    want = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
+    np.testing.assert_allclose(found['code_error'], [want.mean()], rtol=1e-5)
+    assert 'jpeg_error' not in found  # no range, no grey levels
+
+
+def test_all_components_are_the_reconstruction(vae):
+    """Of the debug VAE, decoded from all of its code and before rounding."""
+    found = compress.apply(vae, quality_step=50)
+    reconstruct.apply(vae)
+    path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
+    want = json.loads(path.read_text())['half_squared_error']['mean']
+    np.testing.assert_allclose(found['code_error_unrounded'][-1], want, rtol=1e-4)
+    stored = np.load(vae.folder / 'applications' / 'compress.npz')
+    assert set(stored) == set(found)
+    assert (vae.folder / 'applications' / 'compress.png').stat().st_size > 5000
+
+
+def test_jpeg_is_the_best_that_fits(linear):
+    run, _ = linear
+    found = compress.apply(run, quality_step=10)
+    size, error = found['jpeg_bytes'], found['jpeg_error']
+    assert found['jpeg_quality'].tolist() == list(range(1, 96, 10))
+    for k, j in zip(found['dims'], found['best_jpeg'], strict=True):
+        fits = np.flatnonzero(size <= k)
+        assert (j == -1) == (len(fits) == 0)
+        assert j == -1 or (j in fits and error[j] == error[fits].min())
+    assert -1 in found['best_jpeg'] and found['best_jpeg'][-1] >= 0
+    assert error[-1] < 0.01 < error[0]  # on the scale of the model's
+    rows = json.loads((run.folder / 'applications' / 'compress.json').read_text())['rows']
+    assert [row['bytes'] for row in rows] == found['dims'].tolist()
+    assert rows[0]['jpeg'] is None and rows[-1]['jpeg']['bytes'] <= rows[-1]['bytes']
+    assert rows[1]['code_error'] == found['code_error'][1]
+
+
+def test_black_and_white_and_colours_have_a_jpeg(vae):
+    """Levels 0 and 1 go to 0 and 255, which JPEG gives back nearly."""
+    first = lambda params, extra, batch, draw: batch['x'].reshape(len(batch['x']), -1)[:, :1]
+    for levels, channels in ((2, 1), (256, 3)):
+        decode = lambda params, extra, codes, c=channels: jnp.zeros((len(codes), 8, 8, c))
+        ramp = np.linspace(0, levels - 1, 8).round().astype(np.uint8)
+        x = np.broadcast_to(ramp[:, None, None], (3, 8, 8, channels))
+        run = with_abilities(
+            vae, splits={'train': {'x': x}, 'test': {'x': x}}, encode=first, decode=decode
+        )
+        spec = run.data.spec._replace(levels=levels, event_shape=(8, 8, channels))
+        found = compress.apply(run._replace(data=run.data._replace(spec=spec)), quality_step=94)
+        assert found['jpeg_quality'].tolist() == [1, 95] * (1 + (channels == 3))
+        assert found['jpeg_is_subsampled'].tolist() == [False, False, True, True][: 1 + channels]
+        half_square = 0.5 * np.sum((x[0] / (levels - 1)) ** 2)
+        assert found['jpeg_error'][1] < 0.001 * half_square
+        np.testing.assert_allclose(found['code_error'], [half_square], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
+)
+def test_of_other_families_and_data(tmp_path, name, data):
+    run = assembled(tmp_path, name, f'{data},debug')
+    short = {s: {n: a[:40] for n, a in part.items()} for s, part in run.data.splits.items()}
+    run = run._replace(data=run.data._replace(splits=short))
+    found = compress.apply(run, quality_step=50)
+    assert ('jpeg_error' in found) == (data == 'digits')
+    np.testing.assert_array_less(np.diff(found['pca_error_unrounded']), 0)
+    if data == 'ring':  # as many components as columns
+        np.testing.assert_allclose(found['pca_error_unrounded'][-1], 0, atol=1e-10)
+
+
+def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
+    for step in (0, 96):
+        assert f'--quality_step={step}' in complaint(compress.apply, vae, quality_step=step)
+    why = {
+        ('gan', 'digits'): 'no likelihood to code by, and it has no encode',
+        ('classifier', 'digits'): 'no likelihood to code by, and it has no decode',
+        ('mixture', 'ring'): 'gives no probability of an example',
+        ('realnvp', 'digits'): 'a density of real values gives no probability',
+        ('ppca', 'digits'): 'a density of real values gives no probability',
+    }
+    for (name, data), words in why.items():
+        run = assembled(tmp_path, name, f'{data},debug')
+        assert words in complaint(compress.apply, run)
+    several = assembled(tmp_path, 'made', model__num_orders=2)
+    assert 'several orders' in complaint(compress.apply, several)

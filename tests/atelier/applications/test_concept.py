@@ -1,0 +1,178 @@
+"""Directions of codes: recovered where they are known, and what they refuse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, with_abilities
+
+from atelier.applications import concept
+from atelier.core import game
+from atelier.evaluation.examples import strokes
+from atelier.run import run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+flat = lambda x: x.reshape(len(x), -1)
+encode = lambda params, extra, batch, draw: flat(batch['x'])
+decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+normal = lambda params, extra, draw: jax.vmap(lambda k: jax.random.normal(k, (64,)))(draw.keys)
+
+
+def pictures_of(label, noise=3, seed=0):
+    """Pictures with a stroke as strong as their label, on backgrounds that ten of them share."""
+    random = np.random.RandomState(seed)
+    stroke = np.zeros((8, 8, 1), np.uint8)
+    stroke[2:5, 3] = 1
+    background = random.randint(0, noise, (len(label) // 10, 8, 8, 1), np.uint8).repeat(10, 0)
+    return {'x': background + label[:, None, None, None] * stroke, 'label': label}, flat(
+        stroke[None]
+    )
+
+
+def test_a_known_direction_is_recovered_and_added(vae):
+    """Of each background there is one of each class: what differs in the mean is the stroke."""
+    label = np.tile(np.arange(10), 30).astype(np.uint8)
+    split, stroke = pictures_of(label)
+    test, _ = pictures_of(label[:100], seed=1)
+    splits = {**vae.data.splits, 'train': split, 'test': test}
+    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    found = concept.apply(run, source=2, target=7, num_steps=3, num_images=4, low=0.0, high=2.0)
+    np.testing.assert_allclose(found['direction'], 5 * stroke[0], atol=1e-5)
+    np.testing.assert_array_equal(found['steps'], [0, 1, 2])
+    moved = flat(found['image'])[:, None] + np.array([0, 5, 10])[:, None] * stroke
+    np.testing.assert_allclose(found['x'], moved.reshape(4, 3, 8, 8, 1), atol=1e-4)
+    rows = flat(test['x']).astype(int)
+    assert all(any(np.array_equal(row, image) for row in rows) for image in flat(found['image']))
+    folder = run.folder / 'applications'
+    stored = np.load(folder / 'concept-label-2-to-7.npz')
+    np.testing.assert_array_equal(stored['x'], found['x'])
+    assert (folder / 'concept-label-2-to-7.png').stat().st_size > 1000
+
+
+def test_images_of_one_class_are_changed_where_it_is_named(vae):
+    label = np.tile(np.arange(10), 10).astype(np.uint8)
+    split, _ = pictures_of(label, noise=1)
+    splits = {**vae.data.splits, 'train': split, 'test': split}
+    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    found = concept.apply(run, label=9, num_images=3, num_steps=1)
+    assert np.all(found['image'].max((1, 2, 3)) == 9)
+
+
+def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
+    """Constant pictures of 0 ... 15: the quarters' means are 1.5 and 13.5, labels or none."""
+    x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
+    split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
+    splits = {**vae.data.splits, 'train': split, 'test': split}
+    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    found = concept.apply(run, attribute='intensity', num_images=2)
+    np.testing.assert_allclose(found['direction'], 12)
+
+
+@pytest.mark.parametrize(
+    ('attribute', 'measure', 'name'),
+    [
+        ('thickness', strokes.thickness, 'thin-to-thick'),
+        ('slant', strokes.slant, 'left-to-right'),
+    ],
+)
+def test_strokes_lead_from_their_small_values_to_their_large_ones(vae, attribute, measure, name):
+    """The means of the quarters, as this test takes them; and the values are those of x."""
+    x = vae.data.splits['train']['x']
+    run = with_abilities(vae, encode=encode, decode=decode)
+    found = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
+    values = measure(x[..., 0] / 16)
+    low, high = np.quantile(values, [0.25, 0.75])
+    want = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
+    np.testing.assert_allclose(found['direction'], want, atol=0.1)  # but for ties at the border
+    shades = np.clip(found['x'].reshape(6, 8, 8) / 16, 0, 1)
+    np.testing.assert_allclose(found['value'], measure(shades).reshape(3, 2), rtol=1e-5)
+    assert np.all(found['value'][:, 1] > found['value'][:, 0])
+    for ending in ('npz', 'png'):
+        path = vae.folder / 'applications' / f'concept-{attribute}-{name}.{ending}'
+        assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize('attribute', ['thickness', 'slant'])
+def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
+    np.savez(tmp_path / 'table.npz', x=np.random.RandomState(0).normal(size=(60, 3)))
+    run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
+    line = complaint(concept.apply, run, attribute=attribute)
+    assert line == f'--attribute={attribute} is of images: these data are none'
+
+
+@pytest.fixture
+def judge(monkeypatch, gan):
+    """A classifier of two classes: whether the first pixel is above 0."""
+    logits = lambda params, extra, batch, draw: jnp.stack(
+        [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
+    )
+    run = with_abilities(gan, encode=encode, classify=logits)
+    monkeypatch.setattr(run_folder, 'reopen', lambda folder: run)
+
+
+def generator(gan, folder='somewhere'):
+    with gan.config.unlocked():
+        gan.config.eval.classifier = folder
+    return with_abilities(gan, prior=normal, decode=decode)
+
+
+def test_without_an_encoder_a_classifier_tells_the_sets_apart(gan, judge):
+    """The two halves of a normal variable are 2 sqrt(2 / pi) apart; nothing else differs."""
+    found = concept.apply(generator(gan), num_codes=4000, num_images=2, label=1)
+    want = np.zeros(64)
+    want[0] = 2 * np.sqrt(2 / np.pi)
+    np.testing.assert_allclose(found['direction'], want, atol=5 * 2 / np.sqrt(4000))
+    assert np.all(flat(found['image'])[:, 0] > 0)
+
+
+def test_images_without_an_encoder_are_samples_of_the_seed(gan, judge):
+    found = concept.apply(generator(gan), num_codes=50, num_images=3, num_steps=1, seed=4)
+    key = game.address(jax.random.PRNGKey(4), game.Purpose.SAMPLE)
+    codes = normal({}, {}, game.draw_for(key, jnp.arange(3), 3))
+    np.testing.assert_allclose(flat(found['image']), codes, rtol=1e-5)
+
+
+def test_a_trained_family_of_either_kind_has_directions(vae, gan):
+    for run, images in ((vae, vae.data.splits['test']['x']), (gan, None)):
+        found = concept.apply(run, attribute='intensity', num_codes=40, num_steps=3, num_images=2)
+        assert found['x'].shape == (2, 3, 8, 8, 1)
+        if images is not None:
+            assert any(np.array_equal(found['image'][0], image) for image in images)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(target=10), 'there is no class 10: choose 0 to 9'),
+        (dict(source=-1), 'there is no class -1'),
+        (dict(source=3, target=3), 'the classes have to differ'),
+        (dict(label=11), 'there is no class 11'),
+        (
+            dict(attribute='smile'),
+            '--attribute=smile: choose one of label, intensity, thickness, slant',
+        ),
+        (dict(low=1.0, high=1.0), '--low=1 --high=1'),
+        (dict(num_steps=0), '--num_steps=0'),
+        (dict(num_images=0), '--num_images=0'),
+        (dict(num_codes=0), '--num_codes=0'),
+        (dict(num_codes=1), 'no example of class'),
+        (dict(seed=2**32), '--seed='),
+    ],
+)
+def test_bad_options_end_in_one_line(vae, complaint, options, said):
+    assert said in complaint(concept.apply, vae, **options)
+
+
+def test_what_is_missing_is_said(vae, gan, judge, complaint, tmp_path):
+    without = generator(gan, folder='')
+    assert 'give --config.eval.classifier=RUN' in complaint(concept.apply, without)
+    line = complaint(concept.apply, generator(gan), target=2, num_codes=20)
+    assert 'there is no class 2: choose 0 to 1' in line
+    x = {name: {'x': split['x']} for name, split in vae.data.splits.items()}
+    unlabelled = with_abilities(vae, encode=encode, decode=decode, splits=x)
+    assert 'have no labels: give --config.eval.classifier=RUN' in complaint(
+        concept.apply, unlabelled
+    )
+    line = complaint(concept.apply, assembled(tmp_path, 'classifier'))
+    assert 'lacks decode' in line

@@ -1,0 +1,222 @@
+"""Denoisers whose gain is known, the noise as an address, and a model that was really trained."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, few_of_test, make_run, with_abilities
+
+import train_lib
+from atelier.applications import denoise
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+LOAD_STATE = restore.load_state  # before `untrained`
+
+
+def identity(params, extra, batch, draw):
+    return batch['x']
+
+
+def of_test(run, x, spec=None, reconstruct=identity, **more):
+    """A run whose test split is this."""
+    made = with_abilities(
+        run,
+        splits={**run.data.splits, 'test': {'x': x, **more}},
+        reconstruct=reconstruct,
+    )
+    return made._replace(data=made.data._replace(spec=spec or run.data.spec))
+
+
+def recorded(run, noise):
+    path = run.folder / 'applications' / f'denoise-{noise}-seed-0.json'
+    return json.loads(path.read_text())['levels']
+
+
+@pytest.mark.parametrize('noise', ['gaussian', 'masking', 'salt_and_pepper'])
+def test_what_shrinks_the_noise_gains_so_many_decibels(vae, noise):
+    """x + (noisy - x) / 4 is 20 log10(4) dB nearer to x than noisy is, whatever the noise."""
+    nearer = lambda params, extra, batch, draw: 8 + (batch['x'] - 8) / 4
+    run = of_test(vae, np.full((30, 8, 8, 1), 8, np.uint8), reconstruct=nearer)
+    found = denoise.apply(run, noise=noise, levels='0.2,0.7')
+    gain = found['denoised_psnr_db'] - found['noisy_psnr_db']
+    np.testing.assert_allclose(gain, 20 * np.log10(4), atol=1e-4)
+    for row in recorded(run, noise):
+        np.testing.assert_allclose(row['gain_psnr_db']['mean'], 20 * np.log10(4), atol=1e-4)
+        assert row['num_changed'] == 30
+    np.testing.assert_allclose(found['denoised'], 8 + (found['noisy'] - 8) / 4, rtol=1e-6)
+    assert np.all(found['denoised_ssim'] > found['noisy_ssim'])
+
+
+def test_the_best_linear_denoiser_of_a_gaussian(vae):
+    """x and noise normal: x / (1 + s^2) has s^2 / (1 + s^2) of the error, the noise alone s^2."""
+    random, spec = np.random.RandomState(0), Spec((2000,), None, None)
+    x, s = random.normal(size=(20, 2000)).astype(np.float32), 0.8
+    train = {'x': np.stack([np.full(2000, -4.0), np.full(2000, 4.0)])}
+    run = of_test(vae, x, spec, lambda params, extra, batch, draw: batch['x'] / (1 + s**2))
+    run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': train}))
+    found = denoise.apply(run, levels=str(s), num_images=2)
+    mean = lambda name: found[name].mean()
+    np.testing.assert_allclose(mean('noisy_psnr_db'), 20 * np.log10(8 / s), atol=0.1)
+    want = 10 * np.log10(1 + s**2)
+    np.testing.assert_allclose(mean('denoised_psnr_db') - mean('noisy_psnr_db'), want, atol=0.1)
+    assert np.abs(found['noisy']).max() > 4  # nothing is clipped where no range is known
+    assert 'noisy_ssim' not in found
+
+
+def test_columns_of_a_table_count_alike(vae):
+    """In units of a thousandth or of a thousand: noise and PSNR are those of the normalized x."""
+    random = np.random.RandomState(0)
+    x = random.uniform(-1, 1, (40, 2)).astype(np.float32)
+    scaled = x * np.float32([1e-3, 1e3])
+    found = []
+    for table in (x, scaled):
+        spec = Spec((2,), None, None, std=tuple(map(float, table.std(0))))
+        run = of_test(vae, table, spec)
+        run = run._replace(
+            data=run.data._replace(splits={'train': {'x': table}, 'test': {'x': table}})
+        )
+        found.append(denoise.apply(run, noise='salt_and_pepper', levels='0.5', num_images=40))
+    plain, stretched = found
+    np.testing.assert_allclose(plain['noisy_psnr_db'], stretched['noisy_psnr_db'], rtol=1e-4)
+    noisy = stretched['noisy'][0]
+    hit = ~np.isclose(noisy, stretched['x'], rtol=1e-4)
+    extremes = [scaled.min(0), scaled.max(0)]
+    nearest = np.min([np.abs(noisy / edge - 1) for edge in extremes], 0)
+    assert np.all(nearest[hit] < 1e-4) and 0.3 < hit.mean() < 0.7
+
+
+def test_noise_is_an_address(vae):
+    """Of the seed, the level and the example: not of other levels, the batch or the split's size"""
+    grey = np.full((40, 8, 8, 1), 8, np.uint8)
+    in_order = lambda found, level: found['noisy'][level][np.argsort(found['index'])]
+    whole = denoise.apply(of_test(vae, grey), levels='0.2,0.1', num_images=40)
+    small = of_test(assembled(vae.folder, 'vae', eval__batch_size=5), grey[:12])
+    alone = denoise.apply(small, levels='0.1', num_images=12)
+    np.testing.assert_allclose(in_order(alone, 0), in_order(whole, 1)[:12], atol=1e-5)
+    other = denoise.apply(of_test(vae, grey), levels='0.1', num_images=40, seed=1)
+    draws = [in_order(whole, 0), in_order(whole, 1), in_order(other, 0)]
+    draws += [draws[0][::-1]]  # of other examples
+    correlation = np.corrcoef(np.reshape(draws, (4, -1)))
+    np.testing.assert_allclose(correlation, np.eye(4), atol=0.1)
+
+
+def test_noisy_levels_stay_in_their_range(vae):
+    found = denoise.apply(of_test(vae, vae.data.splits['test']['x']), levels='2', num_images=50)
+    assert found['noisy'].min() == 0 and found['noisy'].max() == 16
+    assert np.any(found['noisy'] % 1 != 0)  # real values in between
+
+
+def test_examples_that_the_noise_spares_are_left_out_of_the_means(vae):
+    """Masked zeros are zeros: only the others have a finite PSNR, here of all hidden white."""
+    x = np.zeros((6, 8, 8, 1), np.uint8)
+    x[::2] = 16
+    run = of_test(vae, x, reconstruct=lambda params, extra, batch, draw: 0 * batch['x'] + 8)
+    found = denoise.apply(run, noise='masking', levels='1')
+    (row,) = recorded(run, 'masking')
+    assert row['num_changed'] == 3
+    np.testing.assert_allclose(row['noisy_psnr_db']['mean'], 0, atol=1e-6)
+    np.testing.assert_allclose(row['denoised_psnr_db']['mean'], 20 * np.log10(2), rtol=1e-6)
+    assert np.isinf(found['noisy_psnr_db'][0, 1::2]).all()
+
+
+def test_labels_go_with_their_examples(vae):
+    def by_label(params, extra, batch, draw):
+        return jnp.ones_like(batch['x']) * batch['label'][:, None, None, None]
+
+    run = vae._replace(family=vae.family._replace(reconstruct=by_label))
+    found = denoise.apply(run, levels='0.1', num_images=9)
+    label = vae.data.splits['test']['label'][found['index']]
+    assert found['denoised'][0, :, 0, 0, 0].tolist() == label.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'data'),
+    [('vae', 'digits'), ('vae_gan', 'digits'), ('vae', 'ring')],
+)
+def test_of_every_family_that_reconstructs(tmp_path, name, data):
+    """Untrained: what is called denoised is its reconstruction of the noisy examples."""
+    run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
+    found = denoise.apply(run, levels='0.5', num_images=20)
+    state = restore.initial_state(run)
+    draw = game.draw_for(state.key, jnp.arange(20), 20)
+    batch = {'x': jnp.asarray(found['noisy'][0])}
+    want = jax.jit(run.family.reconstruct)(state.ema, state.extra, batch, draw)
+    np.testing.assert_allclose(found['denoised'][0], want, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(found['x'], run.data.splits['test']['x'][found['index']])
+    assert found['noisy_psnr_db'].shape == (1, 20)
+    written = {path.suffix for path in (tmp_path / 'applications').iterdir()}
+    is_image = data == 'digits'
+    assert written == ({'.npz', '.json', '.png'} if is_image else {'.npz', '.json'})
+    assert ('noisy_ssim' in found) == is_image
+
+
+@pytest.mark.slow
+def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
+    """Of the digits, after a few seconds: strong noise, and by more the stronger it is."""
+    settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
+    run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})
+    train_lib.train(run, jax.devices())
+    monkeypatch.setattr(restore, 'load_state', LOAD_STATE)
+    denoise.apply(run, levels='0.3,0.5')
+    first, second = (row['gain_psnr_db'] for row in recorded(run, 'gaussian'))
+    assert first['mean'] > 5 * first['standard_error'] > 0
+    assert second['mean'] > first['mean'] + 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(noise='grain'), '--noise=grain: choose one of gaussian, masking, salt_and_pepper'),
+        (dict(levels='0.1,x'), '--levels=0.1,x: give numbers'),
+        (dict(levels=''), '--levels=: give numbers'),
+        (dict(levels='0'), '--levels=0: each has to be above 0'),
+        (dict(levels='nan'), '--levels=nan: each has to be above 0'),
+        (dict(levels='1.5', noise='masking'), 'at most 1'),
+        (dict(num_images=0), '--num_images=0'),
+        (dict(seed=-1), '--seed=-1'),
+    ],
+)
+def test_bad_options_end_in_one_line(vae, complaint, options, said):
+    assert said in complaint(denoise.apply, vae, **options)
+
+
+def test_a_missing_ability_is_named(tmp_path, complaint):
+    line = complaint(denoise.apply, assembled(tmp_path, 'gan'))
+    assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
+
+
+def test_a_model_that_is_told_the_noise(vae):
+    """The best denoiser of a Gaussian again, which here knows s; what it sees is not clipped."""
+    random, s = np.random.RandomState(0), 0.8
+    x = random.randint(0, 17, size=(20, 8, 8, 1)).astype(np.uint8)
+    seen = []
+
+    def denoised(params, extra, batch, draw):
+        jax.debug.callback(lambda a: seen.append(np.asarray(a)), batch['x'])
+        return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
+
+    run = of_test(vae, x, reconstruct=None)
+    run = with_abilities(run, denoise=game.Denoise(denoised, 1.0))
+    found = denoise.apply(run, levels=str(s), num_images=20)
+    jax.effects_barrier()
+    whole = np.concatenate(seen)
+    assert whole.min() < -1 and whole.max() > 17
+    assert found['noisy'].min() == 0 and found['noisy'].max() == 16
+    by_model = 8 + (whole[: len(x)] - 8) / (1 + s**2)
+    order = [
+        np.abs(by_model - one).reshape(len(x), -1).max(1).argmin() for one in found['denoised'][0]
+    ]
+    np.testing.assert_allclose(found['denoised'][0], by_model[order], atol=1e-4)
+
+
+def test_such_a_model_removes_no_other_noise(vae, complaint):
+    run = with_abilities(vae, reconstruct=None, denoise=game.Denoise(identity, 1.0))
+    assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
+    assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

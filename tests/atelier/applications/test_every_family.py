@@ -1,0 +1,124 @@
+"""Every application does on every family with an encoder and a decoder what it promises of all."""
+
+import importlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, few_of_test
+
+import train_lib
+from atelier import cli
+from atelier.applications import _common, sample
+from atelier.core import game
+from atelier.evaluation.latents.codes import encoded, parted
+from atelier.run import restore
+from docs import family_table
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+
+OPTIONS = {  # as little as shows it
+    'anomaly': dict(num_images=2),
+    'classify': {},
+    'compress': {},
+    'concept': dict(num_images=2, num_steps=2, num_codes=200),
+    'denoise': dict(levels='0.3'),
+    'embed': dict(num_codes=100),
+    'inpaint': dict(num_images=2, num_completions=2, num_examples=4),
+    'interpolate': dict(num_pairs=1, num_points=3),
+    'latent_map': dict(num_points=2),
+    'reconstruct': dict(num_images=4),
+    'saliency': dict(num_images=2),
+    'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
+    'trajectory': dict(num_samples=2, num_points=2),
+}
+OF_OTHERS = ('decompress', 'super_resolve', 'text')  # without an encoder and a decoder
+QUICK = ('autoencoder',)
+EXACT = ('realnvp', 'spline_flow', 'glow', 'maf', 'iaf')  # codes lead back to x, noise and all
+DENSITIES = ('ppca', *EXACT)  # which give no probabilities to compress by
+
+
+def coded() -> list[str]:
+    """Configs of families with codes, by the README's table: another test compares that."""
+    table = [line.split('|') for line in family_table.README.read_text().split('\n')]
+    (column,) = {row.index(' `latent_map` ') for row in table if ' `latent_map` ' in row}
+    rows = [row for row in table if len(row) > column and row[1].startswith(' `configs/')]
+    return [
+        pathlib.Path(row[1].strip(' `')).stem for row in rows if family_table.YES in row[column]
+    ]
+
+
+@pytest.fixture(scope='module')
+def run_of(tmp_path_factory):
+    """The debug run of a config, trained, with forty test examples."""
+
+    def make(name):
+        run = few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
+        train_lib.train(run)
+        return run
+
+    return make
+
+
+def test_all_modes_and_families_are_looked_at():
+    assert {*OPTIONS, *OF_OTHERS, 'sample'} == set(cli.applications())
+    assert {'vae', 'cvae', 'diffusion', 'conv_autoencoder', 'ladder_vae', 'vq_vae', 'vae_gan'} <= {
+        *coded()
+    }
+    assert 'gan' not in coded()
+
+
+@pytest.mark.parametrize(
+    'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in coded()]
+)
+def test_every_application_works(name, run_of):
+    run, found = run_of(name), {}
+    for mode, options in OPTIONS.items():
+        application = importlib.import_module(f'atelier.applications.{mode}')
+        if not _common.can(run.family, application):
+            continue
+        found[mode] = application.apply(run, **options)
+        written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
+        assert {'.npz', '.png'} <= set(written), mode
+    assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)
+    assert {*found} >= {'anomaly', 'interpolate', 'latent_map'}
+    assert ('compress' in found) == (name not in DENSITIES)
+    if name not in EXACT:
+        assert {*found} >= {'denoise', 'inpaint'}
+    _check(run, found)
+
+
+def _check(run, found):
+    """Ends of paths are reconstructions, and codes are those of `encode`.
+
+    Of dequantised data about so: noise belongs to the place of an example in what is asked for.
+    """
+    exact = dict(rtol=1e-4, atol=1e-4)
+    near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
+    (state, _), split = restore.load_state(run), run.data.splits['test']
+    codes, _ = encoded(run, state, split, jax.devices())
+    z_1, _ = parted(run.family, codes)
+    np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)
+    paths = found['interpolate']
+    (pair,), (straight, _) = paths['index'], paths['x'][0]
+    if run.family.log_prob is not None and run.family.inpaint is None:  # a flow: x, noise and all
+        assert run.data.spec.dequantized_levels
+        away = straight[[0, -1]] - split['x'][pair]
+        assert away.min() > -1e-2 and away.max() < 1 + 1e-2
+        return
+    np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], **near)
+    shown, reconstruct = found.get('reconstruct'), run.family.reconstruct
+    if shown is None:  # of a diffusion model or a flow, whose codes only lead back
+        shown = {'index': pair[:0], 'reconstruction': straight[:0]}
+        reconstruct = game.through_codes(run.family.encode, run.family.decode)
+    index = np.concatenate([pair, shown['index']])
+    raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
+    batch = run.data.preprocess(raw, draw.keys)
+    want = reconstruct(state.ema, state.extra, batch, draw)
+    made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
+    unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
+    bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)
+    np.testing.assert_allclose(made, want, **bounds)

@@ -1,0 +1,92 @@
+"""Which examples are shown, that they are what the family reconstructs, and by how much it errs."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from support import assembled, few_of_test, with_abilities
+
+from atelier.applications import reconstruct
+from atelier.core import game
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+
+def test_what_is_shown_is_what_the_family_reconstructs(vae):
+    found = reconstruct.apply(vae, num_images=5, seed=3)
+    state, split = restore.initial_state(vae), vae.data.splits['test']
+    x = jnp.asarray(split['x'][found['index']], jnp.float32)
+    np.testing.assert_array_equal(found['x'], x)
+    draw = game.draw_for(state.key, jnp.arange(5), 5)
+    codes = jax.jit(vae.family.encode)(state.ema, state.extra, {'x': x}, draw)
+    decoded = jax.jit(vae.family.decode)(state.ema, state.extra, codes)
+    np.testing.assert_allclose(found['reconstruction'], decoded, rtol=1e-4, atol=1e-4)
+    folder = vae.folder / 'applications'
+    stored = np.load(folder / 'reconstruct-seed-3.npz')
+    assert set(stored) == set(found) == {'index', 'x', 'reconstruction', 'half_squared_error'}
+    np.testing.assert_array_equal(stored['reconstruction'], found['reconstruction'])
+    assert len(np.unique(found['index'])) == 5
+    fewer = reconstruct.apply(vae, num_images=2, seed=3)
+    np.testing.assert_array_equal(fewer['index'], found['index'][:2])
+
+
+def test_the_error_is_that_of_the_normalized_scale(vae):
+    """Every number too large by 4 of 16: 1/2 * 64 * (1/4)^2, of the whole split."""
+    run = with_abilities(vae, reconstruct=lambda params, extra, batch, draw: batch['x'] + 4)
+    found = reconstruct.apply(run, num_images=3)
+    np.testing.assert_allclose(found['half_squared_error'], 2)
+    numbers = json.loads((run.folder / 'applications' / 'reconstruct-seed-0.json').read_text())
+    assert numbers['num_examples'] == 447
+    assert numbers['half_squared_error'] == {'mean': 2.0, 'standard_error': 0.0}
+    assert numbers['weights'] == 'first weights'
+
+
+def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
+    """Whichever are shown: a reconstruction that draws is the same one."""
+
+    def draw_one(params, extra, batch, draw):
+        return batch['x'] + game.standard_normal(draw.keys, 8, 8, 1)
+
+    run = with_abilities(vae, reconstruct=draw_one)
+    every, some = (reconstruct.apply(run, num_images=n, seed=1) for n in (447, 9))
+    np.testing.assert_array_equal(some['reconstruction'], every['reconstruction'][:9])
+    assert sorted(every['index']) == list(range(447))
+
+
+def test_originals_stand_above_reconstructions(vae):
+    """Of more than a row, the second pair of rows is below the first; white is the largest level"""
+    run = with_abilities(vae, reconstruct=lambda params, extra, batch, draw: 16 + 0 * batch['x'])
+    black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}
+    run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': black}))
+    reconstruct.apply(run, num_images=18)
+    picture = Image.open(run.folder / 'applications' / 'reconstruct-seed-0.png').convert('L')
+    shades = np.asarray(picture)[:, -40]  # through the last column
+    runs = shades[np.flatnonzero(np.diff(shades.astype(int), prepend=-1))]
+    only = [shade for shade in runs if shade in (0, 255)]
+    assert [s for s, before in zip(only, [None, *only], strict=False) if s != before] == [
+        255,  # the page
+        0,
+        255,
+        0,
+        255,  # the page again: the last row is not full
+    ]
+
+
+@pytest.mark.parametrize(('name', 'data'), [('vae_gan', 'digits'), ('vae', 'ring')])
+def test_of_every_family_with_an_encoder(tmp_path, name, data):
+    run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
+    found = reconstruct.apply(run, num_images=4)
+    assert found['reconstruction'].shape == (4, *run.data.spec.event_shape)
+    written = {path.suffix for path in (tmp_path / 'applications').iterdir()}
+    assert written == ({'.npz', '.json', '.png'} if data == 'digits' else {'.npz', '.json'})
+
+
+def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
+    assert '--num_images=0' in complaint(reconstruct.apply, vae, num_images=0)
+    assert '--seed=-1' in complaint(reconstruct.apply, vae, seed=-1)
+    line = complaint(reconstruct.apply, assembled(tmp_path, 'gan'))
+    assert 'lacks reconstruct: --mode=reconstruct needs reconstruct' in line

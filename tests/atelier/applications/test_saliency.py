@@ -1,0 +1,142 @@
+"""Gradients and class activation where both are known by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, with_abilities
+
+from atelier.applications import saliency
+from atelier.core import game
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory):
+    return assembled(tmp_path_factory.mktemp('classifier'), 'classifier')
+
+
+WEIGHTS = np.random.RandomState(0).normal(size=(64, 10)).astype(np.float32)
+WEIGHTS -= WEIGHTS.mean(0)  # or one class has all pictures
+
+
+def affine(params, extra, batch, draw):
+    return batch['x'].reshape(-1, 64) @ WEIGHTS + 1.0
+
+
+def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
+    run = with_abilities(classifier, classify=affine)
+    found = saliency.apply(run, index=5, num_images=3, label=4)
+    want = np.broadcast_to(WEIGHTS[:, 4].reshape(8, 8, 1), (3, 8, 8, 1))
+    np.testing.assert_allclose(found['gradient'], want, rtol=1e-6)
+    np.testing.assert_array_equal(found['index'], [5, 6, 7])
+    np.testing.assert_array_equal(found['x'], run.data.splits['test']['x'][5:8])
+    np.testing.assert_array_equal(found['label'], run.data.splits['test']['label'][5:8])
+    assert 'activation' not in found
+    stored = np.load(run.folder / 'applications' / 'saliency-5.npz')
+    np.testing.assert_array_equal(stored['gradient'], found['gradient'])
+    assert (run.folder / 'applications' / 'saliency-5.png').stat().st_size > 1000
+
+
+def test_the_predicted_class_is_the_one_that_is_shown(classifier):
+    found = saliency.apply(with_abilities(classifier, classify=affine), num_images=6)
+    np.testing.assert_array_equal(found['shown'], found['logits'].argmax(1))
+    assert len(set(found['shown'])) > 1
+    want = WEIGHTS[:, found['shown']].T.reshape(6, 8, 8, 1)
+    np.testing.assert_allclose(found['gradient'], want, rtol=1e-6)
+
+
+def test_of_channels_the_strongest_counts():
+    slope = np.zeros((1, 2, 2, 3))
+    slope[0, 0, 1] = [1, -5, 2]
+    np.testing.assert_array_equal(saliency.strongest(slope), [[[0, 5], [0, 0]]])
+    np.testing.assert_array_equal(saliency.strongest(slope[..., 1]), [[[0, 5], [0, 0]]])
+
+
+def test_each_map_feeds_one_class(classifier):
+    """Logits w_k sum_ij A_ij^k of maps A: the activation of class k is relu(w_k A^k).
+
+    Of a map with a negative weight nothing is left, and other classes' maps make no difference.
+    """
+    weights = jnp.array([2.0, -3.0, 0.5])
+    logits = lambda maps: weights * maps.sum((1, 2))
+    maps = jax.random.uniform(jax.random.PRNGKey(0), (4, 3, 5, 3))
+    label = jnp.array([0, 1, 2, 0])
+    found = saliency.class_activation(logits, maps, label)
+    want = [2 * maps[0, ..., 0], 0 * maps[1, ..., 1], 0.5 * maps[2, ..., 2], 2 * maps[3, ..., 0]]
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+
+
+def test_a_map_that_the_logit_does_not_depend_on_is_not_seen():
+    maps = jax.random.uniform(jax.random.PRNGKey(0), (2, 3, 3, 2))
+    logits = lambda maps: jnp.stack([maps[..., 0].sum((1, 2)), jnp.zeros(2)], 1)
+    changed = maps.at[..., 1].set(100.0)
+    label = jnp.array([0, 1])
+    first, second = (saliency.class_activation(logits, m, label) for m in (maps, changed))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first[0], maps[0, ..., 0], rtol=1e-6)
+    np.testing.assert_array_equal(first[1], 0)
+
+
+def test_weights_are_means_over_space():
+    """Of a logit that looks at one place alone, the weight is a share of its slope there."""
+    maps = jax.random.uniform(jax.random.PRNGKey(0), (1, 2, 4, 1))
+    logits = lambda maps: maps[:, 1, 2]
+    found = saliency.class_activation(logits, maps, jnp.array([0]))
+    np.testing.assert_allclose(found, maps[..., 0] / 8, rtol=1e-6)
+
+
+def test_signals_have_maps_along_one_axis():
+    maps = jax.random.uniform(jax.random.PRNGKey(0), (2, 6, 3))
+    logits = lambda maps: maps.sum(1)
+    found = saliency.class_activation(logits, maps, jnp.array([1, 2]))
+    np.testing.assert_allclose(found, [maps[0, :, 1], maps[1, :, 2]], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_network_of_convolutions(classifier):
+    """The slope by finite differences along it, and the activation by its two halves."""
+    found = saliency.apply(classifier, num_images=3)
+    state, family = restore.initial_state(classifier), classifier.family
+    n = jnp.arange(3)
+    draw, weights = game.draw_for(state.key, n, 3), (state.ema, state.extra)
+    logit = lambda x: family.classify(*weights, {'x': jnp.asarray(x)}, draw)[n, found['shown']]
+    slope, step = found['gradient'], 1e-2
+    size = np.sqrt(np.sum(slope**2, (1, 2, 3), keepdims=True))
+    move = step * slope / size
+    change = (logit(found['x'] + move) - logit(found['x'] - move)) / (2 * step)
+    np.testing.assert_allclose(change, size.reshape(-1), rtol=0.02)
+    maps = family.feature_maps.maps(*weights, {'x': jnp.asarray(found['x'])}, draw)
+    halves = lambda maps: family.feature_maps.logits(*weights, maps)
+    want = saliency.class_activation(halves, maps, jnp.asarray(found['shown']))
+    np.testing.assert_allclose(found['activation'], want, rtol=1e-4, atol=1e-6)
+    assert found['activation'].shape == (3, 4, 4)
+
+
+def test_without_convolutions_the_gradient_stands_alone(tmp_path, caplog):
+    run = assembled(tmp_path, 'classifier', model__channels=())
+    with caplog.at_level('INFO', logger='atelier'):
+        found = saliency.apply(run, num_images=1)
+    assert 'no class activation' in caplog.text
+    assert 'activation' not in found
+    assert np.any(found['gradient'] != 0)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(label=10), '--label=10: there is no such class, choose 0 to 9'),
+        (dict(index=447), 'there is no --index=447'),
+        (dict(index=-1), '--index=-1'),
+        (dict(num_images=0), '--num_images=0'),
+    ],
+)
+def test_bad_options_end_in_one_line(classifier, complaint, options, said):
+    assert said in complaint(saliency.apply, classifier, **options)
+
+
+def test_what_classifies_nothing_says_so(tmp_path, complaint):
+    line = complaint(saliency.apply, assembled(tmp_path, 'vae'))
+    assert 'lacks classify: --mode=saliency needs classify' in line

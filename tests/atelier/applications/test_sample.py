@@ -1,0 +1,111 @@
+"""Samples by class, as files."""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from support import assembled, with_abilities
+
+from atelier.applications import sample
+from atelier.evaluation.samples.sampling import labels_like, shown
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A conditional GAN that paints the number of the class."""
+
+    def paint(params, extra, draw, condition):
+        label = (condition or {'label': jax.numpy.full(len(draw.keys), 5)})['label']
+        return jax.numpy.ones((len(label), 8, 8, 1)) * label[:, None, None, None]
+
+    made = assembled(tmp_path, 'cgan')
+    monkeypatch.setattr(
+        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+    )
+    return made._replace(family=made.family._replace(sample=paint))
+
+
+@pytest.mark.parametrize(
+    ('labels', 'want'),
+    [('7', [7, 7, 7, 7, 7]), ('0,3', [0, 3, 0, 3, 0]), ('all', [0, 1, 2, 3, 4]), ('', [5] * 5)],
+)
+def test_labels_are_given_in_turn(run, labels, want):
+    x = sample.apply(run, num_samples=5, labels=labels)
+    assert x[:, 0, 0, 0].tolist() == want
+    (path,) = (run.folder / 'samples').glob('*.npz')
+    with np.load(path) as file:
+        np.testing.assert_array_equal(file['x'], x)
+        assert ('label' in file) == bool(labels)
+        if labels:
+            assert file['label'].tolist() == want
+
+
+def test_a_class_is_a_column_of_the_picture(run):
+    sample.apply(run, num_samples=6, labels='0,8,9')
+    (path,) = (run.folder / 'samples').glob('*.png')
+    picture = np.asarray(Image.open(path))
+    factor = -(-400 // 28)  # three columns of 8 pixels and four borders
+    assert picture.shape == (factor * 19, factor * 28)
+    assert picture[2 * factor, 2 * factor] == 0
+    assert picture[2 * factor, 11 * factor] == picture[11 * factor, 11 * factor] == 128
+
+
+@pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])
+def test_what_is_no_class_is_refused(run, complaint, labels):
+    assert 'give classes' in complaint(sample.apply, run, labels=labels)
+
+
+def test_a_class_that_training_never_saw_is_refused(run, complaint):
+    data = run.data._replace(spec=run.data.spec._replace(left_out=(9,)))
+    without = run._replace(data=data)
+    assert 'training never saw 9' in complaint(sample.apply, without, labels='8,9')
+    x = sample.apply(without, num_samples=10, labels='all')
+    assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
+    assert set(labels_like(without, 'test', 1000)) == set(range(9))
+    seen = shown(without, restore.initial_state(without), jax.devices()[:1], 'test', 1000)
+    assert len(seen) == np.sum(run.data.splits['test']['label'] != 9)
+
+
+def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
+    run = assembled(tmp_path, 'vae', 'moons,debug')
+    assert 'does not sample by class' in complaint(sample.apply, run, labels='all')
+
+
+def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
+    run = assembled(tmp_path, 'gan')
+    monkeypatch.setattr(
+        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+    )
+    assert 'does not sample by class' in complaint(sample.apply, run, labels='3')
+
+
+@pytest.mark.parametrize('has_prior', [True, False])
+def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
+    """Of its prior, or of the Gaussian of its training codes; a picture is the mean of x."""
+    abilities = dict(
+        encode=lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
+        decode=lambda params, extra, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
+    )
+    if has_prior:
+        abilities['prior'] = lambda params, extra, draw: draw.rows[:, None] * jax.numpy.ones(2)
+    run = with_abilities(vae, **abilities)._replace(folder=tmp_path)
+    with caplog.at_level('INFO', logger='atelier'):
+        few, many = (sample.apply(run, num_samples=n, seed=3) for n in (4, 40))
+    np.testing.assert_array_equal(few, many[:4])
+    assert (tmp_path / 'samples' / 'seed-3.png').exists()
+    if has_prior:
+        assert many[:, 0, 0, 0].tolist() == list(range(40))
+        assert 'decoded from codes of the prior' in caplog.text
+    else:
+        pixel = vae.data.splits['train']['x'].reshape(-1, 64)[:, 10]
+        away = (many[:, 0, 0, 0].mean() - 100 - pixel.mean()) / (pixel.std() / np.sqrt(40))
+        assert abs(away) < 5
+        assert 'codes of a Gaussian fitted to 1,000 training codes' in caplog.text
+
+
+def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
+    run = with_abilities(vae, encode=lambda params, extra, batch, draw: batch['x'])
+    assert 'lacks sample or decode' in complaint(sample.apply, run)

@@ -1,0 +1,25 @@
+"""The steps of sampling as numbers and as a picture."""
+
+import numpy as np
+import pytest
+from support import assembled
+
+from atelier.applications import sample, trajectory
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
+
+
+@pytest.mark.parametrize('data', ['moons', pytest.param('digits', marks=pytest.mark.slow)])
+def test_it_ends_in_the_samples_of_the_same_seed(tmp_path, data):
+    run = assembled(tmp_path, 'diffusion', f'{data},debug', model__network='mlp')
+    found = trajectory.apply(run, num_samples=3, num_points=3, seed=2)
+    np.testing.assert_array_equal(found['step'], [1, 3, 4])  # of the four that debug has
+    assert found['x_t'].shape == found['x'].shape == (3, 3, *run.data.spec.event_shape)
+    drawn = sample.apply(run, num_samples=3, seed=2)
+    last = found['x'][:, -1] if run.data.spec.levels is None else found['x'][:, -1].round()
+    np.testing.assert_allclose(last, drawn, atol=1e-4)
+    assert (run.folder / 'applications' / 'trajectory-seed-2.png').exists()
+
+
+def test_a_family_without_steps_is_refused(gan, complaint):
+    assert 'lacks trajectory' in complaint(trajectory.apply, gan)

@@ -1,0 +1,360 @@
+"""One's own arrays from an .npz: splits, events of any shape, levels, and bad files as one line."""
+
+import io
+import pathlib
+import pickle
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+from atelier.data import arrays, dataset
+from atelier.data.dataset import Spec
+from atelier.data.splits import fixed_order
+from configs.shared import common
+
+TABLE = np.arange(20).reshape(5, 4)
+REAL = np.random.RandomState(0).normal(3, 2, (40, 6))
+
+
+def event_numbers(n, shape=(3,)):
+    """x whose every number is that of its example."""
+    return np.broadcast_to(np.arange(n).reshape(n, *[1] * len(shape)), (n, *shape)).copy()
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Writes an .npz of these arrays; returns its path."""
+
+    def write(**named):
+        path = tmp_path / 'mine.npz'
+        np.savez(path, **named)
+        return str(path)
+
+    return write
+
+
+def load_as_a_run_does(path, **data):
+    config = common.common_config()
+    config.data.update(name='arrays', path=path, **data)
+    return dataset.load(config)
+
+
+# Splits
+
+
+@pytest.mark.parametrize(
+    ('n', 'num_valid', 'held_out'),
+    [(100, 0, 10), (60_000, 0, 5000), (25, 0, 2), (3, 0, 1), (100, 7, 7), (100, 49, 49)],
+)
+def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
+    """A tenth each and at most 5,000; nothing twice and nothing lost, in no order."""
+    data = load_as_a_run_does(npz(x=event_numbers(n, ())), num_valid=num_valid)
+    sizes = [data.size(name) for name in ('train', 'valid', 'test')]
+    assert sizes == [n - 2 * held_out, held_out, held_out]
+    everything = np.concatenate([data.splits[name]['x'] for name in ('train', 'valid', 'test')])
+    np.testing.assert_array_equal(np.sort(everything), np.arange(n))
+    assert n < 20 or np.any(np.diff(everything.astype(int)) < 0)
+
+
+def test_own_splits_are_kept(npz):
+    x = event_numbers(60)
+    path = npz(x_train=x[:30], x_valid=x[30:50], x_test=x[50:])
+    data = load_as_a_run_does(path)
+    for name, rows in (('train', range(30)), ('valid', range(30, 50)), ('test', range(50, 60))):
+        np.testing.assert_array_equal(np.sort(data.splits[name]['x'][:, 0]), rows)
+
+
+@pytest.mark.parametrize('own', ['valid', 'test'])
+def test_the_split_that_is_missing_is_cut_from_the_training_data(npz, own):
+    x = event_numbers(60)
+    data = load_as_a_run_does(npz(x_train=x[:50], **{f'x_{own}': x[50:]}))
+    assert np.sort(data.splits[own]['x'][:, 0]).tolist() == list(range(50, 60))
+    sizes = {name: data.size(name) for name in ('train', 'valid', 'test')}
+    assert sizes == {'train': 45, 'valid': 5, 'test': 5, own: 10}
+
+
+def test_a_validation_split_of_ones_own_and_num_valid_contradict(npz, complaint):
+    path = npz(x_train=TABLE, x_valid=TABLE)
+    assert 'num_valid=2' in complaint(load_as_a_run_does, path, num_valid=2)
+
+
+def test_labels_stay_with_their_x(npz):
+    x = event_numbers(50)
+    label = np.arange(50) % 7
+    loaded = (
+        load_as_a_run_does(npz(x=x, label=label)),
+        load_as_a_run_does(npz(x_train=x, label_train=label, x_test=x, label_test=label)),
+    )
+    for data in loaded:
+        assert data.spec.num_classes == 7
+        for split in data.splits.values():
+            assert split['label'].dtype == np.int32
+            np.testing.assert_array_equal(split['label'], split['x'][:, 0] % 7)
+
+
+def test_the_number_of_classes_is_that_of_all_splits(npz):
+    zeros = np.zeros(5, int)
+    path = npz(x_train=TABLE, x_test=TABLE, label_train=zeros, label_test=zeros + 3)
+    assert arrays.load(path).spec.num_classes == 4
+
+
+# Events and levels
+
+
+@pytest.mark.parametrize('shape', [(8, 8, 3), (8, 8, 1), (100,), (3, 50), ()])
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_events_have_any_shape(npz, shape, dtype):
+    x = event_numbers(30, shape).astype(dtype)
+    data = arrays.load(npz(x=x))
+    assert data.spec.event_shape == shape
+    np.testing.assert_array_equal(data.splits['train']['x'], x[fixed_order(30)])
+    assert ('x'.join(map(str, shape)) or 'single') in data.description
+
+
+@pytest.mark.parametrize(
+    ('x', 'dtype', 'levels'),
+    [
+        pytest.param(np.array([True, False]), np.uint8, 2, id='bool'),
+        pytest.param(np.array([0, 1], np.uint8), np.uint8, 2, id='uint8 bits'),
+        pytest.param(np.array([0, 0]), np.uint8, 2, id='all zero'),
+        pytest.param(np.array([0, 2], np.uint8), np.uint8, 256, id='uint8'),
+        pytest.param(np.array([0, 16]), np.uint8, 17, id='small integers'),
+        pytest.param(np.array([0, 299], np.int16), np.int32, 300, id='int16'),
+        pytest.param(np.array([0, 2**24 - 1], np.uint64), np.int32, 2**24, id='uint64'),
+        pytest.param(np.array([0, 1], np.float16), np.float32, None, id='float16'),
+        pytest.param(np.array([0.0, 255.0]), np.float32, None, id='floats that look like bytes'),
+    ],
+)
+def test_levels_follow_from_the_type_and_the_largest_value(npz, x, dtype, levels):
+    data = arrays.load(npz(x=x))
+    assert data.splits['train']['x'].dtype == dtype
+    assert np.sort(data.splits['train']['x']).tolist() == np.sort(x).tolist()
+    assert data.spec.levels == levels
+
+
+@pytest.mark.parametrize('levels', [20, np.uint8(32), 256, 1000])
+def test_the_file_may_say_its_levels(npz, levels):
+    assert arrays.load(npz(x=TABLE, levels=levels)).spec.levels == levels
+
+
+def test_levels_cover_every_split(npz):
+    assert arrays.load(npz(x_train=TABLE, x_test=100 * TABLE)).spec.levels == 1901
+
+
+def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_split(npz):
+    data = load_as_a_run_does(npz(x_train=REAL, x_valid=REAL + 1, x_test=REAL + 100))
+    assert data.spec == Spec(
+        (6,), None, None, mean=pytest.approx(REAL.mean(0)), std=pytest.approx(REAL.std(0))
+    )
+    assert data.spec.interval is None
+
+
+def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
+    x = REAL[..., None]
+    spec = load_as_a_run_does(npz(x_train=x, x_valid=x + 1, x_test=x + 100)).spec
+    assert spec == Spec((6, 1), None, None, None, pytest.approx(x.mean()), pytest.approx(x.std()))
+
+
+@pytest.mark.parametrize('constant', [7.0, 0.1, 1e9 + 0.1])
+def test_a_constant_column_has_deviation_one(npz, constant):
+    """Also where its mean is rounded."""
+    x = np.stack([np.full(50, constant), np.arange(50.0)], 1)
+    spec = load_as_a_run_does(npz(x_train=x, x_valid=x, x_test=x)).spec
+    assert spec.mean == (pytest.approx(constant), 24.5)
+    assert spec.std == (1.0, pytest.approx(x[:, 1].std()))
+
+
+@pytest.mark.parametrize('scale', [1e-35, 1e35])
+def test_a_column_whose_deviation_arithmetic_cannot_hold(npz, complaint, scale):
+    x = np.stack([np.arange(5.0), scale * np.arange(5.0)], 1)
+    assert 'scale it' in complaint(arrays.load, npz(x=x))
+
+
+def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, complaint):
+    x = np.stack([np.arange(5.0), 1e9 + np.arange(5.0)], 1)
+    assert 'around 1e+09' in complaint(arrays.load, npz(x=x))
+
+
+# What is no file of arrays
+
+
+@pytest.mark.parametrize('path', ['', 'missing.npz', '.', 'missing/mine.npz', 'x' * 300])
+def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, complaint, path):
+    monkeypatch.chdir(tmp_path)
+    message = complaint(arrays.load, path)
+    assert path in message
+    assert 'config.data.path' in message or 'File name too long' in message
+
+
+def test_one_array_alone(tmp_path, complaint):
+    np.save(tmp_path / 'x.npy', TABLE)
+    message = complaint(arrays.load, str(tmp_path / 'x.npy'))
+    assert 'x.npy' in message
+    assert 'savez' in message
+
+
+def archive(**members) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, 'w') as file:
+        for name, content in members.items():
+            file.writestr(f'{name}.npy', content)
+    return raw.getvalue()
+
+
+def npy(change=lambda raw: raw) -> bytes:
+    raw = io.BytesIO()
+    np.save(raw, TABLE)
+    return change(raw.getvalue())
+
+
+def compressed_by(method: int, raw: bytes) -> bytes:
+    place = raw.index(b'PK\1\2') + 10  # in the directory at the end
+    return raw[:place] + bytes([method]) + raw[place + 1 :]
+
+
+GOOD = archive(x=npy())
+
+
+@pytest.mark.parametrize(
+    'raw',
+    [
+        pytest.param(b'', id='nothing'),
+        pytest.param(b'rubbish', id='rubbish'),
+        pytest.param(b'PK\3\4' + b'x' * 50, id='a beginning'),
+        *(pytest.param(GOOD[:n], id=f'cut at {n}') for n in (10, 60, 200, len(GOOD) - 1)),
+        pytest.param(GOOD.replace(npy()[-20:], b'x' * 20), id='a wrong checksum'),
+        pytest.param(archive(x=npy(lambda raw: raw[:-9])), id='an array cut short'),
+        pytest.param(
+            archive(x=npy(lambda raw: raw.replace(b'<i8', b'<i9'))), id='a type that is none'
+        ),
+        pytest.param(archive(x=b'rubbish'), id='no array'),
+        pytest.param(
+            archive(x=npy(lambda raw: raw.replace(b'4)', b'4 '))), id='a header without an end'
+        ),
+        pytest.param(
+            archive(x=npy(lambda raw: raw.replace(b'4), }' + b' ' * 12, b'4000000000000), }'))),
+            id='larger than memory',
+        ),
+        pytest.param(compressed_by(99, GOOD), id='compressed somehow'),
+    ],
+)
+def test_a_damaged_file(tmp_path, complaint, raw):
+    path = tmp_path / 'mine.npz'
+    path.write_bytes(raw)
+    assert str(path) in complaint(arrays.load, str(path))
+    assert path.read_bytes() == raw
+
+
+class Trap:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize('place', ['x', 'label', 'levels', 'the file'])
+def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, place):
+    sprung = tmp_path / 'sprung'
+    trap = np.array([Trap(sprung)] * 5, object)
+    if place == 'the file':
+        path = str(tmp_path / 'mine.npz')
+        pathlib.Path(path).write_bytes(pickle.dumps(Trap(sprung)))
+    else:
+        path = npz(**{'x': TABLE, place: trap})
+    assert path in complaint(arrays.load, path)
+    assert not sprung.exists()
+    pickle.loads(pickle.dumps(Trap(sprung)))
+    assert sprung.exists()  # the trap was a trap
+
+
+# Arrays that cannot be data
+
+
+def with_value(value, x=REAL):
+    x = np.array(x)
+    x[3, 1] = value
+    return x
+
+
+LABEL = np.arange(5)
+
+
+@pytest.mark.parametrize(
+    ('named', 'message'),
+    [
+        ({}, 'has no x and no x_train: it has nothing'),
+        (dict(y=TABLE), 'has no x and no x_train: it has y'),
+        (dict(x_valid=TABLE, x_test=TABLE), 'no x_train: it has x_valid, x_test'),
+        (dict(x=TABLE, lable=LABEL), 'what is lable'),
+        (dict(x=TABLE, x_train=TABLE), 'both x and x_train'),
+        (dict(x=TABLE, x_test=TABLE), 'both x and x_train'),
+        (dict(x=np.array(3)), r'empty: its shape is \(\)'),
+        (dict(x=TABLE[:0]), r'empty: its shape is \(0, 4\)'),
+        (dict(x=TABLE[:, :0]), r'empty: its shape is \(5, 0\)'),
+        (dict(x_train=TABLE, x_test=TABLE[:0]), 'x_test of .* is empty'),
+        (dict(x=with_value(np.nan)), '1 values that are not finite'),
+        (dict(x=with_value(-np.inf)), '1 values that are not finite'),
+        (dict(x_train=REAL, x_valid=with_value(np.nan)), 'x_valid of .* not finite'),
+        (dict(x=np.array(['a', 'b\nc'])), 'type <U3'),
+        (dict(x=np.array([b'a', b'b'])), 'type |S1'),
+        (dict(x=1j * TABLE), 'type complex128'),
+        (dict(x=np.array(['2020-01-01'], 'M8[D]')), 'type datetime64'),
+        (dict(x=np.zeros(3, [('a', int)])), 'type '),
+        (dict(x=TABLE - 1), 'from -1 to 18'),
+        (dict(x=np.array([0, 2**24])), 'from 0 to 16777216'),
+        (dict(x=np.array([0, 2**64 - 1], np.uint64)), 'from 0 to 18446744073709551615'),
+        (dict(x=TABLE, label=LABEL[:4]), r'shape \(5,\), got int64 \(4,\)'),
+        (dict(x=TABLE, label=LABEL[:, None]), r'got int64 \(5, 1\)'),
+        (dict(x=TABLE, label=LABEL - 1), 'label of .* integers from 0 on'),
+        (dict(x=TABLE, label=LABEL / 1), 'got float64'),
+        (dict(x=TABLE, label=LABEL > 2), 'got bool'),
+        (dict(x=TABLE, label=LABEL.astype(str)), 'got <U'),
+        (dict(x_train=TABLE, x_test=TABLE[:, 1:]), r'not alike: .*\(5, 4\); test: .*\(5, 3\)'),
+        (dict(x_train=TABLE, x_test=TABLE / 2), 'not alike: .*int64.*test: x float32'),
+        (dict(x_train=TABLE, x_test=TABLE, label_train=LABEL), 'not alike: .*labelled; test: '),
+        (dict(x=TABLE, levels=19), 'levels of .* above 19 .*, as x goes up to 19'),
+        (dict(x=TABLE, levels=0), 'levels of .* whole number above 19'),
+        (dict(x=TABLE, levels=-20), 'levels of .* whole number above 19'),
+        (dict(x=TABLE, levels=20.0), 'levels of .* whole number above 19'),
+        (dict(x=TABLE, levels=[20]), 'levels of .* whole number above 19'),
+        (dict(x_train=TABLE, x_test=2 * TABLE, levels=20), 'x goes up to 38'),
+        (dict(x=TABLE, levels=np.arange(99)), 'levels'),  # many lines
+        (dict(x=0 * TABLE, levels=1), 'levels'),  # divided by 0 later
+        (dict(x=REAL, levels=9), 'levels'),
+        (dict(x=TABLE, label=LABEL * 2**40), 'label'),  # all become 0
+        (dict(x=TABLE, label_train=LABEL), 'label_train'),
+        (dict(x_train=TABLE, x_test=TABLE, label=LABEL), 'label'),
+        (dict(x_train=TABLE, label_test=LABEL), 'label_test'),
+    ],
+)
+def test_arrays_that_cannot_be_data(npz, complaint, named, message):
+    path = npz(**named)
+    line = complaint(arrays.load, path)
+    assert path in line
+    assert re.search(message, line.replace(path, 'FILE')), line
+
+
+def test_too_few_to_cut_splits_from(npz, complaint):
+    message = complaint(load_as_a_run_does, npz(x=TABLE[:2]))
+    assert '2 training examples are too few' in message
+
+
+@pytest.mark.filterwarnings('ignore:overflow')
+def test_a_number_too_large_for_float32(npz, complaint):
+    assert 'more than float32 holds' in complaint(arrays.load, npz(x=with_value(1e300)))
+
+
+def test_real_values_that_float32_would_merge(npz, complaint):
+    seconds = 1.7e9 + np.arange(100.0)
+    assert 'subtract an offset' in complaint(arrays.load, npz(x=seconds))
+    assert load_as_a_run_does(npz(x=seconds - 1.7e9)).spec.std > 20
+
+
+def test_a_setting_of_another_source(npz, complaint):
+    message = complaint(load_as_a_run_does, npz(x=TABLE), image_shape=(8, 8, 1))
+    assert 'image_shape' in message

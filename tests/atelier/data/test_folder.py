@@ -1,0 +1,368 @@
+"""A folder of pictures: labels, splits, what is left out, the cache, and mistakes as one line."""
+
+import io
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atelier.data import dataset, folder, images
+from atelier.data.dataset import Spec
+from configs.shared import common
+
+pytestmark = pytest.mark.usefixtures('cache')
+
+
+def picture(*colour, size=(5, 4)):
+    return Image.new('RGB', size, colour)
+
+
+def numbered(count, first=0):
+    """Pictures whose red is their number."""
+    return {f'{number:03}.png': picture(number, 9, 9) for number in range(first, first + count)}
+
+
+def below(name, pictures):
+    return {f'{name}/{path}': image for path, image in pictures.items()}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Writes files, pictures or bytes or text, by their paths; returns the folder's path."""
+
+    def write(files):
+        root = tmp_path / 'pictures'
+        root.mkdir(exist_ok=True)
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Image.Image):
+                content.save(path)
+            else:
+                path.write_bytes(content)
+        return str(root)
+
+    return write
+
+
+def reds(split):
+    return split['x'][:, 0, 0, 0].tolist()
+
+
+# What is read
+
+
+def test_pictures_without_sub_folders_have_no_labels(pictures):
+    data = folder.load(pictures(numbered(30)))
+    assert data.spec == Spec((4, 5, 3), 256, None)
+    assert list(data.splits) == ['train']
+    assert list(data.splits['train']) == ['x']
+    assert data.splits['train']['x'].dtype == np.uint8
+    assert sorted(reds(data.splits['train'])) == list(range(30))
+    assert reds(data.splits['train']) != list(range(30))  # in an order without meaning
+
+
+def test_sub_folders_are_labels_in_alphabetical_order(pictures):
+    """Also of pictures that lie deeper, and not in the order of making."""
+    path = pictures(
+        below('mouse', numbered(3, 20))
+        | below('cat', numbered(5, 0))
+        | below('dog/old', numbered(4, 10))
+    )
+    data = folder.load(path)
+    assert data.spec.num_classes == 3
+    split = data.splits['train']
+    assert split['label'].dtype == np.int32
+    assert len(split['label']) == 12
+    assert split['label'].tolist() == [red // 10 for red in reds(split)]
+
+
+def test_own_splits(pictures):
+    path = pictures(
+        below('train', numbered(6))
+        | below('valid', numbered(3, 50))
+        | below('test', numbered(2, 99))
+    )
+    data = folder.load(path)
+    assert {name: sorted(reds(split)) for name, split in data.splits.items()} == {
+        'train': [0, 1, 2, 3, 4, 5],
+        'valid': [50, 51, 52],
+        'test': [99, 100],
+    }
+    assert data.spec.num_classes is None
+
+
+def test_labels_of_own_splits_are_those_of_all_splits(pictures):
+    path = pictures(
+        below('train/a', numbered(2, 0))
+        | below('train/c', numbered(2, 20))
+        | below('test/b', numbered(1, 10))
+        | below('test/c', numbered(1, 20))
+    )
+    data = folder.load(path)
+    assert data.spec.num_classes == 3
+    for split in data.splits.values():
+        assert split['label'].tolist() == [red // 10 for red in reds(split)]
+
+
+def test_sub_folders_that_are_not_all_splits_are_labels(pictures):
+    path = pictures(below('train', numbered(2, 10)) | below('plane', numbered(2, 0)))
+    data = folder.load(path)
+    assert list(data.splits) == ['train']
+    split = data.splits['train']
+    assert split['label'].tolist() == [red // 10 for red in reds(split)]
+
+
+def test_hidden_and_other_files_are_left_out(pictures):
+    path = pictures(
+        below('cat', numbered(2))
+        | below('cat/.trash', numbered(1, 50))
+        | below('.hidden', numbered(1, 60))
+        | {
+            'readme.txt': b'no picture',
+            'cat/.DS_Store': b'',
+            'cat/._000.png': b'rubbish',
+            'Thumbs.db': b'',
+            'cat/000.png.part': b'',
+        }
+    )
+    os.mkdir(os.path.join(path, 'cat', 'folder.png'))
+    data = folder.load(path)
+    assert sorted(reds(data.splits['train'])) == [0, 1]
+    assert data.spec.num_classes == 1
+
+
+def test_suffixes_in_capitals_and_several_formats(pictures):
+    data = folder.load(pictures({'a.PNG': picture(1), 'b.Bmp': picture(2), 'c.PPM': picture(3)}))
+    assert sorted(reds(data.splits['train'])) == [1, 2, 3]
+
+
+def test_image_shape_makes_pictures_alike(pictures):
+    path = pictures(
+        {
+            'a.png': picture(7, 7, 7, size=(50, 40)),
+            'b.png': picture(7, 7, 7, size=(3, 9)),
+            'c.png': Image.new('L', (8, 8), 7),
+        }
+    )
+    data = folder.load(path, (8, 6, 1))
+    assert data.spec == Spec((8, 6, 1), 256, None)
+    assert '8x6x1' in data.description
+    np.testing.assert_array_equal(data.splits['train']['x'], np.full((3, 8, 6, 1), 7))
+
+
+def test_a_run_gets_its_three_splits(pictures):
+    config = common.common_config()
+    config.data.update(name='folder', path=pictures(numbered(40)), image_shape=(2, 2, 3))
+    data = dataset.load(config)
+    assert [data.size(name) for name in ('train', 'valid', 'test')] == [32, 4, 4]
+    everything = sum((reds(split) for split in data.splits.values()), [])
+    assert sorted(everything) == list(range(40))
+
+
+def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path):
+    pictures(numbered(2))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for path in ('pictures', './pictures/', '~/pictures'):
+        assert folder.load(path).name == 'pictures'
+
+
+# The cache and the bar
+
+
+def test_the_second_start_decodes_nothing_and_shows_nothing(pictures, monkeypatch, capfd):
+    path = pictures(below('a', numbered(2)) | below('b', numbered(70, 2)))
+    first = folder.load(path)
+    out, err = capfd.readouterr()
+    assert out == ''
+    assert 'decoding pictures train' in err
+    assert '72/72' in err
+    monkeypatch.setattr(images, 'decode', None)
+    second = folder.load(path)
+    assert capfd.readouterr() == ('', '')
+    assert second.spec == first.spec
+    assert list(second.splits) == list(first.splits)
+    for name in ('x', 'label'):
+        np.testing.assert_array_equal(second.splits['train'][name], first.splits['train'][name])
+
+
+def changed(root):
+    before = (root / '001.png').stat().st_size
+    picture(99, 9, 9).save(root / '001.png')
+    os.utime(root / '001.png', ns=(0, 0))  # a quick machine may write both in one tick
+    assert (root / '001.png').stat().st_size == before  # only the time tells
+
+
+def added(root):
+    picture(99).save(root / '002.png')
+
+
+def renamed(root):
+    (root / '001.png').rename(root / '099.png')
+
+
+def removed(root):
+    (root / '001.png').unlink()
+
+
+@pytest.mark.parametrize(
+    ('change', 'expected'),
+    [(changed, [0, 99]), (added, [0, 1, 99]), (renamed, [0, 1]), (removed, [0])],
+)
+def test_a_change_of_the_folder_renews_the_cache(pictures, tmp_path, capfd, change, expected):
+    path = pictures(numbered(2))
+    folder.load(path)
+    capfd.readouterr()
+    change(tmp_path / 'pictures')
+    assert sorted(reds(folder.load(path).splits['train'])) == expected
+    assert 'decoding' in capfd.readouterr().err
+
+
+def test_a_folder_that_moves_takes_its_cache_along(pictures, tmp_path, capfd):
+    first = folder.load(pictures(numbered(3)))
+    capfd.readouterr()
+    (tmp_path / 'pictures').rename(tmp_path / 'moved')
+    second = folder.load(str(tmp_path / 'moved'))
+    assert reds(second.splits['train']) == reds(first.splits['train'])
+    assert capfd.readouterr() == ('', '')
+
+
+def test_another_image_shape_is_decoded_anew(pictures):
+    path = pictures(numbered(2))
+    shapes = [folder.load(path, shape).spec.event_shape for shape in ((), (2, 2, 1), (2, 2, 3))]
+    assert shapes == [(4, 5, 3), (2, 2, 1), (2, 2, 3)]
+
+
+def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
+    path = pictures(below('a', numbered(20)) | below('b', numbered(20, 20)))
+    shutil.copytree(path, tmp_path / 'copy')
+    first, second = (folder.load(str(tmp_path / name)) for name in ('pictures', 'copy'))
+    assert reds(first.splits['train']) == reds(second.splits['train'])
+
+
+# What is no folder of pictures
+
+
+@pytest.mark.parametrize('path', ['', 'missing', 'file.png', 'file.png/below'])
+def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
+    picture(1).save(tmp_path / 'file.png')
+    monkeypatch.chdir(tmp_path)
+    message = complaint(folder.load, path)
+    assert 'config.data.path' in message
+    assert path in message
+
+
+@pytest.mark.parametrize(
+    ('files', 'message'),
+    [
+        ({}, r'/pictures has no pictures \(.bmp, .*\)'),
+        ({'a.txt': b'', '.b.png': b''}, r'/pictures has no pictures'),
+        (below('train', numbered(1)) | {'test/a.txt': b''}, '/pictures/test has no pictures'),
+        (numbered(1) | {'x/a.png': picture(1)}, '/000.png lies beside sub-folders'),
+        (
+            below('train', numbered(1)) | below('train/x', numbered(1)),
+            'train/000.png lies beside sub-folders',
+        ),
+        ({'a.png': picture(1), 'b.png': picture(1, size=(4, 5))}, 'is 5x4 and others are 4x5'),
+        ({'a.png': picture(1), 'b.png': Image.new('L', (5, 4))}, '/b.png is grey and colour is'),
+        (numbered(3) | {'001.png': b'rubbish'}, '/001.png is no picture of a known'),
+        (numbered(3) | {'001.png': b''}, '/001.png is no picture of a known'),
+    ],
+)
+def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message):
+    path = pictures(files)
+    line = complaint(folder.load, path)
+    assert re.search(message, line), line
+    assert path in line
+    assert not cache.exists() or list(cache.iterdir()) == []  # nothing half done stays
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpeg'])
+def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
+    raw = io.BytesIO()
+    noise = np.random.RandomState(0).randint(0, 256, (20, 20, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(raw, kind)
+    files = {f'{number}.{kind}': raw.getvalue() for number in range(100)}
+    files[f'77.{kind}'] = raw.getvalue()[: len(raw.getvalue()) // 2]
+    line = complaint(folder.load, pictures(files))
+    assert re.search(rf'(?i)cannot read the picture .*/77\.{kind}: .*truncated', line), line
+
+
+@pytest.mark.parametrize(
+    'shape', [(8,), (8, 8), (8, 8, 2), (8, 8, 4), (8, 8, 1, 1), (0, 8, 1), (8, -1, 3)]
+)
+def test_an_image_shape_that_is_none(pictures, complaint, shape):
+    line = complaint(folder.load, pictures(numbered(1)), shape)
+    assert f'config.data.image_shape={shape}' in line
+    assert 'height,width,1 or height,width,3' in line
+
+
+@pytest.mark.parametrize(
+    'files',
+    [
+        pytest.param(
+            below('train/a', numbered(2)) | below('test', numbered(2)),
+            id='one split without labels',
+        ),
+        pytest.param(
+            below('train', numbered(2)) | numbered(2),
+            id='beside the splits',
+        ),
+    ],
+)
+def test_a_picture_that_lies_wrong(pictures, complaint, files):
+    assert '.png' in complaint(folder.load, pictures(files))
+
+
+def test_a_linked_sub_folder_is_a_label(pictures, tmp_path):
+    path = pictures(below('cat', numbered(2)))
+    (tmp_path / 'dog').mkdir()
+    picture(10).save(tmp_path / 'dog' / 'a.png')
+    (tmp_path / 'pictures' / 'dog').symlink_to(tmp_path / 'dog')
+    assert folder.load(path).spec.num_classes == 2
+
+
+def test_a_link_to_the_folder_itself_is_followed_once(pictures, tmp_path):
+    path = pictures(below('cat', numbered(2)))
+    (tmp_path / 'pictures' / 'again').symlink_to(tmp_path / 'pictures')
+    assert len(folder.load(path).splits['train']['x']) == 2
+
+
+@pytest.mark.parametrize('name', ['val', 'validation', 'valid'])
+def test_other_names_of_the_validation_split(pictures, name):
+    data = folder.load(pictures(below('train/a', numbered(3)) | below(f'{name}/a', numbered(2))))
+    assert {split: len(part['x']) for split, part in data.splits.items()} == {
+        'train': 3,
+        'valid': 2,
+    }
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('train', 'test', 'extra'),
+        ('test', 'valid'),
+        ('train', 'val', 'validation'),
+        ('Test', 'val'),
+    ],
+)
+def test_folders_that_look_like_splits_and_are_not(pictures, complaint, names):
+    """Else test pictures would be trained on."""
+    files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
+    assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
+
+
+def test_splits_may_be_in_capitals(pictures):
+    data = folder.load(pictures(below('Train/a', numbered(3)) | below('Test/a', numbered(2))))
+    assert sorted(data.splits) == ['test', 'train']
+
+
+def test_what_is_no_file_is_no_picture(pictures, tmp_path):
+    path = pictures(numbered(2))
+    (tmp_path / 'pictures' / 'nowhere.png').symlink_to(tmp_path / 'nothing')
+    os.mkfifo(tmp_path / 'pictures' / 'pipe.png')
+    assert len(folder.load(path).splits['train']['x']) == 2

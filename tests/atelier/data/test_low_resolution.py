@@ -1,0 +1,60 @@
+"""Means of blocks by hand and as a projection, and cubic convolution by its kernel."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from atelier.data.low_resolution import enlarged, reduced
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def images(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def test_the_mean_of_each_block():
+    x = np.float32([[1, 3, 0, 0], [5, 7, 0, 8], [1, 1, 2, 2], [1, 1, 4, 4]])
+    for array in (x[None], jnp.asarray(x)[None], x[None, :, :, None]):
+        low = reduced(array, 2)
+        np.testing.assert_array_equal(np.reshape(low, (2, 2)), [[4, 2], [1, 3]])
+    assert isinstance(reduced(x[None], 2), np.ndarray)
+    np.testing.assert_array_equal(jax.jit(reduced, static_argnums=1)(x[None], 4), [[[2.5]]])
+
+
+def test_channels_and_examples_stay_apart():
+    x = images(3, 4, 6, 2)
+    low = reduced(x, 2)
+    assert low.shape == (3, 2, 3, 2)
+    np.testing.assert_allclose(low[1, 1, 2, 0], x[1, 2:4, 4:6, 0].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(('shape', 'factor'), [((2, 6, 9), 3), ((2, 4, 8, 3), 4)])
+def test_repeating_is_its_adjoint_and_its_inverse(shape, factor):
+    """Up to factor^2: one after the other is the projection on what is constant in blocks"""
+    x = jnp.asarray(images(*shape))
+    low, pull_back = jax.vjp(lambda x: reduced(x, factor), x)
+    other = jnp.asarray(images(*low.shape))
+    again = enlarged(other, factor, 'nearest')
+    np.testing.assert_allclose(pull_back(other)[0], again / factor**2, rtol=1e-6)
+    np.testing.assert_allclose(reduced(again, factor), other, rtol=1e-6)
+    block = np.repeat(np.repeat(np.asarray(other), factor, 1), factor, 2)
+    np.testing.assert_array_equal(again, block)
+
+
+def test_bicubic_is_cubic_convolution():
+    """A pixel at 1/4 of the way between two, by Keys's kernel with a = -1/2, inside of an image."""
+    near = lambda d: 1.5 * d**3 - 2.5 * d**2 + 1
+    far = lambda d: -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    weights = np.array([far(1.25), near(0.25), near(0.75), far(1.75)])
+    low = images(1, 8, 8)
+    high = jax.jit(lambda low: enlarged(low, 2))(low)
+    want = weights @ low[0, 2:6, 2:6] @ weights
+    np.testing.assert_allclose(high[0, 7, 7], want, rtol=1e-4)  # 3 + 1/4 of low's pixels, from 0
+    np.testing.assert_allclose(enlarged(np.ones((1, 8, 8), np.float32), 2), 1.0, rtol=1e-6)
+
+
+def test_sides_that_cannot_be_divided():
+    with pytest.raises(ValueError, match='3 does not divide 4x6'):
+        reduced(images(1, 4, 6), 3)

@@ -1,0 +1,234 @@
+"""One's own data through a whole run: tables, signals and pictures, trained, evaluated, sampled."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from support import assembled, recipe_and_config
+
+import train_lib
+from atelier.applications import sample
+from atelier.data import dataset
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.run import experiment, run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+ROOT = experiment.ROOT
+N = 200
+
+
+def saved(folder, x=None, **more):
+    np.savez(folder / 'mine.npz', **({} if x is None else {'x': x}), **more)
+    return folder / 'mine.npz'
+
+
+def table(folder, rng):
+    """Real values far from 0 and 1, which networks would not like as they are."""
+    return saved(folder, 1000 + 300 * rng.normal(size=(N, 5)))
+
+
+def signals(folder, rng):
+    return saved(folder, rng.integers(0, 9, (N, 30)), levels=9)
+
+
+def pictures(folder, rng):
+    for i in range(N):
+        path = folder / 'mine' / 'ab'[i % 2] / f'{i}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (25, 31, 3), np.uint8)).save(path)
+    return folder / 'mine'
+
+
+CASES = {
+    'a table': ('vae.py', 'arrays', table, {}, (5,)),
+    'signals': ('conv_vae.py', 'arrays', signals, {}, (30,)),
+    'pictures': ('conv_vae.py', 'folder', pictures, {'data.image_shape': (13, 9, 3)}, (13, 9, 3)),
+    'dequantised': ('vae.py', 'arrays', signals, {'data.dequantize': 'uniform'}, (30,)),
+    'bits': ('conv_vae.py', 'arrays', signals, {'data.binarize': 'stochastic'}, (30,)),
+}
+
+
+QUICK = ('a table',)
+
+
+@pytest.fixture(
+    params=[n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
+def run(request, tmp_path):
+    """(A trained run on such data, its event shape)."""
+    path, name, make, changes, shape = CASES[request.param]
+    files = make(tmp_path, np.random.default_rng(0))
+    which, config = recipe_and_config(
+        f'{name},debug', f'{ROOT}/configs/{path}', data__path=str(files)
+    )
+    with config.unlocked():
+        config.update_from_flattened_dict(changes)
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    train_lib.train(run, jax.devices()[:2])
+    return run, shape
+
+
+def test_a_run_on_ones_own_data(run):
+    run, shape = run
+    assert run.data.spec.event_shape == shape
+    result = evaluate.evaluate(run)
+    values = {name: value['mean'] for name, value in result['values'].items()}
+    assert all(value is not None for value in values.values())
+    assert ('bits_per_dim' in values) == run.data.spec.is_discrete
+    assert result['data']['examples'] == N // 10
+    x = sample.apply(run, num_samples=20)
+    assert x.shape == (20, *shape)
+    if run.data.spec.levels:
+        assert set(np.unique(x)) <= set(range(run.data.spec.levels))
+    else:  # in the data's own units
+        train = run.data.splits['train']['x']
+        assert abs(x.mean() - train.mean()) < 3 * train.std()
+    pictured = len(shape) == 3
+    assert (run.folder / 'samples' / 'seed-0.png').exists() == pictured
+
+
+@pytest.mark.slow
+def test_data_may_move_but_not_change(tmp_path, caplog):
+    """A run finds its data from anywhere, or where it is told, and says so if they are others."""
+    rng = np.random.default_rng(0)
+    file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
+    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    folder = tmp_path / 'run'
+    one = jax.devices()[:1]
+    train_lib.train(experiment.assemble(folder, which, config), one)
+    moved = file.rename(tmp_path / 'moved.npz')
+    where = {'data.path': str(moved), 'data.placement': 'stream'}
+    assert run_folder.reopen(folder, where).data.size('train') == 160
+    assert 'have changed' not in caplog.text
+    saved(tmp_path, rng.integers(0, 9, (2 * N, 6)), levels=9)
+    with caplog.at_level('WARNING', logger='atelier'):
+        run = run_folder.reopen(folder)
+    assert 'the data of' in caplog.text
+    assert 'have changed' in caplog.text
+    run.config.train.steps = 10
+    with pytest.raises(UserError, match='have changed since it began'):
+        train_lib.train(run, one)
+
+
+LABEL = np.arange(N) % 3
+
+
+@pytest.mark.parametrize('changed', ['the training x alone', 'labels alone'])
+def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
+    """Even where x of the other splits is the same: mean and deviation are those of 'train'."""
+    x = np.random.default_rng(0).normal(size=(3, N, 4))
+    parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
+    labels = {f'label_{split}': LABEL for split in ('train', 'valid', 'test')}
+    file = saved(tmp_path, **parts, **labels)
+    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    if changed == 'labels alone':
+        saved(tmp_path, **parts, **{**labels, 'label_valid': 2 - LABEL})
+    else:
+        saved(tmp_path, **{**parts, 'x_train': 10 * x[0] + 3}, **labels)
+    with caplog.at_level('WARNING', logger='atelier'):
+        again = run_folder.reopen(run.folder)
+    named = {'train', 'valid', 'test'} & set(caplog.text.replace(':', ' ').split())
+    assert named == ({'valid'} if changed == 'labels alone' else {'train'})
+    assert 'have changed since it began' in complaint(run_folder.write_config, again, 1)
+
+
+def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
+    """Its config.json has one checksum for all data, and does not know every field of today."""
+    which, config = recipe_and_config('digits,debug', train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    path = run.folder / 'config.json'
+    record = json.loads(path.read_text())
+    del record['values']['eval']['classifier']
+    path.write_text(json.dumps({**record, 'data': 'train:1000 0badcafe'}))
+    assert run_folder.reopen(run.folder).config.eval.classifier == ''
+    assert 'have changed' not in caplog.text
+
+
+def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
+    """Whether a config file made it or Python; and it cannot be given the field later."""
+    which, config = recipe_and_config('digits,debug', train__steps=5)
+    build = which.module().build
+    for folder, made_by in (('file', which), ('python', experiment.Recipe('', None))):
+        run = experiment.assemble(tmp_path / folder, made_by, config, build)
+        run.folder.mkdir()
+        run_folder.write_config(run, 1)
+        path = run.folder / 'config.json'
+        record = json.loads(path.read_text())
+        del record['values']['data']['without_classes']
+        path.write_text(json.dumps(record))
+        opened = run_folder.reopen(run.folder, build=build)
+        assert not opened.config.data.without_classes
+        assert opened.data.fingerprint() == run.data.fingerprint()
+        run_folder.check_same(run.folder, made_by, config)
+        other = config.copy_and_resolve_references()
+        other.data.without_classes = (9,)
+        line = complaint(run_folder.check_same, run.folder, made_by, other)
+        assert 'data.without_classes (the run: [], now: [9])' in line
+
+
+@pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
+def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
+    """It had Adam, whatever its config names now, and goes on with it; who is fitted has none."""
+    argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
+    run = assembled(tmp_path / 'run', name, argument)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    path = run.folder / 'config.json'
+    record = json.loads(path.read_text())
+    assert record['values']['train'].pop('optimizer', None) == ('muon' if then else None)
+    path.write_text(json.dumps(record))
+    opened = run_folder.reopen(run.folder)
+    assert opened.config.train.get('optimizer') == then
+    run_folder.check_same(run.folder, run.recipe, opened.config)
+    if then:
+        line = complaint(run_folder.check_same, run.folder, run.recipe, run.config)
+        assert "train.optimizer (the run: 'adam', now: 'muon')" in line
+
+
+def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
+    which, config = recipe_and_config('arrays,debug', data__path=str(file))
+    run = experiment.assemble(tmp_path / 'run', which, config)
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    saved(tmp_path, np.random.default_rng(0).normal(size=(N, 5)))
+    line = complaint(run_folder.reopen, run.folder)
+    assert 'event_shape (3,)' in line
+    assert 'event_shape (5,)' in line
+
+
+def test_moments_are_of_the_examples_that_train(tmp_path):
+    """And not of those that are cut off for validation and test."""
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
+    _, config = recipe_and_config('arrays,debug', data__path=str(file))
+    data = dataset.load(config)
+    x = data.splits['train']['x']
+    np.testing.assert_allclose(data.spec.mean, x.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(data.spec.std, x.std(0), rtol=1e-4)
+
+
+def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
+    file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
+    which = experiment.recipe(f'{ROOT}/configs/conv_vae.py:arrays,debug')
+    config = which.config()
+    config.data.path = str(file)
+    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)
+
+
+@pytest.mark.slow
+def test_a_relative_path_is_kept_whole(main, tmp_path):
+    saved(tmp_path, np.random.default_rng(0).integers(0, 9, (N, 6)), levels=9)
+    flags = [f'--config={ROOT}/configs/vae.py:arrays,debug', '--config.data.path=mine.npz']
+    result = main(*flags, '--config.train.steps=5', '--workdir=run', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    result = main('--mode=evaluate', f'--workdir={tmp_path}/run', cwd=tmp_path / 'run')
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,124 @@
+"""Held-out splits: the frozen order, sizes, nothing twice and nothing lost, and refusals."""
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from atelier.data.splits import fixed_order, hold_out
+
+
+def splits_of(sizes):
+    """Splits whose x and label are the number of the example, over all splits."""
+    splits, first = {}, 0
+    for name, n in sizes.items():
+        numbers = np.arange(first, first + n)
+        splits[name] = {'x': numbers[:, None], 'label': numbers.astype(np.int32)}
+        first += n
+    return splits
+
+
+# The order
+
+
+def test_the_fixed_order_is_frozen():
+    """Another order is another test split, and no number could be compared with an older one."""
+    assert fixed_order(10).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
+    for n, crc32 in ((1797, 0x344D4D7C), (70_000, 0x2BDDC896)):
+        assert zlib.crc32(fixed_order(n).astype('<i8').tobytes()) == crc32
+
+
+@given(n=st.integers(0, 2000))
+def test_the_fixed_order_has_everything_once(n):
+    np.testing.assert_array_equal(np.sort(fixed_order(n)), np.arange(n))
+
+
+def test_the_fixed_order_does_not_touch_numpys_own_state():
+    np.random.seed(3)
+    expected = np.random.random_sample()
+    np.random.seed(3)
+    fixed_order(100)
+    assert np.random.random_sample() == expected
+
+
+def test_any_stretch_of_sorted_examples_is_a_fair_sample():
+    """Of 10 classes in order, each has its tenth of the last tenth, to five standard errors."""
+    n = 10_000
+    classes = fixed_order(n)[-n // 10 :] // (n // 10)
+    counts = np.bincount(classes, minlength=10)
+    assert np.all(np.abs(counts - 100) < 5 * np.sqrt(1000 * 0.1 * 0.9))
+
+
+# Holding out
+
+
+def assert_cut_from_the_end(n, missing, size, num_valid):
+    own = {name: 7 for name in ('valid', 'test') if name not in missing}
+    splits = splits_of({'train': n, **own})
+    whole = hold_out(splits, num_valid)
+    assert sorted(whole) == ['test', 'train', 'valid']
+    for name in own:
+        np.testing.assert_array_equal(whole[name]['x'], splits[name]['x'])
+    assert [len(whole[name]['x']) for name in missing] == [size] * len(missing)
+    together = np.concatenate([whole[name]['label'] for name in ('train', *missing)])
+    np.testing.assert_array_equal(together, np.arange(n))
+    for part in whole.values():
+        np.testing.assert_array_equal(part['x'][:, 0], part['label'])
+
+
+MISSING = st.sampled_from([(), ('valid',), ('test',), ('valid', 'test')])
+
+
+@given(n=st.integers(3, 300), missing=MISSING)
+@example(n=49_990, missing=('valid', 'test'))
+@example(n=60_000, missing=('valid', 'test'))
+@example(n=60_000, missing=('valid',))
+def test_unasked_a_tenth_and_at_most_5000_are_held_out(n, missing):
+    assert_cut_from_the_end(n, missing, max(1, min(n // 10, 5000)), 0)
+
+
+@given(
+    left=st.integers(1, 100),
+    missing=MISSING.filter(lambda missing: 'valid' in missing),
+    size=st.integers(1, 100),
+)
+def test_as_many_as_asked_are_held_out(left, missing, size):
+    assert_cut_from_the_end(left + size * len(missing), missing, size, size)
+
+
+def test_the_source_is_left_as_it_was():
+    splits = splits_of({'train': 30})
+    hold_out(splits, 5)
+    assert list(splits) == ['train']
+    assert len(splits['train']['x']) == 30
+
+
+@pytest.mark.parametrize('num_valid', [-1, -100])
+def test_fewer_than_no_examples(complaint, num_valid):
+    assert f'data.num_valid={num_valid}' in complaint(hold_out, splits_of({'train': 30}), num_valid)
+
+
+@pytest.mark.parametrize('sizes', [{'train': 30, 'valid': 3}, {'train': 9, 'valid': 3, 'test': 3}])
+def test_a_number_that_is_not_needed(complaint, sizes):
+    line = complaint(hold_out, splits_of(sizes), 2)
+    assert 'config.data.num_valid=2' in line
+    assert 'validation split of their own' in line
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'num_valid', 'message'),
+    [
+        ({'train': 2}, 0, '2 training examples are too few to take 1 each for test and valid'),
+        ({'train': 30}, 15, '30 training examples are too few to take 15 each for test and valid'),
+        (
+            {'train': 30, 'test': 5},
+            30,
+            '30 training examples are too few to take 30 each for valid',
+        ),
+        ({'train': 1, 'valid': 5}, 0, '1 training examples are too few to take 1 each for test'),
+    ],
+)
+def test_too_few_are_left_for_training(complaint, sizes, num_valid, message):
+    assert complaint(hold_out, splits_of(sizes), num_valid) == message

@@ -1,0 +1,167 @@
+"""Text: each symbol scored once, the split of others, and files that are none."""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import recipe_and_config
+
+from atelier.data import dataset, text
+from atelier.errors import UserError
+from configs.shared import common
+
+REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared/data/text/tinyshakespeare.txt'
+ROWS = 'the quick brown fox\njumps over it\n'
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content=ROWS * 100):
+        path = tmp_path / 'mine.txt'
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+@given(st.integers(1, 400), st.integers(1, 20), st.data())
+def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, data):
+    length = data.draw(st.integers(stride, stride + 30))
+    part = np.arange(length + extra - 1)
+    found = text.scored_once(part, length, stride)
+    scored = [x[length - n :] for x, n in zip(found['x'], found['num_scored'], strict=True)]
+    np.testing.assert_array_equal(np.concatenate(scored), part)
+    assert (np.diff(found['x'], axis=1) == 1).all()
+    assert (found['num_scored'][1:] <= stride).all()
+    assert found['x'][0, 0] == 0
+
+
+def test_the_split_is_that_of_others(file):
+    """The first nine tenths, of which validation is the end, and the last tenth."""
+    data, whole = text.load(file(), context=16), ROWS * 100
+    cut = int(0.9 * len(whole))
+    kept = cut - int(0.05 * cut)
+    spec, train = data.spec, data.splits['train']['x']
+    assert spec.symbols == ''.join(sorted({*whole}))
+    assert (spec.levels, spec.event_shape, spec.num_classes) == (len(spec.symbols), (16,), None)
+    assert text.decode(train[:1], spec.symbols) == [whole[:16]]
+    assert text.decode(train[-1:], spec.symbols) == [whole[kept - 16 : kept]]
+    assert len(train) == kept - 15
+    for split, start, end in (('valid', kept, cut), ('test', cut, len(whole))):
+        arrays = data.splits[split]
+        assert text.decode(arrays['x'][-1:], spec.symbols) == [whole[end - 16 : end]]
+        assert text.decode(arrays['x'][:1], spec.symbols) == [whole[start : start + 16]]
+        assert arrays['num_scored'].sum() == end - start
+        np.testing.assert_allclose(data.scored_dims(split) * len(arrays['x']), end - start)
+
+
+def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_split(file):
+    data, usual = (text.load(file(), context=16, **share) for share in (dict(valid_share=0.0), {}))
+    assert len(data.splits['train']['x']) == int(0.9 * 3400) - 15
+    for split in ('valid', 'test'):
+        np.testing.assert_array_equal(data.splits[split]['x'], usual.splits[split]['x'])
+
+
+@pytest.mark.parametrize('num_pieces', [1, 7, 100, 3000])
+def test_pieces_are_as_many_as_asked_for_and_score_each_symbol_once(file, num_pieces):
+    data = text.load(file(), context=16, num_pieces=num_pieces)
+    x, num_scored = (data.splits['train'][name] for name in ('x', 'num_scored'))
+    assert len(x) == len(num_scored) == num_pieces
+    kept = int(0.9 * 3400) - int(0.05 * int(0.9 * 3400))
+    scored = [text.decode(row[None], data.spec.symbols)[0] for row in x]
+    scored = [row[len(row) - n :] for row, n in zip(scored, num_scored, strict=True)]
+    assert ''.join(scored) == (ROWS * 100)[:kept]
+
+
+def test_what_is_encoded_is_decoded():
+    symbols = ''.join(sorted({*'löwe\nzahn'}))
+    (back,) = text.decode(text.encode('zöllner'.replace('r', ''), symbols)[None], symbols)
+    assert back == 'zöllne'
+    with pytest.raises(UserError, match=r"'x' is outside the vocabulary: \\n"):
+        text.encode('axe', symbols)
+
+
+def test_the_carried_text_needs_no_file_and_is_always_the_same():
+    data, again = text.load(context=64), text.load(context=64)
+    np.testing.assert_array_equal(data.splits['test']['x'], again.splits['test']['x'])
+    assert sum(len(part['x']) for part in data.splits.values()) > 200_000
+    beginning = ''.join(text.decode(data.splits['train']['x'][:640:64], data.spec.symbols))
+    assert 'The "assert" statement' in beginning
+    assert 50 < data.spec.levels < 130
+
+
+def test_training_windows_are_views(file):
+    x = text.load(file(), context=64).splits['train']['x']
+    assert x.base is not None
+    assert x.strides[0] == x.itemsize
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('', 'is empty'),
+        (b'caf\xe9' * 1000, r'is not UTF-8 text \(byte 3\)'),
+        (b'\0' * 3000, 'is not text'),
+        ('a' * 5000, 'has 1 different characters'),
+        ('short text', 'has 10 characters, of which the valid split gets 0: fewer than config'),
+        (ROWS * 100 + 'z\nZ\n', r"mine.txt: 'z' \(line 201\) is outside the vocabulary"),
+    ],
+)
+def test_what_is_no_text_is_refused_in_one_line(file, content, message):
+    with pytest.raises(UserError, match=message) as caught:
+        text.load(file(content), context=64)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_refused(tmp_path):
+    for path in (tmp_path / 'none.txt', tmp_path):
+        with pytest.raises(UserError, match='there is no file'):
+            text.load(str(path), context=64)
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'message'),
+    [
+        (dict(context=0), 'data.context=0'),
+        (dict(context=9), 'give an even number'),
+        (dict(valid_share=1.0), 'data.valid_share=1.0'),
+        (dict(num_pieces=-1), 'data.num_pieces=-1'),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(numbers, message):
+    with pytest.raises(UserError, match=message):
+        text.load(**{'context': 64, **numbers})
+
+
+def test_a_config_without_windows_takes_no_text():
+    config = common.common_config()
+    config.data.name = 'text'
+    with pytest.raises(
+        UserError, match='text needs config.data.context, which this config has not'
+    ):
+        dataset.load(config)
+
+
+def test_symbols_are_not_binarised(file):
+    _, config = recipe_and_config()
+    with config.unlocked():
+        config.data.update(name='text', path=file(), context=16, valid_share=0.1, num_pieces=0)
+        config.data.binarize = 'threshold'
+    with pytest.raises(UserError, match='has symbols, which are no numbers'):
+        dataset.load(config)
+    with config.unlocked():
+        config.data.binarize = 'none'
+    assert "symbols '\\n bcef" in dataset.load(config).fingerprint('test')['x']
+
+
+def test_tiny_shakespeare():
+    if not REAL.exists():
+        pytest.skip(f'{REAL} is not here')
+    data = text.load(str(REAL), context=64)
+    assert data.spec.levels == 65
+    assert data.splits['test']['num_scored'].sum() == 111_540
+    assert sys.getsizeof(data.splits['train']['x']) < 1000
+    assert len(data.fingerprint()) == 4

@@ -1,0 +1,338 @@
+"""TFDS sets in array_record: which one is taken, what is read, and what to do where there is none.
+
+The small sets are written here as TFDS writes them, without TensorFlow; MNIST, where it is at hand,
+is compared with what TFDS itself decodes.
+"""
+
+import importlib.util
+import json
+import pathlib
+import re
+import socket
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+from tfds_files import IMAGE, LABEL, TEXT, pictures, png, write_set
+
+from atelier.data import tfds_images
+from atelier.data.dataset import Spec
+
+REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'tfds'
+NEEDS_MNIST = pytest.mark.skipif(not (REAL / 'mnist').exists(), reason=f'there is no {REAL}/mnist')
+
+
+@pytest.fixture
+def root(tmp_path, cache, monkeypatch):
+    """An empty folder of TFDS sets, with a cache of its own."""
+    monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+    return tmp_path / 'tfds'
+
+
+def write_tiny(root, name='tiny', count=3, **keywords):
+    return write_set(root, name, {'train': pictures(count)}, {'image': IMAGE}, **keywords)
+
+
+def load(root, name='tiny', image_shape=()):
+    return tfds_images.load(name, str(root), image_shape)
+
+
+def reds(split):
+    return split['x'][:, 0, 0, 0].tolist()
+
+
+# What is read
+
+
+def test_a_set_without_labels_and_with_a_validation_split(root):
+    splits = {'train': pictures(90), 'validation': pictures(7, 90), 'extra': pictures(3, 200)}
+    write_set(root, 'tiny', splits, {'image': IMAGE})
+    data = load(root)
+    assert data.spec == Spec((4, 5, 3), 256, None)
+    assert {name: sorted(split) for name, split in data.splits.items()} == {
+        'train': ['x'],
+        'valid': ['x'],
+    }
+    assert data.splits['train']['x'].dtype == np.uint8
+    assert sorted(reds(data.splits['train'])) == list(range(90))
+    assert sorted(reds(data.splits['valid'])) == list(range(90, 97))
+    assert reds(data.splits['train']) != list(range(90))  # in an order without meaning
+    assert 'tensorflow' not in sys.modules
+
+
+def test_labels_belong_to_their_pictures(root):
+    rows = [{**row, 'label': number % 10} for number, row in enumerate(pictures(90))]
+    splits = {'train': rows[:80], 'test': rows[80:]}
+    write_set(root, 'tiny', splits, {'image': IMAGE, 'label': LABEL})
+    data = load(root)
+    assert data.spec.num_classes == 10
+    for name, n in (('train', 80), ('test', 10)):
+        split = data.splits[name]
+        assert (split['label'].dtype, split['label'].shape) == (np.int32, (n,))
+        assert split['label'].tolist() == [red % 10 for red in reds(split)]
+
+
+def test_a_label_that_is_a_text_is_none(root):
+    rows = [{**row, 'label': b'a cat'} for row in pictures(3)]
+    write_set(root, 'tiny', {'train': rows}, {'image': IMAGE, 'label': TEXT})
+    data = load(root)
+    assert data.spec.num_classes is None
+    assert sorted(data.splits['train']) == ['x']
+
+
+def test_image_shape_scales_and_crops(root):
+    rows = [{'image': png(np.full((height, 9, 3), 40))} for height in (9, 4, 30)]
+    write_set(root, 'tiny', {'train': rows}, {'image': IMAGE})
+    data = load(root, image_shape=(2, 3, 1))
+    assert data.spec.event_shape == (2, 3, 1)
+    np.testing.assert_array_equal(data.splits['train']['x'], np.full((3, 2, 3, 1), 40))
+
+
+# Which set is taken
+
+
+def test_the_newest_version_is_taken_by_number(root):
+    for version, count in (('1.9.0', 3), ('1.10.0', 4), ('1.2.11', 5)):
+        write_tiny(root, count=count, version=version)
+    (root / 'tiny' / '2.0.0.incomplete').mkdir()
+    (root / 'tiny' / '3.0.0').mkdir()  # without dataset_info.json
+    assert load(root).size('train') == 4
+
+
+def test_a_kind_of_a_set_is_named_after_a_slash(root, complaint):
+    for kind, count in (('letters', 3), ('digits', 4)):
+        write_tiny(root, f'emnist/{kind}', count)
+    assert load(root, 'emnist/letters').size('train') == 3
+    assert load(root, 'emnist/digits').size('train') == 4
+    line = complaint(load, root, 'emnist')
+    assert 'config.data.name' in line
+    assert "'emnist/digits', 'emnist/letters'" in line
+
+
+def test_where_sets_lie(root, tmp_path, monkeypatch):
+    write_tiny(root, count=3)
+    monkeypatch.setenv('TFDS_DATA_DIR', str(root))
+    assert tfds_images.load('tiny').size('train') == 3
+    monkeypatch.delenv('TFDS_DATA_DIR')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    write_tiny(tmp_path / 'tensorflow_datasets', count=4)
+    assert tfds_images.load('tiny').size('train') == 4
+
+
+# The cache
+
+
+def test_a_warm_start_does_not_import_tfds(root, monkeypatch, capfd):
+    write_tiny(root)
+    first = load(root)
+    assert 'decoding tiny train' in capfd.readouterr().err
+    monkeypatch.setitem(sys.modules, 'tensorflow_datasets', None)  # an import of it fails
+    second = load(root)
+    assert second.spec == first.spec
+    np.testing.assert_array_equal(second.splits['train']['x'], first.splits['train']['x'])
+    assert capfd.readouterr() == ('', '')
+
+
+def test_a_set_that_is_prepared_again_is_decoded_again(root):
+    folder = write_tiny(root, count=3)
+    assert load(root).size('train') == 3
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    write_tiny(root, count=4)
+    assert load(root).size('train') == 4
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize('kind', ['tfrecord', 'riegeli', None])
+def test_a_set_that_only_tensorflow_reads(root, complaint, kind):
+    folder = write_tiny(root)
+    info = json.loads((folder / 'dataset_info.json').read_text())
+    info['fileFormat'] = kind
+    if kind is None:  # as TFDS wrote it before there was a choice
+        del info['fileFormat']
+    (folder / 'dataset_info.json').write_text(json.dumps(info))
+    line = complaint(load, root)
+    assert line.startswith(f'{folder} is prepared as {kind or "tfrecord"}')
+    assert '--file_format=array_record' in line
+
+
+def overwritten(name, text):
+    return lambda folder: next(folder.glob(name)).write_bytes(text)
+
+
+def removed(name):
+    return lambda folder: next(folder.glob(name)).unlink()
+
+
+SHARD, EMPTY = 'tiny-train*', b'{"fileFormat": "array_record"}'
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        pytest.param(overwritten('dataset_info.json', b''), id='empty'),
+        pytest.param(overwritten('dataset_info.json', b'{"name":\n'), id='cut short'),
+        pytest.param(overwritten('dataset_info.json', b'\xff\xfe'), id='no text'),
+        pytest.param(overwritten('dataset_info.json', b'[]'), id='a list'),
+        pytest.param(removed('features.json'), id='no features.json'),
+        pytest.param(overwritten('dataset_info.json', EMPTY), id='no splits'),
+        pytest.param(overwritten('features.json', b'rubbish'), id='features'),
+        pytest.param(removed(SHARD), id='no shard'),
+        pytest.param(overwritten(SHARD, b'rubbish'), id='a damaged shard'),
+        pytest.param(overwritten(SHARD, bytes(1 << 17)), id='a shard of zeros'),
+    ],
+)
+def test_a_damaged_set(root, complaint, damage):
+    folder = write_tiny(root)
+    damage(folder)
+    assert 'tiny' in complaint(load, root)
+
+
+def test_a_damaged_picture_is_named(root, complaint):
+    rows = pictures(7)
+    rows[3] = {'image': rows[3]['image'][:50]}
+    write_set(root, 'tiny', {'train': rows}, {'image': IMAGE})
+    assert complaint(load, root).startswith('cannot read the picture tiny train 3: ')
+
+
+def test_a_set_of_something_else(root, complaint):
+    write_set(root, 'words', {'train': [{'text': b'a'}]}, {'text': TEXT})
+    pair = [{'image': png(np.zeros((4, 5, 3))), 'mask': png(np.zeros((4, 5, 3)))}]
+    write_set(root, 'pairs', {'train': pair}, {'image': IMAGE, 'mask': IMAGE})
+    write_set(root, 'tests', {'test': pictures(2)}, {'image': IMAGE})
+    assert complaint(load, root, 'words') == "'words' is no set of images: an example has text"
+    line = complaint(load, root, 'pairs')  # TFDS keeps no order
+    assert re.search('an example has (image, mask|mask, image)', line), line
+    assert complaint(load, root, 'tests') == "'tests' has no training split, only test"
+
+
+# What is not prepared
+
+
+@pytest.fixture
+def tensorflow(monkeypatch):
+    """Pretends that TensorFlow is installed or not, and a network there or not."""
+    find = importlib.util.find_spec
+
+    def pretend(installed, network=False):
+        def find_spec(name, *rest):
+            return (sys if installed else None) if name == 'tensorflow' else find(name, *rest)
+
+        def connect(*_, **__):
+            if not network:
+                raise OSError('no route')
+            return socket.socket()
+
+        monkeypatch.setattr(importlib.util, 'find_spec', find_spec)
+        monkeypatch.setattr(socket, 'create_connection', connect)
+        monkeypatch.setattr(urllib.request, 'getproxies', dict)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [
+        ('minst', " (did you mean 'mnist'?)"),
+        ('digts', " (did you mean 'digits'?)"),
+        ('something_else', ':'),
+        ('a/b/../mnist', ':'),
+    ],
+)
+def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint):
+    tensorflow(installed=False)
+    (root / 'mnist').mkdir(parents=True)  # its name only
+    line = complaint(load, root, name)
+    assert re.match(rf'{re.escape(repr(name))} is not a source \(digits, ', line), line
+    assert f'{root}{hint}' in line
+    assert 'TFDS_DATA_DIR' in line
+    assert 'requirements-tfds.txt' in line
+
+
+def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
+    tensorflow(installed=True)
+    monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
+    line = complaint(load, root)
+    assert line.startswith("'tiny' is not a source")
+    assert 'takes a network, and there is none' in line
+
+
+@pytest.mark.parametrize(
+    ('program', 'message'),
+    [
+        ('1 / 0', "TFDS could not prepare 'tiny': its last line above says why"),
+        ('import os; os.abort()', "TFDS could not prepare 'tiny'"),
+        ('', "TFDS prepared 'tiny', but not in "),
+    ],
+)
+def test_tfds_cannot_prepare_it(root, complaint, tensorflow, monkeypatch, program, message):
+    tensorflow(installed=True, network=True)
+    monkeypatch.setattr(tfds_images, 'PREPARE', program)
+    assert message in complaint(load, root)
+
+
+def test_a_set_is_prepared_and_then_read(root, tmp_path, tensorflow, monkeypatch):
+    """By a process that is given the name and the folder."""
+    tensorflow(installed=True, network=True)
+    write_tiny(tmp_path / 'elsewhere', 'emnist/letters')
+    source = str(tmp_path / 'elsewhere' / 'emnist' / 'letters')
+    program = f'import sys, shutil; shutil.copytree({source!r}, f"{{sys.argv[2]}}/{{sys.argv[1]}}")'
+    monkeypatch.setattr(tfds_images, 'PREPARE', program)
+    assert load(root, 'emnist/letters').size('train') == 3
+
+
+# MNIST
+
+
+@pytest.fixture(scope='module')
+def mnist(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        return tfds_images.load('mnist', str(REAL))
+
+
+def decoded_by_tfds(split, count):
+    import tensorflow_datasets as tfds
+
+    source = tfds.builder_from_directory(REAL / 'mnist' / '3.0.1').as_data_source(split)
+    return [source[number] for number in range(count)]
+
+
+@pytest.mark.slow
+@NEEDS_MNIST
+def test_mnist_is_whole(mnist):
+    assert mnist.spec == Spec((28, 28, 1), 256, 10)
+    assert {name: mnist.size(name) for name in mnist.splits} == {'train': 60_000, 'test': 10_000}
+    assert {split['x'].dtype for split in mnist.splits.values()} == {np.dtype(np.uint8)}
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # as published
+    assert np.bincount(mnist.splits['train']['label']).tolist() == counts
+    assert 'tensorflow' not in sys.modules
+
+
+@pytest.mark.slow
+@NEEDS_MNIST
+@pytest.mark.parametrize('split', ['train', 'test'])
+def test_mnist_is_what_tfds_decodes(mnist, split):
+    x, label = mnist.splits[split]['x'], mnist.splits[split]['label']
+    labels = {image.tobytes(): int(number) for image, number in zip(x, label, strict=True)}
+    for row in decoded_by_tfds(split, 50):
+        assert labels[row['image'].tobytes()] == row['label']
+
+
+@NEEDS_MNIST
+def test_mnist_scaled_to_half(root):
+    """A hundred of them: each pixel is near the mean of the four that it covers."""
+    images = [row['image'][..., 0] for row in decoded_by_tfds('test', 100)]
+    rows = [{'image': png(image), 'label': number % 10} for number, image in enumerate(images)]
+    write_set(root, 'hundred', {'train': rows}, {'image': IMAGE, 'label': LABEL})
+    data = load(root, 'hundred', (14, 14, 1))
+    whole = load(root, 'hundred', (28, 28, 1))
+    assert data.spec == Spec((14, 14, 1), 256, 10)
+    blocks = whole.splits['train']['x'].reshape(100, 14, 2, 14, 2).mean(axis=(2, 4))
+    x = data.splits['train']['x'][..., 0].astype(float)
+    assert np.corrcoef(x.ravel(), blocks.ravel())[0, 1] > 0.98
+    assert abs(x.mean() - blocks.mean()) < 2

@@ -1,0 +1,201 @@
+"""A code is taken off a stack and put back; examples cost what the bound of their bins says."""
+
+import constriction
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import ndtr
+from support import assembled, with_abilities
+
+from atelier.data.dataset import Spec
+from atelier.evaluation.compression import bits_back, latent_bins, range_coder
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def stack_of(num_words, seed=0):
+    words = np.random.RandomState(seed).randint(1, 2**32, num_words, np.uint32)
+    return constriction.stream.stack.AnsCoder(words)
+
+
+def posteriors(n, latent, seed=0):
+    """Wide and narrow ones, near and far away, and some that no float holds."""
+    random = np.random.RandomState(seed)
+    mean = random.normal(scale=random.choice([0.1, 1, 10], (n, 1)), size=(n, latent))
+    log_var = random.uniform(-12, 3, (n, latent))
+    mean[0, :2], log_var[0, :2] = [3e38, -3e38], [-3e38, 3e38]
+    return mean, log_var
+
+
+@pytest.mark.parametrize('num_words', [0, 1, 50])
+def test_what_is_drawn_is_put_back(num_words):
+    """Of many posteriors in turn, also where the stack has run dry."""
+    stack, turns = stack_of(num_words), []
+    for mean, log_var in zip(*posteriors(40, 5), strict=True):
+        before = stack.get_compressed()
+        bins, taken = latent_bins.draw(stack, mean, log_var)
+        assert taken >= 0 and bins.min() >= 0 and bins.max() < latent_bins.NUM_BINS
+        turns.append((before, bins, mean, log_var))
+    for before, bins, mean, log_var in reversed(turns):
+        latent_bins.put_back(stack, bins, mean, log_var)
+        np.testing.assert_array_equal(stack.get_compressed(), before)
+
+
+def test_a_posteriors_parts_are_its_masses():
+    """All of them together the total, none negative, each to half a part at both of its edges."""
+    edges = np.array(latent_bins._EDGES)
+    mean, log_var = posteriors(6, 4)
+    for m, v in zip(mean[1:], log_var[1:], strict=True):
+        belows = [below for below, _ in latent_bins._posteriors(m, v)]
+        for below, one_mean, one_log_var in zip(belows, m, v, strict=True):
+            found = np.array([below(i) for i in range(latent_bins.NUM_BINS + 1)])
+            assert found[0] == 0 and found[-1] == latent_bins.PARTS and np.diff(found).min() >= 0
+            want = ndtr((edges - one_mean) / np.exp(0.5 * one_log_var))
+            np.testing.assert_allclose(found, latent_bins.PARTS * want, atol=0.5 + 1e-6)
+    prior, _ = next(latent_bins._posteriors(np.zeros(1), np.zeros(1)))
+    assert {prior(i + 1) - prior(i) for i in range(latent_bins.NUM_BINS)} == {2**22 // 2**12}
+
+
+def test_values_lie_in_the_middle_of_their_bins():
+    z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
+    want = (np.arange(latent_bins.NUM_BINS) + 0.5) / latent_bins.NUM_BINS
+    np.testing.assert_allclose(ndtr(z.astype(np.float64)), want, atol=1e-7)
+
+
+def test_random_bits_make_draws_of_the_posterior():
+    """Mean and deviation within five standard errors; and taken is what the stack has lost."""
+    stack, n = stack_of(20_000), 20_000
+    mean, log_var = np.full(n, 0.7), np.full(n, 2 * np.log(0.3))
+    before = stack.num_valid_bits()
+    bins, taken = latent_bins.draw(stack, mean, log_var)
+    z = latent_bins.values(bins)
+    assert abs(z.mean() - 0.7) < 5 * 0.3 / np.sqrt(n)
+    assert abs(z.std() / 0.3 - 1) < 5 / np.sqrt(2 * n)
+    assert before - stack.num_valid_bits() == pytest.approx(taken, rel=1e-4)
+    # 12 bits for each bin, less the information that q has above the prior
+    kl = 0.5 * (0.3**2 + 0.7**2 - 1 - 2 * np.log(0.3)) / np.log(2)
+    assert taken / n == pytest.approx(12 - kl, abs=0.05)
+
+
+def test_an_empty_stack_gives_likely_codes():
+    stack = constriction.stream.stack.AnsCoder()
+    mean = np.linspace(-2, 2, 9)
+    bins, _ = latent_bins.draw(stack, mean, np.full(9, -4.0))
+    np.testing.assert_allclose(latent_bins.values(bins), mean, atol=0.01)
+    assert stack.is_empty()
+    latent_bins.put_back(stack, bins, mean, np.full(9, -4.0))
+    assert stack.is_empty()
+
+
+def test_what_is_never_drawn_is_not_put_back():
+    far = np.full(1, 3.0), np.full(1, -8.0)
+    with pytest.raises(ValueError, match='never drawn'):
+        latent_bins.put_back(stack_of(9), np.zeros(1, np.int32), *far)
+    with pytest.raises(ValueError, match='not finite'):
+        latent_bins.draw(stack_of(9), np.array([np.nan]), np.zeros(1))
+
+
+def there_and_back(run, x, labels=None):
+    state, _ = restore.load_state(run)
+    coded = bits_back.encoded(run, state, x, labels)
+    assert coded.words.dtype == np.uint32
+    again, known = bits_back.decoded(run, state, coded.words, len(x))
+    np.testing.assert_array_equal(again, x)
+    if labels is not None:
+        np.testing.assert_array_equal(known, labels)
+    return coded
+
+
+CHANGES = {'vae': {}, 'cvae': {}, 'binary': dict(data__binarize='threshold')}
+SLOW = {'conv_vae': {}, 'iwae': {}, 'beta_tc_vae': {}}
+
+
+@pytest.mark.usefixtures('scattered_weights')
+@pytest.mark.parametrize(
+    'name', [*CHANGES, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)]
+)
+def test_the_round_trip_is_exact(tmp_path, name):
+    """Of digits, and of noise; the words hold what was counted and what the first z would take."""
+    file = 'vae' if name == 'binary' else name
+    run = assembled(tmp_path, file, **CHANGES.get(name, {}))
+    random, levels = np.random.RandomState(0), run.data.spec.levels
+    x = run.data.splits['test']['x'][:9].reshape(9, 64).astype(int)
+    x = np.concatenate([x * levels // 17, random.randint(0, levels, (9, 64))])
+    labels = random.randint(0, 10, 18) if range_coder.is_labelled(run) else None
+    assert (labels is None) == (name != 'cvae') and x.max() == levels - 1
+    coded = there_and_back(run, x, labels)
+    assert coded.label_bits == pytest.approx(np.log2(10) if name == 'cvae' else 0)
+    counted = coded.bits.sum() + coded.code_bits.sum() + 18 * coded.label_bits
+    latent = bits_back.model_of(run, restore.load_state(run)[0]).latent_dim
+    assert -1 < 32 * len(coded.words) - counted < 22 * latent + 64
+
+
+def enumerable(vae, weight=2.0, deviation=0.4):
+    """Three bits of one z: x -> N(x summed and centred, deviation^2), bits of logits weight z."""
+
+    def posterior(params, extra, batch, draw):
+        mean = batch['x'].sum(-1, keepdims=True) - 1.5
+        return mean, jnp.full_like(mean, 2 * np.log(deviation))
+
+    def level_log_probs(params, extra, z, given):
+        logits = weight * z * jnp.array([1.0, 0.5, -0.2])
+        return jax.nn.log_softmax(jnp.stack([jnp.zeros_like(logits), logits], -1))
+
+    run = with_abilities(vae, posterior=posterior, level_log_probs=level_log_probs)
+    return run._replace(data=run.data._replace(spec=Spec((3,), 2, None)))
+
+
+def expected_bits(run, x):
+    """-ELBO of bins by all of them: of each row of x the mean over q and, of it, the variance."""
+    z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
+    log_probs = run.family.level_log_probs({}, {}, jnp.asarray(z)[:, None], {})
+    edges, found = np.array(latent_bins._EDGES), []
+    for row in x:
+        q = run.family.posterior({}, {}, {'x': jnp.float32(row[None])}, None)
+        mean, log_var = (float(part[0, 0]) for part in q)
+        q = np.diff(ndtr((edges - mean) / np.exp(0.5 * log_var)))
+        likelihood = np.asarray(log_probs)[:, np.arange(3), row].sum(1) / np.log(2)
+        bits = 12 + np.log2(np.maximum(q, 1e-300)) - likelihood
+        found.append((q @ bits, q @ bits**2 - (q @ bits) ** 2))
+    return np.array(found)
+
+
+@pytest.mark.usefixtures('untrained')
+def test_bits_are_those_of_the_bound(vae):
+    """Of a model whose expectation can be summed: measured to its noise, and the ELBO's own."""
+    run, n = enumerable(vae), 800
+    x = np.random.RandomState(0).randint(0, 2, (n, 3))
+    coded = there_and_back(run, x)
+    mean, variance = expected_bits(run, x).T
+    error = np.sqrt(variance.sum())
+    assert 0 < error < 0.03 * mean.sum()
+    counted = coded.bits.sum() + coded.code_bits.sum()
+    assert abs(counted - mean.sum()) < 4 * error
+    assert 0 < 32 * len(coded.words) - counted < 64 + 24
+    # the bins lose nothing: KL and likelihood of the Gaussian itself, by 40 quadrature points
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    for row, want in zip(x[:8], mean, strict=False):
+        m = row.sum() - 1.5
+        kl = 0.5 * (0.4**2 + m**2 - 1 - 2 * np.log(0.4))
+        table = run.family.level_log_probs({}, {}, jnp.float32(m + 0.4 * nodes)[:, None], {})
+        likelihood = np.asarray(table)[:, np.arange(3), row].sum(1)
+        bound = kl - likelihood @ weights / weights.sum()
+        assert want == pytest.approx(bound / np.log(2), abs=2e-3)
+
+
+@pytest.mark.usefixtures('untrained')
+def test_words_of_nobody_are_noticed(vae):
+    run = enumerable(vae)
+    state, _ = restore.load_state(run)
+    x = np.random.RandomState(0).randint(0, 2, (20, 3))
+    words = bits_back.encoded(run, state, x, None).words
+    for broken in (words[:-1], np.append(words, np.uint32(7)), np.append(words, np.uint32(0))):
+        try:
+            again, _ = bits_back.decoded(run, state, broken, 20)
+            assert not np.array_equal(again, x)
+        except ValueError:
+            pass
+    with pytest.raises(ValueError, match='behind the last'):
+        bits_back.decoded(run, state, words, 19)

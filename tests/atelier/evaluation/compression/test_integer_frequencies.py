@@ -1,0 +1,61 @@
+"""Whole numbers in place of probabilities: their sum, the least of them, and what they cost."""
+
+import constriction
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from atelier.evaluation.compression.integer_frequencies import TOTAL, as_model, bits, frequencies
+
+NATS = st.floats(-1e4, 1e4, width=32) | st.just(-np.inf)
+ROWS = st.tuples(st.integers(1, 5), st.integers(2, 300)).flatmap(
+    lambda shape: arrays.arrays(np.float32, shape, elements=NATS)
+)
+
+
+@given(ROWS)
+def test_frequencies_are_what_they_promise(log_probs):
+    log_probs[:, 0] = np.where(np.isinf(log_probs.max(1)), 0, log_probs[:, 0])
+    found, levels = frequencies(log_probs), log_probs.shape[1]
+    assert found.dtype == np.int64
+    assert (found.sum(1) == TOTAL).all() and found.min() >= 1
+    each = log_probs.astype(np.float64)
+    shares = np.exp(each - each.max(1, keepdims=True))
+    chance = shares / shares.sum(1, keepdims=True)
+    assert (found >= chance * (TOTAL - levels) * (1 - 1e-12)).all()
+    for row, table in zip(log_probs, found, strict=True):  # likelier ones have no less
+        assert (np.diff(table[np.lexsort((table, row))]) >= 0).all()
+    # a level costs at most so much more than -log2 of its probability
+    most = -np.log2(np.maximum(chance, 1e-300)) + np.log2(TOTAL / (TOTAL - levels)) + 1e-9
+    for level in range(levels):
+        cost = bits(found, np.full(len(found), level))
+        assert (cost <= most[:, level]).all() and (cost <= 24).all()
+
+
+@given(ROWS, st.floats(-100, 100))
+def test_a_factor_means_nothing(log_probs, shift):
+    """log p is taken as it is up to a constant: a sum that is not quite one is mended."""
+    log_probs = np.float64(np.maximum(log_probs, -50) % 20)
+    near = frequencies(log_probs + shift)
+    np.testing.assert_allclose(near, frequencies(log_probs), rtol=1e-6, atol=len(near[0]))
+
+
+def test_what_is_no_probability_is_refused():
+    for row in ([np.nan, 0.0], [-np.inf, -np.inf], [np.inf, 0.0]):
+        with pytest.raises(ValueError, match='not finite'):
+            frequencies(np.array([[0.0, 0.0], row]))
+
+
+@pytest.mark.parametrize('levels', [2, 3, 17, 256, 4096])
+def test_the_coder_codes_by_these_very_numbers(levels):
+    """Its range after the first level is that level's part of the whole, to the last bit."""
+    random = np.random.RandomState(levels)
+    (table,) = frequencies(random.normal(0, 3, (1, levels)))
+    for level in random.randint(0, levels, 40):
+        encoder = constriction.stream.queue.RangeEncoder()
+        encoder.encode(np.array([level], np.int32), *as_model(table[None]))
+        (_, (_, size)) = encoder.pos()
+        whole = ((2**64 - 1) // TOTAL) * int(table[level])
+        assert size == (whole if whole >= 2**32 else whole << 32)

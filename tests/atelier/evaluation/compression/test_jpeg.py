@@ -1,0 +1,79 @@
+"""JPEG of sets of images: what is counted, and that tiles do not mix."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atelier.evaluation.compression import jpeg, mosaic
+
+QUALITIES = range(5, 96, 30)
+
+
+def images(n, height, width, channels, seed=0):
+    random = np.random.RandomState(seed)
+    wave = np.sin(
+        np.arange(height)[:, None, None] / 2 + random.normal(size=(n, 1, width, channels))
+    )
+    return np.round(127 + 120 * wave).astype(np.uint8)
+
+
+@pytest.mark.parametrize(('shape', 'settings'), [((9, 8, 8, 1), 4), ((5, 10, 13, 3), 8)])
+def test_quality_buys_fidelity_with_bytes(shape, settings):
+    x = images(*shape)
+    found = list(jpeg.coded(x, QUALITIES))
+    assert len(found) == settings
+    for part in (found[:4], found[4:]):
+        sizes = [each.bytes_per_image for each in part]
+        errors = [np.mean((each.x.astype(float) - x) ** 2) for each in part]
+        assert sizes == sorted(sizes) and errors == sorted(errors)[::-1]
+    assert all(each.x.shape == shape and each.x.dtype == np.uint8 for each in found)
+    assert np.abs(found[3].x.astype(int) - x).mean() < 5
+    assert [each.subsampling for each in found[4:]] == ['4:2:0'] * (settings - 4)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_an_image_is_the_same_among_others(channels):
+    """Of a size that is no multiple of a block, beside neighbours unlike it.
+
+    The decoder smooths subsampled colours across the border.
+    """
+    x, others = images(4, 9, 11, channels), images(4, 9, 11, channels, seed=1)
+    others[1] = x[1]
+    for mine, theirs in zip(jpeg.coded(x, QUALITIES), jpeg.coded(others, QUALITIES), strict=True):
+        inside = slice(mine.subsampling == '4:2:0', None)
+        np.testing.assert_array_equal(mine.x[1, inside, inside], theirs.x[1, inside, inside])
+
+
+def test_headers_are_not_counted():
+    """One image and a hundred like it: bytes an image agree up to the rounding to whole bytes."""
+    x = images(1, 16, 16, 1)
+    one, many = (next(jpeg.coded(np.repeat(x, n, 0), range(50, 51))) for n in (1, 100))
+    assert one.bytes_per_image == round(one.bytes_per_image)
+    assert abs(one.bytes_per_image - many.bytes_per_image) < 0.2 * one.bytes_per_image
+    file = io.BytesIO()
+    Image.fromarray(x[0, ..., 0]).save(file, format='JPEG', quality=50, optimize=True)
+    assert one.bytes_per_image == jpeg.scan_bytes(file.getvalue()) < len(file.getvalue()) / 3
+
+
+def test_a_flat_image_is_a_byte():
+    """One coefficient of the mean and one end of block, filled up to a byte."""
+    flat = np.full((1, 8, 8, 1), 200, np.uint8)
+    (found,) = jpeg.coded(flat, range(90, 91))
+    assert found.bytes_per_image <= 2
+    np.testing.assert_allclose(found.x, 200, atol=1)
+
+
+def test_a_large_set_is_several_mosaics(monkeypatch):
+    x = images(7, 8, 8, 1)
+    (whole,) = jpeg.coded(x, range(50, 51))
+    monkeypatch.setattr(mosaic, 'MOST_PIXELS', 3 * 64)
+    (parts,) = jpeg.coded(x, range(50, 51))
+    np.testing.assert_array_equal(parts.x, whole.x)
+    assert abs(parts.bytes_per_image - whole.bytes_per_image) <= 3
+
+
+def test_what_is_no_jpeg_is_refused():
+    with pytest.raises(ValueError, match='no scan'):
+        jpeg.scan_bytes(b'\xff\xd8 nothing')

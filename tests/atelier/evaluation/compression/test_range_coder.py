@@ -1,0 +1,131 @@
+"""Examples to words and back: exactly, in as many bits as they should take, whatever they are."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, with_abilities
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.evaluation.compression import file_format, range_coder
+from atelier.evaluation.compression.mosaic import mosaic, per_mosaic, tiles_of
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
+
+NAMES = ('fvsbn', 'mixture', 'naive_bayes', 'chow_liu')
+KEEPING = ('pixelcnn', 'gated_pixelcnn', 'pixel_transformer')  # what they computed before
+
+
+@pytest.fixture(scope='module')
+def run_of(tmp_path_factory):
+    return lambda name: assembled(tmp_path_factory.mktemp(name), name)
+
+
+def there_and_back(run, x, labels=None, batch_size=7):
+    state, _ = restore.load_state(run)
+    coded = range_coder.encoded(run, state, x, labels, batch_size)
+    assert coded.words.dtype == np.uint32
+    # the range has 32 to 64 bits, so that a word or two at the end say which number it was
+    total = coded.bits.sum() + len(x) * coded.label_bits
+    assert 0 <= 32 * len(coded.words) - total < 65
+    again, known = range_coder.decoded(run, state, coded.words, len(x), batch_size)
+    np.testing.assert_array_equal(again, x)
+    if labels is not None:
+        np.testing.assert_array_equal(known, labels)
+    return coded
+
+
+@pytest.mark.parametrize(
+    'name', [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in KEEPING)]
+)
+def test_the_round_trip_is_exact(run_of, name):
+    """Of digits, and of noise, which is as improbable as can be; the last batch is not full."""
+    run, random = run_of(name), np.random.RandomState(0)
+    split = {n: array[:9] for n, array in run.data.splits['test'].items()}
+    noise = random.randint(0, 17, (9, 64))
+    labels = random.randint(0, 10, 18) if range_coder.is_labelled(run) else None
+    x = np.concatenate([split['x'].reshape(9, 64).astype(int), noise])
+    coded = there_and_back(run, x, labels)
+    assert coded.bits.max() <= 24 and coded.bits.min() >= 0
+    assert coded.label_bits == pytest.approx(np.log2(10) if labels is not None else 0, rel=1e-5)
+
+
+def chain(log_probs, order):
+    """The same distribution for every number, whatever came before."""
+    table = jnp.asarray(log_probs, jnp.float32)
+    step = lambda params, extra, memory, i, before: (
+        memory,
+        jnp.broadcast_to(table, (len(before), len(table))),
+    )
+    return game.Conditionals(
+        order=lambda params, extra: jnp.asarray(order),
+        begin=lambda params, extra, given: jnp.zeros(()),
+        step=step,
+    )
+
+
+def test_bits_are_those_of_the_probabilities(vae):
+    """Of known ones, through a few thousand numbers in any order."""
+    run = with_abilities(vae, conditionals=chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
+    run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
+    x = np.random.RandomState(1).choice(3, (2000, 3), p=[0.7, 0.2, 0.1])
+    coded = there_and_back(run, x, batch_size=500)
+    np.testing.assert_allclose(coded.bits, -np.log2([0.7, 0.2, 0.1])[x], rtol=1e-5)
+    assert 32 * len(coded.words) < 1.001 * -np.log2([0.7, 0.2, 0.1])[x].sum() + 64
+
+
+def test_what_is_impossible_is_coded_too(vae):
+    run = with_abilities(vae, conditionals=chain([0.0, -jnp.inf], [0, 1]))
+    run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
+    coded = there_and_back(run, np.array([[0, 1], [1, 1], [0, 0]]))
+    np.testing.assert_allclose(coded.bits, [[0, 24], [24, 24], [0, 0]], atol=1e-6)
+
+
+def test_probabilities_that_are_none_are_refused(vae):
+    run = with_abilities(vae, conditionals=chain([0.0, jnp.nan], [0, 1]))
+    run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
+    state, _ = restore.load_state(run)
+    with pytest.raises(ValueError, match='not finite'):
+        range_coder.encoded(run, state, np.zeros((1, 2), int), None, 1)
+
+
+def test_a_file_keeps_its_header(tmp_path):
+    words = np.array([1, 2**32 - 1, 7], np.uint32)
+    header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (4, 4, 1), 17, None, (2, 3))
+    path = tmp_path / 'file.bin'
+    path.write_bytes(file_format.packed(header, words))
+    found, again = file_format.read(path)
+    assert found == header and found.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
+    np.testing.assert_array_equal(again, words)
+
+
+def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
+    assert 'cannot read' in complaint(file_format.read, tmp_path / 'none')
+    path = tmp_path / 'file.bin'
+    for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
+        path.write_bytes(content)
+        line = complaint(file_format.read, path)
+        assert ('holds no coded examples' if content[:8] != b'atelier3' else 'damaged') in line
+    huge = [2**60, 1, 0, 0, '', [8, 8, 1], 17, None, []]
+    path.write_bytes(file_format.packed(file_format.Header(*huge), np.zeros(1, np.uint32)))
+    assert 'damaged' in complaint(file_format.read, path)
+
+
+def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, complaint):
+    header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (8, 8, 1), 17, None, ())
+    content, path = file_format.packed(header, np.zeros(0, np.uint32)), tmp_path / 'file.bin'
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        line = complaint(file_format.read, path)
+        assert 'damaged' in line or 'holds no coded examples' in line
+
+
+@pytest.mark.parametrize('n', [1, 4, 5])
+def test_a_mosaic_comes_apart(n):
+    x = np.random.RandomState(n).randint(0, 255, (n, 3, 5, 3)).astype(np.uint8)
+    whole = mosaic(x)
+    assert whole.size >= x.size and per_mosaic(x) > 10_000
+    np.testing.assert_array_equal(tiles_of(whole, n, 3, 5), x)

@@ -1,0 +1,218 @@
+"""Scores in closed form, with and without classes, on any number of devices; and what is shown."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import logsumexp
+from scipy.stats import norm
+from support import with_abilities
+
+from atelier.core import game
+from atelier.data import dataset
+from atelier.evaluation import evaluate
+from atelier.evaluation.examples import outliers
+from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
+from atelier.run import restore
+from configs.shared import common
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+CENTRES = np.linspace(0, 8, 10)  # of x, by class
+flat = lambda x: x.reshape(len(x), -1)
+
+
+def nats_of_class(params, extra, batch, draw):
+    """log N(x; centre of its label, I)."""
+    away = flat(batch['x']) - jnp.asarray(CENTRES, jnp.float32)[batch['label']][:, None]
+    return jnp.sum(-0.5 * away**2 - 0.5 * jnp.log(2 * jnp.pi), 1)
+
+
+def centre_of_class(params, extra, batch, draw):
+    centre = jnp.asarray(CENTRES, jnp.float32)[batch['label']]
+    return jnp.broadcast_to(centre[:, None, None, None], batch['x'].shape)
+
+
+def by_class(run, **abilities):
+    """A family of which every number needs batch['label']."""
+    return with_abilities(
+        run,
+        log_prob=game.LogProb(nats_of_class, 'exact'),
+        reconstruct=centre_of_class,
+        conditions=('label',),
+        **abilities,
+    )
+
+
+def with_data(run, **changes):
+    """The run with another config.data."""
+    config = run.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.update(**changes)
+    return run._replace(config=config)
+
+
+def scores(run, name, x, data=None, num_devices=1):
+    score = scorer(run, data or run.data, name, jax.devices()[:num_devices])
+    return score(restore.initial_state(run), x)
+
+
+@pytest.fixture(scope='module')
+def images(vae):
+    return vae.data.splits['test']['x'][:21]
+
+
+@pytest.mark.parametrize('left_out', [(), (0, 9)])
+@pytest.mark.parametrize('num_devices', [1, 8])
+def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
+    vae, images, left_out, num_devices
+):
+    """-log mean_y p(x | y), and the nearest centre; no label is given."""
+    spec = vae.data.spec._replace(left_out=left_out)
+    run = by_class(vae._replace(data=vae.data._replace(spec=spec)))
+    centres = np.delete(CENTRES, left_out)
+    logs = norm.logpdf(flat(images)[:, None], centres[:, None]).sum(-1)
+    want = np.log(len(centres)) - logsumexp(logs, axis=1)
+    found = scores(run, 'nll', images, num_devices=num_devices)
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+    away = ((flat(images)[:, None] - centres[:, None]) / 16) ** 2  # 17 levels lie in [0, 1]
+    found = scores(run, 'reconstruction', images, num_devices=num_devices)
+    np.testing.assert_allclose(found, 0.5 * away.sum(-1).min(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize('num_devices', [1, 8])
+def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices):
+    half = lambda params, extra, batch, draw: batch['x'] / 2
+    run = with_abilities(vae, reconstruct=half)
+    want = 0.5 * np.square(flat(images) / 32).sum(1)
+    found = scores(run, 'reconstruction', images, num_devices=num_devices)
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
+def test_nll_is_that_of_an_evaluation(vae):
+    """Of every test example, the draws included."""
+    state, devices = restore.initial_state(vae), jax.devices()[:1]
+    want = evaluate.per_example(vae, state, devices)['nll_nats']
+    found = scores(vae, 'nll', vae.data.splits['test']['x'])
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
+def test_the_score_is_chosen_by_the_abilities(vae, complaint):
+    nats, half = game.LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
+    both = with_abilities(vae, log_prob=nats, reconstruct=half)
+    assert chosen_score(both, 'auto') == 'nll'
+    assert chosen_score(both, 'reconstruction') == 'reconstruction'
+    assert chosen_score(with_abilities(vae, reconstruct=half), 'auto') == 'reconstruction'
+    assert 'choose one of auto, nll, reconstruction' in complaint(chosen_score, both, 'likelihood')
+    for only, other, lacks in (
+        (dict(log_prob=nats), 'reconstruction', 'reconstruct'),
+        (dict(reconstruct=half), 'nll', 'log_prob'),
+    ):
+        assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, **only), other)
+
+
+def test_what_a_score_is_stands_in_words(vae):
+    assert in_words(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
+    bound = with_abilities(vae, log_prob=game.LogProb(nats_of_class, 'lower bound', 'k = 7'))
+    assert '(upper bound of it, k = 7)' in in_words(bound, 'nll')
+    assert '(exact, likelihood averaged over the classes)' in in_words(by_class(vae), 'nll')
+    assert in_words(by_class(vae), 'reconstruction').endswith('of the best class')
+
+
+# What is compared
+
+
+def seen(run, data):
+    """The test split of other data as the model sees it, and in levels."""
+    keys = jax.random.split(jax.random.PRNGKey(0), data.size('test'))
+    raw = {'x': jnp.asarray(data.splits['test']['x'])}
+    return np.asarray(data.preprocess(raw, keys)['x'])
+
+
+def run_on(vae, **changes):
+    """A run whose config and data are the digits with these settings of config.data."""
+    config = common.common_config()
+    config.data.update(name='digits', **changes)
+    return vae._replace(config=config, data=dataset.load(config))
+
+
+def save_picture(folder, array, name='mine.png', mode=None):
+    image = Image.fromarray(np.asarray(array, np.uint8))
+    image = image.convert(mode) if mode else image
+    image.save(folder / name)
+    return str(folder / name)
+
+
+def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
+    """Of its size already: 0..255 become 0..16; colours become grey."""
+    grey = np.arange(64).reshape(8, 8) * 4
+    for mode in (None, 'RGB', 'RGBA'):
+        data = outliers.picture_as_data(vae, save_picture(tmp_path, grey, mode=mode))
+        np.testing.assert_array_equal(seen(vae, data)[0, ..., 0], np.round(grey * 16 / 255))
+
+
+def test_the_centre_of_a_picture_is_scaled(vae, tmp_path):
+    """Of 80 x 160 the middle 80 x 80, here white between black ends."""
+    wide = np.zeros((80, 160))
+    wide[:, 40:120] = 255
+    data = outliers.picture_as_data(vae, save_picture(tmp_path, wide))
+    np.testing.assert_array_equal(seen(vae, data), np.full((1, 8, 8, 1), 16))
+
+
+def test_a_picture_is_binarised_and_dequantised_as_the_data_are(vae, tmp_path):
+    path = save_picture(tmp_path, np.repeat([[0], [100], [150], [255]], 2, 0) * np.ones((1, 8)))
+    threshold = run_on(vae, binarize='threshold')
+    found = seen(threshold, outliers.picture_as_data(threshold, path))[0, :, 0, 0]
+    np.testing.assert_array_equal(found, [0, 0, 0, 0, 1, 1, 1, 1])
+    drawn = run_on(vae, binarize='stochastic')
+    found = seen(drawn, outliers.picture_as_data(drawn, path))[0, ..., 0]
+    assert set(np.unique(found)) == {0, 1}
+    assert not found[:2].any()
+    assert found[-2:].all()
+    noisy = run_on(vae, dequantize='uniform')
+    found = seen(noisy, outliers.picture_as_data(noisy, path))[0, :, 0, 0]
+    np.testing.assert_array_equal(np.floor(found), [0, 0, 6, 6, 9, 9, 16, 16])
+
+
+def test_grey_pictures_serve_data_of_colour(vae, tmp_path):
+    spec = dataset.Spec((8, 8, 3), 256, None)
+    run = vae._replace(data=vae.data._replace(spec=spec))
+    grey = np.arange(64).reshape(8, 8)
+    x = seen(run, outliers.picture_as_data(run, save_picture(tmp_path, grey)))
+    np.testing.assert_array_equal(x[0], np.repeat(grey[..., None], 3, 2))
+
+
+def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
+    take = lambda run, path: complaint(outliers.picture_as_data, run, str(path))
+    line = take(vae, tmp_path / 'none.png')
+    assert line == f'--picture={tmp_path}/none.png: there is no such file'
+    (tmp_path / 'text.png').write_text('no picture')
+    assert 'is no picture of a known format' in take(vae, tmp_path / 'text.png')
+    real = vae._replace(data=vae.data._replace(spec=dataset.Spec((8, 8, 1), None, None)))
+    assert 'are no images with levels' in take(real, save_picture(tmp_path, np.zeros((8, 8))))
+
+
+def arrays(folder, x, **others):
+    np.savez(folder / 'others.npz', x=x, **others)
+    return 'arrays', str(folder / 'others.npz'), ''
+
+
+def test_outliers_are_shown_as_the_data_of_the_run(vae, tmp_path):
+    """Whatever levels they had before they are binarised."""
+    x = np.random.RandomState(0).randint(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    run = with_data(run_on(vae, binarize='threshold'), without_classes=(3,), num_valid=0)
+    other = outliers.another_data_set(run, *arrays(tmp_path, x))
+    assert other.spec.levels == 2
+    np.testing.assert_array_equal(seen(run, other), other.splits['test']['x'] > 127.5)
+
+
+def test_outliers_that_do_not_fit(vae, tmp_path, complaint):
+    x = np.zeros((40, 8, 8, 1), np.uint8)
+    take = lambda run, *place: complaint(outliers.another_data_set, run, *place)
+    line = take(vae, *arrays(tmp_path, x[:, :4], levels=17))
+    assert line.startswith('--outliers=arrays: its event_shape is (4, 8, 1) and that of digits is')
+    line = take(vae, *arrays(tmp_path, x, levels=4))
+    assert 'its levels is 4 and that of digits is 17' in line
+    assert '--outliers=arrays: config.data.path: there is no file' in take(vae, 'arrays', 'x', '')
+    assert '--outliers=digts:' in take(vae, 'digts', '', str(tmp_path))

@@ -1,0 +1,82 @@
+"""Calibration: against scikit-learn, closed forms, and predictions whose truth is known."""
+
+import numpy as np
+import pytest
+from sklearn import calibration as sklearn_calibration
+from sklearn import metrics
+
+from atelier.evaluation.examples import calibration
+
+N, CLASSES = 20_000, 4
+
+
+def drawn(seed=0, scale=2.0):
+    """Logits, and labels that occur as often as they say."""
+    random = np.random.RandomState(seed)
+    logits = scale * random.normal(size=(N, CLASSES))
+    chances = np.exp(calibration.log_chances(logits))
+    label = (chances.cumsum(1) < random.uniform(size=(N, 1))).sum(1)
+    return logits, np.minimum(label, CLASSES - 1)
+
+
+def test_scores_are_those_of_scikit_learn():
+    logits, label = drawn()
+    chances = np.exp(calibration.log_chances(logits))
+    np.testing.assert_allclose(
+        calibration.cross_entropy(logits, label).mean(), metrics.log_loss(label, chances)
+    )
+    two = logits[:, :2], (label > 1).astype(int)
+    right = metrics.brier_score_loss(two[1], np.exp(calibration.log_chances(two[0]))[:, 1])
+    # of two classes both are off by as much
+    np.testing.assert_allclose(calibration.brier_score(*two).mean(), 2 * right)
+
+
+def test_the_bins_are_those_of_scikit_learn():
+    """Which bins the positive class: so here class 1 is always the likelier one."""
+    random = np.random.RandomState(1)
+    chance = random.uniform(0.5, 1, size=N)
+    logits = np.stack([np.zeros(N), np.log(chance / (1 - chance))], 1)
+    label = (random.uniform(size=N) < chance**2).astype(int)
+    found = calibration.reliability(logits, label, 10)
+    share, mean = sklearn_calibration.calibration_curve(label, chance, n_bins=10)
+    has = found.count > 0
+    np.testing.assert_allclose(found.accuracy[has], share)
+    np.testing.assert_allclose(found.confidence[has], mean)
+    assert found.count.sum() == N
+
+
+def test_true_probabilities_have_almost_no_calibration_error():
+    found = calibration.reliability(*drawn(), 15)
+    assert calibration.calibration_error(found) < 0.015
+
+
+def test_the_calibration_error_of_always_sure_and_half_right():
+    logits = np.tile([50.0, 0.0], (10, 1))
+    label = np.arange(10) % 2
+    found = calibration.reliability(logits, label, 15)
+    np.testing.assert_allclose(calibration.calibration_error(found), 0.5)
+
+
+@pytest.mark.parametrize('factor', [0.2, 1.0, 30.0])
+def test_the_temperature_is_what_logits_were_multiplied_by(factor):
+    logits, label = drawn()
+    own = calibration.fitted_temperature(logits, label)
+    np.testing.assert_allclose(own, 1.0, rtol=0.03)  # the labels are as the logits say
+    found = calibration.fitted_temperature(factor * logits, label)
+    np.testing.assert_allclose(found, factor * own, rtol=1e-9)
+    at = lambda t: calibration.cross_entropy(logits / t, label).mean()
+    assert at(own) < min(at(0.99 * own), at(1.01 * own))
+
+
+def test_where_all_is_right_there_is_no_temperature():
+    assert calibration.fitted_temperature(np.array([[2.0, 0.0], [0.0, 3.0]]), np.arange(2)) == 1
+
+
+def test_an_impossible_class_is_no_obstacle():
+    logits, label = drawn()
+    with_one = np.concatenate([logits, np.full((N, 1), -np.inf)], 1)
+    np.testing.assert_allclose(
+        calibration.fitted_temperature(with_one, label),
+        calibration.fitted_temperature(logits, label),
+    )
+    assert calibration.cross_entropy(with_one, np.full(N, CLASSES)).min() == np.inf

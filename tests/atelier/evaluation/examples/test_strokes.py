@@ -1,0 +1,71 @@
+"""Strokes of known thickness and slant, and what they do not depend on."""
+
+import numpy as np
+import pytest
+
+from atelier.evaluation.examples import strokes
+
+SIZE, LENGTH = 96, 60
+ANGLES = [0, 10, 22.5, 30, 45, -30, 90]
+
+
+def bar(width, angle, length=LENGTH, centre=(47.3, 48.1)):
+    """A drawn bar, `angle` degrees to the right of upright, its edges smooth: 4 x 4 samples."""
+    places = (np.arange(4 * SIZE) + 0.5) / 4 - 0.5
+    down, right = places[:, None] - centre[0], places - centre[1]
+    sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
+    along, across = right * sine - down * cosine, right * cosine + down * sine
+    drawn = (abs(along) <= length / 2) & (abs(across) <= width / 2)
+    return drawn.reshape(SIZE, 4, SIZE, 4).mean((1, 3))
+
+
+@pytest.mark.parametrize('angle', ANGLES)
+@pytest.mark.parametrize('width', [2, 3.5, 6, 10])
+def test_the_thickness_of_a_bar(width, angle):
+    want = width * LENGTH / (width + LENGTH)
+    (found,) = strokes.thickness(bar(width, angle)[None])
+    assert found == pytest.approx(want, rel=0.13 if width < 3 else 0.08)
+
+
+def test_thickness_is_that_of_the_stroke_and_not_of_its_shade_place_or_length():
+    images = np.stack(
+        [
+            bar(4, 20),
+            0.3 * bar(4, 20),
+            bar(4, 20, centre=(40, 55)),
+            bar(4, 20, length=80),
+            np.maximum(bar(4, 20, 40, (48, 25)), bar(4, 20, 40, (48, 70))),
+        ]
+    )
+    found = strokes.thickness(images)
+    assert found[1] == pytest.approx(found[0])
+    np.testing.assert_allclose(found, found[0], rtol=0.05)
+
+
+def test_a_stroke_at_the_border_has_its_whole_perimeter():
+    image = np.zeros((1, SIZE, SIZE))
+    image[:, :, :4] = 1
+    assert strokes.thickness(image)[0] == pytest.approx(4 * SIZE / (4 + SIZE), rel=0.1)
+
+
+@pytest.mark.parametrize('angle', [0, 10, 22.5, 30, 45, -30, -60])
+def test_the_slant_of_a_bar(angle):
+    """A thin one; a bar that is turned and not sheared seems a little more upright."""
+    (found,) = strokes.slant(bar(2, angle)[None])
+    assert found == pytest.approx(angle, abs=0.5)
+
+
+def test_a_shear_is_found_whatever_is_sheared():
+    """Rows of two strokes, each moved to the right by as much as it stands above the middle."""
+    image = np.zeros((1, 41, 200))
+    for row in range(41):
+        for start in (60, 80):
+            image[0, row, start + 20 - row : start + 25 - row] = 0.7
+    assert strokes.slant(image)[0] == pytest.approx(45)
+
+
+def test_what_has_no_ink_or_no_height_is_no_trouble():
+    images = np.zeros((2, 8, 8))
+    images[1, 3] = 1
+    np.testing.assert_array_equal(strokes.slant(images), 0)
+    assert strokes.thickness(images)[0] == 0

@@ -1,0 +1,145 @@
+"""What stands where in a code of several parts, and that nobody takes a class for a latent."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, with_abilities
+
+from atelier.applications import compress, concept, embed, interpolate, latent_map
+from atelier.core import game
+from atelier.evaluation.latents.codes import decoded, encoded, latents, parted, tokens
+from atelier.evaluation.latents.continuity import continuity
+from atelier.evaluation.latents.diagnostics import latent_diagnostics
+from atelier.evaluation.latents.report import show_latents
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
+ONE = jax.devices()[:1]
+Z, CLASSES = 3, 10
+
+
+@pytest.fixture(scope='module')
+def conditional(vae):
+    """z: three pixels. The decoder puts them back, and the class of each code into the last row."""
+
+    def encode(params, extra, batch, draw):
+        z = batch['x'].reshape(-1, 64)[:, 2 : 2 + Z]
+        return jnp.concatenate([z, jax.nn.one_hot(batch['label'], CLASSES)], 1)
+
+    def decode(params, extra, codes):
+        z, label = codes[:, :Z], codes[:, Z:] @ jnp.arange(CLASSES, dtype=jnp.float32)
+        x = jnp.zeros((len(codes), 64)).at[:, 2 : 2 + Z].set(z)
+        return x.at[:, -1].set(label).reshape(-1, 8, 8, 1)
+
+    return with_abilities(
+        vae, encode=encode, decode=decode, conditions=('label',), latent_dims=(Z,)
+    )
+
+
+def coded(run):
+    state, split = restore.initial_state(run), run.data.splits['test']
+    return state, encoded(run, state, split, ONE)[0]
+
+
+def test_a_conditional_code_is_the_posteriors_mean_and_the_class(tmp_path):
+    run = assembled(tmp_path, 'cvae')
+    state, codes = coded(run)
+    z, label = parted(run.family, codes)
+    np.testing.assert_array_equal(label, np.eye(10)[run.data.splits['test']['label']])
+    np.testing.assert_array_equal(latents(run.family, codes), z)
+    assert z.shape[1] == run.config.model.latent_dim
+    assert latent_diagnostics(run, state, ONE)['latent_dim'] == z.shape[1]
+
+
+def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog):
+    run = assembled(tmp_path, 'hierarchical_vae')
+    state, codes = coded(run)
+    z_1, above = parted(run.family, codes)
+    assert (z_1.shape[1], above.shape[1]) == tuple(run.config.model.latent_dims)
+    np.testing.assert_array_equal(latents(run.family, codes), codes)
+    other = np.concatenate([z_1, above + 1], 1)
+    np.testing.assert_array_equal(*(decoded(run, state, part, ONE) for part in (codes, other)))
+    found = latent_diagnostics(run, state, ONE)
+    is_active = codes.var(0) > 0.01
+    want = [is_active[: z_1.shape[1]].sum(), is_active[z_1.shape[1] :].sum()]
+    assert found['active_units_by_layer'] == want
+    with caplog.at_level('INFO', logger='atelier'):
+        show_latents(found)
+    assert f'z_1: {want[0]} of 4, z_2: {want[1]} of 2' in caplog.text
+
+
+@pytest.mark.slow
+def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, caplog):
+    """The vectors that `encode` gives are those of the numbers; perplexity by hand."""
+    run = assembled(tmp_path, 'vq_vae')
+    state, codes = coded(run)
+    numbers = tokens(run, state, run.data.splits['test'], ONE)
+    embedding = np.asarray(state.extra['model']['codebook']['embedding'])
+    np.testing.assert_allclose(codes, embedding[numbers].reshape(codes.shape), rtol=1e-6)
+    found = latent_diagnostics(run, state, ONE)
+    p = np.unique(numbers, return_counts=True)[1] / numbers.size
+    assert found['perplexity'] == pytest.approx(np.exp(-np.sum(p * np.log(p))))
+    assert (found['codes_used'], found['codebook_size']) == (len(p), 8)
+    assert 'continuity' not in found
+    with caplog.at_level('INFO', logger='atelier'):
+        show_latents(found)
+        kept = compress.apply(run, quality_step=40)
+    assert f'of 8 codes, {len(p)} of them used' in caplog.text
+    assert kept['token_bytes'] == numbers.shape[1] * 3 / 8
+    assert kept['token_error'] == pytest.approx(kept['code_error_unrounded'][-1], rel=1e-3)
+
+
+def test_steps_and_components_leave_the_class_alone(conditional):
+    """A decoder that keeps z as it is: its step is that of z, and three components are all."""
+    state, codes = coded(conditional)
+    moved = continuity(conditional, state, codes, ONE)
+    x = np.float32(conditional.data.splits['test']['x']) / 16
+    spread = np.sqrt((codes[:, :Z].var(0).sum() / 16**2) / x.reshape(-1, 64).var(0).sum())
+    np.testing.assert_allclose(moved, 0.05 * spread, rtol=0.02)
+    found = compress.apply(conditional, quality_step=40)
+    assert found['dims'].tolist() == [1, 2, 3]
+    rows = conditional.data.splits['test']['x'].reshape(-1, 64).astype(float)
+    lost = np.delete(rows, range(2, 2 + Z), 1)
+    lost[:, -1] -= conditional.data.splits['test']['label']
+    want = 0.5 * np.sum((lost / 16) ** 2, 1).mean()
+    np.testing.assert_allclose(found['code_error_unrounded'][-1], want, rtol=1e-4)
+
+
+def test_a_map_is_decoded_for_the_class_that_is_asked_for(conditional, vae, complaint):
+    found = latent_map.apply(conditional, num_points=3, label=7)
+    assert found['codes'].shape == (447, Z)
+    np.testing.assert_array_equal(found['x'][..., -1, -1, 0], 7)
+    assert (conditional.folder / 'applications' / 'latent_map-of-7.npz').exists()
+    assert 'give classes of 0..9' in complaint(latent_map.apply, conditional, label=10)
+    spec = conditional.data.spec._replace(left_out=(7,))
+    without = conditional._replace(data=conditional.data._replace(spec=spec))
+    assert 'training never saw 7' in complaint(latent_map.apply, without, label=7)
+    assert 'codes of this model have no class' in complaint(latent_map.apply, vae, label=1)
+
+
+def test_a_path_between_classes_is_straight_and_an_attribute_keeps_them(conditional):
+    found = interpolate.apply(conditional, num_pairs=2, num_points=3)
+    straight, arc = found['codes'][:, 0, 1], found['codes'][:, 1, 1]
+    np.testing.assert_allclose(arc[:, Z:], straight[:, Z:])
+    np.testing.assert_allclose(straight[:, Z:].sum(1), 1)
+    a, b = (found['codes'][0, 0, i, :Z].astype(float) for i in (0, -1))
+    np.testing.assert_allclose(arc[0, :Z], interpolate.spherical(a, b, np.array([0.5]))[0], 1e-5)
+    options = dict(num_images=1, num_steps=3, num_codes=200)
+    stays = concept.apply(conditional, attribute='intensity', **options)
+    assert np.any(stays['direction'][:Z] != 0)
+    np.testing.assert_array_equal(stays['direction'][Z:], 0)
+    leads = concept.apply(conditional, source=2, target=5, **options)
+    np.testing.assert_allclose(leads['direction'][Z:], np.eye(10)[5] - np.eye(10)[2])
+
+
+def test_classes_are_not_told_from_themselves(conditional):
+    found = embed.apply(conditional, num_codes=200)
+    assert found['test_codes'].shape == (447, Z)
+
+
+def test_without_parts_all_of_a_code_is_the_first(vae):
+    codes = np.zeros((4, 5), np.float32)
+    z, rest = parted(game.Family(None, (), None), codes)
+    assert (z.shape, rest.shape) == ((4, 5), (4, 0))
+    np.testing.assert_array_equal(latents(vae.family, codes), codes)

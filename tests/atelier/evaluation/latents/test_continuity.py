@@ -1,0 +1,104 @@
+"""Continuity of decoders whose steps are known, and completeness before a judge that is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+from support import with_abilities
+
+from atelier.evaluation.latents import continuity as measures
+from atelier.evaluation.samples.features import FeatureFunction, Seen
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = jax.devices()[:1]
+pixels = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)
+as_image = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+
+
+def steps_of(run, decode, scale=1.0, devices=ONE):
+    """Continuity of a decoder where the codes are the pixels of test examples, scaled."""
+    codes = scale * np.float32(run.data.splits['test']['x']).reshape(-1, 64)
+    measured = with_abilities(run, decode=decode)
+    return measures.continuity(measured, restore.initial_state(run), codes, devices)
+
+
+@pytest.mark.parametrize('scale', [1.0, 300.0])
+def test_a_decoder_that_keeps_proportions_comes_to_the_step(vae, scale):
+    """In whatever units the codes are."""
+    found = steps_of(vae, lambda params, extra, codes: as_image(None, None, codes) / scale, scale)
+    assert found.shape == (447,)
+    np.testing.assert_allclose(found, measures.STEP, rtol=1e-3)
+
+
+def test_a_linear_decoder_stretches_as_its_matrix_does(vae):
+    """On average over directions |W u|^2 is |W|^2 / latent."""
+    matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
+    found = steps_of(vae, lambda params, extra, codes: as_image(None, None, codes @ matrix))
+    squares = (found / measures.STEP) ** 2
+    error = squares.std() / np.sqrt(len(squares))
+    assert abs(squares.mean() - np.sum(matrix**2) / 64) < 5 * error
+    assert len(np.unique(found)) == len(found)  # each has a direction of its own
+
+
+def test_a_cliff_is_far_above_the_step_and_a_constant_below(vae):
+    cliff = lambda params, extra, codes: as_image(None, None, 1e3 * jnp.sign(codes - 8))
+    assert np.quantile(steps_of(vae, cliff), 0.95) > 100 * measures.STEP
+    flat = lambda params, extra, codes: as_image(None, None, 0 * codes)
+    np.testing.assert_array_equal(steps_of(vae, flat), 0)
+
+
+def test_continuity_does_not_depend_on_the_device_count(vae):
+    matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
+    decode = lambda params, extra, codes: as_image(None, None, codes @ matrix)
+    one, many = (steps_of(vae, decode, devices=jax.devices()[:n]) for n in (1, 8))
+    np.testing.assert_allclose(many, one, rtol=1e-3)
+
+
+def test_the_typical_distance_is_that_of_all_pairs():
+    x = np.random.RandomState(0).normal(size=(20, 3, 2)) * [1.0, 5.0]
+    want = np.sqrt(np.mean(pdist(x.reshape(20, 6)) ** 2))
+    assert measures.typical_distance(x) == pytest.approx(want)
+    assert measures.typical_distance(x[:1]) == 0
+
+
+def by_brightness(x):
+    """A judge that is sure of bright images."""
+    share = x.reshape(len(x), -1).mean(1) / 16
+    return Seen(x, np.stack([0.5 + share / 2, 0.5 - share / 2], 1))
+
+
+JUDGE = FeatureFunction('brightness', by_brightness)
+
+
+def completeness(run, **abilities):
+    measured = with_abilities(run, **abilities)
+    return measures.completeness(measured, restore.initial_state(run), JUDGE, ONE)
+
+
+def test_real_images_are_accepted_as_real_ones_are(vae):
+    """A prior of the test examples themselves."""
+    x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
+    found = completeness(vae, prior=lambda params, extra, draw: x[draw.rows], decode=as_image)
+    assert found['num_draws'] == 447
+    assert found['real'] == pytest.approx(0.95, abs=0.01)  # equal ones count together
+    assert found['accepted'] == found['real']
+    assert found['codes'] == 'the prior'
+    assert found['classifier'] == 'brightness'
+
+
+def test_half_of_the_codes_decode_to_nothing(vae):
+    x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
+    prior = lambda params, extra, draw: x[draw.rows] * (draw.rows % 2 == 0)[:, None]
+    found = completeness(vae, prior=prior, decode=as_image)
+    assert found['accepted'] == pytest.approx(0.475, abs=0.04)
+
+
+def test_without_a_prior_the_codes_are_of_the_gaussian_of_training_codes(vae):
+    """In pixels it is bright enough most of the time; of codes that are black, never."""
+    found = completeness(vae, encode=pixels, decode=as_image)
+    assert found['codes'] == 'a Gaussian fitted to 1,000 training codes'
+    assert found['accepted'] > 0.9
+    black = lambda params, extra, batch, draw: 0 * pixels(params, extra, batch, draw)
+    assert completeness(vae, encode=black, decode=as_image)['accepted'] == 0

@@ -1,0 +1,163 @@
+"""Which numbers an evaluation gives of which family's latent space, and what it says of them."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, with_abilities
+
+from atelier.evaluation import evaluate
+from atelier.evaluation.latents.diagnostics import latent_diagnostics
+from atelier.evaluation.latents.report import show_latents
+from atelier.evaluation.samples import features, sample_quality
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = jax.devices()[:1]
+pixels = lambda params, extra, batch, draw: batch['x'].reshape(len(batch['x']), -1)
+OF_POSTERIORS = {
+    'active_units',
+    'latent_dim',
+    'kl_nats',
+    'kl_nats_by_dimension',
+    'mutual_information_nats',
+    'mutual_information_standard_error',
+    'mutual_information_limit_nats',
+    'marginal_kl_nats',
+    'marginal_kl_standard_error',
+    'num_paired',
+}
+
+
+def diagnosed(run, devices=ONE):
+    return latent_diagnostics(run, restore.initial_state(run), devices)
+
+
+def with_posterior(run, log_var):
+    """q(z | x) = N(the pixels of the first row, exp(log_var))."""
+
+    def posterior(params, extra, batch, draw):
+        mean = pixels(params, extra, batch, draw)[:, :8] * 0.1
+        return mean, jnp.full_like(mean, log_var)
+
+    return with_abilities(run, posterior=posterior)
+
+
+def said(found, caplog):
+    caplog.clear()
+    with caplog.at_level('INFO', logger='atelier'):
+        show_latents(found)
+    return caplog.text
+
+
+def test_a_vae_has_all_of_it_and_its_kl_is_that_of_the_metrics(vae):
+    found = diagnosed(vae)
+    assert set(found) == OF_POSTERIORS | {'num_examples', 'continuity'}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    values = evaluate.per_example(vae, restore.initial_state(vae), ONE)
+    assert found['kl_nats'] == pytest.approx(values['kl_nats'].mean(), rel=1e-5)
+    assert sum(found['kl_nats_by_dimension']) == pytest.approx(found['kl_nats'])
+    parts = found['mutual_information_nats'] + found['marginal_kl_nats']
+    assert parts == pytest.approx(found['kl_nats'])
+    assert found['mutual_information_limit_nats'] == pytest.approx(np.log(447))
+    assert found['latent_dim'] == 2
+
+
+def test_the_device_count_makes_no_difference(vae):
+    one, many = (diagnosed(vae, jax.devices()[:n]) for n in (1, 8))
+    for name in ('kl_nats', 'mutual_information_nats', 'marginal_kl_nats'):
+        assert many[name] == pytest.approx(one[name], rel=1e-3, abs=1e-5)
+    assert many['continuity']['mean'] == pytest.approx(one['continuity']['mean'], rel=1e-3)
+
+
+def test_whoever_lacks_abilities_has_the_rest(vae, gan):
+    """An autoencoder has no units that a prior would measure; a classifier has features only."""
+    decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+    prior = lambda params, extra, draw: None
+    only = lambda **abilities: set(diagnosed(with_abilities(vae, **abilities)))
+    assert only(encode=pixels, decode=decode) == {'num_examples', 'continuity'}
+    assert only(encode=pixels, prior=prior) == {'num_examples', 'active_units', 'latent_dim'}
+    assert only(encode=pixels) == only(decode=decode, prior=prior) == set()
+    assert diagnosed(gan) == {}
+    assert set(diagnosed(with_posterior(vae, 0.0))) == OF_POSTERIORS | {'num_examples'}
+
+
+def test_units_are_counted_over_test_examples(vae):
+    """The first column of the digits is black."""
+    x = vae.data.splits['test']['x'].reshape(447, 64)[:, :8] * 0.1
+    found = diagnosed(with_posterior(vae, 0.0))
+    assert found['active_units'] == np.sum(x.var(0) > 0.01) < found['latent_dim'] == 8
+    assert found['kl_nats_by_dimension'] == pytest.approx(0.5 * np.mean(x**2, 0), rel=1e-5)
+
+
+def test_factors_give_the_gap(tmp_path, caplog):
+    run = assembled(tmp_path, 'vae', 'shapes,debug')
+    factors = lambda params, extra, batch, draw: batch['factors'].astype(jnp.float32)
+    knowing = run.family._replace(encode=factors, decode=None, posterior=None)
+    gap = diagnosed(run._replace(family=knowing))['mutual_information_gap']
+    assert list(gap['by_factor']) == ['kind', 'x', 'y', 'size', 'rotation']
+    assert gap['mean'] == pytest.approx(1, abs=0.02)  # of a part of the grid: all but exactly
+    mixed = diagnosed(run)
+    assert mixed['mutual_information_gap']['mean'] < 0.1
+    assert 'rotation' in said(mixed, caplog)
+
+
+def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
+    broken = lambda params, extra, batch, draw: pixels(params, extra, batch, draw) / 0.0
+    decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+    assert diagnosed(with_abilities(vae, encode=broken, decode=decode)) == {}
+    assert 'not finite' in caplog.text
+
+
+def test_a_code_that_is_not_used_is_seen(vae, caplog):
+    assert 'active_units' in said(diagnosed(with_posterior(vae, -1.0)), caplog)
+    same = lambda params, extra, batch, draw: 2 * (jnp.zeros((len(batch['x']), 3)),)
+    unused = said(diagnosed(with_abilities(vae, posterior=same)), caplog)
+    assert '0 of 3' in unused
+
+
+def test_few_examples_are_no_trouble(vae):
+    """A single one has no variance and no error."""
+    few = {name: array[:1] for name, array in vae.data.splits['test'].items()}
+    data = vae.data._replace(splits={**vae.data.splits, 'test': few})
+    found = diagnosed(vae._replace(data=data))
+    assert found['mutual_information_nats'] == pytest.approx(0, abs=1e-12)
+    assert found['mutual_information_standard_error'] is None
+    assert found['active_units'] == 0
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch, untrained):
+    """An autoencoder whose decoded codes a classifier judges; both are untrained."""
+    judge = assembled(tmp_path / 'judge', 'classifier')
+    monkeypatch.setattr(features, 'classifier_for', lambda run: judge)
+    run = assembled(tmp_path, 'vae', eval__classifier='judge')
+    return run._replace(family=run.family._replace(sample=None, prior=None, log_prob=None))
+
+
+@pytest.mark.slow
+def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
+    """A classifier judges random codes of a model that does not sample; another one, anew."""
+    found = evaluate.evaluate(judged, ONE)
+    assert json.loads((judged.folder / 'evaluation.json').read_text()) == found
+    assert found['features'] == found['latents']['completeness']['classifier']
+    assert 'Gaussian fitted' in found['latents']['completeness']['codes']
+    assert found['samples'] == {}
+    with caplog.at_level('INFO', logger='atelier'):
+        evaluate.show(found, judged)
+    assert 'completeness' in caplog.text
+    assert 'continuity' in caplog.text
+    assert evaluate.evaluate(judged, ONE, reuse=True) == found
+    other = sample_quality.chosen_features(judged, ONE)._replace(name='another')
+    monkeypatch.setattr(evaluate, 'chosen_features', lambda run, devices: other)
+    again = evaluate.evaluate(judged, ONE, reuse=True)
+    assert again['latents']['completeness']['classifier'] == 'another'
+
+
+def test_what_draws_no_codes_is_not_judged(judged):
+    """Then another classifier is no reason to evaluate again."""
+    silent = judged._replace(family=judged.family._replace(decode=None))
+    assert sample_quality.chosen_features(silent, ONE) is None

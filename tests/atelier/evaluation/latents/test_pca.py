@@ -1,0 +1,53 @@
+"""Principal components against scikit-learn, by both ways to them."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from atelier.evaluation.latents import pca as components
+from atelier.evaluation.latents.pca import principal_components
+
+
+def rows(n, dims, seed=0):
+    random = np.random.RandomState(seed)
+    return random.normal(size=(n, dims)) @ np.diag(1 + np.arange(dims) % 7) + random.normal(
+        size=dims
+    )
+
+
+@pytest.mark.parametrize(('n', 'dims'), [(50, 6), (5, 9)])
+def test_components_are_scikit_learns(n, dims):
+    x = rows(n, dims)
+    found, count = principal_components(x), min(n - 1, dims)
+    pca = PCA(count).fit(x)
+    np.testing.assert_allclose(found.origin, pca.mean_, atol=1e-12)
+    np.testing.assert_allclose(found.shares[:count], pca.explained_variance_ratio_)
+    np.testing.assert_allclose(np.abs(found.axes[:count]), np.abs(pca.components_), atol=1e-7)
+    assert np.all(found.axes[range(count), np.abs(found.axes[:count]).argmax(1)] > 0)
+    again = found.rotate_back(found.rotate(x)[:, :3])
+    want = PCA(3).fit(x)
+    np.testing.assert_allclose(again, want.inverse_transform(want.transform(x)), atol=1e-7)
+
+
+def test_blocks_and_float32_make_no_difference(monkeypatch):
+    x = rows(40, 5).astype(np.float32)
+    whole = principal_components(x.astype(np.float64))
+    monkeypatch.setattr(components, 'BLOCK', 35)
+    parts = principal_components(x)
+    np.testing.assert_allclose(parts.axes, whole.axes, atol=1e-9)
+    np.testing.assert_allclose(parts.shares, whole.shares, atol=1e-12)
+
+
+def test_of_many_dimensions_the_first_rows_count(monkeypatch):
+    x = rows(30, 12)
+    monkeypatch.setattr(components, 'MOST', 8)
+    found = principal_components(x)
+    np.testing.assert_allclose(found.axes[:7], principal_components(x[:8]).axes[:7], atol=1e-9)
+    np.testing.assert_allclose(found.origin, x[:8].mean(0))
+
+
+def test_rows_that_do_not_vary_have_an_origin():
+    found = principal_components(np.full((4, 2), 3.0))
+    np.testing.assert_array_equal(found.origin, [3, 3])
+    np.testing.assert_array_equal(found.shares, [0, 0])
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(2))

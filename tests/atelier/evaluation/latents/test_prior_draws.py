@@ -1,0 +1,81 @@
+"""Codes drawn from the prior, or from the Gaussian that training codes are fitted by."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import with_abilities
+
+from atelier.evaluation.latents import prior_draws
+from atelier.evaluation.latents.codes import of_prior
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = jax.devices()[:1]
+KEY = jax.random.PRNGKey(5)
+
+
+def coder(run):
+    """An autoencoder whose codes are three sums of pixels; the third follows from the first two."""
+    matrix = np.random.RandomState(0).normal(size=(64, 3))
+    matrix[:, 2] = matrix[:, 0] - matrix[:, 1]
+    matrix = jnp.asarray(matrix, jnp.float32)
+    return with_abilities(
+        run,
+        encode=lambda params, extra, batch, draw: batch['x'].reshape(-1, 64) @ matrix + 4.0,
+        decode=lambda params, extra, codes: codes[:, :1].repeat(64, 1).reshape(-1, 8, 8, 1),
+    )
+
+
+def test_a_family_with_a_prior_draws_from_it(vae):
+    state = restore.initial_state(vae)
+    draws = prior_draws.code_draws(vae, state, ONE)
+    assert draws.words == 'the prior'
+    np.testing.assert_array_equal(draws.draw(KEY, 6), of_prior(vae, state, KEY, 6, ONE))
+
+
+def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae):
+    run = coder(vae)
+    draws = prior_draws.code_draws(run, restore.initial_state(vae), ONE)
+    assert draws.words == 'a Gaussian fitted to 1,000 training codes'
+    drawn = draws.draw(KEY, 20_000)
+    batch = {'x': jnp.float32(vae.data.splits['train']['x'])}
+    codes = np.asarray(run.family.encode(None, None, batch, None), np.float64)
+    error = codes.std(0) / np.sqrt(len(drawn))
+    assert np.all(np.abs(drawn.mean(0) - codes.mean(0)) < 5 * error)
+    wanted, found = np.cov(codes.T), np.cov(drawn.T)
+    scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    assert np.abs((found - wanted) / scale).max() < 5 * np.sqrt(2 / len(drawn))
+    np.testing.assert_allclose(drawn[:, 2] - 4, drawn[:, 0] - drawn[:, 1], atol=1e-3)
+
+
+def test_a_draw_depends_on_key_and_number_alone(vae):
+    run, state = coder(vae), restore.initial_state(vae)
+    draws, on_eight = (
+        prior_draws.code_draws(run, state, devices).draw for devices in (ONE, jax.devices())
+    )
+    many = draws(KEY, 40)
+    np.testing.assert_array_equal(draws(KEY, 7), many[:7])
+    np.testing.assert_allclose(on_eight(KEY, 40), many, rtol=1e-4, atol=1e-3)
+    assert not np.any(draws(jax.random.PRNGKey(6), 40) == many)
+    assert len(np.unique(many[:, 0])) == 40
+
+
+def test_few_codes_are_no_trouble():
+    """Fewer than dimensions, and a single one."""
+    random = np.random.RandomState(0)
+    for n in (1, 3):
+        codes = random.normal(size=(n, 8))
+        mean, root = prior_draws.fitted_gaussian(codes)
+        np.testing.assert_allclose(mean, codes.mean(0))
+        np.testing.assert_allclose(root @ root, np.cov(codes.T, ddof=0), atol=1e-7)
+        np.testing.assert_array_equal(np.isfinite(root), True)
+
+
+@pytest.mark.parametrize(
+    ('abilities', 'can'),
+    [('decode', False), ('encode decode', True), ('prior decode', True), ('prior encode', False)],
+)
+def test_who_can(vae, abilities, can):
+    family = with_abilities(vae, **dict.fromkeys(abilities.split(), len)).family
+    assert prior_draws.can_draw_codes(family) == can

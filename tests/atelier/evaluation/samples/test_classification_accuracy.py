@@ -1,0 +1,108 @@
+"""A classifier trained on samples: perfect samples stand at the floor, noise at chance."""
+
+import jax
+import numpy as np
+import pytest
+from support import assembled
+
+import train_lib
+from atelier.evaluation.samples.classification_accuracy import (
+    accuracy,
+    accuracy_score,
+    known,
+    of_samples,
+)
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = jax.devices()[:1]
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory):
+    run = assembled(
+        tmp_path_factory.mktemp('classifier') / 'run',
+        'classifier',
+        train__steps=300,
+        train__steps_per_dispatch=50,
+        train__evaluate_every=100,
+        train__checkpoint_every=100,
+        hypers__decay_steps=0.0,
+        hypers__learning_rate=3e-3,
+        hypers__ema_half_life=0.0,
+    )
+    train_lib.train(run, ONE)
+    return run
+
+
+def conditional(run, sample):
+    """The run with another `sample` by class, and a State."""
+    family = run.family._replace(sample=sample)
+    return run._replace(family=family), restore.initial_state(run)
+
+
+def of_training_data(run):
+    """A generator of class c that draws from the training examples of class c."""
+    split = run.data.splits['train']
+    of_class = [np.flatnonzero(split['label'] == c) for c in range(10)]
+    table = jax.numpy.asarray(np.stack([np.resize(index, 100) for index in of_class]))
+    x = jax.numpy.asarray(split['x'], jax.numpy.float32)
+
+    def sample(params, extra, draw, condition):
+        number = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(draw.keys)
+        return x[table[condition['label'], number]]
+
+    return sample
+
+
+@pytest.mark.slow
+def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, classifier):
+    run = assembled(tmp_path, 'cgan')
+    good, state = conditional(run, of_training_data(run))
+    noise, _ = conditional(
+        run,
+        lambda params, extra, draw, condition: jax.vmap(
+            lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
+        )(draw.keys),
+    )
+    of_good, of_noise = (accuracy_score(r, state, ONE, classifier) for r in (good, noise))
+    assert of_good['floor'] == of_noise['floor'] > 0.6
+    assert of_good['samples'] > of_good['floor'] - 0.15
+    assert of_noise['samples'] < 0.35
+    assert [p.name for p in classifier.folder.parent.iterdir()] == ['run']  # nothing is left
+
+
+def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
+    from atelier.evaluation import evaluate
+
+    state, _ = restore.load_state(classifier)
+    values = evaluate.per_example(classifier, state, ONE)
+    assert accuracy(classifier, state, ONE) == pytest.approx(values['accuracy'].mean(), abs=1e-6)
+
+
+def test_samples_stand_for_all_that_a_classifier_learns_from(tmp_path, classifier):
+    """As many of each class as there are; the test split stays what it is."""
+    run, state = conditional(*_make(tmp_path))
+    data = of_samples(run, state, ONE, classifier.data)
+    for name in ('train', 'valid'):
+        real = classifier.data.splits[name]
+        np.testing.assert_array_equal(data.splits[name]['label'], real['label'])
+        np.testing.assert_allclose(data.splits[name]['x'].mean((1, 2, 3)), real['label'], rtol=1e-5)
+    assert data.splits['test'] is classifier.data.splits['test']
+
+
+def _make(tmp_path):
+    run = assembled(tmp_path, 'cgan')
+    constant = lambda params, extra, draw, condition: jax.numpy.broadcast_to(
+        condition['label'][:, None, None, None].astype(float), (len(draw.keys), 8, 8, 1)
+    )
+    return run, constant
+
+
+def test_classes_that_the_model_never_saw_are_not_asked_of_it(classifier):
+    data = known(classifier.data, (2, 9))
+    for name, split in classifier.data.splits.items():
+        stays = ~np.isin(split['label'], (2, 9))
+        np.testing.assert_array_equal(data.splits[name]['x'], split['x'][stays])
+        assert set(data.splits[name]['label']) == set(range(10)) - {2, 9}
+    assert known(classifier.data, ()) is classifier.data

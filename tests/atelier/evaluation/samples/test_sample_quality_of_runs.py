@@ -1,0 +1,191 @@
+"""What an evaluation says of samples: through a classifier's features, and over known modes."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from support import assembled
+
+from atelier.evaluation import evaluate
+from atelier.evaluation.samples.features import FeatureFunction, Seen
+from atelier.evaluation.samples.sample_quality import (
+    against_data,
+    chosen_features,
+    entropy_score,
+    sample_quality,
+)
+from atelier.evaluation.samples.sampling import labels_like, shown
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def quality_of(run, state, devices, features=None):
+    """As an evaluation asks for it."""
+    return sample_quality(run, state, devices, features or chosen_features(run, devices))
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory):
+    """The folder of a classifier of digits that knows a little."""
+    import train_lib
+
+    run = assembled(
+        tmp_path_factory.mktemp('classifier') / 'run',
+        'classifier',
+        train__steps=60,
+        hypers__decay_steps=0.0,
+        hypers__ema_half_life=0.0,
+    )
+    train_lib.train(run, jax.devices()[:1])
+    return run.folder
+
+
+def untrained(run, sample):
+    """The run with another `sample`, and a State."""
+    return run._replace(family=run.family._replace(sample=sample)), restore.initial_state(run)
+
+
+def of_training_data(run):
+    """A generator that draws from the training split: as good as a model can be."""
+    x = np.asarray(run.data.splits['train']['x'], np.float32)
+    return lambda params, extra, draw, condition: jax.numpy.asarray(x)[draw.rows % len(x)]
+
+
+@pytest.mark.slow
+def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
+    devices = jax.devices()[:2]
+    honest, state = untrained(run, of_training_data(run))
+    noise, _ = untrained(
+        run,
+        lambda params, extra, draw, condition: jax.vmap(
+            lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
+        )(draw.keys),
+    )
+    good, bad = (quality_of(r, state, devices) for r in (honest, noise))
+    assert good['num_samples'] == good['num_real'] == 447 // 2
+    assert good['features'].startswith('run, ')
+    value = lambda quality, name, which='samples': quality['values'][name][which]
+    for name in ('precision', 'recall', 'coverage'):
+        assert value(good, name) > value(good, name, 'floor') - 0.3
+        assert value(good, name) > value(bad, name)
+        assert value(good, name, 'floor') == value(bad, name, 'floor')
+    assert value(bad, 'frechet_distance') > 5 * value(good, 'frechet_distance')
+    assert value(bad, 'kernel_distance') > 5 * abs(value(good, 'kernel_distance'))
+    assert value(good, 'frechet_distance') < 3 * value(good, 'frechet_distance', 'floor')
+    assert value(good, 'memorisation_rate') == 1  # nothing but copies
+    assert value(bad, 'memorisation_rate') == 0
+    assert value(good, 'memorisation_rate', 'floor') < 0.05
+
+
+def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
+    """By a judge who takes the mean of an image for its class."""
+    run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
+
+    def judged(x):
+        flat = np.asarray(x, np.float32).reshape(len(x), -1)
+        return Seen(flat, np.eye(17)[flat.mean(1).round().astype(int)])
+
+    def painted(behind):
+        def sample(params, extra, draw, asked):
+            of_row = lambda key, label: label + behind + 0.1 * jax.random.normal(key, (8, 8, 1))
+            return jax.vmap(of_row)(draw.keys, asked['label'])
+
+        ours, state = untrained(run, sample)
+        values = against_data(ours, state, devices, FeatureFunction('mean', judged))['values']
+        return values['class_agreement']
+
+    right, wrong = painted(0), painted(1)
+    assert right['samples'] == 1.0 and wrong['samples'] == 0.0
+    x, label = (
+        shown(run, untrained(run, None)[1], devices, 'test', 446),
+        labels_like(run, 'test', 446),
+    )
+    is_right = np.argmax(judged(x).chances, 1) == label
+    assert right['floor'] == wrong['floor'] == np.mean(is_right[223:])
+
+
+def test_the_picture_shows_samples_above_their_nearest_training_examples(
+    tmp_path, classifier, monkeypatch
+):
+    """Of copies the nearest is the sample itself."""
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
+    honest, state = untrained(run, of_training_data(run))
+    drawn = {}
+    save = lambda path, rows, spec: drawn.update(path=path, rows=rows)
+    monkeypatch.setattr('atelier.evaluation.samples.sample_quality.save_columns', save)
+    quality = quality_of(honest, state, jax.devices()[:1])
+    assert quality['num_train'] == 1000
+    assert drawn['path'] == tmp_path / 'samples' / 'nearest-training.png'
+    samples, nearest, *others = drawn['rows']
+    assert len(samples) == 16
+    assert len(others) == 2
+    np.testing.assert_array_equal(samples, nearest)
+    assert not np.array_equal(samples, others[0])
+
+
+def test_the_device_count_makes_no_difference(tmp_path, classifier):
+    run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
+    state = restore.initial_state(run)
+    one, many = (quality_of(run, state, jax.devices()[:n]) for n in (1, 8))
+    for name, value in one['values'].items():
+        if value['samples'] is not None:  # a single block has no standard error
+            assert many['values'][name]['samples'] == pytest.approx(value['samples'], rel=1e-3), (
+                name
+            )
+
+
+def test_points_are_counted_over_their_modes(tmp_path):
+    run = assembled(tmp_path, 'gan', 'ring,debug')
+    honest, state = untrained(run, of_training_data(run))
+    quality = quality_of(honest, state, jax.devices()[:1])
+    assert quality['num_samples'] == 2500
+    assert quality['values']['modes'] == {'samples': 8, 'floor': 8}
+    for which in ('samples', 'floor'):
+        assert quality['values']['high_quality'][which] == pytest.approx(0.9889, abs=0.01)
+
+
+def test_without_samples_or_features_nothing_is_said(tmp_path):
+    for config in ('classifier', 'gan'):
+        run = assembled(tmp_path, config)
+        assert quality_of(run, restore.initial_state(run), jax.devices()[:1]) == {}
+
+
+@pytest.mark.slow
+def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
+    import train_lib
+
+    run = assembled(tmp_path / 'gan', 'gan', eval__classifier=str(classifier), train__steps=5)
+    train_lib.train(run, jax.devices()[:1])
+    result = evaluate.evaluate(run, jax.devices()[:1])
+    assert json.loads((run.folder / 'evaluation.json').read_text()) == result
+    assert result['samples']['values']['frechet_distance']['samples'] > 0
+    with caplog.at_level('INFO', logger='atelier'):
+        evaluate.show(result, run)
+    assert 'frechet_distance' in caplog.text
+    assert 'FID' not in caplog.text
+
+
+def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, complaint):
+    import train_lib
+
+    vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
+    train_lib.train(vae, jax.devices()[:1])
+    for folder, data, said in (
+        (vae.folder, 'digits', 'is no classifier'),
+        (tmp_path / 'nothing', 'digits', 'does not exist'),
+        (classifier, 'moons', 'classifies (8, 8, 1)'),
+    ):
+        run = assembled(tmp_path, 'gan', f'{data},debug', eval__classifier=str(folder))
+        assert said in complaint(chosen_features, run, jax.devices()[:1])
+
+
+def test_the_entropy_score_lies_between_one_and_the_number_of_classes():
+    sure = np.eye(10)[np.arange(100) % 10]
+    assert entropy_score(sure) == pytest.approx(10)
+    assert entropy_score(np.repeat(sure[:1], 50, 0)) == pytest.approx(1)
+    assert entropy_score(np.full((50, 10), 0.1)) == pytest.approx(1)
+    half = np.eye(10)[np.arange(100) % 5]
+    assert entropy_score(half) == pytest.approx(5)

@@ -1,0 +1,193 @@
+"""Runs side by side: the table says what the runs' own files say, and warns of unlike ones."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import error_line
+
+from atelier.errors import UserError
+from atelier.evaluation.compare import compare
+from atelier.evaluation.per_example_values import read_values, write_values
+from atelier.run import run_folder
+
+
+@pytest.fixture
+def make(tiny_run, tmp_path):
+    """make('a', nll=88.0, ...): a run folder with an evaluation and a curve, without training."""
+
+    def one(
+        name,
+        nll=None,
+        description='digits',
+        log_prob='estimate, k = 10',
+        samples=None,
+        latents=None,
+        **changes,
+    ):
+        folder = tmp_path / name
+        run = tiny_run(folder, **changes)
+        folder.mkdir()
+        run_folder.write_config(run, 1)
+        if nll is not None:
+            values = {'nll_nats': {'mean': nll, 'standard_error': 0.25}}
+            data = {'description': description, 'examples': 447}
+            rest = {'weights': 'best', 'log_prob': log_prob, 'data': data, 'samples': samples or {}}
+            rest['latents'] = latents or {}
+            (folder / 'evaluation.json').write_text(json.dumps({'values': values, **rest}))
+        lines = [{'step': s, 'valid/elbo_nats': -100.0 + s, 'train/loss': 3.0} for s in (10, 20)]
+        (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+        return str(folder)
+
+    return one
+
+
+def test_the_numbers_and_what_differs(make, tmp_path, caplog):
+    folders = [make('a', 88.0, seed=3), make('b', 91.5, hypers__beta=4.0)]
+    with caplog.at_level('INFO', logger='atelier'):
+        table = compare(folders, tmp_path / 'out')
+    assert table == {'nll_nats': dict(zip(folders, (88.0, 91.5), strict=True))}
+    lines = {message.split()[0]: message.split()[1:] for message in caplog.messages if message}
+    assert lines['nll_nats'] == ['88.0000', '+-', '0.2500', '91.5000', '+-', '0.2500']
+    assert lines['seed'] == ['3', '0']
+    assert lines['hypers.beta'] == ['1.0', '4.0']
+    assert 'hypers.learning_rate' not in lines  # the same in both
+    assert 'not comparable' not in caplog.text
+    image = np.asarray(Image.open(tmp_path / 'out' / 'compare.png').convert('RGB'))
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2  # axes, and a line of each run
+
+
+def quality(distance, features='cls, 1234', num_samples=223):
+    values = {'frechet_distance': {'samples': distance, 'floor': 7.0}}
+    return {'features': features, 'num_samples': num_samples, 'values': values}
+
+
+def test_samples_stand_in_the_same_table_beside_real_data(make, tmp_path, caplog):
+    with caplog.at_level('INFO', logger='atelier'):
+        compare([make('a', 88.0, samples=quality(12.5)), make('b', 91.5)], tmp_path)
+    (line,) = [message for message in caplog.messages if 'frechet' in message]
+    assert line.split() == ['samples:', 'frechet_distance', '12.5000', '(real', '7.0000)', '-']
+    assert 'not comparable' not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('other', 'what'),
+    [
+        (dict(features='cls, 9999'), 'the features of samples differ'),
+        (dict(num_samples=5000), 'the numbers of samples differ'),
+    ],
+)
+def test_distances_in_other_features_are_not_comparable(make, tmp_path, caplog, other, what):
+    folders = [make('a', 88.0, samples=quality(1.0)), make('b', 9.0, samples=quality(2.0, **other))]
+    compare(folders, tmp_path)
+    assert f'not comparable: {what}' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('other', 'what'),
+    [
+        (dict(description='mnist'), 'the data differ'),
+        (dict(log_prob='estimate, k = 5000'), 'the kinds of log_prob differ'),
+    ],
+)
+def test_numbers_that_do_not_stand_beside_each_other(make, tmp_path, caplog, other, what):
+    compare([make('a', 88.0), make('b', 91.5, **other)], tmp_path)
+    assert f'not comparable: {what}' in caplog.text
+
+
+def test_a_run_without_an_evaluation(make, tmp_path, caplog):
+    folders = [make('a', 88.0), make('b')]
+    assert compare(folders, tmp_path)['nll_nats'] == {folders[0]: 88.0, folders[1]: None}
+    assert f'{folders[1]} has no evaluation: --mode=evaluate' in caplog.text
+
+
+def test_what_cannot_be_compared(make, tmp_path):
+    a = make('a', 88.0)
+    for folders, message in (
+        ([], 'needs --runs=RUN,RUN'),
+        ([a], 'at least two'),
+        ([a, f'{a}/'], 'a run is there twice'),
+        ([a, str(tmp_path / 'b')], 'b does not exist'),
+    ):
+        with pytest.raises(UserError, match=message):
+            compare(folders, tmp_path)
+
+
+@pytest.mark.slow
+def test_on_the_command_line(main, make, tmp_path):
+    folders = [make('a', 88.0), make('b', 91.5)]
+    result = main('--mode=compare', f'--runs={",".join(folders)}', cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, '')
+    assert '88.0000 +- 0.2500' in result.stdout
+    assert (tmp_path / 'runs' / 'compare' / 'compare.png').is_file()
+    assert 'at least two runs' in error_line(main('--mode=compare', cwd=tmp_path))
+
+
+def test_the_same_examples_are_paired(make, tmp_path, caplog):
+    """Differences of one nat between runs whose means are each known to one nat only."""
+    random = np.random.RandomState(0)
+    first, gaps = 90 + 30 * random.normal(size=1000), 1 + 0.1 * random.normal(size=1000)
+    folders = []
+    for name, values in (('a', first), ('b', first - gaps), ('c', first)):
+        folders.append(make(name, float(values.mean())))
+        write_values(tmp_path / name, {'nll_nats': values})
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
+    b, sign, error, *of_c = line.removeprefix('  less that of the first').split()
+    assert (sign, of_c) == ('+-', ['+0.0000', '+-', '0.0000'])
+    assert float(b) == pytest.approx(-gaps.mean(), abs=1e-4)
+    assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
+
+
+def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_path, caplog):
+    folders = [make('a', 5.0), make('b', 6.5), make('c')]
+    for name, mean in (('a', 5.0), ('b', 6.5)):
+        write_values(tmp_path / name, {'nll_nats': np.full(4, mean)})
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
+    assert line.split()[-4:] == ['+1.5000', '+-', '0.0000', '-']
+
+
+@pytest.mark.parametrize('where', [0.2, 0.5, 0.9])
+def test_any_damage_is_told_and_nothing_is_paired(tmp_path, caplog, where):
+    values = np.random.RandomState(0).normal(size=500)
+    write_values(tmp_path, {'nll_nats': values})
+    path = tmp_path / 'evaluation.npz'
+    written = bytearray(path.read_bytes())
+    written[int(where * len(written))] ^= 0xFF
+    path.write_bytes(written)
+    assert read_values(tmp_path, {'nll_nats': values.mean()}) == {}
+    assert 'evaluation.npz cannot be read' in caplog.text
+    assert '--mode=evaluate' in caplog.text
+
+
+@pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])
+def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, why):
+    description = 'shapes' if why == 'other data' else 'digits'
+    folders = [make('a', 5.0), make('b', 6.0, description=description)]
+    write_values(tmp_path / 'a', {'nll_nats': np.full(10, 5.0)})
+    if why != 'absent':
+        write_values(tmp_path / 'b', {'nll_nats': np.full(10, 6.5 if 'eval' in why else 6.0)})
+    if why == 'broken':
+        path = tmp_path / 'b' / 'evaluation.npz'
+        path.write_bytes(path.read_bytes()[:100])
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    assert 'less that of the first' not in caplog.text
+
+
+def test_latent_spaces_stand_in_the_same_table(make, tmp_path, caplog):
+    vae = {'active_units': 7, 'latent_dim': 16, 'continuity': {'mean': 0.04, 'step': 0.05}}
+    vq = {'perplexity': 31.5, 'codes_used': 60, 'codebook_size': 64}
+    folders = [make('a', 5.0, latents=vae), make('b', 6.0, latents=vq), make('c', 6.0)]
+    with caplog.at_level('INFO', logger='atelier'):
+        compare(folders, tmp_path / 'out')
+    rows = [message.split()[1:] for message in caplog.messages if message.startswith('latents: ')]
+    assert rows == [
+        ['active_units', '7', '-', '-'],
+        ['continuity', '0.0400', '-', '-'],
+        ['perplexity', '-', '31.5000', '-'],
+    ]

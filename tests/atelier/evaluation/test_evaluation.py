@@ -1,0 +1,162 @@
+"""Evaluation: every example exactly once, on its own noise, for any batch size and device count."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import make_run
+
+import train_lib
+from atelier.applications import sample
+from atelier.core import game
+from atelier.data import dataset, digits
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.evaluation.over_examples import over_examples
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp('trained') / 'run', hypers__ema_half_life=500.0)
+    train_lib.train(run, jax.devices()[:1])
+    return run
+
+
+def identify(params, extra, batch, draw):
+    """The example itself, its row, and a number drawn for it."""
+    return {'x': batch['x'], 'row': draw.rows, 'noise': jax.vmap(jax.random.normal)(draw.keys)}
+
+
+@pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
+def test_every_test_example_counts_once(trained, batch_size, num_devices):
+    """447 examples fit none of the batch sizes but one; the noise belongs to the row."""
+    split, n = trained.data.splits['test'], trained.data.size('test')
+    devices = jax.devices()[:num_devices]
+    state = restore.initial_state(trained)
+    if batch_size == 1:
+        n = 13  # one by one is slow
+        split = {name: array[:n] for name, array in split.items()}
+    apply = over_examples(identify, trained.data, batch_size, devices)
+    found = apply(state, state.key, split, n)
+    np.testing.assert_array_equal(found['row'], np.arange(n))
+    np.testing.assert_array_equal(found['x'], split['x'])
+    keys = game.draw_for(state.key, jnp.arange(n), n).keys
+    np.testing.assert_allclose(found['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
+
+
+def test_the_report_is_the_mean_over_the_whole_split(trained):
+    """Derived again, example by example in one plain batch, from the averaged weights."""
+    result = evaluate.evaluate(trained, jax.devices()[:1])
+    state, words = restore.load_state(trained)
+    x = jnp.float32(trained.data.splits['test']['x'])
+    key = game.address(state.key, game.Purpose.EVALUATE)
+    draw = game.draw_for(key, jnp.arange(len(x)), len(x))
+    values = trained.family.metrics(state.ema, state.extra, {'x': x}, draw)
+    nats = trained.family.log_prob.nats(state.ema, state.extra, {'x': x}, draw)
+    reported = {name: value['mean'] for name, value in result['values'].items()}
+    for name, value in values.items():
+        np.testing.assert_allclose(reported[name], np.asarray(value, np.float64).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        reported['nll_nats'], -np.asarray(nats, np.float64).mean(), rtol=1e-5
+    )
+    bits = reported['nll_nats'] / (64 * np.log(2))
+    np.testing.assert_allclose(reported['bits_per_dim'], bits, rtol=1e-6)
+    error = np.std(nats, ddof=1) / np.sqrt(447)
+    np.testing.assert_allclose(result['values']['nll_nats']['standard_error'], error, rtol=1e-4)
+    assert 'averaged' in words
+
+
+def test_the_report_says_what_its_numbers_are(trained):
+    evaluate.evaluate(trained)
+    result = json.loads((trained.folder / 'evaluation.json').read_text())
+    assert result['data']['split'] == 'test'
+    assert result['data']['examples'] == 447
+    assert result['data']['name'] == 'digits'
+    assert result['data']['binarize'] == 'none'
+    assert result['log_prob'] == 'estimate, k = 10'
+    assert result['weights'].startswith('best checkpoint, step ')
+    assert {'jax', 'flax'} <= set(result['versions'])
+    assert result['seconds'] > 0
+    assert result['git']
+
+
+@pytest.mark.slow
+def test_evaluation_does_not_depend_on_the_device_count_or_batch(trained):
+    one = evaluate.evaluate(trained, jax.devices()[:1])['values']
+    with trained.config.unlocked():
+        before, trained.config.eval.batch_size = trained.config.eval.batch_size, 33
+    eight = evaluate.evaluate(trained, jax.devices())['values']
+    trained.config.eval.batch_size = before
+    for name, value in one.items():
+        np.testing.assert_allclose(value['mean'], eight[name]['mean'], rtol=1e-5)
+
+
+def test_nothing_to_evaluate_is_refused(trained):
+    empty = {name: array[:0] for name, array in trained.data.splits['test'].items()}
+    data = trained.data._replace(splits={**trained.data.splits, 'test': empty})
+    with pytest.raises(UserError, match='nothing to evaluate'):
+        evaluate.evaluate(trained._replace(data=data))
+
+
+def test_samples_depend_on_seed_and_index_alone(trained):
+    few, many = sample.apply(trained, 5, seed=3), sample.apply(trained, 40, seed=3)
+    np.testing.assert_array_equal(few, many[:5])
+    assert not np.array_equal(few, sample.apply(trained, 5, seed=4))
+    assert many.shape == (40, 8, 8, 1)
+    stored = np.load(trained.folder / 'samples' / 'seed-3.npz')['x']
+    np.testing.assert_array_equal(stored, many)
+    assert (trained.folder / 'samples' / 'seed-3.png').stat().st_size > 200
+
+
+def test_a_family_without_samples_says_so(trained):
+    silent = trained._replace(family=trained.family._replace(sample=None, decode=None))
+    with pytest.raises(UserError, match='lacks sample or decode'):
+        sample.apply(silent, 5)
+
+
+def test_pictures_of_a_run_are_written(trained):
+    names = {path.name for path in (trained.folder / 'samples').glob('*.png')}
+    assert {'samples-0000020.png', 'reconstructions-0000010.png'} <= names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('how', ['threshold', 'stochastic'])
+def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
+    run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
+    assert run.data.spec.levels == 2
+    raw = {name: jnp.asarray(a[:50]) for name, a in run.data.splits['train'].items()}
+    draw = lambda seed: game.draw_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
+    first, second = (np.asarray(run.data.preprocess(raw, draw(s))['x']) for s in (0, 1))
+    assert set(np.unique(first)) == {0.0, 1.0}
+    assert np.array_equal(first, second) == (how == 'threshold')
+    if how == 'threshold':
+        np.testing.assert_array_equal(first, raw['x'] > 8)
+    train_lib.train(run, jax.devices()[:2])
+    result = evaluate.evaluate(run)
+    assert result['data']['binarize'] == how
+    assert 0 < result['values']['nll_nats']['mean'] < 64 * np.log(2) + 5
+
+
+def test_stochastic_binarisation_has_the_right_mean():
+    data = dataset.binarized(digits.load(), 'stochastic')
+    raw = {'x': jnp.tile(data.splits['train']['x'][:1], (4000, 1, 1, 1))}
+    keys = game.draw_for(jax.random.PRNGKey(0), jnp.arange(4000), 4000).keys
+    chance = raw['x'][0] / 16
+    mean = np.mean(data.preprocess(raw, keys)['x'], axis=0)
+    assert np.all(np.abs(mean - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000))
+
+
+def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
+    """Two seeds are compared on one binarised test set."""
+    run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
+    split = run.data.splits['test']
+    apply = over_examples(identify, run.data, 100, jax.devices()[:1])
+    state = restore.initial_state(run)
+    sets = [apply(state, jax.random.PRNGKey(seed), split, 447) for seed in (0, 1)]
+    np.testing.assert_array_equal(sets[0]['x'], sets[1]['x'])
+    assert not np.array_equal(sets[0]['noise'], sets[1]['noise'])

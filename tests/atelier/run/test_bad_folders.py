@@ -1,0 +1,245 @@
+"""Folders and runs that are not what the user takes them for: one line, and nothing is touched.
+
+As in `test_bad_input.py`, main.py itself is run for one mistake of every kind.
+"""
+
+import json
+import pathlib
+import re
+import shutil
+
+import jax
+import pytest
+from support import contents, dotted, error_line, recipe_and_config
+
+import train_lib
+from atelier.applications import sample
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.run import config_values, experiment, restore, run_folder
+
+ROOT = experiment.ROOT
+CONFIG = f'--config={ROOT}/configs/vae.py'
+DEBUG = f'{CONFIG}:debug'
+STEPS = 10  # of the run `trained`
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The folder of a run of `STEPS` steps. Not to be changed."""
+    folder = tmp_path_factory.mktemp('trained') / 'run'
+    which, config = recipe_and_config(
+        train__steps=STEPS, train__evaluate_every=STEPS, train__checkpoint_every=STEPS
+    )
+    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of the run."""
+    return pathlib.Path(shutil.copytree(trained, tmp_path / 'run'))
+
+
+def opened(folder, **changes):
+    """The run in `folder`, with other settings."""
+    which, config = recipe_and_config()
+    stored = config_values.flatten(run_folder.load(folder)['values'])
+    config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
+    return experiment.assemble(folder, which, config)
+
+
+# Folders: what is there stays as it is
+
+
+def test_a_folder_that_cannot_be_made(main, tmp_path):
+    (tmp_path / 'file').write_text('mine')
+    line = error_line(main(DEBUG, f'--workdir={tmp_path}/file/run'))
+    assert f'cannot write {tmp_path}/file/run' in line
+    assert contents(tmp_path) == {'file': b'mine'}
+
+
+@pytest.mark.parametrize('name', ['file', 'folder'])
+def test_a_workdir_that_is_something_else(tmp_path, name):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'folder' / 'thesis.tex').write_text('mine')
+    (tmp_path / 'file').write_text('mine')
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=f'{name} exists and is not a run'):
+        run_folder.check_same(tmp_path / name, *recipe_and_config())
+    with pytest.raises(UserError, match=f'{name} is not a run: it has no config.json'):
+        run_folder.load(tmp_path / name)
+    assert contents(tmp_path) == before
+
+
+def test_a_workdir_that_the_system_refuses(tmp_path):
+    """Stands for a folder without permission too, from which root is not kept."""
+    name = 'x' * 300
+    with pytest.raises(UserError, match=name):
+        run_folder.check_same(tmp_path / name, *recipe_and_config())
+    with pytest.raises(UserError, match=name):
+        run_folder.load(tmp_path / name)
+
+
+def test_the_run_of_another_config(main, folder):
+    before = contents(folder)
+    changes = ['--config.model.latent_dim=3', f'--config.train.steps={STEPS}', '--config.seed=4']
+    line = error_line(main(DEBUG, *changes, f'--workdir={folder}'))
+    assert 'model.latent_dim (the run: 2, now: 3)' in line
+    assert 'seed (the run: 0, now: 4)' in line
+    assert 'train.steps' not in line
+    assert contents(folder) == before
+
+
+def test_the_run_of_another_file(folder, tmp_path):
+    """The same values may mean another model."""
+    other = tmp_path / 'other.py'
+    other.write_text('from configs.vae import get_config\nbuild = None\n')
+    which, _ = recipe_and_config(path=other)
+    before = contents(folder)
+    with pytest.raises(UserError, match='vae.py.*other.py|other.py.*vae.py'):
+        run_folder.check_same(folder, which, opened(folder).config)
+    assert contents(folder) == before
+
+
+def test_a_run_evaluated_as_another(main, folder):
+    before = contents(folder)
+    line = error_line(main('--mode=evaluate', CONFIG, f'--workdir={folder}'))
+    assert re.search(r'configs/vae\.py:debug', line), line
+    assert contents(folder) == before
+
+
+def test_fewer_steps_than_the_run_has(folder):
+    before = contents(folder)
+    with pytest.raises(UserError, match=r'train\.steps \(the run: 10, now: 5\)'):
+        run_folder.check_same(folder, *recipe_and_config(train__steps=5))
+    with pytest.raises(UserError, match=r'train\.steps'):
+        run_folder.reopen(folder, {'train.steps': 5}, to_train=True)
+    with pytest.raises(UserError, match=r'train\.steps_per_dispatch=7: that belongs'):
+        run_folder.reopen(folder, {'train.steps_per_dispatch': 7}, to_train=True)
+    assert contents(folder) == before
+
+
+def test_a_value_that_is_the_runs_own_may_be_given_again(folder):
+    stored = run_folder.load(folder)['values']['hypers']['beta']
+    assert run_folder.reopen(folder, {'hypers.beta': stored}).config.hypers.beta == stored
+
+
+@pytest.mark.slow
+def test_home_may_be_written_as_a_tilde(main, tmp_path):
+    flags = [f'--config={ROOT}/configs/vae.py:digits,debug', '--config.train.steps=5']
+    home = dict(cwd=tmp_path, HOME=str(tmp_path / 'home'))
+    result = main(*flags, '--workdir=~/a', **home)
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / '~').exists()
+    result = main('--mode=evaluate', '--workdir=~/a', **home)
+    assert result.returncode == 0, result.stderr
+    assert 'a run is there twice' in error_line(
+        main('--mode=compare', f'--runs=~/a,{tmp_path}/home/a', **home)
+    )
+
+
+def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
+    before = contents(folder)
+    flags = ['--mode=evaluate', f'--workdir={folder}', '--config.model.latent_dim=3']
+    line = error_line(main(*flags))
+    assert '--config.model.latent_dim=3: that belongs to the run' in line
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', '{"path": "configs/vae.py", "argu', '[]', '{}', '\0\0\0\0'],
+    ids=['empty', 'truncated', 'list', 'without fields', 'zeros'],
+)
+def test_a_damaged_config_json(folder, text):
+    (folder / 'config.json').write_text(text)
+    before = contents(folder)
+    with pytest.raises(UserError, match='config.json is damaged'):
+        run_folder.load(folder)
+    with pytest.raises(UserError, match='config.json is damaged'):
+        run_folder.check_same(folder, *recipe_and_config())
+    assert contents(folder) == before
+
+
+# Evaluating and using what cannot be
+
+
+def test_a_run_that_does_not_exist(main, tmp_path):
+    line = error_line(main('--mode=evaluate', '--workdir=nothing', cwd=tmp_path))
+    assert 'nothing does not exist' in line
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize('use', [evaluate.evaluate, sample.apply], ids=['evaluate', 'sample'])
+@pytest.mark.parametrize('with_folder', [False, True])
+def test_a_run_without_a_checkpoint(tiny_run, use, with_folder):
+    run = tiny_run()
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    if with_folder:
+        (run.folder / 'checkpoints').mkdir()
+    before = contents(run.folder)
+    with pytest.raises(UserError, match='has no checkpoint yet: train it first'):
+        use(run)
+    assert contents(run.folder) == before
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('eval__batch_size', 0),
+        ('eval__batch_size', -1),
+        ('eval__num_importance_samples', 0),
+        ('eval__num_importance_samples', -2),
+        ('eval__weights', 'bst'),
+    ],
+)
+def test_values_that_cannot_be_evaluated(folder, name, value):
+    before = contents(folder)
+    with pytest.raises(UserError, match=rf'{dotted(name)}\b.*{value}'):
+        evaluate.evaluate(opened(folder, **{name: value}))
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'), [('num_samples', 0), ('num_samples', -3), ('seed', 2**70)]
+)
+def test_samples_that_cannot_be_drawn(folder, option, value):
+    before = contents(folder)
+    with pytest.raises(UserError, match=f'--{option}={value}'):
+        sample.apply(opened(folder), **{option: value})
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize('empty', [True, False], ids=['empty', 'missing'])
+def test_nothing_to_evaluate(folder, empty):
+    run, before = opened(folder), contents(folder)
+    splits = dict(run.data.splits)
+    test = splits.pop('test')
+    if empty:
+        splits['test'] = {name: array[:0] for name, array in test.items()}
+    with pytest.raises(UserError, match='no test examples: nothing to evaluate'):
+        evaluate.evaluate(run._replace(data=run.data._replace(splits=splits)))
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
+def test_a_damaged_evaluation_is_made_again(folder, text):
+    """Nothing in it is lost that the checkpoint does not give again."""
+    (folder / 'evaluation.json').write_text(text)
+    result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
+    assert json.loads((folder / 'evaluation.json').read_text()) == result
+
+
+def test_checkpoints_of_another_model_are_left_alone(folder):
+    """As when the code of the model changed: the code may be changed back."""
+    run = opened(folder)
+    with run.config.unlocked():
+        run.config.hypers.gamma = 1.0
+    before = contents(folder)
+    with pytest.raises(UserError, match='checkpoint'):
+        restore.load_state(run)
+    assert contents(folder) == before

@@ -1,0 +1,133 @@
+"""A run that starts from another one's weights: which ones, what is refused, what is remembered."""
+
+import json
+import os
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from support import error_line, recipe_and_config
+
+import train_lib
+from atelier.errors import UserError
+from atelier.run import experiment, restore, run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+ROOT = experiment.ROOT
+DEBUG = f'--config={ROOT}/configs/vae.py:debug'
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    """The folder of a finished run whose averaged weights are not its plain ones."""
+    which, config = recipe_and_config(train__steps=10, hypers__ema_half_life=100.0)
+    folder = tmp_path_factory.mktemp('source') / 'run'
+    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
+    return folder
+
+
+def started_from(source, folder, **changes):
+    which, config = recipe_and_config(train__steps=10, seed=5, **changes)
+    run_folder.check_same(folder, which, config, str(source))
+    return experiment.assemble(folder, which, config, init_from=str(source))
+
+
+def first_line(folder):
+    return json.loads((folder / 'metrics.jsonl').read_text().split('\n')[0])
+
+
+def weights(state):
+    return jax.device_get((state.params, state.ema, state.extra))
+
+
+def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
+    """The averaged ones of the best checkpoint; the rest is that of a new run."""
+    run = started_from(source, tmp_path / 'run')
+    fresh = restore.initial_state(run)
+    start = restore.Start(run)(run)
+    found, _ = restore.load_state(run_folder.reopen(source))
+    plain, averaged = jax.device_get((found.params, found.ema))
+    assert any(
+        np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (plain, averaged)), strict=True)
+    )
+    jax.tree.map(np.testing.assert_array_equal, weights(start), (averaged, averaged, found.extra))
+    for name in ('step', 'key', 'opt', 'hypers'):
+        jax.tree.map(np.testing.assert_array_equal, getattr(start, name), getattr(fresh, name))
+
+
+def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypatch):
+    """And share no buffer, because a State is donated."""
+    run, read = started_from(source, tmp_path / 'run'), []
+    original = restore.fitting_weights
+    monkeypatch.setattr(
+        restore, 'fitting_weights', lambda *arguments: read.append(1) or original(*arguments)
+    )
+    start = restore.Start(run)
+    first, second = start(run), start(run)
+    assert len(read) == 1
+    jax.tree.map(np.testing.assert_array_equal, weights(first), weights(second))
+    places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((first.ema, second.ema))]
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.slow
+def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
+    """The first loss is lower than that of a new run, and a restart without checkpoint repeats."""
+    before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}
+    folder = tmp_path / 'run'
+    one = jax.devices()[:1]
+    train_lib.train(started_from(source, folder), one)
+    begun = first_line(folder)
+    shutil.rmtree(folder / 'checkpoints')
+    train_lib.train(run_folder.reopen(folder), one)  # config.json knows where it began
+    assert first_line(folder) == begun
+    new = recipe_and_config(train__steps=10, seed=5)
+    train_lib.train(experiment.assemble(tmp_path / 'new', *new), one)
+    assert begun['train/loss'] < first_line(tmp_path / 'new')['train/loss']
+    assert {path: path.read_bytes() for path in source.rglob('*') if path.is_file()} == before
+
+
+def test_weights_of_other_shapes_are_refused_and_leave_no_folder(source, tmp_path):
+    run = started_from(source, tmp_path / 'run', model__latent_dim=3)
+    with pytest.raises(UserError, match=r'do not fit: model/decoder/.*\(2, 16\) there, \(3, 16\)'):
+        train_lib.train(run, jax.devices()[:1])
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_source_that_has_no_checkpoint(tiny_run, tmp_path):
+    run = tiny_run(tmp_path / 'untrained')
+    (tmp_path / 'untrained').mkdir()
+    run_folder.write_config(run, 1)
+    with pytest.raises(UserError, match='untrained has no checkpoint yet'):
+        train_lib.train(started_from(tmp_path / 'untrained', tmp_path / 'run'), jax.devices()[:1])
+    assert not (tmp_path / 'run').exists()
+
+
+def test_another_beginning_is_another_run(source, tmp_path):
+    folder = tmp_path / 'run'
+    run = started_from(source, folder)
+    folder.mkdir()
+    run_folder.write_config(run, 1)
+    which, config = run.recipe, run.config
+    with pytest.raises(UserError, match=f'began with {source}, not with random weights'):
+        run_folder.check_same(folder, which, config)
+    run_folder.check_same(folder, which, config, str(source))
+
+
+@pytest.mark.slow
+def test_on_the_command_line(main, source, tmp_path):
+    """A relative path is kept whole, and --workdir alone takes no new beginning."""
+    flags = [DEBUG, '--config.train.steps=5', '--workdir=run']
+    line = error_line(main(*flags, '--init_from=nothing', cwd=tmp_path))
+    assert '--init_from: ' in line
+    assert 'nothing does not exist' in line
+    assert '--init_from is empty' in error_line(main(*flags, '--init_from=', cwd=tmp_path))
+    result = main(*flags, f'--init_from={os.path.relpath(source, tmp_path)}', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f'starting from the weights of {source}' in result.stdout
+    line = error_line(main('--workdir=run', f'--init_from={source}', cwd=tmp_path))
+    assert '--init_from is for a new run' in line
+    result = main(*flags, f'--init_from={source}', cwd=tmp_path)
+    assert 'is finished at step 5' in result.stdout

@@ -1,0 +1,505 @@
+"""A run survives: killed, asked to stop or out of disk, it ends bitwise as if nothing had happened.
+
+Every process is a real `python main.py`. Where one has to end at an exact place, a driver patches
+that place and then runs main.py itself. Equal means: every leaf of the State in the last and in
+the best checkpoint, what the host remembers, the evaluation, and every line of metrics.jsonl,
+timings apart.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT
+from support import make_run
+
+from atelier.report.metrics_log import read_metrics
+from atelier.run.checkpoint import Checkpoints
+from atelier.run.restore import initial_state
+
+pytestmark = pytest.mark.slow
+
+STEPS = 200
+SETTINGS = {
+    'train.steps': STEPS,
+    'train.evaluate_every': 20,  # a checkpoint every 10 steps, a dispatch every 5
+    'train.best_metric': 'kl_nats',
+    'train.best_mode': 'min',  # at the first evaluation: any restart could lose it
+    'hypers.decay_steps': 0.0,  # the weights move to the end
+    'hypers.ema_half_life': 500.0,
+}
+PATIENCE = 120.0  # seconds that a process may take to get somewhere
+
+
+def start(folder, program=ROOT / 'main.py', **variables):
+    """Starts the command that all tests repeat; what it says goes to files beside `folder`."""
+    one_device = '--xla_force_host_platform_device_count=1'
+    with open(said(folder), 'w') as stdout, open(complaints(folder), 'w') as stderr:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(program),
+                f'--config={ROOT}/configs/vae.py:digits,debug',
+                f'--workdir={folder}',
+                *(f'--config.{name}={value}' for name, value in SETTINGS.items()),
+            ],
+            cwd=ROOT,
+            env={**os.environ, 'XLA_FLAGS': one_device, **variables},
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+
+def said(folder):
+    return folder.with_suffix('.stdout')
+
+
+def complaints(folder):
+    return folder.with_suffix('.stderr')
+
+
+def finish(folder):
+    """The same command once more, to its end."""
+    assert start(folder).wait(PATIENCE) == 0, complaints(folder).read_text()
+    assert 'warning: ' not in complaints(folder).read_text()
+
+
+def kill(process, folder):
+    """SIGKILL, to a process that lives and has not finished its run."""
+    assert process.poll() is None
+    process.kill()
+    assert_killed(process, folder)
+
+
+def assert_killed(process, folder):
+    assert process.wait(PATIENCE) == -signal.SIGKILL
+    assert max(saved(folder), default=0) < STEPS
+    assert not (folder / 'evaluation.json').exists()
+
+
+def until(condition, process):
+    """Waits for `condition()` to become true while the process lives; returns its value."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        assert process.poll() is None, 'the process ended too early'
+        time.sleep(0.001)
+    raise AssertionError('the process did not get there')
+
+
+def saved(folder):
+    """The steps of the finished checkpoints, without disturbing a process that writes others."""
+    names = [path.name for path in (folder / 'checkpoints').glob('*')]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def unfinished(folder):
+    """The step that is being saved, or was when the process ended; None without one."""
+    names = [path.name for path in (folder / 'checkpoints').glob('*.orbax-checkpoint-tmp*')]
+    return int(names[0].split('.')[0]) if names else None
+
+
+def last_line(folder):
+    return read_metrics(folder)[-1]['step']
+
+
+def driver(tmp_path, patch):
+    """A program that is main.py after `patch`, which may call `die()`."""
+    path = tmp_path / 'driver.py'
+    path.write_text(
+        f"""
+import os, runpy, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+{patch}
+runpy.run_path({str(ROOT / 'main.py')!r}, run_name='__main__')
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    """The folder of a run that nothing happened to."""
+    folder = tmp_path_factory.mktemp('uninterrupted') / 'run'
+    finish(folder)
+    assert len(read_metrics(folder)) > STEPS
+    return folder
+
+
+@pytest.fixture
+def assert_same_end(uninterrupted):
+    """Checks that the run in a folder ended as the uninterrupted one did."""
+
+    def check(folder):
+        end, expected = ending(folder), ending(uninterrupted)
+        assert end.keys() == expected.keys()
+        for name, value in expected.items():
+            assert end[name] == value, name
+        lines = zip(lasting_lines(folder), lasting_lines(uninterrupted), strict=True)
+        assert all(line == expected_line for line, expected_line in lines)
+        assert evaluation(folder) == evaluation(uninterrupted)
+
+    return check
+
+
+def ending(folder):
+    """All that the last and the best checkpoint hold: {name: bytes or what the host remembers}."""
+    changes = {name.replace('.', '__'): value for name, value in SETTINGS.items()}
+    like = initial_state(make_run(folder, **changes))
+    with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
+        last, memory = checkpoints.restore_newest(like)
+        best, best_memory = checkpoints.restore(memory.best_step, like)
+        found = {'steps': checkpoints.steps(), 'memory': memory, 'best memory': best_memory}
+    assert int(last.step) == STEPS
+    assert int(best.step) < STEPS
+    assert jax.tree.structure(last) == jax.tree.structure(like)
+    for which, state in {'last': last, 'best': best}.items():
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+            array = np.asarray(leaf)
+            name = f'{which}{jax.tree_util.keystr(path)}'
+            found[name] = (array.dtype, array.shape, array.tobytes())
+    return found
+
+
+def lasting_lines(folder):
+    """The lines of metrics.jsonl without the timings."""
+    rows = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.startswith('time/')} for row in rows]
+
+
+def evaluation(folder):
+    result = json.loads((folder / 'evaluation.json').read_text())
+    return {name: result[name] for name in ('values', 'weights')}
+
+
+# SIGKILL
+
+
+def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
+    """Proved by JAX's own log, with an empty compilation cache."""
+    patch = """
+import program
+compile_dispatch = program.compile_dispatch
+
+def announced(*arguments):
+    dispatch = compile_dispatch(*arguments)
+
+    def first(*arguments):
+        print('FIRST DISPATCH', file=sys.stderr, flush=True)
+        return dispatch(*arguments)
+
+    return first
+
+program.compile_dispatch = announced
+"""
+    folder, cache = tmp_path / 'run', tmp_path / 'cache'
+    process = start(
+        folder, driver(tmp_path, patch), JAX_LOG_COMPILES='1', JAX_COMPILATION_CACHE_DIR=str(cache)
+    )
+
+    def after_first_dispatch():
+        return complaints(folder).read_text().partition('FIRST DISPATCH')[2]
+
+    until(lambda: 'Compiling' in after_first_dispatch(), process)
+    kill(process, folder)
+    assert 'Finished XLA compilation' not in after_first_dispatch()
+    assert saved(folder) == []
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_killed_inside_a_save(tmp_path, assert_same_end):
+    """The process is halted while a checkpoint is unfinished on disk, and then killed."""
+    folder = tmp_path / 'run'
+    process = start(folder)
+    until(lambda: len(saved(folder)) >= 2, process)
+
+    def halted_inside():
+        if unfinished(folder) is None:
+            return False
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        if unfinished(folder) is None:  # it was quicker; there are more
+            process.send_signal(signal.SIGCONT)
+        return unfinished(folder) is not None
+
+    until(halted_inside, process)
+    kill(process, folder)
+    assert unfinished(folder) > max(saved(folder))
+    assert last_line(folder) > max(saved(folder))  # lines that have to be cut
+    finish(folder)
+    assert unfinished(folder) is None
+    assert_same_end(folder)
+
+
+def rename_and_die(step, moment):
+    """A patch: dies just before, or after, the rename that makes the checkpoint of `step` exist."""
+    return f"""
+rename = os.rename
+
+def rename_and_die(source, target, **options):
+    commit = os.path.basename(target) == '{step}'
+    if commit and {moment!r} == 'before':
+        die()
+    rename(source, target, **options)
+    if commit:
+        die()
+
+os.rename = rename_and_die
+"""
+
+
+@pytest.mark.parametrize('moment', ['before', 'after'])
+def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, rename_and_die(60, moment))), folder)
+    assert unfinished(folder) == (60 if moment == 'before' else None)
+    assert max(saved(folder)) == (50 if moment == 'before' else 60)
+    assert last_line(folder) >= 60
+    finish(folder)
+    assert_same_end(folder)
+
+
+@pytest.mark.parametrize('step', [60, 70])
+def test_killed_between_a_checkpoint_and_the_next_dispatch(step, tmp_path, assert_same_end):
+    """At a step at which the run also evaluates, and at one at which it does not."""
+    patch = f"""
+from checkpoint import Checkpoints
+save = Checkpoints.save
+
+def save_and_die(self, state, *rest):
+    save(self, state, *rest)
+    if int(state.step) == {step}:
+        self.wait()
+        die()
+
+Checkpoints.save = save_and_die
+"""
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (step, None, step)
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_killed_after_a_dispatch_that_is_not_saved(tmp_path, assert_same_end):
+    """Every line reaches the disk at once here, so that lines after the checkpoint are there."""
+    patch = """
+import train_lib
+from atelier.report import metrics_log
+write = metrics_log.MetricsLog.write
+
+def write_through(self, step, *rest, **options):
+    write(self, step, *rest, **options)
+    self.flush()
+    if step == 63:
+        die()
+
+metrics_log.MetricsLog.write = write_through
+"""
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert last_line(folder) == 63
+    assert max(saved(folder)) <= 60
+    with (folder / 'metrics.jsonl').open('a') as lines:
+        lines.write('{"step": 64, "train/lo')  # as a full buffer leaves it
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_killed_at_random_moments(tmp_path, assert_same_end):
+    """One run, killed five times: while it starts, and some checkpoints and a moment later."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / 'run'
+    for checkpoints in (0, 1, 3, 0, 2):
+        goal = max(saved(folder), default=0) + 10 * checkpoints
+        process = start(folder)
+        if checkpoints:
+            until(lambda goal=goal: max(saved(folder), default=0) >= goal, process)
+        time.sleep(rng.uniform(0, 0.1 if checkpoints else 2.0))
+        kill(process, folder)
+    finish(folder)
+    assert_same_end(folder)
+
+
+# SIGTERM and SIGINT
+
+
+ASKED_AT_63 = """
+from atelier.report import metrics_log
+write = metrics_log.MetricsLog.write
+
+def write_and_ask(self, step, *rest, **options):
+    write(self, step, *rest, **options)
+    if step == 63:
+        os.kill(os.getpid(), signal.{name})
+
+metrics_log.MetricsLog.write = write_and_ask
+"""
+
+
+@pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
+def test_asked_to_stop(name, status, tmp_path, assert_same_end):
+    """The signal arrives in the dispatch to step 65, at which no checkpoint is due."""
+    folder = tmp_path / 'run'
+    process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
+    assert_stopped(process, folder, status)
+    assert max(saved(folder)) == 65
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
+    """As by a scheduler without patience; nothing will ever save step 65 again."""
+    patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert (max(saved(folder)), unfinished(folder)) == (60, 65)
+    finish(folder)
+    assert unfinished(folder) is None
+    assert_same_end(folder)
+
+
+def test_what_is_said_to_be_saved_is_saved(tmp_path):
+    """Killed in the moment in which it says so."""
+    patch = (
+        ASKED_AT_63.format(name='SIGTERM')
+        + """
+info = metrics_log.log.info
+
+def info_and_die(message, *values):
+    info(message, *values)
+    if message.startswith('stopped at step'):
+        die()
+
+metrics_log.log.info = info_and_die
+"""
+    )
+    folder = tmp_path / 'run'
+    assert_killed(start(folder, driver(tmp_path, patch)), folder)
+    assert 'stopped at step 65 and saved it' in said(folder).read_text()
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (65, None, 65)
+
+
+def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
+    folder = tmp_path / 'run'
+    process = start(folder)
+    until(lambda: len(saved(folder)) >= 3, process)
+    process.terminate()
+    assert_stopped(process, folder, 143)
+    finish(folder)
+    assert_same_end(folder)
+
+
+def assert_stopped(process, folder, status):
+    """It names the step, and that step is saved: the last line and checkpoint are of it."""
+    assert process.wait(PATIENCE) == status
+    found = re.search(r'stopped at step (\d+) and saved it', said(folder).read_text())
+    assert found, said(folder).read_text()
+    assert max(saved(folder)) == int(found[1]) == last_line(folder) < STEPS
+    assert unfinished(folder) is None
+    assert 'Traceback' not in complaints(folder).read_text()
+
+
+# A full disk
+
+
+def test_disk_full_during_a_save(tmp_path, uninterrupted, assert_same_end):
+    """While step 60 is saved no file may grow beyond a few blocks."""
+    limit = 4096  # how Orbax splits the State among files differs from save to save
+    patch = f"""
+import resource
+from checkpoint import Checkpoints
+save = Checkpoints.save
+
+def save_on_a_full_disk(self, state, *rest):
+    if int(state.step) != 60:
+        return save(self, state, *rest)
+    self.wait()  # the save before this one is not to be hit
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
+    try:
+        save(self, state, *rest)
+        self.wait()
+    finally:  # the logs are another test's
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+Checkpoints.save = save_on_a_full_disk
+"""
+    folder = tmp_path / 'run'
+    process = start(folder, driver(tmp_path, patch))
+    assert process.wait(PATIENCE) == 1
+    assert_one_line_of_error(folder, r'cannot write .*/checkpoints: File too large')
+    assert saved(folder) == [20, 40, 50]  # the best, and the last two
+    finish(folder)
+    assert_same_end(folder)
+
+
+def test_disk_full_for_the_metrics(tmp_path, assert_same_end):
+    """From step 63 on the disk is full for metrics.jsonl and for TensorBoard's file."""
+    patch = """
+from atelier.report import metrics_log
+write = metrics_log.MetricsLog.write
+
+def write_on_a_full_disk(self, step, *rest, **options):
+    if step == 63:
+        full = os.open('/dev/full', os.O_WRONLY)
+        for path in [self._path, *self._path.parent.glob('tensorboard/*')]:
+            for link in os.scandir('/proc/self/fd'):
+                if os.path.realpath(link.path) == os.path.realpath(path):
+                    os.dup2(full, int(link.name))
+    write(self, step, *rest, **options)
+
+metrics_log.MetricsLog.write = write_on_a_full_disk
+"""
+    folder = tmp_path / 'run'
+    assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
+    assert_one_line_of_error(folder, r'cannot write .*/metrics\.jsonl: No space left on device')
+    assert max(saved(folder)) == 60
+    finish(folder)
+    assert_same_end(folder)
+
+
+def assert_one_line_of_error(folder, pattern):
+    text = complaints(folder).read_text()
+    assert 'Traceback' not in text
+    assert re.match(f'error: {pattern}', text.splitlines()[-1]), text
+    assert text.count('error: ') == 1
+
+
+# A loss that is not a number
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
+    """The data of step 64 are spoiled: the run says so, and what it leaves is still good."""
+    patch = """
+import jax.numpy as jnp
+import program
+shown = program.shown
+
+def spoiled(state, *rest):
+    factor = jnp.where(state.step == 63, jnp.nan, 1.0)
+    return [{**batch, 'x': factor * batch['x']} for batch in shown(state, *rest)]
+
+program.shown = spoiled
+"""
+    folder = tmp_path / 'run'
+    assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1
+    pattern = r'.*loss=nan.* at step 64: .* the last checkpoint is of step 60;'
+    assert_one_line_of_error(folder, pattern)
+    assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (60, None, 63)
+    finish(folder)
+    assert_same_end(folder)

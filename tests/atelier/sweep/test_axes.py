@@ -1,0 +1,158 @@
+"""What --sweep=FIELD=VALUES means, and the settings that axes make."""
+
+import itertools
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier.sweep.axes import Axis, Range, folder_names, parse, settings
+
+VALUES = {
+    'seed': 0,
+    'hypers.beta': 1.0,
+    'hypers.learning_rate': 1e-3,
+    'model.hidden_sizes': [400, 400],
+    'model.activation': 'relu',
+    'model.latent_dim': 16,
+    'model.tied': False,
+}
+
+
+@pytest.mark.parametrize(
+    ('text', 'values'),
+    [
+        ('hypers.beta=0.5,1,2', (0.5, 1.0, 2.0)),
+        ('seed=0:4', (0, 1, 2, 3)),
+        ('seed=1:10:4', (1, 5, 9)),
+        ('seed=7', (7,)),
+        ('model.hidden_sizes=(64,),(256, 256)', ((64,), (256, 256))),
+        ('model.activation=relu,silu', ('relu', 'silu')),
+        ('model.tied=true,False', (True, False)),
+        ('hypers.learning_rate=log:1e-4:1e-2', Range(1e-4, 1e-2, True, False)),
+        ('hypers.beta=uniform:-1:4', Range(-1.0, 4.0, False, False)),
+        ('model.latent_dim=log:2:64', Range(2.0, 64.0, True, True)),
+    ],
+)
+def test_an_axis(text, values):
+    axis = parse(text, VALUES)
+    assert axis == Axis(text.partition('=')[0], values)
+    assert not isinstance(values, tuple) or list(map(type, axis.values)) == list(map(type, values))
+
+
+@pytest.mark.parametrize(
+    ('text', 'pattern'),
+    [
+        ('hypers.beta', 'write FIELD=VALUES'),
+        ('hypers.beta=', 'write FIELD=VALUES'),
+        ('hypers.bta=1', "no field 'hypers.bta' .did you mean 'hypers.beta'"),
+        ('hypers=1', "no field 'hypers'"),
+        ('seed=0.5', "'0.5' is not a whole number"),
+        ('seed=4:0', 'no whole numbers in 4:0'),
+        ('seed=0:4:0', 'no whole numbers'),
+        ('seed=0:x', "'x' is not a whole number"),
+        ('seed=1,2,1', '1 is there twice'),
+        ('hypers.beta=1,two', "'two' is not a number"),
+        ('hypers.beta=nan', "'nan' is not a number"),
+        ('hypers.beta=1,,2', "'' is not a number"),
+        ('model.hidden_sizes=64', "'64' is not a tuple"),
+        ('model.hidden_sizes=(64', 'is not a tuple'),
+        ('model.tied=yes', 'true or false'),
+        ('hypers.beta=log:0:1', 'no range to draw from'),
+        ('hypers.beta=uniform:2:1', 'no range to draw from'),
+        ('hypers.beta=log:1', 'write a range as log:LOW:HIGH'),
+        ('model.activation=uniform:0:1', 'a range is for numbers'),
+    ],
+)
+def test_an_axis_that_cannot_be(complaint, text, pattern):
+    message = complaint(parse, text, VALUES)
+    assert f'--sweep={text}' in message
+    assert re.search(pattern, message), message
+
+
+def test_the_product_in_the_order_of_the_axes():
+    axes = [parse('hypers.beta=1,2', VALUES), parse('seed=0:3', VALUES)]
+    expected = [
+        {'hypers.beta': beta, 'seed': seed} for beta, seed in itertools.product((1, 2), range(3))
+    ]
+    assert settings(axes, 0, 0) == expected
+
+
+def drawn(count, seed=0, *more):
+    texts = ('hypers.learning_rate=log:1e-4:1e-2', 'hypers.beta=uniform:0.5:4', *more)
+    return settings([parse(text, VALUES) for text in texts], count, seed)
+
+
+def test_draws_are_of_the_range_each_with_every_seed():
+    found = drawn(200, 0, 'seed=0:2')
+    assert len(found) == 400
+    rates = [setting['hypers.learning_rate'] for setting in found]
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates)
+    assert 0.35 < sum(rate < 1e-3 for rate in rates) / 400 < 0.65  # half of the logarithms
+    betas = [setting['hypers.beta'] for setting in found]
+    assert 0.35 < sum(beta < 2.25 for beta in betas) / 400 < 0.65
+    assert len({*rates}) > 150
+    pairs = {(s['hypers.learning_rate'], s['hypers.beta']) for s in found}
+    assert all(
+        sum((s['hypers.learning_rate'], s['hypers.beta']) == p for s in found) == 2 for p in pairs
+    )
+
+
+def test_whole_numbers_are_equally_likely_and_each_setting_is_there_once():
+    axis = [parse('model.latent_dim=uniform:2:4', VALUES)]
+    counted = [s['model.latent_dim'] for seed in range(600) for s in settings(axis, 1, seed)]
+    shares = [counted.count(number) / 600 for number in (2, 3, 4)]
+    assert sum(shares) == pytest.approx(1) and all(0.27 < share < 0.4 for share in shares)
+    below = [parse('model.latent_dim=uniform:-2:1', VALUES)]
+    signed = [s['model.latent_dim'] for seed in range(600) for s in settings(below, 1, seed)]
+    assert all(0.19 < signed.count(number) / 600 < 0.31 for number in (-2, -1, 0, 1))
+    both = [*axis, parse('seed=0:2', VALUES)]
+    found = [tuple(setting.items()) for setting in settings(both, 50, 0)]
+    assert len(found) == len({*found}) == 6
+
+
+def test_a_draw_depends_on_its_number_and_the_seed_alone():
+    assert drawn(5) == drawn(9)[:5]
+    assert drawn(5, 0) != drawn(5, 1)
+
+
+@pytest.mark.parametrize(
+    ('texts', 'count', 'pattern'),
+    [
+        (['seed=0:2', 'seed=4:6'], 0, 'seed is on two axes'),
+        (['seed=0:2'], 3, 'together with a range'),
+        (['hypers.beta=log:1:2'], 0, 'give the number of draws'),
+        (['hypers.beta=log:1:2'], -1, 'give the number of draws'),
+    ],
+)
+def test_settings_that_cannot_be(complaint, texts, count, pattern):
+    axes = [parse(text, VALUES) for text in texts]
+    assert pattern in complaint(settings, axes, count, 0)
+
+
+def test_names_say_the_setting():
+    found = settings([parse('hypers.beta=0.5,1e-5', VALUES), parse('seed=3', VALUES)], 0, 0)
+    assert folder_names(found) == ['beta-0.5_seed-3', 'beta-1e-05_seed-3']
+    shapes = settings([parse('model.hidden_sizes=(64,),(32,8),()', VALUES)], 0, 0)
+    assert folder_names(shapes) == ['hidden_sizes-64', 'hidden_sizes-32x8', 'hidden_sizes-none']
+
+
+def test_two_fields_of_one_name_are_told_apart():
+    (name,) = folder_names([{'hypers.corruption': 1.0, 'eval.corruption': 2.0}])
+    assert name == 'hypers.corruption-1.0_eval.corruption-2.0'
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=12, unique=True))
+def test_names_are_folders_and_different(words):
+    names = folder_names([{'model.activation': word} for word in words])
+    assert len({*names}) == len(words)
+    assert all('/' not in name and ',' not in name and len(name) < 200 for name in names)
+
+
+def test_a_logarithm_of_whole_numbers_is_drawn_whole():
+    found = settings([parse('model.latent_dim=log:2:64', VALUES)], 50, 0)
+    dims = [setting['model.latent_dim'] for setting in found]
+    assert all(type(dim) is int and 2 <= dim <= 64 for dim in dims)
+    assert math.log(max(dims)) - math.log(min(dims)) > 2

@@ -1,0 +1,69 @@
+"""Shards as jobs: what each is told, and two of them on this machine."""
+
+import csv
+import re
+import sys
+
+import pytest
+from conftest import ROOT
+from support import error_line
+
+from atelier.sweep import launch
+
+CONFIG = f'--config={ROOT}/configs/vae.py:debug'
+
+
+def test_a_job_is_the_command_of_its_shard(tmp_path):
+    command = launch.command_of(tmp_path / 'sweep', 2, 3)
+    assert command[:2] == [sys.executable, str(ROOT / 'main.py')]
+    assert command[2:] == ['--mode=sweep', f'--workdir={tmp_path}/sweep', '--sweep_shard=2/3']
+
+
+def test_options(complaint):
+    assert launch.parsed(['gpus_per_node=2', 'slurm_partition=a=b']) == {
+        'gpus_per_node': 2,
+        'slurm_partition': 'a=b',
+    }
+    for text in ('gpus', '=1', 'a b=1'):
+        assert f'--launcher_option={text}' in complaint(launch.parsed, [text])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'pattern'),
+    [
+        (('submitit', 1, ()), '--launcher=submitit: .*srun'),
+        (('submitit-local', 1, ('gpus=1',)), '--launcher=submitit-local: .*gpus'),
+        (('submitit', 0, ()), '--launcher_jobs=0'),
+    ],
+)
+def test_what_cannot_be_launched(complaint, tmp_path, arguments, pattern):
+    message = complaint(launch.launch, tmp_path, *arguments)
+    assert re.search(pattern, message), message
+
+
+def test_without_submitit(complaint, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'submitit', None)
+    assert 'requirements-slurm.txt' in complaint(launch.launch, tmp_path, 'submitit', 1, ())
+
+
+@pytest.mark.slow
+def test_two_jobs_of_this_machine_are_one_sweep(main, tmp_path):
+    """Groups of other shapes, so that each has one; what is there afterwards is the whole sweep."""
+    words = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--sweep=model.latent_dim=2,3']
+    jobs = ['--launcher=submitit-local', '--launcher_jobs=2']
+    done = main(*words, *jobs, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / 'sweep' / 'jobs').glob('*.out'))) == 2
+    done = main('--mode=sweep', f'--workdir={tmp_path}/sweep')
+    assert 'elbo_nats, validation' in done.stdout
+    with (tmp_path / 'sweep' / 'sweep.csv').open() as file:
+        assert [row['status'] for row in csv.DictReader(file)] == ['finished', 'finished']
+    said = error_line(main(*words, *jobs, '--sweep_shard=1/2'))
+    assert 'leave out --sweep_shard' in said
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_says_so(main, tmp_path):
+    words = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--launcher=submitit-local']
+    done = main(*words, '--sweep=hypers.learning_rate=1e30,2e30', timeout=600)
+    assert '1 of 1 jobs failed; ' in error_line(done)

@@ -1,0 +1,453 @@
+"""A sweep: run folders, a table, and what survives kills, losses that are no numbers, bad input."""
+
+import contextlib
+import csv
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT
+from support import contents, recipe_and_config, untimed_lines
+
+import train_lib
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.report.metrics_log import read_metrics
+from atelier.run import experiment, restore, run_folder
+from atelier.run.checkpoint import Checkpoints
+from atelier.sweep import folder as sweep_folder
+from atelier.sweep import group, plan, sweep, table, vmapped_program
+from atelier.training.stop_signals import Stopped
+
+AXES = ('hypers.beta=0.5,2', 'seed=0:2')
+NAMES = ['beta-0.5_seed-0', 'beta-0.5_seed-1', 'beta-2.0_seed-0', 'beta-2.0_seed-1']
+SETTINGS = dict(train__steps=20, train__evaluate_every=5, train__checkpoint_every=10)
+
+
+@pytest.fixture(autouse=True)
+def quick(quick_compilation, monkeypatch):
+    """In one form, so that sweeps compare bitwise; which one is faster is another test's."""
+    monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', 0.0)
+
+
+def swept(folder, axes=AXES, num_devices=2, shard='', num_random=0, **changes):
+    which, config = recipe_and_config(**{**SETTINGS, **changes})
+    devices = jax.devices()[:num_devices]
+    part = plan.shard_of(shard)
+    return sweep.train(sweep.prepare(folder, which, config, axes, num_random), part, devices)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory, quick_compilation):
+    """The folder of a sweep that nothing interrupted, and its rows."""
+    folder = tmp_path_factory.mktemp('whole') / 'sweep'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vmapped_program, 'LOOP_PAYS', 0.0)
+        return folder, swept(folder)
+
+
+def outcome(folder):
+    """Of each member the bits of its last and its best State, and its lines."""
+    found = {}
+    for path in sorted(folder.glob('*/config.json')):
+        with contextlib.closing(Checkpoints(path.parent / 'checkpoints', True)) as checkpoints:
+            state, memory = checkpoints.restore_newest(None)
+            best, _ = checkpoints.restore(memory.best_step, None)
+        bits = [np.asarray(x).tobytes() for x in jax.tree.leaves((state, best))]
+        lines = untimed_lines(path.parent)
+        found[path.parent.name] = bits, memory, lines
+    return found
+
+
+def test_every_member_is_a_run(whole):
+    folder, rows = whole
+    assert [row['member'] for row in rows] == NAMES
+    for row in rows:
+        run = run_folder.reopen(folder / row['member'])
+        assert (run.config.hypers.beta, run.config.seed) == (row['hypers.beta'], row['seed'])
+        result = evaluate.evaluate(run, jax.devices()[:1])
+        assert np.isfinite(result['values']['nll_nats']['mean'])
+        assert (run.folder / 'samples' / 'samples-0000020.png').exists()
+        state, words = restore.load_state(run)
+        assert f'step {row["step"]}' in words
+        assert float(state.hypers['beta']) == row['hypers.beta']
+
+
+def test_a_member_equals_the_run_alone(whole, tmp_path):
+    """Line by line, validations included."""
+    folder, _ = whole
+    which, config = recipe_and_config(**SETTINGS, hypers__beta=2.0, seed=1)
+    run = run_folder.reopen(folder / NAMES[-1])._replace(folder=tmp_path / 'alone')
+    assert run.config.to_dict() == config.to_dict()
+    train_lib.train(run, jax.devices()[:1])
+    lines, alone = (read_metrics(place) for place in (folder / NAMES[-1], run.folder))
+    assert len(lines) == len(alone) == 28  # of steps, validations and dispatches
+    for one, other in zip(lines, alone, strict=True):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {'time/steps_per_second'}:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-4, err_msg=name)
+
+
+def test_the_file_has_a_row_for_each_member(whole):
+    folder, rows = whole
+    with (folder / 'sweep.csv').open() as file:
+        found = list(csv.DictReader(file))
+    assert [row['member'] for row in found] == NAMES
+    assert {row['status'] for row in found} == {'finished'}
+    for row, told in zip(found, rows, strict=True):
+        valid = [line for line in read_metrics(folder / row['member']) if 'valid/elbo_nats' in line]
+        best = max(valid, key=lambda line: line['valid/elbo_nats'])
+        assert (int(row['step']), float(row['elbo_nats'])) == (best['step'], told['elbo_nats'])
+        assert float(row['elbo_nats']) == best['valid/elbo_nats']
+    assert (folder / 'sweep.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_once_more_trains_nothing(whole):
+    folder, rows = whole
+    before = contents(folder)
+    assert swept(folder) == rows
+    changed = {name for name, value in contents(folder).items() if before.get(name) != value}
+    assert not {name for name in changed if 'checkpoints' in name or 'metrics' in name}
+
+
+SLOW = pytest.mark.slow
+
+
+@SLOW
+@pytest.mark.parametrize('saves', [1, 3, 6, 9, 11])
+def test_killed_between_the_saves_of_two_members(whole, tmp_path, monkeypatch, saves):
+    """Two members may have saved a step that the others have not: all go on from a common one."""
+    plain, count = Checkpoints.save, 0
+
+    def save(self, *arguments):
+        nonlocal count
+        count += 1
+        if count > saves:
+            raise Stopped(143)
+        plain(self, *arguments)
+        self.wait()
+
+    folder = tmp_path / 'sweep'
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Checkpoints, 'save', save)
+        swept(folder)
+    swept(folder)
+    assert outcome(folder) == outcome(whole[0])
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
+    folder = tmp_path / 'sweep'
+    swept(folder, train__steps=10, train__checkpoint_every=5)
+    with contextlib.closing(Checkpoints(folder / NAMES[1] / 'checkpoints')) as checkpoints:
+        newest = checkpoints.steps()[-1]
+    for path in (folder / NAMES[1] / 'checkpoints' / str(newest)).rglob('*'):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    swept(folder, train__checkpoint_every=5)
+    assert (folder / NAMES[1] / 'damaged' / str(newest)).exists()
+    assert outcome(folder) == outcome(whole[0])
+
+
+@pytest.mark.slow
+def test_a_sweep_may_grow(whole, tmp_path):
+    """10 steps and then 20 are 20 steps: no schedule of this config ends at train.steps."""
+    folder = tmp_path / 'sweep'
+    swept(folder, train__steps=10)
+    swept(folder)
+    assert outcome(folder) == outcome(whole[0])
+
+
+def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
+    folder = tmp_path / 'sweep'
+    axes = ('hypers.learning_rate=1e-3,1e30', 'seed=0:2', 'hypers.beta=0.5')
+    with caplog.at_level('WARNING', logger='atelier'):
+        rows = swept(folder, axes)
+    assert [row['status'] for row in rows] == ['finished', 'finished', 'failed', 'failed']
+    assert re.search(r'learning_rate-1e.30_seed-0_beta-0.5: .*loss=nan.* at step \d+', caplog.text)
+    for row, expected in zip(rows[:2], whole[1][:2], strict=True):  # of these settings too
+        assert row['elbo_nats'] == pytest.approx(expected['elbo_nats'], rel=1e-6)
+    lines = [read_metrics(folder / row['member']) for row in rows]
+    assert swept(folder, axes) == rows  # it stays marked
+    assert [read_metrics(folder / row['member']) for row in rows] == lines
+
+
+@pytest.mark.slow
+def test_a_sweep_of_which_nothing_is_left_says_so(tmp_path):
+    with pytest.raises(UserError, match='all 2 members failed; .*nan'):
+        swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
+
+
+@pytest.mark.slow
+def test_a_member_without_patience_stops_and_the_others_go_on(tmp_path):
+    changes = dict(train__patience=1, train__steps=60, hypers__decay_steps=0.0)
+    rows = swept(tmp_path / 'sweep', ('hypers.learning_rate=1e-3,0.3',), **changes)
+    last = {r['member']: read_metrics(tmp_path / 'sweep' / r['member'])[-1]['step'] for r in rows}
+    assert last['learning_rate-0.3'] < last['learning_rate-0.001']
+    assert {row['status'] for row in rows} == {'finished'}
+
+
+@pytest.mark.slow
+def test_shapes_make_groups_and_shards_take_their_part(tmp_path):
+    folder, axes = tmp_path / 'sweep', ('model.latent_dim=2,3', 'seed=0:2')
+    first = swept(folder, axes, shard='1/2')
+    assert [row['status'] for row in first] == ['finished'] * 2 + ['unfinished'] * 2
+    second = swept(folder, axes, shard='2/2')
+    assert {row['status'] for row in second} == {'finished'}
+    programs = [json.loads(p.read_text()) for p in folder.glob('programs/*.json')]
+    assert {program['form'] for program in programs} == {None}  # one row a device: no choice
+    assert sorted(len(program['members']) for program in programs) == [2, 2]
+
+
+@pytest.mark.slow
+def test_more_shards_than_groups_divide_a_group(tmp_path):
+    folders = [tmp_path / 'a', tmp_path / 'b']
+    rows = [swept(folder, ('seed=0:3',), shard=f'{i}/2') for i, folder in enumerate(folders, 1)]
+    done = [[row['member'] for row in each if row['status'] == 'finished'] for each in rows]
+    assert done == [['seed-0', 'seed-1'], ['seed-2']]
+
+
+def files_of(folder, *names):
+    """{path: when it was last written} of everything in the folders of members."""
+    return {
+        path: path.stat().st_mtime_ns
+        for name in names
+        for path in (folder / name).rglob('*')
+        if path.is_file() and path.name != '.lock'
+    }
+
+
+@pytest.mark.slow
+def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
+    folder = tmp_path / 'sweep'
+    swept(folder, ('seed=0:4',), shard='1/2')
+    before = files_of(folder, 'seed-0', 'seed-1')
+    rows = swept(folder, ('seed=0:4',))
+    assert {row['status'] for row in rows} == {'finished'}
+    checkpoints = {path: when for path, when in before.items() if 'checkpoints' in path.parts}
+    assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
+    lines = len((folder / 'seed-0' / 'metrics.jsonl').read_text().splitlines())
+    swept(folder, ('seed=0:4',))
+    assert len((folder / 'seed-0' / 'metrics.jsonl').read_text().splitlines()) == lines
+
+
+@pytest.mark.slow
+def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Stopped when its second program begins, it keeps what the first has finished."""
+    folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
+    room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
+        **({'forms': {}, 'most_members': 2} if len(runs) > 2 else {})
+    )
+    original_compiled = group.compiled_for
+    monkeypatch.setattr(group, 'compiled_for', room)
+
+    def stopping(path, runs, *rest):
+        calls.append(runs)
+        if runs[0].folder.name == 'seed-2' and len(calls) < 5:
+            raise Stopped(143)
+        original(path, runs, *rest)
+
+    monkeypatch.setattr(sweep_folder, 'write_program', stopping)
+    with pytest.raises(Stopped):
+        swept(folder, ('seed=0:4',), num_devices=1)
+    before = files_of(folder, 'seed-0', 'seed-1')
+    checkpoints = {path: when for path, when in before.items() if 'checkpoints' in path.parts}
+    calls += [None] * 5
+    rows = swept(folder, ('seed=0:4',), num_devices=1)
+    assert {row['status'] for row in rows} == {'finished'}
+    assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
+
+
+def test_programs_that_share_members(tmp_path):
+    """The smaller came later; who belongs to none is left together."""
+    which, config = recipe_and_config()
+    runs = [experiment.assemble(tmp_path / name, which, config) for name in 'abcde']
+    by_name = {run.folder.name: run for run in runs}
+    for names in ('abcd', 'ab', 'xy'):
+        members = [by_name.get(name, runs[0]._replace(folder=tmp_path / name)) for name in names]
+        sweep_folder.write_program(sweep_folder.program_file(tmp_path, members), members, 'cpu')
+    (tmp_path / 'programs' / 'torn.json').write_text('{')
+    parts = sweep_folder.parts_begun(tmp_path, runs)
+    assert [''.join(run.folder.name for run in part) for part in parts] == ['ab', 'cde']
+    parts = sweep_folder.parts_begun(tmp_path, runs[1:])
+    assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
+
+
+def test_the_mean_is_of_finished_members():
+    rows = [
+        {'seed': i, 'status': status, 'elbo_nats': value}
+        for i, (status, value) in enumerate(
+            [('finished', -1.0), ('finished', -3.0), ('failed', -90.0), ('unfinished', None)]
+        )
+    ]
+    (told,) = table.by_setting(rows, ['seed'], table.Metric('elbo_nats', 1.0))
+    assert (told['mean'], told['members'], told['failed'], told['unfinished']) == (-2.0, 2, 1, 1)
+    assert told['deviation'] == pytest.approx(2**0.5)
+
+
+@pytest.mark.slow
+def test_what_has_no_room_follows(whole, tmp_path, monkeypatch):
+    """In programs of fewer members, with the same numbers to rounding."""
+    folder = tmp_path / 'sweep'
+    of = vmapped_program._bytes_of
+    sizes = []
+    monkeypatch.setattr(
+        vmapped_program, '_bytes_of', lambda program: sizes.append(of(program)) or sizes[-1]
+    )
+    swept(tmp_path / 'two', AXES[:1], num_devices=1, train__steps=10)
+    monkeypatch.setattr(vmapped_program.device_lib, 'memory_bytes', lambda device: 2.5 * max(sizes))
+    rows = swept(folder, num_devices=1)
+    for row, expected in zip(rows, whole[1], strict=True):
+        assert row['member'] == expected['member']
+        np.testing.assert_allclose(row['elbo_nats'], expected['elbo_nats'], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_faster_form_is_chosen_and_kept(tmp_path, monkeypatch, caplog):
+    folder = tmp_path / 'sweep'
+    for pays, form in ((1e9, 'loop'), (0.0, 'vmap')):
+        monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', pays)
+        place = folder / form
+        swept(place, ('seed=0:2',), num_devices=1, train__steps=10)
+        (record,) = [json.loads(p.read_text()) for p in place.glob('programs/*.json')]
+        assert (record['form'], record['members']) == (form, ['seed-0', 'seed-1'])
+        monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', 1e9 - pays)
+        with caplog.at_level('INFO', logger='atelier'):
+            caplog.clear()
+            swept(place, ('seed=0:2',), num_devices=1)
+        assert f'{form} takes' in caplog.text
+        assert 'in the form' not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('changes', 'pattern'),
+    [
+        (
+            dict(axes=('seed=0:3',)),
+            r'is another sweep .axes: hypers.beta=0.5,2 seed=0:2, now: seed=0:3',
+        ),
+        (dict(hypers__warmup_steps=3.0), 'hypers.warmup_steps .the run: 0.0, now: 3.0'),
+        (dict(shard='0/2'), '--sweep_shard=0/2'),
+        (dict(shard='two'), '--sweep_shard=two'),
+        (dict(axes=('train.batch_size=48,4000',)), 'is another sweep'),
+    ],
+)
+def test_the_folder_of_another_sweep(whole, complaint, changes, pattern):
+    before = contents(whole[0])
+    with pytest.raises(UserError, match=pattern):
+        swept(whole[0], **changes)
+    assert contents(whole[0]) == before
+
+
+@pytest.mark.parametrize(
+    ('axes', 'pattern'),
+    [
+        (('train.batch_size=48,4000',), 'batch_size-4000.*4000 is larger'),
+        (('model.latent_dim=2,0',), 'latent_dim-0.*model.latent_dim'),
+        (('seed=-1,0',), 'seed--1: .*2[*][*]32'),
+        (('model.activation=relu,rellu',), 'activation-rellu.*did you mean'),
+        (('data.name=digits,digitz',), 'data.name|name-digitz'),
+    ],
+)
+def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
+    tmp_path, axes, pattern
+):
+    with pytest.raises(UserError, match=pattern):
+        swept(tmp_path / 'sweep', axes)
+    assert not (tmp_path / 'sweep').exists()
+
+
+def test_a_large_sweep_may_open_its_files():
+    """More than the usual 1024, if the system lets it; otherwise a line says what to do."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+        group.allow_files(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256
+        group.allow_files(300)
+        assert 300 < resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 600
+        if most != resource.RLIM_INFINITY:
+            with pytest.raises(UserError, match='ulimit -n .*--sweep_shard'):
+                group.allow_files(most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):
+    """Players' accuracies against each other come first in a row, and measure neither."""
+    which, config = recipe_and_config()
+    rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]
+    named = table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])
+    assert named == ('elbo_nats', 1.0)
+    config.train.best_metric = ''
+    run = experiment.assemble(tmp_path, which, config)
+    assert table.metric_of(run, rows, ['seed']) == ('accuracy_real', 1.0)
+    assert table.metric_of(run, [{**rows[0], 'coverage': 0.2}], ['seed']) == ('coverage', 1.0)
+    config.train.best_mode = 'min'
+    assert table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])[1] == -1.0
+    assert table.metric_of(run, [{'member': 'a', 'seed': 0}], ['seed']) is None
+
+
+# main.py
+
+
+def test_bad_input_ends_in_one_line(main, tmp_path):
+    from support import error_line
+
+    config = f'--config={ROOT}/configs/vae.py'
+    for words, pattern in (
+        ((config, '--sweep=seed=0:2'), '--sweep is for --mode=sweep'),
+        (('--mode=sweep', f'--workdir={tmp_path}/none'), 'is not a sweep'),
+        (('--mode=sweep', config, '--sweep=hypers.bta=1'), "did you mean 'hypers.beta'"),
+    ):
+        assert pattern in error_line(main(*words))
+
+
+DRIVER = f"""
+import runpy, sys
+sys.path.insert(0, {str(ROOT)!r})
+from sweeps import side_by_side
+side_by_side.LOOP_PAYS = 0.0
+sys.argv = ['main.py', *sys.argv[1:]]
+runpy.run_path({str(ROOT / 'main.py')!r}, run_name='__main__')
+"""
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment_changes_nothing(tmp_path):
+    settings = dict(steps=200, evaluate_every=20, checkpoint_every=20, steps_per_dispatch=10)
+    words = [f'--config.train.{name}={value}' for name, value in settings.items()]
+    words += [f'--config={ROOT}/configs/vae.py:debug', '--mode=sweep', '--sweep=seed=0:3']
+    environment = {**os.environ, 'XLA_FLAGS': '--xla_force_host_platform_device_count=2'}
+
+    def begin(folder):
+        command = [sys.executable, '-c', DRIVER, f'--workdir={folder}', *words]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    assert begin(tmp_path / 'whole').wait(300) == 0
+    folder, kills = tmp_path / 'sweep', 0
+    saved = lambda: {p for p in folder.glob('seed-2/checkpoints/*') if p.name.isdigit()}
+    while True:
+        process, before = begin(folder), saved()
+        while process.poll() is None and saved() <= before:
+            time.sleep(0.01)
+        time.sleep(0.07 * kills)
+        if process.poll() is not None:
+            assert process.returncode == 0
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        if kills == 4:
+            assert begin(folder).wait(300) == 0
+            break
+    assert kills >= 2
+    assert outcome(folder) == outcome(tmp_path / 'whole')

@@ -1,0 +1,260 @@
+"""Every mistake of the user's ends in one line that says what to do, and nothing is lost or left.
+
+main.py itself is run for one mistake of every kind: the line, the exit status, no traceback. The
+other mistakes are made in this process, where `UserError` is what main.py turns into that line.
+A bug is no mistake of the user's: it keeps its traceback.
+"""
+
+import math
+import re
+import time
+
+import jax
+import pytest
+from support import contents, dotted, error_line, recipe_and_config
+
+import train_lib
+from atelier import cli
+from atelier.data import dataset, digits
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from atelier.run import experiment
+
+ROOT = experiment.ROOT
+CONFIG = f'--config={ROOT}/configs/vae.py'
+DEBUG = f'{CONFIG}:debug'
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+# Mistakes in the flags: each is a process, so that most are tried by the long line alone
+
+slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], '--config=configs/'),
+        ([CONFIG, '--config.train.stepz=3'], '(?i)stepz.*did you mean.*steps'),
+        slow(['--config='], '--config=configs/'),
+        slow([CONFIG, '--config.nope.x=3'], 'config.*nope'),
+        slow([CONFIG, '--config.train.steps=many'], r'train\.steps=many'),
+        slow([CONFIG, '--nonsense=3'], "flag.*'nonsense'"),
+        slow([CONFIG, 'stray'], "'stray' is not a flag"),
+        slow(['--config=nothing.py'], 'no config file .*nothing.py'),
+        slow(['--mode=evaluate', CONFIG, '--profile'], '--profile is for --mode=train'),
+        slow(['--mode=compare', '--launcher_jobs=2'], '--launcher_jobs is for --mode=sweep'),
+    ],
+    ids=lambda value: ' '.join(value).split('/')[-1] or 'none' if isinstance(value, list) else '',
+)
+def test_a_mistake_in_the_flags(main, tmp_path, arguments, message):
+    line = error_line(main(*arguments, cwd=tmp_path))
+    assert re.search(message, line), line
+    assert contents(tmp_path) == {}
+
+
+def test_a_data_set_that_does_not_exist(main, tmp_path):
+    """One line within seconds, with or without a network."""
+    began = time.monotonic()
+    line = error_line(main(f'{CONFIG}:digitz', cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path)))
+    assert time.monotonic() - began < 20
+    assert re.search("'digitz' is not a source.*did you mean 'digits'", line), line
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    'words', [['--config=a.py:debug'], ['-config', 'a.py'], ['--config', 'a.py']]
+)
+@pytest.mark.parametrize('place', [0, 1, 2])
+def test_the_order_of_flags_is_no_mistake(words, place):
+    """The parser of config fields wants the file first; a user may write it anywhere."""
+    others = ['--config.train.steps=3', '--workdir=x']
+    argv = ['main.py', *others[:place], *words, *others[place:]]
+    assert cli._config_first(argv) == ['main.py', *words, *others]
+
+
+def test_the_config_may_stand_behind_its_fields(main, tmp_path):
+    """The last field is refused by the loop, so that both were read."""
+    fields = ['--config.train.batch_size=40', '--config.train.steps=0']
+    line = error_line(main(*fields, f'{CONFIG}:debug', cwd=tmp_path))
+    assert 'config.train.steps=0: it must be a number from 1 on' in line
+
+
+def test_two_data_sets_after_the_colon():
+    with pytest.raises(UserError, match="not digits and debugg .did you mean 'debug'"):
+        experiment.recipe('configs/vae.py:digits,debugg').config()
+
+
+@pytest.mark.parametrize(
+    ('source', 'message'),
+    [
+        ('def get_config(argument=None): ...', 'is not a config: it has no build'),
+        ('', 'no get_config and no build'),
+    ],
+)
+def test_a_file_that_is_not_a_config(tmp_path, source, message):
+    path = tmp_path / 'mine.py'
+    path.write_text(source)
+    with pytest.raises(UserError, match=message):
+        experiment.recipe(str(path)).config()
+
+
+def test_help_names_every_config_and_every_mode(main):
+    result = main('--help')
+    assert (result.returncode, result.stderr) == (0, '')
+    words = result.stdout.split()
+    assert set(cli.configs()) | set(cli.modes()) <= set(words)
+    assert 'configs/vae.py' in words
+    assert 'common' not in result.stdout  # a base file is no config
+
+
+# Mistakes in the values, found before anything is made
+
+
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        ('model.activation=rel', "config.model.activation is 'rel'.*'relu'"),
+        ('train.batch_size=50', 'batch_size=50 is not divisible by the 4 devices'),
+        slow('train.best_metric=elbo', "config.train.best_metric is 'elbo'.*'elbo_nats'"),
+        slow('eval.batch_size=0', 'config.eval.batch_size=0'),
+    ],
+)
+def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
+    """Else the corrected command would be refused as that of another config."""
+    flags = [DEBUG, '--config.train.batch_size=48', f'--config.{argument}']
+    line = error_line(main(*flags, f'--workdir={tmp_path}/run', num_devices=4))
+    assert re.search(message, line), line
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('train__steps', 0),
+        ('train__steps', -1),
+        ('train__batch_size', -5),
+        ('train__batch_size', 1001),  # of 1,000 examples
+        ('train__steps_per_dispatch', 0),
+        ('train__log_every', 0),
+        ('train__evaluate_every', 0),
+        ('train__evaluate_every', -10),
+        ('train__checkpoint_every', 0),
+        ('train__best_mode', 'maxi'),
+        ('train__optimizer', 'sgd'),
+        ('data__placement', 'host'),
+        ('eval__batch_size', 0),
+        ('eval__batch_size', -5),
+        ('eval__num_pictures', 0),
+        ('eval__num_pictures', -1),
+        ('eval__num_importance_samples', 0),
+        ('eval__num_importance_samples', -2),
+        ('eval__importance_chunk', -1),
+        ('eval__weights', 'bst'),
+        ('seed', 2**70),
+        ('hypers__learning_rate', math.nan),
+        ('hypers__decay_steps', math.inf),
+        ('hypers__ema_half_life', -1.0),
+    ],
+)
+def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
+    """They are refused before the first compilation, however late they would be needed."""
+
+    def too_late(run):
+        raise AssertionError(f'{name}={value} was not refused')
+
+    monkeypatch.setattr(train_lib, 'Start', too_late)
+    with pytest.raises(UserError, match=rf'{dotted(name)}\b.*{value}'):
+        train_lib.train(tiny_run(**{name: value}), jax.devices()[:1])
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('data__name', 'digitz', "'digitz' is not a source.*did you mean 'digits'"),
+        ('data__binarize', 'yes', "'yes'; choose one of 'none', 'threshold', 'stochastic'"),
+        ('data__data_dir', '/nothing/here', 'no /nothing/here/digits.csv.gz'),
+    ],
+)
+def test_data_that_there_are_not(name, value, message):
+    _, config = recipe_and_config(**{name: value})
+    with pytest.raises(UserError, match=message):
+        dataset.load(config)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('model__observation', 'bernouli', "did you mean 'bernoulli'"),
+        ('model__activation', 'rel', "did you mean 'relu'"),
+        ('train__precision', 'float16', "choose one of 'float32', 'bfloat16'"),
+        ('model__latent_dim', 0, 'latent_dim'),
+        ('model__latent_dim', -1, 'latent_dim'),
+        ('model__hidden_sizes', (0,), 'hidden_sizes'),
+        ('model__hidden_sizes', ('(a,)',), 'hidden_sizes'),  # of --config...hidden_sizes=(a,)
+    ],
+)
+def test_models_that_cannot_be_built(name, value, message):
+    which, config = recipe_and_config(**{name: value})
+    with pytest.raises(UserError, match=message):
+        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+
+
+def test_a_mixture_of_nothing():
+    which, config = recipe_and_config(
+        model__observation='discretized_logistic_mixture', model__mixture_components=0
+    )
+    with pytest.raises(UserError, match='mixture_components'):
+        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+
+
+@pytest.mark.parametrize(
+    ('observation', 'levels', 'message'),
+    [
+        ('bernoulli', 17, 'needs data of 2 levels and these have 17 levels'),
+        ('bernoulli', None, 'these have real values'),
+        ('binomial', None, 'these have real values'),
+        ('categorical', None, 'these have real values'),
+        ('discretized_logistic_mixture', None, 'these have real values'),
+        ('gaussian', 17, 'needs real-valued data and these have 17 levels'),
+        ('gaussian', 2, 'needs real-valued data and these have 2 levels'),
+    ],
+)
+def test_a_number_that_would_be_no_likelihood(observation, levels, message):
+    which, config = recipe_and_config(model__observation=observation)
+    with pytest.raises(UserError, match=f'observation.*{observation}.*{message}'):
+        which.module().build(config, Spec((8, 8, 1), levels, num_classes=None))
+
+
+def test_real_values_cannot_be_binarised():
+    source = digits.load()
+    real = source._replace(spec=source.spec._replace(levels=None))
+    with pytest.raises(UserError, match='digits is real-valued'):
+        dataset.binarized(real, 'threshold')
+
+
+# A bug keeps its traceback
+
+BUG_IN_GET_CONFIG = """
+def get_config(argument=None):
+    return 1 / 0
+
+def build(config, spec): ...
+"""
+BUG_IN_BUILD = """
+from configs.vae import get_config
+
+def build(config, spec):
+    return 1 / 0
+"""
+
+
+@pytest.mark.parametrize('source', [BUG_IN_GET_CONFIG, BUG_IN_BUILD], ids=['get_config', 'build'])
+def test_a_bug_keeps_its_traceback(main, tmp_path, source):
+    (tmp_path / 'mine.py').write_text(source)
+    result = main('--config=mine.py:debug', cwd=tmp_path)
+    assert result.returncode == 1
+    assert 'Traceback' in result.stderr
+    assert result.stderr.rstrip().endswith('ZeroDivisionError: division by zero')
+    assert 'return 1 / 0' in result.stderr  # where it is
+    assert 'error: ' not in re.sub(r'\w+Error: ', '', result.stderr)

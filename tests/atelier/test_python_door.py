@@ -1,0 +1,182 @@
+"""Atelier from Python: a run opened, sampled and evaluated; a family of one's own trained."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import train_lib
+from atelier import cli, door
+from atelier.applications import sample as sample_application
+from atelier.core import game
+from atelier.errors import UserError
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A run of the debug VAE, trained as main.py would."""
+    from support import make_run
+
+    folder = tmp_path_factory.mktemp('run') / 'run'
+    train_lib.train(make_run(folder, train__steps=10))
+    return folder
+
+
+def test_a_run_is_opened_sampled_and_evaluated(folder):
+    """With the numbers that the modes of main.py give."""
+    run = door.load(folder)
+    assert run.config.model.latent_dim == 2
+    assert run.data.name == 'digits'
+    assert int(run.state.step) == 10
+    x = door.sample(run, 5, seed=3)
+    np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
+    numbers = door.evaluate(run)
+    assert numbers == json.loads((folder / 'evaluation.json').read_text())
+    codes = door.over_split(run, run.family.encode, 'test')
+    assert codes.shape == (447, 2)
+    metrics = door.over_split(run, run.family.metrics)
+    expected = numbers['values']['kl_nats']['mean']
+    np.testing.assert_allclose(np.mean(metrics['kl_nats']), expected, rtol=1e-5)
+
+
+def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
+    run = door.load(folder)
+    whole = door.over_split(run, run.family.encode, 'valid')
+    np.testing.assert_allclose(
+        door.over_split(run, run.family.encode, 'valid', n=7), whole[:7], rtol=1e-5
+    )
+    assert len(whole) == 350
+
+
+def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
+    settings = door.common_config()
+    settings.data.name = 'digits'
+    settings.model = {'activation': jax.nn.relu}
+    line = complaint(door.train, settings, independent_pixels, tmp_path / 'run')
+    assert 'config.model.activation=' in line
+    assert not (tmp_path / 'run' / 'config.json').exists()
+
+
+def test_evaluation_settings_may_change(folder):
+    run = door.load(folder, overrides={'eval.num_importance_samples': 3, 'eval.weights': 'last'})
+    assert run.family.log_prob.budget == 'k = 3'
+    assert run.weights.startswith('last')
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'model.latent_dim': 4}, r'model\.latent_dim=4: that belongs to the run \(2\)'),
+        ({'eval.nonsense': 4}, 'nonsense'),
+        ({'eval.batch_size': 'many'}, 'many'),
+    ],
+)
+def test_settings_that_may_not_change(folder, overrides, message):
+    with pytest.raises(UserError, match=message):
+        door.load(folder, overrides=overrides)
+
+
+def test_what_cannot_be_asked(folder, tmp_path):
+    run = door.load(folder)
+    with pytest.raises(UserError, match='lacks this ability'):
+        door.over_split(run, run.family.classify)
+    for n in (0, -1):
+        with pytest.raises(UserError, match=f'n={n}'):
+            door.sample(run, n)
+        with pytest.raises(UserError, match=f'n={n}'):
+            door.over_split(run, run.family.encode, n=n)
+    with pytest.raises(UserError, match="no split 'tset'"):
+        door.over_split(run, run.family.encode, 'tset')
+    with pytest.raises(UserError, match='does not exist'):
+        door.load(tmp_path / 'nothing')
+
+
+def independent_pixels(config, spec):
+    """The README's family: each pixel has its own distribution over the levels."""
+
+    def log_prob(params, extra, batch, draw):
+        table = jax.nn.log_softmax(params['model'])
+        levels = batch['x'].astype(jnp.int32)[..., None]
+        return jnp.take_along_axis(table[None], levels, -1).sum((1, 2, 3, 4))
+
+    def loss(params, extra, batch, draw, step, hypers):
+        return {'model': -jnp.mean(log_prob(params, extra, batch, draw))}, (extra, {})
+
+    return game.Family(
+        init=lambda key, batch: (
+            {'model': jnp.zeros((*spec.event_shape, spec.levels))},
+            {'model': {}},
+        ),
+        turns=(game.Turn(('model',), loss),),
+        metrics=lambda *arguments: {'log_prob_nats': log_prob(*arguments)},
+        log_prob=game.LogProb(log_prob, 'exact'),
+    )
+
+
+@pytest.fixture
+def settings():
+    config = door.common_config()
+    with pytest.raises(AttributeError):
+        config.hypers.learning_rat = 0.3
+    config.train.update(steps=30, batch_size=200, evaluate_every=30, checkpoint_every=30)
+    config.hypers.learning_rate = 0.3
+    return config
+
+
+def test_a_family_of_ones_own(settings, tmp_path):
+    """It reaches the closed form: the entropy of each pixel's counts, on the training data."""
+    run = door.train(settings, independent_pixels, tmp_path / 'mine')
+    x = run.data.splits['train']['x'].astype(int)
+    counts = np.eye(17)[x].mean(0)
+    entropy = -np.sum(counts * np.log(np.maximum(counts, 1e-300)))
+    nll = -np.mean(door.over_split(run, run.family.log_prob, 'train'))
+    assert entropy < nll < entropy + 3
+    assert door.evaluate(run)['log_prob'] == 'exact'
+    again = door.load(tmp_path / 'mine', independent_pixels)
+    jax.tree.map(np.testing.assert_array_equal, again.state, run.state)
+
+
+def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings, tmp_path):
+    door.train(settings, independent_pixels, tmp_path / 'mine')
+    settings.train.steps = 60
+    run = door.train(settings, independent_pixels, tmp_path / 'mine')
+    assert int(run.state.step) == 60
+    begun = door.train(
+        settings, independent_pixels, tmp_path / 'begun', init_from=tmp_path / 'mine'
+    )
+    assert begun.run.init_from == str(tmp_path / 'mine')
+    first = json.loads((tmp_path / 'begun' / 'metrics.jsonl').read_text().split('\n')[0])
+    new = json.loads((tmp_path / 'mine' / 'metrics.jsonl').read_text().split('\n')[0])
+    assert first['train/loss'] < new['train/loss'] - 10
+    with pytest.raises(UserError, match='trained from Python'):
+        door.load(tmp_path / 'mine')
+    with pytest.raises(UserError, match='trained from Python'):
+        cli.parse(['main.py', '--mode=evaluate', f'--workdir={tmp_path}/mine'])
+    settings.seed = 1
+    with pytest.raises(UserError, match='seed .the run: 0, now: 1'):
+        door.train(settings, independent_pixels, tmp_path / 'mine')
+
+
+def test_the_config_of_a_run_is_its_own(settings, tmp_path):
+    """The caller goes on with theirs, to the next seed."""
+    first = door.train(settings, independent_pixels, tmp_path / '0')
+    settings.seed = 1
+    assert first.config.seed == 0
+    assert door.evaluate(first)['seed'] == 0
+
+
+def test_the_weights_in_hand_are_evaluated(folder):
+    run = door.load(folder)
+    zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
+    numbers = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
+    assert numbers['weights'] == 'none'
+    assert numbers['values']['kl_nats']['mean'] == 0
+
+
+def test_a_run_of_a_config_file_is_not_one_made_in_python(folder, settings):
+    with pytest.raises(UserError, match='is the run of configs/vae.py, not of Python'):
+        door.train(settings, independent_pixels, folder)

@@ -1,0 +1,201 @@
+"""The dispatch: the device count does not matter, one compilation, donation.
+
+What the design promises in its sections 4, 5 and 7, on 8 simulated devices.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from atelier.core import devices as device_lib
+from atelier.core import game, train_step
+from atelier.evaluation.over_examples import over_examples
+from atelier.run import experiment, restore
+from atelier.training import dispatch as program
+
+STEPS = 50
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    which = experiment.recipe(f'{experiment.ROOT}/configs/vae.py:digits,debug')
+    config = which.config()
+    config.train.batch_size = 48
+    return experiment.assemble(tmp_path_factory.mktemp('run'), which, config)
+
+
+@pytest.fixture(scope='module')
+def backend_compiles():
+    """The names of the programs handed to the compiler since the list was last cleared."""
+    names = []
+
+    def listen(event, duration, **details):
+        if event.endswith('backend_compile_duration'):
+            names.append(details.get('fun_name', ''))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return names
+
+
+def placed(run, num_devices, state=None):
+    devices = jax.devices()[:num_devices]
+    state = restore.initial_state(run) if state is None else state
+    host = jax.tree.map(np.asarray, state)
+    data = device_lib.place(run.data.splits['train'], devices)
+    return devices, device_lib.place(host, devices), data, device_lib.local_indices(devices)
+
+
+@pytest.fixture(scope='module')
+def by_device_count(run):
+    """(State, reports) after 50 steps on so many devices: a function of their number."""
+
+    @functools.cache
+    def after(count):
+        devices, state, data, numbers = placed(run, count)
+        return jax.device_get(program.compile_dispatch(run, STEPS, devices)(state, data, numbers))
+
+    return after
+
+
+@pytest.mark.parametrize('count', [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
+def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
+    (state, report), (one, expected) = by_device_count(count), by_device_count(1)
+    assert report['loss'].shape == (STEPS,)
+    for name in ('loss', 'elbo_nats', 'kl_nats', 'gradient_norm'):
+        np.testing.assert_allclose(report[name], expected[name], rtol=1e-5, err_msg=name)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        state.params,
+        one.params,
+    )
+
+
+def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device_count):
+    state, report = by_device_count(8)
+    start = restore.initial_state(run)
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), state.params, start.params)
+    assert min(jax.tree.leaves(moved)) > 1e-4
+    assert len(np.unique(report['loss'])) == STEPS
+
+
+def test_the_devices_held_different_rows(run):
+    """Together they held the whole minibatch, each its own part."""
+    devices, state, data, numbers = placed(run, 8)
+    size = run.config.train.batch_size
+
+    def rows_of(state, arrays, device):
+        rows = device * (size // 8) + jnp.arange(size // 8)
+        numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
+        only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
+        raw = program.gathered(state, numbered, rows, run.family.turns, size)
+        (batch,) = program.shown(state, raw, only, rows, run.family.turns, size)
+        return batch
+
+    seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
+        state, data, numbers
+    )
+    assert seen['x'].shape == (8, size // 8)
+    assert len(np.unique(seen['x'])) == size
+    assert len(np.unique(np.asarray(seen['keys']).reshape(-1, 2), axis=0)) == size
+
+
+@pytest.mark.parametrize('num_devices', [1, 8])
+def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
+    """Weights of two arrays, a collection of one, a key, no inputs and rows: five of each."""
+    weights = {'bias': jnp.ones(3), 'kernel': jnp.ones((1, 3))}
+    state = restore.initial_state(run).replace(ema=weights, extra={'places': jnp.arange(4)})
+
+    def shapes(params, extra, batch, draw):
+        found = params['kernel'].shape, extra['places'].shape, draw.keys.shape[1:], batch
+        assert found == ((1, 3), (4,), (2,), {})
+        return draw.rows
+
+    apply = over_examples(shapes, run.data, 16, jax.devices()[:num_devices])
+    np.testing.assert_array_equal(apply(state, jax.random.PRNGKey(0), {}, 20), np.arange(20))
+
+
+def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
+    devices, state, data, numbers = placed(run, 4)
+    dispatch = program.compile_dispatch(run, 5, devices)
+    backend_compiles.clear()
+    for _ in range(3):
+        state, _ = dispatch(state, data, numbers)
+    assert len(backend_compiles) == 1, backend_compiles
+    restored = jax.tree.map(np.asarray, state)  # as a checkpoint holds it
+    again = program.compile_dispatch(run, 5, devices)
+    _, state, data, numbers = placed(run, 4, restored)
+    backend_compiles.clear()
+    for _ in range(3):
+        state, _ = again(state, data, numbers)
+    assert len(backend_compiles) == 1, backend_compiles
+    assert int(state.step) == 30
+
+
+@pytest.mark.slow
+def test_the_state_is_donated(run):
+    devices, state, data, numbers = placed(run, 2)
+    dispatch = program.compile_dispatch(run, 5, devices)
+    after, _ = dispatch(state, data, numbers)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, data)))
+
+
+def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compiles):
+    devices, state, data, numbers = placed(run, 1)
+    dispatch = program.compile_dispatch(run, 5, devices)
+    _, report = dispatch(state, data, numbers)
+    _, state, _, _ = placed(run, 1)
+    other = state.replace(hypers={**state.hypers, 'beta': device_lib.place(np.float32(9), devices)})
+    backend_compiles.clear()
+    _, changed = dispatch(other, data, numbers)
+    assert not backend_compiles
+    assert not np.allclose(report['loss'], changed['loss'])
+
+
+def test_coupling_terms_see_the_whole_batch():
+    """A loss of the batch's mean, through `gather`: same gradients on 1 and 8 devices."""
+
+    def loss(params, extra, batch, draw, step, hypers):
+        hidden = jnp.tanh(params['model'] * batch['x'])
+        centred = hidden - jnp.mean(draw.gather(hidden))
+        spread = jnp.mean(draw.gather(hidden) ** 2)
+        noise = jax.random.normal(draw.shared_key)
+        return {'model': jnp.mean(centred**4) + jnp.sin(spread) + noise}, (extra, {})
+
+    turns = (game.Turn(('model',), loss),)
+    family = game.Family(lambda key, batch: ({'model': jnp.float32(0.7)}, {}), turns, None)
+    hypers = {'ema_half_life': jnp.float32(0)}
+
+    sgd = lambda player, hypers, step: optax.sgd(1.0)
+    x = jax.random.normal(jax.random.PRNGKey(0), (16,))
+    state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, hypers)
+
+    def one(state, x, rows, mean, gather):
+        return train_step.make_step(turns, sgd, 16, mean, gather)(state, [{'x': x}], rows)
+
+    alone, report = one(state, x, jnp.arange(16), game.identity, game.identity)
+    shared = device_lib.over_devices(
+        lambda s, x, rows: one(s, x, rows, device_lib.mean, device_lib.gather), (None, 0, 0)
+    )
+    split, same = shared(state, x.reshape(8, 2), jnp.arange(16).reshape(8, 2))
+    np.testing.assert_allclose(split.params['model'], alone.params['model'], rtol=1e-5)
+    np.testing.assert_allclose(same['loss'], report['loss'], rtol=1e-5)
+    assert abs(float(alone.params['model']) - 0.7) > 1e-3
+
+
+def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run):
+    """But for the reports: a few numbers a step."""
+    devices, *arguments = placed(run, 1)
+    plans = [
+        program.compile_dispatch(run, length, devices).lower(*arguments).compile()
+        for length in (5, STEPS)
+    ]
+    few, many = (plan.memory_analysis() for plan in plans)
+    assert few.argument_size_in_bytes == many.argument_size_in_bytes
+    assert many.temp_size_in_bytes <= 1.01 * few.temp_size_in_bytes
+    more = many.output_size_in_bytes - few.output_size_in_bytes
+    assert 0 < more <= (STEPS - 5) * 4 * 20

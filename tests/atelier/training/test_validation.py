@@ -1,0 +1,101 @@
+"""What is seen and said at a validation of a model without a likelihood."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from support import assembled
+
+import train_lib
+from atelier.report.metrics_log import MetricsLog, read_metrics
+from atelier.run import restore
+from atelier.run.checkpoint import Memory
+from atelier.training import validation
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = jax.devices()[:1]
+
+
+def look(run, times=1):
+    """The means that so many validations write to the folder."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    watching, state = validation.Watch(run, validation.Look(run, ONE)), restore.initial_state(run)
+    metrics_log = MetricsLog(run.folder, 0)
+    for _ in range(times):
+        watching(state, Memory(), metrics_log)
+    metrics_log.close()
+    return read_metrics(run.folder)
+
+
+def with_samples(run, sample):
+    return run._replace(family=run.family._replace(sample=sample))
+
+
+def test_coverage_tells_copies_of_one_example_from_data(tmp_path):
+    run = assembled(tmp_path / 'run', 'gan', 'moons,debug')
+    x = jax.numpy.asarray(run.data.splits['train']['x'], jax.numpy.float32)
+    rows = lambda params, extra, draw, condition: x[draw.rows]
+    one = lambda params, extra, draw, condition: x[jax.numpy.zeros_like(draw.rows)]
+    (of_data,), (of_one,) = (
+        look(with_samples(run._replace(folder=tmp_path / name), sample))
+        for name, sample in (('data', rows), ('one', one))
+    )
+    assert of_data['valid/coverage'] > 0.9
+    assert of_one['valid/coverage'] < 0.1
+
+
+def test_what_has_a_likelihood_is_not_sampled_for_it(tmp_path):
+    run = assembled(tmp_path / 'run', 'vae')
+    (row,) = look(run)
+    assert 'valid/coverage' not in row
+
+
+@pytest.mark.slow
+def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
+    run = assembled(tmp_path / 'run', 'gan', train__best_metric='coverage')
+    train_lib.train(run, ONE)
+    valid = [row for row in read_metrics(run.folder) if 'valid/coverage' in row]
+    best = max(valid, key=lambda row: row['valid/coverage'])
+    assert f'step {best["step"]}' in restore.load_state(run)[1]
+
+
+def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):
+    """From the means of all validations, those of earlier processes included."""
+    run = assembled(tmp_path / 'run', 'gan')
+    seen = []
+
+    def advise(history):
+        seen.append(len(history))
+        return {'wrong': 'turn the knob'} if len(history) in (2, 3, 5) else {}
+
+    advised = run._replace(family=run.family._replace(advise=advise))
+    with caplog.at_level('WARNING', logger='atelier'):
+        look(advised, times=3)
+        assert caplog.text.count('turn the knob') == 1
+        look_again = validation.Watch(advised, validation.Look(advised, ONE))
+        metrics_log = MetricsLog(run.folder, 10**9)
+        for _ in range(2):
+            look_again(restore.initial_state(run), Memory(), metrics_log)
+        metrics_log.close()
+    assert seen == [1, 2, 3, 4, 5]
+    assert caplog.text.count('turn the knob') == 2
+
+
+@pytest.mark.slow
+def test_a_discriminator_that_wins_is_reported_by_a_training(tmp_path, caplog):
+    """A generator that stands still loses to any discriminator."""
+    run = assembled(
+        tmp_path / 'run',
+        'gan',
+        hypers__learning_rate_generator=0.0,
+        hypers__learning_rate=0.02,
+        train__steps=40,
+        train__evaluate_every=20,
+    )
+    with caplog.at_level('WARNING', logger='atelier'):
+        train_lib.train(run, ONE)
+    assert 'the discriminator has won' in caplog.text
+    last = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
+    valid = [row for row in last if 'valid/accuracy_real' in row]
+    assert np.min([valid[-1]['valid/accuracy_real'], valid[-1]['valid/accuracy_fake']]) > 0.98

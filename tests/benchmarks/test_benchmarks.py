@@ -1,0 +1,120 @@
+"""Benchmarks run to their tables, with as little work as it takes; nothing is timed here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from atelier.run import experiment
+from atelier.training.dispatch import compile_dispatch
+from benchmarks import limits
+from benchmarks.subjects import SUBJECTS, run_of
+from benchmarks.training import placed
+
+DEBUG = '--config=configs/vae.py:digits,debug'
+
+
+def output_of(name, *arguments):
+    """What `python -m benchmarks.NAME` prints, on one device and random pictures."""
+    result = subprocess.run(
+        [sys.executable, '-m', f'benchmarks.{name}', *arguments],
+        cwd=experiment.ROOT,
+        env={**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'rows'),
+    [
+        ('placement', [DEBUG, '--length=2', '--dispatches=1', '--repeats=1'], 2),
+        ('steps_per_dispatch', [DEBUG, '--lengths=1,epoch', '--steps=2', '--repeats=1'], 2),
+        ('train_speed', ['--steps=16', '--repeats=1'], 15),
+        ('diffusion_speed', ['--sizes=digits', '--steps=1', '--repeats=1'], 2),
+        ('device_count', [DEBUG, '--counts=1,8', '--length=2', '--repeats=1'], 3),
+        (
+            'sweep_speed',
+            [DEBUG, '--members=2', '--length=2', '--repeats=1', '--nowhole'],
+            3,
+        ),
+        (
+            'sampling_speed',
+            ['--subjects=pixel_transformer', '--side=4', '--batch=2', '--repeats=1'],
+            3,
+        ),
+        ('matrix_rate', ['--shape=8,8,8', '--matrix_repeats=1'], 1),
+    ],
+)
+def test_a_benchmark_ends_in_its_table(name, arguments, rows):
+    printed = output_of(name, *arguments)
+    medians = re.findall(r'\d[\d.]* \(\d[\d.]* to \d[\d.]*\)', printed)
+    assert len(medians) >= rows, printed
+    assert 'nan' not in printed
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_dispatch_ends_in_its_table():
+    printed = output_of('device_memory', DEBUG, '--batches=8,16', '--lengths=1,4')
+    row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), between (\S+)'
+    rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
+    assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
+    assert all(state > 0 and between > 0 for *_, state, _, between in rows)
+    assert rows[2][4] > rows[0][4]  # twice the batch needs more in between
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SUBJECTS)
+def test_the_products_are_those_of_our_step(name):
+    """By XLA's own count of a step's operations; what is no product is a tenth at most."""
+    images = np.zeros((512, 28, 28, 1), np.uint8)
+    run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
+    compiled = compile_dispatch(run, 1, devices).lower(*placed(run, devices)).compile()
+    counted = limits.flop(SUBJECTS[name].products)
+    assert counted <= compiled.cost_analysis()['flops'] <= 1.1 * counted
+
+
+@pytest.mark.slow
+def test_seeds_are_summed_up_with_their_samples(tmp_path):
+    """Mean and deviation over seeds, each seed, and real data in brackets."""
+    config = '--config=configs/gan.py:ring,debug'
+    printed = output_of('over_seeds', config, '--seeds=2', f'--folder={tmp_path}')
+    evaluations = [
+        json.loads((tmp_path / f'seed-{seed}' / 'evaluation.json').read_text()) for seed in (0, 1)
+    ]
+    shares = [e['samples']['values']['high_quality']['samples'] for e in evaluations]
+    line = re.search(r'high_quality +(\S+) \+- (\S+) .*\(0\.9\d+\)  (\S+), (\S+)', printed)
+    mean, deviation, *each = map(float, line.groups())
+    assert mean == pytest.approx(sum(shares) / 2, abs=1e-3)
+    assert deviation == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5, abs=1e-3)
+    assert each == pytest.approx(shares, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_error_of_pca_is_scikit_learns():
+    """On the digits, fitted on the training split alone."""
+    from sklearn.decomposition import PCA
+
+    from atelier.data import digits, splits
+
+    printed = output_of('pca_error', '--components=3', '--components=8')
+    line = r'(\d+) components: squared_error (\S+) \+- \S+, moved to the interval (\S+) '
+    found = re.findall(line, printed)
+    assert [row[0] for row in found] == ['3', '8']
+    data = splits.hold_out(digits.load().splits, 0)
+    train, test = (data[name]['x'].reshape(-1, 64) / 16 for name in ('train', 'test'))
+    for components, error, moved in found:
+        pca = PCA(int(components), svd_solver='full').fit(train)
+        seen = pca.inverse_transform(pca.transform(test))
+        want = 0.5 * np.sum((test - seen) ** 2, 1).mean()
+        assert float(error) == pytest.approx(want, abs=1e-4)
+        want = 0.5 * np.sum((test - np.clip(seen, 0, 1)) ** 2, 1).mean()
+        assert float(moved) == pytest.approx(want, abs=1e-4)

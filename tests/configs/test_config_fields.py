@@ -1,0 +1,250 @@
+"""Every field of every config is read, and every config is what the house says a config is.
+
+The reads are recorded while the debug run of the config is built, trained, evaluated and sampled
+from. To iterate over a group, or to check that a value is possible, is not to read it. A hyper is
+read if the result of a training step depends on it. Each config is given fields that nobody reads,
+and they have to be found: the recording itself can fail.
+"""
+
+import functools
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.interpreters import partial_eval
+from ml_collections import ConfigDict
+
+import train_lib
+from atelier import cli
+from atelier.applications import sample
+from atelier.core import optimizers
+from atelier.data import dataset
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.run import config_values, experiment, restore
+from atelier.run.experiment import ROOT, Run
+from atelier.training import dispatch as program
+
+CONFIGS = cli.configs()
+TOP = {'seed', 'data', 'model', 'hypers', 'train', 'eval'}
+UNREAD = {f'{group}.read_by_nobody' for group in TOP - {'seed'}}
+
+every_config = pytest.mark.parametrize('path', CONFIGS)
+
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+class Listed(str):
+    """A field's name that came from iterating over its group: no reader wrote it down."""
+
+
+class Recorded:
+    """A group of a config that notes in `reads` which of its fields are asked for by name."""
+
+    def __init__(self, group: ConfigDict, reads: set[str], prefix: str = ''):
+        self._group, self._reads, self._prefix = group, reads, prefix
+
+    def __getitem__(self, name):
+        value, full = self._group[name], self._prefix + name
+        if isinstance(value, ConfigDict):
+            return Recorded(value, self._reads, f'{full}.')
+        if not isinstance(name, Listed):
+            self._reads.add(full)
+        return value
+
+    @property
+    def __class__(self):
+        return ConfigDict  # where types are checked
+
+    def __getattr__(self, name):
+        """A field, or a method of the group: items(), to_dict() and so on read nothing."""
+        return self[name] if name in self._group else getattr(self._group, name)
+
+    def get(self, name, default=None):
+        return self[name] if name in self._group else default
+
+    def __contains__(self, name):
+        return name in self._group
+
+    def __iter__(self):
+        return map(Listed, self._group)
+
+    def keys(self):
+        return list(self)
+
+
+def debug_config(path: str) -> tuple[experiment.Recipe, ConfigDict]:
+    """The debug config of a file, as short as it can be, and with fields that nobody reads."""
+    which = experiment.recipe(f'{ROOT / path}:debug')
+    config = which.config().unlock()
+    config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
+    for name in UNREAD:
+        group, field = name.split('.')
+        config[group][field] = 1.0
+    return which, config.lock()
+
+
+def hypers_of_the_step(run: Run) -> set[str]:
+    """The hypers on which State and report after one step depend."""
+    size = run.config.train.batch_size
+    dispatch = program.make_dispatch(
+        run.family, run.data, optimizers.chosen(run.config), size, num_steps=1
+    )
+    arrays, state = jax.device_put(run.data.splits['train']), restore.initial_state(run)
+
+    def apply(hypers):
+        after, report = dispatch(state.replace(hypers=hypers), arrays, jnp.int32(0))
+        return after.replace(hypers={}), report  # a step hands them on, read or not
+
+    jaxpr = jax.make_jaxpr(apply)(state.hypers).jaxpr
+    _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    return {f'hypers.{name}' for name, use in zip(sorted(state.hypers), used, strict=True) if use}
+
+
+@pytest.fixture(scope='module')
+def unread_fields(tmp_path_factory):
+    """unread_fields(path) -> the fields of a config that its debug run never reads."""
+
+    @functools.cache
+    def run_and_record(path: str) -> set[str]:
+        """What is read neither as it is nor with the settings that the file lists in ALSO."""
+        also = getattr(experiment.Recipe(path, None).module(), 'ALSO', {})
+        unread = record(path, also)
+        return unread & record(path, {}) if also and unread - UNREAD else unread
+
+    def record(path: str, settings: dict) -> set[str]:
+        folder, reads = tmp_path_factory.mktemp('run'), set()
+        which, config = debug_config(path)
+        with config.unlocked():
+            config.update_from_flattened_dict(settings)
+        recorded = Recorded(config, reads)
+        data = dataset.load(recorded)
+        family = which.module().build(recorded, data.spec)
+        run, one = Run(folder, which, recorded, family, data), jax.devices()[:1]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train_lib, 'check_training', lambda *args: None)
+            patch.setattr(jax, 'devices', lambda *args: one)
+            train_lib.train(run, one)
+            evaluate.evaluate(run, one, reuse=True)
+            if family.sample is not None:
+                sample.apply(run, num_samples=1)
+        reads = {name for name in reads if not name.startswith('hypers.')}
+        return set(config_values.flatten(config.to_dict())) - reads - hypers_of_the_step(run)
+
+    return run_and_record
+
+
+def parent_of(path: str) -> str | None:
+    """The config whose `build` a variant takes; None of one with a `build` of its own."""
+    taken = re.search(r'^build = (\w+)\.build$', (ROOT / path).read_text(), re.MULTILINE)
+    return taken and f'configs/{taken.group(1)}.py'
+
+
+QUICK = ('configs/vae.py',)  # the others take minutes
+with_own_build = pytest.mark.parametrize(
+    'path',
+    [
+        path if path in QUICK else pytest.param(path, marks=pytest.mark.slow)
+        for path in CONFIGS
+        if not parent_of(path)
+    ],
+)
+
+
+@with_own_build
+def test_every_field_is_read(unread_fields, path):
+    assert unread_fields(path) - UNREAD == set()
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if parent_of(path)])
+def test_a_variant_has_the_fields_of_its_parent(path):
+    """Which are read, for both have the same `build`."""
+    fields, expected = (
+        set(config_values.flatten(experiment.Recipe(p, None).config().to_dict()))
+        for p in (path, parent_of(path))
+    )
+    assert fields == expected
+
+
+@with_own_build
+def test_a_field_that_nobody_reads_is_found(unread_fields, path):
+    assert unread_fields(path) >= UNREAD
+
+
+def test_to_list_a_group_is_not_to_read_it():
+    reads = set()
+    config = Recorded(ConfigDict({'a': {'b': 1, 'c': 2, 'd': 3, 'e': 4}}), reads)
+    assert dict(**config.a) == dict(config.a.items()) == config.to_dict()['a']
+    assert [config.a[name] for name in config.a] == list(config.a.values())
+    assert reads == set()
+    assert (config.a.b, config['a']['c'], config.a.get('d')) == (1, 2, 3)
+    assert reads == {'a.b', 'a.c', 'a.d'}
+
+
+# What a config is
+
+
+@every_config
+@pytest.mark.parametrize('argument', [None, 'debug'])
+def test_top_level_names_and_lock(path, argument):
+    config = experiment.Recipe(path, argument).config()
+    assert set(config) == TOP
+    assert config.is_locked
+
+
+@every_config
+def test_debug_has_the_same_fields_and_few_steps(path):
+    whole, debug = (experiment.Recipe(path, argument).config() for argument in (None, 'debug'))
+    assert set(config_values.flatten(whole.to_dict())) == set(
+        config_values.flatten(debug.to_dict())
+    )
+    assert debug.train.steps <= 50
+    named = experiment.Recipe(path, f'{whole.data.name},debug').config()
+    assert named.to_dict() == debug.to_dict()
+
+
+@every_config
+def test_plain_values_only(path):
+    config = experiment.Recipe(path, None).config()
+    for name, value in config_values.flatten(config.to_dict()).items():
+        assert json.loads(json.dumps(value)) == value, name
+        items = value if isinstance(value, list) else [value]
+        assert {type(item) for item in items} <= {int, float, str, bool}, name
+
+
+@every_config
+def test_the_docstring_gives_its_own_command(path):
+    text = experiment.Recipe(path, None).module().__doc__
+    assert re.search(rf'python main\.py --config={re.escape(path)}(?![\w.])', text)
+
+
+def test_every_file_that_can_be_run_is_listed():
+    """A variant may import `build` from its parent."""
+
+    def can_be_run(path):
+        try:
+            return experiment.Recipe(path, None).module()
+        except UserError:
+            return None
+
+    paths = [f'configs/{file.name}' for file in sorted((ROOT / 'configs').glob('[!_]*.py'))]
+    assert list(filter(can_be_run, paths)) == CONFIGS
+
+
+@pytest.mark.parametrize('argument', [None, 'debug'])
+@pytest.mark.parametrize('path', cli.configs())
+def test_batches_can_be_shared_by_eight_devices(path, argument):
+    config = experiment.Recipe(path, argument).config()
+    assert config.train.batch_size % 8 == 0
+
+
+@pytest.mark.parametrize('path', cli.configs())
+def test_the_docstring_gives_a_number_to_expect(path):
+    """With its spread, and the hardware and time it takes."""
+    docstring = experiment.Recipe(path, None).module().__doc__
+    assert re.search(r'\d \+- \d', docstring)
+    assert re.search(r'seconds|minutes|hours', docstring)
+    assert re.search(r'CPU|GPU|TPU', docstring)

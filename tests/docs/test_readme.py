@@ -1,0 +1,77 @@
+"""What the README shows works: its Python, and its change of a loss."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from atelier.run import experiment
+
+ROOT = experiment.ROOT
+README = (ROOT / 'README.md').read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf'```{language}\n(.*?)```', README, re.DOTALL)
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the checkout, that a test may change."""
+    ignored = shutil.ignore_patterns('.git', 'runs', '.venv', '__pycache__', '.*_cache')
+    return shutil.copytree(ROOT, tmp_path / 'house', ignore=ignored)
+
+
+def python(house, *arguments):
+    """Compiled, not run fast."""
+    environment = {**os.environ, 'XLA_FLAGS': '', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
+    result = subprocess.run(
+        [sys.executable, *arguments], cwd=house, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def changed(text: str, hunk: str) -> str:
+    """`text` with one hunk of the README's diff applied: it has to fit in exactly one place."""
+    lines = hunk.split('\n')
+    before = '\n'.join(line[1:] for line in lines if line[:1] in ' -')
+    after = '\n'.join(line[1:] for line in lines if line[:1] in ' +')
+    assert text.count(before) == 1, before
+    return text.replace(before, after)
+
+
+@pytest.mark.slow
+def test_the_change_of_a_loss(house):
+    """As the README's diff makes it: what costs is how far the KL is from so many nats."""
+    (diff,) = blocks('diff')
+    files = re.findall(r'--- a/(\S+)\n\+\+\+ b/\S+\n@@[^\n]*\n(.*?)\n(?=---|\Z)', diff, re.DOTALL)
+    assert [name for name, _ in files] == [
+        'models/autoencoders/vae_objectives.py',
+        'configs/vae.py',
+    ]
+    for name, hunk in files:
+        (house / name).write_text(changed((house / name).read_text(), hunk))
+    flags = ['main.py', '--config=configs/vae.py:debug', '--config.train.steps=10']
+    python(house, *flags, '--config.hypers.capacity_nats=5', '--workdir=runs/capacity')
+    rows = (house / 'runs' / 'capacity' / 'metrics.jsonl').read_text()
+    values = lambda name: [float(v) for v in re.findall(rf'"train/{name}": ([-\d.e]+)', rows)]
+    for loss, elbo, kl in zip(values('loss'), values('elbo_nats'), values('kl_nats'), strict=True):
+        assert abs(loss - (-elbo - kl + abs(kl - 5))) < 1e-3 * abs(loss)
+    assert len(values('loss')) == 10
+
+
+@pytest.mark.slow
+def test_the_python(house):
+    """The two programs, one after the other, as they stand."""
+    use, own = blocks('python')
+    python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
+    told = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')
+    assert '(16, 8, 8, 1) (447, 2)' in told  # the debug model has two latent dimensions
+    assert "'values'" in told
+    quick = own.replace('atelier.common_config()', 'atelier.common_config(); quick(config)')
+    quick = f'def quick(config): config.train.update(steps=20, evaluate_every=20)\n{quick}'
+    assert 'nll_nats' in python(house, '-c', quick)

@@ -1,0 +1,364 @@
+"""The autoencoder family against PCA, `jax.jacfwd` and nets whose errors are known."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from support import assembled, check_same_on_any_devices, steps_on
+
+from atelier.core import game, train_step
+from atelier.data.corruption import gaussian, masking
+from atelier.data.dataset import Spec
+from models.autoencoders import autoencoder as models
+from models.autoencoders.autoencoder import Parts, autoencoder, contraction_rule
+from models.autoencoders.networks import Pair, TiedMLP
+from models.nets import mlp
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+LATENT, DIMS = 2, 5
+REAL = Spec((DIMS,), None, None, mean=(1.0, 0.0, -2.0, 0.5, 0.0), std=(2.0, 1.0, 0.5, 1.0, 3.0))
+HYPERS = {'corruption': 0.3, 'contraction': 0.7}
+
+
+def linear(**rules):
+    net = Pair(mlp.MLP((), (LATENT,)), mlp.MLP((), (DIMS,)))
+    return autoencoder(Parts(net, REAL, 'squared_error', **rules))
+
+
+def draws(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def parts_of(spec=REAL, loss='squared_error', tied=False, **rules):
+    """Not linear, and small."""
+    if tied:
+        net = TiedMLP((6, 4), 3, spec.event_shape, nn.tanh, nn.sigmoid)
+    else:
+        net = Pair(mlp.MLP((6,), (3,), nn.tanh), mlp.MLP((6,), spec.event_shape, nn.tanh))
+    return Parts(net, spec, loss, **rules)
+
+
+def loss_of(family, weights, batch, draw, hypers=HYPERS):
+    losses, (_, report) = family.turns[0].loss(*weights, batch, draw, 0, hypers)
+    return losses['model'], report
+
+
+# The linear autoencoder is PCA
+
+
+@pytest.fixture(scope='module')
+def table():
+    """Data in their own units, and half of what PCA of two components leaves, normalized."""
+    from sklearn.decomposition import PCA
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, DIMS)) @ rng.normal(size=(DIMS, DIMS)) + 1
+    normalized = np.asarray(REAL.normalize(jnp.float32(x)), np.float64)
+    pca = PCA(LATENT).fit(normalized)
+    left = normalized - pca.inverse_transform(pca.transform(normalized))
+    return jnp.float32(x), pca, 0.5 * np.sum(left**2, 1)
+
+
+def test_with_the_axes_of_pca_the_error_is_what_pca_leaves(table):
+    x, pca, left = table
+    axes, middle = pca.components_, pca.mean_
+    dense = lambda kernel, bias: {'Dense_0': {'kernel': kernel, 'bias': bias}}
+    tree = {'encoder': dense(axes.T, -middle @ axes.T), 'decoder': dense(axes, middle)}
+    weights = {'model': jax.tree.map(jnp.float32, tree)}, {'model': {}}
+    values = jax.jit(linear().metrics)(*weights, {'x': x}, draws(len(x)))
+    np.testing.assert_allclose(values['squared_error'], left, rtol=1e-3, atol=1e-4)
+
+
+def test_training_ends_at_what_pca_leaves(table):
+    """Baldi and Hornik (1989): no other minimum, only saddles."""
+    x, _, left = table
+    family, rule = linear(), optax.adam(optax.cosine_decay_schedule(3e-2, 3000))
+    params, extra = family.init(jax.random.PRNGKey(0), {'x': x})
+
+    def step(carry, _):
+        params, opt = carry
+        play = (family.turns[0], params, extra, {'x': x}, draws(len(x)), 0, HYPERS)
+        update, opt = rule.update(train_step.play(*play)[0], opt, params)
+        return (optax.apply_updates(params, update), opt), None
+
+    (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, 3000))(
+        (params, rule.init(params))
+    )
+    error = np.mean(family.metrics(params, extra, {'x': x}, draws(len(x)))['squared_error'])
+    assert left.mean() - 1e-4 < error < left.mean() * 1.001
+    assert left.mean() > 0.1
+
+
+# Losses
+
+
+def test_the_loss_is_the_mean_of_its_terms():
+    spec = Spec((4, 3), 9, None)
+    batch = {'x': jnp.floor(9 * jax.random.uniform(jax.random.PRNGKey(0), (6, 4, 3)))}
+    x = np.asarray(batch['x'], np.float64) / 8
+    for loss in models.LOSSES:
+        parts = parts_of(spec, loss, penalty=models.exact)
+        family = autoencoder(parts)
+        weights = family.init(jax.random.PRNGKey(1), batch)
+        value, report = loss_of(family, weights, batch, draws(6))
+        again = np.asarray(family.reconstruct(*weights, batch, draws(6)), np.float64) / 8
+        want = {
+            'squared_error': 0.5 * np.sum((x - again) ** 2, (1, 2)),
+            'cross_entropy': -np.sum(x * np.log(again) + (1 - x) * np.log(1 - again), (1, 2)),
+        }
+        np.testing.assert_allclose(report[loss], want[loss], rtol=1e-4)
+        np.testing.assert_allclose(report['squared_error'], want['squared_error'], rtol=1e-4)
+        assert ('cross_entropy' in report) == (loss == 'cross_entropy')
+        np.testing.assert_allclose(
+            value, np.mean(report[loss] + HYPERS['contraction'] * report['contraction']), rtol=1e-5
+        )
+        values = family.metrics(*weights, batch, draws(6))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), values, report)
+
+
+class Constant(nn.Module):
+    """Codes are examples, and every reconstruction is 0."""
+
+    def encode(self, x):
+        return x
+
+    def decode(self, codes):
+        return 0 * codes
+
+
+class Identity(Constant):
+    """Reconstructions are what was seen."""
+
+    def decode(self, codes):
+        return codes
+
+
+NOTHING = {'model': {}}, {'model': {}}
+
+
+def test_the_target_is_the_clean_image_whatever_is_seen():
+    x = 2 * jax.random.normal(jax.random.PRNGKey(0), (500, DIMS))
+    want = 0.5 * np.sum(np.square(REAL.normalize(x)), 1)
+    family = autoencoder(Parts(Constant(), REAL, 'squared_error', gaussian, 0.5))
+    _, report = loss_of(family, NOTHING, {'x': x}, draws(500))
+    np.testing.assert_allclose(report['denoising_squared_error'], want, rtol=1e-6)
+
+
+def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_in_evaluation():
+    """An identity's error is the noise's: 1/2 strength^2 chi^2 of DIMS degrees of freedom."""
+    n = 4000
+    batch = {'x': jnp.ones((n, DIMS))}
+    family = autoencoder(Parts(Identity(), REAL, 'squared_error', gaussian, 0.5))
+    _, report = loss_of(family, NOTHING, batch, draws(n))
+    values = family.metrics(*NOTHING, batch, draws(n))
+    spread = np.sqrt(DIMS / 2 / n)
+    error = np.mean(report['denoising_squared_error'])
+    assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * spread
+    assert abs(np.mean(values['denoising_squared_error']) / 0.25 - DIMS / 2) < 5 * spread
+    assert not np.any(values['squared_error'])  # of the clean input
+    assert 'squared_error' not in report
+
+
+def test_codes_and_reconstructions_are_those_of_the_clean_image():
+    batch = {'x': jnp.ones((3, DIMS))}
+    plain, denoising = (autoencoder(parts_of(corrupt=c, strength=0.5)) for c in (None, masking))
+    weights = plain.init(jax.random.PRNGKey(0), batch)
+    for name in ('encode', 'reconstruct'):
+        values = [getattr(f, name)(*weights, batch, draws(3)) for f in (plain, denoising)]
+        np.testing.assert_array_equal(*values)
+
+
+# The penalty
+
+
+@pytest.mark.parametrize('tied', [False, True])
+def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
+    parts = parts_of(tied=tied, penalty=models.exact)
+    family = autoencoder(parts)
+    x = 2 * jax.random.normal(jax.random.PRNGKey(0), (6, DIMS))
+    params, extra = family.init(jax.random.PRNGKey(1), {'x': x})
+    one = lambda x: models.encode(parts, params, x[None])[0]
+    jacobians = jax.jit(jax.vmap(jax.jacfwd(one)))(REAL.normalize(x))
+    values = jax.jit(family.metrics)(params, extra, {'x': x}, draws(6))
+    np.testing.assert_allclose(values['contraction'], np.sum(jacobians**2, (1, 2)), rtol=1e-4)
+
+
+def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
+    family = linear(penalty=models.exact)
+    x = jax.random.normal(jax.random.PRNGKey(0), (4, DIMS))
+    params, extra = family.init(jax.random.PRNGKey(1), {'x': x})
+    kernel = params['model']['encoder']['Dense_0']['kernel']
+    values = family.metrics(params, extra, {'x': x}, draws(4))
+    np.testing.assert_allclose(values['contraction'], np.full(4, np.sum(kernel**2)), rtol=1e-5)
+
+
+def test_probes_estimate_the_penalty_without_bias():
+    n = 8000
+    batch = {'x': jnp.tile(jax.random.normal(jax.random.PRNGKey(0), (1, DIMS)), (n, 1))}
+    exact, by_probes = (
+        autoencoder(parts_of(penalty=p)) for p in (models.exact, models.by_probes(3))
+    )
+    weights = exact.init(jax.random.PRNGKey(1), batch)
+    want = exact.metrics(*weights, batch, draws(n))['contraction'][0]
+    got = np.asarray(jax.jit(by_probes.metrics)(*weights, batch, draws(n))['contraction'])
+    assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
+    assert 0.01 < got.std() / want < 1  # rows have probes of their own
+
+
+@pytest.mark.parametrize(('latent', 'is_exact'), [(64, True), (65, False)])
+def test_small_codes_have_the_exact_penalty(latent, is_exact):
+    """The norm of an orthonormal map is its rank; probes see it exactly too, but for its mix."""
+    matrix = jax.random.normal(jax.random.PRNGKey(0), (4, latent))
+    encoder, x = lambda x: x @ matrix, jnp.ones((2, 4))
+    rules = contraction_rule(1)
+    got = rules['auto'](encoder, x, draws(2).keys)
+    same = np.allclose(got, np.sum(matrix**2), rtol=1e-4)
+    assert same == is_exact
+    name = 'exact' if is_exact else 'probes'
+    np.testing.assert_array_equal(got, rules[name](encoder, x, draws(2).keys))
+
+
+def test_a_tied_decoder_is_the_transpose():
+    net = TiedMLP((), 3, (2, 2))
+    x = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 2))
+    params = net.init(jax.random.PRNGKey(1), x)['params']
+    params = {**params, 'encoder_bias_0': jnp.arange(3.0), 'decoder_bias_0': jnp.arange(4.0)}
+    kernel = np.asarray(params['kernel_0'])
+    codes = np.asarray(x).reshape(5, 4) @ kernel + np.arange(3)
+    want = (codes @ kernel.T + np.arange(4)).reshape(5, 2, 2)
+    np.testing.assert_allclose(net.apply({'params': params}, x), want, rtol=1e-4, atol=1e-5)
+
+
+# Abilities
+
+
+EVENTS = {
+    'image': Spec((4, 3, 2), 5, None),
+    'signal': Spec((6, 1), None, None),
+    'scalar': Spec((), None, None),
+    'dequantized': Spec((7,), None, None, dequantized_levels=4),
+}
+
+
+@pytest.mark.parametrize('event', EVENTS)
+@pytest.mark.parametrize('tied', [False, True])
+def test_every_ability_works_for_any_event_shape(event, tied):
+    spec, n = EVENTS[event], 5
+    family = autoencoder(parts_of(spec, tied=tied, corrupt=masking, penalty=models.exact))
+    x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape), maxval=4.0)
+    batch, draw = {'x': x}, draws(n)
+    weights = family.init(jax.random.PRNGKey(0), batch)
+    values = jax.jit(family.metrics)(*weights, batch, draw)
+    assert {v.shape for v in values.values()} == {(n,)}
+    codes = family.encode(*weights, batch, draw)
+    assert codes.shape == (n, 3)
+    decoded = np.asarray(family.decode(*weights, 100 * codes))
+    assert decoded.shape == x.shape
+    if spec.interval is not None:
+        assert spec.interval[0] <= decoded.min() <= decoded.max() <= spec.interval[1]
+    np.testing.assert_array_equal(
+        family.reconstruct(*weights, batch, draw), family.decode(*weights, codes)
+    )
+    assert family.sample is family.prior is family.log_prob is None
+
+
+def test_abilities_of_a_row_depend_on_its_key_alone():
+    rules = dict(corrupt=gaussian, strength=0.5, penalty=models.by_probes(2))
+    family = autoencoder(parts_of(**rules))
+    x = jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))
+    weights = family.init(jax.random.PRNGKey(0), {'x': x})
+    part = game.draw_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
+        family.metrics(*weights, {'x': x}, draws(6)),
+        family.metrics(*weights, {'x': x[2:5]}, part),
+    )
+
+
+@pytest.mark.parametrize('tied', [False, True])
+def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
+    def family(**options):
+        if tied:
+            return autoencoder(Parts(TiedMLP((6,), 3, (DIMS,), **options), REAL, 'squared_error'))
+        net = Pair(mlp.MLP((6,), (3,), **options), mlp.MLP((6,), (DIMS,), **options))
+        return autoencoder(Parts(net, REAL, 'squared_error'))
+
+    batch = {'x': jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))}
+    half, full = family(dtype=jnp.bfloat16), family()
+    weights = half.init(jax.random.PRNGKey(0), batch)
+    assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
+    values = [f.metrics(*weights, batch, draws(6))['squared_error'] for f in (half, full)]
+    assert {v.dtype for v in values} == {jnp.dtype('float32')}
+    assert 0 < np.abs(values[0] - values[1]).max() < 0.2
+
+
+# Runs
+
+
+RUNS = {
+    'denoising_autoencoder': dict(model__body='strides'),
+    'contractive_autoencoder': dict(
+        model__loss='cross_entropy',
+        model__contraction='probes',
+        model__corruption='salt_and_pepper',
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', RUNS)
+def test_the_device_count_makes_no_difference(tmp_path, name):
+    run = assembled(tmp_path, name, **RUNS[name])
+    check_same_on_any_devices(steps_on(run, 1, 4), steps_on(run, 8, 4))
+
+
+@pytest.mark.slow
+def test_every_step_corrupts_afresh(tmp_path):
+    """One image in all rows and weights that stand still: only the noise can change the loss."""
+    still = dict(hypers__learning_rate=0.0)
+    losses = {}
+    for kind in ('none', 'gaussian'):
+        run = assembled(tmp_path, 'autoencoder', model__corruption=kind, **still)
+        one = {name: np.repeat(a[:1], 96, 0) for name, a in run.data.splits['train'].items()}
+        run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': one}))
+        losses[kind] = [report['loss'] for _, report in steps_on(run, 1, 4)]
+    assert len(np.unique(losses['none'])) == 1
+    assert len(np.unique(losses['gaussian'])) == 4
+
+
+@pytest.mark.parametrize(
+    ('name', 'changes', 'said'),
+    [
+        ('autoencoder', dict(model__loss='nats'), "choose one of 'squared_error'"),
+        ('autoencoder', dict(model__latent_dim=0), 'model.latent_dim=0'),
+        ('autoencoder', dict(model__code_activation='relus'), "did you mean 'relu'"),
+        ('autoencoder', dict(model__corruption='noise'), 'model.corruption'),
+        ('autoencoder', dict(model__contraction_probes=0), 'model.contraction_probes=0'),
+        ('autoencoder', dict(data__name='moons', model__loss='cross_entropy'), 'real-valued'),
+        (
+            'autoencoder',
+            dict(data__name='moons', model__corruption='salt_and_pepper'),
+            'choose gaussian or masking',
+        ),
+        (
+            'autoencoder',
+            dict(model__corruption='masking', eval__corruption=1.5),
+            'config.eval.corruption=1.5: it is a share',
+        ),
+        ('denoising_autoencoder', dict(hypers__corruption=-1.0), 'hypers.corruption=-1.0'),
+        (
+            'denoising_autoencoder',
+            dict(model__corruption='none'),
+            'use configs/conv_autoencoder.py',
+        ),
+        ('conv_autoencoder', dict(model__hidden_sizes=(4,)), 'but no bottleneck'),
+        ('conv_autoencoder', dict(model__body='pool'), "did you mean 'pooling'"),
+        ('conv_autoencoder', dict(model__channels=()), 'model.channels'),
+        ('conv_autoencoder', dict(model__latent_dim=-1), 'model.latent_dim=-1'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
+    assert said in complaint(assembled, tmp_path, name, **changes)

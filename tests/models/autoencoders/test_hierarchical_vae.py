@@ -1,0 +1,510 @@
+"""Hierarchical VAEs against a linear-Gaussian chain, of which all densities are known.
+
+z_2 ~ N(0, I), z_1 = A z_2 + a + noise, x = B z_1 + b + noise. Where A is diagonal and B has
+orthogonal columns every conditional of the posterior is a diagonal Gaussian, with an affine mean.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from support import assembled, check_same_on_any_devices, steps_on
+
+from atelier.core import game, train_step
+from atelier.data.dataset import Spec
+from losses import elbo
+from models.autoencoders.hierarchical_networks import Rung
+from models.autoencoders.hierarchical_vae import (
+    Networks,
+    applying,
+    bottom_up,
+    hierarchical_vae,
+    precision_weighted,
+    sampling,
+    top_down,
+)
+from models.autoencoders.vae import Posterior as Gaussian
+from models.nets import mlp
+from models.shared import observations
+
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+
+ORDERS = {'bottom_up': bottom_up, 'top_down': top_down}
+both_orders = pytest.mark.parametrize('order', ORDERS)
+PLAIN = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
+
+# The chain: two dimensions of z_2, three of z_1, five of x.
+random = np.random.default_rng(0)
+A = np.array([[0.9, 0], [0, -1.4], [0, 0]])
+SPREAD = np.array([0.6, 0.5, 1.1])  # of z_1 around A z_2 + a
+B = np.linalg.qr(random.normal(size=(5, 3)))[0] * [1.5, 0.8, 1.2]
+OFFSET_1, OFFSET_X = random.normal(size=3), random.normal(size=5)
+NOISE = 0.7
+OF_Z1 = A @ A.T + np.diag(SPREAD**2)  # covariance of z_1, diagonal
+X = random.multivariate_normal(
+    B @ OFFSET_1 + OFFSET_X, B @ OF_Z1 @ B.T + NOISE**2 * np.eye(5), size=6
+)
+MARGINAL = scipy.stats.multivariate_normal(
+    B @ OFFSET_1 + OFFSET_X, B @ OF_Z1 @ B.T + NOISE**2 * np.eye(5)
+)
+NETS = Networks(
+    networks={
+        'encoder_1': Rung((), 3),
+        'encoder_2': Rung((), 2),
+        'decoder_1': mlp.MLP((), (5, 1)),
+        'decoder_2': mlp.MLP((), (6,)),
+    },
+    observation=observations.Observation(
+        size=1,
+        log_prob=lambda x, p: elbo.diagonal_gaussian_log_prob(
+            x, p[..., 0], jnp.full(x.shape, 2 * np.log(NOISE))
+        ),
+        mean=lambda p: p[..., 0],
+        sample=lambda keys, p: p[..., 0],  # without noise: what it observes is the mean
+    ),
+    latent_dims=(3, 2),
+    spec=Spec((5,), None, None),
+)
+
+
+def affine(matrix, offset, variance=None):
+    """A Dense layer of value -> matrix @ value + offset and, if given, a constant log variance."""
+    if variance is not None:
+        matrix = np.concatenate([matrix, np.zeros_like(matrix)])
+        offset = np.concatenate([offset, np.log(variance)])
+    return {'Dense_0': {'kernel': jnp.float32(matrix.T), 'bias': jnp.float32(offset)}}
+
+
+def conditioned(matrix, offset, noise_variance, mean, variance):
+    """(matrix, offset, variance) of z given y = matrix z + offset + noise, z ~ N(mean, variance).
+
+    All covariances diagonal; checked to be so.
+    """
+    precision = np.diag(1 / variance) + matrix.T @ np.diag(1 / noise_variance) @ matrix
+    covariance = np.linalg.inv(precision)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-12)
+    gain = covariance @ matrix.T @ np.diag(1 / noise_variance)
+    return gain, covariance @ (mean / variance) - gain @ offset, np.diag(covariance)
+
+
+@functools.cache
+def exact_encoders(order):
+    """What the encoders have to say for q to be the posterior: (matrix, offset, variance) each."""
+    noise = np.full(5, NOISE**2)
+    ones, zeros = np.ones(2), np.zeros(2)
+    if order == 'bottom_up':
+        first = conditioned(B, OFFSET_X, noise, OFFSET_1, np.diag(OF_Z1))
+        return first, conditioned(A, OFFSET_1, SPREAD**2, zeros, ones)
+    # The likelihood of z_1 alone, for p(z_1 | z_2) comes in by its precision; q(z_2 | x) of x.
+    inverse = np.linalg.inv(B.T @ B)
+    first = inverse @ B.T, -inverse @ B.T @ OFFSET_X, NOISE**2 * np.diag(inverse)
+    seen = first[2] + SPREAD**2  # the variance of that estimate of z_1 around A z_2 + a
+    matrix, offset, variance = conditioned(A, OFFSET_1, seen, zeros, ones)
+    return first, (matrix @ first[0], matrix @ first[1] + offset, variance)
+
+
+def weights(order, shift=0.0, wider=0.0):
+    """The chain's parameters; `shift` all means of q, `wider` adds to all of its log variances."""
+    model = {
+        'decoder_1': affine(B, OFFSET_X),
+        'decoder_2': affine(A, OFFSET_1, SPREAD**2),
+    }
+    for layer, (matrix, offset, variance) in enumerate(exact_encoders(order), 1):
+        model[f'encoder_{layer}'] = {
+            'MLP_0': affine(matrix, offset + shift, variance * np.exp(wider))
+        }
+    return {'model': model}, {'model': {}}
+
+
+def chain(order, k=1):
+    return hierarchical_vae(NETS, ORDERS[order], k, importance_chunk=64)
+
+
+def draws(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def repeated(n, row=0):
+    return {'x': jnp.tile(jnp.float32(X[row]), (n, 1))}
+
+
+def check_mean(values, expected, most_error):
+    """The mean of `values` is `expected`, within five standard errors, which are small enough."""
+    values = np.asarray(values, np.float64)
+    error = values.std() / np.sqrt(len(values))
+    assert error < most_error
+    assert abs(values.mean() - expected) < 5 * error + 1e-5
+
+
+# The bound and the estimate
+
+
+@both_orders
+def test_the_exact_posterior_makes_every_weight_the_evidence(order):
+    log_prob = jax.jit(chain(order).log_prob.nats)
+    for seed in range(3):
+        estimate = log_prob(*weights(order), {'x': jnp.float32(X)}, draws(len(X), seed))
+        np.testing.assert_allclose(estimate, MARGINAL.logpdf(X), rtol=1e-4)
+
+
+@both_orders
+def test_the_exact_posterior_makes_the_bound_tight(order):
+    metrics = jax.jit(chain(order).metrics)
+    values = metrics(*weights(order), repeated(40_000), draws(40_000))
+    check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]), most_error=0.02)
+
+
+@both_orders
+def test_the_bound_misses_by_the_divergence_of_a_wrong_posterior(order):
+    """Of the joint Gaussians of z_1 and z_2, made of the same parameters in numpy."""
+    metrics = jax.jit(chain(order).metrics)
+    both = weights(order, shift=0.3, wider=0.4)
+    values = metrics(*both, repeated(60_000), draws(60_000))
+    gap = divergence(joint(order, 0.3, 0.4), joint(order))
+    assert gap > 0.3
+    check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]) - gap, most_error=0.02)
+
+
+def joint(order, shift=0.0, wider=0.0):
+    """Mean and covariance of (z_1, z_2) under q, given X[0]."""
+    (m1, o1, v1), (m2, o2, v2) = exact_encoders(order)
+    v1, v2 = v1 * np.exp(wider), v2 * np.exp(wider)
+    if order == 'bottom_up':
+        first, link = m1 @ X[0] + o1 + shift, m2
+        mean = np.concatenate([first, link @ first + o2 + shift])
+        within, across = np.diag(v1), link @ np.diag(v1)
+        return mean, np.block([[within, across.T], [across, across @ link.T + np.diag(v2)]])
+    second = m2 @ X[0] + o2 + shift
+    variance = 1 / (1 / v1 + SPREAD**-2)
+    link = (variance / SPREAD**2)[:, None] * A
+    constant = variance * ((m1 @ X[0] + o1 + shift) / v1 + OFFSET_1 / SPREAD**2)
+    across = link @ np.diag(v2)
+    within = across @ link.T + np.diag(variance)
+    mean = np.concatenate([link @ second + constant, second])
+    return mean, np.block([[within, across], [across.T, np.diag(v2)]])
+
+
+def divergence(q, p):
+    """KL of full Gaussians."""
+    (m, s), (n, t) = q, p
+    inverse = np.linalg.inv(t)
+    logdets = np.linalg.slogdet(t)[1] - np.linalg.slogdet(s)[1]
+    return 0.5 * (np.trace(inverse @ s) + (n - m) @ inverse @ (n - m) - len(m) + logdets)
+
+
+@both_orders
+def test_the_estimate_rises_with_k_to_the_evidence(order):
+    gaps, both = [], weights(order, wider=0.7)
+    for k, copies in ((1, 200), (8, 100), (256, 20)):
+        x = np.tile(X, (copies, 1))
+        nats = jax.jit(chain(order, k).log_prob.nats)
+        estimate = nats(*both, {'x': jnp.float32(x)}, draws(len(x)))
+        gaps.append(np.mean(MARGINAL.logpdf(x) - estimate))
+    assert gaps[0] > 0.3
+    assert gaps[0] > gaps[1] > gaps[2] - 0.01
+    assert abs(gaps[2]) < 0.02
+
+
+# Layer by layer
+
+
+@both_orders
+def test_the_kl_of_each_layer_is_that_of_samples(order):
+    """log q - log p of each layer, averaged over samples that numpy draws of the joint q."""
+    both = weights(order, shift=0.2, wider=0.5)
+    values = jax.jit(chain(order).metrics)(*both, repeated(60_000), draws(60_000))
+    mean, covariance = joint(order, 0.2, 0.5)
+    z = np.random.default_rng(1).multivariate_normal(mean, covariance, size=400_000)
+    below, above = z[:, :3], z[:, 3:]
+    normal = lambda value, mean, variance: scipy.stats.norm.logpdf(
+        value, mean, np.sqrt(variance)
+    ).sum(-1)
+    log_p = [normal(below, above @ A.T + OFFSET_1, SPREAD**2), normal(above, 0.0, np.ones(2))]
+    # q of one layer is its marginal, or its conditional on the layer that it depends on
+    marginal = slice(0, 3) if order == 'bottom_up' else slice(3, 5)
+    part = scipy.stats.multivariate_normal(mean[marginal], covariance[marginal, marginal])
+    of_it = part.logpdf(z[:, marginal])
+    rest = scipy.stats.multivariate_normal(mean, covariance).logpdf(z) - of_it
+    log_q = [of_it, rest] if order == 'bottom_up' else [rest, of_it]
+    for layer in (1, 2):
+        ratio = log_q[layer - 1] - log_p[layer - 1]
+        error = ratio.std() / np.sqrt(len(ratio))
+        of_family = np.asarray(values[f'kl_z{layer}_nats'], np.float64)
+        total_error = error + of_family.std() / np.sqrt(len(of_family))
+        assert total_error < 0.03
+        assert abs(of_family.mean() - ratio.mean()) < 5 * total_error
+    np.testing.assert_allclose(
+        values['kl_nats'], values['kl_z1_nats'] + values['kl_z2_nats'], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        values['elbo_nats'], -values['reconstruction_nats'] - values['kl_nats'], rtol=1e-5
+    )
+
+
+def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
+    """kl_z2 is the same number for every draw, and kl_z1 a function of z_2 alone."""
+    apply = applying(NETS, weights('top_down', wider=0.5)[0])
+    x = repeated(64)['x']
+
+    @jax.jit
+    def layers(of_1, of_2):
+        """With the noise of each layer from keys of its own."""
+        picks = {1: sampling(of_1), 2: sampling(of_2)}
+        return top_down(NETS, apply, x, lambda layer, q: picks[layer](layer, q))
+
+    (first, top), (again, same), (_, other) = (
+        layers(draws(64, of_1).keys, draws(64, of_2).keys)
+        for of_1, of_2 in [(0, 1), (5, 1), (0, 2)]
+    )
+    assert not np.allclose(again.z, first.z)
+    np.testing.assert_allclose(again.kl_nats, first.kl_nats, rtol=1e-5)
+    assert np.std(first.kl_nats) > 1e-2
+    assert not np.allclose(other.z, top.z)
+    np.testing.assert_allclose(other.kl_nats, top.kl_nats, rtol=1e-5)
+    np.testing.assert_array_equal(same.z, top.z)
+
+
+def test_precision_weighting_is_the_product_of_densities():
+    """Its normalized product's moments, by quadrature, also where one says far more."""
+    a = np.array([[0.3, -2.0, 1.0], [0.5, -1.0, 4.0]])  # means and log variances
+    b = np.array([[-1.0, 2.0, 3.0], [-0.7, -1.0, -3.0]])
+    gaussian = lambda g: Gaussian(*jnp.float32(g)[:, None])
+    got = jax.jit(precision_weighted)(gaussian(a), gaussian(b))
+    z = np.linspace(-30, 30, 60_001)[:, None]
+    density = lambda g: scipy.stats.norm.pdf(z, g[0], np.exp(g[1] / 2))
+    product = density(a) * density(b)
+    product /= np.trapezoid(product, z, axis=0)
+    mean = np.trapezoid(product * z, z, axis=0)
+    variance = np.trapezoid(product * (z - mean) ** 2, z, axis=0)
+    np.testing.assert_allclose(got.mean[0], mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.exp(got.log_var[0]), variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize('extreme', [-100.0, 100.0])
+def test_precision_weighting_survives_any_certainty(extreme):
+    """One that is certain, or knows nothing, beside an ordinary one; with slopes."""
+    mean = lambda log_var: precision_weighted(
+        Gaussian(jnp.ones((1, 1)), jnp.full((1, 1), log_var)),
+        Gaussian(jnp.full((1, 1), 3.0), jnp.zeros((1, 1))),
+    )
+    got = mean(extreme)
+    np.testing.assert_allclose(got.mean, 1.0 if extreme < 0 else 3.0, rtol=1e-6)
+    np.testing.assert_allclose(got.log_var, min(extreme, 0), atol=1e-6)
+    slope = jax.grad(lambda v: jnp.sum(mean(v).mean) + jnp.sum(mean(v).log_var))(extreme)
+    assert np.isfinite(slope)
+
+
+# The loss
+
+
+def slopes(order, **hypers):
+    """(gradients, loss, metrics) of the chain with a wrong posterior, on all of X."""
+    params, extra = weights(order, shift=0.2, wider=0.3)
+    step = hypers.pop('step', 0)
+    play = functools.partial(train_step.play, chain(order).turns[0])
+    moves, losses, _, metrics = jax.jit(play)(
+        params, extra, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
+    )
+    return moves['model'], float(losses['model']), jax.tree.map(np.mean, metrics)
+
+
+@both_orders
+def test_the_plain_loss_is_the_bound(order):
+    _, loss, metrics = slopes(order)
+    np.testing.assert_allclose(loss, -metrics['elbo_nats'], rtol=1e-6)
+
+
+@both_orders
+def test_beta_and_warm_up_weigh_the_kl_and_leave_the_reported_bound(order):
+    _, plain, metrics = slopes(order)
+    for hypers, weight in [
+        (dict(beta=3.0), 3.0),
+        (dict(kl_warmup_steps=10.0), 0.1),
+        (dict(kl_warmup_steps=10.0, step=4, beta=2.0), 1.0),
+        (dict(kl_warmup_steps=10.0, step=30), 1.0),
+    ]:
+        _, loss, same = slopes(order, **hypers)
+        np.testing.assert_allclose(
+            loss, metrics['reconstruction_nats'] + weight * metrics['kl_nats'], rtol=1e-5
+        )
+        jax.tree.map(np.testing.assert_array_equal, same, metrics)
+
+
+@both_orders
+def test_free_nats_are_charged_and_pull_at_nothing(order):
+    """Under the threshold the gradient is that of the reconstruction alone."""
+    alone, _, _ = slopes(order, beta=0.0)
+    under, loss, metrics = slopes(order, free_nats=50.0)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), under, alone)
+    np.testing.assert_allclose(loss, metrics['reconstruction_nats'] + 2 * 50, rtol=1e-5)
+
+
+@both_orders
+def test_each_layer_has_free_nats_of_its_own(order):
+    """Between the KL of the two layers the larger one is charged in full."""
+    _, plain, metrics = slopes(order)
+    layers = sorted([metrics['kl_z1_nats'], metrics['kl_z2_nats']])
+    free = float(np.mean(layers))
+    assert layers[0] < free - 0.05
+    _, loss, same = slopes(order, free_nats=free)
+    np.testing.assert_allclose(loss - plain, free - layers[0], rtol=1e-4)
+    jax.tree.map(np.testing.assert_array_equal, same, metrics)
+
+
+def test_a_negative_term_counts_where_nothing_is_free():
+    """z_2 repeats z_1, in q as in p: the layers' terms are far from zero and cancel."""
+    params, extra = weights('bottom_up')
+    narrow, link = np.full(3, 1e-4), np.eye(3, 2)
+    params['model'] |= {
+        'encoder_1': {'MLP_0': affine(np.zeros((3, 5)), np.zeros(3), np.array([1, 1, 1e-4]))},
+        'encoder_2': {'MLP_0': affine(link.T, np.zeros(2), narrow[:2])},
+        'decoder_2': affine(link, np.zeros(3), narrow),
+    }
+    loss = jax.jit(chain('bottom_up').turns[0].loss)
+    losses, (_, metrics) = loss(params, extra, repeated(500), draws(500), 0, PLAIN)
+    assert np.mean(metrics['kl_z1_nats']) < -1
+    assert abs(np.mean(metrics['kl_nats'])) < 0.3
+    np.testing.assert_allclose(losses['model'], -np.mean(metrics['elbo_nats']), rtol=1e-5)
+
+
+# Samples and codes
+
+
+def test_the_prior_is_drawn_from_above():
+    """The moments of (z_1, z_2) under the generative chain."""
+    both = weights('top_down')
+    codes = np.asarray(jax.jit(chain('top_down').prior)(*both, draws(60_000)), np.float64)
+    link = np.block([[OF_Z1, A], [A.T, np.eye(2)]])
+    np.testing.assert_allclose(codes.mean(0), [*OFFSET_1, 0, 0], atol=0.04)
+    np.testing.assert_allclose(np.cov(codes.T), link, atol=0.06)
+
+
+@both_orders
+def test_samples_are_decoded_from_the_prior(order):
+    family, both = chain(order), weights(order)
+    codes, samples, decoded = jax.jit(
+        lambda draw: (
+            (codes := family.prior(*both, draw)),
+            family.sample(*both, draw, None),
+            family.decode(*both, codes),
+        )
+    )(draws(7))
+    np.testing.assert_allclose(samples, decoded, rtol=1e-5)
+    mean = np.asarray(codes)[:, :3] @ B.T + OFFSET_X
+    np.testing.assert_allclose(samples, mean, rtol=1e-3, atol=1e-4)
+    assert len(np.unique(samples[:, 0])) == 7
+
+
+@both_orders
+def test_codes_are_the_means_of_the_exact_posterior(order):
+    """In a linear chain the means at the means below or above are those of the joint."""
+    codes = jax.jit(chain(order).encode)(*weights(order), {'x': jnp.float32(X[:1])}, draws(1))
+    np.testing.assert_allclose(codes[0], joint(order)[0], rtol=1e-4, atol=1e-5)
+    for other in ORDERS:
+        np.testing.assert_allclose(joint(order)[0], joint(other)[0], atol=1e-9)
+
+
+def any_family(order, dims, k=4):
+    spec = Spec((4, 3, 2), 5, None)
+    observation = observations.categorical(spec)
+    below = [(*spec.event_shape, observation.size), *((2 * dim,) for dim in dims)]
+    networks = {}
+    for layer, dim in enumerate(dims, 1):
+        networks[f'encoder_{layer}'] = Rung((8, 7 - layer), dim)
+        networks[f'decoder_{layer}'] = mlp.MLP((8,), below[layer - 1], nn.tanh)
+    nets = Networks(networks, observation, dims, spec)
+    return spec, hierarchical_vae(nets, ORDERS[order], k, importance_chunk=2)
+
+
+@pytest.mark.slow
+@both_orders
+def test_every_ability_of_three_layers(order):
+    """Of shape and kind as promised, and each row of its own key and data alone."""
+    spec, family = any_family(order, dims=(4, 1, 3))
+    x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
+    both = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
+
+    @jax.jit
+    def everything(batch, draw):
+        return {
+            'metrics': family.metrics(*both, batch, draw),
+            'codes': family.encode(*both, batch, draw),
+            'prior': family.prior(*both, draw),
+            'reconstruction': family.reconstruct(*both, batch, draw),
+            'decoded': family.decode(*both, family.encode(*both, batch, draw)),
+            'samples': family.sample(*both, draw, None),
+            'nats': family.log_prob.nats(*both, batch, draw),
+        }
+
+    got = everything({'x': x}, draws(6))
+    assert {v.shape for v in got['metrics'].values()} == {(6,)} == {got['nats'].shape}
+    assert {name for name in got['metrics'] if name.startswith('kl_z')} == {
+        f'kl_z{layer}_nats' for layer in (1, 2, 3)
+    }
+    assert got['codes'].shape == got['prior'].shape == (6, 8)
+    assert got['samples'].shape == got['reconstruction'].shape == x.shape
+    np.testing.assert_array_equal(got['reconstruction'], got['decoded'])
+    assert set(np.unique(got['samples'])) <= set(range(spec.levels))
+    assert np.all(np.isfinite(got['nats']))
+    assert family.log_prob.words == 'estimate, k = 4'
+    assert family.posterior is None  # q of no layer is measured against N(0, I) alone
+    order = jnp.asarray([4, 0, 5, 1, 3, 2])
+    mixed = everything({'x': x[order]}, game.draw_for(jax.random.PRNGKey(0), order, 6))
+    close = lambda a, b: np.testing.assert_allclose(a[order], b, rtol=1e-4, atol=1e-4)
+    jax.tree.map(close, got, mixed)
+    assert len(np.unique(got['prior'], axis=0)) == 6
+
+
+# The configs
+
+QUICK = {'model__observation': 'binomial'}  # a logistic mixture takes longer to compile
+
+
+@pytest.mark.slow
+def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
+    """Also where one device's mean KL would be free and another's would not."""
+    changes = dict(hypers__free_nats=0.4, hypers__kl_warmup_steps=0.0)
+    run = assembled(tmp_path, 'ladder_vae', **QUICK, **changes)
+    with jax.numpy_dtype_promotion('standard'):  # optax
+        one, many = steps_on(run, 1, 2), steps_on(run, 8, 2)
+    check_same_on_any_devices(one, many)
+    first = one[0][1]
+    layers = [first['kl_z1_nats'], first['kl_z2_nats']]
+    assert min(layers) < 0.4 < max(layers), layers
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (dict(model__latent_dims=(4,)), 'give two stochastic layers or more'),
+        (dict(model__hidden_sizes=(16, 8, 4)), 'one size for each stochastic layer'),
+        (dict(model__latent_dims=(4, 0)), 'model.latent_dims'),
+        (dict(model__hidden_layers=0), 'model.hidden_layers'),
+        (dict(model__inference='topdown'), "did you mean 'top_down'"),
+    ],
+)
+def test_mistakes_in_the_config_end_in_one_line(tmp_path, complaint, changes, said):
+    assert said in complaint(assembled, tmp_path, 'hierarchical_vae', **changes)
+
+
+def test_the_papers_sizes(tmp_path):
+    """784-200-200-z_1(100)-100-100-z_2(50) and back: the shapes of all layers, biases apart."""
+    from configs import hierarchical_vae as config_file
+
+    config = config_file.get_config('mnist')
+    family = config_file.build(config, Spec((28, 28, 1), 2, 10))
+    shapes = jax.eval_shape(family.init, jax.random.PRNGKey(0), {'x': jnp.zeros((1, 28, 28, 1))})
+    kernels = {
+        name: [leaf.shape for leaf in jax.tree.leaves(tree) if len(leaf.shape) == 2]
+        for name, tree in shapes[0]['model'].items()
+    }
+    assert kernels == {
+        'encoder_1': [(784, 200), (200, 200), (200, 200)],  # mean and log variance of 100
+        'encoder_2': [(100, 100), (100, 100), (100, 100)],  # of 50
+        'decoder_2': [(50, 100), (100, 100), (100, 200)],
+        'decoder_1': [(100, 200), (200, 200), (200, 784)],
+    }

@@ -1,0 +1,284 @@
+"""The VAE family against a model whose likelihood is known, and its promises about shapes and keys.
+
+A VAE with affine networks and a Gaussian observation of fixed variance is probabilistic PCA
+(Tipping and Bishop 1999): log p(x) and the posterior have closed forms.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.stats
+
+from atelier.core import game, train_step
+from atelier.data.dataset import Spec
+from losses import elbo
+from models.autoencoders.vae import Networks, Posterior, reparameterize, vae
+from models.autoencoders.vae_objectives import evidence_bound
+from models.nets import mlp
+from models.shared import observations
+
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
+
+LATENT, DIMS, NOISE = 2, 5, 0.7
+
+
+def fixed_gaussian():
+    log_var = 2 * np.log(NOISE)
+    return observations.Observation(
+        size=1,
+        log_prob=lambda x, p: elbo.diagonal_gaussian_log_prob(
+            x, p[..., 0], jnp.full(x.shape, log_var)
+        ),
+        mean=lambda p: p[..., 0],
+        sample=None,
+    )
+
+
+def linear_vae(num_importance_samples):
+    nets = Networks(
+        encoder=mlp.MLP((), (2 * LATENT,)),
+        decoder=mlp.MLP((), (DIMS, 1)),
+        observation=fixed_gaussian(),
+        latent_dim=LATENT,
+        spec=Spec((DIMS,), None, None),
+    )
+    return vae(nets, evidence_bound(), num_importance_samples, importance_chunk=64)
+
+
+@pytest.fixture(scope='module')
+def ppca():
+    """Loadings W, offset m, data x, exact log p(x), and the encoder of the true posterior.
+
+    W has orthogonal columns, so that the posterior covariance is diagonal.
+    """
+    rng = np.random.default_rng(0)
+    loadings = np.linalg.qr(rng.normal(size=(DIMS, LATENT)))[0] * [1.5, 0.8]
+    offset = rng.normal(size=DIMS)
+    x = rng.normal(size=(6, LATENT)) @ loadings.T + offset + NOISE * rng.normal(size=(6, DIMS))
+    covariance = loadings @ loadings.T + NOISE**2 * np.eye(DIMS)
+    exact = scipy.stats.multivariate_normal(offset, covariance).logpdf(x)
+    inverse = np.linalg.inv(loadings.T @ loadings + NOISE**2 * np.eye(LATENT))
+    to_mean = inverse @ loadings.T
+    log_var = np.log(NOISE**2 * np.diag(inverse))
+    encoder = {
+        'kernel': np.concatenate([to_mean.T, np.zeros((DIMS, LATENT))], axis=1),
+        'bias': np.concatenate([-to_mean @ offset, log_var]),
+    }
+    decoder = {'kernel': loadings.T, 'bias': offset}
+    return jnp.float32(x), exact, encoder, decoder
+
+
+def weights(encoder, decoder):
+    tree = {'encoder': {'Dense_0': encoder}, 'decoder': {'Dense_0': decoder}}
+    return {'model': jax.tree.map(jnp.float32, tree)}, {'model': {}}
+
+
+def draws(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def test_importance_weights_are_constant_at_the_exact_posterior(ppca):
+    """One sample is enough: every weight equals p(x)."""
+    x, exact, encoder, decoder = ppca
+    log_prob = jax.jit(linear_vae(1).log_prob.nats)
+    for seed in range(3):
+        estimate = log_prob(*weights(encoder, decoder), {'x': x}, draws(len(x), seed))
+        np.testing.assert_allclose(estimate, exact, rtol=1e-4)
+
+
+def test_elbo_equals_log_prob_at_the_exact_posterior_on_average(ppca):
+    x, exact, encoder, decoder = ppca
+    many = jnp.repeat(x[:1], 20_000, axis=0)
+    values = jax.jit(linear_vae(1).metrics)(
+        *weights(encoder, decoder), {'x': many}, draws(len(many))
+    )
+    bound = np.asarray(values['elbo_nats'], np.float64)
+    error = bound.std() / np.sqrt(len(bound))
+    assert abs(bound.mean() - exact[0]) < 5 * error
+    assert error < 0.02
+
+
+def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
+    x, exact, encoder, decoder = ppca
+    shift = np.array([0.5, -0.8])
+    bias = encoder['bias'] + np.concatenate([shift, np.zeros(LATENT)])
+    many = jnp.repeat(x[:1], 20_000, axis=0)
+    wrong = weights({**encoder, 'bias': bias}, decoder)
+    metrics = jax.jit(linear_vae(1).metrics)
+    bound = np.asarray(metrics(*wrong, {'x': many}, draws(len(many)))['elbo_nats'])
+    gap = 0.5 * np.sum(shift**2 / np.exp(encoder['bias'][LATENT:]))
+    assert gap > 0.5
+    assert abs(exact[0] - bound.mean() - gap) < 5 * bound.std() / np.sqrt(len(bound))
+
+
+def test_importance_weighted_estimate_converges_from_below(ppca):
+    """With a posterior that is too wide and off centre, by k; mean over the examples."""
+    x, exact, encoder, decoder = ppca
+    wide = weights({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
+    gaps = []
+    for k in (1, 10, 300):
+        repeated = jnp.tile(x, (100 if k < 300 else 10, 1))
+        nats = jax.jit(linear_vae(k).log_prob.nats)(*wide, {'x': repeated}, draws(len(repeated)))
+        gaps.append(np.mean(np.tile(exact, len(repeated) // len(x)) - nats))
+    assert gaps[0] > gaps[1] > gaps[2] > -0.01
+    assert gaps[0] > 0.3
+    assert gaps[2] < 0.03
+
+
+@pytest.mark.slow
+def test_training_reaches_the_maximum_likelihood_of_ppca():
+    """The learned linear VAE comes within 0.05 nats of the closed-form optimum, from below.
+
+    Its posterior covariance is the same for all x and at the optimum diagonal (Lucas et al. 2019),
+    so that the evidence lower bound loses nothing.
+    """
+    rng = np.random.default_rng(1)
+    data = rng.normal(size=(500, LATENT)) @ rng.normal(size=(LATENT, DIMS)) * 1.2
+    data = jnp.float32(data + NOISE * rng.normal(size=data.shape))
+    values, vectors = np.linalg.eigh(np.cov(data.T, bias=True))
+    spread = np.sqrt(np.maximum(values[-LATENT:] - NOISE**2, 0))
+    loadings = vectors[:, -LATENT:] * spread
+    covariance = loadings @ loadings.T + NOISE**2 * np.eye(DIMS)
+    best = scipy.stats.multivariate_normal(np.mean(data, 0), covariance).logpdf(data).mean()
+    with jax.numpy_dtype_promotion('standard'):  # optax's schedule
+        bound = _train_linear(data)
+    assert best - 0.05 < bound < best + 0.02
+
+
+def _train_linear(data) -> float:
+    family = linear_vae(1)
+    params, extra = family.init(jax.random.PRNGKey(0), {'x': data})
+    rule = optax.adam(optax.cosine_decay_schedule(3e-2, 6000))
+
+    def step(carry, number):
+        params, opt = carry
+        fresh = draws_at(number, len(data))
+        hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
+        gradients = train_step.play(family.turns[0], params, extra, {'x': data}, fresh, 0, hypers)[
+            0
+        ]
+        update, opt = rule.update(gradients, opt, params)
+        return (optax.apply_updates(params, update), opt), None
+
+    def draws_at(number, n):
+        key = jax.random.fold_in(jax.random.PRNGKey(7), number)
+        return game.draw_for(key, jnp.arange(n), n)
+
+    (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(6000)))(
+        (params, rule.init(params))
+    )
+    many = {'x': jnp.tile(data, (40, 1))}
+    return float(np.mean(family.metrics(params, extra, many, draws(len(many['x'])))['elbo_nats']))
+
+
+def test_reparameterized_samples_have_the_posteriors_moments():
+    n = 40_000
+    posterior = Posterior(jnp.full((n, 2), 1.5), jnp.full((n, 2), jnp.log(0.25)))
+    z = np.asarray(reparameterize(posterior, draws(n).keys))
+    np.testing.assert_allclose(z.mean(0), 1.5, atol=5 * 0.5 / np.sqrt(n))
+    np.testing.assert_allclose(z.std(0), 0.5, rtol=0.03)
+    assert abs(np.corrcoef(z.T)[0, 1]) < 0.03
+
+
+EVENTS = {
+    'image': (Spec((4, 3, 2), 5, None), observations.categorical),
+    'binary vector': (Spec((7,), 2, None), observations.bernoulli),
+    'signal': (Spec((6, 1), None, None), observations.gaussian),
+    'scalar': (Spec((), None, None), observations.gaussian),
+    'grey levels': (Spec((2, 2), 9, None), observations.binomial),
+    'colours': (
+        Spec((2, 2, 3), 256, None),
+        lambda spec: observations.discretized_logistic_mixture(spec, components=3),
+    ),
+}
+
+
+def family_for(event, latent_dim=3):
+    spec, make_observation = EVENTS[event]
+    observation = make_observation(spec)
+    nets = Networks(
+        encoder=mlp.MLP((8,), (2 * latent_dim,)),
+        decoder=mlp.MLP((8,), (*spec.event_shape, observation.size), nn.tanh),
+        observation=observation,
+        latent_dim=latent_dim,
+        spec=spec,
+    )
+    return spec, vae(nets, evidence_bound(), num_importance_samples=4, importance_chunk=3)
+
+
+QUICK = ('image',)
+
+
+@pytest.mark.parametrize(
+    'event', [e if e in QUICK else pytest.param(e, marks=pytest.mark.slow) for e in EVENTS]
+)
+def test_every_ability_works_for_any_event_shape(event):
+    spec, family = family_for(event)
+    n = 5
+    x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape)) * (spec.levels or 3)
+    batch = {'x': jnp.floor(x) if spec.levels else x}
+    draw = draws(n)
+    both = family.init(jax.random.PRNGKey(0), batch)
+    values = jax.jit(family.metrics)(*both, batch, draw)
+    assert {v.shape for v in values.values()} == {(n,)}
+    codes = family.encode(*both, batch, draw)
+    assert codes.shape == (n, 3)
+    assert family.decode(*both, codes).shape == x.shape
+    np.testing.assert_array_equal(
+        family.reconstruct(*both, batch, draw), family.decode(*both, codes)
+    )
+    samples = jax.jit(lambda draw: family.sample(*both, draw, None))(draw)
+    assert samples.shape == x.shape
+    assert family.prior(*both, draw).shape == codes.shape
+    if spec.levels:
+        assert set(np.unique(samples)) <= set(range(spec.levels))
+    nats = jax.jit(family.log_prob.nats)(*both, batch, draw)
+    assert nats.shape == (n,)
+    assert np.all(np.isfinite(nats))
+    assert family.log_prob.words == 'estimate, k = 4'
+
+
+def test_abilities_of_a_row_depend_on_its_key_alone():
+    """Any part of a batch gives the same rows: no leak between examples, no shared noise."""
+    spec, family = family_for('image')
+    x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
+    both = family.init(jax.random.PRNGKey(0), {'x': x})
+    whole, part = draws(6), game.draw_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    for ability in map(jax.jit, (family.metrics, family.log_prob.nats)):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
+            ability(*both, {'x': x}, whole),
+            ability(*both, {'x': x[2:5]}, part),
+        )
+    sample = jax.jit(lambda draw: family.sample(*both, draw, None))
+    samples = np.asarray(sample(whole))
+    np.testing.assert_array_equal(samples[2:5], sample(part))
+    assert len(np.unique(samples, axis=0)) == 6
+
+
+def test_bfloat16_products_keep_float32_parameters_and_losses():
+    spec = Spec((8,), 2, None)
+    network = dict(dtype=jnp.bfloat16)
+    make = lambda **kw: vae(
+        Networks(
+            encoder=mlp.MLP((16,), (4,), **kw),
+            decoder=mlp.MLP((16,), (8, 1), **kw),
+            observation=observations.bernoulli(spec),
+            latent_dim=2,
+            spec=spec,
+        ),
+        evidence_bound(),
+        num_importance_samples=2,
+        importance_chunk=2,
+    )
+    half, full = make(**network), make()
+    batch = {'x': jnp.tile(jnp.array([0.0, 1.0]), (10, 4))}
+    both = half.init(jax.random.PRNGKey(0), batch)
+    assert {x.dtype for x in jax.tree.leaves(both)} == {jnp.dtype('float32')}
+    values, exact = (jax.jit(f.metrics)(*both, batch, draws(10)) for f in (half, full))
+    assert {v.dtype for v in values.values()} == {jnp.dtype('float32')}
+    difference = np.abs(values['elbo_nats'] - exact['elbo_nats'])
+    assert 0 < difference.max() < 0.1

@@ -1,0 +1,51 @@
+"""A posterior that says nothing is told, with a line of the config that is there."""
+
+import re
+
+import pytest
+
+import train_lib
+from atelier.data import dataset
+from atelier.run import experiment
+from models.autoencoders.collapse_advice import PATIENCE, adviser
+
+QUIET = [{'kl_nats': 0.01}]
+
+
+def test_it_takes_several_validations_in_a_row():
+    advise = adviser('do this')
+    assert advise(QUIET * (PATIENCE - 1)) == {}
+    assert advise([*QUIET, {'kl_nats': 0.2}, *QUIET]) == {}
+    (said,) = advise([{'kl_nats': 5.0}, *QUIET * PATIENCE]).values()
+    assert 'KL to the prior is 0.01 nats' in said
+    assert said.endswith('in a new --workdir, do this')
+
+
+def test_a_layer_that_says_nothing_is_told_by_its_name():
+    """The bottom-up term of a lower layer is one sample's, and may be below 0 when it says much."""
+    terms = {'kl_nats': 20.0, 'kl_z1_nats': 19.99, 'kl_z2_nats': 0.01}
+    told = adviser('do this')([terms] * PATIENCE)
+    assert list(told) == ['z2 has collapsed']
+    assert 'so that z2 says nothing about x; in a new' in told['z2 has collapsed']
+    assert adviser('do this')([{**terms, 'kl_z2_nats': 1.0}] * PATIENCE) == {}
+
+
+@pytest.mark.slow
+def test_a_training_that_collapses_says_so(tiny_run, caplog):
+    """With a KL a thousand times as dear."""
+    run = tiny_run(hypers__beta=1000.0, train__steps=40)
+    train_lib.train(run)
+    assert 'the posterior has collapsed' in caplog.text
+
+
+@pytest.mark.parametrize('name', ['vae', 'conv_vae', 'cvae', 'iwae', 'beta_tc_vae', 'ladder_vae'])
+def test_its_cures_are_fields_of_the_config(name):
+    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py:debug')
+    config = which.config()
+    advise = which.module().build(config, dataset.load(config).spec).advise
+    (said,) = advise(QUIET * PATIENCE).values()
+    named = re.findall(r'--config\.([\w.]+)', said)
+    assert named
+    for path in named:
+        group, field = path.split('.')
+        assert field in config[group]

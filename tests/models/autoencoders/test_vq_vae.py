@@ -1,0 +1,231 @@
+"""The VQ-VAE: whom each gradient reaches, one codebook on all devices, abilities that agree."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, first_batch, steps_on
+
+from atelier.core import game, train_step
+from atelier.data.dataset import Spec
+from atelier.run import experiment, restore
+from models.autoencoders.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
+from models.nets import mlp
+from models.shared import observations
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+N, HYPERS = 8, dict(beta=0.7, codebook_decay=0.9, restart_below=0.1)
+SPEC = Spec((5,), 2, None)
+NETS = Networks(
+    encoder=mlp.MLP((7,), (3, 2), jnp.tanh),
+    decoder=mlp.MLP((7,), (5, 1), jnp.tanh),
+    observation=observations.bernoulli(SPEC),
+    map_shape=(3, 2),
+    num_codes=6,
+    spec=SPEC,
+)
+FAMILY = vq_vae(NETS)
+BATCH = {'x': jnp.asarray(np.random.default_rng(0).integers(0, 2, (N, 5)), jnp.float32)}
+DRAW = game.draw_for(jax.random.PRNGKey(1), jnp.arange(N), N)
+
+
+def make(folder, argument='digits,debug', **changes):
+    return assembled(folder, 'vq_vae', argument, **changes)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    return make(tmp_path_factory.mktemp('run'))
+
+
+@pytest.fixture(scope='module')
+def weights():
+    return FAMILY.init(jax.random.PRNGKey(0), BATCH)
+
+
+def moves_of(weights, **hypers):
+    played = train_step.play(FAMILY.turns[0], *weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
+    return played[0]['model']
+
+
+def assert_close(trees, **tolerance):
+    close = lambda a, b: np.testing.assert_allclose(a, b, **tolerance)
+    jax.tree.map(close, *trees)
+
+
+# Gradients
+
+
+def by_hand(weights):
+    """(encoder's vectors, their pull-back, their quantised ones, the decoder's loss of those)."""
+    params, codebook = weights[0]['model'], codebook_of(weights[1])
+    encode = lambda p: NETS.encoder.apply({'params': p}, NETS.spec.normalize(BATCH['x']))
+    vectors, pull_back = jax.vjp(encode, params['encoder'])
+    distances = np.square(np.asarray(vectors)[:, :, None] - np.asarray(codebook.embedding)).sum(-1)
+    quantized = codebook.embedding[distances.argmin(-1)]
+
+    def loss(p, z):
+        output = NETS.decoder.apply({'params': p}, z)
+        return -jnp.mean(NETS.observation.log_prob(BATCH['x'], output))
+
+    return vectors, pull_back, quantized, loss
+
+
+@pytest.mark.slow
+def test_the_encoder_gets_the_decoders_gradient_at_the_quantized(weights):
+    _, pull_back, quantized, loss = by_hand(weights)
+    of_decoder, of_input = jax.grad(loss, (0, 1))(weights[0]['model']['decoder'], quantized)
+    want = {'encoder': pull_back(of_input)[0], 'decoder': of_decoder}
+    assert_close((moves_of(weights, beta=0.0), want), rtol=1e-4, atol=1e-6)
+    assert np.abs(want['encoder']['Dense_0']['kernel']).max() > 1e-3
+
+
+def test_the_commitment_moves_the_encoder_alone(weights):
+    vectors, pull_back, quantized, _ = by_hand(weights)
+    without, moves = moves_of(weights, beta=0.0), moves_of(weights)
+    assert_close((moves['decoder'], without['decoder']), rtol=1e-6)
+    (pull,) = pull_back(0.7 * 2 * (vectors - quantized) / (3 * N))  # of the mean over both
+    difference = jax.tree.map(jnp.subtract, moves['encoder'], without['encoder'])
+    assert_close((difference, pull), rtol=1e-3, atol=1e-6)
+    assert np.abs(pull['Dense_0']['kernel']).max() > 1e-3
+
+
+def test_the_loss_has_no_slope_in_the_codebook(weights):
+    params, extra = weights
+    loss = lambda extra: FAMILY.turns[0].loss(params, extra, BATCH, DRAW, 0, HYPERS)[0]['model']
+    slope = jax.grad(loss)(extra)
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(slope))
+
+
+# What is reported
+
+
+def test_terms_are_those_of_the_definition(weights):
+    """Of a codebook whose counts are 1, 2, ..., 6."""
+    params, extra = weights
+    counts = jnp.arange(1.0, 7.0)
+    extra = {'model': {'codebook': {**extra['model']['codebook'], 'counts': counts}}}
+    values = FAMILY.metrics(params, extra, BATCH, DRAW)
+    assert {value.shape for value in values.values()} == {(N,)}
+    vectors, _, quantized, loss = by_hand((params, extra))
+    mean = np.mean(values['reconstruction_nats'])
+    np.testing.assert_allclose(mean, loss(params['model']['decoder'], quantized), rtol=1e-5)
+    codes = forward(NETS, params, codebook_of(extra), BATCH['x']).codes
+    want = -np.log((np.asarray(codes) + 1) / 21).sum(1)
+    np.testing.assert_allclose(values['code_nats'], want, rtol=1e-4)
+    want = np.square(vectors - quantized).sum(-1).mean(-1)
+    np.testing.assert_allclose(values['quantization_error'], want, rtol=1e-4)
+
+
+def test_perplexity_is_of_the_batch(weights):
+    params, extra = weights
+    _, (_, report) = FAMILY.turns[0].loss(params, extra, BATCH, DRAW, 0, HYPERS)
+    codes = np.asarray(forward(NETS, params, codebook_of(extra), BATCH['x']).codes)
+    shares = np.bincount(codes.ravel(), minlength=6) / codes.size
+    entropy = -np.sum(shares[shares > 0] * np.log(shares[shares > 0]))
+    np.testing.assert_allclose(report['perplexity'], np.exp(entropy), rtol=1e-5)
+
+
+# Devices and training
+
+
+@pytest.mark.slow
+def test_the_device_count_makes_no_difference(tmp_path):
+    """With codes that begin anew: the threshold is even use, and half of all fall below it."""
+    run = make(tmp_path, hypers__restart_below=1.0)
+    one, many = steps_on(run, 1, 5), steps_on(run, 8, 5)
+    check_same_on_any_devices(one, many)
+    even = run.config.train.batch_size * 4 / run.config.model.num_codes
+    counts = [codebook_of(steps[-1][0].extra).counts for steps in (one, many)]
+    assert np.sum(counts[0] == even) == np.sum(counts[1] == even) > 0
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
+    run = make(tmp_path, hypers__decay_steps=0.0, hypers__codebook_decay=0.9)
+    steps = steps_on(run, 1, 150)
+    loss, used = ([report[name] for _, report in steps] for name in ('loss', 'perplexity'))
+    assert loss[-1] < 0.9 * loss[0]
+    assert used[-1] > max(4, min(used[:60]))  # of 8; first the encoder runs ahead
+
+
+# Abilities
+
+
+@pytest.mark.slow
+def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
+    state, batch = restore.initial_state(run), first_batch(run, 5)
+    weights, family = (state.params, state.extra), run.family
+    decode = jax.jit(family.decode)
+    codes = jax.jit(family.encode)(*weights, batch, DRAW)
+    assert codes.shape == (5, 2 * 2 * 4)
+    x = jax.jit(family.reconstruct)(*weights, batch, DRAW)
+    assert x.shape == batch['x'].shape
+    np.testing.assert_array_equal(x, decode(*weights, codes))
+    rows = {tuple(row) for row in np.asarray(codebook_of(state.extra).embedding)}
+    assert all(tuple(vector) in rows for vector in np.asarray(codes).reshape(-1, 4))
+    near = codes + 1e-3 * np.abs(codes).min()  # snaps back
+    np.testing.assert_array_equal(decode(*weights, near), x)
+    absent = ('sample', 'prior', 'posterior', 'log_prob', 'classify')
+    assert all(getattr(family, name) is None for name in absent)
+
+
+@pytest.mark.parametrize('channels', [(3, 4), (3,), ()])
+@pytest.mark.parametrize('shape', [(9, 6, 3), (7, 10), (11,)])
+@pytest.mark.parametrize('levels', [2, 5, None])
+def test_any_kind_of_data(channels, shape, levels):
+    recipe = experiment.Recipe('configs/vq_vae.py', 'debug')
+    config = recipe.config()
+    config.model.channels = channels
+    family = recipe.module().build(config, Spec(shape, levels, None))
+    batch = {'x': jnp.zeros((8, *shape))}
+
+    def all_of_it(key):
+        weights, draw = family.init(key, batch), game.draw_for(key, jnp.arange(8), 8)
+        x = family.decode(*weights, family.encode(*weights, batch, draw))
+        return x, family.metrics(*weights, batch, draw)
+
+    x, metrics = jax.eval_shape(all_of_it, jax.random.PRNGKey(0))
+    assert x.shape == (8, *shape)
+    assert {value.shape for value in metrics.values()} == {(8,)}
+
+
+# Advice and mistakes
+
+
+def test_a_codebook_has_collapsed_where_two_validations_say_so():
+    advise, used = adviser(50), lambda *values: [{'train/perplexity': v} for v in values]
+    few, many = COLLAPSED * 50 - 1, COLLAPSED * 50 + 1
+    assert advise(used(few)) == advise(used(few, many)) == advise(used(many, few)) == {}
+    assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # of a process before, training is gone
+    (text,) = advise(used(many, few, few)).values()
+    assert '50 codes as if there were 4.0' in text
+    config = experiment.Recipe('configs/vq_vae.py', None).config()
+    assert 'raise --config.hypers.restart_below' in text
+    assert 'lower --config.model.num_codes' in text
+    assert config.hypers.restart_below >= 0
+    assert config.model.num_codes > 1
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (dict(model__num_codes=0), 'model.num_codes'),
+        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: it is the share'),
+        (dict(hypers__beta=-1.0), 'hypers.beta'),
+        (dict(model__codebook_dim=0), 'model.codebook_dim'),
+        (dict(hypers__ema_half_life=100.0), 'averaged networks do not fit the codebook'),
+        (dict(model__channels=(4, 0)), 'model.channels'),
+        (dict(model__block_channels=(0,)), 'model.block_channels'),
+        (dict(model__channels=(), model__num_positions=0), 'model.num_positions'),
+        (dict(model__channels=(), model__hidden_sizes=(0,)), 'model.hidden_sizes'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
+    assert said in complaint(make, tmp_path, **changes)
+
+
+def test_single_numbers_are_sent_to_the_other_networks(complaint):
+    recipe = experiment.Recipe('configs/vq_vae.py', 'debug')
+    build = recipe.module().build
+    assert '--config.model.channels="()"' in complaint(build, recipe.config(), Spec((), None, None))

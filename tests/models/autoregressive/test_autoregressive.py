@@ -1,0 +1,314 @@
+"""What holds of every autoregressive family: normalised, causal, and sampled as it says."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, few_of_test, scattered, steps_on
+
+import train_lib
+from atelier.applications import classify, inpaint, sample
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.evaluation import evaluate
+from atelier.run import restore
+from models.autoregressive.autoregressive import autoregressive
+from models.autoregressive.causal_conv import Kind
+from models.autoregressive.causal_transformer import transformer_parts
+from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.made import MADE, Orders, made
+from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
+from models.autoregressive.raster_scan import by_pixel
+from models.nets.transformer import Transformer
+from models.shared.observations import observation_for
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+BITS = Spec((3, 3), 2, None)
+
+
+def made_of(hidden, orders, spec):
+    observation = observation_for('auto', spec, 2)
+    return made(MADE(hidden, observation.size), orders, observation, spec)
+
+
+def pixelcnn_of(spec, classes=0, dtype=jnp.float32):
+    observation, kind = observation_for('auto', spec, 2), Kind(spec.image_shape[2], dtype=dtype)
+    network = PixelCNN(observation.size, 1, 6, 6, 1, 1, kind, classes)
+    return by_pixel(pixelcnn(network), observation, spec, classes > 0)
+
+
+def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
+    observation, kind = observation_for('auto', spec, 2), Kind(spec.image_shape[2], dtype=dtype)
+    size = Size(layers=1, width=6, head_width=6, first_margin=1, margin=1)
+    stacks = Vertical(size, kind, classes), Horizontal(observation.size, size, kind, classes)
+    return by_pixel(gated_pixelcnn(*stacks), observation, spec, classes > 0)
+
+
+def transformer_of(spec, classes=0, dtype=jnp.float32):
+    """Its logits larger than they begin."""
+    sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
+    parts = transformer_parts(Transformer(**sizes, num_classes=classes, dtype=dtype), spec)
+
+    def init(key, batch):
+        params, extra = parts.init(key, batch)
+        return {'model': {**params['model'], 'head': 5 * params['model']['head']}}, extra
+
+    return parts._replace(init=init)
+
+
+MADES = {
+    'fvsbn': functools.partial(made_of, (), Orders(1, True)),
+    'raster': functools.partial(made_of, (7, 6), Orders(1, True)),
+    'random': functools.partial(made_of, (8,), Orders(1, False)),
+    'mixture': functools.partial(made_of, (8,), Orders(3, False)),
+}
+CONVOLUTIONS = {'pixelcnn': pixelcnn_of, 'gated_pixelcnn': gated_pixelcnn_of}
+WITH_STEPS = {**CONVOLUTIONS, 'transformer': transformer_of}  # that keep something
+ALL = {**MADES, **WITH_STEPS}
+SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
+SOME_SLOW = [SLOW('pixelcnn'), 'gated_pixelcnn', SLOW('transformer')]
+BLIND = ('pixelcnn',)  # to some of what comes before
+
+
+def weights_of(parts, seed=3):
+    batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, jnp.int32)}
+    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(seed), batch)
+    return jax.tree.map(lambda a: 2 * a, scattered(params)), extra  # so that much depends on x
+
+
+def draw_of(n):
+    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+
+
+def every_event(spec):
+    events = [*itertools.product(range(spec.levels), repeat=spec.num_dims)]
+    return np.array(events, np.float32).reshape(-1, *spec.event_shape)
+
+
+def chances(parts, weights, **more):
+    """Of every event."""
+    x = jnp.asarray(every_event(parts.spec))
+    nats = jax.jit(autoregressive(parts).log_prob.nats)
+    return np.exp(np.float64(nats(*weights, {'x': x, **more}, draw_of(len(x)))))
+
+
+SUMMED = [
+    *((name, BITS) for name in ALL),
+    ('raster', Spec((4,), 5, None)),
+    *(SLOW(name, Spec((2, 2), 5, None)) for name in WITH_STEPS),
+    *((name, Spec((1, 2, 3), 3, None)) for name in WITH_STEPS),  # colours
+]
+
+
+@pytest.mark.parametrize(('name', 'spec'), SUMMED)
+def test_probabilities_of_all_events_sum_to_one(name, spec):
+    parts = ALL[name](spec)
+    found = chances(parts, weights_of(parts))
+    assert len(found) == spec.levels**spec.num_dims
+    np.testing.assert_allclose(found.sum(), 1.0, rtol=1e-5)
+    assert np.ptp(np.log(found)) > 0.5  # and they are not all the same
+
+
+def slopes_of(parts, weights, spread=1.0):
+    """|d parameter i / d x_j| [orders, dims, dims], greatest of some x and of a number's own."""
+    params, extra = weights
+    x = spread * jax.random.normal(jax.random.PRNGKey(1), (8, *parts.spec.event_shape))
+
+    def told(x, number):
+        made = parts.parameters(params, extra, {'x': x[None]}, number)[0]
+        return made.reshape(parts.spec.num_dims, -1)
+
+    def slopes(number):
+        each = jax.vmap(jax.jacrev(told), (0, None))(x, number)
+        return jnp.abs(each.reshape(*each.shape[:3], -1)).max((0, 2))
+
+    count = len(parts.places(extra))
+    return np.asarray(jax.jit(lambda: jax.lax.map(slopes, jnp.arange(count)))())
+
+
+@pytest.mark.parametrize('name', {**MADES, **CONVOLUTIONS})
+def test_a_number_depends_on_those_before_it_alone(name):
+    """The Jacobian is zero there, and nowhere where a connection leads."""
+    parts = ALL[name](BITS)
+    weights = weights_of(parts)
+    orders = np.asarray(parts.places(weights[1]))
+    for slopes, places in zip(slopes_of(parts, weights), orders, strict=True):
+        is_before = places[None, :] < places[:, None]
+        assert sorted(places) == list(range(9))
+        assert (slopes[~is_before] == 0).all()
+        assert (slopes[is_before] > 0).all() or name in BLIND
+
+
+def check_shares(drawn, events, chance):
+    """Of `drawn` [n, *event], how many are each of the events, within four deviations."""
+    shares = [(drawn == event).reshape(len(drawn), -1).all(1).mean() for event in events]
+    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / len(drawn)))
+
+
+SAMPLED = ['raster', 'mixture', *SOME_SLOW]
+
+
+@pytest.mark.parametrize('name', SAMPLED)
+def test_samples_have_their_probabilities(name):
+    """Of 2x2 images, all sixteen of them."""
+    parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
+    family, weights = autoregressive(parts), weights_of(parts)
+    drawn = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    check_shares(drawn, every_event(parts.spec), chances(parts, weights))
+
+
+@pytest.mark.parametrize('name', ['raster', *SOME_SLOW])
+def test_what_comes_behind_is_drawn_given_what_comes_before(name):
+    parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
+    family, weights = autoregressive(parts), weights_of(parts)
+    known = jnp.asarray([[True, True], [False, False]])
+    x = jnp.where(known, jnp.asarray([[1.0, 0.0], [0.0, 0.0]]), jnp.nan)
+    batch = {'x': x, 'known': known}
+    batch = {name: jnp.broadcast_to(a, (n, 2, 2)) for name, a in batch.items()}
+    drawn = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    assert (drawn[:, 0] == [1, 0]).all()
+    events, chance = every_event(parts.spec), chances(parts, weights)
+    fits = (events[:, 0] == [1, 0]).all(1)
+    check_shares(drawn, events[fits], chance[fits] / chance[fits].sum())
+
+
+# What is kept of the numbers before
+
+KEPT = [
+    Spec((3, 4), 2, 3),
+    Spec((4, 3, 3), 5, 3),  # colours
+    Spec((3, 3), None, 3, mean=2.0, std=1.5),
+]
+
+
+def stepwise(parts, weights, batch):
+    """The parameters of all numbers, one after the other."""
+    number = 0
+    order = jnp.argsort(parts.places(weights[1])[number])
+    flat = batch['x'].reshape(len(batch['x']), -1)[:, order]
+    before = jnp.concatenate([jnp.zeros_like(flat[:, :1]), flat[:, :-1]], 1)
+
+    def step(memory, at):
+        return parts.steps.step(*weights, memory, *at)
+
+    given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # it is not read
+    memory = parts.steps.begin(*weights, given, number)
+    _, told = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
+    told = jnp.zeros_like(told).at[order].set(told)
+    return jnp.moveaxis(told, 0, 1).reshape(*batch['x'].shape, -1)
+
+
+@pytest.mark.parametrize('spec', KEPT)
+@pytest.mark.parametrize('name', WITH_STEPS)
+def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
+    if name == 'transformer' and spec.levels is None:
+        pytest.skip('its tokens are levels')
+    parts = WITH_STEPS[name](spec, spec.num_classes)
+    weights, keys = weights_of(parts), jax.random.split(jax.random.PRNGKey(2))
+    x = jax.random.randint(keys[0], (5, *spec.event_shape), 0, spec.levels or 5)
+    label = jax.random.randint(keys[1], (5,), 0, spec.num_classes)
+    batch = {'x': x.astype(jnp.float32), 'label': label}
+    want = jax.jit(parts.parameters)(*weights, batch, 0)
+    got = jax.jit(functools.partial(stepwise, parts))(weights, batch)
+    assert np.ptp(want) > 0.5
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', [SLOW('pixelcnn'), 'gated_pixelcnn', 'transformer'])
+def test_in_float64_samples_are_those_of_the_whole_network(name):
+    """Where rounding decides no draw, number by number the same."""
+    with jax.enable_x64(True):
+        parts = WITH_STEPS[name](Spec((4, 3, 2), 5, 3), 3, jnp.float64)
+        weights = jax.tree.map(lambda a: a.astype(jnp.float64), weights_of(parts))
+        drawn = [
+            jax.jit(lambda *w, p=p: autoregressive(p).sample(*w, draw_of(50), None))(*weights)
+            for p in (parts, parts._replace(steps=None))
+        ]
+        np.testing.assert_array_equal(*drawn)
+        assert len(np.unique(drawn[0])) == 5
+
+
+# Conditions
+
+LABELLED = Spec((2, 2), 2, 3)
+
+
+@pytest.mark.parametrize('name', WITH_STEPS)
+def test_each_label_has_a_distribution_and_bayes_rule_tells_which(name):
+    parts = WITH_STEPS[name](LABELLED, 3)
+    weights, x = weights_of(parts), jnp.asarray(every_event(LABELLED))
+    label = lambda y: jnp.full(16, y, jnp.int32)
+    given = np.stack([chances(parts, weights, label=label(y)) for y in range(3)], 1)
+    np.testing.assert_allclose(given.sum(0), 1.0, rtol=1e-5)
+    assert np.abs(given[:, 0] - given[:, 1]).max() > 0.01
+    family, batch = autoregressive(parts), {'x': x, 'label': label(1)}
+    logits = jax.jit(family.classify)(*weights, batch, draw_of(16))
+    np.testing.assert_allclose(np.exp(logits), given, rtol=1e-4)
+    found = jax.jit(family.metrics)(*weights, batch, draw_of(16))
+    np.testing.assert_allclose(np.exp(found['log_prob_nats']), given[:, 1], rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', SOME_SLOW)
+def test_samples_are_of_the_label_that_is_asked_for(name):
+    parts, n = WITH_STEPS[name](LABELLED, 3), 20_000
+    family, weights = autoregressive(parts), weights_of(parts)
+    condition = {'label': jnp.full(n, 2, jnp.int32)}
+    drawn = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), condition))(*weights))
+    label = jnp.full(16, 2, jnp.int32)
+    check_shares(drawn, every_event(LABELLED), chances(parts, weights, label=label))
+
+
+# Runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('made', {}),
+        ('made', dict(model__num_orders=3, model__order='random')),
+        ('pixelcnn', {}),
+        ('gated_pixelcnn', dict(model__is_conditional=True)),
+        ('pixel_transformer', dict(model__is_conditional=True, model__is_tied=True)),
+    ],
+)
+def test_losses_do_not_depend_on_the_devices(tmp_path, name, change):
+    run = assembled(tmp_path, name, **change)
+    check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('fvsbn', {}),
+        SLOW('made', {}),
+        SLOW('pixelcnn', {}),
+        SLOW('gated_pixelcnn', dict(model__is_conditional=True)),
+        SLOW('pixel_transformer', dict(model__is_conditional=True)),
+    ],
+)
+def test_trained_evaluated_and_used(tmp_path, one_device, name, change):
+    run = few_of_test(assembled(tmp_path, name, **change), 40)
+    train_lib.train(run)
+    evaluation = evaluate.evaluate(run)
+    x = sample.apply(run, num_samples=6)
+    if change:
+        assert evaluation['log_prob'] == 'exact, given the label'
+        assert classify.apply(run)['logits'].shape == (40, 10)
+        assert sample.apply(run, num_samples=6, labels='3').shape == x.shape
+    else:
+        assert evaluation['log_prob'] == 'exact'
+    assert x.shape == (6, 8, 8, 1) and set(np.unique(x)) <= set(range(17))
+    filled = inpaint.apply(run, mask='bottom', num_images=2, num_completions=2, num_examples=4)
+    known = np.broadcast_to(filled['known'][:, None], filled['completions'].shape)
+    whole = np.broadcast_to(filled['x'][:, None], known.shape)
+    np.testing.assert_array_equal(filled['completions'][known], whole[known])
+    types = [
+        jax.tree.map(lambda a: a.dtype, state.extra)
+        for state in (restore.load_state(run)[0], restore.initial_state(run))
+    ]
+    assert types[0] == types[1]  # degrees are whole numbers

@@ -1,0 +1,141 @@
+"""p(x) number by number is p(x): of every family that says both, over all small images.
+
+And p(x | z), which VAEs say of each number by itself.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, first_batch, scattered
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import autoregressive
+from models.autoregressive.made import MADE, Orders, made
+from models.classical import chow_liu_tree, mixture
+from models.classical.components import categorical
+from models.shared.observations import observation_for
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+SLOW = pytest.mark.slow
+BITS, LEVELS = Spec((3, 3), 2, 3), Spec((2, 2, 1), 5, 3)
+MADES = {  # hidden sizes, orders, observation
+    'fvsbn': ((), Orders(1, True), 'auto'),
+    'made': ((7, 6), Orders(1, True), 'binomial'),
+    'random order': ((8,), Orders(1, False), 'auto'),
+    'categorical': ((8,), Orders(1, False), 'categorical'),
+}
+OTHERS = {
+    'mixture': lambda spec: mixture.mixture(
+        mixture.Parts(categorical(spec.levels, 0.5), 4, spec, False, lloyd_iterations=1)
+    ),
+    'naive bayes': lambda spec: mixture.mixture(
+        mixture.Parts(categorical(spec.levels, 0.5), 3, spec, True, pseudo_count=1.0)
+    ),
+    'tree': lambda spec: chow_liu_tree.chow_liu(chow_liu_tree.Parts(spec, 1.0, 1.0)),
+}
+
+
+def family_of(name, spec) -> game.Family:
+    if name in OTHERS:
+        return OTHERS[name](spec)
+    hidden, orders, kind = MADES[name]
+    observation = observation_for(kind, spec, 2)
+    return autoregressive(made(MADE(hidden, observation.size), orders, observation, spec))
+
+
+def weights_of(name, family, spec):
+    random = np.random.RandomState(0)
+    x = random.randint(0, spec.levels, (40, *spec.event_shape)).astype(np.float32)
+    x = np.sort(x, axis=1)  # numbers depend on each other
+    batch = {'x': jnp.asarray(x), 'label': jnp.asarray(random.randint(0, 3, 40))}
+    params, extra = jax.jit(family.init)(jax.random.PRNGKey(3), batch)
+    return (params if name in OTHERS else scattered(params)), extra
+
+
+def every_example(spec):
+    x = np.array([*itertools.product(range(spec.levels), repeat=spec.num_dims)], np.float32)
+    labels = np.arange(len(x)) % 3
+    return {'x': jnp.asarray(x.reshape(-1, *spec.event_shape)), 'label': jnp.asarray(labels)}
+
+
+def tables(family, weights, batch):
+    """log p of each level of each number, [n, dims, levels], numbers in their places in x."""
+    chain, x = family.conditionals, np.asarray(batch['x']).reshape(len(batch['x']), -1)
+    given = {**batch, 'x': jnp.full_like(batch['x'], 0.0)}
+    memory = jax.jit(chain.begin)(*weights, given)
+    step, order = jax.jit(chain.step), np.asarray(chain.order(*weights))
+    assert sorted(order) == list(range(x.shape[1]))
+    found, before = [None] * x.shape[1], np.zeros(len(x), np.float32)
+    for i, place in enumerate(order):
+        memory, found[place] = step(*weights, memory, np.int32(i), before)
+        before = x[:, place]
+    return np.stack(found, 1)
+
+
+@pytest.mark.parametrize(
+    ('name', 'spec'),
+    [
+        ('fvsbn', BITS),
+        ('random order', LEVELS),
+        pytest.param('made', LEVELS, marks=SLOW),
+        pytest.param('categorical', LEVELS, marks=SLOW),
+        *((name, spec) for name in OTHERS for spec in (BITS, LEVELS)),
+    ],
+)
+def test_conditionals_multiply_to_the_probability(name, spec):
+    family, batch = family_of(name, spec), every_example(spec)
+    weights = weights_of(name, family, spec)
+    told = tables(family, weights, batch)
+    assert told.shape == (len(batch['x']), spec.num_dims, spec.levels)
+    np.testing.assert_allclose(np.exp(np.float64(told)).sum(-1), 1.0, rtol=1e-5)
+    x = np.asarray(batch['x']).reshape(len(told), -1, 1).astype(int)
+    nats = np.take_along_axis(told, x, -1)[..., 0].sum(1)
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
+    want = jax.jit(family.log_prob.nats)(*weights, batch, draw)
+    np.testing.assert_allclose(nats, want, rtol=1e-4, atol=1e-4)
+    assert np.ptp(nats) > 0.5
+
+
+def test_who_has_no_such_chain_says_nothing(tmp_path):
+    """Mixtures of orders, and densities."""
+    several = assembled(tmp_path, 'made', model__num_orders=2)
+    assert several.family.conditionals is None and several.family.log_prob is not None
+    for name, argument in (('mixture', 'ring,debug'), ('fvsbn', 'ring,debug')):
+        assert assembled(tmp_path, name, argument).family.conditionals is None
+
+
+@pytest.mark.parametrize(
+    ('name', 'observation'),
+    [('vae', 'categorical'), ('cvae', 'auto'), pytest.param('conv_vae', 'auto', marks=SLOW)],
+)
+def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation):
+    """Of the z that it draws; they are normalised, and their mean is what is decoded."""
+    run = assembled(tmp_path, name, model__observation=observation)
+    batch, family = first_batch(run, 5), run.family
+    params, extra = family.init(jax.random.PRNGKey(0), batch)
+    params = scattered(params)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    q = family.posterior(params, extra, batch, draw)
+    z = q[0] + jnp.exp(0.5 * q[1]) * game.standard_normal(draw.keys, q[0].shape[1])
+    given = {'label': batch['label']} if 'label' in family.conditions else {}
+    told = np.float64(jax.jit(family.level_log_probs)(params, extra, z, given))
+    assert told.shape == (5, 64, 17)
+    np.testing.assert_allclose(np.exp(told).sum(-1), 1.0, rtol=1e-5)
+    x = np.asarray(batch['x']).reshape(5, 64, 1).astype(int)
+    nats = np.take_along_axis(told, x, -1).sum((1, 2))
+    want = jax.jit(family.metrics)(params, extra, batch, draw)['reconstruction_nats']
+    np.testing.assert_allclose(-nats, want, rtol=1e-4)
+    if observation == 'categorical':
+        mean = family.decode(params, extra, z).reshape(5, 64)
+        np.testing.assert_allclose(np.exp(told) @ np.arange(17), mean, rtol=1e-4)
+
+
+def test_who_says_no_levels_given_a_code(tmp_path):
+    """Densities, and those with several layers of codes."""
+    for name, argument in (('vae', 'ring,debug'), ('hierarchical_vae', 'digits,debug')):
+        assert assembled(tmp_path, name, argument).family.level_log_probs is None

@@ -1,0 +1,177 @@
+"""Language models: normalised, causal, and drawn symbol by symbol as the whole network says."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, scattered, steps_on
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from models.autoregressive.causal_transformer import transformer_parts
+from models.autoregressive.gru import GRU, Layer, recurrent
+from models.autoregressive.language_model import FIRST, descended, of_symbols, scored
+from models.autoregressive.token_sampling import Draws
+from models.nets.transformer import Transformer
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+ABC = Spec((4,), 3, None, symbols='abc')
+NETS = {
+    'transformer': transformer_parts(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
+    'gru': recurrent(GRU(3, width=6, layers=2), ABC),
+}
+every_net = pytest.mark.parametrize(  # the transformer's own tests say the same of its parts
+    'name', ['gru', pytest.param('transformer', marks=pytest.mark.slow)]
+)
+
+
+def draw_of(n):
+    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+
+
+@functools.cache
+def weights_of(name):
+    params, extra = jax.jit(NETS[name].init)(jax.random.PRNGKey(1), {'x': jnp.zeros((1, 4))})
+    return jax.tree.map(lambda p: 3 * p, scattered(params)), extra
+
+
+def logits_of(name):
+    """logits(x) of the whole network."""
+    parameters, weights = NETS[name].parameters, weights_of(name)
+    return jax.jit(lambda x: parameters(*weights, {'x': x}, FIRST))
+
+
+def every_text(length=4):
+    return np.array([*itertools.product(range(3), repeat=length)], np.float32)
+
+
+@every_net
+def test_probabilities_of_all_texts_sum_to_one(name):
+    family, x = descended(NETS[name], Draws()), jnp.asarray(every_text())
+    nats = jax.jit(family.log_prob.nats)(*weights_of(name), {'x': x}, draw_of(81))
+    np.testing.assert_allclose(np.exp(np.float64(nats)).sum(), 1.0, rtol=1e-5)
+    assert np.ptp(nats) > 0.5
+    assert family.log_prob.words == 'exact, given at most 3 characters before'
+
+
+@every_net
+def test_a_symbol_depends_on_those_before_it_alone(name):
+    """Another symbol changes the logits behind it and no others."""
+    logits, x = logits_of(name), jnp.zeros((1, 4))
+    for place in range(4):
+        differs = np.any(logits(x) != logits(x.at[0, place].set(2)), axis=-1)[0]
+        np.testing.assert_array_equal(differs, np.arange(4) > place)
+
+
+@every_net
+def test_symbol_by_symbol_are_the_whole_networks_logits(name):
+    weights, steps = weights_of(name), NETS[name].steps
+    x = jnp.asarray(every_text()[::7])
+    before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=1).T  # the first is not read
+
+    @jax.jit
+    def one_by_one(weights):
+        step = lambda memory, at: steps.step(*weights, memory, *at)
+        begun = steps.begin(*weights, {'x': x}, FIRST)
+        return jax.lax.scan(step, begun, (jnp.arange(4), before))[1]
+
+    found = jnp.moveaxis(one_by_one(weights), 0, 1)
+    np.testing.assert_allclose(found, logits_of(name)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_is_the_papers():
+    """Cho et al. (2014), equations 5 to 8, in a loop of numpy."""
+    layer, rng = Layer(3), np.random.default_rng(0)
+    x, h = jnp.asarray(rng.normal(size=(2, 5, 4)), jnp.float32), jnp.zeros((2, 3))
+    params = scattered(jax.jit(layer.init)(jax.random.PRNGKey(0), x, h)['params'])
+    found, last = jax.jit(layer.apply)({'params': params}, x, h)
+    x, h = np.asarray(x), np.asarray(h)
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))
+    w_z, w_r, w = np.split(np.asarray(params['inputs']['kernel']), 3, -1)
+    b_z, b_r, b = np.split(np.asarray(params['inputs']['bias']), 3)
+    u_z, u_r = np.split(np.asarray(params['gates']), 2, -1)
+    for i in range(5):
+        z, r = sigmoid(x[:, i] @ w_z + b_z + h @ u_z), sigmoid(x[:, i] @ w_r + b_r + h @ u_r)
+        h = z * h + (1 - z) * np.tanh(x[:, i] @ w + b + (r * h) @ params['state'])
+        np.testing.assert_allclose(found[:, i], h, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found[:, -1], last)
+
+
+def test_only_what_is_scored_counts():
+    log_probs = jnp.asarray([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+    batch = {'num_scored': jnp.asarray([3, 1])}
+    assert scored(log_probs, batch).tolist() == [7, 32]
+    assert scored(log_probs, {}).tolist() == [7, 56]
+
+
+def test_log_probs_of_symbols():
+    logits = jnp.asarray([[[1.0, 2.0, 1000.0], [0.0, 0.0, 0.0]]])
+    found = of_symbols(logits, jnp.asarray([[2.0, 1.0]]))
+    np.testing.assert_allclose(found, [[0.0, -np.log(3)]], rtol=1e-6)
+
+
+@pytest.mark.parametrize('count', [0, 2])
+def test_what_is_written_follows_what_is_known(count):
+    """As often as the probabilities of all texts with that beginning say."""
+    name, n = 'gru', 20_000
+    family, weights = descended(NETS[name], Draws()), weights_of(name)
+    x = np.tile(np.float32([2, 1, 0, 0]), (n, 1))
+    batch = {'x': jnp.asarray(x), 'num_known': jnp.full(n, count)}
+    made = np.asarray(jax.jit(family.extend)(*weights, batch, draw_of(n)), int)
+    np.testing.assert_array_equal(made[:, :count], x[:, :count])
+    every = every_text()
+    nats = jax.jit(family.log_prob.nats)
+    p = np.exp(nats(*weights, {'x': jnp.asarray(every)}, draw_of(81)))
+    p = np.where((every[:, :count] == x[0, :count]).all(1), p, 0)
+    seen = np.bincount(made @ [27, 9, 3, 1], minlength=81) / n
+    np.testing.assert_allclose(seen, p / p.sum(), atol=4 * np.sqrt(0.25 / n))
+
+
+@every_net
+def test_at_temperature_0_each_symbol_is_the_likeliest(name):
+    family, weights = descended(NETS[name], Draws(temperature=0.0)), weights_of(name)
+    made = jax.jit(lambda w, d: family.sample(*w, d, None))(weights, draw_of(2))
+    np.testing.assert_array_equal(made, np.argmax(logits_of(name)(made), -1))
+
+
+def test_dropout_is_for_training_alone():
+    net = Transformer(3, 4, width=8, blocks=1, heads=2, dropout=0.5)
+    family, x = descended(transformer_parts(net, ABC), Draws()), jnp.asarray(every_text(4)[:8])
+    params, extra = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
+    params = scattered(params)
+    nats = jax.jit(family.log_prob.nats)(params, extra, {'x': x}, draw_of(8))
+    (turn,) = family.turns
+    loss = jax.jit(lambda draw: turn.loss(params, extra, {'x': x}, draw, 0, {})[0]['model'])
+    other = game.draw_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
+    losses = [float(loss(draw)) for draw in (draw_of(8), other)]
+    assert len({*losses, -float(nats.mean()) / 4}) == 3
+
+
+@pytest.mark.parametrize(
+    ('config', 'changes', 'message'),
+    [
+        ('char_lm', dict(data__name='digits'), 'digits is no text'),
+        ('char_gru', dict(data__name='ring'), 'ring is no text'),
+        ('char_lm', dict(model__heads=3), 'heads=3 do not divide config.model.width=16'),
+        ('char_lm', dict(model__dropout=1.0), 'model.dropout=1.0'),
+        ('char_gru', dict(model__layers=0), 'model.layers=0'),
+        ('char_lm', dict(eval__sampler__temperature=-1.0), 'sampler.temperature=-1'),
+        ('char_lm', dict(eval__sampler__top_p=0.0), 'sampler.top_p=0.0'),
+        ('vae', dict(data__name='text'), 'text needs config.data.context'),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, config, changes, message):
+    with pytest.raises(UserError, match=message):
+        assembled(tmp_path, config, 'debug', **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', ['char_lm', 'char_gru'])
+def test_the_result_does_not_depend_on_the_number_of_devices(tmp_path, config):
+    run = assembled(tmp_path, config, 'debug')
+    check_same_on_any_devices(steps_on(run, 1), steps_on(run, 8))

@@ -1,0 +1,195 @@
+"""The Markov window against counts in plain Python, and as a distribution."""
+
+import collections
+import math
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled
+
+import train_lib
+from atelier.core import game
+from atelier.data import text
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from atelier.evaluation import evaluate
+from atelier.report.metrics_log import read_metrics
+from atelier.run import restore
+from models.autoregressive import ngram as markov_lib
+from models.autoregressive.ngram import counted, markov
+from models.autoregressive.token_sampling import Draws
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+REAL = pathlib.Path(__file__).resolve().parents[4] / 'shared/data/text/tinyshakespeare.txt'
+SYMBOLS = 4
+log_probs = jax.jit(markov_lib.log_probs, static_argnums=3)
+
+
+def some_text(n=300, seed=0):
+    """Symbols in which the second before one matters; the last symbol comes once."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, SYMBOLS - 1, n)
+    for i in range(2, n):
+        if rng.random() < 0.7:
+            x[i] = (x[i - 2] + 1) % (SYMBOLS - 1)
+    x[n // 2] = SYMBOLS - 1
+    return x
+
+
+def plainly(train, context, symbol):
+    """p(symbol | context) by Witten and Bell: the recursion as it is written."""
+    train, context = list(map(int, train)), list(map(int, context))
+    counts = collections.Counter()
+    for i in range(len(context), len(train)):
+        if train[i - len(context) : i] == context:
+            counts[train[i]] += 1
+    below = 1 / SYMBOLS if not context else plainly(train, context[1:], symbol)
+    if not counts:
+        return below
+    kinds, total = len(counts), sum(counts.values())
+    return (counts[symbol] + kinds * below) / (total + kinds)
+
+
+def levels_of(train, order, num_pieces=7, context=8):
+    pieces = text._training(train, context, num_pieces)
+    x = jnp.asarray(pieces['x'], jnp.int32)
+    is_counted = jnp.arange(x.shape[1]) >= x.shape[1] - jnp.asarray(pieces['num_scored'])[:, None]
+    return jax.jit(counted, static_argnums=(2, 3))(x, is_counted, order, SYMBOLS)
+
+
+@pytest.mark.parametrize('order', [0, 1, 3])
+def test_counts_in_plain_python_agree(order):
+    train, other = some_text(), some_text(40, seed=1)
+    levels = levels_of(train, order)
+    x = jnp.asarray(other[None], jnp.int32)
+    found = np.exp(log_probs(levels, x, x[..., None], SYMBOLS))[0, :, 0]
+    want = [plainly(train, other[max(0, i - order) : i], other[i]) for i in range(40)]
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
+def test_any_context_has_probabilities_that_sum_to_one():
+    """Those never seen, too."""
+    levels = levels_of(some_text(), 3)
+    every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3), -1).reshape(-1, 3)
+    x = jnp.asarray(np.pad(every, ((0, 0), (0, 1))), jnp.int32)
+    candidates = jnp.broadcast_to(jnp.arange(SYMBOLS), (*x.shape, SYMBOLS))
+    p = np.exp(log_probs(levels, x, candidates, SYMBOLS))
+    np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
+    assert p.min() > 0
+
+
+@pytest.mark.parametrize('num_pieces', [1, 300])
+def test_how_the_text_is_cut_makes_no_difference(num_pieces):
+    one, other = levels_of(some_text(), 2), levels_of(some_text(), 2, num_pieces)
+    for a, b in zip(one, other, strict=True):
+        n = int((np.asarray(a.codes) < markov_lib.NONE).sum())
+        np.testing.assert_array_equal(a.codes[:n], b.codes[:n])
+        np.testing.assert_array_equal(a.counts[:n], b.counts[:n])
+        assert float(b.counts.sum()) == float(b.totals.sum())
+
+
+def test_drawn_one_by_one_as_the_whole_says():
+    """The same probabilities with the contexts' numbers kept."""
+    spec = Spec((8,), SYMBOLS, None, symbols='abcd')
+    levels, x = levels_of(some_text(), 3), jnp.asarray(some_text(16, seed=2).reshape(2, 8))
+    weights = markov_lib._apart(levels)
+    steps = markov_lib._steps(3, SYMBOLS)
+    begun = steps.begin(*weights, {'x': x}, 0)
+    before = jnp.pad(x[:, :-1], ((0, 0), (1, 0))).T.astype(jnp.float32)
+    step = lambda memory, at: steps.step(*weights, memory, *at)
+    _, told = jax.lax.scan(step, begun, (jnp.arange(spec.num_dims), before))
+    every = jnp.broadcast_to(jnp.arange(SYMBOLS), (2, 8, SYMBOLS))
+    want = log_probs(levels, x.astype(jnp.int32), every, SYMBOLS)
+    np.testing.assert_allclose(jnp.moveaxis(told, 0, 1), want, rtol=1e-5)
+
+
+def test_samples_have_the_frequencies_of_the_model():
+    spec = Spec((8,), SYMBOLS, None, symbols='abcd')
+    family = markov(spec, 2, Draws())
+    weights = markov_lib._apart(levels_of(some_text(), 2))
+    n = 20_000
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    x = np.asarray(jax.jit(lambda w, d: family.sample(*w, d, None))(weights, draw), int)
+    seen = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
+    every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(-1, 3)
+    levels = markov_lib._levels(*weights)
+    first = jnp.asarray(every, jnp.int32)
+    p = np.exp(log_probs(levels, first, first[..., None], SYMBOLS).sum((1, 2)))
+    np.testing.assert_allclose(seen, p, atol=4 * np.sqrt(0.25 / n))
+
+
+def test_a_text_with_too_many_codes_is_refused():
+    x = jax.ShapeDtypeStruct((2**16, 2**10), jnp.int32)
+    is_counted = jax.ShapeDtypeStruct(x.shape, bool)
+    with pytest.raises(UserError, match='67,108,864 symbols of 100 kinds are too many to count'):
+        jax.eval_shape(lambda *a: counted(*a, 3, 100), x, is_counted)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(model__order=40), 'order=40: at most half of config.data.context=64'),
+        (dict(model__order=-1), 'config.model.order=-1'),
+        (dict(train__batch_size=40), 'they are the same'),
+        (dict(data__name='digits'), 'digits is no text'),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        assembled(tmp_path, 'markov', 'debug', **changes)
+
+
+@pytest.fixture
+def nats_of_run(tmp_path):
+    """The evaluation of a run of order 2 on some text, on so many devices."""
+
+    def train(num_devices):
+        (tmp_path / 'mine.txt').write_text(''.join('abcd'[i] for i in some_text(3000)))
+        changes = dict(data__path=str(tmp_path / 'mine.txt'), data__context=8, model__order=2)
+        run = assembled(tmp_path / str(num_devices), 'markov', 'debug', **changes)
+        devices = jax.devices()[:num_devices]
+        train_lib.train(run, devices)
+        values = evaluate.evaluate(run, devices)['values']
+        (seen,) = [row for row in read_metrics(run.folder) if 'valid/nats_per_character' in row]
+        means = {name: value['mean'] for name, value in values.items()}
+        return {**means, 'in training': seen['valid/nats_per_character']}
+
+    return train
+
+
+def test_a_run_says_all_nats_over_all_symbols(nats_of_run):
+    """Those of plain counting, of each symbol; validation is of what was counted."""
+    found, x = nats_of_run(1), some_text(3000)
+    train = x[:2700]
+
+    def nats_of(part):
+        context = lambda i: part[max(0, i - 2) : i]
+        return np.mean([-math.log(plainly(train, context(i), s)) for i, s in enumerate(part)])
+
+    nats = nats_of(x[2700:])
+    np.testing.assert_allclose(found['nats_per_character'], nats, rtol=1e-5)
+    np.testing.assert_allclose(found['bits_per_character'], nats / math.log(2), rtol=1e-5)
+    np.testing.assert_allclose(found['in training'], nats_of(train[-135:]), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_does_not_depend_on_the_number_of_devices(nats_of_run):
+    one, many = nats_of_run(1), nats_of_run(8)
+    for name, value in one.items():
+        np.testing.assert_allclose(value, many[name], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_tiny_shakespeare(tmp_path):
+    if not REAL.exists():
+        pytest.skip(f'{REAL} is not here')
+    run = assembled(tmp_path, 'markov', 'text', data__path=str(REAL), model__order=4)
+    train_lib.train(run, jax.devices()[:1])
+    values = evaluate.evaluate(run, jax.devices()[:1])['values']
+    assert round(values['nats_per_character']['mean'], 3) == 1.669
+    assert run.data.size('train') == run.config.train.batch_size
+    assert int(restore.load_state(run)[0].step) == 1

@@ -1,0 +1,69 @@
+"""The transformer over pixels, besides what holds of every autoregressive family."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, scattered
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.autoregressive.autoregressive import autoregressive
+from models.autoregressive.causal_transformer import transformer_parts
+from models.nets.transformer import Transformer
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+BITS = Spec((3, 3), 2, None)
+
+
+def parts_of(spec=BITS, **options):
+    sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
+    return transformer_parts(Transformer(**sizes, **options), spec)
+
+
+def weights_of(parts):
+    """Of which nothing is so small that it hides the rest."""
+    batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, int)}
+    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(3), batch)
+    larger = {'head': 20 * params['model']['head']}
+    return {'model': scattered({**params['model'], **larger})}, extra
+
+
+def draw_of(n):
+    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+
+
+def test_a_pixel_moves_the_parameters_behind_it_alone():
+    parts, x = parts_of(), jnp.asarray(np.random.default_rng(0).integers(0, 2, (1, 3, 3)) * 1.0)
+    weights = weights_of(parts)
+    told = jax.jit(lambda x: parts.parameters(*weights, {'x': x}, 0).reshape(9, 2))
+    for place in range(9):
+        other = x.at[0, place // 3, place % 3].set(1 - x[0, place // 3, place % 3])
+        moved = np.asarray(told(other) != told(x)).any(-1)
+        np.testing.assert_array_equal(moved, np.arange(9) > place)
+
+
+def test_training_drops_and_the_likelihood_does_not():
+    parts = parts_of(dropout=0.5)
+    weights, batch = weights_of(parts), {'x': jnp.ones((4, 3, 3))}
+    family, plain = autoregressive(parts), autoregressive(parts_of())
+    loss = lambda f: float(f.turns[0].loss(*weights, batch, draw_of(4), 0, {})[0]['model'])
+    nats = lambda f: f.log_prob.nats(*weights, batch, draw_of(4))
+    np.testing.assert_array_equal(nats(family), nats(plain))
+    assert loss(plain) == pytest.approx(-float(np.mean(nats(plain))), rel=1e-5)
+    assert abs(loss(family) - loss(plain)) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(model__heads=3), 'config.model.heads=3'),
+        (dict(model__blocks=0), 'config.model.blocks=0'),
+        (dict(model__dropout=1.0), 'config.model.dropout=1.0'),
+        (dict(data__dequantize='uniform'), 'levels'),
+        (dict(argument='ring,debug', model__is_conditional=True), 'levels'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, change, words):
+    assert words in complaint(assembled, tmp_path, 'pixel_transformer', **change)

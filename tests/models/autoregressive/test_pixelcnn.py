@@ -1,0 +1,129 @@
+"""PixelCNN and gated PixelCNN: what each pixel sees, and what their configs refuse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, scattered
+
+from atelier.data.dataset import Spec
+from atelier.run import experiment
+from models.autoregressive.causal_conv import Kind, Reach, causal_mask, groups_of
+from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
+from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
+from models.autoregressive.raster_scan import by_pixel
+from models.shared.observations import observation_for
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+SIDE, LAYERS, REACH = 7, 2, 3  # windows reach one place further with each of three layers
+
+
+def plain(observation, kind):
+    return pixelcnn(PixelCNN(observation.size, LAYERS, 12, 12, 1, 1, kind))
+
+
+def gated(observation, kind):
+    size = Size(LAYERS, 12, 12, first_margin=1, margin=1)
+    return gated_pixelcnn(Vertical(size, kind), Horizontal(observation.size, size, kind))
+
+
+def slopes_of(network, shape):
+    """Greatest |d parameter / d x| of some x: [numbers, numbers], rows are those that depend."""
+    spec = Spec(shape, 2, None)
+    observation = observation_for('bernoulli', spec, 1)
+    parts = by_pixel(network(observation, Kind((*shape, 1)[2])), observation, spec)
+    x = jax.random.normal(jax.random.PRNGKey(0), (16, *shape))
+    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
+    params = scattered(params)
+    told = lambda x: parts.parameters(params, extra, {'x': x[None]}, 0).ravel()
+    slopes = jax.jit(jax.vmap(jax.jacrev(told)))(x)
+    return np.abs(np.asarray(slopes)).max(0).reshape(x[0].size, x[0].size)
+
+
+def offsets():
+    """How far up, and how far to the right, the place of a column lies from that of a row."""
+    row, column = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    return row[:, None] - row, column - column[:, None]
+
+
+def test_the_gated_one_sees_all_that_comes_before_within_reach():
+    up, right = offsets()
+    is_before = (up > 0) | ((up == 0) & (right < 0))
+    within = (up <= REACH) & (np.abs(right) <= REACH)
+    np.testing.assert_array_equal(slopes_of(gated, (SIDE, SIDE)) > 0, is_before & within)
+
+
+def test_the_plain_one_is_blind_above_to_the_right():
+    """A window ends at its place: from there it goes right only as far as it goes up."""
+    up, right = offsets()
+    is_before = (up > 0) | ((up == 0) & (right < 0))
+    within = (up <= REACH) & (np.abs(right) <= REACH)
+    is_blind = right > up
+    assert (is_before & within & is_blind).any()
+    np.testing.assert_array_equal(
+        slopes_of(plain, (SIDE, SIDE)) > 0, is_before & within & ~is_blind
+    )
+
+
+@pytest.mark.parametrize('network', [plain, gated])
+def test_colours_of_a_pixel_come_one_after_the_other(network):
+    slopes = slopes_of(network, (2, 2, 3)) > 0
+    np.testing.assert_array_equal(slopes, np.tril(np.ones((12, 12), bool), -1))
+
+
+def test_features_belong_to_channels_as_evenly_as_may_be():
+    for features, channels in [(3, 3), (8, 3), (16, 1), (5, 2)]:
+        groups = groups_of(features, channels)
+        assert (np.diff(groups) >= 0).all() and {*groups} == {*range(channels)}
+        assert np.ptp(np.bincount(groups)) <= 1
+
+
+def test_masks_are_those_of_the_paper():
+    """Figure 2 of Pixel Recurrent Neural Networks: of RGB, by mask A and by mask B."""
+    reach, rgb = Reach(1, 1, 1), np.arange(3)
+    for is_first, own in [(True, np.triu(np.ones((3, 3)), 1)), (False, np.triu(np.ones((3, 3))))]:
+        mask = causal_mask(reach, rgb, rgb, is_first)
+        assert mask[0].all() and mask[1, 0].all() and not mask[1, 2].any()
+        np.testing.assert_array_equal(mask[1, 1], own)
+
+
+@pytest.mark.slow
+def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
+    """What a config can ask for is built, and steps through bfloat16 as well."""
+    run = assembled(tmp_path, 'gated_pixelcnn', model__kernel_size=5, train__precision='bfloat16')
+    batch = {'x': jnp.zeros((2, 8, 8, 1))}
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    assert run.family.log_prob.nats(params, extra, batch, None).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(model__blocks=0), 'config.model.blocks=0'),
+        (dict(model__kernel_size=4), 'config.model.kernel_size=4: give an odd number from 3 on'),
+        (dict(model__first_kernel_size=1), 'config.model.first_kernel_size=1'),
+        (dict(model__width=0), 'config.model.width=0'),
+        (dict(model__conv_form='fast'), 'config.model.conv_form'),
+        (dict(model__observation='gaussian'), '17 levels'),
+    ],
+)
+@pytest.mark.parametrize('name', ['pixelcnn', 'gated_pixelcnn'])
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
+    assert words in complaint(assembled, tmp_path, name, **change)
+
+
+@pytest.mark.parametrize('name', ['pixelcnn', 'gated_pixelcnn'])
+@pytest.mark.parametrize(
+    ('spec', 'change', 'words'),
+    [
+        (Spec((2,), None, None), {}, 'is no image'),
+        (Spec((8, 8, 3), 4, None), dict(width=2), 'config.model.width=2'),
+        (Spec((8, 8, 1), 4, None), dict(is_conditional=True), 'digits has no labels'),
+    ],
+)
+def test_data_that_it_cannot_be_of_end_in_one_line(complaint, name, spec, change, words):
+    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py')
+    config = which.config().unlock()
+    config.model.update(change)
+    assert words in complaint(which.module().build, config, spec)

@@ -1,0 +1,92 @@
+"""What is drawn from, against distributions in plain numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier.data.dataset import Spec
+from models.autoregressive.token_sampling import (
+    Draws,
+    chosen,
+    drawn_as,
+    of_nucleus,
+    of_top_k,
+    tempered,
+)
+from models.shared.observations import categorical
+
+SYMBOLS = 7
+logits_of = st.lists(
+    st.floats(-8, 8, width=32, allow_subnormal=False),
+    min_size=SYMBOLS,
+    max_size=SYMBOLS,
+    unique=True,
+).map(np.float32)
+
+
+def softmax(logits):
+    p = np.exp(np.float64(logits) - np.max(logits))
+    return p / p.sum()
+
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@given(logits_of, st.integers(1, SYMBOLS))
+def test_top_k_keeps_the_k_likeliest_and_their_proportions(logits, k):
+    found, p = softmax(of_top_k(jnp.asarray(logits), k)), softmax(logits)
+    kept = np.argsort(-logits)[:k]
+    want = np.zeros(SYMBOLS)
+    want[kept] = p[kept] / p[kept].sum()
+    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-12)
+
+
+@given(logits_of, st.floats(0.01, 1.0))
+def test_the_nucleus_is_the_smallest_set_of_enough_probability(logits, p):
+    found, all_ = softmax(of_nucleus(jnp.asarray(logits), p)), softmax(logits)
+    kept = found > 0
+    mass = all_[kept].sum()
+    assert mass >= p - 1e-6
+    if kept.sum() > 1:  # without the least likely it would not be enough
+        assert mass - all_[kept].min() < p + 1e-6
+    assert all_[kept].min() >= all_[~kept].max(initial=0)
+    np.testing.assert_allclose(found[kept], all_[kept] / mass, rtol=1e-4)
+
+
+@given(logits_of, st.floats(0.2, 5.0))
+def test_temperature_is_a_power_of_the_probabilities(logits, temperature):
+    found = softmax(tempered(jnp.asarray(logits), temperature))
+    want = softmax(logits) ** (1 / temperature)
+    np.testing.assert_allclose(found, want / want.sum(), rtol=1e-3, atol=1e-9)
+
+
+@given(logits_of)
+def test_temperature_0_is_the_likeliest(logits):
+    found = softmax(tempered(jnp.asarray(logits), 0.0))
+    np.testing.assert_array_equal(found, np.arange(SYMBOLS) == np.argmax(logits))
+
+
+def test_of_equally_likely_symbols_as_many_are_kept_as_asked_for():
+    logits = jnp.zeros((2, 4))
+    assert np.isfinite(of_top_k(logits, 2)).sum(-1).tolist() == [2, 2]
+    assert np.isfinite(of_nucleus(logits, 0.5)).sum(-1).tolist() == [2, 2]
+    assert np.isfinite(tempered(logits, 0.0)).sum(-1).tolist() == [1, 1]
+
+
+def test_nothing_is_left_out_by_default():
+    logits = jnp.asarray([0.0, -50.0, 3.0])
+    np.testing.assert_array_equal(chosen(logits, Draws()), logits)
+    assert np.isfinite(chosen(logits, Draws(top_k=3, top_p=1.0))).all()
+
+
+def test_an_observation_draws_so_and_its_likelihood_stays():
+    spec = Spec((2,), 3, None, symbols='abc')
+    plain = categorical(spec)
+    observation = drawn_as(plain, Draws(top_k=1))
+    logits = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 3))
+    x = observation.sample(jax.random.split(jax.random.PRNGKey(1), 5), logits)
+    np.testing.assert_array_equal(x, np.argmax(logits, -1))
+    np.testing.assert_array_equal(observation.log_prob(x, logits), plain.log_prob(x, logits))

@@ -1,0 +1,159 @@
+"""The Chow-Liu tree against enumeration, scipy's spanning trees and counts by hand."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse.csgraph
+from support import assembled
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from configs import chow_liu as config_lib
+from models.classical import chow_liu_tree as tree_lib
+from models.classical.chow_liu_tree import Parts, chow_liu
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def draw_of(n):
+    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+
+
+def chains(levels, n=400, dims=5, seed=0):
+    """Rows in which number i is that before it, or anything."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, levels, (n, dims))
+    for i in range(1, dims):
+        x[:, i] = np.where(rng.random(n) < 0.7, x[:, i - 1], x[:, i])
+    return x[:, [2, 0, 4, 1, 3]]
+
+
+def fitted(x, levels, pseudo_count=1.0):
+    spec = Spec(x.shape[1:], levels, None)
+    family = chow_liu(Parts(spec, pseudo_count, 1.0))
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x, float)})
+    return family, weights
+
+
+def every(levels, dims=5):
+    return np.array([*itertools.product(range(levels), repeat=dims)], float)
+
+
+@pytest.mark.parametrize('levels', [2, 3])
+@pytest.mark.parametrize('pseudo_count', [0.0, 1.0])
+def test_probabilities_sum_to_one(levels, pseudo_count):
+    family, weights = fitted(chains(levels), levels, pseudo_count)
+    x = every(levels)
+    nats = family.log_prob.nats(*weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
+
+
+def test_a_level_never_seen_is_no_end():
+    """Without pseudo-counts: what follows it is as everywhere."""
+    x = chains(2)
+    x[:, 1] = 0
+    family, weights = fitted(x, 2, 0.0)
+    nats = family.log_prob.nats(*weights, {'x': jnp.asarray(every(2))}, draw_of(32))
+    assert np.isfinite(nats).all()
+    np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize('levels', [2, 4])
+def test_tree_is_the_likeliest_of_all(levels):
+    """All 125 trees of five numbers, by Pruefer's sequences: none fits the data better."""
+    x = chains(levels)
+    family, weights = fitted(x, levels, 0.0)
+    found = family.log_prob.nats(*weights, {'x': jnp.asarray(x, float)}, draw_of(400)).mean()
+    counts = tree_lib.pair_counts(jnp.asarray(x), levels)
+    joint = tree_lib.smoothed(counts['pairs'], counts['count'], 0.0)
+    information = np.asarray(tree_lib.mutual_information(joint))
+    alone = np.asarray(tree_lib.marginals(joint))
+    entropy = -(alone * np.log(np.maximum(alone, 1e-300))).sum()
+    nats = [sum(information[a, b] for a, b in edges) - entropy for edges in trees(5)]
+    assert len({frozenset(map(frozenset, edges)) for edges in trees(5)}) == 125
+    assert found == pytest.approx(max(nats), abs=1e-12)
+
+
+def trees(dims):
+    """The edges of each tree of so many numbers."""
+    for sequence in itertools.product(range(dims), repeat=dims - 2):
+        degree = np.bincount(sequence, minlength=dims) + 1
+        edges = []
+        for number in sequence:
+            leaf = int(np.argmax(degree == 1))
+            edges.append((leaf, number))
+            degree[[leaf, number]] -= 1
+        edges.append(tuple(map(int, np.flatnonzero(degree == 1))))
+        yield edges
+
+
+def test_spanning_tree_is_scipy_s():
+    rng = np.random.default_rng(0)
+    for dims in (1, 2, 9, 40):
+        weights = rng.random((dims, dims)) + 0.1
+        weights += weights.T
+        parent, order = map(np.asarray, tree_lib.spanning_tree(jnp.asarray(weights)))
+        assert sorted(order) == list(range(dims)) and order[0] == parent[0] == 0
+        place = np.argsort(order)
+        assert (place[parent[1:]] < place[1:]).all()
+        total = weights[np.arange(1, dims), parent[1:]].sum()
+        theirs = -scipy.sparse.csgraph.minimum_spanning_tree(-weights).sum()
+        assert total == pytest.approx(theirs)
+
+
+def test_conditionals_are_counted():
+    x = chains(3)
+    _, (params, extra) = fitted(x, 3, 2.0)
+    tree = tree_lib.tree_of(params, extra)
+    for i, parent in enumerate(np.asarray(tree.parent)[1:], 1):
+        for a, b in itertools.product(range(3), repeat=2):
+            both = ((x[:, parent] == a) & (x[:, i] == b)).sum() + 2 / 9
+            want = both / ((x[:, parent] == a).sum() + 2 / 3)
+            assert np.exp(tree.log_probs[i, a, b]) == pytest.approx(want, rel=1e-12)
+
+
+@pytest.mark.parametrize('num_known', [0, 2])
+def test_samples_and_completions_have_their_probabilities(num_known):
+    """Of nothing known, and of two numbers in the middle of the tree."""
+    family, weights = fitted(chains(2), 2)
+    n, start = 20_000, jnp.asarray([1.0, 0.0, 1.0, 1.0, 0.0])
+    known = np.isin(np.arange(5), [1, 3][:num_known])
+    if num_known:
+        x = jnp.broadcast_to(jnp.where(known, start, jnp.nan), (n, 5))
+        batch = {'x': x, 'known': jnp.broadcast_to(jnp.asarray(known), (n, 5))}
+        made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    else:
+        made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    assert (made[:, known] == np.asarray(start)[known]).all()
+    x = every(2)
+    x = x[(x[:, known] == np.asarray(start)[known]).all(1)]
+    chance = np.exp(family.log_prob.nats(*weights, {'x': jnp.asarray(x)}, draw_of(len(x))))
+    chance /= chance.sum()
+    shares = [(made == one).all(1).mean() for one in x]
+    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))
+
+
+@pytest.mark.parametrize(
+    ('argument', 'change', 'words'),
+    [
+        ('grid,debug', {}, 'a tree is one of levels'),
+        ('digits,debug', dict(model__pseudo_count=-1.0), 'config.model.pseudo_count=-1.0'),
+        ('digits,debug', dict(model__forgetting=1.5), 'from 0 to 1'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, change, words):
+    assert words in complaint(assembled, tmp_path, 'chow_liu', argument, **change)
+
+
+def test_too_many_pairs_end_in_one_line(complaint):
+    spec = Spec((28, 28, 1), 256, None)
+    assert 'pairs to count' in complaint(config_lib.build, config_lib.get_config(), spec)

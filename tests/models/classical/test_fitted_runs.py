@@ -1,0 +1,79 @@
+"""Models that are fitted outright go through the same command as all others."""
+
+import numpy as np
+import pytest
+from support import assembled, few_of_test
+
+import train_lib
+from atelier.applications import anomaly, inpaint, sample
+from atelier.evaluation import evaluate
+from atelier.run import config_values, restore, run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
+
+
+DIAGONAL = dict(data__dequantize='uniform', model__covariance='diagonal')
+
+
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('mixture', {}),
+        ('naive_bayes', {}),
+        ('chow_liu', {}),
+        pytest.param('ppca', {}, marks=pytest.mark.slow),
+        pytest.param('mixture', DIAGONAL, marks=pytest.mark.slow),
+        pytest.param('naive_bayes', dict(data__dequantize='uniform'), marks=pytest.mark.slow),
+    ],
+)
+def test_trained_evaluated_and_used(tmp_path, name, change):
+    run = few_of_test(assembled(tmp_path, name, **change), 40)
+    train_lib.train(run)
+    state, _ = restore.load_state(run)
+    assert 'model' not in state.opt
+    values = evaluate.evaluate(run)['values']
+    assert values['nll_nats']['mean'] < 64 * np.log(17) + 40  # better than any level anywhere
+    x = sample.apply(run, num_samples=6)
+    assert x.shape == (6, 8, 8, 1) and np.isfinite(x).all()
+    if 'label' in run.family.conditions:
+        assert sample.apply(run, num_samples=6, labels='3').shape == x.shape
+        assert values['accuracy']['mean'] > 0.5
+    made = inpaint.apply(run, num_images=2, num_completions=2, num_examples=4)
+    known = np.broadcast_to(made['known'][:, None], made['completions'].shape)
+    whole = np.broadcast_to(made['x'][:, None], known.shape)
+    np.testing.assert_array_equal(made['completions'][known], whole[known])
+    assert np.isfinite(anomaly.apply(run, num_images=2)['score']).all()
+
+
+def test_all_of_the_training_split_is_fitted(tmp_path):
+    """Whatever its size; the run keeps that, and the same command goes on with it."""
+    change = dict(model__pseudo_count=0.0, data__without_classes=(9,))
+    run = assembled(tmp_path, 'naive_bayes', 'digits', **change)
+    x, label = (np.asarray(run.data.splits['train'][name]) for name in ('x', 'label'))
+    assert run.config.train.batch_size == len(x) != 1000
+    then, asked = run.config.to_dict(), run.recipe.config().to_dict()
+    now = {**then, 'train': asked['train']}
+    assert asked['train']['batch_size'] == 0
+    config_values.check_same_values(run.folder, then, now)
+    train_lib.train(run)
+    state, _ = restore.load_state(run_folder.reopen(run.folder))
+    found = np.exp(state.params['model']['components']['log_probs'])
+    share = (x[label == 3].reshape(-1, 64)[..., None] == np.arange(17)).mean(0)
+    np.testing.assert_allclose(found[3].reshape(share.shape), share, atol=1e-6)
+
+
+def test_minibatches_add_up_to_the_whole(tmp_path):
+    """Naive Bayes of the ten minibatches of an epoch is that of all of it."""
+    whole = assembled(tmp_path / 'whole', 'naive_bayes', 'digits', model__pseudo_count=0.0)
+    cadence = dict(train__steps=10, train__evaluate_every=10, train__checkpoint_every=10)
+    parts = assembled(
+        tmp_path / 'parts', 'naive_bayes', 'digits', model__pseudo_count=0.0,
+        train__batch_size=100, train__steps_per_dispatch=10, **cadence,
+    )  # fmt: skip
+    weights = []
+    for run in (whole, parts):
+        train_lib.train(run)
+        weights.append(restore.load_state(run)[0].params['model'])
+    found = [np.exp(w['components']['log_probs']) for w in weights]
+    np.testing.assert_allclose(*found, atol=1e-5)
+    np.testing.assert_allclose(*[w['log_weights'] for w in weights], atol=1e-5)

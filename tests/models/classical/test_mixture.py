@@ -1,0 +1,398 @@
+"""Mixtures and naive Bayes against enumeration, closed forms, scipy and scikit-learn."""
+
+import itertools
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+import sklearn.mixture
+import sklearn.naive_bayes
+from support import assembled, steps_on
+
+from atelier.core import game, optimizers, train_step
+from atelier.data.dataset import Spec
+from configs import naive_bayes
+from models.classical.components import categorical
+from models.classical.gaussian_components import Prior, diagonal_gaussian, full_gaussian
+from models.classical.kmeans import distances, k_means_plus_plus, nearest_of
+from models.classical.mixture import Parts, mixture
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+BITS = Spec((3, 3), 2, None)
+PLANE = Spec((2,), None, None)
+LOOSE = Prior(0.0, 1.0, 1e-6)
+GAUSSIANS = {
+    'full': full_gaussian(LOOSE),
+    'tied': full_gaussian(LOOSE, is_tied=True),
+    'diag': diagonal_gaussian(LOOSE),
+}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def draw_of(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def parts_of(components, spec, count=3, **more):
+    return Parts(components, count, spec, is_labelled=False, **more)
+
+
+def steps_of(family, batch, count):
+    """The States before the first and after each of so many steps on the same minibatch."""
+    n = len(batch['x'])
+    hypers = {'ema_half_life': jnp.zeros(())}
+    state = game.init_state(family, optimizers.adam, jax.random.PRNGKey(3), batch, hypers)
+    step = jax.jit(
+        train_step.make_step(family.turns, optimizers.adam, n, game.identity, game.identity)
+    )
+    found = [state]
+    for _ in range(count):
+        found.append(step(found[-1], [batch], jnp.arange(n))[0])
+    return found
+
+
+def nats_of(family, state, x):
+    """log p(x) of each x [n, *event]."""
+    x = jnp.asarray(x)
+    return family.log_prob.nats(state.params, state.extra, {'x': x}, draw_of(len(x)))
+
+
+def points(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    means = np.array([[0.0, 0.0], [3.0, 1.0], [-2.0, 4.0]])
+    shape = np.array([[1.0, 0.6], [0.0, 0.5]])
+    return means[rng.integers(0, 3, n)] + rng.normal(size=(n, 2)) @ shape
+
+
+def images(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    chance = np.where(rng.integers(0, 2, n)[:, None], 0.8, 0.3)
+    return (rng.random((n, 9)) < chance).reshape(n, 3, 3).astype(np.float64)
+
+
+def all_images():
+    return np.array([*itertools.product((0.0, 1.0), repeat=9)]).reshape(-1, 3, 3)
+
+
+@pytest.mark.parametrize('levels', [2, 3])
+def test_probabilities_sum_to_one(levels):
+    spec = Spec((2, 2), levels, None)
+    batch = {'x': jnp.asarray(np.random.default_rng(0).integers(0, levels, (50, 2, 2)), float)}
+    family = mixture(parts_of(categorical(levels, 0.1), spec))
+    found = steps_of(family, batch, 3)
+    every = np.array([*itertools.product(range(levels), repeat=4)], float).reshape(-1, 2, 2)
+    nats = nats_of(family, found[-1], every)
+    np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize('kind', GAUSSIANS)
+def test_em_is_that_of_scikit_learn(kind):
+    """The same start, the same number of iterations, the same likelihood."""
+    x, iterations = points(), 7
+    family = mixture(parts_of(GAUSSIANS[kind], PLANE))
+    found = steps_of(family, {'x': jnp.asarray(x)}, iterations)
+    params = jax.tree.map(np.asarray, found[0].params['model'])
+    own = params['components']
+    covariance = own.get('covariance')
+    precisions = {
+        'full': lambda: np.linalg.inv(covariance),
+        'tied': lambda: np.linalg.inv(covariance[0]),
+        'diag': lambda: 1 / own['variance'],
+    }[kind]()
+    theirs = sklearn.mixture.GaussianMixture(
+        3, covariance_type=kind, tol=0.0, reg_covar=0.0, max_iter=iterations,
+        weights_init=np.exp(params['log_weights']), means_init=own['mean'],
+        precisions_init=precisions,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # that it has not converged
+        theirs.fit(x)
+    before = nats_of(family, found[-2], x).mean()
+    np.testing.assert_allclose(before, theirs.lower_bound_, rtol=1e-9)
+    found = nats_of(family, found[-1], x)
+    np.testing.assert_allclose(found, theirs.score_samples(x), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ('components', 'spec', 'data'),
+    [
+        (categorical(2, 0.0), BITS, images),
+        (full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points),  # where the floor holds
+        (diagonal_gaussian(LOOSE), PLANE, points),
+        (full_gaussian(LOOSE, is_tied=True), PLANE, points),
+    ],
+)
+def test_em_never_decreases_the_likelihood(components, spec, data):
+    family = mixture(parts_of(components, spec, count=5))
+    x = jnp.asarray(data())
+    found = steps_of(family, {'x': x}, 30)
+    each = jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
+    nats = np.asarray(jax.vmap(lambda state: nats_of(family, state, x).mean())(each))
+    assert np.diff(nats).min() > -1e-12
+    assert nats[-1] - nats[0] > 1e-3
+
+
+def test_a_component_on_one_point_keeps_its_variance():
+    """Without a floor the likelihood of a mixture of Gaussians has no maximum."""
+    x = np.concatenate([points(30), np.full((5, 2), 9.0)])
+    family = mixture(parts_of(GAUSSIANS['full'], PLANE, count=4))
+    found = steps_of(family, {'x': jnp.asarray(x)}, 20)
+    covariance = found[-1].params['model']['components']['covariance']
+    assert np.linalg.eigvalsh(covariance).min() >= 1e-6 * (1 - 1e-9)
+    assert int(found[-1].step) == 20  # all were finite
+
+
+@pytest.mark.parametrize('kind', ['full', 'tied', 'diag'])
+def test_what_is_unknown_is_integrated_out(kind):
+    """p(known) by scipy's marginals; and of nothing known it is 1."""
+    x = np.random.default_rng(1).normal(size=(6, 4))
+    truth = np.random.default_rng(2).normal(size=(30, 4))
+    components = GAUSSIANS[kind]
+    weights = np.random.default_rng(3).dirichlet(np.ones(2), 30)
+    params = components.maximize(components.statistics(jnp.asarray(truth), jnp.asarray(weights)))
+    known = np.random.default_rng(4).random((6, 4)) < 0.5
+    known[0], known[1] = False, True
+    found = jax.jit(components.log_prob)(params, jnp.asarray(x), jnp.asarray(known))
+    whole = jax.jit(components.log_prob)(params, jnp.asarray(x))
+    mean = np.asarray(params['mean'])
+    spread = params['variance'] if kind == 'diag' else params['covariance']
+    matrices = (
+        [np.diag(v) for v in spread] if kind == 'diag' else np.broadcast_to(spread, (2, 4, 4))
+    )
+    for i, (row, mask) in enumerate(zip(x, known, strict=True)):
+        for k in range(2):
+            if not mask.any():
+                assert found[i, k] == pytest.approx(0.0, abs=1e-12)
+                continue
+            part = matrices[k][np.ix_(mask, mask)]
+            want = scipy.stats.multivariate_normal(mean[k][mask], part).logpdf(row[mask])
+            np.testing.assert_allclose(found[i, k], want, rtol=1e-9)
+    np.testing.assert_allclose(found[1], whole[1], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', GAUSSIANS)
+def test_hidden_numbers_are_drawn_from_their_conditional(kind):
+    """Of a mixture: moments of p(x_2 | x_1) by quadrature."""
+    family = mixture(parts_of(GAUSSIANS[kind], PLANE))
+    found = steps_of(family, {'x': jnp.asarray(points())}, 10)
+    n, first = 40_000, 1.0
+    batch = {
+        'x': jnp.broadcast_to(jnp.asarray([first, np.nan]), (n, 2)),
+        'known': jnp.broadcast_to(jnp.asarray([True, False]), (n, 2)),
+    }
+    weights = found[-1].params, found[-1].extra
+    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    assert (made[:, 0] == first).all()
+    grid = np.linspace(-10, 12, 4001)
+    line = np.stack([np.full(len(grid), first), grid], -1)
+    density = np.exp(nats_of(family, found[-1], line))
+    density /= density.sum()
+    mean = density @ grid
+    deviation = np.sqrt(density @ (grid - mean) ** 2)
+    assert abs(made[:, 1].mean() - mean) < 4 * deviation / np.sqrt(n)
+    assert made[:, 1].std() == pytest.approx(deviation, rel=0.02)
+
+
+def test_hidden_levels_are_drawn_from_their_conditional():
+    family = mixture(parts_of(categorical(2, 0.5), BITS))
+    found = steps_of(family, {'x': jnp.asarray(images())}, 10)
+    weights, n = (found[-1].params, found[-1].extra), 20_000
+    known = np.zeros((3, 3), bool)
+    known[:2] = True
+    start = images(1, seed=5)[0]
+    batch = {
+        'x': jnp.broadcast_to(jnp.where(known, start, 0.5), (n, 3, 3)),
+        'known': jnp.broadcast_to(jnp.asarray(known), (n, 3, 3)),
+    }
+    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    assert (made[:, :2] == start[:2]).all()
+    every = all_images()
+    every = every[(every[:, :2] == start[:2]).all((1, 2))]
+    chance = np.exp(nats_of(family, found[-1], every))
+    chance /= chance.sum()
+    shares = [(made == one).all((1, 2)).mean() for one in every]
+    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))
+
+
+def samples_of(family, state, n, condition=None):
+    draw = jax.jit(lambda *weights: family.sample(*weights, draw_of(n), condition))
+    return np.asarray(draw(state.params, state.extra))
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [pytest.param(k, marks=[] if k == 'tied' else pytest.mark.slow) for k in GAUSSIANS],
+)
+def test_samples_of_gaussians_are_of_the_mixture(kind):
+    """In several directions, as many lie below each number as the density has there."""
+    family, n = mixture(parts_of(GAUSSIANS[kind], PLANE)), 20_000
+    state = steps_of(family, {'x': jnp.asarray(points())}, 10)[-1]
+    made = samples_of(family, state, n)
+    axis = np.linspace(-9, 13, 300)
+    grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    chance = np.exp(nats_of(family, state, grid))
+    for direction in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        along = grid @ direction
+        order = along.argsort()
+        below = np.cumsum(chance[order]) / chance.sum()
+        edges = np.interp(np.linspace(0.02, 0.98, 25), below, along[order])
+        share = (made @ direction <= edges[:, None]).mean(1)
+        want = np.interp(edges, along[order], below)
+        np.testing.assert_allclose(share, want, atol=4 * np.sqrt(0.25 / n) + 0.005)
+
+
+@pytest.mark.parametrize('is_labelled', [False, True])
+def test_samples_of_levels_are_of_the_mixture(is_labelled):
+    """Of each of the 512 images; of naive Bayes given its label."""
+    n, every = 40_000, all_images()
+    batch = {'x': jnp.asarray(images()), 'label': jnp.arange(len(images())) % 3}
+    asked = jnp.full(n, 2) if is_labelled else None
+    parts = Parts(categorical(2, 0.5), 3, BITS._replace(num_classes=3), is_labelled)
+    family = mixture(parts)
+    state = steps_of(family, batch, 10)[-1]
+    seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
+    chance = np.exp(family.log_prob.nats(state.params, state.extra, seen, draw_of(len(every))))
+    made = samples_of(family, state, n, asked if asked is None else {'label': asked})
+    number = made.reshape(n, 9).astype(int) @ (1 << np.arange(9))
+    shares = np.bincount(number, minlength=512) / n
+    places = every.reshape(-1, 9).astype(int) @ (1 << np.arange(9))
+    np.testing.assert_allclose(shares[places], chance, atol=1e-3, rtol=0.2)
+
+
+def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
+    """One step on all of the digits: classes, their probabilities, and log p(x | label)."""
+    run = assembled(tmp_path, 'naive_bayes', 'digits')
+    x = np.asarray(run.data.splits['train']['x'], np.float64)
+    label = np.asarray(run.data.splits['train']['label'], np.int32)
+    batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
+    found = steps_of(run.family, batch, 1)
+    weights = found[-1].params, found[-1].extra
+    theirs = sklearn.naive_bayes.CategoricalNB(alpha=1.0, min_categories=17).fit(
+        x.reshape(len(x), -1), label
+    )
+    test = np.asarray(run.data.splits['test']['x'], np.float64)
+    logits = np.asarray(run.family.classify(*weights, {'x': jnp.asarray(test)}, draw_of(447)))
+    want = theirs.predict_joint_log_proba(test.reshape(447, -1))
+    # they do not smooth the classes' shares
+    shares = np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - theirs.class_log_prior_
+    np.testing.assert_allclose(logits, want + shares, rtol=1e-9)
+
+
+@pytest.mark.parametrize('levels', [2, 4])
+def test_gradients_in_levels_are_differences_of_neighbours(levels):
+    components = categorical(levels, 0.5)
+    x = jnp.asarray(np.random.default_rng(0).integers(0, levels, (60, 3)), float)
+    weights = jnp.asarray(np.random.default_rng(1).dirichlet(np.ones(2), 60))
+    params = components.maximize(components.statistics(x, weights))
+    found = jax.vmap(jax.grad(lambda row: components.log_prob(params, row[None])[0, 1]))(x)
+    for row, slopes in zip(np.asarray(x, int)[:10], found[:10], strict=True):
+        for place, level in enumerate(row):
+            low, high = max(level - 1, 0), min(level + 1, levels - 1)
+            log_probs = np.asarray(params['log_probs'])[1, place]
+            want = (log_probs[high] - log_probs[low]) / (high - low)
+            assert slopes[place] == pytest.approx(want, rel=1e-9)
+
+
+def test_gaussian_naive_bayes_is_that_of_scikit_learn():
+    x, label = points(), np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
+    x[label == 1] += 2.0
+    spec = PLANE._replace(num_classes=3)
+    family = mixture(Parts(GAUSSIANS['diag'], 3, spec, is_labelled=True, forgetting=1.0))
+    batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
+    found = steps_of(family, batch, 2)
+    theirs = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)
+    weights = found[-1].params, found[-1].extra
+    logits = family.classify(*weights, batch, draw_of(400))
+    np.testing.assert_allclose(logits, theirs.predict_joint_log_proba(x), rtol=1e-9)
+    given = family.log_prob.nats(*weights, batch, draw_of(400))
+    want = theirs.predict_joint_log_proba(x) - np.log(theirs.class_prior_)
+    np.testing.assert_allclose(given, want[np.arange(400), label], rtol=1e-9)
+
+
+@pytest.mark.parametrize('kind', ['full', 'diag', 'tied'])
+def test_minibatches_of_an_epoch_are_the_whole(kind):
+    """With forgetting 1 the moments of parts are merged to those of all, to the last digits."""
+    components, x = GAUSSIANS[kind], jnp.asarray(points())
+    weights = jnp.asarray(np.random.default_rng(0).dirichlet(np.ones(3), len(x)))
+    whole = components.statistics(x, weights)
+    parts = [components.statistics(x[i::4], weights[i::4]) for i in range(4)]
+    together = components.pooled(jax.tree.map(lambda *p: jnp.stack(p), *parts), jnp.ones(4))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), together, whole)
+
+
+def test_k_means_plus_plus_prefers_what_is_far():
+    """Second centres in proportion to the squared distance from the first one."""
+    x = jnp.asarray([[0.0], [1.0], [2.0]])
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
+        jax.random.PRNGKey(0), jnp.arange(30_000)
+    )
+    found = np.asarray(jax.jit(jax.vmap(lambda key: k_means_plus_plus(key, x, 2)))(keys))[..., 0]
+    np.testing.assert_allclose([(found[:, 0] == i).mean() for i in range(3)], 1 / 3, atol=0.015)
+    after = found[found[:, 0] == 0, 1]
+    assert not (after == 0).any()
+    assert (after == 2).mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_clusters_are_the_nearest():
+    x = jnp.asarray(points())
+    members = np.asarray(nearest_of(jax.random.PRNGKey(0), x, 3, 20))
+    assert (members.sum(1) == 1).all()
+    centres = (members.T @ x) / members.sum(0)[:, None]
+    assert (np.argmin(distances(x, centres), -1) == members.argmax(-1)).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('mixture', {}),
+        ('mixture', dict(data__dequantize='uniform', model__forgetting=0.6)),
+        pytest.param(
+            'mixture',
+            dict(data__dequantize='uniform', model__covariance='tied'),
+            marks=pytest.mark.slow,
+        ),
+        ('naive_bayes', {}),
+    ],
+)
+def test_number_of_devices_does_not_matter(tmp_path, name, change):
+    with jax.enable_x64(False):
+        run = assembled(tmp_path, name, **change)
+        one, many = (steps_on(run, n, 4) for n in (1, 8))
+    for (a, told), (b, other) in zip(one, many, strict=True):
+        jax.tree.map(
+            lambda *leaves: np.testing.assert_allclose(*leaves, rtol=2e-3, atol=2e-3),
+            a.params,
+            b.params,
+        )
+        np.testing.assert_allclose(told['loss'], other['loss'], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('name', 'change', 'words'),
+    [
+        ('mixture', dict(model__num_components=0), 'config.model.num_components=0'),
+        ('mixture', dict(model__components='gaussian'), 'a density is no likelihood'),
+        ('mixture', dict(model__components='poisson'), 'config.model.components'),
+        ('mixture', dict(model__forgetting=2.0), 'from 0 to 1'),
+        ('mixture', dict(model__pseudo_count=-1.0), 'config.model.pseudo_count=-1.0'),
+        ('mixture', dict(data__dequantize='uniform', model__covariance='round'), 'covariance'),
+        ('mixture', dict(data__dequantize='uniform', model__variance_floor=0.0), 'above 0'),
+        ('mixture', dict(data__dequantize='uniform', model__components='categorical'), 'levels'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
+    assert words in complaint(assembled, tmp_path, name, **change)
+
+
+def test_naive_bayes_needs_labels(complaint):
+    assert 'configs/mixture.py' in complaint(naive_bayes.build, naive_bayes.get_config(), BITS)

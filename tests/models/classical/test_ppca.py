@@ -1,0 +1,132 @@
+"""Probabilistic PCA against scikit-learn and Gaussians of scipy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+import sklearn.decomposition
+from support import assembled
+
+from atelier.core import game, optimizers, train_step
+from atelier.data.dataset import Spec
+from models.classical.ppca import Parts, ppca
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+DIMS, LATENT = 5, 2
+SPEC = Spec((DIMS,), None, None, mean=(1.0, -2.0, 0.0, 3.0, 0.5), std=(2.0, 1.0, 0.5, 1.0, 3.0))
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope='module')
+def rows():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(300, LATENT)) @ rng.normal(size=(LATENT, DIMS))
+    return (z + 0.4 * rng.normal(size=(300, DIMS))) * np.array(SPEC.std) + np.array(SPEC.mean)
+
+
+def draw_of(n):
+    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+
+
+def fitted(x, num_batches=1):
+    """(family, weights) after a step on each part of x."""
+    family = ppca(Parts(LATENT, SPEC, 1e-6, 1.0))
+    parts = [{'x': jnp.asarray(part)} for part in np.split(x, num_batches)]
+    hypers = {'ema_half_life': jnp.zeros(())}
+    state = game.init_state(family, optimizers.adam, jax.random.PRNGKey(0), parts[0], hypers)
+    n = len(parts[0]['x'])
+    arguments = optimizers.adam, n, game.identity, game.identity
+    step = jax.jit(train_step.make_step(family.turns, *arguments))
+    for part in parts:
+        state, _ = step(state, [part], jnp.arange(n))
+    return family, (state.params, state.extra)
+
+
+@pytest.mark.parametrize('num_batches', [1, 3])
+def test_likelihood_is_that_of_scikit_learn(rows, num_batches):
+    """In nats of x as it is: the scale of each column is counted."""
+    family, weights = fitted(rows, num_batches)
+    found = family.log_prob.nats(*weights, {'x': jnp.asarray(rows)}, draw_of(300))
+    x = (rows - np.array(SPEC.mean)) / np.array(SPEC.std)
+    theirs = sklearn.decomposition.PCA(LATENT, svd_solver='full').fit(x)
+    # their covariance divides by n - 1
+    theirs.explained_variance_ *= 299 / 300
+    theirs.noise_variance_ *= 299 / 300
+    want = theirs.score_samples(x) - np.log(SPEC.std).sum()
+    np.testing.assert_allclose(found, want, rtol=1e-7)
+
+
+def test_posterior_is_exact(rows):
+    """log p(x) = log p(x | z) + log p(z) - log p(z | x) at every z."""
+    family, weights = fitted(rows)
+    x, n = jnp.asarray(rows[:20]), 20
+    mean, log_var = family.posterior(*weights, {'x': x}, draw_of(n))
+    noise = np.sqrt(weights[0]['model']['noise_variance']) * np.array(SPEC.std)
+    for seed in range(3):
+        z = np.random.default_rng(seed).normal(size=(n, LATENT))
+        around = np.asarray(family.decode(*weights, jnp.asarray(z)))
+        nats = scipy.stats.norm(around, noise).logpdf(rows[:20]).sum(1)
+        nats += scipy.stats.norm.logpdf(z).sum(1)
+        nats -= scipy.stats.norm(mean, np.exp(0.5 * np.asarray(log_var))).logpdf(z).sum(1)
+        found = family.log_prob.nats(*weights, {'x': x}, draw_of(n))
+        np.testing.assert_allclose(nats, found, rtol=1e-7)
+    np.testing.assert_array_equal(family.encode(*weights, {'x': x}, draw_of(n)), mean)
+
+
+def covariance_of(weights):
+    own = jax.tree.map(np.asarray, weights[0]['model'])
+    whole = own['loadings'] @ own['loadings'].T + own['noise_variance'] * np.eye(DIMS)
+    scale = np.array(SPEC.std)
+    return own['mean'] * scale + np.array(SPEC.mean), whole * scale[:, None] * scale
+
+
+def test_samples_have_the_model_s_moments(rows):
+    family, weights = fitted(rows)
+    n = 40_000
+    made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    mean, covariance = covariance_of(weights)
+    deviation = np.sqrt(np.diag(covariance))
+    assert (np.abs(made.mean(0) - mean) < 4.5 * deviation / np.sqrt(n)).all()
+    found = np.cov(made.T) / deviation[:, None] / deviation
+    np.testing.assert_allclose(found, covariance / deviation[:, None] / deviation, atol=0.03)
+
+
+def test_hidden_numbers_are_drawn_from_their_conditional(rows):
+    family, weights = fitted(rows)
+    n, known = 40_000, np.array([True, False, True, False, True])
+    x = np.where(known, rows[0], np.nan)
+    batch = {
+        'x': jnp.broadcast_to(jnp.asarray(x), (n, DIMS)),
+        'known': jnp.broadcast_to(jnp.asarray(known), (n, DIMS)),
+    }
+    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    np.testing.assert_array_equal(made[:, known], np.broadcast_to(rows[0][known], (n, 3)))
+    mean, covariance = covariance_of(weights)
+    among, across = covariance[np.ix_(known, known)], covariance[np.ix_(~known, known)]
+    gain = across @ np.linalg.inv(among)
+    want_mean = mean[~known] + gain @ (rows[0] - mean)[known]
+    want = covariance[np.ix_(~known, ~known)] - gain @ across.T
+    deviation = np.sqrt(np.diag(want))
+    assert (np.abs(made[:, ~known].mean(0) - want_mean) < 4.5 * deviation / np.sqrt(n)).all()
+    np.testing.assert_allclose(np.cov(made[:, ~known].T), want, rtol=0.1, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(model__latent_dim=0), 'config.model.latent_dim=0'),
+        (dict(model__latent_dim=64), 'below the 64 numbers'),
+        (dict(data__dequantize='none'), 'a density is no likelihood'),
+        (dict(model__variance_floor=0.0), 'above 0'),
+        (dict(model__forgetting=-1.0), 'from 0 to 1'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, change, words):
+    assert words in complaint(assembled, tmp_path, 'ppca', **change)

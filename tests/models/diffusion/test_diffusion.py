@@ -1,0 +1,527 @@
+"""The diffusion family against Gaussian data, whose best denoiser, entropy and scores are known.
+
+A network that returns the exact mean of x stands for a perfectly trained one.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, first_batch, steps_on
+
+from atelier.core import devices as device_lib
+from atelier.core import game, train_step
+from atelier.data.dataset import Spec
+from atelier.evaluation.samples.sampling import sampler
+from atelier.run import restore
+from models.diffusion.denoiser import (
+    Networks,
+    as_data,
+    data_std,
+    denoiser,
+    from_process,
+    stretch,
+    to_process,
+)
+from models.diffusion.diffusion import Likelihood, Process, diffusion
+from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
+from models.diffusion.process import (
+    predictions,
+    samplers,
+    schedules,
+    time_grids,
+    time_sampling,
+    weightings,
+)
+from models.diffusion.sampling import Sampling
+
+slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+STD, CENTRE, DIMS = 0.6, 0.7, 2  # two classes N(-CENTRE, STD^2) and N(CENTRE, STD^2) on each axis
+
+
+class Exact(nn.Module):
+    """What a kind of prediction should be where x is E[x | x_t, label]; label 2 stands for any."""
+
+    centres: tuple[float, ...]
+    kind: predictions.Prediction = predictions.X
+    data_std: float = 1.0  # by which `output_of` scales x_t
+    is_straight: bool = False
+
+    @nn.compact
+    def __call__(self, x, half_log_snr, label=None):
+        self.param('unused', nn.initializers.zeros, ())
+        share = lambda sign: jax.nn.sigmoid(sign * (2 - self.is_straight) * half_log_snr)[:, None]
+        alpha, sigma = share(1), share(-1)
+        if not self.is_straight:
+            alpha, sigma = jnp.sqrt(alpha), jnp.sqrt(sigma)
+        x_t = x * jnp.sqrt((alpha * self.data_std) ** 2 + sigma**2)
+        mean = self.mean(x_t, alpha, sigma, label)
+        return self.kind.target(mean, (x_t - alpha * mean) / sigma, alpha, sigma)
+
+    def mean(self, x_t, alpha, sigma, label):
+        centres = jnp.asarray(self.centres)[:, None, None]
+        variance = (alpha * STD) ** 2 + sigma**2
+        away = x_t - alpha * centres
+        means = centres + alpha * STD**2 / variance * away
+        share = jax.nn.softmax(jnp.sum(-0.5 * away**2 / variance, -1), 0)
+        of_any = jnp.sum(share[..., None] * means, 0)
+        if label is None:
+            return of_any
+        each = jnp.concatenate([means, of_any[None]])
+        return jnp.take_along_axis(each, label[None, :, None], 0)[0]
+
+
+def family(
+    num_times=50,
+    schedule=None,
+    centres=(0.0,),
+    is_conditional=False,
+    kind_of=predictions.X,
+    spec=None,
+    is_straight=False,
+    **likelihood,
+):
+    spec = spec or Spec((DIMS,), None, len(centres) if is_conditional else None)
+    network = Exact(centres, kind_of, data_std(spec), is_straight)
+    nets = Networks(network, kind_of, spec, is_conditional)
+    schedule = schedule or schedules.log_linear()
+    kind = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
+    sampling = Sampling(samplers.dpm_solver_pp_2m, time_grids.uniform_half_log_snr, 50, 1.0, False)
+    return diffusion(
+        nets, Process(schedule, None, time_sampling.uniform), sampling, Likelihood(**kind)
+    ), nets
+
+
+BOUND = Likelihood('bound', 1, 1, 0)
+
+
+def draw(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def expected_bound(schedule):
+    """Minus the bound of N(0, STD^2) by the best denoiser, exactly, from float64 sums; nats."""
+    with jax.enable_x64(True):
+        if schedule.num_steps:
+            t = jnp.arange(1, schedule.num_steps + 1) / schedule.num_steps
+        else:
+            ends = schedule.half_log_snr(jnp.asarray([schedule.first, schedule.last]))
+            t = schedule.time(jnp.linspace(*ends, 100_001))
+        alpha, sigma = np.asarray(schedule.alpha(t)), np.asarray(schedule.sigma(t))
+    snr, error = (alpha / sigma) ** 2, (STD * sigma) ** 2 / ((STD * alpha) ** 2 + sigma**2)
+    late = error[1:] if schedule.num_steps else 0.5 * (error[1:] + error[:-1])
+    last = alpha[-1] ** 2 + sigma[-1] ** 2
+    away = (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2) / last
+    prior = 0.5 * (away - 1 - np.log(sigma[-1] ** 2 / last))
+    first = 0.5 * np.log(2 * np.pi * np.e * (sigma[0] / alpha[0]) ** 2)
+    return DIMS * (prior + first + 0.5 * np.sum((snr[:-1] - snr[1:]) * late))
+
+
+@pytest.mark.parametrize('name', ['log_linear', *slow('linear', 'discrete', 'straight')])
+def test_the_bound_of_the_best_denoiser(name):
+    """Of N(0, STD^2): its closed form, which in continuous time is the entropy."""
+    n, schedule = 4000, getattr(schedules, name)()
+    ours, _ = family(num_times=64, schedule=schedule, is_straight=name == 'straight')
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
+    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = -np.asarray(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(n)))
+    expected = expected_bound(schedule)
+    assert abs(nats.mean() - expected) < 4 * nats.std() / n**0.5
+    entropy = DIMS * 0.5 * np.log(2 * np.pi * np.e * STD**2)
+    assert entropy < expected < entropy + (1.0 if schedule.num_steps else 0.02)
+
+
+def test_the_terms_add_up_to_the_bound():
+    ours, _ = family(num_times=1)
+    batch = {'x': jnp.ones((3, DIMS))}
+    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    terms = ours.metrics(params, extra, batch, draw(3))
+    parts = terms['prior_nats'] + terms['reconstruction_nats'] + terms['diffusion_nats']
+    np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
+    np.testing.assert_array_equal(ours.log_prob.nats(params, extra, batch, draw(3)), -parts)
+    assert ours.log_prob.words == 'lower bound, 1 times'
+
+
+UNITS = {
+    'standardised': (Spec((DIMS,), None, None, mean=1.0, std=3.0), lambda u: 1 + 3 * u, 3.0),
+    'dequantised': (Spec((DIMS,), None, None, 16), lambda u: 8 * (u + 1), 8.0),
+}
+
+
+@pytest.mark.parametrize('kind', ['bound', 'ode'])
+@pytest.mark.parametrize('name', UNITS)
+def test_nats_are_those_of_the_data_as_given(name, kind):
+    """Another unit changes them by the logarithm of what it stretches, whatever is inside."""
+    spec, given, stretch = UNITS[name]
+    u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    nats = []
+    for x, ours in ((u, family(kind=kind)[0]), (given(u), family(kind=kind, spec=spec)[0])):
+        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+    np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(stretch), atol=0.02)
+
+
+@pytest.mark.parametrize('kind_of', [*slow('eps'), 'v'])
+def test_the_bound_is_the_same_whatever_is_predicted(kind_of):
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    nats = []
+    for prediction in (predictions.X, predictions.PREDICTIONS[kind_of]):
+        ours, _ = family(num_times=8, kind_of=prediction)
+        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+    np.testing.assert_allclose(*nats, atol=0.05)
+
+
+def test_the_ode_gives_the_density():
+    ours, _ = family(kind='ode')
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
+    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = ours.log_prob.nats(params, extra, {'x': x}, draw(20))
+    exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
+    np.testing.assert_allclose(nats, exact, atol=0.02)
+    assert ours.log_prob.words == 'estimate, 50 steps, exact divergence'
+    coarser = ours.log_prob.coarser(params, extra, {'x': x}, draw(20))
+    half, _ = family(kind='ode', ode_steps=25)
+    np.testing.assert_array_equal(coarser, half.log_prob.nats(params, extra, {'x': x}, draw(20)))
+    assert np.abs(coarser - nats).min() > 0
+
+
+@pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
+def test_guidance_is_the_tilted_score(guidance):
+    """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
+    centres, schedule = (-CENTRE, CENTRE), schedules.cosine()
+    _, nets = family(centres=centres, is_conditional=True)
+    x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
+    label = jnp.arange(30) % 2
+    weights = {'unused': jnp.zeros(())}
+    mean = denoiser(nets, schedule, weights, label, guidance)(x_t, t)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+
+    def log_tilted(x, alpha, sigma, label):
+        std = jnp.sqrt((alpha * STD) ** 2 + sigma**2)
+        each = jnp.stack([jax.scipy.stats.norm.logpdf(x, alpha * c, std).sum() for c in centres])
+        of_any = jax.nn.logsumexp(each) - jnp.log(2.0)
+        return of_any + guidance * (each[label] - of_any)
+
+    score = jax.vmap(jax.grad(log_tilted))(x_t, alpha, sigma, label)
+    ours = (alpha[:, None] * mean - x_t) / sigma[:, None] ** 2
+    np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
+
+
+def test_the_mean_stays_within_the_interval_of_the_data():
+    """Where it is known, and where that is asked for; guided, it would go far beyond."""
+    label, weights = jnp.arange(30) % 2, {'unused': jnp.zeros(())}
+    x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
+    for levels in (16, None):
+        spec = Spec((DIMS,), levels, 2)
+        _, nets = family(centres=(-CENTRE, CENTRE), is_conditional=True, spec=spec)
+        free, clipped = (
+            denoiser(nets, schedules.cosine(), weights, label, 9.0, clip)(x_t, t)
+            for clip in (False, True)
+        )
+        assert jnp.abs(free).max() > 2
+        np.testing.assert_array_equal(clipped, jnp.clip(free, -1, 1) if levels else free)
+
+
+@pytest.mark.parametrize('label', [0, *slow(1)])
+def test_samples_of_a_class_are_its_gaussian(label):
+    ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
+    batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
+    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    wanted = {'label': jnp.full(4000, label)}
+    x = np.asarray(jax.jit(ours.sample)(params, extra, draw(4000), wanted))
+    np.testing.assert_allclose(x.mean(0), (2 * label - 1) * CENTRE, atol=4 * STD / 4000**0.5 + 0.01)
+    np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
+
+
+# What else a trained model does
+
+
+def of_classes(**more):
+    ours, _ = family(
+        schedule=schedules.cosine(), centres=(-CENTRE, CENTRE), is_conditional=True, **more
+    )
+    batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
+    return ours, ours.init(jax.random.PRNGKey(0), batch)
+
+
+@pytest.mark.slow
+def test_a_trajectory_ends_in_the_sample():
+    ours, weights = of_classes()
+    wanted = {'label': jnp.arange(6) % 2}
+    x_t, x = jax.jit(ours.trajectory.steps)(*weights, draw(6), wanted)
+    assert x_t.shape == x.shape == (6, 50, DIMS)
+    np.testing.assert_allclose(x[:, -1], ours.sample(*weights, draw(6), wanted), rtol=1e-4)
+    assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
+
+
+@pytest.mark.parametrize('spec', [Spec((DIMS,), None, 2), *slow(Spec((DIMS,), None, 2, 16))])
+def test_in_one_step_it_denoises_to_the_mean(spec):
+    """x STD^2 / (STD^2 + s^2) from the centre, in the units of the data; each row its own s."""
+    nets = Networks(Exact((-CENTRE, CENTRE), data_std=data_std(spec)), predictions.X, spec, True)
+    one = Sampling(samplers.ddim, time_grids.uniform_half_log_snr, 1, 1.0, False)
+    ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), one, BOUND)
+    x, label = jnp.asarray([[0.3, -0.2], [-0.8, 0.1]]), jnp.asarray([0, 1])
+    s = jnp.asarray([0.2, 0.9])
+    batch = {'x': from_process(spec, x), 'label': label, 'noise_std': s}  # between levels
+    gain = STD**2 / (STD**2 + (stretch(spec) * s[:, None]) ** 2)
+    centre = jnp.asarray([[-CENTRE], [CENTRE]])
+    expected = from_process(spec, centre + gain * (x - centre))
+    weights = ours.init(jax.random.PRNGKey(0), batch)
+    np.testing.assert_allclose(
+        jax.jit(ours.denoise.clean)(*weights, batch, draw(2)), expected, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize('sampler', [samplers.ddim, *slow(samplers.dpm_solver_pp_2m)])
+def test_in_many_steps_it_draws_from_the_posterior(sampler):
+    """Of N(0, STD^2) with noise 0.5, by 200 ancestral steps, whatever the sampler."""
+    spec, s, n = Spec((1,), None, None), 0.5, 4000
+    nets = Networks(Exact((0.0,), predictions.X, data_std(spec)), predictions.X, spec)
+    many = Sampling(sampler, time_grids.uniform_half_log_snr, 200, 1.0, False)
+    ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), many, BOUND)
+    batch = {'x': jnp.full((n, 1), 1.0), 'noise_std': jnp.full(n, s)}
+    found = jax.jit(ours.denoise.clean)(*ours.init(jax.random.PRNGKey(0), batch), batch, draw(n))
+    gain = STD**2 / (STD**2 + s**2)
+    np.testing.assert_allclose(found.mean(), gain, atol=0.02)
+    np.testing.assert_allclose(found.std(), gain**0.5 * s, rtol=0.05)
+
+
+def test_codes_lead_back_to_x():
+    """And are normal quantiles: x of a Gaussian has (x - centre) / STD; behind it its class."""
+    ours, weights = of_classes()
+    x, label = STD * jax.random.normal(jax.random.PRNGKey(0), (8, DIMS)), jnp.arange(8) % 2
+    x += jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
+    batch = {'x': x, 'label': label}
+    codes = jax.jit(ours.encode)(*weights, batch, draw(8))
+    centre = jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
+    np.testing.assert_allclose(codes[:, :DIMS], (x - centre) / STD, atol=0.03)
+    np.testing.assert_array_equal(codes[:, DIMS:], jax.nn.one_hot(label, 2))
+    np.testing.assert_allclose(jax.jit(ours.decode)(*weights, codes), x, atol=1e-3)
+    start = ours.prior(*weights, draw(8))
+    assert start.shape == codes.shape
+    assert ours.trajectory.evaluations == 50
+    of_any = jax.jit(ours.decode)(*weights, codes.at[:, DIMS:].set(0.0))
+    assert np.abs(of_any - x).max() > 0.1
+
+
+# The schedule that is learned
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
+    """Whatever the weights."""
+    module = MonotoneHalfLogSnr(6.65, -2.5)
+    params = module.init(jax.random.PRNGKey(seed), jnp.zeros(1))['params']
+    params = jax.tree.map(
+        lambda p: p + 5 * jax.random.normal(jax.random.PRNGKey(seed), p.shape), params
+    )
+    schedule, t = learned(module, params), jnp.linspace(0.0, 1.0, 201)
+    found = schedule.half_log_snr(t)
+    np.testing.assert_allclose(found[jnp.array([0, -1])], [6.65, -2.5], rtol=1e-5)
+    assert np.all(np.diff(found) < 0)
+    np.testing.assert_allclose(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, 1.0, rtol=1e-5)
+    again = schedule.half_log_snr(schedule.time(found))
+    np.testing.assert_allclose(again, found, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_schedules_player_descends_the_squared_error(tmp_path):
+    """And nothing else of the turn."""
+    changes = dict(model__schedule='learned', model__weighting='bound', model__prediction='eps')
+    run = assembled(tmp_path, 'diffusion', 'grid,debug', **changes)
+    (_, report), *_ = steps_on(run, 1, 1)
+    assert {'loss', 'loss_schedule'} <= set(report) and report['loss_schedule'] >= 1.0
+    batch = first_batch(run, 48)
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    (turn,) = run.family.turns
+    gradients, *_ = train_step.play(turn, params, extra, batch, draw(48), 0, {})
+    squared = lambda p: turn.loss({**params, 'schedule': p}, extra, batch, draw(48), 0, {})[0][
+        'schedule'
+    ]
+    wanted = jax.grad(squared)(params['schedule'])
+    jax.tree.map(np.testing.assert_allclose, gradients['schedule'], wanted)
+    assert any(np.any(g != 0) for g in jax.tree.leaves(wanted))
+
+
+# Weightings
+
+
+@pytest.mark.parametrize('name', [*slow('cosine'), 'straight'])
+def test_the_bound_does_not_depend_on_where_its_times_lie(name):
+    """An error that depends on the noise level alone, by quadrature in t and in the log-SNR."""
+    schedule = getattr(schedules, name)()
+    error = lambda t: 1.0 / (1.0 + weightings.snr(schedule, t)) ** 1.5
+    u = (jnp.arange(400_000) + 0.5) / 400_000
+    by_time = time_sampling.uniform(schedule, u)
+    first = np.mean(np.float64(weightings.bound(schedule, by_time) * error(by_time)))
+    by_level = time_sampling.uniform_half_log_snr(schedule, u)
+    weight = weightings.bound_by_half_log_snr(schedule, by_level)
+    np.testing.assert_allclose(np.mean(np.float64(weight * error(by_level))), first, rtol=1e-2)
+
+
+def test_the_bound_of_many_steps_is_that_of_continuous_time():
+    steps = schedules.discrete(1000)
+    error = lambda t: 1.0 / (1.0 + weightings.snr(steps, t)) ** 2
+    t = jnp.arange(1, 1001) / 1000
+    for_training = weightings.bound_for_training(steps, t)
+    np.testing.assert_array_equal(for_training[1:], weightings.bound(steps, t)[1:])
+    assert for_training[0] == for_training[1] > weightings.bound(steps, t)[0] == 0
+    in_steps = np.mean(weightings.bound(steps, t) * error(t))
+    continuous = time_sampling.uniform_half_log_snr(steps, (jnp.arange(4000) + 0.5) / 4000)
+    weight = weightings.bound_by_half_log_snr(steps, continuous)
+    np.testing.assert_allclose(in_steps, np.mean(weight * error(continuous)), rtol=0.02)
+
+
+def test_truncation_and_unit_output():
+    schedule, t = schedules.cosine(), jnp.linspace(0.1, 0.9, 9)
+    truncated = weightings.truncated_snr(5.0)(schedule, t)
+    np.testing.assert_allclose(truncated, np.minimum(weightings.snr(schedule, t), 5.0))
+    edm = predictions.preconditioned(0.5)
+    scale = edm.scale(schedule.alpha(t), schedule.sigma(t))
+    np.testing.assert_allclose(weightings.unit_output(0.5)(schedule, t) * scale**2, 1.0, rtol=1e-5)
+
+
+# The promises of every family
+
+
+RECIPES = {
+    'v': {},
+    'ddpm': dict(model__schedule='discrete', model__prediction='eps', model__weighting='min_snr'),
+    'flow': dict(model__schedule='straight', model__prediction='velocity'),
+    'edm': dict(model__prediction='edm', model__weighting='edm', model__times='log_normal'),
+    'simple': dict(model__schedule='discrete_cosine', model__weighting='simple'),
+}
+
+
+@pytest.mark.parametrize('name', slow(*RECIPES))
+def test_losses_do_not_depend_on_the_devices(tmp_path, name):
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **RECIPES[name])
+    check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+@pytest.mark.slow
+def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
+    """On eight devices as on one, to the rounding of derivatives of derivatives."""
+    changes = dict(model__schedule='learned', model__weighting='bound')
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+    losses = [
+        [[report[name] for name in ('loss', 'loss_schedule')] for _, report in steps_on(run, n, 3)]
+        for n in (1, 8)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_samples_do_not_depend_on_the_devices(tmp_path):
+    """Noise of the start and of every step included."""
+    changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)
+    run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+    host = jax.tree.map(np.asarray, restore.initial_state(run))
+    found = [
+        sampler(run, devices)(device_lib.place(host, devices), jax.random.PRNGKey(3), 50)
+        for devices in (jax.devices()[:1], jax.devices()[:8])
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(found[0], axis=0)) == 50
+
+
+def test_times_are_spread_over_the_global_batch():
+    whole = draw(48)
+    u = time_sampling.spread_over_batch(whole)
+    assert np.all(np.diff(np.sort(u)) > 0.9 / 48)
+    part = whole.replace(rows=whole.rows[24:], keys=whole.keys[24:])
+    np.testing.assert_array_equal(time_sampling.spread_over_batch(part), u[24:])
+
+
+@pytest.mark.parametrize('levels', [None, 17])
+def test_what_the_process_sees_comes_back(levels):
+    spec = Spec((4,), levels, None, mean=1.0, std=3.0)
+    x = jnp.asarray([[0.0, 3.0, 16.0, 7.0]])
+    np.testing.assert_allclose(from_process(spec, to_process(spec, x)), x, rtol=1e-6)
+    near = as_data(spec, to_process(spec, x) + 0.05)
+    np.testing.assert_allclose(near, x if levels else x + 0.05 * 3.0, rtol=1e-6)
+    if levels:
+        assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
+
+
+@pytest.mark.slow
+def test_simple_is_the_error_of_eps_whatever_is_predicted(tmp_path):
+    """And as such it is what the output weighs of a network that predicts eps."""
+    found = {}
+    for weighting in ('simple', 'output'):
+        changes = dict(model__prediction='eps', model__weighting=weighting)
+        run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
+        (_, report), *_ = steps_on(run, 1, 1)
+        found[weighting] = report['loss']
+    assert found['simple'] == pytest.approx(found['output'], rel=1e-4)
+
+
+@pytest.mark.parametrize('guidance', [np.inf, np.nan])
+def test_guidance_is_finite(tmp_path, complaint, guidance):
+    changes = dict(eval__sampler__guidance=float(guidance))
+    assert 'a number from 0 on' in complaint(assembled, tmp_path, 'diffusion', **changes)
+
+
+@pytest.mark.parametrize(
+    ('name', 'network'), [('diffusion', dict(model__network='unet')), ('dit', {})]
+)
+@pytest.mark.parametrize('patch', [0, 9])
+def test_a_patch_is_part_of_an_image(tmp_path, complaint, name, network, patch):
+    changes = dict(model__patch=patch, **network)
+    assert f'config.model.patch={patch}' in complaint(assembled, tmp_path, name, **changes)
+
+
+@pytest.mark.parametrize('field', ['steps=0', 'resamples=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
+def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
+    name, value = field.split('=')
+    value = type({'steps': 0, 'resamples': 0, 'guidance': 0.0}.get(name, ''))(value)
+    message = complaint(
+        assembled, tmp_path, 'diffusion', 'digits,debug', **{f'eval__sampler__{name}': value}
+    )
+    assert f'config.eval.sampler.{name}' in message
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(eval__sampler__guidance=2.0), 'knows no classes'),
+        (dict(model__schedule='discrete', eval__sampler__steps=1001), 'has 1000 steps'),
+        (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
+        (dict(model__label_dropout=1.5), 'is a share'),
+        (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
+        (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
+        (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
+        (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
+        (dict(model__prediction='noise'), "'eps'"),
+        (dict(eval__sampler__eta=0.5), 'for --config.eval.sampler.name=ddim'),
+        (dict(eval__sampler__name='ddim', eval__sampler__eta=1.5), 'from 0, no noise, to 1'),
+        (dict(eval__sampler__churn=5.0), 'for --config.eval.sampler.name=heun'),
+        (dict(model__network='mlp', model__num_waves=3), 'give an even number'),
+    ],
+)
+def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):
+    assert words in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(model__label_dropout=1.0), 'hides every label'),
+        (dict(model__label_dropout=0.0, data__without_classes=(9,)), 'is seen as any'),
+    ],
+)
+def test_what_is_asked_for_has_to_be_trained(tmp_path, complaint, changes, words):
+    assert words in complaint(assembled, tmp_path, 'diffusion', **changes)
+
+
+def test_guidance_needs_labels_that_were_hidden(tmp_path, complaint):
+    changes = dict(model__label_dropout=0.0, eval__sampler__guidance=2.0)
+    assert 'label_dropout=0' in complaint(assembled, tmp_path, 'diffusion', **changes)
+
+
+def test_a_density_of_levels_is_refused(tmp_path, complaint):
+    message = complaint(assembled, tmp_path, 'diffusion', 'digits,debug', eval__likelihood='ode')
+    assert '17 levels' in message and 'dequantize=uniform' in message

@@ -1,0 +1,200 @@
+"""Super-resolution against Gaussian pixels, whose conditional mean is known, and least squares."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, check_same_on_any_devices, first_batch, scattered, steps_on
+
+import train_lib
+from atelier.applications import super_resolve
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.data.low_resolution import enlarged, reduced
+from models.diffusion.denoiser import Networks
+from models.diffusion.diffusion import Process
+from models.diffusion.process import predictions, samplers, schedules, time_grids, time_sampling
+from models.diffusion.sampling import Sampling
+from models.diffusion.super_resolution import super_resolution
+from models.supervised.super_resolution_regressor import Parts, Residual, regressor
+
+slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+STD = 0.6  # of four independent pixels, of which the mean is given
+BOTH = ('super_resolution', 'super_resolution_regressor')
+
+
+bicubic = jax.jit(lambda low: enlarged(low, 2))
+
+
+def draw(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+# The diffusion model
+
+
+class Exact(nn.Module):
+    """E[x | x_t, mean of x] of the variance-preserving process, as a network of both."""
+
+    @nn.compact
+    def __call__(self, both, half_log_snr, label):
+        assert label is None
+        self.param('unused', nn.initializers.zeros, ())
+        share = lambda sign: jax.nn.sigmoid(sign * 2 * half_log_snr)[:, None, None, None]
+        alpha, variance = jnp.sqrt(share(1)), share(-1)
+        x_t, low = jnp.split(both, 2, -1)
+        gain = alpha * STD**2 / (alpha**2 * STD**2 + variance)
+        inside = x_t - jnp.mean(x_t, (1, 2, 3), keepdims=True)
+        mean = low + gain * inside
+        return jnp.concatenate([mean, jnp.full_like(mean, jnp.nan)], -1)
+
+
+def exact_family():
+    spec, schedule = Spec((2, 2, 1), None, None), schedules.linear()
+    nets = Networks(Exact(), predictions.X, spec)
+    sampling = Sampling(samplers.dpm_solver_pp_2m, time_grids.uniform_half_log_snr, 30, 1.0, False)
+    return super_resolution(nets, Process(schedule, None, time_sampling.uniform), sampling, 2)
+
+
+def test_samples_are_of_the_conditional_gaussian():
+    """Of four pixels given their mean m: N(m, STD^2 (I - 1/4)), and m again for every sample."""
+    n, ours = 2000, exact_family()
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
+    low = jnp.linspace(-1.0, 1.0, n).reshape(-1, 1, 1, 1)
+    x = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(n))
+    np.testing.assert_allclose(reduced(x, 2), low, atol=1e-3)
+    away = np.reshape(x - low, (n, 4))
+    expected = STD**2 * (np.eye(4) - 0.25)
+    np.testing.assert_allclose(away.T @ away / n, expected, atol=6 * STD**2 / n**0.5 + 0.005)
+    np.testing.assert_allclose(away.mean(0), 0, atol=4 * STD / n**0.5 + 0.005)
+
+
+def test_the_best_network_has_the_smallest_loss():
+    """STD^2 of three free pixels of four, by quadrature over the times: what noise leaves open."""
+    n, ours = 4096, exact_family()
+    x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, 2, 2, 1)), jnp.float32)
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
+    losses, _ = jax.jit(ours.turns[0].loss)(params, extra, {'x': x}, draw(n), 0, {})
+    schedule = schedules.linear()
+    t = time_sampling.uniform(schedule, (jnp.arange(10_000) + 0.5) / 10_000)
+    variance, signal = schedule.sigma(t) ** 2, (schedule.alpha(t) * STD) ** 2
+    left = np.mean(np.float64(STD**2 * variance / (signal + variance)))
+    np.testing.assert_allclose(losses['model'], 3 / 4 * left, rtol=0.05)
+
+
+def test_its_bound_is_of_x_given_the_low_resolution():
+    ours = exact_family()
+    batch = {'x': jnp.ones((3, 2, 2, 1))}
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
+    terms = jax.jit(ours.metrics)(params, extra, batch, draw(3))
+    assert {*terms} == {
+        f'{name}_given_low_nats' for name in ('elbo', 'prior', 'reconstruction', 'diffusion')
+    }
+    total = sum(v for name, v in terms.items() if not name.startswith('elbo'))
+    np.testing.assert_allclose(terms['elbo_given_low_nats'], -total, rtol=1e-5)
+    assert ours.log_prob is None and ours.sample is None
+
+
+# The regressor
+
+
+def pictures(n):
+    """Smooth ones, of which neighbours say much, of 8x6 pixels."""
+    noise = np.random.default_rng(0).normal(size=(n, 10, 8, 1))
+    return np.float32(sum(noise[:, i : i + 8, j : j + 6] for i in range(3) for j in range(3)) / 3)
+
+
+def test_least_squares_is_where_the_regressor_comes_to_rest():
+    """Without hidden layers it is linear: a 3x3 filter and a constant, added to bicubic."""
+    x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
+    ours = regressor(Parts(Residual(2, ()), spec, 2))
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
+    low = reduced(x, 2)
+    unit, base = (x - 0.5) / 2, (np.asarray(bicubic(low)) - 0.5) / 2
+    padded = np.pad(base[..., 0], [(0, 0), (1, 1), (1, 1)])
+    shifts = [padded[:, i : i + 8, j : j + 6].ravel() for i in range(3) for j in range(3)]
+    design = np.stack([*shifts, np.ones_like(shifts[0])], 1).astype(np.float64)
+    best, *_ = np.linalg.lstsq(design, (unit - base).ravel().astype(np.float64))
+    layer = {'kernel': best[:9].reshape(3, 3, 1, 1), 'bias': best[9:]}
+    solved = jax.tree.map(jnp.float32, {'model': {'Conv_0': layer}})
+    assert jax.tree.map(jnp.shape, solved) == jax.tree.map(jnp.shape, params)
+    loss = lambda p: ours.turns[0].loss(p, extra, {'x': jnp.asarray(x)}, draw(40), 0, {})[0][
+        'model'
+    ]
+    value_and_slope = jax.jit(jax.value_and_grad(loss))
+    start, slope_of_start = value_and_slope(params)
+    value, slope = value_and_slope(solved)
+    rest = (unit - base).ravel() - design @ best
+    np.testing.assert_allclose(value, 0.5 * rest @ rest / 40, rtol=1e-4)
+    assert value < 0.97 * start
+    steepest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slope_of_start))
+    assert all(np.all(np.abs(leaf) < 1e-4 * steepest) for leaf in jax.tree.leaves(slope))
+    made = jax.jit(ours.super_resolve.enlarge)(solved, extra, {'low': low}, draw(40))
+    want = 0.5 + 2 * (base.ravel() + design @ best).reshape(x.shape)
+    np.testing.assert_allclose(made, want, atol=1e-4)
+
+
+@pytest.mark.parametrize('shape', [(4, 6), *slow((4, 6, 3))])
+def test_it_begins_with_the_bicubic_image(shape):
+    """Inside of the range that is known."""
+    x = np.float32(np.random.default_rng(0).integers(0, 16, (5, *shape)))
+    ours = regressor(Parts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
+    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
+    low = reduced(x, 2)
+    made = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(5))
+    np.testing.assert_allclose(made, np.clip(bicubic(low), 0, 15), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_training_brings_it_far_above_bicubic(tmp_path, one_device):
+    hypers = dict(hypers__decay_steps=200.0, hypers__ema_half_life=0.0)
+    changes = dict(train__steps=200, model__channels=(32, 32))
+    run = assembled(tmp_path, BOTH[1], 'digits,debug', **changes, **hypers)
+    train_lib.train(run)
+    found = super_resolve.apply(run, num_images=1)
+    assert np.mean(found['model_psnr_db'] - found['bicubic_psnr_db']) > 1.5
+    assert np.mean(found['model_consistency_db'] - found['bicubic_consistency_db']) > 3.0
+
+
+# The promises of both
+
+
+@pytest.mark.parametrize('network', [BOTH[1], *slow(BOTH[0], 'unet')])
+def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, network):
+    """Each row on its own: on its image, and of the model that draws on its key."""
+    changes = {'model__network': 'unet'} if network == 'unet' else {}
+    run = assembled(tmp_path, BOTH[0] if changes else network, **changes)
+    batch = first_batch(run, 6)
+    params, extra = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
+    enlarge = jax.jit(run.family.super_resolve.enlarge)
+    low = reduced(batch['x'], 2)
+    x = enlarge(scattered(params), extra, {'low': low}, draw(6))
+    assert x.shape == batch['x'].shape and x.min() >= 0 and x.max() <= 16
+    other = enlarge(scattered(params), extra, {'low': low.at[0].set(16.0)}, draw(6))
+    assert np.any(other[0] != x[0])
+    np.testing.assert_array_equal(other[1:], x[1:])
+    redrawn = enlarge(scattered(params), extra, {'low': low}, draw(6, seed=1))
+    assert np.any(redrawn != x) == (network != BOTH[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', BOTH)
+def test_losses_do_not_depend_on_the_devices(tmp_path, name):
+    run = assembled(tmp_path, name)
+    check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+@pytest.mark.parametrize('name', BOTH)
+@pytest.mark.parametrize(
+    ('argument', 'factor', 'words'),
+    [
+        ('digits,debug', 3, 'factor=3 does not divide the 8x8 pixels of digits: 2, 4, 8 would'),
+        ('digits,debug', 1, 'config.model.factor=1'),
+        ('moons,debug', 2, 'moons are no images'),
+    ],
+)
+def test_factors_that_cannot_be(tmp_path, complaint, name, argument, factor, words):
+    assert words in complaint(assembled, tmp_path, name, argument, model__factor=factor)

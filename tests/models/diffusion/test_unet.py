@@ -1,0 +1,136 @@
+"""Networks of diffusion models: any shape, each row alone, and small to compile."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import scattered
+
+from models.diffusion.dit import DiT
+from models.diffusion.noise_embedding import OF_LEVEL, ConditionedMLP, waves
+from models.diffusion.unet import Kind, ResidualBlock, UNet
+from models.nets.patches import from_patches, to_patches
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
+
+LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
+
+
+def network(name, num_classes=0, blocks=1):
+    if name == 'mlp':
+        return ConditionedMLP(8, 2, num_classes)
+    if name == 'dit':
+        return DiT(2, 8, blocks, 2, num_classes)
+    return UNet((8, 8), blocks, attention=(1,), num_classes=num_classes)
+
+
+def moved(net, *arguments):
+    """Parameters away from their start, where the output is 0."""
+    return scattered(jax.jit(net.init)(jax.random.PRNGKey(0), *arguments))
+
+
+@pytest.mark.parametrize(
+    ('name', 'event'),
+    [
+        pytest.param('unet', (8, 8), marks=pytest.mark.slow),
+        pytest.param('unet', (7, 5, 3), marks=pytest.mark.slow),
+        pytest.param('unet', (12,), marks=pytest.mark.slow),
+        ('mlp', (2,)),
+        pytest.param('mlp', (4, 3), marks=pytest.mark.slow),
+        ('mlp', ()),
+        ('dit', (5, 7, 3)),
+        pytest.param('dit', (6,), marks=pytest.mark.slow),
+    ],
+)
+def test_any_shape_and_each_row_alone(name, event):
+    net, x = network(name), jax.random.normal(jax.random.PRNGKey(2), (3, *event))
+    at_first, apply = jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS), jax.jit(net.apply)
+    np.testing.assert_array_equal(apply(at_first, x, LEVELS), jnp.zeros((3, *event)))
+    params = moved(net, x, LEVELS)
+    whole = apply(params, x, LEVELS)
+    assert whole.shape == x.shape and whole.dtype == jnp.float32
+    others = apply(params, x.at[:2].set(7.0), LEVELS.at[:2].set(0.0))
+    np.testing.assert_allclose(others[2], whole[2], rtol=1e-4, atol=1e-4)
+    assert np.abs(others[:2] - whole[:2]).max() > 1e-3
+
+
+@pytest.mark.parametrize('name', [pytest.param('unet', marks=pytest.mark.slow), 'mlp', 'dit'])
+def test_noise_level_and_label_matter(name):
+    x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
+    net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
+    params, same = moved(net, x, LEVELS, label), jnp.zeros(3)
+    apply = jax.jit(net.apply)
+    by_label = apply(params, x, same, label)
+    by_level = apply(params, x, LEVELS, jnp.zeros(3, jnp.int32))
+    for output in (by_label, by_level):
+        pairs = [(0, 1), (0, 2), (1, 2)]
+        assert min(float(jnp.abs(output[i] - output[j]).max()) for i, j in pairs) > 1e-3
+
+
+@pytest.mark.parametrize('name', ['unet', 'dit'])
+def test_more_blocks_are_not_more_to_compile(name):
+    """They are scanned, of a U-Net by twos: two and four of them are about as much."""
+
+    def size(blocks):
+        net, x = network(name, blocks=blocks), jnp.zeros((3, 8, 8))
+        params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)
+        lowered = jax.jit(net.apply).lower(params, x, LEVELS)
+        return lowered.as_text().count('\n')
+
+    assert size(4) < 1.1 * size(2)
+
+
+@pytest.mark.slow
+def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
+    """A new block adds 0: what comes out is x, or x through its map, in all of float32's digits."""
+    x, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 4, 4, 8)), jnp.ones((2, 6))
+    for features in (8, 4):
+        net = ResidualBlock(features, True, Kind(dtype=jnp.bfloat16))
+        params = jax.jit(net.init)(jax.random.PRNGKey(0), x, vector)
+        y = jax.jit(net.apply)(params, x, vector)
+        assert y.dtype == jnp.float32
+        want = np.asarray(x, np.float64)
+        if features != 8:
+            want = want @ np.asarray(params['params']['through']['kernel'], np.float64)
+        np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_bfloat16_is_near_float32_and_is_not_it():
+    x = jax.random.normal(jax.random.PRNGKey(2), (3, 8, 8))
+    nets = [UNet((8, 8), 1, (1,), kind=Kind(dtype=dtype)) for dtype in (jnp.float32, jnp.bfloat16)]
+    params = moved(nets[0], x, LEVELS)
+    exact, rounded = (jax.jit(net.apply)(params, x, LEVELS) for net in nets)
+    assert rounded.dtype == jnp.float32
+    far = float(jnp.abs(rounded - exact).max() / jnp.abs(exact).max())
+    assert 1e-4 < far < 0.05
+
+
+@pytest.mark.slow
+def test_patches_are_places_of_the_u_net():
+    x = jax.random.normal(jax.random.PRNGKey(2), (3, 7, 5))
+    plain, patched = (UNet((8, 8), 1, (1,), patch=patch) for patch in (1, 2))
+    params = moved(patched, x, LEVELS)
+    want = jax.jit(plain.apply)(params, to_patches(x[..., None], 2), LEVELS)
+    found = jax.jit(patched.apply)(params, x, LEVELS)
+    np.testing.assert_allclose(found, from_patches(want, (7, 5), 2)[..., 0], rtol=1e-5, atol=1e-5)
+
+
+def test_the_middle_attends_where_the_coarsest_resolution_does():
+    def attends(attention):
+        net, x = UNet((8, 8), 1, attention), jnp.zeros((3, 8, 8))
+        params = jax.eval_shape(net.init, jax.random.PRNGKey(0), x, LEVELS)['params']
+        parts = {'first': 'Scan_Down_0', 'last': 'Scan_Down_1'}
+        blocks = {name: params[part]['ResidualBlock_0'] for name, part in parts.items()}
+        blocks['middle'] = params['ResidualBlock_0']
+        return {name for name, block in blocks.items() if 'Attention_0' in block}
+
+    assert attends(()) == set()
+    assert attends((0,)) == {'first'}
+    assert attends((1,)) == {'last', 'middle'}
+
+
+def test_waves_tell_noise_levels_apart():
+    found = waves(jnp.linspace(-10.0, 10.0, 201), 32, OF_LEVEL)
+    assert found.shape == (201, 32)
+    assert np.linalg.norm(np.diff(found, axis=0), axis=1).min() > 0.1

@@ -1,0 +1,177 @@
+"""Normalizing flows: densities that integrate to one, samples that have them, and whole runs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import (
+    assembled,
+    check_same_on_any_devices,
+    few_of_test,
+    first_batch,
+    scattered,
+    steps_on,
+)
+from test_resume import SETTINGS, assert_same, outcome, train
+
+import train_lib
+from atelier.applications import interpolate, sample
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.evaluation import evaluate
+from atelier.run import restore
+from models.autoregressive.made import MADE
+from models.flows.bijectors import Chain, Reshaped
+from models.flows.couplings import affine
+from models.flows.data_bijectors import Logit
+from models.flows.flow import flow
+from models.flows.masked_autoregressive import MaskedAutoregressive
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+NAMES = ['realnvp', 'spline_flow', 'glow', 'maf', 'iaf']
+LEVELS = 4
+
+
+def draw_of(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+
+
+def of_points(tmp_path, name, **changes):
+    """(family, weights) of a flow of points, in which nothing is the identity."""
+    run = assembled(tmp_path, name, 'eight_gaussians,debug', **changes)
+    params, extra = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 64))
+    return run.family, (scattered(params), extra)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
+    """On a grid; the share of samples in each of sixteen squares is the density's integral."""
+    family, weights = of_points(tmp_path, name, model__scale_bound=0.5, model__steps=1)
+    half, cells, n = 24.0, 480, 20_000
+    ticks = (np.arange(cells) + 0.5) * 2 * half / cells - half
+    x = jnp.asarray(np.stack(np.meshgrid(ticks, ticks, indexing='ij'), -1).reshape(-1, 2))
+    nats = jax.jit(family.log_prob.nats)(*weights, {'x': x.astype(jnp.float32)}, draw_of(1))
+    masses = np.exp(np.float64(nats)).reshape(cells, cells) * (2 * half / cells) ** 2
+    np.testing.assert_allclose(masses.sum(), 1.0, atol=2e-3)
+    made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    borders = np.array([-half, -2.4, 0.0, 2.4, half])
+    shares, _, _ = np.histogram2d(*made.T, [borders, borders])
+    cut = np.searchsorted(ticks, borders[:-1])
+    expected = np.add.reduceat(np.add.reduceat(masses, cut, 0), cut, 1)
+    np.testing.assert_allclose(shares / n, expected, atol=5 * np.sqrt(0.25 / n))
+
+
+def of_levels(alpha):
+    """(family, weights) of a single dequantised number."""
+    layer = MaskedAutoregressive(MADE((), 2), affine(2.0))
+    spec = Spec((1,), None, None, dequantized_levels=LEVELS)
+    family = flow(Chain((Logit(float(LEVELS), alpha), Reshaped((1,), (1,)), layer)), spec)
+    params, extra = family.init(jax.random.PRNGKey(0), {'x': jnp.ones((2, 1))})
+    return family, (scattered(params), extra)
+
+
+def test_a_dequantised_density_has_all_its_mass_where_it_says():
+    alpha, n = 0.1, 200_000
+    family, weights = of_levels(alpha)
+    more = LEVELS * alpha / (1 - 2 * alpha)
+    x = np.linspace(-more, LEVELS + more, n + 1)
+    middles, width = (x[1:] + x[:-1]) / 2, x[1] - x[0]
+    nats = family.log_prob.nats(*weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1))
+    masses = np.exp(np.float64(nats)) * width
+    np.testing.assert_allclose(masses.sum(), 1.0, rtol=1e-3)
+    beyond = jnp.asarray([[-more - 0.1], [LEVELS + more + 0.1]])
+    assert (family.log_prob.nats(*weights, {'x': beyond}, draw_of(2)) == -np.inf).all()
+    assert np.isfinite(family.encode(*weights, {'x': beyond}, draw_of(2))).all()
+    made = family.sample(*weights, draw_of(1000), None)
+    assert made.min() >= 0 and made.max() <= LEVELS
+
+
+def test_temperature_0_gives_the_mode(tmp_path):
+    family, weights = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.0)
+    made = family.sample(*weights, draw_of(5), None)
+    mode = family.decode(*weights, jnp.zeros((1, 2)))
+    np.testing.assert_allclose(made, np.broadcast_to(mode, made.shape), rtol=1e-5)
+    assert (family.prior(*weights, draw_of(5)) == 0).all()
+
+
+def test_temperature_scales_the_codes(tmp_path):
+    half, _ = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.5)
+    whole, weights = of_points(tmp_path, 'realnvp')
+    np.testing.assert_allclose(
+        half.prior(*weights, draw_of(5)), 0.5 * whole.prior(*weights, draw_of(5)), rtol=1e-6
+    )
+
+
+def test_the_first_state_sees_the_first_minibatch(tmp_path):
+    """The last actnorm has it: couplings begin as the identity, so that codes are normalised."""
+    run = assembled(tmp_path, 'glow')
+    state = restore.initial_state(run)
+    size = run.config.train.batch_size
+    raw = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
+    key = game.address(state.key, game.Purpose.PREPROCESS)
+    batch = run.data.preprocess(raw, game.draw_for(key, jnp.arange(size), size).keys)
+    codes = jax.jit(run.family.encode)(state.params, state.extra, batch, draw_of(size))
+    assert codes.shape == (size, 64)
+    coarsest = codes[:, :32].reshape(size, 4, 8)
+    np.testing.assert_allclose(jnp.square(coarsest).mean(), 1.0, rtol=0.05)
+    np.testing.assert_allclose(coarsest.mean(), 0.0, atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NAMES)
+def test_losses_do_not_depend_on_the_devices(tmp_path, name):
+    run = assembled(tmp_path, name, 'eight_gaussians,debug')
+    check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
+    """The start that depends on data is not repeated."""
+    make = lambda folder: assembled(folder, 'glow', **SETTINGS)
+    train(make(tmp_path / 'whole'))
+    for stop in (10, 25, None):
+        train(make(tmp_path / 'stopped'), stop)
+    assert_same(outcome(make(tmp_path / 'stopped')), outcome(make(tmp_path / 'whole')))
+
+
+@pytest.mark.parametrize(
+    'name', ['realnvp', *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
+def test_trained_evaluated_and_used(tmp_path, one_device, name):
+    run = few_of_test(assembled(tmp_path, name), 40)
+    train_lib.train(run)
+    found = evaluate.evaluate(run)
+    assert found['log_prob'] == 'exact for the density, an upper bound for the levels'
+    assert found['values']['bits_per_dim']['mean'] > 0
+    assert found['latents'] == {}
+    x = sample.apply(run, num_samples=6)
+    assert x.shape == (6, 8, 8, 1) and x.min() >= 0 and x.max() <= 17
+    paths = interpolate.apply(run, num_pairs=1, num_points=3)
+    assert np.isfinite(paths['x']).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'change', 'words'),
+    [
+        ('realnvp', dict(data__dequantize='none'), "config.data.dequantize='uniform'"),
+        ('realnvp', dict(model__alpha=0.0), 'config.model.alpha=0.0'),
+        ('realnvp', dict(model__scales=5), 'there are 1 to 4'),
+        ('realnvp', dict(model__scale_bound=0.0), 'config.model.scale_bound=0.0'),
+        ('realnvp', dict(model__hidden_sizes=()), 'config.model.hidden_sizes'),
+        ('spline_flow', dict(model__bins=1), 'config.model.bins=1'),
+        ('spline_flow', dict(model__tail_bound=-1.0), 'config.model.tail_bound=-1.0'),
+        ('glow', dict(model__transform='cubic'), 'config.model.transform'),
+        ('glow', dict(model__steps=0), 'config.model.steps=0'),
+        ('glow', dict(eval__sampler__temperature=-1.0), 'config.eval.sampler.temperature=-1.0'),
+        ('maf', dict(model__direction='both'), 'config.model.direction'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
+    assert words in complaint(assembled, tmp_path, name, **change)
+
+
+def test_convolutions_of_points_are_refused(tmp_path, complaint):
+    points = 'eight_gaussians,debug'
+    line = complaint(assembled, tmp_path, 'realnvp', points, model__network='conv')
+    assert 'has no images' in line

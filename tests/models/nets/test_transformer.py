@@ -1,0 +1,139 @@
+"""The causal transformer: one network in two ways, and no token sees what comes behind it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import scattered
+
+from atelier.core import game
+from models.nets.transformer import Transformer, empty_cache
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+SIZES = dict(symbols=5, length=7, width=8, blocks=2, heads=2)
+KINDS = {
+    'plain': {},
+    'tied': dict(is_tied=True),
+    'label': dict(num_classes=3),
+    'rotary': dict(is_rotary=True),
+}
+LABEL = jnp.asarray([0, 2, 1])
+
+
+def made(**options):
+    """A network, weights that hide nothing, tokens [3, 7], and the label where it takes one."""
+    net = Transformer(**SIZES, **options)
+    tokens = jax.random.randint(jax.random.PRNGKey(1), (3, 7), 0, 5)
+    label = LABEL if net.num_classes else None
+    params = jax.jit(net.init)(jax.random.PRNGKey(0), tokens, label)['params']
+    last = 'tokens' if net.is_tied else 'head'
+    return net, scattered({**params, last: 20 * params[last]}), tokens, label
+
+
+def keys(n=3, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
+
+
+def one_by_one(net, params, tokens, label, length=None):
+    """The logits of each token by `step`, as of the whole sequence."""
+
+    def step(carry, position):
+        cache, before = carry
+        weights = {'params': params}
+        cache, logits = net.apply(weights, cache, before, position, label, method='step')
+        return (cache, tokens[:, position]), logits
+
+    first = empty_cache(net, len(tokens), length), tokens[:, -1]  # which is not read
+    _, logits = jax.lax.scan(step, first, jnp.arange(tokens.shape[1]))
+    return jnp.moveaxis(logits, 0, 1)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_one_by_one_is_the_whole_sequence(kind):
+    net, params, tokens, label = made(**KINDS[kind])
+    whole = jax.jit(net.apply)({'params': params}, tokens, label)
+    assert whole.shape == (3, 7, 5) and np.ptp(whole) > 0.5
+    steps = jax.jit(lambda *given: one_by_one(net, *given))(params, tokens, label)
+    np.testing.assert_allclose(steps, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_shorter_cache_is_of_a_shorter_sequence():
+    net, params, tokens, label = made()
+    whole = net.apply({'params': params}, tokens[:, :4])
+    assert empty_cache(net, 3, 4)[0].keys.shape == (3, 2, 4, 4)
+    np.testing.assert_allclose(
+        one_by_one(net, params, tokens[:, :4], label, 4), whole, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize('kind', ['plain', 'label', 'rotary'])
+def test_a_token_moves_the_logits_behind_it_alone(kind):
+    """Those of itself and of tokens before it stay bit for bit, all others move."""
+    net, params, tokens, label = made(**KINDS[kind])
+    apply = jax.jit(lambda tokens: net.apply({'params': params}, tokens, label))
+    same = np.asarray(apply(tokens))
+    for place in range(7):
+        moved = np.asarray(apply(tokens.at[:, place].add(1) % 5)) != same
+        assert not moved[:, : place + 1].any()
+        assert moved[:, place + 1 :].any(-1).all()
+
+
+def test_the_slopes_in_embedded_tokens_are_zero_before_them():
+    """With a symbol for each place, a row of the table is the token at that place."""
+    net = Transformer(symbols=6, length=6, width=8, blocks=2, heads=2)
+    tokens = jnp.arange(6)[None]
+    params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), tokens)['params'])
+
+    def logits(table):
+        return net.apply({'params': {**params, 'tokens': table}}, tokens)[0]
+
+    slopes = np.abs(np.asarray(jax.jit(jax.jacobian(logits))(params['tokens']))).max((1, 3))
+    is_before = np.tri(6, k=-1, dtype=bool)
+    assert (slopes[~is_before] == 0).all() and (slopes[is_before] > 0).all()
+
+
+def test_the_label_moves_every_logit():
+    net, params, tokens, _ = made(num_classes=3)
+    one, other = (net.apply({'params': params}, tokens, jnp.full(3, number)) for number in (0, 1))
+    assert (np.abs(one - other).max(-1) > 1e-4).all()
+
+
+def test_dropout_belongs_to_the_example_and_to_training():
+    net, params, tokens, _ = made(dropout=0.5)
+    apply = jax.jit(lambda tokens, keys: net.apply({'params': params}, tokens, keys=keys))
+    whole, own = net.apply({'params': params}, tokens), keys()
+    plain = Transformer(**SIZES).apply({'params': params}, tokens)
+    np.testing.assert_array_equal(whole, plain)  # without keys nothing drops
+    train = apply(tokens, own)
+    assert (np.abs(train - whole).max((1, 2)) > 1e-2).all()
+    np.testing.assert_allclose(apply(tokens[1:], own[1:]), train[1:], rtol=1e-5, atol=1e-5)
+    assert np.abs(apply(tokens, keys(seed=1)) - train).max() > 1e-2
+
+
+def test_what_blocks_add_is_small_at_the_start():
+    """By the square root of twice as many as there are."""
+    net = Transformer(symbols=5, length=7, width=64, blocks=2, heads=2)
+    params = jax.jit(net.init)(jax.random.PRNGKey(0), jnp.zeros((1, 7), int))['params']
+    for block in (params['layers_0'], params['layers_1']):
+        assert np.std(block['add_0']['kernel']) == pytest.approx(0.125 / 2, rel=0.05)
+        assert np.std(block['attention']['kernel']) == pytest.approx(0.125, rel=0.05)
+
+
+def test_low_precision_is_of_the_products_alone():
+    net, params, tokens, _ = made()
+    low = Transformer(**SIZES, dtype=jnp.bfloat16)
+    whole, rounded = (jax.jit(n.apply)({'params': params}, tokens) for n in (net, low))
+    assert rounded.dtype == jnp.float32 and empty_cache(low, 1)[0].keys.dtype == jnp.bfloat16
+    assert 0 < np.abs(rounded - whole).max() < 0.1 * np.abs(whole).max()
+    steps = jax.jit(lambda *given: one_by_one(low, *given, None))(params, tokens)
+    np.testing.assert_allclose(steps, rounded, atol=0.05 * np.abs(whole).max())
+
+
+def test_high_precision_is_of_everything():
+    with jax.enable_x64():
+        net, params, tokens, _ = made(dtype=jnp.float64)
+        whole = jax.jit(net.apply)({'params': params}, tokens)
+        steps = jax.jit(lambda *given: one_by_one(net, *given, None))(params, tokens)
+        assert whole.dtype == steps.dtype == jnp.float64
+        np.testing.assert_allclose(steps, whole, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,37 @@
+"""Bayes' rule over any conditional likelihood: the posterior of a model that can be counted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from atelier.core import game
+from atelier.data.dataset import Spec
+from models.shared.bayes_classifier import classifier_by_bayes_rule
+
+TABLE = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]])
+
+
+def nats(params, extra, batch, draw):
+    """log p(x | label) by a table, and a draw of the example's own, the same for all classes."""
+    luck = jax.vmap(jax.random.normal)(draw.keys)
+    return jnp.log(params)[batch['label'], batch['x'].astype(int)] + luck
+
+
+def posterior(spec):
+    x = jnp.arange(3.0)
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(3), 3)
+    classify = jax.jit(
+        lambda params: classifier_by_bayes_rule(nats, spec)(params, {}, {'x': x}, draw)
+    )
+    return jax.nn.softmax(classify(jnp.asarray(TABLE)))
+
+
+def test_posteriors_are_those_of_the_table():
+    expected = (TABLE / TABLE.sum(0)).T
+    np.testing.assert_allclose(posterior(Spec((), 3, 4)), expected, rtol=1e-5)
+
+
+def test_a_class_that_training_does_not_see_is_impossible():
+    seen = np.where(np.arange(4)[:, None] == 2, 0, TABLE)
+    found = posterior(Spec((), 3, 4, left_out=(2,)))
+    np.testing.assert_allclose(found, (seen / seen.sum(0)).T, rtol=1e-5)

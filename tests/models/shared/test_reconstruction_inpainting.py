@@ -1,0 +1,132 @@
+"""The chain of reconstructions against probabilistic PCA, whose conditional is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, first_batch
+
+from atelier.core import devices as device_lib
+from atelier.core import game
+from atelier.data.dataset import Spec
+from atelier.evaluation.over_examples import over_examples
+from atelier.run import restore
+from models.shared.reconstruction_inpainting import by_reconstruction
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+DIMS, LATENT, NOISE, ROWS = 4, 2, 0.5, 4000
+KNOWN, VALUES = np.array([True, True, False, False]), np.array([4.0, -3.0])
+LOADINGS = np.random.default_rng(3).normal(size=(DIMS, LATENT))
+OFFSET = np.array([0.3, -0.2, 0.6, 0.0])
+INVERSE = np.linalg.inv(LOADINGS.T @ LOADINGS + NOISE**2 * np.eye(LATENT))
+ROOT = np.linalg.cholesky(NOISE**2 * INVERSE)  # of the posterior's covariance
+
+
+def parts(is_drawn):
+    """(codes, decode): z ~ q(z | x), the true posterior, and x ~ p(x | z), or its mean."""
+
+    def codes(params, extra, batch, draw):
+        noise = game.standard_normal(draw.keys, LATENT + DIMS)
+        z = (batch['x'] - OFFSET) @ LOADINGS @ INVERSE + noise[:, :LATENT] @ ROOT.T
+        return jnp.concatenate([z, is_drawn * NOISE * noise[:, LATENT:]], -1)
+
+    def decode(params, extra, codes):
+        return OFFSET + codes[:, :LATENT] @ LOADINGS.T + codes[:, LATENT:]
+
+    return codes, decode
+
+
+def conditional():
+    """Mean and covariance of the hidden numbers."""
+    whole = LOADINGS @ LOADINGS.T + NOISE**2 * np.eye(DIMS)
+    gain = whole[2:, :2] @ np.linalg.inv(whole[:2, :2])
+    return OFFSET[2:] + gain @ (VALUES - OFFSET[:2]), whole[2:, 2:] - gain @ whole[:2, 2:]
+
+
+def narrower():
+    """The covariance where the mean of x is taken: S = A S A^T + W cov(z) W^T, summed up."""
+    passed = LOADINGS[2:] @ INVERSE @ LOADINGS[2:].T
+    added = LOADINGS[2:] @ ROOT @ ROOT.T @ LOADINGS[2:].T
+    covariance = np.zeros((2, 2))
+    for _ in range(2000):
+        covariance = passed @ covariance @ passed.T + added
+    return covariance
+
+
+def filled_in(is_drawn, rows=ROWS, hidden=0.0, iterations=50):
+    inpaint = by_reconstruction(Spec((DIMS,), None, None), *parts(is_drawn), iterations)
+    x = np.full((rows, DIMS), hidden, np.float32)
+    x[:, :2] = VALUES
+    batch = {'x': jnp.asarray(x), 'known': jnp.broadcast_to(jnp.float32(KNOWN), x.shape)}
+    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(rows), rows)
+    return np.asarray(jax.jit(inpaint)({}, {}, batch, draw))
+
+
+@pytest.mark.parametrize('is_drawn', [False, True])
+def test_the_chain_ends_in_the_conditional(is_drawn):
+    """In distribution where x is drawn; where it is its mean, by the mean, and narrower."""
+    x = filled_in(is_drawn)
+    np.testing.assert_array_equal(x[:, :2], np.broadcast_to(np.float32(VALUES), (ROWS, 2)))
+    mean, whole = conditional()
+    covariance = whole if is_drawn else narrower()
+    variances = np.diag(covariance)
+    assert np.all(np.abs(x[:, 2:].mean(0) - mean) < 4 * np.sqrt(variances / ROWS))
+    error = np.sqrt((np.outer(variances, variances) + covariance**2) / ROWS)
+    assert np.all(np.abs(np.cov(x[:, 2:].T) - covariance) < 4 * error)
+    assert np.all(np.diag(whole - narrower()) > 0.8 * NOISE**2)
+    once = filled_in(is_drawn, iterations=1)[:, 2:].mean(0)
+    assert np.abs(once - mean).max() > 10 * np.sqrt(variances.max() / ROWS)
+
+
+def test_what_is_hidden_is_never_read_and_a_row_has_its_own_draws():
+    found = filled_in(True, rows=6, hidden=np.nan)
+    np.testing.assert_array_equal(found, filled_in(True, rows=6))
+    np.testing.assert_allclose(filled_in(True, rows=3), found[:3], rtol=1e-4)
+    assert len(np.unique(found[:, 2])) == 6
+
+
+slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['autoencoder']
+    + slow('diffusion', 'cvae', 'hierarchical_vae', 'ladder_vae', 'vae', 'vae_gan', 'vq_vae'),
+)
+def test_every_family_keeps_what_is_known_and_reads_nothing_else(tmp_path, name):
+    run = assembled(tmp_path, name)
+    batch, keys = first_batch(run, 6), jax.random.PRNGKey(1)
+    params, extra = run.family.init(jax.random.PRNGKey(0), first_batch(run, 96))
+    x, known = batch['x'], jnp.zeros(batch['x'].shape, bool).at[:, :3].set(True)
+    fill = jax.jit(run.family.inpaint)
+
+    def filled(rows, there, known=known):
+        part = {key: array[rows] for key, array in {**batch, 'known': known}.items()}
+        draw = game.draw_for(keys, jnp.arange(6)[rows], 6)
+        return np.asarray(fill(params, extra, {**part, 'x': there[rows]}, draw))
+
+    whole = slice(None)
+    found = filled(whole, x)
+    assert found.shape == x.shape and np.all(np.isfinite(found))
+    np.testing.assert_array_equal(found[:, :3], x[:, :3])
+    np.testing.assert_array_equal(filled(whole, jnp.where(known, x, jnp.nan)), found)
+    np.testing.assert_array_equal(filled(whole, x, jnp.float32(known)), found)
+    np.testing.assert_allclose(filled(slice(2, 4), x), found[2:4], rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize('name', slow('diffusion', 'vae'))
+def test_what_is_filled_in_does_not_depend_on_the_devices(tmp_path, name):
+    """Nor on the batch: the 17 rows are three batches of 8, or two of 10."""
+    run = assembled(tmp_path, name, 'moons,debug')
+    host = jax.tree.map(np.asarray, restore.initial_state(run))
+    x = np.asarray(run.data.splits['test']['x'][:17], np.float32)
+    inputs = {'x': x, 'known': np.broadcast_to([True, False], x.shape)}
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)
+    found = []
+    for devices, batch_size in ((jax.devices()[:8], 8), (jax.devices()[:1], 10)):
+        apply = over_examples(run.family.inpaint, data, batch_size, devices)
+        state = device_lib.place(host, devices)
+        found.append(apply(state, jax.random.PRNGKey(3), inputs, 17))
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-3)
+    assert len(np.unique(found[0][:, 1])) == 17

@@ -1,0 +1,146 @@
+"""The classifier: shifts, drops, what it learns, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import assembled, first_batch
+
+import train_lib
+from atelier.core import game, train_step
+from atelier.evaluation import evaluate
+from models.nets.dropout import dropped
+from models.supervised import classifier
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def keys(n, seed=0):
+    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
+
+
+def make(folder, argument='digits,debug', **changes):
+    return assembled(folder, 'classifier', argument, **changes)
+
+
+@pytest.mark.parametrize('shape', [(6, 5), (6, 5, 2)])
+def test_images_move_by_every_offset_and_zeros_come_in(shape):
+    image = jnp.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    n = 400
+    moved = np.asarray(classifier.shifted(jnp.stack([image] * n), keys(n), 1))
+    padded = np.pad(image, [(1, 1), (1, 1)] + [(0, 0)] * (len(shape) - 2))
+    wanted = {
+        (i, j): padded[i : i + shape[0], j : j + shape[1]] for i in range(3) for j in range(3)
+    }
+    found = [next(at for at, w in wanted.items() if np.array_equal(w, m)) for m in moved]
+    assert set(found) == set(wanted)
+    assert min(map(found.count, wanted)) > n / 9 / 2
+
+
+def test_no_shift_is_nothing():
+    x = jnp.ones((3, 4, 4, 1))
+    assert classifier.shifted(x, keys(3), 0) is x
+
+
+def test_dropping_keeps_the_mean():
+    features = jnp.ones((500, 20)) * 3
+    left = np.asarray(dropped(features, keys(500), 0.25))
+    assert set(np.unique(left)) == {0.0, 4.0}
+    assert left.mean() == pytest.approx(3, abs=0.1)
+    assert np.mean(left == 0) == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.slow
+def test_evaluation_drops_and_moves_nothing(tmp_path):
+    """The same numbers whatever the noise; training's differ."""
+    run = make(tmp_path, model__dropout=0.5)
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
+    metrics = [
+        run.family.metrics(params, extra, batch, game.draw_for(key, jnp.arange(10), 10))
+        for key in jax.random.split(jax.random.PRNGKey(1), 2)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *metrics)
+    losses = [
+        train_step.play(
+            run.family.turns[0], params, extra, batch,
+            game.draw_for(key, jnp.arange(10), 10), 0, {},
+        )[1]['model']
+        for key in jax.random.split(jax.random.PRNGKey(1), 2)
+    ]  # fmt: skip
+    assert losses[0] != losses[1]
+
+
+def test_its_numbers_are_those_of_its_logits(tmp_path):
+    run = make(tmp_path)
+    batch = first_batch(run, 30)
+    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
+    logits = np.asarray(run.family.classify(*weights, batch, draw), np.float64)
+    label = np.asarray(batch['label'])
+    metrics = run.family.metrics(*weights, batch, draw)
+    chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    want = -np.log(chance[np.arange(30), label])
+    np.testing.assert_allclose(metrics['cross_entropy_nats'], want, rtol=1e-5)
+    np.testing.assert_array_equal(metrics['accuracy'], logits.argmax(1) == label)
+    assert run.family.encode(*weights, batch, draw).shape == (30, 16)
+
+
+@pytest.mark.slow
+def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
+    """The maps are what the last convolution makes: positive, 2x2 after two strides of 2."""
+    run = make(tmp_path, model__channels=(4, 5))
+    batch = first_batch(run, 6)
+    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
+    maps = run.family.feature_maps.maps(params, extra, batch, draw)
+    assert maps.shape == (6, 2, 2, 5)
+    assert np.all(maps >= 0)
+    assert np.any(maps > 0)
+    np.testing.assert_allclose(
+        run.family.feature_maps.logits(params, extra, maps),
+        run.family.classify(params, extra, batch, draw),
+        rtol=1e-6,
+    )
+    changed = run.family.feature_maps.logits(params, extra, 2 * maps)
+    assert not np.allclose(changed, run.family.classify(params, extra, batch, draw))
+
+
+def test_the_names_of_its_parameters_stay(tmp_path):
+    """Checkpoints know them by these; and what an evaluation notes is no part of the weights."""
+    run = make(tmp_path, model__channels=(4, 4))
+    params, extra = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
+    assert set(extra['model']) == {'batch_stats'}
+    assert set(params['model']) == {'Dense_0', 'body'}
+    assert set(params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
+
+
+@pytest.mark.slow
+def test_it_learns_the_digits(tmp_path):
+    hypers = dict(hypers__learning_rate=0.01, hypers__decay_steps=0.0, hypers__ema_half_life=0.0)
+    run = make(tmp_path, train__steps=200, **hypers)
+    train_lib.train(run, jax.devices()[:1])
+    values = evaluate.evaluate(run, jax.devices()[:1])['values']
+    assert values['accuracy']['mean'] > 0.7
+
+
+@pytest.mark.parametrize(
+    ('argument', 'changes', 'said'),
+    [
+        ('checkerboard,debug', {}, 'no labels'),
+        ('ring,debug', {}, 'no images'),
+        ('digits,debug', dict(model__dropout=1.0), 'config.model.dropout'),
+        ('digits,debug', dict(model__hidden_sizes=()), 'config.model.hidden_sizes'),
+        ('digits,debug', dict(model__shift=-1), 'config.model.shift'),
+    ],
+)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, changes, said):
+    assert said in complaint(make, tmp_path, argument, **changes)
+
+
+def test_points_are_classified_without_convolutions(tmp_path):
+    run = make(tmp_path, 'ring,debug', model__channels=(), model__shift=0)
+    batch = first_batch(run, 5)
+    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    assert run.family.classify(*weights, batch, draw).shape == (5, 8)
+    assert run.family.feature_maps is None
