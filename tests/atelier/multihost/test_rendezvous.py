@@ -77,11 +77,11 @@ def test_who_knocks_by_mistake_is_sent_away():
 
 MEMBER = """
 import os, signal, sys, time
-import meeting
+from atelier.multihost import rendezvous
 port, number, ending = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 if ending == 'no terminal':
     os.close(2)
-meeting.meet(f'localhost:{port}', 2, number, 20.0)
+rendezvous.meet(f'localhost:{port}', 2, number, 20.0)
 if ending == 'killed':
     os.kill(os.getpid(), signal.SIGKILL)
 elif ending == 'traceback':

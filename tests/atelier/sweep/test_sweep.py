@@ -414,8 +414,8 @@ def test_bad_input_ends_in_one_line(main, tmp_path):
 DRIVER = f"""
 import runpy, sys
 sys.path.insert(0, {str(ROOT)!r})
-from sweeps import side_by_side
-side_by_side.LOOP_PAYS = 0.0
+from atelier.sweep import vmapped_program
+vmapped_program.LOOP_PAYS = 0.0
 sys.argv = ['main.py', *sys.argv[1:]]
 runpy.run_path({str(ROOT / 'main.py')!r}, run_name='__main__')
 """
