@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from atelier import cli
 from atelier.errors import UserError
-from atelier.report.metrics_log import log_to_terminal
+from atelier.log import log_to_terminal
 from atelier.training.stop_signals import StoppedAtOnce
 
 FLAGS = flags.FLAGS

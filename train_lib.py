@@ -17,15 +17,14 @@ from tqdm import tqdm
 from atelier.core import devices as device_lib
 from atelier.core.game import State
 from atelier.errors import UserError
+from atelier.log import log
 from atelier.multihost import processes
-from atelier.report.metrics_log import log
 from atelier.run import run_folder
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
-from atelier.training.cadence import suggest_cadences
 from atelier.training.checks import check_training
-from atelier.training.dispatch import Program, data_parallel
+from atelier.training.dispatch import Program, data_parallel, suggest_cadences
 from atelier.training.session import Member
 from atelier.training.stop_signals import Stopped, stop_requests
 from atelier.training.trace import traced

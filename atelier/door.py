@@ -23,11 +23,13 @@ from ml_collections import ConfigDict
 import train_lib
 from atelier.core import devices as device_lib
 from atelier.core import game
+from atelier.core.family import Family, LogProb
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation import evaluate as evaluate_lib
-from atelier.evaluation.latents.prior_draws import can_draw_codes, decoded_draws
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.codes.prior_draws import can_draw_codes, decoded_draws
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.paths import user_path
 from atelier.run import experiment, restore, run_folder
@@ -49,7 +51,7 @@ class Trained(NamedTuple):
         return self.run.config
 
     @property
-    def family(self) -> game.Family:
+    def family(self) -> Family:
         """The model, as pure functions of (state.ema, state.extra, ...)."""
         return self.run.family
 
@@ -129,7 +131,7 @@ def sample(
     """
     _at_least_one(n)
     run, state, devices = trained.run, trained.state, jax.devices()
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     label = None if labels is None else np.resize(check_labels(run, labels), n)
     if run.family.sample is None and can_draw_codes(run.family):
         return decoded_draws(run, state, key, n, devices)[0]
@@ -171,10 +173,10 @@ def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int 
         raise UserError(f'the model of {run.folder} lacks this ability')
     if split not in run.data.splits:
         raise UserError(f'{run.data.name} has no split {split!r}')
-    if isinstance(ability, game.LogProb):
+    if isinstance(ability, LogProb):
         ability = ability.nats
     n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
-    key = game.address(trained.state.key, game.Purpose.EVALUATE)
+    key = key_for(trained.state.key, Stream.EVALUATE)
     apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())
     return apply(trained.state, key, run.data.splits[split], n)
 

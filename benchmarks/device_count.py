@@ -15,7 +15,8 @@ import numpy as np
 from absl import app, flags
 
 from atelier.core import devices as device_lib
-from atelier.core import game, optimizers
+from atelier.core import optimizers
+from atelier.core.randomness import identity
 from atelier.run import experiment
 from atelier.training.dispatch import make_dispatch
 from benchmarks.timing import alternate, spread
@@ -56,12 +57,12 @@ def main(_):
     config.data.update(data_dir=values.data_dir, placement='device')
     run = experiment.assemble(pathlib.Path('unused'), which, config)
     counts = [count for count in map(int, values.counts) if count <= jax.device_count()]
-    means = {'with the mean': device_lib.mean, 'without': game.identity}
+    means = {'with the mean': device_lib.mean, 'without': identity}
     arms = {
         (count, words): arm(run, count, values.length, mean)
         for count in counts
         for words, mean in means.items()
-        if count > 1 or mean is game.identity
+        if count > 1 or mean is identity
     }
     seconds = alternate(arms, values.repeats)
     kind, size = jax.devices()[0].device_kind, config.train.batch_size

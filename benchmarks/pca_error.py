@@ -12,7 +12,7 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Float
 
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset
 from atelier.data.dataset import Dataset
 from atelier.evaluation.evaluate import summary
@@ -28,8 +28,11 @@ flags.DEFINE_multi_integer('components', [8], 'of PCA; give it again for more')
 
 def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
     """x of a split as networks see it, one row an example."""
-    key, n = game.address(jax.random.PRNGKey(0), game.Purpose.PREPROCESS), data.size(split)
-    keys = game.draw_for(key, np.arange(n), n).keys
+    key, n = (
+        key_for(jax.random.PRNGKey(0), Stream.PREPROCESS),
+        data.size(split),
+    )
+    keys = rng_for(key, np.arange(n), n).keys
     return coordinates(np.asarray(data.preprocess(data.splits[split], keys)['x']), data.spec)
 
 

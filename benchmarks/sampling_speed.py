@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import experiment
 from benchmarks.timing import alternate, spread
@@ -45,7 +45,7 @@ def samplers(parts: Parts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
     """Both ways to draw [batch, *event], by name."""
     x = jnp.zeros((1, *parts.spec.event_shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(0), {'x': x})
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
 
     def sampler(parts: Parts) -> Callable[[], np.ndarray]:
         family = autoregressive(parts)

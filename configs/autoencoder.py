@@ -13,7 +13,7 @@ has 6.60; about 4 minutes. 784-512-2-512-784 is --config.model.hidden_sizes="(51
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.corruption import NOISES
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose

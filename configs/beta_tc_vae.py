@@ -9,7 +9,7 @@ dimensions in use. About 20 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import vae as plain
 from models.autoencoders.vae_objectives import total_correlation_bound

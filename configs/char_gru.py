@@ -12,7 +12,7 @@ of CPU time.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import at_least, choose
 from configs import char_lm

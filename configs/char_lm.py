@@ -19,7 +19,7 @@ setting of nanoGPT on a GPU (1.47 on what we call the test split), not measured:
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, text_models
 from configs.shared.transformers import transformer_of

@@ -9,7 +9,7 @@ nats, as published.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from configs.shared import common, fitted

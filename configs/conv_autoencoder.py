@@ -14,7 +14,7 @@ fully connected 784-32-784 has 4.13. About 4 minutes.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from configs import autoencoder as mlp_autoencoder

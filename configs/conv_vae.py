@@ -9,7 +9,7 @@ minutes and 12 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import at_least
 from configs import vae as mlp_vae

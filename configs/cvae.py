@@ -10,7 +10,7 @@ the label (configs/vae.py) 92.0 and 88.3. About 20 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from configs import vae as plain

@@ -13,7 +13,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import gan as mlp_gan
 from configs.shared import common

@@ -9,7 +9,7 @@ from clean ones. About 19 seconds on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from configs import conv_autoencoder

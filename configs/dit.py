@@ -12,7 +12,7 @@ the examples; the MLP's 232.5). About six minutes on two CPU cores. Other data a
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from configs import diffusion

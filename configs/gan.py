@@ -13,7 +13,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from configs.shared import common

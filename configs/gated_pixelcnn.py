@@ -11,7 +11,7 @@ examples), exact; two minutes on two CPU cores. MNIST (`:mnist`, binarised afres
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import pixelcnn
 from configs.shared import common

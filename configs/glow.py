@@ -14,7 +14,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from configs.shared import flows
 from models.flows.actnorm import ActNorm

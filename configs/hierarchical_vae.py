@@ -11,7 +11,7 @@ its schedule; the paper reports 85.33 nats (k = 5000), and 86.76 with one layer.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from configs.shared import common

@@ -14,7 +14,7 @@ an NLL of 91.9 +- 0.2 nats (one seed, k = 500; with one sample 93.5), in 13 minu
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import at_least, choose
 from configs import vae as plain

@@ -9,7 +9,7 @@ fifteen seconds on two CPU cores. MNIST (`:mnist`, drawn afresh at each showing)
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import at_least, choose
 from configs.shared import common

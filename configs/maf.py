@@ -10,7 +10,7 @@ MNIST (`:mnist`) is not measured.
 from flax.linen.initializers import zeros
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from atelier.errors import at_least, choose
 from configs.shared import common, flows

@@ -11,7 +11,7 @@ Tiny Shakespeare, the last tenth: 1.669 +- 0.009 nats per character, exact given
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from configs.shared import common, fitted, text_models

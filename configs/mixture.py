@@ -12,7 +12,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from atelier.errors import UserError, at_least, choose
 from configs.shared import common, fitted

@@ -9,7 +9,7 @@ cores. On MNIST (`:mnist`, thresholded) 84.3 +- 0.4 %.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from configs import mixture

@@ -9,7 +9,7 @@ share. MNIST (`:mnist`, 20,000 steps of 64, meant for a GPU) is not measured.
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from configs.shared import common

@@ -11,7 +11,7 @@ Bicubic interpolation has 13.51 dB, 0.614 and 25.1 dB. About two minutes of CPU 
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common
 from configs.super_resolution import FACTORS, factor_of

@@ -11,7 +11,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from atelier.errors import choose
 from configs import dcgan

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from atelier import cli
 from atelier.applications import _common
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.data import dataset
 from atelier.evaluation.evaluate import given
 from atelier.run import experiment

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.core import devices as device_lib
-from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import rng_for
 from atelier.report.metrics_log import read_metrics
 from atelier.run import experiment, restore, run_folder
 from atelier.training import dispatch as program
@@ -45,7 +46,7 @@ def assembled(folder, name, argument='digits,debug', **changes):
 def first_batch(run, n):
     """The first n training examples as models see them."""
     raw = {name: jnp.asarray(array[:n]) for name, array in run.data.splits['train'].items()}
-    return run.data.preprocess(raw, game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
+    return run.data.preprocess(raw, rng_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
 
 
 def scattered(params):
@@ -119,7 +120,7 @@ def with_abilities(run, **abilities):
     """`run` with a family without weights that can do this alone, and perhaps other `splits`."""
     splits = abilities.pop('splits', run.data.splits)
     nothing = {'model': {}}
-    family = game.Family(lambda key, batch: (nothing, nothing), (), None, **abilities)
+    family = Family(lambda key, batch: (nothing, nothing), (), None, **abilities)
     return run._replace(family=family, data=run.data._replace(splits=splits))
 
 

@@ -8,21 +8,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, writing
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 
-def lacking(family: game.Family, abilities: Sequence[str]) -> list[str]:
+def lacking(family: Family, abilities: Sequence[str]) -> list[str]:
     """Those of the abilities that a family has not; of 'encode or prior' one is enough."""
     has = lambda words: any(getattr(family, name) is not None for name in words.split(' or '))
     return [words for words in abilities if not has(words)]
 
 
-def can(family: game.Family, application: ModuleType) -> bool:
+def can(family: Family, application: ModuleType) -> bool:
     """Whether a family has what an application NEEDS, and it `refuses` it for nothing else."""
     refuses = getattr(application, 'refuses', lambda family: False)
     return not lacking(family, application.NEEDS) and not refuses(family)
@@ -92,7 +93,7 @@ def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
 
     Fewer where the split has fewer.
     """
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from atelier.applications import _common, decompress
 from atelier.core import game
-from atelier.core.game import Family
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import given, kind_of
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import experiment, restore
 from atelier.run.experiment import Run
 
@@ -100,7 +101,7 @@ def _seen(run: Run, state: game.State, index: np.ndarray):
 
     split = {name: array[index] for name, array in run.data.splits['test'].items()}
     apply = over_examples(look, run.data, run.config.eval.batch_size, jax.devices())
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, split, len(index))
 
 

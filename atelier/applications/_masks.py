@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
@@ -77,9 +77,9 @@ def _random(size: int, share: float, n: int, seed: int) -> Bool[np.ndarray, 'n s
     if not 0 < share < 1:
         raise UserError(f'--share={share:g}: it has to lie between 0 and 1')
     count = min(max(round(share * size), 1), max(size - 1, 1))
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.PREPROCESS)
+    key = key_for(jax.random.PRNGKey(seed), Stream.PREPROCESS)
     order = jax.vmap(lambda key: jax.random.permutation(key, size))
-    return np.asarray(order(game.draw_for(key, np.arange(n), n).keys)) < count
+    return np.asarray(order(rng_for(key, np.arange(n), n).keys)) < count
 
 
 def _from_file(mask: str, spec: Spec, places: tuple[int, ...]) -> Bool[np.ndarray, '*places']:

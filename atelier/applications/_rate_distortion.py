@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.errors import UserError
+from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
 from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
-from atelier.evaluation.latents.codes import decoder, encoded, parted, tokens
 from atelier.evaluation.latents.pca import Components, principal_components
 from atelier.evaluation.samples.features import coordinates
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 

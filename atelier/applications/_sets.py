@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
+from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.examples import strokes
-from atelier.evaluation.latents.codes import decoded, encoded, of_prior
 from atelier.evaluation.samples.features import of_classifier
 from atelier.report import image_grids
 from atelier.run.experiment import Run
@@ -50,7 +51,7 @@ def two_sets(
     look: Look, key, attribute: str, classes: tuple[int, int], n: int
 ) -> tuple[list[np.ndarray], str]:
     """The codes of the two sets that the direction joins, and in words where they come from."""
-    examples = examples_of(look, 'train', game.address(key, game.Purpose.EVALUATE), n)
+    examples = examples_of(look, 'train', key_for(key, Stream.EVALUATE), n)
     if attribute != 'label':
         return _quarters(
             examples, measure(attribute, examples.x, look.run.data.spec)

@@ -15,8 +15,8 @@ from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, sc
 from atelier.evaluation.examples.auroc import auroc
 from atelier.evaluation.examples.outliers import another_data_set, picture_as_data
 from atelier.evaluation.samples.sampling import as_seen
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 

@@ -7,14 +7,15 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, about
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples import calibration
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
@@ -88,7 +89,7 @@ def _names(runs: list[Run]) -> list[str]:
 def _logits(run: Run, state: game.State, split: str) -> np.ndarray:
     """[n, classes]; the draws are those of an evaluation."""
     apply = over_examples(run.family.classify, run.data, run.config.eval.batch_size, jax.devices())
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     return np.asarray(apply(state, key, run.data.splits[split], run.data.size(split)), np.float64)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from atelier.applications import _common, _lossless, _rate_distortion
-from atelier.core.game import Family
+from atelier.core.family import Family
 from atelier.errors import UserError
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import Run
 
 NEEDS = ('encode or conditionals', 'decode or conditionals')

@@ -13,11 +13,11 @@ from atelier.applications._sets import (
     of_class,
     two_sets,
 )
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
-from atelier.evaluation.latents.codes import decoded, latents
+from atelier.evaluation.codes.encoding import decoded, latents
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -140,7 +140,7 @@ def _images(
 
     As many as are looked at for the means are looked through for a class.
     """
-    key = game.address(key, game.Purpose.SAMPLE)
+    key = key_for(key, Stream.SAMPLE)
     has_encoder = look.run.family.encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
     examples = examples_of(look, 'test', key, n)

@@ -8,9 +8,9 @@ from atelier.applications import _common
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, range_coder
+from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 

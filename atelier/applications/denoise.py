@@ -9,13 +9,13 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._nearness import Scale
-from atelier.core import game
+from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.corruption import NOISES
 from atelier.errors import UserError
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -66,7 +66,10 @@ def apply(
     index = _common.draw_of_test(run, num_images, seed)
     scale = Scale(run)
     look = _denoiser(run, noise, scale, jax.devices())
-    key, n = game.address(jax.random.PRNGKey(seed), game.Purpose.EVALUATE), run.data.size('test')
+    key, n = (
+        key_for(jax.random.PRNGKey(seed), Stream.EVALUATE),
+        run.data.size('test'),
+    )
     measured, shown = [], []
     for level in strengths:
         inputs = {**run.data.splits['test'], 'level': np.full(n, level, np.float32)}
@@ -131,7 +134,7 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
 
     def look(params, extra, batch, draw):
         x, level = batch['x'], batch['level']
-        keys = game.part_of(draw.keys, NOISE)
+        keys = fold_in(draw.keys, NOISE)
         clean = spec.normalize(x)
         whole = jax.vmap(one)(clean, keys, level)
         noisy = whole if spec.interval is None else jnp.clip(whole, low, high)

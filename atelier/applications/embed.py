@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
+from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.latents.codes import encoded, latents
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
+from atelier.log import log
 from atelier.report.image_grids import save_figure
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int
 from atelier.applications import _common
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import as_seen
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -113,7 +113,7 @@ def _completions(
     made = []
     for number in range(count):
         log.info('completion %d of %d, of %d test examples', number + 1, count, len(x))
-        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE, number)
+        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, number)
         made.append(fill(state, key, inputs, len(x)))
     if count > 1 and np.array_equal(made[0], made[1]):
         log.info('this model draws nothing: its completions are all the same')

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.core import game
-from atelier.evaluation.latents.codes import decoded, encoded, latents, of_prior
+from atelier.core.randomness import Stream, key_for
+from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -59,7 +59,7 @@ def apply(
         ends, x = encoded(run, state, chosen, devices)
         found = {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
     else:
-        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
         ends = of_prior(run, state, key, n, devices)
     dims = latents(run.family, ends).shape[1]
     codes = _paths(ends.reshape(num_pairs, 2, -1), num_points, dims)

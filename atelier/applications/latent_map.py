@@ -8,13 +8,13 @@ from jax.scipy.special import ndtri
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
-from atelier.evaluation.latents.codes import decoded, encoded, of_prior, parted
+from atelier.evaluation.codes.encoding import decoded, encoded, of_prior, parted
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -116,7 +116,7 @@ def _ticks(
         standard = np.asarray(ndtri(chances), np.float64)
         return standard - (plane.axes @ plane.origin)[:, None], 'at quantiles of the N(0, I) prior'
     if run.family.prior is not None:
-        key = game.address(jax.random.PRNGKey(0), game.Purpose.SAMPLE)
+        key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
         drawn = of_prior(run, state, key, NUM_DRAWN, jax.devices())
         drawn, _ = parted(run.family, drawn)
         ticks = np.quantile((drawn - plane.origin) @ plane.axes.T, chances, axis=0).T

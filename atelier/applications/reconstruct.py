@@ -4,12 +4,12 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -41,7 +41,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     state, weights = restore.load_state(run)
     split, n, key = run.data.splits['test'], run.data.size('test'), state.key
     look = reconstructor(run, jax.devices())
-    x, reconstruction = look(state, game.address(key, game.Purpose.EVALUATE), split, n)
+    x, reconstruction = look(state, key_for(key, Stream.EVALUATE), split, n)
     error = half_squared_error(x, reconstruction, run.data.spec)
     index = _common.draw_of_test(run, num_images, seed)
     found = {

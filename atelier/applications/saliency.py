@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -53,7 +54,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     apply = over_examples(
         _look(run.family, label), run.data, run.config.eval.batch_size, jax.devices()
     )
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     found = {'index': rows, **apply(state, key, chosen, len(rows))}
     if not np.any(found['gradient']):
         raise UserError(
@@ -70,7 +71,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     return found
 
 
-def _look(family: game.Family, label: int) -> Callable:
+def _look(family: Family, label: int) -> Callable:
     """look(params, extra, batch, draw) -> what is found of each example."""
 
     def look(params, extra, batch, draw):

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
-from atelier.evaluation.latents.prior_draws import decoded_draws
+from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
+from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.report.metrics_log import log
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
@@ -39,7 +39,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     chosen = parse_labels(run, labels)
     label = None if chosen is None else np.resize(chosen, num_samples)
     state, weights = restore.load_state(run)
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.sample is not None:
         x, words = sampler(run, jax.devices())(state, key, num_samples, label), ''
     else:

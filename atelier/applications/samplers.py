@@ -9,12 +9,12 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
 from atelier.evaluation.samples.sample_quality import against_data, chosen_features
 from atelier.evaluation.samples.sampling import sampler
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -55,7 +55,7 @@ def apply(
     state, weights = restore.load_state(run)
     devices = jax.devices()
     features = chosen_features(run, devices)
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     rows, shown = [], []
     for (name, steps), by in runs.items():
         shown.append(sampler(by, devices)(state, key, num_samples))

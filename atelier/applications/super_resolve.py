@@ -9,13 +9,13 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._nearness import Scale
-from atelier.core import game
+from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.low_resolution import enlarged, reduced
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import psnr
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -63,7 +63,7 @@ def apply(
     state, weights = restore.load_state(run)
     index = _common.draw_of_test(run, num_examples, seed)
     inputs = {name: array[index] for name, array in run.data.splits['test'].items()}
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     made = _enlarger(run, num_samples, jax.devices())(state, key, inputs, len(index))
     if not made.pop('draws').any():
         del made['model_mean']
@@ -97,7 +97,7 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
         low = reduced(batch['x'], ability.factor)
 
         def sample(number):
-            own = draw.replace(keys=game.part_of(draw.keys, number))
+            own = draw.replace(keys=fold_in(draw.keys, number))
             return ability.enlarge(params, extra, {'low': low}, own)
 
         samples = jax.lax.map(sample, jnp.arange(num_samples))

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec, symbols_told
 from atelier.data.text import encode
 from atelier.errors import about
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import texts
-from atelier.report.metrics_log import log
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
@@ -89,7 +89,7 @@ def written(
             'x': np.pad(known, ((0, 0), (0, room))),
             'num_known': np.full(n, known.shape[1], np.int32),
         }
-        key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE, number)
+        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, number)
         window = extend(state, key, inputs, n)
         x = np.concatenate([x, window[:, context - room :]], 1)
         number += 1

@@ -5,10 +5,10 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications.sample import parse_labels
-from atelier.core import game
-from atelier.evaluation.over_examples import over_examples
+from atelier.core.randomness import Stream, key_for
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -49,7 +49,7 @@ def apply(
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     walk = over_examples(steps, data, run.config.eval.batch_size, jax.devices())
-    key = game.address(jax.random.PRNGKey(seed), game.Purpose.SAMPLE)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     x_t, x = walk(state, key, inputs, num_samples)
     kept = np.unique(np.linspace(0, x.shape[1] - 1, num_points).round().astype(int))
     found = {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers
 
-from atelier.core.game import Optimizer
+from atelier.core.types import Optimizer
 from atelier.errors import choose
 
 RMS = 0.2  # of Adam's updates, about: those of Muon are made as large

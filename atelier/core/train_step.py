@@ -5,22 +5,27 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from atelier.core.game import (
-    Batch,
-    Draw,
-    Fit,
-    Optimizer,
-    Purpose,
-    State,
-    Tree,
-    Turn,
-    Turns,
-    address,
-    draw_for,
-)
+from atelier.core.family import Family
+from atelier.core.game import Fit, State, Turn, Turns
+from atelier.core.randomness import Rng, Stream, key_for, rng_for
+from atelier.core.types import Batch, Optimizer, Tree
 
 
-def play(turn: Turn, params, extra, batch: Batch, draw: Draw, step, hypers):
+def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: dict) -> State:
+    """The State before the first step; `batch` gives shapes, and data to a data-dependent start."""
+    params, extra = family.init(key_for(key, Stream.INIT), batch)
+    step = jnp.zeros((), jnp.int32)
+    fitted = {player for turn in family.turns if isinstance(turn, Fit) for player in turn.players}
+    opt = {
+        player: optimizer(player, hypers, step).init(tree)
+        for player, tree in params.items()
+        if player not in fitted
+    }
+    ema = jax.tree.map(jnp.copy, params)  # a buffer of its own: the State is donated
+    return State(step, key, params, extra, opt, ema, hypers)
+
+
+def play(turn: Turn, params, extra, batch: Batch, draw: Rng, step, hypers):
     """Plays one turn without moving anyone.
 
     Returns ({player: gradient}, {player: loss}, extra, metrics). The gradient of a player is the
@@ -59,8 +64,8 @@ def make_step(turns: Turns, optimizer: Optimizer, batch_size: int, mean, gather)
         params, extra, opt = dict(state.params), state.extra, dict(state.opt)
         reports = []
         for number, turn in enumerate(turns):
-            key = address(state.key, Purpose.TRAIN, state.step, number)
-            draw = draw_for(key, rows, batch_size, gather)
+            key = key_for(state.key, Stream.TRAIN, state.step, number)
+            draw = rng_for(key, rows, batch_size, gather)
             before = params, opt, extra
             move = _fit if isinstance(turn, Fit) else _descend
             seen = batches[turn.batch], draw, state.step, state.hypers

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from atelier.errors import UserError
+from atelier.log import log
 from atelier.paths import cache_folder
-from atelier.report.metrics_log import log
 
 CHUNK = 1 << 24  # bytes
 FORMAT = 1  # of an entry; another number is another key

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import Picture, Pictures, decoded
 from atelier.errors import UserError, did_you_mean
+from atelier.log import log
 from atelier.paths import user_path
-from atelier.report.metrics_log import log
 
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}

@@ -9,10 +9,11 @@ import numpy as np
 from atelier.errors import UserError
 from atelier.evaluation.evaluate import read_evaluation, summary
 from atelier.evaluation.latents.report import headlines
-from atelier.evaluation.per_example_values import read_values
+from atelier.evaluation.per_example.values_file import read_values
+from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.report.metrics_log import aligned, log, plus_minus, read_validations
+from atelier.report.metrics_log import aligned, plus_minus, read_validations
 from atelier.run import config_values, run_folder
 
 

@@ -10,24 +10,37 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from atelier.core import game
-from atelier.errors import UserError, writing
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, key_for
+from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
-from atelier.evaluation.over_examples import by_number, over_examples
-from atelier.evaluation.per_example_values import write_values
+from atelier.evaluation.per_example.over_examples import by_number, over_examples
+from atelier.evaluation.per_example.values_file import write_values
 from atelier.evaluation.samples.features import FeatureFunction, of_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
+from atelier.log import log
 from atelier.multihost import processes
-from atelier.report.metrics_log import log
 from atelier.run import config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
-from atelier.training.checks import check_evaluation
 
 SPLIT = 'test'
 STEADY = 3  # validations in a row
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+def check_evaluation(config: ConfigDict) -> None:
+    """Looks at the settings of `config.eval` that every family has.
+
+    Raises:
+      UserError: names the field and what it may be.
+    """
+    for name in ('batch_size', 'num_pictures'):
+        at_least(1, f'eval.{name}', config.eval[name])
+    choose('eval.weights', config.eval.weights, restore.WEIGHTS)
 
 
 def evaluate(
@@ -131,7 +144,7 @@ def _ask_for_features(run: Run, is_mistake: bool) -> None:
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
     """Every number about every test example, [n] each, float64."""
     split, n = run.data.splits[SPLIT], run.data.size(SPLIT)
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     size = run.config.eval.batch_size
 
     def apply(f):
@@ -222,7 +235,7 @@ def kind_of(run: Run) -> str | None:
     return run.family.log_prob.words + density + given(run.family)
 
 
-def given(family: game.Family) -> str:
+def given(family: Family) -> str:
     """What a likelihood is conditional on, to stand behind its kind; nothing, for most."""
     return ''.join(f', given the {name}' for name in family.conditions)
 

@@ -16,8 +16,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from atelier.errors import UserError
+from atelier.log import log
 from atelier.multihost.rendezvous import meet
-from atelier.report.metrics_log import log
 
 HEARTBEAT_SECONDS = 20  # without a sign of life before a process counts as lost
 MEETING_SECONDS = 60  # that processes wait for each other at the start

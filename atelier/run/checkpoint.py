@@ -19,7 +19,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from atelier.core.game import State
 from atelier.errors import FULL, UserError, writing
-from atelier.report.metrics_log import log
+from atelier.log import log
 
 
 class Memory(NamedTuple):

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from atelier.errors import UserError
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import ROOT, Recipe, Run
 
 

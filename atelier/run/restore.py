@@ -11,12 +11,13 @@ import numpy as np
 from jaxtyping import Array
 
 from atelier.core import devices as device_lib
-from atelier.core import game, optimizers
+from atelier.core import optimizers, train_step
 from atelier.core.game import State
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import symbols_told
 from atelier.errors import UserError, choose
+from atelier.log import log
 from atelier.multihost import processes
-from atelier.report.metrics_log import log
 from atelier.run import run_folder
 from atelier.run.checkpoint import Checkpoints, leaf_name
 from atelier.run.experiment import Run
@@ -114,9 +115,9 @@ def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
     first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
 
     def init(key, hypers):
-        batch_key = game.address(key, game.Purpose.PREPROCESS)
-        batch = run.data.preprocess(first, game.draw_for(batch_key, jnp.arange(size), size).keys)
-        return game.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
+        batch_key = key_for(key, Stream.PREPROCESS)
+        batch = run.data.preprocess(first, rng_for(batch_key, jnp.arange(size), size).keys)
+        return train_step.init_state(run.family, optimizers.chosen(run.config), key, batch, hypers)
 
     return init
 

@@ -21,8 +21,8 @@ from ml_collections import ConfigDict
 
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, reading, writing
+from atelier.log import log
 from atelier.paths import user_path
-from atelier.report.metrics_log import log
 from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,

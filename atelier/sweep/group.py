@@ -11,7 +11,7 @@ import jax
 import train_lib
 from atelier.core.game import State
 from atelier.errors import UserError, writing
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import Start

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atelier.errors import UserError, writing
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import ROOT
 
 LOCAL = 'submitit-local'

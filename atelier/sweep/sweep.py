@@ -8,7 +8,7 @@ import jax
 from ml_collections import ConfigDict
 
 from atelier.errors import UserError, about
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.config_values import flatten
 from atelier.run.experiment import Recipe, Run
 from atelier.sweep import axes as axes_lib

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.errors import writing
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import aligned, log, plus_minus, read_validations
+from atelier.report.metrics_log import aligned, plus_minus, read_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 from atelier.sweep.axes import Setting

@@ -18,10 +18,9 @@ import numpy as np
 from atelier.core import devices as device_lib
 from atelier.core import game, optimizers
 from atelier.core.game import State
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import Run
-from atelier.training.cadence import dispatch_length
-from atelier.training.dispatch import Program, make_dispatch
+from atelier.training.dispatch import Program, dispatch_length, make_dispatch
 from atelier.training.input_pipeline import feed, is_streamed, most_steps, reader
 
 FORMS = ('vmap', 'loop')

@@ -6,9 +6,10 @@ from ml_collections import ConfigDict
 
 from atelier.core import optimizers
 from atelier.errors import UserError, about, at_least, choose
+from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
 from atelier.run.experiment import Run
-from atelier.run.restore import WEIGHTS, fitting_weights
+from atelier.run.restore import fitting_weights
 from atelier.training.input_pipeline import PLACEMENTS
 from atelier.training.validation import BEST_MODES, metric_names
 
@@ -54,17 +55,6 @@ def check_seed(config: ConfigDict) -> None:
     """
     if not 0 <= config.seed < 2**32:
         raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')
-
-
-def check_evaluation(config: ConfigDict) -> None:
-    """Looks at the settings of `config.eval` that every family has.
-
-    Raises:
-      UserError: as `check_training`.
-    """
-    for name in ('batch_size', 'num_pictures'):
-        at_least(1, f'eval.{name}', config.eval[name])
-    choose('eval.weights', config.eval.weights, WEIGHTS)
 
 
 def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:

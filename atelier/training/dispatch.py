@@ -1,6 +1,7 @@
 """Many steps as one program: gather, preprocess and step, scanned, and pmapped over devices."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,11 +12,13 @@ from jaxtyping import Array, Int
 
 from atelier.core import devices as device_lib
 from atelier.core import game, optimizers, train_step
-from atelier.core.game import Family, State
+from atelier.core.family import Family
+from atelier.core.game import State
+from atelier.core.randomness import Stream, identity, key_for, rng_for
+from atelier.core.types import Batch, Optimizer
 from atelier.data import shuffle
 from atelier.data.dataset import Dataset
 from atelier.run.experiment import Run
-from atelier.training.cadence import dispatch_length
 from atelier.training.input_pipeline import feed, is_streamed, most_steps
 
 
@@ -46,18 +49,18 @@ def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterat
             state, report = compiled(state, next_arrays(), numbers)
             return state, [jax.device_get(report)]
 
-        yield Program(length, dispatch, lambda state, i: state, game.identity)
+        yield Program(length, dispatch, lambda state, i: state, identity)
 
 
 def make_dispatch(
     family: Family,
     data: Dataset,
-    optimizer: game.Optimizer,
+    optimizer: Optimizer,
     batch_size: int,
     num_steps: int,
     num_devices: int = 1,
-    mean: Callable = game.identity,
-    gather: Callable = game.identity,
+    mean: Callable = identity,
+    gather: Callable = identity,
     streamed: bool = False,
 ) -> Callable:
     """Returns the pure dispatch(state, arrays, device) -> (state, reports [num_steps]).
@@ -88,7 +91,7 @@ def make_dispatch(
 
 def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Array]:
     """This step's minibatches as they are stored, [M, local, ...]: numbers t*M to t*M + M - 1."""
-    key = game.address(state.key, game.Purpose.SHUFFLE)
+    key = key_for(state.key, Stream.SHUFFLE)
     n, count = len(arrays['x']), game.num_minibatches(turns)
     index = [
         shuffle.minibatch_indices(key, _number(state, j, count), rows, batch_size, n)
@@ -97,12 +100,12 @@ def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Ar
     return {name: jnp.stack([array[i] for i in index]) for name, array in arrays.items()}
 
 
-def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[game.Batch]:
+def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[Batch]:
     """The M minibatches as the turns see them."""
     count, batches = game.num_minibatches(turns), []
     for j in range(count):
-        key = game.address(state.key, game.Purpose.PREPROCESS, _number(state, j, count))
-        keys = game.draw_for(key, rows, batch_size).keys
+        key = key_for(state.key, Stream.PREPROCESS, _number(state, j, count))
+        keys = rng_for(key, rows, batch_size).keys
         batches.append(data.preprocess({name: array[j] for name, array in raw.items()}, keys))
     return batches
 
@@ -128,3 +131,28 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
     )
     axes = (None, 0 if streamed else None, 0)
     return device_lib.over_devices(dispatch, axes, donate=(0,), devices=devices)
+
+
+def dispatch_length(config, start: int = 0, most: float = math.inf) -> int:
+    """Steps per dispatch: the largest number that divides the steps left and every cadence.
+
+    `train.steps_per_dispatch` is its ceiling, and `most`.
+    """
+    common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
+    ceiling = min(config.steps_per_dispatch, max(1, most))
+    return max(d for d in range(1, int(ceiling) + 1) if common % d == 0)
+
+
+def suggest_cadences(config, start: int = 0) -> str | None:
+    """In words, nearby cadences that make dispatches longer; None where they are long enough."""
+    names = ('steps', 'evaluate_every', 'checkpoint_every')
+    length, ceiling = dispatch_length(config, start), config.steps_per_dispatch
+    best = min(ceiling, *(config[name] for name in names))
+    if 2 * length > best:
+        return None
+    near = {name: best * max(1, round(config[name] / best)) for name in names}
+    changes = [f'train.{name}={near[name]}' for name in names if near[name] != config[name]]
+    short = f'a dispatch has only {length} of at most {best} steps'
+    if start % best:
+        return f'{short}, because the run continues from step {start}'
+    return f'{short}; {", ".join(changes)} would give it all'

@@ -14,9 +14,10 @@ import numpy as np
 
 from atelier.core import devices as device_lib
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data import shuffle
 from atelier.errors import choose
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import Run
 
 PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
@@ -82,7 +83,7 @@ def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> 
     batch_size, n = run.config.train.batch_size, run.data.size('train')
     local = batch_size // len(devices)
     rows = device_lib.local_indices(devices)[:, None] * local + np.arange(local)
-    key = game.address(jax.random.PRNGKey(run.config.seed), game.Purpose.SHUFFLE)
+    key = key_for(jax.random.PRNGKey(run.config.seed), Stream.SHUFFLE)
     host = jax.local_devices(backend='cpu')[0]
 
     @jax.jit

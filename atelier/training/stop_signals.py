@@ -4,7 +4,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-from atelier.report.metrics_log import log
+from atelier.log import log
 
 
 class Stopped(SystemExit):

@@ -7,7 +7,7 @@ import jax
 
 from atelier.core.game import State
 from atelier.errors import writing
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.training.dispatch import Program
 
 NAME = 'profile'

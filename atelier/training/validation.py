@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from atelier.core import game
 from atelier.core.game import State
-from atelier.evaluation.over_examples import by_number, over_examples
+from atelier.core.randomness import Stream, key_for, rng_for
+from atelier.evaluation.per_example.over_examples import by_number, over_examples
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import manifolds
 from atelier.evaluation.samples.sampling import (
@@ -19,8 +19,9 @@ from atelier.evaluation.samples.sampling import (
     save_pairs,
     shown,
 )
+from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.report.metrics_log import MetricsLog, log, read_validations
+from atelier.report.metrics_log import MetricsLog, read_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 
@@ -78,7 +79,7 @@ class Watch:
         `report` is that of the dispatch before, of which advice sees the means as 'train/...'.
         """
         run, step = self._run, int(state.step)
-        key = game.address(state.key, game.Purpose.EVALUATE)
+        key = key_for(state.key, Stream.EVALUATE)
         values = self._look.metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
@@ -98,7 +99,7 @@ class Watch:
     def _coverage(self, state: State) -> dict[str, float]:
         if not _is_covered(self._run):
             return {}
-        real, key = self._look.real(state), game.address(state.key, game.Purpose.SAMPLE)
+        real, key = self._look.real(state), key_for(state.key, Stream.SAMPLE)
         fake = self._look.sample(state, key, len(real), self._labels)
         fake = coordinates(fake, self._run.data.spec)
         return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
@@ -116,7 +117,7 @@ class Watch:
         """Samples from the same noise every time, and validation images reconstructed."""
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures
-        key = game.address(state.key, game.Purpose.SAMPLE)
+        key = key_for(state.key, Stream.SAMPLE)
         if self._look.sample and image_grids.is_image(spec):
             image = image_grids.grid(self._look.sample(state, key, n), spec)
             image_grids.save(folder / f'samples-{step:07d}.png', image)
@@ -138,7 +139,7 @@ def metric_names(run: Run) -> dict[str, None]:
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
-        draw = game.draw_for(key, jnp.arange(run.family.together), run.family.together)
+        draw = rng_for(key, jnp.arange(run.family.together), run.family.together)
         batch = run.data.preprocess(raw, draw.keys)
         return run.family.metrics(*run.family.init(key, batch), batch, draw)
 

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
+from atelier.core.family import Family, through_codes
+from atelier.core.randomness import fold_in
 from atelier.data.dataset import Spec
 from losses import contraction, reconstruction
 from models.shared.reconstruction_inpainting import by_reconstruction
@@ -71,14 +73,14 @@ def errors(parts: Parts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
 def denoising_errors(parts: Parts, params, x, keys, strength) -> dict[str, Float[Array, 'batch']]:
     """`errors` where x is seen corrupted: the target is x as it is."""
     corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
-    seen = jax.vmap(corrupt)(x, game.part_of(keys, 0))
+    seen = jax.vmap(corrupt)(x, fold_in(keys, 0))
     found = errors(parts, params, x, seen)
     return {f'denoising_{name}': values for name, values in found.items()}
 
 
 def contraction_of(parts: Parts, params, x, keys) -> Float[Array, 'batch']:
     """||dh/dx||_F^2 of the encoder at normalized x, or its estimate."""
-    return parts.penalty(lambda x: encode(parts, params, x), x, game.part_of(keys, 1))
+    return parts.penalty(lambda x: encode(parts, params, x), x, fold_in(keys, 1))
 
 
 def exact(encoder: Callable, x, keys) -> Float[Array, 'batch']:
@@ -113,7 +115,7 @@ def _shape_of_code(encoder: Callable, x) -> tuple[int, ...]:
     return jax.eval_shape(encoder, x).shape[1:]
 
 
-def autoencoder(parts: Parts) -> game.Family:
+def autoencoder(parts: Parts) -> Family:
     """A game of one player, `model`.
 
     hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There
@@ -150,7 +152,7 @@ def autoencoder(parts: Parts) -> game.Family:
     def x_of(params, extra, codes):
         return spec.denormalize(mean(parts, decode(parts, params, codes)))
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: (
             {'model': parts.net.init(key, spec.normalize(batch['x'][:1]))['params']},
             {'model': {}},
@@ -159,6 +161,6 @@ def autoencoder(parts: Parts) -> game.Family:
         metrics=metrics,
         encode=codes_of,
         decode=x_of,
-        reconstruct=game.through_codes(codes_of, x_of),
+        reconstruct=through_codes(codes_of, x_of),
         inpaint=by_reconstruction(spec, codes_of, x_of),
     )

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.core import game
+from atelier.core.randomness import Rng, identity
 
 SMOOTHING = 1e-5  # added to every count, in vectors a batch: Laplace's, so that none is 0
 
@@ -61,7 +61,7 @@ def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
     return jnp.argmin(distances, axis=-1).astype(jnp.int32).reshape(vectors.shape[:-1])
 
 
-def count(codes: Codes, num_codes: int, gather=game.identity) -> Float[Array, 'codes']:
+def count(codes: Codes, num_codes: int, gather=identity) -> Float[Array, 'codes']:
     """How often each code occurs in the batch of all devices."""
     here = jnp.sum(_one_hot(codes, num_codes), 0)
     return jnp.sum(gather(here[None]), 0)
@@ -74,7 +74,7 @@ def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
 
 
 def updated(
-    codebook: Codebook, vectors: Vectors, codes: Codes, draw: game.Draw, decay, restart_below
+    codebook: Codebook, vectors: Vectors, codes: Codes, draw: Rng, decay, restart_below
 ) -> Codebook:
     """The codebook after a batch of vectors and their nearest codes.
 

@@ -15,6 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
+from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.randomness import fold_in
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from losses import elbo, kl_weights
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL, adviser
@@ -61,7 +64,7 @@ def applying(nets: Networks, params) -> Apply:
 
 def sampling(keys: UInt32[Array, 'batch 2']) -> Pick:
     """z ~ q, the noise of each row and layer by a key of its own."""
-    return lambda layer, q: reparameterize(q, game.part_of(keys, layer))
+    return lambda layer, q: reparameterize(q, fold_in(keys, layer))
 
 
 def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
@@ -165,7 +168,7 @@ def importance_weighted_log_prob(
 
     def log_weights(number):
         """log p(x, z_1, ..., z_L) - log q(z_1, ..., z_L | x)."""
-        layers = infer(nets, apply, x, sampling(game.part_of(keys, number)))
+        layers = infer(nets, apply, x, sampling(fold_in(keys, number)))
         weights = nets.observation.log_prob(x, apply('decoder_1', layers[0].z))
         for layer in layers:
             weights -= log_ratio(layer.q, layer.p, layer.z)
@@ -174,7 +177,7 @@ def importance_weighted_log_prob(
     return bound_of_samples(log_weights, num_samples, chunk)
 
 
-def initialize(nets: Networks, infer: Callable, key, batch: game.Batch):
+def initialize(nets: Networks, infer: Callable, key, batch: Batch):
     """Parameters of each network, by the input that it meets on the way from x to z and back."""
     params = {}
 
@@ -199,7 +202,7 @@ def prior(nets: Networks, params, keys: UInt32[Array, 'batch 2']) -> Float[Array
 
 def hierarchical_vae(
     nets: Networks, infer: Callable, num_importance_samples: int, importance_chunk: int
-) -> game.Family:
+) -> Family:
     """A game of one player, `model`; `infer` is `bottom_up` or `top_down`.
 
     Codes are the z of all layers side by side, z_1 first; `decode` needs z_1 alone. `encode` gives
@@ -235,13 +238,13 @@ def hierarchical_vae(
 
     def sample(params, extra, draw, condition):
         of_x = parameters(params, prior(nets, params, draw.keys))
-        return nets.observation.sample(game.part_of(draw.keys, 0), of_x)  # no layer has number 0
+        return nets.observation.sample(fold_in(draw.keys, 0), of_x)  # no layer has number 0
 
     def log_prob(params, extra, batch, draw):
         options = num_importance_samples, importance_chunk
         return importance_weighted_log_prob(nets, infer, params, batch['x'], draw.keys, *options)
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(nets, infer, key, batch),
         turns=(game.Turn(('model',), loss),),
         metrics=lambda params, extra, batch, draw: elbo_terms(
@@ -252,8 +255,8 @@ def hierarchical_vae(
         encode=encode,
         decode=decode,
         latent_dims=nets.latent_dims,
-        reconstruct=game.through_codes(encode, decode),
+        reconstruct=through_codes(encode, decode),
         inpaint=by_reconstruction(nets.spec, draw_z_1, decode),
-        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        log_prob=LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
     )

@@ -14,6 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
+from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.randomness import fold_in, standard_normal
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
@@ -66,18 +69,18 @@ class Objective(NamedTuple):
 
 def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
     """z = mean + exp(log_var / 2) * noise (section 2.4), the noise of each row from its own key."""
-    noise = game.standard_normal(keys, *posterior.mean.shape[1:])
+    noise = standard_normal(keys, *posterior.mean.shape[1:])
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
 
 
-def posterior(nets: Networks, params, batch: game.Batch) -> Posterior:
+def posterior(nets: Networks, params, batch: Batch) -> Posterior:
     """q(z | x) of each row, of a conditional one q(z | x, label)."""
     seen = (nets.spec.normalize(batch['x']), *([batch['label']] if nets.is_conditional else []))
     output = nets.encoder.apply({'params': params['model']['encoder']}, *seen)
     return Posterior(*jnp.split(output, 2, axis=-1))
 
 
-def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: game.Batch):
+def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: Batch):
     """z as the decoder takes it: with the class of each row behind it, if it is conditional."""
     if not nets.is_conditional:
         return z
@@ -89,7 +92,7 @@ def decode(nets: Networks, params, codes: Float[Array, 'batch codes']):
     return nets.decoder.apply({'params': params['model']['decoder']}, codes)
 
 
-def log_likelihood(nets: Networks, params, z, batch: game.Batch) -> Float[Array, 'batch']:
+def log_likelihood(nets: Networks, params, z, batch: Batch) -> Float[Array, 'batch']:
     """log p(x | z) of each row in nats."""
     return nets.observation.log_prob(batch['x'], decode(nets, params, coded(nets, z, batch)))
 
@@ -108,7 +111,7 @@ def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict
 
 
 def log_weight(
-    nets: Networks, params, z, batch: game.Batch, q: Posterior
+    nets: Networks, params, z, batch: Batch, q: Posterior
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
     """(log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
     likelihood = log_likelihood(nets, params, z, batch)
@@ -117,7 +120,7 @@ def log_weight(
 
 
 def importance_weighted_log_prob(
-    nets: Networks, params, batch: game.Batch, keys, num_samples: int, chunk: int
+    nets: Networks, params, batch: Batch, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
     """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
 
@@ -126,7 +129,7 @@ def importance_weighted_log_prob(
     q = posterior(nets, params, batch)
 
     def weigh(number):
-        z = reparameterize(q, game.part_of(keys, number))
+        z = reparameterize(q, fold_in(keys, number))
         return log_weight(nets, params, z, batch, q)[0]
 
     return bound_of_samples(weigh, num_samples, chunk)
@@ -141,7 +144,7 @@ def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Arr
     return elbo.importance_weighted_bound(weights)
 
 
-def initialize(nets: Networks, key, batch: game.Batch):
+def initialize(nets: Networks, key, batch: Batch):
     """({'model': {'encoder', 'decoder'}}, no other collections)."""
     first = {name: array[:1] for name, array in batch.items()}
     seen = (first['x'], *([first['label']] if nets.is_conditional else []))
@@ -153,18 +156,18 @@ def initialize(nets: Networks, key, batch: game.Batch):
     return {'model': params}, {'model': {}}
 
 
-def prior(nets: Networks, keys, condition: game.Batch | None = None):
+def prior(nets: Networks, keys, condition: Batch | None = None):
     """Codes as `sample` decodes them: z ~ N(0, I), and the class that is asked for, or any."""
-    z = game.standard_normal(game.part_of(keys, 0), nets.latent_dim)
+    z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
-    classes = asked_for(game.part_of(keys, 2), condition, nets.spec)
+    classes = asked_for(fold_in(keys, 2), condition, nets.spec)
     return jnp.concatenate([z, classes], -1)
 
 
 def vae(
     nets: Networks, objective: Objective, num_importance_samples: int, importance_chunk: int
-) -> game.Family:
+) -> Family:
     """A game of one player, `model`; its hypers are those of the objective.
 
     log_prob estimates log p(x), of a conditional one log p(x | label).
@@ -181,7 +184,7 @@ def vae(
     def sample(params, extra, draw, condition):
         """x ~ p(x | z), z ~ p(z)."""
         parameters = decode(nets, params, prior(nets, draw.keys, condition))
-        return nets.observation.sample(game.part_of(draw.keys, 1), parameters)
+        return nets.observation.sample(fold_in(draw.keys, 1), parameters)
 
     def encode(params, extra, batch, draw):
         return coded(nets, posterior(nets, params, batch).mean, batch)
@@ -199,7 +202,7 @@ def vae(
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
         return level_log_probs(nets.observation, flat, levels)
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
         metrics=lambda params, extra, batch, draw: objective.metrics(nets, params, batch, draw),
@@ -210,9 +213,9 @@ def vae(
         posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
         decode=mean_of,
         latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
-        reconstruct=game.through_codes(encode, mean_of),
+        reconstruct=through_codes(encode, mean_of),
         inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
-        log_prob=game.LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        log_prob=LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
         level_log_probs=None if levels is None else of_levels,
         classify=classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         advise=adviser(objective.cure),

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core import game
+from atelier.core.randomness import Rng, fold_in
+from atelier.core.types import Batch
 from losses import elbo, kl_weights
 from losses.total_correlation import total_correlation
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL
@@ -23,14 +24,14 @@ Terms = dict[str, Float[Array, 'batch']]
 CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
 
 
-def one_sample(nets: Networks, params, batch: game.Batch, draw: game.Draw):
+def one_sample(nets: Networks, params, batch: Batch, draw: Rng):
     """(q(z | x), a z of it for each row, the terms of the ELBO)."""
     q = posterior(nets, params, batch)
     z = reparameterize(q, draw.keys)
     return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
 
 
-def _terms_of_one(nets: Networks, params, batch: game.Batch, draw: game.Draw) -> Terms:
+def _terms_of_one(nets: Networks, params, batch: Batch, draw: Rng) -> Terms:
     return one_sample(nets, params, batch, draw)[-1]
 
 
@@ -113,9 +114,9 @@ def doubly_reparameterized(num_samples: int) -> Objective:
     return Objective(loss, importance_weighted(num_samples).metrics, CURE_OF_SAMPLES)
 
 
-def _samples(q: Posterior, draw: game.Draw, number: int) -> Float[Array, 'samples batch latent']:
+def _samples(q: Posterior, draw: Rng, number: int) -> Float[Array, 'samples batch latent']:
     """Samples of each row, each from a key of its own."""
-    draws = lambda i: reparameterize(q, game.part_of(draw.keys, i))
+    draws = lambda i: reparameterize(q, fold_in(draw.keys, i))
     return jax.vmap(draws)(jnp.arange(number))
 
 

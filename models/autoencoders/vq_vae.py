@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from atelier.core import game
+from atelier.core.family import Family, Tokens, through_codes
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from losses import quantization
 from models.autoencoders import codebook as codebooks
@@ -97,7 +99,7 @@ def terms_of(
     }
 
 
-def initialize(nets: Networks, key, batch: game.Batch):
+def initialize(nets: Networks, key, batch: Batch):
     """({'model': {'encoder', 'decoder'}}, {'model': {'codebook'}}), codes from the batch."""
     part, x = lambda number: jax.random.fold_in(key, number), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
@@ -110,7 +112,7 @@ def initialize(nets: Networks, key, batch: game.Batch):
     return {'model': params}, {'model': {'codebook': codebook._asdict()}}
 
 
-def vq_vae(nets: Networks) -> game.Family:
+def vq_vae(nets: Networks) -> Family:
     """A game of one player, `model`; the codebook is in its `extra`.
 
     hypers: `beta`, the weight of the commitment; `codebook_decay`, what the moving averages keep at
@@ -157,14 +159,14 @@ def vq_vae(nets: Networks) -> game.Family:
         vectors = snapped(extra, codes.reshape(len(codes), *nets.map_shape))
         return nets.observation.mean(decode(nets, params, vectors))
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(game.Turn(('model',), loss),),
         metrics=metrics,
         encode=encode_row,
         decode=decode_row,
-        tokens=game.Tokens(numbers, nets.num_codes),
-        reconstruct=game.through_codes(encode_row, decode_row),
+        tokens=Tokens(numbers, nets.num_codes),
+        reconstruct=through_codes(encode_row, decode_row),
         inpaint=by_reconstruction(nets.spec, encode_row, decode_row),
         advise=adviser(nets.num_codes),
     )

@@ -13,6 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.core import game
+from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.randomness import Rng, fold_in
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.nets.class_conditioning import label_asked_for
 from models.shared.bayes_classifier import classifier_by_bayes_rule
@@ -68,7 +71,7 @@ def own_order(spec: Spec) -> Callable:
     return lambda extra: order
 
 
-def trained(parts: Parts, draw: game.Draw) -> Parts:
+def trained(parts: Parts, draw: Rng) -> Parts:
     """`parts` as a loss sees them, with the draws of training."""
     if parts.in_training is None:
         return parts
@@ -76,7 +79,7 @@ def trained(parts: Parts, draw: game.Draw) -> Parts:
     return parts._replace(parameters=by_keys)
 
 
-def autoregressive(parts: Parts) -> game.Family:
+def autoregressive(parts: Parts) -> Family:
     """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
 
     One of p(x | label) classifies by Bayes' rule.
@@ -96,44 +99,42 @@ def autoregressive(parts: Parts) -> game.Family:
         nothing = jnp.zeros((len(draw.rows), *parts.spec.event_shape))
         batch = {'x': nothing, 'known': jnp.zeros(nothing.shape, bool)}
         if parts.is_conditional:
-            keys = game.part_of(draw.keys, LABEL_DRAW)
+            keys = fold_in(draw.keys, LABEL_DRAW)
             batch['label'] = label_asked_for(keys, condition, parts.spec)
         return completed(parts, params, extra, batch, draw)
 
     def inpaint(params, extra, batch, draw):
         return completed(parts, params, extra, batch, draw)
 
-    return game.Family(
+    return Family(
         init=parts.init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         sample=sample,
         conditions=('label',) if parts.is_conditional else (),
         inpaint=inpaint,
-        log_prob=game.LogProb(nats, 'exact'),
+        log_prob=LogProb(nats, 'exact'),
         classify=classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
         conditionals=conditionals(parts),
     )
 
 
 def in_order(
-    parts: Parts, params, extra, batch: game.Batch, number: Int[Array, '']
+    parts: Parts, params, extra, batch: Batch, number: Int[Array, '']
 ) -> Float[Array, 'batch']:
     """log p(x), or log p(x | label), in nats, by one of the orders."""
     told = parts.parameters(params, extra, batch, number)
     return parts.observation.log_prob(batch['x'], told)
 
 
-def log_prob(parts: Parts, params, extra, batch: game.Batch) -> Float[Array, 'batch']:
+def log_prob(parts: Parts, params, extra, batch: Batch) -> Float[Array, 'batch']:
     """The same by all orders: of several it is that of their mixture."""
     count = parts.num_orders
     by = lambda number: in_order(parts, params, extra, batch, number)
     return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
 
 
-def completed(
-    parts: Parts, params, extra, batch: game.Batch, draw: game.Draw
-) -> Float[Array, 'batch *event']:
+def completed(parts: Parts, params, extra, batch: Batch, draw: Rng) -> Float[Array, 'batch *event']:
     """x with what is not 'known' drawn number by number, each given those before it in an order.
 
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
@@ -145,13 +146,13 @@ def completed(
     by = lambda number: _walked(parts, params, extra, batch, draw, number)
     if count == 1:
         return by(0)
-    keys = game.part_of(draw.keys, ORDER_DRAW)
+    keys = fold_in(draw.keys, ORDER_DRAW)
     own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
     every = jax.lax.map(by, jnp.arange(count))  # a network has one order for its batch
     return every[own, jnp.arange(len(own))]
 
 
-def _walked(parts, params, extra, batch, draw: game.Draw, number):
+def _walked(parts, params, extra, batch, draw: Rng, number):
     steps, shape = parts.steps or whole_network(parts), batch['x'].shape
     order = jnp.argsort(parts.places(extra)[number])
     flat, known = batch['x'].reshape(len(batch['x']), -1), batch['known'].reshape(shape[0], -1)
@@ -160,7 +161,7 @@ def _walked(parts, params, extra, batch, draw: game.Draw, number):
         memory, before = carry
         i, place = at
         memory, told = steps.step(params, extra, memory, i, before)
-        keys = game.part_of(draw.keys, NUMBER_DRAWS + place)
+        keys = fold_in(draw.keys, NUMBER_DRAWS + place)
         made = parts.observation.sample(keys, told, place).astype(flat.dtype)
         value = jnp.where(known[:, place], flat[:, place], made)
         return (memory, value), value
@@ -170,7 +171,7 @@ def _walked(parts, params, extra, batch, draw: game.Draw, number):
     return flat.at[:, order].set(values.T).reshape(shape)
 
 
-def conditionals(parts: Parts) -> game.Conditionals | None:
+def conditionals(parts: Parts) -> Conditionals | None:
     """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
     if parts.spec.levels is None or parts.num_orders > 1:
         return None
@@ -180,7 +181,7 @@ def conditionals(parts: Parts) -> game.Conditionals | None:
         memory, told = steps.step(params, extra, memory, i, before)
         return memory, level_log_probs(parts.observation, told, parts.spec.levels)
 
-    return game.Conditionals(
+    return Conditionals(
         order=lambda params, extra: jnp.argsort(parts.places(extra)[0]).astype(jnp.int32),
         begin=lambda params, extra, given: steps.begin(params, extra, given, 0),
         step=step,
@@ -190,7 +191,7 @@ def conditionals(parts: Parts) -> game.Conditionals | None:
 def whole_network(parts: Parts) -> Steps:
     """Each number by all of the network, of which the others' parameters are dropped."""
 
-    def begin(params, extra, given: game.Batch, number):
+    def begin(params, extra, given: Batch, number):
         del params
         # what was not drawn yet must be a number: a zero weight would make NaN of NaN
         nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))

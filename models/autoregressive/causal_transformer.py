@@ -7,7 +7,7 @@ is a categorical over all levels given those before it.
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.core import game
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps, own_order
 from models.nets.transformer import Transformer, empty_cache
@@ -20,23 +20,23 @@ def transformer_parts(net: Transformer, spec: Spec) -> Parts:
     With classes it is of p(x | label).
     """
 
-    def label_of(batch: game.Batch) -> Int[Array, 'batch'] | None:
+    def label_of(batch: Batch) -> Int[Array, 'batch'] | None:
         return batch['label'] if net.num_classes else None
 
     def tokens_of(x: Float[Array, 'batch *event']) -> Int[Array, 'batch dims']:
         return x.reshape(len(x), -1).astype(jnp.int32)
 
-    def parameters(params, extra, batch: game.Batch, number, keys=None):
+    def parameters(params, extra, batch: Batch, number, keys=None):
         del extra, number
         x, weights = batch['x'], {'params': params['model']}
         return net.apply(weights, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
 
-    def init(key, batch: game.Batch):
+    def init(key, batch: Batch):
         one = {name: array[:1] for name, array in batch.items()}
         variables = net.init(key, tokens_of(one['x']), label_of(one))
         return {'model': variables['params']}, {'model': {}}
 
-    def begin(params, extra, given: game.Batch, number):
+    def begin(params, extra, given: Batch, number):
         del params, extra, number
         return empty_cache(net, len(given['x'])), label_of(given)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from atelier.core import game
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps
 from models.autoregressive.language_model import parts_of
@@ -108,14 +108,14 @@ class GRU(nn.Module):
 def recurrent(net: GRU, spec: Spec) -> Parts:
     """`net` as `models.autoregressive.autoregressive` takes it, with its states carried."""
 
-    def init(key, batch: game.Batch):
+    def init(key, batch: Batch):
         return {'model': net.init(key, batch['x'][:1].astype(jnp.int32))['params']}, {'model': {}}
 
-    def parameters(params, extra, batch: game.Batch, number):
+    def parameters(params, extra, batch: Batch, number):
         del extra, number
         return net.apply({'params': params['model']}, batch['x'].astype(jnp.int32))
 
-    def begin(params, extra, given: game.Batch, number):
+    def begin(params, extra, given: Batch, number):
         del params, extra, number
         return net.nothing(len(given['x']))
 

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.family import Family, LogProb
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, completed, own_order, trained
 from models.autoregressive.token_sampling import Draws, drawn_as
@@ -19,7 +21,7 @@ FIRST = jnp.zeros((), jnp.int32)  # number of the only order
 LogProbs = Float[Array, 'batch length']
 
 
-def descended(parts: Parts, draws: Draws) -> game.Family:
+def descended(parts: Parts, draws: Draws) -> Family:
     """A game of one player, `model`, which descends the nats of a symbol of a window."""
     parts = parts._replace(observation=drawn_as(parts.observation, draws))
 
@@ -40,7 +42,7 @@ def parts_of(spec: Spec, **given) -> Parts:
     return Parts(places=own_order(spec), observation=categorical(spec), spec=spec, **given)
 
 
-def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: int) -> game.Family:
+def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: int) -> Family:
     """The family; its likelihood is of the symbols that an example scores: in training all of them.
 
     Args:
@@ -64,13 +66,13 @@ def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: in
         batch = {'x': nothing, 'num_known': jnp.zeros(len(nothing), jnp.int32)}
         return extend(params, extra, batch, draw)
 
-    return game.Family(
+    return Family(
         init=parts.init,
         turns=turns,
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         sample=sample,
         extend=extend,
-        log_prob=game.LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
+        log_prob=LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
     )
 
 
@@ -82,7 +84,7 @@ def of_symbols(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> Log
     return chosen - jnp.log(jnp.sum(jnp.exp(logits - most), -1))
 
 
-def scored(log_probs: LogProbs, batch: game.Batch) -> Float[Array, 'batch']:
+def scored(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
     """Their sum over the last 'num_scored' of each row; over all, where a batch does not say."""
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core import game
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts
 from models.shared.observations import Observation
@@ -138,7 +138,7 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
         layers = extra['model']['degrees']
         return tuple(layers[str(layer)][number] for layer in range(len(layers)))
 
-    def init(key, batch: game.Batch):
+    def init(key, batch: Batch):
         x = batch['x'][:1]
         degrees = degrees_of(
             jax.random.fold_in(key, 0), spec.num_dims, network.hidden_sizes, orders

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.autoregressive.autoregressive import Steps
@@ -43,7 +45,7 @@ class Level(NamedTuple):
     kinds: Float[Array, 'contexts']
 
 
-def markov(spec: Spec, order: int, draws: Draws) -> game.Family:
+def markov(spec: Spec, order: int, draws: Draws) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split."""
 
     def init(key, batch):
@@ -73,7 +75,7 @@ def markov(spec: Spec, order: int, draws: Draws) -> game.Family:
     return language(parts, (game.Fit(('model',), fit),), by_symbol, most_seen=order)
 
 
-def _pieces(batch: game.Batch) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
+def _pieces(batch: Batch) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
     """Symbols, and which of them are counted: those that are scored."""
     x = batch['x'].astype(jnp.int32)
     first = x.shape[1] - batch['num_scored'][:, None]

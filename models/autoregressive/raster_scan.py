@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from atelier.core import game
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps, own_order
 from models.autoregressive.causal_conv import Place
@@ -68,19 +68,19 @@ def by_pixel(
         sides = ((0, 0), (margin, 0), (margin, margin), (0, 0))
         return jnp.pad(spec.normalize(x).reshape(len(x), *shape), sides)
 
-    def label_of(batch: game.Batch):
+    def label_of(batch: Batch):
         return batch['label'] if is_conditional else None
 
-    def init(key, batch: game.Batch):
+    def init(key, batch: Batch):
         one = {name: array[:1] for name, array in batch.items()}
         return {'model': network.init(key, padded(one['x']), label_of(one))}, {'model': {}}
 
-    def parameters(params, extra, batch: game.Batch, number):
+    def parameters(params, extra, batch: Batch, number):
         del extra, number
         told = network.whole(params['model'], padded(batch['x']), label_of(batch))
         return told.reshape(*batch['x'].shape, size)
 
-    def begin(params, extra, given: game.Batch, number):
+    def begin(params, extra, given: Batch, number):
         del extra, number
         nothing, label = jnp.zeros_like(padded(given['x'])), label_of(given)
         return nothing, label, network.begin(params['model'], nothing, label, shape[1])

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jax.scipy.special import entr
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core import game
+from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.randomness import fold_in
 from atelier.data.dataset import Spec
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
@@ -48,7 +49,7 @@ class Tree(NamedTuple):
     order: Int[Array, 'dims']
 
 
-def chow_liu(parts: Parts) -> game.Family:
+def chow_liu(parts: Parts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split."""
     estimator, spec = estimator_of(parts), parts.spec
 
@@ -72,14 +73,14 @@ def chow_liu(parts: Parts) -> game.Family:
         told = gathered(tree, evidence(x, known.reshape(x.shape), spec.levels))
         return shaped(spec, drawn(tree, draw.keys, told))
 
-    return game.Family(
+    return Family(
         init=init,
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
         sample=sample,
         inpaint=inpaint,
-        log_prob=game.LogProb(nats, 'exact'),
-        conditionals=game.Conditionals(
+        log_prob=LogProb(nats, 'exact'),
+        conditionals=Conditionals(
             order=lambda params, extra: extra['model']['order'],
             begin=lambda params, extra, given: jnp.zeros_like(flat(given['x'])),
             step=conditional,
@@ -231,7 +232,7 @@ def drawn(
 
     def draw(x, number):
         logits = tree.log_probs[number][x[:, tree.parent[number]]] + told[:, number]
-        level = jax.vmap(jax.random.categorical)(game.part_of(keys, number), logits)
+        level = jax.vmap(jax.random.categorical)(fold_in(keys, number), logits)
         return x.at[:, number].set(level.astype(x.dtype)), None
 
     start = jnp.zeros(told.shape[:2], jnp.int32)

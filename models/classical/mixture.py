@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.core import game
+from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.randomness import Rng, fold_in
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.classical.components import TINY, Components
@@ -45,11 +47,11 @@ class Parts(NamedTuple):
     lloyd_iterations: int = 0
 
 
-def mixture(parts: Parts) -> game.Family:
+def mixture(parts: Parts) -> Family:
     """A game of one player, `model`, which is fitted and does not descend."""
     estimator = estimator_of(parts)
     log_prob, kinds = log_prob_of(parts), ('label',) if parts.is_labelled else ()
-    return game.Family(
+    return Family(
         init=lambda key, batch: started(estimator, first_statistics(parts, key, batch)),
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda params, extra, batch, draw: metrics_of(parts, params['model'], batch),
@@ -58,7 +60,7 @@ def mixture(parts: Parts) -> game.Family:
         ),
         conditions=kinds,
         inpaint=lambda params, extra, batch, draw: inpainted(parts, params['model'], batch, draw),
-        log_prob=game.LogProb(log_prob, 'exact'),
+        log_prob=LogProb(log_prob, 'exact'),
         conditionals=conditionals(parts),
         classify=(lambda params, extra, batch, draw: log_joint(parts, params['model'], batch['x']))
         if parts.is_labelled
@@ -112,7 +114,7 @@ def estimator_of(parts: Parts) -> Estimator:
     return Estimator(statistics, parts.components.pooled, maximize)
 
 
-def first_statistics(parts: Parts, key, batch: game.Batch):
+def first_statistics(parts: Parts, key, batch: Batch):
     """Those of clusters of the first minibatch, or of its labels."""
     x = scaled(parts.spec, batch['x'])
     if parts.is_labelled:
@@ -136,13 +138,13 @@ def log_prob_of(parts: Parts) -> Callable:
     return nats
 
 
-def conditionals(parts: Parts) -> game.Conditionals | None:
+def conditionals(parts: Parts) -> Conditionals | None:
     """p(x) of levels number by number, or p(x | label); the memory is log p(k, x_<i) [batch, K]."""
     levels_of = parts.components.levels_of
     if levels_of is None:
         return None
 
-    def begin(params, extra, given: game.Batch):
+    def begin(params, extra, given: Batch):
         del extra
         if parts.is_labelled:
             return jnp.log(jax.nn.one_hot(given['label'], parts.count))
@@ -158,10 +160,10 @@ def conditionals(parts: Parts) -> game.Conditionals | None:
         return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), now, precision='highest'))
 
     order = lambda params, extra: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
-    return game.Conditionals(order, begin, step)
+    return Conditionals(order, begin, step)
 
 
-def metrics_of(parts: Parts, params, batch: game.Batch) -> dict[str, jax.Array]:
+def metrics_of(parts: Parts, params, batch: Batch) -> dict[str, jax.Array]:
     """log p(x), and by Bayes' rule p(label | x), of each example."""
     joint = log_joint(parts, params, batch['x'])
     found = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
@@ -175,18 +177,18 @@ def metrics_of(parts: Parts, params, batch: game.Batch) -> dict[str, jax.Array]:
     }
 
 
-def sampled(parts: Parts, params, draw: game.Draw, condition: game.Batch | None):
+def sampled(parts: Parts, params, draw: Rng, condition: Batch | None):
     """x of a component that the weights draw, or of the class that is asked for."""
-    keys = game.part_of(draw.keys, COMPONENT_DRAW)
+    keys = fold_in(draw.keys, COMPONENT_DRAW)
     if parts.is_labelled:
         component = label_asked_for(keys, condition, parts.spec)
     else:
         component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
-    own = game.part_of(draw.keys, EXAMPLE_DRAW)
+    own = fold_in(draw.keys, EXAMPLE_DRAW)
     return unscaled(parts.spec, parts.components.sample(own, params['components'], component))
 
 
-def inpainted(parts: Parts, params, batch: game.Batch, draw: game.Draw):
+def inpainted(parts: Parts, params, batch: Batch, draw: Rng):
     """x whose hidden part is drawn from p(hidden | known), or p(hidden | known, label)."""
     known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
     x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)
@@ -195,8 +197,8 @@ def inpainted(parts: Parts, params, batch: game.Batch, draw: game.Draw):
         component = batch['label']
     else:
         logits = params['log_weights'] + kind.log_prob(params['components'], x, known)
-        keys = game.part_of(draw.keys, COMPONENT_DRAW)
+        keys = fold_in(draw.keys, COMPONENT_DRAW)
         component = jax.vmap(jax.random.categorical)(keys, logits)
-    own = game.part_of(draw.keys, EXAMPLE_DRAW)
+    own = fold_in(draw.keys, EXAMPLE_DRAW)
     made = unscaled(parts.spec, kind.fill(own, params['components'], component, x, known))
     return jnp.where(batch['known'].astype(bool), batch['x'], made)  # to the last bit

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core import game
+from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.randomness import Rng, fold_in, standard_normal
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started
@@ -38,7 +40,7 @@ class Parts(NamedTuple):
     forgetting: float
 
 
-def ppca(parts: Parts) -> game.Family:
+def ppca(parts: Parts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split.
 
     params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent], whose columns W_j are
@@ -64,17 +66,17 @@ def ppca(parts: Parts) -> game.Family:
 
     def prior(params, extra, draw):
         del params, extra
-        keys = game.part_of(draw.keys, LATENT_DRAW)
-        return game.standard_normal(keys, parts.latent_dim)
+        keys = fold_in(draw.keys, LATENT_DRAW)
+        return standard_normal(keys, parts.latent_dim)
 
     def sample(params, extra, draw, condition):
         del condition
         mean = scaled(spec, decode(params, extra, prior(params, extra, draw)))
-        noise = game.standard_normal(game.part_of(draw.keys, NOISE_DRAW), spec.num_dims)
+        noise = standard_normal(fold_in(draw.keys, NOISE_DRAW), spec.num_dims)
         return unscaled(spec, mean + jnp.sqrt(params['model']['noise_variance']) * noise)
 
     encode = lambda params, extra, batch, draw: told(params, extra, batch, draw)[0]
-    return game.Family(
+    return Family(
         init=init,
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
@@ -84,9 +86,9 @@ def ppca(parts: Parts) -> game.Family:
         posterior=told,
         decode=decode,
         latent_dims=(parts.latent_dim,),
-        reconstruct=game.through_codes(encode, decode),
+        reconstruct=through_codes(encode, decode),
         inpaint=lambda params, extra, batch, draw: inpainted(spec, params['model'], batch, draw),
-        log_prob=game.LogProb(nats, 'exact'),
+        log_prob=LogProb(nats, 'exact'),
     )
 
 
@@ -138,7 +140,7 @@ def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Arra
     return mean, jnp.broadcast_to(jnp.log(params['noise_variance'] / variances), mean.shape)
 
 
-def inpainted(spec: Spec, params, batch: game.Batch, draw: game.Draw):
+def inpainted(spec: Spec, params, batch: Batch, draw: Rng):
     """x whose hidden part is drawn given the known one: that of a single Gaussian."""
     known = batch['known'].astype(bool)
     x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
@@ -146,6 +148,6 @@ def inpainted(spec: Spec, params, batch: game.Batch, draw: game.Draw):
     whole = params['loadings'] @ params['loadings'].T + noise
     gaussian = {'mean': params['mean'][None], 'covariance': whole[None]}
     only = jnp.zeros(len(x), jnp.int32)
-    keys = game.part_of(draw.keys, NOISE_DRAW)
+    keys = fold_in(draw.keys, NOISE_DRAW)
     made = GAUSSIAN.fill(keys, gaussian, only, x, known.reshape(len(x), -1))
     return jnp.where(known, batch['x'], unscaled(spec, made))

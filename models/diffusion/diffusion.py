@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
+from atelier.core.family import Denoise, Family, LogProb, Trajectory
+from atelier.core.randomness import Rng, fold_in
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.diffusion.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
@@ -71,7 +74,7 @@ class Likelihood(NamedTuple):
 
 def diffusion(
     nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
-) -> game.Family:
+) -> Family:
     """A game of the player `model`, and where the schedule is learned of `schedule`.
 
     The model descends the mean error of a number of x, so that one limit of the gradient serves
@@ -100,7 +103,7 @@ def diffusion(
     log_prob, by_bayes_rule = log_prob_of(nets, process, likelihood), None
     if nets.is_conditional:
         by_bayes_rule = classifier_by_bayes_rule(log_prob.nats, nets.spec)
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
         metrics=metrics,
@@ -112,7 +115,7 @@ def diffusion(
     )
 
 
-def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> game.LogProb:
+def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> LogProb:
     """The bound, or the ODE's estimate with that of half its steps on the same probes."""
 
     def parts(params, batch, draw):
@@ -131,10 +134,10 @@ def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> gam
         return nats
 
     if likelihood.kind == 'bound':
-        return game.LogProb(bound, *likelihood.words)
+        return LogProb(bound, *likelihood.words)
     steps = likelihood.ode_steps
     coarser = by_ode(steps // 2) if steps > 1 else None
-    return game.LogProb(by_ode(steps), *likelihood.words, coarser)
+    return LogProb(by_ode(steps), *likelihood.words, coarser)
 
 
 def uses(
@@ -180,8 +183,8 @@ def uses(
 
     return dict(
         sample=sample,
-        trajectory=game.Trajectory(trajectory, sampling.evaluations),
-        denoise=game.Denoise(denoise, most_noise(process) / stretch(nets.spec)),
+        trajectory=Trajectory(trajectory, sampling.evaluations),
+        denoise=Denoise(denoise, most_noise(process) / stretch(nets.spec)),
         prior=prior,
         encode=encode,
         decode=decode,
@@ -197,7 +200,7 @@ def most_noise(process: Process) -> float:
     return float(jnp.exp(-schedule.half_log_snr(jnp.asarray(schedule.last))))
 
 
-def initialize(nets: Networks, process: Process, key, batch: game.Batch):
+def initialize(nets: Networks, process: Process, key, batch: Batch):
     """(weights by player, no other collections)."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), seen(nets, first)
@@ -222,20 +225,20 @@ def schedule_of(process: Process, params) -> Schedule:
     return learned(process.schedule, params['schedule'])
 
 
-def training_error(nets: Networks, process: Process, params, batch: game.Batch, draw: game.Draw):
+def training_error(nets: Networks, process: Process, params, batch: Batch, draw: Rng):
     """The weighed error of each example at its time, [batch]."""
     schedule = schedule_of(process, params)
     t = process.time(schedule, time_sampling.spread_over_batch(draw))
     label = seen(nets, batch)
     if nets.is_conditional:
-        place = jax.vmap(jax.random.uniform)(game.part_of(draw.keys, HIDDEN_DRAW))
+        place = jax.vmap(jax.random.uniform)(fold_in(draw.keys, HIDDEN_DRAW))
         label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
-    x, eps_keys = to_process(nets.spec, batch['x']), game.part_of(draw.keys, EPS_DRAW)
+    x, eps_keys = to_process(nets.spec, batch['x']), fold_in(draw.keys, EPS_DRAW)
     parts = schedule, params['model'], x, t, eps_keys, label
     return weighed_error(nets, *parts, process.weighting)
 
 
-def seen(nets: Networks, batch: game.Batch) -> Condition:
+def seen(nets: Networks, batch: Batch) -> Condition:
     """What the network sees of a batch besides x: of labels that training never saw, any."""
     if nets.given is not None:
         return nets.given(batch)
@@ -245,8 +248,8 @@ def seen(nets: Networks, batch: game.Batch) -> Condition:
     return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
-def asked(nets: Networks, draw: game.Draw, condition: game.Batch | None) -> Labels:
+def asked(nets: Networks, draw: Rng, condition: Batch | None) -> Labels:
     """The classes that a sample shall be of, by default any that training sees."""
     if not nets.is_conditional:
         return None
-    return label_asked_for(game.part_of(draw.keys, LABEL_DRAW), condition, nets.spec)
+    return label_asked_for(fold_in(draw.keys, LABEL_DRAW), condition, nets.spec)

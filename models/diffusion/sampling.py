@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import Rng, fold_in, standard_normal
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.diffusion.denoiser import (
     Condition,
@@ -83,16 +84,16 @@ def sampled(
     schedule: Schedule,
     sampling: Sampling,
     weights,
-    draw: game.Draw,
+    draw: Rng,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
     """`walk` from noise, which row i draws from its own key."""
-    start, keys = _start(nets, schedule, draw.keys), game.part_of(draw.keys, STEP_DRAWS)
+    start, keys = _start(nets, schedule, draw.keys), fold_in(draw.keys, STEP_DRAWS)
     return walk(nets, schedule, sampling, weights, start, keys, label)
 
 
 def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
-    noise = game.standard_normal(game.part_of(keys, START_DRAW), *nets.spec.event_shape)
+    noise = standard_normal(fold_in(keys, START_DRAW), *nets.spec.event_shape)
     return schedule.last_std(noise.dtype) * noise
 
 
@@ -116,7 +117,7 @@ def denoised(
     schedule: Schedule,
     sampling: Sampling,
     weights,
-    batch: game.Batch,
+    batch: Batch,
     keys: Keys,
     label: Condition,
 ) -> Events:
@@ -136,7 +137,7 @@ def denoised(
         _, end = walk(nets, own, sampling, weights, x_t, key[None], label)
         return end.mean[0]
 
-    keys = game.part_of(keys, STEP_DRAWS)
+    keys = fold_in(keys, STEP_DRAWS)
     in_axes = 0, 0, 0, None if label is None else 0
     x = jax.vmap(of_row, in_axes)(to_process(nets.spec, batch['x']), times, keys, label)
     return in_interval(nets.spec, x)
@@ -147,7 +148,7 @@ def inpainted(
     schedule: Schedule,
     sampling: Sampling,
     weights,
-    batch: game.Batch,
+    batch: Batch,
     keys: Keys,
     label: Condition,
 ) -> Events:
@@ -156,14 +157,14 @@ def inpainted(
     x, known = batch['x'], batch['known'].astype(bool)
     grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
     parts = _start(nets, schedule, keys), to_process(nets.spec, x), known, grid, schedule
-    filled = repaint(mean, *parts, game.part_of(keys, STEP_DRAWS), sampling.resamples)
+    filled = repaint(mean, *parts, fold_in(keys, STEP_DRAWS), sampling.resamples)
     return jnp.where(known, x, as_data(nets.spec, filled))
 
 
-def of_prior(nets: Networks, draw: game.Draw, label: Condition) -> Float[Array, 'batch latent']:
+def of_prior(nets: Networks, draw: Rng, label: Condition) -> Float[Array, 'batch latent']:
     """The codes of what `sampled` begins with."""
-    keys = game.part_of(draw.keys, START_DRAW)
-    return _with_class(nets, game.standard_normal(keys, *nets.spec.event_shape), label)
+    keys = fold_in(draw.keys, START_DRAW)
+    return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
 
 
 def coded(

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core import game
+from atelier.core.family import Family, SuperResolve
 from atelier.data.low_resolution import enlarged, reduced
 from models.diffusion.denoiser import Networks, as_data, to_process
 from models.diffusion.diffusion import METRIC_TIMES, Likelihood, Process, diffusion, schedule_of
@@ -43,9 +43,7 @@ class SeesLow(nn.Module):
         return output[..., : maps.shape[-1]].reshape(x_t.shape)
 
 
-def super_resolution(
-    nets: Networks, process: Process, sampling: Sampling, factor: int
-) -> game.Family:
+def super_resolution(nets: Networks, process: Process, sampling: Sampling, factor: int) -> Family:
     """The game of `diffusion`, of x given the means of factor x factor pixels.
 
     It has no likelihood of x, and no samples without a low-resolution image: the terms of its bound
@@ -68,5 +66,5 @@ def super_resolution(
         _, end = sampled(nets, schedule, sampling, params['model'], draw, low)
         return as_data(spec, end.mean)
 
-    ability = game.SuperResolve(enlarge, factor)
-    return game.Family(ours.init, ours.turns, metrics, super_resolve=ability)
+    ability = SuperResolve(enlarge, factor)
+    return Family(ours.init, ours.turns, metrics, super_resolve=ability)

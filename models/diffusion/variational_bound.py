@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import fold_in, standard_normal
+from atelier.core.types import Batch
 from losses import denoising
 from models.diffusion.denoiser import (
     Condition,
@@ -42,7 +43,7 @@ def weighed_error(
     Weighed so that the error of x counts as `weighting` says; None: the output's counts as it is.
     """
     alpha, sigma = scales(schedule, t, x)
-    eps = game.standard_normal(keys, *x.shape[1:]).astype(x.dtype)
+    eps = standard_normal(keys, *x.shape[1:]).astype(x.dtype)
     output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, seen)
     weight = jnp.ones_like(t)
     if weighting is not None:
@@ -55,7 +56,7 @@ def bound_terms(
     nets: Networks,
     schedule: Schedule,
     weights,
-    batch: game.Batch,
+    batch: Batch,
     keys: Keys,
     seen: Condition,
     count: int,
@@ -77,7 +78,7 @@ def bound_terms(
 def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
     """-log p(x | x_t) at the first t."""
     alpha, sigma = _scales_at(schedule, schedule.first)
-    eps = game.standard_normal(game.part_of(keys, FIRST_DRAW), *x.shape[1:])
+    eps = standard_normal(fold_in(keys, FIRST_DRAW), *x.shape[1:])
     x_t = alpha * x + sigma * eps
     if spec.levels is None:
         return denoising.density_nats(x, x_t, alpha, sigma) - log_stretching(spec, x)
@@ -92,9 +93,9 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: in
         time, weighting = time_sampling.uniform_half_log_snr, weightings.bound_by_half_log_snr
 
     def one(number):
-        own = game.part_of(keys, TIME_DRAWS + number)
-        t = time(schedule, time_sampling.stratified(game.part_of(own, 0), number, count))
-        eps_keys = game.part_of(own, 1)
+        own = fold_in(keys, TIME_DRAWS + number)
+        t = time(schedule, time_sampling.stratified(fold_in(own, 0), number, count))
+        eps_keys = fold_in(own, 1)
         return weighed_error(nets, schedule, weights, x, t, eps_keys, seen, weighting)
 
     return jnp.mean(jax.lax.map(one, jnp.arange(count)), 0)
@@ -110,7 +111,7 @@ def ode_nats(
     nets: Networks,
     schedule: Schedule,
     weights,
-    batch: game.Batch,
+    batch: Batch,
     keys: Keys,
     label: Labels,
     steps: int,

@@ -7,13 +7,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.family import Family, LogProb
+from atelier.core.randomness import standard_normal
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.flows.bijectors import FIXED
 
 Codes = Float[Array, 'batch dims']
 
 
-def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> game.Family:
+def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
     """A game of one player, `model`, which descends -log p(x).
 
     Codes are z = f(x), as long as x. There is no reconstruction: what is encoded and decoded again
@@ -30,7 +33,7 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> game.Fami
         variables = {'params': params['model'], FIXED: extra['model']}
         return bijector.apply(variables, x, method=method)
 
-    def init(key, batch: game.Batch):
+    def init(key, batch: Batch):
         variables = bijector.init(key, batch['x'], method='forward_and_log_det')
         return {'model': variables.get('params', {})}, {'model': variables.get(FIXED, {})}
 
@@ -54,13 +57,13 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> game.Fami
 
     def prior(params, extra, draw):
         del params, extra
-        return temperature * game.standard_normal(draw.keys, spec.num_dims)
+        return temperature * standard_normal(draw.keys, spec.num_dims)
 
     def sample(params, extra, draw, condition):
         del condition
         return decode(params, extra, prior(params, extra, draw))
 
-    return game.Family(
+    return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
@@ -69,7 +72,7 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> game.Fami
         encode=encode,
         decode=decode,
         latent_dims=(spec.num_dims,),
-        log_prob=game.LogProb(nats, 'exact'),
+        log_prob=LogProb(nats, 'exact'),
     )
 
 

@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import fold_in, identity
+from atelier.core.types import Batch
 from losses import adversarial
 from models.gans.collapse_advice import Cures, adviser
 from models.gans.players import (
@@ -85,7 +88,7 @@ def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
     """Of each example; a discriminator that is penalised judges each on its own."""
     if rules.penalty == 'gradient_penalty':
-        place = jax.vmap(jax.random.uniform)(game.part_of(keys, 1))
+        place = jax.vmap(jax.random.uniform)(fold_in(keys, 1))
         return adversarial.gradient_penalty(discriminator, real, fake, place)
     return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
 
@@ -139,7 +142,7 @@ def cures(nets: Networks, rules: Rules) -> Cures:
     )
 
 
-def initialize(nets: Networks, key, batch: game.Batch):
+def initialize(nets: Networks, key, batch: Batch):
     """Both players' parameters and collections."""
     generator, of_generator = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
@@ -147,7 +150,7 @@ def initialize(nets: Networks, key, batch: game.Batch):
     return params, {'generator': of_generator, 'discriminator': of_discriminator}
 
 
-def gan(nets: Networks, rules: Rules) -> game.Family:
+def gan(nets: Networks, rules: Rules) -> Family:
     """A game of `generator` and `discriminator`.
 
     hypers: `penalty` and `feature_matching` where the rules have them.
@@ -159,13 +162,13 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         z = noise(nets, draw.keys)
         if not nets.is_conditional:
             return z
-        classes = asked_for(game.part_of(draw.keys, 1), condition, nets.spec)
+        classes = asked_for(fold_in(draw.keys, 1), condition, nets.spec)
         return jnp.concatenate([z, classes], -1)
 
     def decode(params, extra, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
         label = classes if nets.is_conditional else None  # weights: a path leads between classes
-        x, _ = _generate(nets, params, extra, z, label, False, game.identity)
+        x, _ = _generate(nets, params, extra, z, label, False, identity)
         return nets.spec.denormalize(x)
 
     def sample(params, extra, draw, condition):
@@ -185,7 +188,7 @@ def gan(nets: Networks, rules: Rules) -> game.Family:
         judge = lambda x: discriminate(nets, used, collections, x, label, False, draw.gather)[0][0]
         return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(
             *(discriminator_turn(nets, rules, j) for j in range(rules.discriminator_turns)),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import identity, standard_normal
 from atelier.data.dataset import Spec
 from models.gans.networks import pack
 from models.nets.norms import spectral_normalize, spectral_vectors
@@ -49,7 +49,7 @@ class Networks(NamedTuple):
 
 def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
     """z ~ N(0, I), each row from its own key."""
-    return game.standard_normal(keys, nets.latent_dim)
+    return standard_normal(keys, nets.latent_dim)
 
 
 def generate(nets: Networks, params, collections, z, label, train: bool, gather):
@@ -100,7 +100,7 @@ def verdicts(
 
 def init_generator(nets: Networks, key):
     """(parameters, collections)."""
-    network = nets.generator(True, game.identity)
+    network = nets.generator(True, identity)
     z = jnp.zeros((1, nets.latent_dim))
     variables = network.init(jax.random.fold_in(key, 0), z, _any_label(nets))
     return variables.pop('params'), variables
@@ -108,7 +108,7 @@ def init_generator(nets: Networks, key):
 
 def init_discriminator(nets: Networks, key, x: Float[Array, 'batch *event']):
     """(parameters, collections); x as the data have it."""
-    network = nets.discriminator(True, game.identity)
+    network = nets.discriminator(True, identity)
     first = pack(nets.spec.normalize(x[: nets.packing]), nets.packing)
     variables = network.init(jax.random.fold_in(key, 1), first, _any_label(nets))
     params = variables.pop('params')

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.family import Family, through_codes
+from atelier.core.randomness import fold_in, identity
+from atelier.core.types import Batch
 from losses import adversarial, elbo
 from models.autoencoders.vae import Posterior, reparameterize
 from models.gans.collapse_advice import Cures, adviser
@@ -84,9 +87,9 @@ def forward(players: Players, params, extra, batch, draw, train: bool) -> tuple[
 
     x = nets.spec.normalize(batch['x'])
     q, encoding = posterior(players, params['encoder'], extra['encoder'], batch['x'], *options[1:])
-    z = reparameterize(q, game.part_of(draw.keys, 0))
+    z = reparameterize(q, fold_in(draw.keys, 0))
     reconstruction, decoding = make(extra['decoder'], z)
-    sample, decoding = make(decoding, noise(nets, game.part_of(draw.keys, 1)))
+    sample, decoding = make(decoding, noise(nets, fold_in(draw.keys, 1)))
     (real, features), judging = judge(judging, x)
     (reconstructed, theirs), judging = judge(judging, reconstruction)
     (sampled, _), judging = judge(judging, sample)
@@ -122,12 +125,12 @@ def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
     return {name: getattr(seen, name) for name in names}
 
 
-def initialize(players: Players, key, batch: game.Batch):
+def initialize(players: Players, key, batch: Batch):
     """Parameters and collections of all three."""
     nets = players.nets
     decoder, of_decoder = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
-    network, x = players.encoder(True, game.identity), nets.spec.normalize(batch['x'][:1])
+    network, x = players.encoder(True, identity), nets.spec.normalize(batch['x'][:1])
     of_encoder = network.init(jax.random.fold_in(key, 3), x)
     encoder = of_encoder.pop('params')
     params = {'encoder': encoder, 'decoder': decoder, 'discriminator': discriminator}
@@ -135,7 +138,7 @@ def initialize(players: Players, key, batch: game.Batch):
     return params, extra
 
 
-def vae_gan(players: Players) -> game.Family:
+def vae_gan(players: Players) -> Family:
     """A game of `encoder`, `decoder` and `discriminator` in one turn.
 
     hypers: `gamma`, the decoder's weight of the reconstruction; `beta`, the encoder's of the KL, 1
@@ -169,15 +172,13 @@ def vae_gan(players: Players) -> game.Family:
         return reparameterize(infer(params, extra, batch, draw), draw.keys)
 
     def decode(params, extra, codes):
-        x, _ = generate(
-            nets, params['decoder'], extra['decoder'], codes, None, False, game.identity
-        )
+        x, _ = generate(nets, params['decoder'], extra['decoder'], codes, None, False, identity)
         return nets.spec.denormalize(x)
 
     def prior(params, extra, draw):
         return noise(nets, draw.keys)
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: initialize(players, key, batch),
         turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss),),
         metrics=metrics,
@@ -188,7 +189,7 @@ def vae_gan(players: Players) -> game.Family:
         encode=encode,
         posterior=infer,
         decode=decode,
-        reconstruct=game.through_codes(encode, decode),
+        reconstruct=through_codes(encode, decode),
         inpaint=by_reconstruction(nets.spec, draw_codes, decode),
         advise=adviser(CURES),
     )

@@ -5,19 +5,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from atelier.core import game
+from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 
 
 def asked_for(
-    keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, spec: Spec
+    keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Float[Array, 'batch classes']:
     """`label_asked_for`, one-hot."""
     return jax.nn.one_hot(label_asked_for(keys, condition, spec), spec.num_classes)
 
 
 def label_asked_for(
-    keys: UInt32[Array, 'batch 2'], condition: game.Batch | None, spec: Spec
+    keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Int[Array, 'batch']:
     """The classes of a condition; without one, any that training sees, by each key."""
     label = (condition or {}).get('label')

@@ -39,7 +39,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import fold_in
 from models.nets.dropout import dropped
 from models.nets.rotary import turned
 
@@ -92,7 +92,7 @@ class Block(nn.Module):
             made = layer(width, kernel_init=less, name=f'add_{number}')(inner).astype(wide)
             if keys is None or not self.dropout:
                 return made
-            return dropped(made, game.part_of(keys, number), self.dropout)
+            return dropped(made, fold_in(keys, number), self.dropout)
 
         three = layer(3 * width, name='attention')(norm()(units))
         three = three.reshape(*units.shape[:2], 3, self.heads, -1)
@@ -160,11 +160,11 @@ class Transformer(nn.Module):
         positions = jnp.arange(count)
         units = self._placed(units, positions, label)
         if keys is not None and self.dropout:
-            units = dropped(units, game.part_of(keys, 0), self.dropout)
+            units = dropped(units, fold_in(keys, 0), self.dropout)
         is_seen = jnp.tri(count, dtype=bool)
         attend = lambda *three: (mixed(*self._turned(positions, *three), is_seen), None)
         for number, block in enumerate(self.layers, 1):
-            own = None if keys is None else game.part_of(keys, number)
+            own = None if keys is None else fold_in(keys, number)
             units, _ = block(units, attend, own)
         return self._logits(units)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core import game
+from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose
 from losses import elbo
@@ -118,7 +118,7 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
 
     def sample(keys, parameters, place=None):
         mean, log_var = split(parameters, place)
-        return mean + jnp.exp(0.5 * log_var) * game.standard_normal(keys, *mean.shape[1:])
+        return mean + jnp.exp(0.5 * log_var) * standard_normal(keys, *mean.shape[1:])
 
     return Observation(
         size=2,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from atelier.core import game
+from atelier.core.family import through_codes
+from atelier.core.randomness import fold_in
 from atelier.data.dataset import Spec
 
 ITERATIONS = 50  # of half a digit: twice as many change a VAE's or autoencoder's PSNR by 0.2 dB
@@ -32,13 +33,13 @@ def by_reconstruction(
       iterations: of the chain.
     """
 
-    again = game.through_codes(codes, decode)
+    again = through_codes(codes, decode)
 
     def inpaint(params, extra, batch, draw):
         x, known = batch['x'], batch['known'].astype(bool)
 
         def step(filled, number):
-            own = draw.replace(keys=game.part_of(draw.keys, number))
+            own = draw.replace(keys=fold_in(draw.keys, number))
             made = again(params, extra, {**batch, 'x': filled}, own)
             return jnp.where(known, x, made), None
 

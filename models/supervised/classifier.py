@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
+from atelier.core.family import Family, FeatureMaps
+from atelier.core.randomness import fold_in, identity
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.nets.dropout import dropped
@@ -77,9 +79,9 @@ def shifted(
     return jax.vmap(move)(x, keys)
 
 
-def feature_maps(parts: Parts) -> game.FeatureMaps:
+def feature_maps(parts: Parts) -> FeatureMaps:
     """The network before and after the maps of its last convolution, as evaluation uses it."""
-    network = parts.network(False, game.identity)
+    network = parts.network(False, identity)
     weights = lambda params, extra: {'params': params['model'], **extra['model']}
 
     def maps(params, extra, batch, draw):
@@ -90,20 +92,20 @@ def feature_maps(parts: Parts) -> game.FeatureMaps:
     def logits(params, extra, maps):
         return network.apply(weights(params, extra), maps, None, are_maps=True)[0]
 
-    return game.FeatureMaps(maps, logits)
+    return FeatureMaps(maps, logits)
 
 
-def classifier(parts: Parts) -> game.Family:
+def classifier(parts: Parts) -> Family:
     """A game of one player, `model`; `encode` gives the features."""
 
-    def outputs(params, extra, x, train=False, gather=game.identity, keep=None):
+    def outputs(params, extra, x, train=False, gather=identity, keep=None):
         weights = {'params': params['model'], **extra['model']}
         network = parts.network(train, gather)
         return network.apply(weights, parts.spec.normalize(x), keep, mutable=list(extra['model']))
 
     def loss(params, extra, batch, draw, step, hypers):
         del step, hypers
-        moves, drops = (game.part_of(draw.keys, number) for number in (0, 1))
+        moves, drops = (fold_in(draw.keys, number) for number in (0, 1))
         x = shifted(batch['x'], moves, parts.shift)
         keep = (lambda f: dropped(f, drops, parts.dropout)) if parts.dropout else None
         (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
@@ -118,10 +120,10 @@ def classifier(parts: Parts) -> game.Family:
         }
 
     def init(key, batch):
-        started = parts.network(True, game.identity).init(key, batch['x'][:1], None)
+        started = parts.network(True, identity).init(key, batch['x'][:1], None)
         return {'model': started.pop('params')}, {'model': started}
 
-    return game.Family(
+    return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda params, extra, batch, draw: terms_of(

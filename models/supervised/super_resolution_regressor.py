@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.family import Family, SuperResolve
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
 from losses.reconstruction import half_squared_error
@@ -59,7 +60,7 @@ class Parts(NamedTuple):
     factor: int
 
 
-def regressor(parts: Parts) -> game.Family:
+def regressor(parts: Parts) -> Family:
     """A game of one player, `model`, that descends 1/2 ||x - mean||^2 of normalized x."""
     spec = parts.spec
 
@@ -84,9 +85,9 @@ def regressor(parts: Parts) -> game.Family:
         x = spec.denormalize(mean(params, batch['low']))
         return x if spec.interval is None else jnp.clip(x, *spec.interval)
 
-    return game.Family(
+    return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda params, extra, batch, draw: terms_of(params, batch),
-        super_resolve=game.SuperResolve(enlarge, parts.factor),
+        super_resolve=SuperResolve(enlarge, parts.factor),
     )

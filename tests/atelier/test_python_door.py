@@ -11,6 +11,7 @@ import train_lib
 from atelier import cli, door
 from atelier.applications import sample as sample_application
 from atelier.core import game
+from atelier.core.family import Family, LogProb
 from atelier.errors import UserError
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -106,14 +107,14 @@ def independent_pixels(config, spec):
     def loss(params, extra, batch, draw, step, hypers):
         return {'model': -jnp.mean(log_prob(params, extra, batch, draw))}, (extra, {})
 
-    return game.Family(
+    return Family(
         init=lambda key, batch: (
             {'model': jnp.zeros((*spec.event_shape, spec.levels))},
             {'model': {}},
         ),
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': log_prob(*arguments)},
-        log_prob=game.LogProb(log_prob, 'exact'),
+        log_prob=LogProb(log_prob, 'exact'),
     )
 
 

@@ -21,11 +21,12 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
 from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.compression.range_coder import Coded, Labels, Words, is_labelled
-from atelier.evaluation.over_examples import PATIENCE
+from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
 
@@ -92,7 +93,7 @@ def model_of(run: Run, state: game.State) -> Model:
     """The family, which has `level_log_probs`, with the averaged weights."""
     family, spec, device = run.family, run.data.spec, jax.devices()[0]
     weights = jax.device_put(jax.device_get((state.ema, state.extra)), device)
-    draw = game.draw_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
+    draw = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
     posterior_of = jax.jit(lambda weights, batch: family.posterior(*weights, batch, draw))
     log_probs_of = jax.jit(lambda weights, z, given: family.level_log_probs(*weights, z, given))
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from atelier.core import game
 from atelier.evaluation.compression import integer_frequencies
 from atelier.evaluation.compression.integer_frequencies import Frequencies
-from atelier.evaluation.over_examples import PATIENCE
+from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
 MOST_LEVELS = 2**16

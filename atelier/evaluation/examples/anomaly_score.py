@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
 SCORES = ('nll', 'reconstruction')
@@ -81,7 +82,7 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     apply = over_examples(f, data, run.config.eval.batch_size, devices)
 
     def scores_of(state: game.State, x: np.ndarray) -> Float[np.ndarray, 'n']:
-        key = game.address(state.key, game.Purpose.EVALUATE)
+        key = key_for(state.key, Stream.EVALUATE)
         return np.asarray(apply(state, key, {'x': x}, len(x)), np.float64)
 
     return scores_of

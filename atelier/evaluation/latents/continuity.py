@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data import preprocess
 from atelier.data.splits import fixed_order
-from atelier.evaluation.latents.codes import parted
-from atelier.evaluation.latents.prior_draws import decoded_draws
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.codes.encoding import parted
+from atelier.evaluation.codes.prior_draws import decoded_draws
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
 from atelier.evaluation.samples.sampling import shown
 from atelier.run.experiment import Run
@@ -51,7 +52,7 @@ def continuity(
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(change, data, run.config.eval.batch_size, devices)
     rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     moved = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
     return moved / max(typical_distance(real), 1e-30)
 
@@ -62,7 +63,7 @@ def _change(decode, normalize, dims: int, params, extra, batch, draw) -> Float[j
     The last column of a row is the length of its step.
     """
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
-    direction = game.standard_normal(game.part_of(draw.keys, 1), dims)
+    direction = standard_normal(fold_in(draw.keys, 1), dims)
     direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
     moved = codes.at[:, :dims].add(step * direction)
     ends = jnp.concatenate([codes, moved])
@@ -95,7 +96,7 @@ def completeness(
       'classifier': with a hash of its weights}.
     """
     real = shown(run, state, devices, 'test', MOST)
-    key = game.address(state.key, game.Purpose.SAMPLE)
+    key = key_for(state.key, Stream.SAMPLE)
     x, words = decoded_draws(run, state, key, len(real), devices)
     confidences = [judge.apply(images).chances.max(1) for images in (x, real)]
     enough = np.quantile(confidences[1], ACCEPTED, method='lower')  # of an example: it counts

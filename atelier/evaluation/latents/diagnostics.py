@@ -8,14 +8,15 @@ import jax
 import numpy as np
 
 from atelier.core import game
+from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data.splits import fixed_order
-from atelier.evaluation.latents.codes import latents
+from atelier.evaluation.codes.encoding import latents
 from atelier.evaluation.latents.continuity import STEP, completeness, continuity
 from atelier.evaluation.latents.disentanglement import entropy, mutual_information_gap
 from atelier.evaluation.latents.information import active_units, information, kl_per_dimension
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run.experiment import Run
 
 MOST_PAIRED = 10_000  # examples whose posteriors make the aggregate one: their pairs are counted
@@ -82,12 +83,12 @@ def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
             seen['tokens'] = family.tokens.numbers(params, extra, batch, draw)
         if family.posterior is not None:
             mean, log_var = family.posterior(params, extra, batch, draw)
-            noise = game.standard_normal(game.part_of(draw.keys, 0), mean.shape[1])
+            noise = standard_normal(fold_in(draw.keys, 0), mean.shape[1])
             seen |= dict(mean=mean, log_var=log_var, noise=noise)
         return seen
 
     apply = over_examples(look, run.data, run.config.eval.batch_size, devices)
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, run.data.splits['test'], n)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from atelier.report.metrics_log import log
+from atelier.log import log
 
 SHOWN = 8  # dimensions
 SINGLE = (  # numbers that stand for themselves

@@ -9,11 +9,12 @@ import numpy as np
 
 import train_lib
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.data.dataset import Dataset
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import sampler
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
@@ -66,7 +67,7 @@ def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:
     sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
     for number, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
-        key = game.address(state.key, game.Purpose.SAMPLE, 1 + number)  # not those that are shown
+        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # not those that are shown
         x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)
@@ -81,4 +82,4 @@ def accuracy(run: Run, state: game.State, devices: Sequence[jax.Device]) -> floa
         return logits.argmax(-1) == batch['label']
 
     apply = over_examples(right, run.data, run.config.eval.batch_size, devices)
-    return float(np.mean(apply(state, game.address(state.key, game.Purpose.EVALUATE), split, n)))
+    return float(np.mean(apply(state, key_for(state.key, Stream.EVALUATE), split, n)))

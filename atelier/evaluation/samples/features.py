@@ -10,9 +10,9 @@ import numpy as np
 from atelier.data import preprocess
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.log import log
 from atelier.paths import user_path
-from atelier.report.metrics_log import log
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 

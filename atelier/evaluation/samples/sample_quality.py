@@ -14,16 +14,17 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.toy import MODES
-from atelier.evaluation.latents.prior_draws import can_draw_codes
+from atelier.evaluation.codes.prior_draws import can_draw_codes
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
 from atelier.evaluation.samples.features import FeatureFunction, Seen, can_see, feature_function
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, shown
+from atelier.log import log
 from atelier.report import image_grids
-from atelier.report.metrics_log import log
 from atelier.run.experiment import Run
 
 NEIGHBOURS = 5  # as Naeem et al. (2020) choose
@@ -133,7 +134,7 @@ def _over_modes(run: Run, state, devices) -> dict[str, Any]:
 
 def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
     """Of the classes of as many real examples, where the family takes any."""
-    key = game.address(state.key, game.Purpose.SAMPLE)
+    key = key_for(state.key, Stream.SAMPLE)
     return sampler(run, devices)(state, key, n, labels)
 
 

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
@@ -79,7 +79,7 @@ def as_seen(
     """Stored x [n, *event], of the run's data or of `data`, as a model sees it in an evaluation."""
     data, size = data or run.data, run.config.eval.batch_size
     apply = over_examples(lambda params, extra, batch, draw: batch['x'], data, size, devices)
-    return apply(state, game.address(state.key, game.Purpose.EVALUATE), {'x': x}, len(x))
+    return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
 
 
 def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import fold_in
 from models.diffusion.process.samplers import on_unit_size, velocity
 from models.diffusion.process.schedules import Schedule
 from models.diffusion.process.time_grids import uniform_half_log_snr
@@ -73,7 +73,7 @@ def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions rows *
     if not probes:
         return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # of every row
     sign = lambda key: jax.random.rademacher(key, x.shape[1:], x.dtype)
-    return jnp.stack([jax.vmap(sign)(game.part_of(keys, i)) for i in range(probes)])
+    return jnp.stack([jax.vmap(sign)(fold_in(keys, i)) for i in range(probes)])
 
 
 def _sum(x: Events) -> Float[Array, 'batch']:

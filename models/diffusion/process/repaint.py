@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import fold_in, standard_normal
 from models.diffusion.process.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
@@ -47,7 +47,7 @@ def repaint(
 
     def one_pass(x_t, at):
         t, s, number, is_back = at
-        drawn = game.standard_normal(game.part_of(keys, number), 2, *x.shape[1:]).astype(x.dtype)
+        drawn = standard_normal(fold_in(keys, number), 2, *x.shape[1:]).astype(x.dtype)
         noise, noise_back = drawn[:, 0], drawn[:, 1]
         alpha_s, sigma_s, sigma_t = schedule.alpha(s), schedule.sigma(s), schedule.sigma(t)
         ratio = schedule.alpha(t) / alpha_s

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import fold_in, standard_normal
 from models.diffusion.process.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
@@ -57,7 +57,7 @@ def ddim(
         kept = jnp.sqrt(jnp.maximum(sigma_s**2 - noise**2, 0.0))
         x_s = alpha_s * mean + kept * eps
         if eta:
-            drawn = game.standard_normal(game.part_of(keys, number), *x.shape[1:])
+            drawn = standard_normal(fold_in(keys, number), *x.shape[1:])
             x_s += noise * drawn.astype(x.dtype)
         return x_s, mean
 
@@ -150,7 +150,7 @@ def heun(
 
     def step(x_t, t, s, number):
         if gamma:
-            x_t, t = _noisier(x_t, t, gamma, schedule, game.part_of(keys, number))
+            x_t, t = _noisier(x_t, t, gamma, schedule, fold_in(keys, number))
         slope, mean = velocity(denoiser, x_t, t, schedule)
         proposal = x_t + (s - t) * slope
         end, _ = velocity(denoiser, proposal, s, schedule)
@@ -164,7 +164,7 @@ def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
     later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
     later = jnp.minimum(later, schedule.last)
     ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
-    drawn = game.standard_normal(keys, *x_t.shape[1:]).astype(x_t.dtype)
+    drawn = standard_normal(keys, *x_t.shape[1:]).astype(x_t.dtype)
     return ratio * x_t + jnp.sqrt(added) * drawn, later
 
 

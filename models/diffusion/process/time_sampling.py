@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from atelier.core import game
+from atelier.core.randomness import Rng, fold_in
 from models.diffusion.process.schedules import Schedule
 
 Numbers = Float[Array, 'local']
 Time = Callable[[Schedule, Numbers], Numbers]
 
 
-def spread_over_batch(draw: game.Draw) -> Numbers:
+def spread_over_batch(draw: Rng) -> Numbers:
     """A number in [0, 1) for each row: row i of B has (u + i / B) mod 1 with one u for all.
 
     Kingma et al. (2021), appendix I.1. The rows are those of the global batch: the same numbers on
@@ -25,7 +25,7 @@ def spread_over_batch(draw: game.Draw) -> Numbers:
 
 def stratified(keys: UInt32[Array, 'local 2'], number, count: int) -> Numbers:
     """The number-th of `count` numbers of each row, one in each `count`-th of [0, 1)."""
-    place = jax.vmap(jax.random.uniform)(game.part_of(keys, number))
+    place = jax.vmap(jax.random.uniform)(fold_in(keys, number))
     return (number + place) / count
 
 

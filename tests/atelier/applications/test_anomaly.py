@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from support import assembled, with_abilities
 
 from atelier.applications import anomaly
-from atelier.core import game
+from atelier.core.family import LogProb
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -19,7 +19,7 @@ ink = lambda batch: batch['x'].reshape(len(batch['x']), -1).sum(1)
 
 def by_ink(run, **abilities):
     """Its negative log-likelihood is the sum of x."""
-    nats = game.LogProb(lambda params, extra, batch, draw: -ink(batch), 'exact')
+    nats = LogProb(lambda params, extra, batch, draw: -ink(batch), 'exact')
     return with_abilities(run, log_prob=nats, **abilities)
 
 
@@ -112,13 +112,13 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     def nats(params, extra, batch, draw):
         return jnp.where(batch['x'][:, 0] > 50, -jnp.inf, batch['x'][:, 0])
 
-    infinite = with_abilities(run, log_prob=game.LogProb(nats, 'exact'))
+    infinite = with_abilities(run, log_prob=LogProb(nats, 'exact'))
     found = anomaly.apply(infinite)
     assert found['score'].shape == (6,)
     assert np.isinf(found['score']).any()
     assert (tmp_path / 'applications' / 'anomaly-nll.png').stat().st_size > 1000
     nan = lambda *arguments: jnp.log(-1 - jnp.abs(nats(*arguments)))
-    broken = with_abilities(run, log_prob=game.LogProb(nan, 'exact'))
+    broken = with_abilities(run, log_prob=LogProb(nan, 'exact'))
     assert '6 scores are nan' in complaint(anomaly.apply, broken)
 
 

@@ -7,7 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import concept
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples import strokes
 from atelier.run import run_folder
 
@@ -128,8 +128,8 @@ def test_without_an_encoder_a_classifier_tells_the_sets_apart(gan, judge):
 
 def test_images_without_an_encoder_are_samples_of_the_seed(gan, judge):
     found = concept.apply(generator(gan), num_codes=50, num_images=3, num_steps=1, seed=4)
-    key = game.address(jax.random.PRNGKey(4), game.Purpose.SAMPLE)
-    codes = normal({}, {}, game.draw_for(key, jnp.arange(3), 3))
+    key = key_for(jax.random.PRNGKey(4), Stream.SAMPLE)
+    codes = normal({}, {}, rng_for(key, jnp.arange(3), 3))
     np.testing.assert_allclose(flat(found['image']), codes, rtol=1e-5)
 
 

@@ -10,7 +10,8 @@ from support import assembled, few_of_test, make_run, with_abilities
 
 import train_lib
 from atelier.applications import denoise
-from atelier.core import game
+from atelier.core.family import Denoise
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
 
@@ -145,7 +146,7 @@ def test_of_every_family_that_reconstructs(tmp_path, name, data):
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
     found = denoise.apply(run, levels='0.5', num_images=20)
     state = restore.initial_state(run)
-    draw = game.draw_for(state.key, jnp.arange(20), 20)
+    draw = rng_for(state.key, jnp.arange(20), 20)
     batch = {'x': jnp.asarray(found['noisy'][0])}
     want = jax.jit(run.family.reconstruct)(state.ema, state.extra, batch, draw)
     np.testing.assert_allclose(found['denoised'][0], want, rtol=1e-3, atol=1e-3)
@@ -203,7 +204,7 @@ def test_a_model_that_is_told_the_noise(vae):
         return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
 
     run = of_test(vae, x, reconstruct=None)
-    run = with_abilities(run, denoise=game.Denoise(denoised, 1.0))
+    run = with_abilities(run, denoise=Denoise(denoised, 1.0))
     found = denoise.apply(run, levels=str(s), num_images=20)
     jax.effects_barrier()
     whole = np.concatenate(seen)
@@ -217,6 +218,6 @@ def test_a_model_that_is_told_the_noise(vae):
 
 
 def test_such_a_model_removes_no_other_noise(vae, complaint):
-    run = with_abilities(vae, reconstruct=None, denoise=game.Denoise(identity, 1.0))
+    run = with_abilities(vae, reconstruct=None, denoise=Denoise(identity, 1.0))
     assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
     assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

@@ -12,8 +12,9 @@ from support import assembled, few_of_test
 import train_lib
 from atelier import cli
 from atelier.applications import _common, sample
-from atelier.core import game
-from atelier.evaluation.latents.codes import encoded, parted
+from atelier.core.family import through_codes
+from atelier.core.randomness import rng_for
+from atelier.evaluation.codes.encoding import encoded, parted
 from atelier.run import restore
 from docs import family_table
 
@@ -112,10 +113,10 @@ def _check(run, found):
     shown, reconstruct = found.get('reconstruct'), run.family.reconstruct
     if shown is None:  # of a diffusion model or a flow, whose codes only lead back
         shown = {'index': pair[:0], 'reconstruction': straight[:0]}
-        reconstruct = game.through_codes(run.family.encode, run.family.decode)
+        reconstruct = through_codes(run.family.encode, run.family.decode)
     index = np.concatenate([pair, shown['index']])
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
     batch = run.data.preprocess(raw, draw.keys)
     want = reconstruct(state.ema, state.extra, batch, draw)
     made = np.concatenate([straight[[0, -1]], shown['reconstruction']])

@@ -11,7 +11,7 @@ from support import assembled, few_of_test
 
 from atelier.applications import inpaint
 from atelier.applications._masks import hidden_parts
-from atelier.core import game
+from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -218,7 +218,7 @@ def test_a_missing_ability_is_named(gan, complaint):
 
 def test_example_keys_differ_between_completions(vae):
     def own(params, extra, batch, draw):
-        return jnp.where(batch['known'], batch['x'], game.standard_normal(draw.keys, 8, 8, 1))
+        return jnp.where(batch['known'], batch['x'], standard_normal(draw.keys, 8, 8, 1))
 
     found = inpaint.apply(filling(vae, own), num_images=5, num_completions=3, num_examples=5)
     draws = found['completions'][~np.broadcast_to(found['known'][:, None], (5, 3, 8, 8, 1))]

@@ -10,7 +10,7 @@ from PIL import Image
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import reconstruct
-from atelier.core import game
+from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -21,7 +21,7 @@ def test_what_is_shown_is_what_the_family_reconstructs(vae):
     state, split = restore.initial_state(vae), vae.data.splits['test']
     x = jnp.asarray(split['x'][found['index']], jnp.float32)
     np.testing.assert_array_equal(found['x'], x)
-    draw = game.draw_for(state.key, jnp.arange(5), 5)
+    draw = rng_for(state.key, jnp.arange(5), 5)
     codes = jax.jit(vae.family.encode)(state.ema, state.extra, {'x': x}, draw)
     decoded = jax.jit(vae.family.decode)(state.ema, state.extra, codes)
     np.testing.assert_allclose(found['reconstruction'], decoded, rtol=1e-4, atol=1e-4)
@@ -49,7 +49,7 @@ def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
     """Whichever are shown: a reconstruction that draws is the same one."""
 
     def draw_one(params, extra, batch, draw):
-        return batch['x'] + game.standard_normal(draw.keys, 8, 8, 1)
+        return batch['x'] + standard_normal(draw.keys, 8, 8, 1)
 
     run = with_abilities(vae, reconstruct=draw_one)
     every, some = (reconstruct.apply(run, num_images=n, seed=1) for n in (447, 9))

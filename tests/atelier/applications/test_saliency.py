@@ -7,7 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import saliency
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -101,7 +101,7 @@ def test_a_network_of_convolutions(classifier):
     found = saliency.apply(classifier, num_images=3)
     state, family = restore.initial_state(classifier), classifier.family
     n = jnp.arange(3)
-    draw, weights = game.draw_for(state.key, n, 3), (state.ema, state.extra)
+    draw, weights = rng_for(state.key, n, 3), (state.ema, state.extra)
     logit = lambda x: family.classify(*weights, {'x': jnp.asarray(x)}, draw)[n, found['shown']]
     slope, step = found['gradient'], 1e-2
     size = np.sqrt(np.sum(slope**2, (1, 2, 3), keepdims=True))

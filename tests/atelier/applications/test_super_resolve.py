@@ -9,7 +9,8 @@ import pytest
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import super_resolve
-from atelier.core import game
+from atelier.core.family import SuperResolve
+from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
 from atelier.run import restore
@@ -26,7 +27,7 @@ def no_picture(monkeypatch):
 def able(run, enlarge, x=None, spec=None, factor=2):
     """A run whose model enlarges like this, and perhaps other test images."""
     splits = run.data.splits if x is None else {**run.data.splits, 'test': {'x': x}}
-    made = with_abilities(run, super_resolve=game.SuperResolve(enlarge, factor), splits=splits)
+    made = with_abilities(run, super_resolve=SuperResolve(enlarge, factor), splits=splits)
     return made._replace(data=made.data._replace(spec=spec or run.data.spec))
 
 
@@ -68,7 +69,7 @@ def test_a_model_that_repeats_pixels_is_nearest(vae):
 
 def noisy(params, extra, batch, draw):
     """Grey with noise of 2 levels."""
-    noise = game.standard_normal(draw.keys, 8, 8, 1)
+    noise = standard_normal(draw.keys, 8, 8, 1)
     return enlarged(batch['low'], 2, 'nearest') + 2 * noise
 
 

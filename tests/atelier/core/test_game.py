@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.core import game, train_step
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, identity, key_for, rng_for
 
 pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
@@ -26,15 +28,15 @@ def sgd(player, hypers, step):
 def start(params, **hypers):
     """A State of toy parameters."""
     key = jax.random.PRNGKey(0)
-    family = game.Family(
+    family = Family(
         init=lambda key, batch: (params, {player: {} for player in params}), turns=(), metrics=None
     )
-    return game.init_state(family, sgd, key, {}, {**HYPERS, **hypers})
+    return train_step.init_state(family, sgd, key, {}, {**HYPERS, **hypers})
 
 
 def step_of(*turns, batch_size=1):
     return jax.jit(
-        train_step.make_step(turns, sgd, batch_size, game.identity, game.identity),
+        train_step.make_step(turns, sgd, batch_size, identity, identity),
         static_argnums=(),
     )
 
@@ -77,7 +79,7 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 @pytest.mark.parametrize('players', [PLAYERS[:1], PLAYERS[1:], PLAYERS])
 def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
     play = jax.jit(
         lambda params: train_step.play(toy_turn(players), params, {}, batch, draw, 0, {})[:2]
     )
@@ -154,7 +156,7 @@ def quadratic_turn(curvature):
 @given(curvature=st.floats(0.1, 3.0), rate=st.floats(0.01, 0.5))
 def test_quadratic_by_gradient_descent_follows_its_closed_form(curvature, rate):
     state = start({'model': jnp.float32(2.0)}, rate=jnp.float32(rate))
-    step = train_step.make_step((quadratic_turn(curvature),), sgd, 1, game.identity, game.identity)
+    step = train_step.make_step((quadratic_turn(curvature),), sgd, 1, identity, identity)
     state, report = jax.lax.scan(lambda s, _: step(s, [{}], jnp.arange(1)), state, length=10)
     path = 2.0 * (1 - rate * curvature) ** np.arange(11)
     np.testing.assert_allclose(state.params['model'], path[-1], rtol=1e-4, atol=1e-6)
@@ -223,8 +225,8 @@ def test_turns_of_one_step_draw_different_noise_and_steps_too():
 
 def test_draws_belong_to_global_rows():
     key = jax.random.PRNGKey(5)
-    whole = game.draw_for(key, jnp.arange(8), 8)
-    half = game.draw_for(key, jnp.arange(4, 8), 8)
+    whole = rng_for(key, jnp.arange(8), 8)
+    half = rng_for(key, jnp.arange(4, 8), 8)
     np.testing.assert_array_equal(whole.keys[4:], half.keys)
     np.testing.assert_array_equal(whole.shared_key, half.shared_key)
     everything = np.concatenate([whole.keys, whole.shared_key[None]])
@@ -233,8 +235,8 @@ def test_draws_belong_to_global_rows():
 
 def test_addresses_differ_by_purpose_and_path():
     key = jax.random.PRNGKey(0)
-    paths = [(p, *path) for p in game.Purpose for path in ((), (0,), (1,), (0, 1), (1, 0))]
-    keys = [tuple(map(int, game.address(key, *path))) for path in paths]
+    paths = [(p, *path) for p in Stream for path in ((), (0,), (1,), (0, 1), (1, 0))]
+    keys = [tuple(map(int, key_for(key, *path))) for path in paths]
     assert len(set(keys)) == len(keys)
 
 
@@ -257,7 +259,7 @@ def test_a_non_finite_step_freezes_the_state(spoiler):
     turn = game.Turn(('model',), loss)
     state = start({'model': jnp.float32(0.0)})
     state = state.replace(extra={'model': {'count': jnp.int32(0)}})
-    step = train_step.make_step((turn,), sgd, 1, game.identity, game.identity)
+    step = train_step.make_step((turn,), sgd, 1, identity, identity)
     run = jax.jit(
         lambda s, n: jax.lax.scan(lambda s, _: step(s, [{}], jnp.arange(1)), s, length=n),
         static_argnums=1,
@@ -293,10 +295,10 @@ def test_a_fit_replaces_its_players_and_leaves_the_others(toy):
     params, batch = toy
     params = {**params, 'centre': {'w': jnp.zeros(4)}}
     turns = to_mean(), toy_turn(('encoder',))
-    family = game.Family(
+    family = Family(
         init=lambda key, batch: (params, {player: {} for player in params}), turns=turns, metrics={}
     )
-    state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, HYPERS)
+    state = train_step.init_state(family, sgd, jax.random.PRNGKey(0), {}, HYPERS)
     assert set(state.opt) == {*PLAYERS}  # there is nothing to remember of a fit
     new, report = step_of(*turns, batch_size=8)(state, [batch], jnp.arange(8))
     np.testing.assert_allclose(new.params['centre']['w'], batch['x'].mean(0), rtol=1e-6)

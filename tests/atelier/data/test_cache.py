@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from atelier.data.cache import cached, create_array
-from atelier.report.metrics_log import log
+from atelier.log import log
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 X = np.random.RandomState(0).randint(0, 256, (30, 4)).astype(np.uint8)

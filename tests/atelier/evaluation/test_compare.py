@@ -9,7 +9,7 @@ from support import error_line
 
 from atelier.errors import UserError
 from atelier.evaluation.compare import compare
-from atelier.evaluation.per_example_values import read_values, write_values
+from atelier.evaluation.per_example.values_file import read_values, write_values
 from atelier.run import run_folder
 
 

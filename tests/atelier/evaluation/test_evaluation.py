@@ -10,11 +10,11 @@ from support import make_run
 
 import train_lib
 from atelier.applications import sample
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -45,7 +45,7 @@ def test_every_test_example_counts_once(trained, batch_size, num_devices):
     found = apply(state, state.key, split, n)
     np.testing.assert_array_equal(found['row'], np.arange(n))
     np.testing.assert_array_equal(found['x'], split['x'])
-    keys = game.draw_for(state.key, jnp.arange(n), n).keys
+    keys = rng_for(state.key, jnp.arange(n), n).keys
     np.testing.assert_allclose(found['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
 
 
@@ -54,8 +54,8 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     result = evaluate.evaluate(trained, jax.devices()[:1])
     state, words = restore.load_state(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
-    key = game.address(state.key, game.Purpose.EVALUATE)
-    draw = game.draw_for(key, jnp.arange(len(x)), len(x))
+    key = key_for(state.key, Stream.EVALUATE)
+    draw = rng_for(key, jnp.arange(len(x)), len(x))
     values = trained.family.metrics(state.ema, state.extra, {'x': x}, draw)
     nats = trained.family.log_prob.nats(state.ema, state.extra, {'x': x}, draw)
     reported = {name: value['mean'] for name, value in result['values'].items()}
@@ -130,7 +130,7 @@ def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_pat
     run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
     assert run.data.spec.levels == 2
     raw = {name: jnp.asarray(a[:50]) for name, a in run.data.splits['train'].items()}
-    draw = lambda seed: game.draw_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
+    draw = lambda seed: rng_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
     first, second = (np.asarray(run.data.preprocess(raw, draw(s))['x']) for s in (0, 1))
     assert set(np.unique(first)) == {0.0, 1.0}
     assert np.array_equal(first, second) == (how == 'threshold')
@@ -145,7 +145,7 @@ def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_pat
 def test_stochastic_binarisation_has_the_right_mean():
     data = dataset.binarized(digits.load(), 'stochastic')
     raw = {'x': jnp.tile(data.splits['train']['x'][:1], (4000, 1, 1, 1))}
-    keys = game.draw_for(jax.random.PRNGKey(0), jnp.arange(4000), 4000).keys
+    keys = rng_for(jax.random.PRNGKey(0), jnp.arange(4000), 4000).keys
     chance = raw['x'][0] / 16
     mean = np.mean(data.preprocess(raw, keys)['x'], axis=0)
     assert np.all(np.abs(mean - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000))

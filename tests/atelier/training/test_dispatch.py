@@ -13,7 +13,9 @@ import pytest
 
 from atelier.core import devices as device_lib
 from atelier.core import game, train_step
-from atelier.evaluation.over_examples import over_examples
+from atelier.core.family import Family
+from atelier.core.randomness import identity
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import experiment, restore
 from atelier.training import dispatch as program
 
@@ -167,17 +169,17 @@ def test_coupling_terms_see_the_whole_batch():
         return {'model': jnp.mean(centred**4) + jnp.sin(spread) + noise}, (extra, {})
 
     turns = (game.Turn(('model',), loss),)
-    family = game.Family(lambda key, batch: ({'model': jnp.float32(0.7)}, {}), turns, None)
+    family = Family(lambda key, batch: ({'model': jnp.float32(0.7)}, {}), turns, None)
     hypers = {'ema_half_life': jnp.float32(0)}
 
     sgd = lambda player, hypers, step: optax.sgd(1.0)
     x = jax.random.normal(jax.random.PRNGKey(0), (16,))
-    state = game.init_state(family, sgd, jax.random.PRNGKey(0), {}, hypers)
+    state = train_step.init_state(family, sgd, jax.random.PRNGKey(0), {}, hypers)
 
     def one(state, x, rows, mean, gather):
         return train_step.make_step(turns, sgd, 16, mean, gather)(state, [{'x': x}], rows)
 
-    alone, report = one(state, x, jnp.arange(16), game.identity, game.identity)
+    alone, report = one(state, x, jnp.arange(16), identity, identity)
     shared = device_lib.over_devices(
         lambda s, x, rows: one(s, x, rows, device_lib.mean, device_lib.gather), (None, 0, 0)
     )

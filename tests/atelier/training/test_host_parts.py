@@ -15,7 +15,7 @@ from atelier import errors
 from atelier.core import optimizers
 from atelier.data.dataset import Spec
 from atelier.report import image_grids, metrics_log
-from atelier.training import cadence
+from atelier.training import dispatch
 from configs.shared import common
 
 HYPERS = {
@@ -126,7 +126,7 @@ def test_a_dispatch_divides_everything_and_is_the_longest(
         checkpoint_every=checkpoint_every,
         steps_per_dispatch=ceiling,
     )
-    length = cadence.dispatch_length(config, start)
+    length = dispatch.dispatch_length(config, start)
     numbers = (steps, evaluate_every, checkpoint_every, start)
     fits = lambda d: all(number % d == 0 for number in numbers)
     assert length <= ceiling
@@ -136,14 +136,14 @@ def test_a_dispatch_divides_everything_and_is_the_longest(
 
 def test_short_dispatches_come_with_better_numbers():
     config = train_config(steps=301, evaluate_every=99)
-    hint = cadence.suggest_cadences(config)
+    hint = dispatch.suggest_cadences(config)
     assert 'only 1 of at most 50 steps' in hint
     assert 'train.steps=300, train.evaluate_every=100 would give it all' in hint
-    assert 'continues from step 7' in cadence.suggest_cadences(train_config(), start=7)
-    assert cadence.suggest_cadences(train_config()) is None
+    assert 'continues from step 7' in dispatch.suggest_cadences(train_config(), start=7)
+    assert dispatch.suggest_cadences(train_config()) is None
     for name, value in [('steps', 300), ('evaluate_every', 100)]:
         setattr(config, name, value)
-    assert cadence.dispatch_length(config) == 50
+    assert dispatch.dispatch_length(config) == 50
 
 
 def test_metrics_are_cut_and_appended(tmp_path):

@@ -8,7 +8,8 @@ import optax
 import pytest
 from support import assembled, check_same_on_any_devices, steps_on
 
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.data.corruption import gaussian, masking
 from atelier.data.dataset import Spec
 from models.autoencoders import autoencoder as models
@@ -29,7 +30,7 @@ def linear(**rules):
 
 
 def draws(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def parts_of(spec=REAL, loss='squared_error', tied=False, **rules):
@@ -270,7 +271,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     family = autoencoder(parts_of(**rules))
     x = jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))
     weights = family.init(jax.random.PRNGKey(0), {'x': x})
-    part = game.draw_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    part = rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
         family.metrics(*weights, {'x': x}, draws(6)),

@@ -6,13 +6,13 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from losses import quantization
 from models.autoencoders import codebook as codebooks
 
 pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 RANDOM = np.random.default_rng(0)
-DRAW = game.draw_for(jax.random.PRNGKey(0), jnp.arange(6), 6)
+DRAW = rng_for(jax.random.PRNGKey(0), jnp.arange(6), 6)
 UPDATE = jax.jit(codebooks.updated)
 
 
@@ -101,7 +101,7 @@ def used_after(restart_below, num_steps=150):
         noise = 0.01 * RANDOM.normal(size=(64, 2))
         vectors = jnp.asarray(centres[np.arange(64) % 8] + noise, jnp.float32)
         codes = codebooks.nearest(vectors, book.embedding)
-        draw = game.draw_for(jax.random.PRNGKey(step), jnp.arange(64), 64)
+        draw = rng_for(jax.random.PRNGKey(step), jnp.arange(64), 64)
         book = UPDATE(book, vectors, codes, draw, 0.9, restart_below)
     return float(quantization.perplexity(codebooks.count(codes, 12)[None])[0])
 

@@ -14,7 +14,8 @@ import pytest
 import scipy.stats
 from support import assembled, check_same_on_any_devices, steps_on
 
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.hierarchical_networks import Rung
@@ -125,7 +126,7 @@ def chain(order, k=1):
 
 
 def draws(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def repeated(n, row=0):
@@ -453,7 +454,7 @@ def test_every_ability_of_three_layers(order):
     assert family.log_prob.words == 'estimate, k = 4'
     assert family.posterior is None  # q of no layer is measured against N(0, I) alone
     order = jnp.asarray([4, 0, 5, 1, 3, 2])
-    mixed = everything({'x': x[order]}, game.draw_for(jax.random.PRNGKey(0), order, 6))
+    mixed = everything({'x': x[order]}, rng_for(jax.random.PRNGKey(0), order, 6))
     close = lambda a, b: np.testing.assert_allclose(a[order], b, rtol=1e-4, atol=1e-4)
     jax.tree.map(close, got, mixed)
     assert len(np.unique(got['prior'], axis=0)) == 6

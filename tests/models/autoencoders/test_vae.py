@@ -12,7 +12,8 @@ import optax
 import pytest
 import scipy.stats
 
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.vae import Networks, Posterior, reparameterize, vae
@@ -77,7 +78,7 @@ def weights(encoder, decoder):
 
 
 def draws(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def test_importance_weights_are_constant_at_the_exact_posterior(ppca):
@@ -165,7 +166,7 @@ def _train_linear(data) -> float:
 
     def draws_at(number, n):
         key = jax.random.fold_in(jax.random.PRNGKey(7), number)
-        return game.draw_for(key, jnp.arange(n), n)
+        return rng_for(key, jnp.arange(n), n)
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(6000)))(
         (params, rule.init(params))
@@ -246,7 +247,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     spec, family = family_for('image')
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
     both = family.init(jax.random.PRNGKey(0), {'x': x})
-    whole, part = draws(6), game.draw_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    whole, part = draws(6), rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     for ability in map(jax.jit, (family.metrics, family.log_prob.nats)):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),

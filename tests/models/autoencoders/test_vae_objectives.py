@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import experiment
 from losses import elbo
@@ -72,7 +72,7 @@ def learned(n=4, latent_dim=LATENT, amiss=0.2):
 
 
 def draws(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def loss_at(family, params, extra, batch, hypers=None, step=0, seed=0):

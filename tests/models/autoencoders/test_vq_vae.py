@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import experiment, restore
 from models.autoencoders.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
@@ -26,7 +27,7 @@ NETS = Networks(
 )
 FAMILY = vq_vae(NETS)
 BATCH = {'x': jnp.asarray(np.random.default_rng(0).integers(0, 2, (N, 5)), jnp.float32)}
-DRAW = game.draw_for(jax.random.PRNGKey(1), jnp.arange(N), N)
+DRAW = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
 
 
 def make(folder, argument='digits,debug', **changes):
@@ -181,7 +182,7 @@ def test_any_kind_of_data(channels, shape, levels):
     batch = {'x': jnp.zeros((8, *shape))}
 
     def all_of_it(key):
-        weights, draw = family.init(key, batch), game.draw_for(key, jnp.arange(8), 8)
+        weights, draw = family.init(key, batch), rng_for(key, jnp.arange(8), 8)
         x = family.decode(*weights, family.encode(*weights, batch, draw))
         return x, family.metrics(*weights, batch, draw)
 

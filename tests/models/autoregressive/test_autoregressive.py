@@ -11,7 +11,7 @@ from support import assembled, check_same_on_any_devices, few_of_test, scattered
 
 import train_lib
 from atelier.applications import classify, inpaint, sample
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
 from atelier.run import restore
@@ -81,7 +81,7 @@ def weights_of(parts, seed=3):
 
 
 def draw_of(n):
-    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 def every_event(spec):

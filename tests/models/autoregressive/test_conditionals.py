@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from support import assembled, first_batch, scattered
 
-from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import rng_for, standard_normal
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.made import MADE, Orders, made
@@ -40,7 +41,7 @@ OTHERS = {
 }
 
 
-def family_of(name, spec) -> game.Family:
+def family_of(name, spec) -> Family:
     if name in OTHERS:
         return OTHERS[name](spec)
     hidden, orders, kind = MADES[name]
@@ -95,7 +96,7 @@ def test_conditionals_multiply_to_the_probability(name, spec):
     np.testing.assert_allclose(np.exp(np.float64(told)).sum(-1), 1.0, rtol=1e-5)
     x = np.asarray(batch['x']).reshape(len(told), -1, 1).astype(int)
     nats = np.take_along_axis(told, x, -1)[..., 0].sum(1)
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
     want = jax.jit(family.log_prob.nats)(*weights, batch, draw)
     np.testing.assert_allclose(nats, want, rtol=1e-4, atol=1e-4)
     assert np.ptp(nats) > 0.5
@@ -119,9 +120,9 @@ def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation)
     batch, family = first_batch(run, 5), run.family
     params, extra = family.init(jax.random.PRNGKey(0), batch)
     params = scattered(params)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     q = family.posterior(params, extra, batch, draw)
-    z = q[0] + jnp.exp(0.5 * q[1]) * game.standard_normal(draw.keys, q[0].shape[1])
+    z = q[0] + jnp.exp(0.5 * q[1]) * standard_normal(draw.keys, q[0].shape[1])
     given = {'label': batch['label']} if 'label' in family.conditions else {}
     told = np.float64(jax.jit(family.level_log_probs)(params, extra, z, given))
     assert told.shape == (5, 64, 17)

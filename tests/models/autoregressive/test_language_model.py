@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, scattered, steps_on
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.autoregressive.causal_transformer import transformer_parts
@@ -31,7 +31,7 @@ every_net = pytest.mark.parametrize(  # the transformer's own tests say the same
 
 
 def draw_of(n):
-    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 @functools.cache
@@ -147,7 +147,7 @@ def test_dropout_is_for_training_alone():
     nats = jax.jit(family.log_prob.nats)(params, extra, {'x': x}, draw_of(8))
     (turn,) = family.turns
     loss = jax.jit(lambda draw: turn.loss(params, extra, {'x': x}, draw, 0, {})[0]['model'])
-    other = game.draw_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
+    other = rng_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
     losses = [float(loss(draw)) for draw in (draw_of(8), other)]
     assert len({*losses, -float(nats.mean()) / 4}) == 3
 

@@ -11,7 +11,7 @@ import pytest
 from support import assembled
 
 import train_lib
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data import text
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
@@ -112,7 +112,7 @@ def test_samples_have_the_frequencies_of_the_model():
     family = markov(spec, 2, Draws())
     weights = markov_lib._apart(levels_of(some_text(), 2))
     n = 20_000
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
     x = np.asarray(jax.jit(lambda w, d: family.sample(*w, d, None))(weights, draw), int)
     seen = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
     every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(-1, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, scattered
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.causal_transformer import transformer_parts
@@ -31,7 +31,7 @@ def weights_of(parts):
 
 
 def draw_of(n):
-    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 def test_a_pixel_moves_the_parameters_behind_it_alone():

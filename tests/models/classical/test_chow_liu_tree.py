@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse.csgraph
 from support import assembled
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from configs import chow_liu as config_lib
 from models.classical import chow_liu_tree as tree_lib
@@ -25,7 +25,7 @@ def float64():
 
 
 def draw_of(n):
-    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 def chains(levels, n=400, dims=5, seed=0):

@@ -12,7 +12,8 @@ import sklearn.mixture
 import sklearn.naive_bayes
 from support import assembled, steps_on
 
-from atelier.core import game, optimizers, train_step
+from atelier.core import optimizers, train_step
+from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from configs import naive_bayes
 from models.classical.components import categorical
@@ -39,7 +40,7 @@ def float64():
 
 
 def draw_of(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def parts_of(components, spec, count=3, **more):
@@ -50,10 +51,8 @@ def steps_of(family, batch, count):
     """The States before the first and after each of so many steps on the same minibatch."""
     n = len(batch['x'])
     hypers = {'ema_half_life': jnp.zeros(())}
-    state = game.init_state(family, optimizers.adam, jax.random.PRNGKey(3), batch, hypers)
-    step = jax.jit(
-        train_step.make_step(family.turns, optimizers.adam, n, game.identity, game.identity)
-    )
+    state = train_step.init_state(family, optimizers.adam, jax.random.PRNGKey(3), batch, hypers)
+    step = jax.jit(train_step.make_step(family.turns, optimizers.adam, n, identity, identity))
     found = [state]
     for _ in range(count):
         found.append(step(found[-1], [batch], jnp.arange(n))[0])

@@ -8,7 +8,8 @@ import scipy.stats
 import sklearn.decomposition
 from support import assembled
 
-from atelier.core import game, optimizers, train_step
+from atelier.core import optimizers, train_step
+from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from models.classical.ppca import Parts, ppca
 
@@ -32,7 +33,7 @@ def rows():
 
 
 def draw_of(n):
-    return game.draw_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 def fitted(x, num_batches=1):
@@ -40,9 +41,9 @@ def fitted(x, num_batches=1):
     family = ppca(Parts(LATENT, SPEC, 1e-6, 1.0))
     parts = [{'x': jnp.asarray(part)} for part in np.split(x, num_batches)]
     hypers = {'ema_half_life': jnp.zeros(())}
-    state = game.init_state(family, optimizers.adam, jax.random.PRNGKey(0), parts[0], hypers)
+    state = train_step.init_state(family, optimizers.adam, jax.random.PRNGKey(0), parts[0], hypers)
     n = len(parts[0]['x'])
-    arguments = optimizers.adam, n, game.identity, game.identity
+    arguments = optimizers.adam, n, identity, identity
     step = jax.jit(train_step.make_step(family.turns, *arguments))
     for part in parts:
         state, _ = step(state, [part], jnp.arange(n))

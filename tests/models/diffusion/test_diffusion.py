@@ -11,7 +11,8 @@ import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 from atelier.core import devices as device_lib
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.samples.sampling import sampler
 from atelier.run import restore
@@ -99,7 +100,7 @@ BOUND = Likelihood('bound', 1, 1, 0)
 
 
 def draw(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def expected_bound(schedule):

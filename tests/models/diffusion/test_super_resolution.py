@@ -9,7 +9,7 @@ from support import assembled, check_same_on_any_devices, first_batch, scattered
 
 import train_lib
 from atelier.applications import super_resolve
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
 from models.diffusion.denoiser import Networks
@@ -30,7 +30,7 @@ bicubic = jax.jit(lambda low: enlarged(low, 2))
 
 
 def draw(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 # The diffusion model

@@ -16,7 +16,7 @@ from test_resume import SETTINGS, assert_same, outcome, train
 
 import train_lib
 from atelier.applications import interpolate, sample
-from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
 from atelier.run import restore
@@ -34,7 +34,7 @@ LEVELS = 4
 
 
 def draw_of(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def of_points(tmp_path, name, **changes):
@@ -109,8 +109,8 @@ def test_the_first_state_sees_the_first_minibatch(tmp_path):
     state = restore.initial_state(run)
     size = run.config.train.batch_size
     raw = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
-    key = game.address(state.key, game.Purpose.PREPROCESS)
-    batch = run.data.preprocess(raw, game.draw_for(key, jnp.arange(size), size).keys)
+    key = key_for(state.key, Stream.PREPROCESS)
+    batch = run.data.preprocess(raw, rng_for(key, jnp.arange(size), size).keys)
     codes = jax.jit(run.family.encode)(state.params, state.extra, batch, draw_of(size))
     assert codes.shape == (size, 64)
     coarsest = codes[:, :32].reshape(size, 4, 8)

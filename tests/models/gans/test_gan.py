@@ -8,7 +8,8 @@ import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import train_lib
-from atelier.core import game, optimizers, train_step
+from atelier.core import optimizers, train_step
+from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
 from atelier.training import checks, validation
@@ -32,7 +33,7 @@ def one_turn(run, number, state=None):
     """(gradients, losses, extra, metrics) of one turn on the first examples."""
     state = state or restore.initial_state(run)
     size = run.config.train.batch_size
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(size), size)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
     turn = run.family.turns[number]
     return train_step.play(
         turn, state.params, state.extra, batch_of(run), draw, state.step, state.hypers
@@ -82,7 +83,7 @@ def test_who_does_not_move_is_bitwise_untouched(tmp_path):
     batch, rows = batch_of(run), jnp.arange(run.config.train.batch_size)
     for number, player in enumerate(('discriminator', 'generator')):
         turns = (run.family.turns[number],)
-        step = train_step.make_step(turns, optimizers.adam, len(rows), game.identity, game.identity)
+        step = train_step.make_step(turns, optimizers.adam, len(rows), identity, identity)
         after, _ = jax.jit(step)(state, [batch], rows)
         other = {'generator': 'discriminator', 'discriminator': 'generator'}[player]
         pick = lambda s, player: (s.params[player], s.extra[player], s.opt[player])
@@ -115,7 +116,7 @@ def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(t
         tmp_path, model__discriminator_norm='batch', model__discriminator_hidden_sizes=(8, 8, 8)
     )
     state, batch = restore.initial_state(run), batch_of(run)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
     pattern = 16 * jax.random.uniform(jax.random.PRNGKey(2), (8, 8, 1))
     loss = lambda x: train_step.play(
         run.family.turns[0], state.params, state.extra, {'x': x}, draw, state.step, state.hypers
@@ -186,9 +187,7 @@ def test_players_that_alternate_stand_still_in_turn(tmp_path):
     state, batch = restore.initial_state(run), batch_of(run)
     rows = jnp.arange(len(batch['x']))
     step = jax.jit(
-        train_step.make_step(
-            run.family.turns, optimizers.adam, len(rows), game.identity, game.identity
-        )
+        train_step.make_step(run.family.turns, optimizers.adam, len(rows), identity, identity)
     )
     moved = []
     for _ in range(7):
@@ -229,7 +228,7 @@ def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
     """An untrained generator already makes another x of another label, and the same of the same."""
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
-    draw = game.draw_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
+    draw = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
     sample = lambda label: run.family.sample(
         state.params, state.extra, draw, {'label': jnp.asarray(label)}
     )
@@ -250,7 +249,7 @@ def test_samples_are_in_the_units_of_the_data(bounded):
         latent_dim=2,
         spec=spec,
     )
-    x, _ = gan_players.generate(nets, {}, {}, jnp.zeros((4, 2)), None, False, game.identity)
+    x, _ = gan_players.generate(nets, {}, {}, jnp.zeros((4, 2)), None, False, identity)
     want = 16 / (1 + np.exp(-0.5)) if bounded else 5 + 2 * 0.5
     np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), want), rtol=1e-5)
 
@@ -258,7 +257,7 @@ def test_samples_are_in_the_units_of_the_data(bounded):
 def test_a_sample_is_what_its_code_of_the_prior_decodes_to(tmp_path):
     run = make(tmp_path)
     state = restore.initial_state(run)
-    weights, draw = (state.params, state.extra), game.draw_for(state.key, jnp.arange(4), 4)
+    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(4), 4)
     codes = run.family.prior(*weights, draw)
     assert codes.shape == (4, run.config.model.latent_dim)
     np.testing.assert_array_equal(
@@ -337,7 +336,7 @@ def test_a_path_leads_from_class_to_class(tmp_path):
     """The ends are samples of the classes; halfway the generator sees half of each vector."""
     run = make(tmp_path, model__conditioning='projection')
     state = restore.initial_state(run)
-    weights, draw = (state.params, state.extra), game.draw_for(state.key, jnp.arange(2), 2)
+    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(2), 2)
     condition = {'label': jnp.array([3, 7])}
     codes = run.family.prior(*weights, draw, condition)
     assert codes.shape == (2, run.config.model.latent_dim + 10)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import fold_in, identity, rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
 from models.gans import networks, players, vae_gan
@@ -46,13 +47,13 @@ BATCH = {'x': jnp.asarray(np.random.default_rng(0).integers(0, 17, (N, 3)), jnp.
 def algorithm_1(params, x, keys):
     """{player: the loss that it descends} as the paper's box has it, on probabilities."""
     nets, normal = PLAYERS.nets, lambda key: jax.random.normal(key, (2,))
-    apply = lambda make, player, *inputs: make(True, game.identity).apply(
+    apply = lambda make, player, *inputs: make(True, identity).apply(
         {'params': params[player]}, *inputs
     )
     seen = nets.spec.normalize(x)
     mean, log_var = jnp.split(apply(PLAYERS.encoder, 'encoder', seen), 2, -1)
-    z = mean + jnp.exp(log_var / 2) * jax.vmap(normal)(game.part_of(keys, 0))
-    z_p = jax.vmap(normal)(game.part_of(keys, 1))
+    z = mean + jnp.exp(log_var / 2) * jax.vmap(normal)(fold_in(keys, 0))
+    z_p = jax.vmap(normal)(fold_in(keys, 1))
     l_prior = jnp.mean(0.5 * jnp.sum(jnp.exp(log_var) + mean**2 - 1 - log_var, -1))
     dec = lambda z: apply(nets.generator, 'decoder', z, None)
     dis = lambda x: apply(nets.discriminator, 'discriminator', x, None)
@@ -71,7 +72,7 @@ def algorithm_1(params, x, keys):
 
 def played(hypers):
     params, extra = FAMILY.init(jax.random.PRNGKey(0), BATCH)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(N), N)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
     moves, losses, _, _ = train_step.play(FAMILY.turns[0], params, extra, BATCH, draw, 0, hypers)
     return params, draw, moves, losses
 
@@ -109,7 +110,7 @@ def test_there_is_one_turn_of_three_players(run):
 @pytest.mark.slow
 def test_abilities_fit_each_other(run):
     state, batch = restore.initial_state(run), first_batch(run, 5)
-    weights, draw = (state.params, state.extra), game.draw_for(state.key, jnp.arange(5), 5)
+    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(5), 5)
     codes, family = run.family.encode(*weights, batch, draw), run.family
     assert codes.shape == family.prior(*weights, draw).shape == (5, run.config.model.latent_dim)
     np.testing.assert_array_equal(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atelier.core import devices as device_lib
-from atelier.core import game
+from atelier.core.randomness import identity
 from models.nets.norms import BatchNorm, GroupNorm, spectral_normalize, spectral_vectors
 
 pytestmark = pytest.mark.usefixtures('strict_promotion')
@@ -31,7 +31,7 @@ def variables():
 def test_batch_norm_is_flaxs(variables, shape, train):
     """Outputs, running moments and gradients."""
     x, cotangent = 2 + 3 * normal(0, *shape), normal(5, *shape)
-    ours = BatchNorm(train, game.identity, momentum=0.9, epsilon=1e-5)
+    ours = BatchNorm(train, identity, momentum=0.9, epsilon=1e-5)
     theirs = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False)
     results = []
     for layer in (ours, theirs):
@@ -95,9 +95,7 @@ def test_the_batch_is_that_of_all_devices(variables):
         slope, aux = jax.grad(terms, has_aux=True)(params, x, cotangent, device_lib.gather)
         return device_lib.mean(slope), device_lib.gather(aux[0]), aux[1]
 
-    slope, (y, after) = jax.grad(terms, has_aux=True)(
-        variables['params'], x, cotangent, game.identity
-    )
+    slope, (y, after) = jax.grad(terms, has_aux=True)(variables['params'], x, cotangent, identity)
     parts = [array.reshape(8, 2, 4, 3) for array in (x, cotangent)]
     got = device_lib.over_devices(on_device, (None, 0, 0), devices=jax.devices())(
         device_lib.place(variables['params'], jax.devices()), *parts
@@ -107,7 +105,7 @@ def test_the_batch_is_that_of_all_devices(variables):
 
 
 def test_starting_leaves_the_running_moments_alone():
-    started = BatchNorm(True, game.identity).init(jax.random.PRNGKey(0), 5 + normal(0, 8, 2))
+    started = BatchNorm(True, identity).init(jax.random.PRNGKey(0), 5 + normal(0, 8, 2))
     assert np.all(started['batch_stats']['mean'] == 0)
     assert np.all(started['batch_stats']['var'] == 1)
 

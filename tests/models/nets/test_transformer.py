@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import scattered
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from models.nets.transformer import Transformer, empty_cache
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -32,7 +32,7 @@ def made(**options):
 
 
 def keys(n=3, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
 
 
 def one_by_one(net, params, tokens, label, length=None):

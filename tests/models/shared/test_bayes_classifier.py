@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from atelier.core import game
+from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
@@ -19,7 +19,7 @@ def nats(params, extra, batch, draw):
 
 def posterior(spec):
     x = jnp.arange(3.0)
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(3), 3)
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(3), 3)
     classify = jax.jit(
         lambda params: classifier_by_bayes_rule(nats, spec)(params, {}, {'x': x}, draw)
     )

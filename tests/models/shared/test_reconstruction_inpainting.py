@@ -7,9 +7,9 @@ import pytest
 from support import assembled, first_batch
 
 from atelier.core import devices as device_lib
-from atelier.core import game
+from atelier.core.randomness import rng_for, standard_normal
 from atelier.data.dataset import Spec
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import restore
 from models.shared.reconstruction_inpainting import by_reconstruction
 
@@ -27,7 +27,7 @@ def parts(is_drawn):
     """(codes, decode): z ~ q(z | x), the true posterior, and x ~ p(x | z), or its mean."""
 
     def codes(params, extra, batch, draw):
-        noise = game.standard_normal(draw.keys, LATENT + DIMS)
+        noise = standard_normal(draw.keys, LATENT + DIMS)
         z = (batch['x'] - OFFSET) @ LOADINGS @ INVERSE + noise[:, :LATENT] @ ROOT.T
         return jnp.concatenate([z, is_drawn * NOISE * noise[:, LATENT:]], -1)
 
@@ -59,7 +59,7 @@ def filled_in(is_drawn, rows=ROWS, hidden=0.0, iterations=50):
     x = np.full((rows, DIMS), hidden, np.float32)
     x[:, :2] = VALUES
     batch = {'x': jnp.asarray(x), 'known': jnp.broadcast_to(jnp.float32(KNOWN), x.shape)}
-    draw = game.draw_for(jax.random.PRNGKey(0), jnp.arange(rows), rows)
+    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(rows), rows)
     return np.asarray(jax.jit(inpaint)({}, {}, batch, draw))
 
 
@@ -103,7 +103,7 @@ def test_every_family_keeps_what_is_known_and_reads_nothing_else(tmp_path, name)
 
     def filled(rows, there, known=known):
         part = {key: array[rows] for key, array in {**batch, 'known': known}.items()}
-        draw = game.draw_for(keys, jnp.arange(6)[rows], 6)
+        draw = rng_for(keys, jnp.arange(6)[rows], 6)
         return np.asarray(fill(params, extra, {**part, 'x': there[rows]}, draw))
 
     whole = slice(None)

@@ -7,7 +7,8 @@ import pytest
 from support import assembled, first_batch
 
 import train_lib
-from atelier.core import game, train_step
+from atelier.core import train_step
+from atelier.core.randomness import rng_for
 from atelier.evaluation import evaluate
 from models.nets.dropout import dropped
 from models.supervised import classifier
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def keys(n, seed=0):
-    return game.draw_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
+    return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
 
 
 def make(folder, argument='digits,debug', **changes):
@@ -56,14 +57,14 @@ def test_evaluation_drops_and_moves_nothing(tmp_path):
     run = make(tmp_path, model__dropout=0.5)
     params, extra = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
     metrics = [
-        run.family.metrics(params, extra, batch, game.draw_for(key, jnp.arange(10), 10))
+        run.family.metrics(params, extra, batch, rng_for(key, jnp.arange(10), 10))
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
     ]
     jax.tree.map(np.testing.assert_array_equal, *metrics)
     losses = [
         train_step.play(
             run.family.turns[0], params, extra, batch,
-            game.draw_for(key, jnp.arange(10), 10), 0, {},
+            rng_for(key, jnp.arange(10), 10), 0, {},
         )[1]['model']
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
     ]  # fmt: skip
@@ -74,7 +75,7 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
     run = make(tmp_path)
     batch = first_batch(run, 30)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
     logits = np.asarray(run.family.classify(*weights, batch, draw), np.float64)
     label = np.asarray(batch['label'])
     metrics = run.family.metrics(*weights, batch, draw)
@@ -91,7 +92,7 @@ def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
     run = make(tmp_path, model__channels=(4, 5))
     batch = first_batch(run, 6)
     params, extra = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
     maps = run.family.feature_maps.maps(params, extra, batch, draw)
     assert maps.shape == (6, 2, 2, 5)
     assert np.all(maps >= 0)
@@ -141,6 +142,6 @@ def test_points_are_classified_without_convolutions(tmp_path):
     run = make(tmp_path, 'ring,debug', model__channels=(), model__shift=0)
     batch = first_batch(run, 5)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = game.draw_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     assert run.family.classify(*weights, batch, draw).shape == (5, 8)
     assert run.family.feature_maps is None

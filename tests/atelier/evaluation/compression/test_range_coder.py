@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.core import game
+from atelier.core.family import Conditionals
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import file_format, range_coder
 from atelier.evaluation.compression.mosaic import mosaic, per_mosaic, tiles_of
@@ -58,7 +58,7 @@ def chain(log_probs, order):
         memory,
         jnp.broadcast_to(table, (len(before), len(table))),
     )
-    return game.Conditionals(
+    return Conditionals(
         order=lambda params, extra: jnp.asarray(order),
         begin=lambda params, extra, given: jnp.zeros(()),
         step=step,

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from support import with_abilities
 
-from atelier.core import game
+from atelier.core.family import LogProb
 from atelier.data import dataset
 from atelier.evaluation import evaluate
 from atelier.evaluation.examples import outliers
@@ -38,7 +38,7 @@ def by_class(run, **abilities):
     """A family of which every number needs batch['label']."""
     return with_abilities(
         run,
-        log_prob=game.LogProb(nats_of_class, 'exact'),
+        log_prob=LogProb(nats_of_class, 'exact'),
         reconstruct=centre_of_class,
         conditions=('label',),
         **abilities,
@@ -99,7 +99,7 @@ def test_nll_is_that_of_an_evaluation(vae):
 
 
 def test_the_score_is_chosen_by_the_abilities(vae, complaint):
-    nats, half = game.LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
+    nats, half = LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
     both = with_abilities(vae, log_prob=nats, reconstruct=half)
     assert chosen_score(both, 'auto') == 'nll'
     assert chosen_score(both, 'reconstruction') == 'reconstruction'
@@ -114,7 +114,7 @@ def test_the_score_is_chosen_by_the_abilities(vae, complaint):
 
 def test_what_a_score_is_stands_in_words(vae):
     assert in_words(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
-    bound = with_abilities(vae, log_prob=game.LogProb(nats_of_class, 'lower bound', 'k = 7'))
+    bound = with_abilities(vae, log_prob=LogProb(nats_of_class, 'lower bound', 'k = 7'))
     assert '(upper bound of it, k = 7)' in in_words(bound, 'nll')
     assert '(exact, likelihood averaged over the classes)' in in_words(by_class(vae), 'nll')
     assert in_words(by_class(vae), 'reconstruction').endswith('of the best class')

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support import with_abilities
 
-from atelier.evaluation.latents import prior_draws
-from atelier.evaluation.latents.codes import of_prior
+from atelier.evaluation.codes import prior_draws
+from atelier.evaluation.codes.encoding import of_prior
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')

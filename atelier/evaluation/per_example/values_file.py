@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
-from atelier.report.metrics_log import log
+from atelier.log import log
 from atelier.run import run_folder
 
 NAME = 'evaluation.npz'

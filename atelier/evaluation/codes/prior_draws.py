@@ -12,8 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
-from atelier.evaluation.latents.codes import decoded, encoded, of_prior
-from atelier.evaluation.over_examples import over_examples
+from atelier.core.family import Family
+from atelier.core.randomness import standard_normal
+from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
 MOST_FITTED = 10_000  # training codes
@@ -26,7 +28,7 @@ class CodeDraws(NamedTuple):
     words: str
 
 
-def can_draw_codes(family: game.Family) -> bool:
+def can_draw_codes(family: Family) -> bool:
     """Whether there are codes to draw, and images of them."""
     has_codes = family.prior is not None or family.encode is not None
     return has_codes and family.decode is not None
@@ -74,7 +76,7 @@ def _standard_normal(run: Run, state, key, n: int, latent: int, devices) -> np.n
 
     def noise(params, extra, batch, draw):
         del params, extra, batch
-        return game.standard_normal(draw.keys, latent)
+        return standard_normal(draw.keys, latent)
 
     apply = over_examples(noise, run.data, run.config.eval.batch_size, devices)
     return apply(state, key, {}, n).astype(np.float64)

@@ -7,8 +7,8 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import compress, concept, embed, interpolate, latent_map
-from atelier.core import game
-from atelier.evaluation.latents.codes import decoded, encoded, latents, parted, tokens
+from atelier.core.family import Family
+from atelier.evaluation.codes.encoding import decoded, encoded, latents, parted, tokens
 from atelier.evaluation.latents.continuity import continuity
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
@@ -140,6 +140,6 @@ def test_classes_are_not_told_from_themselves(conditional):
 
 def test_without_parts_all_of_a_code_is_the_first(vae):
     codes = np.zeros((4, 5), np.float32)
-    z, rest = parted(game.Family(None, (), None), codes)
+    z, rest = parted(Family(None, (), None), codes)
     assert (z.shape, rest.shape) == ((4, 5), (4, 0))
     np.testing.assert_array_equal(latents(vae.family, codes), codes)

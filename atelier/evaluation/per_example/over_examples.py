@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from atelier.core import devices as device_lib
 from atelier.core import game
+from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Dataset
 from atelier.multihost import processes
 
@@ -27,14 +28,14 @@ def over_examples(
     (`state.ema`, equal to the plain ones when the half-life is 0).
     """
     mine = device_lib.local_indices(devices)
-    data_key = game.address(jax.random.PRNGKey(0), game.Purpose.PREPROCESS)
+    data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
 
     def on_device(params, extra, key, inputs, boxed):
         (rows,) = boxed
         size = len(rows) * len(devices)
-        fixed_keys = game.draw_for(data_key, rows, size).keys  # the same for every seed
+        fixed_keys = rng_for(data_key, rows, size).keys  # the same for every seed
         batch = dataset.preprocess(inputs, fixed_keys) if inputs else {}
-        draw = game.draw_for(key, rows, size, device_lib.gather)
+        draw = rng_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(params, extra, batch, draw))
 
     in_axes = None, None, None, 0, (0,)  # boxed, for there may be no inputs: see `over_devices`

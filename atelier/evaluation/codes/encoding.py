@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.core import game
+from atelier.core.family import Family
+from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
-from atelier.evaluation.over_examples import over_examples
+from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
 Codes = Float[np.ndarray, '*n _']  # of any length
@@ -26,11 +28,11 @@ def encoded(
         return run.family.encode(params, extra, batch, draw), batch['x']
 
     apply = over_examples(encode, run.data, run.config.eval.batch_size, devices)
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, inputs, len(inputs['x']))
 
 
-def parted(family: game.Family, codes: Codes) -> tuple[Codes, Codes]:
+def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
     """(z_1, which is all of it in most families, and what else a code has: other layers, a class).
 
     Along the last axis. What moves codes moves the first, and puts the second behind it again.
@@ -39,7 +41,7 @@ def parted(family: game.Family, codes: Codes) -> tuple[Codes, Codes]:
     return codes[..., :first], codes[..., first:]
 
 
-def latents(family: game.Family, codes: Codes) -> Codes:
+def latents(family: Family, codes: Codes) -> Codes:
     """Codes of all stochastic layers, without the class that they may end in."""
     return codes[..., : sum(family.latent_dims)] if family.latent_dims else codes
 
@@ -49,7 +51,7 @@ def tokens(
 ) -> Int[np.ndarray, 'n positions']:
     """The numbers of stored examples' codes; the family has `tokens`."""
     apply = over_examples(run.family.tokens.numbers, run.data, run.config.eval.batch_size, devices)
-    key = game.address(state.key, game.Purpose.EVALUATE)
+    key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, inputs, len(inputs['x']))
 
 

@@ -1,0 +1,1 @@
+"""Codes of any family: encoding, decoding, drawing."""

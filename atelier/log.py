@@ -1,0 +1,33 @@
+"""The log: lines on the terminal."""
+
+import logging
+import sys
+
+log = logging.getLogger('atelier')
+
+
+def log_to_terminal() -> None:
+    """Plain lines on standard output; warnings, marked as such, on standard error."""
+
+    class Formatter(logging.Formatter):
+        def format(self, record):
+            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
+            return mark + record.getMessage()
+
+    for stream, levels in ((sys.stdout, range(30)), (sys.stderr, range(30, 60))):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(Formatter())
+        handler.addFilter(lambda record, levels=levels: record.levelno in levels)
+        log.addHandler(handler)
+    logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    logging.raiseExceptions = False  # of lines that nobody reads any more, as in `| head`
+    logging.getLogger('matplotlib').setLevel(logging.WARNING)
+    sys.unraisablehook = _tell_unraisable
+
+
+def _tell_unraisable(unraisable) -> None:
+    """A save that fails closes its event loop under arrays that tensorstore still writes."""
+    if str(unraisable.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(unraisable)
