@@ -1,11 +1,12 @@
 """Atelier from Python and from notebooks.
 
     import atelier
+    from atelier.core.abilities import Codes
 
     run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
     x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
     numbers = atelier.evaluate(run)              # as evaluation.json
-    codes = atelier.over_split(run, run.family.encode, 'test')
+    codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
 
     run = atelier.train(config, build, 'runs/mine')   # a family of one's own
 

@@ -5,11 +5,11 @@
     run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
     x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
     numbers = atelier.evaluate(run)              # as evaluation.json
-    codes = atelier.over_split(run, run.family.encode, 'test')
+    codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
 
     run = atelier.train(config, build, 'runs/mine')   # a family of one's own
 
-`build(config, spec)` returns a `game.Family`, as in a config file.
+`build(config, spec)` returns an `atelier.core.family.Family`, as in a config file.
 """
 
 import pathlib
@@ -23,7 +23,8 @@ from ml_collections import ConfigDict
 import train_lib
 from atelier.core import devices as device_lib
 from atelier.core import game
-from atelier.core.family import Family, LogProb
+from atelier.core.abilities import Sample
+from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -52,7 +53,7 @@ class Trained(NamedTuple):
 
     @property
     def family(self) -> Family:
-        """The model, as pure functions of (state.ema, state.extra, ...)."""
+        """The model, as pure functions of (state.averaged_weights, ...)."""
         return self.run.family
 
     @property
@@ -133,7 +134,7 @@ def sample(
     run, state, devices = trained.run, trained.state, jax.devices()
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     label = None if labels is None else np.resize(check_labels(run, labels), n)
-    if run.family.sample is None and can_draw_codes(run.family):
+    if run.family.ability(Sample) is None and can_draw_codes(run.family):
         return decoded_draws(run, state, key, n, devices)[0]
     return sampler(run, devices)(state, key, n, label)
 
@@ -155,13 +156,15 @@ def evaluate(
     return evaluate_lib.evaluate(trained.run, loaded=loaded, features=features)
 
 
-def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int | None = None):
-    """Applies ability(params, extra, batch, draw), [local, ...] per example, to a whole split.
+def over_split(
+    trained: Trained, ability: Callable | tuple | None, split: str = 'test', n: int | None = None
+):
+    """Applies a function of (weights, batch, rng), [local, ...] per example, to a whole split.
 
     Args:
       trained: the run.
-      ability: such as run.family.encode or run.family.log_prob, or any function of that
-        signature.
+      ability: that function, or an ability of the family, such as
+        run.family.ability(LogProb), whose first function is applied.
       split: 'train', 'valid' or 'test'.
       n: only the first so many examples.
 
@@ -173,8 +176,8 @@ def over_split(trained: Trained, ability: Callable, split: str = 'test', n: int 
         raise UserError(f'the model of {run.folder} lacks this ability')
     if split not in run.data.splits:
         raise UserError(f'{run.data.name} has no split {split!r}')
-    if isinstance(ability, LogProb):
-        ability = ability.nats
+    if isinstance(ability, tuple):
+        ability = ability[0]
     n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
     key = key_for(trained.state.key, Stream.EVALUATE)
     apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())

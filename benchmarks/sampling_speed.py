@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import experiment
@@ -45,12 +46,12 @@ def samplers(parts: Parts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
     """Both ways to draw [batch, *event], by name."""
     x = jnp.zeros((1, *parts.spec.event_shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(0), {'x': x})
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
 
     def sampler(parts: Parts) -> Callable[[], np.ndarray]:
         family = autoregressive(parts)
-        compiled = jax.jit(lambda *weights: family.sample(*weights, draw, None))
-        return lambda: np.asarray(compiled(*weights))
+        compiled = jax.jit(lambda weights: family.ability(Sample).draw(weights, rng, None))
+        return lambda: np.asarray(compiled(weights))
 
     return {KEPT: sampler(parts), WHOLE: sampler(parts._replace(steps=None))}
 

@@ -3,16 +3,16 @@
     python -m docs.family_table
 
 writes it between its two marks in README.md. A model can do what its family has the abilities for:
-those that the application lists in NEEDS; a few it refuses all the same.
+those that the application needs; a few it refuses all the same.
 """
 
 import importlib
 import re
-from types import ModuleType
 
 from atelier import cli
-from atelier.applications import _common
-from atelier.core.family import Family
+from atelier.applications import Application
+from atelier.core.abilities import LogProb
+from atelier.core.family import Family, is_class_conditional
 from atelier.data import dataset
 from atelier.evaluation.evaluate import given
 from atelier.run import experiment
@@ -31,7 +31,7 @@ def table() -> str:
     ]
     for path in cli.configs():
         family = _family(path)
-        can = [YES if _common.can(family, _application(mode)) else '' for mode in modes]
+        can = [YES if _application(mode).fits(family) else '' for mode in modes]
         rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
@@ -43,20 +43,20 @@ def _family(path: str) -> Family:
     return which.module().build(config, dataset.load(config).spec)
 
 
-def _application(mode: str) -> ModuleType:
-    return importlib.import_module(f'atelier.applications.{mode}')
+def _application(mode: str) -> Application:
+    return importlib.import_module(f'atelier.applications.{mode}').APPLICATION
 
 
 def _by_class(family: Family):
     """Samples of a class that is asked for are more than samples."""
-    is_asked = 'label' in family.conditions
+    is_asked = is_class_conditional(family)
     return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_asked else cell
 
 
 def _likelihood(family: Family) -> str:
-    if family.log_prob is None:
+    if family.ability(LogProb) is None:
         return ''
-    return family.log_prob.kind + given(family)
+    return family.ability(LogProb).kind + given(family)
 
 
 def insert(text: str) -> str:

@@ -1,5 +1,6 @@
 """Helpers that several test files share."""
 
+import dataclasses
 import functools
 import pathlib
 
@@ -8,8 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.core import devices as device_lib
+from atelier.core.abilities import (
+    BitsBack,
+    Classify,
+    Codes,
+    Extend,
+    Inpaint,
+    Reconstruct,
+    Sample,
+)
 from atelier.core.family import Family
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.report.metrics_log import read_metrics
 from atelier.run import experiment, restore, run_folder
 from atelier.training import dispatch as program
@@ -116,12 +127,53 @@ def dotted(name: str) -> str:
     return name.replace('__', '.')
 
 
-def with_abilities(run, **abilities):
+def with_abilities(run, splits=None, **functions):
     """`run` with a family without weights that can do this alone, and perhaps other `splits`."""
-    splits = abilities.pop('splits', run.data.splits)
-    nothing = {'model': {}}
-    family = Family(lambda key, batch: (nothing, nothing), (), None, **abilities)
-    return run._replace(family=family, data=run.data._replace(splits=splits))
+    nothing = Weights({'model': {}}, {'model': {}})
+    family = Family(lambda key, batch: nothing, (), nothing_measured, abilities_of(**functions))
+    return run._replace(family=family, data=run.data._replace(splits=splits or run.data.splits))
+
+
+def nothing_measured(weights, batch, rng):
+    return {}
+
+
+def abilities_of(conditions=(), **functions):
+    """Abilities from single functions: `encode` and its like are parts of `Codes`."""
+    part = lambda name: functions.pop(name, None)
+    in_codes = {name: part(name) for name in ('encode', 'decode', 'prior', 'tokens')}
+    in_codes.update(posterior=part('posterior'), dims=part('dims') or ())
+    level_log_probs, maps = part('level_log_probs'), part('feature_maps')
+    alone = {'log_prob', 'denoise', 'super_resolve', 'conditionals', 'trajectory'}
+    of_kind = {'reconstruct': Reconstruct, 'inpaint': Inpaint, 'extend': Extend}
+    made = [Codes(**in_codes)] if any(in_codes.values()) else []
+    if level_log_probs:
+        made.append(BitsBack(in_codes['posterior'], level_log_probs))
+    for name, value in functions.items():
+        if value is None:
+            continue
+        if name == 'sample':
+            made.append(Sample(value, 'label' in conditions))
+        elif name == 'classify':
+            made.append(Classify(value, maps))
+        else:
+            made.append(value if name in alone else of_kind[name](value))
+    if 'label' in conditions and 'sample' not in functions:
+        made.append(Sample(None, True))
+    return tuple(made)
+
+
+def replaced(family, *abilities):
+    """`family` with these abilities in place of its own of their types."""
+    kinds = {type(ability) for ability in abilities}
+    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=kept + abilities)
+
+
+def without(family, *kinds):
+    """`family` without its abilities of these types."""
+    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=kept)
 
 
 def few_of_test(run, n):

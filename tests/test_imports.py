@@ -1,45 +1,44 @@
-"""Imports run one way, and a run imports nothing heavy.
+"""Imports run one way.
 
-The house: main -> configs -> models -> losses; the loop, the evaluation, the applications and the
-data know neither a model nor a loss nor a config, and `game` knows nothing of ours. This is read
-from the source. What a run imports is what a real one imports: train, evaluate, sample.
+The house: main -> train_lib -> atelier; configs -> models -> losses, and of the engine only its
+core, its data and its errors. Inside the engine the packages are layers. All of it is read from the
+source, on packages, imports inside functions included.
 """
 
 import ast
+import functools
 import importlib.util
-import json
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
-from tfds_files import IMAGE, pictures, write_set
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NOT_OURS = {'tests', 'runs', 'shared'}  # at the top; folders that begin with a dot neither
-HEAVY = ('tensorflow', 'tensorflow_datasets', 'sklearn', 'matplotlib', 'grain')
+NOT_OURS = {'tests', 'runs', 'shared', 'build'}  # at the top; folders that begin with a dot neither
 
-# Who may import whom, by the first part of the module's name; None: anyone.
+# The engine, lowest layer first: a package may import those of lower layers, and itself.
+LAYERS = [
+    {'atelier.errors', 'atelier.log', 'atelier.paths'},
+    {'atelier.checkout'},
+    {'atelier.core'},
+    {'atelier.data'},
+    {'atelier.report'},
+    {'atelier.multihost'},
+    {'atelier.run'},
+    {'atelier.evaluation'},
+    {'atelier.training', 'atelier.applications'},
+    {'atelier.sweep'},
+    {'atelier.cli', 'atelier.cli_help', 'atelier.door', 'atelier'},
+]
+FOR_MODELS = {'atelier.core', 'atelier.data', 'atelier.errors'}
+# Outside the engine: who may import what, by the first parts of names. Not named: anyone.
 MAY_IMPORT = {
     'losses': {'losses'},
-    'models': {'models', 'losses', 'diffusion', 'game', 'datasets', 'errors'},
-    'configs': {'configs', 'models', 'losses', 'diffusion', 'game', 'datasets', 'errors'},
-    'diffusion': {'diffusion', 'game'},
-    'datasets': {'datasets', 'errors', 'places', 'reporting'},
-    'game': set(),
-    'playing': {'game'},
-    'places': set(),
-    'errors': set(),
-}
-MAY_BE_IMPORTED_BY = {
-    'losses': {'losses', 'models', 'configs', 'benchmarks'},
-    'models': {'models', 'configs', 'benchmarks'},
-    'configs': {'configs', 'atelier', 'benchmarks'},
-    'diffusion': {'diffusion', 'models', 'configs', 'benchmarks'},
-    'applications': {'applications', 'benchmarks', 'family_table'},  # loaded by name
-    'command_line': {'main', 'benchmarks', 'family_table'},
-    'sweeps': {'sweeps', 'command_line', 'atelier', 'benchmarks'},
-    'main': set(),
+    'models': {'models', 'losses', *FOR_MODELS},
+    'configs': {'configs', 'models', 'losses', *FOR_MODELS},
+    'train_lib': set().union(*LAYERS[:8], {'atelier.training'}),
+    'main': {'train_lib', *set().union(*LAYERS)},
 }
 THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
 
@@ -48,13 +47,16 @@ THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
 
 
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The file of every module of the product: {'atelier.data.digits': .../datasets/digits.py}."""
+    """The file of every module of the product: {'models.autoencoders.vae': .../vae.py}."""
     found = {}
     for path in sorted(root.rglob('*.py')):
         parts = path.relative_to(root).with_suffix('').parts
         if parts[0] not in NOT_OURS and not parts[0].startswith('.'):
             found['.'.join(parts).removesuffix('.__init__')] = path
     return found
+
+
+parsed = functools.cache(ast.parse)  # all rules read the same files
 
 
 def nodes(tree: ast.AST, inside_functions: bool = True) -> Iterator[ast.AST]:
@@ -69,7 +71,7 @@ def imported(name: str, path: pathlib.Path, known: Iterable[str], inside_functio
     """The modules that a module imports: ours as `known` has them, others as written."""
     package = name if path.name == '__init__.py' else name.rpartition('.')[0]
     found = set()
-    for node in nodes(ast.parse(path.read_text()), inside_functions):
+    for node in nodes(parsed(path.read_text()), inside_functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -88,20 +90,50 @@ def top(name: str) -> str:
     return name.partition('.')[0]
 
 
+def begins_with(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f'{prefix}.')
+
+
+def package_of(name: str, path: pathlib.Path) -> str:
+    """The folder of a module; a module at the root, or right in the engine, is its own."""
+    if path.name == '__init__.py' or name.count('.') == 0:
+        return name
+    parent = name.rpartition('.')[0]
+    return name if parent == 'atelier' else parent
+
+
 # The rules; each returns what breaks it
 
 
+def layer_of(name: str) -> int | None:
+    fits = [
+        (len(prefix), index)
+        for index, layer in enumerate(LAYERS)
+        for prefix in layer
+        if begins_with(name, prefix)
+    ]
+    return max(fits)[1] if fits else None
+
+
+def may_import(name: str, target: str) -> bool:
+    """Whether a module of ours may import another one of ours."""
+    if top(name) == 'atelier':
+        own, other = layer_of(name), layer_of(target)
+        is_same = own == other and name.split('.')[:2] == target.split('.')[:2]
+        return other is not None and (other < own or is_same or own == len(LAYERS) - 1)
+    allowed = MAY_IMPORT.get(top(name))
+    return allowed is None or any(begins_with(target, prefix) for prefix in allowed)
+
+
 def wrong_ways(root: pathlib.Path) -> list[str]:
-    """Imports of ours by ours that go against MAY_IMPORT or MAY_BE_IMPORTED_BY."""
+    """Imports of ours by ours that run against the house."""
     edges = graph(root)
     ours = {top(name) for name in edges}
     return [
         f'{name} imports {target}'
         for name, targets in edges.items()
         for target in sorted(targets)
-        if top(target) in ours
-        if top(target) not in MAY_IMPORT.get(top(name), ours)
-        or top(name) not in MAY_BE_IMPORTED_BY.get(top(target), ours)
+        if top(target) in ours and not may_import(name, target)
     ]
 
 
@@ -116,9 +148,19 @@ def strangers_in_losses(root: pathlib.Path) -> list[str]:
     ]
 
 
-def cycle(root: pathlib.Path) -> list[str]:
-    """A cycle of imports that run when a module is imported, or an empty list."""
-    edges = graph(root, inside_functions=False)
+def packages(root: pathlib.Path) -> dict[str, set[str]]:
+    """Which package imports which, sub-packages being packages of their own."""
+    files, edges = sources(root), graph(root)
+    between: dict[str, set[str]] = {}
+    for name, targets in edges.items():
+        own = package_of(name, files[name])
+        others = {package_of(target, files[target]) for target in targets if target in files}
+        between.setdefault(own, set()).update(others - {own})
+    return between
+
+
+def cycle(edges: dict[str, set[str]]) -> list[str]:
+    """A cycle of a graph, or an empty list."""
     done: set[str] = set()
 
     def visit(name, path):
@@ -140,7 +182,7 @@ def pmaps(root: pathlib.Path) -> list[str]:
     return [
         name
         for name, path in sources(root).items()
-        for node in nodes(ast.parse(path.read_text()))
+        for node in nodes(parsed(path.read_text()))
         if 'pmap' in (getattr(node, 'attr', None), getattr(node, 'id', None))
         or (isinstance(node, ast.alias) and 'pmap' in node.name.split('.'))
     ]
@@ -154,12 +196,16 @@ def test_losses_are_mathematics_of_arrays():
     assert strangers_in_losses(ROOT) == []
 
 
+def test_no_package_imports_itself_by_a_detour():
+    assert cycle(packages(ROOT)) == []
+
+
 def test_no_module_imports_itself_by_a_detour():
-    assert cycle(ROOT) == []
+    assert cycle(graph(ROOT, inside_functions=False)) == []
 
 
 def test_one_pmap():
-    assert pmaps(ROOT) == ['devices']
+    assert pmaps(ROOT) == ['atelier.core.devices']
 
 
 def test_every_convolution_is_ours():
@@ -167,7 +213,7 @@ def test_every_convolution_is_ours():
     users = {
         name
         for name, path in sources(ROOT).items()
-        for node in nodes(ast.parse(path.read_text()))
+        for node in nodes(parsed(path.read_text()))
         if isinstance(node, ast.Attribute)
         and node.attr in ('Conv', 'ConvTranspose', 'conv_general_dilated')
         and getattr(node.value, 'id', '') in ('nn', 'linen', 'lax')
@@ -183,18 +229,13 @@ def test_no_module_of_odds_and_ends():
 def test_all_of_the_house_is_read():
     """Else the rules would hold of nothing."""
     names = set(sources(ROOT))
-    assert {
-        'main',
-        'game',
-        'train_lib',
-        'models.autoencoders.vae',
-        'losses.elbo',
-        'evaluation',
-    } <= names
+    assert {'main', 'train_lib', 'losses.elbo', 'models.autoencoders.vae'} <= names
+    assert {layer_of(name) for name in names if top(name) == 'atelier'} == set(range(len(LAYERS)))
     edges = graph(ROOT)
     assert 'models.autoencoders.vae' in edges['configs.vae']
     assert 'losses.elbo' in edges['models.autoencoders.vae']
-    assert 'train_lib' in edges['command_line']
+    assert 'atelier.training.dispatch' in edges['train_lib']
+    assert 'models.nets' in packages(ROOT)['models.autoencoders']
 
 
 # Each rule can be broken
@@ -202,13 +243,14 @@ def test_all_of_the_house_is_read():
 
 @pytest.fixture
 def house(tmp_path):
-    """Writes a small house: `house({'models/autoencoders/vae.py': 'import train_lib'})`."""
+    """Writes a small house: `house({'models/flows/flow.py': 'import train_lib'})`."""
 
     def build(files: dict[str, str]) -> pathlib.Path:
-        empty = ['main', 'game', 'train_lib', 'losses/elbo', 'models/vae', 'configs/vae']
-        empty += ['datasets/digits', 'evaluation/evaluate', 'applications/sample', 'devices']
-        for path in [f'{name}.py' for name in empty] + list(files):
-            (tmp_path / path).parent.mkdir(exist_ok=True)
+        empty = ['main', 'train_lib', 'losses/elbo', 'models/gans/gan', 'configs/gan']
+        engine = ['core/game', 'data/digits', 'evaluation/evaluate', 'applications/sample', 'cli']
+        engine += ['core/devices', 'training/dispatch', 'errors', 'evaluation/samples/modes']
+        for path in [f'{name}.py' for name in empty + [f'atelier/{n}' for n in engine]] + [*files]:
+            (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / path).touch()
         for path, text in files.items():
             (tmp_path / path).write_text(text)
@@ -220,20 +262,27 @@ def house(tmp_path):
 @pytest.mark.parametrize(
     ('path', 'line'),
     [
-        ('losses/elbo.py', 'import game'),
-        ('models/autoencoders/vae.py', 'import train_lib'),
-        ('models/autoencoders/vae.py', 'def f():\n    from configs import vae'),
-        ('models/autoencoders/vae.py', 'from evaluation.evaluate import evaluate'),
-        ('configs/vae.py', 'import train_lib'),
-        ('train_lib.py', 'from models import vae'),
+        ('losses/elbo.py', 'import atelier.core.game'),
+        ('models/gans/gan.py', 'import train_lib'),
+        ('models/gans/gan.py', 'def f():\n    from configs import gan'),
+        ('models/gans/gan.py', 'from atelier.evaluation.evaluate import evaluate'),
+        ('configs/gan.py', 'import train_lib'),
+        ('configs/gan.py', 'from atelier.training import dispatch'),
+        ('train_lib.py', 'from models.gans import gan'),
         ('train_lib.py', 'from losses.elbo import elbo'),
-        ('train_lib.py', 'import configs.vae as config'),
+        ('train_lib.py', 'import configs.gan as config'),
+        ('train_lib.py', 'from atelier import cli'),
         ('atelier/evaluation/evaluate.py', 'if 1:\n    from losses import elbo'),
+        ('atelier/evaluation/evaluate.py', 'from atelier.training import dispatch'),
+        ('atelier/evaluation/samples/modes.py', 'from atelier.applications import sample'),
         ('atelier/applications/sample.py', 'import models'),
-        ('atelier/data/digits.py', 'import game'),
+        ('atelier/applications/sample.py', 'from atelier.training import dispatch'),
+        ('atelier/training/dispatch.py', 'from atelier.applications import sample'),
+        ('atelier/data/digits.py', 'from atelier.evaluation import evaluate'),
         ('atelier/data/digits.py', 'from train_lib import train as fit'),
-        ('game.py', 'import devices'),
-        ('devices.py', 'import main'),
+        ('atelier/core/game.py', 'from atelier.data import digits'),
+        ('atelier/core/devices.py', 'import main'),
+        ('atelier/cli.py', 'import train_lib'),
     ],
 )
 def test_a_wrong_way_is_found(house, path, line):
@@ -241,124 +290,47 @@ def test_a_wrong_way_is_found(house, path, line):
     assert len(wrong_ways(house({path: line}))) == 1
 
 
-@pytest.mark.parametrize('line', ['import flax', 'from sklearn import mixture', 'import game'])
+@pytest.mark.parametrize(
+    'line', ['import flax', 'from sklearn import mixture', 'import atelier.core.game']
+)
 def test_a_stranger_in_losses_is_found(house, line):
     assert strangers_in_losses(house({'losses/elbo.py': 'import math, jax.numpy'})) == []
     assert len(strangers_in_losses(house({'losses/elbo.py': line}))) == 1
 
 
-def test_a_cycle_is_found(house):
-    root = house({'train_lib.py': 'import devices', 'devices.py': 'def f():\n    import train_lib'})
-    assert cycle(root) == []
-    (root / 'devices.py').write_text('try:\n    from train_lib import f\nexcept OSError:\n    0')
-    assert cycle(root) == ['devices', 'train_lib', 'devices']
+def test_a_cycle_of_modules_is_found(house):
+    both = {'train_lib.py': 'import main', 'main.py': 'def f():\n    import train_lib'}
+    root = house(both)
+    assert cycle(graph(root, inside_functions=False)) == []
+    (root / 'main.py').write_text('try:\n    from train_lib import f\nexcept OSError:\n    0')
+    assert cycle(graph(root, inside_functions=False)) == ['main', 'train_lib', 'main']
+
+
+def test_a_cycle_of_packages_is_found_where_no_module_is_in_one(house):
+    root = house(
+        {
+            'models/gans/gan.py': 'from models.flows import flow',
+            'models/flows/flow.py': '',
+            'models/flows/couplings.py': 'from models.gans import networks',
+            'models/gans/networks.py': '',
+        }
+    )
+    assert cycle(graph(root)) == []
+    assert cycle(packages(root)) == ['models.flows', 'models.gans', 'models.flows']
 
 
 def test_a_relative_import_is_understood(house):
     root = house(
-        {
-            'models/autoencoders/vae.py': 'from . import mlp',
-            'models/nets/mlp.py': 'from .vae import vae',
-        }
+        {'models/gans/gan.py': 'from . import nets', 'models/gans/nets.py': 'from .gan import g'}
     )
-    assert cycle(root) == ['models.nets.mlp', 'models.autoencoders.vae', 'models.nets.mlp']
+    assert cycle(graph(root)) == ['models.gans.gan', 'models.gans.nets', 'models.gans.gan']
 
 
 @pytest.mark.parametrize(
     'code', ['jax.pmap(f)', '@jax.pmap\ndef f(): ...', 'from jax import pmap', 'map(pmap, f)']
 )
 def test_a_second_pmap_is_found(house, code):
-    assert pmaps(house({'devices.py': '# pmap\njax.pmap(f)'})) == ['devices']
-    assert pmaps(house({'atelier/evaluation/evaluate.py': code})) == [
-        'devices',
-        'atelier.evaluation.evaluate',
-    ]
-
-
-# What a run imports
-
-RECORDER = f'''
-import importlib.machinery, sys
-
-class Recorder:
-    """Notes which heavy modules are executed, installed or not; looking for one is allowed."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name not in {HEAVY}:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path)
-        if spec is None:
-            return importlib.machinery.ModuleSpec(name, Loader(None))
-        spec.loader = Loader(spec.loader)
-        return spec
-
-class Loader:
-    def __init__(self, loader):
-        self.loader = loader
-
-    def create_module(self, spec):
-        with open(FILE, 'a') as file:
-            file.write(spec.name + chr(10))
-        if self.loader is None:
-            raise ModuleNotFoundError('No module named ' + repr(spec.name), name=spec.name)
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module):
-        self.loader.exec_module(module)
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
-
-sys.meta_path.insert(0, Recorder())
-'''
-
-
-@pytest.fixture
-def recorded(main, tmp_path):
-    """Runs main.py and returns (the process, the heavy modules that it imported)."""
-    file, before_all = tmp_path / 'imported.txt', tmp_path / 'before'
-    before_all.mkdir()
-    recorder = f'FILE = {str(file)!r}\n{RECORDER}'
-    (before_all / 'sitecustomize.py').write_text(recorder)  # Python imports it at its start
-
-    def run(*arguments):
-        file.write_text('')
-        quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}  # compiled, not run
-        result = main(*arguments, cwd=tmp_path, PYTHONPATH=str(before_all), **quickly)
-        return result, set(file.read_text().split())
-
-    return run
-
-
-@pytest.mark.slow
-def test_a_run_imports_nothing_heavy(recorded, tmp_path):
-    config, workdir = f'--config={ROOT}/configs/vae.py:digits,debug', f'--workdir={tmp_path}/run'
-    for arguments in [
-        [config, workdir],  # evaluates at its end
-        ['--mode=sample', workdir, '--num_samples=4'],
-    ]:
-        result, heavy = recorded(*arguments)
-        assert result.returncode == 0, result.stderr
-        assert heavy == set()
-    assert json.loads((tmp_path / 'run' / 'evaluation.json').read_text())['data']['examples'] == 447
-    assert (tmp_path / 'run' / 'samples' / 'seed-0.npz').exists()
-
-
-@pytest.mark.slow
-def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
-    """TFDS itself only to decode: the second run finds its data in the cache."""
-    write_set(tmp_path, 'tiny', {'train': pictures(80)}, {'image': IMAGE})
-    flags = [f'--config={ROOT}/configs/vae.py:tiny,debug', f'--config.data.data_dir={tmp_path}']
-    for name, expected in (('first', {'tensorflow_datasets'}), ('second', set())):
-        result, heavy = recorded(*flags, f'--workdir={tmp_path}/{name}')
-        assert result.returncode == 0, result.stderr
-        assert heavy == expected
-
-
-@pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # the one is not installed
-def test_a_heavy_import_is_found(recorded, tmp_path, module):
-    source = f'try:\n    import {module}\nexcept ImportError:\n    pass\n'
-    (tmp_path / 'heavy.py').write_text(source)
-    result, heavy = recorded('--config=heavy.py')
-    assert 'is not a config' in result.stderr
-    assert heavy == {module.partition('.')[0]}
+    own = {'atelier/core/devices.py': '# pmap\njax.pmap(f)'}
+    assert pmaps(house(own)) == ['atelier.core.devices']
+    second = pmaps(house({'atelier/evaluation/evaluate.py': code}))
+    assert second == ['atelier.core.devices', 'atelier.evaluation.evaluate']

@@ -2,12 +2,12 @@
 
 import pathlib
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 
+from atelier.applications._application import Need
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
@@ -17,29 +17,22 @@ from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 
-def lacking(family: Family, abilities: Sequence[str]) -> list[str]:
-    """Those of the abilities that a family has not; of 'encode or prior' one is enough."""
-    has = lambda words: any(getattr(family, name) is not None for name in words.split(' or '))
-    return [words for words in abilities if not has(words)]
+def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
+    """Descriptions of the needs that a family does not meet."""
+    return [need.description for need in needs if not need.is_met(family)]
 
 
-def can(family: Family, application: ModuleType) -> bool:
-    """Whether a family has what an application NEEDS, and it `refuses` it for nothing else."""
-    refuses = getattr(application, 'refuses', lambda family: False)
-    return not lacking(family, application.NEEDS) and not refuses(family)
-
-
-def require(run: Run, mode: str, *abilities: str) -> None:
-    """Asks for abilities of the family, as `lacking` reads them.
+def require(run: Run, mode: str, *needs: Need) -> None:
+    """Refuses a family that does not meet the needs of a mode.
 
     Raises:
-      UserError: names those that it lacks.
+      UserError: names what it lacks.
     """
-    missing = lacking(run.family, abilities)
+    missing = lacking(run.family, needs)
     if missing:
         raise UserError(
             f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '
-            f'{", and ".join(abilities)}; choose a run of another family'
+            f'{", and ".join(need.description for need in needs)}; choose a run of another family'
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from atelier.applications import _common, decompress
 from atelier.core import game
+from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
@@ -29,7 +30,7 @@ COLUMNS = 12  # of the picture
 
 def can_code(family: Family) -> bool:
     """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
-    return family.conditionals is not None or family.level_log_probs is not None
+    return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
 
 
 def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
@@ -92,11 +93,11 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
 def _seen(run: Run, state: game.State, index: np.ndarray):
     """(test examples as the model sees them, what of each is reported, in nats)."""
 
-    def look(params, extra, batch, draw):
-        nll = -run.family.log_prob.nats(params, extra, batch, draw)
+    def look(weights, batch, rng):
+        nll = -run.family.ability(LogProb).nats(weights, batch, rng)
         if decompress.coder_of(run) == 'range':
             return batch, {'reported_bits': nll}
-        bound = -run.family.metrics(params, extra, batch, draw)['elbo_nats']
+        bound = -run.family.metrics(weights, batch, rng)['elbo_nats']
         return batch, {'reported_bits': bound, 'log_prob_bits': nll}
 
     split = {name: array[index] for name, array in run.data.splits['test'].items()}

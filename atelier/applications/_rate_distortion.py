@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
+from atelier.applications._application import DECODE, ENCODE
+from atelier.core.family import codes_of
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
 from atelier.evaluation.compression.jpeg import coded
@@ -20,7 +22,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('encode', 'decode')
+NEEDS = (ENCODE, DECODE)
 LEVELS = 256  # of a quantized number: a byte
 MOST_QUALITY = 95  # of JPEG, above which files grow and nothing else
 
@@ -75,7 +77,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     for name, (train, test, back) in ways.items():
         errors = _errors(run, train, test, x, dims, back)
         found[f'{name}_error'], found[f'{name}_error_unrounded'] = errors
-    if run.family.tokens is not None:
+    if codes_of(run.family).tokens is not None:
         found['token_bytes'] = np.asarray(bytes_of_tokens(run, state, devices))
         found['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if image_grids.is_image(spec) and spec.interval is not None:
@@ -104,7 +106,7 @@ def bytes_of_tokens(run: Run, state, devices: Sequence[jax.Device]) -> float:
     """What the numbers of one example take, of a model with a codebook."""
     first = {name: array[:1] for name, array in run.data.splits['test'].items()}
     positions = tokens(run, state, first, devices).shape[1]
-    return positions * math.log2(run.family.tokens.size) / 8
+    return positions * math.log2(codes_of(run.family).tokens.size) / 8
 
 
 def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
@@ -63,7 +64,7 @@ def two_sets(
 def examples_of(look: Look, split: str, key, n: int) -> Coded:
     """The first n of a split, or n decoded codes of the prior where there is no encoder."""
     run, state, _, devices = look
-    if run.family.encode is None:
+    if codes_of(run.family).encode is None:
         codes = of_prior(run, state, key, n, devices)
         x = decoded(run, state, codes, devices)
         return Coded(codes, x, None, None, f'{n:,} codes of the prior')

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
@@ -20,7 +21,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('log_prob or reconstruct',)
+NEEDS = (LOG_PROB | RECONSTRUCT,)
 MOST_BINS = 60
 
 
@@ -214,3 +215,6 @@ def _histogram(axes, run: Run, found: dict[str, np.ndarray], outliers: str) -> N
         axes.axvline(found['picture_score'], color='black', linestyle='--', label='the picture')
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import CLASSIFY, Application
 from atelier.core import game
+from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, about
@@ -19,7 +21,7 @@ from atelier.report import image_grids
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-NEEDS = ('classify',)
+NEEDS = (CLASSIFY,)
 LARGEST = 600  # area of the marker of all examples
 
 
@@ -88,7 +90,9 @@ def _names(runs: list[Run]) -> list[str]:
 
 def _logits(run: Run, state: game.State, split: str) -> np.ndarray:
     """[n, classes]; the draws are those of an evaluation."""
-    apply = over_examples(run.family.classify, run.data, run.config.eval.batch_size, jax.devices())
+    apply = over_examples(
+        run.family.ability(Classify).logits, run.data, run.config.eval.batch_size, jax.devices()
+    )
     key = key_for(state.key, Stream.EVALUATE)
     return np.asarray(apply(state, key, run.data.splits[split], run.data.size(split)), np.float64)
 
@@ -152,3 +156,6 @@ def _draw(found: dict[str, np.ndarray], numbers: dict[str, Any], num_bins: int, 
             marker.set_sizes([40])
     image_grids.save_figure(path, figure)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

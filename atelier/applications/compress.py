@@ -3,12 +3,14 @@
 import numpy as np
 
 from atelier.applications import _common, _lossless, _rate_distortion
+from atelier.applications._application import CONDITIONALS, DECODE, ENCODE, Application
+from atelier.core.abilities import Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.run.experiment import Run
 
-NEEDS = ('encode or conditionals', 'decode or conditionals')
+NEEDS = (ENCODE | CONDITIONALS, DECODE | CONDITIONALS)
 WAYS = ('auto', 'codes', 'likelihood')
 
 
@@ -36,7 +38,7 @@ def apply(
     """
     if by not in WAYS:
         raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
-    if by == 'likelihood' or (by == 'auto' and run.family.conditionals is not None):
+    if by == 'likelihood' or (by == 'auto' and run.family.ability(Conditionals) is not None):
         if not _lossless.can_code(run.family):
             raise UserError(f'{run.folder} cannot compress by likelihood: {_why_not(run)}')
         return _lossless.apply(run, num_images, seed)
@@ -52,19 +54,20 @@ def apply(
 
 def refuses(family: Family) -> bool:
     """A density: to code exactly is what its exact likelihood promises, and it cannot."""
-    is_exact = family.log_prob is not None and family.log_prob.kind == 'exact'
-    return is_exact and family.conditionals is None
+    log_prob = family.ability(LogProb)
+    is_exact = log_prob is not None and log_prob.kind == 'exact'
+    return is_exact and family.ability(Conditionals) is None
 
 
 def _why_not(run: Run) -> str:
     """What keeps a model from coding by its likelihood."""
-    if run.family.log_prob is None:
+    if run.family.ability(LogProb) is None:
         return 'the model has no likelihood to code by'
     if run.data.spec.levels is None:
         return 'a density of real values gives no probability of an example to code it by'
     if run.data.spec.symbols is not None:
         return 'windows of a text overlap, so that they are not coded one by one'
-    if run.family.log_prob.kind != 'exact':
+    if run.family.ability(LogProb).kind != 'exact':
         return (
             'the model says neither p(x) number by number nor, with a posterior of one layer, '
             'p(x | z), as a VAE does'
@@ -73,3 +76,6 @@ def _why_not(run: Run) -> str:
         'the model does not say p(x) number by number, as a mixture of several orders cannot '
         '(of config.model.num_orders=1 it does)'
     )
+
+
+APPLICATION = Application(apply, NEEDS, refuses)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._sets import (
     UNITS,
     Look,
@@ -13,6 +14,7 @@ from atelier.applications._sets import (
     of_class,
     two_sets,
 )
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
@@ -21,7 +23,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('decode', 'encode or prior')
+NEEDS = (DECODE, ENCODE | PRIOR)
 ATTRIBUTES = {  # from the set where the direction begins to the one to which it leads
     'label': '',  # as `source` and `target` say
     'intensity': 'weak to strong',
@@ -141,7 +143,7 @@ def _images(
     As many as are looked at for the means are looked through for a class.
     """
     key = key_for(key, Stream.SAMPLE)
-    has_encoder = look.run.family.encode is not None
+    has_encoder = codes_of(look.run.family).encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
     examples = examples_of(look, 'test', key, n)
     order = np.arange(len(examples.x))  # the prior has an order of its own
@@ -157,8 +159,11 @@ def _images(
 def _draw(run: Run, found: dict[str, np.ndarray], title: str, path) -> None:
     """A row an image; where it was encoded, it stands itself before the steps."""
     x, columns = found['x'], [f'{step:+.3g}' if step else '0' for step in found['steps']]
-    if run.family.encode is not None:
+    if codes_of(run.family).encode is not None:
         x, columns = np.concatenate([found['image'][:, None], x], 1), ['image', *columns]
     image = image_grids.grid(x.reshape(-1, *run.data.spec.event_shape), run.data.spec, len(columns))
     image_grids.save_labelled(path, image, title, [''] * len(x), columns)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -5,6 +5,8 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
+from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, range_coder
@@ -14,7 +16,7 @@ from atelier.report import image_grids
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-NEEDS = ('conditionals or level_log_probs',)
+NEEDS = (CONDITIONALS | BITS_BACK,)
 NAME = 'decompress'
 SHOWN = 100
 
@@ -88,7 +90,7 @@ def _decoded(run: Run, state, header: file_format.Header, words: range_coder.Wor
 
 def coder_of(run: Run) -> str:
     """By which a family codes that has what is NEEDED."""
-    return 'range' if run.family.conditionals is not None else 'bits back'
+    return 'range' if run.family.ability(Conditionals) is not None else 'bits back'
 
 
 def _place(folder: pathlib.Path, file: str) -> pathlib.Path:
@@ -111,3 +113,6 @@ def _check_made_here(path: pathlib.Path, header: file_format.Header, state, weig
             f'{path} was coded with {header.made_with} and this is {file_format.made_with()}, '
             'which rounds probabilities in another way'
         )
+
+
+APPLICATION = Application(apply, NEEDS, data=data)

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import DENOISE, RECONSTRUCT, Application
 from atelier.applications._nearness import Scale
+from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.corruption import NOISES
 from atelier.errors import UserError
@@ -19,7 +21,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('reconstruct or denoise',)
+NEEDS = (RECONSTRUCT | DENOISE,)
 NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
 
 
@@ -106,17 +108,17 @@ def _check(noise: str, levels: str) -> list[float]:
 
 def _check_family(run: Run, noise: str, level: float) -> None:
     """Refuses noise that the family cannot take off."""
-    if run.family.reconstruct is None and noise != 'gaussian':
+    if run.family.ability(Reconstruct) is None and noise != 'gaussian':
         raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
-    if _knows_level(run, noise) and level > run.family.denoise.most_std:
+    if _knows_level(run, noise) and level > run.family.ability(Denoise).max_std:
         raise UserError(
             f'--levels: {level:g} is more noise than the model of {run.folder} knows, which is '
-            f'{run.family.denoise.most_std:.3g}'
+            f'{run.family.ability(Denoise).max_std:.3g}'
         )
 
 
 def _knows_level(run: Run, noise: str) -> bool:
-    return run.family.denoise is not None and noise == 'gaussian'
+    return run.family.ability(Denoise) is not None and noise == 'gaussian'
 
 
 def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device]) -> Callable:
@@ -132,9 +134,9 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
         bits = jax.lax.bitcast_convert_type(level, jnp.uint32)  # whichever levels stand beside it
         return corrupt(x, jax.random.fold_in(key, bits), level, low, high)
 
-    def look(params, extra, batch, draw):
+    def look(weights, batch, rng):
         x, level = batch['x'], batch['level']
-        keys = fold_in(draw.keys, NOISE)
+        keys = fold_in(rng.keys, NOISE)
         clean = spec.normalize(x)
         whole = jax.vmap(one)(clean, keys, level)
         noisy = whole if spec.interval is None else jnp.clip(whole, low, high)
@@ -142,8 +144,8 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
         rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
         if _knows_level(run, noise):
             seen = {**rest, 'x': spec.denormalize(whole), 'noise_std': level}
-            return x, noisy, run.family.denoise.clean(params, extra, seen, draw)
-        return x, noisy, run.family.reconstruct(params, extra, {**rest, 'x': noisy}, draw)
+            return x, noisy, run.family.ability(Denoise).clean(weights, seen, rng)
+        return x, noisy, run.family.ability(Reconstruct).mean(weights, {**rest, 'x': noisy}, rng)
 
     data = run.data._replace(preprocess=preprocess)
     return over_examples(look, data, run.config.eval.batch_size, devices)
@@ -194,3 +196,6 @@ def _draw(run: Run, found: dict[str, np.ndarray], noise: str, path) -> None:
     title = f'{noise.replace("_", " ").capitalize()} noise, by level'
     image_grids.save_labelled(path, image, title, words, [''] * columns)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
+from atelier.applications._application import ENCODE, Application
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
@@ -16,7 +17,7 @@ from atelier.report.image_grids import save_figure
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('encode',)
+NEEDS = (ENCODE,)
 MOST_STEPS = 2000  # of the linear probe's fit
 MOST_NAMED = 20  # classes with a number in the picture
 
@@ -173,3 +174,6 @@ def _draw(found: dict[str, np.ndarray], num_classes: int, path) -> None:
     axes.set_title(f'Linear probe of the codes, test split\naccuracy {100 * right:.1f} %')
     save_figure(path, figure)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

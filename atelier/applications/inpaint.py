@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from atelier.applications import _common
+from atelier.applications._application import INPAINT, Application
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
+from atelier.core.abilities import Inpaint
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -19,7 +21,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('inpaint',)
+NEEDS = (INPAINT,)
 CHUNK = 20_000  # training examples at once; memory only
 WORDS = {
     'completion': 'a completion',
@@ -109,7 +111,9 @@ def _completions(
     if 'label' in run.data.splits['test']:
         inputs['label'] = np.asarray(run.data.splits['test']['label'], np.int32)
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
-    fill = over_examples(run.family.inpaint, data, run.config.eval.batch_size, jax.devices())
+    fill = over_examples(
+        run.family.ability(Inpaint).fill, data, run.config.eval.batch_size, jax.devices()
+    )
     made = []
     for number in range(count):
         log.info('completion %d of %d, of %d test examples', number + 1, count, len(x))
@@ -179,3 +183,6 @@ def _draw(run: Run, found: dict[str, np.ndarray], name: str, path) -> None:
     title = f'Filled in where it is hidden: {name}'
     image_grids.save_labelled(path, image, title, words, [''] * len(x))
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

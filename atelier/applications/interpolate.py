@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
 from atelier.log import log
@@ -14,7 +16,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('decode', 'encode or prior')
+NEEDS = (DECODE, ENCODE | PRIOR)
 PATHS = ('linear', 'spherical')
 NEARLY_PARALLEL = 1e-6  # sine of the angle below which the two paths cannot be told apart
 
@@ -48,7 +50,7 @@ def apply(
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)
     n, devices = 2 * num_pairs, jax.devices()
-    has_encoder = run.family.encode is not None
+    has_encoder = codes_of(run.family).encode is not None
     if has_encoder:
         _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
     state, weights = restore.load_state(run)
@@ -119,3 +121,6 @@ def _draw(run: Run, found: dict[str, Any], title: str, path) -> None:
     image = image_grids.grid(x.reshape(-1, *run.data.spec.event_shape), run.data.spec, len(columns))
     image_grids.save_labelled(path, image, title, PATHS * len(x), columns)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -8,6 +8,8 @@ from jax.scipy.special import ndtri
 from jaxtyping import Float
 
 from atelier.applications import _common
+from atelier.applications._application import DECODE, ENCODE, Application
+from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import decoded, encoded, of_prior, parted
@@ -18,7 +20,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('encode', 'decode')
+NEEDS = (ENCODE, DECODE)
 NUM_DRAWN = 10_000  # codes of a prior, for its quantiles
 MOST_NAMED = 20  # classes with a colour and a name of their own
 
@@ -75,7 +77,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     seen = (codes - plane.origin) @ plane.axes.T
     (u, v), where = _ticks(run, state, plane, seen, num_points)
     name = 'latent_map'
-    if 'label' in run.family.conditions:
+    if is_class_conditional(run.family):
         name, where = f'latent_map-of-{label}', f'{where}, as class {label}'
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
     grid = _whole(run, grid, rest.shape[1], label)
@@ -112,10 +114,10 @@ def _ticks(
 ) -> tuple[Float[np.ndarray, '2 n'], str]:
     """Where the grid stands along both axes, and that in words."""
     chances = (np.arange(n) + 0.5) / n
-    if run.family.posterior is not None:
+    if codes_of(run.family).posterior is not None:
         standard = np.asarray(ndtri(chances), np.float64)
         return standard - (plane.axes @ plane.origin)[:, None], 'at quantiles of the N(0, I) prior'
-    if run.family.prior is not None:
+    if codes_of(run.family).prior is not None:
         key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
         drawn = of_prior(run, state, key, NUM_DRAWN, jax.devices())
         drawn, _ = parted(run.family, drawn)
@@ -126,7 +128,7 @@ def _ticks(
 
 def _check_label(run: Run, label: int) -> None:
     """A class is for models that have one in their codes, and has to be one of theirs."""
-    if 'label' in run.family.conditions:
+    if is_class_conditional(run.family):
         with about(f'--label={label}'):
             check_labels(run, [label])
     elif label != 0:
@@ -136,7 +138,7 @@ def _check_label(run: Run, label: int) -> None:
 def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
     """The grid with `dims` numbers behind z_1: the class, one-hot; other layers are not read."""
     behind = np.zeros((*grid.shape[:-1], dims))
-    if 'label' in run.family.conditions:
+    if is_class_conditional(run.family):
         behind[..., label] = 1
     return np.concatenate([grid, behind], -1)
 
@@ -196,3 +198,6 @@ def _scatter(figure, axes, found: dict[str, np.ndarray], num_classes: int | None
         here = label == number
         axes.scatter(u[here], v[here], s=12, color=colours(number), label=str(number))
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import RECONSTRUCT, Application
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
@@ -13,7 +14,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('reconstruct',)
+NEEDS = (RECONSTRUCT,)
 COLUMNS = 16  # of the picture, at most
 
 
@@ -73,3 +74,6 @@ def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
         path, image_grids.grid(paired, spec, columns), title, words, [''] * columns
     )
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

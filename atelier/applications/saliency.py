@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
+from atelier.applications._application import CLASSIFY, Application
+from atelier.core.abilities import Classify
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
@@ -17,7 +19,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('classify',)
+NEEDS = (CLASSIFY,)
 
 
 def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
@@ -72,10 +74,12 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
 
 
 def _look(family: Family, label: int) -> Callable:
-    """look(params, extra, batch, draw) -> what is found of each example."""
+    """look(weights, batch, rng) -> what is found of each example."""
+    classify = family.ability(Classify)
+    halves = classify.feature_maps
 
-    def look(params, extra, batch, draw):
-        logits_of = lambda x: family.classify(params, extra, {**batch, 'x': x}, draw)
+    def look(weights, batch, rng):
+        logits_of = lambda x: classify.logits(weights, {**batch, 'x': x}, rng)
         logits = logits_of(batch['x'])
         chosen = jnp.full(len(logits), label)
         shown = chosen if label >= 0 else jnp.argmax(logits, -1)
@@ -85,9 +89,9 @@ def _look(family: Family, label: int) -> Callable:
             'shown': shown,
             'gradient': gradient(logits_of, batch['x'], shown),
         }
-        if family.feature_maps is not None:
-            maps = family.feature_maps.maps(params, extra, batch, draw)
-            logits_of_maps = lambda maps: family.feature_maps.logits(params, extra, maps)
+        if halves is not None:
+            maps = halves.maps(weights, batch, rng)
+            logits_of_maps = lambda maps: halves.logits(weights, maps)
             found['activation'] = class_activation(logits_of_maps, maps, shown)
         return found
 
@@ -159,3 +163,6 @@ def _words(found: dict[str, np.ndarray], i: int) -> str:
     said = f'predicted {found["logits"][i].argmax()}'
     true = f'class {found["label"][i]}, ' if 'label' in found else ''
     return f'test {found["index"][i]}: {true}{said}'
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -6,6 +6,8 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
+from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.prior_draws import decoded_draws
@@ -16,7 +18,7 @@ from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
 MOST_PRINTED = 5  # texts
-NEEDS = ('sample or encode', 'sample or decode')
+NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 
 def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
@@ -40,7 +42,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     label = None if chosen is None else np.resize(chosen, num_samples)
     state, weights = restore.load_state(run)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    if run.family.sample is not None:
+    if run.family.ability(Sample) is not None:
         x, words = sampler(run, jax.devices())(state, key, num_samples, label), ''
     else:
         x, words = decoded_draws(run, state, key, num_samples, jax.devices())
@@ -80,3 +82,6 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
         raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
     with about(f'--labels={labels}'):
         return check_labels(run, [int(word) for word in words])
+
+
+APPLICATION = Application(apply, NEEDS)

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import TRAJECTORY, Application
+from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
 from atelier.evaluation.samples.sample_quality import against_data, chosen_features
@@ -18,7 +20,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('trajectory',)
+NEEDS = (TRAJECTORY,)
 MEASURES = ('frechet_distance', 'reverse_kl_nats')  # the curve is of the first there is
 
 
@@ -62,7 +64,7 @@ def apply(
         values = against_data(by, state, devices, features)
         values = {k: v['samples'] for k, v in values.get('values', {}).items()}
         values = {k: math.nan if v is None else v for k, v in values.items()}
-        evaluations = by.family.trajectory.evaluations
+        evaluations = by.family.ability(Trajectory).evaluations
         rows.append({'name': name, 'steps': steps, 'evaluations': evaluations, **values})
         measured = ', '.join(f'{k} {v:.4g}' for k, v in values.items() if k in MEASURES)
         told = name, steps, evaluations, measured or 'sampled'
@@ -126,3 +128,6 @@ def _draw(path: pathlib.Path, found: dict[str, np.ndarray], run: Run) -> None:
     curve = path.with_name(path.stem + '-curve.png')
     image_grids.save_figure(curve, figure)
     log.info('as a curve: %s', curve)
+
+
+APPLICATION = Application(apply, NEEDS)

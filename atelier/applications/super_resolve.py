@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import SUPER_RESOLVE, Application
 from atelier.applications._nearness import Scale
+from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import Stream, fold_in, key_for
 from atelier.data.low_resolution import enlarged, reduced
 from atelier.evaluation.evaluate import summary
@@ -19,7 +21,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('super_resolve',)
+NEEDS = (SUPER_RESOLVE,)
 WORDS = {  # of what is compared, in the order of the table
     'nearest': 'nearest pixel',
     'bicubic': 'bicubic',
@@ -74,7 +76,7 @@ def apply(
     name = f'super_resolve-seed-{seed}'
     path = _common.save(run, name, found)
     numbers = {
-        'factor': run.family.super_resolve.factor,
+        'factor': run.family.ability(SuperResolve).factor,
         'num_examples': n,
         'num_samples': num_samples if 'model_mean' in made else 1,
         'methods': _summary(measured),
@@ -91,14 +93,14 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
 
     'draws' says whether the samples of an example differ.
     """
-    spec, ability = run.data.spec, run.family.super_resolve
+    spec, ability = run.data.spec, run.family.ability(SuperResolve)
 
-    def look(params, extra, batch, draw):
+    def look(weights, batch, rng):
         low = reduced(batch['x'], ability.factor)
 
         def sample(number):
-            own = draw.replace(keys=fold_in(draw.keys, number))
-            return ability.enlarge(params, extra, {'low': low}, own)
+            own = rng.replace(keys=fold_in(rng.keys, number))
+            return ability.enlarge(weights, {'low': low}, own)
 
         samples = jax.lax.map(sample, jnp.arange(num_samples))
         bicubic = enlarged(low, ability.factor)
@@ -119,7 +121,7 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
 
 def _measure(run: Run, made: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """psnr_db, ssim (of images) and consistency_db [n] of each method."""
-    scale, factor = Scale(run), run.family.super_resolve.factor
+    scale, factor = Scale(run), run.family.ability(SuperResolve).factor
     again = lambda x: reduced(np.asarray(scale.of(x), np.float64), factor)
     low, measured = again(made['x']), {}
     for method in filter(made.__contains__, WORDS):
@@ -185,3 +187,6 @@ def _draw(run: Run, found: dict[str, np.ndarray], numbers: dict[str, Any], path)
     title = f'{height}x{width} pixels enlarged by {numbers["factor"]}'
     image_grids.save_labelled(path, image, title, words, [''] * columns)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

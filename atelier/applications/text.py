@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
+from atelier.applications._application import EXTEND, Application
+from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec, symbols_told
 from atelier.data.text import encode
@@ -17,7 +19,7 @@ from atelier.report import texts
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-NEEDS = ('extend',)
+NEEDS = (EXTEND,)
 
 
 def data(folder: pathlib.Path, **options) -> Dataset | None:
@@ -79,7 +81,7 @@ def written(
     context = run.data.spec.num_dims
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
     size = run.config.eval.batch_size
-    extend = over_examples(run.family.extend, data, size, jax.devices())
+    extend = over_examples(run.family.ability(Extend).complete, data, size, jax.devices())
     n, wanted = len(x), x.shape[1] + count
     number = 0
     while x.shape[1] < wanted:
@@ -94,3 +96,6 @@ def written(
         x = np.concatenate([x, window[:, context - room :]], 1)
         number += 1
     return x[:, :wanted]
+
+
+APPLICATION = Application(apply, NEEDS, data=data)

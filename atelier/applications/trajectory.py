@@ -4,7 +4,9 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
+from atelier.applications._application import TRAJECTORY, Application
 from atelier.applications.sample import parse_labels
+from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
@@ -12,7 +14,7 @@ from atelier.report import image_grids
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-NEEDS = ('trajectory',)
+NEEDS = (TRAJECTORY,)
 
 
 def apply(
@@ -44,8 +46,8 @@ def apply(
     inputs = {} if chosen is None else {'label': np.resize(chosen, num_samples)}
     state, weights = restore.load_state(run)
 
-    def steps(params, extra, batch, draw):
-        return run.family.trajectory.steps(params, extra, draw, batch or None)
+    def steps(weights, batch, rng):
+        return run.family.ability(Trajectory).steps(weights, rng, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     walk = over_examples(steps, data, run.config.eval.batch_size, jax.devices())
@@ -88,3 +90,6 @@ def _draw_points(path, found: dict[str, np.ndarray]) -> None:
         axes.set_title(f'step {step}')
     image_grids.save_figure(path, figure)
     log.info('as a picture: %s', path)
+
+
+APPLICATION = Application(apply, NEEDS)

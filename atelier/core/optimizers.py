@@ -1,5 +1,7 @@
 """The optimizer as a function of traced hyper-parameters: changing one never recompiles."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -32,10 +34,15 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
     cosine = end + (peak - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
     rate = jnp.where(decay > 0, cosine, peak)
     rate = jnp.where(step < warmup, peak * (step + 1.0) / jnp.maximum(warmup, 1.0), rate)
-    for name in hypers:
-        if name.startswith('milestone_') and name != 'milestone_factor':
-            rate *= jnp.where(step < hypers[name], 1.0, hypers['milestone_factor'])
+    for milestone in _milestones(hypers):
+        rate *= jnp.where(step < milestone, 1.0, hypers['milestone_factor'])
     return rate
+
+
+def _milestones(hypers: dict) -> list[Array]:
+    """The steps milestone_1, milestone_2, ..., as many as there are without a gap."""
+    names = (f'milestone_{i}' for i in itertools.count(1))
+    return [hypers[name] for name in itertools.takewhile(hypers.__contains__, names)]
 
 
 def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:

@@ -1,114 +1,182 @@
 """Plays a game: gradients by player, and a step of all turns in order. Pure, as `game` is."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from atelier.core.family import Family
-from atelier.core.game import Fit, State, Turn, Turns
+from atelier.core.game import Fit, Hypers, Losses, Metrics, State, Turn, Turns
 from atelier.core.randomness import Rng, Stream, key_for, rng_for
-from atelier.core.types import Batch, Optimizer, Tree
+from atelier.core.types import Batch, Optimizer, Tree, Weights
+
+OverDevices = Callable[[Tree], Tree]  # a mean, or a gathering, or the identity on one device
 
 
-def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: dict) -> State:
+def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: Hypers) -> State:
     """The State before the first step; `batch` gives shapes, and data to a data-dependent start."""
-    params, extra = family.init(key_for(key, Stream.INIT), batch)
+    weights = family.init(key_for(key, Stream.INIT), batch)
     step = jnp.zeros((), jnp.int32)
     fitted = {player for turn in family.turns if isinstance(turn, Fit) for player in turn.players}
     opt = {
         player: optimizer(player, hypers, step).init(tree)
-        for player, tree in params.items()
+        for player, tree in weights.params.items()
         if player not in fitted
     }
-    ema = jax.tree.map(jnp.copy, params)  # a buffer of its own: the State is donated
-    return State(step, key, params, extra, opt, ema, hypers)
+    ema = jax.tree.map(jnp.copy, weights.params)  # a buffer of its own: the State is donated
+    return State(step, key, weights.params, weights.extra, opt, ema, hypers)
 
 
-def play(turn: Turn, params, extra, batch: Batch, draw: Rng, step, hypers):
+class Gradients(NamedTuple):
+    """What a turn makes of its players before anyone moves.
+
+    gradients: {player: of its own loss in its own parameters}.
+    losses: {player: scalar}.
+    extra: the other collections after the forward pass.
+    metrics: of this device's examples.
+    """
+
+    gradients: dict[str, Tree]
+    losses: Losses
+    extra: dict[str, Tree]
+    metrics: Metrics
+
+
+def play(turn: Turn, weights: Weights, batch: Batch, rng: Rng, step, hypers: Hypers) -> Gradients:
     """Plays one turn without moving anyone.
 
-    Returns ({player: gradient}, {player: loss}, extra, metrics). The gradient of a player is the
-    derivative of its own loss in its own parameters: the losses share one forward pass, which is
-    pulled back once per player.
+    The gradient of a player is the derivative of its own loss in its own parameters: the losses
+    share one forward pass, which is pulled back once per player.
+
+    Raises:
+      ValueError: the losses are not those of the turn's players.
     """
 
     def losses_of(moving):
-        losses, aux = turn.loss({**params, **moving}, extra, batch, draw, step, hypers)
+        moved = Weights({**weights.params, **moving}, weights.extra)
+        losses, aux = turn.loss(moved, batch, rng, step, hypers)
         if set(losses) != set(turn.players):
             raise ValueError(f'players {turn.players} got losses for {tuple(losses)}')
         return losses, aux
 
-    moving = {player: params[player] for player in turn.players}
+    moving = {player: weights.params[player] for player in turn.players}
     losses, pull_back, (extra, metrics) = jax.vjp(losses_of, moving, has_aux=True)
     gradients = {}
     for player in turn.players:
         one_hot = {p: jnp.full_like(loss, float(p == player)) for p, loss in losses.items()}
         (cotangents,) = pull_back(one_hot)
         gradients[player] = cotangents[player]
-    return gradients, losses, extra, metrics
+    return Gradients(gradients, losses, extra, metrics)
 
 
-def make_step(turns: Turns, optimizer: Optimizer, batch_size: int, mean, gather):
+class Move(NamedTuple):
+    """What one turn leads to.
+
+    weights, opt: after it.
+    losses, gradient_norms: {player: scalar}, the means over all devices; no norms of a `Fit`.
+    metrics: {name: scalar}, likewise.
+    """
+
+    weights: Weights
+    opt: dict[str, Tree]
+    losses: Losses
+    gradient_norms: Losses
+    metrics: Metrics
+
+
+def make_step(
+    turns: Turns, optimizer: Optimizer, batch_size: int, mean: OverDevices, gather: OverDevices
+) -> Callable[[State, list[Batch], Array], tuple[State, Metrics]]:
     """Returns step(state, batches, rows) -> (state, report): every turn once, in order.
 
     `mean` averages a pytree over the devices and `gather` concatenates over them; both are the
     identity for a member of a sweep. A step with a non-finite loss or gradient leaves the State
     untouched, its `step` included, so the same step fails again until the host looks: the State
-    freezes. `report` holds float32 scalars and the flag `finite`. New parameters are not looked at
+    freezes. `report` holds float32 scalars and the flag `finite`. New parameters are not checked
     (`all_finite` does, once a dispatch): that would take as long as the update itself, which is
     bound by memory, and what is wrong with them shows in the next loss.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
-        params, extra, opt = dict(state.params), state.extra, dict(state.opt)
-        reports = []
-        for number, turn in enumerate(turns):
-            key = key_for(state.key, Stream.TRAIN, state.step, number)
-            draw = rng_for(key, rows, batch_size, gather)
-            before = params, opt, extra
-            move = _fit if isinstance(turn, Fit) else _descend
-            seen = batches[turn.batch], draw, state.step, state.hypers
-            params, opt, extra, report = move(turn, *before, seen, optimizer, mean)
-            if turn.when is not None:
-                moved = turn.when(state.hypers, state.step)
-                params, opt, extra = _select(moved, (params, opt, extra), before)
-            reports.append(report)
-        report = _average(reports)
-        checked = [v for name, v in report.items() if name.startswith(('loss', 'gradient_norm'))]
-        fitted = [params[p] for turn in turns if isinstance(turn, Fit) for p in turn.players]
-        finite = all_finite((checked, extra, fitted))
-        new = state.replace(step=state.step + 1, params=params, extra=extra, opt=opt)
+        weights, opt = Weights(dict(state.params), state.extra), dict(state.opt)
+        moves = []
+        for index, turn in enumerate(turns):
+            key = key_for(state.key, Stream.TRAIN, state.step, index)
+            rng = rng_for(key, rows, batch_size, gather)
+            batch = batches[turn.batch_index]
+            if isinstance(turn, Fit):
+                move = _fit(turn, weights, opt, batch, rng, state, mean)
+            else:
+                move = _descend(turn, weights, opt, batch, rng, state, optimizer, mean)
+            if turn.when is None:
+                weights, opt = move.weights, move.opt
+            else:
+                moves_now = turn.when(state.hypers, state.step)
+                weights, opt = _select(moves_now, (move.weights, move.opt), (weights, opt))
+            moves.append(move)
+        fitted = [weights.params[p] for t in turns if isinstance(t, Fit) for p in t.players]
+        checked = [(move.losses, move.gradient_norms) for move in moves]
+        finite = all_finite((checked, weights.extra, fitted))
+        new = state.replace(
+            step=state.step + 1, params=weights.params, extra=weights.extra, opt=opt
+        )
         after = _select(finite, new, state)
         # of what is kept, not of `params`: else XLA holds on to a copy of the old ones
         ema = moving_average(state.ema, after.params, state.hypers['ema_half_life'], batch_size)
+        report = _average([_report(move) for move in moves])
         return after.replace(ema=_select(finite, ema, state.ema)), {**report, 'finite': finite}
 
     return step
 
 
-def _descend(turn: Turn, params, opt, extra, seen, optimizer: Optimizer, mean):
-    """(params, opt, extra, report) after the turn's players have followed their gradients."""
-    batch, draw, step, hypers = seen
-    moves, losses, extra, metrics = play(turn, params, extra, batch, draw, step, hypers)
+def _descend(
+    turn: Turn,
+    weights: Weights,
+    opt: dict[str, Tree],
+    batch: Batch,
+    rng: Rng,
+    state: State,
+    optimizer: Optimizer,
+    mean: OverDevices,
+) -> Move:
+    """The turn's players follow their gradients."""
+    gradients, losses, extra, metrics = play(turn, weights, batch, rng, state.step, state.hypers)
     metrics = jax.tree.map(jnp.mean, metrics)
-    moves, losses, metrics = mean((moves, losses, metrics))
-    params, opt = dict(params), dict(opt)
+    gradients, losses, metrics = mean((gradients, losses, metrics))
+    params, opt = dict(weights.params), dict(opt)
     for player in turn.players:
-        rule = optimizer(player, hypers, step)
-        update, opt[player] = rule.update(moves[player], opt[player], params[player])
+        rule = optimizer(player, state.hypers, state.step)
+        update, opt[player] = rule.update(gradients[player], opt[player], params[player])
         params[player] = optax.apply_updates(params[player], update)
-    norms = {player: optax.tree.norm(moves[player]) for player in turn.players}
-    report = {**_by_player('loss', losses), **_by_player('gradient_norm', norms), **metrics}
-    return params, opt, extra, report
+    norms = {player: optax.tree.norm(gradients[player]) for player in turn.players}
+    return Move(Weights(params, extra), opt, losses, norms, metrics)
 
 
-def _fit(turn: Fit, params, opt, extra, seen, optimizer: Optimizer, mean):
-    """Likewise, after its players have taken what fits; there is nothing for an optimizer."""
-    del optimizer
-    losses, (moved, extra, metrics) = turn.fit(params, extra, *seen)
+def _fit(
+    turn: Fit,
+    weights: Weights,
+    opt: dict[str, Tree],
+    batch: Batch,
+    rng: Rng,
+    state: State,
+    mean: OverDevices,
+) -> Move:
+    """The turn's players take what fits; there is nothing for an optimizer."""
+    losses, (moved, extra, metrics) = turn.fit(weights, batch, rng, state.step, state.hypers)
     losses, metrics = mean((losses, jax.tree.map(jnp.mean, metrics)))
-    return {**params, **moved}, opt, extra, {**_by_player('loss', losses), **metrics}
+    return Move(Weights({**weights.params, **moved}, extra), opt, losses, {}, metrics)
+
+
+def _report(move: Move) -> Metrics:
+    """The line of one turn, as metrics.jsonl names it."""
+    losses, norms = (
+        _by_player('loss', move.losses),
+        _by_player('gradient_norm', move.gradient_norms),
+    )
+    return {**losses, **norms, **move.metrics}
 
 
 def _select(condition: Bool[Array, ''], new: Tree, old: Tree) -> Tree:
@@ -131,8 +199,8 @@ def _by_player(name: str, values: dict[str, Array]) -> dict[str, Array]:
 def _average(reports: list[dict[str, Array]]) -> dict[str, Float[Array, '']]:
     """The mean of each name over the turns that report it (a critic moves several times)."""
     names = dict.fromkeys(name for report in reports for name in report)
-    seen = {name: [report[name] for report in reports if name in report] for name in names}
-    return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in seen.items()}
+    values = {name: [report[name] for report in reports if name in report] for name in names}
+    return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in values.items()}
 
 
 def all_finite(tree: Tree) -> Bool[Array, '']:

@@ -1,6 +1,6 @@
-"""Types that the whole engine shares: pytrees, batches, optimizers."""
+"""Types that the whole engine shares: pytrees, batches, weights, optimizers."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import optax
 from jaxtyping import Array
@@ -10,6 +10,18 @@ Tree = Any  # a pytree of arrays; fields of pytrees are not checked, for JAX fil
 Batch = dict[str, Array]
 
 
+class Weights(NamedTuple):
+    """All arrays of a model, by player.
+
+    params: {player: parameters}, what gradients and averages are taken of.
+    extra: {player: the Flax collections that are not `params`}, such as batch statistics.
+    """
+
+    params: dict[str, Tree]
+    extra: dict[str, Tree]
+
+
+@runtime_checkable
 class Optimizer(Protocol):
     """Builds the update rule of one player inside the training step, from traced scalars."""
 

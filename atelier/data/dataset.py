@@ -2,7 +2,6 @@
 
 import ast
 import functools
-import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -15,20 +14,12 @@ from jaxtyping import Array, UInt32
 from atelier.data import preprocess
 from atelier.data.checksums import checksum
 from atelier.data.left_out import leave_out
+from atelier.data.modes import Modes
 from atelier.data.splits import hold_out
 from atelier.errors import UserError, choose
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
-SOURCES = {  # loaded on demand: a source's imports may be heavy
-    'digits': 'atelier.data.digits',
-    'static_mnist': 'atelier.data.static_mnist',
-    'shapes': 'atelier.data.shapes',
-    'arrays': 'atelier.data.arrays',
-    'folder': 'atelier.data.folder',
-    'text': 'atelier.data.text',
-    **dict.fromkeys(POINTS, 'atelier.data.toy'),
-}
-ANY_OTHER = 'atelier.data.tfds_images'
+SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
 SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
 
 
@@ -114,7 +105,7 @@ class Dataset(NamedTuple):
     likelihood counts, where these are not all. The arrays are as stored (uint8 where that is
     enough) and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
     from one key per example: {'x': float32, 'label': int32, ...}. `description` says in words what
-    the numbers in `x` are.
+    the numbers in `x` are. `modes` are those of a density that is known to have some.
     """
 
     name: str
@@ -125,6 +116,7 @@ class Dataset(NamedTuple):
         preprocess.as_float
     )
     factor_names: tuple[str, ...] = ()
+    modes: Modes | None = None
 
     def size(self, split: str) -> int:
         """The number of examples of a split."""
@@ -195,8 +187,26 @@ def settings_of(name: str) -> dict[str, bool]:
     return {field: known.default is known.empty for field, known in parameters.items()}
 
 
-def _source(name: str) -> Callable:
-    return importlib.import_module(SOURCES.get(name, ANY_OTHER)).load
+def _source(name: str) -> Callable[..., Dataset]:
+    """The `load` of a source, imported here because its imports may be heavy."""
+    match name:
+        case 'digits':
+            from atelier.data.digits import load
+        case 'static_mnist':
+            from atelier.data.static_mnist import load
+        case 'shapes':
+            from atelier.data.shapes import load
+        case 'arrays':
+            from atelier.data.arrays import load
+        case 'folder':
+            from atelier.data.folder import load
+        case 'text':
+            from atelier.data.text import load
+        case _ if name in POINTS:
+            from atelier.data.toy import load
+        case _:  # any other name is a set of TFDS
+            from atelier.data.tfds_images import load
+    return load
 
 
 def without_classes(source: Dataset, classes: tuple) -> Dataset:

@@ -25,23 +25,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from atelier.data.dataset import Dataset, Spec
+from atelier.data.modes import Modes
 
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
 
 
 NEAR = 3.0  # deviations; a Gaussian in the plane lies within them with 1 - exp(-4.5) = 98.89 %
-
-
-class Modes(NamedTuple):
-    """Parts of the plane that all of a density, or nearly all, lies in; equally likely.
-
-    centres: [modes, 2].
-    radius: of a part, by the norm of this `order`: inf, whose balls are squares, or 2.
-    """
-
-    centres: np.ndarray
-    radius: float
-    order: float
 
 
 class Mixture(NamedTuple):
@@ -129,4 +118,5 @@ def load(name: str) -> Dataset:
             splits[split]['label'] = arrays['label'].astype(np.int32)
     label = splits['train'].get('label')
     spec = Spec((2,), None, None if label is None else int(label.max()) + 1)
-    return Dataset(name, spec, splits, f'{name.replace("_", " ")}: points in the plane')
+    description = f'{name.replace("_", " ")}: points in the plane'
+    return Dataset(name, spec, splits, description, modes=MODES.get(name))

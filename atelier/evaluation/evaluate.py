@@ -13,7 +13,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from atelier.core import game
-from atelier.core.family import Family
+from atelier.core.abilities import LogProb, Sample
+from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
@@ -129,7 +130,11 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
 
 def _ask_for_features(run: Run, is_mistake: bool) -> None:
     """Where nothing but features could say how good a model's samples are."""
-    if run.family.sample is None or run.family.log_prob is not None or can_compare(run):
+    if (
+        run.family.ability(Sample) is None
+        or run.family.ability(LogProb) is not None
+        or can_compare(run)
+    ):
         return
     ask = (
         'without a likelihood and without features nothing can be said of the samples: give '
@@ -152,7 +157,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         return jax.tree.map(lambda x: np.asarray(x, np.float64), values)
 
     values = apply(run.family.metrics)
-    log_prob = run.family.log_prob
+    log_prob = run.family.ability(LogProb)
     if log_prob is not None:
         nll = -apply(log_prob.nats)
         values['nll_nats'] = nll
@@ -228,23 +233,23 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 
 def kind_of(run: Run) -> str | None:
     """What log p(x) is, in words; of dequantised levels the density's, a bound for the levels."""
-    if run.family.log_prob is None:
+    if run.family.ability(LogProb) is None:
         return None
     bounds = run.data.spec.dequantized_levels is not None
     density = ' for the density, an upper bound for the levels' if bounds else ''
-    return run.family.log_prob.words + density + given(run.family)
+    return run.family.ability(LogProb).description + density + given(run.family)
 
 
 def given(family: Family) -> str:
     """What a likelihood is conditional on, to stand behind its kind; nothing, for most."""
-    return ''.join(f', given the {name}' for name in family.conditions)
+    return ', given the label' if is_class_conditional(family) else ''
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:
     """Of what the family warns of in training, as if validation had stayed like this."""
-    if run.family.advise is None:
+    if not game.advisers(run.family.turns):
         return
     means = {name: value['mean'] for name, value in result['values'].items()}
     if None not in means.values():
-        for warning in run.family.advise([means] * STEADY).values():
+        for warning in game.advice(run.family.turns, [means] * STEADY).values():
             log.warning('%s', warning)

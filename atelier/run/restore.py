@@ -66,11 +66,11 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
     _check_symbols(run, folder, record)
     chosen = record['values']['eval'].get('weights', 'best')
     found, words = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
-    there, like = _by_name((found.ema, found.extra)), abstract_state(run)
-    here = _by_name((like.ema, like.extra))
+    there, like = _by_name(found.averaged_weights), abstract_state(run)
+    here = _by_name(like.averaged_weights)
     shape = lambda leaves, name: leaves[name].shape if name in leaves else 'missing'
     differ = [
-        f'{name[2:]} ({shape(there, name)} there, {shape(here, name)} here)'
+        f'{name.partition("/")[2]} ({shape(there, name)} there, {shape(here, name)} here)'
         for name in sorted({*here, *there})
         if shape(here, name) != shape(there, name)
     ]
@@ -78,7 +78,7 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
         more = f' and {len(differ) - 3} more' if len(differ) > 3 else ''
         raise UserError(f'the weights of {folder} do not fit: {"; ".join(differ[:3])}{more}')
     ema, extra = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: there[leaf_name(path)], (like.ema, like.extra)
+        lambda path, leaf: there[leaf_name(path)], like.averaged_weights
     )
     return dict(params=ema, ema=jax.tree.map(np.copy, ema), extra=extra), words
 

@@ -5,6 +5,8 @@ import pathlib
 from ml_collections import ConfigDict
 
 from atelier.core import optimizers
+from atelier.core.abilities import Sample
+from atelier.core.game import neighbours_together
 from atelier.errors import UserError, about, at_least, choose
 from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
@@ -32,14 +34,15 @@ def check_training(run: Run, num_devices: int) -> None:
     optimizers.chosen(config)
     choose('data.placement', config.data.placement, PLACEMENTS)
     _check_batch(train.batch_size, n, run.data.name, num_devices)
-    _check_share(train.batch_size // num_devices, run.family.together)
+    _check_share(train.batch_size // num_devices, neighbours_together(run.family.turns))
     at_least(0, 'train.patience', train.patience)
     choose('train.best_mode', train.best_mode, BEST_MODES)
     if train.best_metric:
         choose('train.best_metric', train.best_metric, metric_names(run))
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
-    if config.eval.classifier and run.family.sample is not None:  # before hours of training
+    has_samples = run.family.ability(Sample) is not None
+    if config.eval.classifier and has_samples:  # before hours of training
         with about('config.eval.classifier'):
             classifier_for(run)
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from atelier.core import game
+from atelier.core.abilities import LogProb, Sample
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.per_example.over_examples import by_number, over_examples
@@ -36,7 +38,7 @@ class Look:
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
         size, is_image = run.config.eval.batch_size, image_grids.is_image(run.data.spec)
         self.metrics = over_examples(run.family.metrics, run.data, size, devices)
-        self.sample = run.family.sample and sampler(run, devices)
+        self.sample = sampler(run, devices) if run.family.ability(Sample) else None
         self.reconstruct = reconstructor(run, devices) if is_image else None
         self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
         self._spec = run.data.spec
@@ -52,7 +54,7 @@ class Look:
 class Watch:
     """What happens at every evaluation: the validation split, the best so far, pictures, advice.
 
-    A family may `advise`: from the means of all validations so far, the newest last and with those
+    A turn may `advise`: from the means of all validations so far, the newest last and with those
     of the training steps before it, it returns {what is wrong: a warning in plain words, with the
     config line to change}. Each is said when it becomes true. Of a family without a likelihood
     'coverage' is among the means: the share of validation examples with a sample among their
@@ -63,7 +65,7 @@ class Watch:
         """`speaker` stands before each warning, where several runs train at once."""
         self._run, self._look, self._speaker = run, look, speaker
         self._labels = labels_like(run, 'valid', WATCHED)
-        earlier = read_validations(run.folder) if run.family.advise else []
+        earlier = read_validations(run.folder) if game.advisers(run.family.turns) else []
         self._history = [means for _, means in earlier]  # of other processes too
         self._said: set[str] = set()
 
@@ -105,10 +107,10 @@ class Watch:
         return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
 
     def _warn(self, means: dict[str, float]) -> None:
-        if self._run.family.advise is None:
+        if not game.advisers(self._run.family.turns):
             return
         self._history.append(means)
-        warnings = self._run.family.advise(self._history)
+        warnings = game.advice(self._run.family.turns, self._history)
         for what in warnings.keys() - self._said:
             log.warning('%s%s', self._speaker, warnings[what])
         self._said = set(warnings)
@@ -131,7 +133,7 @@ class Watch:
 
 def _is_covered(run: Run) -> bool:
     family, has_neighbours = run.family, run.data.size('valid') > NEIGHBOURS
-    return family.sample is not None and family.log_prob is None and has_neighbours
+    return family.ability(Sample) is not None and family.ability(LogProb) is None and has_neighbours
 
 
 def metric_names(run: Run) -> dict[str, None]:
@@ -139,11 +141,11 @@ def metric_names(run: Run) -> dict[str, None]:
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
-        draw = rng_for(key, jnp.arange(run.family.together), run.family.together)
-        batch = run.data.preprocess(raw, draw.keys)
-        return run.family.metrics(*run.family.init(key, batch), batch, draw)
+        rng = rng_for(key, jnp.arange(together), together)
+        batch = run.data.preprocess(raw, rng.keys)
+        return run.family.metrics(run.family.init(key, batch), batch, rng)
 
-    together = run.family.together
+    together = game.neighbours_together(run.family.turns)
     first = {name: array[:together] for name, array in run.data.splits['train'].items()}
     names = dict.fromkeys(jax.eval_shape(metrics, first))
     return {**names, 'coverage': None} if _is_covered(run) else names

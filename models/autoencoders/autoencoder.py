@@ -13,8 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
-from atelier.core.family import Family, through_codes
+from atelier.core.abilities import Codes, reconstruct_by_codes
+from atelier.core.family import Family
 from atelier.core.randomness import fold_in
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import contraction, reconstruction
 from models.shared.reconstruction_inpainting import by_reconstruction
@@ -123,44 +125,46 @@ def autoencoder(parts: Parts) -> Family:
     """
     spec = parts.spec
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step
         x = spec.normalize(batch['x'])
         if parts.corrupt is None:
-            terms, name = errors(parts, params, x, x), parts.loss
+            terms, name = errors(parts, weights.params, x, x), parts.loss
         else:
-            terms = denoising_errors(parts, params, x, draw.keys, hypers['corruption'])
+            terms = denoising_errors(parts, weights.params, x, rng.keys, hypers['corruption'])
             name = f'denoising_{parts.loss}'
         total = terms[name]
         if parts.penalty is not None:
-            terms['contraction'] = contraction_of(parts, params, x, draw.keys)
+            terms['contraction'] = contraction_of(parts, weights.params, x, rng.keys)
             total += hypers['contraction'] * terms['contraction']
-        return {'model': jnp.mean(total)}, (extra, terms)
+        return {'model': jnp.mean(total)}, (weights.extra, terms)
 
-    def metrics(params, extra, batch, draw):
+    def init(key, batch):
+        params = parts.net.init(key, spec.normalize(batch['x'][:1]))['params']
+        return Weights({'model': params}, {'model': {}})
+
+    def metrics(weights, batch, rng):
         x = spec.normalize(batch['x'])
-        terms = errors(parts, params, x, x)
+        terms = errors(parts, weights.params, x, x)
         if parts.corrupt is not None:
-            terms |= denoising_errors(parts, params, x, draw.keys, parts.strength)
+            terms |= denoising_errors(parts, weights.params, x, rng.keys, parts.strength)
         if parts.penalty is not None:
-            terms['contraction'] = contraction_of(parts, params, x, draw.keys)
+            terms['contraction'] = contraction_of(parts, weights.params, x, rng.keys)
         return terms
 
-    def codes_of(params, extra, batch, draw):
-        return encode(parts, params, spec.normalize(batch['x']))
+    def codes_of(weights, batch, rng):
+        return encode(parts, weights.params, spec.normalize(batch['x']))
 
-    def x_of(params, extra, codes):
-        return spec.denormalize(mean(parts, decode(parts, params, codes)))
+    def x_of(weights, codes):
+        return spec.denormalize(mean(parts, decode(parts, weights.params, codes)))
 
     return Family(
-        init=lambda key, batch: (
-            {'model': parts.net.init(key, spec.normalize(batch['x'][:1]))['params']},
-            {'model': {}},
-        ),
+        init=init,
         turns=(game.Turn(('model',), loss),),
         metrics=metrics,
-        encode=codes_of,
-        decode=x_of,
-        reconstruct=through_codes(codes_of, x_of),
-        inpaint=by_reconstruction(spec, codes_of, x_of),
+        abilities=(
+            Codes(codes_of, x_of),
+            reconstruct_by_codes(codes_of, x_of),
+            by_reconstruction(spec, codes_of, x_of),
+        ),
     )

@@ -74,7 +74,7 @@ def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
 
 
 def updated(
-    codebook: Codebook, vectors: Vectors, codes: Codes, draw: Rng, decay, restart_below
+    codebook: Codebook, vectors: Vectors, codes: Codes, rng: Rng, decay, restart_below
 ) -> Codebook:
     """The codebook after a batch of vectors and their nearest codes.
 
@@ -89,14 +89,14 @@ def updated(
     num_codes, dim = codebook.embedding.shape
     one_hot, rows = _one_hot(codes, num_codes), vectors.reshape(-1, dim)
     sums = jnp.matmul(one_hot.T, rows, precision='highest')
-    sums = jnp.sum(draw.gather(sums[None]), 0)
+    sums = jnp.sum(rng.gather(sums[None]), 0)
     mix = lambda old, new: decay * old + (1 - decay) * new
-    counts = mix(codebook.counts, count(codes, num_codes, draw.gather))
+    counts = mix(codebook.counts, count(codes, num_codes, rng.gather))
     sums = mix(codebook.sums, sums)
 
-    everyone = draw.gather(vectors).reshape(-1, dim)
+    everyone = rng.gather(vectors).reshape(-1, dim)
     even = len(everyone) / num_codes
-    chosen = everyone[jax.random.randint(draw.shared_key, (num_codes,), 0, len(everyone))]
+    chosen = everyone[jax.random.randint(rng.shared_key, (num_codes,), 0, len(everyone))]
     is_dead = counts < restart_below * even
     counts = jnp.where(is_dead, even, counts)
     return _averaged(counts, jnp.where(is_dead[:, None], even * chosen, sums))

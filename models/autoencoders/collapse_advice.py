@@ -1,6 +1,6 @@
 """What to change where a VAE's posterior collapses, told by how validation went so far."""
 
-from collections.abc import Callable
+from atelier.core.game import Advise
 
 NOTHING_NATS = 0.1  # of KL: less says nothing about x
 PATIENCE = 3  # validations in a row
@@ -10,18 +10,20 @@ CURE_OF_THE_KL = (
 )
 
 
-def adviser(cure: str) -> Callable[[list[dict[str, float]]], dict[str, str]]:
-    """Returns `Family.advise` of a VAE that the config lines `cure` treat.
+def adviser(cure: str, num_layers: int = 1) -> Advise:
+    """Returns `Turn.advise` of a VAE that the config lines `cure` treat.
 
     It reads 'kl_nats' and, of several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
     """
+    layers = {f'kl_z{layer}_nats': f'z{layer}' for layer in range(1, num_layers + 1)}
+    layers = layers if num_layers > 1 else {}
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
         newest = history[-PATIENCE:]
         highest = {
             name: max(abs(metrics[name]) for metrics in newest)
-            for name in newest[-1]
-            if name.startswith('kl_') and name.endswith('_nats')
+            for name in ('kl_nats', *layers)
+            if name in newest[-1]
         }
         silent = [name for name, nats in highest.items() if nats < NOTHING_NATS]
         if len(newest) < PATIENCE or not silent:
@@ -30,10 +32,11 @@ def adviser(cure: str) -> Callable[[list[dict[str, float]]], dict[str, str]]:
             return {
                 'posterior has collapsed': _words('the posterior', 'z', newest, 'kl_nats', cure)
             }
-        layers = {name: name.removeprefix('kl_').removesuffix('_nats') for name in silent}
         return {
-            f'{z} has collapsed': _words(f'the posterior of {z}', z, newest, name, cure)
-            for name, z in layers.items()
+            f'{layers[name]} has collapsed': _words(
+                f'the posterior of {layers[name]}', layers[name], newest, name, cure
+            )
+            for name in silent
         }
 
     return advise

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
-from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.abilities import Codes, LogProb, Sample, reconstruct_by_codes
+from atelier.core.family import Family
 from atelier.core.randomness import fold_in
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from losses import elbo, kl_weights
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL, adviser
@@ -177,7 +178,7 @@ def importance_weighted_log_prob(
     return bound_of_samples(log_weights, num_samples, chunk)
 
 
-def initialize(nets: Networks, infer: Callable, key, batch: Batch):
+def initialize(nets: Networks, infer: Callable, key, batch: Batch) -> Weights:
     """Parameters of each network, by the input that it meets on the way from x to z and back."""
     params = {}
 
@@ -189,7 +190,7 @@ def initialize(nets: Networks, infer: Callable, key, batch: Batch):
 
     layers = infer(nets, start, batch['x'][:1], lambda layer, q: q.mean)
     start('decoder_1', layers[0].z)
-    return {'model': params}, {'model': {}}
+    return Weights({'model': params}, {'model': {}})
 
 
 def prior(nets: Networks, params, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latents']:
@@ -212,51 +213,62 @@ def hierarchical_vae(
     `free_nats`, of each layer's KL, for which it is not charged (0: all of it is charged).
     """
 
-    def loss(params, extra, batch, draw, step, hypers):
-        terms = elbo_terms(nets, infer, params, batch['x'], draw.keys)
+    def loss(weights, batch, rng, step, hypers):
+        terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)
         kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
         # Without free nats nothing is clipped: a layer's term may be negative, see `bottom_up`.
         floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
-        charged = kl_weights.free_nats(draw.gather(jnp.stack(kl, -1)), floor)
+        charged = kl_weights.free_nats(rng.gather(jnp.stack(kl, -1)), floor)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
         total = jnp.mean(terms['reconstruction_nats']) + weight * jnp.sum(charged)
-        return {'model': total}, (extra, terms)
+        return {'model': total}, (weights.extra, terms)
 
-    def encode(params, extra, batch, draw):
-        layers = infer(nets, applying(nets, params), batch['x'], lambda layer, q: q.mean)
+    def encode(weights, batch, rng):
+        layers = infer(nets, applying(nets, weights.params), batch['x'], lambda layer, q: q.mean)
         return jnp.concatenate([layer.z for layer in layers], -1)
 
     def parameters(params, codes):
         """Those of p(x | z_1)."""
         return applying(nets, params)('decoder_1', codes[:, : nets.latent_dims[0]])
 
-    def decode(params, extra, codes):
-        return nets.observation.mean(parameters(params, codes))
+    def decode(weights, codes):
+        return nets.observation.mean(parameters(weights.params, codes))
 
-    def draw_z_1(params, extra, batch, draw):
-        return infer(nets, applying(nets, params), batch['x'], sampling(draw.keys))[0].z
+    def draw_z_1(weights, batch, rng):
+        return infer(nets, applying(nets, weights.params), batch['x'], sampling(rng.keys))[0].z
 
-    def sample(params, extra, draw, condition):
-        of_x = parameters(params, prior(nets, params, draw.keys))
-        return nets.observation.sample(fold_in(draw.keys, 0), of_x)  # no layer has number 0
+    def sample(weights, rng, condition):
+        of_x = parameters(weights.params, prior(nets, weights.params, rng.keys))
+        return nets.observation.sample(fold_in(rng.keys, 0), of_x)  # no layer has number 0
 
-    def log_prob(params, extra, batch, draw):
-        options = num_importance_samples, importance_chunk
-        return importance_weighted_log_prob(nets, infer, params, batch['x'], draw.keys, *options)
+    def log_prob(weights, batch, rng):
+        return importance_weighted_log_prob(
+            nets,
+            infer,
+            weights.params,
+            batch['x'],
+            rng.keys,
+            num_importance_samples,
+            importance_chunk,
+        )
 
+    advise = adviser(CURE_OF_THE_KL.format('stochastic layer'), len(nets.latent_dims))
     return Family(
         init=lambda key, batch: initialize(nets, infer, key, batch),
-        turns=(game.Turn(('model',), loss),),
-        metrics=lambda params, extra, batch, draw: elbo_terms(
-            nets, infer, params, batch['x'], draw.keys
+        turns=(game.Turn(('model',), loss, advise=advise),),
+        metrics=lambda weights, batch, rng: elbo_terms(
+            nets, infer, weights.params, batch['x'], rng.keys
         ),
-        sample=sample,
-        prior=lambda params, extra, draw: prior(nets, params, draw.keys),
-        encode=encode,
-        decode=decode,
-        latent_dims=nets.latent_dims,
-        reconstruct=through_codes(encode, decode),
-        inpaint=by_reconstruction(nets.spec, draw_z_1, decode),
-        log_prob=LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
-        advise=adviser(CURE_OF_THE_KL.format('stochastic layer')),
+        abilities=(
+            Sample(sample),
+            Codes(
+                encode,
+                decode,
+                prior=lambda weights, rng: prior(nets, weights.params, rng.keys),
+                dims=nets.latent_dims,
+            ),
+            reconstruct_by_codes(encode, decode),
+            by_reconstruction(nets.spec, draw_z_1, decode),
+            LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+        ),
     )

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
-from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.abilities import BitsBack, Codes, LogProb, Sample, reconstruct_by_codes
+from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, standard_normal
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
@@ -57,8 +58,8 @@ class Posterior(NamedTuple):
 class Objective(NamedTuple):
     """What training descends, and what evaluation reports.
 
-    loss: (nets, params, batch, draw, step, hypers) -> (scalar, metrics).
-    metrics: (nets, params, batch, draw) -> {name: [batch]}.
+    loss: (nets, params, batch, rng, step, hypers) -> (scalar, metrics).
+    metrics: (nets, params, batch, rng) -> {name: [batch]}.
     cure: what a config changes where the posterior collapses, as the end of 'in a new --workdir,'.
     """
 
@@ -75,9 +76,14 @@ def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
 
 def posterior(nets: Networks, params, batch: Batch) -> Posterior:
     """q(z | x) of each row, of a conditional one q(z | x, label)."""
-    seen = (nets.spec.normalize(batch['x']), *([batch['label']] if nets.is_conditional else []))
-    output = nets.encoder.apply({'params': params['model']['encoder']}, *seen)
+    inputs = encoder_inputs(nets, {**batch, 'x': nets.spec.normalize(batch['x'])})
+    output = nets.encoder.apply({'params': params['model']['encoder']}, *inputs)
     return Posterior(*jnp.split(output, 2, axis=-1))
+
+
+def encoder_inputs(nets: Networks, batch: Batch) -> tuple[Array, ...]:
+    """What the encoder takes: x, and the label if it is conditional."""
+    return (batch['x'], batch['label']) if nets.is_conditional else (batch['x'],)
 
 
 def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: Batch):
@@ -144,16 +150,16 @@ def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Arr
     return elbo.importance_weighted_bound(weights)
 
 
-def initialize(nets: Networks, key, batch: Batch):
-    """({'model': {'encoder', 'decoder'}}, no other collections)."""
+def initialize(nets: Networks, key, batch: Batch) -> Weights:
+    """Parameters of encoder and decoder; there are no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
-    seen = (first['x'], *([first['label']] if nets.is_conditional else []))
+    inputs = encoder_inputs(nets, first)
     codes = coded(nets, jnp.zeros((1, nets.latent_dim)), first)
     params = {
-        'encoder': nets.encoder.init(jax.random.fold_in(key, 0), *seen)['params'],
+        'encoder': nets.encoder.init(jax.random.fold_in(key, 0), *inputs)['params'],
         'decoder': nets.decoder.init(jax.random.fold_in(key, 1), codes)['params'],
     }
-    return {'model': params}, {'model': {}}
+    return Weights({'model': params}, {'model': {}})
 
 
 def prior(nets: Networks, keys, condition: Batch | None = None):
@@ -174,49 +180,54 @@ def vae(
     """
     levels = nets.spec.levels
 
-    def loss(params, extra, batch, draw, step, hypers):
-        value, terms = objective.loss(nets, params, batch, draw, step, hypers)
-        return {'model': value}, (extra, terms)
+    def loss(weights, batch, rng, step, hypers):
+        value, terms = objective.loss(nets, weights.params, batch, rng, step, hypers)
+        return {'model': value}, (weights.extra, terms)
 
-    def mean_of(params, extra, codes):
-        return nets.observation.mean(decode(nets, params, codes))
+    def mean_of(weights, codes):
+        return nets.observation.mean(decode(nets, weights.params, codes))
 
-    def sample(params, extra, draw, condition):
+    def sample(weights, rng, condition):
         """x ~ p(x | z), z ~ p(z)."""
-        parameters = decode(nets, params, prior(nets, draw.keys, condition))
-        return nets.observation.sample(fold_in(draw.keys, 1), parameters)
+        parameters = decode(nets, weights.params, prior(nets, rng.keys, condition))
+        return nets.observation.sample(fold_in(rng.keys, 1), parameters)
 
-    def encode(params, extra, batch, draw):
-        return coded(nets, posterior(nets, params, batch).mean, batch)
+    def infer(weights, batch, rng):
+        return posterior(nets, weights.params, batch)
 
-    def draw_codes(params, extra, batch, draw):
-        return coded(nets, reparameterize(posterior(nets, params, batch), draw.keys), batch)
+    def encode(weights, batch, rng):
+        return coded(nets, posterior(nets, weights.params, batch).mean, batch)
 
-    def log_prob(params, extra, batch, draw):
+    def draw_codes(weights, batch, rng):
+        return coded(nets, reparameterize(posterior(nets, weights.params, batch), rng.keys), batch)
+
+    def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(
-            nets, params, batch, draw.keys, num_importance_samples, importance_chunk
+            nets, weights.params, batch, rng.keys, num_importance_samples, importance_chunk
         )
 
-    def of_levels(params, extra, z, given):
-        parameters = decode(nets, params, coded(nets, z, given))
+    def of_levels(weights, z, given):
+        parameters = decode(nets, weights.params, coded(nets, z, given))
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
         return level_log_probs(nets.observation, flat, levels)
 
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
-        turns=(game.Turn(('model',), loss),),
-        metrics=lambda params, extra, batch, draw: objective.metrics(nets, params, batch, draw),
-        sample=sample,
-        conditions=('label',) if nets.is_conditional else (),
-        prior=lambda params, extra, draw: prior(nets, draw.keys),
-        encode=encode,
-        posterior=lambda params, extra, batch, draw: posterior(nets, params, batch),
-        decode=mean_of,
-        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
-        reconstruct=through_codes(encode, mean_of),
-        inpaint=by_reconstruction(nets.spec, draw_codes, mean_of),
-        log_prob=LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
-        level_log_probs=None if levels is None else of_levels,
-        classify=classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
-        advise=adviser(objective.cure),
+        turns=(game.Turn(('model',), loss, advise=adviser(objective.cure)),),
+        metrics=lambda weights, batch, rng: objective.metrics(nets, weights.params, batch, rng),
+        abilities=present(
+            Sample(sample, nets.is_conditional),
+            Codes(
+                encode,
+                decode=mean_of,
+                prior=lambda weights, rng: prior(nets, rng.keys),
+                posterior=infer,
+                dims=(nets.latent_dim,) if nets.is_conditional else (),
+            ),
+            reconstruct_by_codes(encode, mean_of),
+            by_reconstruction(nets.spec, draw_codes, mean_of),
+            LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
+            None if levels is None else BitsBack(infer, of_levels),
+            classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
+        ),
     )

@@ -24,15 +24,15 @@ Terms = dict[str, Float[Array, 'batch']]
 CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
 
 
-def one_sample(nets: Networks, params, batch: Batch, draw: Rng):
+def one_sample(nets: Networks, params, batch: Batch, rng: Rng):
     """(q(z | x), a z of it for each row, the terms of the ELBO)."""
     q = posterior(nets, params, batch)
-    z = reparameterize(q, draw.keys)
+    z = reparameterize(q, rng.keys)
     return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
 
 
-def _terms_of_one(nets: Networks, params, batch: Batch, draw: Rng) -> Terms:
-    return one_sample(nets, params, batch, draw)[-1]
+def _terms_of_one(nets: Networks, params, batch: Batch, rng: Rng) -> Terms:
+    return one_sample(nets, params, batch, rng)[-1]
 
 
 def evidence_bound() -> Objective:
@@ -43,18 +43,14 @@ def evidence_bound() -> Objective:
     (`losses.kl_weights`).
     """
 
-    def loss(nets, params, batch, draw, step, hypers):
-        q, _, terms = one_sample(nets, params, batch, draw)
+    def loss(nets, params, batch, rng, step, hypers):
+        q, _, terms = one_sample(nets, params, batch, rng)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
-        kl = draw.gather(elbo.kl_standard_normal_by_dim(*q))  # of all devices: a batch's mean
+        kl = rng.gather(elbo.kl_standard_normal_by_dim(*q))  # of all devices: a batch's mean
         charged = jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
         return jnp.mean(terms['reconstruction_nats']) + weight * charged, terms
 
-    return Objective(
-        loss,
-        _terms_of_one,
-        CURE_OF_THE_KL.format('dimension'),
-    )
+    return Objective(loss, _terms_of_one, CURE_OF_THE_KL.format('dimension'))
 
 
 def total_correlation_bound() -> Objective:
@@ -64,10 +60,10 @@ def total_correlation_bound() -> Objective:
     of the prior, the hyper `beta` weighs the second: -ELBO + (beta - 1) * total correlation.
     """
 
-    def loss(nets, params, batch, draw, step, hypers):
+    def loss(nets, params, batch, rng, step, hypers):
         del step
-        q, z, terms = one_sample(nets, params, batch, draw)
-        tc = total_correlation(z, *map(draw.gather, q))
+        q, z, terms = one_sample(nets, params, batch, rng)
+        tc = total_correlation(z, *map(rng.gather, q))
         value = jnp.mean((hypers['beta'] - 1) * tc - terms['elbo_nats'])
         return value, {**terms, 'batch_total_correlation_nats': tc}
 
@@ -77,14 +73,14 @@ def total_correlation_bound() -> Objective:
 def importance_weighted(num_samples: int) -> Objective:
     """The bound of k = num_samples samples (Burda et al. 2015, equation 8)."""
 
-    def loss(nets, params, batch, draw, step, hypers):
+    def loss(nets, params, batch, rng, step, hypers):
         del step, hypers
-        terms = metrics(nets, params, batch, draw)
+        terms = metrics(nets, params, batch, rng)
         return -jnp.mean(terms['importance_weighted_bound_nats']), terms
 
-    def metrics(nets, params, batch, draw):
+    def metrics(nets, params, batch, rng):
         q = posterior(nets, params, batch)
-        return _terms(q, *_weigh(nets, params, _samples(q, draw, num_samples), batch, q))
+        return _terms(q, *_weigh(nets, params, _samples(q, rng, num_samples), batch, q))
 
     return Objective(loss, metrics, CURE_OF_SAMPLES)
 
@@ -97,10 +93,10 @@ def doubly_reparameterized(num_samples: int) -> Objective:
     its noise where there are many samples. The decoder's gradient is the plain one.
     """
 
-    def loss(nets, params, batch, draw, step, hypers):
+    def loss(nets, params, batch, rng, step, hypers):
         del step, hypers
         q = posterior(nets, params, batch)
-        z, fixed = _samples(q, draw, num_samples), jax.lax.stop_gradient(q)
+        z, fixed = _samples(q, rng, num_samples), jax.lax.stop_gradient(q)
         weigh = lambda z: _weigh(nets, params, z, batch, fixed)
         weights, pull_back, likelihoods = jax.vjp(weigh, jax.lax.stop_gradient(z), has_aux=True)
         normalized = jax.lax.stop_gradient(jax.nn.softmax(weights, axis=0))
@@ -114,9 +110,9 @@ def doubly_reparameterized(num_samples: int) -> Objective:
     return Objective(loss, importance_weighted(num_samples).metrics, CURE_OF_SAMPLES)
 
 
-def _samples(q: Posterior, draw: Rng, number: int) -> Float[Array, 'samples batch latent']:
+def _samples(q: Posterior, rng: Rng, number: int) -> Float[Array, 'samples batch latent']:
     """Samples of each row, each from a key of its own."""
-    draws = lambda i: reparameterize(q, fold_in(draw.keys, i))
+    draws = lambda i: reparameterize(q, fold_in(rng.keys, i))
     return jax.vmap(draws)(jnp.arange(number))
 
 

@@ -6,7 +6,6 @@ given: an autoregressive model of the codes is one.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -15,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from atelier.core import game
-from atelier.core.family import Family, Tokens, through_codes
-from atelier.core.types import Batch
+from atelier.core.abilities import Codes, Tokens, reconstruct_by_codes
+from atelier.core.family import Family
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from losses import quantization
 from models.autoencoders import codebook as codebooks
@@ -99,8 +99,8 @@ def terms_of(
     }
 
 
-def initialize(nets: Networks, key, batch: Batch):
-    """({'model': {'encoder', 'decoder'}}, {'model': {'codebook'}}), codes from the batch."""
+def initialize(nets: Networks, key, batch: Batch) -> Weights:
+    """Parameters of encoder and decoder; the codebook, of codes from the batch, in `extra`."""
     part, x = lambda number: jax.random.fold_in(key, number), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
     params = {
@@ -109,7 +109,7 @@ def initialize(nets: Networks, key, batch: Batch):
     }
     vectors = encode(nets, {'model': params}, x)
     codebook = codebooks.from_vectors(part(2), vectors, nets.num_codes)
-    return {'model': params}, {'model': {'codebook': codebook._asdict()}}
+    return Weights({'model': params}, {'model': {'codebook': codebook._asdict()}})
 
 
 def vq_vae(nets: Networks) -> Family:
@@ -120,60 +120,61 @@ def vq_vae(nets: Networks) -> Family:
     `encode` gives the codes' vectors in one row; `decode` takes any row to the nearest codes first.
     """
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step
-        codebook = codebook_of(extra)
-        seen = forward(nets, params, codebook, batch['x'])
+        codebook = codebook_of(weights.extra)
+        seen = forward(nets, weights.params, codebook, batch['x'])
         terms = terms_of(nets, codebook, seen, batch['x'])
         after = codebooks.updated(
             codebook,
             seen.encoded,
             seen.codes,
-            draw,
+            rng,
             hypers['codebook_decay'],
             hypers['restart_below'],
         )
-        counts = codebooks.count(seen.codes, nets.num_codes, draw.gather)
+        counts = codebooks.count(seen.codes, nets.num_codes, rng.gather)
         report = {**terms, 'perplexity': quantization.perplexity(counts[None])[0]}
         objective = terms['reconstruction_nats'] + hypers['beta'] * terms['quantization_error']
         return {'model': jnp.mean(objective)}, ({'model': {'codebook': after._asdict()}}, report)
 
-    def metrics(params, extra, batch, draw):
-        codebook = codebook_of(extra)
-        return terms_of(nets, codebook, forward(nets, params, codebook, batch['x']), batch['x'])
+    def metrics(weights, batch, rng):
+        codebook = codebook_of(weights.extra)
+        return terms_of(
+            nets, codebook, forward(nets, weights.params, codebook, batch['x']), batch['x']
+        )
 
     def snapped(extra, vectors: Maps) -> Maps:
         embedding = codebook_of(extra).embedding
         return embedding[codebooks.nearest(vectors, embedding)]
 
-    def numbers(params, extra, batch, draw):
-        vectors = encode(nets, params, batch['x'])
-        codes = codebooks.nearest(vectors, codebook_of(extra).embedding)
+    def indices(weights, batch, rng):
+        vectors = encode(nets, weights.params, batch['x'])
+        codes = codebooks.nearest(vectors, codebook_of(weights.extra).embedding)
         return codes.reshape(len(codes), math.prod(nets.map_shape[:-1]))
 
-    def encode_row(params, extra, batch, draw):
-        vectors = snapped(extra, encode(nets, params, batch['x']))
+    def encode_row(weights, batch, rng):
+        vectors = snapped(weights.extra, encode(nets, weights.params, batch['x']))
         return vectors.reshape(len(vectors), math.prod(nets.map_shape))
 
-    def decode_row(params, extra, codes):
-        vectors = snapped(extra, codes.reshape(len(codes), *nets.map_shape))
-        return nets.observation.mean(decode(nets, params, vectors))
+    def decode_row(weights, codes):
+        vectors = snapped(weights.extra, codes.reshape(len(codes), *nets.map_shape))
+        return nets.observation.mean(decode(nets, weights.params, vectors))
 
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
-        turns=(game.Turn(('model',), loss),),
+        turns=(game.Turn(('model',), loss, advise=adviser(nets.num_codes)),),
         metrics=metrics,
-        encode=encode_row,
-        decode=decode_row,
-        tokens=Tokens(numbers, nets.num_codes),
-        reconstruct=through_codes(encode_row, decode_row),
-        inpaint=by_reconstruction(nets.spec, encode_row, decode_row),
-        advise=adviser(nets.num_codes),
+        abilities=(
+            Codes(encode_row, decode_row, tokens=Tokens(indices, nets.num_codes)),
+            reconstruct_by_codes(encode_row, decode_row),
+            by_reconstruction(nets.spec, encode_row, decode_row),
+        ),
     )
 
 
-def adviser(num_codes: int) -> Callable[[list[dict[str, float]]], dict[str, str]]:
-    """Returns `Family.advise`: whether training's batches use few of the codes.
+def adviser(num_codes: int) -> game.Advise:
+    """Returns `Turn.advise`: whether training's batches use few of the codes.
 
     They have to at two validations, for at first the encoder runs ahead of its codes.
     """

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.core import game
-from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.abilities import Conditionals, Inpaint, LogProb, Sample
+from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
@@ -27,10 +28,10 @@ ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # of each row's key; numbers fro
 class Steps(NamedTuple):
     """One number after the other, in an order, with what was computed before kept.
 
-    begin: (params, extra, given, number) -> memory of nothing, in the order of this number; `given`
-      is a batch of which x is not read.
-    step: (params, extra, memory, i, before) -> (memory, parameters [batch, size]) of the i-th
-      number; `before` [batch] is the one that came before it, 0 where none did.
+    begin: (weights, given, number) -> memory of nothing, in the order of this number; `given` is a
+      batch of which x is not read.
+    step: (weights, memory, i, before) -> (memory, parameters [batch, size]) of the i-th number;
+      `before` [batch] is the one that came before it, 0 where none did.
     """
 
     begin: Callable
@@ -40,8 +41,8 @@ class Steps(NamedTuple):
 class Parts(NamedTuple):
     """What an autoregressive model is made of.
 
-    init: (key, batch) -> (params, extra) by player.
-    parameters: (params, extra, batch, number) -> those of the observation, [batch, *event, size]:
+    init: (key, batch) -> weights.
+    parameters: (weights, batch, number) -> those of the observation, [batch, *event, size]:
       in the order of this number they depend on what comes before alone, and on the label where
       that is a condition.
     places: (extra) -> [orders, dims] int32: where in each order a number of the flat x comes.
@@ -71,11 +72,11 @@ def own_order(spec: Spec) -> Callable:
     return lambda extra: order
 
 
-def trained(parts: Parts, draw: Rng) -> Parts:
+def trained(parts: Parts, rng: Rng) -> Parts:
     """`parts` as a loss sees them, with the draws of training."""
     if parts.in_training is None:
         return parts
-    by_keys = lambda *given: parts.in_training(*given, draw.keys)
+    by_keys = lambda *given: parts.in_training(*given, rng.keys)
     return parts._replace(parameters=by_keys)
 
 
@@ -85,56 +86,55 @@ def autoregressive(parts: Parts) -> Family:
     One of p(x | label) classifies by Bayes' rule.
     """
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        number = jax.random.randint(draw.shared_key, (), 0, parts.num_orders)
-        nats = -in_order(trained(parts, draw), params, extra, batch, number)
-        return {'model': jnp.mean(nats)}, (extra, {})
+        number = jax.random.randint(rng.shared_key, (), 0, parts.num_orders)
+        nats = -in_order(trained(parts, rng), weights, batch, number)
+        return {'model': jnp.mean(nats)}, (weights.extra, {})
 
-    def nats(params, extra, batch, draw):
-        del draw
-        return log_prob(parts, params, extra, batch)
+    def nats(weights, batch, rng):
+        del rng
+        return log_prob(parts, weights, batch)
 
-    def sample(params, extra, draw, condition):
-        nothing = jnp.zeros((len(draw.rows), *parts.spec.event_shape))
+    def sample(weights, rng, condition):
+        nothing = jnp.zeros((len(rng.rows), *parts.spec.event_shape))
         batch = {'x': nothing, 'known': jnp.zeros(nothing.shape, bool)}
         if parts.is_conditional:
-            keys = fold_in(draw.keys, LABEL_DRAW)
+            keys = fold_in(rng.keys, LABEL_DRAW)
             batch['label'] = label_asked_for(keys, condition, parts.spec)
-        return completed(parts, params, extra, batch, draw)
+        return completed(parts, weights, batch, rng)
 
-    def inpaint(params, extra, batch, draw):
-        return completed(parts, params, extra, batch, draw)
+    def inpaint(weights, batch, rng):
+        return completed(parts, weights, batch, rng)
 
     return Family(
         init=parts.init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        sample=sample,
-        conditions=('label',) if parts.is_conditional else (),
-        inpaint=inpaint,
-        log_prob=LogProb(nats, 'exact'),
-        classify=classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
-        conditionals=conditionals(parts),
+        abilities=present(
+            Sample(sample, parts.is_conditional),
+            Inpaint(inpaint),
+            LogProb(nats, 'exact'),
+            classifier_by_bayes_rule(nats, parts.spec) if parts.is_conditional else None,
+            conditionals(parts),
+        ),
     )
 
 
-def in_order(
-    parts: Parts, params, extra, batch: Batch, number: Int[Array, '']
-) -> Float[Array, 'batch']:
+def in_order(parts: Parts, weights, batch: Batch, number: Int[Array, '']) -> Float[Array, 'batch']:
     """log p(x), or log p(x | label), in nats, by one of the orders."""
-    told = parts.parameters(params, extra, batch, number)
+    told = parts.parameters(weights, batch, number)
     return parts.observation.log_prob(batch['x'], told)
 
 
-def log_prob(parts: Parts, params, extra, batch: Batch) -> Float[Array, 'batch']:
+def log_prob(parts: Parts, weights, batch: Batch) -> Float[Array, 'batch']:
     """The same by all orders: of several it is that of their mixture."""
     count = parts.num_orders
-    by = lambda number: in_order(parts, params, extra, batch, number)
+    by = lambda number: in_order(parts, weights, batch, number)
     return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
 
 
-def completed(parts: Parts, params, extra, batch: Batch, draw: Rng) -> Float[Array, 'batch *event']:
+def completed(parts: Parts, weights, batch: Batch, rng: Rng) -> Float[Array, 'batch *event']:
     """x with what is not 'known' drawn number by number, each given those before it in an order.
 
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
@@ -143,30 +143,30 @@ def completed(parts: Parts, params, extra, batch: Batch, draw: Rng) -> Float[Arr
     """
     known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
-    by = lambda number: _walked(parts, params, extra, batch, draw, number)
+    by = lambda number: _walked(parts, weights, batch, rng, number)
     if count == 1:
         return by(0)
-    keys = fold_in(draw.keys, ORDER_DRAW)
+    keys = fold_in(rng.keys, ORDER_DRAW)
     own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
     every = jax.lax.map(by, jnp.arange(count))  # a network has one order for its batch
     return every[own, jnp.arange(len(own))]
 
 
-def _walked(parts, params, extra, batch, draw: Rng, number):
+def _walked(parts, weights, batch, rng: Rng, number):
     steps, shape = parts.steps or whole_network(parts), batch['x'].shape
-    order = jnp.argsort(parts.places(extra)[number])
+    order = jnp.argsort(parts.places(weights.extra)[number])
     flat, known = batch['x'].reshape(len(batch['x']), -1), batch['known'].reshape(shape[0], -1)
 
     def step(carry, at):
         memory, before = carry
         i, place = at
-        memory, told = steps.step(params, extra, memory, i, before)
-        keys = fold_in(draw.keys, NUMBER_DRAWS + place)
+        memory, told = steps.step(weights, memory, i, before)
+        keys = fold_in(rng.keys, NUMBER_DRAWS + place)
         made = parts.observation.sample(keys, told, place).astype(flat.dtype)
         value = jnp.where(known[:, place], flat[:, place], made)
         return (memory, value), value
 
-    first = steps.begin(params, extra, batch, number), jnp.zeros_like(flat[:, 0])
+    first = steps.begin(weights, batch, number), jnp.zeros_like(flat[:, 0])
     _, values = jax.lax.scan(step, first, (jnp.arange(len(order)), order))
     return flat.at[:, order].set(values.T).reshape(shape)
 
@@ -177,13 +177,13 @@ def conditionals(parts: Parts) -> Conditionals | None:
         return None
     steps = parts.steps or whole_network(parts)
 
-    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        memory, told = steps.step(params, extra, memory, i, before)
+    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        memory, told = steps.step(weights, memory, i, before)
         return memory, level_log_probs(parts.observation, told, parts.spec.levels)
 
     return Conditionals(
-        order=lambda params, extra: jnp.argsort(parts.places(extra)[0]).astype(jnp.int32),
-        begin=lambda params, extra, given: steps.begin(params, extra, given, 0),
+        order=lambda weights: jnp.argsort(parts.places(weights.extra)[0]).astype(jnp.int32),
+        begin=lambda weights, given: steps.begin(weights, given, 0),
         step=step,
     )
 
@@ -191,20 +191,19 @@ def conditionals(parts: Parts) -> Conditionals | None:
 def whole_network(parts: Parts) -> Steps:
     """Each number by all of the network, of which the others' parameters are dropped."""
 
-    def begin(params, extra, given: Batch, number):
-        del params
+    def begin(weights, given: Batch, number):
         # what was not drawn yet must be a number: a zero weight would make NaN of NaN
         nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))
-        order = jnp.argsort(parts.places(extra)[number])
+        order = jnp.argsort(parts.places(weights.extra)[number])
         return {**given, 'x': nothing}, number, order
 
-    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
         batch, number, order = memory
         x = batch['x'].reshape(len(before), -1)
         last = order[jnp.maximum(i - 1, 0)]
         x = x.at[:, last].set(jnp.where(i > 0, before, x[:, last])).reshape(batch['x'].shape)
         batch = {**batch, 'x': x}
-        told = parts.parameters(params, extra, batch, number)
+        told = parts.parameters(weights, batch, number)
         told = told.reshape(len(before), -1, told.shape[-1])[:, order[i]]
         return (batch, number, order), told
 

@@ -7,7 +7,7 @@ is a categorical over all levels given those before it.
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps, own_order
 from models.nets.transformer import Transformer, empty_cache
@@ -26,25 +26,24 @@ def transformer_parts(net: Transformer, spec: Spec) -> Parts:
     def tokens_of(x: Float[Array, 'batch *event']) -> Int[Array, 'batch dims']:
         return x.reshape(len(x), -1).astype(jnp.int32)
 
-    def parameters(params, extra, batch: Batch, number, keys=None):
-        del extra, number
-        x, weights = batch['x'], {'params': params['model']}
-        return net.apply(weights, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
+    def parameters(weights, batch: Batch, number, keys=None):
+        del number
+        x, variables = batch['x'], {'params': weights.params['model']}
+        return net.apply(variables, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
 
     def init(key, batch: Batch):
         one = {name: array[:1] for name, array in batch.items()}
         variables = net.init(key, tokens_of(one['x']), label_of(one))
-        return {'model': variables['params']}, {'model': {}}
+        return Weights({'model': variables['params']}, {'model': {}})
 
-    def begin(params, extra, given: Batch, number):
-        del params, extra, number
+    def begin(weights, given: Batch, number):
+        del number
         return empty_cache(net, len(given['x'])), label_of(given)
 
-    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        del extra
-        (cache, label), weights = memory, {'params': params['model']}
+    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        (cache, label), variables = memory, {'params': weights.params['model']}
         token = before.astype(jnp.int32)
-        cache, logits = net.apply(weights, cache, token, i, label, method='step')
+        cache, logits = net.apply(variables, cache, token, i, label, method='step')
         return (cache, label), logits
 
     return Parts(

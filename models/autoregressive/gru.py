@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps
 from models.autoregressive.language_model import parts_of
@@ -109,19 +109,19 @@ def recurrent(net: GRU, spec: Spec) -> Parts:
     """`net` as `models.autoregressive.autoregressive` takes it, with its states carried."""
 
     def init(key, batch: Batch):
-        return {'model': net.init(key, batch['x'][:1].astype(jnp.int32))['params']}, {'model': {}}
+        variables = net.init(key, batch['x'][:1].astype(jnp.int32))
+        return Weights({'model': variables['params']}, {'model': {}})
 
-    def parameters(params, extra, batch: Batch, number):
-        del extra, number
-        return net.apply({'params': params['model']}, batch['x'].astype(jnp.int32))
+    def parameters(weights, batch: Batch, number):
+        del number
+        return net.apply({'params': weights.params['model']}, batch['x'].astype(jnp.int32))
 
-    def begin(params, extra, given: Batch, number):
-        del params, extra, number
+    def begin(weights, given: Batch, number):
+        del number
         return net.nothing(len(given['x']))
 
-    def step(params, extra, states: States, i: Int[Array, ''], before: Float[Array, 'batch']):
-        del extra
-        weights, symbol = {'params': params['model']}, before.astype(jnp.int32)
-        return net.apply(weights, states, symbol, i, method='step')
+    def step(weights, states: States, i: Int[Array, ''], before: Float[Array, 'batch']):
+        variables, symbol = {'params': weights.params['model']}, before.astype(jnp.int32)
+        return net.apply(variables, states, symbol, i, method='step')
 
     return parts_of(spec, init=init, parameters=parameters, steps=Steps(begin, step))

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.family import Family, LogProb
+from atelier.core.abilities import Extend, LogProb, Sample
+from atelier.core.family import Family
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, completed, own_order, trained
@@ -25,13 +26,13 @@ def descended(parts: Parts, draws: Draws) -> Family:
     """A game of one player, `model`, which descends the nats of a symbol of a window."""
     parts = parts._replace(observation=drawn_as(parts.observation, draws))
 
-    def by_symbol(params, extra, batch, parts=parts):
-        return of_symbols(parts.parameters(params, extra, batch, FIRST), batch['x'])
+    def by_symbol(weights, batch, parts=parts):
+        return of_symbols(parts.parameters(weights, batch, FIRST), batch['x'])
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        nats = -scored(by_symbol(params, extra, batch, trained(parts, draw)), batch)
-        return {'model': jnp.mean(nats) / parts.spec.num_dims}, (extra, {})
+        nats = -scored(by_symbol(weights, batch, trained(parts, rng)), batch)
+        return {'model': jnp.mean(nats) / parts.spec.num_dims}, (weights.extra, {})
 
     turns = (game.Turn(('model',), loss),)
     return language(parts, turns, by_symbol, most_seen=parts.spec.num_dims - 1)
@@ -48,31 +49,33 @@ def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: in
     Args:
       parts: of which windows are drawn.
       turns: how it is trained.
-      by_symbol: (params, extra, batch) -> log p [batch, length] of each given those before it.
+      by_symbol: (weights, batch) -> log p [batch, length] of each given those before it.
       most_seen: symbols that one can depend on.
     """
 
-    def nats(params, extra, batch, draw):
-        del draw
-        return scored(by_symbol(params, extra, batch), batch)
+    def nats(weights, batch, rng):
+        del rng
+        return scored(by_symbol(weights, batch), batch)
 
-    def extend(params, extra, batch, draw):
+    def extend(weights, batch, rng):
         known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
-        return completed(parts, params, extra, {**batch, 'known': known}, draw)
+        return completed(parts, weights, {**batch, 'known': known}, rng)
 
-    def sample(params, extra, draw, condition):
+    def sample(weights, rng, condition):
         del condition
-        nothing = jnp.zeros((len(draw.rows), parts.spec.num_dims))
+        nothing = jnp.zeros((len(rng.rows), parts.spec.num_dims))
         batch = {'x': nothing, 'num_known': jnp.zeros(len(nothing), jnp.int32)}
-        return extend(params, extra, batch, draw)
+        return extend(weights, batch, rng)
 
     return Family(
         init=parts.init,
         turns=turns,
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        sample=sample,
-        extend=extend,
-        log_prob=LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
+        abilities=(
+            Sample(sample),
+            Extend(extend),
+            LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
+        ),
     )
 
 

@@ -150,8 +150,8 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
 
     return Parts(
         init=init,
-        parameters=lambda params, extra, batch, number: apply(
-            params['model'], own(extra, number), batch['x']
+        parameters=lambda weights, batch, number: apply(
+            weights.params['model'], own(weights.extra, number), batch['x']
         ),
         places=lambda extra: extra['model']['degrees']['0'],
         observation=observation,

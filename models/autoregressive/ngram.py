@@ -11,7 +11,7 @@ Almost no n-gram occurs, so that there are no tables of all: n-grams are numbere
 and one is found, by bisection, by the number of its first n - 1 symbols and the last symbol.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from atelier.core import game
 from atelier.core.family import Family
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.autoregressive.autoregressive import Steps
@@ -52,22 +52,22 @@ def markov(spec: Spec, order: int, draws: Draws) -> Family:
         del key
         return _apart(counted(*_pieces(batch), order, spec.levels))
 
-    def by_symbol(params, extra, batch):
+    def by_symbol(weights, batch):
         x = batch['x'].astype(jnp.int32)
-        return log_probs(_levels(params, extra), x, x[..., None], spec.levels)[..., 0]
+        return log_probs(_levels(weights), x, x[..., None], spec.levels)[..., 0]
 
-    def fit(params, extra, batch, draw, step, hypers):
+    def fit(weights, batch, rng, step, hypers):
         del step, hypers
-        nats = -scored(by_symbol(params, extra, batch), batch)
-        scale = draw.batch_size / jnp.sum(draw.gather(batch['num_scored']))
-        whole = {name: draw.gather(batch[name]) for name in ('x', 'num_scored')}
-        moved, extra = _apart(counted(*_pieces(whole), order, spec.levels))
-        return {'model': scale * jnp.mean(nats)}, (moved, extra, {})
+        nats = -scored(by_symbol(weights, batch), batch)
+        scale = rng.batch_size / jnp.sum(rng.gather(batch['num_scored']))
+        whole = {name: rng.gather(batch[name]) for name in ('x', 'num_scored')}
+        after = _apart(counted(*_pieces(whole), order, spec.levels))
+        return {'model': scale * jnp.mean(nats)}, (after.params, after.extra, {})
 
-    def parameters(params, extra, batch, number):
+    def parameters(weights, batch, number):
         x, every = batch['x'].astype(jnp.int32), jnp.arange(spec.levels)
         every = jnp.broadcast_to(every, (*x.shape, spec.levels))
-        return log_probs(_levels(params, extra), x, every, spec.levels)
+        return log_probs(_levels(weights), x, every, spec.levels)
 
     steps = _steps(order, spec.levels)
     parts = parts_of(spec, init=init, parameters=parameters, steps=steps)
@@ -82,16 +82,16 @@ def _pieces(batch: Batch) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pie
     return x, jnp.arange(x.shape[1]) >= first
 
 
-def _apart(levels: list[Level]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(params, extra): codes are integers, of which there is no average."""
+def _apart(levels: list[Level]) -> Weights:
+    """Counts are parameters; codes are not, for nothing averages integers."""
     named = {str(n): level._asdict() for n, level in enumerate(levels)}
     codes = {n: level.pop('codes') for n, level in named.items()}
-    return {'model': named}, {'model': codes}
+    return Weights({'model': named}, {'model': codes})
 
 
-def _levels(params, extra) -> list[Level]:
-    own = params['model']
-    return [Level(codes=extra['model'][str(n)], **own[str(n)]) for n in range(len(own))]
+def _levels(weights: Weights) -> list[Level]:
+    own = weights.params['model']
+    return [Level(codes=weights.extra['model'][str(n)], **own[str(n)]) for n in range(len(own))]
 
 
 def counted(
@@ -180,13 +180,13 @@ def interpolated(
 def _steps(order: int, symbols: int) -> Steps:
     """Symbol by symbol: what is kept are the contexts' numbers."""
 
-    def begin(params, extra, given, number):
-        del params, extra, number
+    def begin(weights, given, number):
+        del number
         nothing = jnp.full(len(given['x']), -1, jnp.int32)
         return [jnp.zeros_like(nothing), *[nothing] * order]
 
-    def step(params, extra, contexts, i, before):
-        levels, before = _levels(params, extra), before.astype(jnp.int32)
+    def step(weights, contexts, i, before):
+        levels, before = _levels(weights), before.astype(jnp.int32)
         pairs = zip(levels[:-1], contexts[:-1], strict=True)
         longer = [_after(level, context, before, symbols) for level, context in pairs]
         after = [jnp.where(i > 0, *pair) for pair in zip(longer, contexts[1:], strict=True)]

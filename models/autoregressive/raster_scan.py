@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import Parts, Steps, own_order
 from models.autoregressive.causal_conv import Place
@@ -73,25 +73,25 @@ def by_pixel(
 
     def init(key, batch: Batch):
         one = {name: array[:1] for name, array in batch.items()}
-        return {'model': network.init(key, padded(one['x']), label_of(one))}, {'model': {}}
+        params = network.init(key, padded(one['x']), label_of(one))
+        return Weights({'model': params}, {'model': {}})
 
-    def parameters(params, extra, batch: Batch, number):
-        del extra, number
-        told = network.whole(params['model'], padded(batch['x']), label_of(batch))
+    def parameters(weights, batch: Batch, number):
+        del number
+        told = network.whole(weights.params['model'], padded(batch['x']), label_of(batch))
         return told.reshape(*batch['x'].shape, size)
 
-    def begin(params, extra, given: Batch, number):
-        del extra, number
+    def begin(weights, given: Batch, number):
+        del number
         nothing, label = jnp.zeros_like(padded(given['x'])), label_of(given)
-        return nothing, label, network.begin(params['model'], nothing, label, shape[1])
+        return nothing, label, network.begin(weights.params['model'], nothing, label, shape[1])
 
-    def step(params, extra, memory, i, before):
-        del extra
+    def step(weights, memory, i, before):
         (image, label, kept), (_, width, channels) = memory, shape
         image = written(image, jnp.maximum(i - 1, 0), jnp.where(i > 0, spec.normalize(before), 0.0))
         row, column, channel = address(i)
         place = Place(row, column, width)
-        kept, told = network.at(params['model'], kept, image, label, place)
+        kept, told = network.at(weights.params['model'], kept, image, label, place)
         return (image, label, kept), told.reshape(len(before), channels, size)[:, channel]
 
     def written(image, i, value):

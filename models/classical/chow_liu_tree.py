@@ -14,8 +14,10 @@ import jax.numpy as jnp
 from jax.scipy.special import entr
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.abilities import Conditionals, Inpaint, LogProb, Sample
+from atelier.core.family import Family
 from atelier.core.randomness import fold_in
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
@@ -57,33 +59,35 @@ def chow_liu(parts: Parts) -> Family:
         del key
         return started(estimator, pair_counts(flat(batch['x']), spec.levels))
 
-    def nats(params, extra, batch, draw):
-        del draw
-        return log_prob(tree_of(params, extra), flat(batch['x']))
+    def nats(weights, batch, rng):
+        del rng
+        return log_prob(tree_of(weights), flat(batch['x']))
 
-    def sample(params, extra, draw, condition):
+    def sample(weights, rng, condition):
         del condition
-        tree = tree_of(params, extra)
-        nothing = jnp.zeros((len(draw.rows), *tree.log_probs.shape[:2]))
-        return shaped(spec, drawn(tree, draw.keys, nothing))
+        tree = tree_of(weights)
+        nothing = jnp.zeros((len(rng.rows), *tree.log_probs.shape[:2]))
+        return shaped(spec, drawn(tree, rng.keys, nothing))
 
-    def inpaint(params, extra, batch, draw):
-        tree, known = tree_of(params, extra), batch['known'].astype(bool)
+    def inpaint(weights, batch, rng):
+        tree, known = tree_of(weights), batch['known'].astype(bool)
         x = flat(jnp.where(known, batch['x'], 0.0))
         told = gathered(tree, evidence(x, known.reshape(x.shape), spec.levels))
-        return shaped(spec, drawn(tree, draw.keys, told))
+        return shaped(spec, drawn(tree, rng.keys, told))
 
     return Family(
         init=init,
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        sample=sample,
-        inpaint=inpaint,
-        log_prob=LogProb(nats, 'exact'),
-        conditionals=Conditionals(
-            order=lambda params, extra: extra['model']['order'],
-            begin=lambda params, extra, given: jnp.zeros_like(flat(given['x'])),
-            step=conditional,
+        abilities=(
+            Sample(sample),
+            Inpaint(inpaint),
+            LogProb(nats, 'exact'),
+            Conditionals(
+                order=lambda weights: weights.extra['model']['order'],
+                begin=lambda weights, given: jnp.zeros_like(flat(given['x'])),
+                step=conditional,
+            ),
         ),
     )
 
@@ -98,19 +102,19 @@ def shaped(spec: Spec, x: Levels):
     return x.reshape(len(x), *spec.event_shape).astype(jnp.float32)
 
 
-def tree_of(params, extra) -> Tree:
+def tree_of(weights: Weights) -> Tree:
     """What is fitted, of weights by player."""
-    own = extra['model']
-    return Tree(params['model']['log_probs'], own['parent'], own['order'])
+    own = weights.extra['model']
+    return Tree(weights.params['model']['log_probs'], own['parent'], own['order'])
 
 
 def estimator_of(parts: Parts) -> Estimator:
     """Counts of all pairs of levels, and the tree that they ask for."""
     levels = parts.spec.levels
 
-    def statistics(params, extra, batch):
+    def statistics(weights, batch):
         x = flat(batch['x'])
-        return pair_counts(x, levels), -log_prob(tree_of(params, extra), x)
+        return pair_counts(x, levels), -log_prob(tree_of(weights), x)
 
     def maximize(found: Statistics):
         joint = smoothed(found['pairs'], found['count'], parts.pseudo_count)
@@ -195,9 +199,9 @@ def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
     return tree.log_probs[number, x[:, tree.parent], x].sum(-1)
 
 
-def conditional(params, extra, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
+def conditional(weights, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
     """(x as far as it is known, log p(x_i = level | x_parent(i)) [batch, levels]) by the order."""
-    tree = tree_of(params, extra)
+    tree = tree_of(weights)
     last, number = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
     x = x.at[:, last].set(jnp.where(i > 0, before.astype(x.dtype), x[:, last]))
     return x, tree.log_probs[number][x[:, tree.parent[number]]]

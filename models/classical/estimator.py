@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
+from atelier.core.types import Weights
 
 Statistics = Any  # a pytree of arrays
 
@@ -14,7 +15,7 @@ Statistics = Any  # a pytree of arrays
 class Estimator(NamedTuple):
     """How a model follows from sums over examples.
 
-    statistics: (params, extra, batch) -> (Statistics of this device's rows, loss_nats [local]).
+    statistics: (weights, batch) -> (Statistics of this device's rows, loss_nats [local]).
     pooled: (Statistics with a leading axis, shares [parts]) -> Statistics of all parts, each
       counted as its share says.
     maximize: (Statistics) -> (params, structure): the parameters under which the examples are most
@@ -41,13 +42,15 @@ def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
     1/2.
     """
 
-    def fit(params, extra, batch, draw, step, hypers):
+    def fit(weights, batch, rng, step, hypers):
         del hypers
-        here, loss = estimator.statistics(params, extra, batch)
-        each = jax.tree.map(lambda leaf: draw.gather(leaf[None]), here)  # of all devices
+        here, loss = estimator.statistics(weights, batch)
+        each = jax.tree.map(lambda leaf: rng.gather(leaf[None]), here)  # of all devices
         new = estimator.pooled(each, jnp.ones(jax.tree.leaves(each)[0].shape[0]))
         share = (step + 1.0) ** -forgetting
-        both = jax.tree.map(lambda *parts: jnp.stack(parts), extra['model']['statistics'], new)
+        both = jax.tree.map(
+            lambda *parts: jnp.stack(parts), weights.extra['model']['statistics'], new
+        )
         kept = estimator.pooled(both, jnp.stack([1 - share, share]))
         moved, structure = estimator.maximize(kept)
         extra = {'model': {'statistics': kept, **structure}}
@@ -56,7 +59,7 @@ def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
     return game.Fit(('model',), fit)
 
 
-def started(estimator: Estimator, statistics: Statistics):
-    """(params, extra) before the first step, as these statistics ask for them."""
+def started(estimator: Estimator, statistics: Statistics) -> Weights:
+    """The weights before the first step, as these statistics ask for them."""
     params, structure = estimator.maximize(statistics)
-    return {'model': params}, {'model': {'statistics': statistics, **structure}}
+    return Weights({'model': params}, {'model': {'statistics': statistics, **structure}})

@@ -6,14 +6,14 @@ Everything is exact: likelihood, classification by Bayes' rule, and what is hidd
 given the rest of it.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from atelier.core.family import Conditionals, Family, LogProb
+from atelier.core.abilities import Classify, Conditionals, Inpaint, LogProb, PerExample, Sample
+from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
@@ -50,21 +50,28 @@ class Parts(NamedTuple):
 def mixture(parts: Parts) -> Family:
     """A game of one player, `model`, which is fitted and does not descend."""
     estimator = estimator_of(parts)
-    log_prob, kinds = log_prob_of(parts), ('label',) if parts.is_labelled else ()
+
+    def draw(weights, rng, condition):
+        return sampled(parts, weights.params['model'], rng, condition)
+
+    def fill(weights, batch, rng):
+        return inpainted(parts, weights.params['model'], batch, rng)
+
+    def logits(weights, batch, rng):
+        del rng
+        return log_joint(parts, weights.params['model'], batch['x'])
+
     return Family(
         init=lambda key, batch: started(estimator, first_statistics(parts, key, batch)),
         turns=(fit_turn(estimator, parts.forgetting),),
-        metrics=lambda params, extra, batch, draw: metrics_of(parts, params['model'], batch),
-        sample=lambda params, extra, draw, condition: sampled(
-            parts, params['model'], draw, condition
+        metrics=lambda weights, batch, rng: metrics_of(parts, weights.params['model'], batch),
+        abilities=present(
+            Sample(draw, parts.is_labelled),
+            Inpaint(fill),
+            LogProb(log_prob_of(parts), 'exact'),
+            conditionals(parts),
+            Classify(logits) if parts.is_labelled else None,
         ),
-        conditions=kinds,
-        inpaint=lambda params, extra, batch, draw: inpainted(parts, params['model'], batch, draw),
-        log_prob=LogProb(log_prob, 'exact'),
-        conditionals=conditionals(parts),
-        classify=(lambda params, extra, batch, draw: log_joint(parts, params['model'], batch['x']))
-        if parts.is_labelled
-        else None,
     )
 
 
@@ -95,15 +102,14 @@ def log_joint(parts: Parts, params, x):
 def estimator_of(parts: Parts) -> Estimator:
     """An iteration of EM; of labelled data, whose components are seen, it ends with the first."""
 
-    def statistics(params, extra, batch):
-        del extra
-        joint = log_joint(parts, params['model'], batch['x'])
+    def statistics(weights, batch):
+        joint = log_joint(parts, weights.params['model'], batch['x'])
         if parts.is_labelled:
-            weights = jax.nn.one_hot(batch['label'], parts.count, dtype=joint.dtype)
-            nats = -jnp.sum(weights * joint, -1)
+            shares = jax.nn.one_hot(batch['label'], parts.count, dtype=joint.dtype)
+            nats = -jnp.sum(shares * joint, -1)
         else:
-            weights, nats = jax.nn.softmax(joint), -jax.nn.logsumexp(joint, -1)
-        return parts.components.statistics(scaled(parts.spec, batch['x']), weights), nats
+            shares, nats = jax.nn.softmax(joint), -jax.nn.logsumexp(joint, -1)
+        return parts.components.statistics(scaled(parts.spec, batch['x']), shares), nats
 
     def maximize(found):
         counts = found['count'] + parts.pseudo_count
@@ -124,15 +130,15 @@ def first_statistics(parts: Parts, key, batch: Batch):
     return parts.components.statistics(x, weights)
 
 
-def log_prob_of(parts: Parts) -> Callable:
+def log_prob_of(parts: Parts) -> PerExample:
     """log p(x), or log p(x | label) where the label is seen."""
 
-    def nats(params, extra, batch, draw):
-        del extra, draw
-        joint = log_joint(parts, params['model'], batch['x'])
+    def nats(weights, batch, rng):
+        del rng
+        joint = log_joint(parts, weights.params['model'], batch['x'])
         if not parts.is_labelled:
             return jax.nn.logsumexp(joint, -1)
-        given = joint - params['model']['log_weights']
+        given = joint - weights.params['model']['log_weights']
         return jnp.take_along_axis(given, batch['label'][:, None], -1)[:, 0]
 
     return nats
@@ -144,22 +150,20 @@ def conditionals(parts: Parts) -> Conditionals | None:
     if levels_of is None:
         return None
 
-    def begin(params, extra, given: Batch):
-        del extra
+    def begin(weights, given: Batch):
         if parts.is_labelled:
             return jnp.log(jax.nn.one_hot(given['label'], parts.count))
-        weights = params['model']['log_weights']
-        return jnp.broadcast_to(weights, (len(given['x']), parts.count))
+        log_weights = weights.params['model']['log_weights']
+        return jnp.broadcast_to(log_weights, (len(given['x']), parts.count))
 
-    def step(params, extra, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        del extra
-        own = params['model']['components']
+    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+        own = weights.params['model']['components']
         seen = levels_of(own, jnp.maximum(i - 1, 0))[:, before.astype(jnp.int32)].T
         memory = memory + jnp.where(i > 0, seen, 0.0)
         now = jnp.exp(levels_of(own, i))
         return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), now, precision='highest'))
 
-    order = lambda params, extra: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
+    order = lambda weights: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
     return Conditionals(order, begin, step)
 
 
@@ -177,18 +181,18 @@ def metrics_of(parts: Parts, params, batch: Batch) -> dict[str, jax.Array]:
     }
 
 
-def sampled(parts: Parts, params, draw: Rng, condition: Batch | None):
+def sampled(parts: Parts, params, rng: Rng, condition: Batch | None):
     """x of a component that the weights draw, or of the class that is asked for."""
-    keys = fold_in(draw.keys, COMPONENT_DRAW)
+    keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
         component = label_asked_for(keys, condition, parts.spec)
     else:
         component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
-    own = fold_in(draw.keys, EXAMPLE_DRAW)
+    own = fold_in(rng.keys, EXAMPLE_DRAW)
     return unscaled(parts.spec, parts.components.sample(own, params['components'], component))
 
 
-def inpainted(parts: Parts, params, batch: Batch, draw: Rng):
+def inpainted(parts: Parts, params, batch: Batch, rng: Rng):
     """x whose hidden part is drawn from p(hidden | known), or p(hidden | known, label)."""
     known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
     x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)
@@ -197,8 +201,8 @@ def inpainted(parts: Parts, params, batch: Batch, draw: Rng):
         component = batch['label']
     else:
         logits = params['log_weights'] + kind.log_prob(params['components'], x, known)
-        keys = fold_in(draw.keys, COMPONENT_DRAW)
+        keys = fold_in(rng.keys, COMPONENT_DRAW)
         component = jax.vmap(jax.random.categorical)(keys, logits)
-    own = fold_in(draw.keys, EXAMPLE_DRAW)
+    own = fold_in(rng.keys, EXAMPLE_DRAW)
     made = unscaled(parts.spec, kind.fill(own, params['components'], component, x, known))
     return jnp.where(batch['known'].astype(bool), batch['x'], made)  # to the last bit

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core.family import Family, LogProb, through_codes
+from atelier.core.abilities import Codes, Inpaint, LogProb, Sample, reconstruct_by_codes
+from atelier.core.family import Family
 from atelier.core.randomness import Rng, fold_in, standard_normal
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
@@ -52,53 +53,54 @@ def ppca(parts: Parts) -> Family:
         del key
         return started(estimator, moments(scaled(spec, batch['x'])))
 
-    def nats(params, extra, batch, draw):
-        del extra, draw
-        return log_prob(params['model'], scaled(spec, batch['x'])) - log_volume(spec)
+    def nats(weights, batch, rng):
+        del rng
+        return log_prob(weights.params['model'], scaled(spec, batch['x'])) - log_volume(spec)
 
-    def told(params, extra, batch, draw):
-        del extra, draw
-        return posterior(params['model'], scaled(spec, batch['x']))
+    def infer(weights, batch, rng):
+        del rng
+        return posterior(weights.params['model'], scaled(spec, batch['x']))
 
-    def decode(params, extra, codes):
-        del extra
-        return unscaled(spec, codes @ params['model']['loadings'].T + params['model']['mean'])
+    def decode(weights, codes):
+        own = weights.params['model']
+        return unscaled(spec, codes @ own['loadings'].T + own['mean'])
 
-    def prior(params, extra, draw):
-        del params, extra
-        keys = fold_in(draw.keys, LATENT_DRAW)
+    def prior(weights, rng):
+        keys = fold_in(rng.keys, LATENT_DRAW)
         return standard_normal(keys, parts.latent_dim)
 
-    def sample(params, extra, draw, condition):
+    def sample(weights, rng, condition):
         del condition
-        mean = scaled(spec, decode(params, extra, prior(params, extra, draw)))
-        noise = standard_normal(fold_in(draw.keys, NOISE_DRAW), spec.num_dims)
-        return unscaled(spec, mean + jnp.sqrt(params['model']['noise_variance']) * noise)
+        mean = scaled(spec, decode(weights, prior(weights, rng)))
+        noise = standard_normal(fold_in(rng.keys, NOISE_DRAW), spec.num_dims)
+        return unscaled(spec, mean + jnp.sqrt(weights.params['model']['noise_variance']) * noise)
 
-    encode = lambda params, extra, batch, draw: told(params, extra, batch, draw)[0]
+    def encode(weights, batch, rng):
+        return infer(weights, batch, rng)[0]
+
+    def inpaint(weights, batch, rng):
+        return inpainted(spec, weights.params['model'], batch, rng)
+
     return Family(
         init=init,
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        sample=sample,
-        prior=prior,
-        encode=encode,
-        posterior=told,
-        decode=decode,
-        latent_dims=(parts.latent_dim,),
-        reconstruct=through_codes(encode, decode),
-        inpaint=lambda params, extra, batch, draw: inpainted(spec, params['model'], batch, draw),
-        log_prob=LogProb(nats, 'exact'),
+        abilities=(
+            Sample(sample),
+            Codes(encode, decode, prior, posterior=infer, dims=(parts.latent_dim,)),
+            reconstruct_by_codes(encode, decode),
+            Inpaint(inpaint),
+            LogProb(nats, 'exact'),
+        ),
     )
 
 
 def estimator_of(parts: Parts) -> Estimator:
     """Moments of x, and equations 7 and 8 of the paper."""
 
-    def statistics(params, extra, batch):
-        del extra
+    def statistics(weights, batch):
         x = scaled(parts.spec, batch['x'])
-        nats = log_volume(parts.spec) - log_prob(params['model'], x)
+        nats = log_volume(parts.spec) - log_prob(weights.params['model'], x)
         return moments(x), nats
 
     def maximize(found):
@@ -140,7 +142,7 @@ def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Arra
     return mean, jnp.broadcast_to(jnp.log(params['noise_variance'] / variances), mean.shape)
 
 
-def inpainted(spec: Spec, params, batch: Batch, draw: Rng):
+def inpainted(spec: Spec, params, batch: Batch, rng: Rng):
     """x whose hidden part is drawn given the known one: that of a single Gaussian."""
     known = batch['known'].astype(bool)
     x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
@@ -148,6 +150,6 @@ def inpainted(spec: Spec, params, batch: Batch, draw: Rng):
     whole = params['loadings'] @ params['loadings'].T + noise
     gaussian = {'mean': params['mean'][None], 'covariance': whole[None]}
     only = jnp.zeros(len(x), jnp.int32)
-    keys = fold_in(draw.keys, NOISE_DRAW)
+    keys = fold_in(rng.keys, NOISE_DRAW)
     made = GAUSSIAN.fill(keys, gaussian, only, x, known.reshape(len(x), -1))
     return jnp.where(known, batch['x'], unscaled(spec, made))

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
-from atelier.core.family import Denoise, Family, LogProb, Trajectory
+from atelier.core.abilities import Codes, Denoise, Inpaint, LogProb, Sample, Trajectory
+from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.diffusion.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
@@ -63,14 +64,6 @@ class Likelihood(NamedTuple):
     ode_steps: int
     ode_probes: int
 
-    @property
-    def words(self) -> tuple[str, str]:
-        """As `game.LogProb` has them: its kind, and what it is computed with."""
-        if self.kind == 'bound':
-            return 'lower bound', f'{self.num_times} times'
-        probes = f'{self.ode_probes} probes' if self.ode_probes else 'exact divergence'
-        return 'estimate', f'{self.ode_steps} steps, {probes}'
-
 
 def diffusion(
     nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
@@ -84,111 +77,102 @@ def diffusion(
     """
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        error = training_error(nets, process, params, batch, draw) / nets.spec.num_dims
+        error = training_error(nets, process, weights.params, batch, rng) / nets.spec.num_dims
         values = {'model': jnp.mean(error)}
         if 'schedule' in players:
-            size = jax.lax.stop_gradient(jnp.mean(draw.gather(error)))  # of all devices
+            size = jax.lax.stop_gradient(jnp.mean(rng.gather(error)))  # of all devices
             values['schedule'] = jnp.mean(jnp.square(error / size))
-        return values, (extra, {})
+        return values, (weights.extra, {})
 
-    def metrics(params, extra, batch, draw):
-        del extra
-        parts = nets, schedule_of(process, params), params['model'], batch, draw.keys
+    def metrics(weights, batch, rng):
+        schedule, params = schedule_of(process, weights.params), weights.params['model']
         count = min(METRIC_TIMES, likelihood.num_times)
-        terms = bound_terms(*parts, seen(nets, batch), count)
+        terms = bound_terms(nets, schedule, params, batch, rng.keys, seen(nets, batch), count)
         return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
 
-    log_prob, by_bayes_rule = log_prob_of(nets, process, likelihood), None
-    if nets.is_conditional:
-        by_bayes_rule = classifier_by_bayes_rule(log_prob.nats, nets.spec)
+    log_prob = log_prob_of(nets, process, likelihood)
+    classify = classifier_by_bayes_rule(log_prob.nats, nets.spec) if nets.is_conditional else None
     return Family(
         init=lambda key, batch: initialize(nets, process, key, batch),
         turns=(game.Turn(players, loss),),
         metrics=metrics,
-        conditions=('label',) if nets.is_conditional else (),
-        log_prob=log_prob,
-        classify=by_bayes_rule,
-        latent_dims=(nets.spec.num_dims,),
-        **uses(nets, process, sampling, likelihood.ode_steps),
+        abilities=present(
+            log_prob, classify, *sampling_abilities(nets, process, sampling, likelihood.ode_steps)
+        ),
     )
 
 
 def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> LogProb:
     """The bound, or the ODE's estimate with that of half its steps on the same probes."""
 
-    def parts(params, batch, draw):
-        schedule, weights = schedule_of(process, params), params['model']
-        return nets, schedule, weights, batch, draw.keys, seen(nets, batch)
-
-    def bound(params, extra, batch, draw):
-        del extra
-        return bound_terms(*parts(params, batch, draw), likelihood.num_times)['elbo_nats']
+    def bound(weights, batch, rng):
+        schedule, params = schedule_of(process, weights.params), weights.params['model']
+        count = likelihood.num_times
+        terms = bound_terms(nets, schedule, params, batch, rng.keys, seen(nets, batch), count)
+        return terms['elbo_nats']
 
     def by_ode(steps):
-        def nats(params, extra, batch, draw):
-            del extra
-            return ode_nats(*parts(params, batch, draw), steps, likelihood.ode_probes)
+        def nats(weights, batch, rng):
+            schedule, params = schedule_of(process, weights.params), weights.params['model']
+            probes, label = likelihood.ode_probes, seen(nets, batch)
+            return ode_nats(nets, schedule, params, batch, rng.keys, label, steps, probes)
 
         return nats
 
     if likelihood.kind == 'bound':
-        return LogProb(bound, *likelihood.words)
-    steps = likelihood.ode_steps
+        return LogProb(bound, 'lower bound', f'{likelihood.num_times} times')
+    steps, probes = likelihood.ode_steps, likelihood.ode_probes
     coarser = by_ode(steps // 2) if steps > 1 else None
-    return LogProb(by_ode(steps), *likelihood.words, coarser)
+    divergence = f'{probes} probes' if probes else 'exact divergence'
+    return LogProb(by_ode(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
 
 
-def uses(
+def sampling_abilities(
     nets: Networks, process: Process, sampling: Sampling, ode_steps: int
-) -> dict[str, Callable]:
-    """What is done with a trained model: abilities of `game.Family` by name."""
+) -> tuple[Sample, Trajectory, Denoise, Inpaint, Codes]:
+    """What the process and its ODE do with a trained model."""
 
-    def parts(params):
-        return nets, schedule_of(process, params), sampling, params['model']
+    def walk(weights, rng, condition):
+        schedule, label = schedule_of(process, weights.params), asked(nets, rng, condition)
+        return sampled(nets, schedule, sampling, weights.params['model'], rng, label)
 
-    def sample(params, extra, draw, condition):
-        del extra
-        _, end = sampled(*parts(params), draw, asked(nets, draw, condition))
+    def sample(weights, rng, condition):
+        _, end = walk(weights, rng, condition)
         return as_data(nets.spec, end.mean)
 
-    def trajectory(params, extra, draw, condition):
-        del extra
-        whole = sampled(*parts(params), draw, asked(nets, draw, condition))
-        return shown(nets.spec, schedule_of(process, params), sampling, whole)
+    def trajectory(weights, rng, condition):
+        schedule = schedule_of(process, weights.params)
+        return shown(nets.spec, schedule, sampling, walk(weights, rng, condition))
 
-    def denoise(params, extra, batch, draw):
-        del extra
-        return denoised(*parts(params), batch, draw.keys, seen(nets, batch))
+    def denoise(weights, batch, rng):
+        schedule, params = schedule_of(process, weights.params), weights.params['model']
+        return denoised(nets, schedule, sampling, params, batch, rng.keys, seen(nets, batch))
 
-    def inpaint(params, extra, batch, draw):
-        del extra
-        return inpainted(*parts(params), batch, draw.keys, seen(nets, batch))
+    def inpaint(weights, batch, rng):
+        schedule, params = schedule_of(process, weights.params), weights.params['model']
+        return inpainted(nets, schedule, sampling, params, batch, rng.keys, seen(nets, batch))
 
-    def prior(params, extra, draw):
-        del params, extra
-        return of_prior(nets, draw, asked(nets, draw, None))
+    def prior(weights, rng):
+        return of_prior(nets, rng, asked(nets, rng, None))
 
-    def encode(params, extra, batch, draw):
-        del extra, draw
-        schedule = schedule_of(process, params)
+    def encode(weights, batch, rng):
+        del rng
+        schedule = schedule_of(process, weights.params)
         x, label = batch['x'], seen(nets, batch)
-        return coded(nets, schedule, params['model'], x, label, ode_steps)
+        return coded(nets, schedule, weights.params['model'], x, label, ode_steps)
 
-    def decode(params, extra, codes):
-        del extra
-        schedule = schedule_of(process, params)
-        return decoded(nets, schedule, params['model'], codes, ode_steps)
+    def decode(weights, codes):
+        schedule = schedule_of(process, weights.params)
+        return decoded(nets, schedule, weights.params['model'], codes, ode_steps)
 
-    return dict(
-        sample=sample,
-        trajectory=Trajectory(trajectory, sampling.evaluations),
-        denoise=Denoise(denoise, most_noise(process) / stretch(nets.spec)),
-        prior=prior,
-        encode=encode,
-        decode=decode,
-        inpaint=inpaint,
+    return (
+        Sample(sample, nets.is_conditional),
+        Trajectory(trajectory, sampling.evaluations),
+        Denoise(denoise, most_noise(process) / stretch(nets.spec)),
+        Inpaint(inpaint),
+        Codes(encode, decode, prior, dims=(nets.spec.num_dims,)),
     )
 
 
@@ -200,8 +184,8 @@ def most_noise(process: Process) -> float:
     return float(jnp.exp(-schedule.half_log_snr(jnp.asarray(schedule.last))))
 
 
-def initialize(nets: Networks, process: Process, key, batch: Batch):
-    """(weights by player, no other collections)."""
+def initialize(nets: Networks, process: Process, key, batch: Batch) -> Weights:
+    """Parameters of the network, and of a schedule that is learned; no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), seen(nets, first)
     args = to_process(nets.spec, first['x']), level, label
@@ -209,7 +193,7 @@ def initialize(nets: Networks, process: Process, key, batch: Batch):
     if not isinstance(process.schedule, Schedule):
         variables = process.schedule.init(jax.random.fold_in(key, 1), level)
         params['schedule'] = variables['params']
-    return params, {player: {} for player in params}
+    return Weights(params, {player: {} for player in params})
 
 
 def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
@@ -225,17 +209,16 @@ def schedule_of(process: Process, params) -> Schedule:
     return learned(process.schedule, params['schedule'])
 
 
-def training_error(nets: Networks, process: Process, params, batch: Batch, draw: Rng):
+def training_error(nets: Networks, process: Process, params, batch: Batch, rng: Rng):
     """The weighed error of each example at its time, [batch]."""
     schedule = schedule_of(process, params)
-    t = process.time(schedule, time_sampling.spread_over_batch(draw))
+    t = process.time(schedule, time_sampling.spread_over_batch(rng))
     label = seen(nets, batch)
     if nets.is_conditional:
-        place = jax.vmap(jax.random.uniform)(fold_in(draw.keys, HIDDEN_DRAW))
+        place = jax.vmap(jax.random.uniform)(fold_in(rng.keys, HIDDEN_DRAW))
         label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
-    x, eps_keys = to_process(nets.spec, batch['x']), fold_in(draw.keys, EPS_DRAW)
-    parts = schedule, params['model'], x, t, eps_keys, label
-    return weighed_error(nets, *parts, process.weighting)
+    x, eps_keys = to_process(nets.spec, batch['x']), fold_in(rng.keys, EPS_DRAW)
+    return weighed_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)
 
 
 def seen(nets: Networks, batch: Batch) -> Condition:
@@ -248,8 +231,8 @@ def seen(nets: Networks, batch: Batch) -> Condition:
     return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
-def asked(nets: Networks, draw: Rng, condition: Batch | None) -> Labels:
+def asked(nets: Networks, rng: Rng, condition: Batch | None) -> Labels:
     """The classes that a sample shall be of, by default any that training sees."""
     if not nets.is_conditional:
         return None
-    return label_asked_for(fold_in(draw.keys, LABEL_DRAW), condition, nets.spec)
+    return label_asked_for(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)

@@ -84,11 +84,11 @@ def sampled(
     schedule: Schedule,
     sampling: Sampling,
     weights,
-    draw: Rng,
+    rng: Rng,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
     """`walk` from noise, which row i draws from its own key."""
-    start, keys = _start(nets, schedule, draw.keys), fold_in(draw.keys, STEP_DRAWS)
+    start, keys = _start(nets, schedule, rng.keys), fold_in(rng.keys, STEP_DRAWS)
     return walk(nets, schedule, sampling, weights, start, keys, label)
 
 
@@ -156,14 +156,15 @@ def inpainted(
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
     grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
-    parts = _start(nets, schedule, keys), to_process(nets.spec, x), known, grid, schedule
-    filled = repaint(mean, *parts, fold_in(keys, STEP_DRAWS), sampling.resamples)
+    start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
+    step_keys = fold_in(keys, STEP_DRAWS)
+    filled = repaint(mean, start, x_known, known, grid, schedule, step_keys, sampling.resamples)
     return jnp.where(known, x, as_data(nets.spec, filled))
 
 
-def of_prior(nets: Networks, draw: Rng, label: Condition) -> Float[Array, 'batch latent']:
+def of_prior(nets: Networks, rng: Rng, label: Condition) -> Float[Array, 'batch latent']:
     """The codes of what `sampled` begins with."""
-    keys = fold_in(draw.keys, START_DRAW)
+    keys = fold_in(rng.keys, START_DRAW)
     return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
 
 

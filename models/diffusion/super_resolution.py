@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from atelier.core.family import Family, SuperResolve
+from atelier.core.abilities import SuperResolve
+from atelier.core.family import Family
 from atelier.data.low_resolution import enlarged, reduced
 from models.diffusion.denoiser import Networks, as_data, to_process
 from models.diffusion.diffusion import METRIC_TIMES, Likelihood, Process, diffusion, schedule_of
@@ -56,15 +57,13 @@ def super_resolution(nets: Networks, process: Process, sampling: Sampling, facto
     )
     ours = diffusion(nets, process, sampling, Likelihood('bound', METRIC_TIMES, 0, 0))
 
-    def metrics(params, extra, batch, draw):
-        terms = ours.metrics(params, extra, batch, draw)
+    def metrics(weights, batch, rng):
+        terms = ours.metrics(weights, batch, rng)
         return {re.sub('_(nats|bits_per_dim)$', r'_given_low_\1', k): v for k, v in terms.items()}
 
-    def enlarge(params, extra, batch, draw):
-        del extra
-        low, schedule = to_process(spec, batch['low']), schedule_of(process, params)
-        _, end = sampled(nets, schedule, sampling, params['model'], draw, low)
+    def enlarge(weights, batch, rng):
+        low, schedule = to_process(spec, batch['low']), schedule_of(process, weights.params)
+        _, end = sampled(nets, schedule, sampling, weights.params['model'], rng, low)
         return as_data(spec, end.mean)
 
-    ability = SuperResolve(enlarge, factor)
-    return Family(ours.init, ours.turns, metrics, super_resolve=ability)
+    return Family(ours.init, ours.turns, metrics, (SuperResolve(enlarge, factor),))

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.family import Family, LogProb
+from atelier.core.abilities import Codes, LogProb, Sample
+from atelier.core.family import Family
 from atelier.core.randomness import standard_normal
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.flows.bijectors import FIXED
 
-Codes = Float[Array, 'batch dims']
+CodeArray = Float[Array, 'batch dims']
 
 
 def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
@@ -29,53 +30,52 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
         all are the mode of the codes.
     """
 
-    def apply(params, extra, x, method):
-        variables = {'params': params['model'], FIXED: extra['model']}
+    def apply(weights, x, method):
+        variables = {'params': weights.params['model'], FIXED: weights.extra['model']}
         return bijector.apply(variables, x, method=method)
 
     def init(key, batch: Batch):
         variables = bijector.init(key, batch['x'], method='forward_and_log_det')
-        return {'model': variables.get('params', {})}, {'model': variables.get(FIXED, {})}
+        params, fixed = variables.get('params', {}), variables.get(FIXED, {})
+        return Weights({'model': params}, {'model': fixed})
 
-    def nats(params, extra, batch, draw):
-        del draw
-        z, log_det = apply(params, extra, batch['x'], 'forward_and_log_det')
+    def nats(weights, batch, rng):
+        del rng
+        z, log_det = apply(weights, batch['x'], 'forward_and_log_det')
         return standard_normal_log_prob(z) + log_det
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        return {'model': -jnp.mean(nats(params, extra, batch, draw))}, (extra, {})
+        return {'model': -jnp.mean(nats(weights, batch, rng))}, (weights.extra, {})
 
-    def encode(params, extra, batch, draw):
-        del draw
-        return apply(params, extra, batch['x'], 'forward_and_log_det')[0]
+    def encode(weights, batch, rng):
+        del rng
+        return apply(weights, batch['x'], 'forward_and_log_det')[0]
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         """No further than the data go."""
-        x, _ = apply(params, extra, codes, 'inverse_and_log_det')
+        x, _ = apply(weights, codes, 'inverse_and_log_det')
         return x if spec.interval is None else jnp.clip(x, *spec.interval)
 
-    def prior(params, extra, draw):
-        del params, extra
-        return temperature * standard_normal(draw.keys, spec.num_dims)
+    def prior(weights, rng):
+        return temperature * standard_normal(rng.keys, spec.num_dims)
 
-    def sample(params, extra, draw, condition):
+    def sample(weights, rng, condition):
         del condition
-        return decode(params, extra, prior(params, extra, draw))
+        return decode(weights, prior(weights, rng))
 
     return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': nats(*arguments)},
-        sample=sample,
-        prior=prior,
-        encode=encode,
-        decode=decode,
-        latent_dims=(spec.num_dims,),
-        log_prob=LogProb(nats, 'exact'),
+        abilities=(
+            Sample(sample),
+            Codes(encode, decode, prior, dims=(spec.num_dims,)),
+            LogProb(nats, 'exact'),
+        ),
     )
 
 
-def standard_normal_log_prob(z: Codes) -> Float[Array, 'batch']:
+def standard_normal_log_prob(z: CodeArray) -> Float[Array, 'batch']:
     """log N(z; 0, I), nats."""
     return -0.5 * (jnp.sum(jnp.square(z), -1) + z.shape[-1] * math.log(2 * math.pi))

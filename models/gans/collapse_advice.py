@@ -1,7 +1,8 @@
 """What to change where a game goes wrong, told by how training and validation went so far."""
 
-from collections.abc import Callable
 from typing import NamedTuple
+
+from atelier.core.game import Advise
 
 KNOWS = 0.98  # accuracy on both kinds, in training, from which a discriminator has won
 FALL = 0.5  # share of the best coverage so far below which a generator has collapsed
@@ -15,8 +16,8 @@ class Cures(NamedTuple):
     of_a_collapse: str
 
 
-def adviser(cures: Cures) -> Callable[[list[dict[str, float]]], dict[str, str]]:
-    """Returns `Family.advise` of a game that these lines treat.
+def adviser(cures: Cures) -> Advise:
+    """Returns `Turn.advise` of a game that these lines treat.
 
     It reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game has, and
     'coverage' of the validation examples by samples.

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from atelier.core import game
+from atelier.core.abilities import Codes, Sample
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from losses import adversarial
 from models.gans.collapse_advice import Cures, adviser
 from models.gans.players import (
@@ -57,32 +58,37 @@ def _label(nets: Networks, batch):
     return batch['label'] if nets.is_conditional else None
 
 
-def _generate(nets: Networks, params, extra, z, label, train: bool, gather):
-    return generate(nets, params['generator'], extra['generator'], z, label, train, gather)
+def _generate(nets: Networks, weights: Weights, z, label, train: bool, gather):
+    params, collections = weights.params['generator'], weights.extra['generator']
+    return generate(nets, params, collections, z, label, train, gather)
+
+
+def _kernels(nets: Networks, weights: Weights):
+    return kernels(nets, weights.params['discriminator'], weights.extra['discriminator'])
 
 
 def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
     """The discriminator descends its loss on minibatch `number`, and the penalty."""
     loss_of, _ = adversarial.GAMES[rules.loss]
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step
         real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
-        fake, _ = _generate(nets, params, extra, noise(nets, draw.keys), label, True, draw.gather)
-        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
-        judge = lambda x, now: discriminate(nets, used, now, x, label, True, draw.gather)
+        fake, _ = _generate(nets, weights, noise(nets, rng.keys), label, True, rng.gather)
+        used, collections = _kernels(nets, weights)
+        judge = lambda x, now: discriminate(nets, used, now, x, label, True, rng.gather)
         (real_logits, _), collections = judge(real, collections)
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
         metrics = verdicts(rules.loss, real_logits, fake_logits)
         if rules.penalty != 'none':
             alone = lambda x: judge(x, collections)[0][0]
-            metrics['penalty'] = _penalty(rules, alone, real, fake, draw.keys)
+            metrics['penalty'] = _penalty(rules, alone, real, fake, rng.keys)
             losses += hypers['penalty'] * metrics['penalty']
-        extra = {**extra, 'discriminator': collections}
+        extra = {**weights.extra, 'discriminator': collections}
         return {'discriminator': jnp.mean(losses)}, (extra, metrics)
 
-    return game.Turn(('discriminator',), loss, number, _when(rules, True))
+    return game.Turn(('discriminator',), loss, number, _when(rules, True), together=nets.packing)
 
 
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
@@ -93,26 +99,29 @@ def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
     return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
 
 
-def generator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
+def generator_turn(
+    nets: Networks, rules: Rules, number: int, advise: game.Advise | None = None
+) -> game.Turn:
     """The generator descends its loss of what it generates now."""
     _, loss_of = adversarial.GAMES[rules.loss]
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step
         label = _label(nets, batch)
-        z = noise(nets, draw.keys)
-        fake, after = _generate(nets, params, extra, z, label, True, draw.gather)
-        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
-        judge = lambda x: discriminate(nets, used, collections, x, label, True, draw.gather)[0]
+        z = noise(nets, rng.keys)
+        fake, after = _generate(nets, weights, z, label, True, rng.gather)
+        used, collections = _kernels(nets, weights)
+        judge = lambda x: discriminate(nets, used, collections, x, label, True, rng.gather)[0]
         logits, features = judge(fake)
         total = jnp.mean(loss_of(logits))
         if rules.feature_matching:
             _, wanted = judge(nets.spec.normalize(batch['x']))
-            distance = adversarial.feature_matching(draw.gather(wanted), draw.gather(features))
+            distance = adversarial.feature_matching(rng.gather(wanted), rng.gather(features))
             total += hypers['feature_matching'] * distance
-        return {'generator': total}, ({**extra, 'generator': after}, {})
+        return {'generator': total}, ({**weights.extra, 'generator': after}, {})
 
-    return game.Turn(('generator',), loss, number, _when(rules, False))
+    when = _when(rules, False)
+    return game.Turn(('generator',), loss, number, when, nets.packing, advise)
 
 
 def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
@@ -142,12 +151,13 @@ def cures(nets: Networks, rules: Rules) -> Cures:
     )
 
 
-def initialize(nets: Networks, key, batch: Batch):
+def initialize(nets: Networks, key, batch: Batch) -> Weights:
     """Both players' parameters and collections."""
     generator, of_generator = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
     params = {'generator': generator, 'discriminator': discriminator}
-    return params, {'generator': of_generator, 'discriminator': of_discriminator}
+    extra = {'generator': of_generator, 'discriminator': of_discriminator}
+    return Weights(params, extra)
 
 
 def gan(nets: Networks, rules: Rules) -> Family:
@@ -157,24 +167,24 @@ def gan(nets: Networks, rules: Rules) -> Family:
     """
     last = rules.discriminator_turns - 1
 
-    def prior(params, extra, draw, condition=None):
+    def prior(weights, rng, condition=None):
         """z, and behind it where the family is conditional the class, one-hot: any one unasked."""
-        z = noise(nets, draw.keys)
+        z = noise(nets, rng.keys)
         if not nets.is_conditional:
             return z
-        classes = asked_for(fold_in(draw.keys, 1), condition, nets.spec)
+        classes = asked_for(fold_in(rng.keys, 1), condition, nets.spec)
         return jnp.concatenate([z, classes], -1)
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
         label = classes if nets.is_conditional else None  # weights: a path leads between classes
-        x, _ = _generate(nets, params, extra, z, label, False, identity)
+        x, _ = _generate(nets, weights, z, label, False, identity)
         return nets.spec.denormalize(x)
 
-    def sample(params, extra, draw, condition):
-        return decode(params, extra, prior(params, extra, draw, condition))
+    def sample(weights, rng, condition):
+        return decode(weights, prior(weights, rng, condition))
 
-    def metrics(params, extra, batch, draw):
+    def metrics(weights, batch, rng):
         """What the discriminator says of an example, and of a generated one.
 
         One that judges packs, or by the moments of a batch, says nothing of an example alone.
@@ -182,24 +192,23 @@ def gan(nets: Networks, rules: Rules) -> Family:
         if not nets.judges_alone:
             return {}
         label = _label(nets, batch)
-        z = noise(nets, draw.keys)
-        fake, _ = _generate(nets, params, extra, z, label, False, draw.gather)
-        used, collections = kernels(nets, params['discriminator'], extra['discriminator'])
-        judge = lambda x: discriminate(nets, used, collections, x, label, False, draw.gather)[0][0]
+        z = noise(nets, rng.keys)
+        fake, _ = _generate(nets, weights, z, label, False, rng.gather)
+        used, collections = _kernels(nets, weights)
+        judge = lambda x: discriminate(nets, used, collections, x, label, False, rng.gather)[0][0]
         return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
 
+    dims = (nets.latent_dim,) if nets.is_conditional else ()
+    advise = adviser(cures(nets, rules))
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(
             *(discriminator_turn(nets, rules, j) for j in range(rules.discriminator_turns)),
-            *(generator_turn(nets, rules, last) for _ in range(rules.generator_turns)),
+            *(generator_turn(nets, rules, last, advise) for _ in range(rules.generator_turns)),
         ),
         metrics=metrics,
-        sample=sample,
-        conditions=('label',) if nets.is_conditional else (),
-        prior=prior,
-        decode=decode,
-        latent_dims=(nets.latent_dim,) if nets.is_conditional else (),
-        advise=adviser(cures(nets, rules)),
-        together=nets.packing,
+        abilities=(
+            Sample(sample, nets.is_conditional),
+            Codes(decode=decode, prior=prior, dims=dims),
+        ),
     )

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.family import Family, through_codes
+from atelier.core.abilities import Codes, Sample, reconstruct_by_codes
+from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from losses import adversarial, elbo
 from models.autoencoders.vae import Posterior, reparameterize
 from models.gans.collapse_advice import Cures, adviser
@@ -77,19 +78,19 @@ class Pass(NamedTuple):
     squared_error: Float[Array, 'batch']  # of the reconstruction, normalized
 
 
-def forward(players: Players, params, extra, batch, draw, train: bool) -> tuple[Pass, dict]:
+def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, dict]:
     """The first half of Algorithm 1, and the collections afterwards."""
     nets = players.nets
-    options = (None, train, draw.gather)
-    make = lambda now, z: generate(nets, params['decoder'], now, z, *options)
+    params, extra, gather = weights.params, weights.extra, rng.gather
+    make = lambda now, z: generate(nets, params['decoder'], now, z, None, train, gather)
     used, judging = kernels(nets, params['discriminator'], extra['discriminator'])
-    judge = lambda now, x: discriminate(nets, used, now, x, *options)
+    judge = lambda now, x: discriminate(nets, used, now, x, None, train, gather)
 
     x = nets.spec.normalize(batch['x'])
-    q, encoding = posterior(players, params['encoder'], extra['encoder'], batch['x'], *options[1:])
-    z = reparameterize(q, fold_in(draw.keys, 0))
+    q, encoding = posterior(players, params['encoder'], extra['encoder'], batch['x'], train, gather)
+    z = reparameterize(q, fold_in(rng.keys, 0))
     reconstruction, decoding = make(extra['decoder'], z)
-    sample, decoding = make(decoding, noise(nets, fold_in(draw.keys, 1)))
+    sample, decoding = make(decoding, noise(nets, fold_in(rng.keys, 1)))
     (real, features), judging = judge(judging, x)
     (reconstructed, theirs), judging = judge(judging, reconstruction)
     (sampled, _), judging = judge(judging, sample)
@@ -125,7 +126,7 @@ def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
     return {name: getattr(seen, name) for name in names}
 
 
-def initialize(players: Players, key, batch: Batch):
+def initialize(players: Players, key, batch: Batch) -> Weights:
     """Parameters and collections of all three."""
     nets = players.nets
     decoder, of_decoder = init_generator(nets, key)
@@ -135,7 +136,7 @@ def initialize(players: Players, key, batch: Batch):
     encoder = of_encoder.pop('params')
     params = {'encoder': encoder, 'decoder': decoder, 'discriminator': discriminator}
     extra = {'encoder': of_encoder, 'decoder': of_decoder, 'discriminator': of_discriminator}
-    return params, extra
+    return Weights(params, extra)
 
 
 def vae_gan(players: Players) -> Family:
@@ -146,9 +147,9 @@ def vae_gan(players: Players) -> Family:
     """
     nets = players.nets
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step
-        seen, after = forward(players, params, extra, batch, draw, train=True)
+        seen, after = forward(players, weights, batch, rng, train=True)
         report = {**terms_of(seen), **told(seen)}
         return losses_of(players, seen, hypers), (after, report)
 
@@ -156,40 +157,42 @@ def vae_gan(players: Players) -> Family:
         """Whether the discriminator is right about examples and samples."""
         return verdicts('minimax', seen.real, seen.sampled)
 
-    def metrics(params, extra, batch, draw):
-        seen, _ = forward(players, params, extra, batch, draw, train=False)
+    def metrics(weights, batch, rng):
+        seen, _ = forward(players, weights, batch, rng, train=False)
         return {**terms_of(seen), **(told(seen) if nets.judges_alone else {})}
 
-    def infer(params, extra, batch, draw):
+    def infer(weights, batch, rng):
         """q(z | x) of each row."""
-        of_encoder = params['encoder'], extra['encoder']
-        return posterior(players, *of_encoder, batch['x'], False, draw.gather)[0]
+        params, collections = weights.params['encoder'], weights.extra['encoder']
+        return posterior(players, params, collections, batch['x'], False, rng.gather)[0]
 
-    def encode(params, extra, batch, draw):
-        return infer(params, extra, batch, draw).mean
+    def encode(weights, batch, rng):
+        return infer(weights, batch, rng).mean
 
-    def draw_codes(params, extra, batch, draw):
-        return reparameterize(infer(params, extra, batch, draw), draw.keys)
+    def draw_codes(weights, batch, rng):
+        return reparameterize(infer(weights, batch, rng), rng.keys)
 
-    def decode(params, extra, codes):
-        x, _ = generate(nets, params['decoder'], extra['decoder'], codes, None, False, identity)
+    def decode(weights, codes):
+        x, _ = generate(
+            nets, weights.params['decoder'], weights.extra['decoder'], codes, None, False, identity
+        )
         return nets.spec.denormalize(x)
 
-    def prior(params, extra, draw):
-        return noise(nets, draw.keys)
+    def prior(weights, rng):
+        return noise(nets, rng.keys)
+
+    def sample(weights, rng, condition):
+        del condition
+        return decode(weights, prior(weights, rng))
 
     return Family(
         init=lambda key, batch: initialize(players, key, batch),
-        turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss),),
+        turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss, advise=adviser(CURES)),),
         metrics=metrics,
-        sample=lambda params, extra, draw, condition: decode(
-            params, extra, prior(params, extra, draw)
+        abilities=(
+            Sample(sample),
+            Codes(encode, decode, prior, infer),
+            reconstruct_by_codes(encode, decode),
+            by_reconstruction(nets.spec, draw_codes, decode),
         ),
-        prior=prior,
-        encode=encode,
-        posterior=infer,
-        decode=decode,
-        reconstruct=through_codes(encode, decode),
-        inpaint=by_reconstruction(nets.spec, draw_codes, decode),
-        advise=adviser(CURES),
     )

@@ -218,7 +218,7 @@ def attended(
     write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
     seen = BlockCache(write(seen.keys, keys), write(seen.values, values))
     is_seen = jnp.arange(seen.keys.shape[2]) <= position
-    return mixed(queries, *seen, is_seen[None]), seen
+    return mixed(queries, seen.keys, seen.values, is_seen[None]), seen
 
 
 def mixed(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from atelier.core.family import through_codes
+from atelier.core.abilities import Inpaint, PerExample, reconstruct_by_codes
 from atelier.core.randomness import fold_in
 from atelier.data.dataset import Spec
 
@@ -13,9 +13,9 @@ ITERATIONS = 50  # of half a digit: twice as many change a VAE's or autoencoder'
 
 
 def by_reconstruction(
-    spec: Spec, codes: Callable, decode: Callable, iterations: int = ITERATIONS
-) -> Callable:
-    """The ability `inpaint` of a family that decodes what it encodes.
+    spec: Spec, codes: PerExample, decode: Callable, iterations: int = ITERATIONS
+) -> Inpaint:
+    """The inpainting of a family that decodes what it encodes.
 
     The Markov chain of Rezende, Mohamed and Wierstra (2014), appendix F: the example with its
     hidden part as it is now is encoded and decoded again, and what comes out takes the place of
@@ -28,23 +28,23 @@ def by_reconstruction(
 
     Args:
       spec: of the data.
-      codes: (params, extra, batch, draw) -> codes [local, latent], drawn if there is a q(z | x).
-      decode: (params, extra, codes) -> x [local, *event].
+      codes: (weights, batch, rng) -> codes [local, latent], drawn if there is a q(z | x).
+      decode: (weights, codes) -> x [local, *event].
       iterations: of the chain.
     """
 
-    again = through_codes(codes, decode)
+    again = reconstruct_by_codes(codes, decode).mean
 
-    def inpaint(params, extra, batch, draw):
+    def fill(weights, batch, rng):
         x, known = batch['x'], batch['known'].astype(bool)
 
         def step(filled, number):
-            own = draw.replace(keys=fold_in(draw.keys, number))
-            made = again(params, extra, {**batch, 'x': filled}, own)
+            own = rng.replace(keys=fold_in(rng.keys, number))
+            made = again(weights, {**batch, 'x': filled}, own)
             return jnp.where(known, x, made), None
 
         middle = jnp.full_like(x, 0.0 if spec.interval is None else 0.5)
         start = jnp.where(known, x, spec.denormalize(middle))
         return jax.lax.scan(step, start, jnp.arange(iterations))[0]
 
-    return inpaint
+    return Inpaint(fill)

@@ -4,7 +4,7 @@ The layer before its last makes the features in which samples are compared with 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from atelier.core import game
-from atelier.core.family import Family, FeatureMaps
+from atelier.core.abilities import Classify, Codes, FeatureMaps
+from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.nets.dropout import dropped
@@ -79,18 +81,22 @@ def shifted(
     return jax.vmap(move)(x, keys)
 
 
+def variables_of(weights: Weights) -> dict[str, Any]:
+    """The network's variables, as Flax takes them."""
+    return {'params': weights.params['model'], **weights.extra['model']}
+
+
 def feature_maps(parts: Parts) -> FeatureMaps:
     """The network before and after the maps of its last convolution, as evaluation uses it."""
     network = parts.network(False, identity)
-    weights = lambda params, extra: {'params': params['model'], **extra['model']}
 
-    def maps(params, extra, batch, draw):
+    def maps(weights, batch, rng):
         x = parts.spec.normalize(batch['x'])
-        _, seen = network.apply(weights(params, extra), x, None, mutable='intermediates')
-        return seen['intermediates']['body']['maps'][0]
+        _, kept = network.apply(variables_of(weights), x, None, mutable='intermediates')
+        return kept['intermediates']['body']['maps'][0]
 
-    def logits(params, extra, maps):
-        return network.apply(weights(params, extra), maps, None, are_maps=True)[0]
+    def logits(weights, maps):
+        return network.apply(variables_of(weights), maps, None, are_maps=True)[0]
 
     return FeatureMaps(maps, logits)
 
@@ -98,17 +104,17 @@ def feature_maps(parts: Parts) -> FeatureMaps:
 def classifier(parts: Parts) -> Family:
     """A game of one player, `model`; `encode` gives the features."""
 
-    def outputs(params, extra, x, train=False, gather=identity, keep=None):
-        weights = {'params': params['model'], **extra['model']}
-        network = parts.network(train, gather)
-        return network.apply(weights, parts.spec.normalize(x), keep, mutable=list(extra['model']))
+    def outputs(weights, x, train=False, gather=identity, keep=None):
+        network, collections = parts.network(train, gather), list(weights.extra['model'])
+        x = parts.spec.normalize(x)
+        return network.apply(variables_of(weights), x, keep, mutable=collections)
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        moves, drops = (fold_in(draw.keys, number) for number in (0, 1))
+        moves, drops = (fold_in(rng.keys, number) for number in (0, 1))
         x = shifted(batch['x'], moves, parts.shift)
         keep = (lambda f: dropped(f, drops, parts.dropout)) if parts.dropout else None
-        (logits, _), after = outputs(params, extra, x, True, draw.gather, keep)
+        (logits, _), after = outputs(weights, x, True, rng.gather, keep)
         terms = terms_of(logits, batch['label'])
         return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)
 
@@ -121,15 +127,20 @@ def classifier(parts: Parts) -> Family:
 
     def init(key, batch):
         started = parts.network(True, identity).init(key, batch['x'][:1], None)
-        return {'model': started.pop('params')}, {'model': started}
+        params = started.pop('params')
+        return Weights({'model': params}, {'model': started})
 
     return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
-        metrics=lambda params, extra, batch, draw: terms_of(
-            outputs(params, extra, batch['x'])[0][0], batch['label']
+        metrics=lambda weights, batch, rng: terms_of(
+            outputs(weights, batch['x'])[0][0], batch['label']
         ),
-        encode=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][1],
-        classify=lambda params, extra, batch, draw: outputs(params, extra, batch['x'])[0][0],
-        feature_maps=feature_maps(parts) if parts.has_maps else None,
+        abilities=(
+            Codes(encode=lambda weights, batch, rng: outputs(weights, batch['x'])[0][1]),
+            Classify(
+                logits=lambda weights, batch, rng: outputs(weights, batch['x'])[0][0],
+                feature_maps=feature_maps(parts) if parts.has_maps else None,
+            ),
+        ),
     )

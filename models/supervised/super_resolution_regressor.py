@@ -9,7 +9,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from atelier.core import game
-from atelier.core.family import Family, SuperResolve
+from atelier.core.abilities import SuperResolve
+from atelier.core.family import Family
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
 from losses.reconstruction import half_squared_error
@@ -71,23 +73,24 @@ def regressor(parts: Parts) -> Family:
         output = mean(params, reduced(batch['x'], parts.factor))
         return {'squared_error': half_squared_error(spec.normalize(batch['x']), output)}
 
-    def loss(params, extra, batch, draw, step, hypers):
-        del draw, step, hypers
-        terms = terms_of(params, batch)
-        return {'model': jnp.mean(terms['squared_error'])}, (extra, terms)
+    def loss(weights, batch, rng, step, hypers):
+        del rng, step, hypers
+        terms = terms_of(weights.params, batch)
+        return {'model': jnp.mean(terms['squared_error'])}, (weights.extra, terms)
 
     def init(key, batch):
         low = reduced(batch['x'][:1], parts.factor)
-        return {'model': parts.network.init(key, spec.normalize(low))['params']}, {'model': {}}
+        params = parts.network.init(key, spec.normalize(low))['params']
+        return Weights({'model': params}, {'model': {}})
 
-    def enlarge(params, extra, batch, draw):
-        del extra, draw
-        x = spec.denormalize(mean(params, batch['low']))
+    def enlarge(weights, batch, rng):
+        del rng
+        x = spec.denormalize(mean(weights.params, batch['low']))
         return x if spec.interval is None else jnp.clip(x, *spec.interval)
 
     return Family(
         init=init,
         turns=(game.Turn(('model',), loss),),
-        metrics=lambda params, extra, batch, draw: terms_of(params, batch),
-        super_resolve=SuperResolve(enlarge, parts.factor),
+        metrics=lambda weights, batch, rng: terms_of(weights.params, batch),
+        abilities=(SuperResolve(enlarge, parts.factor),),
     )

@@ -11,7 +11,9 @@ import train_lib
 from atelier import cli, door
 from atelier.applications import sample as sample_application
 from atelier.core import game
-from atelier.core.family import Family, LogProb
+from atelier.core.abilities import Classify, Codes, LogProb
+from atelier.core.family import Family
+from atelier.core.types import Weights
 from atelier.errors import UserError
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -37,7 +39,7 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
     numbers = door.evaluate(run)
     assert numbers == json.loads((folder / 'evaluation.json').read_text())
-    codes = door.over_split(run, run.family.encode, 'test')
+    codes = door.over_split(run, run.family.ability(Codes).encode, 'test')
     assert codes.shape == (447, 2)
     metrics = door.over_split(run, run.family.metrics)
     expected = numbers['values']['kl_nats']['mean']
@@ -46,9 +48,9 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
 
 def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
     run = door.load(folder)
-    whole = door.over_split(run, run.family.encode, 'valid')
+    whole = door.over_split(run, run.family.ability(Codes).encode, 'valid')
     np.testing.assert_allclose(
-        door.over_split(run, run.family.encode, 'valid', n=7), whole[:7], rtol=1e-5
+        door.over_split(run, run.family.ability(Codes).encode, 'valid', n=7), whole[:7], rtol=1e-5
     )
     assert len(whole) == 350
 
@@ -64,7 +66,7 @@ def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
 
 def test_evaluation_settings_may_change(folder):
     run = door.load(folder, overrides={'eval.num_importance_samples': 3, 'eval.weights': 'last'})
-    assert run.family.log_prob.budget == 'k = 3'
+    assert run.family.ability(LogProb).budget == 'k = 3'
     assert run.weights.startswith('last')
 
 
@@ -84,14 +86,14 @@ def test_settings_that_may_not_change(folder, overrides, message):
 def test_what_cannot_be_asked(folder, tmp_path):
     run = door.load(folder)
     with pytest.raises(UserError, match='lacks this ability'):
-        door.over_split(run, run.family.classify)
+        door.over_split(run, run.family.ability(Classify))
     for n in (0, -1):
         with pytest.raises(UserError, match=f'n={n}'):
             door.sample(run, n)
         with pytest.raises(UserError, match=f'n={n}'):
-            door.over_split(run, run.family.encode, n=n)
+            door.over_split(run, run.family.ability(Codes).encode, n=n)
     with pytest.raises(UserError, match="no split 'tset'"):
-        door.over_split(run, run.family.encode, 'tset')
+        door.over_split(run, run.family.ability(Codes).encode, 'tset')
     with pytest.raises(UserError, match='does not exist'):
         door.load(tmp_path / 'nothing')
 
@@ -99,22 +101,21 @@ def test_what_cannot_be_asked(folder, tmp_path):
 def independent_pixels(config, spec):
     """The README's family: each pixel has its own distribution over the levels."""
 
-    def log_prob(params, extra, batch, draw):
-        table = jax.nn.log_softmax(params['model'])
+    def log_prob(weights, batch, rng):
+        table = jax.nn.log_softmax(weights.params['model'])
         levels = batch['x'].astype(jnp.int32)[..., None]
         return jnp.take_along_axis(table[None], levels, -1).sum((1, 2, 3, 4))
 
-    def loss(params, extra, batch, draw, step, hypers):
-        return {'model': -jnp.mean(log_prob(params, extra, batch, draw))}, (extra, {})
+    def loss(weights, batch, rng, step, hypers):
+        return {'model': -jnp.mean(log_prob(weights, batch, rng))}, (weights.extra, {})
 
     return Family(
-        init=lambda key, batch: (
-            {'model': jnp.zeros((*spec.event_shape, spec.levels))},
-            {'model': {}},
+        init=lambda key, batch: Weights(
+            {'model': jnp.zeros((*spec.event_shape, spec.levels))}, {'model': {}}
         ),
         turns=(game.Turn(('model',), loss),),
         metrics=lambda *arguments: {'log_prob_nats': log_prob(*arguments)},
-        log_prob=LogProb(log_prob, 'exact'),
+        abilities=(LogProb(log_prob, 'exact'),),
     )
 
 
@@ -134,7 +135,7 @@ def test_a_family_of_ones_own(settings, tmp_path):
     x = run.data.splits['train']['x'].astype(int)
     counts = np.eye(17)[x].mean(0)
     entropy = -np.sum(counts * np.log(np.maximum(counts, 1e-300)))
-    nll = -np.mean(door.over_split(run, run.family.log_prob, 'train'))
+    nll = -np.mean(door.over_split(run, run.family.ability(LogProb), 'train'))
     assert entropy < nll < entropy + 3
     assert door.evaluate(run)['log_prob'] == 'exact'
     again = door.load(tmp_path / 'mine', independent_pixels)

@@ -20,6 +20,7 @@ import train_lib
 from atelier import cli
 from atelier.applications import sample
 from atelier.core import optimizers
+from atelier.core.abilities import Sample
 from atelier.data import dataset
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
@@ -129,7 +130,7 @@ def unread_fields(tmp_path_factory):
             patch.setattr(jax, 'devices', lambda *args: one)
             train_lib.train(run, one)
             evaluate.evaluate(run, one, reuse=True)
-            if family.sample is not None:
+            if family.ability(Sample) is not None:
                 sample.apply(run, num_samples=1)
         reads = {name for name in reads if not name.startswith('hypers.')}
         return set(config_values.flatten(config.to_dict())) - reads - hypers_of_the_step(run)

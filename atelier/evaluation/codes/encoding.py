@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.core import game
-from atelier.core.family import Family
+from atelier.core.family import Family, codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -24,8 +24,8 @@ def encoded(
     The family has `encode`. Draws are those of an evaluation.
     """
 
-    def encode(params, extra, batch, draw):
-        return run.family.encode(params, extra, batch, draw), batch['x']
+    def encode(weights, batch, rng):
+        return codes_of(run.family).encode(weights, batch, rng), batch['x']
 
     apply = over_examples(encode, run.data, run.config.eval.batch_size, devices)
     key = key_for(state.key, Stream.EVALUATE)
@@ -37,20 +37,24 @@ def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
 
     Along the last axis. What moves codes moves the first, and puts the second behind it again.
     """
-    first = family.latent_dims[0] if family.latent_dims else codes.shape[-1]
+    dims = codes_of(family).dims
+    first = dims[0] if dims else codes.shape[-1]
     return codes[..., :first], codes[..., first:]
 
 
 def latents(family: Family, codes: Codes) -> Codes:
     """Codes of all stochastic layers, without the class that they may end in."""
-    return codes[..., : sum(family.latent_dims)] if family.latent_dims else codes
+    dims = codes_of(family).dims
+    return codes[..., : sum(dims)] if dims else codes
 
 
 def tokens(
     run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
 ) -> Int[np.ndarray, 'n positions']:
     """The numbers of stored examples' codes; the family has `tokens`."""
-    apply = over_examples(run.family.tokens.numbers, run.data, run.config.eval.batch_size, devices)
+    apply = over_examples(
+        codes_of(run.family).tokens.indices, run.data, run.config.eval.batch_size, devices
+    )
     key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, inputs, len(inputs['x']))
 
@@ -58,9 +62,9 @@ def tokens(
 def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]) -> np.ndarray:
     """Codes [n, latent] as `sample` draws them with this key; the family has `prior`."""
 
-    def prior(params, extra, batch, draw):
+    def prior(weights, batch, rng):
         del batch
-        return run.family.prior(params, extra, draw)
+        return codes_of(run.family).prior(weights, rng)
 
     apply = over_examples(prior, run.data, run.config.eval.batch_size, devices)
     return apply(state, key, {}, n)
@@ -72,9 +76,9 @@ def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Calla
     The family has `decode`.
     """
 
-    def decode(params, extra, batch, draw):
-        del draw
-        return run.family.decode(params, extra, batch['x'])
+    def decode(weights, batch, rng):
+        del rng
+        return codes_of(run.family).decode(weights, batch['x'])
 
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(decode, data, run.config.eval.batch_size, devices)

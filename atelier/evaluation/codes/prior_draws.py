@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
-from atelier.core.family import Family
+from atelier.core.family import Family, codes_of
 from atelier.core.randomness import standard_normal
 from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -30,13 +30,14 @@ class CodeDraws(NamedTuple):
 
 def can_draw_codes(family: Family) -> bool:
     """Whether there are codes to draw, and images of them."""
-    has_codes = family.prior is not None or family.encode is not None
-    return has_codes and family.decode is not None
+    space = codes_of(family)
+    has_codes = space.prior is not None or space.encode is not None
+    return has_codes and space.decode is not None
 
 
 def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:
     """From the family's `prior` if it has one, else from the Gaussian of its training codes."""
-    if run.family.prior is not None:
+    if codes_of(run.family).prior is not None:
         return CodeDraws(lambda key, n: of_prior(run, state, key, n, devices), 'the prior')
     train = {name: array[:MOST_FITTED] for name, array in run.data.splits['train'].items()}
     codes, _ = encoded(run, state, train, devices)
@@ -74,9 +75,9 @@ def fitted_gaussian(
 def _standard_normal(run: Run, state, key, n: int, latent: int, devices) -> np.ndarray:
     """N(0, I), [n, latent], row i from (key, i)."""
 
-    def noise(params, extra, batch, draw):
-        del params, extra, batch
-        return standard_normal(draw.keys, latent)
+    def noise(weights, batch, rng):
+        del batch
+        return standard_normal(rng.keys, latent)
 
     apply = over_examples(noise, run.data, run.config.eval.batch_size, devices)
     return apply(state, key, {}, n).astype(np.float64)

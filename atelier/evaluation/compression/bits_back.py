@@ -21,6 +21,8 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from atelier.core import game
+from atelier.core.abilities import BitsBack
+from atelier.core.family import is_class_conditional
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
@@ -92,13 +94,14 @@ def decoded(
 def model_of(run: Run, state: game.State) -> Model:
     """The family, which has `level_log_probs`, with the averaged weights."""
     family, spec, device = run.family, run.data.spec, jax.devices()[0]
-    weights = jax.device_put(jax.device_get((state.ema, state.extra)), device)
-    draw = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
-    posterior_of = jax.jit(lambda weights, batch: family.posterior(*weights, batch, draw))
-    log_probs_of = jax.jit(lambda weights, z, given: family.level_log_probs(*weights, z, given))
+    weights = jax.device_put(jax.device_get(state.averaged_weights), device)
+    rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
+    ability = family.ability(BitsBack)
+    posterior_of = jax.jit(lambda weights, batch: ability.posterior(weights, batch, rng))
+    log_probs_of = jax.jit(ability.level_log_probs)
 
     def given(label: int) -> dict[str, np.ndarray]:
-        return {'label': np.full(1, label, np.int32)} if 'label' in family.conditions else {}
+        return {'label': np.full(1, label, np.int32)} if is_class_conditional(family) else {}
 
     def posterior(x: np.ndarray, label: int) -> list[Float[np.ndarray, 'latent']]:
         batch = {'x': x.astype(np.float32).reshape(1, *spec.event_shape), **given(label)}

@@ -109,7 +109,8 @@ def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int
 def checksum_of_weights(state: game.State) -> int:
     """Of what probabilities are computed from, with the names of its parts."""
     total = 0
-    for path, leaf in jax.tree_util.tree_leaves_with_path((state.ema, state.extra)):
+    weights = state.ema, state.extra  # a plain pair: files that are there have its names in them
+    for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
         name = jax.tree_util.keystr(path).encode()
         total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))
     return total

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int, UInt32
 from tqdm import tqdm
 
 from atelier.core import game
+from atelier.core.abilities import Conditionals
+from atelier.core.family import is_class_conditional
 from atelier.evaluation.compression import integer_frequencies
 from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.per_example.over_examples import PATIENCE
@@ -56,7 +58,7 @@ def is_labelled(run: Run) -> bool:
 
     Where there is one class alone, nothing has to be said.
     """
-    return 'label' in run.family.conditions and run.data.spec.num_classes > 1
+    return is_class_conditional(run.family) and run.data.spec.num_classes > 1
 
 
 def encoded(
@@ -108,13 +110,13 @@ def decoded(
 
 def chain_of(run: Run, state: game.State) -> Chain:
     """The conditionals of the family, which has them, with the averaged weights."""
-    conditionals, device = run.family.conditionals, jax.devices()[0]
-    weights = jax.device_put(jax.device_get((state.ema, state.extra)), device)
-    begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=2)
+    conditionals, device = run.family.ability(Conditionals), jax.devices()[0]
+    weights = jax.device_put(jax.device_get(state.averaged_weights), device)
+    begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=1)
     return Chain(
-        begin=lambda given: begin(*weights, given),
-        step=lambda *arguments: step(*weights, *arguments),
-        order=np.asarray(conditionals.order(*weights)),
+        begin=lambda given: begin(weights, given),
+        step=lambda *arguments: step(weights, *arguments),
+        order=np.asarray(conditionals.order(weights)),
     )
 
 
@@ -133,7 +135,7 @@ def _walk(
             count = rows.stop - start
             # a whole batch, whatever is left: another shape would be another program
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
-            if 'label' in run.family.conditions:
+            if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
             if labels is not None:
                 even = integer_frequencies.frequencies(np.zeros((count, spec.num_classes)))

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from atelier.core import game
+from atelier.core.abilities import LogProb, PerExample, Reconstruct
+from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -23,7 +25,10 @@ def chosen_score(run: Run, name: str) -> str:
     Raises:
       UserError: it is neither, or the family lacks what it takes.
     """
-    able = {'nll': run.family.log_prob, 'reconstruction': run.family.reconstruct}
+    able = {
+        'nll': run.family.ability(LogProb),
+        'reconstruction': run.family.ability(Reconstruct),
+    }
     has = [score for score in SCORES if able[score] is not None]
     if name == 'auto' and has:
         return has[0]
@@ -40,7 +45,7 @@ def in_words(run: Run, name: str) -> str:
     if name == 'reconstruction':
         words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return words + (', of the best class' if classes_of(run) else '')
-    kind = run.family.log_prob.words.replace('lower bound', 'upper bound of it')
+    kind = run.family.ability(LogProb).description.replace('lower bound', 'upper bound of it')
     average = ', likelihood averaged over the classes' if classes_of(run) else ''
     whole = ', of all characters of a window' if run.data.spec.symbols is not None else ''
     return f'negative log-likelihood in nats ({kind}{average}{whole})'
@@ -48,7 +53,7 @@ def in_words(run: Run, name: str) -> str:
 
 def classes_of(run: Run) -> list[int]:
     """The classes that a family is trained on which is to be told one; empty for any other."""
-    if 'label' not in run.family.conditions:
+    if not is_class_conditional(run.family):
         return []
     return list(run.data.spec.known_classes)
 
@@ -65,13 +70,13 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
     classes = classes_of(run)
 
-    def alone(params, extra, batch, draw):
-        return score(params, extra, {'x': batch['x']}, draw)
+    def alone(weights, batch, rng):
+        return score(weights, {'x': batch['x']}, rng)
 
-    def of_all_classes(params, extra, batch, draw):
+    def of_all_classes(weights, batch, rng):
         def of_class(number):
             label = jnp.full(len(batch['x']), number, jnp.int32)
-            return score(params, extra, {'x': batch['x'], 'label': label}, draw)
+            return score(weights, {'x': batch['x'], 'label': label}, rng)
 
         scores = jax.lax.map(of_class, jnp.asarray(classes, jnp.int32))
         if name == 'reconstruction':
@@ -88,16 +93,16 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     return scores_of
 
 
-def _nll(run: Run) -> Callable:
-    return lambda *arguments: -run.family.log_prob.nats(*arguments)
+def _nll(run: Run) -> PerExample:
+    return lambda *arguments: -run.family.ability(LogProb).nats(*arguments)
 
 
-def _reconstruction_error(run: Run) -> Callable:
+def _reconstruction_error(run: Run) -> PerExample:
     """1/2 |x - reconstruction|^2 on the scale that networks see."""
     spec = run.data.spec
 
-    def error(params, extra, batch, draw) -> Float[Array, 'local']:
-        again = run.family.reconstruct(params, extra, batch, draw)
+    def error(weights, batch, rng) -> Float[Array, 'local']:
+        again = run.family.ability(Reconstruct).mean(weights, batch, rng)
         away = spec.normalize(batch['x']) - spec.normalize(again)
         return 0.5 * jnp.sum(jnp.square(away).reshape(len(away), -1), axis=1)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data import preprocess
 from atelier.data.splits import fixed_order
@@ -48,7 +49,9 @@ def continuity(
     z, _ = parted(run.family, codes)
     real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MOST)))
     step = STEP * typical_distance(z)
-    change = functools.partial(_change, run.family.decode, run.data.spec.normalize, z.shape[1])
+    change = functools.partial(
+        _change, codes_of(run.family).decode, run.data.spec.normalize, z.shape[1]
+    )
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(change, data, run.config.eval.batch_size, devices)
     rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
@@ -57,17 +60,17 @@ def continuity(
     return moved / max(typical_distance(real), 1e-30)
 
 
-def _change(decode, normalize, dims: int, params, extra, batch, draw) -> Float[jax.Array, 'local']:
+def _change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Array, 'local']:
     """The length of the output's change when the first `dims` numbers of each code move.
 
     The last column of a row is the length of its step.
     """
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
-    direction = standard_normal(fold_in(draw.keys, 1), dims)
+    direction = standard_normal(fold_in(rng.keys, 1), dims)
     direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
     moved = codes.at[:, :dims].add(step * direction)
     ends = jnp.concatenate([codes, moved])
-    before, after = jnp.split(normalize(decode(params, extra, ends)), 2)
+    before, after = jnp.split(normalize(decode(weights, ends)), 2)
     return jnp.linalg.norm((after - before).reshape(len(codes), -1), axis=1)
 
 

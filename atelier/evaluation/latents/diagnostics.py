@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from atelier.core import game
+from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data.splits import fixed_order
 from atelier.evaluation.codes.encoding import latents
@@ -38,12 +39,12 @@ def latent_diagnostics(
     of a codebook say how much of it is used; they have no continuity, for a small
     step leads back to the same code. Numbers that are not finite are None, as JSON has it.
     """
-    family = run.family
-    if family.posterior is None and (
-        family.encode is None or (family.decode is None and family.prior is None)
+    space = codes_of(run.family)
+    if space.posterior is None and (
+        space.encode is None or (space.decode is None and space.prior is None)
     ):
         return {}
-    if family.posterior is None and sum(family.latent_dims) >= run.data.spec.num_dims:
+    if space.posterior is None and sum(space.dims) >= run.data.spec.num_dims:
         return {}
     seen = _of_test_split(run, state, devices)
     if not all(np.all(np.isfinite(values)) for values in seen.values()):
@@ -53,15 +54,15 @@ def latent_diagnostics(
     codes = seen.get('codes')
     if codes is None:
         return found
-    z = latents(family, codes)
-    if family.posterior is None and family.prior is not None:
-        found |= _units(z, family.latent_dims)
-    if family.tokens is not None:
-        found |= _usage(seen['tokens'], family.tokens.size)
-    elif family.decode is not None:
+    z = latents(run.family, codes)
+    if space.posterior is None and space.prior is not None:
+        found |= _units(z, space.dims)
+    if space.tokens is not None:
+        found |= _usage(seen['tokens'], space.tokens.size)
+    elif space.decode is not None:
         found['continuity'] = _summary(continuity(run, state, codes, devices))
     is_judged = judge is not None and judge.classifier is not None
-    if family.decode is not None and is_judged:
+    if space.decode is not None and is_judged:
         found['completeness'] = completeness(run, state, judge, devices)
     if 'factors' in run.data.splits['test']:
         found['mutual_information_gap'] = _gaps(run, z)
@@ -73,17 +74,17 @@ def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
 
     These last are [n, latent]. What there is of them.
     """
-    family, n = run.family, run.data.size('test')
+    space, n = codes_of(run.family), run.data.size('test')
 
-    def look(params, extra, batch, draw):
+    def look(weights, batch, rng):
         seen = {}
-        if family.encode is not None:
-            seen['codes'] = family.encode(params, extra, batch, draw)
-        if family.tokens is not None:
-            seen['tokens'] = family.tokens.numbers(params, extra, batch, draw)
-        if family.posterior is not None:
-            mean, log_var = family.posterior(params, extra, batch, draw)
-            noise = standard_normal(fold_in(draw.keys, 0), mean.shape[1])
+        if space.encode is not None:
+            seen['codes'] = space.encode(weights, batch, rng)
+        if space.tokens is not None:
+            seen['tokens'] = space.tokens.indices(weights, batch, rng)
+        if space.posterior is not None:
+            mean, log_var = space.posterior(weights, batch, rng)
+            noise = standard_normal(fold_in(rng.keys, 0), mean.shape[1])
             seen |= dict(mean=mean, log_var=log_var, noise=noise)
         return seen
 

@@ -19,26 +19,26 @@ PATIENCE = 5.0  # seconds, after which a bar shows how far it is: of a sampler i
 def over_examples(
     f: Callable, dataset: Dataset, batch_size: int, devices: Sequence[jax.Device]
 ) -> Callable:
-    """Compiles `f(params, extra, batch, draw) -> pytree of [local, ...]` for whole arrays.
+    """Compiles `f(weights, batch, rng) -> pytree of [local, ...]` for whole arrays.
 
     Returns apply(state, key, inputs, n) -> pytree of [n, ...] host arrays. `inputs` holds stored
     arrays [n, ...] of a split, or is empty for an ability that takes no data. Row i draws from
     (key, i) alone, so neither the batch size nor the number of devices changes the result; the
-    last batch is filled up with copies that are dropped again. Weights are the averaged ones
-    (`state.ema`, equal to the plain ones when the half-life is 0).
+    last batch is filled up with copies that are dropped again. Weights are
+    `state.averaged_weights`.
     """
     mine = device_lib.local_indices(devices)
     data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
 
-    def on_device(params, extra, key, inputs, boxed):
+    def on_device(weights, key, inputs, boxed):
         (rows,) = boxed
         size = len(rows) * len(devices)
         fixed_keys = rng_for(data_key, rows, size).keys  # the same for every seed
         batch = dataset.preprocess(inputs, fixed_keys) if inputs else {}
-        draw = rng_for(key, rows, size, device_lib.gather)
-        return device_lib.gather(f(params, extra, batch, draw))
+        rng = rng_for(key, rows, size, device_lib.gather)
+        return device_lib.gather(f(weights, batch, rng))
 
-    in_axes = None, None, None, 0, (0,)  # boxed, for there may be no inputs: see `over_devices`
+    in_axes = None, None, 0, (0,)  # boxed, for there may be no inputs: see `over_devices`
     run = device_lib.over_devices(on_device, in_axes, devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
@@ -50,7 +50,7 @@ def over_examples(
             rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
             rows = rows.reshape(len(devices), local)[mine]
             share = {name: value[rows] for name, value in inputs.items()}
-            parts.append(jax.device_get(run(state.ema, state.extra, key, share, (rows,))))
+            parts.append(jax.device_get(run(state.averaged_weights, key, share, (rows,))))
         return jax.tree.map(lambda *pieces: np.concatenate(pieces)[:n], *parts)
 
     return apply

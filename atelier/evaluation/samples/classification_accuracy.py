@@ -9,6 +9,7 @@ import numpy as np
 
 import train_lib
 from atelier.core import game
+from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data import preprocess
 from atelier.data.dataset import Dataset
@@ -77,8 +78,8 @@ def accuracy(run: Run, state: game.State, devices: Sequence[jax.Device]) -> floa
     """Of a classifier on its test split."""
     split, n = run.data.splits['test'], run.data.size('test')
 
-    def right(params, extra, batch, draw):
-        logits = run.family.classify(params, extra, batch, draw)
+    def right(weights, batch, rng):
+        logits = run.family.ability(Classify).logits(weights, batch, rng)
         return logits.argmax(-1) == batch['label']
 
     apply = over_examples(right, run.data, run.config.eval.batch_size, devices)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from atelier.core.abilities import Classify
+from atelier.core.family import codes_of, is_class_conditional
 from atelier.data import preprocess
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
@@ -92,8 +94,12 @@ def classifier_for(run: Run) -> Run:
     folder = user_path(run.config.eval.classifier)
     other = run_folder.reopen(folder)
     ours, theirs = run.data.spec, other.data.spec
-    is_told = 'label' in other.family.conditions  # the class: what it makes of x is no feature of x
-    if other.family.classify is None or other.family.encode is None or is_told:
+    needs_label = is_class_conditional(other.family)  # then its features are not of x alone
+    if (
+        other.family.ability(Classify) is None
+        or codes_of(other.family).encode is None
+        or needs_label
+    ):
         raise UserError(f'{folder} is no classifier')
     if theirs.event_shape != ours.event_shape:
         raise UserError(
@@ -122,10 +128,10 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     family, ours, theirs = other.family, run.data.spec, other.data.spec
     state, which = restore.load_state(other)
 
-    def look(params, extra, batch, draw):
+    def look(weights, batch, rng):
         seen = {'x': theirs.denormalize(ours.normalize(batch['x']))}
-        chances = jax.nn.softmax(family.classify(params, extra, seen, draw))
-        return Seen(family.encode(params, extra, seen, draw), chances)
+        chances = jax.nn.softmax(family.ability(Classify).logits(weights, seen, rng))
+        return Seen(codes_of(family).encode(weights, seen, rng), chances)
 
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(look, data, other.config.eval.batch_size, devices)
@@ -138,6 +144,6 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
 
 def _digest(state) -> int:
     digest = 0
-    for leaf in jax.tree.leaves((state.ema, state.extra)):
+    for leaf in jax.tree.leaves(state.averaged_weights):
         digest = zlib.crc32(np.ascontiguousarray(leaf), digest)
     return digest

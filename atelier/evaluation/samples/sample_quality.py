@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.core import game
+from atelier.core.abilities import Sample
+from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
-from atelier.data.toy import MODES
 from atelier.evaluation.codes.prior_draws import can_draw_codes
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
@@ -51,7 +52,7 @@ def sample_quality(
     picture = run.folder / 'samples' / 'nearest-training.png'
     found = against_data(run, state, devices, features, picture)
     is_judged = features is not None and features.classifier is not None
-    if found and is_judged and 'label' in run.family.conditions:
+    if found and is_judged and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
         found['values']['classification_accuracy'] = score
     return found
@@ -65,11 +66,11 @@ def against_data(
     picture: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """`sample_quality` without training a classifier; of images with a picture of neighbours."""
-    if run.family.sample is None:
+    if run.family.ability(Sample) is None:
         return {}
     if features is not None:
         return _in_view_of(features, run, state, devices, picture)
-    return _over_modes(run, state, devices) if run.data.name in MODES else {}
+    return _over_modes(run, state, devices) if run.data.modes is not None else {}
 
 
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
@@ -80,15 +81,17 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
     Raises:
       UserError: config.eval.classifier is no classifier of such data.
     """
-    if not run.config.eval.classifier and (run.data.name in MODES or run.family.sample is None):
+    if not run.config.eval.classifier and (
+        run.data.modes is not None or run.family.ability(Sample) is None
+    ):
         return None
-    is_seen = run.family.sample is not None or can_draw_codes(run.family)
+    is_seen = run.family.ability(Sample) is not None or can_draw_codes(run.family)
     return feature_function(run, devices) if is_seen else None
 
 
 def can_compare(run: Run) -> bool:
     """Whether there is anything that samples of the run can be compared in."""
-    return run.data.name in MODES or can_see(run)
+    return run.data.modes is not None or can_see(run)
 
 
 def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) ->
 def _over_modes(run: Run, state, devices) -> dict[str, Any]:
     n = min(MODE_SAMPLES, run.data.size('test'))
     fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
-    counts = [count_modes(x, MODES[run.data.name])._asdict() for x in (fake, real)]
+    counts = [count_modes(x, run.data.modes)._asdict() for x in (fake, real)]
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
 
 

@@ -7,6 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from atelier.core.abilities import Reconstruct, Sample
+from atelier.core.family import is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
 from atelier.data.splits import fixed_order
@@ -25,11 +27,11 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     Raises:
       UserError: the family cannot sample.
     """
-    if run.family.sample is None:
+    if run.family.ability(Sample) is None:
         raise UserError(f'the model of {run.folder} cannot sample')
 
-    def draw_samples(params, extra, batch, draw):
-        return run.family.sample(params, extra, draw, batch or None)
+    def draw_samples(weights, batch, rng):
+        return run.family.ability(Sample).draw(weights, rng, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
     apply = over_examples(draw_samples, data, run.config.eval.batch_size, devices)
@@ -46,7 +48,7 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     Raises:
       UserError: they are no classes of the training data, or the family does not sample by class.
     """
-    if 'label' not in run.family.conditions:
+    if not is_class_conditional(run.family):
         raise UserError(
             f'the model of {run.folder} does not sample by class: configs/cvae.py, configs/cgan.py '
             'and, with config.model.is_conditional, configs/diffusion.py and '
@@ -78,13 +80,13 @@ def as_seen(
 ) -> np.ndarray:
     """Stored x [n, *event], of the run's data or of `data`, as a model sees it in an evaluation."""
     data, size = data or run.data, run.config.eval.batch_size
-    apply = over_examples(lambda params, extra, batch, draw: batch['x'], data, size, devices)
+    apply = over_examples(lambda weights, batch, rng: batch['x'], data, size, devices)
     return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
 
 
 def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
     """The labels of what `shown` shows, for a family whose samples can be asked to be of them."""
-    if 'label' not in run.family.conditions:
+    if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
     return label[_order(run, split)[:most]]
@@ -101,11 +103,11 @@ def _order(run: Run, split: str) -> np.ndarray:
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
     """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None without one."""
-    if run.family.reconstruct is None:
+    if run.family.ability(Reconstruct) is None:
         return None
 
-    def reconstruct(params, extra, batch, draw):
-        return batch['x'], run.family.reconstruct(params, extra, batch, draw)
+    def reconstruct(weights, batch, rng):
+        return batch['x'], run.family.ability(Reconstruct).mean(weights, batch, rng)
 
     return over_examples(reconstruct, run.data, run.config.eval.batch_size, devices)
 

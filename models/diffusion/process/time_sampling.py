@@ -13,14 +13,14 @@ Numbers = Float[Array, 'local']
 Time = Callable[[Schedule, Numbers], Numbers]
 
 
-def spread_over_batch(draw: Rng) -> Numbers:
+def spread_over_batch(rng: Rng) -> Numbers:
     """A number in [0, 1) for each row: row i of B has (u + i / B) mod 1 with one u for all.
 
     Kingma et al. (2021), appendix I.1. The rows are those of the global batch: the same numbers on
     any number of devices.
     """
-    start = jax.random.uniform(draw.shared_key)
-    return jnp.mod(start + draw.rows.astype(start.dtype) / draw.batch_size, 1.0)
+    start = jax.random.uniform(rng.shared_key)
+    return jnp.mod(start + rng.rows.astype(start.dtype) / rng.batch_size, 1.0)
 
 
 def stratified(keys: UInt32[Array, 'local 2'], number, count: int) -> Numbers:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from support import assembled, with_abilities
 
 from atelier.applications import anomaly
-from atelier.core.family import LogProb
+from atelier.core.abilities import LogProb
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -19,7 +19,7 @@ ink = lambda batch: batch['x'].reshape(len(batch['x']), -1).sum(1)
 
 def by_ink(run, **abilities):
     """Its negative log-likelihood is the sum of x."""
-    nats = LogProb(lambda params, extra, batch, draw: -ink(batch), 'exact')
+    nats = LogProb(lambda weights, batch, rng: -ink(batch), 'exact')
     return with_abilities(run, log_prob=nats, **abilities)
 
 
@@ -86,7 +86,7 @@ def test_a_picture_of_ones_own(vae, tmp_path, caplog):
 def test_a_family_that_needs_a_class_scores_what_has_none(vae, tmp_path):
     """Pictures and data without labels, and test examples alike."""
 
-    def reconstruct(params, extra, batch, draw):
+    def reconstruct(weights, batch, rng):
         return jnp.broadcast_to(batch['label'][:, None, None, None], batch['x'].shape) + 0.0
 
     run = with_abilities(vae, reconstruct=reconstruct, conditions=('label',))
@@ -109,7 +109,7 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     np.savez(tmp_path / 'table.npz', x=x)
     run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
 
-    def nats(params, extra, batch, draw):
+    def nats(weights, batch, rng):
         return jnp.where(batch['x'][:, 0] > 50, -jnp.inf, batch['x'][:, 0])
 
     infinite = with_abilities(run, log_prob=LogProb(nats, 'exact'))

@@ -24,10 +24,10 @@ def linear(vae):
     mix = np.linalg.qr(mix)[0]  # turns codes and keeps their length
     to_codes, shift = pca.components_.T @ mix, pca.mean_ - 3 * pca.components_[0]
 
-    def encode(params, extra, batch, draw):
+    def encode(weights, batch, rng):
         return (batch['x'].reshape(-1, 64) / 16 - shift) @ jnp.asarray(to_codes, jnp.float32)
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         x = codes @ jnp.asarray(to_codes.T, jnp.float32) + shift
         return 16 * jnp.clip(x, 0, 1).reshape(-1, 8, 8, 1)
 
@@ -75,9 +75,9 @@ def test_a_byte_is_the_nearest_of_256_numbers():
 
 def test_rounding_is_between_the_extremes_of_the_training_split(vae):
     """Training codes 0 and 255 / 16: test codes go to whole multiples of 1 / 16 and no further."""
-    encode = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, :1] / 16
+    encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :1] / 16
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         return jnp.broadcast_to(codes[:, :, None, None], (len(codes), 8, 8, 1))
 
     flat = lambda *levels: {
@@ -124,9 +124,9 @@ def test_jpeg_is_the_best_that_fits(linear):
 
 def test_black_and_white_and_colours_have_a_jpeg(vae):
     """Levels 0 and 1 go to 0 and 255, which JPEG gives back nearly."""
-    first = lambda params, extra, batch, draw: batch['x'].reshape(len(batch['x']), -1)[:, :1]
+    first = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)[:, :1]
     for levels, channels in ((2, 1), (256, 3)):
-        decode = lambda params, extra, codes, c=channels: jnp.zeros((len(codes), 8, 8, c))
+        decode = lambda weights, codes, c=channels: jnp.zeros((len(codes), 8, 8, c))
         ramp = np.linspace(0, levels - 1, 8).round().astype(np.uint8)
         x = np.broadcast_to(ramp[:, None, None], (3, 8, 8, channels))
         run = with_abilities(

@@ -14,9 +14,9 @@ from atelier.run import run_folder
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 flat = lambda x: x.reshape(len(x), -1)
-encode = lambda params, extra, batch, draw: flat(batch['x'])
-decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
-normal = lambda params, extra, draw: jax.vmap(lambda k: jax.random.normal(k, (64,)))(draw.keys)
+encode = lambda weights, batch, rng: flat(batch['x'])
+decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
+normal = lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (64,)))(rng.keys)
 
 
 def pictures_of(label, noise=3, seed=0):
@@ -104,7 +104,7 @@ def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
 @pytest.fixture
 def judge(monkeypatch, gan):
     """A classifier of two classes: whether the first pixel is above 0."""
-    logits = lambda params, extra, batch, draw: jnp.stack(
+    logits = lambda weights, batch, rng: jnp.stack(
         [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
     )
     run = with_abilities(gan, encode=encode, classify=logits)
@@ -129,7 +129,7 @@ def test_without_an_encoder_a_classifier_tells_the_sets_apart(gan, judge):
 def test_images_without_an_encoder_are_samples_of_the_seed(gan, judge):
     found = concept.apply(generator(gan), num_codes=50, num_images=3, num_steps=1, seed=4)
     key = key_for(jax.random.PRNGKey(4), Stream.SAMPLE)
-    codes = normal({}, {}, rng_for(key, jnp.arange(3), 3))
+    codes = normal(None, rng_for(key, jnp.arange(3), 3))
     np.testing.assert_allclose(flat(found['image']), codes, rtol=1e-5)
 
 

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, few_of_test, make_run, with_abilities
+from support import assembled, few_of_test, make_run, replaced, with_abilities
 
 import train_lib
 from atelier.applications import denoise
-from atelier.core.family import Denoise
+from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 LOAD_STATE = restore.load_state  # before `untrained`
 
 
-def identity(params, extra, batch, draw):
+def identity(weights, batch, rng):
     return batch['x']
 
 
@@ -42,7 +42,7 @@ def recorded(run, noise):
 @pytest.mark.parametrize('noise', ['gaussian', 'masking', 'salt_and_pepper'])
 def test_what_shrinks_the_noise_gains_so_many_decibels(vae, noise):
     """x + (noisy - x) / 4 is 20 log10(4) dB nearer to x than noisy is, whatever the noise."""
-    nearer = lambda params, extra, batch, draw: 8 + (batch['x'] - 8) / 4
+    nearer = lambda weights, batch, rng: 8 + (batch['x'] - 8) / 4
     run = of_test(vae, np.full((30, 8, 8, 1), 8, np.uint8), reconstruct=nearer)
     found = denoise.apply(run, noise=noise, levels='0.2,0.7')
     gain = found['denoised_psnr_db'] - found['noisy_psnr_db']
@@ -59,7 +59,7 @@ def test_the_best_linear_denoiser_of_a_gaussian(vae):
     random, spec = np.random.RandomState(0), Spec((2000,), None, None)
     x, s = random.normal(size=(20, 2000)).astype(np.float32), 0.8
     train = {'x': np.stack([np.full(2000, -4.0), np.full(2000, 4.0)])}
-    run = of_test(vae, x, spec, lambda params, extra, batch, draw: batch['x'] / (1 + s**2))
+    run = of_test(vae, x, spec, lambda weights, batch, rng: batch['x'] / (1 + s**2))
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': train}))
     found = denoise.apply(run, levels=str(s), num_images=2)
     mean = lambda name: found[name].mean()
@@ -117,7 +117,7 @@ def test_examples_that_the_noise_spares_are_left_out_of_the_means(vae):
     """Masked zeros are zeros: only the others have a finite PSNR, here of all hidden white."""
     x = np.zeros((6, 8, 8, 1), np.uint8)
     x[::2] = 16
-    run = of_test(vae, x, reconstruct=lambda params, extra, batch, draw: 0 * batch['x'] + 8)
+    run = of_test(vae, x, reconstruct=lambda weights, batch, rng: 0 * batch['x'] + 8)
     found = denoise.apply(run, noise='masking', levels='1')
     (row,) = recorded(run, 'masking')
     assert row['num_changed'] == 3
@@ -127,10 +127,10 @@ def test_examples_that_the_noise_spares_are_left_out_of_the_means(vae):
 
 
 def test_labels_go_with_their_examples(vae):
-    def by_label(params, extra, batch, draw):
+    def by_label(weights, batch, rng):
         return jnp.ones_like(batch['x']) * batch['label'][:, None, None, None]
 
-    run = vae._replace(family=vae.family._replace(reconstruct=by_label))
+    run = vae._replace(family=replaced(vae.family, Reconstruct(by_label)))
     found = denoise.apply(run, levels='0.1', num_images=9)
     label = vae.data.splits['test']['label'][found['index']]
     assert found['denoised'][0, :, 0, 0, 0].tolist() == label.tolist()
@@ -146,9 +146,9 @@ def test_of_every_family_that_reconstructs(tmp_path, name, data):
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
     found = denoise.apply(run, levels='0.5', num_images=20)
     state = restore.initial_state(run)
-    draw = rng_for(state.key, jnp.arange(20), 20)
+    rng = rng_for(state.key, jnp.arange(20), 20)
     batch = {'x': jnp.asarray(found['noisy'][0])}
-    want = jax.jit(run.family.reconstruct)(state.ema, state.extra, batch, draw)
+    want = jax.jit(run.family.ability(Reconstruct).mean)(state.averaged_weights, batch, rng)
     np.testing.assert_allclose(found['denoised'][0], want, rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(found['x'], run.data.splits['test']['x'][found['index']])
     assert found['noisy_psnr_db'].shape == (1, 20)
@@ -199,7 +199,7 @@ def test_a_model_that_is_told_the_noise(vae):
     x = random.randint(0, 17, size=(20, 8, 8, 1)).astype(np.uint8)
     seen = []
 
-    def denoised(params, extra, batch, draw):
+    def denoised(weights, batch, rng):
         jax.debug.callback(lambda a: seen.append(np.asarray(a)), batch['x'])
         return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
 

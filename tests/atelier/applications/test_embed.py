@@ -12,6 +12,7 @@ from support import assembled, with_abilities
 from atelier import door
 from atelier.applications import embed
 from atelier.applications.embed import Labelled
+from atelier.core.abilities import Codes
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -27,7 +28,7 @@ def blobs(n=200, classes=3, dims=4, seed=0):
 
 def of_codes(run, train, test, **abilities):
     """A run with these splits, whose code is the first two pixels of x."""
-    encode = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, :2]
+    encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :2]
     return with_abilities(run, splits={'train': train, 'test': test}, encode=encode, **abilities)
 
 
@@ -123,7 +124,7 @@ def test_codes_and_labels_are_those_of_the_splits(tmp_path, name):
     stored = np.load(tmp_path / 'applications' / 'embed.npz')
     assert set(stored) == set(found)
     for split in ('train', 'test'):
-        codes = door.over_split(trained, run.family.encode, split)
+        codes = door.over_split(trained, run.family.ability(Codes).encode, split)
         np.testing.assert_array_equal(stored[f'{split}_codes'], codes)
         np.testing.assert_array_equal(stored[f'{split}_label'], short[split]['label'])
 

@@ -11,8 +11,9 @@ from support import assembled, few_of_test
 
 import train_lib
 from atelier import cli
-from atelier.applications import _common, sample
-from atelier.core.family import through_codes
+from atelier.applications import sample
+from atelier.core.abilities import Inpaint, LogProb, Reconstruct, reconstruct_by_codes
+from atelier.core.family import codes_of
 from atelier.core.randomness import rng_for
 from atelier.evaluation.codes.encoding import encoded, parted
 from atelier.run import restore
@@ -78,7 +79,7 @@ def test_every_application_works(name, run_of):
     run, found = run_of(name), {}
     for mode, options in OPTIONS.items():
         application = importlib.import_module(f'atelier.applications.{mode}')
-        if not _common.can(run.family, application):
+        if not application.APPLICATION.fits(run.family):
             continue
         found[mode] = application.apply(run, **options)
         written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
@@ -104,21 +105,23 @@ def _check(run, found):
     np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)
     paths = found['interpolate']
     (pair,), (straight, _) = paths['index'], paths['x'][0]
-    if run.family.log_prob is not None and run.family.inpaint is None:  # a flow: x, noise and all
+    knows_density = run.family.ability(LogProb) is not None
+    if knows_density and run.family.ability(Inpaint) is None:  # a flow: x, noise and all
         assert run.data.spec.dequantized_levels
         away = straight[[0, -1]] - split['x'][pair]
         assert away.min() > -1e-2 and away.max() < 1 + 1e-2
         return
     np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], **near)
-    shown, reconstruct = found.get('reconstruct'), run.family.reconstruct
+    shown, ability = found.get('reconstruct'), run.family.ability(Reconstruct)
     if shown is None:  # of a diffusion model or a flow, whose codes only lead back
         shown = {'index': pair[:0], 'reconstruction': straight[:0]}
-        reconstruct = through_codes(run.family.encode, run.family.decode)
+        space = codes_of(run.family)
+        ability = reconstruct_by_codes(space.encode, space.decode)
     index = np.concatenate([pair, shown['index']])
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
-    batch = run.data.preprocess(raw, draw.keys)
-    want = reconstruct(state.ema, state.extra, batch, draw)
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
+    batch = run.data.preprocess(raw, rng.keys)
+    want = ability.mean(state.averaged_weights, batch, rng)
     made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
     unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
     bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled, few_of_test
+from support import assembled, few_of_test, replaced
 
 from atelier.applications import inpaint
 from atelier.applications._masks import hidden_parts
+from atelier.core.abilities import Inpaint
 from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 
@@ -19,14 +20,14 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 IMAGE = Spec((6, 8, 1), 17, None)
 
 
-def grey(params, extra, batch, draw):
+def grey(weights, batch, rng):
     return jnp.where(batch['known'], batch['x'], 8.0)
 
 
 def filling(run, fill=grey, x=None):
     """A run with this for the ability, perhaps with such a test split."""
     splits = run.data.splits if x is None else {**run.data.splits, 'test': {'x': x}}
-    family = run.family._replace(inpaint=fill)
+    family = replaced(run.family, Inpaint(fill))
     return run._replace(family=family, data=run.data._replace(splits=splits))
 
 
@@ -99,7 +100,7 @@ def test_a_file_that_is_no_mask_is_one_line(tmp_path, complaint, array, said):
 
 
 def test_what_is_known_stays_and_what_is_hidden_does_not_reach_the_model(vae):
-    def told(params, extra, batch, draw):
+    def told(weights, batch, rng):
         label = batch['label'][:, None, None, None]
         return jnp.where(batch['known'], batch['x'], batch['x'] + label)
 
@@ -140,8 +141,8 @@ def test_errors_are_those_of_the_hidden_part(vae):
 def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
     """Errors of 0.1 up or down: their mean is right where there are as many of both."""
 
-    def noisy(params, extra, batch, draw):
-        signs = jax.vmap(lambda key: jax.random.rademacher(key, (8, 8, 1), jnp.float32))(draw.keys)
+    def noisy(weights, batch, rng):
+        signs = jax.vmap(lambda key: jax.random.rademacher(key, (8, 8, 1), jnp.float32))(rng.keys)
         return jnp.where(batch['known'], batch['x'], 8 + 1.6 * signs)
 
     run = filling(vae, noisy, x=np.full((40, 8, 8, 1), 8, np.uint8))
@@ -170,8 +171,8 @@ def test_a_perfect_completion_has_no_finite_psnr(vae):
 
 def test_the_picture_has_known_completions_and_truth_below_each_other(vae):
     run = filling(vae, x=np.full((4, 8, 8, 1), 16, np.uint8))
-    black = lambda params, extra, batch, draw: jnp.where(batch['known'], batch['x'], 0.0)
-    inpaint.apply(run._replace(family=run.family._replace(inpaint=black)), num_completions=2)
+    black = lambda weights, batch, rng: jnp.where(batch['known'], batch['x'], 0.0)
+    inpaint.apply(run._replace(family=replaced(run.family, Inpaint(black))), num_completions=2)
     image = Image.open(run.folder / 'applications' / 'inpaint-left-seed-0.png').convert('L')
     shades = np.asarray(image).astype(int)
     column = shades[:, np.flatnonzero((shades == 0).sum(0) > 60)[-1]]  # through hidden halves
@@ -217,8 +218,8 @@ def test_a_missing_ability_is_named(gan, complaint):
 
 
 def test_example_keys_differ_between_completions(vae):
-    def own(params, extra, batch, draw):
-        return jnp.where(batch['known'], batch['x'], standard_normal(draw.keys, 8, 8, 1))
+    def own(weights, batch, rng):
+        return jnp.where(batch['known'], batch['x'], standard_normal(rng.keys, 8, 8, 1))
 
     found = inpaint.apply(filling(vae, own), num_images=5, num_completions=3, num_examples=5)
     draws = found['completions'][~np.broadcast_to(found['known'][:, None], (5, 3, 8, 8, 1))]

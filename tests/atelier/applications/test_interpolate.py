@@ -7,6 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import interpolate, sample
+from atelier.core.abilities import Codes
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -56,8 +57,9 @@ def test_the_ends_are_reconstructions_of_test_images(vae):
     x = vae.data.splits['test']['x'][found['index']].astype(np.float32)
     np.testing.assert_array_equal(found['ends'], x)
     batch = {'x': jnp.asarray(x.reshape(-1, 8, 8, 1))}
-    codes = vae.family.encode(state.ema, state.extra, batch, None)
-    decoded = np.asarray(vae.family.decode(state.ema, state.extra, codes)).reshape(x.shape)
+    codes = vae.family.ability(Codes).encode(state.averaged_weights, batch, None)
+    decoded = vae.family.ability(Codes).decode(state.averaged_weights, codes)
+    decoded = np.asarray(decoded).reshape(x.shape)
     for path in range(2):
         np.testing.assert_allclose(found['x'][:, path, [0, -1]], decoded, rtol=1e-4, atol=1e-4)
     stored = np.load(vae.folder / 'applications' / 'interpolate-seed-2.npz')
@@ -81,8 +83,8 @@ def test_points_have_numbers_and_no_picture(tmp_path):
     run = assembled(tmp_path, 'gan', 'ring,debug')
     plain = with_abilities(
         run,
-        prior=lambda params, extra, draw: jax.vmap(lambda k: jax.random.normal(k, (2,)))(draw.keys),
-        decode=lambda params, extra, codes: 2 * codes,
+        prior=lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (2,)))(rng.keys),
+        decode=lambda weights, codes: 2 * codes,
     )
     found = interpolate.apply(plain, num_pairs=1)
     np.testing.assert_allclose(found['x'], 2 * found['codes'])
@@ -107,5 +109,5 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 def test_a_missing_ability_is_named(tmp_path, vae, complaint):
     line = complaint(interpolate.apply, assembled(tmp_path, 'classifier'))
     assert 'lacks decode: --mode=interpolate needs decode, and encode or prior' in line
-    neither = with_abilities(vae, decode=vae.family.decode)
+    neither = with_abilities(vae, decode=vae.family.ability(Codes).decode)
     assert 'lacks encode or prior' in complaint(interpolate.apply, neither)

@@ -8,6 +8,7 @@ from support import assembled, with_abilities
 
 from atelier import door
 from atelier.applications import latent_map
+from atelier.core.abilities import Codes
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -23,10 +24,10 @@ def first_pixels(n):
     """An encoder that takes the first pixels for codes, and a decoder that puts them back."""
     rest = 64 - n
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         return jax.numpy.pad(codes, ((0, 0), (0, rest))).reshape(-1, 8, 8, 1)
 
-    encode = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, :n]
+    encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :n]
     return dict(encode=encode, decode=decode)
 
 
@@ -46,7 +47,7 @@ def of_codes(run, codes, **abilities):
 def test_the_codes_are_those_of_the_test_split_and_two_are_the_plane(vae):
     found = latent_map.apply(vae, num_points=3)
     trained = door.Trained(vae, restore.initial_state(vae), '')
-    codes = door.over_split(trained, vae.family.encode, 'test')
+    codes = door.over_split(trained, vae.family.ability(Codes).encode, 'test')
     stored = np.load(vae.folder / 'applications' / 'latent_map.npz')
     np.testing.assert_array_equal(stored['codes'], codes)
     np.testing.assert_array_equal(stored['plane'], codes)
@@ -62,14 +63,14 @@ def test_the_grid_stands_at_the_quantiles_of_the_prior(vae):
     np.testing.assert_allclose([found['u'], found['v']], [want, want], rtol=1e-5)
     state = restore.initial_state(vae)
     codes = np.asarray([[u, v] for v in want for u in want], np.float32)
-    x = vae.family.decode(state.ema, state.extra, jax.numpy.asarray(codes))
+    x = vae.family.ability(Codes).decode(state.averaged_weights, jax.numpy.asarray(codes))
     np.testing.assert_allclose(found['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
 
 
 def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae, caplog):
     """With a `posterior` the prior is N(0, I), wherever the codes lie: drawn, it says the same."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
-    run = of_codes(vae, codes, posterior=vae.family.posterior)
+    run = of_codes(vae, codes, posterior=vae.family.ability(Codes).posterior)
     with caplog.at_level('INFO', logger='atelier'):
         found = latent_map.apply(run, num_points=5)
     assert 'the grid stands at quantiles of the N(0, I) prior' in caplog.text
@@ -82,8 +83,8 @@ def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae
 def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
     """Uniform in [3, 5] along one axis, a coin of 0 and 1 along the other."""
 
-    def prior(params, extra, draw):
-        uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(draw.keys)
+    def prior(weights, rng):
+        uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(rng.keys)
         return jax.numpy.stack([3 + 2 * uniform[:, 0], (uniform[:, 1] < 0.5) * 1.0], 1)
 
     codes = np.random.RandomState(0).randint(0, 17, (30, 2))
@@ -100,7 +101,7 @@ def test_the_codes_of_another_prior_are_seen_in_the_plane(vae):
     """A prior of one code: both quantiles are its place."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
     point = np.array([5.0, -2.0, 1.0])
-    prior = lambda params, extra, draw: jax.numpy.tile(point, (len(draw.keys), 1))
+    prior = lambda weights, rng: jax.numpy.tile(point, (len(rng.keys), 1))
     found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=2)
     u, v = found['axes'] @ (point - found['origin'])
     np.testing.assert_allclose([found['u'], found['v']], [[u, u], [v, v]], rtol=1e-5)

@@ -10,6 +10,7 @@ from PIL import Image
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import reconstruct
+from atelier.core.abilities import Codes
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
 
@@ -21,9 +22,9 @@ def test_what_is_shown_is_what_the_family_reconstructs(vae):
     state, split = restore.initial_state(vae), vae.data.splits['test']
     x = jnp.asarray(split['x'][found['index']], jnp.float32)
     np.testing.assert_array_equal(found['x'], x)
-    draw = rng_for(state.key, jnp.arange(5), 5)
-    codes = jax.jit(vae.family.encode)(state.ema, state.extra, {'x': x}, draw)
-    decoded = jax.jit(vae.family.decode)(state.ema, state.extra, codes)
+    rng = rng_for(state.key, jnp.arange(5), 5)
+    codes = jax.jit(vae.family.ability(Codes).encode)(state.averaged_weights, {'x': x}, rng)
+    decoded = jax.jit(vae.family.ability(Codes).decode)(state.averaged_weights, codes)
     np.testing.assert_allclose(found['reconstruction'], decoded, rtol=1e-4, atol=1e-4)
     folder = vae.folder / 'applications'
     stored = np.load(folder / 'reconstruct-seed-3.npz')
@@ -36,7 +37,7 @@ def test_what_is_shown_is_what_the_family_reconstructs(vae):
 
 def test_the_error_is_that_of_the_normalized_scale(vae):
     """Every number too large by 4 of 16: 1/2 * 64 * (1/4)^2, of the whole split."""
-    run = with_abilities(vae, reconstruct=lambda params, extra, batch, draw: batch['x'] + 4)
+    run = with_abilities(vae, reconstruct=lambda weights, batch, rng: batch['x'] + 4)
     found = reconstruct.apply(run, num_images=3)
     np.testing.assert_allclose(found['half_squared_error'], 2)
     numbers = json.loads((run.folder / 'applications' / 'reconstruct-seed-0.json').read_text())
@@ -48,8 +49,8 @@ def test_the_error_is_that_of_the_normalized_scale(vae):
 def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
     """Whichever are shown: a reconstruction that draws is the same one."""
 
-    def draw_one(params, extra, batch, draw):
-        return batch['x'] + standard_normal(draw.keys, 8, 8, 1)
+    def draw_one(weights, batch, rng):
+        return batch['x'] + standard_normal(rng.keys, 8, 8, 1)
 
     run = with_abilities(vae, reconstruct=draw_one)
     every, some = (reconstruct.apply(run, num_images=n, seed=1) for n in (447, 9))
@@ -59,7 +60,7 @@ def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
 
 def test_originals_stand_above_reconstructions(vae):
     """Of more than a row, the second pair of rows is below the first; white is the largest level"""
-    run = with_abilities(vae, reconstruct=lambda params, extra, batch, draw: 16 + 0 * batch['x'])
+    run = with_abilities(vae, reconstruct=lambda weights, batch, rng: 16 + 0 * batch['x'])
     black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': black}))
     reconstruct.apply(run, num_images=18)

@@ -7,6 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import saliency
+from atelier.core.abilities import Classify
 from atelier.core.randomness import rng_for
 from atelier.run import restore
 
@@ -22,7 +23,7 @@ WEIGHTS = np.random.RandomState(0).normal(size=(64, 10)).astype(np.float32)
 WEIGHTS -= WEIGHTS.mean(0)  # or one class has all pictures
 
 
-def affine(params, extra, batch, draw):
+def affine(weights, batch, rng):
     return batch['x'].reshape(-1, 64) @ WEIGHTS + 1.0
 
 
@@ -101,15 +102,17 @@ def test_a_network_of_convolutions(classifier):
     found = saliency.apply(classifier, num_images=3)
     state, family = restore.initial_state(classifier), classifier.family
     n = jnp.arange(3)
-    draw, weights = rng_for(state.key, n, 3), (state.ema, state.extra)
-    logit = lambda x: family.classify(*weights, {'x': jnp.asarray(x)}, draw)[n, found['shown']]
+    rng, weights = rng_for(state.key, n, 3), state.averaged_weights
+    logit = lambda x: family.ability(Classify).logits(weights, {'x': jnp.asarray(x)}, rng)[
+        n, found['shown']
+    ]
     slope, step = found['gradient'], 1e-2
     size = np.sqrt(np.sum(slope**2, (1, 2, 3), keepdims=True))
     move = step * slope / size
     change = (logit(found['x'] + move) - logit(found['x'] - move)) / (2 * step)
     np.testing.assert_allclose(change, size.reshape(-1), rtol=0.02)
-    maps = family.feature_maps.maps(*weights, {'x': jnp.asarray(found['x'])}, draw)
-    halves = lambda maps: family.feature_maps.logits(*weights, maps)
+    maps = family.ability(Classify).feature_maps.maps(weights, {'x': jnp.asarray(found['x'])}, rng)
+    halves = lambda maps: family.ability(Classify).feature_maps.logits(weights, maps)
     want = saliency.class_activation(halves, maps, jnp.asarray(found['shown']))
     np.testing.assert_allclose(found['activation'], want, rtol=1e-4, atol=1e-6)
     assert found['activation'].shape == (3, 4, 4)

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from support import assembled, with_abilities
+from support import assembled, replaced, with_abilities
 
 from atelier.applications import sample
+from atelier.core.abilities import Sample
 from atelier.evaluation.samples.sampling import labels_like, shown
 from atelier.run import restore
 
@@ -17,15 +18,15 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 def run(tmp_path, monkeypatch):
     """A conditional GAN that paints the number of the class."""
 
-    def paint(params, extra, draw, condition):
-        label = (condition or {'label': jax.numpy.full(len(draw.keys), 5)})['label']
+    def paint(weights, rng, condition):
+        label = (condition or {'label': jax.numpy.full(len(rng.keys), 5)})['label']
         return jax.numpy.ones((len(label), 8, 8, 1)) * label[:, None, None, None]
 
     made = assembled(tmp_path, 'cgan')
     monkeypatch.setattr(
         restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
     )
-    return made._replace(family=made.family._replace(sample=paint))
+    return made._replace(family=replaced(made.family, Sample(paint, True)))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +87,11 @@ def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch
 def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
     """Of its prior, or of the Gaussian of its training codes; a picture is the mean of x."""
     abilities = dict(
-        encode=lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
-        decode=lambda params, extra, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
+        encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
+        decode=lambda weights, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
     )
     if has_prior:
-        abilities['prior'] = lambda params, extra, draw: draw.rows[:, None] * jax.numpy.ones(2)
+        abilities['prior'] = lambda weights, rng: rng.rows[:, None] * jax.numpy.ones(2)
     run = with_abilities(vae, **abilities)._replace(folder=tmp_path)
     with caplog.at_level('INFO', logger='atelier'):
         few, many = (sample.apply(run, num_samples=n, seed=3) for n in (4, 40))
@@ -107,5 +108,5 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 
 
 def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
-    run = with_abilities(vae, encode=lambda params, extra, batch, draw: batch['x'])
+    run = with_abilities(vae, encode=lambda weights, batch, rng: batch['x'])
     assert 'lacks sample or decode' in complaint(sample.apply, run)

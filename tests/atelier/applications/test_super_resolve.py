@@ -9,7 +9,7 @@ import pytest
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import super_resolve
-from atelier.core.family import SuperResolve
+from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
@@ -31,7 +31,7 @@ def able(run, enlarge, x=None, spec=None, factor=2):
     return made._replace(data=made.data._replace(spec=spec or run.data.spec))
 
 
-def repeat(params, extra, batch, draw):
+def repeat(weights, batch, rng):
     """Sees what is given and nothing else."""
     assert set(batch) == {'low'}
     return enlarged(batch['low'], 2, 'nearest')
@@ -67,9 +67,9 @@ def test_a_model_that_repeats_pixels_is_nearest(vae):
     }
 
 
-def noisy(params, extra, batch, draw):
+def noisy(weights, batch, rng):
     """Grey with noise of 2 levels."""
-    noise = standard_normal(draw.keys, 8, 8, 1)
+    noise = standard_normal(rng.keys, 8, 8, 1)
     return enlarged(batch['low'], 2, 'nearest') + 2 * noise
 
 
@@ -112,7 +112,7 @@ def test_images_of_real_values_and_any_number_of_channels(vae):
     """The scale is that of the training split; without a picture there is no SSIM."""
     spec, random = Spec((4, 4, 2), None, None), np.random.default_rng(0)
     x = random.uniform(-1, 1, (20, 4, 4, 2)).astype(np.float32)
-    wrong = lambda params, extra, batch, draw: 0.5 + repeat(params, extra, batch, draw)
+    wrong = lambda weights, batch, rng: 0.5 + repeat(weights, batch, rng)
     x = np.repeat(np.repeat(reduced(x, 2), 2, 1), 2, 2)
     run = able(vae, wrong, x, spec)
     edges = np.stack([np.full((4, 4, 2), -2.0), np.full((4, 4, 2), 3.0)]).astype(np.float32)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from atelier.core import game, train_step
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, identity, key_for, rng_for
+from atelier.core.types import Weights
 
 pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
@@ -28,10 +29,12 @@ def sgd(player, hypers, step):
 def start(params, **hypers):
     """A State of toy parameters."""
     key = jax.random.PRNGKey(0)
-    family = Family(
-        init=lambda key, batch: (params, {player: {} for player in params}), turns=(), metrics=None
-    )
-    return train_step.init_state(family, sgd, key, {}, {**HYPERS, **hypers})
+    return train_step.init_state(toy_family(params), sgd, key, {}, {**HYPERS, **hypers})
+
+
+def toy_family(params, turns=()):
+    weights = Weights(params, {player: {} for player in params})
+    return Family(lambda key, batch: weights, turns, lambda weights, batch, rng: {})
 
 
 def step_of(*turns, batch_size=1):
@@ -55,9 +58,9 @@ def toy_losses(params, batch):
 
 
 def toy_turn(players, batch=0):
-    def loss(params, extra, batch, draw, step, hypers):
-        losses = toy_losses(params, batch)
-        return {player: losses[player] for player in players}, (extra, {})
+    def loss(weights, batch, rng, step, hypers):
+        losses = toy_losses(weights.params, batch)
+        return {player: losses[player] for player in players}, (weights.extra, {})
 
     return game.Turn(players, loss, batch)
 
@@ -79,11 +82,9 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 @pytest.mark.parametrize('players', [PLAYERS[:1], PLAYERS[1:], PLAYERS])
 def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
-    play = jax.jit(
-        lambda params: train_step.play(toy_turn(players), params, {}, batch, draw, 0, {})[:2]
-    )
-    gradients, losses = play(params)
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
+    play = lambda weights: train_step.play(toy_turn(players), weights, batch, rng, 0, {})
+    gradients, losses, _, _ = jax.jit(play)(Weights(params, {}))
     assert set(gradients) == set(losses) == set(players)
     for player in players:
 
@@ -120,9 +121,9 @@ def bilinear(alternating):
     """min over x, max over y of x * y: eigenvalues are known."""
 
     def loss(players):
-        def f(params, extra, batch, draw, step, hypers):
-            value = params['x'] * params['y']
-            return {p: value if p == 'x' else -value for p in players}, (extra, {})
+        def f(weights, batch, rng, step, hypers):
+            value = weights.params['x'] * weights.params['y']
+            return {p: value if p == 'x' else -value for p in players}, (weights.extra, {})
 
         return game.Turn(players, f)
 
@@ -146,8 +147,8 @@ def test_bilinear_game_follows_its_closed_form(alternating):
 
 
 def quadratic_turn(curvature):
-    def loss(params, extra, batch, draw, step, hypers):
-        return {'model': 0.5 * curvature * params['model'] ** 2}, (extra, {})
+    def loss(weights, batch, rng, step, hypers):
+        return {'model': 0.5 * curvature * weights.params['model'] ** 2}, (weights.extra, {})
 
     return game.Turn(('model',), loss)
 
@@ -191,8 +192,8 @@ def test_the_step_averages_the_weights_once(toy):
 
 def test_a_turn_reads_the_minibatch_it_names():
     def turn(player, batch):
-        def loss(params, extra, batch, draw, step, hypers):
-            return {player: params[player] * batch['x'][0]}, (extra, {})
+        def loss(weights, batch, rng, step, hypers):
+            return {player: weights.params[player] * batch['x'][0]}, (weights.extra, {})
 
         return game.Turn((player,), loss, batch)
 
@@ -205,9 +206,9 @@ def test_a_turn_reads_the_minibatch_it_names():
 
 
 def test_turns_of_one_step_draw_different_noise_and_steps_too():
-    def loss(params, extra, batch, draw, step, hypers):
-        noise = jax.vmap(jax.random.normal)(draw.keys)
-        return {'model': params['model'] * noise.mean()}, (extra, {'noise': noise})
+    def loss(weights, batch, rng, step, hypers):
+        noise = jax.vmap(jax.random.normal)(rng.keys)
+        return {'model': weights.params['model'] * noise.mean()}, (weights.extra, {'noise': noise})
 
     def run(turns):
         step = step_of(*turns, batch_size=4)
@@ -251,10 +252,10 @@ SPOILERS = {
 def test_a_non_finite_step_freezes_the_state(spoiler):
     """From step 3 on every leaf stays as it was, the step included; the report says which step."""
 
-    def loss(params, extra, batch, draw, step, hypers):
+    def loss(weights, batch, rng, step, hypers):
         healthy = lambda x: 0.5 * (x - 1.0) ** 2
-        value = jax.lax.cond(step >= 3, SPOILERS[spoiler], healthy, params['model'])
-        return {'model': value}, ({'model': {'count': extra['model']['count'] + 1}}, {})
+        value = jax.lax.cond(step >= 3, SPOILERS[spoiler], healthy, weights.params['model'])
+        return {'model': value}, ({'model': {'count': weights.extra['model']['count'] + 1}}, {})
 
     turn = game.Turn(('model',), loss)
     state = start({'model': jnp.float32(0.0)})
@@ -281,24 +282,21 @@ def test_losses_have_to_be_those_of_the_players(toy):
 def to_mean(offset=0.0, when=None):
     """The 'centre' takes the mean of its minibatch over all devices."""
 
-    def fit(params, extra, batch, draw, step, hypers):
+    def fit(weights, batch, rng, step, hypers):
         del step, hypers
-        whole = draw.gather(batch['x'])
-        loss = jnp.mean(jnp.abs(batch['x'] - params['centre']['w'][None]))
+        whole = rng.gather(batch['x'])
+        loss = jnp.mean(jnp.abs(batch['x'] - weights.params['centre']['w'][None]))
         moved = {'centre': {'w': jnp.mean(whole, 0) + offset}}
-        return {'centre': loss}, (moved, extra, {'size': jnp.abs(batch['x']).sum(-1)})
+        return {'centre': loss}, (moved, weights.extra, {'size': jnp.abs(batch['x']).sum(-1)})
 
-    return game.Fit(('centre',), fit, batch=0, when=when)
+    return game.Fit(('centre',), fit, when=when)
 
 
 def test_a_fit_replaces_its_players_and_leaves_the_others(toy):
     params, batch = toy
     params = {**params, 'centre': {'w': jnp.zeros(4)}}
     turns = to_mean(), toy_turn(('encoder',))
-    family = Family(
-        init=lambda key, batch: (params, {player: {} for player in params}), turns=turns, metrics={}
-    )
-    state = train_step.init_state(family, sgd, jax.random.PRNGKey(0), {}, HYPERS)
+    state = train_step.init_state(toy_family(params, turns), sgd, jax.random.PRNGKey(0), {}, HYPERS)
     assert set(state.opt) == {*PLAYERS}  # there is nothing to remember of a fit
     new, report = step_of(*turns, batch_size=8)(state, [batch], jnp.arange(8))
     np.testing.assert_allclose(new.params['centre']['w'], batch['x'].mean(0), rtol=1e-6)

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import make_run
+from support import make_run, replaced, without
 
 import train_lib
 from atelier.applications import sample
+from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
 from atelier.errors import UserError
@@ -27,9 +28,9 @@ def trained(tmp_path_factory):
     return run
 
 
-def identify(params, extra, batch, draw):
+def identify(weights, batch, rng):
     """The example itself, its row, and a number drawn for it."""
-    return {'x': batch['x'], 'row': draw.rows, 'noise': jax.vmap(jax.random.normal)(draw.keys)}
+    return {'x': batch['x'], 'row': rng.rows, 'noise': jax.vmap(jax.random.normal)(rng.keys)}
 
 
 @pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
@@ -55,9 +56,9 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     state, words = restore.load_state(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
     key = key_for(state.key, Stream.EVALUATE)
-    draw = rng_for(key, jnp.arange(len(x)), len(x))
-    values = trained.family.metrics(state.ema, state.extra, {'x': x}, draw)
-    nats = trained.family.log_prob.nats(state.ema, state.extra, {'x': x}, draw)
+    rng = rng_for(key, jnp.arange(len(x)), len(x))
+    values = trained.family.metrics(state.averaged_weights, {'x': x}, rng)
+    nats = trained.family.ability(LogProb).nats(state.averaged_weights, {'x': x}, rng)
     reported = {name: value['mean'] for name, value in result['values'].items()}
     for name, value in values.items():
         np.testing.assert_allclose(reported[name], np.asarray(value, np.float64).mean(), rtol=1e-5)
@@ -114,7 +115,8 @@ def test_samples_depend_on_seed_and_index_alone(trained):
 
 
 def test_a_family_without_samples_says_so(trained):
-    silent = trained._replace(family=trained.family._replace(sample=None, decode=None))
+    codes = trained.family.ability(Codes)._replace(decode=None)
+    silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
     with pytest.raises(UserError, match='lacks sample or decode'):
         sample.apply(silent, 5)
 

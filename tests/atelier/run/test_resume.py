@@ -1,6 +1,7 @@
 """k + k steps are 2k steps, bitwise: the State, the best checkpoint and metrics.jsonl."""
 
 import contextlib
+import dataclasses
 import json
 
 import jax
@@ -217,7 +218,8 @@ def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
             losses, (extra, metrics) = turn.loss(*arguments)
             return losses, (extra, {**metrics, 'ratio': metrics['kl_nats'] / 0.0})
 
-        train(run._replace(family=run.family._replace(turns=(turn._replace(loss=loss),))))
+        family = dataclasses.replace(run.family, turns=(turn._replace(loss=loss),))
+        train(run._replace(family=family))
         assert outcome(run)[2].best_step == 1
 
 

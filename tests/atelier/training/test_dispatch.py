@@ -15,6 +15,7 @@ from atelier.core import devices as device_lib
 from atelier.core import game, train_step
 from atelier.core.family import Family
 from atelier.core.randomness import identity
+from atelier.core.types import Weights
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import experiment, restore
 from atelier.training import dispatch as program
@@ -111,10 +112,15 @@ def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
     weights = {'bias': jnp.ones(3), 'kernel': jnp.ones((1, 3))}
     state = restore.initial_state(run).replace(ema=weights, extra={'places': jnp.arange(4)})
 
-    def shapes(params, extra, batch, draw):
-        found = params['kernel'].shape, extra['places'].shape, draw.keys.shape[1:], batch
+    def shapes(weights, batch, rng):
+        found = (
+            weights.params['kernel'].shape,
+            weights.extra['places'].shape,
+            rng.keys.shape[1:],
+            batch,
+        )
         assert found == ((1, 3), (4,), (2,), {})
-        return draw.rows
+        return rng.rows
 
     apply = over_examples(shapes, run.data, 16, jax.devices()[:num_devices])
     np.testing.assert_array_equal(apply(state, jax.random.PRNGKey(0), {}, 20), np.arange(20))
@@ -161,15 +167,16 @@ def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compile
 def test_coupling_terms_see_the_whole_batch():
     """A loss of the batch's mean, through `gather`: same gradients on 1 and 8 devices."""
 
-    def loss(params, extra, batch, draw, step, hypers):
-        hidden = jnp.tanh(params['model'] * batch['x'])
-        centred = hidden - jnp.mean(draw.gather(hidden))
-        spread = jnp.mean(draw.gather(hidden) ** 2)
-        noise = jax.random.normal(draw.shared_key)
-        return {'model': jnp.mean(centred**4) + jnp.sin(spread) + noise}, (extra, {})
+    def loss(weights, batch, rng, step, hypers):
+        hidden = jnp.tanh(weights.params['model'] * batch['x'])
+        centred = hidden - jnp.mean(rng.gather(hidden))
+        spread = jnp.mean(rng.gather(hidden) ** 2)
+        noise = jax.random.normal(rng.shared_key)
+        return {'model': jnp.mean(centred**4) + jnp.sin(spread) + noise}, (weights.extra, {})
 
     turns = (game.Turn(('model',), loss),)
-    family = Family(lambda key, batch: ({'model': jnp.float32(0.7)}, {}), turns, None)
+    start = Weights({'model': jnp.float32(0.7)}, {})
+    family = Family(lambda key, batch: start, turns, lambda weights, batch, rng: {})
     hypers = {'ema_half_life': jnp.float32(0)}
 
     sgd = lambda player, hypers, step: optax.sgd(1.0)

@@ -1,5 +1,6 @@
 """The training split streamed from the host: the same batches as on the device, bit for bit."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -26,7 +27,7 @@ def with_turns(run, *minibatches):
     data = Dataset('numbers', Spec((3,), None, None), {'train': split}, 'numbers')
     turns = tuple(game.Turn(('model',), None, batch) for batch in minibatches)
     run.config.train.batch_size = BATCH
-    return run._replace(data=data, family=run.family._replace(turns=turns))
+    return run._replace(data=data, family=dataclasses.replace(run.family, turns=turns))
 
 
 def on_devices(run, devices):

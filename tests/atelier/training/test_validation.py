@@ -1,13 +1,15 @@
 """What is seen and said at a validation of a model without a likelihood."""
 
+import dataclasses
 import json
 
 import jax
 import numpy as np
 import pytest
-from support import assembled
+from support import assembled, replaced
 
 import train_lib
+from atelier.core.abilities import Sample
 from atelier.report.metrics_log import MetricsLog, read_metrics
 from atelier.run import restore
 from atelier.run.checkpoint import Memory
@@ -29,14 +31,14 @@ def look(run, times=1):
 
 
 def with_samples(run, sample):
-    return run._replace(family=run.family._replace(sample=sample))
+    return run._replace(family=replaced(run.family, Sample(sample)))
 
 
 def test_coverage_tells_copies_of_one_example_from_data(tmp_path):
     run = assembled(tmp_path / 'run', 'gan', 'moons,debug')
     x = jax.numpy.asarray(run.data.splits['train']['x'], jax.numpy.float32)
-    rows = lambda params, extra, draw, condition: x[draw.rows]
-    one = lambda params, extra, draw, condition: x[jax.numpy.zeros_like(draw.rows)]
+    rows = lambda weights, rng, condition: x[rng.rows]
+    one = lambda weights, rng, condition: x[jax.numpy.zeros_like(rng.rows)]
     (of_data,), (of_one,) = (
         look(with_samples(run._replace(folder=tmp_path / name), sample))
         for name, sample in (('data', rows), ('one', one))
@@ -69,7 +71,8 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
         seen.append(len(history))
         return {'wrong': 'turn the knob'} if len(history) in (2, 3, 5) else {}
 
-    advised = run._replace(family=run.family._replace(advise=advise))
+    turns = tuple(turn._replace(advise=advise) for turn in run.family.turns)
+    advised = run._replace(family=dataclasses.replace(run.family, turns=turns))
     with caplog.at_level('WARNING', logger='atelier'):
         look(advised, times=3)
         assert caplog.text.count('turn the knob') == 1

@@ -9,7 +9,9 @@ import pytest
 from support import assembled, check_same_on_any_devices, steps_on
 
 from atelier.core import train_step
+from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.corruption import gaussian, masking
 from atelier.data.dataset import Spec
 from models.autoencoders import autoencoder as models
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 LATENT, DIMS = 2, 5
 REAL = Spec((DIMS,), None, None, mean=(1.0, 0.0, -2.0, 0.5, 0.0), std=(2.0, 1.0, 0.5, 1.0, 3.0))
-HYPERS = {'corruption': 0.3, 'contraction': 0.7}
+HYPERS = {'corruption': jnp.float32(0.3), 'contraction': jnp.float32(0.7)}
 
 
 def linear(**rules):
@@ -42,8 +44,8 @@ def parts_of(spec=REAL, loss='squared_error', tied=False, **rules):
     return Parts(net, spec, loss, **rules)
 
 
-def loss_of(family, weights, batch, draw, hypers=HYPERS):
-    losses, (_, report) = family.turns[0].loss(*weights, batch, draw, 0, hypers)
+def loss_of(family, weights, batch, rng, hypers=HYPERS):
+    losses, (_, report) = family.turns[0].loss(weights, batch, rng, 0, hypers)
     return losses['model'], report
 
 
@@ -68,8 +70,8 @@ def test_with_the_axes_of_pca_the_error_is_what_pca_leaves(table):
     axes, middle = pca.components_, pca.mean_
     dense = lambda kernel, bias: {'Dense_0': {'kernel': kernel, 'bias': bias}}
     tree = {'encoder': dense(axes.T, -middle @ axes.T), 'decoder': dense(axes, middle)}
-    weights = {'model': jax.tree.map(jnp.float32, tree)}, {'model': {}}
-    values = jax.jit(linear().metrics)(*weights, {'x': x}, draws(len(x)))
+    weights = Weights({'model': jax.tree.map(jnp.float32, tree)}, {'model': {}})
+    values = jax.jit(linear().metrics)(weights, {'x': x}, draws(len(x)))
     np.testing.assert_allclose(values['squared_error'], left, rtol=1e-3, atol=1e-4)
 
 
@@ -77,18 +79,20 @@ def test_training_ends_at_what_pca_leaves(table):
     """Baldi and Hornik (1989): no other minimum, only saddles."""
     x, _, left = table
     family, rule = linear(), optax.adam(optax.cosine_decay_schedule(3e-2, 3000))
-    params, extra = family.init(jax.random.PRNGKey(0), {'x': x})
+    start = family.init(jax.random.PRNGKey(0), {'x': x})
 
     def step(carry, _):
         params, opt = carry
-        play = (family.turns[0], params, extra, {'x': x}, draws(len(x)), 0, HYPERS)
-        update, opt = rule.update(train_step.play(*play)[0], opt, params)
+        weights = start._replace(params=params)
+        played = train_step.play(family.turns[0], weights, {'x': x}, draws(len(x)), 0, HYPERS)
+        update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, 3000))(
-        (params, rule.init(params))
+        (start.params, rule.init(start.params))
     )
-    error = np.mean(family.metrics(params, extra, {'x': x}, draws(len(x)))['squared_error'])
+    values = family.metrics(start._replace(params=params), {'x': x}, draws(len(x)))
+    error = np.mean(values['squared_error'])
     assert left.mean() - 1e-4 < error < left.mean() * 1.001
     assert left.mean() > 0.1
 
@@ -105,7 +109,9 @@ def test_the_loss_is_the_mean_of_its_terms():
         family = autoencoder(parts)
         weights = family.init(jax.random.PRNGKey(1), batch)
         value, report = loss_of(family, weights, batch, draws(6))
-        again = np.asarray(family.reconstruct(*weights, batch, draws(6)), np.float64) / 8
+        again = (
+            np.asarray(family.ability(Reconstruct).mean(weights, batch, draws(6)), np.float64) / 8
+        )
         want = {
             'squared_error': 0.5 * np.sum((x - again) ** 2, (1, 2)),
             'cross_entropy': -np.sum(x * np.log(again) + (1 - x) * np.log(1 - again), (1, 2)),
@@ -116,7 +122,7 @@ def test_the_loss_is_the_mean_of_its_terms():
         np.testing.assert_allclose(
             value, np.mean(report[loss] + HYPERS['contraction'] * report['contraction']), rtol=1e-5
         )
-        values = family.metrics(*weights, batch, draws(6))
+        values = family.metrics(weights, batch, draws(6))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), values, report)
 
 
@@ -137,7 +143,7 @@ class Identity(Constant):
         return codes
 
 
-NOTHING = {'model': {}}, {'model': {}}
+NOTHING = Weights({'model': {}}, {'model': {}})
 
 
 def test_the_target_is_the_clean_image_whatever_is_seen():
@@ -154,7 +160,7 @@ def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_i
     batch = {'x': jnp.ones((n, DIMS))}
     family = autoencoder(Parts(Identity(), REAL, 'squared_error', gaussian, 0.5))
     _, report = loss_of(family, NOTHING, batch, draws(n))
-    values = family.metrics(*NOTHING, batch, draws(n))
+    values = family.metrics(NOTHING, batch, draws(n))
     spread = np.sqrt(DIMS / 2 / n)
     error = np.mean(report['denoising_squared_error'])
     assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * spread
@@ -167,8 +173,8 @@ def test_codes_and_reconstructions_are_those_of_the_clean_image():
     batch = {'x': jnp.ones((3, DIMS))}
     plain, denoising = (autoencoder(parts_of(corrupt=c, strength=0.5)) for c in (None, masking))
     weights = plain.init(jax.random.PRNGKey(0), batch)
-    for name in ('encode', 'reconstruct'):
-        values = [getattr(f, name)(*weights, batch, draws(3)) for f in (plain, denoising)]
+    for does in (lambda f: f.ability(Codes).encode, lambda f: f.ability(Reconstruct).mean):
+        values = [does(f)(weights, batch, draws(3)) for f in (plain, denoising)]
         np.testing.assert_array_equal(*values)
 
 
@@ -180,19 +186,19 @@ def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
     parts = parts_of(tied=tied, penalty=models.exact)
     family = autoencoder(parts)
     x = 2 * jax.random.normal(jax.random.PRNGKey(0), (6, DIMS))
-    params, extra = family.init(jax.random.PRNGKey(1), {'x': x})
-    one = lambda x: models.encode(parts, params, x[None])[0]
+    weights = family.init(jax.random.PRNGKey(1), {'x': x})
+    one = lambda x: models.encode(parts, weights.params, x[None])[0]
     jacobians = jax.jit(jax.vmap(jax.jacfwd(one)))(REAL.normalize(x))
-    values = jax.jit(family.metrics)(params, extra, {'x': x}, draws(6))
+    values = jax.jit(family.metrics)(weights, {'x': x}, draws(6))
     np.testing.assert_allclose(values['contraction'], np.sum(jacobians**2, (1, 2)), rtol=1e-4)
 
 
 def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
     family = linear(penalty=models.exact)
     x = jax.random.normal(jax.random.PRNGKey(0), (4, DIMS))
-    params, extra = family.init(jax.random.PRNGKey(1), {'x': x})
-    kernel = params['model']['encoder']['Dense_0']['kernel']
-    values = family.metrics(params, extra, {'x': x}, draws(4))
+    weights = family.init(jax.random.PRNGKey(1), {'x': x})
+    kernel = weights.params['model']['encoder']['Dense_0']['kernel']
+    values = family.metrics(weights, {'x': x}, draws(4))
     np.testing.assert_allclose(values['contraction'], np.full(4, np.sum(kernel**2)), rtol=1e-5)
 
 
@@ -203,8 +209,8 @@ def test_probes_estimate_the_penalty_without_bias():
         autoencoder(parts_of(penalty=p)) for p in (models.exact, models.by_probes(3))
     )
     weights = exact.init(jax.random.PRNGKey(1), batch)
-    want = exact.metrics(*weights, batch, draws(n))['contraction'][0]
-    got = np.asarray(jax.jit(by_probes.metrics)(*weights, batch, draws(n))['contraction'])
+    want = exact.metrics(weights, batch, draws(n))['contraction'][0]
+    got = np.asarray(jax.jit(by_probes.metrics)(weights, batch, draws(n))['contraction'])
     assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
     assert 0.01 < got.std() / want < 1  # rows have probes of their own
 
@@ -250,20 +256,22 @@ def test_every_ability_works_for_any_event_shape(event, tied):
     spec, n = EVENTS[event], 5
     family = autoencoder(parts_of(spec, tied=tied, corrupt=masking, penalty=models.exact))
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape), maxval=4.0)
-    batch, draw = {'x': x}, draws(n)
+    batch, rng = {'x': x}, draws(n)
     weights = family.init(jax.random.PRNGKey(0), batch)
-    values = jax.jit(family.metrics)(*weights, batch, draw)
+    values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
-    codes = family.encode(*weights, batch, draw)
+    codes = family.ability(Codes).encode(weights, batch, rng)
     assert codes.shape == (n, 3)
-    decoded = np.asarray(family.decode(*weights, 100 * codes))
+    decoded = np.asarray(family.ability(Codes).decode(weights, 100 * codes))
     assert decoded.shape == x.shape
     if spec.interval is not None:
         assert spec.interval[0] <= decoded.min() <= decoded.max() <= spec.interval[1]
     np.testing.assert_array_equal(
-        family.reconstruct(*weights, batch, draw), family.decode(*weights, codes)
+        family.ability(Reconstruct).mean(weights, batch, rng),
+        family.ability(Codes).decode(weights, codes),
     )
-    assert family.sample is family.prior is family.log_prob is None
+    assert family.ability(Sample) is family.ability(LogProb) is None
+    assert family.ability(Codes).prior is None
 
 
 def test_abilities_of_a_row_depend_on_its_key_alone():
@@ -274,8 +282,8 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     part = rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
-        family.metrics(*weights, {'x': x}, draws(6)),
-        family.metrics(*weights, {'x': x[2:5]}, part),
+        family.metrics(weights, {'x': x}, draws(6)),
+        family.metrics(weights, {'x': x[2:5]}, part),
     )
 
 
@@ -291,7 +299,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
     half, full = family(dtype=jnp.bfloat16), family()
     weights = half.init(jax.random.PRNGKey(0), batch)
     assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
-    values = [f.metrics(*weights, batch, draws(6))['squared_error'] for f in (half, full)]
+    values = [f.metrics(weights, batch, draws(6))['squared_error'] for f in (half, full)]
     assert {v.dtype for v in values} == {jnp.dtype('float32')}
     assert 0 < np.abs(values[0] - values[1]).max() < 0.2
 

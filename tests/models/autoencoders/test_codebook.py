@@ -101,8 +101,8 @@ def used_after(restart_below, num_steps=150):
         noise = 0.01 * RANDOM.normal(size=(64, 2))
         vectors = jnp.asarray(centres[np.arange(64) % 8] + noise, jnp.float32)
         codes = codebooks.nearest(vectors, book.embedding)
-        draw = rng_for(jax.random.PRNGKey(step), jnp.arange(64), 64)
-        book = UPDATE(book, vectors, codes, draw, 0.9, restart_below)
+        rng = rng_for(jax.random.PRNGKey(step), jnp.arange(64), 64)
+        book = UPDATE(book, vectors, codes, rng, 0.9, restart_below)
     return float(quantization.perplexity(codebooks.count(codes, 12)[None])[0])
 
 

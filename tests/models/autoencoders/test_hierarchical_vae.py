@@ -15,7 +15,9 @@ import scipy.stats
 from support import assembled, check_same_on_any_devices, steps_on
 
 from atelier.core import train_step
+from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.hierarchical_networks import Rung
@@ -108,7 +110,7 @@ def exact_encoders(order):
     return first, (matrix @ first[0], matrix @ first[1] + offset, variance)
 
 
-def weights(order, shift=0.0, wider=0.0):
+def weights_of(order, shift=0.0, wider=0.0):
     """The chain's parameters; `shift` all means of q, `wider` adds to all of its log variances."""
     model = {
         'decoder_1': affine(B, OFFSET_X),
@@ -118,7 +120,7 @@ def weights(order, shift=0.0, wider=0.0):
         model[f'encoder_{layer}'] = {
             'MLP_0': affine(matrix, offset + shift, variance * np.exp(wider))
         }
-    return {'model': model}, {'model': {}}
+    return Weights({'model': model}, {'model': {}})
 
 
 def chain(order, k=1):
@@ -146,16 +148,16 @@ def check_mean(values, expected, most_error):
 
 @both_orders
 def test_the_exact_posterior_makes_every_weight_the_evidence(order):
-    log_prob = jax.jit(chain(order).log_prob.nats)
+    log_prob = jax.jit(chain(order).ability(LogProb).nats)
     for seed in range(3):
-        estimate = log_prob(*weights(order), {'x': jnp.float32(X)}, draws(len(X), seed))
+        estimate = log_prob(weights_of(order), {'x': jnp.float32(X)}, draws(len(X), seed))
         np.testing.assert_allclose(estimate, MARGINAL.logpdf(X), rtol=1e-4)
 
 
 @both_orders
 def test_the_exact_posterior_makes_the_bound_tight(order):
     metrics = jax.jit(chain(order).metrics)
-    values = metrics(*weights(order), repeated(40_000), draws(40_000))
+    values = metrics(weights_of(order), repeated(40_000), draws(40_000))
     check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]), most_error=0.02)
 
 
@@ -163,8 +165,8 @@ def test_the_exact_posterior_makes_the_bound_tight(order):
 def test_the_bound_misses_by_the_divergence_of_a_wrong_posterior(order):
     """Of the joint Gaussians of z_1 and z_2, made of the same parameters in numpy."""
     metrics = jax.jit(chain(order).metrics)
-    both = weights(order, shift=0.3, wider=0.4)
-    values = metrics(*both, repeated(60_000), draws(60_000))
+    weights = weights_of(order, shift=0.3, wider=0.4)
+    values = metrics(weights, repeated(60_000), draws(60_000))
     gap = divergence(joint(order, 0.3, 0.4), joint(order))
     assert gap > 0.3
     check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]) - gap, most_error=0.02)
@@ -199,11 +201,11 @@ def divergence(q, p):
 
 @both_orders
 def test_the_estimate_rises_with_k_to_the_evidence(order):
-    gaps, both = [], weights(order, wider=0.7)
+    gaps, weights = [], weights_of(order, wider=0.7)
     for k, copies in ((1, 200), (8, 100), (256, 20)):
         x = np.tile(X, (copies, 1))
-        nats = jax.jit(chain(order, k).log_prob.nats)
-        estimate = nats(*both, {'x': jnp.float32(x)}, draws(len(x)))
+        nats = jax.jit(chain(order, k).ability(LogProb).nats)
+        estimate = nats(weights, {'x': jnp.float32(x)}, draws(len(x)))
         gaps.append(np.mean(MARGINAL.logpdf(x) - estimate))
     assert gaps[0] > 0.3
     assert gaps[0] > gaps[1] > gaps[2] - 0.01
@@ -216,8 +218,8 @@ def test_the_estimate_rises_with_k_to_the_evidence(order):
 @both_orders
 def test_the_kl_of_each_layer_is_that_of_samples(order):
     """log q - log p of each layer, averaged over samples that numpy draws of the joint q."""
-    both = weights(order, shift=0.2, wider=0.5)
-    values = jax.jit(chain(order).metrics)(*both, repeated(60_000), draws(60_000))
+    weights = weights_of(order, shift=0.2, wider=0.5)
+    values = jax.jit(chain(order).metrics)(weights, repeated(60_000), draws(60_000))
     mean, covariance = joint(order, 0.2, 0.5)
     z = np.random.default_rng(1).multivariate_normal(mean, covariance, size=400_000)
     below, above = z[:, :3], z[:, 3:]
@@ -248,7 +250,7 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
 
 def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
     """kl_z2 is the same number for every draw, and kl_z1 a function of z_2 alone."""
-    apply = applying(NETS, weights('top_down', wider=0.5)[0])
+    apply = applying(NETS, weights_of('top_down', wider=0.5).params)
     x = repeated(64)['x']
 
     @jax.jit
@@ -304,11 +306,11 @@ def test_precision_weighting_survives_any_certainty(extreme):
 
 def slopes(order, **hypers):
     """(gradients, loss, metrics) of the chain with a wrong posterior, on all of X."""
-    params, extra = weights(order, shift=0.2, wider=0.3)
+    chosen = weights_of(order, shift=0.2, wider=0.3)
     step = hypers.pop('step', 0)
     play = functools.partial(train_step.play, chain(order).turns[0])
     moves, losses, _, metrics = jax.jit(play)(
-        params, extra, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
+        chosen, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
     )
     return moves['model'], float(losses['model']), jax.tree.map(np.mean, metrics)
 
@@ -358,15 +360,15 @@ def test_each_layer_has_free_nats_of_its_own(order):
 
 def test_a_negative_term_counts_where_nothing_is_free():
     """z_2 repeats z_1, in q as in p: the layers' terms are far from zero and cancel."""
-    params, extra = weights('bottom_up')
+    repeating = weights_of('bottom_up')
     narrow, link = np.full(3, 1e-4), np.eye(3, 2)
-    params['model'] |= {
+    repeating.params['model'] |= {
         'encoder_1': {'MLP_0': affine(np.zeros((3, 5)), np.zeros(3), np.array([1, 1, 1e-4]))},
         'encoder_2': {'MLP_0': affine(link.T, np.zeros(2), narrow[:2])},
         'decoder_2': affine(link, np.zeros(3), narrow),
     }
     loss = jax.jit(chain('bottom_up').turns[0].loss)
-    losses, (_, metrics) = loss(params, extra, repeated(500), draws(500), 0, PLAIN)
+    losses, (_, metrics) = loss(repeating, repeated(500), draws(500), 0, PLAIN)
     assert np.mean(metrics['kl_z1_nats']) < -1
     assert abs(np.mean(metrics['kl_nats'])) < 0.3
     np.testing.assert_allclose(losses['model'], -np.mean(metrics['elbo_nats']), rtol=1e-5)
@@ -377,8 +379,10 @@ def test_a_negative_term_counts_where_nothing_is_free():
 
 def test_the_prior_is_drawn_from_above():
     """The moments of (z_1, z_2) under the generative chain."""
-    both = weights('top_down')
-    codes = np.asarray(jax.jit(chain('top_down').prior)(*both, draws(60_000)), np.float64)
+    weights = weights_of('top_down')
+    codes = np.asarray(
+        jax.jit(chain('top_down').ability(Codes).prior)(weights, draws(60_000)), np.float64
+    )
     link = np.block([[OF_Z1, A], [A.T, np.eye(2)]])
     np.testing.assert_allclose(codes.mean(0), [*OFFSET_1, 0, 0], atol=0.04)
     np.testing.assert_allclose(np.cov(codes.T), link, atol=0.06)
@@ -386,12 +390,12 @@ def test_the_prior_is_drawn_from_above():
 
 @both_orders
 def test_samples_are_decoded_from_the_prior(order):
-    family, both = chain(order), weights(order)
+    family, weights = chain(order), weights_of(order)
     codes, samples, decoded = jax.jit(
-        lambda draw: (
-            (codes := family.prior(*both, draw)),
-            family.sample(*both, draw, None),
-            family.decode(*both, codes),
+        lambda rng: (
+            (codes := family.ability(Codes).prior(weights, rng)),
+            family.ability(Sample).draw(weights, rng, None),
+            family.ability(Codes).decode(weights, codes),
         )
     )(draws(7))
     np.testing.assert_allclose(samples, decoded, rtol=1e-5)
@@ -403,7 +407,9 @@ def test_samples_are_decoded_from_the_prior(order):
 @both_orders
 def test_codes_are_the_means_of_the_exact_posterior(order):
     """In a linear chain the means at the means below or above are those of the joint."""
-    codes = jax.jit(chain(order).encode)(*weights(order), {'x': jnp.float32(X[:1])}, draws(1))
+    codes = jax.jit(chain(order).ability(Codes).encode)(
+        weights_of(order), {'x': jnp.float32(X[:1])}, draws(1)
+    )
     np.testing.assert_allclose(codes[0], joint(order)[0], rtol=1e-4, atol=1e-5)
     for other in ORDERS:
         np.testing.assert_allclose(joint(order)[0], joint(other)[0], atol=1e-9)
@@ -427,18 +433,20 @@ def test_every_ability_of_three_layers(order):
     """Of shape and kind as promised, and each row of its own key and data alone."""
     spec, family = any_family(order, dims=(4, 1, 3))
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
-    both = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
 
     @jax.jit
-    def everything(batch, draw):
+    def everything(batch, rng):
         return {
-            'metrics': family.metrics(*both, batch, draw),
-            'codes': family.encode(*both, batch, draw),
-            'prior': family.prior(*both, draw),
-            'reconstruction': family.reconstruct(*both, batch, draw),
-            'decoded': family.decode(*both, family.encode(*both, batch, draw)),
-            'samples': family.sample(*both, draw, None),
-            'nats': family.log_prob.nats(*both, batch, draw),
+            'metrics': family.metrics(weights, batch, rng),
+            'codes': family.ability(Codes).encode(weights, batch, rng),
+            'prior': family.ability(Codes).prior(weights, rng),
+            'reconstruction': family.ability(Reconstruct).mean(weights, batch, rng),
+            'decoded': family.ability(Codes).decode(
+                weights, family.ability(Codes).encode(weights, batch, rng)
+            ),
+            'samples': family.ability(Sample).draw(weights, rng, None),
+            'nats': family.ability(LogProb).nats(weights, batch, rng),
         }
 
     got = everything({'x': x}, draws(6))
@@ -451,8 +459,9 @@ def test_every_ability_of_three_layers(order):
     np.testing.assert_array_equal(got['reconstruction'], got['decoded'])
     assert set(np.unique(got['samples'])) <= set(range(spec.levels))
     assert np.all(np.isfinite(got['nats']))
-    assert family.log_prob.words == 'estimate, k = 4'
-    assert family.posterior is None  # q of no layer is measured against N(0, I) alone
+    assert family.ability(LogProb).description == 'estimate, k = 4'
+    # q of no layer is measured against N(0, I) alone
+    assert family.ability(Codes).posterior is None
     order = jnp.asarray([4, 0, 5, 1, 3, 2])
     mixed = everything({'x': x[order]}, rng_for(jax.random.PRNGKey(0), order, 6))
     close = lambda a, b: np.testing.assert_allclose(a[order], b, rtol=1e-4, atol=1e-4)
@@ -501,7 +510,7 @@ def test_the_papers_sizes(tmp_path):
     shapes = jax.eval_shape(family.init, jax.random.PRNGKey(0), {'x': jnp.zeros((1, 28, 28, 1))})
     kernels = {
         name: [leaf.shape for leaf in jax.tree.leaves(tree) if len(leaf.shape) == 2]
-        for name, tree in shapes[0]['model'].items()
+        for name, tree in shapes.params['model'].items()
     }
     assert kernels == {
         'encoder_1': [(784, 200), (200, 200), (200, 200)],  # mean and log variance of 100

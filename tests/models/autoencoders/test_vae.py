@@ -13,7 +13,9 @@ import pytest
 import scipy.stats
 
 from atelier.core import train_step
+from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.vae import Networks, Posterior, reparameterize, vae
@@ -72,9 +74,9 @@ def ppca():
     return jnp.float32(x), exact, encoder, decoder
 
 
-def weights(encoder, decoder):
+def weights_of(encoder, decoder):
     tree = {'encoder': {'Dense_0': encoder}, 'decoder': {'Dense_0': decoder}}
-    return {'model': jax.tree.map(jnp.float32, tree)}, {'model': {}}
+    return Weights({'model': jax.tree.map(jnp.float32, tree)}, {'model': {}})
 
 
 def draws(n, seed=0):
@@ -84,9 +86,9 @@ def draws(n, seed=0):
 def test_importance_weights_are_constant_at_the_exact_posterior(ppca):
     """One sample is enough: every weight equals p(x)."""
     x, exact, encoder, decoder = ppca
-    log_prob = jax.jit(linear_vae(1).log_prob.nats)
+    log_prob = jax.jit(linear_vae(1).ability(LogProb).nats)
     for seed in range(3):
-        estimate = log_prob(*weights(encoder, decoder), {'x': x}, draws(len(x), seed))
+        estimate = log_prob(weights_of(encoder, decoder), {'x': x}, draws(len(x), seed))
         np.testing.assert_allclose(estimate, exact, rtol=1e-4)
 
 
@@ -94,7 +96,7 @@ def test_elbo_equals_log_prob_at_the_exact_posterior_on_average(ppca):
     x, exact, encoder, decoder = ppca
     many = jnp.repeat(x[:1], 20_000, axis=0)
     values = jax.jit(linear_vae(1).metrics)(
-        *weights(encoder, decoder), {'x': many}, draws(len(many))
+        weights_of(encoder, decoder), {'x': many}, draws(len(many))
     )
     bound = np.asarray(values['elbo_nats'], np.float64)
     error = bound.std() / np.sqrt(len(bound))
@@ -107,9 +109,9 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
     shift = np.array([0.5, -0.8])
     bias = encoder['bias'] + np.concatenate([shift, np.zeros(LATENT)])
     many = jnp.repeat(x[:1], 20_000, axis=0)
-    wrong = weights({**encoder, 'bias': bias}, decoder)
+    wrong = weights_of({**encoder, 'bias': bias}, decoder)
     metrics = jax.jit(linear_vae(1).metrics)
-    bound = np.asarray(metrics(*wrong, {'x': many}, draws(len(many)))['elbo_nats'])
+    bound = np.asarray(metrics(wrong, {'x': many}, draws(len(many)))['elbo_nats'])
     gap = 0.5 * np.sum(shift**2 / np.exp(encoder['bias'][LATENT:]))
     assert gap > 0.5
     assert abs(exact[0] - bound.mean() - gap) < 5 * bound.std() / np.sqrt(len(bound))
@@ -118,11 +120,13 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
 def test_importance_weighted_estimate_converges_from_below(ppca):
     """With a posterior that is too wide and off centre, by k; mean over the examples."""
     x, exact, encoder, decoder = ppca
-    wide = weights({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
+    wide = weights_of({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
     gaps = []
     for k in (1, 10, 300):
         repeated = jnp.tile(x, (100 if k < 300 else 10, 1))
-        nats = jax.jit(linear_vae(k).log_prob.nats)(*wide, {'x': repeated}, draws(len(repeated)))
+        nats = jax.jit(linear_vae(k).ability(LogProb).nats)(
+            wide, {'x': repeated}, draws(len(repeated))
+        )
         gaps.append(np.mean(np.tile(exact, len(repeated) // len(x)) - nats))
     assert gaps[0] > gaps[1] > gaps[2] > -0.01
     assert gaps[0] > 0.3
@@ -151,17 +155,17 @@ def test_training_reaches_the_maximum_likelihood_of_ppca():
 
 def _train_linear(data) -> float:
     family = linear_vae(1)
-    params, extra = family.init(jax.random.PRNGKey(0), {'x': data})
+    start = family.init(jax.random.PRNGKey(0), {'x': data})
     rule = optax.adam(optax.cosine_decay_schedule(3e-2, 6000))
+    hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
+    hypers = jax.tree.map(jnp.float32, hypers)
 
     def step(carry, number):
         params, opt = carry
         fresh = draws_at(number, len(data))
-        hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
-        gradients = train_step.play(family.turns[0], params, extra, {'x': data}, fresh, 0, hypers)[
-            0
-        ]
-        update, opt = rule.update(gradients, opt, params)
+        weights = start._replace(params=params)
+        played = train_step.play(family.turns[0], weights, {'x': data}, fresh, 0, hypers)
+        update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 
     def draws_at(number, n):
@@ -169,10 +173,14 @@ def _train_linear(data) -> float:
         return rng_for(key, jnp.arange(n), n)
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(6000)))(
-        (params, rule.init(params))
+        (start.params, rule.init(start.params))
     )
     many = {'x': jnp.tile(data, (40, 1))}
-    return float(np.mean(family.metrics(params, extra, many, draws(len(many['x'])))['elbo_nats']))
+    return float(
+        np.mean(
+            family.metrics(start._replace(params=params), many, draws(len(many['x'])))['elbo_nats']
+        )
+    )
 
 
 def test_reparameterized_samples_have_the_posteriors_moments():
@@ -221,40 +229,41 @@ def test_every_ability_works_for_any_event_shape(event):
     n = 5
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape)) * (spec.levels or 3)
     batch = {'x': jnp.floor(x) if spec.levels else x}
-    draw = draws(n)
-    both = family.init(jax.random.PRNGKey(0), batch)
-    values = jax.jit(family.metrics)(*both, batch, draw)
+    rng = draws(n)
+    weights = family.init(jax.random.PRNGKey(0), batch)
+    values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
-    codes = family.encode(*both, batch, draw)
+    codes = family.ability(Codes).encode(weights, batch, rng)
     assert codes.shape == (n, 3)
-    assert family.decode(*both, codes).shape == x.shape
+    assert family.ability(Codes).decode(weights, codes).shape == x.shape
     np.testing.assert_array_equal(
-        family.reconstruct(*both, batch, draw), family.decode(*both, codes)
+        family.ability(Reconstruct).mean(weights, batch, rng),
+        family.ability(Codes).decode(weights, codes),
     )
-    samples = jax.jit(lambda draw: family.sample(*both, draw, None))(draw)
+    samples = jax.jit(lambda rng: family.ability(Sample).draw(weights, rng, None))(rng)
     assert samples.shape == x.shape
-    assert family.prior(*both, draw).shape == codes.shape
+    assert family.ability(Codes).prior(weights, rng).shape == codes.shape
     if spec.levels:
         assert set(np.unique(samples)) <= set(range(spec.levels))
-    nats = jax.jit(family.log_prob.nats)(*both, batch, draw)
+    nats = jax.jit(family.ability(LogProb).nats)(weights, batch, rng)
     assert nats.shape == (n,)
     assert np.all(np.isfinite(nats))
-    assert family.log_prob.words == 'estimate, k = 4'
+    assert family.ability(LogProb).description == 'estimate, k = 4'
 
 
 def test_abilities_of_a_row_depend_on_its_key_alone():
     """Any part of a batch gives the same rows: no leak between examples, no shared noise."""
     spec, family = family_for('image')
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
-    both = family.init(jax.random.PRNGKey(0), {'x': x})
+    weights = family.init(jax.random.PRNGKey(0), {'x': x})
     whole, part = draws(6), rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
-    for ability in map(jax.jit, (family.metrics, family.log_prob.nats)):
+    for ability in map(jax.jit, (family.metrics, family.ability(LogProb).nats)):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
-            ability(*both, {'x': x}, whole),
-            ability(*both, {'x': x[2:5]}, part),
+            ability(weights, {'x': x}, whole),
+            ability(weights, {'x': x[2:5]}, part),
         )
-    sample = jax.jit(lambda draw: family.sample(*both, draw, None))
+    sample = jax.jit(lambda rng: family.ability(Sample).draw(weights, rng, None))
     samples = np.asarray(sample(whole))
     np.testing.assert_array_equal(samples[2:5], sample(part))
     assert len(np.unique(samples, axis=0)) == 6
@@ -277,9 +286,9 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
     )
     half, full = make(**network), make()
     batch = {'x': jnp.tile(jnp.array([0.0, 1.0]), (10, 4))}
-    both = half.init(jax.random.PRNGKey(0), batch)
-    assert {x.dtype for x in jax.tree.leaves(both)} == {jnp.dtype('float32')}
-    values, exact = (jax.jit(f.metrics)(*both, batch, draws(10)) for f in (half, full))
+    weights = half.init(jax.random.PRNGKey(0), batch)
+    assert {x.dtype for x in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
+    values, exact = (jax.jit(f.metrics)(weights, batch, draws(10)) for f in (half, full))
     assert {v.dtype for v in values.values()} == {jnp.dtype('float32')}
     difference = np.abs(values['elbo_nats'] - exact['elbo_nats'])
     assert 0 < difference.max() < 0.1

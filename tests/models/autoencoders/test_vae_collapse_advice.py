@@ -5,6 +5,7 @@ import re
 import pytest
 
 import train_lib
+from atelier.core import game
 from atelier.data import dataset
 from atelier.run import experiment
 from models.autoencoders.collapse_advice import PATIENCE, adviser
@@ -24,10 +25,10 @@ def test_it_takes_several_validations_in_a_row():
 def test_a_layer_that_says_nothing_is_told_by_its_name():
     """The bottom-up term of a lower layer is one sample's, and may be below 0 when it says much."""
     terms = {'kl_nats': 20.0, 'kl_z1_nats': 19.99, 'kl_z2_nats': 0.01}
-    told = adviser('do this')([terms] * PATIENCE)
+    told = adviser('do this', 2)([terms] * PATIENCE)
     assert list(told) == ['z2 has collapsed']
     assert 'so that z2 says nothing about x; in a new' in told['z2 has collapsed']
-    assert adviser('do this')([{**terms, 'kl_z2_nats': 1.0}] * PATIENCE) == {}
+    assert adviser('do this', 2)([{**terms, 'kl_z2_nats': 1.0}] * PATIENCE) == {}
 
 
 @pytest.mark.slow
@@ -42,8 +43,8 @@ def test_a_training_that_collapses_says_so(tiny_run, caplog):
 def test_its_cures_are_fields_of_the_config(name):
     which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py:debug')
     config = which.config()
-    advise = which.module().build(config, dataset.load(config).spec).advise
-    (said,) = advise(QUIET * PATIENCE).values()
+    family = which.module().build(config, dataset.load(config).spec)
+    (said,) = game.advice(family.turns, QUIET * PATIENCE).values()
     named = re.findall(r'--config\.([\w.]+)', said)
     assert named
     for path in named:

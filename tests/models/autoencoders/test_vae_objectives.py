@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
+from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.run import experiment
 from losses import elbo
@@ -46,9 +48,9 @@ def family_of(objective, latent_dim=LATENT):
 
 
 def some(family, n=4):
-    """(params, extra, batch): the first weights, and examples."""
+    """(weights, batch): the first weights, and examples."""
     batch = {'x': 2 * jax.random.normal(jax.random.PRNGKey(3), (n, DIMS))}
-    return *family.init(jax.random.PRNGKey(0), batch), batch
+    return family.init(jax.random.PRNGKey(0), batch), batch
 
 
 def learned(n=4, latent_dim=LATENT, amiss=0.2):
@@ -68,16 +70,16 @@ def learned(n=4, latent_dim=LATENT, amiss=0.2):
     x = jnp.float32(
         random.normal(size=(n, latent_dim)) @ loadings.T + random.normal(size=(n, DIMS))
     )
-    return {'model': params}, {'model': {}}, {'x': x}
+    return Weights({'model': params}, {'model': {}}), {'x': x}
 
 
 def draws(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
-def loss_at(family, params, extra, batch, hypers=None, step=0, seed=0):
-    draw = draws(len(batch['x']), seed)
-    losses, (_, metrics) = family.turns[0].loss(params, extra, batch, draw, step, hypers or {})
+def loss_at(family, weights, batch, hypers=None, step=0, seed=0):
+    rng = draws(len(batch['x']), seed)
+    losses, (_, metrics) = family.turns[0].loss(weights, batch, rng, step, hypers or {})
     return losses['model'], metrics
 
 
@@ -85,7 +87,8 @@ def loss_at(family, params, extra, batch, hypers=None, step=0, seed=0):
 
 
 def test_the_hypers_weigh_the_kl_of_the_loss_and_not_the_reported_elbo():
-    at = functools.partial(loss_at, *(lambda f: (f, *some(f)))(family_of(bound())))
+    family = family_of(bound())
+    at = functools.partial(loss_at, family, *some(family))
     one, metrics = at(PLAIN)
     three, same = at({**PLAIN, 'beta': 3.0})
     kl = np.mean(metrics['kl_nats'])
@@ -103,28 +106,29 @@ def bound():
 def test_free_nats_are_a_dimensions_own_and_of_the_whole_batch():
     """Between the mean KLs of two dimensions: the lesser one is charged the threshold."""
     family = family_of(bound())
-    params, extra, batch = some(family)
-    q = family.posterior(params, extra, batch, None)
+    weights, batch = some(family)
+    q = family.ability(Codes).posterior(weights, batch, None)
     small, large = sorted(np.mean(elbo.kl_standard_normal_by_dim(*q), 0))
     free = (small + large) / 2
     assert 1 < small < free < large
-    at = lambda params, free: loss_at(family, params, extra, batch, {**PLAIN, 'free_nats': free})[0]
-    np.testing.assert_allclose(at(params, free) - at(params, 0.0), free - small, rtol=1e-3)
-    np.testing.assert_allclose(at(params, small / 2), at(params, 0.0), rtol=1e-6)
+    at = lambda free: loss_at(family, weights, batch, {**PLAIN, 'free_nats': free})[0]
+    np.testing.assert_allclose(at(free) - at(0.0), free - small, rtol=1e-3)
+    np.testing.assert_allclose(at(small / 2), at(0.0), rtol=1e-6)
 
 
 def test_under_the_threshold_nothing_pulls_to_the_prior():
     """With a decoder that ignores z all of the encoder's gradient is that of the KL."""
     family = family_of(bound())
-    params, extra, batch = some(family)
-    decoder = jax.tree.map(jnp.zeros_like, params['model']['decoder'])
-    params = {'model': {**params['model'], 'decoder': decoder}}
-    slopes = [
-        jax.grad(lambda p, f=free: loss_at(family, p, extra, batch, {**PLAIN, 'free_nats': f})[0])(
-            params
-        )['model']['encoder']
-        for free in (0.0, 100.0)
-    ]
+    weights, batch = some(family)
+    decoder = jax.tree.map(jnp.zeros_like, weights.params['model']['decoder'])
+    params = {'model': {**weights.params['model'], 'decoder': decoder}}
+
+    def slope(free):
+        hypers = {**PLAIN, 'free_nats': free}
+        loss = lambda p: loss_at(family, weights._replace(params=p), batch, hypers)[0]
+        return jax.grad(loss)(params)['model']['encoder']
+
+    slopes = [slope(free) for free in (0.0, 100.0)]
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[0])) > 0.1
     jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0), slopes[1])
 
@@ -136,9 +140,9 @@ def test_under_the_threshold_nothing_pulls_to_the_prior():
 def test_one_sample_gives_the_elbo(make):
     """In expectation; of the same noise, with log q(z | x) of the sample in place of the KL."""
     family = family_of(getattr(vae_objectives, make)(1))
-    params, extra, batch = some(family, 20_000)
+    weights, batch = some(family, 20_000)
     batch = {'x': jnp.broadcast_to(batch['x'][:1], batch['x'].shape)}
-    loss, metrics = loss_at(family, params, extra, batch)
+    loss, metrics = loss_at(family, weights, batch)
     np.testing.assert_allclose(loss, -np.mean(metrics['importance_weighted_bound_nats']), rtol=1e-6)
     difference = metrics['importance_weighted_bound_nats'] - metrics['elbo_nats']
     assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(20_000)
@@ -149,13 +153,13 @@ def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
     means, errors, n = [], [], 20_000
     for k in (1, 2, 8, 32):
         family = family_of(vae_objectives.importance_weighted(k))
-        params, extra, batch = learned(amiss=0.5)
+        weights, batch = learned(amiss=0.5)
         many = {'x': jnp.broadcast_to(batch['x'][:1], (n, DIMS))}
-        values = jax.jit(family.metrics)(params, extra, many, draws(n))
+        values = jax.jit(family.metrics)(weights, many, draws(n))
         values = np.asarray(values['importance_weighted_bound_nats'], np.float64)
         means.append(values.mean())
         errors.append(values.std() / np.sqrt(n))
-    decoder = params['model']['decoder']['Dense_0']
+    decoder = weights.params['model']['decoder']['Dense_0']
     loadings = np.asarray(decoder['kernel'], np.float64)
     covariance = loadings.T @ loadings + np.eye(DIMS)
     x = np.asarray(batch['x'][0], np.float64)
@@ -170,12 +174,13 @@ def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
 def gradients_at_nodes(monkeypatch, make, k, nodes):
     """The gradient of one latent's loss for each pair of noises, by leaf: [pairs, ...]."""
     family = family_of(make(k), latent_dim=1)
-    params, extra, batch = learned(1, latent_dim=1)
+    weights, batch = learned(1, latent_dim=1)
+    loss = lambda p: loss_at(family, weights._replace(params=p), batch)[0]
 
     def gradient(noise):
-        at_nodes = lambda q, draw, number: q.mean + jnp.exp(0.5 * q.log_var) * noise[:, None, None]
+        at_nodes = lambda q, rng, number: q.mean + jnp.exp(0.5 * q.log_var) * noise[:, None, None]
         monkeypatch.setattr(vae_objectives, '_samples', at_nodes)
-        return jax.grad(lambda p: loss_at(family, p, extra, batch)[0])(params)
+        return jax.grad(loss)(weights.params)
 
     return jax.vmap(gradient)(nodes)
 
@@ -198,9 +203,9 @@ def test_both_estimators_of_the_gradient_have_the_same_mean(monkeypatch):
 def encoder_and_decoder_slopes(make, k, n=4, seed=0):
     """The gradient of n examples' loss in the parameters of both networks."""
     family = family_of(make(k))
-    params, extra, batch = learned(n)
-    loss = lambda p: loss_at(family, p, extra, batch, seed=seed)[0]
-    return jax.grad(loss)(params)['model']
+    weights, batch = learned(n)
+    loss = lambda p: loss_at(family, weights._replace(params=p), batch, seed=seed)[0]
+    return jax.grad(loss)(weights.params)['model']
 
 
 @pytest.mark.slow
@@ -262,15 +267,17 @@ def conditional(tmp_path_factory):
 def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
     family, batch = conditional.family, first_batch(conditional, 6)
     weights = family.init(jax.random.PRNGKey(0), batch)
-    codes = family.encode(*weights, batch, None)
+    codes = family.ability(Codes).encode(weights, batch, None)
     np.testing.assert_array_equal(codes[:, 2:], jax.nn.one_hot(batch['label'], 10))
     np.testing.assert_array_equal(
-        family.reconstruct(*weights, batch, None), family.decode(*weights, codes)
+        family.ability(Reconstruct).mean(weights, batch, None),
+        family.ability(Codes).decode(weights, codes),
     )
     other = {**batch, 'label': (batch['label'] + 1) % 10}
-    unlike = [family.decode(*weights, codes.at[:, 2:].set(jax.nn.one_hot(other['label'], 10)))]
-    assert np.all(np.abs(unlike[0] - family.decode(*weights, codes)).max((1, 2, 3)) > 1e-3)
-    nats = [family.log_prob.nats(*weights, seen, draws(6)) for seen in (batch, other)]
+    of_other = codes.at[:, 2:].set(jax.nn.one_hot(other['label'], 10))
+    made, unlike = (family.ability(Codes).decode(weights, c) for c in (codes, of_other))
+    assert np.all(np.abs(unlike - made).max((1, 2, 3)) > 1e-3)
+    nats = [family.ability(LogProb).nats(weights, seen, draws(6)) for seen in (batch, other)]
     assert np.all(np.abs(nats[0] - nats[1]) > 1e-3)
 
 
@@ -278,8 +285,9 @@ def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
 def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
     """Its picture begins at zero, and has a gradient there."""
     family, batch = conditional.family, first_batch(conditional, 6)
-    params, extra = family.init(jax.random.PRNGKey(0), batch)
-    slope = jax.grad(lambda p: loss_at(family, p, extra, batch, PLAIN)[0])(params)
+    weights = family.init(jax.random.PRNGKey(0), batch)
+    loss = lambda p: loss_at(family, weights._replace(params=p), batch, PLAIN)[0]
+    slope = jax.grad(loss)(weights.params)
     (embedding,) = jax.tree.leaves(slope['model']['encoder']['Embed_0'])
     seen = np.unique(batch['label'])
     assert np.all(np.abs(embedding[seen]).max(1) > 0)
@@ -290,13 +298,13 @@ def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
 def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(conditional):
     family, n = conditional.family, 400
     weights = family.init(jax.random.PRNGKey(0), first_batch(conditional, 1))
-    draw, label = draws(n), jnp.arange(n) % 10
-    classes = family.prior(*weights, draw)[:, 2:]
+    rng, label = draws(n), jnp.arange(n) % 10
+    classes = family.ability(Codes).prior(weights, rng)[:, 2:]
     share = np.mean(classes, 0)
     np.testing.assert_array_equal(classes.sum(1), 1)
     assert np.all(np.abs(share - 0.1) < 5 * np.sqrt(0.09 / n))
-    asked = family.sample(*weights, draw, {'label': label})
-    unasked = family.sample(*weights, draw, None)
+    asked = family.ability(Sample).draw(weights, rng, {'label': label})
+    unasked = family.ability(Sample).draw(weights, rng, None)
     same = np.asarray(jnp.argmax(classes, 1) == label)
     rows = lambda x: np.asarray(x).reshape(n, -1)
     np.testing.assert_array_equal(rows(asked)[same], rows(unasked)[same])
@@ -306,7 +314,7 @@ def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(condition
 def test_classes_that_training_never_saw_are_not_drawn(tmp_path):
     run = assembled(tmp_path, 'cvae', data__without_classes=(0, 9))
     weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 1))
-    drawn = run.family.prior(*weights, draws(200))[:, 2:]
+    drawn = run.family.ability(Codes).prior(weights, draws(200))[:, 2:]
     assert set(np.argmax(drawn, 1).tolist()) == set(range(1, 9))
 
 

@@ -7,7 +7,9 @@ import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 from atelier.core import train_step
+from atelier.core.abilities import Classify, Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.run import experiment, restore
 from models.autoencoders.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
@@ -45,8 +47,9 @@ def weights():
 
 
 def moves_of(weights, **hypers):
-    played = train_step.play(FAMILY.turns[0], *weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
-    return played[0]['model']
+    hypers = jax.tree.map(jnp.float32, {**HYPERS, **hypers})
+    played = train_step.play(FAMILY.turns[0], weights, BATCH, DRAW, 0, hypers)
+    return played.gradients['model']
 
 
 def assert_close(trees, **tolerance):
@@ -59,7 +62,7 @@ def assert_close(trees, **tolerance):
 
 def by_hand(weights):
     """(encoder's vectors, their pull-back, their quantised ones, the decoder's loss of those)."""
-    params, codebook = weights[0]['model'], codebook_of(weights[1])
+    params, codebook = weights.params['model'], codebook_of(weights.extra)
     encode = lambda p: NETS.encoder.apply({'params': p}, NETS.spec.normalize(BATCH['x']))
     vectors, pull_back = jax.vjp(encode, params['encoder'])
     distances = np.square(np.asarray(vectors)[:, :, None] - np.asarray(codebook.embedding)).sum(-1)
@@ -75,7 +78,7 @@ def by_hand(weights):
 @pytest.mark.slow
 def test_the_encoder_gets_the_decoders_gradient_at_the_quantized(weights):
     _, pull_back, quantized, loss = by_hand(weights)
-    of_decoder, of_input = jax.grad(loss, (0, 1))(weights[0]['model']['decoder'], quantized)
+    of_decoder, of_input = jax.grad(loss, (0, 1))(weights.params['model']['decoder'], quantized)
     want = {'encoder': pull_back(of_input)[0], 'decoder': of_decoder}
     assert_close((moves_of(weights, beta=0.0), want), rtol=1e-4, atol=1e-6)
     assert np.abs(want['encoder']['Dense_0']['kernel']).max() > 1e-3
@@ -92,9 +95,10 @@ def test_the_commitment_moves_the_encoder_alone(weights):
 
 
 def test_the_loss_has_no_slope_in_the_codebook(weights):
-    params, extra = weights
-    loss = lambda extra: FAMILY.turns[0].loss(params, extra, BATCH, DRAW, 0, HYPERS)[0]['model']
-    slope = jax.grad(loss)(extra)
+    loss = lambda extra: FAMILY.turns[0].loss(
+        weights._replace(extra=extra), BATCH, DRAW, 0, HYPERS
+    )[0]['model']
+    slope = jax.grad(loss)(weights.extra)
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(slope))
 
 
@@ -103,15 +107,14 @@ def test_the_loss_has_no_slope_in_the_codebook(weights):
 
 def test_terms_are_those_of_the_definition(weights):
     """Of a codebook whose counts are 1, 2, ..., 6."""
-    params, extra = weights
-    counts = jnp.arange(1.0, 7.0)
-    extra = {'model': {'codebook': {**extra['model']['codebook'], 'counts': counts}}}
-    values = FAMILY.metrics(params, extra, BATCH, DRAW)
+    codebook = {**weights.extra['model']['codebook'], 'counts': jnp.arange(1.0, 7.0)}
+    weights = Weights(weights.params, {'model': {'codebook': codebook}})
+    values = FAMILY.metrics(weights, BATCH, DRAW)
     assert {value.shape for value in values.values()} == {(N,)}
-    vectors, _, quantized, loss = by_hand((params, extra))
+    vectors, _, quantized, loss = by_hand(weights)
     mean = np.mean(values['reconstruction_nats'])
-    np.testing.assert_allclose(mean, loss(params['model']['decoder'], quantized), rtol=1e-5)
-    codes = forward(NETS, params, codebook_of(extra), BATCH['x']).codes
+    np.testing.assert_allclose(mean, loss(weights.params['model']['decoder'], quantized), rtol=1e-5)
+    codes = forward(NETS, weights.params, codebook_of(weights.extra), BATCH['x']).codes
     want = -np.log((np.asarray(codes) + 1) / 21).sum(1)
     np.testing.assert_allclose(values['code_nats'], want, rtol=1e-4)
     want = np.square(vectors - quantized).sum(-1).mean(-1)
@@ -119,9 +122,8 @@ def test_terms_are_those_of_the_definition(weights):
 
 
 def test_perplexity_is_of_the_batch(weights):
-    params, extra = weights
-    _, (_, report) = FAMILY.turns[0].loss(params, extra, BATCH, DRAW, 0, HYPERS)
-    codes = np.asarray(forward(NETS, params, codebook_of(extra), BATCH['x']).codes)
+    _, (_, report) = FAMILY.turns[0].loss(weights, BATCH, DRAW, 0, HYPERS)
+    codes = np.asarray(forward(NETS, weights.params, codebook_of(weights.extra), BATCH['x']).codes)
     shares = np.bincount(codes.ravel(), minlength=6) / codes.size
     entropy = -np.sum(shares[shares > 0] * np.log(shares[shares > 0]))
     np.testing.assert_allclose(report['perplexity'], np.exp(entropy), rtol=1e-5)
@@ -156,19 +158,19 @@ def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
 @pytest.mark.slow
 def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
     state, batch = restore.initial_state(run), first_batch(run, 5)
-    weights, family = (state.params, state.extra), run.family
-    decode = jax.jit(family.decode)
-    codes = jax.jit(family.encode)(*weights, batch, DRAW)
+    weights, family = state.weights, run.family
+    decode = jax.jit(family.ability(Codes).decode)
+    codes = jax.jit(family.ability(Codes).encode)(weights, batch, DRAW)
     assert codes.shape == (5, 2 * 2 * 4)
-    x = jax.jit(family.reconstruct)(*weights, batch, DRAW)
+    x = jax.jit(family.ability(Reconstruct).mean)(weights, batch, DRAW)
     assert x.shape == batch['x'].shape
-    np.testing.assert_array_equal(x, decode(*weights, codes))
+    np.testing.assert_array_equal(x, decode(weights, codes))
     rows = {tuple(row) for row in np.asarray(codebook_of(state.extra).embedding)}
     assert all(tuple(vector) in rows for vector in np.asarray(codes).reshape(-1, 4))
     near = codes + 1e-3 * np.abs(codes).min()  # snaps back
-    np.testing.assert_array_equal(decode(*weights, near), x)
-    absent = ('sample', 'prior', 'posterior', 'log_prob', 'classify')
-    assert all(getattr(family, name) is None for name in absent)
+    np.testing.assert_array_equal(decode(weights, near), x)
+    assert all(family.ability(kind) is None for kind in (Sample, LogProb, Classify))
+    assert family.ability(Codes).prior is family.ability(Codes).posterior is None
 
 
 @pytest.mark.parametrize('channels', [(3, 4), (3,), ()])
@@ -182,9 +184,9 @@ def test_any_kind_of_data(channels, shape, levels):
     batch = {'x': jnp.zeros((8, *shape))}
 
     def all_of_it(key):
-        weights, draw = family.init(key, batch), rng_for(key, jnp.arange(8), 8)
-        x = family.decode(*weights, family.encode(*weights, batch, draw))
-        return x, family.metrics(*weights, batch, draw)
+        weights, rng = family.init(key, batch), rng_for(key, jnp.arange(8), 8)
+        x = family.ability(Codes).decode(weights, family.ability(Codes).encode(weights, batch, rng))
+        return x, family.metrics(weights, batch, rng)
 
     x, metrics = jax.eval_shape(all_of_it, jax.random.PRNGKey(0))
     assert x.shape == (8, *shape)

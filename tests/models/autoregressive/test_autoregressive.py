@@ -11,6 +11,7 @@ from support import assembled, check_same_on_any_devices, few_of_test, scattered
 
 import train_lib
 from atelier.applications import classify, inpaint, sample
+from atelier.core.abilities import Classify, Inpaint, LogProb, Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
@@ -54,8 +55,9 @@ def transformer_of(spec, classes=0, dtype=jnp.float32):
     parts = transformer_parts(Transformer(**sizes, num_classes=classes, dtype=dtype), spec)
 
     def init(key, batch):
-        params, extra = parts.init(key, batch)
-        return {'model': {**params['model'], 'head': 5 * params['model']['head']}}, extra
+        weights = parts.init(key, batch)
+        own = weights.params['model']
+        return weights._replace(params={'model': {**own, 'head': 5 * own['head']}})
 
     return parts._replace(init=init)
 
@@ -76,8 +78,9 @@ BLIND = ('pixelcnn',)  # to some of what comes before
 
 def weights_of(parts, seed=3):
     batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, jnp.int32)}
-    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(seed), batch)
-    return jax.tree.map(lambda a: 2 * a, scattered(params)), extra  # so that much depends on x
+    weights = jax.jit(parts.init)(jax.random.PRNGKey(seed), batch)
+    doubled = jax.tree.map(lambda a: 2 * a, scattered(weights.params))
+    return weights._replace(params=doubled)  # so that much depends on x
 
 
 def draw_of(n):
@@ -92,8 +95,8 @@ def every_event(spec):
 def chances(parts, weights, **more):
     """Of every event."""
     x = jnp.asarray(every_event(parts.spec))
-    nats = jax.jit(autoregressive(parts).log_prob.nats)
-    return np.exp(np.float64(nats(*weights, {'x': x, **more}, draw_of(len(x)))))
+    nats = jax.jit(autoregressive(parts).ability(LogProb).nats)
+    return np.exp(np.float64(nats(weights, {'x': x, **more}, draw_of(len(x)))))
 
 
 SUMMED = [
@@ -115,18 +118,17 @@ def test_probabilities_of_all_events_sum_to_one(name, spec):
 
 def slopes_of(parts, weights, spread=1.0):
     """|d parameter i / d x_j| [orders, dims, dims], greatest of some x and of a number's own."""
-    params, extra = weights
     x = spread * jax.random.normal(jax.random.PRNGKey(1), (8, *parts.spec.event_shape))
 
     def told(x, number):
-        made = parts.parameters(params, extra, {'x': x[None]}, number)[0]
+        made = parts.parameters(weights, {'x': x[None]}, number)[0]
         return made.reshape(parts.spec.num_dims, -1)
 
     def slopes(number):
         each = jax.vmap(jax.jacrev(told), (0, None))(x, number)
         return jnp.abs(each.reshape(*each.shape[:3], -1)).max((0, 2))
 
-    count = len(parts.places(extra))
+    count = len(parts.places(weights.extra))
     return np.asarray(jax.jit(lambda: jax.lax.map(slopes, jnp.arange(count)))())
 
 
@@ -135,7 +137,7 @@ def test_a_number_depends_on_those_before_it_alone(name):
     """The Jacobian is zero there, and nowhere where a connection leads."""
     parts = ALL[name](BITS)
     weights = weights_of(parts)
-    orders = np.asarray(parts.places(weights[1]))
+    orders = np.asarray(parts.places(weights.extra))
     for slopes, places in zip(slopes_of(parts, weights), orders, strict=True):
         is_before = places[None, :] < places[:, None]
         assert sorted(places) == list(range(9))
@@ -157,7 +159,7 @@ def test_samples_have_their_probabilities(name):
     """Of 2x2 images, all sixteen of them."""
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
-    drawn = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    drawn = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
     check_shares(drawn, every_event(parts.spec), chances(parts, weights))
 
 
@@ -169,7 +171,7 @@ def test_what_comes_behind_is_drawn_given_what_comes_before(name):
     x = jnp.where(known, jnp.asarray([[1.0, 0.0], [0.0, 0.0]]), jnp.nan)
     batch = {'x': x, 'known': known}
     batch = {name: jnp.broadcast_to(a, (n, 2, 2)) for name, a in batch.items()}
-    drawn = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    drawn = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
     assert (drawn[:, 0] == [1, 0]).all()
     events, chance = every_event(parts.spec), chances(parts, weights)
     fits = (events[:, 0] == [1, 0]).all(1)
@@ -188,15 +190,15 @@ KEPT = [
 def stepwise(parts, weights, batch):
     """The parameters of all numbers, one after the other."""
     number = 0
-    order = jnp.argsort(parts.places(weights[1])[number])
+    order = jnp.argsort(parts.places(weights.extra)[number])
     flat = batch['x'].reshape(len(batch['x']), -1)[:, order]
     before = jnp.concatenate([jnp.zeros_like(flat[:, :1]), flat[:, :-1]], 1)
 
     def step(memory, at):
-        return parts.steps.step(*weights, memory, *at)
+        return parts.steps.step(weights, memory, *at)
 
     given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # it is not read
-    memory = parts.steps.begin(*weights, given, number)
+    memory = parts.steps.begin(weights, given, number)
     _, told = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
     told = jnp.zeros_like(told).at[order].set(told)
     return jnp.moveaxis(told, 0, 1).reshape(*batch['x'].shape, -1)
@@ -212,7 +214,7 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     x = jax.random.randint(keys[0], (5, *spec.event_shape), 0, spec.levels or 5)
     label = jax.random.randint(keys[1], (5,), 0, spec.num_classes)
     batch = {'x': x.astype(jnp.float32), 'label': label}
-    want = jax.jit(parts.parameters)(*weights, batch, 0)
+    want = jax.jit(parts.parameters)(weights, batch, 0)
     got = jax.jit(functools.partial(stepwise, parts))(weights, batch)
     assert np.ptp(want) > 0.5
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
@@ -225,8 +227,9 @@ def test_in_float64_samples_are_those_of_the_whole_network(name):
         parts = WITH_STEPS[name](Spec((4, 3, 2), 5, 3), 3, jnp.float64)
         weights = jax.tree.map(lambda a: a.astype(jnp.float64), weights_of(parts))
         drawn = [
-            jax.jit(lambda *w, p=p: autoregressive(p).sample(*w, draw_of(50), None))(*weights)
+            jax.jit(lambda w, draw=draw: draw(w, draw_of(50), None))(weights)
             for p in (parts, parts._replace(steps=None))
+            for draw in [autoregressive(p).ability(Sample).draw]
         ]
         np.testing.assert_array_equal(*drawn)
         assert len(np.unique(drawn[0])) == 5
@@ -246,9 +249,9 @@ def test_each_label_has_a_distribution_and_bayes_rule_tells_which(name):
     np.testing.assert_allclose(given.sum(0), 1.0, rtol=1e-5)
     assert np.abs(given[:, 0] - given[:, 1]).max() > 0.01
     family, batch = autoregressive(parts), {'x': x, 'label': label(1)}
-    logits = jax.jit(family.classify)(*weights, batch, draw_of(16))
+    logits = jax.jit(family.ability(Classify).logits)(weights, batch, draw_of(16))
     np.testing.assert_allclose(np.exp(logits), given, rtol=1e-4)
-    found = jax.jit(family.metrics)(*weights, batch, draw_of(16))
+    found = jax.jit(family.metrics)(weights, batch, draw_of(16))
     np.testing.assert_allclose(np.exp(found['log_prob_nats']), given[:, 1], rtol=1e-4)
 
 
@@ -257,7 +260,9 @@ def test_samples_are_of_the_label_that_is_asked_for(name):
     parts, n = WITH_STEPS[name](LABELLED, 3), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
     condition = {'label': jnp.full(n, 2, jnp.int32)}
-    drawn = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), condition))(*weights))
+    drawn = np.asarray(
+        jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), condition))(weights)
+    )
     label = jnp.full(16, 2, jnp.int32)
     check_shares(drawn, every_event(LABELLED), chances(parts, weights, label=label))
 

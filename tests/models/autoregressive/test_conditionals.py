@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from support import assembled, first_batch, scattered
 
-from atelier.core.family import Family
+from atelier.core.abilities import BitsBack, Codes, Conditionals, LogProb
+from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import autoregressive
@@ -54,8 +55,8 @@ def weights_of(name, family, spec):
     x = random.randint(0, spec.levels, (40, *spec.event_shape)).astype(np.float32)
     x = np.sort(x, axis=1)  # numbers depend on each other
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(random.randint(0, 3, 40))}
-    params, extra = jax.jit(family.init)(jax.random.PRNGKey(3), batch)
-    return (params if name in OTHERS else scattered(params)), extra
+    weights = jax.jit(family.init)(jax.random.PRNGKey(3), batch)
+    return weights if name in OTHERS else weights._replace(params=scattered(weights.params))
 
 
 def every_example(spec):
@@ -66,14 +67,14 @@ def every_example(spec):
 
 def tables(family, weights, batch):
     """log p of each level of each number, [n, dims, levels], numbers in their places in x."""
-    chain, x = family.conditionals, np.asarray(batch['x']).reshape(len(batch['x']), -1)
+    chain, x = family.ability(Conditionals), np.asarray(batch['x']).reshape(len(batch['x']), -1)
     given = {**batch, 'x': jnp.full_like(batch['x'], 0.0)}
-    memory = jax.jit(chain.begin)(*weights, given)
-    step, order = jax.jit(chain.step), np.asarray(chain.order(*weights))
+    memory = jax.jit(chain.begin)(weights, given)
+    step, order = jax.jit(chain.step), np.asarray(chain.order(weights))
     assert sorted(order) == list(range(x.shape[1]))
     found, before = [None] * x.shape[1], np.zeros(len(x), np.float32)
     for i, place in enumerate(order):
-        memory, found[place] = step(*weights, memory, np.int32(i), before)
+        memory, found[place] = step(weights, memory, np.int32(i), before)
         before = x[:, place]
     return np.stack(found, 1)
 
@@ -96,8 +97,8 @@ def test_conditionals_multiply_to_the_probability(name, spec):
     np.testing.assert_allclose(np.exp(np.float64(told)).sum(-1), 1.0, rtol=1e-5)
     x = np.asarray(batch['x']).reshape(len(told), -1, 1).astype(int)
     nats = np.take_along_axis(told, x, -1)[..., 0].sum(1)
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
-    want = jax.jit(family.log_prob.nats)(*weights, batch, draw)
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
+    want = jax.jit(family.ability(LogProb).nats)(weights, batch, rng)
     np.testing.assert_allclose(nats, want, rtol=1e-4, atol=1e-4)
     assert np.ptp(nats) > 0.5
 
@@ -105,9 +106,10 @@ def test_conditionals_multiply_to_the_probability(name, spec):
 def test_who_has_no_such_chain_says_nothing(tmp_path):
     """Mixtures of orders, and densities."""
     several = assembled(tmp_path, 'made', model__num_orders=2)
-    assert several.family.conditionals is None and several.family.log_prob is not None
+    assert several.family.ability(Conditionals) is None
+    assert several.family.ability(LogProb) is not None
     for name, argument in (('mixture', 'ring,debug'), ('fvsbn', 'ring,debug')):
-        assert assembled(tmp_path, name, argument).family.conditionals is None
+        assert assembled(tmp_path, name, argument).family.ability(Conditionals) is None
 
 
 @pytest.mark.parametrize(
@@ -118,25 +120,25 @@ def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation)
     """Of the z that it draws; they are normalised, and their mean is what is decoded."""
     run = assembled(tmp_path, name, model__observation=observation)
     batch, family = first_batch(run, 5), run.family
-    params, extra = family.init(jax.random.PRNGKey(0), batch)
-    params = scattered(params)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
-    q = family.posterior(params, extra, batch, draw)
-    z = q[0] + jnp.exp(0.5 * q[1]) * standard_normal(draw.keys, q[0].shape[1])
-    given = {'label': batch['label']} if 'label' in family.conditions else {}
-    told = np.float64(jax.jit(family.level_log_probs)(params, extra, z, given))
+    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = weights._replace(params=scattered(weights.params))
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    q = family.ability(Codes).posterior(weights, batch, rng)
+    z = q[0] + jnp.exp(0.5 * q[1]) * standard_normal(rng.keys, q[0].shape[1])
+    given = {'label': batch['label']} if is_class_conditional(family) else {}
+    told = np.float64(jax.jit(family.ability(BitsBack).level_log_probs)(weights, z, given))
     assert told.shape == (5, 64, 17)
     np.testing.assert_allclose(np.exp(told).sum(-1), 1.0, rtol=1e-5)
     x = np.asarray(batch['x']).reshape(5, 64, 1).astype(int)
     nats = np.take_along_axis(told, x, -1).sum((1, 2))
-    want = jax.jit(family.metrics)(params, extra, batch, draw)['reconstruction_nats']
+    want = jax.jit(family.metrics)(weights, batch, rng)['reconstruction_nats']
     np.testing.assert_allclose(-nats, want, rtol=1e-4)
     if observation == 'categorical':
-        mean = family.decode(params, extra, z).reshape(5, 64)
+        mean = family.ability(Codes).decode(weights, z).reshape(5, 64)
         np.testing.assert_allclose(np.exp(told) @ np.arange(17), mean, rtol=1e-4)
 
 
 def test_who_says_no_levels_given_a_code(tmp_path):
     """Densities, and those with several layers of codes."""
     for name, argument in (('vae', 'ring,debug'), ('hierarchical_vae', 'digits,debug')):
-        assert assembled(tmp_path, name, argument).family.level_log_probs is None
+        assert assembled(tmp_path, name, argument).family.ability(BitsBack) is None

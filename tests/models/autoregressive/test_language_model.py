@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, scattered, steps_on
 
+from atelier.core.abilities import Extend, LogProb, Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
@@ -36,14 +37,14 @@ def draw_of(n):
 
 @functools.cache
 def weights_of(name):
-    params, extra = jax.jit(NETS[name].init)(jax.random.PRNGKey(1), {'x': jnp.zeros((1, 4))})
-    return jax.tree.map(lambda p: 3 * p, scattered(params)), extra
+    weights = jax.jit(NETS[name].init)(jax.random.PRNGKey(1), {'x': jnp.zeros((1, 4))})
+    return weights._replace(params=jax.tree.map(lambda p: 3 * p, scattered(weights.params)))
 
 
 def logits_of(name):
     """logits(x) of the whole network."""
     parameters, weights = NETS[name].parameters, weights_of(name)
-    return jax.jit(lambda x: parameters(*weights, {'x': x}, FIRST))
+    return jax.jit(lambda x: parameters(weights, {'x': x}, FIRST))
 
 
 def every_text(length=4):
@@ -53,10 +54,10 @@ def every_text(length=4):
 @every_net
 def test_probabilities_of_all_texts_sum_to_one(name):
     family, x = descended(NETS[name], Draws()), jnp.asarray(every_text())
-    nats = jax.jit(family.log_prob.nats)(*weights_of(name), {'x': x}, draw_of(81))
+    nats = jax.jit(family.ability(LogProb).nats)(weights_of(name), {'x': x}, draw_of(81))
     np.testing.assert_allclose(np.exp(np.float64(nats)).sum(), 1.0, rtol=1e-5)
     assert np.ptp(nats) > 0.5
-    assert family.log_prob.words == 'exact, given at most 3 characters before'
+    assert family.ability(LogProb).description == 'exact, given at most 3 characters before'
 
 
 @every_net
@@ -76,8 +77,8 @@ def test_symbol_by_symbol_are_the_whole_networks_logits(name):
 
     @jax.jit
     def one_by_one(weights):
-        step = lambda memory, at: steps.step(*weights, memory, *at)
-        begun = steps.begin(*weights, {'x': x}, FIRST)
+        step = lambda memory, at: steps.step(weights, memory, *at)
+        begun = steps.begin(weights, {'x': x}, FIRST)
         return jax.lax.scan(step, begun, (jnp.arange(4), before))[1]
 
     found = jnp.moveaxis(one_by_one(weights), 0, 1)
@@ -122,11 +123,11 @@ def test_what_is_written_follows_what_is_known(count):
     family, weights = descended(NETS[name], Draws()), weights_of(name)
     x = np.tile(np.float32([2, 1, 0, 0]), (n, 1))
     batch = {'x': jnp.asarray(x), 'num_known': jnp.full(n, count)}
-    made = np.asarray(jax.jit(family.extend)(*weights, batch, draw_of(n)), int)
+    made = np.asarray(jax.jit(family.ability(Extend).complete)(weights, batch, draw_of(n)), int)
     np.testing.assert_array_equal(made[:, :count], x[:, :count])
     every = every_text()
-    nats = jax.jit(family.log_prob.nats)
-    p = np.exp(nats(*weights, {'x': jnp.asarray(every)}, draw_of(81)))
+    nats = jax.jit(family.ability(LogProb).nats)
+    p = np.exp(nats(weights, {'x': jnp.asarray(every)}, draw_of(81)))
     p = np.where((every[:, :count] == x[0, :count]).all(1), p, 0)
     seen = np.bincount(made @ [27, 9, 3, 1], minlength=81) / n
     np.testing.assert_allclose(seen, p / p.sum(), atol=4 * np.sqrt(0.25 / n))
@@ -135,20 +136,20 @@ def test_what_is_written_follows_what_is_known(count):
 @every_net
 def test_at_temperature_0_each_symbol_is_the_likeliest(name):
     family, weights = descended(NETS[name], Draws(temperature=0.0)), weights_of(name)
-    made = jax.jit(lambda w, d: family.sample(*w, d, None))(weights, draw_of(2))
+    made = jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, draw_of(2))
     np.testing.assert_array_equal(made, np.argmax(logits_of(name)(made), -1))
 
 
 def test_dropout_is_for_training_alone():
     net = Transformer(3, 4, width=8, blocks=1, heads=2, dropout=0.5)
     family, x = descended(transformer_parts(net, ABC), Draws()), jnp.asarray(every_text(4)[:8])
-    params, extra = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
-    params = scattered(params)
-    nats = jax.jit(family.log_prob.nats)(params, extra, {'x': x}, draw_of(8))
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
+    weights = weights._replace(params=scattered(weights.params))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x}, draw_of(8))
     (turn,) = family.turns
-    loss = jax.jit(lambda draw: turn.loss(params, extra, {'x': x}, draw, 0, {})[0]['model'])
+    loss = jax.jit(lambda rng: turn.loss(weights, {'x': x}, rng, 0, {})[0]['model'])
     other = rng_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
-    losses = [float(loss(draw)) for draw in (draw_of(8), other)]
+    losses = [float(loss(rng)) for rng in (draw_of(8), other)]
     assert len({*losses, -float(nats.mean()) / 4}) == 3
 
 

@@ -11,6 +11,7 @@ import pytest
 from support import assembled
 
 import train_lib
+from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data import text
 from atelier.data.dataset import Spec
@@ -98,9 +99,9 @@ def test_drawn_one_by_one_as_the_whole_says():
     levels, x = levels_of(some_text(), 3), jnp.asarray(some_text(16, seed=2).reshape(2, 8))
     weights = markov_lib._apart(levels)
     steps = markov_lib._steps(3, SYMBOLS)
-    begun = steps.begin(*weights, {'x': x}, 0)
+    begun = steps.begin(weights, {'x': x}, 0)
     before = jnp.pad(x[:, :-1], ((0, 0), (1, 0))).T.astype(jnp.float32)
-    step = lambda memory, at: steps.step(*weights, memory, *at)
+    step = lambda memory, at: steps.step(weights, memory, *at)
     _, told = jax.lax.scan(step, begun, (jnp.arange(spec.num_dims), before))
     every = jnp.broadcast_to(jnp.arange(SYMBOLS), (2, 8, SYMBOLS))
     want = log_probs(levels, x.astype(jnp.int32), every, SYMBOLS)
@@ -112,11 +113,11 @@ def test_samples_have_the_frequencies_of_the_model():
     family = markov(spec, 2, Draws())
     weights = markov_lib._apart(levels_of(some_text(), 2))
     n = 20_000
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
-    x = np.asarray(jax.jit(lambda w, d: family.sample(*w, d, None))(weights, draw), int)
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
+    x = np.asarray(jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, rng), int)
     seen = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
     every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(-1, 3)
-    levels = markov_lib._levels(*weights)
+    levels = markov_lib._levels(weights)
     first = jnp.asarray(every, jnp.int32)
     p = np.exp(log_probs(levels, first, first[..., None], SYMBOLS).sum((1, 2)))
     np.testing.assert_allclose(seen, p, atol=4 * np.sqrt(0.25 / n))

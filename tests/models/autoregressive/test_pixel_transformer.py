@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, scattered
 
+from atelier.core.abilities import LogProb
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import autoregressive
@@ -25,9 +26,9 @@ def parts_of(spec=BITS, **options):
 def weights_of(parts):
     """Of which nothing is so small that it hides the rest."""
     batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, int)}
-    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(3), batch)
-    larger = {'head': 20 * params['model']['head']}
-    return {'model': scattered({**params['model'], **larger})}, extra
+    weights = jax.jit(parts.init)(jax.random.PRNGKey(3), batch)
+    own = weights.params['model']
+    return weights._replace(params={'model': scattered({**own, 'head': 20 * own['head']})})
 
 
 def draw_of(n):
@@ -37,7 +38,7 @@ def draw_of(n):
 def test_a_pixel_moves_the_parameters_behind_it_alone():
     parts, x = parts_of(), jnp.asarray(np.random.default_rng(0).integers(0, 2, (1, 3, 3)) * 1.0)
     weights = weights_of(parts)
-    told = jax.jit(lambda x: parts.parameters(*weights, {'x': x}, 0).reshape(9, 2))
+    told = jax.jit(lambda x: parts.parameters(weights, {'x': x}, 0).reshape(9, 2))
     for place in range(9):
         other = x.at[0, place // 3, place % 3].set(1 - x[0, place // 3, place % 3])
         moved = np.asarray(told(other) != told(x)).any(-1)
@@ -48,8 +49,8 @@ def test_training_drops_and_the_likelihood_does_not():
     parts = parts_of(dropout=0.5)
     weights, batch = weights_of(parts), {'x': jnp.ones((4, 3, 3))}
     family, plain = autoregressive(parts), autoregressive(parts_of())
-    loss = lambda f: float(f.turns[0].loss(*weights, batch, draw_of(4), 0, {})[0]['model'])
-    nats = lambda f: f.log_prob.nats(*weights, batch, draw_of(4))
+    loss = lambda f: float(f.turns[0].loss(weights, batch, draw_of(4), 0, {})[0]['model'])
+    nats = lambda f: f.ability(LogProb).nats(weights, batch, draw_of(4))
     np.testing.assert_array_equal(nats(family), nats(plain))
     assert loss(plain) == pytest.approx(-float(np.mean(nats(plain))), rel=1e-5)
     assert abs(loss(family) - loss(plain)) > 1e-2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, scattered
 
+from atelier.core.abilities import LogProb
 from atelier.data.dataset import Spec
 from atelier.run import experiment
 from models.autoregressive.causal_conv import Kind, Reach, causal_mask, groups_of
@@ -34,9 +35,9 @@ def slopes_of(network, shape):
     observation = observation_for('bernoulli', spec, 1)
     parts = by_pixel(network(observation, Kind((*shape, 1)[2])), observation, spec)
     x = jax.random.normal(jax.random.PRNGKey(0), (16, *shape))
-    params, extra = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
-    params = scattered(params)
-    told = lambda x: parts.parameters(params, extra, {'x': x[None]}, 0).ravel()
+    weights = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
+    weights = weights._replace(params=scattered(weights.params))
+    told = lambda x: parts.parameters(weights, {'x': x[None]}, 0).ravel()
     slopes = jax.jit(jax.vmap(jax.jacrev(told)))(x)
     return np.abs(np.asarray(slopes)).max(0).reshape(x[0].size, x[0].size)
 
@@ -93,8 +94,8 @@ def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
     """What a config can ask for is built, and steps through bfloat16 as well."""
     run = assembled(tmp_path, 'gated_pixelcnn', model__kernel_size=5, train__precision='bfloat16')
     batch = {'x': jnp.zeros((2, 8, 8, 1))}
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
-    assert run.family.log_prob.nats(params, extra, batch, None).dtype == jnp.float32
+    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    assert run.family.ability(LogProb).nats(weights, batch, None).dtype == jnp.float32
 
 
 @pytest.mark.parametrize(

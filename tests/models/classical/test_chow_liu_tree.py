@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse.csgraph
 from support import assembled
 
+from atelier.core.abilities import Inpaint, LogProb, Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from configs import chow_liu as config_lib
@@ -53,7 +54,7 @@ def every(levels, dims=5):
 def test_probabilities_sum_to_one(levels, pseudo_count):
     family, weights = fitted(chains(levels), levels, pseudo_count)
     x = every(levels)
-    nats = family.log_prob.nats(*weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    nats = family.ability(LogProb).nats(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
@@ -62,7 +63,7 @@ def test_a_level_never_seen_is_no_end():
     x = chains(2)
     x[:, 1] = 0
     family, weights = fitted(x, 2, 0.0)
-    nats = family.log_prob.nats(*weights, {'x': jnp.asarray(every(2))}, draw_of(32))
+    nats = family.ability(LogProb).nats(weights, {'x': jnp.asarray(every(2))}, draw_of(32))
     assert np.isfinite(nats).all()
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
@@ -72,7 +73,7 @@ def test_tree_is_the_likeliest_of_all(levels):
     """All 125 trees of five numbers, by Pruefer's sequences: none fits the data better."""
     x = chains(levels)
     family, weights = fitted(x, levels, 0.0)
-    found = family.log_prob.nats(*weights, {'x': jnp.asarray(x, float)}, draw_of(400)).mean()
+    found = family.ability(LogProb).nats(weights, {'x': jnp.asarray(x, float)}, draw_of(400)).mean()
     counts = tree_lib.pair_counts(jnp.asarray(x), levels)
     joint = tree_lib.smoothed(counts['pairs'], counts['count'], 0.0)
     information = np.asarray(tree_lib.mutual_information(joint))
@@ -112,8 +113,8 @@ def test_spanning_tree_is_scipy_s():
 
 def test_conditionals_are_counted():
     x = chains(3)
-    _, (params, extra) = fitted(x, 3, 2.0)
-    tree = tree_lib.tree_of(params, extra)
+    _, weights = fitted(x, 3, 2.0)
+    tree = tree_lib.tree_of(weights)
     for i, parent in enumerate(np.asarray(tree.parent)[1:], 1):
         for a, b in itertools.product(range(3), repeat=2):
             both = ((x[:, parent] == a) & (x[:, i] == b)).sum() + 2 / 9
@@ -130,13 +131,15 @@ def test_samples_and_completions_have_their_probabilities(num_known):
     if num_known:
         x = jnp.broadcast_to(jnp.where(known, start, jnp.nan), (n, 5))
         batch = {'x': x, 'known': jnp.broadcast_to(jnp.asarray(known), (n, 5))}
-        made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+        made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
     else:
-        made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+        made = np.asarray(
+            jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights)
+        )
     assert (made[:, known] == np.asarray(start)[known]).all()
     x = every(2)
     x = x[(x[:, known] == np.asarray(start)[known]).all(1)]
-    chance = np.exp(family.log_prob.nats(*weights, {'x': jnp.asarray(x)}, draw_of(len(x))))
+    chance = np.exp(family.ability(LogProb).nats(weights, {'x': jnp.asarray(x)}, draw_of(len(x))))
     chance /= chance.sum()
     shares = [(made == one).all(1).mean() for one in x]
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))

@@ -6,6 +6,7 @@ from support import assembled, few_of_test
 
 import train_lib
 from atelier.applications import anomaly, inpaint, sample
+from atelier.core.family import is_class_conditional
 from atelier.evaluation import evaluate
 from atelier.run import config_values, restore, run_folder
 
@@ -35,7 +36,7 @@ def test_trained_evaluated_and_used(tmp_path, name, change):
     assert values['nll_nats']['mean'] < 64 * np.log(17) + 40  # better than any level anywhere
     x = sample.apply(run, num_samples=6)
     assert x.shape == (6, 8, 8, 1) and np.isfinite(x).all()
-    if 'label' in run.family.conditions:
+    if is_class_conditional(run.family):
         assert sample.apply(run, num_samples=6, labels='3').shape == x.shape
         assert values['accuracy']['mean'] > 0.5
     made = inpaint.apply(run, num_images=2, num_completions=2, num_examples=4)

@@ -13,6 +13,7 @@ import sklearn.naive_bayes
 from support import assembled, steps_on
 
 from atelier.core import optimizers, train_step
+from atelier.core.abilities import Classify, Inpaint, LogProb, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from configs import naive_bayes
@@ -62,7 +63,7 @@ def steps_of(family, batch, count):
 def nats_of(family, state, x):
     """log p(x) of each x [n, *event]."""
     x = jnp.asarray(x)
-    return family.log_prob.nats(state.params, state.extra, {'x': x}, draw_of(len(x)))
+    return family.ability(LogProb).nats(state.weights, {'x': x}, draw_of(len(x)))
 
 
 def points(n=400, seed=0):
@@ -189,8 +190,8 @@ def test_hidden_numbers_are_drawn_from_their_conditional(kind):
         'x': jnp.broadcast_to(jnp.asarray([first, np.nan]), (n, 2)),
         'known': jnp.broadcast_to(jnp.asarray([True, False]), (n, 2)),
     }
-    weights = found[-1].params, found[-1].extra
-    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    weights = found[-1].weights
+    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
     assert (made[:, 0] == first).all()
     grid = np.linspace(-10, 12, 4001)
     line = np.stack([np.full(len(grid), first), grid], -1)
@@ -205,7 +206,7 @@ def test_hidden_numbers_are_drawn_from_their_conditional(kind):
 def test_hidden_levels_are_drawn_from_their_conditional():
     family = mixture(parts_of(categorical(2, 0.5), BITS))
     found = steps_of(family, {'x': jnp.asarray(images())}, 10)
-    weights, n = (found[-1].params, found[-1].extra), 20_000
+    weights, n = found[-1].weights, 20_000
     known = np.zeros((3, 3), bool)
     known[:2] = True
     start = images(1, seed=5)[0]
@@ -213,7 +214,7 @@ def test_hidden_levels_are_drawn_from_their_conditional():
         'x': jnp.broadcast_to(jnp.where(known, start, 0.5), (n, 3, 3)),
         'known': jnp.broadcast_to(jnp.asarray(known), (n, 3, 3)),
     }
-    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
     assert (made[:, :2] == start[:2]).all()
     every = all_images()
     every = every[(every[:, :2] == start[:2]).all((1, 2))]
@@ -224,8 +225,8 @@ def test_hidden_levels_are_drawn_from_their_conditional():
 
 
 def samples_of(family, state, n, condition=None):
-    draw = jax.jit(lambda *weights: family.sample(*weights, draw_of(n), condition))
-    return np.asarray(draw(state.params, state.extra))
+    draw = jax.jit(lambda weights: family.ability(Sample).draw(weights, draw_of(n), condition))
+    return np.asarray(draw(state.weights))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_samples_of_levels_are_of_the_mixture(is_labelled):
     family = mixture(parts)
     state = steps_of(family, batch, 10)[-1]
     seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
-    chance = np.exp(family.log_prob.nats(state.params, state.extra, seen, draw_of(len(every))))
+    chance = np.exp(family.ability(LogProb).nats(state.weights, seen, draw_of(len(every))))
     made = samples_of(family, state, n, asked if asked is None else {'label': asked})
     number = made.reshape(n, 9).astype(int) @ (1 << np.arange(9))
     shares = np.bincount(number, minlength=512) / n
@@ -275,12 +276,14 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
     label = np.asarray(run.data.splits['train']['label'], np.int32)
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
     found = steps_of(run.family, batch, 1)
-    weights = found[-1].params, found[-1].extra
+    weights = found[-1].weights
     theirs = sklearn.naive_bayes.CategoricalNB(alpha=1.0, min_categories=17).fit(
         x.reshape(len(x), -1), label
     )
     test = np.asarray(run.data.splits['test']['x'], np.float64)
-    logits = np.asarray(run.family.classify(*weights, {'x': jnp.asarray(test)}, draw_of(447)))
+    logits = np.asarray(
+        run.family.ability(Classify).logits(weights, {'x': jnp.asarray(test)}, draw_of(447))
+    )
     want = theirs.predict_joint_log_proba(test.reshape(447, -1))
     # they do not smooth the classes' shares
     shares = np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - theirs.class_log_prior_
@@ -310,10 +313,10 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
     found = steps_of(family, batch, 2)
     theirs = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)
-    weights = found[-1].params, found[-1].extra
-    logits = family.classify(*weights, batch, draw_of(400))
+    weights = found[-1].weights
+    logits = family.ability(Classify).logits(weights, batch, draw_of(400))
     np.testing.assert_allclose(logits, theirs.predict_joint_log_proba(x), rtol=1e-9)
-    given = family.log_prob.nats(*weights, batch, draw_of(400))
+    given = family.ability(LogProb).nats(weights, batch, draw_of(400))
     want = theirs.predict_joint_log_proba(x) - np.log(theirs.class_prior_)
     np.testing.assert_allclose(given, want[np.arange(400), label], rtol=1e-9)
 

@@ -9,6 +9,7 @@ import sklearn.decomposition
 from support import assembled
 
 from atelier.core import optimizers, train_step
+from atelier.core.abilities import Codes, Inpaint, LogProb, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from models.classical.ppca import Parts, ppca
@@ -47,14 +48,14 @@ def fitted(x, num_batches=1):
     step = jax.jit(train_step.make_step(family.turns, *arguments))
     for part in parts:
         state, _ = step(state, [part], jnp.arange(n))
-    return family, (state.params, state.extra)
+    return family, state.weights
 
 
 @pytest.mark.parametrize('num_batches', [1, 3])
 def test_likelihood_is_that_of_scikit_learn(rows, num_batches):
     """In nats of x as it is: the scale of each column is counted."""
     family, weights = fitted(rows, num_batches)
-    found = family.log_prob.nats(*weights, {'x': jnp.asarray(rows)}, draw_of(300))
+    found = family.ability(LogProb).nats(weights, {'x': jnp.asarray(rows)}, draw_of(300))
     x = (rows - np.array(SPEC.mean)) / np.array(SPEC.std)
     theirs = sklearn.decomposition.PCA(LATENT, svd_solver='full').fit(x)
     # their covariance divides by n - 1
@@ -68,21 +69,21 @@ def test_posterior_is_exact(rows):
     """log p(x) = log p(x | z) + log p(z) - log p(z | x) at every z."""
     family, weights = fitted(rows)
     x, n = jnp.asarray(rows[:20]), 20
-    mean, log_var = family.posterior(*weights, {'x': x}, draw_of(n))
-    noise = np.sqrt(weights[0]['model']['noise_variance']) * np.array(SPEC.std)
+    mean, log_var = family.ability(Codes).posterior(weights, {'x': x}, draw_of(n))
+    noise = np.sqrt(weights.params['model']['noise_variance']) * np.array(SPEC.std)
     for seed in range(3):
         z = np.random.default_rng(seed).normal(size=(n, LATENT))
-        around = np.asarray(family.decode(*weights, jnp.asarray(z)))
+        around = np.asarray(family.ability(Codes).decode(weights, jnp.asarray(z)))
         nats = scipy.stats.norm(around, noise).logpdf(rows[:20]).sum(1)
         nats += scipy.stats.norm.logpdf(z).sum(1)
         nats -= scipy.stats.norm(mean, np.exp(0.5 * np.asarray(log_var))).logpdf(z).sum(1)
-        found = family.log_prob.nats(*weights, {'x': x}, draw_of(n))
+        found = family.ability(LogProb).nats(weights, {'x': x}, draw_of(n))
         np.testing.assert_allclose(nats, found, rtol=1e-7)
-    np.testing.assert_array_equal(family.encode(*weights, {'x': x}, draw_of(n)), mean)
+    np.testing.assert_array_equal(family.ability(Codes).encode(weights, {'x': x}, draw_of(n)), mean)
 
 
 def covariance_of(weights):
-    own = jax.tree.map(np.asarray, weights[0]['model'])
+    own = jax.tree.map(np.asarray, weights.params['model'])
     whole = own['loadings'] @ own['loadings'].T + own['noise_variance'] * np.eye(DIMS)
     scale = np.array(SPEC.std)
     return own['mean'] * scale + np.array(SPEC.mean), whole * scale[:, None] * scale
@@ -91,7 +92,7 @@ def covariance_of(weights):
 def test_samples_have_the_model_s_moments(rows):
     family, weights = fitted(rows)
     n = 40_000
-    made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    made = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
     mean, covariance = covariance_of(weights)
     deviation = np.sqrt(np.diag(covariance))
     assert (np.abs(made.mean(0) - mean) < 4.5 * deviation / np.sqrt(n)).all()
@@ -107,7 +108,7 @@ def test_hidden_numbers_are_drawn_from_their_conditional(rows):
         'x': jnp.broadcast_to(jnp.asarray(x), (n, DIMS)),
         'known': jnp.broadcast_to(jnp.asarray(known), (n, DIMS)),
     }
-    made = np.asarray(jax.jit(family.inpaint)(*weights, batch, draw_of(n)))
+    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
     np.testing.assert_array_equal(made[:, known], np.broadcast_to(rows[0][known], (n, 3)))
     mean, covariance = covariance_of(weights)
     among, across = covariance[np.ix_(known, known)], covariance[np.ix_(~known, known)]

@@ -12,6 +12,7 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 from atelier.core import devices as device_lib
 from atelier.core import train_step
+from atelier.core.abilities import Codes, Denoise, LogProb, Sample, Trajectory
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.samples.sampling import sampler
@@ -127,8 +128,8 @@ def test_the_bound_of_the_best_denoiser(name):
     n, schedule = 4000, getattr(schedules, name)()
     ours, _ = family(num_times=64, schedule=schedule, is_straight=name == 'straight')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
-    nats = -np.asarray(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(n)))
+    weights = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = -np.asarray(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(n)))
     expected = expected_bound(schedule)
     assert abs(nats.mean() - expected) < 4 * nats.std() / n**0.5
     entropy = DIMS * 0.5 * np.log(2 * np.pi * np.e * STD**2)
@@ -138,12 +139,12 @@ def test_the_bound_of_the_best_denoiser(name):
 def test_the_terms_add_up_to_the_bound():
     ours, _ = family(num_times=1)
     batch = {'x': jnp.ones((3, DIMS))}
-    params, extra = ours.init(jax.random.PRNGKey(0), batch)
-    terms = ours.metrics(params, extra, batch, draw(3))
+    weights = ours.init(jax.random.PRNGKey(0), batch)
+    terms = ours.metrics(weights, batch, draw(3))
     parts = terms['prior_nats'] + terms['reconstruction_nats'] + terms['diffusion_nats']
     np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
-    np.testing.assert_array_equal(ours.log_prob.nats(params, extra, batch, draw(3)), -parts)
-    assert ours.log_prob.words == 'lower bound, 1 times'
+    np.testing.assert_array_equal(ours.ability(LogProb).nats(weights, batch, draw(3)), -parts)
+    assert ours.ability(LogProb).description == 'lower bound, 1 times'
 
 
 UNITS = {
@@ -160,8 +161,8 @@ def test_nats_are_those_of_the_data_as_given(name, kind):
     u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     nats = []
     for x, ours in ((u, family(kind=kind)[0]), (given(u), family(kind=kind, spec=spec)[0])):
-        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
-        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+        weights = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20)))
     np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(stretch), atol=0.02)
 
 
@@ -171,22 +172,22 @@ def test_the_bound_is_the_same_whatever_is_predicted(kind_of):
     nats = []
     for prediction in (predictions.X, predictions.PREDICTIONS[kind_of]):
         ours, _ = family(num_times=8, kind_of=prediction)
-        params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
-        nats.append(jax.jit(ours.log_prob.nats)(params, extra, {'x': x}, draw(20)))
+        weights = ours.init(jax.random.PRNGKey(0), {'x': x})
+        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20)))
     np.testing.assert_allclose(*nats, atol=0.05)
 
 
 def test_the_ode_gives_the_density():
     ours, _ = family(kind='ode')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
-    params, extra = ours.init(jax.random.PRNGKey(0), {'x': x})
-    nats = ours.log_prob.nats(params, extra, {'x': x}, draw(20))
+    weights = ours.init(jax.random.PRNGKey(0), {'x': x})
+    nats = ours.ability(LogProb).nats(weights, {'x': x}, draw(20))
     exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
     np.testing.assert_allclose(nats, exact, atol=0.02)
-    assert ours.log_prob.words == 'estimate, 50 steps, exact divergence'
-    coarser = ours.log_prob.coarser(params, extra, {'x': x}, draw(20))
+    assert ours.ability(LogProb).description == 'estimate, 50 steps, exact divergence'
+    coarser = ours.ability(LogProb).coarser(weights, {'x': x}, draw(20))
     half, _ = family(kind='ode', ode_steps=25)
-    np.testing.assert_array_equal(coarser, half.log_prob.nats(params, extra, {'x': x}, draw(20)))
+    np.testing.assert_array_equal(coarser, half.ability(LogProb).nats(weights, {'x': x}, draw(20)))
     assert np.abs(coarser - nats).min() > 0
 
 
@@ -231,9 +232,9 @@ def test_the_mean_stays_within_the_interval_of_the_data():
 def test_samples_of_a_class_are_its_gaussian(label):
     ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
     batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
-    params, extra = ours.init(jax.random.PRNGKey(0), batch)
+    weights = ours.init(jax.random.PRNGKey(0), batch)
     wanted = {'label': jnp.full(4000, label)}
-    x = np.asarray(jax.jit(ours.sample)(params, extra, draw(4000), wanted))
+    x = np.asarray(jax.jit(ours.ability(Sample).draw)(weights, draw(4000), wanted))
     np.testing.assert_allclose(x.mean(0), (2 * label - 1) * CENTRE, atol=4 * STD / 4000**0.5 + 0.01)
     np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
 
@@ -253,9 +254,11 @@ def of_classes(**more):
 def test_a_trajectory_ends_in_the_sample():
     ours, weights = of_classes()
     wanted = {'label': jnp.arange(6) % 2}
-    x_t, x = jax.jit(ours.trajectory.steps)(*weights, draw(6), wanted)
+    x_t, x = jax.jit(ours.ability(Trajectory).steps)(weights, draw(6), wanted)
     assert x_t.shape == x.shape == (6, 50, DIMS)
-    np.testing.assert_allclose(x[:, -1], ours.sample(*weights, draw(6), wanted), rtol=1e-4)
+    np.testing.assert_allclose(
+        x[:, -1], ours.ability(Sample).draw(weights, draw(6), wanted), rtol=1e-4
+    )
     assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
 
 
@@ -273,7 +276,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     expected = from_process(spec, centre + gain * (x - centre))
     weights = ours.init(jax.random.PRNGKey(0), batch)
     np.testing.assert_allclose(
-        jax.jit(ours.denoise.clean)(*weights, batch, draw(2)), expected, rtol=1e-3
+        jax.jit(ours.ability(Denoise).clean)(weights, batch, draw(2)), expected, rtol=1e-3
     )
 
 
@@ -285,7 +288,8 @@ def test_in_many_steps_it_draws_from_the_posterior(sampler):
     many = Sampling(sampler, time_grids.uniform_half_log_snr, 200, 1.0, False)
     ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), many, BOUND)
     batch = {'x': jnp.full((n, 1), 1.0), 'noise_std': jnp.full(n, s)}
-    found = jax.jit(ours.denoise.clean)(*ours.init(jax.random.PRNGKey(0), batch), batch, draw(n))
+    weights = ours.init(jax.random.PRNGKey(0), batch)
+    found = jax.jit(ours.ability(Denoise).clean)(weights, batch, draw(n))
     gain = STD**2 / (STD**2 + s**2)
     np.testing.assert_allclose(found.mean(), gain, atol=0.02)
     np.testing.assert_allclose(found.std(), gain**0.5 * s, rtol=0.05)
@@ -297,15 +301,15 @@ def test_codes_lead_back_to_x():
     x, label = STD * jax.random.normal(jax.random.PRNGKey(0), (8, DIMS)), jnp.arange(8) % 2
     x += jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
     batch = {'x': x, 'label': label}
-    codes = jax.jit(ours.encode)(*weights, batch, draw(8))
+    codes = jax.jit(ours.ability(Codes).encode)(weights, batch, draw(8))
     centre = jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
     np.testing.assert_allclose(codes[:, :DIMS], (x - centre) / STD, atol=0.03)
     np.testing.assert_array_equal(codes[:, DIMS:], jax.nn.one_hot(label, 2))
-    np.testing.assert_allclose(jax.jit(ours.decode)(*weights, codes), x, atol=1e-3)
-    start = ours.prior(*weights, draw(8))
+    np.testing.assert_allclose(jax.jit(ours.ability(Codes).decode)(weights, codes), x, atol=1e-3)
+    start = ours.ability(Codes).prior(weights, draw(8))
     assert start.shape == codes.shape
-    assert ours.trajectory.evaluations == 50
-    of_any = jax.jit(ours.decode)(*weights, codes.at[:, DIMS:].set(0.0))
+    assert ours.ability(Trajectory).evaluations == 50
+    of_any = jax.jit(ours.ability(Codes).decode)(weights, codes.at[:, DIMS:].set(0.0))
     assert np.abs(of_any - x).max() > 0.1
 
 
@@ -337,13 +341,15 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
     (_, report), *_ = steps_on(run, 1, 1)
     assert {'loss', 'loss_schedule'} <= set(report) and report['loss_schedule'] >= 1.0
     batch = first_batch(run, 48)
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
+    weights = run.family.init(jax.random.PRNGKey(0), batch)
     (turn,) = run.family.turns
-    gradients, *_ = train_step.play(turn, params, extra, batch, draw(48), 0, {})
-    squared = lambda p: turn.loss({**params, 'schedule': p}, extra, batch, draw(48), 0, {})[0][
-        'schedule'
-    ]
-    wanted = jax.grad(squared)(params['schedule'])
+    gradients = train_step.play(turn, weights, batch, draw(48), 0, {}).gradients
+
+    def squared(schedule):
+        moved = weights._replace(params={**weights.params, 'schedule': schedule})
+        return turn.loss(moved, batch, draw(48), 0, {})[0]['schedule']
+
+    wanted = jax.grad(squared)(weights.params['schedule'])
     jax.tree.map(np.testing.assert_allclose, gradients['schedule'], wanted)
     assert any(np.any(g != 0) for g in jax.tree.leaves(wanted))
 

@@ -9,6 +9,7 @@ from support import assembled, check_same_on_any_devices, first_batch, scattered
 
 import train_lib
 from atelier.applications import super_resolve
+from atelier.core.abilities import LogProb, Sample, SuperResolve
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
@@ -62,9 +63,9 @@ def exact_family():
 def test_samples_are_of_the_conditional_gaussian():
     """Of four pixels given their mean m: N(m, STD^2 (I - 1/4)), and m again for every sample."""
     n, ours = 2000, exact_family()
-    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
+    weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
     low = jnp.linspace(-1.0, 1.0, n).reshape(-1, 1, 1, 1)
-    x = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(n))
+    x = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, draw(n))
     np.testing.assert_allclose(reduced(x, 2), low, atol=1e-3)
     away = np.reshape(x - low, (n, 4))
     expected = STD**2 * (np.eye(4) - 0.25)
@@ -76,8 +77,8 @@ def test_the_best_network_has_the_smallest_loss():
     """STD^2 of three free pixels of four, by quadrature over the times: what noise leaves open."""
     n, ours = 4096, exact_family()
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, 2, 2, 1)), jnp.float32)
-    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-    losses, _ = jax.jit(ours.turns[0].loss)(params, extra, {'x': x}, draw(n), 0, {})
+    weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
+    losses, _ = jax.jit(ours.turns[0].loss)(weights, {'x': x}, draw(n), 0, {})
     schedule = schedules.linear()
     t = time_sampling.uniform(schedule, (jnp.arange(10_000) + 0.5) / 10_000)
     variance, signal = schedule.sigma(t) ** 2, (schedule.alpha(t) * STD) ** 2
@@ -88,14 +89,14 @@ def test_the_best_network_has_the_smallest_loss():
 def test_its_bound_is_of_x_given_the_low_resolution():
     ours = exact_family()
     batch = {'x': jnp.ones((3, 2, 2, 1))}
-    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
-    terms = jax.jit(ours.metrics)(params, extra, batch, draw(3))
+    weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
+    terms = jax.jit(ours.metrics)(weights, batch, draw(3))
     assert {*terms} == {
         f'{name}_given_low_nats' for name in ('elbo', 'prior', 'reconstruction', 'diffusion')
     }
     total = sum(v for name, v in terms.items() if not name.startswith('elbo'))
     np.testing.assert_allclose(terms['elbo_given_low_nats'], -total, rtol=1e-5)
-    assert ours.log_prob is None and ours.sample is None
+    assert ours.ability(LogProb) is ours.ability(Sample) is None
 
 
 # The regressor
@@ -111,7 +112,7 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
     """Without hidden layers it is linear: a 3x3 filter and a constant, added to bicubic."""
     x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
     ours = regressor(Parts(Residual(2, ()), spec, 2))
-    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
+    weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
     low = reduced(x, 2)
     unit, base = (x - 0.5) / 2, (np.asarray(bicubic(low)) - 0.5) / 2
     padded = np.pad(base[..., 0], [(0, 0), (1, 1), (1, 1)])
@@ -120,19 +121,24 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
     best, *_ = np.linalg.lstsq(design, (unit - base).ravel().astype(np.float64))
     layer = {'kernel': best[:9].reshape(3, 3, 1, 1), 'bias': best[9:]}
     solved = jax.tree.map(jnp.float32, {'model': {'Conv_0': layer}})
-    assert jax.tree.map(jnp.shape, solved) == jax.tree.map(jnp.shape, params)
-    loss = lambda p: ours.turns[0].loss(p, extra, {'x': jnp.asarray(x)}, draw(40), 0, {})[0][
-        'model'
-    ]
+    assert jax.tree.map(jnp.shape, solved) == jax.tree.map(jnp.shape, weights.params)
+
+    def loss(params):
+        moved = weights._replace(params=params)
+        losses, _ = ours.turns[0].loss(moved, {'x': jnp.asarray(x)}, draw(40), 0, {})
+        return losses['model']
+
     value_and_slope = jax.jit(jax.value_and_grad(loss))
-    start, slope_of_start = value_and_slope(params)
+    start, slope_of_start = value_and_slope(weights.params)
     value, slope = value_and_slope(solved)
     rest = (unit - base).ravel() - design @ best
     np.testing.assert_allclose(value, 0.5 * rest @ rest / 40, rtol=1e-4)
     assert value < 0.97 * start
     steepest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slope_of_start))
     assert all(np.all(np.abs(leaf) < 1e-4 * steepest) for leaf in jax.tree.leaves(slope))
-    made = jax.jit(ours.super_resolve.enlarge)(solved, extra, {'low': low}, draw(40))
+    made = jax.jit(ours.ability(SuperResolve).enlarge)(
+        weights._replace(params=solved), {'low': low}, draw(40)
+    )
     want = 0.5 + 2 * (base.ravel() + design @ best).reshape(x.shape)
     np.testing.assert_allclose(made, want, atol=1e-4)
 
@@ -142,9 +148,9 @@ def test_it_begins_with_the_bicubic_image(shape):
     """Inside of the range that is known."""
     x = np.float32(np.random.default_rng(0).integers(0, 16, (5, *shape)))
     ours = regressor(Parts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
-    params, extra = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
+    weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
     low = reduced(x, 2)
-    made = jax.jit(ours.super_resolve.enlarge)(params, extra, {'low': low}, draw(5))
+    made = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, draw(5))
     np.testing.assert_allclose(made, np.clip(bicubic(low), 0, 15), atol=1e-4)
 
 
@@ -168,15 +174,16 @@ def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, networ
     changes = {'model__network': 'unet'} if network == 'unet' else {}
     run = assembled(tmp_path, BOTH[0] if changes else network, **changes)
     batch = first_batch(run, 6)
-    params, extra = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
-    enlarge = jax.jit(run.family.super_resolve.enlarge)
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), batch)
+    enlarge = jax.jit(run.family.ability(SuperResolve).enlarge)
+    weights = weights._replace(params=scattered(weights.params))
     low = reduced(batch['x'], 2)
-    x = enlarge(scattered(params), extra, {'low': low}, draw(6))
+    x = enlarge(weights, {'low': low}, draw(6))
     assert x.shape == batch['x'].shape and x.min() >= 0 and x.max() <= 16
-    other = enlarge(scattered(params), extra, {'low': low.at[0].set(16.0)}, draw(6))
+    other = enlarge(weights, {'low': low.at[0].set(16.0)}, draw(6))
     assert np.any(other[0] != x[0])
     np.testing.assert_array_equal(other[1:], x[1:])
-    redrawn = enlarge(scattered(params), extra, {'low': low}, draw(6, seed=1))
+    redrawn = enlarge(weights, {'low': low}, draw(6, seed=1))
     assert np.any(redrawn != x) == (network != BOTH[1])
 
 

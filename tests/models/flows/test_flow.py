@@ -16,6 +16,7 @@ from test_resume import SETTINGS, assert_same, outcome, train
 
 import train_lib
 from atelier.applications import interpolate, sample
+from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
@@ -40,8 +41,8 @@ def draw_of(n, seed=0):
 def of_points(tmp_path, name, **changes):
     """(family, weights) of a flow of points, in which nothing is the identity."""
     run = assembled(tmp_path, name, 'eight_gaussians,debug', **changes)
-    params, extra = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 64))
-    return run.family, (scattered(params), extra)
+    weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 64))
+    return run.family, weights._replace(params=scattered(weights.params))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -51,10 +52,10 @@ def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
     half, cells, n = 24.0, 480, 20_000
     ticks = (np.arange(cells) + 0.5) * 2 * half / cells - half
     x = jnp.asarray(np.stack(np.meshgrid(ticks, ticks, indexing='ij'), -1).reshape(-1, 2))
-    nats = jax.jit(family.log_prob.nats)(*weights, {'x': x.astype(jnp.float32)}, draw_of(1))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x.astype(jnp.float32)}, draw_of(1))
     masses = np.exp(np.float64(nats)).reshape(cells, cells) * (2 * half / cells) ** 2
     np.testing.assert_allclose(masses.sum(), 1.0, atol=2e-3)
-    made = np.asarray(jax.jit(lambda *w: family.sample(*w, draw_of(n), None))(*weights))
+    made = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
     borders = np.array([-half, -2.4, 0.0, 2.4, half])
     shares, _, _ = np.histogram2d(*made.T, [borders, borders])
     cut = np.searchsorted(ticks, borders[:-1])
@@ -67,8 +68,8 @@ def of_levels(alpha):
     layer = MaskedAutoregressive(MADE((), 2), affine(2.0))
     spec = Spec((1,), None, None, dequantized_levels=LEVELS)
     family = flow(Chain((Logit(float(LEVELS), alpha), Reshaped((1,), (1,)), layer)), spec)
-    params, extra = family.init(jax.random.PRNGKey(0), {'x': jnp.ones((2, 1))})
-    return family, (scattered(params), extra)
+    weights = family.init(jax.random.PRNGKey(0), {'x': jnp.ones((2, 1))})
+    return family, weights._replace(params=scattered(weights.params))
 
 
 def test_a_dequantised_density_has_all_its_mass_where_it_says():
@@ -77,30 +78,29 @@ def test_a_dequantised_density_has_all_its_mass_where_it_says():
     more = LEVELS * alpha / (1 - 2 * alpha)
     x = np.linspace(-more, LEVELS + more, n + 1)
     middles, width = (x[1:] + x[:-1]) / 2, x[1] - x[0]
-    nats = family.log_prob.nats(*weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1))
+    nats = family.ability(LogProb).nats(weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1))
     masses = np.exp(np.float64(nats)) * width
     np.testing.assert_allclose(masses.sum(), 1.0, rtol=1e-3)
     beyond = jnp.asarray([[-more - 0.1], [LEVELS + more + 0.1]])
-    assert (family.log_prob.nats(*weights, {'x': beyond}, draw_of(2)) == -np.inf).all()
-    assert np.isfinite(family.encode(*weights, {'x': beyond}, draw_of(2))).all()
-    made = family.sample(*weights, draw_of(1000), None)
+    assert (family.ability(LogProb).nats(weights, {'x': beyond}, draw_of(2)) == -np.inf).all()
+    assert np.isfinite(family.ability(Codes).encode(weights, {'x': beyond}, draw_of(2))).all()
+    made = family.ability(Sample).draw(weights, draw_of(1000), None)
     assert made.min() >= 0 and made.max() <= LEVELS
 
 
 def test_temperature_0_gives_the_mode(tmp_path):
     family, weights = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.0)
-    made = family.sample(*weights, draw_of(5), None)
-    mode = family.decode(*weights, jnp.zeros((1, 2)))
+    made = family.ability(Sample).draw(weights, draw_of(5), None)
+    mode = family.ability(Codes).decode(weights, jnp.zeros((1, 2)))
     np.testing.assert_allclose(made, np.broadcast_to(mode, made.shape), rtol=1e-5)
-    assert (family.prior(*weights, draw_of(5)) == 0).all()
+    assert (family.ability(Codes).prior(weights, draw_of(5)) == 0).all()
 
 
 def test_temperature_scales_the_codes(tmp_path):
     half, _ = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.5)
     whole, weights = of_points(tmp_path, 'realnvp')
-    np.testing.assert_allclose(
-        half.prior(*weights, draw_of(5)), 0.5 * whole.prior(*weights, draw_of(5)), rtol=1e-6
-    )
+    codes, unscaled = (f.ability(Codes).prior(weights, draw_of(5)) for f in (half, whole))
+    np.testing.assert_allclose(codes, 0.5 * unscaled, rtol=1e-6)
 
 
 def test_the_first_state_sees_the_first_minibatch(tmp_path):
@@ -111,7 +111,7 @@ def test_the_first_state_sees_the_first_minibatch(tmp_path):
     raw = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
     key = key_for(state.key, Stream.PREPROCESS)
     batch = run.data.preprocess(raw, rng_for(key, jnp.arange(size), size).keys)
-    codes = jax.jit(run.family.encode)(state.params, state.extra, batch, draw_of(size))
+    codes = jax.jit(run.family.ability(Codes).encode)(state.weights, batch, draw_of(size))
     assert codes.shape == (size, 64)
     coarsest = codes[:, :32].reshape(size, 4, 8)
     np.testing.assert_allclose(jnp.square(coarsest).mean(), 1.0, rtol=0.05)

@@ -9,6 +9,7 @@ from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 import train_lib
 from atelier.core import optimizers, train_step
+from atelier.core.abilities import Codes, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
@@ -30,14 +31,12 @@ def batch_of(run):
 
 
 def one_turn(run, number, state=None):
-    """(gradients, losses, extra, metrics) of one turn on the first examples."""
+    """The Gradients of one turn on the first examples."""
     state = state or restore.initial_state(run)
     size = run.config.train.batch_size
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
     turn = run.family.turns[number]
-    return train_step.play(
-        turn, state.params, state.extra, batch_of(run), draw, state.step, state.hypers
-    )
+    return train_step.play(turn, state.weights, batch_of(run), rng, state.step, state.hypers)
 
 
 @pytest.mark.parametrize('loss', adversarial.GAMES)
@@ -68,7 +67,7 @@ def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
         'generator': jax.grad(lambda g: of_generator(judged(d, generated(g))).mean())(g),
     }
     for number, player in enumerate(slopes):
-        got, _, _, _ = one_turn(run, number, state)
+        got = one_turn(run, number, state).gradients
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
             got,
@@ -116,11 +115,11 @@ def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(t
         tmp_path, model__discriminator_norm='batch', model__discriminator_hidden_sizes=(8, 8, 8)
     )
     state, batch = restore.initial_state(run), batch_of(run)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(len(batch['x'])), len(batch['x']))
     pattern = 16 * jax.random.uniform(jax.random.PRNGKey(2), (8, 8, 1))
     loss = lambda x: train_step.play(
-        run.family.turns[0], state.params, state.extra, {'x': x}, draw, state.step, state.hypers
-    )[1]['discriminator']
+        run.family.turns[0], state.weights, {'x': x}, rng, state.step, state.hypers
+    ).losses['discriminator']
     assert abs(loss(batch['x']) - loss(batch['x'] + pattern)) > 1e-3
 
 
@@ -171,7 +170,7 @@ def test_the_device_count_makes_no_difference(tmp_path, name):
 
 def test_critics_have_minibatches_of_their_own(tmp_path):
     run = make(tmp_path, model__discriminator_turns=3, model__generator_turns=2)
-    assert [turn.batch for turn in run.family.turns] == [0, 1, 2, 2, 2]
+    assert [turn.batch_index for turn in run.family.turns] == [0, 1, 2, 2, 2]
     players = [turn.players for turn in run.family.turns]
     assert players == [('discriminator',)] * 3 + [('generator',)] * 2
 
@@ -217,8 +216,7 @@ def test_a_pack_is_judged_at_once(tmp_path):
     run = make(tmp_path, model__packing=2, train__batch_size=48)
     params = restore.initial_state(run).params['discriminator']
     assert params['body']['Dense_0']['kernel'].shape[0] == 2 * 64
-    _, _, _, metrics = one_turn(run, 0)
-    assert metrics['accuracy_real'].shape == (24,)
+    assert one_turn(run, 0).metrics['accuracy_real'].shape == (24,)
 
 
 # Labels and samples
@@ -228,15 +226,15 @@ def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
     """An untrained generator already makes another x of another label, and the same of the same."""
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
-    draw = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
-    sample = lambda label: run.family.sample(
-        state.params, state.extra, draw, {'label': jnp.asarray(label)}
+    rng = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
+    sample = lambda label: run.family.ability(Sample).draw(
+        state.weights, rng, {'label': jnp.asarray(label)}
     )
     first, again, other = sample([1, 1, 2, 3]), sample([1, 1, 2, 3]), sample([1, 2, 2, 3])
     np.testing.assert_array_equal(first, again)
     changed = np.any(np.asarray(first != other), axis=(1, 2, 3))
     assert changed.tolist() == [False, True, False, False]
-    anything = run.family.sample(state.params, state.extra, draw, None)
+    anything = run.family.ability(Sample).draw(state.weights, rng, None)
     assert anything.shape == (4, 8, 8, 1)
 
 
@@ -257,11 +255,12 @@ def test_samples_are_in_the_units_of_the_data(bounded):
 def test_a_sample_is_what_its_code_of_the_prior_decodes_to(tmp_path):
     run = make(tmp_path)
     state = restore.initial_state(run)
-    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(4), 4)
-    codes = run.family.prior(*weights, draw)
+    weights, rng = state.weights, rng_for(state.key, jnp.arange(4), 4)
+    codes = run.family.ability(Codes).prior(weights, rng)
     assert codes.shape == (4, run.config.model.latent_dim)
     np.testing.assert_array_equal(
-        run.family.decode(*weights, codes), run.family.sample(*weights, draw, None)
+        run.family.ability(Codes).decode(weights, codes),
+        run.family.ability(Sample).draw(weights, rng, None),
     )
 
 
@@ -336,11 +335,11 @@ def test_a_path_leads_from_class_to_class(tmp_path):
     """The ends are samples of the classes; halfway the generator sees half of each vector."""
     run = make(tmp_path, model__conditioning='projection')
     state = restore.initial_state(run)
-    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(2), 2)
+    weights, rng = state.weights, rng_for(state.key, jnp.arange(2), 2)
     condition = {'label': jnp.array([3, 7])}
-    codes = run.family.prior(*weights, draw, condition)
+    codes = run.family.ability(Codes).prior(weights, rng, condition)
     assert codes.shape == (2, run.config.model.latent_dim + 10)
-    samples = run.family.sample(*weights, draw, condition)
-    np.testing.assert_allclose(run.family.decode(*weights, codes), samples, rtol=1e-6)
-    halfway = run.family.decode(*weights, codes.mean(0, keepdims=True))
+    samples = run.family.ability(Sample).draw(weights, rng, condition)
+    np.testing.assert_allclose(run.family.ability(Codes).decode(weights, codes), samples, rtol=1e-6)
+    halfway = run.family.ability(Codes).decode(weights, codes.mean(0, keepdims=True))
     assert not np.allclose(halfway, samples[:1])

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from atelier.core import game
 from atelier.data.dataset import Spec
 from atelier.run import experiment
 from models.gans import vae_gan
@@ -72,8 +73,12 @@ def test_a_cure_is_one_that_the_config_takes(changes):
         {**FAIR, 'train/accuracy_real': 1.0, 'train/accuracy_fake': 1.0},
         {**FAIR, 'coverage': 0.1},
     )
-    lines = {line for text in family.advise([won, collapsed]).values() for line in named(text)}
-    lines |= {line for text in family.advise([won]).values() for line in named(text)}
+    lines = {
+        line
+        for text in game.advice(family.turns, [won, collapsed]).values()
+        for line in named(text)
+    }
+    lines |= {line for text in game.advice(family.turns, [won]).values() for line in named(text)}
     assert len(lines) >= 3
     for field, value in lines:
         cured = recipe.config()

@@ -7,6 +7,7 @@ import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
 from atelier.core import train_step
+from atelier.core.abilities import Codes, Reconstruct, Sample
 from atelier.core.randomness import fold_in, identity, rng_for
 from atelier.data.dataset import Spec
 from atelier.run import restore
@@ -71,19 +72,20 @@ def algorithm_1(params, x, keys):
 
 
 def played(hypers):
-    params, extra = FAMILY.init(jax.random.PRNGKey(0), BATCH)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
-    moves, losses, _, _ = train_step.play(FAMILY.turns[0], params, extra, BATCH, draw, 0, hypers)
-    return params, draw, moves, losses
+    weights = FAMILY.init(jax.random.PRNGKey(0), BATCH)
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
+    hypers = jax.tree.map(jnp.float32, hypers)
+    moves = train_step.play(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)
+    return weights.params, rng, moves.gradients, moves.losses
 
 
 @pytest.mark.slow
 def test_losses_and_gradients_are_those_of_algorithm_1():
-    params, draw, moves, losses = played(HYPERS)
-    want = algorithm_1(params, BATCH['x'], draw.keys)
+    params, rng, moves, losses = played(HYPERS)
+    want = algorithm_1(params, BATCH['x'], rng.keys)
     for player in want:
         np.testing.assert_allclose(losses[player], want[player], rtol=1e-5)
-        loss = lambda p, player=player: algorithm_1({**params, player: p}, BATCH['x'], draw.keys)[
+        loss = lambda p, player=player: algorithm_1({**params, player: p}, BATCH['x'], rng.keys)[
             player
         ]
         slope = jax.grad(loss)(params[player])
@@ -110,21 +112,26 @@ def test_there_is_one_turn_of_three_players(run):
 @pytest.mark.slow
 def test_abilities_fit_each_other(run):
     state, batch = restore.initial_state(run), first_batch(run, 5)
-    weights, draw = (state.params, state.extra), rng_for(state.key, jnp.arange(5), 5)
-    codes, family = run.family.encode(*weights, batch, draw), run.family
-    assert codes.shape == family.prior(*weights, draw).shape == (5, run.config.model.latent_dim)
-    np.testing.assert_array_equal(
-        family.reconstruct(*weights, batch, draw), family.decode(*weights, codes)
+    weights, rng = state.weights, rng_for(state.key, jnp.arange(5), 5)
+    codes, family = run.family.ability(Codes).encode(weights, batch, rng), run.family
+    assert (
+        codes.shape
+        == family.ability(Codes).prior(weights, rng).shape
+        == (5, run.config.model.latent_dim)
     )
     np.testing.assert_array_equal(
-        family.sample(*weights, draw, None),
-        family.decode(*weights, family.prior(*weights, draw)),
+        family.ability(Reconstruct).mean(weights, batch, rng),
+        family.ability(Codes).decode(weights, codes),
     )
-    x = np.asarray(family.sample(*weights, draw, None))
+    np.testing.assert_array_equal(
+        family.ability(Sample).draw(weights, rng, None),
+        family.ability(Codes).decode(weights, family.ability(Codes).prior(weights, rng)),
+    )
+    x = np.asarray(family.ability(Sample).draw(weights, rng, None))
     assert x.shape == batch['x'].shape
     assert x.min() >= 0
     assert x.max() <= 16
-    values = family.metrics(*weights, batch, draw)
+    values = family.metrics(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(5,)}
 
 

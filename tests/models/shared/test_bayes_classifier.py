@@ -5,25 +5,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.core.randomness import rng_for
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 TABLE = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]])
 
 
-def nats(params, extra, batch, draw):
+def nats(weights, batch, rng):
     """log p(x | label) by a table, and a draw of the example's own, the same for all classes."""
-    luck = jax.vmap(jax.random.normal)(draw.keys)
-    return jnp.log(params)[batch['label'], batch['x'].astype(int)] + luck
+    luck = jax.vmap(jax.random.normal)(rng.keys)
+    return jnp.log(weights.params)[batch['label'], batch['x'].astype(int)] + luck
 
 
 def posterior(spec):
     x = jnp.arange(3.0)
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(3), 3)
-    classify = jax.jit(
-        lambda params: classifier_by_bayes_rule(nats, spec)(params, {}, {'x': x}, draw)
-    )
-    return jax.nn.softmax(classify(jnp.asarray(TABLE)))
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(3), 3)
+    logits = jax.jit(classifier_by_bayes_rule(nats, spec).logits)
+    return jax.nn.softmax(logits(Weights(jnp.asarray(TABLE), {}), {'x': x}, rng))
 
 
 def test_posteriors_are_those_of_the_table():

@@ -7,7 +7,9 @@ import pytest
 from support import assembled, first_batch
 
 from atelier.core import devices as device_lib
+from atelier.core.abilities import Inpaint
 from atelier.core.randomness import rng_for, standard_normal
+from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import restore
@@ -26,12 +28,12 @@ ROOT = np.linalg.cholesky(NOISE**2 * INVERSE)  # of the posterior's covariance
 def parts(is_drawn):
     """(codes, decode): z ~ q(z | x), the true posterior, and x ~ p(x | z), or its mean."""
 
-    def codes(params, extra, batch, draw):
-        noise = standard_normal(draw.keys, LATENT + DIMS)
+    def codes(weights, batch, rng):
+        noise = standard_normal(rng.keys, LATENT + DIMS)
         z = (batch['x'] - OFFSET) @ LOADINGS @ INVERSE + noise[:, :LATENT] @ ROOT.T
         return jnp.concatenate([z, is_drawn * NOISE * noise[:, LATENT:]], -1)
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         return OFFSET + codes[:, :LATENT] @ LOADINGS.T + codes[:, LATENT:]
 
     return codes, decode
@@ -59,8 +61,8 @@ def filled_in(is_drawn, rows=ROWS, hidden=0.0, iterations=50):
     x = np.full((rows, DIMS), hidden, np.float32)
     x[:, :2] = VALUES
     batch = {'x': jnp.asarray(x), 'known': jnp.broadcast_to(jnp.float32(KNOWN), x.shape)}
-    draw = rng_for(jax.random.PRNGKey(0), jnp.arange(rows), rows)
-    return np.asarray(jax.jit(inpaint)({}, {}, batch, draw))
+    rng = rng_for(jax.random.PRNGKey(0), jnp.arange(rows), rows)
+    return np.asarray(jax.jit(inpaint.fill)(Weights({}, {}), batch, rng))
 
 
 @pytest.mark.parametrize('is_drawn', [False, True])
@@ -97,14 +99,14 @@ slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in na
 def test_every_family_keeps_what_is_known_and_reads_nothing_else(tmp_path, name):
     run = assembled(tmp_path, name)
     batch, keys = first_batch(run, 6), jax.random.PRNGKey(1)
-    params, extra = run.family.init(jax.random.PRNGKey(0), first_batch(run, 96))
+    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 96))
     x, known = batch['x'], jnp.zeros(batch['x'].shape, bool).at[:, :3].set(True)
-    fill = jax.jit(run.family.inpaint)
+    fill = jax.jit(run.family.ability(Inpaint).fill)
 
     def filled(rows, there, known=known):
         part = {key: array[rows] for key, array in {**batch, 'known': known}.items()}
-        draw = rng_for(keys, jnp.arange(6)[rows], 6)
-        return np.asarray(fill(params, extra, {**part, 'x': there[rows]}, draw))
+        rng = rng_for(keys, jnp.arange(6)[rows], 6)
+        return np.asarray(fill(weights, {**part, 'x': there[rows]}, rng))
 
     whole = slice(None)
     found = filled(whole, x)
@@ -125,7 +127,7 @@ def test_what_is_filled_in_does_not_depend_on_the_devices(tmp_path, name):
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)
     found = []
     for devices, batch_size in ((jax.devices()[:8], 8), (jax.devices()[:1], 10)):
-        apply = over_examples(run.family.inpaint, data, batch_size, devices)
+        apply = over_examples(run.family.ability(Inpaint).fill, data, batch_size, devices)
         state = device_lib.place(host, devices)
         found.append(apply(state, jax.random.PRNGKey(3), inputs, 17))
     np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-3)

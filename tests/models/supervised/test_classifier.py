@@ -8,6 +8,7 @@ from support import assembled, first_batch
 
 import train_lib
 from atelier.core import train_step
+from atelier.core.abilities import Classify, Codes
 from atelier.core.randomness import rng_for
 from atelier.evaluation import evaluate
 from models.nets.dropout import dropped
@@ -55,19 +56,19 @@ def test_dropping_keeps_the_mean():
 def test_evaluation_drops_and_moves_nothing(tmp_path):
     """The same numbers whatever the noise; training's differ."""
     run = make(tmp_path, model__dropout=0.5)
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
+    weights = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
     metrics = [
-        run.family.metrics(params, extra, batch, rng_for(key, jnp.arange(10), 10))
+        run.family.metrics(weights, batch, rng_for(key, jnp.arange(10), 10))
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
     ]
     jax.tree.map(np.testing.assert_array_equal, *metrics)
+    (turn,) = run.family.turns
     losses = [
-        train_step.play(
-            run.family.turns[0], params, extra, batch,
-            rng_for(key, jnp.arange(10), 10), 0, {},
-        )[1]['model']
+        train_step.play(turn, weights, batch, rng_for(key, jnp.arange(10), 10), 0, {}).losses[
+            'model'
+        ]
         for key in jax.random.split(jax.random.PRNGKey(1), 2)
-    ]  # fmt: skip
+    ]
     assert losses[0] != losses[1]
 
 
@@ -75,15 +76,15 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
     run = make(tmp_path)
     batch = first_batch(run, 30)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
-    logits = np.asarray(run.family.classify(*weights, batch, draw), np.float64)
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(30), 30)
+    logits = np.asarray(run.family.ability(Classify).logits(weights, batch, rng), np.float64)
     label = np.asarray(batch['label'])
-    metrics = run.family.metrics(*weights, batch, draw)
+    metrics = run.family.metrics(weights, batch, rng)
     chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     want = -np.log(chance[np.arange(30), label])
     np.testing.assert_allclose(metrics['cross_entropy_nats'], want, rtol=1e-5)
     np.testing.assert_array_equal(metrics['accuracy'], logits.argmax(1) == label)
-    assert run.family.encode(*weights, batch, draw).shape == (30, 16)
+    assert run.family.ability(Codes).encode(weights, batch, rng).shape == (30, 16)
 
 
 @pytest.mark.slow
@@ -91,28 +92,28 @@ def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
     """The maps are what the last convolution makes: positive, 2x2 after two strides of 2."""
     run = make(tmp_path, model__channels=(4, 5))
     batch = first_batch(run, 6)
-    params, extra = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
-    maps = run.family.feature_maps.maps(params, extra, batch, draw)
+    weights = run.family.init(jax.random.PRNGKey(0), batch)
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(6), 6)
+    maps = run.family.ability(Classify).feature_maps.maps(weights, batch, rng)
     assert maps.shape == (6, 2, 2, 5)
     assert np.all(maps >= 0)
     assert np.any(maps > 0)
     np.testing.assert_allclose(
-        run.family.feature_maps.logits(params, extra, maps),
-        run.family.classify(params, extra, batch, draw),
+        run.family.ability(Classify).feature_maps.logits(weights, maps),
+        run.family.ability(Classify).logits(weights, batch, rng),
         rtol=1e-6,
     )
-    changed = run.family.feature_maps.logits(params, extra, 2 * maps)
-    assert not np.allclose(changed, run.family.classify(params, extra, batch, draw))
+    changed = run.family.ability(Classify).feature_maps.logits(weights, 2 * maps)
+    assert not np.allclose(changed, run.family.ability(Classify).logits(weights, batch, rng))
 
 
 def test_the_names_of_its_parameters_stay(tmp_path):
     """Checkpoints know them by these; and what an evaluation notes is no part of the weights."""
     run = make(tmp_path, model__channels=(4, 4))
-    params, extra = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
-    assert set(extra['model']) == {'batch_stats'}
-    assert set(params['model']) == {'Dense_0', 'body'}
-    assert set(params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
+    weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
+    assert set(weights.extra['model']) == {'batch_stats'}
+    assert set(weights.params['model']) == {'Dense_0', 'body'}
+    assert set(weights.params['model']['body']) == {'BatchNorm_0', 'Conv_0', 'Conv_1', 'MLP_0'}
 
 
 @pytest.mark.slow
@@ -142,6 +143,6 @@ def test_points_are_classified_without_convolutions(tmp_path):
     run = make(tmp_path, 'ring,debug', model__channels=(), model__shift=0)
     batch = first_batch(run, 5)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
-    draw = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
-    assert run.family.classify(*weights, batch, draw).shape == (5, 8)
-    assert run.family.feature_maps is None
+    rng = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
+    assert run.family.ability(Classify).logits(weights, batch, rng).shape == (5, 8)
+    assert run.family.ability(Classify).feature_maps is None

@@ -23,18 +23,16 @@ Z, CLASSES = 3, 10
 def conditional(vae):
     """z: three pixels. The decoder puts them back, and the class of each code into the last row."""
 
-    def encode(params, extra, batch, draw):
+    def encode(weights, batch, rng):
         z = batch['x'].reshape(-1, 64)[:, 2 : 2 + Z]
         return jnp.concatenate([z, jax.nn.one_hot(batch['label'], CLASSES)], 1)
 
-    def decode(params, extra, codes):
+    def decode(weights, codes):
         z, label = codes[:, :Z], codes[:, Z:] @ jnp.arange(CLASSES, dtype=jnp.float32)
         x = jnp.zeros((len(codes), 64)).at[:, 2 : 2 + Z].set(z)
         return x.at[:, -1].set(label).reshape(-1, 8, 8, 1)
 
-    return with_abilities(
-        vae, encode=encode, decode=decode, conditions=('label',), latent_dims=(Z,)
-    )
+    return with_abilities(vae, encode=encode, decode=decode, conditions=('label',), dims=(Z,))
 
 
 def coded(run):
@@ -140,6 +138,6 @@ def test_classes_are_not_told_from_themselves(conditional):
 
 def test_without_parts_all_of_a_code_is_the_first(vae):
     codes = np.zeros((4, 5), np.float32)
-    z, rest = parted(Family(None, (), None), codes)
+    z, rest = parted(Family(len, (), len), codes)
     assert (z.shape, rest.shape) == ((4, 5), (4, 0))
     np.testing.assert_array_equal(latents(vae.family, codes), codes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import with_abilities
 
+from atelier.core.abilities import Codes
 from atelier.evaluation.codes import prior_draws
 from atelier.evaluation.codes.encoding import of_prior
 from atelier.run import restore
@@ -22,8 +23,8 @@ def coder(run):
     matrix = jnp.asarray(matrix, jnp.float32)
     return with_abilities(
         run,
-        encode=lambda params, extra, batch, draw: batch['x'].reshape(-1, 64) @ matrix + 4.0,
-        decode=lambda params, extra, codes: codes[:, :1].repeat(64, 1).reshape(-1, 8, 8, 1),
+        encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64) @ matrix + 4.0,
+        decode=lambda weights, codes: codes[:, :1].repeat(64, 1).reshape(-1, 8, 8, 1),
     )
 
 
@@ -40,7 +41,7 @@ def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae)
     assert draws.words == 'a Gaussian fitted to 1,000 training codes'
     drawn = draws.draw(KEY, 20_000)
     batch = {'x': jnp.float32(vae.data.splits['train']['x'])}
-    codes = np.asarray(run.family.encode(None, None, batch, None), np.float64)
+    codes = np.asarray(run.family.ability(Codes).encode(None, batch, None), np.float64)
     error = codes.std(0) / np.sqrt(len(drawn))
     assert np.all(np.abs(drawn.mean(0) - codes.mean(0)) < 5 * error)
     wanted, found = np.cov(codes.T), np.cov(drawn.T)

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtr
 from support import assembled, with_abilities
 
+from atelier.core.abilities import BitsBack, Codes
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import bits_back, latent_bins, range_coder
 from atelier.run import restore
@@ -135,11 +136,11 @@ def test_the_round_trip_is_exact(tmp_path, name):
 def enumerable(vae, weight=2.0, deviation=0.4):
     """Three bits of one z: x -> N(x summed and centred, deviation^2), bits of logits weight z."""
 
-    def posterior(params, extra, batch, draw):
+    def posterior(weights, batch, rng):
         mean = batch['x'].sum(-1, keepdims=True) - 1.5
         return mean, jnp.full_like(mean, 2 * np.log(deviation))
 
-    def level_log_probs(params, extra, z, given):
+    def level_log_probs(weights, z, given):
         logits = weight * z * jnp.array([1.0, 0.5, -0.2])
         return jax.nn.log_softmax(jnp.stack([jnp.zeros_like(logits), logits], -1))
 
@@ -150,10 +151,10 @@ def enumerable(vae, weight=2.0, deviation=0.4):
 def expected_bits(run, x):
     """-ELBO of bins by all of them: of each row of x the mean over q and, of it, the variance."""
     z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
-    log_probs = run.family.level_log_probs({}, {}, jnp.asarray(z)[:, None], {})
+    log_probs = run.family.ability(BitsBack).level_log_probs(None, jnp.asarray(z)[:, None], {})
     edges, found = np.array(latent_bins._EDGES), []
     for row in x:
-        q = run.family.posterior({}, {}, {'x': jnp.float32(row[None])}, None)
+        q = run.family.ability(Codes).posterior(None, {'x': jnp.float32(row[None])}, None)
         mean, log_var = (float(part[0, 0]) for part in q)
         q = np.diff(ndtr((edges - mean) / np.exp(0.5 * log_var)))
         likelihood = np.asarray(log_probs)[:, np.arange(3), row].sum(1) / np.log(2)
@@ -179,7 +180,9 @@ def test_bits_are_those_of_the_bound(vae):
     for row, want in zip(x[:8], mean, strict=False):
         m = row.sum() - 1.5
         kl = 0.5 * (0.4**2 + m**2 - 1 - 2 * np.log(0.4))
-        table = run.family.level_log_probs({}, {}, jnp.float32(m + 0.4 * nodes)[:, None], {})
+        table = run.family.ability(BitsBack).level_log_probs(
+            None, jnp.float32(m + 0.4 * nodes)[:, None], {}
+        )
         likelihood = np.asarray(table)[:, np.arange(3), row].sum(1)
         bound = kl - likelihood @ weights / weights.sum()
         assert want == pytest.approx(bound / np.log(2), abs=2e-3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.core.family import Conditionals
+from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import file_format, range_coder
 from atelier.evaluation.compression.mosaic import mosaic, per_mosaic, tiles_of
@@ -54,13 +54,13 @@ def test_the_round_trip_is_exact(run_of, name):
 def chain(log_probs, order):
     """The same distribution for every number, whatever came before."""
     table = jnp.asarray(log_probs, jnp.float32)
-    step = lambda params, extra, memory, i, before: (
+    step = lambda weights, memory, i, before: (
         memory,
         jnp.broadcast_to(table, (len(before), len(table))),
     )
     return Conditionals(
-        order=lambda params, extra: jnp.asarray(order),
-        begin=lambda params, extra, given: jnp.zeros(()),
+        order=lambda weights: jnp.asarray(order),
+        begin=lambda weights, given: jnp.zeros(()),
         step=step,
     )
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from support import with_abilities
 
-from atelier.core.family import LogProb
+from atelier.core.abilities import LogProb
 from atelier.data import dataset
 from atelier.evaluation import evaluate
 from atelier.evaluation.examples import outliers
@@ -23,13 +23,13 @@ CENTRES = np.linspace(0, 8, 10)  # of x, by class
 flat = lambda x: x.reshape(len(x), -1)
 
 
-def nats_of_class(params, extra, batch, draw):
+def nats_of_class(weights, batch, rng):
     """log N(x; centre of its label, I)."""
     away = flat(batch['x']) - jnp.asarray(CENTRES, jnp.float32)[batch['label']][:, None]
     return jnp.sum(-0.5 * away**2 - 0.5 * jnp.log(2 * jnp.pi), 1)
 
 
-def centre_of_class(params, extra, batch, draw):
+def centre_of_class(weights, batch, rng):
     centre = jnp.asarray(CENTRES, jnp.float32)[batch['label']]
     return jnp.broadcast_to(centre[:, None, None, None], batch['x'].shape)
 
@@ -83,7 +83,7 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
 
 @pytest.mark.parametrize('num_devices', [1, 8])
 def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices):
-    half = lambda params, extra, batch, draw: batch['x'] / 2
+    half = lambda weights, batch, rng: batch['x'] / 2
     run = with_abilities(vae, reconstruct=half)
     want = 0.5 * np.square(flat(images) / 32).sum(1)
     found = scores(run, 'reconstruction', images, num_devices=num_devices)

@@ -13,8 +13,8 @@ from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
-pixels = lambda params, extra, batch, draw: batch['x'].reshape(-1, 64)
-as_image = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+pixels = lambda weights, batch, rng: batch['x'].reshape(-1, 64)
+as_image = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
 
 
 def steps_of(run, decode, scale=1.0, devices=ONE):
@@ -27,7 +27,7 @@ def steps_of(run, decode, scale=1.0, devices=ONE):
 @pytest.mark.parametrize('scale', [1.0, 300.0])
 def test_a_decoder_that_keeps_proportions_comes_to_the_step(vae, scale):
     """In whatever units the codes are."""
-    found = steps_of(vae, lambda params, extra, codes: as_image(None, None, codes) / scale, scale)
+    found = steps_of(vae, lambda weights, codes: as_image(None, codes) / scale, scale)
     assert found.shape == (447,)
     np.testing.assert_allclose(found, measures.STEP, rtol=1e-3)
 
@@ -35,7 +35,7 @@ def test_a_decoder_that_keeps_proportions_comes_to_the_step(vae, scale):
 def test_a_linear_decoder_stretches_as_its_matrix_does(vae):
     """On average over directions |W u|^2 is |W|^2 / latent."""
     matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
-    found = steps_of(vae, lambda params, extra, codes: as_image(None, None, codes @ matrix))
+    found = steps_of(vae, lambda weights, codes: as_image(None, codes @ matrix))
     squares = (found / measures.STEP) ** 2
     error = squares.std() / np.sqrt(len(squares))
     assert abs(squares.mean() - np.sum(matrix**2) / 64) < 5 * error
@@ -43,15 +43,15 @@ def test_a_linear_decoder_stretches_as_its_matrix_does(vae):
 
 
 def test_a_cliff_is_far_above_the_step_and_a_constant_below(vae):
-    cliff = lambda params, extra, codes: as_image(None, None, 1e3 * jnp.sign(codes - 8))
+    cliff = lambda weights, codes: as_image(None, 1e3 * jnp.sign(codes - 8))
     assert np.quantile(steps_of(vae, cliff), 0.95) > 100 * measures.STEP
-    flat = lambda params, extra, codes: as_image(None, None, 0 * codes)
+    flat = lambda weights, codes: as_image(None, 0 * codes)
     np.testing.assert_array_equal(steps_of(vae, flat), 0)
 
 
 def test_continuity_does_not_depend_on_the_device_count(vae):
     matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
-    decode = lambda params, extra, codes: as_image(None, None, codes @ matrix)
+    decode = lambda weights, codes: as_image(None, codes @ matrix)
     one, many = (steps_of(vae, decode, devices=jax.devices()[:n]) for n in (1, 8))
     np.testing.assert_allclose(many, one, rtol=1e-3)
 
@@ -80,7 +80,7 @@ def completeness(run, **abilities):
 def test_real_images_are_accepted_as_real_ones_are(vae):
     """A prior of the test examples themselves."""
     x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
-    found = completeness(vae, prior=lambda params, extra, draw: x[draw.rows], decode=as_image)
+    found = completeness(vae, prior=lambda weights, rng: x[rng.rows], decode=as_image)
     assert found['num_draws'] == 447
     assert found['real'] == pytest.approx(0.95, abs=0.01)  # equal ones count together
     assert found['accepted'] == found['real']
@@ -90,7 +90,7 @@ def test_real_images_are_accepted_as_real_ones_are(vae):
 
 def test_half_of_the_codes_decode_to_nothing(vae):
     x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
-    prior = lambda params, extra, draw: x[draw.rows] * (draw.rows % 2 == 0)[:, None]
+    prior = lambda weights, rng: x[rng.rows] * (rng.rows % 2 == 0)[:, None]
     found = completeness(vae, prior=prior, decode=as_image)
     assert found['accepted'] == pytest.approx(0.475, abs=0.04)
 
@@ -100,5 +100,5 @@ def test_without_a_prior_the_codes_are_of_the_gaussian_of_training_codes(vae):
     found = completeness(vae, encode=pixels, decode=as_image)
     assert found['codes'] == 'a Gaussian fitted to 1,000 training codes'
     assert found['accepted'] > 0.9
-    black = lambda params, extra, batch, draw: 0 * pixels(params, extra, batch, draw)
+    black = lambda weights, batch, rng: 0 * pixels(weights, batch, rng)
     assert completeness(vae, encode=black, decode=as_image)['accepted'] == 0

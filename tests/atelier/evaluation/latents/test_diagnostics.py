@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import assembled, with_abilities
+from support import assembled, replaced, with_abilities, without
 
+from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
@@ -16,7 +17,7 @@ from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 ONE = jax.devices()[:1]
-pixels = lambda params, extra, batch, draw: batch['x'].reshape(len(batch['x']), -1)
+pixels = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)
 OF_POSTERIORS = {
     'active_units',
     'latent_dim',
@@ -38,8 +39,8 @@ def diagnosed(run, devices=ONE):
 def with_posterior(run, log_var):
     """q(z | x) = N(the pixels of the first row, exp(log_var))."""
 
-    def posterior(params, extra, batch, draw):
-        mean = pixels(params, extra, batch, draw)[:, :8] * 0.1
+    def posterior(weights, batch, rng):
+        mean = pixels(weights, batch, rng)[:, :8] * 0.1
         return mean, jnp.full_like(mean, log_var)
 
     return with_abilities(run, posterior=posterior)
@@ -74,8 +75,8 @@ def test_the_device_count_makes_no_difference(vae):
 
 def test_whoever_lacks_abilities_has_the_rest(vae, gan):
     """An autoencoder has no units that a prior would measure; a classifier has features only."""
-    decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
-    prior = lambda params, extra, draw: None
+    decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
+    prior = lambda weights, rng: None
     only = lambda **abilities: set(diagnosed(with_abilities(vae, **abilities)))
     assert only(encode=pixels, decode=decode) == {'num_examples', 'continuity'}
     assert only(encode=pixels, prior=prior) == {'num_examples', 'active_units', 'latent_dim'}
@@ -94,8 +95,8 @@ def test_units_are_counted_over_test_examples(vae):
 
 def test_factors_give_the_gap(tmp_path, caplog):
     run = assembled(tmp_path, 'vae', 'shapes,debug')
-    factors = lambda params, extra, batch, draw: batch['factors'].astype(jnp.float32)
-    knowing = run.family._replace(encode=factors, decode=None, posterior=None)
+    factors = lambda weights, batch, rng: batch['factors'].astype(jnp.float32)
+    knowing = replaced(run.family, Codes(factors, prior=run.family.ability(Codes).prior))
     gap = diagnosed(run._replace(family=knowing))['mutual_information_gap']
     assert list(gap['by_factor']) == ['kind', 'x', 'y', 'size', 'rotation']
     assert gap['mean'] == pytest.approx(1, abs=0.02)  # of a part of the grid: all but exactly
@@ -105,15 +106,15 @@ def test_factors_give_the_gap(tmp_path, caplog):
 
 
 def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
-    broken = lambda params, extra, batch, draw: pixels(params, extra, batch, draw) / 0.0
-    decode = lambda params, extra, codes: codes.reshape(-1, 8, 8, 1)
+    broken = lambda weights, batch, rng: pixels(weights, batch, rng) / 0.0
+    decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     assert diagnosed(with_abilities(vae, encode=broken, decode=decode)) == {}
     assert 'not finite' in caplog.text
 
 
 def test_a_code_that_is_not_used_is_seen(vae, caplog):
     assert 'active_units' in said(diagnosed(with_posterior(vae, -1.0)), caplog)
-    same = lambda params, extra, batch, draw: 2 * (jnp.zeros((len(batch['x']), 3)),)
+    same = lambda weights, batch, rng: 2 * (jnp.zeros((len(batch['x']), 3)),)
     unused = said(diagnosed(with_abilities(vae, posterior=same)), caplog)
     assert '0 of 3' in unused
 
@@ -135,7 +136,8 @@ def judged(tmp_path, monkeypatch, untrained):
     judge = assembled(tmp_path / 'judge', 'classifier')
     monkeypatch.setattr(features, 'classifier_for', lambda run: judge)
     run = assembled(tmp_path, 'vae', eval__classifier='judge')
-    return run._replace(family=run.family._replace(sample=None, prior=None, log_prob=None))
+    codes = run.family.ability(Codes)._replace(prior=None)
+    return run._replace(family=replaced(without(run.family, Sample, LogProb), codes))
 
 
 @pytest.mark.slow
@@ -159,5 +161,6 @@ def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypat
 
 def test_what_draws_no_codes_is_not_judged(judged):
     """Then another classifier is no reason to evaluate again."""
-    silent = judged._replace(family=judged.family._replace(decode=None))
+    codes = judged.family.ability(Codes)._replace(decode=None)
+    silent = judged._replace(family=replaced(judged.family, codes))
     assert sample_quality.chosen_features(silent, ONE) is None

@@ -3,9 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from support import assembled
+from support import assembled, replaced
 
 import train_lib
+from atelier.core.abilities import Sample
 from atelier.evaluation.samples.classification_accuracy import (
     accuracy,
     accuracy_score,
@@ -37,7 +38,7 @@ def classifier(tmp_path_factory):
 
 def conditional(run, sample):
     """The run with another `sample` by class, and a State."""
-    family = run.family._replace(sample=sample)
+    family = replaced(run.family, Sample(sample, True))
     return run._replace(family=family), restore.initial_state(run)
 
 
@@ -48,8 +49,8 @@ def of_training_data(run):
     table = jax.numpy.asarray(np.stack([np.resize(index, 100) for index in of_class]))
     x = jax.numpy.asarray(split['x'], jax.numpy.float32)
 
-    def sample(params, extra, draw, condition):
-        number = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(draw.keys)
+    def sample(weights, rng, condition):
+        number = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(rng.keys)
         return x[table[condition['label'], number]]
 
     return sample
@@ -61,9 +62,9 @@ def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, 
     good, state = conditional(run, of_training_data(run))
     noise, _ = conditional(
         run,
-        lambda params, extra, draw, condition: jax.vmap(
+        lambda weights, rng, condition: jax.vmap(
             lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
-        )(draw.keys),
+        )(rng.keys),
     )
     of_good, of_noise = (accuracy_score(r, state, ONE, classifier) for r in (good, noise))
     assert of_good['floor'] == of_noise['floor'] > 0.6
@@ -93,8 +94,8 @@ def test_samples_stand_for_all_that_a_classifier_learns_from(tmp_path, classifie
 
 def _make(tmp_path):
     run = assembled(tmp_path, 'cgan')
-    constant = lambda params, extra, draw, condition: jax.numpy.broadcast_to(
-        condition['label'][:, None, None, None].astype(float), (len(draw.keys), 8, 8, 1)
+    constant = lambda weights, rng, condition: jax.numpy.broadcast_to(
+        condition['label'][:, None, None, None].astype(float), (len(rng.keys), 8, 8, 1)
     )
     return run, constant
 

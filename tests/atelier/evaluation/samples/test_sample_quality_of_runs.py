@@ -5,8 +5,9 @@ import json
 import jax
 import numpy as np
 import pytest
-from support import assembled
+from support import assembled, replaced
 
+from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.samples.features import FeatureFunction, Seen
 from atelier.evaluation.samples.sample_quality import (
@@ -44,13 +45,14 @@ def classifier(tmp_path_factory):
 
 def untrained(run, sample):
     """The run with another `sample`, and a State."""
-    return run._replace(family=run.family._replace(sample=sample)), restore.initial_state(run)
+    family = replaced(run.family, run.family.ability(Sample)._replace(draw=sample))
+    return run._replace(family=family), restore.initial_state(run)
 
 
 def of_training_data(run):
     """A generator that draws from the training split: as good as a model can be."""
     x = np.asarray(run.data.splits['train']['x'], np.float32)
-    return lambda params, extra, draw, condition: jax.numpy.asarray(x)[draw.rows % len(x)]
+    return lambda weights, rng, condition: jax.numpy.asarray(x)[rng.rows % len(x)]
 
 
 @pytest.mark.slow
@@ -60,9 +62,9 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     honest, state = untrained(run, of_training_data(run))
     noise, _ = untrained(
         run,
-        lambda params, extra, draw, condition: jax.vmap(
+        lambda weights, rng, condition: jax.vmap(
             lambda key: 16 * jax.random.uniform(key, (8, 8, 1))
-        )(draw.keys),
+        )(rng.keys),
     )
     good, bad = (quality_of(r, state, devices) for r in (honest, noise))
     assert good['num_samples'] == good['num_real'] == 447 // 2
@@ -89,9 +91,9 @@ def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
         return Seen(flat, np.eye(17)[flat.mean(1).round().astype(int)])
 
     def painted(behind):
-        def sample(params, extra, draw, asked):
+        def sample(weights, rng, asked):
             of_row = lambda key, label: label + behind + 0.1 * jax.random.normal(key, (8, 8, 1))
-            return jax.vmap(of_row)(draw.keys, asked['label'])
+            return jax.vmap(of_row)(rng.keys, asked['label'])
 
         ours, state = untrained(run, sample)
         values = against_data(ours, state, devices, FeatureFunction('mean', judged))['values']

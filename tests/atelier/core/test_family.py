@@ -1,0 +1,55 @@
+"""A family carries abilities as typed values, at most one of each type."""
+
+from typing import NamedTuple
+
+import pytest
+
+from atelier.core.abilities import Codes, LogProb, Sample
+from atelier.core.family import Family, codes_of, is_class_conditional, present
+
+
+def family_with(*abilities) -> Family:
+    return Family(len, (), len, abilities)
+
+
+def test_an_ability_is_found_by_its_type():
+    log_prob = LogProb(len, 'exact')
+    family = family_with(Sample(len), log_prob)
+    assert family.ability(LogProb) is log_prob
+    assert family.ability(Codes) is None
+
+
+def test_two_abilities_of_one_type_are_refused():
+    with pytest.raises(ValueError, match='not two LogProb'):
+        family_with(LogProb(len, 'exact'), Sample(len), LogProb(len, 'estimate'))
+
+
+def test_any_named_tuple_is_an_ability():
+    class Count(NamedTuple):
+        of: int
+
+    assert family_with(Count(3)).ability(Count).of == 3
+
+
+def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
+    class Other(NamedTuple):
+        draw: object
+        is_class_conditional: bool = False
+
+    assert Other(len) == Sample(len)
+    assert family_with(Other(len)).ability(Sample) is None
+
+
+def test_nothing_can_be_done_with_the_codes_of_a_family_without():
+    assert codes_of(family_with()) == Codes()
+    assert codes_of(family_with(Codes(encode=len))).encode is len
+
+
+def test_conditional_families_say_so():
+    assert is_class_conditional(family_with(Sample(len, True)))
+    assert not is_class_conditional(family_with(Sample(len)))
+    assert not is_class_conditional(family_with())
+
+
+def test_what_the_settings_rule_out_is_left_out():
+    assert present(None, Sample(len), None) == (Sample(len),)
