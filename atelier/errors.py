@@ -1,4 +1,4 @@
-"""Mistakes of the user's, told apart from bugs."""
+"""UserError: user mistakes, as opposed to bugs."""
 
 import contextlib
 import difflib
@@ -84,6 +84,38 @@ def at_least(least: int, field: str, *values: int | float) -> None:
     for value in values:
         if not isinstance(value, int | float) or not least <= value < math.inf:
             raise UserError(f'config.{field}={value}: it must be a number from {least} on')
+
+
+def check_sizes(owner: object, *names: str, least: int = 1) -> None:
+    """Refuses sizes of a model below `least`; its attributes are named as those of config.model.
+
+    Raises:
+      UserError: names the config field and the value.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        at_least(least, f'model.{name}', *(value if isinstance(value, tuple) else (value,)))
+
+
+def above_zero(field: str, value: float) -> None:
+    """Refuses numbers that are not positive.
+
+    Raises:
+      UserError: names the config field and the value.
+    """
+    if not value > 0:
+        raise UserError(f'config.{field}={value}: it is above 0')
+
+
+def share(field: str, value: float, *, below_one: bool = False) -> None:
+    """Refuses what is no share: a number from 0 to 1, or where so asked to below 1.
+
+    Raises:
+      UserError: names the config field and the value.
+    """
+    if not (0 <= value <= 1 and not (below_one and value == 1)):
+        end = 'below 1' if below_one else '1'
+        raise UserError(f'config.{field}={value}: it is a share, from 0 to {end}')
 
 
 @contextlib.contextmanager

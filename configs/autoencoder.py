@@ -11,19 +11,18 @@ has 6.60; about 4 minutes. 784-512-2-512-784 is --config.model.hidden_sizes="(51
 --config.model.latent_dim=2 --config.model.code_activation=none.
 """
 
+import flax.linen as nn
 from ml_collections import ConfigDict
 
 from atelier.core.family import Family
-from atelier.data.corruption import NOISES
+from atelier.data.corruption import NOISES, check_strengths
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
 from configs.shared import common
-from models.autoencoders.autoencoder import LOSSES, Parts, autoencoder, contraction_rule
-from models.autoencoders.networks import CODE_ACTIVATIONS, Pair, TiedMLP
+from models.autoencoders.autoencoder import Parts, autoencoder, contraction_rule
+from models.autoencoders.networks import Pair, TiedMLP, linear
 from models.nets import mlp
 
-ALSO = {'model.corruption': 'masking', 'model.contraction': 'probes'}
-
+CODE_ACTIVATIONS = {'none': linear, 'sigmoid': nn.sigmoid, **common.ACTIVATIONS}
 DATA = {  # what differs from the settings for any other data
     'digits': {
         'model': dict(latent_dim=8, hidden_sizes=(256,)),
@@ -55,7 +54,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             contraction_probes=4,
         )
     )
-    config.hypers.corruption = 0.5  # deviation of the Gaussian, or share of changed numbers
+    config.hypers.corruption = 0.5  # standard deviation if gaussian, else share of numbers
     config.hypers.contraction = 0.1  # weight of the penalty
     config.hypers.decay_steps = 20_000.0
     config.train.update(
@@ -81,17 +80,13 @@ def shrink(config: ConfigDict) -> None:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The autoencoder that `config` describes, for data as `spec` says."""
-    model, network = config.model, common.network_options(config)
-    hidden = tuple(model.hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.latent_dim', model.latent_dim)
-    of_code = choose('model.code_activation', model.code_activation, CODE_ACTIVATIONS)
-    if model.tied:
-        net = TiedMLP(
-            hidden, model.latent_dim, spec.event_shape, code_activation=of_code, **network
-        )
+    network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
+    latent_dim = common.size(config, 'latent_dim')
+    of_code = common.choice(config, 'code_activation', CODE_ACTIVATIONS)
+    if config.model.tied:
+        net = TiedMLP(hidden, latent_dim, spec.event_shape, code_activation=of_code, **network)
     else:
-        encoder = mlp.MLP(hidden, (model.latent_dim,), **network)
+        encoder = mlp.MLP(hidden, (latent_dim,), **network)
         decoder = mlp.MLP(hidden[::-1], spec.event_shape, **network)
         net = Pair(encoder, decoder, of_code)
     return assemble(config, spec, net)
@@ -99,44 +94,18 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 def assemble(config: ConfigDict, spec: Spec, net) -> Family:
     """The autoencoder of a network that can `encode` and `decode`."""
-    model = config.model
-    loss = choose('model.loss', model.loss, {name: name for name in LOSSES})
-    if spec.interval is None and loss == 'cross_entropy':
-        raise UserError(
-            f"config.model.loss='cross_entropy' needs data in a known interval and "
-            f'{config.data.name} are real-valued: --config.model.loss=squared_error'
-        )
-    at_least(1, 'model.contraction_probes', model.contraction_probes)
-    penalties = contraction_rule(model.contraction_probes)
-    corrupt = choose('model.corruption', model.corruption, {'none': None, **NOISES})
+    corrupt = common.choice(config, 'corruption', {'none': None, **NOISES})
     if corrupt is not None:
-        check_strengths(config, spec)
+        strengths = dict(hypers=config.hypers.corruption, eval=config.eval.corruption)
+        check_strengths(corrupt, spec, **strengths)
+    penalties = contraction_rule(config.model.contraction_probes)
     return autoencoder(
         Parts(
             net=net,
             spec=spec,
-            loss=loss,
+            loss=config.model.loss,
             corrupt=corrupt,
             strength=config.eval.corruption,
-            penalty=choose('model.contraction', model.contraction, penalties),
+            penalty=common.choice(config, 'contraction', penalties),
         )
     )
-
-
-def check_strengths(config: ConfigDict, spec: Spec) -> None:
-    """Refuses a corruption that cannot be.
-
-    Raises:
-      UserError: a strength below 0, a share above 1, or salt and pepper for real-valued data.
-    """
-    how = config.model.corruption
-    if how == 'salt_and_pepper' and spec.interval is None:
-        raise UserError(
-            f"config.model.corruption='salt_and_pepper' needs data in a known interval and "
-            f'{config.data.name} are real-valued: choose gaussian or masking'
-        )
-    for group in ('hypers', 'eval'):
-        strength = config[group].corruption
-        at_least(0, f'{group}.corruption', strength)
-        if how != 'gaussian' and strength > 1:
-            raise UserError(f'config.{group}.corruption={strength}: it is a share, from 0 to 1')

@@ -1,4 +1,4 @@
-"""beta-TC-VAE (Chen et al. 2018): a VAE whose latent dimensions shall be independent.
+"""beta-TC-VAE (Chen et al. 2018): a VAE that penalizes dependence of latent dimensions.
 
     python main.py --config=configs/beta_tc_vae.py
 

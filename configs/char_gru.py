@@ -14,12 +14,10 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import at_least, choose
 from configs import char_lm
-from configs.shared import common, text_models
+from configs.shared import common, needs, text_models
 from models.autoregressive.gru import GRU, recurrent
 from models.autoregressive.language_model import descended
-from models.nets.mlp import PRECISIONS
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -38,14 +36,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: the data are no text, or a number that cannot be.
-    """
-    text_models.check_text(config, spec)
-    for name in ('width', 'layers'):
-        at_least(1, f'model.{name}', config.model[name])
-    dtype = choose('train.precision', config.train.precision, PRECISIONS)
-    net = GRU(spec.levels, config.model.width, config.model.layers, dtype)
+    """The model that `config` describes, for data as `spec` says."""
+    needs.text(config, spec)
+    model = config.model
+    net = GRU(spec.levels, model.width, model.layers, common.precision(config))
     return descended(recurrent(net, spec), text_models.draws_of(config))

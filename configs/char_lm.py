@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from configs.shared import common, text_models
+from configs.shared import common, needs, text_models
 from configs.shared.transformers import transformer_of
 from models.autoregressive.causal_transformer import transformer_parts
 from models.autoregressive.language_model import descended
@@ -68,11 +68,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: the data are no text, or a number that cannot be.
-    """
-    text_models.check_text(config, spec)
+    """The model that `config` describes, for data as `spec` says."""
+    needs.text(config, spec)
     parts = transformer_parts(transformer_of(config, spec), spec)
     return descended(parts, text_models.draws_of(config))

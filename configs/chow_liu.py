@@ -1,4 +1,4 @@
-"""Chow-Liu tree (1968): each number depends on one other, the likeliest of such models.
+"""Chow-Liu tree (1968): the maximum-likelihood tree, where each number depends on one other.
 
     python main.py --config=configs/chow_liu.py
 
@@ -11,11 +11,8 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
 from configs.shared import common, fitted
 from models.classical.chow_liu_tree import Parts, chow_liu
-
-MOST_PAIRS = 20_000**2  # of levels of two numbers: 1.6 gigabytes
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -39,20 +36,5 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The tree that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: real-valued data, more pairs of levels than memory has room for, or a number that
-        cannot be.
-    """
-    at_least(0, 'model.pseudo_count', config.model.pseudo_count)
-    fitted.check_forgetting(config)
-    if spec.levels is None:
-        raise UserError(f'{config.data.name} has real values, and a tree is one of levels')
-    pairs = (spec.num_dims * spec.levels) ** 2
-    if pairs > MOST_PAIRS:
-        raise UserError(
-            f'{spec.num_dims} numbers of {spec.levels} levels make {pairs:,} pairs to count: '
-            'fewer levels (config.data.binarize) or smaller images'
-        )
+    """The tree that `config` describes, for data as `spec` says."""
     return chow_liu(Parts(spec, config.model.pseudo_count, config.model.forgetting))

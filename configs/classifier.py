@@ -12,8 +12,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
-from configs.shared import common
+from configs.shared import common, needs
 from models.nets.conv_encoder_decoder import ConvEncoder
 from models.nets.mlp import MLP
 from models.nets.norms import BatchNorm
@@ -59,28 +58,21 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The classifier that `config` describes, for data as `spec` says."""
-    model = config.model
-    hidden, shapes = tuple(model.hidden_sizes), common.conv_shapes(config, fewest=0)
-    at_least(1, 'model.hidden_sizes', *(hidden or (0,)))
-    at_least(0, 'model.shift', model.shift)
-    if not 0 <= model.dropout < 1:
-        raise UserError(f'config.model.dropout={model.dropout}: it is a share, from 0 to below 1')
-    if spec.num_classes is None:
-        raise UserError(f'{config.data.name} has no labels: there is nothing to classify')
-    is_image = len(spec.event_shape) > 1
-    if not is_image and (shapes['channels'] or model.shift):
-        raise UserError(
-            f'{config.data.name} are no images: --config.model.channels="()" --config.model.shift=0'
-        )
-    network, inner, features = common.network_options(config), hidden[:-1], hidden[-1:]
+    needs.labels(config, spec, 'there is nothing to classify')
+    model, network = config.model, common.network_options(config)
+    *inner, last = common.sizes(config, 'hidden_sizes', fewest=1)
+    layers = tuple(inner), (last,)
+    shapes = common.conv_shapes(config, fewest=0)
+    has_maps = bool(shapes['channels'])
 
     def make(train, gather):
         norm = functools.partial(BatchNorm, train, gather) if model.batch_norm else None
-        if shapes['channels']:
-            body = ConvEncoder(spec.event_shape, inner, features, **shapes, norm=norm, **network)
+        if has_maps:
+            body = ConvEncoder(spec.event_shape, *layers, **shapes, norm=norm, **network)
         else:
-            body = MLP(inner, features, norm=norm, **network)
+            body = MLP(*layers, norm=norm, **network)
         return Network(body, network['activation'], spec.num_classes)
 
-    has_maps = bool(shapes['channels'])
-    return classifier(Parts(make, spec, model.dropout, model.shift, has_maps))
+    return classifier(
+        Parts(make, spec, dropout=model.dropout, shift=model.shift, has_maps=has_maps)
+    )

@@ -16,14 +16,13 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
+from atelier.errors import UserError
 from configs import autoencoder as mlp_autoencoder
-from configs.shared import common
-from models.autoencoders.networks import CODE_ACTIVATIONS, Pair
+from configs.shared import common, needs
+from models.autoencoders.networks import Pair
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 from models.nets.pooling_encoder_decoder import PoolingDecoder, PoolingEncoder
 
-ALSO = mlp_autoencoder.ALSO
 BODIES = {'pooling': (PoolingEncoder, PoolingDecoder), 'strides': (ConvEncoder, ConvDecoder)}
 
 
@@ -57,12 +56,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The autoencoder that `config` describes, for data as `spec` says."""
-    common.check_convolvable(config, spec, 'configs/autoencoder.py')
-    model, hidden = config.model, tuple(config.model.hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(0, 'model.latent_dim', model.latent_dim)
-    if hidden and not model.latent_dim:
+    """The autoencoder that `config` describes, for data as `spec` says.
+
+    Raises:
+      UserError: dense layers without a bottleneck.
+    """
+    needs.axes(config, spec, 'configs/autoencoder.py')
+    hidden = common.sizes(config, 'hidden_sizes')
+    latent_dim = common.size(config, 'latent_dim', least=0)
+    if hidden and not latent_dim:
         raise UserError(
             f'config.model.hidden_sizes={hidden} but no bottleneck: give '
             '--config.model.latent_dim=NUMBER, or --config.model.hidden_sizes="()"'
@@ -71,12 +73,12 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         **common.conv_shapes(config),
         **common.conv_form(config),
         **common.network_options(config),
-        'has_dense': model.latent_dim > 0,
+        'has_dense': latent_dim > 0,
     }
-    encoder, decoder = choose('model.body', model.body, BODIES)
+    encoder, decoder = common.choice(config, 'body', BODIES)
     net = Pair(
-        encoder(spec.event_shape, hidden, (model.latent_dim or -1,), **network),
+        encoder(spec.event_shape, hidden, (latent_dim or -1,), **network),
         decoder(spec.event_shape, hidden[::-1], spec.event_shape, **network),
-        choose('model.code_activation', model.code_activation, CODE_ACTIVATIONS),
+        common.choice(config, 'code_activation', mlp_autoencoder.CODE_ACTIVATIONS),
     )
     return mlp_autoencoder.assemble(config, spec, net)

@@ -11,9 +11,8 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import at_least
 from configs import vae as mlp_vae
-from configs.shared import common
+from configs.shared import common, needs
 from models.autoencoders.vae_objectives import evidence_bound
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
@@ -41,10 +40,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE that `config` describes, for data as `spec` says."""
-    common.check_convolvable(config, spec, 'configs/vae.py')
-    hidden, shapes = tuple(config.model.hidden_sizes), common.conv_shapes(config)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    network = {**shapes, **common.conv_form(config), **common.network_options(config)}
+    needs.axes(config, spec, 'configs/vae.py')
+    hidden = common.sizes(config, 'hidden_sizes')
+    network = {
+        **common.conv_shapes(config),
+        **common.conv_form(config),
+        **common.network_options(config),
+    }
     return mlp_vae.assemble(
         config,
         spec,

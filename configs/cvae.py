@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
 from configs import vae as plain
+from configs.shared import needs
 from models.autoencoders.vae_objectives import evidence_bound
 
 
@@ -24,7 +24,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The conditional VAE that `config` describes, for data as `spec` says."""
-    if spec.num_classes is None:
-        raise UserError(f'{config.data.name} has no labels: use configs/vae.py')
+    needs.labels(config, spec, 'use configs/vae.py')
     objective = evidence_bound()
     return plain.assemble(config, spec, objective, **plain.bodies(config), is_conditional=True)

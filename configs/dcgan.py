@@ -16,10 +16,9 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import gan as mlp_gan
-from configs.shared import common
+from configs.shared import common, needs
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
-ALSO = mlp_gan.ALSO
 DATA = {  # what differs from the settings for any other data
     'digits': {
         'model': dict(
@@ -75,16 +74,16 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 def bodies(config: ConfigDict, spec: Spec) -> dict:
     """The two networks and the discriminator's activation, as `gan.assemble` takes them."""
-    common.check_convolvable(config, spec, 'configs/gan.py')
-    making, judging = (
-        {**options, **common.conv_form(config)} for options in mlp_gan.options(config)
-    )
-    hidden, inner, last = mlp_gan.layers(config)
-    shapes = common.conv_shapes(config)
-    judged = common.conv_shapes(config, 'discriminator_channels')
-    event = spec.event_shape
+    needs.axes(config, spec, 'configs/gan.py')
+    hidden, (*inner, last) = mlp_gan.layers(config)
+    event, form = spec.event_shape, common.conv_form(config)
+    generating, discriminating = ({**each, **form} for each in mlp_gan.options(config))
+    generating.update(common.conv_shapes(config))
+    discriminating.update(common.conv_shapes(config, 'discriminator_channels'))
     return dict(
-        generator=functools.partial(ConvDecoder, event, hidden, event, **shapes, **making),
-        discriminator=functools.partial(ConvEncoder, event, inner, last, **judged, **judging),
-        activation=judging['activation'],
+        generator=functools.partial(ConvDecoder, event, hidden, event, **generating),
+        discriminator=functools.partial(
+            ConvEncoder, event, tuple(inner), (last,), **discriminating
+        ),
+        activation=discriminating['activation'],
     )

@@ -15,22 +15,20 @@ measured on a reduced budget alone (docs/results.md).
 from collections.abc import Callable
 
 import flax.linen as nn
-from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
-from atelier.errors import UserError, at_least, choose
-from configs.shared import common
+from atelier.errors import choose
+from configs.shared import common, needs
+from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
 from models.diffusion.denoiser import Networks, data_std
-from models.diffusion.diffusion import Likelihood, Process, diffusion
-from models.diffusion.learned_schedule import MonotoneHalfLogSnr
+from models.diffusion.diffusion import Likelihood, diffusion
 from models.diffusion.noise_embedding import ConditionedMLP
-from models.diffusion.process import predictions, schedules, time_sampling, weightings
 from models.diffusion.unet import Kind, UNet
 from models.nets.conv_encoder_decoder import spatial_shape
-from models.nets.mlp import PRECISIONS
+from models.nets.patches import check_patch
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -45,28 +43,11 @@ DATA = {  # what differs from the settings for any other data
             'model': dict(is_conditional=False, num_waves=16),
             'hypers': dict(decay_steps=3000.0),
             'train': dict(steps=3000, batch_size=512),
-            'eval': dict(sampler=dict(steps=50)),  # which of such a network cost little
+            'eval': dict(sampler=dict(steps=50)),  # cheap for a network this small
         },
     ),
 }
-SCHEDULES = {
-    'linear': schedules.linear,
-    'cosine': schedules.cosine,
-    'log_linear': schedules.log_linear,
-    'learned': lambda: MonotoneHalfLogSnr(6.65, -2.5),  # the ends of log_linear
-    'discrete': schedules.discrete,
-    'discrete_cosine': schedules.discrete_cosine,
-    'straight': schedules.straight,
-    'exploding': schedules.exploding,
-}
-ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_nats'}  # with them all fields are read
-NEEDED = (  # where a field has a value, what another has to be
-    ('schedule', 'learned', 'weighting', 'bound'),  # which alone does not change with it
-    ('schedule', 'discrete', 'times', 'uniform'),
-    ('schedule', 'discrete_cosine', 'times', 'uniform'),
-    ('schedule', 'exploding', 'times', 'log_normal'),  # hardly any of the others sees x
-    ('weighting', 'bound', 'times', 'uniform'),
-)
+LIKELIHOODS = {name: name for name in ('bound', 'ode')}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -143,129 +124,51 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
     """Likewise, with the network `network_of(config, spec, num_classes)`."""
     is_conditional = config.model.is_conditional and spec.num_classes is not None
-    if is_conditional:
-        check_dropout(config.model.label_dropout, spec)
-    network = network_of(config, spec, spec.num_classes if is_conditional else 0)
-    nets = Networks(network, prediction_of(config, data_std(spec)), spec, is_conditional)
-    process = process_of(config, data_std(spec))
-    sampling = sampling_of(config, is_conditional, process.schedule)
-    return diffusion(nets, process, sampling, likelihood_of(config, spec))
-
-
-def check_dropout(share: float, spec: Spec) -> None:
-    """Refuses to leave a class, or any of them, without training where it will be asked for."""
-    if share == 1:
-        raise UserError('config.model.label_dropout=1 hides every label: is_conditional=False')
-    if spec.left_out and not share:
-        raise UserError(
-            'config.data.without_classes needs config.model.label_dropout above 0: a new class is '
-            'seen as any'
-        )
+    std = data_std(spec)
+    nets = Networks(
+        network=network_of(config, spec, spec.num_classes if is_conditional else 0),
+        prediction=prediction_of(config, std),
+        spec=spec,
+        is_conditional=is_conditional,
+    )
+    likelihood = Likelihood(
+        kind=choose('eval.likelihood', config.eval.likelihood, LIKELIHOODS),
+        num_times=config.eval.num_times,
+        ode_steps=config.eval.ode_steps,
+        ode_probes=config.eval.ode_probes,
+    )
+    return diffusion(nets, process_of(config, std), sampling_of(config), likelihood)
 
 
 def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
     """A U-Net of images, an MLP of everything else."""
     auto = unet_of if len(spec.event_shape) > 1 else mlp_of
     options = {'auto': auto, 'unet': unet_of, 'mlp': mlp_of}
-    make = choose('model.network', config.model.network, options)
-    dtype = choose('train.precision', config.train.precision, PRECISIONS)
-    return make(config, spec, num_classes, dtype)
+    return common.choice(config, 'network', options)(config, spec, num_classes)
 
 
-def mlp_of(config: ConfigDict, spec: Spec, num_classes: int, dtype: DTypeLike) -> ConditionedMLP:
+def mlp_of(config: ConfigDict, spec: Spec, num_classes: int) -> ConditionedMLP:
     """The MLP, of any event."""
     del spec
-    model = config.model
-    at_least(1, 'model.width', model.width)
-    at_least(1, 'model.mlp_blocks', model.mlp_blocks)
-    if model.num_waves < 0 or model.num_waves % 2:
-        raise UserError(f'config.model.num_waves={model.num_waves}: give an even number, or 0')
-    return ConditionedMLP(model.width, model.mlp_blocks, num_classes, model.num_waves, dtype)
+    return ConditionedMLP(
+        width=config.model.width,
+        blocks=config.model.mlp_blocks,
+        num_classes=num_classes,
+        num_waves=config.model.num_waves,
+        dtype=common.precision(config),
+    )
 
 
-def unet_of(config: ConfigDict, spec: Spec, num_classes: int, dtype: DTypeLike) -> UNet:
+def unet_of(config: ConfigDict, spec: Spec, num_classes: int) -> UNet:
     """The U-Net, of anything that has an axis."""
     model = config.model
-    common.check_convolvable(config, spec, "--config.model.network='mlp'")
-    channels, attention = tuple(model.channels), tuple(model.attention)
-    at_least(1, 'model.channels', *(channels or (0,)))
-    at_least(1, 'model.blocks', model.blocks)
-    check_patch(config, spec)
-    if not {*attention} <= {*range(len(channels))}:
-        raise UserError(
-            f'config.model.attention={attention}: there are the resolutions 0 to '
-            f'{len(channels) - 1} (config.model.channels)'
-        )
-    kind = Kind(dtype=dtype, **common.conv_form(config))
-    return UNet(channels, model.blocks, attention, num_classes, kind, model.patch)
-
-
-def check_patch(config: ConfigDict, spec: Spec) -> None:
-    """Refuses patches that are no part of an image.
-
-    Raises:
-      UserError: names the field.
-    """
-    patch, space = config.model.patch, spatial_shape(spec.event_shape)
-    at_least(1, 'model.patch', patch)
-    if patch > min(space, default=1):
-        raise UserError(f'config.model.patch={patch}: an example has {space} places')
-
-
-def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
-    """What the network's output means."""
-    options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(std)}
-    return choose('model.prediction', config.model.prediction, options)
-
-
-def process_of(config: ConfigDict, std: float) -> Process:
-    """How x becomes noise, and how training looks at it.
-
-    Raises:
-      UserError: an unknown name, or choices that do not go together.
-    """
-    model = config.model
-    schedule = choose('model.schedule', model.schedule, SCHEDULES)()
-    weighting = choose(
-        'model.weighting',
-        model.weighting,
-        {
-            'output': None,
-            'simple': weightings.snr,  # the error of eps, whatever is predicted
-            'min_snr': weightings.truncated_snr(5.0),  # the paper's
-            'bound': weightings.bound_for_training,
-            'edm': weightings.unit_output(std),
-        },
+    needs.axes(config, spec, "--config.model.network='mlp'")
+    check_patch(model.patch, spatial_shape(spec.event_shape))
+    return UNet(
+        channels=tuple(model.channels),
+        blocks=model.blocks,
+        attention=tuple(model.attention),
+        num_classes=num_classes,
+        kind=Kind(dtype=common.precision(config), **common.conv_form(config)),
+        patch=model.patch,
     )
-    dropout = model.get('label_dropout', 0.0)  # a config without labels has no such field
-    if not 0 <= dropout <= 1:
-        raise UserError(f'config.model.label_dropout={dropout}: it is a share, from 0 to 1')
-    options = {'uniform': time_sampling.uniform, 'log_normal': time_sampling.log_normal(-1.2, 1.2)}
-    time = choose('model.times', model.times, options)
-    for field, value, other, needed in NEEDED:
-        if model[field] == value and model[other] != needed:
-            raise UserError(
-                f'config.model.{field}={value!r} needs config.model.{other}={needed!r}, '
-                f'and that is {model[other]!r}'
-            )
-    time = time_sampling.on_steps if getattr(schedule, 'num_steps', None) else time
-    return Process(schedule, weighting, time, dropout)
-
-
-def likelihood_of(config: ConfigDict, spec: Spec) -> Likelihood:
-    """How log p(x) is told.
-
-    Raises:
-      UserError: an unknown name, numbers that cannot be, or a density of levels.
-    """
-    asked = config.eval
-    choose('eval.likelihood', asked.likelihood, dict.fromkeys(('bound', 'ode')))
-    at_least(1, 'eval.num_times', asked.num_times)
-    at_least(1, 'eval.ode_steps', asked.ode_steps)
-    at_least(0, 'eval.ode_probes', asked.ode_probes)
-    if asked.likelihood == 'ode' and spec.levels is not None:
-        raise UserError(
-            "config.eval.likelihood='ode' is a density, and these data have "
-            f'{spec.levels} levels: train with --config.data.dequantize=uniform'
-        )
-    return Likelihood(asked.likelihood, asked.num_times, asked.ode_steps, asked.ode_probes)

@@ -14,13 +14,12 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
 from configs import diffusion
 from configs.shared import common
 from models.diffusion.dit import DiT
-from models.nets.mlp import PRECISIONS
+from models.nets.conv_encoder_decoder import spatial_shape
+from models.nets.patches import check_patch
 
-ALSO = {'train.best_metric': 'elbo_nats'}
 OTHERS = ('network', 'channels', 'attention', 'conv_form', 'mlp_blocks', 'num_waves')
 DATA = {  # what differs from the settings for any other data
     'digits': dict(patch=2, width=128, blocks=4),
@@ -51,19 +50,14 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> DiT:
-    """The transformer, of any event.
-
-    Raises:
-      UserError: a size below 1, or heads that do not divide the width.
-    """
-    diffusion.check_patch(config, spec)
+    """The transformer, of any event."""
     model = config.model
-    sizes = {name: model[name] for name in ('patch', 'width', 'blocks', 'heads')}
-    for name, value in sizes.items():
-        at_least(1, f'model.{name}', value)
-    if model.width % model.heads:
-        raise UserError(
-            f'config.model.heads={model.heads} do not divide config.model.width={model.width}'
-        )
-    dtype = choose('train.precision', config.train.precision, PRECISIONS)
-    return DiT(**sizes, num_classes=num_classes, dtype=dtype)
+    check_patch(model.patch, spatial_shape(spec.event_shape))
+    return DiT(
+        patch=model.patch,
+        width=model.width,
+        blocks=model.blocks,
+        heads=model.heads,
+        num_classes=num_classes,
+        dtype=common.precision(config),
+    )

@@ -15,24 +15,17 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
-from configs.shared import common
-from losses.adversarial import GAMES
-from models.gans.gan import PENALTIES, Rules, gan
-from models.gans.networks import CONDITIONINGS, Discriminator, Generator
+from atelier.errors import UserError
+from configs.shared import common, needs
+from models.gans.gan import Rules, gan
+from models.gans.networks import CONDITIONINGS, Discriminator, Generator, discriminator_layers
 from models.gans.players import Networks
 from models.nets import mlp
 from models.nets.norms import BatchNorm
 
 NORMS = {'none': False, 'batch': True}
+CONDITIONED = {'none': False, **dict.fromkeys(CONDITIONINGS, True)}
 LECUN = nn.initializers.lecun_normal()
-# With these the fields matter that have no effect as they are.
-ALSO = {
-    'model.penalty': 'r1',
-    'model.feature_matching': True,
-    'model.alternating': True,
-    'train.best_metric': 'accuracy_real',
-}
 DATA = {  # what differs from the settings for any other data
     'digits': {
         'train': dict(steps=6000, evaluate_every=1000, checkpoint_every=1000),
@@ -85,50 +78,66 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The GAN that `config` describes, for data as `spec` says."""
-    making, judging = options(config)
-    hidden, inner, last = layers(config)
-    pieces = config.model.maxout_pieces
-    at_least(1, 'model.maxout_pieces', pieces)
-    if pieces > 1:
-        judging['activation'] = functools.partial(mlp.maxout, pieces=pieces)
-    inner, last = (tuple(size * pieces for size in sizes) for sizes in (inner, last))
-    if config.model.discriminator_norm == 'batch' and len(inner) < 2:
-        raise UserError(
-            "config.model.discriminator_norm='batch': the discriminator's first and last layer go "
-            'without, so give three config.model.discriminator_hidden_sizes or more'
-        )
+    model, event = config.model, spec.event_shape
+    generating, discriminating = options(config)
+    hidden, of_discriminator = layers(config)
+    if model.maxout_pieces > 1:
+        discriminating['activation'] = functools.partial(mlp.maxout, pieces=model.maxout_pieces)
+    has_norm = model.discriminator_norm == 'batch'
+    inner, last = discriminator_layers(of_discriminator, model.maxout_pieces, has_norm)
+    discriminator = functools.partial(mlp.MLP, inner, last, is_first_plain=True, **discriminating)
     return assemble(
         config,
         spec,
-        generator=functools.partial(mlp.MLP, hidden, spec.event_shape, **making),
-        discriminator=functools.partial(mlp.MLP, inner, last, is_first_plain=True, **judging),
-        activation=judging['activation'],
+        generator=functools.partial(mlp.MLP, hidden, event, **generating),
+        discriminator=discriminator,
+        activation=discriminating['activation'],
     )
 
 
 def options(config: ConfigDict) -> tuple[dict, dict]:
     """Activation and dtype of the generator's network, and of the discriminator's."""
-    making, name = common.network_options(config), config.model.discriminator_activation
-    activation = choose('model.discriminator_activation', name, mlp.ACTIVATIONS)
-    return making, {**making, 'activation': activation}
+    generating = common.network_options(config)
+    activation = common.choice(config, 'discriminator_activation', common.ACTIVATIONS)
+    return generating, {**generating, 'activation': activation}
 
 
-def layers(config: ConfigDict) -> tuple[tuple[int, ...], ...]:
-    """Sizes of dense layers: the generator's, the discriminator's, and that of its features."""
-    hidden, judging = config.model.hidden_sizes, config.model.discriminator_hidden_sizes
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.discriminator_hidden_sizes', *(judging or (0,)))
-    return tuple(hidden), tuple(judging[:-1]), tuple(judging[-1:])
+def layers(config: ConfigDict) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes of dense layers: the generator's, and the discriminator's."""
+    return (
+        common.sizes(config, 'hidden_sizes'),
+        common.sizes(config, 'discriminator_hidden_sizes', fewest=1),
+    )
 
 
 def assemble(
     config: ConfigDict, spec: Spec, generator: Callable, discriminator: Callable, activation
 ) -> Family:
-    """The GAN of bodies that `generator` and `discriminator` make, given norm and kernel_init."""
-    rules, model = _rules(config), config.model
-    _check(config, spec, rules)
+    """The GAN of bodies that `generator` and `discriminator` make, given norm and kernel_init.
+
+    Raises:
+      UserError: labels that the data lack, or packs that do not fill the batch.
+    """
+    model, batch_size = config.model, config.train.batch_size
+    common.check_hypers(config)
+    if common.choice(config, 'conditioning', CONDITIONED):
+        needs.labels(config, spec, '--config.model.conditioning=none')
+    rules = Rules(
+        loss=model.loss,
+        penalty=model.penalty,
+        feature_matching=model.feature_matching,
+        discriminator_turns=model.discriminator_turns,
+        generator_turns=model.generator_turns,
+        alternating=model.alternating,
+    )
     nets = networks(config, spec, generator, discriminator, activation, model.conditioning)
-    return gan(nets._replace(packing=model.packing), rules)
+    family = gan(nets._replace(packing=model.packing), rules)
+    if batch_size % model.packing:
+        raise UserError(
+            f'config.model.packing={model.packing} does not divide '
+            f'config.train.batch_size={batch_size}'
+        )
+    return family
 
 
 def networks(
@@ -140,27 +149,27 @@ def networks(
     conditioning: str = 'none',
 ) -> Networks:
     """Both players around their bodies, as `assemble` takes them."""
-    model = config.model
-    at_least(1, 'model.latent_dim', model.latent_dim)
-    generator_norm = choose('model.norm', model.norm, NORMS)
-    judge_norm = choose(
-        'model.discriminator_norm', model.discriminator_norm, {**NORMS, 'spectral': False}
-    )
-    is_conditional = conditioning != 'none'
-    classes, init = spec.num_classes if is_conditional else 0, kernel_init(config)
+    generator_norm = common.choice(config, 'norm', NORMS)
+    discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
+    is_conditional, init = conditioning != 'none', kernel_init(config)
+    classes = spec.num_classes if is_conditional else 0
     body = functools.partial(with_norm, init)
     return Networks(
         generator=lambda train, gather: Generator(
             body(generator, generator_norm, train, gather), spec.interval is not None, classes
         ),
         discriminator=lambda train, gather: Discriminator(
-            body(discriminator, judge_norm, train, gather), activation, classes, conditioning, init
+            body(discriminator, discriminator_norm, train, gather),
+            activation,
+            classes,
+            conditioning,
+            init,
         ),
-        latent_dim=model.latent_dim,
+        latent_dim=config.model.latent_dim,
         spec=spec,
         is_conditional=is_conditional,
-        spectral=model.discriminator_norm == 'spectral',
-        batch_norm=judge_norm,
+        spectral=config.model.discriminator_norm == 'spectral',
+        batch_norm=discriminator_norm,
     )
 
 
@@ -174,44 +183,3 @@ def with_norm(init: Callable, make: Callable, has_norm: bool, train: bool, gathe
     """The network that `make` makes with kernels of `init`, and batch norms if it has them."""
     norm = functools.partial(BatchNorm, train, gather) if has_norm else None
     return make(norm=norm, kernel_init=init)
-
-
-def _rules(config: ConfigDict) -> Rules:
-    model = config.model
-    for name in ('discriminator_turns', 'generator_turns', 'packing'):
-        at_least(1, f'model.{name}', model[name])
-    for name in ('discriminator_steps', 'generator_steps'):
-        at_least(1, f'hypers.{name}', config.hypers[name])
-    choose('model.loss', model.loss, GAMES)
-    choose('model.penalty', model.penalty, dict.fromkeys(PENALTIES))
-    return Rules(
-        loss=model.loss,
-        penalty=model.penalty,
-        feature_matching=model.feature_matching,
-        discriminator_turns=model.discriminator_turns,
-        generator_turns=model.generator_turns,
-        alternating=model.alternating,
-    )
-
-
-def _check(config: ConfigDict, spec: Spec, rules: Rules) -> None:
-    """Refuses what does not go together."""
-    model = config.model
-    choose('model.conditioning', model.conditioning, dict.fromkeys(('none', *CONDITIONINGS)))
-    is_conditional = model.conditioning != 'none'
-    if is_conditional and spec.num_classes is None:
-        raise UserError(
-            f'config.model.conditioning={model.conditioning!r}: {config.data.name} has no labels'
-        )
-    if is_conditional and model.packing > 1:
-        raise UserError('config.model.packing: examples of a pack have labels of their own, use 1')
-    if rules.penalty != 'none' and (model.packing > 1 or model.discriminator_norm == 'batch'):
-        raise UserError(
-            f'config.model.penalty={rules.penalty!r} judges each example on its own: for packs or '
-            'batch norm of the discriminator give --config.model.penalty=none too'
-        )
-    if config.train.batch_size % model.packing:
-        raise UserError(
-            f'config.model.packing={model.packing} does not divide '
-            f'config.train.batch_size={config.train.batch_size}'
-        )

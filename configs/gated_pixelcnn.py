@@ -36,14 +36,14 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def parts_of(config: ConfigDict, spec: Spec) -> Parts:
-    """What it is made of; raises as `configs.pixelcnn.parts_of`."""
+    """What it is made of."""
     return pixelcnn.parts_of(config, spec, gated)
 
 
 def gated(config: ConfigDict, size: int, kind: Kind, num_classes: int) -> ByPixel:
     """Both stacks, of outputs of this size."""
     model, margins = config.model, pixelcnn.margins_of(config)
-    own = Size(model.blocks, model.width, model.head_width, **margins)
+    own = Size(layers=model.blocks, width=model.width, head_width=model.head_width, **margins)
     return gated_pixelcnn(
         Vertical(own, kind, num_classes), Horizontal(size, own, kind, num_classes)
     )

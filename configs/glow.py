@@ -21,8 +21,8 @@ from models.flows.actnorm import ActNorm
 from models.flows.bijectors import Chain, Repeated, Squeezed
 from models.flows.couplings import Coupling, half_of_channels
 from models.flows.invertible_1x1_conv import InvertibleLinear
+from models.flows.multiscale import as_vector, halvings, in_scales
 
-ALSO = {'model.network': 'conv'}  # with it all fields are read
 MODELS = {  # what differs by data; '': any other
     '': dict(steps=8),
     'digits': dict(network='mlp', hidden_sizes=(32,), steps=4),
@@ -38,7 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The flow that `config` describes, for data as `spec` says."""
     network, elementwise = flows.network_of(config, spec), flows.elementwise_of(config)
-    count = flows.check_steps(config)
+    model = config.model
     coupling = functools.partial(Coupling, half_of_channels, network, elementwise)
     step = lambda: Chain((ActNorm(), InvertibleLinear(), coupling()))
 
@@ -47,9 +47,9 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         del is_last
         height, width, channels = shape
         squeezed = height // 2, width // 2, 4 * channels
-        return [Squeezed(), Repeated(step, count)], squeezed
+        return [Squeezed(), Repeated(step, model.steps)], squeezed
 
     if spec.image_shape is not None:
-        layers = flows.in_scales(config, spec, scale, flows.halvings(spec))
+        layers = in_scales(spec, model.scales, scale, max_scales=halvings(spec))
         return flows.flow_of(config, spec, layers)
-    return flows.flow_of(config, spec, flows.as_vector(spec, (Repeated(step, count),)))
+    return flows.flow_of(config, spec, as_vector(spec, (Repeated(step, model.steps),)))

@@ -13,11 +13,9 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
 from configs.shared import common
-from models.autoencoders.hierarchical_networks import Rung
+from models.autoencoders.hierarchical_networks import networks_of
 from models.autoencoders.hierarchical_vae import Networks, bottom_up, hierarchical_vae, top_down
-from models.nets.mlp import MLP
 from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
@@ -75,44 +73,19 @@ def shrink(config: ConfigDict) -> None:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The hierarchical VAE that `config` describes, for data as `spec` says."""
-    model, network = config.model, common.network_options(config)
-    dims, hidden = sizes(config)
+    model, latent_dims = config.model, common.sizes(config, 'latent_dims')
+    common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
-    below = [(*spec.event_shape, observation.size), *((2 * dim,) for dim in dims)]
-    networks = {}
-    for layer, dim in enumerate(dims, 1):
-        inside = hidden[layer - 1]
-        networks[f'encoder_{layer}'] = Rung(inside, dim, **network)
-        networks[f'decoder_{layer}'] = MLP(inside, below[layer - 1], **network)
-    common.check_bound(config)
-    orders = {'bottom_up': bottom_up, 'top_down': top_down}
+    networks = networks_of(
+        output_shape=(*spec.event_shape, observation.size),
+        latent_dims=latent_dims,
+        hidden_sizes=common.sizes(config, 'hidden_sizes'),
+        hidden_layers=model.hidden_layers,
+        **common.network_options(config),
+    )
     return hierarchical_vae(
-        Networks(networks, observation, dims, spec),
-        choose('model.inference', model.inference, orders),
+        Networks(networks, observation, latent_dims, spec),
+        common.choice(config, 'inference', {'bottom_up': bottom_up, 'top_down': top_down}),
         config.eval.num_importance_samples,
         config.eval.importance_chunk,
     )
-
-
-def sizes(config: ConfigDict) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """(the dimensions of every stochastic layer, the hidden sizes of the networks below each).
-
-    Raises:
-      UserError: fewer than two layers, lists of different lengths, or sizes that cannot be.
-    """
-    model = config.model
-    dims, units = tuple(model.latent_dims), tuple(model.hidden_sizes)
-    if len(dims) < 2:
-        raise UserError(
-            f'config.model.latent_dims is {dims}: give two stochastic layers or more, or use '
-            'configs/vae.py'
-        )
-    if len(units) != len(dims):
-        raise UserError(
-            f'config.model.hidden_sizes is {units} and latent_dims {dims}: give one size for each '
-            'stochastic layer'
-        )
-    at_least(1, 'model.latent_dims', *dims)
-    at_least(1, 'model.hidden_sizes', *units)
-    at_least(1, 'model.hidden_layers', model.hidden_layers)
-    return dims, [(size,) * model.hidden_layers for size in units]

@@ -16,7 +16,6 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import at_least, choose
 from configs import vae as plain
 from configs.shared import common
 from models.autoencoders.vae_objectives import doubly_reparameterized, importance_weighted
@@ -65,7 +64,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The autoencoder that `config` describes, for data as `spec` says."""
-    model = config.model
-    at_least(1, 'model.num_samples', model.num_samples)
-    objective = choose('model.estimator', model.estimator, ESTIMATORS)(model.num_samples)
+    estimator = common.choice(config, 'estimator', ESTIMATORS)
+    objective = estimator(config.model.num_samples)
     return plain.assemble(config, spec, objective, **plain.bodies(config))

@@ -11,7 +11,6 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import at_least, choose
 from configs.shared import common
 from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.made import MADE, Orders, made
@@ -58,10 +57,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The model that `config` describes, for data as `spec` says."""
-    model, hidden = config.model, tuple(config.model.hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.num_orders', model.num_orders)
-    are_raster = choose('model.order', model.order, {'raster': True, 'random': False})
+    model, hidden = config.model, common.sizes(config, 'hidden_sizes')
+    are_raster = common.choice(config, 'order', {'raster': True, 'random': False})
     observation = observation_for(model.observation, spec, model.mixture_components)
     network = MADE(hidden, observation.size, **common.network_options(config))
     orders = Orders(model.num_orders, are_raster)

@@ -12,12 +12,12 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
-from atelier.errors import at_least, choose
 from configs.shared import common, flows
 from models.autoregressive.made import MADE
 from models.flows.actnorm import ActNorm
 from models.flows.bijectors import Chain, Inverted, Repeated, Reversed
 from models.flows.masked_autoregressive import MaskedAutoregressive
+from models.flows.multiscale import as_vector
 
 MODELS = {  # what differs from the settings for any other data
     'digits': dict(hidden_sizes=(256,), steps=5),
@@ -41,16 +41,14 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The flow that `config` describes, for data as `spec` says; all events are vectors."""
-    model, sizes = config.model, tuple(config.model.hidden_sizes)
-    at_least(1, 'model.hidden_sizes', *sizes)
-    elementwise, count = flows.elementwise_of(config), flows.check_steps(config)
-    turned = {'density': lambda layer: layer, 'samples': Inverted}
-    turn = choose('model.direction', model.direction, turned)
+    hidden, elementwise = common.sizes(config, 'hidden_sizes'), flows.elementwise_of(config)
+    directions = {'density': lambda layer: layer, 'samples': Inverted}
+    directed = common.choice(config, 'direction', directions)
     options = common.network_options(config)
 
     def step():
-        """Batch norms of the paper are an actnorm each; it begins as the identity behind that."""
-        network = MADE(sizes, elementwise.size, last_kernel_init=zeros, **options)
-        return Chain((ActNorm(), turn(MaskedAutoregressive(network, elementwise)), Reversed()))
+        """An actnorm stands for each batch norm of the paper; the rest begins as the identity."""
+        network = MADE(hidden, elementwise.size, last_kernel_init=zeros, **options)
+        return Chain((ActNorm(), directed(MaskedAutoregressive(network, elementwise)), Reversed()))
 
-    return flows.flow_of(config, spec, flows.as_vector(spec, (Repeated(step, count),)))
+    return flows.flow_of(config, spec, as_vector(spec, (Repeated(step, config.model.steps),)))

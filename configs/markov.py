@@ -13,11 +13,9 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
-from configs.shared import common, fitted, text_models
+from atelier.errors import UserError
+from configs.shared import common, fitted, needs, text_models
 from models.autoregressive.ngram import markov
-
-ALSO = {'train.best_metric': 'log_prob_nats'}  # with it all fields are read
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -28,8 +26,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         common.shrink(config)
     text_models.add_text(config)
     config.model = ConfigDict(dict(order=4))  # symbols of context
-    cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
-    config.train.update(dict.fromkeys(cadences, 1))  # all is counted in one step
+    fitted.fit_once(config)
     # the training part in so many pieces; all of it, for nothing is chosen on validation
     config.data.update(num_pieces=config.train.batch_size, valid_share=0.0)
     return config.lock()
@@ -39,20 +36,13 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """The model that `config` describes, for data as `spec` says.
 
     Raises:
-      UserError: the data are no text, the training split is not counted at once, or a context that
-        windows have no room for.
+      UserError: the training split is not counted at once.
     """
-    text_models.check_text(config, spec)
-    order, pieces = config.model.order, config.data.num_pieces
-    at_least(0, 'model.order', order)
-    if order > spec.num_dims // 2:
-        raise UserError(
-            f'config.model.order={order}: at most half of config.data.context={spec.num_dims} '
-            'stands before each symbol that is scored'
-        )
+    needs.text(config, spec)
+    pieces = config.data.num_pieces
     if pieces != config.train.batch_size:
         raise UserError(
             f'config.data.num_pieces={pieces} and config.train.batch_size='
             f'{config.train.batch_size}: they are the same, for all is counted at once'
         )
-    return markov(spec, order, text_models.draws_of(config))
+    return markov(spec, config.model.order, text_models.draws_of(config))

@@ -14,10 +14,10 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
-from atelier.errors import UserError, at_least, choose
-from configs.shared import common, fitted
+from atelier.errors import choose
+from configs.shared import common, fitted, needs
 from models.classical.components import Components, categorical
-from models.classical.gaussian_components import Prior, diagonal_gaussian, full_gaussian
+from models.classical.gaussian_components import diagonal_gaussian, full_gaussian, prior_of
 from models.classical.mixture import Parts, mixture
 
 LLOYD_ITERATIONS = 10  # of the clusters that EM begins with
@@ -31,7 +31,6 @@ DATA = {  # what differs from the settings for any other data
     'static_mnist': {'model': dict(num_components=500), 'train': dict(steps=50)},
     **dict.fromkeys(POINTS, {'model': dict(num_components=30), 'train': dict(steps=50)}),
 }
-ALSO = {'data.dequantize': 'uniform'}  # with it all fields are read
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -70,50 +69,41 @@ def shrink(config: ConfigDict) -> None:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The mixture that `config` describes, for data as `spec` says."""
-    at_least(1, 'model.num_components', config.model.num_components)
-    return mixture(parts_of(config, spec, config.model.num_components, is_labelled=False))
-
-
-def parts_of(config: ConfigDict, spec: Spec, count: int, is_labelled: bool) -> Parts:
-    """What a mixture of so many components is made of."""
     model = config.model
-    fitted.check_forgetting(config)
-    kind = components_of(config, spec, model.get('covariance', 'diagonal'))
-    settings = model.pseudo_count, model.forgetting, LLOYD_ITERATIONS
-    return Parts(kind, count, spec, is_labelled, *settings)
+    return mixture(
+        Parts(
+            components=components_of(config, spec, model.covariance),
+            count=model.num_components,
+            spec=spec,
+            is_labelled=False,
+            pseudo_count=model.pseudo_count,
+            forgetting=model.forgetting,
+            lloyd_iterations=LLOYD_ITERATIONS,
+        )
+    )
 
 
 def components_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
-    """The kind of the components, and if they are Gaussian of what covariance.
+    """The kind of the components, and the covariance of Gaussian ones."""
+    auto = categorical_of if spec.levels is not None else gaussian_of
+    kinds = {'auto': auto, 'categorical': categorical_of, 'gaussian': gaussian_of}
+    return common.choice(config, 'components', kinds)(config, spec, covariance)
 
-    Raises:
-      UserError: an unknown name, one that does not fit the data, or a number that cannot be.
-    """
-    model = config.model
-    at_least(0, 'model.pseudo_count', model.pseudo_count)
-    name = model.components
-    if name == 'auto':
-        name = 'gaussian' if spec.levels is None else 'categorical'
-    if choose('model.components', name, {'categorical': True, 'gaussian': False}):
-        if spec.levels is None:
-            raise UserError(
-                "config.model.components='categorical' needs data of levels and these have real "
-                "values: 'gaussian'"
-            )
-        return categorical(spec.levels, model.pseudo_count)
-    fitted.check_density(config, spec, " or config.model.components='categorical'")
-    return gaussian_of(config, spec, covariance)
+
+def categorical_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
+    """Independent levels."""
+    del covariance
+    needs.levels(config, spec, "config.model.components='gaussian'")
+    return categorical(spec.levels, config.model.pseudo_count)
 
 
 def gaussian_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
-    """Gaussian components, with variances as `config` says."""
-    model = config.model
-    # of x normalized, where its interval is [0, 1] or its deviation 1
-    variance = 1.0 if spec.interval is None else 1.0 / 12.0
+    """Gaussian components."""
+    needs.real_values(config, spec, " or config.model.components='categorical'")
     kinds = {
         'full': full_gaussian,
         'diagonal': diagonal_gaussian,
         'tied': functools.partial(full_gaussian, is_tied=True),
     }
-    prior = Prior(model.pseudo_count, variance, model.variance_floor)
+    prior = prior_of(spec, config.model.pseudo_count, config.model.variance_floor)
     return choose('model.covariance', covariance, kinds)(prior)

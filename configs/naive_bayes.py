@@ -11,12 +11,10 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
-from configs import mixture
-from configs.shared import common, fitted
+from configs.mixture import components_of
+from configs.shared import common, fitted, needs
+from models.classical.mixture import Parts
 from models.classical.mixture import mixture as labelled_mixture
-
-ALSO = mixture.ALSO
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -42,11 +40,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: data without labels, or settings that cannot be.
-    """
-    if spec.num_classes is None:
-        raise UserError(f'{config.data.name} has no labels: configs/mixture.py does without them')
-    return labelled_mixture(mixture.parts_of(config, spec, spec.num_classes, is_labelled=True))
+    """The model that `config` describes, for data as `spec` says."""
+    needs.labels(config, spec, 'configs/mixture.py does without them')
+    model = config.model
+    return labelled_mixture(
+        Parts(
+            components=components_of(config, spec, covariance='diagonal'),
+            count=spec.num_classes,
+            spec=spec,
+            is_labelled=True,
+            pseudo_count=model.pseudo_count,
+            forgetting=model.forgetting,
+        )
+    )

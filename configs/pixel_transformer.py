@@ -11,8 +11,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
-from configs.shared import common
+from configs.shared import common, needs
 from configs.shared.transformers import transformer_of
 from models.autoregressive.autoregressive import Parts, autoregressive
 from models.autoregressive.causal_transformer import transformer_parts
@@ -59,24 +58,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: as `parts_of`.
-    """
+    """The model that `config` describes, for data as `spec` says."""
     return autoregressive(parts_of(config, spec))
 
 
 def parts_of(config: ConfigDict, spec: Spec) -> Parts:
-    """What it is made of.
-
-    Raises:
-      UserError: real-valued data, no labels to be conditional on, or sizes that cannot be.
-    """
-    if spec.levels is None:
-        raise UserError(
-            f'{config.data.name}: the tokens of configs/pixel_transformer.py are levels and these '
-            'are real values: use configs/made.py'
-        )
+    """What it is made of."""
+    needs.levels(config, spec, 'use configs/made.py')
     num_classes = common.num_classes_of(config, spec)
     return transformer_parts(transformer_of(config, spec, num_classes), spec)

@@ -15,13 +15,11 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least, choose
-from configs.shared import common
+from configs.shared import common, needs
 from models.autoregressive.autoregressive import Parts, autoregressive
-from models.autoregressive.causal_conv import Kind
+from models.autoregressive.causal_conv import Kind, margin_of
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import ByPixel, by_pixel
-from models.nets.mlp import PRECISIONS
 from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
@@ -80,48 +78,34 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def parts_of(config: ConfigDict, spec: Spec, network_of: Callable | None = None) -> Parts:
-    """What it is made of, with a network that is this one's or `network_of`'s.
-
-    Raises:
-      UserError: data that are no images, no labels where they are a condition, or settings that
-        cannot be.
-    """
-    model = config.model
-    if spec.image_shape is None:
-        raise UserError(
-            f'{config.data.name}: x of shape {spec.event_shape} is no image, which has rows and '
-            'columns: use configs/made.py'
-        )
-    num_classes = common.num_classes_of(config, spec)
-    channels = spec.image_shape[2]
-    at_least(1, 'model.blocks', model.blocks)
-    for name in ('width', 'head_width'):  # a feature is of one channel's group
-        at_least(channels, f'model.{name}', model[name])
-    dtype = choose('train.precision', config.train.precision, PRECISIONS)
-    kind = Kind(channels, dtype=dtype, **common.conv_form(config))
+    """What it is made of, with a network that is this one's or `network_of`'s."""
+    needs.images(config, spec, 'use configs/made.py')
+    model, num_classes = config.model, common.num_classes_of(config, spec)
+    kind = Kind(spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config))
     observation = observation_for(model.observation, spec, model.mixture_components)
     network = (network_of or plain)(config, observation.size, kind, num_classes)
     return by_pixel(network, observation, spec, model.is_conditional)
 
 
 def margins_of(config: ConfigDict) -> dict:
-    """How far windows reach from their middle, as keyword arguments of a network.
-
-    Raises:
-      UserError: a window that has no middle, or is one place.
-    """
-    for name in ('first_kernel_size', 'kernel_size'):
-        size = config.model[name]
-        if size < 3 or size % 2 == 0:
-            raise UserError(f'config.model.{name}={size}: give an odd number from 3 on')
+    """How far windows reach from their middle, as keyword arguments of a network."""
+    model = config.model
     return dict(
-        first_margin=config.model.first_kernel_size // 2, margin=config.model.kernel_size // 2
+        first_margin=margin_of('model.first_kernel_size', model.first_kernel_size),
+        margin=margin_of('model.kernel_size', model.kernel_size),
     )
 
 
 def plain(config: ConfigDict, size: int, kind: Kind, num_classes: int) -> ByPixel:
     """The network, of outputs of this size."""
-    model, margins = config.model, margins_of(config)
-    widths = dict(width=model.width, head_width=model.head_width)
-    network = PixelCNN(size, model.blocks, **widths, **margins, kind=kind, num_classes=num_classes)
+    model = config.model
+    network = PixelCNN(
+        size=size,
+        blocks=model.blocks,
+        width=model.width,
+        head_width=model.head_width,
+        kind=kind,
+        num_classes=num_classes,
+        **margins_of(config),
+    )
     return pixelcnn(network)

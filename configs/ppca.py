@@ -11,8 +11,7 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
-from atelier.errors import UserError, at_least
-from configs.shared import common, fitted
+from configs.shared import common, fitted, needs
 from models.classical.ppca import Parts, ppca
 
 
@@ -39,18 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says.
-
-    Raises:
-      UserError: data of levels, of which a density is no likelihood, or sizes that cannot be.
-    """
+    """The model that `config` describes, for data as `spec` says."""
+    needs.real_values(config, spec)
     model = config.model
-    at_least(1, 'model.latent_dim', model.latent_dim)
-    fitted.check_density(config, spec)
-    fitted.check_forgetting(config)
-    if model.latent_dim >= spec.num_dims:
-        raise UserError(
-            f'config.model.latent_dim={model.latent_dim}: it must be below the {spec.num_dims} '
-            'numbers of an example'
-        )
     return ppca(Parts(model.latent_dim, spec, model.variance_floor, model.forgetting))

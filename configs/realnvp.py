@@ -19,8 +19,8 @@ from configs.shared import flows
 from models.flows.actnorm import ActNorm
 from models.flows.bijectors import Chain, Repeated, Squeezed
 from models.flows.couplings import Coupling, checkerboard, half_of_channels, others
+from models.flows.multiscale import as_vector, halvings, in_scales
 
-ALSO = {'model.network': 'conv'}  # with it all fields are read
 MODELS = {  # what differs from the settings for any other data
     'digits': dict(network='mlp', hidden_sizes=(64,), bins=8, steps=2),
     **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=16)),
@@ -35,15 +35,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The flow that `config` describes, for data as `spec` says."""
     network, elementwise = flows.network_of(config, spec), flows.elementwise_of(config)
-    count = flows.check_steps(config)
+    model = config.model
 
     def pairs(mask) -> nn.Module:
         coupling = functools.partial(Coupling, network=network, elementwise=elementwise)
         pair = lambda: Chain((ActNorm(), coupling(mask), coupling(others(mask))))
-        return Repeated(pair, count)
+        return Repeated(pair, model.steps)
 
     def scale(shape, is_last):
-        """Of the last one the squeezed part too is left out, as in the paper."""
+        """The last scale is not squeezed, as in the paper."""
         if is_last:
             return [pairs(checkerboard)], shape
         height, width, channels = shape
@@ -51,6 +51,6 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         return layers, (height // 2, width // 2, 4 * channels)
 
     if spec.image_shape is not None:
-        most = 1 + flows.halvings(spec)  # the last one is not squeezed
-        return flows.flow_of(config, spec, flows.in_scales(config, spec, scale, most))
-    return flows.flow_of(config, spec, flows.as_vector(spec, (pairs(checkerboard),)))
+        layers = in_scales(spec, model.scales, scale, max_scales=1 + halvings(spec))
+        return flows.flow_of(config, spec, layers)
+    return flows.flow_of(config, spec, as_vector(spec, (pairs(checkerboard),)))

@@ -11,19 +11,17 @@ the mean of 16 samples 19.60 +- 0.15 dB, 0.909 and 40.0 dB. Bicubic interpolatio
 from 7x7) is not measured yet.
 """
 
-import math
-
 from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
+from atelier.data.low_resolution import check_factor
 from configs import diffusion
+from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
 from models.diffusion.denoiser import Networks, data_std
 from models.diffusion.super_resolution import super_resolution
 
-ALSO = {'model.network': 'unet', 'train.best_metric': 'elbo_given_low_nats'}  # all fields are read
 FACTORS = {'digits': 2}
 
 
@@ -41,30 +39,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The model that `config` describes, for data as `spec` says."""
-    factor, std = factor_of(config, spec), data_std(spec)
+    factor, std = config.model.factor, data_std(spec)
+    check_factor(factor, spec, config.data.name)
     network = diffusion.network_of(config, spec, num_classes=0)
-    nets = Networks(network, diffusion.prediction_of(config, std), spec)
-    process = diffusion.process_of(config, std)
-    sampling = sampling_of(config, False, process.schedule)
-    return super_resolution(nets, process, sampling, factor)
-
-
-def factor_of(config: ConfigDict, spec: Spec) -> int:
-    """By which the sides of a low-resolution image are shorter.
-
-    Raises:
-      UserError: the data are no images, or it does not divide their sides.
-    """
-    factor = config.model.factor
-    at_least(2, 'model.factor', factor)
-    if len(spec.event_shape) < 2:
-        raise UserError(f'{config.data.name} are no images: there is no resolution to raise')
-    height, width = spec.event_shape[:2]
-    if height % factor or width % factor:
-        common = math.gcd(height, width)
-        good = [str(n) for n in range(2, common + 1) if common % n == 0]
-        raise UserError(
-            f'config.model.factor={factor} does not divide the {height}x{width} pixels of '
-            f'{config.data.name}: {", ".join(good) or "nothing"} would'
-        )
-    return factor
+    nets = Networks(network, prediction_of(config, std), spec)
+    process = process_of(config, std)
+    return super_resolution(nets, process, sampling_of(config), factor)

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
+from atelier.data.low_resolution import check_factor
 from configs.shared import common
-from configs.super_resolution import FACTORS, factor_of
+from configs.super_resolution import FACTORS
 from models.supervised.super_resolution_regressor import Parts, Residual, regressor
 
 DATA = {  # what differs from the settings for any other data
@@ -55,7 +56,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The regressor that `config` describes, for data as `spec` says."""
-    factor = factor_of(config, spec)
-    shapes, network = common.conv_shapes(config), common.network_options(config)
-    network = Residual(factor, **shapes, **common.conv_form(config), **network)
+    factor = config.model.factor
+    check_factor(factor, spec, config.data.name)
+    network = Residual(
+        factor,
+        **common.conv_shapes(config),
+        **common.conv_form(config),
+        **common.network_options(config),
+    )
     return regressor(Parts(network, spec, factor))

@@ -25,7 +25,6 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import at_least
 from configs.shared import common
 from models.autoencoders.vae import Networks, Objective, vae
 from models.autoencoders.vae_objectives import evidence_bound
@@ -118,8 +117,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 def bodies(config: ConfigDict) -> dict[str, Callable]:
     """Encoder and decoder of a given output shape, fully connected."""
-    hidden, network = tuple(config.model.hidden_sizes), common.network_options(config)
-    at_least(1, 'model.hidden_sizes', *hidden)
+    network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
     return dict(
         encoder=lambda output_shape: mlp.MLP(hidden, output_shape, **network),
         decoder=lambda output_shape: mlp.MLP(hidden[::-1], output_shape, **network),
@@ -136,8 +134,7 @@ def assemble(
 ) -> Family:
     """The VAE of networks that `encoder` and `decoder` make for the shape of one output."""
     model = config.model
-    at_least(1, 'model.latent_dim', model.latent_dim)
-    common.check_bound(config)
+    common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     body = encoder((2 * model.latent_dim,))
     nets = Networks(

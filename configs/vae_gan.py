@@ -13,14 +13,12 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import choose
 from configs import dcgan
 from configs import gan as mlp_gan
 from configs.shared import common
 from models.gans.vae_gan import LOSSES, Players, vae_gan
 from models.nets.conv_encoder_decoder import ConvEncoder
 
-ALSO = {'train.best_metric': 'accuracy_real'}
 ONLY_OF_GANS = (
     'model.packing',
     'model.conditioning',
@@ -60,24 +58,23 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VAE-GAN that `config` describes, for data as `spec` says."""
-    model, init = config.model, mlp_gan.kernel_init(config)
+    has_norm, init = common.choice(config, 'norm', mlp_gan.NORMS), mlp_gan.kernel_init(config)
+    common.check_hypers(config)
     nets = mlp_gan.networks(config, spec, **dcgan.bodies(config, spec))
-    making, _ = mlp_gan.options(config)
+    generating, _ = mlp_gan.options(config)
     encoder = functools.partial(
         ConvEncoder,
         spec.event_shape,
-        tuple(model.hidden_sizes)[::-1],
-        (2 * model.latent_dim,),
+        common.sizes(config, 'hidden_sizes')[::-1],
+        (2 * config.model.latent_dim,),
         **common.conv_shapes(config),
         **common.conv_form(config),
-        **making,
+        **generating,
     )
     return vae_gan(
         Players(
-            encoder=lambda train, gather: mlp_gan.with_norm(
-                init, encoder, mlp_gan.NORMS[model.norm], train, gather
-            ),
+            encoder=lambda train, gather: mlp_gan.with_norm(init, encoder, has_norm, train, gather),
             nets=nets,
-            decoder_loss=choose('model.loss', model.loss, LOSSES),
+            decoder_loss=common.choice(config, 'loss', LOSSES),
         )
     )

@@ -11,15 +11,13 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
-from configs.shared import common
+from configs.shared import common, needs
 from models.autoencoders.vq_networks import MapDecoder, MapEncoder
-from models.autoencoders.vq_vae import Networks, vq_vae
+from models.autoencoders.vq_vae import Networks, check_hypers, vq_vae
 from models.nets import mlp
 from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
 from models.shared.observations import observation_for
 
-ALSO = {'model.channels': ()}
 DATA = {  # what differs from the settings for any other data
     'digits': {
         'model': dict(num_codes=64, codebook_dim=16, channels=(32, 64), block_channels=(32,)),
@@ -75,20 +73,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VQ-VAE that `config` describes, for data as `spec` says."""
     model = config.model
-    for name in ('num_codes', 'codebook_dim'):
-        at_least(1, f'model.{name}', model[name])
-    for name in ('beta', 'restart_below'):
-        at_least(0, f'hypers.{name}', config.hypers[name])
-    if not 0 <= config.hypers.codebook_decay < 1:
-        raise UserError(
-            f'config.hypers.codebook_decay={config.hypers.codebook_decay}: it is the share that a '
-            'step keeps, from 0 to below 1'
-        )
-    if config.hypers.ema_half_life:
-        raise UserError(
-            f'config.hypers.ema_half_life={config.hypers.ema_half_life:g}: averaged networks do '
-            'not fit the codebook, which has an average of its own; leave it at 0'
-        )
+    check_hypers(config.hypers)
+    common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     output_shape = (*spec.event_shape, observation.size)
     body = _convolutional if model.channels else _fully_connected
@@ -97,28 +83,24 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def _convolutional(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):
-    """(encoder, decoder, the shape of the map between them): a code for each block of pixels."""
-    common.check_convolvable(config, spec, 'configs/vq_vae.py --config.model.channels="()"')
-    blocks = tuple(config.model.block_channels)
-    at_least(1, 'model.block_channels', *blocks)
-    shapes = common.conv_shapes(config)
+    """(encoder, decoder, shape of the map between them): a code for each block of pixels."""
+    needs.axes(config, spec, 'configs/vq_vae.py --config.model.channels="()"')
     network = {
-        **shapes,
+        **common.conv_shapes(config),
         **common.conv_form(config),
         **common.network_options(config),
-        'block_channels': blocks,
+        'block_channels': common.sizes(config, 'block_channels'),
     }
-    positions = stage_shapes(spatial_shape(spec.event_shape), len(shapes['channels']))[-1]
+    positions = stage_shapes(spatial_shape(spec.event_shape), len(network['channels']))[-1]
     map_shape = (*positions, config.model.codebook_dim)
     encoder = MapEncoder(spec.event_shape, (), map_shape, **network)
     return encoder, MapDecoder(spec.event_shape, (), output_shape, **network), map_shape
 
 
 def _fully_connected(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):
-    """(encoder, decoder, the shape of the map between them): codes that each say something of x."""
-    hidden, network = tuple(config.model.hidden_sizes), common.network_options(config)
-    at_least(1, 'model.hidden_sizes', *hidden)
-    at_least(1, 'model.num_positions', config.model.num_positions)
+    """(encoder, decoder, shape of the map between them): a code for each of `num_positions`."""
+    del spec
+    network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
     map_shape = (config.model.num_positions, config.model.codebook_dim)
     encoder = mlp.MLP(hidden, map_shape, **network)
     return encoder, mlp.MLP(hidden[::-1], output_shape, **network), map_shape

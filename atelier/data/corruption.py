@@ -4,9 +4,14 @@ Each takes one example x [*event] as networks see it (`Spec.normalize`), its key
 and the smallest and the largest value that x can take, numbers or arrays that broadcast to x.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, share
 
 Event = Float[Array, '*event']
 
@@ -31,6 +36,23 @@ def salt_and_pepper(x: Event, key, level, low, high) -> Event:
     is_hit = jax.random.bernoulli(jax.random.fold_in(key, 0), level, x.shape)
     is_salt = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, x.shape)
     return jnp.where(is_hit, jnp.where(is_salt, high, low), x)
+
+
+def check_strengths(corrupt: Callable, spec: Spec, **strengths: float) -> None:
+    """Refuses a corruption that cannot be; `strengths` are those in a config, by its group.
+
+    Raises:
+      UserError: a strength below 0, a share above 1, or salt and pepper for real-valued data.
+    """
+    if corrupt is salt_and_pepper and spec.interval is None:
+        raise UserError(
+            "config.model.corruption='salt_and_pepper' needs data in a known interval and these "
+            'are real-valued: choose gaussian or masking'
+        )
+    for group, strength in strengths.items():
+        at_least(0, f'{group}.corruption', strength)
+        if corrupt is not gaussian:
+            share(f'{group}.corruption', strength)
 
 
 NOISES = {'gaussian': gaussian, 'masking': masking, 'salt_and_pepper': salt_and_pepper}

@@ -3,12 +3,36 @@
 Images are [batch, height, width] or [batch, height, width, channels].
 """
 
+import math
+
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
+
 Images = Float[Array | np.ndarray, 'batch height width *channels']
 Resized = Float[Array | np.ndarray, 'batch other_height other_width *channels']
+
+
+def check_factor(factor: int, spec: Spec, name: str) -> None:
+    """Refuses data that are no images, and a factor that does not divide their sides.
+
+    Raises:
+      UserError: says which factors would; `name` is the data's.
+    """
+    at_least(2, 'model.factor', factor)
+    if len(spec.event_shape) < 2:
+        raise UserError(f'{name} are no images: there is no resolution to raise')
+    height, width = spec.event_shape[:2]
+    if height % factor or width % factor:
+        both = math.gcd(height, width)
+        good = [str(n) for n in range(2, both + 1) if both % n == 0]
+        raise UserError(
+            f'config.model.factor={factor} does not divide the {height}x{width} pixels of {name}: '
+            f'{", ".join(good) or "nothing"} would'
+        )
 
 
 def reduced(x: Images, factor: int) -> Resized:

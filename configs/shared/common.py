@@ -1,10 +1,29 @@
 """The names that every config shares, and how `configs/NAME.py:DATA,debug` is read."""
 
+import functools
+from collections.abc import Mapping
+from typing import TypeVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, choose, did_you_mean
-from models.nets import mlp
+
+T = TypeVar('T')
+ACTIVATIONS = {
+    'relu': nn.relu,
+    'tanh': nn.tanh,
+    'gelu': nn.gelu,
+    'silu': nn.silu,
+    'softplus': nn.softplus,
+    'leaky_relu': functools.partial(nn.leaky_relu, negative_slope=0.2),
+}
+PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
+LEAST_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # of all others 0
 
 
 def common_config() -> ConfigDict:
@@ -107,16 +126,54 @@ def shrink(config: ConfigDict) -> None:
             config.hypers[name] = min(config.hypers[name], most)
 
 
+def choice(config: ConfigDict, name: str, options: Mapping[str, T]) -> T:
+    """What `config.model[name]` names among the options; raises as `choose`."""
+    return choose(f'model.{name}', config.model[name], options)
+
+
+def sizes(config: ConfigDict, name: str, fewest: int = 0) -> tuple[int, ...]:
+    """The sizes of layers that `config.model[name]` lists.
+
+    Raises:
+      UserError: one is below 1, or there are fewer than `fewest`, which is 0 or 1.
+    """
+    values = tuple(config.model[name])
+    at_least(1, f'model.{name}', *(values or (0,) * fewest))
+    return values
+
+
+def size(config: ConfigDict, name: str, least: int = 1) -> int:
+    """`config.model[name]`.
+
+    Raises:
+      UserError: it is below `least`.
+    """
+    at_least(least, f'model.{name}', config.model[name])
+    return config.model[name]
+
+
 def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1) -> dict:
     """The channels of each stage and the kernel size, as keyword arguments of a network.
 
     Raises:
       UserError: they cannot be, or there are fewer stages than `fewest`.
     """
-    sizes, kernel_size = tuple(config.model[channels]), config.model.kernel_size
-    at_least(1, f'model.{channels}', *(sizes or (0,) * fewest))
-    at_least(1, 'model.kernel_size', kernel_size)
-    return dict(channels=sizes, kernel_size=kernel_size)
+    return dict(channels=sizes(config, channels, fewest), kernel_size=size(config, 'kernel_size'))
+
+
+def conv_form(config: ConfigDict) -> dict:
+    """The form of convolutions, as a keyword argument of a network."""
+    return dict(form=choice(config, 'conv_form', CONV_FORMS))
+
+
+def precision(config: ConfigDict) -> DTypeLike:
+    """The dtype of matrix products."""
+    return choose('train.precision', config.train.precision, PRECISIONS)
+
+
+def network_options(config: ConfigDict) -> dict:
+    """The activation and the dtype of products, as keyword arguments of a network."""
+    return dict(activation=choice(config, 'activation', ACTIVATIONS), dtype=precision(config))
 
 
 def num_classes_of(config: ConfigDict, spec: Spec) -> int:
@@ -130,38 +187,11 @@ def num_classes_of(config: ConfigDict, spec: Spec) -> int:
     return spec.num_classes if config.model.is_conditional else 0
 
 
-def conv_form(config: ConfigDict) -> dict:
-    """The form of convolutions, as a keyword argument of a network."""
-    forms = {form: form for form in ('auto', 'matmul', 'lax')}
-    return dict(form=choose('model.conv_form', config.model.conv_form, forms))
-
-
-def check_convolvable(config: ConfigDict, spec: Spec, other: str) -> None:
-    """Refuses single numbers.
-
-    Raises:
-      UserError: an event has no axis to convolve; the config file `other` takes such data.
-    """
-    if not spec.event_shape:
-        raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {other}')
-
-
-def check_bound(config: ConfigDict) -> None:
-    """Refuses an estimate of no samples, and weights of the KL, if there are any, below 0.
+def check_hypers(config: ConfigDict) -> None:
+    """Refuses what the family's loss sees as traced scalars, and so cannot refuse itself.
 
     Raises:
       UserError: names the field.
     """
-    for name in ('num_importance_samples', 'importance_chunk'):
-        at_least(1, f'eval.{name}', config.eval[name])
-    for name in ('beta', 'kl_warmup_steps', 'free_nats'):
-        if name in config.hypers:
-            at_least(0, f'hypers.{name}', config.hypers[name])
-
-
-def network_options(config: ConfigDict) -> dict:
-    """The activation and the dtype of products, as keyword arguments of a network."""
-    return dict(
-        activation=choose('model.activation', config.model.activation, mlp.ACTIVATIONS),
-        dtype=choose('train.precision', config.train.precision, mlp.PRECISIONS),
-    )
+    for name, value in config.hypers.items():
+        at_least(LEAST_HYPERS.get(name, 0), f'hypers.{name}', value)

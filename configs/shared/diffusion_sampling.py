@@ -1,4 +1,4 @@
-"""How the samples of a diffusion model are drawn, as `config.eval.sampler` says."""
+"""Shared by configs of diffusion models: how `config.eval.sampler` draws samples."""
 
 import functools
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from models.diffusion.sampling import Sampling
 
 
 class Solver(NamedTuple):
-    """A sampler, and what its paper says of its use.
+    """A sampler, and how its paper uses it.
 
-    function: of `models.diffusion.diffusion.process.samplers`.
-    grid: where it takes its steps; on exploding noise all do as Karras's.
+    function: of `models.diffusion.process.samplers`.
+    grid: of its steps; on exploding noise all take Karras's.
     evaluations: of the network, in a step.
     own: the field of config.eval.sampler that it alone takes, under the same name; '': none.
     """
@@ -36,54 +36,38 @@ SOLVERS = {
 }
 
 
-def sampling_of(config: ConfigDict, is_conditional: bool, schedule) -> Sampling:
-    """How samples are drawn.
+def sampling_of(config: ConfigDict) -> Sampling:
+    """How samples are drawn."""
+    sampler = config.eval.sampler
+    solver = choose('eval.sampler.name', sampler.name, SOLVERS)
+    check_own_fields(sampler, solver)
+    own = {solver.own: sampler[solver.own]} if solver.own else {}
+    auto = 'karras' if config.model.schedule == 'exploding' else solver.grid
+    grids = {**time_grids.GRIDS, 'auto': time_grids.GRIDS[auto]}
+    return Sampling(
+        sampler=functools.partial(solver.function, **own),
+        grid=choose('eval.sampler.grid', sampler.grid, grids),
+        steps=sampler.steps,
+        guidance=sampler.get('guidance', 1.0),  # a config without labels has no such field
+        clip=sampler.clip,
+        resamples=sampler.get('resamples', 1),
+        per_step=solver.evaluations,
+    )
+
+
+def check_own_fields(sampler: ConfigDict, solver: Solver) -> None:
+    """Refuses fields of other solvers, and values that the solver cannot have.
 
     Raises:
-      UserError: an unknown name, guidance without classes, or steps that the process has not.
+      UserError: names the field.
     """
-    asked = config.eval.sampler
-    guidance = asked.get('guidance', 1.0)  # as `label_dropout`
-    resamples = asked.get('resamples', 1)
-    for name, value in (('eta', asked.eta), ('churn', asked.churn), ('guidance', guidance)):
-        at_least(0, f'eval.sampler.{name}', value)
-    solver = choose('eval.sampler.name', asked.name, SOLVERS)
+    for name in ('eta', 'churn'):
+        at_least(0, f'eval.sampler.{name}', sampler[name])
     for name, other in SOLVERS.items():
-        if other.own and other is not solver and asked[other.own]:
+        if other.own and other is not solver and sampler[other.own]:
             raise UserError(
-                f'config.eval.sampler.{other.own}={asked[other.own]} is for '
-                f'--config.eval.sampler.name={name}, not for {asked.name!r}'
+                f'config.eval.sampler.{other.own}={sampler[other.own]} is for '
+                f'--config.eval.sampler.name={name}, not for {sampler.name!r}'
             )
-    if asked.eta > 1:
-        raise UserError(f'config.eval.sampler.eta={asked.eta}: it goes from 0, no noise, to 1')
-    at_least(1, 'eval.sampler.steps', asked.steps)
-    at_least(1, 'eval.sampler.resamples', resamples)
-    most = getattr(schedule, 'num_steps', None)
-    if most and asked.steps > most:
-        raise UserError(
-            f'config.eval.sampler.steps={asked.steps}: the discrete process has {most} steps'
-        )
-    if guidance != 1.0 and not is_conditional:
-        raise UserError(
-            f'config.eval.sampler.guidance={guidance}: this model knows no classes '
-            '(config.model.is_conditional, and data with labels)'
-        )
-    if guidance != 1.0 and not config.model.label_dropout:
-        raise UserError(
-            f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
-            'model with config.model.label_dropout=0 never saw'
-        )
-    own = {solver.own: asked[solver.own]} if solver.own else {}
-    auto = 'karras' if config.model.schedule == 'exploding' else solver.grid
-    grid = choose(
-        'eval.sampler.grid', asked.grid, {**time_grids.GRIDS, 'auto': time_grids.GRIDS[auto]}
-    )
-    return Sampling(
-        functools.partial(solver.function, **own),
-        grid,
-        asked.steps,
-        guidance,
-        asked.clip,
-        resamples,
-        solver.evaluations,
-    )
+    if sampler.eta > 1:
+        raise UserError(f'config.eval.sampler.eta={sampler.eta}: it goes from 0, no noise, to 1')

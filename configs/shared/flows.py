@@ -1,7 +1,6 @@
-"""What the configs of normalizing flows share: data that have a density, networks, scales."""
+"""Shared by configs of normalizing flows: data that have a density, training, networks."""
 
 import functools
-import math
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -9,10 +8,10 @@ from ml_collections import ConfigDict
 
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
-from atelier.errors import UserError, at_least, choose
+from atelier.errors import UserError
 from configs.shared import common
-from models.flows.bijectors import Chain, FactoredOut, Reshaped
-from models.flows.conditioners import Perceptron, ResidualConvolutions
+from models.flows.bijectors import Chain
+from models.flows.conditioners import Perceptron, convolutions
 from models.flows.couplings import Elementwise, affine, spline
 from models.flows.data_bijectors import of_data
 from models.flows.flow import flow
@@ -39,7 +38,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            alpha=0.05,  # by which levels' interval is wider than they are, at most 1/2: a logit's
+            alpha=0.05,  # logit margin: x is squeezed into (alpha, 1 - alpha); below 1/2
             transform='affine',  # affine | spline
             scale_bound=2.0,  # of affine: the largest log scale
             bins=16,  # of spline
@@ -53,12 +52,12 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config.train.update(steps=20_000, batch_size=128, evaluate_every=1000, checkpoint_every=1000)
     config.train.best_metric = 'log_prob_nats'
     config.update(TRAINING.get(config.data.name, {}))
-    config.eval.sampler = ConfigDict(dict(temperature=1.0))  # deviation of the codes of samples
+    config.eval.sampler = ConfigDict(dict(temperature=1.0))  # standard deviation of z
     return config, debug
 
 
 def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
-    """The config of a flow of couplings; `models` has what differs by data, or else '' has."""
+    """The config of a flow of couplings; `models` holds what differs by data, '' any other."""
     config, debug = begin(argument)
     config.model.update(
         network='auto',  # mlp | conv | auto: convolutions of images
@@ -84,122 +83,45 @@ def shrink(config: ConfigDict) -> None:
 
 
 def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
-    """The flow whose bijector leads through `layers` from x on its own scale to a vector.
-
-    Raises:
-      UserError: data of levels, of which a density is no likelihood, or numbers that cannot be.
-    """
-    alpha, temperature = config.model.alpha, config.eval.sampler.temperature
-    if spec.levels is not None:
-        raise UserError(
-            f'{config.data.name} has {spec.levels} levels, and a flow is a density: '
-            "config.data.dequantize='uniform'"
-        )
-    if not 0 < alpha < 0.5:
-        raise UserError(f'config.model.alpha={alpha}: it lies between 0 and 0.5')
-    at_least(0, 'eval.sampler.temperature', temperature)
-    return flow(Chain((of_data(spec, alpha), layers)), spec, temperature)
+    """The flow whose bijector leads through `layers` from x on its own scale to a vector."""
+    bijector = Chain((of_data(spec, config.model.alpha), layers))
+    return flow(bijector, spec, config.eval.sampler.temperature)
 
 
 def elementwise_of(config: ConfigDict) -> Elementwise:
-    """How numbers are moved.
-
-    Raises:
-      UserError: an unknown name, or numbers that cannot be.
-    """
+    """The bijection of single numbers."""
     model = config.model
-    for name in ('scale_bound', 'tail_bound'):
-        if not model[name] > 0:
-            raise UserError(f'config.model.{name}={model[name]}: it is above 0')
-    if not 2 <= model.bins <= 500:
-        raise UserError(f'config.model.bins={model.bins}: there are 2 to 500')
     options = {
-        'affine': lambda: affine(model.scale_bound),
-        'spline': lambda: spline(model.bins, model.tail_bound),
+        'affine': affine(model.scale_bound),
+        'spline': spline(model.bins, model.tail_bound),
     }
-    return choose('model.transform', model.transform, options)()
+    return common.choice(config, 'transform', options)
 
 
 def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
     """(shape of its output) -> a network.
 
     Raises:
-      UserError: an unknown name, sizes that cannot be, or convolutions of what is no image.
+      UserError: convolutions of data that are no images.
     """
-    model, sizes = config.model, tuple(config.model.hidden_sizes)
-    options = common.network_options(config)
-    auto = 'conv' if spec.image_shape else 'mlp'
-    names = {'auto': auto, 'conv': 'conv', 'mlp': 'mlp'}
-    if choose('model.network', model.network, names) == 'mlp':
-        at_least(1, 'model.hidden_sizes', *(sizes or (0,)))
-        return functools.partial(Perceptron, hidden_sizes=sizes, **options)
+    auto = convolutions_of if spec.image_shape else perceptron_of
+    options = {'auto': auto, 'conv': convolutions_of, 'mlp': perceptron_of}
+    return common.choice(config, 'network', options)(config, spec)
+
+
+def perceptron_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
+    """Fully connected networks."""
+    del spec
+    hidden = common.sizes(config, 'hidden_sizes', fewest=1)
+    return functools.partial(Perceptron, hidden_sizes=hidden, **common.network_options(config))
+
+
+def convolutions_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
+    """Residual convolutions."""
     if spec.image_shape is None:
         raise UserError(
             f"config.model.network='conv': {config.data.name} has no images, "
             f'its examples are {spec.event_shape}'
         )
-    at_least(1, 'model.channels', model.channels)
-    at_least(0, 'model.blocks', model.blocks)
-    options |= common.conv_form(config)
-    return functools.partial(
-        ResidualConvolutions, channels=model.channels, blocks=model.blocks, **options
-    )
-
-
-def in_scales(
-    config: ConfigDict,
-    spec: Spec,
-    scale: Callable[[Shape, bool], tuple[list[nn.Module], Shape]],
-    most: int,
-) -> nn.Module:
-    """Images through several scales, at most so many, to a vector: Dinh et al. (2017), section 3.6.
-
-    `scale(shape, is_last)` gives the layers of one of them and the shape that they end with.
-
-    Raises:
-      UserError: more scales than that.
-    """
-    shape = spec.image_shape
-    if not most:
-        raise UserError(
-            f'{config.data.name}: {shape[0]} x {shape[1]} pixels cannot be halved: use '
-            'configs/maf.py, or configs/realnvp.py with config.model.scales=1'
-        )
-    if not 1 <= config.model.scales <= most:
-        raise UserError(
-            f'config.model.scales={config.model.scales}: of {shape[0]} x {shape[1]} pixels there '
-            f'are 1 to {most}'
-        )
-
-    def from_scale(number: int, shape: Shape) -> nn.Module:
-        is_last = number == config.model.scales
-        layers, made = scale(shape, is_last)
-        if is_last:
-            return Chain((*layers, Reshaped(made, (math.prod(made),))))
-        *space, channels = made
-        rest = from_scale(number + 1, (*space, channels // 2))
-        return Chain((*layers, FactoredOut(made, rest)))
-
-    return Chain((Reshaped(spec.event_shape, shape), from_scale(1, shape)))
-
-
-def halvings(spec: Spec) -> int:
-    """How often height and width of an image can both be halved."""
-    height, width, _ = spec.image_shape
-    common_part = math.gcd(height, width)
-    return (common_part & -common_part).bit_length() - 1
-
-
-def as_vector(spec: Spec, layers: tuple[nn.Module, ...]) -> nn.Module:
-    """`layers` of events as vectors."""
-    return Chain((Reshaped(spec.event_shape, (spec.num_dims,)), *layers))
-
-
-def check_steps(config: ConfigDict) -> int:
-    """`config.model.steps`.
-
-    Raises:
-      UserError: there are none.
-    """
-    at_least(1, 'model.steps', config.model.steps)
-    return config.model.steps
+    options = {**common.network_options(config), **common.conv_form(config)}
+    return convolutions(config.model.channels, config.model.blocks, **options)

@@ -1,9 +1,7 @@
-"""What the configs of language models share: windows of a text, and how symbols are drawn."""
+"""Shared by configs of language models: windows of a text, and how symbols are drawn."""
 
 from ml_collections import ConfigDict
 
-from atelier.data.dataset import Spec
-from atelier.errors import UserError, at_least
 from models.autoregressive.token_sampling import Draws
 
 
@@ -22,28 +20,7 @@ def add_text(config: ConfigDict) -> None:
     )
 
 
-def check_text(config: ConfigDict, spec: Spec) -> None:
-    """Refuses what is no text.
-
-    Raises:
-      UserError: the data are something else.
-    """
-    if spec.symbols is None:
-        raise UserError(
-            f'{config.data.name} is no text: this model takes config.data.name=text, and with '
-            "config.data.path a file of one's own; of images see configs/made.py"
-        )
-
-
 def draws_of(config: ConfigDict) -> Draws:
-    """How symbols are drawn.
-
-    Raises:
-      UserError: names the field.
-    """
-    asked = config.eval.sampler
-    for name in ('temperature', 'top_k', 'top_p'):
-        at_least(0, f'eval.sampler.{name}', asked[name])
-    if not 0 < asked.top_p <= 1:
-        raise UserError(f'config.eval.sampler.top_p={asked.top_p}: it is above 0, and at most 1')
-    return Draws(asked.temperature, asked.top_k, asked.top_p)
+    """How symbols are drawn."""
+    sampler = config.eval.sampler
+    return Draws(temperature=sampler.temperature, top_k=sampler.top_k, top_p=sampler.top_p)

@@ -18,6 +18,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import fold_in
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, choose
 from losses import contraction, reconstruction
 from models.shared.reconstruction_inpainting import by_reconstruction
 
@@ -104,6 +105,7 @@ def by_probes(num_probes: int) -> Callable:
 
 def contraction_rule(num_probes: int) -> dict[str, Callable | None]:
     """{name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO numbers."""
+    at_least(1, 'model.contraction_probes', num_probes)
     estimate = by_probes(num_probes)
 
     def auto(encoder, x, keys):
@@ -117,12 +119,27 @@ def _shape_of_code(encoder: Callable, x) -> tuple[int, ...]:
     return jax.eval_shape(encoder, x).shape[1:]
 
 
+def check(parts: Parts) -> None:
+    """Refuses a loss that is unknown, or that the data have no interval for.
+
+    Raises:
+      UserError: names the config field.
+    """
+    choose('model.loss', parts.loss, dict.fromkeys(LOSSES))
+    if parts.spec.interval is None and parts.loss == 'cross_entropy':
+        raise UserError(
+            "config.model.loss='cross_entropy' needs data in a known interval and these are "
+            'real-valued: --config.model.loss=squared_error'
+        )
+
+
 def autoencoder(parts: Parts) -> Family:
     """A game of one player, `model`.
 
     hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There
     is no prior: codes lie where the encoder puts them.
     """
+    check(parts)
     spec = parts.spec
 
     def loss(weights, batch, rng, step, hypers):

@@ -1,4 +1,4 @@
-"""The encoder's part at one stochastic layer of a hierarchical VAE."""
+"""Networks of a hierarchical VAE, two for each of its stochastic layers."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,47 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from atelier.errors import UserError, at_least
 from models.nets.mlp import MLP
+
+
+def networks_of(
+    output_shape: tuple[int, ...],
+    latent_dims: tuple[int, ...],
+    hidden_sizes: tuple[int, ...],
+    hidden_layers: int,
+    **network,
+) -> dict[str, nn.Module]:
+    """Encoder and decoder of each stochastic layer, as `hierarchical_vae.Networks` names them.
+
+    Args:
+      output_shape: of the parameters of p(x | z_1).
+      latent_dims: of z_1, z_2, ...
+      hidden_sizes: units of the networks below z_1, between z_1 and z_2, ...
+      hidden_layers: of each network.
+      **network: activation and dtype.
+
+    Raises:
+      UserError: fewer than two layers, lists of different lengths, or no hidden layer.
+    """
+    if len(latent_dims) < 2:
+        raise UserError(
+            f'config.model.latent_dims is {latent_dims}: give two stochastic layers or more, or '
+            'use configs/vae.py'
+        )
+    if len(hidden_sizes) != len(latent_dims):
+        raise UserError(
+            f'config.model.hidden_sizes is {hidden_sizes} and latent_dims {latent_dims}: give one '
+            'size for each stochastic layer'
+        )
+    at_least(1, 'model.hidden_layers', hidden_layers)
+    outputs = [output_shape, *((2 * dim,) for dim in latent_dims)]
+    networks = {}
+    for layer, (dim, size) in enumerate(zip(latent_dims, hidden_sizes, strict=True), 1):
+        hidden = (size,) * hidden_layers
+        networks[f'encoder_{layer}'] = Rung(hidden, dim, **network)
+        networks[f'decoder_{layer}'] = MLP(hidden, outputs[layer - 1], **network)
+    return networks
 
 
 class Rung(nn.Module):

@@ -23,7 +23,7 @@ from atelier.data.dataset import Spec
 from losses import elbo, kl_weights
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL, adviser
 from models.autoencoders.vae import Posterior as Gaussian
-from models.autoencoders.vae import bound_of_samples, reparameterize
+from models.autoencoders.vae import bound_of_samples, check_estimate, reparameterize
 from models.shared.observations import Observation
 from models.shared.reconstruction_inpainting import by_reconstruction
 
@@ -212,6 +212,7 @@ def hierarchical_vae(
     hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which it rises to that; and
     `free_nats`, of each layer's KL, for which it is not charged (0: all of it is charged).
     """
+    check_estimate(num_importance_samples, importance_chunk)
 
     def loss(weights, batch, rng, step, hypers):
         terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from models.nets.mlp import ACTIVATIONS
-
 Events = Float[Array, 'batch *event']
 Codes = Float[Array, 'batch latent']
 
-CODE_ACTIVATIONS = {'none': lambda codes: codes, 'sigmoid': nn.sigmoid, **ACTIVATIONS}
+
+def linear(codes: Codes) -> Codes:
+    """No activation of the codes."""
+    return codes
 
 
 class Pair(nn.Module):
@@ -27,7 +28,7 @@ class Pair(nn.Module):
 
     encoder: nn.Module
     decoder: nn.Module
-    code_activation: Callable = CODE_ACTIVATIONS['none']
+    code_activation: Callable = linear
 
     def encode(self, x: Events) -> Codes:
         """Codes of normalized events."""
@@ -61,7 +62,7 @@ class TiedMLP(nn.Module):
     latent_dim: int
     event_shape: tuple[int, ...]
     activation: Callable = nn.relu
-    code_activation: Callable = CODE_ACTIVATIONS['none']
+    code_activation: Callable = linear
     dtype: DTypeLike = jnp.float32
 
     def setup(self):

@@ -19,6 +19,7 @@ from atelier.core.family import Family, present
 from atelier.core.randomness import fold_in, standard_normal
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.errors import at_least, check_sizes
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
 from models.nets.class_conditioning import asked_for
@@ -171,6 +172,16 @@ def prior(nets: Networks, keys, condition: Batch | None = None):
     return jnp.concatenate([z, classes], -1)
 
 
+def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
+    """Refuses an estimate of no samples.
+
+    Raises:
+      UserError: names the config field.
+    """
+    at_least(1, 'eval.num_importance_samples', num_importance_samples)
+    at_least(1, 'eval.importance_chunk', importance_chunk)
+
+
 def vae(
     nets: Networks, objective: Objective, num_importance_samples: int, importance_chunk: int
 ) -> Family:
@@ -178,6 +189,8 @@ def vae(
 
     log_prob estimates log p(x), of a conditional one log p(x | label).
     """
+    check_sizes(nets, 'latent_dim')
+    check_estimate(num_importance_samples, importance_chunk)
     levels = nets.spec.levels
 
     def loss(weights, batch, rng, step, hypers):

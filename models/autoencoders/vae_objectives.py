@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
+from atelier.errors import at_least
 from losses import elbo, kl_weights
 from losses.total_correlation import total_correlation
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL
@@ -72,6 +73,7 @@ def total_correlation_bound() -> Objective:
 
 def importance_weighted(num_samples: int) -> Objective:
     """The bound of k = num_samples samples (Burda et al. 2015, equation 8)."""
+    at_least(1, 'model.num_samples', num_samples)
 
     def loss(nets, params, batch, rng, step, hypers):
         del step, hypers

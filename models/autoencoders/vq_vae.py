@@ -6,6 +6,7 @@ given: an autoregressive model of the codes is one.
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -18,6 +19,7 @@ from atelier.core.abilities import Codes, Tokens, reconstruct_by_codes
 from atelier.core.family import Family
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, check_sizes
 from losses import quantization
 from models.autoencoders import codebook as codebooks
 from models.autoencoders.codebook import Codebook
@@ -112,6 +114,25 @@ def initialize(nets: Networks, key, batch: Batch) -> Weights:
     return Weights({'model': params}, {'model': {'codebook': codebook._asdict()}})
 
 
+def check_hypers(hypers: Mapping[str, float]) -> None:
+    """Refuses averages of the codebook that cannot be, and others beside them.
+
+    Raises:
+      UserError: names the config field.
+    """
+    decay, half_life = hypers['codebook_decay'], hypers['ema_half_life']
+    if not 0 <= decay < 1:
+        raise UserError(
+            f'config.hypers.codebook_decay={decay}: it is the share that a step keeps, from 0 to '
+            'below 1'
+        )
+    if half_life:
+        raise UserError(
+            f'config.hypers.ema_half_life={half_life:g}: averaged networks do not fit the '
+            'codebook, which has an average of its own; leave it at 0'
+        )
+
+
 def vq_vae(nets: Networks) -> Family:
     """A game of one player, `model`; the codebook is in its `extra`.
 
@@ -119,6 +140,9 @@ def vq_vae(nets: Networks) -> Family:
     a step; `restart_below`, the share of even use below which a code begins anew, 0 for never.
     `encode` gives the codes' vectors in one row; `decode` takes any row to the nearest codes first.
     """
+    check_sizes(nets, 'num_codes')
+    at_least(1, 'model.num_positions', *nets.map_shape[:-1])
+    at_least(1, 'model.codebook_dim', nets.map_shape[-1])
 
     def loss(weights, batch, rng, step, hypers):
         del step

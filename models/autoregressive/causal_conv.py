@@ -17,6 +17,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from atelier.errors import UserError
 from models.nets.conv import Conv
 
 Maps = Float[Array, 'batch rows columns features']
@@ -42,6 +43,17 @@ class Reach(NamedTuple):
     def window(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.above + 1, self.left + 1 + self.right
+
+
+def margin_of(field: str, kernel_size: int) -> int:
+    """How far a window of this size reaches from its middle.
+
+    Raises:
+      UserError: a window that has no middle, or is one pixel; names the config field.
+    """
+    if kernel_size < 3 or kernel_size % 2 == 0:
+        raise UserError(f'config.{field}={kernel_size}: give an odd number from 3 on')
+    return kernel_size // 2
 
 
 class Kind(NamedTuple):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from atelier.errors import at_least, check_sizes
 from models.autoregressive.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 from models.nets.conv import Conv
@@ -140,7 +141,9 @@ class Memory(NamedTuple):
 
 def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
     """Both stacks, whole and pixel by pixel: the vertical one makes a whole row at its first."""
-    margin = vertical.size.first_margin
+    size, margin = vertical.size, vertical.size.first_margin
+    at_least(1, 'model.blocks', size.layers)
+    check_sizes(size, 'width', 'head_width', least=vertical.kind.channels)
 
     def init(key, padded, label):
         keys = [jax.random.fold_in(key, number) for number in (0, 1)]

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.errors import check_sizes
 from models.autoregressive.autoregressive import Parts, Steps
 from models.autoregressive.language_model import parts_of
 
@@ -73,6 +74,11 @@ class GRU(nn.Module):
     width: int
     layers: int
     dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self):
+        """Refuses sizes that cannot be."""
+        super().__post_init__()
+        check_sizes(self, 'width', 'layers')
 
     def setup(self):
         """The table of symbols, the last one the start; the layers; the logits."""

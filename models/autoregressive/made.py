@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
+from atelier.errors import at_least
 from models.autoregressive.autoregressive import Parts
 from models.shared.observations import Observation
 
@@ -128,6 +129,7 @@ def degrees_of(
 
 def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) -> Parts:
     """MADE as `autoregressive` takes it; its degrees are in `extra`, for they are drawn."""
+    at_least(1, 'model.num_orders', orders.count)
 
     def apply(params, degrees, x):
         flat = spec.normalize(x).reshape(len(x), -1)

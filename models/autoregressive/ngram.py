@@ -21,7 +21,7 @@ from atelier.core import game
 from atelier.core.family import Family
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from atelier.errors import UserError
+from atelier.errors import UserError, at_least
 from models.autoregressive.autoregressive import Steps
 from models.autoregressive.language_model import language, parts_of, scored
 from models.autoregressive.token_sampling import Draws, drawn_as
@@ -47,6 +47,12 @@ class Level(NamedTuple):
 
 def markov(spec: Spec, order: int, draws: Draws) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split."""
+    at_least(0, 'model.order', order)
+    if order > spec.num_dims // 2:
+        raise UserError(
+            f'config.model.order={order}: at most half of config.data.context={spec.num_dims} '
+            'stands before each symbol that is scored'
+        )
 
     def init(key, batch):
         del key

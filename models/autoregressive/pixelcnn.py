@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from atelier.errors import check_sizes
 from models.autoregressive.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 
@@ -40,6 +41,12 @@ class PixelCNN(nn.Module):
     margin: int
     kind: Kind
     num_classes: int = 0
+
+    def __post_init__(self):
+        """Refuses sizes that cannot be: a feature is of one channel's group."""
+        super().__post_init__()
+        check_sizes(self, 'blocks')
+        check_sizes(self, 'width', 'head_width', least=self.kind.channels)
 
     @nn.compact
     def __call__(

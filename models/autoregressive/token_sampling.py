@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from atelier.errors import UserError, at_least
 from models.shared.observations import Observation
 
 Logits = Float[Array, '*batch symbols']
@@ -68,7 +69,15 @@ def chosen(logits: Logits, draws: Draws) -> Logits:
 
 
 def drawn_as(observation: Observation, draws: Draws) -> Observation:
-    """A categorical observation whose samples, and nothing else, follow `draws`."""
+    """A categorical observation whose samples, and nothing else, follow `draws`.
+
+    Raises:
+      UserError: draws that cannot be.
+    """
+    for name, value in draws._asdict().items():
+        at_least(0, f'eval.sampler.{name}', value)
+    if not 0 < draws.top_p <= 1:
+        raise UserError(f'config.eval.sampler.top_p={draws.top_p}: it is above 0, and at most 1')
 
     def sample(keys, logits, place=None):
         return observation.sample(keys, chosen(logits, draws), place)

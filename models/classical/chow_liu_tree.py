@@ -19,10 +19,12 @@ from atelier.core.family import Family
 from atelier.core.randomness import fold_in
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
 
 ROOT = 0
+MAX_PAIRS = 20_000**2  # of levels of two numbers: 1.6 gigabytes
 Levels = Int[Array, 'batch dims']
 Pairs = Float[Array, 'dims levels dims levels']
 
@@ -51,8 +53,27 @@ class Tree(NamedTuple):
     order: Int[Array, 'dims']
 
 
+def check(parts: Parts) -> None:
+    """Refuses a tree that cannot be, or that memory has no room for.
+
+    Raises:
+      UserError: says which setting to change.
+    """
+    spec = parts.spec
+    at_least(0, 'model.pseudo_count', parts.pseudo_count)
+    if spec.levels is None:
+        raise UserError('config.data: these are real values, and a tree is one of levels')
+    pairs = (spec.num_dims * spec.levels) ** 2
+    if pairs > MAX_PAIRS:
+        raise UserError(
+            f'{spec.num_dims} numbers of {spec.levels} levels make {pairs:,} pairs to count: '
+            'fewer levels (config.data.binarize) or smaller images'
+        )
+
+
 def chow_liu(parts: Parts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split."""
+    check(parts)
     estimator, spec = estimator_of(parts), parts.spec
 
     def init(key, batch):

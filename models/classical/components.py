@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from atelier.errors import at_least
 from models.classical.estimator import Statistics, summed
 
 TINY = 1e-30  # of a count or a probability: its logarithm is finite
@@ -45,6 +46,7 @@ def categorical(levels: int, pseudo_count: float) -> Components:
       pseudo_count: examples of each level that are added to those seen, so that none is
         impossible: the mode under a Dirichlet prior of 1 + pseudo_count (1: Laplace's rule).
     """
+    at_least(0, 'model.pseudo_count', pseudo_count)
 
     @jax.custom_jvp
     def higher(x: Rows) -> Float[Array, 'batch dims above']:

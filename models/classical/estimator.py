@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from atelier.core import game
 from atelier.core.types import Weights
+from atelier.errors import share as check_share
 
 Statistics = Any  # a pytree of arrays
 
@@ -41,6 +42,7 @@ def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
     between is the online EM of Cappe and Moulines (2009), section 2.2, which asks for more than
     1/2.
     """
+    check_share('model.forgetting', forgetting)
 
     def fit(weights, batch, rng, step, hypers):
         del hypers

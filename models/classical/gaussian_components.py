@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from atelier.data.dataset import Spec
+from atelier.errors import above_zero, at_least
 from models.classical.components import TINY, Components, Rows, Weights
 from models.classical.estimator import Statistics
 
@@ -34,6 +36,17 @@ class Prior(NamedTuple):
 
 
 LOOSE = Prior(0.0, 1.0, 0.0)  # maximum likelihood
+
+
+def prior_of(spec: Spec, pseudo_count: float, variance_floor: float) -> Prior:
+    """The prior of normalized x, whose interval is [0, 1] or whose standard deviation is 1.
+
+    Raises:
+      UserError: numbers that cannot be.
+    """
+    at_least(0, 'model.pseudo_count', pseudo_count)
+    above_zero('model.variance_floor', variance_floor)
+    return Prior(pseudo_count, 1.0 if spec.interval is None else 1.0 / 12.0, variance_floor)
 
 
 def diagonal_gaussian(prior: Prior) -> Components:

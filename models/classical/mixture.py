@@ -17,6 +17,7 @@ from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
+from atelier.errors import at_least
 from losses import elbo
 from models.classical.components import TINY, Components
 from models.classical.estimator import Estimator, fit_turn, started
@@ -49,6 +50,7 @@ class Parts(NamedTuple):
 
 def mixture(parts: Parts) -> Family:
     """A game of one player, `model`, which is fitted and does not descend."""
+    at_least(1, 'model.num_components', parts.count)
     estimator = estimator_of(parts)
 
     def draw(weights, rng, condition):

@@ -16,6 +16,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import Rng, fold_in, standard_normal
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, above_zero, check_sizes
 from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started
 from models.classical.gaussian_components import LOG_2_PI, LOOSE, full_gaussian
@@ -41,12 +42,28 @@ class Parts(NamedTuple):
     forgetting: float
 
 
+def check(parts: Parts) -> None:
+    """Refuses a model that cannot be.
+
+    Raises:
+      UserError: names the config field.
+    """
+    check_sizes(parts, 'latent_dim')
+    above_zero('model.variance_floor', parts.variance_floor)
+    if parts.latent_dim >= parts.spec.num_dims:
+        raise UserError(
+            f'config.model.latent_dim={parts.latent_dim}: it must be below the '
+            f'{parts.spec.num_dims} numbers of an example'
+        )
+
+
 def ppca(parts: Parts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split.
 
     params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent], whose columns W_j are
     orthogonal, so that the posterior has independent numbers.
     """
+    check(parts)
     estimator, spec = estimator_of(parts), parts.spec
 
     def init(key, batch):

@@ -17,6 +17,7 @@ from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from models.diffusion.checks import check_label_dropout, check_likelihood, check_sampling
 from models.diffusion.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
 from models.diffusion.process import time_sampling
@@ -65,6 +66,14 @@ class Likelihood(NamedTuple):
     ode_probes: int
 
 
+def check(nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood) -> None:
+    """Refuses what cannot be, or does not go together, in one line that names the config field."""
+    hidden, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
+    check_label_dropout(hidden, nets.is_conditional, nets.spec)
+    check_sampling(sampling, max_steps, nets.is_conditional, hidden)
+    check_likelihood(nets.spec, **likelihood._asdict())
+
+
 def diffusion(
     nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> Family:
@@ -75,6 +84,7 @@ def diffusion(
     the bound's estimate, for the bound itself does not depend on it (Kingma et al. 2021, appendix
     I.2).
     """
+    check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
 
     def loss(weights, batch, rng, step, hypers):

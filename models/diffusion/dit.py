@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from atelier.errors import check_sizes
 from models.diffusion.noise_embedding import adaptive_norm, condition_vector
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import from_patches, to_patches
+from models.nets.transformer import check_heads
 
 WIDENED = 4  # times as many units as a token has, inside a block's MLP
 Tokens = Float[Array, 'batch tokens width']
@@ -66,6 +68,12 @@ class DiT(nn.Module):
     heads: int
     num_classes: int = 0
     dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self):
+        """Refuses sizes that cannot be."""
+        super().__post_init__()
+        check_sizes(self, 'patch', 'width', 'blocks', 'heads')
+        check_heads(self.width, self.heads)
 
     @nn.compact
     def __call__(

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from atelier.errors import UserError, at_least, check_sizes
+
 CONDITION = 128  # numbers of the MLP's condition vector
 # the longest wavelength and the shortest
 OF_LEVEL = 40.0, 0.1  # of the half log-SNR, which is -10 to 10
@@ -97,6 +99,14 @@ class ConditionedMLP(nn.Module):
     num_classes: int = 0
     num_waves: int = 0
     dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self):
+        """Refuses sizes that cannot be."""
+        super().__post_init__()
+        check_sizes(self, 'width')
+        at_least(1, 'model.mlp_blocks', self.blocks)
+        if self.num_waves < 0 or self.num_waves % 2:
+            raise UserError(f'config.model.num_waves={self.num_waves}: give an even number, or 0')
 
     @nn.compact
     def __call__(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from atelier.errors import UserError, at_least, check_sizes
 from models.diffusion.noise_embedding import condition_vector
 from models.nets.conv import Conv
 from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
@@ -140,6 +141,17 @@ class UNet(nn.Module):
     num_classes: int = 0
     kind: Kind = Kind()
     patch: int = 1
+
+    def __post_init__(self):
+        """Refuses sizes and resolutions that cannot be."""
+        super().__post_init__()
+        at_least(1, 'model.channels', *(self.channels or (0,)))
+        check_sizes(self, 'blocks', 'patch')
+        if not {*self.attention} <= {*range(len(self.channels))}:
+            raise UserError(
+                f'config.model.attention={self.attention}: there are the resolutions 0 to '
+                f'{len(self.channels) - 1} (config.model.channels)'
+            )
 
     @nn.compact
     def __call__(

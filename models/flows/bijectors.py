@@ -19,6 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from atelier.errors import at_least
 from models.nets.patches import from_patches, to_patches
 
 FIXED = 'fixed'
@@ -101,6 +102,11 @@ class Repeated(nn.Module):
 
     make: Callable[[], nn.Module]
     count: int
+
+    def __post_init__(self):
+        """Refuses to repeat nothing."""
+        super().__post_init__()
+        at_least(1, 'model.steps', self.count)
 
     def setup(self):
         """Makes them under one scan."""

@@ -12,11 +12,24 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from atelier.errors import at_least
 from models.nets.conv import Conv
 from models.nets.mlp import MLP
 
 Events = Float[Array, 'batch *event']
+Shape = tuple[int, ...]
 Told = Float[Array, 'batch *output']
+
+
+def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.Module]:
+    """(shape of its output) -> `ResidualConvolutions`.
+
+    Raises:
+      UserError: sizes that cannot be.
+    """
+    at_least(1, 'model.channels', channels)
+    at_least(0, 'model.blocks', blocks)
+    return functools.partial(ResidualConvolutions, channels=channels, blocks=blocks, **options)
 
 
 class Perceptron(nn.Module):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
+from atelier.errors import UserError, above_zero
 from models.flows import rational_quadratic_spline
 from models.flows.bijectors import Events, LogDet
 
@@ -36,6 +37,7 @@ def affine(bound: float) -> Elementwise:
 
     Kingma and Dhariwal (2018) bound the scale from above by a sigmoid instead.
     """
+    above_zero('model.scale_bound', bound)
 
     def split(parameters):
         return bound * jnp.tanh(parameters[..., 0] / bound), parameters[..., 1]
@@ -53,6 +55,9 @@ def affine(bound: float) -> Elementwise:
 
 def spline(bins: int, bound: float) -> Elementwise:
     """A rational-quadratic spline of so many bins on [-bound, bound], the identity outside."""
+    above_zero('model.tail_bound', bound)
+    if not 2 <= bins <= 500:
+        raise UserError(f'config.model.bins={bins}: there are 2 to 500')
     knots = functools.partial(rational_quadratic_spline.knots_of, bins=bins, bound=bound)
     return Elementwise(
         rational_quadratic_spline.num_parameters(bins),

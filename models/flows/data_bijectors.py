@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from atelier.data.dataset import Spec
+from atelier.errors import UserError
 from models.flows.bijectors import Events, LogDet
 
 EDGE = 1e-7  # of (0, 1): as far as codes follow an x that the model holds impossible
@@ -74,4 +75,6 @@ class Logit(nn.Module):
 
 def of_data(spec: Spec, alpha: float) -> nn.Module:
     """`Logit` of data whose interval is known, `Standardized` of others."""
+    if not 0 < alpha < 0.5:
+        raise UserError(f'config.model.alpha={alpha}: it lies between 0 and 0.5')
     return Standardized(spec) if spec.interval is None else Logit(spec.interval[1], alpha)

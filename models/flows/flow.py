@@ -12,6 +12,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import standard_normal
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least
 from models.flows.bijectors import FIXED
 
 CodeArray = Float[Array, 'batch dims']
@@ -29,6 +30,13 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
       temperature: deviation of the codes of samples (Kingma and Dhariwal 2018, section 5); with 0
         all are the mode of the codes.
     """
+
+    if spec.levels is not None:
+        raise UserError(
+            f'config.data has {spec.levels} levels, and a flow is a density: '
+            "config.data.dequantize='uniform'"
+        )
+    at_least(0, 'eval.sampler.temperature', temperature)
 
     def apply(weights, x, method):
         variables = {'params': weights.params['model'], FIXED: weights.extra['model']}

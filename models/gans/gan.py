@@ -16,6 +16,7 @@ from atelier.core.abilities import Codes, Sample
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
+from atelier.errors import UserError, check_sizes, choose
 from losses import adversarial
 from models.gans.collapse_advice import Cures, adviser
 from models.gans.players import (
@@ -160,11 +161,31 @@ def initialize(nets: Networks, key, batch: Batch) -> Weights:
     return Weights(params, extra)
 
 
+def check(nets: Networks, rules: Rules) -> None:
+    """Refuses rules that are unknown, and what does not go together.
+
+    Raises:
+      UserError: names the config field.
+    """
+    check_sizes(nets, 'latent_dim', 'packing')
+    check_sizes(rules, 'discriminator_turns', 'generator_turns')
+    choose('model.loss', rules.loss, adversarial.GAMES)
+    choose('model.penalty', rules.penalty, dict.fromkeys(PENALTIES))
+    if nets.is_conditional and nets.packing > 1:
+        raise UserError('config.model.packing: examples of a pack have labels of their own, use 1')
+    if rules.penalty != 'none' and not nets.judges_alone:
+        raise UserError(
+            f'config.model.penalty={rules.penalty!r} judges each example on its own: for packs or '
+            'batch norm of the discriminator give --config.model.penalty=none too'
+        )
+
+
 def gan(nets: Networks, rules: Rules) -> Family:
     """A game of `generator` and `discriminator`.
 
     hypers: `penalty` and `feature_matching` where the rules have them.
     """
+    check(nets, rules)
     last = rules.discriminator_turns - 1
 
     def prior(weights, rng, condition=None):

@@ -7,7 +7,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from atelier.errors import UserError, at_least
+
 CONDITIONINGS = ('projection', 'embedding')
+Sizes = tuple[int, ...]
+
+
+def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tuple[Sizes, Sizes]:
+    """Sizes of a discriminator's inner dense layers, and of the last one, which makes the features.
+
+    Args:
+      hidden_sizes: of all layers.
+      pieces: units that an activation takes a maximum of (Goodfellow et al. 2013).
+      has_norm: whether the layers between the first and the last are normalized.
+
+    Raises:
+      UserError: no pieces, or no layer to normalize.
+    """
+    at_least(1, 'model.maxout_pieces', pieces)
+    if has_norm and len(hidden_sizes) < 3:
+        raise UserError(
+            "config.model.discriminator_norm='batch': the discriminator's first and last layer go "
+            'without, so give three config.model.discriminator_hidden_sizes or more'
+        )
+    *inner, last = (size * pieces for size in hidden_sizes)
+    return tuple(inner), (last,)
 
 
 class Generator(nn.Module):

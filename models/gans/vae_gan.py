@@ -17,6 +17,7 @@ from atelier.core.abilities import Codes, Sample, reconstruct_by_codes
 from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
+from atelier.errors import check_sizes
 from losses import adversarial, elbo
 from models.autoencoders.vae import Posterior, reparameterize
 from models.gans.collapse_advice import Cures, adviser
@@ -146,6 +147,7 @@ def vae_gan(players: Players) -> Family:
     in the paper.
     """
     nets = players.nets
+    check_sizes(nets, 'latent_dim')
 
     def loss(weights, batch, rng, step, hypers):
         del step

@@ -9,16 +9,6 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-ACTIVATIONS = {
-    'relu': nn.relu,
-    'tanh': nn.tanh,
-    'gelu': nn.gelu,
-    'silu': nn.silu,
-    'softplus': nn.softplus,
-    'leaky_relu': functools.partial(nn.leaky_relu, negative_slope=0.2),
-}
-PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}  # of the matrix products
-
 
 class MLP(nn.Module):
     """Flattens each event, applies dense layers, and shapes the last one's output.

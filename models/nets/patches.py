@@ -5,8 +5,21 @@ import itertools
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from atelier.errors import UserError, at_least
+
 Maps = Float[Array, 'batch *maps']
 Patches = Float[Array, 'batch *patches']
+
+
+def check_patch(patch: int, space: tuple[int, ...]) -> None:
+    """Refuses patches that are no part of an image.
+
+    Raises:
+      UserError: names the config field.
+    """
+    at_least(1, 'model.patch', patch)
+    if patch > min(space, default=1):
+        raise UserError(f'config.model.patch={patch}: an example has {space} places')
 
 
 def to_patches(maps: Maps, patch: int) -> Patches:

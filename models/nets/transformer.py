@@ -40,6 +40,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.randomness import fold_in
+from atelier.errors import UserError, at_least, check_sizes, share
 from models.nets.dropout import dropped
 from models.nets.rotary import turned
 
@@ -49,6 +50,16 @@ Units = Float[Array, 'batch tokens width']
 Heads = Float[Array, 'batch heads tokens numbers']
 Label = Int[Array, 'batch'] | None
 Keys = UInt32[Array, 'batch 2'] | None
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Refuses heads of an attention that do not divide its width.
+
+    Raises:
+      UserError: names both config fields.
+    """
+    if width % heads:
+        raise UserError(f'config.model.heads={heads} do not divide config.model.width={width}')
 
 
 class BlockCache(NamedTuple):
@@ -132,6 +143,19 @@ class Transformer(nn.Module):
     is_rotary: bool = False
     is_tied: bool = False
     dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self):
+        """Refuses sizes that cannot be."""
+        super().__post_init__()
+        check_sizes(self, 'width', 'blocks', 'heads')
+        check_heads(self.width, self.heads)
+        if self.is_rotary and self.width // self.heads % 2:
+            raise UserError(
+                f'config.model.is_rotary=True: {self.width // self.heads} numbers of a head '
+                '(config.model.width by config.model.heads) are no pairs'
+            )
+        at_least(0, 'model.embedding_deviation', self.embedding_deviation)
+        share('model.dropout', self.dropout, below_one=True)
 
     def setup(self):
         """Tables, and the blocks."""

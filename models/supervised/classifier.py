@@ -17,6 +17,7 @@ from atelier.core.family import Family
 from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, share
 from losses import elbo
 from models.nets.dropout import dropped
 
@@ -101,8 +102,23 @@ def feature_maps(parts: Parts) -> FeatureMaps:
     return FeatureMaps(maps, logits)
 
 
+def check(parts: Parts) -> None:
+    """Refuses a dropout that cannot be, and what moves or convolves data that are no images.
+
+    Raises:
+      UserError: names the config field.
+    """
+    at_least(0, 'model.shift', parts.shift)
+    share('model.dropout', parts.dropout, below_one=True)
+    if len(parts.spec.event_shape) < 2 and (parts.has_maps or parts.shift):
+        raise UserError(
+            'config.data: these are no images: --config.model.channels="()" --config.model.shift=0'
+        )
+
+
 def classifier(parts: Parts) -> Family:
     """A game of one player, `model`; `encode` gives the features."""
+    check(parts)
 
     def outputs(weights, x, train=False, gather=identity, keep=None):
         network, collections = parts.network(train, gather), list(weights.extra['model'])

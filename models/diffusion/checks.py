@@ -1,0 +1,69 @@
+"""Refusing diffusion models that cannot be, before they are compiled."""
+
+from atelier.data.dataset import Spec
+from atelier.errors import UserError, at_least, share
+from models.diffusion.sampling import Sampling
+
+
+def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) -> None:
+    """Refuses to leave a class, or any of them, without training where it will be asked for.
+
+    Raises:
+      UserError: names the config field.
+    """
+    share('model.label_dropout', label_dropout)
+    if not is_conditional:
+        return
+    if label_dropout == 1:
+        raise UserError('config.model.label_dropout=1 hides every label: is_conditional=False')
+    if spec.left_out and not label_dropout:
+        raise UserError(
+            'config.data.without_classes needs config.model.label_dropout above 0: a new class is '
+            'seen as any'
+        )
+
+
+def check_sampling(
+    sampling: Sampling, max_steps: int | None, is_conditional: bool, label_dropout: float
+) -> None:
+    """Refuses more steps than a discrete process has, and guidance by what was never trained.
+
+    Raises:
+      UserError: names the config field.
+    """
+    steps, guidance = sampling.steps, sampling.guidance
+    at_least(0, 'eval.sampler.guidance', guidance)
+    at_least(1, 'eval.sampler.steps', steps)
+    at_least(1, 'eval.sampler.resamples', sampling.resamples)
+    if max_steps and steps > max_steps:
+        raise UserError(
+            f'config.eval.sampler.steps={steps}: the discrete process has {max_steps} steps'
+        )
+    if guidance != 1.0 and not is_conditional:
+        raise UserError(
+            f'config.eval.sampler.guidance={guidance}: this model knows no classes '
+            '(config.model.is_conditional, and data with labels)'
+        )
+    if guidance != 1.0 and not label_dropout:
+        raise UserError(
+            f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
+            'model with config.model.label_dropout=0 never saw'
+        )
+
+
+def check_likelihood(
+    spec: Spec, kind: str, num_times: int, ode_steps: int, ode_probes: int
+) -> None:
+    """Refuses numbers that cannot be, and a density of levels.
+
+    Raises:
+      UserError: names the config field.
+    """
+    at_least(1, 'eval.num_times', num_times)
+    at_least(1, 'eval.ode_steps', ode_steps)
+    at_least(0, 'eval.ode_probes', ode_probes)
+    if kind == 'ode' and spec.levels is not None:
+        raise UserError(
+            "config.eval.likelihood='ode' is a density, and these data have "
+            f'{spec.levels} levels: train with --config.data.dequantize=uniform'
+        )

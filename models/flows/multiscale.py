@@ -1,0 +1,71 @@
+"""Images through several scales: Dinh et al. (2017), section 3.6."""
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from models.flows.bijectors import Chain, FactoredOut, Reshaped
+
+Shape = tuple[int, ...]
+MakeScale = Callable[[Shape, bool], tuple[list[nn.Module], Shape]]
+
+
+def in_scales(spec: Spec, num_scales: int, scale: MakeScale, max_scales: int) -> nn.Module:
+    """Images to a vector; at each scale but the last, half of what is left becomes latent.
+
+    Args:
+      spec: of the data, which are images.
+      num_scales: from 1 on.
+      scale: (shape of x, whether it is the last scale) -> (its layers, the shape they end with).
+      max_scales: how many the image has room for.
+
+    Raises:
+      UserError: more scales than that.
+    """
+    check_scales(spec, num_scales, max_scales)
+
+    def from_scale(index: int, shape: Shape) -> nn.Module:
+        is_last = index == num_scales
+        layers, output_shape = scale(shape, is_last)
+        if is_last:
+            return Chain((*layers, Reshaped(output_shape, (math.prod(output_shape),))))
+        *space, channels = output_shape
+        rest = from_scale(index + 1, (*space, channels // 2))
+        return Chain((*layers, FactoredOut(output_shape, rest)))
+
+    shape = spec.image_shape
+    return Chain((Reshaped(spec.event_shape, shape), from_scale(1, shape)))
+
+
+def check_scales(spec: Spec, num_scales: int, max_scales: int) -> None:
+    """Refuses more scales than an image has room for.
+
+    Raises:
+      UserError: names the config field.
+    """
+    height, width, _ = spec.image_shape
+    if not max_scales:
+        raise UserError(
+            f'config.data: {height} x {width} pixels cannot be halved: use configs/maf.py, or '
+            'configs/realnvp.py with config.model.scales=1'
+        )
+    if not 1 <= num_scales <= max_scales:
+        raise UserError(
+            f'config.model.scales={num_scales}: of {height} x {width} pixels there are 1 to '
+            f'{max_scales}'
+        )
+
+
+def halvings(spec: Spec) -> int:
+    """How often height and width of an image can both be halved."""
+    height, width, _ = spec.image_shape
+    common_part = math.gcd(height, width)
+    return (common_part & -common_part).bit_length() - 1
+
+
+def as_vector(spec: Spec, layers: tuple[nn.Module, ...]) -> nn.Module:
+    """`layers` of events as vectors."""
+    return Chain((Reshaped(spec.event_shape, (spec.num_dims,)), *layers))
