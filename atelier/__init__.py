@@ -10,12 +10,25 @@
 
     run = atelier.train(config, build, 'runs/mine')   # a family of one's own
 
-The functions are loaded at their first use: `atelier.core` and the other packages do not need them.
+The functions are loaded at their first use: `import atelier` alone imports no JAX.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+if TYPE_CHECKING:
+    from atelier.door import (
+        TrainedRun,
+        common_config,
+        evaluate,
+        load,
+        over_split,
+        sample,
+        train,
+    )
+
+__version__ = '0.1.0'
+__all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
 
 
 def __getattr__(name: str):

@@ -1,4 +1,4 @@
-"""Atelier from Python and from notebooks, in a checkout of it.
+"""Atelier from Python and from notebooks.
 
     import atelier
 
@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-import train_lib
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core import game
 from atelier.core.abilities import Sample
@@ -34,12 +34,11 @@ from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.paths import user_path
 from atelier.run import experiment, restore, run_folder
-from configs.shared import common
 
-__all__ = ['Trained', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
+__all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
 
 
-class Trained(NamedTuple):
+class TrainedRun(NamedTuple):
     """A run with its weights."""
 
     run: experiment.Run
@@ -67,14 +66,14 @@ def common_config() -> ConfigDict:
 
     `with config.unlocked():` adds fields for a `build` of one's own.
     """
-    return common.common_config().lock()
+    return checkout.common_config().lock()
 
 
 def load(
     folder: str | pathlib.Path,
     build: experiment.Build | None = None,
     overrides: dict[str, Any] | None = None,
-) -> Trained:
+) -> TrainedRun:
     """Opens a run folder.
 
     Args:
@@ -87,7 +86,7 @@ def load(
     """
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build)
-    return Trained(run, *restore.load_state(run))
+    return TrainedRun(run, *restore.load_state(run))
 
 
 def train(
@@ -96,7 +95,7 @@ def train(
     folder: str | pathlib.Path,
     init_from: str | pathlib.Path | None = None,
     devices: Sequence[jax.Device] | None = None,
-) -> Trained:
+) -> TrainedRun:
     """Trains the family that `build(config, spec)` returns, or goes on with it; then loads it.
 
     Args:
@@ -111,16 +110,16 @@ def train(
     """
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # the caller may go on changing theirs
-    folder, which = user_path(folder), experiment.Recipe('', None)
+    folder, which = user_path(folder), checkout.ConfigFile('', None)
     init_from = run_folder.beginning(init_from)
     run_folder.check_same(folder, which, config, init_from)
     run = experiment.assemble(folder, which, config, build, init_from)
-    train_lib.train(run, devices)
-    return Trained(run, *restore.load_state(run))
+    checkout.train_lib().train(run, devices)
+    return TrainedRun(run, *restore.load_state(run))
 
 
 def sample(
-    trained: Trained, n: int, seed: int = 0, labels: Sequence[int] | None = None
+    trained: TrainedRun, n: int, seed: int = 0, labels: Sequence[int] | None = None
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
@@ -140,7 +139,7 @@ def sample(
 
 
 def evaluate(
-    trained: Trained, features: Callable[[np.ndarray], np.ndarray] | None = None
+    trained: TrainedRun, features: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, Any]:
     """The whole test split once, of the weights in hand; written to evaluation.json.
 
@@ -157,7 +156,7 @@ def evaluate(
 
 
 def over_split(
-    trained: Trained, ability: Callable | tuple | None, split: str = 'test', n: int | None = None
+    trained: TrainedRun, ability: Callable | tuple | None, split: str = 'test', n: int | None = None
 ):
     """Applies a function of (weights, batch, rng), [local, ...] per example, to a whole split.
 

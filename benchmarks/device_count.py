@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core import optimizers
 from atelier.core.randomness import identity
@@ -52,7 +53,7 @@ def main(_):
     jax.config.update('jax_num_cpu_devices', 8)  # before anything asks for a device
     values = flags.FLAGS
     device_lib.enable_compilation_cache()
-    which = experiment.recipe(values.config)
+    which = checkout.config_file(values.config)
     config = which.config()
     config.data.update(data_dir=values.data_dir, placement='device')
     run = experiment.assemble(pathlib.Path('unused'), which, config)

@@ -12,6 +12,7 @@ import pathlib
 import jax
 from absl import app, flags
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
 from atelier.training.dispatch import compile_dispatch
@@ -45,7 +46,7 @@ def main(_):
     """Prints a table."""
     values = flags.FLAGS
     device_lib.enable_compilation_cache()
-    which = experiment.recipe(values.config)
+    which = checkout.config_file(values.config)
     print(f'{values.config}, MB on one {jax.devices()[0].device_kind}')
     for batch in map(int, values.batches):
         config = which.config()

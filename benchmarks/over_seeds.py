@@ -14,8 +14,8 @@ import sys
 import numpy as np
 from absl import app, flags
 
+from atelier import checkout
 from atelier.evaluation.latents.report import headlines
-from atelier.run import experiment
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
 flags.DEFINE_integer('seeds', 5, 'seeds 0, 1, ...')
@@ -27,7 +27,7 @@ def main(arguments):
     results = []
     for seed in range(flags.FLAGS.seeds):
         folder = pathlib.Path(flags.FLAGS.folder) / f'seed-{seed}'
-        command = [sys.executable, str(experiment.ROOT / 'main.py')]
+        command = [sys.executable, str(checkout.ROOT / 'main.py')]
         command += [f'--config={flags.FLAGS.config}', f'--workdir={folder}']
         subprocess.run([*command, f'--config.seed={seed}', *arguments[1:]], check=True)
         results.append(json.loads((folder / 'evaluation.json').read_text()))

@@ -12,13 +12,13 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Float
 
+from atelier import checkout
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset
 from atelier.data.dataset import Dataset
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.features import coordinates
-from atelier.run import experiment
 from losses.reconstruction import half_squared_error
 
 flags.DEFINE_string('config', 'configs/autoencoder.py', 'whose data')
@@ -45,7 +45,7 @@ def mean_and_error(values) -> str:
 def main(_):
     """Prints a line for each number of components."""
     values = flags.FLAGS
-    config = experiment.recipe(values.config).config()
+    config = checkout.config_file(values.config).config()
     with config.unlocked():
         config.data.data_dir = values.data_dir
     data = dataset.load(config)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
 from benchmarks.timing import alternate, spread
@@ -24,7 +25,7 @@ flags.DEFINE_integer('repeats', 7, 'of each arm')
 
 def run_of(placement: str) -> experiment.Run:
     """The config's run, its data placed so; nothing is written."""
-    which = experiment.recipe(flags.FLAGS.config)
+    which = checkout.config_file(flags.FLAGS.config)
     config = which.config()
     config.data.update(placement=placement, data_dir=flags.FLAGS.data_dir)
     return experiment.assemble(pathlib.Path('unused'), which, config)

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from atelier import checkout
 from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
-from atelier.run import experiment
 from benchmarks.timing import alternate, spread
 from models.autoregressive.autoregressive import Parts, autoregressive
 
@@ -38,7 +38,7 @@ flags.DEFINE_integer('repeats', 3, 'of each way')
 
 def parts_of(config_file: str, spec: Spec) -> Parts:
     """Of the model that a config describes."""
-    which = experiment.recipe(config_file)
+    which = checkout.config_file(config_file)
     return which.module().parts_of(which.config(), spec)
 
 

@@ -15,7 +15,7 @@ import time
 import numpy as np
 from absl import app, flags
 
-from atelier.run import experiment
+from atelier import checkout
 from benchmarks.timing import spread
 
 flags.DEFINE_string('config', 'configs/vae.py', 'which')
@@ -31,7 +31,7 @@ def seconds_to_first_dispatch(config: str, cache: str) -> float:
         began = time.perf_counter()
         process = subprocess.Popen(
             [*command, '--config.train.log_every=1'],
-            cwd=experiment.ROOT,
+            cwd=checkout.ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run import experiment
 from benchmarks.timing import alternate, spread
@@ -31,7 +32,7 @@ def main(_):
     """Prints a table."""
     device_lib.enable_compilation_cache()
     values = flags.FLAGS
-    which = experiment.recipe(values.config)
+    which = checkout.config_file(values.config)
     arms, steps = {}, {}
     with contextlib.ExitStack() as stack:
         for precision in values.precisions:

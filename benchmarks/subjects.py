@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atelier import checkout
 from atelier.data import dataset, tfds_images
 from atelier.run import experiment
 from benchmarks.limits import Product
@@ -119,13 +120,13 @@ def run_on(images: np.ndarray, config_file: str, **changes: dict) -> experiment.
 
     changes: of the config, by its top-level names.
     """
-    which = experiment.recipe(config_file)
+    which = checkout.config_file(config_file)
     config = which.config()
     with config.unlocked():
         config.update(changes)
     spec = dataset.Spec(images.shape[1:], 2, None)
     data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
-    family = which.module().build(config, spec)
+    family = which.build(config, spec)
     return experiment.Run(pathlib.Path('unused'), which, config, family, data)
 
 

@@ -20,9 +20,10 @@ import numpy as np
 from absl import app, flags
 
 import train_lib
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.errors import UserError
-from atelier.run import experiment, restore
+from atelier.run import restore
 from atelier.run.config_values import flatten
 from atelier.run.experiment import Run
 from atelier.sweep import plan, sweep
@@ -42,13 +43,13 @@ flags.DEFINE_string('folder', '', 'of a process of its own')
 
 def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
     """Runs that differ in their seeds."""
-    which = experiment.recipe(flags.FLAGS.config)
+    which = checkout.config_file(flags.FLAGS.config)
     found = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
     (group,) = plan.groups_of(plan.runs_of(folder, which, changed(which, arguments), found))
     return group
 
 
-def changed(which: experiment.Recipe, arguments: list[str]):
+def changed(which: checkout.ConfigFile, arguments: list[str]):
     """The config with what follows after `--`."""
     config = which.config()
     values = flatten(config.to_dict())
@@ -97,7 +98,7 @@ def _together(call: Callable, placed: restore.State, arrays) -> Callable[[], Non
 def child(arguments: list[str]) -> None:
     """What is timed as a whole: the same members, in the same folders."""
     folder = pathlib.Path(flags.FLAGS.folder)
-    which = experiment.recipe(flags.FLAGS.config)
+    which = checkout.config_file(flags.FLAGS.config)
     device_lib.enable_compilation_cache()
     if flags.FLAGS.child == 'sweep':
         axes = [f'seed=0:{flags.FLAGS.members}']
@@ -116,7 +117,7 @@ def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
         environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
         began = time.perf_counter()
         done = subprocess.run(
-            command, cwd=experiment.ROOT, env=environment, capture_output=True, text=True
+            command, cwd=checkout.ROOT, env=environment, capture_output=True, text=True
         )
         if done.returncode:
             raise UserError(f'{arm}: {done.stderr[-500:]}')

@@ -6,45 +6,38 @@ writes it between its two marks in README.md. A model can do what its family has
 those that the application needs; a few it refuses all the same.
 """
 
-import importlib
 import re
 
-from atelier import cli
-from atelier.applications import Application
+from atelier import applications, checkout
 from atelier.core.abilities import LogProb
 from atelier.core.family import Family, is_class_conditional
 from atelier.data import dataset
 from atelier.evaluation.evaluate import given
-from atelier.run import experiment
 
-README = experiment.ROOT / 'README.md'
+README = checkout.ROOT / 'README.md'
 MARKS = '<!-- family table -->', '<!-- end of family table -->'
 YES = '✓'
 
 
 def table() -> str:
     """In Markdown: a row a config, a column an application, and what kind of number log p(x) is."""
-    modes = cli.applications()
+    modes = applications.names()
     rows = [
         ['', *(f'`{mode}`' for mode in modes), 'log p(x)'],
         ['---', *[':-:'] * len(modes), '---'],
     ]
-    for path in cli.configs():
+    for path in checkout.configs():
         family = _family(path)
-        can = [YES if _application(mode).fits(family) else '' for mode in modes]
+        can = [YES if applications.load(mode).fits(family) else '' for mode in modes]
         rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
 def _family(path: str) -> Family:
     """The family of a config's debug variant."""
-    which = experiment.recipe(f'{experiment.ROOT / path}:debug')
+    which = checkout.config_file(f'{checkout.ROOT / path}:debug')
     config = which.config()
-    return which.module().build(config, dataset.load(config).spec)
-
-
-def _application(mode: str) -> Application:
-    return importlib.import_module(f'atelier.applications.{mode}').APPLICATION
+    return which.build(config, dataset.load(config).spec)
 
 
 def _by_class(family: Family):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core.abilities import (
     BitsBack,
@@ -28,7 +29,7 @@ from atelier.training import dispatch as program
 
 def make_run(folder, argument='digits,debug', **changes):
     """The VAE config as a Run in `folder`; fields change by keywords such as train__steps=40."""
-    which = experiment.recipe(f'{experiment.ROOT}/configs/vae.py:{argument}')
+    which = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:{argument}')
     config = which.config()
     for name, value in changes.items():
         *path, last = name.split('__')
@@ -40,8 +41,8 @@ def make_run(folder, argument='digits,debug', **changes):
     return experiment.assemble(pathlib.Path(folder), which, config)
 
 
-def recipe_and_config(argument='debug', path=f'{experiment.ROOT}/configs/vae.py', **changes):
-    which = experiment.recipe(f'{path}:{argument}')
+def recipe_and_config(argument='debug', path=f'{checkout.ROOT}/configs/vae.py', **changes):
+    which = checkout.config_file(f'{path}:{argument}')
     config = which.config()
     with config.unlocked():
         config.update_from_flattened_dict({dotted(k): v for k, v in changes.items()})
@@ -50,7 +51,7 @@ def recipe_and_config(argument='debug', path=f'{experiment.ROOT}/configs/vae.py'
 
 def assembled(folder, name, argument='digits,debug', **changes):
     """configs/NAME.py as a Run in `folder`, of which nothing is written."""
-    path = f'{experiment.ROOT}/configs/{name}.py'
+    path = f'{checkout.ROOT}/configs/{name}.py'
     return experiment.assemble(folder, *recipe_and_config(argument, path, **changes))
 
 

@@ -1,5 +1,19 @@
-"""What people do with a trained model: one file for each --mode."""
+"""What people do with a trained model: one file for each --mode, and those of users' own."""
 
-from atelier.applications._application import Application, Need, needs
+from typing import TYPE_CHECKING
 
-__all__ = ['Application', 'Need', 'needs']
+from atelier.applications._loading import FOLDER, is_file, load, names, options
+
+if TYPE_CHECKING:
+    from atelier.applications._application import Application, Need, needs
+
+__all__ = ['FOLDER', 'Application', 'Need', 'is_file', 'load', 'names', 'needs', 'options']
+
+
+def __getattr__(name: str):
+    """What an application is made of: only a file of an application needs it, and it needs JAX."""
+    if name not in ('Application', 'Need', 'needs'):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from atelier.applications import _application
+
+    return getattr(_application, name)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from atelier import checkout
 from atelier.applications import _common, decompress
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
@@ -21,7 +22,7 @@ from atelier.evaluation.evaluate import given, kind_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import experiment, restore
+from atelier.run import restore
 from atelier.run.experiment import Run
 
 NAME = 'compress'
@@ -147,10 +148,10 @@ def packed(
 
 def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
     """What another process finds in the file; of a run made in Python, what this one does."""
-    if not run.recipe.path:
+    if not run.config_file.path:
         log.info('a family made in Python is decoded in this process')
         return decompress.apply(run, str(path))
-    line = [sys.executable, str(experiment.ROOT / 'main.py'), '--mode=decompress']
+    line = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
     line += [f'--workdir={run.folder}', f'--file={path}']
     line += [f'--config.eval.weights={run.config.eval.weights}']
     room = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}  # this one has a GPU's memory

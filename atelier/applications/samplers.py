@@ -92,7 +92,7 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
         config.eval.sampler.update(name=name, steps=steps)
         if name != run.config.eval.sampler.name:  # what belongs to that one alone
             config.eval.sampler.update(eta=0.0, churn=0.0)
-    return run._replace(config=config, family=run.recipe.module().build(config, run.data.spec))
+    return run._replace(config=config, family=run.config_file.build(config, run.data.spec))
 
 
 def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ class Weights(NamedTuple):
     extra: dict[str, Tree]
 
 
-@runtime_checkable
+@runtime_checkable  # tests check every annotation while they run
 class Optimizer(Protocol):
     """Builds the update rule of one player inside the training step, from traced scalars."""
 

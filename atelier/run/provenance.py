@@ -5,14 +5,15 @@ import pathlib
 import subprocess
 from typing import Any
 
+from atelier.checkout import ROOT, ConfigFile
 from atelier.errors import UserError
 from atelier.log import log
-from atelier.run.experiment import ROOT, Recipe, Run
+from atelier.run.experiment import Run
 
 
 def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Warns, with the difference, when the config file is not what it was when the run began."""
-    which = Recipe(record['path'], record['argument'])
+    which = ConfigFile(record['path'], record['argument'])
     now = which.source()
     if now != record['source']:
         lines = difflib.unified_diff(

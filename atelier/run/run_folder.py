@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, reading, writing
 from atelier.log import log
@@ -30,7 +31,7 @@ from atelier.run.config_values import (
     with_later_fields,
     with_values,
 )
-from atelier.run.experiment import Build, Recipe, Run, assemble
+from atelier.run.experiment import Build, Run, assemble
 from atelier.run.provenance import (
     data_difference,
     git_hash,
@@ -82,7 +83,7 @@ def beginning(init_from: str | pathlib.Path | None) -> str | None:
 
 def check_same(
     folder: pathlib.Path,
-    which: Recipe,
+    which: ConfigFile,
     config: ConfigDict,
     init_from: str | None = None,
     warn: bool = True,
@@ -144,8 +145,8 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         if before not in (None, num_devices):
             log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
     else:
-        record = {'source': run.recipe.source(), 'git': git_hash()}
-    record.update(run.recipe._asdict(), values=with_whole_paths(values), data=data)
+        record = {'source': run.config_file.source(), 'git': git_hash()}
+    record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
     with writing(run.folder):
         write_json(run.folder / 'config.json', record)
@@ -162,7 +163,7 @@ def reopen(
     folder: pathlib.Path,
     overrides: dict[str, Any] | None = None,
     build: Build | None = None,
-    which: Recipe | None = None,
+    which: ConfigFile | None = None,
     to_train: bool = False,
     data: Dataset | None = None,
 ) -> Run:
@@ -181,7 +182,7 @@ def reopen(
         are not there.
     """
     record, overrides = load(folder), overrides or {}
-    made_by = Recipe(record['path'], record['argument'])
+    made_by = recorded(record, folder)
     if which not in (None, made_by):
         raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
     config = made_by.config() if made_by.path else ConfigDict(record['values']).lock()

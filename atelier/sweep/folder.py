@@ -16,10 +16,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from atelier.checkout import ConfigFile
 from atelier.errors import UserError, reading, writing
 from atelier.run import run_folder
 from atelier.run.config_values import check_same_values, with_later_fields
-from atelier.run.experiment import Recipe, Run
+from atelier.run.experiment import Run
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
@@ -49,7 +50,11 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def record_of(
-    which: Recipe, config: ConfigDict, axes: Sequence[str], num_random: int, init_from: str | None
+    which: ConfigFile,
+    config: ConfigDict,
+    axes: Sequence[str],
+    num_random: int,
+    init_from: str | None,
 ) -> dict[str, Any]:
     """What sweep.json of this sweep holds."""
     asked = dict(axes=list(axes), num_random=num_random, init_from=init_from)

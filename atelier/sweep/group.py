@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
-import train_lib
+from atelier import checkout
 from atelier.core.game import State
 from atelier.errors import UserError, writing
 from atelier.log import log
@@ -89,7 +89,7 @@ def allow_files(count: int) -> None:
 
 @contextlib.contextmanager
 def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterator[Member]:
-    run_folder.check_same(run.folder, run.recipe, run.config, run.init_from, warn)
+    run_folder.check_same(run.folder, run.config_file, run.config, run.init_from, warn)
     with run_folder.only_trainer(run.folder):
         run_folder.write_config(run, 1, data)
         with contextlib.closing(Member(run, start)) as member:
@@ -142,7 +142,8 @@ def _train(
         log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
-    train, words = runs[0].config.train, train_lib.described(runs[0], states[0])
+    train_lib, train = checkout.train_lib(), runs[0].config.train
+    words = train_lib.described(runs[0], states[0])
     log.info('each %s; batch %d, steps %d to %d', words, train.batch_size, step, train.steps)
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from atelier.checkout import ROOT
 from atelier.errors import UserError, writing
 from atelier.log import log
-from atelier.run.experiment import ROOT
 
 LOCAL = 'submitit-local'
 CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # by the flag's value

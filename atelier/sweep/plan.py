@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
+from atelier.checkout import ConfigFile
 from atelier.data import dataset
 from atelier.errors import UserError, about
 from atelier.run.config_values import flatten
-from atelier.run.experiment import Recipe, Run, with_batch_size
+from atelier.run.experiment import Run, with_batch_size
 from atelier.sweep.axes import Setting, folder_names
 from atelier.training.checks import check_seed
 
@@ -33,7 +34,7 @@ def with_setting(config: ConfigDict, setting: Setting) -> ConfigDict:
 
 def runs_of(
     folder: pathlib.Path,
-    which: Recipe,
+    which: ConfigFile,
     config: ConfigDict,
     found: Sequence[Setting],
     init_from: str | None = None,
@@ -43,7 +44,7 @@ def runs_of(
     Raises:
       UserError: a setting that cannot be built.
     """
-    module, data, runs = which.module(), {}, {}
+    data, runs = {}, {}
     for name, setting in zip(folder_names(found), found, strict=True):
         changed = with_setting(config, setting)
         with about(name):
@@ -52,7 +53,7 @@ def runs_of(
             if wanted not in data:
                 data[wanted] = dataset.load(changed)
             changed = with_batch_size(changed, data[wanted])
-            family = module.build(changed, data[wanted].spec)
+            family = which.build(changed, data[wanted].spec)
         runs[name] = Run(folder / name, which, changed, family, data[wanted], init_from)
     return runs
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from atelier.checkout import ConfigFile, importable
 from atelier.errors import UserError, about
 from atelier.log import log
 from atelier.run.config_values import flatten
-from atelier.run.experiment import Recipe, Run
+from atelier.run.experiment import Run
 from atelier.sweep import axes as axes_lib
 from atelier.sweep import folder as sweep_folder
 from atelier.sweep import plan, table
@@ -31,7 +32,7 @@ class Sweep(NamedTuple):
 
 def prepare(
     folder: pathlib.Path,
-    which: Recipe,
+    which: ConfigFile,
     config: ConfigDict,
     axes: Sequence[str] = (),
     num_random: int = 0,
@@ -110,7 +111,7 @@ def summed_up(of: Sweep) -> list[dict[str, Any]]:
     return rows
 
 
-def own_axes(which: Recipe) -> list[str]:
+def own_axes(which: ConfigFile) -> list[str]:
     """The axes that a config file proposes.
 
     Raises:
@@ -122,4 +123,5 @@ def own_axes(which: Recipe) -> list[str]:
             f'{which} has no get_sweep(): give axes, as in --sweep=hypers.learning_rate=1e-3,3e-3 '
             '--sweep=seed=0:4'
         )
-    return list(get_sweep())
+    with importable():
+        return list(get_sweep())

@@ -14,13 +14,12 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
-from atelier import cli
+from atelier import checkout, cli
 from atelier.data import dataset, digits
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
-from atelier.run import experiment
 
-ROOT = experiment.ROOT
+ROOT = checkout.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -62,15 +61,16 @@ def test_a_data_set_that_does_not_exist(main, tmp_path):
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize(
-    'words', [['--config=a.py:debug'], ['-config', 'a.py'], ['--config', 'a.py']]
-)
+@pytest.mark.parametrize('words', [['--config={}:debug'], ['-config', '{}:debug']])
 @pytest.mark.parametrize('place', [0, 1, 2])
 def test_the_order_of_flags_is_no_mistake(words, place):
-    """The parser of config fields wants the file first; a user may write it anywhere."""
     others = ['--config.train.steps=3', '--workdir=x']
-    argv = ['main.py', *others[:place], *words, *others[place:]]
-    assert cli._config_first(argv) == ['main.py', *words, *others]
+    words = [word.format(f'{ROOT}/configs/vae.py') for word in words]
+    command = cli.parse(['main.py', *others[:place], *words, *others[place:]])
+    assert str(command.config_file) == 'configs/vae.py:debug'
+    assert command.overrides == {'train.steps': 3}
+    assert command.config.train.steps == 3
+    assert command.values.workdir == 'x'
 
 
 def test_the_config_may_stand_behind_its_fields(main, tmp_path):
@@ -82,7 +82,7 @@ def test_the_config_may_stand_behind_its_fields(main, tmp_path):
 
 def test_two_data_sets_after_the_colon():
     with pytest.raises(UserError, match="not digits and debugg .did you mean 'debug'"):
-        experiment.recipe('configs/vae.py:digits,debugg').config()
+        checkout.config_file('configs/vae.py:digits,debugg').config()
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,16 @@ def test_a_file_that_is_not_a_config(tmp_path, source, message):
     path = tmp_path / 'mine.py'
     path.write_text(source)
     with pytest.raises(UserError, match=message):
-        experiment.recipe(str(path)).config()
+        checkout.config_file(str(path)).config()
 
 
 def test_help_names_every_config_and_every_mode(main):
+    """A line each that fits the terminal."""
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
     words = result.stdout.split()
-    assert set(cli.configs()) | set(cli.modes()) <= set(words)
+    assert set(checkout.configs()) | set(cli.modes()) <= set(words)
+    assert max(map(len, result.stdout.split('\n'))) <= 100
     assert 'configs/vae.py' in words
     assert 'common' not in result.stdout  # a base file is no config
 

@@ -1,6 +1,7 @@
 """Atelier from Python: a run opened, sampled and evaluated; a family of one's own trained."""
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +69,19 @@ def test_evaluation_settings_may_change(folder):
     run = door.load(folder, overrides={'eval.num_importance_samples': 3, 'eval.weights': 'last'})
     assert run.family.ability(LogProb).budget == 'k = 3'
     assert run.weights.startswith('last')
+
+
+def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
+    """Twice in one process, and with an application of one's own."""
+    monkeypatch.setattr(sys, 'argv', ['pytest'])
+    for k in (2, 3):
+        field = f'--config.eval.num_importance_samples={k}'
+        cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
+        numbers = json.loads((folder / 'evaluation.json').read_text())
+        assert numbers['log_prob'].endswith(f'k = {k}')
+    (tmp_path / 'mine.py').write_text('def apply(run, n: int = 1): print(n, run.data.name)')
+    cli.perform(cli.parse(['x', f'--mode={tmp_path}/mine.py', f'--workdir={folder}', '--n=5']))
+    assert capsys.readouterr().out == '5 digits\n'
 
 
 @pytest.mark.parametrize(

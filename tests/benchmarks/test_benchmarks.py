@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from atelier.run import experiment
+from atelier import checkout
 from atelier.training.dispatch import compile_dispatch
 from benchmarks import limits
 from benchmarks.subjects import SUBJECTS, run_of
@@ -23,7 +23,7 @@ def output_of(name, *arguments):
     """What `python -m benchmarks.NAME` prints, on one device and random pictures."""
     result = subprocess.run(
         [sys.executable, '-m', f'benchmarks.{name}', *arguments],
-        cwd=experiment.ROOT,
+        cwd=checkout.ROOT,
         env={**os.environ, 'XLA_FLAGS': '', 'TFDS_DATA_DIR': ''},
         capture_output=True,
         text=True,

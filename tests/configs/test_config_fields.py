@@ -18,17 +18,18 @@ from jax.interpreters import partial_eval
 from ml_collections import ConfigDict
 
 import train_lib
-from atelier import cli
+from atelier import checkout
 from atelier.applications import sample
+from atelier.checkout import ROOT
 from atelier.core import optimizers
 from atelier.core.abilities import Sample
 from atelier.data import dataset
 from atelier.evaluation import evaluate
-from atelier.run import config_values, experiment, restore
-from atelier.run.experiment import ROOT, Run
+from atelier.run import config_values, restore
+from atelier.run.experiment import Run
 from atelier.training import dispatch as program
 
-CONFIGS = cli.configs()
+CONFIGS = checkout.configs()
 TOP = {'seed', 'data', 'model', 'hypers', 'train', 'eval'}
 IN_AUTOENCODERS = {'model.corruption': 'masking', 'model.contraction': 'probes'}
 IN_GANS = {
@@ -102,9 +103,9 @@ class Recorded:
         return list(self)
 
 
-def debug_config(path: str) -> tuple[experiment.Recipe, ConfigDict]:
+def debug_config(path: str) -> tuple[checkout.ConfigFile, ConfigDict]:
     """The debug config of a file, as short as it can be, and with fields that nobody reads."""
-    which = experiment.recipe(f'{ROOT / path}:debug')
+    which = checkout.config_file(f'{ROOT / path}:debug')
     config = which.config().unlock()
     config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
     for name in UNREAD:
@@ -189,7 +190,7 @@ def test_every_field_is_read(unread_fields, path):
 def test_a_variant_has_the_fields_of_its_parent(path):
     """Which are read, for both have the same `build`."""
     fields, expected = (
-        set(config_values.flatten(experiment.Recipe(p, None).config().to_dict()))
+        set(config_values.flatten(checkout.ConfigFile(p, None).config().to_dict()))
         for p in (path, parent_of(path))
     )
     assert fields == expected
@@ -216,25 +217,25 @@ def test_to_list_a_group_is_not_to_read_it():
 @every_config
 @pytest.mark.parametrize('argument', [None, 'debug'])
 def test_top_level_names_and_lock(path, argument):
-    config = experiment.Recipe(path, argument).config()
+    config = checkout.ConfigFile(path, argument).config()
     assert set(config) == TOP
     assert config.is_locked
 
 
 @every_config
 def test_debug_has_the_same_fields_and_few_steps(path):
-    whole, debug = (experiment.Recipe(path, argument).config() for argument in (None, 'debug'))
+    whole, debug = (checkout.ConfigFile(path, argument).config() for argument in (None, 'debug'))
     assert set(config_values.flatten(whole.to_dict())) == set(
         config_values.flatten(debug.to_dict())
     )
     assert debug.train.steps <= 50
-    named = experiment.Recipe(path, f'{whole.data.name},debug').config()
+    named = checkout.ConfigFile(path, f'{whole.data.name},debug').config()
     assert named.to_dict() == debug.to_dict()
 
 
 @every_config
 def test_plain_values_only(path):
-    config = experiment.Recipe(path, None).config()
+    config = checkout.ConfigFile(path, None).config()
     for name, value in config_values.flatten(config.to_dict()).items():
         assert json.loads(json.dumps(value)) == value, name
         items = value if isinstance(value, list) else [value]
@@ -243,14 +244,14 @@ def test_plain_values_only(path):
 
 @every_config
 def test_the_docstring_gives_its_own_command(path):
-    text = experiment.Recipe(path, None).module().__doc__
+    text = checkout.ConfigFile(path, None).module().__doc__
     assert re.search(rf'python main\.py --config={re.escape(path)}(?![\w.])', text)
 
 
 @every_config
 def test_every_file_can_be_run(path):
     """What several configs share is in configs/shared/."""
-    module = experiment.Recipe(path, None).module()
+    module = checkout.ConfigFile(path, None).module()
     assert callable(module.get_config) and callable(module.build)
 
 
@@ -259,16 +260,16 @@ def test_settings_that_also_matter_are_of_a_config():
 
 
 @pytest.mark.parametrize('argument', [None, 'debug'])
-@pytest.mark.parametrize('path', cli.configs())
+@pytest.mark.parametrize('path', checkout.configs())
 def test_batches_can_be_shared_by_eight_devices(path, argument):
-    config = experiment.Recipe(path, argument).config()
+    config = checkout.ConfigFile(path, argument).config()
     assert config.train.batch_size % 8 == 0
 
 
-@pytest.mark.parametrize('path', cli.configs())
+@pytest.mark.parametrize('path', checkout.configs())
 def test_the_docstring_gives_a_number_to_expect(path):
     """With its spread, and the hardware and time it takes."""
-    docstring = experiment.Recipe(path, None).module().__doc__
+    docstring = checkout.ConfigFile(path, None).module().__doc__
     assert re.search(r'\d \+- \d', docstring)
     assert re.search(r'seconds|minutes|hours', docstring)
     assert re.search(r'CPU|GPU|TPU', docstring)

@@ -1,13 +1,13 @@
 """The README's table says of every config what its family can do."""
 
-from atelier.cli import applications, configs
+from atelier import applications, checkout
 from docs import family_table
 
 
 def test_the_readme_has_the_table_that_the_families_give():
     readme = family_table.README.read_text()
     assert family_table.insert(readme) == readme, 'python -m docs.family_table brings it up to date'
-    for name in (*configs(), *applications()):
+    for name in (*checkout.configs(), *applications.names()):
         assert f'`{name}`' in readme
 
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from atelier.run import experiment
+from atelier import checkout
 
-ROOT = experiment.ROOT
+ROOT = checkout.ROOT
 README = (ROOT / 'README.md').read_text()
 
 

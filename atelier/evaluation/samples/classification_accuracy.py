@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-import train_lib
+from atelier import checkout
 from atelier.core import game
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -41,7 +41,7 @@ def accuracy_score(
     log.info('a classifier learns from %s samples of known class', f'{data.size("train"):,}')
     with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
         learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
-        train_lib.train(learner, devices)
+        checkout.train_lib().train(learner, devices)
         learned, _ = restore.load_state(learner)
     taught, _ = restore.load_state(classifier)
     return {

@@ -7,6 +7,7 @@ import pytest
 from support import assembled, few_of_test, make_run
 
 import train_lib
+from atelier import checkout
 from atelier.applications import classify
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 def trained(folder, name):
     """A run with its folder, as `--beside` opens it again."""
-    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py:digits,debug')
+    which = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py:digits,debug')
     config = which.config()
     run_folder.check_same(folder, which, config)
     run = experiment.assemble(folder, which, config)

@@ -120,7 +120,7 @@ def test_codes_and_labels_are_those_of_the_splits(tmp_path, name):
     short = {s: {n: a[:70] for n, a in part.items()} for s, part in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=short))
     found = embed.apply(run)
-    trained = door.Trained(run, restore.initial_state(run), '')
+    trained = door.TrainedRun(run, restore.initial_state(run), '')
     stored = np.load(tmp_path / 'applications' / 'embed.npz')
     assert set(stored) == set(found)
     for split in ('train', 'test'):

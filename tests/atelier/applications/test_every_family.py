@@ -1,6 +1,5 @@
 """Every application does on every family with an encoder and a decoder what it promises of all."""
 
-import importlib
 import pathlib
 
 import jax
@@ -10,7 +9,7 @@ import pytest
 from support import assembled, few_of_test
 
 import train_lib
-from atelier import cli
+from atelier import applications
 from atelier.applications import sample
 from atelier.core.abilities import Inpaint, LogProb, Reconstruct, reconstruct_by_codes
 from atelier.core.family import codes_of
@@ -65,7 +64,7 @@ def run_of(tmp_path_factory):
 
 
 def test_all_modes_and_families_are_looked_at():
-    assert {*OPTIONS, *OF_OTHERS, 'sample'} == set(cli.applications())
+    assert {*OPTIONS, *OF_OTHERS, 'sample'} == set(applications.names())
     assert {'vae', 'cvae', 'diffusion', 'conv_autoencoder', 'ladder_vae', 'vq_vae', 'vae_gan'} <= {
         *coded()
     }
@@ -78,8 +77,8 @@ def test_all_modes_and_families_are_looked_at():
 def test_every_application_works(name, run_of):
     run, found = run_of(name), {}
     for mode, options in OPTIONS.items():
-        application = importlib.import_module(f'atelier.applications.{mode}')
-        if not application.APPLICATION.fits(run.family):
+        application = applications.load(mode)
+        if not application.fits(run.family):
             continue
         found[mode] = application.apply(run, **options)
         written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]

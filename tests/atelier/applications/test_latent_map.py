@@ -46,7 +46,7 @@ def of_codes(run, codes, **abilities):
 
 def test_the_codes_are_those_of_the_test_split_and_two_are_the_plane(vae):
     found = latent_map.apply(vae, num_points=3)
-    trained = door.Trained(vae, restore.initial_state(vae), '')
+    trained = door.TrainedRun(vae, restore.initial_state(vae), '')
     codes = door.over_split(trained, vae.family.ability(Codes).encode, 'test')
     stored = np.load(vae.folder / 'applications' / 'latent_map.npz')
     np.testing.assert_array_equal(stored['codes'], codes)

@@ -99,7 +99,7 @@ def test_bad_options_are_one_line(tmp_path, complaint):
 def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
     """And what is measured is what is reported."""
     run = few_of_test(assembled(tmp_path, 'naive_bayes'), 100)
-    run = run._replace(recipe=run.recipe._replace(path=''))
+    run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
     found = compress.apply(run, num_images=80)
     assert found['bits'].shape == found['x'].shape == (80, 8, 8, 1)
@@ -120,7 +120,7 @@ def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
 def test_bits_come_back(tmp_path, one_device, name):
     """Measured is -ELBO, to the noise of two draws of z, and the decoder needs nothing else."""
     run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
-    run = run._replace(recipe=run.recipe._replace(path=''))
+    run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
     found = compress.apply(run, num_images=300, by='likelihood')
     totals = found['bits'].reshape(300, -1).sum(1) + found['code_bits']

@@ -9,6 +9,7 @@ from PIL import Image
 from support import assembled, recipe_and_config
 
 import train_lib
+from atelier import checkout
 from atelier.applications import sample
 from atelier.data import dataset
 from atelier.errors import UserError
@@ -17,7 +18,7 @@ from atelier.run import experiment, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-ROOT = experiment.ROOT
+ROOT = checkout.ROOT
 N = 200
 
 
@@ -157,7 +158,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
     """Whether a config file made it or Python; and it cannot be given the field later."""
     which, config = recipe_and_config('digits,debug', train__steps=5)
     build = which.module().build
-    for folder, made_by in (('file', which), ('python', experiment.Recipe('', None))):
+    for folder, made_by in (('file', which), ('python', checkout.ConfigFile('', None))):
         run = experiment.assemble(tmp_path / folder, made_by, config, build)
         run.folder.mkdir()
         run_folder.write_config(run, 1)
@@ -188,9 +189,9 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
     path.write_text(json.dumps(record))
     opened = run_folder.reopen(run.folder)
     assert opened.config.train.get('optimizer') == then
-    run_folder.check_same(run.folder, run.recipe, opened.config)
+    run_folder.check_same(run.folder, run.config_file, opened.config)
     if then:
-        line = complaint(run_folder.check_same, run.folder, run.recipe, run.config)
+        line = complaint(run_folder.check_same, run.folder, run.config_file, run.config)
         assert "train.optimizer (the run: 'adam', now: 'muon')" in line
 
 
@@ -218,7 +219,7 @@ def test_moments_are_of_the_examples_that_train(tmp_path):
 
 def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
-    which = experiment.recipe(f'{ROOT}/configs/conv_vae.py:arrays,debug')
+    which = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
     config = which.config()
     config.data.path = str(file)
     assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)

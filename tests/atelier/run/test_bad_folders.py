@@ -13,12 +13,13 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
+from atelier import checkout
 from atelier.applications import sample
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.run import config_values, experiment, restore, run_folder
 
-ROOT = experiment.ROOT
+ROOT = checkout.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
 STEPS = 10  # of the run `trained`

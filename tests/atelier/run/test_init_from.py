@@ -10,12 +10,13 @@ import pytest
 from support import error_line, recipe_and_config
 
 import train_lib
+from atelier import checkout
 from atelier.errors import UserError
 from atelier.run import experiment, restore, run_folder
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-ROOT = experiment.ROOT
+ROOT = checkout.ROOT
 DEBUG = f'--config={ROOT}/configs/vae.py:debug'
 
 
@@ -110,7 +111,7 @@ def test_another_beginning_is_another_run(source, tmp_path):
     run = started_from(source, folder)
     folder.mkdir()
     run_folder.write_config(run, 1)
-    which, config = run.recipe, run.config
+    which, config = run.config_file, run.config
     with pytest.raises(UserError, match=f'began with {source}, not with random weights'):
         run_folder.check_same(folder, which, config)
     run_folder.check_same(folder, which, config, str(source))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support import assembled, first_moments
 
-from atelier import cli
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.run.restore import Start
 from atelier.sweep.vmapped_program import compiled_for, layout_of, side_by_side
@@ -113,7 +113,7 @@ def test_streamed_members_read_what_they_would_alone(small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', [path for path in cli.configs() if path not in CERTAIN])
+@pytest.mark.parametrize('path', [path for path in checkout.configs() if path not in CERTAIN])
 def test_members_of_every_config_equal_single_runs(tmp_path, path):
     name = path.removeprefix('configs/').removesuffix('.py')
     argument = 'debug' if name in ('pacgan', 'char_gru', 'char_lm') else 'digits,debug'

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 
+from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core import game, train_step
 from atelier.core.family import Family
@@ -25,7 +26,7 @@ STEPS = 50
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    which = experiment.recipe(f'{experiment.ROOT}/configs/vae.py:digits,debug')
+    which = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:digits,debug')
     config = which.config()
     config.train.batch_size = 48
     return experiment.assemble(tmp_path_factory.mktemp('run'), which, config)

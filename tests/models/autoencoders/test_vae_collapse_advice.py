@@ -5,9 +5,9 @@ import re
 import pytest
 
 import train_lib
+from atelier import checkout
 from atelier.core import game
 from atelier.data import dataset
-from atelier.run import experiment
 from models.autoencoders.collapse_advice import PATIENCE, adviser
 
 QUIET = [{'kl_nats': 0.01}]
@@ -41,7 +41,7 @@ def test_a_training_that_collapses_says_so(tiny_run, caplog):
 
 @pytest.mark.parametrize('name', ['vae', 'conv_vae', 'cvae', 'iwae', 'beta_tc_vae', 'ladder_vae'])
 def test_its_cures_are_fields_of_the_config(name):
-    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py:debug')
+    which = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py:debug')
     config = which.config()
     family = which.module().build(config, dataset.load(config).spec)
     (said,) = game.advice(family.turns, QUIET * PATIENCE).values()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
+from atelier import checkout
 from atelier.core.abilities import Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
-from atelier.run import experiment
 from losses import elbo
 from models.autoencoders import vae_objectives
 from models.autoencoders.vae import Networks, vae
@@ -341,7 +341,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
 
 def test_the_stages_of_the_importance_weighted_autoencoder_are_those_of_the_paper():
     """Of 1, 3, 9, ..., 2,187 passes over 50,000 images in batches of 20: 3,280 in all."""
-    config = experiment.recipe(f'{experiment.ROOT}/configs/iwae.py:mnist').config()
+    config = checkout.config_file(f'{checkout.ROOT}/configs/iwae.py:mnist').config()
     assert (config.data.num_valid, config.train.batch_size) == (10_000, 20)
     passes = 50_000 // 20
     assert config.train.steps == 3280 * passes

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from support import assembled, check_same_on_any_devices, first_batch, steps_on
 
+from atelier import checkout
 from atelier.core import train_step
 from atelier.core.abilities import Classify, Codes, LogProb, Reconstruct, Sample
 from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
-from atelier.run import experiment, restore
+from atelier.run import restore
 from models.autoencoders.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
 from models.nets import mlp
 from models.shared import observations
@@ -177,7 +178,7 @@ def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
 @pytest.mark.parametrize('shape', [(9, 6, 3), (7, 10), (11,)])
 @pytest.mark.parametrize('levels', [2, 5, None])
 def test_any_kind_of_data(channels, shape, levels):
-    recipe = experiment.Recipe('configs/vq_vae.py', 'debug')
+    recipe = checkout.ConfigFile('configs/vq_vae.py', 'debug')
     config = recipe.config()
     config.model.channels = channels
     family = recipe.module().build(config, Spec(shape, levels, None))
@@ -203,7 +204,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # of a process before, training is gone
     (text,) = advise(used(many, few, few)).values()
     assert '50 codes as if there were 4.0' in text
-    config = experiment.Recipe('configs/vq_vae.py', None).config()
+    config = checkout.ConfigFile('configs/vq_vae.py', None).config()
     assert 'raise --config.hypers.restart_below' in text
     assert 'lower --config.model.num_codes' in text
     assert config.hypers.restart_below >= 0
@@ -229,6 +230,6 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
 
 
 def test_single_numbers_are_sent_to_the_other_networks(complaint):
-    recipe = experiment.Recipe('configs/vq_vae.py', 'debug')
+    recipe = checkout.ConfigFile('configs/vq_vae.py', 'debug')
     build = recipe.module().build
     assert '--config.model.channels="()"' in complaint(build, recipe.config(), Spec((), None, None))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support import assembled, scattered
 
+from atelier import checkout
 from atelier.core.abilities import LogProb
 from atelier.data.dataset import Spec
-from atelier.run import experiment
 from models.autoregressive.causal_conv import Kind, Reach, causal_mask, groups_of
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
@@ -124,7 +124,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
     ],
 )
 def test_data_that_it_cannot_be_of_end_in_one_line(complaint, name, spec, change, words):
-    which = experiment.recipe(f'{experiment.ROOT}/configs/{name}.py')
+    which = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py')
     config = which.config().unlock()
     config.model.update(change)
     assert words in complaint(which.module().build, config, spec)

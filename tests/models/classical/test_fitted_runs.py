@@ -52,7 +52,7 @@ def test_all_of_the_training_split_is_fitted(tmp_path):
     run = assembled(tmp_path, 'naive_bayes', 'digits', **change)
     x, label = (np.asarray(run.data.splits['train'][name]) for name in ('x', 'label'))
     assert run.config.train.batch_size == len(x) != 1000
-    then, asked = run.config.to_dict(), run.recipe.config().to_dict()
+    then, asked = run.config.to_dict(), run.config_file.config().to_dict()
     now = {**then, 'train': asked['train']}
     assert asked['train']['batch_size'] == 0
     config_values.check_same_values(run.folder, then, now)

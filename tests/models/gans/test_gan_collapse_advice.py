@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from atelier import checkout
 from atelier.core import game
 from atelier.data.dataset import Spec
-from atelier.run import experiment
 from models.gans import vae_gan
 from models.gans.collapse_advice import Cures, adviser
 
@@ -64,7 +64,7 @@ def test_packs_have_no_accuracies():
 )
 def test_a_cure_is_one_that_the_config_takes(changes):
     """Each line of the advice is given to the config, and the game is built with it."""
-    recipe = experiment.Recipe('configs/gan.py', 'digits,debug')
+    recipe = checkout.ConfigFile('configs/gan.py', 'digits,debug')
     module, spec = recipe.module(), Spec((8, 8, 1), 17, 10)
     config = recipe.config()
     config.update_from_flattened_dict(changes)
@@ -95,7 +95,7 @@ def named(text):
 
 
 def test_the_lines_of_a_vae_gan_are_its_own():
-    config = experiment.Recipe('configs/vae_gan.py', None).config()
+    config = checkout.ConfigFile('configs/vae_gan.py', None).config()
     for cure in vae_gan.CURES:
         for name, _ in named(cure):
             group, field = name.split('.')

@@ -1,0 +1,58 @@
+"""Which applications there are, and how the one that --mode names is loaded."""
+
+import importlib
+import inspect
+import pathlib
+from typing import TYPE_CHECKING
+
+from atelier import checkout
+from atelier.errors import UserError, did_you_mean
+from atelier.paths import user_path
+
+if TYPE_CHECKING:
+    from atelier.applications._application import Application
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The built-in ones."""
+    return sorted(file.stem for file in FOLDER.glob('[!_]*.py'))
+
+
+def is_file(mode: str) -> bool:
+    """Whether --mode is the path of a user's own file."""
+    return mode.endswith('.py')
+
+
+def load(mode: str) -> 'Application':
+    """The application that --mode names, or the FILE.py that a user typed there.
+
+    Raises:
+      UserError: there is none.
+    """
+    if is_file(mode):
+        return _own(user_path(mode).resolve())
+    if mode not in names():
+        raise UserError(f'--mode={mode}: there is no such application{did_you_mean(mode, names())}')
+    return importlib.import_module(f'atelier.applications.{mode}').APPLICATION
+
+
+def _own(file: pathlib.Path) -> 'Application':
+    if not file.is_file():
+        raise UserError(f'--mode={file}: there is no such file')
+    with checkout.importable():
+        module = checkout.loaded(file, f'application_{file.stem}')
+    from atelier.applications._application import Application  # needs JAX
+
+    application = getattr(module, 'APPLICATION', None)
+    if not isinstance(application, Application):
+        raise UserError(
+            f'{file} is not an application: it has no APPLICATION = Application(apply, needs)'
+        )
+    return application
+
+
+def options(application: 'Application') -> dict[str, inspect.Parameter]:
+    """What its `apply` takes after the run."""
+    return dict(list(inspect.signature(application.apply).parameters.items())[1:])

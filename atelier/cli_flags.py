@@ -1,0 +1,128 @@
+"""The flags of a command line: which there are, and what was typed before they are parsed."""
+
+import inspect
+import re
+import types
+from typing import NamedTuple
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from atelier import applications
+from atelier.checkout import ConfigFile
+from atelier.errors import UserError
+
+BUILT_IN = {
+    'train': 'Train, then evaluate (the default); once more continues.',
+    'evaluate': 'Evaluate a run on the whole test split.',
+    'compare': 'Runs side by side: a table and their curves.',
+    'sweep': 'Every combination of settings, side by side in one program.',
+}
+# Flags that belong to one mode alone.
+FLAGS_OF = {
+    'train': ('profile',),
+    'compare': ('runs',),
+    'sweep': (
+        *('sweep', 'sweep_random', 'sweep_shard'),
+        *('launcher', 'launcher_jobs', 'launcher_option'),
+    ),
+}
+
+
+class Command(NamedTuple):
+    """A command line, parsed: what `cli.perform` takes."""
+
+    values: flags.FlagValues
+    config_file: ConfigFile | None  # none with --mode=compare
+    is_config_typed: bool  # else it is that of the run in --workdir
+    application: types.ModuleType | None  # of a mode that is not BUILT_IN
+
+    @property
+    def config(self) -> ConfigDict:
+        """That of the config file with the fields that were typed."""
+        return self.values.config
+
+    @property
+    def overrides(self) -> dict:
+        """The fields that were typed, by dotted name."""
+        return self.values['config'].override_values
+
+    @property
+    def options(self) -> dict:
+        """Those of the application."""
+        names = applications.options(self.application) if self.application else ()
+        return {name: self.values[name].value for name in names}
+
+
+def define() -> flags.FlagValues:
+    """The flags that every command line may have, all at their defaults."""
+    values = flags.FlagValues()
+    to = dict(flag_values=values)
+    flags.DEFINE_string('mode', 'train', 'what to do', **to)
+    flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **to)
+    flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **to)
+    flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **to)
+    flags.DEFINE_integer('num_processes', 1, 'with --coordinator', **to)
+    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the number of this one', **to)
+    flags.DEFINE_bool('cluster', False, 'the same, as the environment of the cluster says', **to)
+    flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **to)
+    flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **to)
+    flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **to)
+    flags.DEFINE_integer('sweep_random', 0, 'draws of the axes that are ranges', **to)
+    flags.DEFINE_string('sweep_shard', '', 'i/n: the i-th of n shards alone', **to)
+    launchers = ['', 'submitit', 'submitit-local']
+    flags.DEFINE_enum('launcher', '', launchers, 'shards as jobs of a cluster', **to)
+    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: how many', **to)
+    flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **to)
+    return values
+
+
+def define_config(values: flags.FlagValues, config: ConfigDict, argv: list[str]) -> None:
+    """--config.FIELD for every field; ml_collections looks at `argv` for those that were typed."""
+    config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
+
+
+def define_options(values: flags.FlagValues, mode: str, application: types.ModuleType) -> None:
+    """A flag for each option of an application.
+
+    Raises:
+      UserError: an option of a type that no flag has.
+    """
+    kinds = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    for name, option in applications.options(application).items():
+        kind = type(option.default)
+        if option.default is inspect.Parameter.empty or kind not in kinds:
+            raise UserError(
+                f'--mode={mode}: the option {name} needs a default: a bool, int, float or str'
+            )
+        kinds[kind](name, option.default, f'with --mode={mode}', flag_values=values)
+
+
+def value_of(name: str, argv: list[str]) -> str | None:
+    """The value of --name=VALUE or --name VALUE, before flags are parsed; of several the last."""
+    found = None
+    for i, word in enumerate(argv):
+        match = _match(name, word)
+        if match:
+            found = match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2])
+    return found
+
+
+def without(name: str, argv: list[str]) -> list[str]:
+    """The words but --name=VALUE and --name VALUE."""
+    kept, is_value = [], False
+    for word in argv:
+        match = None if is_value else _match(name, word)
+        if not match and not is_value:
+            kept.append(word)
+        is_value = bool(match and not match.group(1))
+    return kept
+
+
+def _match(name: str, word: str) -> re.Match | None:
+    return re.fullmatch(rf'--?{name}(=(.*))?', word, re.DOTALL)

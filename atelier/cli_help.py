@@ -1,0 +1,157 @@
+"""What --help prints: of all, of one mode with --mode=NAME, of one config with --config=PATH."""
+
+import ast
+import inspect
+import pathlib
+import re
+import textwrap
+import types
+
+from atelier import applications, checkout, cli_flags
+from atelier.cli_flags import BUILT_IN, FLAGS_OF, value_of
+from atelier.errors import UserError
+from atelier.paths import user_path
+
+WIDTH = 100
+USAGE = """\
+{command} --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]
+{command} --mode=MODE --workdir=RUN [--config.eval.FIELD=VALUE ...]
+{command} --mode=compare --runs=RUN,RUN,...
+{command} --mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]"""
+WORDS = """\
+CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
+        CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
+RUN     a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need nothing else.
+MODE    one of these, or a FILE.py of your own. --mode=MODE --help shows its options."""
+VALUES = """\
+VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, of which
+--sweep_random=N settings are drawn. Shards go to Slurm with --launcher=submitit."""
+SEVERAL = ('coordinator', 'num_processes', 'process_id', 'cluster')
+COMMON = ('init_from', *SEVERAL)
+ALSO = {'train': COMMON, 'evaluate': SEVERAL, 'compare': (), 'sweep': ('init_from',)}
+
+
+def text(argv: list[str]) -> str:
+    """What --help in this command line asks for.
+
+    Raises:
+      UserError: no such mode or config.
+    """
+    mode, config = value_of('mode', argv), value_of('config', argv)
+    name = pathlib.Path(argv[0]).name
+    command = f'python {name}' if name.endswith('.py') else name
+    if mode:
+        return _of_mode(command, mode)
+    return _of_config(command, config) if config else _of_all(command)
+
+
+def _of_all(command: str) -> str:
+    mode_lines = {mode: _first_line(_file_of(mode)) for mode in applications.names()}
+    lines = [*USAGE.format(command=command).split('\n'), '', *WORDS.split('\n'), '', 'Modes']
+    lines += _table({**BUILT_IN, **mode_lines})
+    for family, paths in _by_family(checkout.configs()).items():
+        lines += ['', family.replace('_', ' ').capitalize()]
+        lines += _table({path: _first_line(checkout.ROOT / path) for path in paths})
+    return '\n'.join([*lines, '', 'Common flags', *_flag_lines(COMMON)])
+
+
+def _by_family(paths: list[str]) -> dict[str, list[str]]:
+    """{the folder of models: the configs that take their model from it}."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(_family(checkout.ROOT / path), []).append(path)
+    return dict(sorted(found.items()))
+
+
+def _family(file: pathlib.Path) -> str:
+    """Where a config's model is from; one that varies another has that one's."""
+    source = file.read_text()
+    folders = re.findall(r'^ *(?:from|import) models\.(\w+)', source, re.MULTILINE)
+    own = [name for name in folders if name not in ('nets', 'shared')]
+    if own:
+        return own[0]
+    names = re.findall(r'^from configs(\.shared)? import (.+)$', source, re.MULTILINE)
+    names += re.findall(r'^from configs(\.shared)?\.(\w+) import', source, re.MULTILINE)
+    for shared, words in names:
+        for name in re.findall(r'\w+', words):
+            other = checkout.ROOT / 'configs' / ('shared' if shared else '') / f'{name}.py'
+            if other.is_file() and (family := _family(other)) != 'others':
+                return family
+    return 'others'
+
+
+def _of_mode(command: str, mode: str) -> str:
+    """What a mode does, and its options."""
+    if mode in BUILT_IN:
+        usage = USAGE.format(command=command).split('\n')
+        line = {'train': 0, 'evaluate': 1, 'compare': 2, 'sweep': 3}[mode]
+        lines = [BUILT_IN[mode], '', usage[line].replace('=MODE', f'={mode}')]
+        lines += ['', *VALUES.split('\n')] if mode == 'sweep' else []
+        return '\n'.join([*lines, '', *_flag_lines((*FLAGS_OF.get(mode, ()), *ALSO[mode]))])
+    application = applications.load(mode)
+    lines = _paragraphs(_docstring(_file_of(mode)), application.apply.__doc__)
+    lines += ['', f'{command} --mode={mode} --workdir=RUN [--OPTION=VALUE ...]', '']
+    return '\n'.join([*lines, *_option_lines(application)])
+
+
+def _of_config(command: str, flag: str) -> str:
+    """What a config is, and its fields with what they are by default."""
+    from atelier.run import config_values
+
+    which = checkout.config_file(flag)
+    values = config_values.flatten(which.config().to_dict())
+    lines = _paragraphs(_docstring(which.file))
+    lines += ['', f'{command} --config={which} [--config.FIELD=VALUE ...]', '']
+    return '\n'.join([*lines, *(f'  --config.{name}={_shown(v)}' for name, v in values.items())])
+
+
+def _paragraphs(*docstrings: str | None) -> list[str]:
+    """Docstrings one below the other, without what is for those who call from Python."""
+    parts = [inspect.cleandoc(docstring) for docstring in filter(None, docstrings)]
+    kept = [re.split(r'\n\n(?:Args|Raises|Returns):\n', part)[0] for part in parts]
+    return '\n\n'.join(kept).split('\n')
+
+
+def _option_lines(application: types.ModuleType) -> list[str]:
+    options = applications.options(application)
+    lines = [f'  --{name}={_shown(option.default)}' for name, option in options.items()]
+    return lines or ['It has no options of its own.']
+
+
+def _flag_lines(names: tuple[str, ...]) -> list[str]:
+    values = cli_flags.define()
+    return _table({f'--{name}': values[name].help.split(';  ')[0] for name in names})
+
+
+def _table(rows: dict[str, str]) -> list[str]:
+    """A name and what it is, a line each, cut where it does not fit."""
+    width = max(map(len, rows))
+    room = WIDTH - width - 4
+    return [
+        f'  {name:{width}}  {textwrap.shorten(words, room, placeholder=" ...")}'
+        for name, words in rows.items()
+    ]
+
+
+def _shown(value) -> str:
+    """A default as one would type it."""
+    return str(value).replace(' ', '') if isinstance(value, list) else str(value)
+
+
+def _file_of(mode: str) -> pathlib.Path:
+    return user_path(mode) if applications.is_file(mode) else applications.FOLDER / f'{mode}.py'
+
+
+def _first_line(file: pathlib.Path) -> str:
+    return _docstring(file).split('\n')[0]
+
+
+def _docstring(file: pathlib.Path) -> str:
+    """Read without running the file.
+
+    Raises:
+      UserError: there is no such file.
+    """
+    if not file.is_file():
+        raise UserError(f'there is no file {file}')
+    return ast.get_docstring(ast.parse(file.read_text())) or file.stem

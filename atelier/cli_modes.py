@@ -1,0 +1,125 @@
+"""What a command line asks for, done: train, evaluate, compare, sweep, and the applications."""
+
+from absl import flags
+
+from atelier import checkout
+from atelier.cli_flags import FLAGS_OF, Command
+from atelier.core import devices
+from atelier.errors import UserError
+from atelier.evaluation import compare, evaluate
+from atelier.multihost import processes
+from atelier.paths import user_path
+from atelier.run import config_values, experiment, run_folder
+from atelier.sweep import folder as sweep_folder
+from atelier.sweep import launch, plan, sweep
+
+
+def perform(command: Command) -> None:
+    """Assembles the run that a command line names and hands it to the mode.
+
+    Raises:
+      UserError: the flags do not name a run, or the mode's own complaint.
+    """
+    values = command.values
+    _refuse_flags_of_other_modes(values)
+    if _are_several(values):
+        processes.join(values.coordinator, values.num_processes, values.process_id)
+    with processes.lost_ones():
+        _perform(command)
+
+
+def _are_several(values: flags.FlagValues) -> bool:
+    """Whether this is one of several processes.
+
+    Raises:
+      UserError: the flags for that do not go together.
+    """
+    numbered = values['num_processes'].present or values['process_id'].present
+    if values.cluster and (values.coordinator or numbered):
+        raise UserError('--cluster stands for --coordinator, --num_processes and --process_id')
+    if not values.cluster and not values.coordinator and numbered:
+        raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
+    several = bool(values.cluster or values.coordinator)
+    if several and values.mode not in ('train', 'evaluate'):
+        raise UserError(f'--mode={values.mode} runs in one process')
+    if values.coordinator and not values['num_processes'].present:
+        raise UserError('--coordinator needs --num_processes and --process_id')
+    return several
+
+
+def _perform(command: Command) -> None:
+    values = command.values
+    if values.mode == 'compare':
+        compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
+    elif values.mode == 'sweep':
+        _sweep(command)
+    else:
+        _hand_over(command, _run_of(command))
+
+
+def _run_of(command: Command) -> experiment.Run:
+    """A new run, or that of the folder."""
+    values, which, config = command.values, command.config_file, command.config
+    folder = user_path(values.workdir or checkout.default_folder(which, config))
+    if values.mode == 'train' and command.is_config_typed:
+        init_from = run_folder.beginning(values.init_from)
+        processes.on_first(lambda: run_folder.check_same(folder, which, config, init_from))
+        return experiment.assemble(folder, which, config, init_from=init_from)
+    if values.init_from is not None:
+        raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
+    data = None
+    if command.application and command.application.data:
+        data = command.application.data(folder, **command.options)
+    to_train = values.mode == 'train'
+    return run_folder.reopen(folder, command.overrides, which=which, to_train=to_train, data=data)
+
+
+def _sweep(command: Command) -> None:
+    values, shard = command.values, plan.shard_of(command.values.sweep_shard)
+    if values.launcher and values.sweep_shard:
+        raise UserError('--launcher makes the shards itself: leave out --sweep_shard')
+    if not values.launcher and (values['launcher_jobs'].present or values.launcher_option):
+        raise UserError('--launcher_jobs and --launcher_option are for --launcher')
+    prepared = _prepared(command)
+    if values.launcher:
+        folder, options = prepared.folder, values.launcher_option
+        launch.launch(folder, values.launcher, values.launcher_jobs, options)
+        if values.launcher == launch.LOCAL:
+            sweep.summed_up(prepared)
+        return
+    devices.enable_compilation_cache()
+    sweep.train(prepared, shard)
+
+
+def _prepared(command: Command) -> sweep.Sweep:
+    """The sweep that the flags describe, or with --workdir alone the one that is there."""
+    values, which, config = command.values, command.config_file, command.config
+    default = checkout.default_folder(which, config)
+    folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))
+    axes, num_random, init_from = values.sweep, values.sweep_random, values.init_from
+    if not command.is_config_typed:
+        record = sweep_folder.load(folder)
+        may_change = ('eval.', *config_values.MAY_MOVE, 'train.steps')
+        config_values.with_values(config, record['values'], command.overrides, may_change)
+        axes, num_random = axes or record['axes'], num_random or record['num_random']
+        init_from = init_from or record['init_from']
+    return sweep.prepare(folder, which, config, axes, num_random, run_folder.beginning(init_from))
+
+
+def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
+    for mode, names in FLAGS_OF.items():
+        for name in names:
+            if values[name].present and values.mode != mode:
+                raise UserError(f'--{name} is for --mode={mode}')
+
+
+def _hand_over(command: Command, run: experiment.Run) -> None:
+    devices.enable_compilation_cache()
+    if command.application:
+        command.application.apply(run, **command.options)
+        return
+    if command.values.mode == 'train':
+        checkout.train_lib().train(run, profile=command.values.profile)
+    result = evaluate.evaluate(run, reuse=command.values.mode == 'train')
+    if processes.is_first():
+        evaluate.show(result, run)

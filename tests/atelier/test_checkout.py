@@ -1,0 +1,115 @@
+"""The bridge from the engine to the root: what is found there, and what is refused."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import types
+
+import pytest
+
+from atelier import checkout
+from atelier.checkout import ROOT, ConfigFile
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """One stands in an empty folder, and the root's modules cannot be imported."""
+    monkeypatch.chdir(tmp_path)
+    others = [entry for entry in sys.path if pathlib.Path(entry).resolve() != ROOT]
+    monkeypatch.setattr(sys, 'path', others)
+    return tmp_path
+
+
+def test_the_root_is_on_the_path_for_a_moment(elsewhere):
+    before = list(sys.path)
+    with checkout.importable():
+        assert sys.path == [str(ROOT), *before]
+    assert sys.path == before
+
+
+def test_where_it_is_on_the_path_nothing_changes(elsewhere):
+    sys.path.append(str(ROOT))
+    before = list(sys.path)
+    with checkout.importable():
+        assert sys.path == before
+    assert sys.path == before
+
+
+@pytest.mark.parametrize('name', checkout.NAMES)
+def test_a_module_of_another_project_is_refused(monkeypatch, complaint, name):
+    stranger = types.ModuleType(name)
+    stranger.__file__ = '/another/project.py'
+    monkeypatch.setitem(sys.modules, name, stranger)
+    line = complaint(checkout.train_lib)
+    assert re.search(f'{name!r} is already that of /another/project.py, not of {ROOT}', line)
+
+
+def test_a_stranger_that_is_found_first_is_refused(tmp_path):
+    (tmp_path / 'models.py').write_text('')
+    code = (
+        'import sys; sys.path[1:1] = sys.argv[1:]\n'
+        'from atelier import checkout\n'
+        'with checkout.importable():\n'
+        '    import models.nets\n'
+    )
+    command = [sys.executable, '-c', code, str(tmp_path), str(ROOT)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    last = result.stderr.rstrip().split('\n')[-1]
+    assert f"UserError: the module 'models' is already that of {tmp_path}/models.py" in last
+
+
+def test_a_package_without_its_checkout_says_what_to_do(monkeypatch, tmp_path, complaint):
+    monkeypatch.setattr(checkout, 'ROOT', tmp_path)
+    for call in (checkout.train_lib, checkout.common_config):
+        assert 'git clone the repository and `pip install -e .` in it' in complaint(call)
+
+
+def test_a_config_is_looked_for_where_one_stands_and_then_in_the_checkout(elsewhere):
+    assert checkout.config_file('configs/vae.py:a,b') == ConfigFile('configs/vae.py', 'a,b')
+    assert checkout.config_file(f'{ROOT}/configs/vae.py') == ConfigFile('configs/vae.py')
+    own = elsewhere / 'configs' / 'vae.py'
+    own.parent.mkdir()
+    own.write_text('')
+    assert checkout.config_file('configs/vae.py') == ConfigFile(str(own))
+    assert checkout.config_file('nothing.py') == ConfigFile(str(elsewhere / 'nothing.py'))
+
+
+def test_a_config_of_ones_own_builds_on_those_of_the_checkout(elsewhere):
+    source = 'from configs import vae\nget_config = vae.get_config\nbuild = vae.build\n'
+    (elsewhere / 'mine.py').write_text(source)
+    config = checkout.config_file('mine.py:digits,debug').config()
+    assert config.model.latent_dim == 2
+
+
+def test_a_recorded_path_means_the_checkout(elsewhere):
+    (elsewhere / 'configs').mkdir()
+    (elsewhere / 'configs' / 'vae.py').write_text('')  # where one stands: not what was meant
+    record = {'path': 'configs/vae.py', 'argument': 'debug'}
+    assert checkout.recorded(record, elsewhere / 'run').file == ROOT / 'configs' / 'vae.py'
+    own = {'path': str(elsewhere / 'mine.py'), 'argument': None}
+    assert checkout.recorded(own, elsewhere / 'run').file == elsewhere / 'mine.py'
+    assert checkout.recorded({'path': '', 'argument': None}, elsewhere).path == ''
+
+
+def test_code_that_came_with_a_run_is_not_run(elsewhere, complaint):
+    folder = elsewhere / 'run'
+    for path in (
+        f'{folder}/evil.py',
+        f'{folder}/../run/evil.py',
+        '../evil.py',
+        'configs/../../x.py',
+    ):
+        line = complaint(checkout.recorded, {'path': path, 'argument': None}, folder)
+        assert 'is not run' in line
+
+
+def test_nothing_else_of_the_engine_imports_the_root():
+    """Read from the source; `checkout` imports them by name."""
+    for path in sorted((ROOT / 'atelier').rglob('*.py')):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or '']
+            assert not {name.split('.')[0] for name in names} & {*checkout.NAMES}, path

@@ -1,0 +1,98 @@
+"""The command line as a function: parsed and performed from Python, and what --help says."""
+
+import subprocess
+import sys
+
+import pytest
+
+from atelier import cli
+from atelier.checkout import ROOT
+from atelier.errors import UserError
+
+APPLICATION = '''
+"""The mean of all numbers."""
+
+def apply(run, num_samples: int = 4, loudly: bool = False, words: str = 'mean', scale: float = 1.0):
+    """Says it.
+
+    Raises:
+      UserError: never.
+    """
+    print(words, num_samples, loudly, scale, run.folder.name)
+'''
+
+
+@pytest.fixture
+def application(tmp_path, monkeypatch):
+    """The user's own, where one stands."""
+    (tmp_path / 'mean.py').write_text(APPLICATION)
+    monkeypatch.chdir(tmp_path)
+
+
+def help_of(capsys, *arguments) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        cli.parse(['main.py', *arguments, '--help'])
+    assert stopped.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--mode=sample'], ['Samples from a trained model', '--num_samples=64', '--labels=']),
+        (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
+        (['--mode=compare'], ['--runs=RUN,RUN', 'RUN,RUN,...']),
+        (['--config=configs/vae.py:debug'], ['--config.train.steps=', 'Kingma and Welling']),
+        (['--mode=mean.py'], ['The mean of all numbers', '--loudly=False', '--scale=1.0']),
+    ],
+)
+def test_help_of_one_mode_or_config(capsys, application, arguments, words):
+    text = help_of(capsys, *arguments)
+    assert all(word in text for word in words)
+    assert 'Raises' not in text
+    assert max(map(len, text.split('\n'))) <= 100
+
+
+def test_help_imports_no_jax():
+    code = (
+        'import sys\n'
+        'from atelier import cli\n'
+        'try:\n    cli.parse(["main.py", "--help"])\n'
+        'except SystemExit:\n    assert not {"jax", "numpy"} & {*sys.modules}\n'
+    )
+    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert 'Autoencoders\n' in result.stdout
+
+
+def test_nothing_of_a_command_stays_for_the_next(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['pytest', '--config=nonsense'])
+    first = cli.parse(['x', '--config.train.steps=3', '--config=configs/vae.py:debug'])
+    second = cli.parse(['x', '--config', 'configs/vae.py', '--profile'])
+    assert (first.config.train.steps, first.values.profile) == (3, False)
+    assert (second.overrides, second.values.profile) == ({}, True)
+    assert second.config.train.steps > 3
+    assert sys.argv == ['pytest', '--config=nonsense']
+
+
+def test_the_last_of_two_counts(tmp_path):
+    command = cli.parse(['x', '--config=nothing.py', '--config=configs/vae.py', '--workdir=a'])
+    assert command.config_file.path == 'configs/vae.py'
+
+
+@pytest.mark.parametrize(
+    ('mode', 'message'),
+    [
+        ('sampel', "did you mean 'sample'"),
+        ('nothing.py', 'there is no such file'),
+        ('no_apply.py', 'it has no apply'),
+        ('no_default.py', 'the option n needs a default'),
+        ('of_ours.py', 'workdir'),
+    ],
+)
+def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
+    (tmp_path / 'no_apply.py').write_text('')
+    (tmp_path / 'no_default.py').write_text('def apply(run, n): ...')
+    (tmp_path / 'of_ours.py').write_text('def apply(run, workdir=1): ...')
+    with pytest.raises(UserError, match=message):
+        cli.parse(['x', f'--mode={mode}', '--config=configs/vae.py'])

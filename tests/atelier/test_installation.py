@@ -1,0 +1,133 @@
+"""`pip install -e .`, used from another folder: one name, one command, configs of one's own."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+
+import pytest
+from conftest import ROOT
+
+MINE = """
+from configs import vae
+
+build = vae.build
+
+
+def get_config(argument=None):
+    config = vae.get_config('digits,debug')
+    config.train.update(steps=4, evaluate_every=4, checkpoint_every=4, log_every=2)
+    config.eval.num_importance_samples = 2
+    return config
+"""
+WHENCE = """
+import importlib.util, sys
+house, *names = sys.argv[1:]
+specs = {name: importlib.util.find_spec(name) for name in names}
+print(*[name for name, spec in specs.items() if spec and house in repr(spec)])
+"""
+LOADS = """
+import atelier, sys
+assert not {'jax', 'numpy'} & {*sys.modules}
+run = atelier.load('runs/mine-digits')
+assert atelier.sample(run, 2).shape == (2, 8, 8, 1)
+assert type(run) is atelier.TrainedRun
+"""
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+    """(a copy of the checkout, the bin folder of an environment that it is installed in)."""
+    folder = tmp_path_factory.mktemp('installed')
+    ignored = shutil.ignore_patterns('.git', 'runs', 'tests', '__pycache__', '.*_cache', '.venv')
+    house = shutil.copytree(ROOT, folder / 'house', ignore=ignored)
+    venv.create(folder / 'env', symlinks=True)
+    (packages,) = (folder / 'env' / 'lib').glob('*/site-packages')
+    ours = sysconfig.get_path('purelib')  # so that nothing has to be fetched
+    (packages / 'ours.pth').write_text(f'import site; site.addsitedir({ours!r})')
+    pip = [folder / 'env' / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', '-e', house]
+    check(*pip, '--no-deps', '--no-build-isolation', cwd=folder)
+    return house, folder / 'env' / 'bin'
+
+
+def run(*command, cwd, **variables):
+    """Compiled, not run fast, on one device."""
+    quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': ''}
+    environment = {**os.environ, **quickly, **variables}
+    environment.pop('PYTHONPATH', None)
+    words = [*map(str, command)]
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def check(*command, **options) -> str:
+    result = run(*command, **options)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_requirements_are_those_of_the_files():
+    """Nothing is said twice."""
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+    assert {'version', 'dependencies', 'optional-dependencies'} == {*project['project']['dynamic']}
+    dynamic = project['tool']['setuptools']['dynamic']
+    files = [dynamic['dependencies'], *dynamic['optional-dependencies'].values()]
+    assert {file['file'] for file in files} == {path.name for path in ROOT.glob('requirements*')}
+    assert project['tool']['setuptools']['packages']['find'] == {'include': ['atelier*']}
+
+
+@pytest.mark.slow
+def test_an_installation_exposes_one_name(installed, tmp_path):
+    house, programs = installed
+    names = ['main', 'train_lib', 'configs', 'models', 'losses', 'benchmarks', 'docs', 'datasets']
+    found = check(programs / 'python', '-c', WHENCE, house, 'atelier', *names, cwd=tmp_path)
+    assert found.split() == ['atelier']
+
+
+@pytest.mark.slow
+def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
+    """Trained by the command, evaluated and loaded by other processes, after one has moved on."""
+    _, programs = installed
+    (tmp_path / 'mine.py').write_text(MINE)
+    check(programs / 'atelier', '--config=mine.py', cwd=tmp_path)
+    folder = tmp_path / 'runs' / 'mine-digits'
+    assert json.loads((folder / 'config.json').read_text())['path'] == f'{tmp_path}/mine.py'
+    first = (folder / 'evaluation.json').read_text()
+    (tmp_path / 'other').mkdir()
+    evaluate = ['--mode=evaluate', f'--workdir={folder}']
+    check(programs / 'atelier', *evaluate, cwd=tmp_path / 'other')
+    again = json.loads((folder / 'evaluation.json').read_text())
+    assert again['values'] == json.loads(first)['values']
+    check(programs / 'python', '-c', LOADS, cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_command_is_main(installed, tmp_path):
+    _, programs = installed
+    line = 'error: no config file ' + str(tmp_path / 'nothing.py')
+    assert run(programs / 'atelier', '--config=nothing.py', cwd=tmp_path).stderr.strip() == line
+    assert check(programs / 'atelier', '--help', cwd=tmp_path).startswith('atelier --config=')
+
+
+@pytest.mark.slow
+def test_a_wheel_has_no_checkout(installed, tmp_path):
+    """It has the types' marker, and says in one line what it needs."""
+    house, programs = installed
+    wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]
+    check(programs / 'python', *wheel, cwd=tmp_path)
+    (file,) = tmp_path.glob('atelier_jax-*.whl')
+    shutil.unpack_archive(file, tmp_path / 'unpacked', 'zip')
+    names = {path.name for path in (tmp_path / 'unpacked').iterdir()}
+    assert {name for name in names if not name.endswith('.dist-info')} == {'atelier'}
+    assert (tmp_path / 'unpacked' / 'atelier' / 'py.typed').is_file()
+    code = 'from atelier import cli; import sys; sys.argv[1:] = ["--config=mine.py"]; cli.console()'
+    (tmp_path / 'mine.py').write_text(MINE)
+    here = pathlib.Path(tmp_path / 'unpacked')
+    result = run(sys.executable, '-c', code.replace('mine.py', f'{tmp_path}/mine.py'), cwd=here)
+    assert result.returncode == 1
+    assert result.stderr.startswith('error: atelier is installed without its checkout')
+    assert len(result.stderr.strip().split('\n')) == 1
