@@ -24,7 +24,7 @@ def perform(command: Command) -> None:
     _refuse_flags_of_other_modes(values)
     if _are_several(values):
         processes.join(values.coordinator, values.num_processes, values.process_id)
-    with processes.lost_ones():
+    with processes.ending_together():
         _perform(command)
 
 

@@ -2,13 +2,31 @@
 
 The first process alone writes into the run's folder; the others work in one of their own that is
 thrown away. What one of them has read or heard and the others have not, they are told.
+
+They meet and watch each other by `jax.distributed` alone. Where it fails in C++ it ends the process
+there, and Python hears nothing of it, so what can be said in one line is said before:
+
+- An address that cannot be listened at: JAX raises, or crashes. The first process tries it.
+- A process that does not come: JAX ends the others with a stack. A timer is faster.
+- Different `num_processes`: JAX takes what the first says. The others compare.
+- A traceback: JAX waits at exit for the others, who wait for this process. It ends before.
+
+Who dies later, the others' next collective fails with, in milliseconds (`ending_together`). Where
+it does not fail because a machine is silent, or does not come because a process computes by itself
+when the first one dies, JAX has the last word: it ends them with a stack, after the heartbeat.
 """
 
 import contextlib
 import logging
+import os
 import pathlib
 import re
+import signal
+import socket
+import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 
 import jax
@@ -17,14 +35,14 @@ from jax.experimental import multihost_utils
 
 from atelier.errors import UserError
 from atelier.log import log
-from atelier.multihost.rendezvous import meet
 
 HEARTBEAT_SECONDS = 20  # without a sign of life before a process counts as lost
 MEETING_SECONDS = 60  # that processes wait for each other at the start
 TEXT_BYTES = 4096
-# what collectives and the coordination service say of one that does not answer
+# how collectives and the coordination service begin what they say of one that does not answer
 LOST = re.compile(
-    'gloo|nccl|heartbeat|connection|socket|unavailable|deadline_exceeded', re.IGNORECASE
+    '(UNAVAILABLE|DEADLINE_EXCEEDED|[A-Z_]+: .*(gloo|nccl|heartbeat|connection|socket))',
+    re.IGNORECASE,
 )
 
 
@@ -32,36 +50,104 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     """Before anything is computed: meets the other processes at the coordinator's address.
 
     Args:
-      coordinator: HOST:PORT of the first process; empty: the cluster's environment says all three.
+      coordinator: HOST:PORT of the first process, which listens there and nowhere else (but where
+        JAX_COORDINATOR_BIND_ADDRESS says); empty: the cluster's environment says all three.
       num_processes: how many there are.
       process_id: this one's number.
 
     Raises:
-      UserError: the numbers cannot be, or nobody answers at the address.
+      UserError: the numbers cannot be, or the address is not this machine's to listen at.
     """
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
-    patience = dict(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
-    if not coordinator:
-        try:
-            jax.distributed.initialize(**patience)
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).split('\n')[0]
-            raise UserError(
-                f'--cluster: this is no cluster that JAX knows ({reason}); give --coordinator, '
-                '--num_processes and --process_id'
-            ) from error
+    if coordinator:
+        _meet(coordinator, num_processes, process_id)
     else:
-        _check(coordinator, num_processes, process_id)
-        meet(coordinator, num_processes, process_id, MEETING_SECONDS)
-        patience.update(initialization_timeout=MEETING_SECONDS)
-        try:
-            jax.distributed.initialize(coordinator, num_processes, process_id, **patience)
-        except RuntimeError as error:
-            reason = str(error).split('\n')[0]
-            raise UserError(f'--coordinator={coordinator}: {reason}') from error
+        _meet_in_cluster()
+    log.info(  # before JAX has the last word
+        'process %d of %d; when one of them ends all do: start all of them again',
+        *(jax.process_index(), jax.process_count()),
+    )
     if not is_first():
         log.setLevel(logging.ERROR)  # one of them speaks
+
+
+def _meet_in_cluster() -> None:
+    try:
+        jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).split('\n')[0]
+        raise UserError(
+            f'--cluster: this is no cluster that JAX knows ({reason}); give --coordinator, '
+            '--num_processes and --process_id'
+        ) from error
+
+
+def _meet(coordinator: str, num_processes: int, process_id: int) -> None:
+    _check(coordinator, num_processes, process_id)
+    listen_at = os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', coordinator)
+    if process_id == 0:
+        _try_to_listen(listen_at)
+        missing = f'not all {num_processes} processes have come to --coordinator={coordinator}'
+    else:
+        missing = f'process 0 at --coordinator={coordinator} does not answer, or waits for others'
+    advice = (
+        f'start all {num_processes} within {MEETING_SECONDS} seconds, each with this address of '
+        f'process 0, --num_processes={num_processes} and a --process_id of its own'
+    )
+    with _in_time(MEETING_SECONDS, f'{missing}: {advice}'):
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=2 * MEETING_SECONDS,  # later than ours: it ends in C++
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            coordinator_bind_address=listen_at,
+        )
+    if jax.process_count() != num_processes:
+        raise UserError(
+            f'--num_processes={num_processes}, but process 0 at --coordinator={coordinator} was '
+            f'started with {jax.process_count()}'
+        )
+
+
+@contextlib.contextmanager
+def _in_time(seconds: int, complaint: str) -> Iterator[None]:
+    """Ends this process with one line unless the block has ended after `seconds`.
+
+    The block is C++: no exception reaches it, and Ctrl-C only where Python does not handle it.
+    """
+
+    def end():
+        try:
+            os.write(2, f'error: {complaint}\n'.encode())
+        finally:
+            os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
+
+
+def _try_to_listen(at: str) -> None:
+    """Refuses an address that is taken or not this machine's."""
+    host, _, port = at.rpartition(':')
+    try:
+        kind = dict(type=socket.SOCK_STREAM)
+        family, _, _, _, address = socket.getaddrinfo(host.strip('[]'), port, **kind)[0]
+        socket.create_server(address, family=family).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(
+            f'--coordinator={at}: {reason}; process 0 listens there: give an address of its '
+            'machine, or where it is behind another one set JAX_COORDINATOR_BIND_ADDRESS'
+        ) from error
 
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
@@ -144,18 +230,27 @@ def any_of(flag: bool) -> bool:
 
 
 @contextlib.contextmanager
-def lost_ones() -> Iterator[None]:
-    """Turns the failure of a collective into a `UserError`: another process is gone.
+def ending_together() -> Iterator[None]:
+    """Ends this one of several processes at once where the block fails: its end ends the others.
 
-    Whatever else the runtime fails at keeps its traceback.
+    Raises:
+      UserError: the block's; or a collective failed, because another process is gone.
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1 or not LOST.search(str(error)):
+    except UserError:
+        raise  # main.py ends at once
+    except Exception as error:
+        if not jax.distributed.is_initialized():
             raise
-        reason = str(error).split('\n')[0][:200]
-        raise UserError(
-            f'another process has ended ({reason}); start all of them again: they continue from '
-            'the last checkpoint'
-        ) from error
+        if isinstance(error, RuntimeError | ValueError) and LOST.match(str(error)):
+            reason = str(error).split('\n')[0][:200]
+            raise UserError(
+                f'another process has ended ({reason}); start all of them again: they continue '
+                'from the last checkpoint'
+            ) from error
+        try:
+            traceback.print_exc()
+            sys.stdout.flush()
+        finally:
+            os._exit(1)

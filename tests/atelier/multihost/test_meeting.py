@@ -1,0 +1,166 @@
+"""Processes meet at an address: what those say whose others do not come, or end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+from atelier.multihost import processes
+
+MEMBER = """
+import os, signal, sys
+from atelier.errors import UserError
+from atelier.multihost import processes
+coordinator, count, number, seconds, ending = sys.argv[1:]
+processes.MEETING_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
+try:
+    processes.join(coordinator, int(count), int(number))
+    with processes.ending_together():
+        for step in range(10**6):
+            processes.any_of(False)
+            if step == 20 and ending == 'killed':
+                os.kill(os.getpid(), signal.SIGKILL)
+            if step == 20 and ending == 'traceback':
+                raise KeyError('why')
+            if step == 20 and ending == 'at its end':
+                break
+except UserError as error:
+    print(f'error: {error}', file=sys.stderr, flush=True)
+    os._exit(1)
+"""
+TOGETHER = 60  # seconds: nobody is missing
+
+
+def free_address():
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return f'127.0.0.1:{one.getsockname()[1]}'
+
+
+def begin(coordinator, count, number, seconds=TOGETHER, ending=''):
+    words = map(str, (coordinator, count, number, seconds, ending))
+    return subprocess.Popen(
+        [sys.executable, '-c', MEMBER, *words],
+        cwd=ROOT,
+        env={**os.environ, 'XLA_FLAGS': ''},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(*started, timeout=60):
+    """What each says until it ends."""
+    try:
+        return [process.communicate(timeout=timeout)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+
+
+def last_line(text):
+    return text.strip().split('\n')[-1]
+
+
+def reached(host, port):
+    with socket.socket() as one:
+        one.settimeout(5)
+        return one.connect_ex((host, port)) == 0
+
+
+def test_who_waits_in_vain_says_in_one_line_what_to_do():
+    addresses = [free_address(), free_address()]
+    started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
+    first, other = said(*started)
+    assert [process.returncode for process in started] == [1, 1]
+    expected = f'error: not all 3 processes have come to --coordinator={addresses[0]}: start all 3'
+    assert first.startswith(expected) and first.count('\n') == 1
+    expected = f'error: process 0 at --coordinator={addresses[1]} does not answer'
+    assert other.startswith(expected) and other.count('\n') == 1
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='127.0.0.2 is a name of the machine on Linux')
+def test_the_first_listens_where_it_is_told_to():
+    address = free_address()
+    port = int(address.rpartition(':')[2])
+    first = begin(address, 2, 0)
+    try:
+        until = time.monotonic() + 60
+        while not reached('127.0.0.1', port):
+            assert first.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        assert not reached('127.0.0.2', port)
+        first.send_signal(signal.SIGINT)  # while it waits in C++
+        assert first.wait(10) == -signal.SIGINT
+    finally:
+        said(first)
+
+
+def test_they_have_to_agree_how_many_they_are():
+    address = free_address()
+    first, other = begin(address, 2, 0), begin(address, 3, 1)
+    try:
+        (text,) = said(other)
+    finally:
+        first.kill()  # else it would wait for the heartbeat
+    assert other.returncode == 1
+    assert re.search('error: --num_processes=3, but process 0 .* was started with 2', text)
+
+
+def test_an_address_that_is_taken_or_elsewhere(complaint):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = f'127.0.0.1:{server.getsockname()[1]}'
+        assert 'in use' in complaint(processes.join, address, 2, 0)
+    assert 'process 0 listens there' in complaint(processes.join, '192.0.2.1:5000', 2, 0)
+    assert 'process 0 listens there' in complaint(processes.join, 'nowhere.invalid:5000', 2, 0)
+
+
+def test_a_traceback_in_one_ends_both():
+    address = free_address()
+    started = [begin(address, 2, 0), begin(address, 2, 1, ending='traceback')]
+    left, failed = said(*started)
+    assert [process.returncode for process in started] == [1, 1]
+    assert "KeyError: 'why'" in failed
+    assert last_line(left).startswith('error: another process has ended'), left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('victim', [0, 1, 2])
+def test_a_kill_of_one_ends_all(victim):
+    address = free_address()
+    endings = ['killed' if number == victim else '' for number in range(3)]
+    started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
+    for number, text in enumerate(said(*started)):
+        assert started[number].returncode != 0
+        # JAX may be faster where the first process died
+        ours = last_line(text).startswith('error: another process has ended')
+        expected = number == victim or ours or (victim == 0 and 'Terminating process' in text)
+        assert expected, text
+
+
+@pytest.mark.slow
+def test_a_silent_process_ends_all_after_the_heartbeat():
+    """As when a machine loses its network; JAX's own words, with a stack."""
+    address = free_address()
+    first, other = begin(address, 2, 0), begin(address, 2, 1, ending='silent')
+    time.sleep(10)
+    other.send_signal(signal.SIGSTOP)
+    try:
+        (text,) = said(first)
+    finally:
+        other.kill()
+    assert first.returncode != 0
+    assert 'stopped sending heartbeats' in text
+
+
+@pytest.mark.slow
+def test_all_reach_their_end():
+    address = free_address()
+    started = [begin(address, 2, number, ending='at its end') for number in range(2)]
+    texts = said(*started)
+    assert [process.returncode for process in started] == [0, 0], texts
