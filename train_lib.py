@@ -28,7 +28,7 @@ from atelier.training.dispatch import Program, data_parallel, suggest_cadences
 from atelier.training.session import Member
 from atelier.training.stop_signals import Stopped, stop_requests
 from atelier.training.trace import traced
-from atelier.training.validation import Look
+from atelier.training.validation import CompiledValidation
 
 
 def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool = False) -> State:
@@ -56,7 +56,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
             log.info('%s is finished at step %d', run.folder, step)
             return state
         announce(run, state, len(devices))
-        member.open(step, Look(run, devices))
+        member.open(step, CompiledValidation(run, devices))
         program = stack.enter_context(data_parallel(run, step, devices))
         if profile:
             program = traced(program, run.folder, run.config.train.steps - step)

@@ -5,14 +5,24 @@ from typing import TYPE_CHECKING
 from atelier.applications._loading import FOLDER, is_file, load, names, options
 
 if TYPE_CHECKING:
-    from atelier.applications._application import Application, Need, needs
+    from atelier.applications._application import Application, Need, needs, require
 
-__all__ = ['FOLDER', 'Application', 'Need', 'is_file', 'load', 'names', 'needs', 'options']
+__all__ = [
+    'FOLDER',
+    'Application',
+    'Need',
+    'is_file',
+    'load',
+    'names',
+    'needs',
+    'options',
+    'require',
+]
 
 
 def __getattr__(name: str):
     """What an application is made of: only a file of an application needs it, and it needs JAX."""
-    if name not in ('Application', 'Need', 'needs'):
+    if name not in ('Application', 'Need', 'needs', 'require'):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from atelier.applications import _application
 

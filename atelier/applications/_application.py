@@ -1,6 +1,6 @@
 """What an application is, and what it asks of a family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from atelier.core.abilities import (
@@ -17,6 +17,8 @@ from atelier.core.abilities import (
     Trajectory,
 )
 from atelier.core.family import Family, codes_of
+from atelier.errors import UserError
+from atelier.run.experiment import Run
 
 
 class Need(NamedTuple):
@@ -76,3 +78,22 @@ class Application(NamedTuple):
         """Whether it can be applied to a family."""
         is_refused = self.refuses is not None and self.refuses(family)
         return all(need.is_met(family) for need in self.needs) and not is_refused
+
+
+def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
+    """Descriptions of the needs that a family does not meet."""
+    return [need.description for need in needs if not need.is_met(family)]
+
+
+def require(run: Run, mode: str, *needs: Need) -> None:
+    """Refuses a family that does not meet the needs of a mode.
+
+    Raises:
+      UserError: names what it lacks.
+    """
+    missing = lacking(run.family, needs)
+    if missing:
+        raise UserError(
+            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '
+            f'{", and ".join(need.description for need in needs)}; choose a run of another family'
+        )

@@ -1,39 +1,17 @@
 """What the modes share: asking for abilities, refusing options, and where their files lie."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from atelier.applications._application import Need
-from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, writing
 from atelier.log import log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
-
-
-def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
-    """Descriptions of the needs that a family does not meet."""
-    return [need.description for need in needs if not need.is_met(family)]
-
-
-def require(run: Run, mode: str, *needs: Need) -> None:
-    """Refuses a family that does not meet the needs of a mode.
-
-    Raises:
-      UserError: names what it lacks.
-    """
-    missing = lacking(run.family, needs)
-    if missing:
-        raise UserError(
-            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '
-            f'{", and ".join(need.description for need in needs)}; choose a run of another family'
-        )
 
 
 def at_least(least: int, **options: int) -> None:

@@ -65,7 +65,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     batch, nats = _seen(run, state, index)
     x, labels = as_levels(batch)
     began = time.perf_counter()
-    content, coded = packed(run, state, x, labels)
+    content, bitstream = packed(run, state, x, labels)
     path = run.folder / 'applications' / f'{NAME}.bin'
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,13 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     found = {
         'index': index,
         'x': batch['x'],
-        'bits': coded.bits.reshape(batch['x'].shape).astype(np.float32),
-        **({} if coded.code_bits is None else {'code_bits': coded.code_bits}),
-        **{name: each / np.log(2) + coded.label_bits for name, each in nats.items()},
+        'bits': bitstream.bits.reshape(batch['x'].shape).astype(np.float32),
+        **({} if bitstream.code_bits is None else {'code_bits': bitstream.code_bits}),
+        **{name: each / np.log(2) + bitstream.label_bits for name, each in nats.items()},
     }
-    numbers = _numbers(run, found, len(content), coded)
+    numbers = _numbers(run, found, len(content), bitstream)
     _show(run, numbers, weights)
-    name = NAME if coded.code_bits is None else f'{NAME}-likelihood'
+    name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
     picture = _common.save(run, name, found)
     _common.record(run, name, weights, numbers)
     if image_grids.is_image(spec):
@@ -115,7 +115,7 @@ def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | No
 
 def packed(
     run: Run, state: game.State, x: np.ndarray, labels: np.ndarray | None
-) -> tuple[bytes, range_coder.Coded]:
+) -> tuple[bytes, range_coder.Bitstream]:
     """The file that holds these `as_levels`, and their labels where the model is of p(x | label).
 
     Raises:
@@ -125,9 +125,9 @@ def packed(
     labels, coder = labels if range_coder.is_labelled(run) else None, decompress.coder_of(run)
     try:
         if coder == 'bits back':
-            coded, size = bits_back.encoded(run, state, x, labels), 1
+            bitstream, size = bits_back.encoded(run, state, x, labels), 1
         else:
-            coded = range_coder.encoded(run, state, x, labels, size)
+            bitstream = range_coder.encoded(run, state, x, labels, size)
     except ValueError as error:
         raise UserError(f'{run.folder} gives no probabilities to code by: {error}') from error
     header = file_format.Header(
@@ -143,7 +143,7 @@ def packed(
         coder=coder,
     )
     header = header._replace(examples=file_format.checksum_of(header, x, labels))
-    return file_format.packed(header, coded.words), coded
+    return file_format.packed(header, bitstream.words), bitstream
 
 
 def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -172,11 +172,11 @@ def _check_same(found: dict[str, np.ndarray], x: np.ndarray, labels, spec) -> No
 
 
 def _numbers(
-    run: Run, found: dict[str, np.ndarray], num_bytes: int, coded: range_coder.Coded
+    run: Run, found: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
 ) -> dict[str, Any]:
     """Bits an example: of the file, of the words in it, as reported, and of other formats."""
     spec, n = run.data.spec, len(found['x'])
-    has_code = coded.code_bits is not None
+    has_code = bitstream.code_bits is not None
     bound = f'-ELBO, an upper bound{given(run.family)}'
     numbers = {
         'num_examples': n,
@@ -184,16 +184,20 @@ def _numbers(
         'reported': bound if has_code else f'log_prob, {kind_of(run)}',
         'log_prob': kind_of(run),
         'measured_bits': 8 * num_bytes / n,
-        'measured_bits_without_header': 32 * len(coded.words) / n,
+        'measured_bits_without_header': 32 * len(bitstream.words) / n,
         'reported_bits': float(found['reported_bits'].mean()),
-        'label_bits': coded.label_bits,
+        'label_bits': bitstream.label_bits,
         'num_dims': spec.num_dims,
     }
     if has_code:
-        known = found['bits'].sum(dtype=np.float64) + coded.code_bits.sum() + n * coded.label_bits
+        known = (
+            found['bits'].sum(dtype=np.float64)
+            + bitstream.code_bits.sum()
+            + n * bitstream.label_bits
+        )
         numbers['log_prob_bits'] = float(found['log_prob_bits'].mean())
-        numbers['code_bits'] = float(coded.code_bits.mean())
-        numbers['first_bits'] = float(32 * len(coded.words) - known)  # of all, not of each
+        numbers['code_bits'] = float(bitstream.code_bits.mean())
+        numbers['first_bits'] = float(32 * len(bitstream.words) - known)  # of all, not of each
     if image_grids.is_image(spec) and spec.levels <= 256:
         levels = np.rint(found['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
         for name, each in image_formats.bytes_of(levels, spec.levels).items():

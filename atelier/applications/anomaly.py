@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
+from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application, require
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
@@ -66,7 +66,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, an option that cannot be, scores that are nan.
     """
-    _common.require(run, 'anomaly', *NEEDS)
+    require(run, 'anomaly', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', 1, 'there is nothing to score')
     name = chosen_score(run, score)

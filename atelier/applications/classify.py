@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import CLASSIFY, Application
+from atelier.applications._application import CLASSIFY, Application, require
 from atelier.core import game
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -43,7 +43,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
       UserError: a missing ability or checkpoint, no labels, a bad option, or `beside` classifies
         other examples.
     """
-    _common.require(run, 'classify', *NEEDS)
+    require(run, 'classify', *NEEDS)
     _common.at_least(1, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
@@ -70,7 +70,7 @@ def _other(run: Run, beside: str) -> Run:
     """
     with about(f'--beside={beside}'):
         other = run_folder.reopen(user_path(beside))
-        _common.require(other, 'classify', *NEEDS)
+        require(other, 'classify', *NEEDS)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another one')
     ours, theirs = (each.data.splits['test'].get('label') for each in (run, other))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from atelier.applications import _common, _lossless, _rate_distortion
-from atelier.applications._application import CONDITIONALS, DECODE, ENCODE, Application
+from atelier.applications import _lossless, _rate_distortion
+from atelier.applications._application import CONDITIONALS, DECODE, ENCODE, Application, lacking
 from atelier.core.abilities import Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.errors import UserError
@@ -42,7 +42,7 @@ def apply(
         if not _lossless.can_code(run.family):
             raise UserError(f'{run.folder} cannot compress by likelihood: {_why_not(run)}')
         return _lossless.apply(run, num_images, seed)
-    missing = ' and no '.join(_common.lacking(run.family, _rate_distortion.NEEDS))
+    missing = ' and no '.join(lacking(run.family, _rate_distortion.NEEDS))
     if refuses(run.family) or missing:
         codes = f', and it has no {missing} either' if missing else ''
         reason = f'it has no {missing}' if by == 'codes' and missing else _why_not(run) + codes

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
 from atelier.applications._sets import (
     UNITS,
     Look,
@@ -78,7 +78,7 @@ def apply(
       UserError: a missing ability, checkpoint or classifier, a bad option, a class without example,
         strokes of what are no images.
     """
-    _common.require(run, 'concept', *NEEDS)
+    require(run, 'concept', *NEEDS)
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
+from atelier.applications._application import BITS_BACK, CONDITIONALS, Application, require
 from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -56,7 +56,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
       UserError: a missing ability or checkpoint, no such file, a damaged one, or one that was made
         by other weights or with another version of JAX.
     """
-    _common.require(run, 'decompress', *NEEDS)
+    require(run, 'decompress', *NEEDS)
     path = _place(run.folder, file)
     header, words = file_format.read(path)
     state, weights = restore.load_state(run)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DENOISE, RECONSTRUCT, Application
+from atelier.applications._application import DENOISE, RECONSTRUCT, Application, require
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -58,7 +58,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
-    _common.require(run, 'denoise', *NEEDS)
+    require(run, 'denoise', *NEEDS)
     strengths = _check(noise, levels)
     _check_family(run, noise, max(strengths))
     _common.at_least(1, num_images=num_images)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import ENCODE, Application
+from atelier.applications._application import ENCODE, Application, require
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
@@ -53,7 +53,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     Raises:
       UserError: a missing ability or checkpoint, a bad option, or too few examples.
     """
-    _common.require(run, 'embed', *NEEDS)
+    require(run, 'embed', *NEEDS)
     _common.at_least(1, num_neighbours=num_neighbours)
     _common.at_least(num_neighbours, num_codes=num_codes)
     _common.check_split(run, 'train', num_neighbours, f'--num_neighbours={num_neighbours}')

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import INPAINT, Application
+from atelier.applications._application import INPAINT, Application, require
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Inpaint
@@ -65,7 +65,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
-    _common.require(run, 'inpaint', *NEEDS)
+    require(run, 'inpaint', *NEEDS)
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
     run, order = _some_of_test(run, num_examples, seed)

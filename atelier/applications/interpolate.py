@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
@@ -45,7 +45,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, an option that cannot be, too few test images.
     """
-    _common.require(run, 'interpolate', *NEEDS)
+    require(run, 'interpolate', *NEEDS)
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)

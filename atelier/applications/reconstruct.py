@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import RECONSTRUCT, Application
+from atelier.applications._application import RECONSTRUCT, Application, require
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
@@ -35,7 +35,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
-    _common.require(run, 'reconstruct', *NEEDS)
+    require(run, 'reconstruct', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to reconstruct')

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import CLASSIFY, Application
+from atelier.applications._application import CLASSIFY, Application, require
 from atelier.core.abilities import Classify
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
@@ -43,7 +43,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       UserError: a missing ability or checkpoint, no such image or class, or a gradient that is 0
         everywhere.
     """
-    _common.require(run, 'saliency', *NEEDS)
+    require(run, 'saliency', *NEEDS)
     _common.at_least(0, index=index)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', index + 1, f'there is no --index={index}')

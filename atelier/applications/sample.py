@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
+from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application, require
 from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
@@ -35,7 +35,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     Raises:
       UserError: a missing ability or checkpoint, or the family does not sample by class.
     """
-    _common.require(run, 'sample', *NEEDS)
+    require(run, 'sample', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     chosen = parse_labels(run, labels)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import SUPER_RESOLVE, Application
+from atelier.applications._application import SUPER_RESOLVE, Application, require
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -58,7 +58,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
-    _common.require(run, 'super_resolve', *NEEDS)
+    require(run, 'super_resolve', *NEEDS)
     _common.at_least(1, num_examples=num_examples, num_samples=num_samples, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to enlarge')

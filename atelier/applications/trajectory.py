@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import TRAJECTORY, Application
+from atelier.applications._application import TRAJECTORY, Application, require
 from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
@@ -38,7 +38,7 @@ def apply(
     Raises:
       UserError: a missing ability or checkpoint, or a bad option.
     """
-    _common.require(run, 'trajectory', *NEEDS)
+    require(run, 'trajectory', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     _common.at_least(2, num_points=num_points)

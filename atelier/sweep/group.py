@@ -18,7 +18,7 @@ from atelier.run.restore import Start
 from atelier.sweep import folder as sweep_folder
 from atelier.sweep.vmapped_program import Compiled, compiled_for, side_by_side
 from atelier.training.session import Member
-from atelier.training.validation import Look
+from atelier.training.validation import CompiledValidation
 
 FILES = 8  # that a member keeps open, and some
 
@@ -131,10 +131,10 @@ def _train(
 ) -> None:
     """The loop, for members whose program is compiled."""
     runs = [member.run for member in members]
-    look = Look(runs[0], devices)
+    validation = CompiledValidation(runs[0], devices)
     for member in members:
         if not member.is_done(0):
-            member.open(step, look, speaker=f'{member.run.folder.name}: ')
+            member.open(step, validation, speaker=f'{member.run.folder.name}: ')
 
     def on_choice(form: str, seconds: dict[str, float]) -> None:
         """Kept before anything is made of it: a run that continues does so in the same form."""

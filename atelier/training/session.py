@@ -11,7 +11,7 @@ from atelier.report.metrics_log import MetricsLog
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
-from atelier.training.validation import Look, Watch
+from atelier.training.validation import CompiledValidation, Watch
 
 
 class Member:
@@ -37,13 +37,13 @@ class Member:
         state, self.memory = restored or (self._start(self.run), Memory())
         return state
 
-    def open(self, step: int, look: Look, speaker: str = '') -> None:
+    def open(self, step: int, validation: CompiledValidation, speaker: str = '') -> None:
         """Before it trains on from `step`: what an earlier process wrote after it is cut.
 
         `speaker` stands before its warnings.
         """
         self._metrics_log = MetricsLog(self.run.folder, step)  # before Watch reads what is left
-        self._watch = Watch(self.run, look, speaker)
+        self._watch = Watch(self.run, validation, speaker)
 
     def is_done(self, step: int) -> bool:
         """Whether it is finished, or has failed."""

@@ -32,7 +32,7 @@ NEIGHBOURS = 5
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
-class Look:
+class CompiledValidation:
     """What is computed at a validation, compiled once for all runs of one model on one data set."""
 
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
@@ -61,9 +61,9 @@ class Watch:
     nearest neighbours, in the numbers of the data.
     """
 
-    def __init__(self, run: Run, look: Look, speaker: str = ''):
+    def __init__(self, run: Run, validation: CompiledValidation, speaker: str = ''):
         """`speaker` stands before each warning, where several runs train at once."""
-        self._run, self._look, self._speaker = run, look, speaker
+        self._run, self._validation, self._speaker = run, validation, speaker
         self._labels = labels_like(run, 'valid', WATCHED)
         earlier = read_validations(run.folder) if game.advisers(run.family.turns) else []
         self._history = [means for _, means in earlier]  # of other processes too
@@ -82,7 +82,9 @@ class Watch:
         """
         run, step = self._run, int(state.step)
         key = key_for(state.key, Stream.EVALUATE)
-        values = self._look.metrics(state, key, run.data.splits['valid'], run.data.size('valid'))
+        values = self._validation.metrics(
+            state, key, run.data.splits['valid'], run.data.size('valid')
+        )
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
         if texts.is_text(run.data.spec) and 'log_prob_nats' in means:
@@ -101,8 +103,8 @@ class Watch:
     def _coverage(self, state: State) -> dict[str, float]:
         if not _is_covered(self._run):
             return {}
-        real, key = self._look.real(state), key_for(state.key, Stream.SAMPLE)
-        fake = self._look.sample(state, key, len(real), self._labels)
+        real, key = self._validation.real(state), key_for(state.key, Stream.SAMPLE)
+        fake = self._validation.sample(state, key, len(real), self._labels)
         fake = coordinates(fake, self._run.data.spec)
         return {'coverage': manifolds(real, fake, NEIGHBOURS).coverage}
 
@@ -120,14 +122,16 @@ class Watch:
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures
         key = key_for(state.key, Stream.SAMPLE)
-        if self._look.sample and image_grids.is_image(spec):
-            image = image_grids.grid(self._look.sample(state, key, n), spec)
+        if self._validation.sample and image_grids.is_image(spec):
+            image = image_grids.grid(self._validation.sample(state, key, n), spec)
             image_grids.save(folder / f'samples-{step:07d}.png', image)
-        if self._look.sample and texts.is_text(spec):
-            texts.save(folder / f'samples-{step:07d}.txt', self._look.sample(state, key, n), spec)
-        if self._look.reconstruct:
+        if self._validation.sample and texts.is_text(spec):
+            texts.save(
+                folder / f'samples-{step:07d}.txt', self._validation.sample(state, key, n), spec
+            )
+        if self._validation.reconstruct:
             split = {name: array[:n] for name, array in run.data.splits['valid'].items()}
-            pair = self._look.reconstruct(state, key, split, len(split['x']))
+            pair = self._validation.reconstruct(state, key, split, len(split['x']))
             save_pairs(folder / f'reconstructions-{step:07d}.png', *pair, spec)
 
 

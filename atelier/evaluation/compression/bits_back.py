@@ -27,7 +27,7 @@ from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
 from atelier.evaluation.compression.integer_frequencies import Frequencies
-from atelier.evaluation.compression.range_coder import Coded, Labels, Words, is_labelled
+from atelier.evaluation.compression.range_coder import Bitstream, Labels, Words, is_labelled
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
@@ -45,7 +45,7 @@ class Model(NamedTuple):
     latent_dim: int
 
 
-def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels) -> Coded:
+def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels) -> Bitstream:
     """Levels of n examples, flat, and their labels where the model `is_labelled`, as words.
 
     Raises:
@@ -65,7 +65,7 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
         found[i] = integer_frequencies.bits(table, x[i])
         code_bits[i] = latent_bins.BITS * len(bins) - taken
     label_bits = 0.0 if labels is None else float(np.log2(run.data.spec.num_classes))
-    return Coded(stack.get_compressed(), found, label_bits, code_bits)
+    return Bitstream(stack.get_compressed(), found, label_bits, code_bits)
 
 
 def decoded(

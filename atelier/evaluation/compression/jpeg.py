@@ -11,7 +11,7 @@ from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic, ti
 SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # of colours, and the pixels that are coded as one
 
 
-class Coded(NamedTuple):
+class JpegImages(NamedTuple):
     """Images after JPEG.
 
     quality: 1 to 95, as Pillow takes it.
@@ -26,7 +26,7 @@ class Coded(NamedTuple):
     x: np.ndarray
 
 
-def coded(x: Images, qualities: range) -> Iterator[Coded]:
+def coded(x: Images, qualities: range) -> Iterator[JpegImages]:
     """Images of 1 or 3 channels at each quality; in colour, with and without subsampling.
 
     All images are tiles of one mosaic, each grown by copies of its last row and column to whole
@@ -41,7 +41,7 @@ def coded(x: Images, qualities: range) -> Iterator[Coded]:
             yield _coded(x, quality, name, block)
 
 
-def _coded(x: Images, quality: int, subsampling: str, block: int) -> Coded:
+def _coded(x: Images, quality: int, subsampling: str, block: int) -> JpegImages:
     n, height, width, channels = x.shape
     growth = [(0, -size % block) for size in (height, width)]
     tiles = np.pad(x, [(0, 0), *growth, (0, 0)], mode='edge')
@@ -51,7 +51,7 @@ def _coded(x: Images, quality: int, subsampling: str, block: int) -> Coded:
         size, part = _through_jpeg(tiles[first : first + many], quality, subsampling)
         total += size
         parts.append(part[:, :height, :width])
-    return Coded(quality, subsampling, total / n, np.concatenate(parts))
+    return JpegImages(quality, subsampling, total / n, np.concatenate(parts))
 
 
 def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, Images]:

@@ -38,10 +38,10 @@ class Chain(NamedTuple):
     order: Int[np.ndarray, 'dims']
 
 
-class Coded(NamedTuple):
-    """Examples in words.
+class Bitstream(NamedTuple):
+    """Examples as one stream of words, and the bits that each number takes in it.
 
-    words: one stream for all, so that its end costs little.
+    words: of all examples together, so that the end of the stream costs little.
     bits: of each number, by its frequency.
     label_bits: of each example's label; 0 where there is none.
     code_bits: of its code, less those that came back; None where there is no code.
@@ -63,7 +63,7 @@ def is_labelled(run: Run) -> bool:
 
 def encoded(
     run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels, batch_size: int
-) -> Coded:
+) -> Bitstream:
     """Levels of n examples, flat, and their labels where the model `is_labelled`, as words."""
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
@@ -80,7 +80,7 @@ def encoded(
             label_bits = float(cost[0])
         else:
             found[rows, place] = cost
-    return Coded(encoder.get_compressed(), found, label_bits)
+    return Bitstream(encoder.get_compressed(), found, label_bits)
 
 
 def decoded(

@@ -22,7 +22,10 @@ ONE = jax.devices()[:1]
 def look(run, times=1):
     """The means that so many validations write to the folder."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    watching, state = validation.Watch(run, validation.Look(run, ONE)), restore.initial_state(run)
+    watching, state = (
+        validation.Watch(run, validation.CompiledValidation(run, ONE)),
+        restore.initial_state(run),
+    )
     metrics_log = MetricsLog(run.folder, 0)
     for _ in range(times):
         watching(state, Memory(), metrics_log)
@@ -76,7 +79,7 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
     with caplog.at_level('WARNING', logger='atelier'):
         look(advised, times=3)
         assert caplog.text.count('turn the knob') == 1
-        look_again = validation.Watch(advised, validation.Look(advised, ONE))
+        look_again = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
         metrics_log = MetricsLog(run.folder, 10**9)
         for _ in range(2):
             look_again(restore.initial_state(run), Memory(), metrics_log)
