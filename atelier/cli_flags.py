@@ -2,8 +2,7 @@
 
 import inspect
 import re
-import types
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -11,6 +10,9 @@ from ml_collections import ConfigDict, config_flags
 from atelier import applications
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError
+
+if TYPE_CHECKING:
+    from atelier.applications import Application
 
 BUILT_IN = {
     'train': 'Train, then evaluate (the default); once more continues.',
@@ -35,7 +37,7 @@ class Command(NamedTuple):
     values: flags.FlagValues
     config_file: ConfigFile | None  # none with --mode=compare
     is_config_typed: bool  # else it is that of the run in --workdir
-    application: types.ModuleType | None  # of a mode that is not BUILT_IN
+    application: 'Application | None'  # of a mode that is not BUILT_IN
 
     @property
     def config(self) -> ConfigDict:
@@ -82,7 +84,7 @@ def define_config(values: flags.FlagValues, config: ConfigDict, argv: list[str])
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
 
 
-def define_options(values: flags.FlagValues, mode: str, application: types.ModuleType) -> None:
+def define_options(values: flags.FlagValues, mode: str, application: 'Application') -> None:
     """A flag for each option of an application.
 
     Raises:

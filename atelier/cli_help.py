@@ -5,12 +5,15 @@ import inspect
 import pathlib
 import re
 import textwrap
-import types
+from typing import TYPE_CHECKING
 
 from atelier import applications, checkout, cli_flags
 from atelier.cli_flags import BUILT_IN, FLAGS_OF, value_of
 from atelier.errors import UserError
 from atelier.paths import user_path
+
+if TYPE_CHECKING:
+    from atelier.applications import Application
 
 WIDTH = 100
 USAGE = """\
@@ -112,7 +115,7 @@ def _paragraphs(*docstrings: str | None) -> list[str]:
     return '\n\n'.join(kept).split('\n')
 
 
-def _option_lines(application: types.ModuleType) -> list[str]:
+def _option_lines(application: 'Application') -> list[str]:
     options = applications.options(application)
     lines = [f'  --{name}={_shown(option.default)}' for name, option in options.items()]
     return lines or ['It has no options of its own.']

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from atelier import checkout
+from atelier import applications, checkout
 from atelier.cli_flags import FLAGS_OF, Command
 from atelier.core import devices
 from atelier.errors import UserError

@@ -156,7 +156,10 @@ def evaluate(
 
 
 def over_split(
-    trained: TrainedRun, ability: Callable | tuple | None, split: str = 'test', n: int | None = None
+    trained: TrainedRun,
+    ability: Callable | tuple | None,
+    split: str = 'test',
+    n: int | None = None,
 ):
     """Applies a function of (weights, batch, rng), [local, ...] per example, to a whole split.
 

@@ -75,7 +75,7 @@ def writing(what: object) -> Iterator[None]:
         raise UserError(f'cannot write {what}: {reason}; {advice}') from error
 
 
-def at_least(least: int, field: str, *values: int | float) -> None:
+def at_least(least: int, field: str, *values: object) -> None:
     """Refuses numbers below `least`, and infinite ones.
 
     Raises:

@@ -13,7 +13,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, needs
 from models.autoencoders.vq_networks import MapDecoder, MapEncoder
-from models.autoencoders.vq_vae import Networks, check_hypers, vq_vae
+from models.autoencoders.vq_vae import Networks, check_averages, vq_vae
 from models.nets import mlp
 from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
 from models.shared.observations import observation_for
@@ -73,7 +73,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The VQ-VAE that `config` describes, for data as `spec` says."""
     model = config.model
-    check_hypers(config.hypers)
+    check_averages(config.hypers.codebook_decay, config.hypers.ema_half_life)
     common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     output_shape = (*spec.event_shape, observation.size)

@@ -25,7 +25,7 @@ NEEDS = (CLASSIFY,)
 def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
     """The gradient of a class's logit in the pixels, and the activation map of that class.
 
-    The gradient alone where the classifier has no maps (`game.FeatureMaps`): it has no
+    The gradient alone where the classifier has no maps (`FeatureMaps`): it has no
     convolutions.
 
     Args:

@@ -44,7 +44,7 @@ class MetricsLog:
             self._board.close()
 
 
-def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
+def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
     """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished.
 
     Another line that cannot be read is left out with a warning.

@@ -6,7 +6,6 @@ given: an autoregressive model of the codes is one.
 """
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -114,21 +113,20 @@ def initialize(nets: Networks, key, batch: Batch) -> Weights:
     return Weights({'model': params}, {'model': {'codebook': codebook._asdict()}})
 
 
-def check_hypers(hypers: Mapping[str, float]) -> None:
+def check_averages(codebook_decay: float, ema_half_life: float) -> None:
     """Refuses averages of the codebook that cannot be, and others beside them.
 
     Raises:
       UserError: names the config field.
     """
-    decay, half_life = hypers['codebook_decay'], hypers['ema_half_life']
-    if not 0 <= decay < 1:
+    if not 0 <= codebook_decay < 1:
         raise UserError(
-            f'config.hypers.codebook_decay={decay}: it is the share that a step keeps, from 0 to '
-            'below 1'
+            f'config.hypers.codebook_decay={codebook_decay}: it is the share that a step keeps, '
+            'from 0 to below 1'
         )
-    if half_life:
+    if ema_half_life:
         raise UserError(
-            f'config.hypers.ema_half_life={half_life:g}: averaged networks do not fit the '
+            f'config.hypers.ema_half_life={ema_half_life:g}: averaged networks do not fit the '
             'codebook, which has an average of its own; leave it at 0'
         )
 

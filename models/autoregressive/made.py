@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from atelier.core.types import Batch
+from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import at_least
 from models.autoregressive.autoregressive import Parts
@@ -148,7 +148,7 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
         extra = {'model': {'degrees': degrees}}
         flat = x.reshape(1, -1)
         variables = network.init(jax.random.fold_in(key, 1), flat, own(extra, 0))
-        return {'model': variables['params']}, extra
+        return Weights({'model': variables['params']}, extra)
 
     return Parts(
         init=init,

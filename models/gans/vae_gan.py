@@ -63,8 +63,8 @@ class Players(NamedTuple):
 
 def posterior(players: Players, params, collections, x, train: bool, gather):
     """(q(z | x) of each row of x as the data have it, the encoder's collections afterwards)."""
-    weights, seen = {'params': params, **collections}, players.nets.spec.normalize(x)
-    output, after = players.encoder(train, gather).apply(weights, seen, mutable=list(collections))
+    variables, seen = {'params': params, **collections}, players.nets.spec.normalize(x)
+    output, after = players.encoder(train, gather).apply(variables, seen, mutable=list(collections))
     return Posterior(*jnp.split(output, 2, axis=-1)), after
 
 

@@ -1,7 +1,7 @@
 """Normalisation of activations by the batch or by groups, and of kernels by a singular value.
 
 Two of them keep what they remember outside of the parameters. A batch is the global one: what
-devices hold of it is brought together by `gather` (`game.Draw`), so that the device count makes no
+devices hold of it is brought together by `gather` (`Rng.gather`), so that the device count makes no
 difference.
 """
 

@@ -9,8 +9,12 @@ from atelier import cli
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 
+BEGINNING = 'from atelier.applications import Application'
 APPLICATION = '''
 """The mean of all numbers."""
+
+from atelier.applications import Application
+
 
 def apply(run, num_samples: int = 4, loudly: bool = False, words: str = 'mean', scale: float = 1.0):
     """Says it.
@@ -19,6 +23,9 @@ def apply(run, num_samples: int = 4, loudly: bool = False, words: str = 'mean', 
       UserError: never.
     """
     print(words, num_samples, loudly, scale, run.folder.name)
+
+
+APPLICATION = Application(apply)
 '''
 
 
@@ -85,14 +92,19 @@ def test_the_last_of_two_counts(tmp_path):
     [
         ('sampel', "did you mean 'sample'"),
         ('nothing.py', 'there is no such file'),
-        ('no_apply.py', 'it has no apply'),
+        ('nothing_there.py', 'it has no APPLICATION'),
         ('no_default.py', 'the option n needs a default'),
         ('of_ours.py', 'workdir'),
     ],
 )
 def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
-    (tmp_path / 'no_apply.py').write_text('')
-    (tmp_path / 'no_default.py').write_text('def apply(run, n): ...')
-    (tmp_path / 'of_ours.py').write_text('def apply(run, workdir=1): ...')
+    applications = {
+        'nothing_there': '',
+        'no_default': 'def apply(run, n): ...',
+        'of_ours': 'def apply(run, workdir=1): ...',
+    }
+    for name, text in applications.items():
+        value = f'{BEGINNING}\n{text}\nAPPLICATION = Application(apply)' if text else ''
+        (tmp_path / f'{name}.py').write_text(value)
     with pytest.raises(UserError, match=message):
         cli.parse(['x', f'--mode={mode}', '--config=configs/vae.py'])

@@ -137,9 +137,9 @@ def test_a_kill_of_one_ends_all(victim):
     started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
     for number, text in enumerate(said(*started)):
         assert started[number].returncode != 0
-        # JAX may be faster where the first process died
+        # where a collective hangs, JAX's heartbeat is faster
         ours = last_line(text).startswith('error: another process has ended')
-        expected = number == victim or ours or (victim == 0 and 'Terminating process' in text)
+        expected = number == victim or ours or 'Terminating process' in text
         assert expected, text
 
 

@@ -138,8 +138,8 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     assert 'Traceback' not in message, message
     last_line = message.strip().split('\n')[-1]
     is_ours = re.search('error: another process has ended.*start all of them again', last_line)
-    # JAX may be faster where the first process died
-    assert is_ours or victim == 0 and 'Terminating process because' in message, message
+    # where a collective hangs, JAX's heartbeat is faster
+    assert is_ours or 'Terminating process because' in message, message
     assert 'when one of them ends all do: start all of them again' in message
     finish(folder, begin(folder, 2, 2))
     assert last(folder) == last(folders[2, 2])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from resuming import SETTINGS, assert_same, outcome, train
 from support import (
     assembled,
     check_same_on_any_devices,
@@ -12,7 +13,6 @@ from support import (
     scattered,
     steps_on,
 )
-from test_resume import SETTINGS, assert_same, outcome, train
 
 import train_lib
 from atelier.applications import interpolate, sample
