@@ -1,4 +1,4 @@
-"""What an application is, and what it asks of a family."""
+"""What an application is, and what it needs of a family."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 class Application(NamedTuple):
     """Something that people do with a trained model: a file with a value `APPLICATION`.
 
-    apply: (run, **options) -> what it made. Each option has a default of type int, float or str,
+    apply: (run, **options) -> its results. Each option has a default of type int, float or str,
       and becomes a flag of the command line.
     needs: what the family has to be able to do.
     refuses: (family) -> whether it is refused although it meets the needs; None: none is.

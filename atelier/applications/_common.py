@@ -1,17 +1,44 @@
-"""What the modes share: asking for abilities, refusing options, and where their files lie."""
+"""What applications share: they check options, load weights, and write arrays and figures."""
 
 import pathlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from atelier.core import game
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, writing
 from atelier.log import log
-from atelier.run import run_folder
+from atelier.report import image_grids
+from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+
+
+class LoadedRun(NamedTuple):
+    """A run with its weights.
+
+    run: whose weights they are.
+    state: with the weights that `config.eval.weights` chooses, on all devices.
+    weights: which they are, as 'best checkpoint, step 1000'.
+    devices: that compute.
+    """
+
+    run: Run
+    state: game.State
+    weights: str
+    devices: Sequence[jax.Device]
+
+
+def load(run: Run) -> LoadedRun:
+    """The run with its weights.
+
+    Raises:
+      UserError: there is no checkpoint that can be read.
+    """
+    return LoadedRun(run, *restore.load_state(run), jax.devices())
 
 
 def at_least(least: int, **options: int) -> None:
@@ -59,7 +86,7 @@ def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
     return Dataset(values['data']['name'], spec, {'train': split}, 'of which nothing is known')
 
 
-def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
+def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     """Indices [n] of the test split in an order that the seed draws: more begin with the same ones.
 
     Fewer where the split has fewer.
@@ -68,7 +95,7 @@ def draw_of_test(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
-def how_drawn(run: Run) -> str:
+def changed_sampler(run: Run) -> str:
     """For the name of a file of samples: settings of `config.eval.sampler` that the run has not.
 
     As '-temperature-0.5'; empty where samples are drawn as in training, and of a run of which
@@ -82,28 +109,53 @@ def how_drawn(run: Run) -> str:
     return ''.join(f'-{name}-{now[name]}' for name in changed)
 
 
-def save(run: Run, name: str, arrays: dict[str, np.ndarray]) -> pathlib.Path:
-    """Writes the numbers as NAME.npz; returns the path that a picture of them takes.
+def save(
+    loaded: LoadedRun,
+    name: str,
+    arrays: dict[str, np.ndarray],
+    numbers: dict[str, Any] | None = None,
+) -> pathlib.Path:
+    """Writes the arrays as NAME.npz; returns the path of a figure of them, NAME.png.
+
+    The few numbers that one looks at first, if any, go to NAME.json, behind a description of the
+    data and of the weights.
 
     Raises:
-      UserError: as `run_folder.write_arrays`.
+      UserError: a file cannot be written.
     """
-    path = run.folder / 'applications' / f'{name}.npz'
+    path = loaded.run.folder / 'applications' / f'{name}.npz'
     run_folder.write_arrays(path, arrays)
     log.info('numbers: %s', path)
+    if numbers is not None:
+        source = {'data': loaded.run.data.description, 'weights': loaded.weights}
+        with writing(path.with_suffix('.json')):
+            run_folder.write_json(path.with_suffix('.json'), {**source, **numbers})
     return path.with_suffix('.png')
 
 
-def record(run: Run, name: str, weights: str, numbers: dict[str, Any]) -> None:
-    """Writes the few numbers that one looks at first as NAME.json, beside the .npz of `save`.
-
-    Of what they are stands before them: the data, and in words the weights.
+def draw_grid(
+    path: pathlib.Path,
+    x: np.ndarray,
+    spec: Spec,
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+) -> None:
+    """Writes images [..., *event] in order, as many in a row as there are names of columns.
 
     Raises:
       UserError: it cannot be written.
     """
-    path = run.folder / 'applications' / f'{name}.json'
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        told = {'data': run.data.description, 'weights': weights, **numbers}
-        run_folder.write_json(path, told)
+    image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, len(columns))
+    image_grids.save_labelled(path, image, title, rows, columns)
+    log.info('as a picture: %s', path)
+
+
+def draw_figure(path: pathlib.Path, figure) -> None:
+    """Writes a figure of matplotlib.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    image_grids.save_figure(path, figure)
+    log.info('as a picture: %s', path)

@@ -7,11 +7,11 @@ import sys
 import time
 from typing import Any
 
-import jax
 import numpy as np
 
 from atelier import checkout
 from atelier.applications import _common, decompress
+from atelier.applications._common import LoadedRun
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
@@ -22,7 +22,6 @@ from atelier.evaluation.evaluate import given, kind_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NAME = 'compress'
@@ -60,41 +59,56 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     spec = run.data.spec
     if spec.levels > range_coder.MOST_LEVELS:
         raise UserError(f'{spec.levels} levels: coding is of at most {range_coder.MOST_LEVELS}')
-    state, weights = restore.load_state(run)
-    index = _common.draw_of_test(run, num_images, seed)
-    batch, nats = _seen(run, state, index)
+    loaded = _common.load(run)
+    index = _common.random_test_indices(run, num_images, seed)
+    arrays, bitstream, num_bytes = compute(loaded, index)
+    numbers = _numbers(run, arrays, num_bytes, bitstream)
+    _log(run, numbers, loaded.weights)
+    name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
+    path = _common.save(loaded, name, arrays, numbers)
+    if image_grids.is_image(spec):
+        _draw(run, arrays, path)
+    return arrays
+
+
+def compute(
+    loaded: LoadedRun, index: np.ndarray
+) -> tuple[dict[str, np.ndarray], range_coder.Bitstream, int]:
+    """Codes the test examples at `index`, and has them decoded.
+
+    Returns:
+      The arrays of `apply`, the bitstream, and the bytes of the file.
+    """
+    run = loaded.run
+    batch, nats = _batch_and_nats(loaded, index)
     x, labels = as_levels(batch)
     began = time.perf_counter()
-    content, bitstream = packed(run, state, x, labels)
+    content, bitstream = packed(run, loaded.state, x, labels)
     path = run.folder / 'applications' / f'{NAME}.bin'
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     encoded_after = time.perf_counter()
     log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_after - began, path)
-    _check_same(_decoded_elsewhere(run, path), x, labels, spec)
+    _check_same(_decoded_elsewhere(run, path), x, labels)
     log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_after)
-    found = {
+    arrays = {
         'index': index,
         'x': batch['x'],
         'bits': bitstream.bits.reshape(batch['x'].shape).astype(np.float32),
         **({} if bitstream.code_bits is None else {'code_bits': bitstream.code_bits}),
         **{name: each / np.log(2) + bitstream.label_bits for name, each in nats.items()},
     }
-    numbers = _numbers(run, found, len(content), bitstream)
-    _show(run, numbers, weights)
-    name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
-    picture = _common.save(run, name, found)
-    _common.record(run, name, weights, numbers)
-    if image_grids.is_image(spec):
-        _draw(run, found, picture)
-    return found
+    return arrays, bitstream, len(content)
 
 
-def _seen(run: Run, state: game.State, index: np.ndarray):
-    """(test examples as the model sees them, what of each is reported, in nats)."""
+def _batch_and_nats(
+    loaded: LoadedRun, index: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(test examples as the model sees them, what is reported of each, in nats)."""
+    run = loaded.run
 
-    def look(weights, batch, rng):
+    def report(weights, batch, rng):
         nll = -run.family.ability(LogProb).nats(weights, batch, rng)
         if decompress.coder_of(run) == 'range':
             return batch, {'reported_bits': nll}
@@ -102,9 +116,9 @@ def _seen(run: Run, state: game.State, index: np.ndarray):
         return batch, {'reported_bits': bound, 'log_prob_bits': nll}
 
     split = {name: array[index] for name, array in run.data.splits['test'].items()}
-    apply = over_examples(look, run.data, run.config.eval.batch_size, jax.devices())
-    key = key_for(state.key, Stream.EVALUATE)
-    return apply(state, key, split, len(index))
+    apply = over_examples(report, run.data, run.config.eval.batch_size, loaded.devices)
+    key = key_for(loaded.state.key, Stream.EVALUATE)
+    return apply(loaded.state, key, split, len(index))
 
 
 def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -147,15 +161,16 @@ def packed(
 
 
 def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """What another process finds in the file; of a run made in Python, what this one does."""
+    """What another process decodes from the file; of a run made in Python, what this one does."""
     if not run.config_file.path:
         log.info('a family made in Python is decoded in this process')
         return decompress.apply(run, str(path))
     line = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
     line += [f'--workdir={run.folder}', f'--file={path}']
     line += [f'--config.eval.weights={run.config.eval.weights}']
-    room = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}  # this one has a GPU's memory
-    done = subprocess.run(line, env=room, capture_output=True, text=True)
+    # this process has a GPU's memory
+    environment = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.rstrip().rpartition('\n')[2]
         if last.startswith('error: '):
@@ -165,17 +180,17 @@ def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def _check_same(found: dict[str, np.ndarray], x: np.ndarray, labels, spec) -> None:
-    same = np.array_equal(found['x'].reshape(x.shape), x)
-    if not same or ('label' in found and not np.array_equal(found['label'], labels)):
+def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray | None) -> None:
+    same = np.array_equal(decoded['x'].reshape(x.shape), x)
+    if not same or ('label' in decoded and not np.array_equal(decoded['label'], labels)):
         raise RuntimeError('what was decoded is not what was coded')
 
 
 def _numbers(
-    run: Run, found: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
+    run: Run, arrays: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
 ) -> dict[str, Any]:
     """Bits an example: of the file, of the words in it, as reported, and of other formats."""
-    spec, n = run.data.spec, len(found['x'])
+    spec, n = run.data.spec, len(arrays['x'])
     has_code = bitstream.code_bits is not None
     bound = f'-ELBO, an upper bound{given(run.family)}'
     numbers = {
@@ -185,28 +200,28 @@ def _numbers(
         'log_prob': kind_of(run),
         'measured_bits': 8 * num_bytes / n,
         'measured_bits_without_header': 32 * len(bitstream.words) / n,
-        'reported_bits': float(found['reported_bits'].mean()),
+        'reported_bits': float(arrays['reported_bits'].mean()),
         'label_bits': bitstream.label_bits,
         'num_dims': spec.num_dims,
     }
     if has_code:
         known = (
-            found['bits'].sum(dtype=np.float64)
+            arrays['bits'].sum(dtype=np.float64)
             + bitstream.code_bits.sum()
             + n * bitstream.label_bits
         )
-        numbers['log_prob_bits'] = float(found['log_prob_bits'].mean())
+        numbers['log_prob_bits'] = float(arrays['log_prob_bits'].mean())
         numbers['code_bits'] = float(bitstream.code_bits.mean())
         numbers['first_bits'] = float(32 * len(bitstream.words) - known)  # of all, not of each
     if image_grids.is_image(spec) and spec.levels <= 256:
-        levels = np.rint(found['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
+        levels = np.rint(arrays['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
         for name, each in image_formats.bytes_of(levels, spec.levels).items():
             numbers[f'{name.lower()}_bits'] = 8 * each['together']
             numbers[f'{name.lower()}_bits_apart'] = 8 * each['apart']
     return numbers
 
 
-def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
+def _log(run: Run, numbers: dict[str, Any], weights: str) -> None:
     """A table of bits."""
     log.info('\n%d test examples by the %s', numbers['num_examples'], weights)
     off = 100 * (numbers['measured_bits'] / numbers['reported_bits'] - 1)
@@ -223,28 +238,26 @@ def _show(run: Run, numbers: dict[str, Any], weights: str) -> None:
     }
     width = max(map(len, rows))
     log.info('%s %12s %12s', ' ' * width, 'bits each', 'a dimension')
-    for words, name in rows.items():
+    for title, name in rows.items():
         if name in numbers:
-            each = numbers[name]
-            log.info('%s %12.2f %12.4f', words.ljust(width), each, each / run.data.spec.num_dims)
+            bits = numbers[name]
+            log.info('%s %12.2f %12.4f', title.ljust(width), bits, bits / run.data.spec.num_dims)
     if 'first_bits' in numbers:
-        told = 100 * numbers['first_bits'] / (numbers['num_examples'] * numbers['measured_bits'])
-        log.info('of the file %.2f %% is what the first codes found no bits to take for', told)
+        total = numbers['num_examples'] * numbers['measured_bits']
+        percent = 100 * numbers['first_bits'] / total
+        log.info('of the file %.2f %% is what the first codes found no bits to take for', percent)
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], path: pathlib.Path) -> None:
+def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """From the cheapest to the dearest image, and below each what its pixels cost."""
-    totals = found['bits'].reshape(len(found['x']), -1).sum(1) + found.get('code_bits', 0)
+    totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
     chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
     chosen = np.argsort(totals, kind='stable')[chosen]
-    x, bits = (found[name][chosen] for name in ('x', 'bits'))
-    spec, shape = run.data.spec, run.data.spec.event_shape
-    low, high = spec.interval
+    x, bits = (arrays[name][chosen] for name in ('x', 'bits'))
+    low, high = run.data.spec.interval
     most = bits.max() or 1.0
-    shown = np.concatenate([x, low + (high - low) * bits / most]).reshape(-1, *shape)
-    words = [f'{total:.0f}' for total in totals[chosen]]
-    which = 'each pixel given the code' if 'code_bits' in found else 'each pixel'
+    rows = np.stack([x, low + (high - low) * bits / most])
+    columns = [f'{total:.0f}' for total in totals[chosen]]
+    which = 'each pixel given the code' if 'code_bits' in arrays else 'each pixel'
     title = f'Test images by their bits, and those of {which} (white: {most:.1f})'
-    image = image_grids.grid(shown, spec, len(chosen))
-    image_grids.save_labelled(path, image, title, ['image', 'bits'], words)
-    log.info('as a picture: %s', path)
+    _common.draw_grid(path, rows, run.data.spec, title, ['image', 'bits'], columns)

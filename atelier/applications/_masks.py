@@ -37,9 +37,9 @@ def hidden_parts(
     Args:
       spec: of the data.
       mask: left, right, top or bottom, a half of an image; centre, the middle half of its rows and
-        columns; random, places that differ from example to example; or the path of an .npy, true
+        columns; random, positions that differ from example to example; or the path of an .npy, true
         where it hides, of the shape of an event or, of an image, [height, width].
-      share: of all places, that random hides, rounded to whole ones. A place of an image is a
+      share: of all positions, that random hides, rounded to whole ones. A position of an image is a
         pixel with all its channels.
       n: how many.
       seed: of random: what is hidden of example i depends on the seed and i alone.
@@ -47,15 +47,15 @@ def hidden_parts(
     Raises:
       UserError: no such mask, one that does not fit, or one that hides all or nothing.
     """
-    places = spec.event_shape[:2] if image_grids.is_image(spec) else spec.event_shape
+    positions = spec.event_shape[:2] if image_grids.is_image(spec) else spec.event_shape
     if mask == 'random':
-        hidden = _random(math.prod(places), share, n, seed).reshape(n, *places)
+        hidden = _random(math.prod(positions), share, n, seed).reshape(n, *positions)
     elif mask.endswith(FILE):
-        hidden = np.broadcast_to(_from_file(mask, spec, places), (n, *spec.event_shape))
+        hidden = np.broadcast_to(_from_file(mask, spec, positions), (n, *spec.event_shape))
     elif mask in HALVES and image_grids.is_image(spec):
-        one = np.zeros(places, bool)
-        one[HALVES[mask](*places)] = True
-        hidden = np.broadcast_to(one, (n, *places))
+        one = np.zeros(positions, bool)
+        one[HALVES[mask](*positions)] = True
+        hidden = np.broadcast_to(one, (n, *positions))
     else:
         images = '' if mask not in HALVES else f': {mask} is of images, and these are none'
         choice = 'random or FILE.npy' if images else f'{", ".join(HALVES)}, random or FILE.npy'
@@ -73,7 +73,7 @@ def hidden_parts(
 
 
 def _random(size: int, share: float, n: int, seed: int) -> Bool[np.ndarray, 'n size']:
-    """`share` of `size` places, at least one of them and not all, drawn for each example."""
+    """`share` of `size` positions, at least one of them and not all, drawn for each example."""
     if not 0 < share < 1:
         raise UserError(f'--share={share:g}: it has to lie between 0 and 1')
     count = min(max(round(share * size), 1), max(size - 1, 1))
@@ -82,7 +82,7 @@ def _random(size: int, share: float, n: int, seed: int) -> Bool[np.ndarray, 'n s
     return np.asarray(order(rng_for(key, np.arange(n), n).keys)) < count
 
 
-def _from_file(mask: str, spec: Spec, places: tuple[int, ...]) -> Bool[np.ndarray, '*places']:
+def _from_file(mask: str, spec: Spec, positions: tuple[int, ...]) -> Bool[np.ndarray, '*positions']:
     path = user_path(mask)
     with reading(path):
         if not path.is_file():
@@ -90,11 +90,11 @@ def _from_file(mask: str, spec: Spec, places: tuple[int, ...]) -> Bool[np.ndarra
         array = _load(path)
     if array.dtype.kind not in 'biuf' or not np.isin(array, (0, 1)).all():
         raise UserError(f'--mask={path}: give true or 1 where it hides, and false or 0 elsewhere')
-    if array.shape not in (spec.event_shape, places):
-        or_places = '' if places == spec.event_shape else f' or {places}'
+    if array.shape not in (spec.event_shape, positions):
+        alternative = '' if positions == spec.event_shape else f' or {positions}'
         raise UserError(
             f'--mask={path} has the shape {array.shape}, and an example has {spec.event_shape}: '
-            f'save one of shape {spec.event_shape}{or_places}'
+            f'save one of shape {spec.event_shape}{alternative}'
         )
     return array.astype(bool).reshape(*array.shape, *(1,) * (len(spec.event_shape) - array.ndim))
 

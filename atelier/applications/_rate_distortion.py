@@ -1,15 +1,16 @@
 """Dimensions of the code against error, beside PCA and JPEG."""
 
 import math
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE
+from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
@@ -19,7 +20,6 @@ from atelier.evaluation.latents.pca import Components, principal_components
 from atelier.evaluation.samples.features import coordinates
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (ENCODE, DECODE)
@@ -62,38 +62,43 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
         raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
     _common.check_split(run, 'train', 2, 'they have no components')
     _common.check_split(run, 'test', 1, 'there is nothing to compress')
-    state, weights = restore.load_state(run)
-    devices, spec = jax.devices(), run.data.spec
-    codes, _, train_x = _encoded(run, state, 'train', devices)
-    test_codes, rest, x = _encoded(run, state, 'test', devices)
-    decode = decoder(run, state, devices)
-    dims = kept(codes.shape[1])
-    log.info('codes of %d dimensions, by the %s', dims[-1], weights)
-    ways = {
+    loaded = _common.load(run)
+    arrays = compute(loaded, quality_step)
+    numbers = {'num_examples': run.data.size('test'), **_numbers(arrays)}
+    log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], loaded.weights)
+    _log(numbers)
+    path = _common.save(loaded, 'compress', arrays, numbers)
+    _draw(run, arrays, path)
+    return arrays
+
+
+def compute(loaded: LoadedRun, quality_step: int) -> dict[str, np.ndarray]:
+    """Errors of the model, of PCA and of JPEG by bytes; returns the arrays of `apply`."""
+    run, spec = loaded.run, loaded.run.data.spec
+    codes, _, train_x = _encoded(loaded, 'train')
+    test_codes, rest, x = _encoded(loaded, 'test')
+    decode, dims = decoder(run, loaded.state, loaded.devices), kept(codes.shape[1])
+    methods = {
         'code': (codes, test_codes, lambda z: decode(np.concatenate([z, rest], 1))),
         'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
     }
-    found = {'dims': np.asarray(dims)}
-    for name, (train, test, back) in ways.items():
+    arrays = {'dims': np.asarray(dims)}
+    for name, (train, test, back) in methods.items():
         errors = _errors(run, train, test, x, dims, back)
-        found[f'{name}_error'], found[f'{name}_error_unrounded'] = errors
+        arrays[f'{name}_error'], arrays[f'{name}_error_unrounded'] = errors
     if codes_of(run.family).tokens is not None:
-        found['token_bytes'] = np.asarray(bytes_of_tokens(run, state, devices))
-        found['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
+        arrays['token_bytes'] = np.asarray(bytes_of_tokens(loaded))
+        arrays['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if image_grids.is_image(spec) and spec.interval is not None:
-        found.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
-        found['best_jpeg'] = np.array([best(found, k) for k in dims])
-    numbers = {'num_examples': len(x), **_numbers(found)}
-    _show(numbers)
-    path = _common.save(run, 'compress', found)
-    _common.record(run, 'compress', weights, numbers)
-    _draw(run, found, path)
-    return found
+        arrays.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
+        arrays['best_jpeg'] = np.array([best(arrays, k) for k in dims])
+    return arrays
 
 
-def _encoded(run: Run, state, split: str, devices: Sequence[jax.Device]):
-    """(z_1, what else codes have, x) of a split."""
-    codes, x = encoded(run, state, run.data.splits[split], devices)
+def _encoded(loaded: LoadedRun, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(z_1, the rest of each code, x) of a split."""
+    run = loaded.run
+    codes, x = encoded(run, loaded.state, run.data.splits[split], loaded.devices)
     return *parted(run.family, codes), x
 
 
@@ -102,10 +107,11 @@ def kept(latent: int) -> list[int]:
     return [2**i for i in range((latent - 1).bit_length())] + [latent]
 
 
-def bytes_of_tokens(run: Run, state, devices: Sequence[jax.Device]) -> float:
-    """What the numbers of one example take, of a model with a codebook."""
+def bytes_of_tokens(loaded: LoadedRun) -> float:
+    """What the tokens of one example take, of a model with a codebook."""
+    run = loaded.run
     first = {name: array[:1] for name, array in run.data.splits['test'].items()}
-    positions = tokens(run, state, first, devices).shape[1]
+    positions = tokens(run, loaded.state, first, loaded.devices).shape[1]
     return positions * math.log2(codes_of(run.family).tokens.size) / 8
 
 
@@ -160,61 +166,64 @@ def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
     return dict(zip(names, map(np.asarray, zip(*settings, strict=True)), strict=True))
 
 
-def best(found: dict[str, np.ndarray], most_bytes: int) -> int:
+def best(arrays: dict[str, np.ndarray], most_bytes: int) -> int:
     """Which JPEG has the smallest error with at most so many bytes an image; -1: none has."""
-    fits = found['jpeg_bytes'] <= most_bytes
-    return int(np.where(fits, found['jpeg_error'], np.inf).argmin()) if fits.any() else -1
+    fits = arrays['jpeg_bytes'] <= most_bytes
+    return int(np.where(fits, arrays['jpeg_error'], np.inf).argmin()) if fits.any() else -1
 
 
-def _numbers(found: dict[str, np.ndarray]) -> dict[str, Any]:
+def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """What is recorded: a row of each k and, of a codebook, its own."""
-    numbers: dict[str, Any] = {'rows': [_row(found, i) for i in range(len(found['dims']))]}
-    if 'token_bytes' in found:
-        numbers['tokens'] = {name: float(found[f'token_{name}']) for name in ('bytes', 'error')}
+    numbers: dict[str, Any] = {'rows': [_row(arrays, i) for i in range(len(arrays['dims']))]}
+    if 'token_bytes' in arrays:
+        numbers['tokens'] = {name: float(arrays[f'token_{name}']) for name in ('bytes', 'error')}
     return numbers
 
 
-def _row(found: dict[str, np.ndarray], i: int) -> dict[str, Any]:
+def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
     """What is recorded of one k."""
     names = ('code_error', 'pca_error', 'code_error_unrounded', 'pca_error_unrounded')
-    row = {'bytes': int(found['dims'][i]), **{name: float(found[name][i]) for name in names}}
-    if 'best_jpeg' in found:
-        j = found['best_jpeg'][i]
-        values = {name: found[f'jpeg_{name}'][j].item() for name in ('quality', 'bytes', 'error')}
+    row = {'bytes': int(arrays['dims'][i]), **{name: float(arrays[name][i]) for name in names}}
+    if 'best_jpeg' in arrays:
+        j = arrays['best_jpeg'][i]
+        values = {name: arrays[f'jpeg_{name}'][j].item() for name in ('quality', 'bytes', 'error')}
         row['jpeg'] = values if j >= 0 else None
     return row
 
 
-def _show(numbers: dict[str, Any]) -> None:
+def _log(numbers: dict[str, Any]) -> None:
+    """A table, a row a number of bytes."""
     rows = numbers['rows']
     has_jpeg = 'jpeg' in rows[0]
     log.info('mean 1/2 squared error on the normalized scale, test split')
     log.info('%8s %12s %12s %s', 'bytes', 'model', 'PCA', ' ' * 8 + 'JPEG' if has_jpeg else '')
     for row in rows:
         jpeg = row.get('jpeg')
-        words = f'{jpeg["error"]:12.4f} at {jpeg["bytes"]:.1f} bytes' if jpeg else ' ' * 11 + '-'
-        columns = row['bytes'], row['code_error'], row['pca_error'], words if has_jpeg else ''
+        text = f'{jpeg["error"]:12.4f} at {jpeg["bytes"]:.1f} bytes' if jpeg else ' ' * 11 + '-'
+        columns = row['bytes'], row['code_error'], row['pca_error'], text if has_jpeg else ''
         log.info('%8d %12.4f %12.4f %s', *columns)
     if 'tokens' in numbers:
-        told = numbers['tokens']
-        log.info('as numbers of the codebook: %.2f bytes, %.4f', told['bytes'], told['error'])
+        tokens = numbers['tokens']
+        log.info('as numbers of the codebook: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
+def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Error against bytes, both logarithmic."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5.5), layout='constrained')
     axes = figure.subplots()
-    axes.plot(found['dims'], found['code_error'], 'o-', label='components of the code')
-    if 'token_bytes' in found:
-        axes.plot(found['token_bytes'], found['token_error'], '*', label='numbers of the codebook')
-    axes.plot(found['dims'], found['pca_error'], 's--', label='PCA')
-    if 'jpeg_bytes' in found:
-        for is_subsampled in np.unique(found['jpeg_is_subsampled']):
-            here = found['jpeg_is_subsampled'] == is_subsampled
-            words = 'JPEG without headers' + (', colours 4:2:0' if is_subsampled else '')
-            axes.plot(found['jpeg_bytes'][here], found['jpeg_error'][here], '.:', label=words)
+    axes.plot(arrays['dims'], arrays['code_error'], 'o-', label='components of the code')
+    if 'token_bytes' in arrays:
+        axes.plot(
+            arrays['token_bytes'], arrays['token_error'], '*', label='numbers of the codebook'
+        )
+    axes.plot(arrays['dims'], arrays['pca_error'], 's--', label='PCA')
+    if 'jpeg_bytes' in arrays:
+        for is_subsampled in np.unique(arrays['jpeg_is_subsampled']):
+            rows = arrays['jpeg_is_subsampled'] == is_subsampled
+            label = 'JPEG without headers' + (', colours 4:2:0' if is_subsampled else '')
+            axes.plot(arrays['jpeg_bytes'][rows], arrays['jpeg_error'][rows], '.:', label=label)
     axes.set_xscale('log', base=2)
     axes.set_yscale('log')
     axes.xaxis.set_major_formatter('{x:g}')
@@ -223,5 +232,4 @@ def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
     axes.set(ylabel='1/2 squared error, normalized scale')
     axes.set_title(f'Test split of {run.data.name}')
     axes.legend()
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)

@@ -5,11 +5,11 @@ import pathlib
 import textwrap
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
@@ -18,15 +18,14 @@ from atelier.evaluation.examples.outliers import another_data_set, picture_as_da
 from atelier.evaluation.samples.sampling import as_seen
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
 MOST_BINS = 60
 
 
-class Against(NamedTuple):
-    """Data that are compared with the test split, None where they are not asked for."""
+class Comparison(NamedTuple):
+    """Data that are compared with the test split; None where there are none."""
 
     outliers: Dataset | None
     picture: Dataset | None
@@ -44,8 +43,8 @@ def apply(
     """Scores every test example; higher is more anomalous.
 
     The score is the negative log-likelihood in nats or, without one, half the squared error of the
-    reconstruction, x normalized. Test examples of `config.data.without_classes`, which training
-    did not see, and those of another data set are set against the others by their AUROC.
+    reconstruction, x normalized. Test examples of `config.data.without_classes`, left out of
+    training, and those of another data set are set against the others by their AUROC.
 
     Args:
       run: of a family with `log_prob` or `reconstruct`.
@@ -60,7 +59,7 @@ def apply(
       score [n] of the test split, index [n] into it from the most anomalous on, is_novel [n]:
       whether of a class left out of training, label [n] where there are any; novel_auroc,
       outlier_score [m] and outlier_auroc, picture [*event], picture_score and picture_percentile
-      of what is asked for: the share of test examples of known classes below it. An AUROC is [2]
+      of data that are given: the share of test examples of known classes below it. An AUROC is [2]
       with its standard error, nan where there is none.
 
     Raises:
@@ -69,150 +68,169 @@ def apply(
     require(run, 'anomaly', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', 1, 'there is nothing to score')
-    name = chosen_score(run, score)
-    against = _against(run, outliers, outliers_path, outliers_data_dir, picture)
-    state, weights = restore.load_state(run)
-
-    def scores_of(data: Dataset) -> np.ndarray:
-        scores = scorer(run, data, name, jax.devices())(state, data.splits['test']['x'])
-        if np.isnan(scores).any():
-            raise UserError(f'{np.isnan(scores).sum()} scores are nan: try the other --score')
-        return scores
-
-    found, words = _of_test_split(run, scores_of(run.data)), in_words(run, name)
-    log.info('%d test examples by the %s: %s', len(found['score']), weights, words)
-    _compare(run, found, against, scores_of)
-    shown = _shown(run, state, found, against, num_images)
-    if against.picture is not None:
-        (found['picture'],) = shown['The picture']
+    score = chosen_score(run, score)
+    comparison = _comparison(run, outliers, outliers_path, outliers_data_dir, picture)
+    loaded = _common.load(run)
+    arrays, description = compute(loaded, score, comparison), in_words(run, score)
+    _log(loaded, arrays, comparison, description)
     outliers = pathlib.Path(outliers_path).stem or outliers
-    parts = [name, outliers, pathlib.Path(picture).stem]
+    parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)])
-    path = _common.save(run, file, found)
-    _common.record(run, file, weights, {'score': words, **_headline(found)})
-    _draw(run, found, shown, words, outliers, path)
-    return found
+    path = _common.save(loaded, file, arrays, {'score': description, **_headline(arrays)})
+    _draw(run, arrays, _panels(loaded, arrays, num_images), description, outliers, path)
+    return arrays
 
 
-def _against(run: Run, name: str, path: str, data_dir: str, picture: str) -> Against:
+def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> Comparison:
     if not name and (path or data_dir):
         raise UserError('--outliers_path and --outliers_data_dir need --outliers=NAME')
     outliers = another_data_set(run, name, path, data_dir) if name else None
-    return Against(outliers, picture_as_data(run, picture) if picture else None)
+    return Comparison(outliers, picture_as_data(run, picture) if picture else None)
+
+
+def compute(loaded: LoadedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
+    """Scores the test split and the data compared with it; returns the arrays of `apply`."""
+    arrays = _of_test_split(loaded.run, _scores(loaded, loaded.run.data, score))
+    novel = arrays['is_novel']
+    known = arrays['score'][~novel]
+    if not len(known):
+        raise UserError('all test examples are of classes that were left out of training')
+    if novel.any():
+        arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
+    if comparison.outliers is not None:
+        arrays['outlier_score'] = _scores(loaded, comparison.outliers, score)
+        arrays['outlier_auroc'] = _auroc(arrays['outlier_score'], known)
+    if comparison.picture is not None:
+        (arrays['picture_score'],) = _scores(loaded, comparison.picture, score)
+        arrays['picture_percentile'] = 100 * np.mean(known < arrays['picture_score'])
+        x = comparison.picture.splits['test']['x']
+        (arrays['picture'],) = as_seen(
+            loaded.run, loaded.state, loaded.devices, x, comparison.picture
+        )
+    return arrays
+
+
+def _scores(loaded: LoadedRun, data: Dataset, name: str) -> np.ndarray:
+    """The scores [n] of the test split of `data`."""
+    score = scorer(loaded.run, data, name, loaded.devices)
+    scores = score(loaded.state, data.splits['test']['x'])
+    if np.isnan(scores).any():
+        raise UserError(f'{np.isnan(scores).sum()} scores are nan: try the other --score')
+    return scores
 
 
 def _of_test_split(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
-    found = {
+    arrays = {
         'score': score,
         'index': np.argsort(-score, kind='stable'),
         'is_novel': np.zeros(len(score), bool),
     }
     if 'label' in run.data.splits['test']:
-        found['label'] = np.asarray(run.data.splits['test']['label'])
-        found['is_novel'] = np.isin(found['label'], run.data.spec.left_out)
-    return found
+        arrays['label'] = np.asarray(run.data.splits['test']['label'])
+        arrays['is_novel'] = np.isin(arrays['label'], run.data.spec.left_out)
+    return arrays
 
 
-def _compare(run: Run, found: dict[str, np.ndarray], against: Against, scores_of) -> None:
-    """Adds to `found` what is asked for, and says it."""
-    novel = found['is_novel']
-    known = found['score'][~novel]
-    if not len(known):
-        raise UserError('all test examples are of classes that were left out of training')
-    if novel.any():
-        classes = ', '.join(map(str, run.data.spec.left_out))
-        words = f'classes left out of training ({classes})'
-        found['novel_auroc'] = _auroc(words, found['score'][novel], known)
-    if against.outliers is not None:
-        found['outlier_score'] = scores_of(against.outliers)
-        words = against.outliers.description
-        found['outlier_auroc'] = _auroc(words, found['outlier_score'], known)
-    if against.picture is not None:
-        (value,) = scores_of(against.picture)
-        found['picture_score'] = value
-        found['picture_percentile'] = 100 * np.mean(known < value)
-        told = value, found['picture_percentile'], len(known)
-        log.info('the picture: %.2f, more than %.1f %% of %d test examples', *told)
+def _auroc(outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """[2]: AUROC and its standard error, or nan."""
+    value, error = auroc(outliers, known)
+    return np.asarray([value, np.nan if error is None else error])
 
 
-def _headline(found: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The numbers of what was asked for, as JSON has them."""
+def _log(
+    loaded: LoadedRun, arrays: dict[str, np.ndarray], comparison: Comparison, description: str
+) -> None:
+    """What was scored, and how the data compared with it differ."""
+    n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
+    num_known = n - num_novel
+    log.info('%d test examples by the %s: %s', n, loaded.weights, description)
+    auroc_of = '%s: AUROC %.4f +- %.4f, %d against %d test examples'
+    if 'novel_auroc' in arrays:
+        name = f'classes left out of training ({_left_out(loaded.run)})'
+        log.info(auroc_of, name, *arrays['novel_auroc'], num_novel, num_known)
+    if 'outlier_auroc' in arrays:
+        num_outliers, name = len(arrays['outlier_score']), comparison.outliers.description
+        log.info(auroc_of, name, *arrays['outlier_auroc'], num_outliers, num_known)
+    if 'picture_score' in arrays:
+        values = arrays['picture_score'], arrays['picture_percentile'], num_known
+        log.info('the picture: %.2f, more than %.1f %% of %d test examples', *values)
+
+
+def _left_out(run: Run) -> str:
+    return ', '.join(map(str, run.data.spec.left_out))
+
+
+def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The few numbers that are recorded, as JSON has them."""
     plain = lambda value: float(value) if np.isfinite(value) else None
-    headline = {'mean': plain(found['score'].mean())}
+    headline = {'mean': plain(arrays['score'].mean())}
     for name in ('novel_auroc', 'outlier_auroc'):
-        if name in found:
-            headline[name] = dict(
-                zip(('value', 'standard_error'), map(plain, found[name]), strict=True)
-            )
+        if name in arrays:
+            value, error = map(plain, arrays[name])
+            headline[name] = {'value': value, 'standard_error': error}
     for name in ('picture_score', 'picture_percentile'):
-        if name in found:
-            headline[name] = plain(found[name])
+        if name in arrays:
+            headline[name] = plain(arrays[name])
     return headline
 
 
-def _auroc(words: str, outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """[2]: AUROC and its standard error, or nan."""
-    found = auroc(outliers, known)
-    error = np.nan if found.standard_error is None else found.standard_error
-    told = words, found.value, error, len(outliers), len(known)
-    log.info('%s: AUROC %.4f +- %.4f, %d against %d test examples', *told)
-    return np.asarray([found.value, error])
-
-
-def _shown(
-    run: Run, state, found: dict[str, np.ndarray], against: Against, num_images: int
+def _panels(
+    loaded: LoadedRun, arrays: dict[str, np.ndarray], num_images: int
 ) -> dict[str, np.ndarray]:
-    """Images [images, *event] as the model sees them, by what they are; no others."""
+    """Images [images, *event] as the model sees them, by their title; no other data."""
+    run = loaded.run
     if not image_grids.is_image(run.data.spec):
         return {}
-    index, score, x = found['index'], found['score'], run.data.splits['test']['x']
-    shown = {}
+    index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
+    panels = {}
     for end, rows in (('Most', index[:num_images]), ('Least', index[::-1][:num_images])):
         first, last = score[rows[[0, -1]]]
         title = f'{end} anomalous test examples\n{first:.4g} to {last:.4g}'
-        shown[title] = as_seen(run, state, jax.devices(), x[rows])
-    if against.picture is not None:
-        x = against.picture.splits['test']['x']
-        shown['The picture'] = as_seen(run, state, jax.devices(), x, against.picture)
-    return shown
+        panels[title] = as_seen(run, loaded.state, loaded.devices, x[rows])
+    if 'picture' in arrays:
+        panels['The picture'] = arrays['picture'][None]
+    return panels
 
 
-def _draw(run: Run, found: dict, shown: dict, words: str, outliers: str, path) -> None:
+def _draw(
+    run: Run,
+    arrays: dict[str, np.ndarray],
+    panels: dict[str, np.ndarray],
+    description: str,
+    outliers: str,
+    path: pathlib.Path,
+) -> None:
     """The histogram and, beside it, the images."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7 + 4 * len(shown), 5), layout='constrained')
-    panels = figure.subplots(1, 1 + len(shown), squeeze=False, width_ratios=[6, *[4] * len(shown)])[
-        0
-    ]
-    _histogram(panels[0], run, found, outliers)
-    lines = textwrap.wrap(words, 60)
-    panels[0].set(title='Scores', xlabel='\n'.join(lines), ylabel='share of a kind')
-    for axes, (title, x) in zip(panels[1:], shown.items(), strict=True):
+    figure = Figure(figsize=(7 + 4 * len(panels), 5), layout='constrained')
+    widths = [6, *[4] * len(panels)]
+    first, *others = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    _histogram(first, run, arrays, outliers)
+    label = '\n'.join(textwrap.wrap(description, 60))
+    first.set(title='Scores', xlabel=label, ylabel='share of a kind')
+    for axes, (title, x) in zip(others, panels.items(), strict=True):
         image_grids.show(axes, image_grids.grid(x, run.data.spec), [''], [''])
         axes.set(title=title)
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
-def _histogram(axes, run: Run, found: dict[str, np.ndarray], outliers: str) -> None:
-    """Of each kind its share in each bin; what is infinite stands nowhere."""
-    novel = found['is_novel']
-    kinds = {'test examples': found['score'][~novel]}
+def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> None:
+    """Of each kind its share in each bin, without infinite scores."""
+    novel = arrays['is_novel']
+    kinds = {'test examples': arrays['score'][~novel]}
     if novel.any():
-        classes = ', '.join(map(str, run.data.spec.left_out))
-        kinds[f'of classes left out ({classes})'] = found['score'][novel]
-    if 'outlier_score' in found:
-        kinds[outliers] = found['outlier_score']
+        kinds[f'of classes left out ({_left_out(run)})'] = arrays['score'][novel]
+    if 'outlier_score' in arrays:
+        kinds[outliers] = arrays['outlier_score']
     kinds = {name: scores[np.isfinite(scores)] for name, scores in kinds.items()}
     finite = np.concatenate([*kinds.values()])
     edges = np.histogram_bin_edges(finite, min(MOST_BINS, 1 + math.isqrt(len(finite))))
-    for number, (name, scores) in enumerate(kinds.items()):
+    for i, (name, scores) in enumerate(kinds.items()):
         shares = np.full(len(scores), 1 / max(len(scores), 1))
-        options = dict(weights=shares, alpha=0.5, color=f'C{number}', label=name)
-        axes.hist(scores, edges, **options)
-    if 'picture_score' in found and np.isfinite(found['picture_score']):
-        axes.axvline(found['picture_score'], color='black', linestyle='--', label='the picture')
+        axes.hist(scores, edges, weights=shares, alpha=0.5, color=f'C{i}', label=name)
+    if 'picture_score' in arrays and np.isfinite(arrays['picture_score']):
+        axes.axvline(arrays['picture_score'], color='black', linestyle='--', label='the picture')
     axes.grid(alpha=0.3)
     axes.legend()
 

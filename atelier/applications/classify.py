@@ -1,13 +1,13 @@
 """The classes of the test split, and whether their probabilities can be believed."""
 
+import pathlib
 from typing import Any
 
-import jax
 import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application, require
-from atelier.core import game
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
@@ -17,11 +17,11 @@ from atelier.evaluation.examples import calibration
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.paths import user_path
-from atelier.report import image_grids
-from atelier.run import restore, run_folder
+from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 NEEDS = (CLASSIFY,)
+LOGITS = ('logits', 'beside_logits')  # arrays of the run and of the one beside it
 LARGEST = 600  # area of the marker of all examples
 
 
@@ -48,18 +48,32 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
         raise UserError(f'the examples of {run.data.name} have no labels to classify them by')
-    runs = {'logits': run, **({'beside_logits': _other(run, beside)} if beside else {})}
-    found, numbers = {'label': np.asarray(run.data.splits['test']['label'], np.int32)}, {}
-    for array, name in zip(runs, _names(list(runs.values())), strict=True):
-        state, weights = restore.load_state(runs[array])
-        logits = {split: _logits(runs[array], state, split) for split in ('valid', 'test')}
-        found[array] = logits['test']
-        numbers[name] = {'weights': weights, **_numbers(run.data, logits, num_bins)}
-    path = _common.save(run, 'classify', found)
-    _common.record(run, 'classify', next(iter(numbers.values()))['weights'], {'runs': numbers})
-    _show(numbers)
-    _draw(found, numbers, num_bins, path)
-    return found
+    runs = [run, _other(run, beside)] if beside else [run]
+    loaded = [_common.load(each) for each in runs]
+    label = np.asarray(run.data.splits['test']['label'], np.int32)
+    arrays, numbers = {'label': label}, {}
+    for array, name, each in zip(LOGITS, _names(runs), loaded, strict=False):
+        logits = compute(each)
+        arrays[array] = logits['test']
+        numbers[name] = {'weights': each.weights, **_numbers(run.data, logits, num_bins)}
+    path = _common.save(loaded[0], 'classify', arrays, {'runs': numbers})
+    _log(numbers)
+    _draw(arrays, numbers, num_bins, path)
+    return arrays
+
+
+def compute(loaded: LoadedRun) -> dict[str, np.ndarray]:
+    """Logits [n, classes] of the validation and of the test split; keys are those of evaluation."""
+    run = loaded.run
+    size = run.config.eval.batch_size
+    logits = over_examples(run.family.ability(Classify).logits, run.data, size, loaded.devices)
+    key = key_for(loaded.state.key, Stream.EVALUATE)
+    return {
+        split: np.asarray(
+            logits(loaded.state, key, run.data.splits[split], run.data.size(split)), np.float64
+        )
+        for split in ('valid', 'test')
+    }
 
 
 def _other(run: Run, beside: str) -> Run:
@@ -88,65 +102,67 @@ def _names(runs: list[Run]) -> list[str]:
     return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
 
 
-def _logits(run: Run, state: game.State, split: str) -> np.ndarray:
-    """[n, classes]; the draws are those of an evaluation."""
-    apply = over_examples(
-        run.family.ability(Classify).logits, run.data, run.config.eval.batch_size, jax.devices()
-    )
-    key = key_for(state.key, Stream.EVALUATE)
-    return np.asarray(apply(state, key, run.data.splits[split], run.data.size(split)), np.float64)
-
-
 def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
     """Means over the test split, with standard errors where they are means over examples."""
     label = {split: np.asarray(data.splits[split]['label']) for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
-    told = {'num_examples': len(label['test']), 'temperature': temperature}
-    for name, scale in _scales(told).items():
-        own = logits['test'] / scale
-        bins = calibration.reliability(own, label['test'], num_bins)
-        told[name] = {
-            'cross_entropy_nats': summary(calibration.cross_entropy(own, label['test'])),
-            'brier_score': summary(calibration.brier_score(own, label['test'])),
+    numbers = {'num_examples': len(label['test']), 'temperature': temperature}
+    for name, scale in _scales(numbers).items():
+        scaled = logits['test'] / scale
+        bins = calibration.reliability(scaled, label['test'], num_bins)
+        numbers[name] = {
+            'cross_entropy_nats': summary(calibration.cross_entropy(scaled, label['test'])),
+            'brier_score': summary(calibration.brier_score(scaled, label['test'])),
             'confidence': float(np.nansum(bins.count * bins.confidence) / bins.count.sum()),
             'calibration_error': calibration.calibration_error(bins),
         }
     is_right = logits['test'].argmax(1) == label['test']
-    return {'accuracy': summary(is_right.astype(float)), **told}
+    return {'accuracy': summary(is_right.astype(float)), **numbers}
 
 
-def _scales(told: dict[str, Any]) -> dict[str, float]:
-    """By what a run's logits are divided, by the name of the numbers that it gives."""
-    return {'as_they_are': 1.0, 'with_temperature': told['temperature']}
+def _scales(numbers: dict[str, Any]) -> dict[str, float]:
+    """Divisors of a run's logits, by the name of the numbers that follow from them."""
+    return {'as_they_are': 1.0, 'with_temperature': numbers['temperature']}
 
 
-def _show(numbers: dict[str, Any]) -> None:
+def _log(runs: dict[str, dict[str, Any]]) -> None:
+    """A table, a row a run and temperature."""
     head = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
     log.info('%-40s' + ' %17s' * len(head), 'test split', *head)
     plain = lambda mean: '-' if mean is None else f'{mean:.4f}'
-    for name, told in numbers.items():
-        for key, scale in _scales(told).items():
-            here = told[key]
-            words = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
-            means = here['cross_entropy_nats']['mean'], here['brier_score']['mean']
-            row = told['accuracy']['mean'], here['confidence'], *means, here['calibration_error']
-            log.info('%-40s' + ' %17s' * len(row), words, *map(plain, row))
+    for name, numbers in runs.items():
+        for key, scale in _scales(numbers).items():
+            title = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
+            row = [
+                numbers['accuracy']['mean'],
+                numbers[key]['confidence'],
+                numbers[key]['cross_entropy_nats']['mean'],
+                numbers[key]['brier_score']['mean'],
+                numbers[key]['calibration_error'],
+            ]
+            log.info('%-40s' + ' %17s' * len(row), title, *map(plain, row))
 
 
-def _draw(found: dict[str, np.ndarray], numbers: dict[str, Any], num_bins: int, path) -> None:
+def _draw(
+    arrays: dict[str, np.ndarray],
+    runs: dict[str, dict[str, Any]],
+    num_bins: int,
+    path: pathlib.Path,
+) -> None:
     """Of each run accuracy against confidence; a marker is as large as its bin has examples."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5 * len(numbers), 6), layout='constrained')
-    axes = figure.subplots(1, len(numbers), squeeze=False)[0]
-    all_logits = [found[name] for name in ('logits', 'beside_logits') if name in found]
-    for axis, (name, told), logits in zip(axes, numbers.items(), all_logits, strict=True):
+    figure = Figure(figsize=(5.5 * len(runs), 6), layout='constrained')
+    axes = figure.subplots(1, len(runs), squeeze=False)[0]
+    all_logits = [arrays[name] for name in LOGITS if name in arrays]
+    for axis, (name, numbers), logits in zip(axes, runs.items(), all_logits, strict=True):
         axis.plot([0, 1], [0, 1], color='grey', linewidth=1)
-        for key, scale in _scales(told).items():
-            bins = calibration.reliability(logits / scale, found['label'], num_bins)
-            words = f'{key.replace("_", " ")}: error {told[key]["calibration_error"]:.3f}'
-            area = LARGEST * bins.count / len(found['label'])
-            axis.scatter(bins.confidence, bins.accuracy, 12 + area, alpha=0.7, label=words)
+        for key, scale in _scales(numbers).items():
+            bins = calibration.reliability(logits / scale, arrays['label'], num_bins)
+            error = numbers[key]['calibration_error']
+            label = f'{key.replace("_", " ")}: error {error:.3f}'
+            area = LARGEST * bins.count / len(arrays['label'])
+            axis.scatter(bins.confidence, bins.accuracy, 12 + area, alpha=0.7, label=label)
             axis.plot(bins.confidence, bins.accuracy, alpha=0.25)
         axis.set(xlim=(0, 1.05), ylim=(-0.05, 1.05), aspect='equal', title=name)
         axis.set(xlabel='probability of the likeliest class', ylabel='share that is right')
@@ -154,8 +170,7 @@ def _draw(found: dict[str, np.ndarray], numbers: dict[str, Any], num_bins: int, 
         legend = axis.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12))
         for marker in legend.legend_handles:
             marker.set_sizes([40])
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
 APPLICATION = Application(apply, NEEDS)

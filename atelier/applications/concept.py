@@ -1,13 +1,15 @@
 """A direction of codes, such as between classes, added to images in steps."""
 
+import pathlib
+
 import jax
 import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.applications._sets import (
     UNITS,
-    Look,
     examples_of,
     labelled,
     measure,
@@ -20,7 +22,6 @@ from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (DECODE, ENCODE | PRIOR)
@@ -82,21 +83,40 @@ def apply(
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)
-    look, key = Look(run, *restore.load_state(run), jax.devices()), jax.random.PRNGKey(seed)
-    sets, words = two_sets(look, key, attribute, (source, target), num_codes)
-    steps = np.linspace(low, high, num_steps)
-    direction = _direction(run, sets, attribute)
-    found = _moved(look, direction, steps, *_images(look, key, label, num_images, num_codes))
-    sizes = ' and '.join(f'{len(part):,}' for part in sets)
-    log.info('%s of %s, on %d images, by the %s', sizes, words, len(found['x']), look.weights)
-    if attribute != 'label':
-        found['value'] = _values(run, attribute, found['x'], steps)
+    loaded, key = _common.load(run), jax.random.PRNGKey(seed)
+    sets, origin = two_sets(loaded, key, attribute, (source, target), num_codes)
+    images = _images(loaded, key, label, num_images, num_codes)
+    arrays = compute(loaded, sets, images, np.linspace(low, high, num_steps), attribute)
+    _log(loaded, arrays, sets, origin, attribute)
     name = ATTRIBUTES[attribute] or f'{source} to {target}'
     which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    path = _common.save(run, f'concept-{attribute}-{name.replace(" ", "-")}{which}', found)
+    file = f'concept-{attribute}-{name.replace(" ", "-")}{which}'
+    path = _common.save(loaded, file, arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, found, f'{attribute.capitalize()} from {name}, by {words}', path)
-    return found
+        _draw(run, arrays, f'{attribute.capitalize()} from {name}, by {origin}', path)
+    return arrays
+
+
+def compute(
+    loaded: LoadedRun,
+    sets: list[np.ndarray],
+    images: tuple[np.ndarray, np.ndarray],
+    steps: np.ndarray,
+    attribute: str,
+) -> dict[str, np.ndarray]:
+    """Moves images (codes, x) in steps along the direction from one set of codes to another.
+
+    Returns the arrays of `apply`.
+    """
+    spec, (codes, image) = loaded.run.data.spec, images
+    direction = _direction(loaded.run, sets, attribute)
+    codes = codes[:, None] + steps[:, None] * direction
+    x = decoded(loaded.run, loaded.state, codes, loaded.devices)
+    arrays = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
+    if attribute != 'label':
+        values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
+        arrays['value'] = values.reshape(x.shape[:2])
+    return arrays
 
 
 def _direction(run: Run, sets: list[np.ndarray], attribute: str) -> np.ndarray:
@@ -105,25 +125,6 @@ def _direction(run: Run, sets: list[np.ndarray], attribute: str) -> np.ndarray:
     if attribute != 'label':
         direction[latents(run.family, direction).size :] = 0
     return direction
-
-
-def _moved(
-    look: Look, direction: np.ndarray, steps: np.ndarray, codes: np.ndarray, image: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Codes of images, moved in steps along a direction."""
-    codes = codes[:, None] + steps[:, None] * direction
-    x = decoded(look.run, look.state, codes, look.devices)
-    return dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
-
-
-def _values(run: Run, attribute: str, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The attribute of changed images, [images, steps]: whether the direction is what it is for."""
-    spec = run.data.spec
-    values = measure(attribute, x.reshape(-1, *spec.event_shape), spec).reshape(x.shape[:2])
-    means = values.mean(0)
-    told = attribute, means[0], UNITS[attribute], steps[0], means[-1], UNITS[attribute], steps[-1]
-    log.info('mean %s: %.3g%s at step %+.3g, %.3g%s at step %+.3g', *told)
-    return values
 
 
 def _check(source: int, target: int, attribute: str, low: float, high: float) -> None:
@@ -136,34 +137,53 @@ def _check(source: int, target: int, attribute: str, low: float, high: float) ->
 
 
 def _images(
-    look: Look, key, label: int, num_images: int, num_codes: int
+    loaded: LoadedRun, key, label: int, num_images: int, num_codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(codes, x) to change, of one class where `label` names it, in an order that the seed draws.
 
-    As many as are looked at for the means are looked through for a class.
+    A class is searched among as many as the means are taken of.
     """
     key = key_for(key, Stream.SAMPLE)
-    has_encoder = codes_of(look.run.family).encode is not None
+    has_encoder = codes_of(loaded.run.family).encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
-    examples = examples_of(look, 'test', key, n)
+    examples = examples_of(loaded, 'test', key, n)
     order = np.arange(len(examples.x))  # the prior has an order of its own
     if has_encoder:
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
-        examples = labelled(look, examples)
+        examples = labelled(loaded, examples)
         of_class(examples, label)
         order = order[examples.label[order] == label]
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], title: str, path) -> None:
+def _log(
+    loaded: LoadedRun,
+    arrays: dict[str, np.ndarray],
+    sets: list[np.ndarray],
+    origin: str,
+    attribute: str,
+) -> None:
+    """Whose direction it is and, of an attribute, how far x follows it."""
+    sizes = ' and '.join(f'{len(part):,}' for part in sets)
+    log.info('%s of %s, on %d images, by the %s', sizes, origin, len(arrays['x']), loaded.weights)
+    if attribute == 'label':
+        return
+    first, last = (
+        f'{mean:.3g}{UNITS[attribute]} at step {step:+.3g}'
+        for mean, step in zip(
+            arrays['value'].mean(0)[[0, -1]], arrays['steps'][[0, -1]], strict=True
+        )
+    )
+    log.info('mean %s: %s, %s', attribute, first, last)
+
+
+def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
     """A row an image; where it was encoded, it stands itself before the steps."""
-    x, columns = found['x'], [f'{step:+.3g}' if step else '0' for step in found['steps']]
+    x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
     if codes_of(run.family).encode is not None:
-        x, columns = np.concatenate([found['image'][:, None], x], 1), ['image', *columns]
-    image = image_grids.grid(x.reshape(-1, *run.data.spec.event_shape), run.data.spec, len(columns))
-    image_grids.save_labelled(path, image, title, [''] * len(x), columns)
-    log.info('as a picture: %s', path)
+        x, columns = np.concatenate([arrays['image'][:, None], x], 1), ['image', *columns]
+    _common.draw_grid(path, x, run.data.spec, title, [''] * len(x), columns)
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -6,6 +6,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import BITS_BACK, CONDITIONALS, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -13,7 +14,7 @@ from atelier.evaluation.compression import bits_back, file_format, range_coder
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import restore, run_folder
+from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 NEEDS = (CONDITIONALS | BITS_BACK,)
@@ -27,13 +28,13 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     Raises:
       UserError: there is no run, or no such file.
     """
-    place = _place(folder, file)
-    if not place.exists():
+    path = _path(folder, file)
+    if not path.exists():
         raise UserError(
-            f'{place} does not exist: --mode=compress writes it, of models of levels that say p(x) '
+            f'{path} does not exist: --mode=compress writes it, of models of levels that say p(x) '
             'number by number, or with --by=likelihood of VAEs'
         )
-    header, _ = file_format.read(place)
+    header, _ = file_format.read(path)
     values, spec = run_folder.load(folder)['values'], header.spec
     if values['data'].get('dequantize', 'none') != 'none':
         raise UserError(
@@ -57,56 +58,63 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         by other weights or with another version of JAX.
     """
     require(run, 'decompress', *NEEDS)
-    path = _place(run.folder, file)
+    path = _path(run.folder, file)
     header, words = file_format.read(path)
-    state, weights = restore.load_state(run)
-    _check_made_here(path, header, state, weights)
+    loaded = _common.load(run)
+    _check_source(path, header, loaded)
     try:
-        x, labels = _decoded(run, state, header, words)
+        arrays = compute(loaded, header, words)
     except ValueError as error:
         raise file_format.damaged(path) from error
-    if file_format.checksum_of(header, x, labels) != header.examples:
-        raise file_format.damaged(path)
-    kind = np.uint8 if header.levels <= 256 else np.uint16
-    found = {'x': x.astype(kind).reshape(-1, *header.event_shape)}
-    if labels is not None:
-        found['label'] = labels
-    log.info('%d examples of %s, by the %s', len(x), path, weights)
-    picture = _common.save(run, NAME, found)
+    log.info('%d examples of %s, by the %s', len(arrays['x']), path, loaded.weights)
+    picture = _common.save(loaded, NAME, arrays)
     if image_grids.is_image(header.spec):
-        image_grids.save(picture, image_grids.grid(found['x'][:SHOWN], header.spec))
+        image_grids.save(picture, image_grids.grid(arrays['x'][:SHOWN], header.spec))
         log.info('the first of them: %s', picture)
-    return found
+    return arrays
 
 
-def _decoded(run: Run, state, header: file_format.Header, words: range_coder.Words):
-    """By the coder that the file says, which has to be the one that this family has."""
+def compute(
+    loaded: LoadedRun, header: file_format.Header, words: range_coder.Words
+) -> dict[str, np.ndarray]:
+    """Decodes by the coder that the file names; returns the arrays of `apply`.
+
+    Raises:
+      ValueError: that is not the family's coder, or the file holds other examples than were coded.
+    """
+    run, state, n = loaded.run, loaded.state, header.num_examples
     if header.coder != coder_of(run):
         raise ValueError('the first bytes of the file are not those it was written with')
     if header.coder == 'bits back':
-        return bits_back.decoded(run, state, words, header.num_examples)
-    return range_coder.decoded(run, state, words, header.num_examples, header.batch_size)
+        x, labels = bits_back.decoded(run, state, words, n)
+    else:
+        x, labels = range_coder.decoded(run, state, words, n, header.batch_size)
+    if file_format.checksum_of(header, x, labels) != header.examples:
+        raise ValueError('the examples are not those that were coded')
+    kind = np.uint8 if header.levels <= 256 else np.uint16
+    arrays = {'x': x.astype(kind).reshape(-1, *header.event_shape)}
+    return arrays if labels is None else {**arrays, 'label': labels}
 
 
 def coder_of(run: Run) -> str:
-    """By which a family codes that has what is NEEDED."""
+    """The coder of a family that meets the NEEDS."""
     return 'range' if run.family.ability(Conditionals) is not None else 'bits back'
 
 
-def _place(folder: pathlib.Path, file: str) -> pathlib.Path:
+def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
     return user_path(file) if file else folder / 'applications' / 'compress.bin'
 
 
-def _check_made_here(path: pathlib.Path, header: file_format.Header, state, weights: str) -> None:
+def _check_source(path: pathlib.Path, header: file_format.Header, loaded: LoadedRun) -> None:
     """Refuses a file whose probabilities would be others here.
 
     Raises:
       UserError: says what differs.
     """
-    if header.weights != file_format.checksum_of_weights(state):
+    if header.weights != file_format.checksum_of_weights(loaded.state):
         raise UserError(
-            f'{path} was coded by other weights than the {weights}: decode it with its own run, '
-            'and with its config.eval.weights'
+            f'{path} was coded by other weights than the {loaded.weights}: decode it with its own '
+            'run, and with its config.eval.weights'
         )
     if header.made_with != file_format.made_with():
         raise UserError(

@@ -1,5 +1,6 @@
-"""Noise on test examples, what the model makes of it, and how near both are to the truth."""
+"""Noise on test examples, removed by the model, and how near both are to the truth."""
 
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import DENOISE, RECONSTRUCT, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -18,11 +20,11 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (RECONSTRUCT | DENOISE,)
 NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
+MEASURES = ('noisy_psnr_db', 'noisy_ssim', 'denoised_psnr_db', 'denoised_ssim')
 
 
 def apply(
@@ -34,8 +36,8 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Takes the noise off the whole test split again, and compares with the clean examples.
 
-    A family that has `denoise`, as a diffusion model, is told how large the noise is, and sees the
-    numbers that it brings beyond their range, which are clipped everywhere else.
+    A family that has `denoise`, as a diffusion model, gets the size of the noise, and the numbers
+    that the noise takes beyond their range, which are clipped everywhere else.
 
     Noise is put on the normalized scale, and the result is clipped to the range of x where it is
     known. PSNR and SSIM are taken on the scale on which x goes from 0 to 1: that range or, of real
@@ -64,31 +66,36 @@ def apply(
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to denoise')
-    state, weights = restore.load_state(run)
-    index = _common.draw_of_test(run, num_images, seed)
-    scale = Scale(run)
-    look = _denoiser(run, noise, scale, jax.devices())
-    key, n = (
-        key_for(jax.random.PRNGKey(seed), Stream.EVALUATE),
-        run.data.size('test'),
-    )
-    measured, shown = [], []
+    loaded = _common.load(run)
+    index = _common.random_test_indices(run, num_images, seed)
+    arrays = compute(loaded, noise, strengths, index, seed)
+    numbers, n = _numbers(arrays, noise), run.data.size('test')
+    log.info('%d test examples with %s noise, by the %s', n, noise, loaded.weights)
+    path = _common.save(loaded, f'denoise-{noise}-seed-{seed}', arrays, numbers)
+    _log(numbers['levels'])
+    if image_grids.is_image(run.data.spec):
+        _draw(run, arrays, noise, path)
+    return arrays
+
+
+def compute(
+    loaded: LoadedRun, noise: str, strengths: Sequence[float], index: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """Denoises the test split at each level of noise; returns the arrays of `apply`.
+
+    Examples are kept at `index`, which are of the picture.
+    """
+    run, scale = loaded.run, Scale(loaded.run)
+    denoise = _denoiser(run, noise, scale, loaded.devices)
+    key, n = key_for(jax.random.PRNGKey(seed), Stream.EVALUATE), run.data.size('test')
+    measures, examples = [], []
     for level in strengths:
         inputs = {**run.data.splits['test'], 'level': np.full(n, level, np.float32)}
-        x, noisy, denoised = look(state, key, inputs, n)
-        measured.append(_measure(scale, x, noisy, denoised))
-        shown.append({'noisy': noisy[index], 'denoised': denoised[index]})
-    found = {'levels': np.asarray(strengths), **_stack(measured), 'index': index, 'x': x[index]}
-    found.update(_stack(shown))
-    log.info('%d test examples with %s noise, by the %s', n, noise, weights)
-    name = f'denoise-{noise}-seed-{seed}'
-    path = _common.save(run, name, found)
-    numbers = [_summary(level, values) for level, values in zip(strengths, measured, strict=True)]
-    _common.record(run, name, weights, {'noise': noise, 'num_examples': n, 'levels': numbers})
-    _show(numbers)
-    if image_grids.is_image(run.data.spec):
-        _draw(run, found, noise, path)
-    return found
+        x, noisy, denoised = denoise(loaded.state, key, inputs, n)
+        measures.append(_measure(scale, x, noisy, denoised))
+        examples.append({'noisy': noisy[index], 'denoised': denoised[index]})
+    kept = {'index': index, 'x': x[index], **_stack(examples)}
+    return {'levels': np.asarray(strengths), **_stack(measures), **kept}
 
 
 def _check(noise: str, levels: str) -> list[float]:
@@ -96,7 +103,7 @@ def _check(noise: str, levels: str) -> list[float]:
     if noise not in NOISES:
         raise UserError(f'--noise={noise}: choose one of {", ".join(NOISES)}')
     try:
-        strengths = [float(word) for word in levels.split(',')]
+        strengths = [float(level) for level in levels.split(',')]
     except ValueError as error:
         raise UserError(f'--levels={levels}: give numbers, as 0.1,0.25,0.5') from error
     most = np.inf if noise == 'gaussian' else 1
@@ -122,43 +129,63 @@ def _knows_level(run: Run, noise: str) -> bool:
 
 
 def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device]) -> Callable:
-    """Returns look(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
-    spec, corrupt = run.data.spec, NOISES[noise]
+    """Returns f(state, key, inputs with 'level' [n], n) -> (x, noisy, denoised) [n, *event]."""
+    spec, add_noise = run.data.spec, _noiser(noise, scale)
     low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
 
     def preprocess(raw, keys):
         stored = {name: array for name, array in raw.items() if name != 'level'}
         return {**run.data.preprocess(stored, keys), 'level': raw['level']}
 
-    def one(x, key, level):
-        bits = jax.lax.bitcast_convert_type(level, jnp.uint32)  # whichever levels stand beside it
-        return corrupt(x, jax.random.fold_in(key, bits), level, low, high)
-
-    def look(weights, batch, rng):
+    def denoise(weights, batch, rng):
         x, level = batch['x'], batch['level']
-        keys = fold_in(rng.keys, NOISE)
         clean = spec.normalize(x)
-        whole = jax.vmap(one)(clean, keys, level)
-        noisy = whole if spec.interval is None else jnp.clip(whole, low, high)
+        unclipped = jax.vmap(add_noise)(clean, fold_in(rng.keys, NOISE), level)
+        noisy = unclipped if spec.interval is None else jnp.clip(unclipped, low, high)
         noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # spared, not rounded
         rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
         if _knows_level(run, noise):
-            seen = {**rest, 'x': spec.denormalize(whole), 'noise_std': level}
-            return x, noisy, run.family.ability(Denoise).clean(weights, seen, rng)
+            inputs = {**rest, 'x': spec.denormalize(unclipped), 'noise_std': level}
+            return x, noisy, run.family.ability(Denoise).clean(weights, inputs, rng)
         return x, noisy, run.family.ability(Reconstruct).mean(weights, {**rest, 'x': noisy}, rng)
 
     data = run.data._replace(preprocess=preprocess)
-    return over_examples(look, data, run.config.eval.batch_size, devices)
+    return over_examples(denoise, data, run.config.eval.batch_size, devices)
+
+
+def _noiser(noise: str, scale: Scale) -> Callable:
+    """Returns f(x [*event], key, level) -> x with noise, which no other level changes."""
+    low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
+
+    def add_noise(x, key, level):
+        bits = jax.lax.bitcast_convert_type(level, jnp.uint32)
+        return NOISES[noise](x, jax.random.fold_in(key, bits), level, low, high)
+
+    return add_noise
 
 
 def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
     """PSNR and, of images, SSIM of each example before and after."""
     before, after = (scale.nearness(x, a) for a in (noisy, denoised))
     return {
-        f'{name}_{of}': values[of]
+        f'{name}_{measure}': values[measure]
         for name, values in (('noisy', before), ('denoised', after))
-        for of in values
+        for measure in values
     }
+
+
+def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _numbers(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
+    """What is recorded: a summary of each level."""
+    names = [name for name in MEASURES if name in arrays]
+    levels = [
+        _summary(level, {name: arrays[name][i] for name in names})
+        for i, level in enumerate(arrays['levels'].tolist())
+    ]
+    return {'noise': noise, 'num_examples': arrays['noisy_psnr_db'].shape[1], 'levels': levels}
 
 
 def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -170,32 +197,25 @@ def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
     return {'level': level, 'num_changed': int(is_noisy.sum()), **means}
 
 
-def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _show(numbers: list[dict[str, Any]]) -> None:
+def _log(levels: list[dict[str, Any]]) -> None:
+    """A table of the means, a row a level."""
     log.info('%8s %26s %18s', 'level', 'PSNR in dB, noisy denoised', 'SSIM, noisy denoised')
-    for row in numbers:
+    for row in levels:
         names = ('noisy_psnr_db', 'denoised_psnr_db', 'noisy_ssim', 'denoised_ssim')
-        mean = lambda name, row=row: row.get(name, {}).get('mean')
-        words = ['-' if mean(name) is None else f'{mean(name):.3f}' for name in names]
-        log.info('%8g %17s %8s %11s %8s', row['level'], *words)
+        means = [row.get(name, {}).get('mean') for name in names]
+        columns = ['-' if mean is None else f'{mean:.3f}' for mean in means]
+        log.info('%8g %17s %8s %11s %8s', row['level'], *columns)
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], noise: str, path) -> None:
+def _draw(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
     """Of each level a row of noisy images, below it what they became, and the clean ones."""
-    spec, words, rows = run.data.spec, [], []
-    for level, noisy, denoised in zip(
-        found['levels'], found['noisy'], found['denoised'], strict=True
-    ):
-        rows += [noisy, denoised, found['x']]
-        words += [f'noisy, {level:g}', 'denoised', 'clean']
-    columns = len(found['x'])
-    image = image_grids.grid(np.concatenate(rows), spec, columns)
+    names, rows = [], []
+    for i, level in enumerate(arrays['levels']):
+        rows += [arrays['noisy'][i], arrays['denoised'][i], arrays['x']]
+        names += [f'noisy, {level:g}', 'denoised', 'clean']
     title = f'{noise.replace("_", " ").capitalize()} noise, by level'
-    image_grids.save_labelled(path, image, title, words, [''] * columns)
-    log.info('as a picture: %s', path)
+    columns = [''] * len(arrays['x'])
+    _common.draw_grid(path, np.stack(rows), run.data.spec, title, names, columns)
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -1,20 +1,19 @@
-"""Codes and labels of a data set, and how well the codes tell the classes apart."""
+"""Codes and labels of a data set, and how well classes can be predicted from the codes."""
 
+import pathlib
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
 from atelier.applications._application import ENCODE, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import log
-from atelier.report.image_grids import save_figure
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (ENCODE,)
@@ -25,7 +24,7 @@ Labels = Int[np.ndarray, 'n']
 
 
 class Labelled(NamedTuple):
-    """Numbers by which to tell classes, and the classes."""
+    """Numbers from which to predict classes, and the classes."""
 
     train: Float[np.ndarray, 'n dims']
     test: Float[np.ndarray, 'm dims']
@@ -38,7 +37,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 
     Both are also recorded of the numbers of x themselves, normalized. The probe is a logistic
     regression of standardized numbers with scikit-learn's penalty. Without labels only codes are
-    written. A class that codes end in is left out: it would be told, not found.
+    written. A class that codes end in is left out: nothing would be left to predict.
 
     Args:
       run: of a family with `encode`.
@@ -58,72 +57,78 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     _common.at_least(num_neighbours, num_codes=num_codes)
     _common.check_split(run, 'train', num_neighbours, f'--num_neighbours={num_neighbours}')
     _common.check_split(run, 'test', 1, 'there is nothing to embed')
-    state, weights = restore.load_state(run)
-    splits, seen, found = run.data.splits, {}, {}
-    for name in ('train', 'test'):
-        codes, x = encoded(run, state, splits[name], jax.devices())
-        most = num_codes if name == 'train' else None
-        seen[name] = coordinates(x[:most], run.data.spec)
-        found[f'{name}_codes'] = latents(run.family, codes)
-        if 'label' in splits[name]:
-            found[f'{name}_label'] = np.asarray(splits[name]['label'])
-    size, latent = found['test_codes'].shape
-    log.info('%d + %d codes of the %s', len(found['train_codes']), size, weights)
-    if run.data.spec.left_out:
-        classes = ', '.join(map(str, run.data.spec.left_out))
-        log.warning('training never saw %s: test examples of that count as mistakes', classes)
-    why_not = _why_not(found, num_codes)
-    numbers: dict[str, Any] = {'num_test': size, 'latent_dims': latent}
-    if why_not:
-        log.info('only codes are written: %s', why_not)
+    loaded = _common.load(run)
+    arrays, x = _encoded(loaded, num_codes)
+    _log(loaded, arrays)
+    m, latent_dims = arrays['test_codes'].shape
+    numbers: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
+    reason = _why_not(arrays, num_codes)
+    if reason:
+        log.info('only codes are written: %s', reason)
     else:
-        labels = found['train_label'][:num_codes], found['test_label']
-        sets = {
-            'codes': Labelled(found['train_codes'][:num_codes], found['test_codes'], *labels),
-            'x': Labelled(seen['train'], seen['test'], *labels),
-        }
-        predicted = _predict(sets, num_neighbours)
-        found.update(predicted)
-        learnt_from = {'num_neighbours': num_neighbours, 'num_train': len(labels[0])}
-        numbers.update(learnt_from, accuracy=_accuracies(predicted, found['test_label']))
-        _show(numbers)
-    path = _common.save(run, 'embed', found)
-    _common.record(run, 'embed', weights, numbers)
-    if not why_not:
-        _draw(found, run.data.spec.num_classes, path)
-    return found
+        predictions = compute(arrays, x, num_neighbours, num_codes)
+        numbers.update(num_neighbours=num_neighbours, num_train=len(x['train']))
+        numbers['accuracy'] = _accuracies(predictions, arrays['test_label'])
+        arrays.update(predictions)
+        _log_accuracies(numbers)
+    path = _common.save(loaded, 'embed', arrays, numbers)
+    if not reason:
+        _draw(arrays, run.data.spec.num_classes, path)
+    return arrays
 
 
-def _why_not(found: dict[str, np.ndarray], num_codes: int) -> str:
+def _encoded(
+    loaded: LoadedRun, num_codes: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Codes and labels of both splits, and the numbers of x of test and `num_codes` of training."""
+    run, arrays, x_of = loaded.run, {}, {}
+    for name, most in (('train', num_codes), ('test', None)):
+        split = run.data.splits[name]
+        codes, x = encoded(run, loaded.state, split, loaded.devices)
+        x_of[name] = coordinates(x[:most], run.data.spec)
+        arrays[f'{name}_codes'] = latents(run.family, codes)
+        if 'label' in split:
+            arrays[f'{name}_label'] = np.asarray(split['label'])
+    return arrays, x_of
+
+
+def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
     """What keeps one from classifying, if anything."""
-    if 'train_label' not in found or 'test_label' not in found:
+    if 'train_label' not in arrays or 'test_label' not in arrays:
         return 'the data have no labels'
-    if len(np.unique(found['train_label'][:num_codes])) < 2:
+    if len(np.unique(arrays['train_label'][:num_codes])) < 2:
         return 'the training examples are all of one class'
     return ''
 
 
-def _predict(sets: dict[str, Labelled], num_neighbours: int) -> dict[str, np.ndarray]:
-    """Of each set what both classifiers say of its test examples, [m] each."""
-    predicted = {}
+def compute(
+    arrays: dict[str, np.ndarray], x: dict[str, np.ndarray], num_neighbours: int, num_codes: int
+) -> dict[str, np.ndarray]:
+    """The predictions of both classifiers for the test split, [m] each, from codes and from x."""
+    labels = arrays['train_label'][:num_codes], arrays['test_label']
+    sets = {
+        'codes': Labelled(arrays['train_codes'][:num_codes], arrays['test_codes'], *labels),
+        'x': Labelled(x['train'], x['test'], *labels),
+    }
+    predictions = {}
     for name, data in sets.items():
-        predicted[f'neighbours_of_{name}'] = by_neighbours(data, num_neighbours)
-        predicted[f'probe_of_{name}'] = by_probe(data)
-    return predicted
+        predictions[f'neighbours_of_{name}'] = by_neighbours(data, num_neighbours)
+        predictions[f'probe_of_{name}'] = by_probe(data)
+    return predictions
 
 
 def by_neighbours(data: Labelled, k: int) -> Labels:
     """The class of most of the k nearest training examples; of a tie, of the nearest among them."""
     _, index = nearest(data.test, data.train, k)
-    classes, number = np.unique(data.train_label, return_inverse=True)
+    classes, class_index = np.unique(data.train_label, return_inverse=True)
     votes = np.zeros((len(index), len(classes)))
-    for place, column in enumerate(number[index].T):
-        votes[np.arange(len(index)), column] += 1 + 0.25 * 0.5**place  # a tie is broken, no more
+    for rank, column in enumerate(class_index[index].T):
+        votes[np.arange(len(index)), column] += 1 + 0.25 * 0.5**rank  # a tie is broken, no more
     return classes[votes.argmax(1)]
 
 
 def by_probe(data: Labelled) -> Labels:
-    """What a linear classifier of standardized numbers says (Alain and Bengio 2017)."""
+    """The predictions of a linear classifier of standardized numbers (Alain and Bengio 2017)."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -132,7 +137,7 @@ def by_probe(data: Labelled) -> Labels:
     mean, deviation = data.train.mean(0, np.float64), data.train.std(0, np.float64)
     standardize = lambda a: (a - mean) / np.where(deviation > 0, deviation, 1)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', ConvergenceWarning)  # said below
+        warnings.simplefilter('ignore', ConvergenceWarning)  # logged below
         probe = LogisticRegression(max_iter=MOST_STEPS)
         probe.fit(standardize(data.train), data.train_label)
     if probe.n_iter_.max() >= MOST_STEPS:
@@ -140,25 +145,35 @@ def by_probe(data: Labelled) -> Labels:
     return probe.predict(standardize(data.test))
 
 
-def _accuracies(predicted: dict[str, np.ndarray], label: Labels) -> dict[str, Any]:
+def _accuracies(predictions: dict[str, np.ndarray], label: Labels) -> dict[str, Any]:
     """Of each prediction the share that is right, with its standard error."""
-    return {name: summary((said == label).astype(float)) for name, said in predicted.items()}
+    return {name: summary((each == label).astype(float)) for name, each in predictions.items()}
 
 
-def _show(numbers: dict[str, Any]) -> None:
+def _log(loaded: LoadedRun, arrays: dict[str, np.ndarray]) -> None:
+    """How many codes there are, and classes that training left out."""
+    n, m = len(arrays['train_codes']), len(arrays['test_codes'])
+    log.info('%d + %d codes of the %s', n, m, loaded.weights)
+    if loaded.run.data.spec.left_out:
+        classes = ', '.join(map(str, loaded.run.data.spec.left_out))
+        log.warning('training never saw %s: test examples of that count as mistakes', classes)
+
+
+def _log_accuracies(numbers: dict[str, Any]) -> None:
+    """A table, a row a classifier."""
     n, k = numbers['num_train'], numbers['num_neighbours']
     log.info('test accuracy, learnt from %d examples: %12s %8s', n, 'codes', 'x itself')
-    for name, words in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
-        means = [numbers['accuracy'][f'{name}_of_{what}']['mean'] for what in ('codes', 'x')]
-        log.info('  %-45s %.4f   %.4f', words, *means)
+    for name, title in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
+        means = [numbers['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
+        log.info('  %-45s %.4f   %.4f', title, *means)
 
 
-def _draw(found: dict[str, np.ndarray], num_classes: int, path) -> None:
+def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
     """Which classes the linear probe of the codes takes for which."""
     from matplotlib.figure import Figure
 
     counts = np.zeros((num_classes, num_classes), int)
-    np.add.at(counts, (found['test_label'], found['probe_of_codes']), 1)
+    np.add.at(counts, (arrays['test_label'], arrays['probe_of_codes']), 1)
     figure = Figure(figsize=(7, 6), layout='constrained')
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -169,11 +184,10 @@ def _draw(found: dict[str, np.ndarray], num_classes: int, path) -> None:
         for (i, j), count in np.ndenumerate(counts):
             colour = 'white' if shares[i, j] > 0.5 else 'black'
             axes.text(j, i, str(count or ''), ha='center', va='center', color=colour, fontsize=8)
-    right = np.mean(found['test_label'] == found['probe_of_codes'])
+    right = np.mean(arrays['test_label'] == arrays['probe_of_codes'])
     axes.set(xlabel='predicted class', ylabel='class')
     axes.set_title(f'Linear probe of the codes, test split\naccuracy {100 * right:.1f} %')
-    save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -1,6 +1,6 @@
 """Images along straight and spherical paths between two codes."""
 
-from typing import Any
+import pathlib
 
 import jax
 import numpy as np
@@ -8,12 +8,12 @@ from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (DECODE, ENCODE | PRIOR)
@@ -49,29 +49,39 @@ def apply(
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)
-    n, devices = 2 * num_pairs, jax.devices()
+    n = 2 * num_pairs
     has_encoder = codes_of(run.family).encode is not None
     if has_encoder:
         _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
-    state, weights = restore.load_state(run)
-    found = {}
-    if has_encoder:
-        index = _common.draw_of_test(run, n, seed)
-        chosen = {name: array[index] for name, array in run.data.splits['test'].items()}
-        ends, x = encoded(run, state, chosen, devices)
-        found = {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
-    else:
-        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-        ends = of_prior(run, state, key, n, devices)
-    dims = latents(run.family, ends).shape[1]
-    codes = _paths(ends.reshape(num_pairs, 2, -1), num_points, dims)
-    found = {'codes': codes, 'x': decoded(run, state, codes, devices), **found}
-    what = 'codes of test images' if has_encoder else 'codes of the prior'
-    log.info('%d %s joined in pairs, by the %s', n, what, weights)
-    path = _common.save(run, f'interpolate-seed-{seed}', found)
+    loaded = _common.load(run)
+    ends, images = _ends(loaded, n, seed)
+    arrays = {**compute(loaded, ends.reshape(num_pairs, 2, -1), num_points), **images}
+    source = 'codes of test images' if has_encoder else 'codes of the prior'
+    log.info('%d %s joined in pairs, by the %s', n, source, loaded.weights)
+    path = _common.save(loaded, f'interpolate-seed-{seed}', arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, found, f'Paths between {what}', path)
-    return found
+        _draw(run, arrays, f'Paths between {source}', path)
+    return arrays
+
+
+def _ends(loaded: LoadedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """n codes and, with an encoder, the index and the images that they are of, in pairs."""
+    run, state, devices = loaded.run, loaded.state, loaded.devices
+    if codes_of(run.family).encode is None:
+        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+        return of_prior(run, state, key, n, devices), {}
+    index = _common.random_test_indices(run, n, seed)
+    examples = {name: array[index] for name, array in run.data.splits['test'].items()}
+    codes, x = encoded(run, state, examples, devices)
+    return codes, {'index': index.reshape(-1, 2), 'ends': x.reshape(-1, 2, *x.shape[1:])}
+
+
+def compute(
+    loaded: LoadedRun, ends: Float[np.ndarray, 'pairs 2 latent'], num_points: int
+) -> dict[str, np.ndarray]:
+    """The codes of both paths between pairs of codes, and x decoded from them."""
+    codes = _paths(ends, num_points, latents(loaded.run.family, ends).shape[-1])
+    return {'codes': codes, 'x': decoded(loaded.run, loaded.state, codes, loaded.devices)}
 
 
 def linear(
@@ -110,17 +120,15 @@ def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
     return codes.astype(np.float32)
 
 
-def _draw(run: Run, found: dict[str, Any], title: str, path) -> None:
+def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
     """A row a path; with an encoder the images themselves stand before and behind it."""
-    x = found['x']
+    x = arrays['x']
     columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
-    if 'ends' in found:
-        first, last = (np.stack([found['ends'][:, [i]]] * 2, 1) for i in (0, 1))
+    if 'ends' in arrays:
+        first, last = (np.stack([arrays['ends'][:, [i]]] * 2, 1) for i in (0, 1))
         x = np.concatenate([first, x, last], 2)
         columns = ['image', *columns, 'image']
-    image = image_grids.grid(x.reshape(-1, *run.data.spec.event_shape), run.data.spec, len(columns))
-    image_grids.save_labelled(path, image, title, PATHS * len(x), columns)
-    log.info('as a picture: %s', path)
+    _common.draw_grid(path, x, run.data.spec, title, PATHS * len(x), columns)
 
 
 APPLICATION = Application(apply, NEEDS)

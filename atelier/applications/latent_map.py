@@ -1,5 +1,6 @@
 """The codes of the test split in a plane, and the images decoded over it."""
 
+import pathlib
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
@@ -17,7 +19,6 @@ from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (ENCODE, DECODE)
@@ -26,7 +27,7 @@ MOST_NAMED = 20  # classes with a colour and a name of their own
 
 
 class Plane(NamedTuple):
-    """Codes seen in two dimensions: origin + u axes[0] + v axes[1].
+    """A projection of codes to two dimensions: origin + u axes[0] + v axes[1].
 
     origin: [latent].
     axes: [2, latent], orthonormal; the second is zero where codes have one dimension.
@@ -47,8 +48,8 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     The grid stands at the quantiles (i + 1/2) / num_points of the prior along each axis, as figure
     4 of Kingma and Welling (2014). Where the family has a `posterior` its prior is N(0, I), and
     that of the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal, for codes
-    of two dimensions. Of any other `prior` the quantiles are those of NUM_DRAWN codes, seen in the
-    plane. Without one the grid spans the codes evenly.
+    of two dimensions. Of any other `prior` the quantiles are those of NUM_DRAWN codes, projected
+    to the plane. Without one the grid spans the codes evenly.
 
     Of a code of several parts it is z_1 that is shown, which `decode` reads; where the codes end in
     a class, the grid is decoded for the class `label`.
@@ -70,60 +71,68 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
     _check_label(run, label)
-    state, weights = restore.load_state(run)
-    split, devices = run.data.splits['test'], jax.devices()
-    codes, rest = parted(run.family, encoded(run, state, split, devices)[0])
-    plane = _plane(codes)
-    seen = (codes - plane.origin) @ plane.axes.T
-    (u, v), where = _ticks(run, state, plane, seen, num_points)
-    name = 'latent_map'
+    loaded = _common.load(run)
+    arrays = compute(loaded, num_points, label)
+    name, position = 'latent_map', _grid_position(run)
     if is_class_conditional(run.family):
-        name, where = f'latent_map-of-{label}', f'{where}, as class {label}'
+        name, position = f'latent_map-of-{label}', f'{position}, as class {label}'
+    description = _axes_description(arrays['shares'], arrays['origin'].size)
+    message = '%d codes of the %s: %s; the grid stands %s'
+    log.info(message, len(arrays['codes']), loaded.weights, description, position)
+    path = _common.save(loaded, name, arrays)
+    _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
+    return arrays
+
+
+def compute(loaded: LoadedRun, num_points: int, label: int) -> dict[str, np.ndarray]:
+    """Projects the codes of the test split, and decodes a grid; returns the arrays of `apply`."""
+    run, split = loaded.run, loaded.run.data.splits['test']
+    all_codes, _ = encoded(run, loaded.state, split, loaded.devices)
+    codes, rest = parted(run.family, all_codes)
+    plane = _plane(codes)
+    projected = (codes - plane.origin) @ plane.axes.T
+    u, v = _ticks(loaded, plane, projected, num_points)
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
-    grid = _whole(run, grid, rest.shape[1], label)
-    found = {
-        'codes': codes,
-        'plane': seen,
-        **plane._asdict(),
-        'u': u,
-        'v': v,
-        'x': decoded(run, state, grid, devices),
-    }
+    x = decoded(run, loaded.state, _whole(run, grid, rest.shape[1], label), loaded.devices)
+    arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
     if 'label' in split:
-        found['label'] = np.asarray(split['label'])
-    words = _words(plane)
-    log.info('%d codes of the %s: %s; the grid stands %s', len(codes), weights, words, where)
-    path = _common.save(run, name, found)
-    _draw(run, found, f'Codes of the test split\n{words}', where, path)
-    return found
+        arrays['label'] = np.asarray(split['label'])
+    return arrays
 
 
 def _plane(codes: np.ndarray) -> Plane:
     """Of codes of two dimensions, or of one, themselves; of more, their principal components."""
     latent = codes.shape[1]
     if latent > 2:
-        found = principal_components(codes)
-        return Plane(found.origin, found.axes[:2], found.shares[:2])
+        components = principal_components(codes)
+        return Plane(components.origin, components.axes[:2], components.shares[:2])
     variance = np.pad(codes.var(0, np.float64), (0, 2 - latent))
     shares = variance / max(variance.sum(), 1e-300)
     return Plane(np.zeros(latent), np.eye(2, latent), shares)
 
 
 def _ticks(
-    run: Run, state, plane: Plane, seen: np.ndarray, n: int
-) -> tuple[Float[np.ndarray, '2 n'], str]:
-    """Where the grid stands along both axes, and that in words."""
-    chances = (np.arange(n) + 0.5) / n
+    loaded: LoadedRun, plane: Plane, projected: np.ndarray, n: int
+) -> Float[np.ndarray, '2 n']:
+    """The coordinates of the grid along both axes; `_grid_position` describes them."""
+    run, quantiles = loaded.run, (np.arange(n) + 0.5) / n
     if codes_of(run.family).posterior is not None:
-        standard = np.asarray(ndtri(chances), np.float64)
-        return standard - (plane.axes @ plane.origin)[:, None], 'at quantiles of the N(0, I) prior'
+        standard = np.asarray(ndtri(quantiles), np.float64)
+        return standard - (plane.axes @ plane.origin)[:, None]
     if codes_of(run.family).prior is not None:
         key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
-        drawn = of_prior(run, state, key, NUM_DRAWN, jax.devices())
-        drawn, _ = parted(run.family, drawn)
-        ticks = np.quantile((drawn - plane.origin) @ plane.axes.T, chances, axis=0).T
-        return ticks, f'at quantiles of {NUM_DRAWN:,} codes of the prior'
-    return np.linspace(seen.min(0), seen.max(0), n, axis=1), 'over the extent of the codes'
+        prior_codes = of_prior(run, loaded.state, key, NUM_DRAWN, loaded.devices)
+        prior_codes, _ = parted(run.family, prior_codes)
+        return np.quantile((prior_codes - plane.origin) @ plane.axes.T, quantiles, axis=0).T
+    return np.linspace(projected.min(0), projected.max(0), n, axis=1)
+
+
+def _grid_position(run: Run) -> str:
+    if codes_of(run.family).posterior is not None:
+        return 'at quantiles of the N(0, I) prior'
+    if codes_of(run.family).prior is not None:
+        return f'at quantiles of {NUM_DRAWN:,} codes of the prior'
+    return 'over the extent of the codes'
 
 
 def _check_label(run: Run, label: int) -> None:
@@ -143,18 +152,19 @@ def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
     return np.concatenate([grid, behind], -1)
 
 
-def _words(plane: Plane) -> str:
-    latent = plane.axes.shape[1]
+def _axes_description(shares: np.ndarray, latent: int) -> str:
     if latent <= 2:
         return f'{latent} dimensions, as they are'
-    first, second = 100 * plane.shares
+    first, second = 100 * shares
     return (
         f'2 principal components of {latent} dimensions, {first:.0f} % and {second:.0f} % of '
         'the variance'
     )
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], title: str, where: str, path) -> None:
+def _draw(
+    run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
+) -> None:
     """The codes at the left and, of images, the decoded grid at the right."""
     from matplotlib.figure import Figure
 
@@ -163,40 +173,39 @@ def _draw(run: Run, found: dict[str, np.ndarray], title: str, where: str, path) 
     figure = Figure(figsize=(15 if has_grid else 8, 7), layout='constrained')
     panels = figure.subplots(1, 1 + has_grid, squeeze=False)[0]
     names = ('principal component 1', 'principal component 2')
-    if found['codes'].shape[1] <= 2:
+    if arrays['codes'].shape[1] <= 2:
         names = ('dimension 1', 'dimension 2')
-    _scatter(figure, panels[0], found, spec.num_classes)
+    _scatter(figure, panels[0], arrays, spec.num_classes)
     panels[0].set(title=title, xlabel=names[0], ylabel=names[1])
     if has_grid:
-        x, n = found['x'][::-1], len(found['u'])  # the second axis points upwards
+        x, n = arrays['x'][::-1], len(arrays['u'])  # the second axis points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
-        words = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
-        image_grids.show(panels[1], image, words(found['v'])[::-1], words(found['u']))
-        beyond = ', through the mean code' if found['codes'].shape[1] > 2 else ''
-        panels[1].set(title=f'Decoded from the plane\n{where}{beyond}')
+        texts = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
+        image_grids.show(panels[1], image, texts(arrays['v'])[::-1], texts(arrays['u']))
+        beyond = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
+        panels[1].set(title=f'Decoded from the plane\n{position}{beyond}')
         panels[1].set(xlabel=names[0], ylabel=names[1])
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
-def _scatter(figure, axes, found: dict[str, np.ndarray], num_classes: int | None) -> None:
+def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | None) -> None:
     """A point a code, coloured by its class."""
     from matplotlib import colormaps
 
-    u, v = found['plane'].T
+    u, v = arrays['plane'].T
     axes.set_aspect('equal', 'datalim')
     axes.grid(alpha=0.3)
-    if 'label' not in found:
+    if 'label' not in arrays:
         axes.scatter(u, v, s=12)
         return
-    label = found['label']
+    label = arrays['label']
     if num_classes > MOST_NAMED:
         figure.colorbar(axes.scatter(u, v, s=12, c=label, cmap='turbo'), ax=axes, label='class')
         return
     colours = colormaps['tab10' if num_classes <= 10 else 'tab20']
-    for number in range(num_classes):
-        here = label == number
-        axes.scatter(u[here], v[here], s=12, color=colours(number), label=str(number))
+    for i in range(num_classes):
+        is_class = label == i
+        axes.scatter(u[is_class], v[is_class], s=12, color=colours(i), label=str(i))
     axes.legend(title='class', loc='upper left', bbox_to_anchor=(1, 1))
 
 

@@ -1,17 +1,18 @@
-"""Test examples above what the model makes of them."""
+"""Test examples above their reconstructions."""
 
-import jax
+import pathlib
+
 import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import RECONSTRUCT, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (RECONSTRUCT,)
@@ -39,41 +40,41 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to reconstruct')
-    state, weights = restore.load_state(run)
-    split, n, key = run.data.splits['test'], run.data.size('test'), state.key
-    look = reconstructor(run, jax.devices())
-    x, reconstruction = look(state, key_for(key, Stream.EVALUATE), split, n)
-    error = half_squared_error(x, reconstruction, run.data.spec)
-    index = _common.draw_of_test(run, num_images, seed)
-    found = {
+    loaded, n = _common.load(run), run.data.size('test')
+    x, reconstruction, error = compute(loaded)
+    index = _common.random_test_indices(run, num_images, seed)
+    arrays = {
         'index': index,
         'x': x[index],
         'reconstruction': reconstruction[index],
         'half_squared_error': error[index],
     }
-    name, whole = f'reconstruct-seed-{seed}', summary(error)
-    log.info('%d test examples, by the %s: 1/2 squared error %.4f', n, weights, error.mean())
-    path = _common.save(run, name, found)
-    _common.record(run, name, weights, {'num_examples': n, 'half_squared_error': whole})
+    log.info('%d test examples, by the %s: 1/2 squared error %.4f', n, loaded.weights, error.mean())
+    numbers = {'num_examples': n, 'half_squared_error': summary(error)}
+    path = _common.save(loaded, f'reconstruct-seed-{seed}', arrays, numbers)
     if image_grids.is_image(run.data.spec):
-        _draw(run, found, path)
-    return found
+        _draw(run, arrays, path)
+    return arrays
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
+def compute(loaded: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x and its reconstruction [n, *event] of the whole test split, and half_squared_error [n]."""
+    run, key = loaded.run, key_for(loaded.state.key, Stream.EVALUATE)
+    reconstruct = reconstructor(run, loaded.devices)
+    x, again = reconstruct(loaded.state, key, run.data.splits['test'], run.data.size('test'))
+    return x, again, half_squared_error(x, again, run.data.spec)
+
+
+def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Rows of images, below each the row of their reconstructions."""
-    spec, rows = run.data.spec, (found['x'], found['reconstruction'])
-    columns = min(len(found['x']), COLUMNS)
-    missing = -len(found['x']) % columns
-    fill = np.full((missing, *spec.event_shape), found['x'].min())
+    spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
+    columns = min(len(arrays['x']), COLUMNS)
+    missing = -len(arrays['x']) % columns
+    fill = np.full((missing, *spec.event_shape), arrays['x'].min())
     lines = [np.concatenate([row, fill]).reshape(-1, columns, *spec.event_shape) for row in rows]
-    paired = np.stack(lines, 1).reshape(-1, *spec.event_shape)
-    words = ('image', 'reconstruction') * len(lines[0])
+    names = ('image', 'reconstruction') * len(lines[0])
     title = 'Test images and their reconstructions'
-    image_grids.save_labelled(
-        path, image_grids.grid(paired, spec, columns), title, words, [''] * columns
-    )
-    log.info('as a picture: %s', path)
+    _common.draw_grid(path, np.stack(lines, 1), spec, title, names, [''] * columns)
 
 
 APPLICATION = Application(apply, NEEDS)

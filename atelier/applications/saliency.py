@@ -1,5 +1,6 @@
 """What a classifier looks at: the gradient in the pixels, and class activation."""
 
+import pathlib
 from collections.abc import Callable
 
 import jax
@@ -9,14 +10,13 @@ from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Classify
-from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (CLASSIFY,)
@@ -50,52 +50,59 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     num_classes = run.data.spec.num_classes
     if num_classes is not None and label >= num_classes:
         raise UserError(f'--label={label}: there is no such class, choose 0 to {num_classes - 1}')
-    state, weights = restore.load_state(run)
+    loaded = _common.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
-    chosen = {name: array[rows] for name, array in run.data.splits['test'].items()}
-    apply = over_examples(
-        _look(run.family, label), run.data, run.config.eval.batch_size, jax.devices()
-    )
-    key = key_for(state.key, Stream.EVALUATE)
-    found = {'index': rows, **apply(state, key, chosen, len(rows))}
-    if not np.any(found['gradient']):
+    arrays = compute(loaded, rows, label)
+    log.info('%d test images, by the %s', len(rows), loaded.weights)
+    if 'activation' not in arrays:
+        log.info('no class activation: the classifier has no convolutions, or does not show them')
+    path = _common.save(loaded, f'saliency-{index}', arrays)
+    if image_grids.is_image(run.data.spec):
+        _draw(run, arrays, path)
+    return arrays
+
+
+def compute(loaded: LoadedRun, rows: np.ndarray, label: int) -> dict[str, np.ndarray]:
+    """Gradients and maps of the test examples at `rows`; returns the arrays of `apply`.
+
+    Raises:
+      UserError: the gradient is 0 everywhere.
+    """
+    run = loaded.run
+    examples = {name: array[rows] for name, array in run.data.splits['test'].items()}
+    explain = _explainer(run.family.ability(Classify), label)
+    apply = over_examples(explain, run.data, run.config.eval.batch_size, loaded.devices)
+    key = key_for(loaded.state.key, Stream.EVALUATE)
+    arrays = {'index': rows, **apply(loaded.state, key, examples, len(rows))}
+    if not np.any(arrays['gradient']):
         raise UserError(
             f'the model of {run.folder} takes x as levels, of which no logit has a gradient'
         )
-    if 'label' in chosen:
-        found['label'] = np.asarray(chosen['label'])
-    log.info('%d test images, by the %s', len(rows), weights)
-    if 'activation' not in found:
-        log.info('no class activation: the classifier has no convolutions, or does not show them')
-    path = _common.save(run, f'saliency-{index}', found)
-    if image_grids.is_image(run.data.spec):
-        _draw(run, found, path)
-    return found
+    if 'label' in examples:
+        arrays['label'] = np.asarray(examples['label'])
+    return arrays
 
 
-def _look(family: Family, label: int) -> Callable:
-    """look(weights, batch, rng) -> what is found of each example."""
-    classify = family.ability(Classify)
-    halves = classify.feature_maps
+def _explainer(classifier: Classify, label: int) -> Callable:
+    """Returns f(weights, batch, rng) -> the arrays of each example."""
 
-    def look(weights, batch, rng):
-        logits_of = lambda x: classify.logits(weights, {**batch, 'x': x}, rng)
+    def explain(weights, batch, rng):
+        logits_of = lambda x: classifier.logits(weights, {**batch, 'x': x}, rng)
         logits = logits_of(batch['x'])
-        chosen = jnp.full(len(logits), label)
-        shown = chosen if label >= 0 else jnp.argmax(logits, -1)
-        found = {
+        target = jnp.full(len(logits), label) if label >= 0 else jnp.argmax(logits, -1)
+        arrays = {
             'x': batch['x'],
             'logits': logits,
-            'shown': shown,
-            'gradient': gradient(logits_of, batch['x'], shown),
+            'shown': target,
+            'gradient': gradient(logits_of, batch['x'], target),
         }
-        if halves is not None:
-            maps = halves.maps(weights, batch, rng)
-            logits_of_maps = lambda maps: halves.logits(weights, maps)
-            found['activation'] = class_activation(logits_of_maps, maps, shown)
-        return found
+        if classifier.feature_maps is not None:
+            maps = classifier.feature_maps.maps(weights, batch, rng)
+            logits_of_maps = lambda maps: classifier.feature_maps.logits(weights, maps)
+            arrays['activation'] = class_activation(logits_of_maps, maps, target)
+        return arrays
 
-    return look
+    return explain
 
 
 def gradient(
@@ -128,13 +135,13 @@ def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n heig
     return size.max(-1) if size.ndim == 4 else size
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
+def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """A row an image: as it is, the gradient, and over it the activation map, red where most."""
     from matplotlib.figure import Figure
 
-    x = image_grids.shades(found['x'], run.data.spec)
-    slope, n = strongest(found['gradient']), len(x)
-    heat = found.get('activation')
+    x = image_grids.shades(arrays['x'], run.data.spec)
+    slope, n = strongest(arrays['gradient']), len(x)
+    heat = arrays.get('activation')
     columns = 2 if heat is None else 3
     height = 2.6 * x.shape[1] / x.shape[2] + 0.3
     figure = Figure(figsize=(2.6 * columns + 0.2, height * n + 0.2), layout='constrained')
@@ -144,25 +151,24 @@ def _draw(run: Run, found: dict[str, np.ndarray], path) -> None:
     for i, row in enumerate(panels):
         image = x[i].squeeze(-1) if x.shape[-1] == 1 else x[i]
         row[0].imshow(image, cmap='gray', vmin=0, vmax=1)
-        row[0].set_title(_words(found, i), fontsize=9)
+        row[0].set_title(_title(arrays, i), fontsize=9)
         row[1].imshow(slope[i], cmap='inferno', vmin=0)
-        row[1].set_title(f'|gradient| of logit {found["shown"][i]}', fontsize=9)
+        row[1].set_title(f'|gradient| of logit {arrays["shown"][i]}', fontsize=9)
         if heat is not None:
             row[2].imshow(image, cmap='gray', vmin=0, vmax=1)
             row[2].imshow(smooth[i], cmap='jet', alpha=0.5, vmin=0)
             space = 'x'.join(map(str, heat.shape[1:]))
-            row[2].set_title(f'Grad-CAM of logit {found["shown"][i]}, maps {space}', fontsize=9)
+            row[2].set_title(f'Grad-CAM of logit {arrays["shown"][i]}, maps {space}', fontsize=9)
         for axes in row:
             axes.set_axis_off()
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
-def _words(found: dict[str, np.ndarray], i: int) -> str:
-    """Which image it is, and what is right and what is said."""
-    said = f'predicted {found["logits"][i].argmax()}'
-    true = f'class {found["label"][i]}, ' if 'label' in found else ''
-    return f'test {found["index"][i]}: {true}{said}'
+def _title(arrays: dict[str, np.ndarray], i: int) -> str:
+    """Which image it is, its class and the class that is predicted."""
+    predicted = f'predicted {arrays["logits"][i].argmax()}'
+    true = f'class {arrays["label"][i]}, ' if 'label' in arrays else ''
+    return f'test {arrays["index"][i]}: {true}{predicted}'
 
 
 APPLICATION = Application(apply, NEEDS)

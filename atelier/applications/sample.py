@@ -7,6 +7,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
@@ -14,7 +15,7 @@ from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.run import restore, run_folder
+from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 MOST_PRINTED = 5  # texts
@@ -29,8 +30,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     that training sees.
 
     A family that does not `sample` but has `encode` and `decode`, such as an autoencoder, decodes
-    codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: what
-    is shown is then the mean of x.
+    codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: the
+    picture is then of the mean of x.
 
     Raises:
       UserError: a missing ability or checkpoint, or the family does not sample by class.
@@ -40,26 +41,33 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     _common.at_least(1, num_samples=num_samples)
     chosen = parse_labels(run, labels)
     label = None if chosen is None else np.resize(chosen, num_samples)
-    state, weights = restore.load_state(run)
-    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    if run.family.ability(Sample) is not None:
-        x, words = sampler(run, jax.devices())(state, key, num_samples, label), ''
-    else:
-        x, words = decoded_draws(run, state, key, num_samples, jax.devices())
-        words = f', decoded from codes of {words}'
+    loaded = _common.load(run)
+    x, origin = compute(loaded, num_samples, seed, label)
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
-    path = run.folder / 'samples' / f'{name}{_common.how_drawn(run)}.npz'
+    path = run.folder / 'samples' / f'{name}{_common.changed_sampler(run)}.npz'
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
-    log.info('%d samples of the %s%s: %s', num_samples, weights, words, path)
+    log.info('%d samples of the %s%s: %s', num_samples, loaded.weights, origin, path)
     if image_grids.is_image(run.data.spec):
         columns = None if chosen is None else _columns(num_samples, len(chosen))
         image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
         log.info('as a picture: %s', path.with_suffix('.png'))
     if texts.is_text(run.data.spec):
-        told = texts.save(path.with_suffix('.txt'), x, run.data.spec)
+        lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
         log.info('as text: %s', path.with_suffix('.txt'))
-        print(texts.BETWEEN.join(told[:MOST_PRINTED]))
+        print(texts.BETWEEN.join(lines[:MOST_PRINTED]))
     return x
+
+
+def compute(
+    loaded: LoadedRun, num_samples: int, seed: int, label: np.ndarray | None
+) -> tuple[np.ndarray, str]:
+    """(x [num_samples, *event], the description of the codes if they are decoded from any)."""
+    run, state, devices = loaded.run, loaded.state, loaded.devices
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+    if run.family.ability(Sample) is not None:
+        return sampler(run, devices)(state, key, num_samples, label), ''
+    x, codes = decoded_draws(run, state, key, num_samples, devices)
+    return x, f', decoded from codes of {codes}'
 
 
 def _columns(n: int, num_labels: int) -> int:
@@ -68,20 +76,20 @@ def _columns(n: int, num_labels: int) -> int:
 
 
 def parse_labels(run: Run, labels: str) -> np.ndarray | None:
-    """The classes that are asked for, int32 [classes]; None where none are.
+    """The classes that `labels` names, int32 [classes]; None where it is empty.
 
     Raises:
       UserError: they are no classes of the data, or the family does not sample by class.
     """
     if not labels:
         return None
-    words = labels.split(',')
+    classes = labels.split(',')
     if labels == 'all':
-        words = list(map(str, run.data.spec.known_classes))
-    elif not all(word.strip().isdecimal() for word in words):
+        classes = list(map(str, run.data.spec.known_classes))
+    elif not all(each.strip().isdecimal() for each in classes):
         raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
     with about(f'--labels={labels}'):
-        return check_labels(run, [int(word) for word in words])
+        return check_labels(run, [int(each) for each in classes])
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -10,6 +10,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import TRAJECTORY, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
@@ -17,7 +18,6 @@ from atelier.evaluation.samples.sample_quality import against_data, chosen_featu
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (TRAJECTORY,)
@@ -54,34 +54,44 @@ def apply(
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
-    state, weights = restore.load_state(run)
-    devices = jax.devices()
-    features = chosen_features(run, devices)
-    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    rows, shown = [], []
-    for (name, steps), by in runs.items():
-        shown.append(sampler(by, devices)(state, key, num_samples))
-        values = against_data(by, state, devices, features)
-        values = {k: v['samples'] for k, v in values.get('values', {}).items()}
-        values = {k: math.nan if v is None else v for k, v in values.items()}
-        evaluations = by.family.ability(Trajectory).evaluations
-        rows.append({'name': name, 'steps': steps, 'evaluations': evaluations, **values})
-        measured = ', '.join(f'{k} {v:.4g}' for k, v in values.items() if k in MEASURES)
-        told = name, steps, evaluations, measured or 'sampled'
-        log.info('%18s %5d steps, %5d evaluations: %s', *told)
-    log.info('by the %s', weights)
-    found = {'x': np.stack(shown), **{k: np.asarray([r[k] for r in rows]) for k in rows[0]}}
-    path = _common.save(run, f'samplers-seed-{seed}', found)
+    loaded = _common.load(run)
+    x, rows = compute(loaded, runs, num_samples, seed)
+    log.info('by the %s', loaded.weights)
+    arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
+    path = _common.save(loaded, f'samplers-seed-{seed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
-    _draw(path, found, run)
-    return found
+    _draw_images(path, arrays, run)
+    _draw_curve(path, arrays)
+    return arrays
 
 
-def _pairs(words: str) -> list[tuple[str, int]]:
+def compute(
+    loaded: LoadedRun, runs: dict[tuple[str, int], Run], num_samples: int, seed: int
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """x [samplers, samples, *event], and a row of numbers each; `runs` by (sampler, steps)."""
+    state, devices = loaded.state, loaded.devices
+    features = chosen_features(loaded.run, devices)
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+    samples, rows = [], []
+    for (name, steps), run in runs.items():
+        samples.append(sampler(run, devices)(state, key, num_samples))
+        measures = against_data(run, state, devices, features).get('values', {})
+        values = {measure: value['samples'] for measure, value in measures.items()}
+        values = {m: math.nan if value is None else value for m, value in values.items()}
+        evaluations = run.family.ability(Trajectory).evaluations
+        rows.append({'name': name, 'steps': steps, 'evaluations': evaluations, **values})
+        measured = ', '.join(f'{m} {values[m]:.4g}' for m in values if m in MEASURES) or 'sampled'
+        message = '%18s %5d steps, %5d evaluations: %s'
+        log.info(message, name, steps, evaluations, measured)
+    return np.stack(samples), rows
+
+
+def _pairs(samplers: str) -> list[tuple[str, int]]:
     try:
-        pairs = [(name, int(steps)) for name, steps in (w.split(':') for w in words.split(','))]
+        pairs = [pair.split(':') for pair in samplers.split(',')]
+        pairs = [(name, int(steps)) for name, steps in pairs]
     except ValueError as error:
-        raise UserError(f'--samplers={words}: give NAME:STEPS,..., as ddim:10,heun:5') from error
+        raise UserError(f'--samplers={samplers}: give NAME:STEPS,..., as ddim:10,heun:5') from error
     return list(dict.fromkeys(pairs))
 
 
@@ -103,26 +113,28 @@ def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     log.info('as a table: %s', path)
 
 
-def _draw(path: pathlib.Path, found: dict[str, np.ndarray], run: Run) -> None:
-    """A row of images a sampler, and the measure against the steps."""
-    spec = run.data.spec
-    words = [f'{n}, {e}' for n, e in zip(found['name'], found['evaluations'], strict=True)]
-    if image_grids.is_image(spec):
-        columns = found['x'].shape[1]
-        image = image_grids.grid(found['x'].reshape(-1, *spec.event_shape), spec, columns)
-        title = 'Samples from the same noise, by sampler and evaluations of the network'
-        image_grids.save_labelled(path, image, title, words, [''] * columns)
-        log.info('as a picture: %s', path)
-    measure = next((name for name in MEASURES if name in found), None)
+def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) -> None:
+    """A row of images a sampler."""
+    if not image_grids.is_image(run.data.spec):
+        return
+    names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['evaluations'], strict=True)]
+    title = 'Samples from the same noise, by sampler and evaluations of the network'
+    columns = [''] * arrays['x'].shape[1]
+    _common.draw_grid(path, arrays['x'], run.data.spec, title, names, columns)
+
+
+def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """The first measure that there is against the steps."""
+    measure = next((name for name in MEASURES if name in arrays), None)
     if measure is None:
         return
     from matplotlib.figure import Figure  # takes seconds
 
     figure = Figure(figsize=(6, 4), layout='constrained')
     axes = figure.subplots()
-    for name in dict.fromkeys(found['name']):
-        rows = found['name'] == name
-        axes.plot(found['evaluations'][rows], found[measure][rows], 'o-', label=name)
+    for name in dict.fromkeys(arrays['name']):
+        rows = arrays['name'] == name
+        axes.plot(arrays['evaluations'][rows], arrays[measure][rows], 'o-', label=name)
     axes.set(xscale='log', xlabel='evaluations of the network', ylabel=measure.replace('_', ' '))
     axes.legend()
     curve = path.with_name(path.stem + '-curve.png')

@@ -1,5 +1,6 @@
 """Test images of less resolution, enlarged by the model, and how near that is to the truth."""
 
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import SUPER_RESOLVE, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -18,11 +20,10 @@ from atelier.evaluation.examples.image_quality import psnr
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (SUPER_RESOLVE,)
-WORDS = {  # of what is compared, in the order of the table
+METHODS = {  # of what is compared, in the order of the table
     'nearest': 'nearest pixel',
     'bicubic': 'bicubic',
     'model': 'model',
@@ -48,7 +49,7 @@ def apply(
       num_examples: of the test split, in an order that the seed draws; all of a smaller one.
       num_samples: of each example, of a model that draws; the first is what is called the model's.
       num_images: of the picture.
-      seed: of the order and of the samples, which depend on it and on the place in the order alone.
+      seed: of the order and of the samples, which depend on it and on the index in the order.
 
     Returns:
       index [n] in the test split; nearest_psnr_db [n], nearest_ssim [n], nearest_consistency_db
@@ -62,44 +63,51 @@ def apply(
     _common.at_least(1, num_examples=num_examples, num_samples=num_samples, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to enlarge')
-    state, weights = restore.load_state(run)
-    index = _common.draw_of_test(run, num_examples, seed)
-    inputs = {name: array[index] for name, array in run.data.splits['test'].items()}
-    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    made = _enlarger(run, num_samples, jax.devices())(state, key, inputs, len(index))
-    if not made.pop('draws').any():
-        del made['model_mean']
-    measured, n = _measure(run, made), len(index)
-    found = {'index': index, **_flat(measured)}
-    found |= {name: made[name][:num_images] for name in ('x', 'low', *SHOWN) if name in made}
-    log.info('%d of %d test examples, by the %s', n, run.data.size('test'), weights)
-    name = f'super_resolve-seed-{seed}'
-    path = _common.save(run, name, found)
+    loaded = _common.load(run)
+    index = _common.random_test_indices(run, num_examples, seed)
+    images, measures = compute(loaded, index, num_samples, seed)
+    arrays = {'index': index, **_flat(measures)}
+    arrays |= {name: images[name][:num_images] for name in ('x', 'low', *SHOWN) if name in images}
     numbers = {
         'factor': run.family.ability(SuperResolve).factor,
-        'num_examples': n,
-        'num_samples': num_samples if 'model_mean' in made else 1,
-        'methods': _summary(measured),
+        'num_examples': len(index),
+        'num_samples': num_samples if 'model_mean' in images else 1,
+        'methods': _summary(measures),
     }
-    _common.record(run, name, weights, numbers)
-    _show(numbers)
+    log.info('%d of %d test examples, by the %s', len(index), run.data.size('test'), loaded.weights)
+    path = _common.save(loaded, f'super_resolve-seed-{seed}', arrays, numbers)
+    _log(numbers)
     if image_grids.is_image(run.data.spec):
-        _draw(run, found, numbers, path)
-    return found
+        _draw(run, arrays, numbers, path)
+    return arrays
+
+
+def compute(
+    loaded: LoadedRun, index: np.ndarray, num_samples: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
+    """Enlarges the test examples at `index`: (images by method, measures [n] by method)."""
+    run = loaded.run
+    inputs = {name: array[index] for name, array in run.data.splits['test'].items()}
+    key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
+    enlarge = _enlarger(run, num_samples, loaded.devices)
+    images = enlarge(loaded.state, key, inputs, len(index))
+    if not images.pop('draws').any():
+        del images['model_mean']
+    return images, _measure(run, images)
 
 
 def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns look(state, key, inputs, n) -> {'x', 'low', 'nearest', ...: [n, ...], 'draws': [n]}.
+    """Returns f(state, key, inputs, n) -> {'x', 'low', 'nearest', ...: [n, ...], 'draws': [n]}.
 
     'draws' says whether the samples of an example differ.
     """
     spec, ability = run.data.spec, run.family.ability(SuperResolve)
 
-    def look(weights, batch, rng):
+    def enlarge(weights, batch, rng):
         low = reduced(batch['x'], ability.factor)
 
-        def sample(number):
-            own = rng.replace(keys=fold_in(rng.keys, number))
+        def sample(index):
+            own = rng.replace(keys=fold_in(rng.keys, index))
             return ability.enlarge(weights, {'low': low}, own)
 
         samples = jax.lax.map(sample, jnp.arange(num_samples))
@@ -116,33 +124,34 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
             'draws': jnp.any(samples != samples[0], (0, *range(2, samples.ndim))),
         }
 
-    return over_examples(look, run.data, run.config.eval.batch_size, devices)
+    return over_examples(enlarge, run.data, run.config.eval.batch_size, devices)
 
 
-def _measure(run: Run, made: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+def _measure(run: Run, images: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """psnr_db, ssim (of images) and consistency_db [n] of each method."""
     scale, factor = Scale(run), run.family.ability(SuperResolve).factor
-    again = lambda x: reduced(np.asarray(scale.of(x), np.float64), factor)
-    low, measured = again(made['x']), {}
-    for method in filter(made.__contains__, WORDS):
-        consistency = psnr(low, again(made[method]), 1.0)
-        measured[method] = scale.nearness(made['x'], made[method]) | {'consistency_db': consistency}
-    return measured
+    reduced_again = lambda x: reduced(np.asarray(scale.of(x), np.float64), factor)
+    low, measures = reduced_again(images['x']), {}
+    for method in filter(images.__contains__, METHODS):
+        consistency = psnr(low, reduced_again(images[method]), 1.0)
+        nearness = scale.nearness(images['x'], images[method])
+        measures[method] = {**nearness, 'consistency_db': consistency}
+    return measures
 
 
-def _flat(measured: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _flat(measures: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {
-        f'{m}_{name}': array for m, values in measured.items() for name, array in values.items()
+        f'{m}_{name}': array for m, values in measures.items() for name, array in values.items()
     }
 
 
-def _summary(measured: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
+def _summary(measures: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
     """Of each method the means, and that of the PSNR's gain over bicubic, which is paired.
 
     PSNR leaves out the `num_exact` examples that come back as they were, for theirs has no bound.
     Consistency is the PSNR of all examples together; None where every one is consistent exactly.
     """
-    return {method: _row(values, measured['bicubic']) for method, values in measured.items()}
+    return {method: _row(values, measures['bicubic']) for method, values in measures.items()}
 
 
 def _row(values: dict[str, np.ndarray], bicubic: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -161,32 +170,32 @@ def _row(values: dict[str, np.ndarray], bicubic: dict[str, np.ndarray]) -> dict[
     return row | {'consistency_db': None if is_consistent else float(-10 * np.log10(squares))}
 
 
-def _show(numbers: dict[str, Any]) -> None:
+def _log(numbers: dict[str, Any]) -> None:
+    """A table, a row a method."""
     log.info('%-20s %10s %10s %10s', '', 'PSNR, dB', 'SSIM', 'consistency, dB')
     for method, row in numbers['methods'].items():
-        psnr_db, ssim = (row.get(name, {}).get('mean') for name in ('psnr_db', 'ssim'))
-        words = ['-' if v is None else f'{v:.3f}' for v in (psnr_db, ssim)]
+        means = [row.get(name, {}).get('mean') for name in ('psnr_db', 'ssim')]
+        columns = ['-' if mean is None else f'{mean:.3f}' for mean in means]
         consistency = row['consistency_db']
-        words += ['exact' if consistency is None else f'{consistency:.3f}']
-        log.info('%-20s %10s %10s %15s', _words(method, numbers), *words)
+        columns += ['exact' if consistency is None else f'{consistency:.3f}']
+        log.info('%-20s %10s %10s %15s', _title(method, numbers), *columns)
 
 
-def _words(method: str, numbers: dict[str, Any]) -> str:
-    return WORDS[method].format(numbers['num_samples'])
+def _title(method: str, numbers: dict[str, Any]) -> str:
+    return METHODS[method].format(numbers['num_samples'])
 
 
-def _draw(run: Run, found: dict[str, np.ndarray], numbers: dict[str, Any], path) -> None:
-    """Rows of images: what is given, what is made of it, and the truth."""
-    spec, methods = run.data.spec, [name for name in SHOWN if name in found]
-    given = enlarged(found['low'], numbers['factor'], 'nearest')
-    rows = [given, *(found[name] for name in methods), found['x']]
-    words = ['given', *(_words(name, numbers) for name in methods), 'truth']
-    columns = len(found['x'])
-    image = image_grids.grid(np.concatenate(rows), spec, columns)
-    height, width = found['low'].shape[1:3]
+def _draw(
+    run: Run, arrays: dict[str, np.ndarray], numbers: dict[str, Any], path: pathlib.Path
+) -> None:
+    """Rows of images: the input, enlarged by each method, and the truth."""
+    methods = [name for name in SHOWN if name in arrays]
+    given = enlarged(arrays['low'], numbers['factor'], 'nearest')
+    rows = np.stack([given, *(arrays[name] for name in methods), arrays['x']])
+    names = ['given', *(_title(name, numbers) for name in methods), 'truth']
+    height, width = arrays['low'].shape[1:3]
     title = f'{height}x{width} pixels enlarged by {numbers["factor"]}'
-    image_grids.save_labelled(path, image, title, words, [''] * columns)
-    log.info('as a picture: %s', path)
+    _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(arrays['x']))
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.applications._application import EXTEND, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec, symbols_told
@@ -16,7 +17,7 @@ from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import texts
-from atelier.run import restore, run_folder
+from atelier.run import run_folder
 from atelier.run.experiment import Run
 
 NEEDS = (EXTEND,)
@@ -62,40 +63,40 @@ def apply(
     _common.check_seed(seed)
     spec = run.data.spec
     with about(f'--prompt={prompt!r}'):
-        begun = encode(prompt, spec.symbols)
-    state, weights = restore.load_state(run)
-    x = np.tile(begun.astype(np.float32), (num_samples, 1))
-    x = written(run, state, x, num_characters, seed)
-    name = f'text-seed-{seed}{_common.how_drawn(run)}'
-    path = _common.save(run, name, {'x': x.astype(np.int32)}).with_suffix('.txt')
-    told = texts.save(path, x, spec)
-    log.info('by the %s: %s', weights, path)
-    print(texts.BETWEEN.join(told))
-    return told
+        symbols = encode(prompt, spec.symbols)
+    loaded = _common.load(run)
+    start = np.tile(symbols.astype(np.float32), (num_samples, 1))
+    x = compute(loaded, start, num_characters, seed)
+    file = f'text-seed-{seed}{_common.changed_sampler(run)}'
+    path = _common.save(loaded, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
+    lines = texts.save(path, x, spec)
+    log.info('by the %s: %s', loaded.weights, path)
+    print(texts.BETWEEN.join(lines))
+    return lines
 
 
-def written(
-    run: Run, state, x: Float[np.ndarray, 'n begun'], count: int, seed: int
+def compute(
+    loaded: LoadedRun, x: Float[np.ndarray, 'n start'], count: int, seed: int
 ) -> Float[np.ndarray, 'n _']:
-    """x [n, begun] and `count` symbols more, window by window."""
-    context = run.data.spec.num_dims
+    """x [n, start] and `count` symbols more, window by window."""
+    run, context = loaded.run, loaded.run.data.spec.num_dims
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
     size = run.config.eval.batch_size
-    extend = over_examples(run.family.ability(Extend).complete, data, size, jax.devices())
-    n, wanted = len(x), x.shape[1] + count
-    number = 0
-    while x.shape[1] < wanted:
+    extend = over_examples(run.family.ability(Extend).complete, data, size, loaded.devices)
+    n, length = len(x), x.shape[1] + count
+    i = 0
+    while x.shape[1] < length:
         known = x[:, max(0, x.shape[1] - context // 2) :]
         room = context - known.shape[1]
         inputs = {
             'x': np.pad(known, ((0, 0), (0, room))),
             'num_known': np.full(n, known.shape[1], np.int32),
         }
-        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, number)
-        window = extend(state, key, inputs, n)
+        key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
+        window = extend(loaded.state, key, inputs, n)
         x = np.concatenate([x, window[:, context - room :]], 1)
-        number += 1
-    return x[:, :wanted]
+        i += 1
+    return x[:, :length]
 
 
 APPLICATION = Application(apply, NEEDS, data=data)

@@ -1,17 +1,20 @@
-"""How samples come about: each step's noisy x, and what the model takes it for."""
+"""How samples come about: the noisy x of each step, and the model's estimate of x."""
+
+import pathlib
 
 import jax
 import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import TRAJECTORY, Application, require
+from atelier.applications._common import LoadedRun
 from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
+from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore
 from atelier.run.experiment import Run
 
 NEEDS = (TRAJECTORY,)
@@ -31,7 +34,7 @@ def apply(
       labels: of the samples, as in --mode=sample.
 
     Returns:
-      step [points]: their numbers, from 1; x_t and x [samples, points, *event] in the data's units
+      step [points]: counted from 1; x_t and x [samples, points, *event] in the data's units
       as they are, beyond the range of the data, too, x_t scaled to their size. The last x is the
       sample, before it is rounded where the data are levels.
 
@@ -44,52 +47,57 @@ def apply(
     _common.at_least(2, num_points=num_points)
     chosen = parse_labels(run, labels)
     inputs = {} if chosen is None else {'label': np.resize(chosen, num_samples)}
-    state, weights = restore.load_state(run)
+    loaded = _common.load(run)
+    arrays, num_steps = compute(loaded, inputs, num_samples, num_points, seed)
+    log.info('%d samples in %d steps of the %s', num_samples, num_steps, loaded.weights)
+    file = f'trajectory-seed-{seed}{_common.changed_sampler(run)}'
+    path = _common.save(loaded, file, arrays)
+    if image_grids.is_image(run.data.spec):
+        _draw_images(path, arrays, run.data.spec)
+    elif run.data.spec.event_shape == (2,):
+        _draw_points(path, arrays)
+    return arrays
+
+
+def compute(
+    loaded: LoadedRun, inputs: dict[str, np.ndarray], num_samples: int, num_points: int, seed: int
+) -> tuple[dict[str, np.ndarray], int]:
+    """Draws samples, with the labels of `inputs` if any: (the arrays of `apply`, steps)."""
+    run = loaded.run
 
     def steps(weights, batch, rng):
         return run.family.ability(Trajectory).steps(weights, rng, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
-    walk = over_examples(steps, data, run.config.eval.batch_size, jax.devices())
+    draw = over_examples(steps, data, run.config.eval.batch_size, loaded.devices)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    x_t, x = walk(state, key, inputs, num_samples)
-    kept = np.unique(np.linspace(0, x.shape[1] - 1, num_points).round().astype(int))
-    found = {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}
-    log.info('%d samples in %d steps of the %s', num_samples, x.shape[1], weights)
-    path = _common.save(run, f'trajectory-seed-{seed}{_common.how_drawn(run)}', found)
-    spec = run.data.spec
-    if image_grids.is_image(spec):
-        _draw_images(path, found, spec)
-    elif spec.event_shape == (2,):
-        _draw_points(path, found)
-    return found
+    x_t, x = draw(loaded.state, key, inputs, num_samples)
+    num_steps = x.shape[1]
+    kept = np.unique(np.linspace(0, num_steps - 1, num_points).round().astype(int))
+    return {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}, num_steps
 
 
-def _draw_images(path, found: dict[str, np.ndarray], spec) -> None:
-    rows = np.stack([found['x_t'], found['x']], 1).reshape(-1, *spec.event_shape)
-    words = ['x_t', 'x'] * len(found['x'])
-    image = image_grids.grid(rows, spec, len(found['step']))
+def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], spec: Spec) -> None:
+    rows, names = np.stack([arrays['x_t'], arrays['x']], 1), ['x_t', 'x'] * len(arrays['x'])
     title = "Samples by step: x_t, and the model's x"
-    image_grids.save_labelled(path, image, title, words, list(map(str, found['step'])))
-    log.info('as a picture: %s', path)
+    _common.draw_grid(path, rows, spec, title, names, list(map(str, arrays['step'])))
 
 
-def _draw_points(path, found: dict[str, np.ndarray]) -> None:
+def _draw_points(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     """A panel a step, x_t above and x below."""
     from matplotlib.figure import Figure  # takes seconds
 
-    columns = len(found['step'])
+    columns = len(arrays['step'])
     figure = Figure(figsize=(1.4 * columns, 3.1), layout='constrained')
     panels = figure.subplots(2, columns, sharex='row', sharey='row', squeeze=False)
     for name, row in zip(('x_t', 'x'), panels, strict=True):
         row[0].set_ylabel(name)
-        for place, axes in enumerate(row):
-            axes.scatter(*found[name][:, place].T, s=1)
+        for i, axes in enumerate(row):
+            axes.scatter(*arrays[name][:, i].T, s=1)
             axes.set(xticks=[], yticks=[], aspect='equal')
-    for axes, step in zip(panels[0], found['step'], strict=True):
+    for axes, step in zip(panels[0], arrays['step'], strict=True):
         axes.set_title(f'step {step}')
-    image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    _common.draw_figure(path, figure)
 
 
 APPLICATION = Application(apply, NEEDS)
