@@ -73,6 +73,7 @@ def test_the_order_of_flags_is_no_mistake(words, place):
     assert command.values.workdir == 'x'
 
 
+@pytest.mark.slow
 def test_the_config_may_stand_behind_its_fields(main, tmp_path):
     """The last field is refused by the loop, so that both were read."""
     fields = ['--config.train.batch_size=40', '--config.train.steps=0']
@@ -117,7 +118,7 @@ def test_help_names_every_config_and_every_mode(main):
     ('argument', 'message'),
     [
         ('model.activation=rel', "config.model.activation is 'rel'.*'relu'"),
-        ('train.batch_size=50', 'batch_size=50 is not divisible by the 4 devices'),
+        slow('train.batch_size=50', 'batch_size=50 is not divisible by the 4 devices'),
         slow('train.best_metric=elbo', "config.train.best_metric is 'elbo'.*'elbo_nats'"),
         slow('eval.batch_size=0', 'config.eval.batch_size=0'),
     ],
@@ -251,7 +252,9 @@ def build(config, spec):
 """
 
 
-@pytest.mark.parametrize('source', [BUG_IN_GET_CONFIG, BUG_IN_BUILD], ids=['get_config', 'build'])
+@pytest.mark.parametrize(
+    'source', [slow(BUG_IN_GET_CONFIG), BUG_IN_BUILD], ids=['get_config', 'build']
+)
 def test_a_bug_keeps_its_traceback(main, tmp_path, source):
     (tmp_path / 'mine.py').write_text(source)
     result = main('--config=mine.py:debug', cwd=tmp_path)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from losses import elbo
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 checked = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

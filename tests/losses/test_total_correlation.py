@@ -9,6 +9,8 @@ import scipy.stats
 
 from losses.total_correlation import total_correlation
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 def drawn(means, log_vars, n):
     """n codes of the mixture of these Gaussians."""

@@ -55,6 +55,7 @@ def opened(folder, **changes):
 # Folders: what is there stays as it is
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(main, tmp_path):
     (tmp_path / 'file').write_text('mine')
     line = error_line(main(DEBUG, f'--workdir={tmp_path}/file/run'))
@@ -142,6 +143,7 @@ def test_home_may_be_written_as_a_tilde(main, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
     before = contents(folder)
     flags = ['--mode=evaluate', f'--workdir={folder}', '--config.model.latent_dim=3']

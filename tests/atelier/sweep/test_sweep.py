@@ -399,16 +399,25 @@ def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tm
 # main.py
 
 
-def test_bad_input_ends_in_one_line(main, tmp_path):
+CONFIG = f'--config={ROOT}/configs/vae.py'
+
+
+@pytest.mark.parametrize(
+    ('words', 'pattern'),
+    [
+        pytest.param([CONFIG, '--sweep=seed=0:2'], '--sweep is for --mode=sweep', marks=SLOW),
+        (['--mode=sweep', '--workdir=none'], 'is not a sweep'),
+        pytest.param(
+            ['--mode=sweep', CONFIG, '--sweep=hypers.bta=1'],
+            "did you mean 'hypers.beta'",
+            marks=SLOW,
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
     from support import error_line
 
-    config = f'--config={ROOT}/configs/vae.py'
-    for words, pattern in (
-        ((config, '--sweep=seed=0:2'), '--sweep is for --mode=sweep'),
-        (('--mode=sweep', f'--workdir={tmp_path}/none'), 'is not a sweep'),
-        (('--mode=sweep', config, '--sweep=hypers.bta=1'), "did you mean 'hypers.beta'"),
-    ):
-        assert pattern in error_line(main(*words))
+    assert pattern in error_line(main(*words, cwd=tmp_path))
 
 
 DRIVER = f"""

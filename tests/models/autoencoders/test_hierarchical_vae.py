@@ -304,12 +304,17 @@ def test_precision_weighting_survives_any_certainty(extreme):
 # The loss
 
 
+@functools.cache
+def turn_of(order):
+    """The turn of the chain as one program for all hypers."""
+    return jax.jit(functools.partial(train_step.play, chain(order).turns[0]))
+
+
 def slopes(order, **hypers):
     """(gradients, loss, metrics) of the chain with a wrong posterior, on all of X."""
     chosen = weights_of(order, shift=0.2, wider=0.3)
     step = hypers.pop('step', 0)
-    play = functools.partial(train_step.play, chain(order).turns[0])
-    moves, losses, _, metrics = jax.jit(play)(
+    moves, losses, _, metrics = turn_of(order)(
         chosen, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
     )
     return moves['model'], float(losses['model']), jax.tree.map(np.mean, metrics)

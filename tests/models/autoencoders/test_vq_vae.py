@@ -1,5 +1,7 @@
 """The VQ-VAE: whom each gradient reaches, one codebook on all devices, abilities that agree."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,12 +46,12 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def weights():
-    return FAMILY.init(jax.random.PRNGKey(0), BATCH)
+    return jax.jit(FAMILY.init)(jax.random.PRNGKey(0), BATCH)
 
 
 def moves_of(weights, **hypers):
-    hypers = jax.tree.map(jnp.float32, {**HYPERS, **hypers})
-    played = train_step.play(FAMILY.turns[0], weights, BATCH, DRAW, 0, hypers)
+    play = jax.jit(functools.partial(train_step.play, FAMILY.turns[0]))
+    played = play(weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
     return played.gradients['model']
 
 

@@ -220,7 +220,7 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', [SLOW('pixelcnn'), 'gated_pixelcnn', 'transformer'])
+@pytest.mark.parametrize('name', [SLOW('pixelcnn'), SLOW('gated_pixelcnn'), 'transformer'])
 def test_in_float64_samples_are_those_of_the_whole_network(name):
     """Where rounding decides no draw, number by number the same."""
     with jax.enable_x64(True):

@@ -67,7 +67,7 @@ def test_the_plain_one_is_blind_above_to_the_right():
     )
 
 
-@pytest.mark.parametrize('network', [plain, gated])
+@pytest.mark.parametrize('network', [plain, pytest.param(gated, marks=pytest.mark.slow)])
 def test_colours_of_a_pixel_come_one_after_the_other(network):
     slopes = slopes_of(network, (2, 2, 3)) > 0
     np.testing.assert_array_equal(slopes, np.tril(np.ones((12, 12), bool), -1))

@@ -54,7 +54,7 @@ def every(levels, dims=5):
 def test_probabilities_sum_to_one(levels, pseudo_count):
     family, weights = fitted(chains(levels), levels, pseudo_count)
     x = every(levels)
-    nats = family.ability(LogProb).nats(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_a_level_never_seen_is_no_end():
     x = chains(2)
     x[:, 1] = 0
     family, weights = fitted(x, 2, 0.0)
-    nats = family.ability(LogProb).nats(weights, {'x': jnp.asarray(every(2))}, draw_of(32))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(every(2))}, draw_of(32))
     assert np.isfinite(nats).all()
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
@@ -73,7 +73,9 @@ def test_tree_is_the_likeliest_of_all(levels):
     """All 125 trees of five numbers, by Pruefer's sequences: none fits the data better."""
     x = chains(levels)
     family, weights = fitted(x, levels, 0.0)
-    found = family.ability(LogProb).nats(weights, {'x': jnp.asarray(x, float)}, draw_of(400)).mean()
+    found = jax.jit(family.ability(LogProb).nats)(
+        weights, {'x': jnp.asarray(x, float)}, draw_of(400)
+    ).mean()
     counts = tree_lib.pair_counts(jnp.asarray(x), levels)
     joint = tree_lib.smoothed(counts['pairs'], counts['count'], 0.0)
     information = np.asarray(tree_lib.mutual_information(joint))
@@ -139,7 +141,9 @@ def test_samples_and_completions_have_their_probabilities(num_known):
     assert (made[:, known] == np.asarray(start)[known]).all()
     x = every(2)
     x = x[(x[:, known] == np.asarray(start)[known]).all(1)]
-    chance = np.exp(family.ability(LogProb).nats(weights, {'x': jnp.asarray(x)}, draw_of(len(x))))
+    chance = np.exp(
+        jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    )
     chance /= chance.sum()
     shares = [(made == one).all(1).mean() for one in x]
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))

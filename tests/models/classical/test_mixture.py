@@ -63,7 +63,7 @@ def steps_of(family, batch, count):
 def nats_of(family, state, x):
     """log p(x) of each x [n, *event]."""
     x = jnp.asarray(x)
-    return family.ability(LogProb).nats(state.weights, {'x': x}, draw_of(len(x)))
+    return jax.jit(family.ability(LogProb).nats)(state.weights, {'x': x}, draw_of(len(x)))
 
 
 def points(n=400, seed=0):
@@ -261,7 +261,7 @@ def test_samples_of_levels_are_of_the_mixture(is_labelled):
     family = mixture(parts)
     state = steps_of(family, batch, 10)[-1]
     seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
-    chance = np.exp(family.ability(LogProb).nats(state.weights, seen, draw_of(len(every))))
+    chance = np.exp(jax.jit(family.ability(LogProb).nats)(state.weights, seen, draw_of(len(every))))
     made = samples_of(family, state, n, asked if asked is None else {'label': asked})
     number = made.reshape(n, 9).astype(int) @ (1 << np.arange(9))
     shares = np.bincount(number, minlength=512) / n
@@ -282,7 +282,9 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
     )
     test = np.asarray(run.data.splits['test']['x'], np.float64)
     logits = np.asarray(
-        run.family.ability(Classify).logits(weights, {'x': jnp.asarray(test)}, draw_of(447))
+        jax.jit(run.family.ability(Classify).logits)(
+            weights, {'x': jnp.asarray(test)}, draw_of(447)
+        )
     )
     want = theirs.predict_joint_log_proba(test.reshape(447, -1))
     # they do not smooth the classes' shares
@@ -314,9 +316,9 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
     found = steps_of(family, batch, 2)
     theirs = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)
     weights = found[-1].weights
-    logits = family.ability(Classify).logits(weights, batch, draw_of(400))
+    logits = jax.jit(family.ability(Classify).logits)(weights, batch, draw_of(400))
     np.testing.assert_allclose(logits, theirs.predict_joint_log_proba(x), rtol=1e-9)
-    given = family.ability(LogProb).nats(weights, batch, draw_of(400))
+    given = jax.jit(family.ability(LogProb).nats)(weights, batch, draw_of(400))
     want = theirs.predict_joint_log_proba(x) - np.log(theirs.class_prior_)
     np.testing.assert_allclose(given, want[np.arange(400), label], rtol=1e-9)
 
@@ -357,7 +359,11 @@ def test_clusters_are_the_nearest():
     ('name', 'change'),
     [
         ('mixture', {}),
-        ('mixture', dict(data__dequantize='uniform', model__forgetting=0.6)),
+        pytest.param(
+            'mixture',
+            dict(data__dequantize='uniform', model__forgetting=0.6),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             'mixture',
             dict(data__dequantize='uniform', model__covariance='tied'),

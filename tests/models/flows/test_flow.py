@@ -68,7 +68,7 @@ def of_levels(alpha):
     layer = MaskedAutoregressive(MADE((), 2), affine(2.0))
     spec = Spec((1,), None, None, dequantized_levels=LEVELS)
     family = flow(Chain((Logit(float(LEVELS), alpha), Reshaped((1,), (1,)), layer)), spec)
-    weights = family.init(jax.random.PRNGKey(0), {'x': jnp.ones((2, 1))})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': jnp.ones((2, 1))})
     return family, weights._replace(params=scattered(weights.params))
 
 
@@ -78,27 +78,29 @@ def test_a_dequantised_density_has_all_its_mass_where_it_says():
     more = LEVELS * alpha / (1 - 2 * alpha)
     x = np.linspace(-more, LEVELS + more, n + 1)
     middles, width = (x[1:] + x[:-1]) / 2, x[1] - x[0]
-    nats = family.ability(LogProb).nats(weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1))
+    nats = jax.jit(family.ability(LogProb).nats)(
+        weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1)
+    )
     masses = np.exp(np.float64(nats)) * width
     np.testing.assert_allclose(masses.sum(), 1.0, rtol=1e-3)
     beyond = jnp.asarray([[-more - 0.1], [LEVELS + more + 0.1]])
     assert (family.ability(LogProb).nats(weights, {'x': beyond}, draw_of(2)) == -np.inf).all()
     assert np.isfinite(family.ability(Codes).encode(weights, {'x': beyond}, draw_of(2))).all()
-    made = family.ability(Sample).draw(weights, draw_of(1000), None)
+    made = jax.jit(family.ability(Sample).draw)(weights, draw_of(1000), None)
     assert made.min() >= 0 and made.max() <= LEVELS
 
 
 def test_temperature_0_gives_the_mode(tmp_path):
-    family, weights = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.0)
-    made = family.ability(Sample).draw(weights, draw_of(5), None)
-    mode = family.ability(Codes).decode(weights, jnp.zeros((1, 2)))
+    family, weights = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.0, model__steps=1)
+    made = jax.jit(family.ability(Sample).draw)(weights, draw_of(5), None)
+    mode = jax.jit(family.ability(Codes).decode)(weights, jnp.zeros((1, 2)))
     np.testing.assert_allclose(made, np.broadcast_to(mode, made.shape), rtol=1e-5)
     assert (family.ability(Codes).prior(weights, draw_of(5)) == 0).all()
 
 
 def test_temperature_scales_the_codes(tmp_path):
-    half, _ = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.5)
-    whole, weights = of_points(tmp_path, 'realnvp')
+    half, _ = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.5, model__steps=1)
+    whole, weights = of_points(tmp_path, 'realnvp', model__steps=1)
     codes, unscaled = (f.ability(Codes).prior(weights, draw_of(5)) for f in (half, whole))
     np.testing.assert_allclose(codes, 0.5 * unscaled, rtol=1e-6)
 
@@ -136,10 +138,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name', ['realnvp', *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+    ('name', 'changes'),
+    [
+        ('realnvp', dict(model__scales=1, model__steps=1)),  # compiling its layers is most of it
+        *(pytest.param(name, {}, marks=pytest.mark.slow) for name in NAMES),
+    ],
 )
-def test_trained_evaluated_and_used(tmp_path, one_device, name):
-    run = few_of_test(assembled(tmp_path, name), 40)
+def test_trained_evaluated_and_used(tmp_path, one_device, name, changes):
+    run = few_of_test(assembled(tmp_path, name, **changes), 40)
     train_lib.train(run)
     found = evaluate.evaluate(run)
     assert found['log_prob'] == 'exact for the density, an upper bound for the levels'

@@ -1,5 +1,7 @@
 """The GAN family: whose gradient is whose, the device count, packs, labels, and who may move."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -36,7 +38,9 @@ def one_turn(run, number, state=None):
     size = run.config.train.batch_size
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
     turn = run.family.turns[number]
-    return train_step.play(turn, state.weights, batch_of(run), rng, state.step, state.hypers)
+    return jax.jit(functools.partial(train_step.play, turn))(
+        state.weights, batch_of(run), rng, state.step, state.hypers
+    )
 
 
 @pytest.mark.parametrize('loss', adversarial.GAMES)
@@ -61,10 +65,10 @@ def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
     of_discriminator, of_generator = adversarial.GAMES[loss]
     g, d = state.params['generator'], state.params['discriminator']
     slopes = {
-        'discriminator': jax.grad(
-            lambda d: of_discriminator(judged(d, real), judged(d, generated(g))).mean()
+        'discriminator': jax.jit(
+            jax.grad(lambda d: of_discriminator(judged(d, real), judged(d, generated(g))).mean())
         )(d),
-        'generator': jax.grad(lambda g: of_generator(judged(d, generated(g))).mean())(g),
+        'generator': jax.jit(jax.grad(lambda g: of_generator(judged(d, generated(g))).mean()))(g),
     }
     for number, player in enumerate(slopes):
         got = one_turn(run, number, state).gradients

@@ -12,7 +12,7 @@ from atelier.core import devices as device_lib
 from atelier.core.randomness import identity
 from models.nets.norms import BatchNorm, GroupNorm, spectral_normalize, spectral_vectors
 
-pytestmark = pytest.mark.usefixtures('strict_promotion')
+pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 
 
 def normal(seed, *shape):
@@ -57,7 +57,7 @@ def test_group_norm_is_flaxs(shape, groups):
     for layer in (GroupNorm(groups), nn.GroupNorm(groups)):
         apply = lambda p, x, layer=layer: jnp.sum(layer.apply({'params': p}, x) * cotangent)
         with jax.numpy_rank_promotion('raise' if isinstance(layer, GroupNorm) else 'allow'):
-            begun = layer.init(jax.random.PRNGKey(0), x)
+            begun = jax.jit(layer.init)(jax.random.PRNGKey(0), x)
             results.append((begun, jax.jit(jax.value_and_grad(apply, (0, 1)))(params, x)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *results)
 

@@ -10,6 +10,8 @@ import pytest
 from models.diffusion.process import schedules
 from models.diffusion.process.ode_likelihood import ode_log_prob
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 MEANS, WEIGHTS, STD = (
     np.array([[-1.0, 0.5], [1.0, 0.0], [0.0, -1.5]]),
     np.array([0.5, 0.3, 0.2]),

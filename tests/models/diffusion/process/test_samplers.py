@@ -11,6 +11,8 @@ from atelier.data import toy
 from atelier.evaluation.samples import modes
 from models.diffusion.process import samplers, schedules, time_grids
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 MEAN, STD, ROWS = 1.5, 0.5, 2000
 
 
