@@ -21,7 +21,7 @@ from atelier.core.abilities import Sample
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from benchmarks.timing import alternate, spread
-from models.autoregressive.autoregressive import Parts, autoregressive
+from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 
 SUBJECTS = {  # config files whose module has `parts_of(config, spec)`
     'pixelcnn': 'configs/pixelcnn.py:mnist',
@@ -36,19 +36,19 @@ flags.DEFINE_integer('batch', 4, 'samples at once')
 flags.DEFINE_integer('repeats', 3, 'of each way')
 
 
-def parts_of(config_file: str, spec: Spec) -> Parts:
+def parts_of(config_file: str, spec: Spec) -> AutoregressiveParts:
     """Of the model that a config describes."""
     which = checkout.config_file(config_file)
     return which.module().parts_of(which.config(), spec)
 
 
-def samplers(parts: Parts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
+def samplers(parts: AutoregressiveParts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
     """Both ways to draw [batch, *event], by name."""
     x = jnp.zeros((1, *parts.spec.event_shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(0), {'x': x})
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
 
-    def sampler(parts: Parts) -> Callable[[], np.ndarray]:
+    def sampler(parts: AutoregressiveParts) -> Callable[[], np.ndarray]:
         family = autoregressive(parts)
         compiled = jax.jit(lambda weights: family.ability(Sample).draw(weights, rng, None))
         return lambda: np.asarray(compiled(weights))
@@ -56,7 +56,9 @@ def samplers(parts: Parts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
     return {KEPT: sampler(parts), WHOLE: sampler(parts._replace(steps=None))}
 
 
-def compare(parts: Parts, batch: int, repeats: int) -> tuple[dict[str, np.ndarray], float]:
+def compare(
+    parts: AutoregressiveParts, batch: int, repeats: int
+) -> tuple[dict[str, np.ndarray], float]:
     """Seconds [repeats] of each way, and the share of the numbers that both draw alike."""
     ways = samplers(parts, batch)
     same = float(np.mean(ways[KEPT]() == ways[WHOLE]()))

@@ -18,7 +18,7 @@ from atelier.core.family import Family
 from atelier.data.corruption import NOISES, check_strengths
 from atelier.data.dataset import Spec
 from configs.shared import common
-from models.autoencoders.autoencoder import Parts, autoencoder, contraction_rule
+from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_rule
 from models.autoencoders.networks import Pair, TiedMLP, linear
 from models.nets import mlp
 
@@ -100,7 +100,7 @@ def assemble(config: ConfigDict, spec: Spec, net) -> Family:
         check_strengths(corrupt, spec, **strengths)
     penalties = contraction_rule(config.model.contraction_probes)
     return autoencoder(
-        Parts(
+        AutoencoderParts(
             net=net,
             spec=spec,
             loss=config.model.loss,

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, fitted
-from models.classical.chow_liu_tree import Parts, chow_liu
+from models.classical.chow_liu_tree import ChowLiuParts, chow_liu
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -37,4 +37,4 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 def build(config: ConfigDict, spec: Spec) -> Family:
     """The tree that `config` describes, for data as `spec` says."""
-    return chow_liu(Parts(spec, config.model.pseudo_count, config.model.forgetting))
+    return chow_liu(ChowLiuParts(spec, config.model.pseudo_count, config.model.forgetting))

@@ -16,7 +16,7 @@ from configs.shared import common, needs
 from models.nets.conv_encoder_decoder import ConvEncoder
 from models.nets.mlp import MLP
 from models.nets.norms import BatchNorm
-from models.supervised.classifier import Network, Parts, classifier
+from models.supervised.classifier import ClassifierParts, Network, classifier
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -74,5 +74,5 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         return Network(body, network['activation'], spec.num_classes)
 
     return classifier(
-        Parts(make, spec, dropout=model.dropout, shift=model.shift, has_maps=has_maps)
+        ClassifierParts(make, spec, dropout=model.dropout, shift=model.shift, has_maps=has_maps)
     )

@@ -23,10 +23,10 @@ from atelier.errors import choose
 from configs.shared import common, needs
 from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
-from models.diffusion.denoiser import Networks, data_std
+from models.diffusion.denoiser import DenoiserNetworks, data_std
 from models.diffusion.diffusion import Likelihood, diffusion
 from models.diffusion.noise_embedding import ConditionedMLP
-from models.diffusion.unet import Kind, UNet
+from models.diffusion.unet import UNet, UNetOptions
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import check_patch
 
@@ -125,7 +125,7 @@ def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
     """Likewise, with the network `network_of(config, spec, num_classes)`."""
     is_conditional = config.model.is_conditional and spec.num_classes is not None
     std = data_std(spec)
-    nets = Networks(
+    nets = DenoiserNetworks(
         network=network_of(config, spec, spec.num_classes if is_conditional else 0),
         prediction=prediction_of(config, std),
         spec=spec,
@@ -169,6 +169,6 @@ def unet_of(config: ConfigDict, spec: Spec, num_classes: int) -> UNet:
         blocks=model.blocks,
         attention=tuple(model.attention),
         num_classes=num_classes,
-        kind=Kind(dtype=common.precision(config), **common.conv_form(config)),
+        kind=UNetOptions(dtype=common.precision(config), **common.conv_form(config)),
         patch=model.patch,
     )

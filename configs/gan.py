@@ -19,7 +19,7 @@ from atelier.errors import UserError
 from configs.shared import common, needs
 from models.gans.gan import Rules, gan
 from models.gans.networks import CONDITIONINGS, Discriminator, Generator, discriminator_layers
-from models.gans.players import Networks
+from models.gans.players import GANNetworks
 from models.nets import mlp
 from models.nets.norms import BatchNorm
 
@@ -147,14 +147,14 @@ def networks(
     discriminator: Callable,
     activation: Callable,
     conditioning: str = 'none',
-) -> Networks:
+) -> GANNetworks:
     """Both players around their bodies, as `assemble` takes them."""
     generator_norm = common.choice(config, 'norm', NORMS)
     discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
     is_conditional, init = conditioning != 'none', kernel_init(config)
     classes = spec.num_classes if is_conditional else 0
     body = functools.partial(with_norm, init)
-    return Networks(
+    return GANNetworks(
         generator=lambda train, gather: Generator(
             body(generator, generator_norm, train, gather), spec.interval is not None, classes
         ),

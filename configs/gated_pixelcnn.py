@@ -15,8 +15,8 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import pixelcnn
 from configs.shared import common
-from models.autoregressive.autoregressive import Parts, autoregressive
-from models.autoregressive.causal_conv import Kind
+from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
+from models.autoregressive.causal_conv import CausalConvOptions
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
 from models.autoregressive.raster_scan import ByPixel
 
@@ -35,12 +35,12 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return autoregressive(parts_of(config, spec))
 
 
-def parts_of(config: ConfigDict, spec: Spec) -> Parts:
+def parts_of(config: ConfigDict, spec: Spec) -> AutoregressiveParts:
     """What it is made of."""
     return pixelcnn.parts_of(config, spec, gated)
 
 
-def gated(config: ConfigDict, size: int, kind: Kind, num_classes: int) -> ByPixel:
+def gated(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> ByPixel:
     """Both stacks, of outputs of this size."""
     model, margins = config.model, pixelcnn.margins_of(config)
     own = Size(layers=model.blocks, width=model.width, head_width=model.head_width, **margins)

@@ -15,7 +15,12 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common
 from models.autoencoders.hierarchical_networks import networks_of
-from models.autoencoders.hierarchical_vae import Networks, bottom_up, hierarchical_vae, top_down
+from models.autoencoders.hierarchical_vae import (
+    HierarchicalNetworks,
+    bottom_up,
+    hierarchical_vae,
+    top_down,
+)
 from models.shared.observations import observation_for
 
 DATA = {  # what differs from the settings for any other data
@@ -84,7 +89,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         **common.network_options(config),
     )
     return hierarchical_vae(
-        Networks(networks, observation, latent_dims, spec),
+        HierarchicalNetworks(networks, observation, latent_dims, spec),
         common.choice(config, 'inference', {'bottom_up': bottom_up, 'top_down': top_down}),
         config.eval.num_importance_samples,
         config.eval.importance_chunk,

@@ -18,7 +18,7 @@ from atelier.errors import choose
 from configs.shared import common, fitted, needs
 from models.classical.components import Components, categorical
 from models.classical.gaussian_components import diagonal_gaussian, full_gaussian, prior_of
-from models.classical.mixture import Parts, mixture
+from models.classical.mixture import MixtureParts, mixture
 
 LLOYD_ITERATIONS = 10  # of the clusters that EM begins with
 DATA = {  # what differs from the settings for any other data
@@ -71,7 +71,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """The mixture that `config` describes, for data as `spec` says."""
     model = config.model
     return mixture(
-        Parts(
+        MixtureParts(
             components=components_of(config, spec, model.covariance),
             count=model.num_components,
             spec=spec,

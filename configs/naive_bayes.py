@@ -13,7 +13,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.mixture import components_of
 from configs.shared import common, fitted, needs
-from models.classical.mixture import Parts
+from models.classical.mixture import MixtureParts
 from models.classical.mixture import mixture as labelled_mixture
 
 
@@ -44,7 +44,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     needs.labels(config, spec, 'configs/mixture.py does without them')
     model = config.model
     return labelled_mixture(
-        Parts(
+        MixtureParts(
             components=components_of(config, spec, covariance='diagonal'),
             count=spec.num_classes,
             spec=spec,

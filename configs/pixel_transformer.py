@@ -13,7 +13,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, needs
 from configs.shared.transformers import transformer_of
-from models.autoregressive.autoregressive import Parts, autoregressive
+from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_transformer import transformer_parts
 
 DATA = {  # what differs from the settings for any other data
@@ -62,7 +62,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return autoregressive(parts_of(config, spec))
 
 
-def parts_of(config: ConfigDict, spec: Spec) -> Parts:
+def parts_of(config: ConfigDict, spec: Spec) -> AutoregressiveParts:
     """What it is made of."""
     needs.levels(config, spec, 'use configs/made.py')
     num_classes = common.num_classes_of(config, spec)

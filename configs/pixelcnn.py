@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, needs
-from models.autoregressive.autoregressive import Parts, autoregressive
-from models.autoregressive.causal_conv import Kind, margin_of
+from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
+from models.autoregressive.causal_conv import CausalConvOptions, margin_of
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import ByPixel, by_pixel
 from models.shared.observations import observation_for
@@ -77,11 +77,15 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     return autoregressive(parts_of(config, spec))
 
 
-def parts_of(config: ConfigDict, spec: Spec, network_of: Callable | None = None) -> Parts:
+def parts_of(
+    config: ConfigDict, spec: Spec, network_of: Callable | None = None
+) -> AutoregressiveParts:
     """What it is made of, with a network that is this one's or `network_of`'s."""
     needs.images(config, spec, 'use configs/made.py')
     model, num_classes = config.model, common.num_classes_of(config, spec)
-    kind = Kind(spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config))
+    kind = CausalConvOptions(
+        spec.image_shape[2], dtype=common.precision(config), **common.conv_form(config)
+    )
     observation = observation_for(model.observation, spec, model.mixture_components)
     network = (network_of or plain)(config, observation.size, kind, num_classes)
     return by_pixel(network, observation, spec, model.is_conditional)
@@ -96,7 +100,7 @@ def margins_of(config: ConfigDict) -> dict:
     )
 
 
-def plain(config: ConfigDict, size: int, kind: Kind, num_classes: int) -> ByPixel:
+def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> ByPixel:
     """The network, of outputs of this size."""
     model = config.model
     network = PixelCNN(

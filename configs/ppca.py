@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import POINTS, Spec
 from configs.shared import common, fitted, needs
-from models.classical.ppca import Parts, ppca
+from models.classical.ppca import PPCAParts, ppca
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -41,4 +41,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """The model that `config` describes, for data as `spec` says."""
     needs.real_values(config, spec)
     model = config.model
-    return ppca(Parts(model.latent_dim, spec, model.variance_floor, model.forgetting))
+    return ppca(PPCAParts(model.latent_dim, spec, model.variance_floor, model.forgetting))

@@ -19,7 +19,7 @@ from atelier.data.low_resolution import check_factor
 from configs import diffusion
 from configs.shared.diffusion_process import prediction_of, process_of
 from configs.shared.diffusion_sampling import sampling_of
-from models.diffusion.denoiser import Networks, data_std
+from models.diffusion.denoiser import DenoiserNetworks, data_std
 from models.diffusion.super_resolution import super_resolution
 
 FACTORS = {'digits': 2}
@@ -42,6 +42,6 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     factor, std = config.model.factor, data_std(spec)
     check_factor(factor, spec, config.data.name)
     network = diffusion.network_of(config, spec, num_classes=0)
-    nets = Networks(network, prediction_of(config, std), spec)
+    nets = DenoiserNetworks(network, prediction_of(config, std), spec)
     process = process_of(config, std)
     return super_resolution(nets, process, sampling_of(config), factor)

@@ -16,7 +16,7 @@ from atelier.data.dataset import Spec
 from atelier.data.low_resolution import check_factor
 from configs.shared import common
 from configs.super_resolution import FACTORS
-from models.supervised.super_resolution_regressor import Parts, Residual, regressor
+from models.supervised.super_resolution_regressor import RegressorParts, Residual, regressor
 
 DATA = {  # what differs from the settings for any other data
     'digits': {
@@ -64,4 +64,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         **common.conv_form(config),
         **common.network_options(config),
     )
-    return regressor(Parts(network, spec, factor))
+    return regressor(RegressorParts(network, spec, factor))

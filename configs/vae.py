@@ -26,7 +26,7 @@ from ml_collections import ConfigDict
 from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common
-from models.autoencoders.vae import Networks, Objective, vae
+from models.autoencoders.vae import Objective, VAENetworks, vae
 from models.autoencoders.vae_objectives import evidence_bound
 from models.nets import mlp
 from models.nets.class_conditioning import WithLabel
@@ -137,7 +137,7 @@ def assemble(
     common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)
     body = encoder((2 * model.latent_dim,))
-    nets = Networks(
+    nets = VAENetworks(
         encoder=WithLabel(body, spec.num_classes) if is_conditional else body,
         decoder=decoder((*spec.event_shape, observation.size)),
         observation=observation,

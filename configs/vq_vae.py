@@ -13,7 +13,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common, needs
 from models.autoencoders.vq_networks import MapDecoder, MapEncoder
-from models.autoencoders.vq_vae import Networks, check_averages, vq_vae
+from models.autoencoders.vq_vae import VQVAENetworks, check_averages, vq_vae
 from models.nets import mlp
 from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
 from models.shared.observations import observation_for
@@ -79,7 +79,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     output_shape = (*spec.event_shape, observation.size)
     body = _convolutional if model.channels else _fully_connected
     encoder, decoder, map_shape = body(config, spec, output_shape)
-    return vq_vae(Networks(encoder, decoder, observation, map_shape, model.num_codes, spec))
+    return vq_vae(VQVAENetworks(encoder, decoder, observation, map_shape, model.num_codes, spec))
 
 
 def _convolutional(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):

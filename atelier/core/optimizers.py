@@ -39,7 +39,7 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
     return rate
 
 
-def _milestones(hypers: dict) -> list[Array]:
+def _milestones(hypers: dict) -> list:
     """The steps milestone_1, milestone_2, ..., as many as there are without a gap."""
     names = (f'milestone_{i}' for i in itertools.count(1))
     return [hypers[name] for name in itertools.takewhile(hypers.__contains__, names)]

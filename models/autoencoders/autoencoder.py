@@ -26,7 +26,7 @@ LOSSES = ('squared_error', 'cross_entropy')
 EXACT_UP_TO = 64  # numbers of a code whose Jacobian 'auto' computes whole
 
 
-class Parts(NamedTuple):
+class AutoencoderParts(NamedTuple):
     """What an autoencoder is made of.
 
     net: `encode` [batch, *event] -> [batch, latent] and `decode` [batch, latent] -> [batch, *event]
@@ -46,22 +46,26 @@ class Parts(NamedTuple):
     penalty: Callable | None = None
 
 
-def encode(parts: Parts, params, x: Float[Array, 'batch *event']) -> Float[Array, 'batch latent']:
+def encode(
+    parts: AutoencoderParts, params, x: Float[Array, 'batch *event']
+) -> Float[Array, 'batch latent']:
     """Codes of normalized x."""
     return parts.net.apply({'params': params['model']}, x, method='encode')
 
 
-def decode(parts: Parts, params, codes: Float[Array, 'batch latent']):
+def decode(parts: AutoencoderParts, params, codes: Float[Array, 'batch latent']):
     """What the net makes of codes: logits, or normalized x."""
     return parts.net.apply({'params': params['model']}, codes, method='decode')
 
 
-def mean(parts: Parts, output: Float[Array, 'batch *event']) -> Float[Array, 'batch *event']:
+def mean(
+    parts: AutoencoderParts, output: Float[Array, 'batch *event']
+) -> Float[Array, 'batch *event']:
     """Normalized x of what `decode` gives."""
     return output if parts.spec.interval is None else jax.nn.sigmoid(output)
 
 
-def errors(parts: Parts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
+def errors(parts: AutoencoderParts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
     """How far normalized x is from what is reconstructed of `seen`.
 
     `squared_error` is 1/2 ||x - mean||^2, whatever the loss.
@@ -73,7 +77,9 @@ def errors(parts: Parts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
     return found
 
 
-def denoising_errors(parts: Parts, params, x, keys, strength) -> dict[str, Float[Array, 'batch']]:
+def denoising_errors(
+    parts: AutoencoderParts, params, x, keys, strength
+) -> dict[str, Float[Array, 'batch']]:
     """`errors` where x is seen corrupted: the target is x as it is."""
     corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
     seen = jax.vmap(corrupt)(x, fold_in(keys, 0))
@@ -81,7 +87,7 @@ def denoising_errors(parts: Parts, params, x, keys, strength) -> dict[str, Float
     return {f'denoising_{name}': values for name, values in found.items()}
 
 
-def contraction_of(parts: Parts, params, x, keys) -> Float[Array, 'batch']:
+def contraction_of(parts: AutoencoderParts, params, x, keys) -> Float[Array, 'batch']:
     """||dh/dx||_F^2 of the encoder at normalized x, or its estimate."""
     return parts.penalty(lambda x: encode(parts, params, x), x, fold_in(keys, 1))
 
@@ -119,7 +125,7 @@ def _shape_of_code(encoder: Callable, x) -> tuple[int, ...]:
     return jax.eval_shape(encoder, x).shape[1:]
 
 
-def check(parts: Parts) -> None:
+def check(parts: AutoencoderParts) -> None:
     """Refuses a loss that is unknown, or that the data have no interval for.
 
     Raises:
@@ -133,7 +139,7 @@ def check(parts: Parts) -> None:
         )
 
 
-def autoencoder(parts: Parts) -> Family:
+def autoencoder(parts: AutoencoderParts) -> Family:
     """A game of one player, `model`.
 
     hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There

@@ -18,7 +18,7 @@ def networks_of(
     hidden_layers: int,
     **network,
 ) -> dict[str, nn.Module]:
-    """Encoder and decoder of each stochastic layer, as `hierarchical_vae.Networks` names them.
+    """Encoder and decoder of each stochastic layer, as `HierarchicalNetworks` names them.
 
     Args:
       output_shape: of the parameters of p(x | z_1).

@@ -31,7 +31,7 @@ Apply = Callable[[str, Array], Array]  # (name of a network, input) -> its outpu
 Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> the z that stands for it
 
 
-class Networks(NamedTuple):
+class HierarchicalNetworks(NamedTuple):
     """What a hierarchical VAE of L = len(latent_dims) layers is made of, named from x upwards.
 
     networks: `encoder_i`, i = 1..L: what lies below z_i -> (features [batch, units], mean and log
@@ -58,7 +58,7 @@ class Layer(NamedTuple):
     kl_nats: Float[Array, 'batch']
 
 
-def applying(nets: Networks, params) -> Apply:
+def applying(nets: HierarchicalNetworks, params) -> Apply:
     """The networks with these parameters."""
     return lambda name, value: nets.networks[name].apply({'params': params['model'][name]}, value)
 
@@ -73,7 +73,7 @@ def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
     return Gaussian(*jnp.split(output, 2, axis=-1))
 
 
-def generative(nets: Networks, apply: Apply, layer: int, above, batch: int) -> Gaussian:
+def generative(nets: HierarchicalNetworks, apply: Apply, layer: int, above, batch: int) -> Gaussian:
     """p(z_layer | z_layer+1 = above), and for the top layer p(z_L) = N(0, I) of so many rows."""
     if layer < len(nets.latent_dims):
         return side_by_side(apply(f'decoder_{layer + 1}', above))
@@ -99,7 +99,7 @@ def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
     return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
 
 
-def bottom_up(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
+def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
     """q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1): Burda et al. 2015, equation 2.
 
     Only the top layer's KL has a closed form: z_i+1 depends on z_i here, so that for the others
@@ -120,7 +120,7 @@ def bottom_up(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
     return layers
 
 
-def top_down(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
+def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
     """q(z_L | x) ... q(z_1 | z_2, x): a ladder up without noise, and down beside the prior.
 
     Each q(z_i | z_i+1, x) is the precision-weighted product of what the encoder says of z_i and
@@ -143,7 +143,7 @@ def top_down(nets: Networks, apply: Apply, x, pick: Pick) -> list[Layer]:
     return layers[::-1]
 
 
-def elbo_terms(nets: Networks, infer: Callable, params, x, keys) -> dict[str, Array]:
+def elbo_terms(nets: HierarchicalNetworks, infer: Callable, params, x, keys) -> dict[str, Array]:
     """The terms of the bound at one sample of all layers, [batch] each, in nats.
 
     `elbo_nats` is the evidence lower bound proper, whatever weighs the KL in the loss, and
@@ -162,7 +162,7 @@ def elbo_terms(nets: Networks, infer: Callable, params, x, keys) -> dict[str, Ar
 
 
 def importance_weighted_log_prob(
-    nets: Networks, infer: Callable, params, x, keys, num_samples: int, chunk: int
+    nets: HierarchicalNetworks, infer: Callable, params, x, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
     """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8."""
     apply = applying(nets, params)
@@ -178,7 +178,7 @@ def importance_weighted_log_prob(
     return bound_of_samples(log_weights, num_samples, chunk)
 
 
-def initialize(nets: Networks, infer: Callable, key, batch: Batch) -> Weights:
+def initialize(nets: HierarchicalNetworks, infer: Callable, key, batch: Batch) -> Weights:
     """Parameters of each network, by the input that it meets on the way from x to z and back."""
     params = {}
 
@@ -193,7 +193,9 @@ def initialize(nets: Networks, infer: Callable, key, batch: Batch) -> Weights:
     return Weights({'model': params}, {'model': {}})
 
 
-def prior(nets: Networks, params, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latents']:
+def prior(
+    nets: HierarchicalNetworks, params, keys: UInt32[Array, 'batch 2']
+) -> Float[Array, 'batch latents']:
     """z_L ~ p(z_L), then each layer given the one above: z_1, ..., z_L side by side."""
     apply, pick, z = applying(nets, params), sampling(keys), []
     for layer in range(len(nets.latent_dims), 0, -1):
@@ -202,7 +204,7 @@ def prior(nets: Networks, params, keys: UInt32[Array, 'batch 2']) -> Float[Array
 
 
 def hierarchical_vae(
-    nets: Networks, infer: Callable, num_importance_samples: int, importance_chunk: int
+    nets: HierarchicalNetworks, infer: Callable, num_importance_samples: int, importance_chunk: int
 ) -> Family:
     """A game of one player, `model`; `infer` is `bottom_up` or `top_down`.
 

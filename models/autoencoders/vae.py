@@ -28,7 +28,7 @@ from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 
-class Networks(NamedTuple):
+class VAENetworks(NamedTuple):
     """What a VAE is made of.
 
     encoder: [batch, *event] -> [batch, 2 * latent_dim], mean and log variance side by side; a
@@ -75,31 +75,31 @@ def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
 
 
-def posterior(nets: Networks, params, batch: Batch) -> Posterior:
+def posterior(nets: VAENetworks, params, batch: Batch) -> Posterior:
     """q(z | x) of each row, of a conditional one q(z | x, label)."""
     inputs = encoder_inputs(nets, {**batch, 'x': nets.spec.normalize(batch['x'])})
     output = nets.encoder.apply({'params': params['model']['encoder']}, *inputs)
     return Posterior(*jnp.split(output, 2, axis=-1))
 
 
-def encoder_inputs(nets: Networks, batch: Batch) -> tuple[Array, ...]:
+def encoder_inputs(nets: VAENetworks, batch: Batch) -> tuple[Array, ...]:
     """What the encoder takes: x, and the label if it is conditional."""
     return (batch['x'], batch['label']) if nets.is_conditional else (batch['x'],)
 
 
-def coded(nets: Networks, z: Float[Array, 'batch latent'], batch: Batch):
+def coded(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Batch):
     """z as the decoder takes it: with the class of each row behind it, if it is conditional."""
     if not nets.is_conditional:
         return z
     return jnp.concatenate([z, jax.nn.one_hot(batch['label'], nets.spec.num_classes)], -1)
 
 
-def decode(nets: Networks, params, codes: Float[Array, 'batch codes']):
+def decode(nets: VAENetworks, params, codes: Float[Array, 'batch codes']):
     """The parameters of p(x | z), [batch, *event, observation.size]."""
     return nets.decoder.apply({'params': params['model']['decoder']}, codes)
 
 
-def log_likelihood(nets: Networks, params, z, batch: Batch) -> Float[Array, 'batch']:
+def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, 'batch']:
     """log p(x | z) of each row in nats."""
     return nets.observation.log_prob(batch['x'], decode(nets, params, coded(nets, z, batch)))
 
@@ -118,7 +118,7 @@ def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict
 
 
 def log_weight(
-    nets: Networks, params, z, batch: Batch, q: Posterior
+    nets: VAENetworks, params, z, batch: Batch, q: Posterior
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
     """(log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
     likelihood = log_likelihood(nets, params, z, batch)
@@ -127,7 +127,7 @@ def log_weight(
 
 
 def importance_weighted_log_prob(
-    nets: Networks, params, batch: Batch, keys, num_samples: int, chunk: int
+    nets: VAENetworks, params, batch: Batch, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
     """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
 
@@ -151,7 +151,7 @@ def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Arr
     return elbo.importance_weighted_bound(weights)
 
 
-def initialize(nets: Networks, key, batch: Batch) -> Weights:
+def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
     """Parameters of encoder and decoder; there are no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     inputs = encoder_inputs(nets, first)
@@ -163,7 +163,7 @@ def initialize(nets: Networks, key, batch: Batch) -> Weights:
     return Weights({'model': params}, {'model': {}})
 
 
-def prior(nets: Networks, keys, condition: Batch | None = None):
+def prior(nets: VAENetworks, keys, condition: Batch | None = None):
     """Codes as `sample` decodes them: z ~ N(0, I), and the class that is asked for, or any."""
     z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
@@ -183,7 +183,7 @@ def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
 
 
 def vae(
-    nets: Networks, objective: Objective, num_importance_samples: int, importance_chunk: int
+    nets: VAENetworks, objective: Objective, num_importance_samples: int, importance_chunk: int
 ) -> Family:
     """A game of one player, `model`; its hypers are those of the objective.
 

@@ -11,9 +11,9 @@ from losses import elbo, kl_weights
 from losses.total_correlation import total_correlation
 from models.autoencoders.collapse_advice import CURE_OF_THE_KL
 from models.autoencoders.vae import (
-    Networks,
     Objective,
     Posterior,
+    VAENetworks,
     elbo_terms,
     log_likelihood,
     log_weight,
@@ -25,14 +25,14 @@ Terms = dict[str, Float[Array, 'batch']]
 CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
 
 
-def one_sample(nets: Networks, params, batch: Batch, rng: Rng):
+def one_sample(nets: VAENetworks, params, batch: Batch, rng: Rng):
     """(q(z | x), a z of it for each row, the terms of the ELBO)."""
     q = posterior(nets, params, batch)
     z = reparameterize(q, rng.keys)
     return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
 
 
-def _terms_of_one(nets: Networks, params, batch: Batch, rng: Rng) -> Terms:
+def _terms_of_one(nets: VAENetworks, params, batch: Batch, rng: Rng) -> Terms:
     return one_sample(nets, params, batch, rng)[-1]
 
 
@@ -118,7 +118,7 @@ def _samples(q: Posterior, rng: Rng, number: int) -> Float[Array, 'samples batch
     return jax.vmap(draws)(jnp.arange(number))
 
 
-def _weigh(nets: Networks, params, z, batch, q):
+def _weigh(nets: VAENetworks, params, z, batch, q):
     """(log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
     return jax.vmap(lambda one: log_weight(nets, params, one, batch, q))(z)
 

@@ -30,7 +30,7 @@ Events = Float[Array, 'batch *event']
 Maps = Float[Array, 'batch *positions dim']
 
 
-class Networks(NamedTuple):
+class VQVAENetworks(NamedTuple):
     """What a VQ-VAE is made of.
 
     encoder: [batch, *event] -> [batch, *map_shape], a vector at each position.
@@ -57,12 +57,12 @@ class Pass(NamedTuple):
     parameters: Float[Array, 'batch *parameters']  # of p(x | the codes' vectors)
 
 
-def encode(nets: Networks, params, x: Events) -> Maps:
+def encode(nets: VQVAENetworks, params, x: Events) -> Maps:
     """The vectors before they are quantised."""
     return nets.encoder.apply({'params': params['model']['encoder']}, nets.spec.normalize(x))
 
 
-def decode(nets: Networks, params, vectors: Maps):
+def decode(nets: VQVAENetworks, params, vectors: Maps):
     """The parameters of p(x | vectors), [batch, *event, observation.size]."""
     return nets.decoder.apply({'params': params['model']['decoder']}, vectors)
 
@@ -72,7 +72,7 @@ def codebook_of(extra) -> Codebook:
     return Codebook(**extra['model']['codebook'])
 
 
-def forward(nets: Networks, params, codebook: Codebook, x: Events) -> Pass:
+def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
     """Section 3.2: what the decoder says in its input goes to the encoder as it is."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
@@ -81,7 +81,7 @@ def forward(nets: Networks, params, codebook: Codebook, x: Events) -> Pass:
 
 
 def terms_of(
-    nets: Networks, codebook: Codebook, seen: Pass, x: Events
+    nets: VQVAENetworks, codebook: Codebook, seen: Pass, x: Events
 ) -> dict[str, Float[Array, 'batch']]:
     """Of each example: -log p(x | codes), what its codes cost, and what they lose of its vectors.
 
@@ -100,7 +100,7 @@ def terms_of(
     }
 
 
-def initialize(nets: Networks, key, batch: Batch) -> Weights:
+def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
     """Parameters of encoder and decoder; the codebook, of codes from the batch, in `extra`."""
     part, x = lambda number: jax.random.fold_in(key, number), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
@@ -131,7 +131,7 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
         )
 
 
-def vq_vae(nets: Networks) -> Family:
+def vq_vae(nets: VQVAENetworks) -> Family:
     """A game of one player, `model`; the codebook is in its `extra`.
 
     hypers: `beta`, the weight of the commitment; `codebook_decay`, what the moving averages keep at

@@ -38,7 +38,7 @@ class Steps(NamedTuple):
     step: Callable
 
 
-class Parts(NamedTuple):
+class AutoregressiveParts(NamedTuple):
     """What an autoregressive model is made of.
 
     init: (key, batch) -> weights.
@@ -72,7 +72,7 @@ def own_order(spec: Spec) -> Callable:
     return lambda extra: order
 
 
-def trained(parts: Parts, rng: Rng) -> Parts:
+def trained(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
     """`parts` as a loss sees them, with the draws of training."""
     if parts.in_training is None:
         return parts
@@ -80,7 +80,7 @@ def trained(parts: Parts, rng: Rng) -> Parts:
     return parts._replace(parameters=by_keys)
 
 
-def autoregressive(parts: Parts) -> Family:
+def autoregressive(parts: AutoregressiveParts) -> Family:
     """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
 
     One of p(x | label) classifies by Bayes' rule.
@@ -121,20 +121,24 @@ def autoregressive(parts: Parts) -> Family:
     )
 
 
-def in_order(parts: Parts, weights, batch: Batch, number: Int[Array, '']) -> Float[Array, 'batch']:
+def in_order(
+    parts: AutoregressiveParts, weights, batch: Batch, number: Int[Array, '']
+) -> Float[Array, 'batch']:
     """log p(x), or log p(x | label), in nats, by one of the orders."""
     told = parts.parameters(weights, batch, number)
     return parts.observation.log_prob(batch['x'], told)
 
 
-def log_prob(parts: Parts, weights, batch: Batch) -> Float[Array, 'batch']:
+def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 'batch']:
     """The same by all orders: of several it is that of their mixture."""
     count = parts.num_orders
     by = lambda number: in_order(parts, weights, batch, number)
     return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
 
 
-def completed(parts: Parts, weights, batch: Batch, rng: Rng) -> Float[Array, 'batch *event']:
+def completed(
+    parts: AutoregressiveParts, weights, batch: Batch, rng: Rng
+) -> Float[Array, 'batch *event']:
     """x with what is not 'known' drawn number by number, each given those before it in an order.
 
     A number that is known is seen by those behind it alone: where it lies behind what is hidden,
@@ -171,7 +175,7 @@ def _walked(parts, weights, batch, rng: Rng, number):
     return flat.at[:, order].set(values.T).reshape(shape)
 
 
-def conditionals(parts: Parts) -> Conditionals | None:
+def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
     """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
     if parts.spec.levels is None or parts.num_orders > 1:
         return None
@@ -188,7 +192,7 @@ def conditionals(parts: Parts) -> Conditionals | None:
     )
 
 
-def whole_network(parts: Parts) -> Steps:
+def whole_network(parts: AutoregressiveParts) -> Steps:
     """Each number by all of the network, of which the others' parameters are dropped."""
 
     def begin(weights, given: Batch, number):

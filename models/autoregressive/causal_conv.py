@@ -56,7 +56,7 @@ def margin_of(field: str, kernel_size: int) -> int:
     return kernel_size // 2
 
 
-class Kind(NamedTuple):
+class CausalConvOptions(NamedTuple):
     """What all layers of a network share.
 
     channels: of a pixel: groups of the features.
@@ -116,7 +116,7 @@ class CausalConv(nn.Module):
     """
 
     features: int
-    kind: Kind
+    kind: CausalConvOptions
     reach: Reach = Reach(0, 0, 0)
     is_first: bool = False
     parts: int = 1

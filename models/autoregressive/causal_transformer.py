@@ -9,12 +9,12 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import Parts, Steps, own_order
+from models.autoregressive.autoregressive import AutoregressiveParts, Steps, own_order
 from models.nets.transformer import Transformer, empty_cache
 from models.shared.observations import categorical
 
 
-def transformer_parts(net: Transformer, spec: Spec) -> Parts:
+def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     """`net`, with a symbol a level and the length of an event, as `autoregressive` takes it.
 
     With classes it is of p(x | label).
@@ -46,7 +46,7 @@ def transformer_parts(net: Transformer, spec: Spec) -> Parts:
         cache, logits = net.apply(variables, cache, token, i, label, method='step')
         return (cache, label), logits
 
-    return Parts(
+    return AutoregressiveParts(
         init=init,
         parameters=parameters,
         places=own_order(spec),

@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from atelier.errors import at_least, check_sizes
-from models.autoregressive.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
+from models.autoregressive.causal_conv import (
+    CausalConv,
+    CausalConvOptions,
+    Maps,
+    Place,
+    Reach,
+    Windows,
+)
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 from models.nets.conv import Conv
 
@@ -49,7 +56,7 @@ class Vertical(nn.Module):
     """
 
     size: Size
-    kind: Kind
+    kind: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact
@@ -89,7 +96,7 @@ class Horizontal(nn.Module):
 
     outputs: int
     size: Size
-    kind: Kind
+    kind: CausalConvOptions
     num_classes: int = 0
 
     @nn.compact

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import check_sizes
-from models.autoregressive.autoregressive import Parts, Steps
+from models.autoregressive.autoregressive import AutoregressiveParts, Steps
 from models.autoregressive.language_model import parts_of
 
 States = tuple[Float[Array, 'batch width'], ...]  # by layers
@@ -111,7 +111,7 @@ class GRU(nn.Module):
         return tuple(after), self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
 
 
-def recurrent(net: GRU, spec: Spec) -> Parts:
+def recurrent(net: GRU, spec: Spec) -> AutoregressiveParts:
     """`net` as `models.autoregressive.autoregressive` takes it, with its states carried."""
 
     def init(key, batch: Batch):

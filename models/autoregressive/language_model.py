@@ -1,7 +1,7 @@
 """Language models of symbols: p(text) = prod_i p(x_i | those before it in a window), exactly.
 
-A family of any `Parts` of categorical numbers in their own order; a transformer, a recurrent
-network and a Markov window are such.
+A family of any `AutoregressiveParts` of categorical numbers in their own order; a transformer, a
+recurrent network and a Markov window are such.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from atelier.core.abilities import Extend, LogProb, Sample
 from atelier.core.family import Family
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import Parts, completed, own_order, trained
+from models.autoregressive.autoregressive import AutoregressiveParts, completed, own_order, trained
 from models.autoregressive.token_sampling import Draws, drawn_as
 from models.shared.observations import categorical
 
@@ -22,7 +22,7 @@ FIRST = jnp.zeros((), jnp.int32)  # number of the only order
 LogProbs = Float[Array, 'batch length']
 
 
-def descended(parts: Parts, draws: Draws) -> Family:
+def descended(parts: AutoregressiveParts, draws: Draws) -> Family:
     """A game of one player, `model`, which descends the nats of a symbol of a window."""
     parts = parts._replace(observation=drawn_as(parts.observation, draws))
 
@@ -38,12 +38,16 @@ def descended(parts: Parts, draws: Draws) -> Family:
     return language(parts, turns, by_symbol, most_seen=parts.spec.num_dims - 1)
 
 
-def parts_of(spec: Spec, **given) -> Parts:
-    """`Parts` of a text in its own order."""
-    return Parts(places=own_order(spec), observation=categorical(spec), spec=spec, **given)
+def parts_of(spec: Spec, **given) -> AutoregressiveParts:
+    """`AutoregressiveParts` of a text in its own order."""
+    return AutoregressiveParts(
+        places=own_order(spec), observation=categorical(spec), spec=spec, **given
+    )
 
 
-def language(parts: Parts, turns: game.Turns, by_symbol: Callable, most_seen: int) -> Family:
+def language(
+    parts: AutoregressiveParts, turns: game.Turns, by_symbol: Callable, most_seen: int
+) -> Family:
     """The family; its likelihood is of the symbols that an example scores: in training all of them.
 
     Args:

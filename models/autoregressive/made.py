@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import at_least
-from models.autoregressive.autoregressive import Parts
+from models.autoregressive.autoregressive import AutoregressiveParts
 from models.shared.observations import Observation
 
 Degrees = tuple[Int[Array, '_'], ...]
@@ -127,7 +127,9 @@ def degrees_of(
     return jax.vmap(of_order)(keys)
 
 
-def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) -> Parts:
+def made(
+    network: MADE, orders: Orders, observation: Observation, spec: Spec
+) -> AutoregressiveParts:
     """MADE as `autoregressive` takes it; its degrees are in `extra`, for they are drawn."""
     at_least(1, 'model.num_orders', orders.count)
 
@@ -150,7 +152,7 @@ def made(network: MADE, orders: Orders, observation: Observation, spec: Spec) ->
         variables = network.init(jax.random.fold_in(key, 1), flat, own(extra, 0))
         return Weights({'model': variables['params']}, extra)
 
-    return Parts(
+    return AutoregressiveParts(
         init=init,
         parameters=lambda weights, batch, number: apply(
             weights.params['model'], own(weights.extra, number), batch['x']

@@ -13,7 +13,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from atelier.errors import check_sizes
-from models.autoregressive.causal_conv import CausalConv, Kind, Maps, Place, Reach, Windows
+from models.autoregressive.causal_conv import (
+    CausalConv,
+    CausalConvOptions,
+    Maps,
+    Place,
+    Reach,
+    Windows,
+)
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 
 Made = Float[Array, 'batch new_rows new_columns made']
@@ -39,7 +46,7 @@ class PixelCNN(nn.Module):
     head_width: int
     first_margin: int
     margin: int
-    kind: Kind
+    kind: CausalConvOptions
     num_classes: int = 0
 
     def __post_init__(self):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import Parts, Steps, own_order
+from models.autoregressive.autoregressive import AutoregressiveParts, Steps, own_order
 from models.autoregressive.causal_conv import Place
 from models.shared.observations import Observation
 
@@ -60,7 +60,7 @@ class ClassBias(nn.Module):
 
 def by_pixel(
     network: ByPixel, observation: Observation, spec: Spec, is_conditional: bool = False
-) -> Parts:
+) -> AutoregressiveParts:
     """Its parts; the order is the raster's, a pixel's channels one after the other."""
     shape, size, margin = spec.image_shape, observation.size, network.margin
 
@@ -104,7 +104,7 @@ def by_pixel(
         _, width, channels = shape
         return i // channels // width, i // channels % width, i % channels
 
-    return Parts(
+    return AutoregressiveParts(
         init=init,
         parameters=parameters,
         places=own_order(spec),

@@ -29,7 +29,7 @@ Levels = Int[Array, 'batch dims']
 Pairs = Float[Array, 'dims levels dims levels']
 
 
-class Parts(NamedTuple):
+class ChowLiuParts(NamedTuple):
     """What a tree is made of.
 
     spec: of the data, which have levels.
@@ -53,7 +53,7 @@ class Tree(NamedTuple):
     order: Int[Array, 'dims']
 
 
-def check(parts: Parts) -> None:
+def check(parts: ChowLiuParts) -> None:
     """Refuses a tree that cannot be, or that memory has no room for.
 
     Raises:
@@ -71,7 +71,7 @@ def check(parts: Parts) -> None:
         )
 
 
-def chow_liu(parts: Parts) -> Family:
+def chow_liu(parts: ChowLiuParts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split."""
     check(parts)
     estimator, spec = estimator_of(parts), parts.spec
@@ -129,7 +129,7 @@ def tree_of(weights: Weights) -> Tree:
     return Tree(weights.params['model']['log_probs'], own['parent'], own['order'])
 
 
-def estimator_of(parts: Parts) -> Estimator:
+def estimator_of(parts: ChowLiuParts) -> Estimator:
     """Counts of all pairs of levels, and the tree that they ask for."""
     levels = parts.spec.levels
 

@@ -27,7 +27,7 @@ from models.nets.class_conditioning import label_asked_for
 COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
 
 
-class Parts(NamedTuple):
+class MixtureParts(NamedTuple):
     """What a mixture is made of.
 
     components: their kind.
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     lloyd_iterations: int = 0
 
 
-def mixture(parts: Parts) -> Family:
+def mixture(parts: MixtureParts) -> Family:
     """A game of one player, `model`, which is fitted and does not descend."""
     at_least(1, 'model.num_components', parts.count)
     estimator = estimator_of(parts)
@@ -95,13 +95,13 @@ def log_volume(spec: Spec):
     return jnp.sum(jnp.log(spec.affine(spec.event_shape)[1]))
 
 
-def log_joint(parts: Parts, params, x):
+def log_joint(parts: MixtureParts, params, x):
     """log w_k + log p(x | k), [batch, K], nats of x as it is."""
     each = parts.components.log_prob(params['components'], scaled(parts.spec, x))
     return params['log_weights'] + each - log_volume(parts.spec)
 
 
-def estimator_of(parts: Parts) -> Estimator:
+def estimator_of(parts: MixtureParts) -> Estimator:
     """An iteration of EM; of labelled data, whose components are seen, it ends with the first."""
 
     def statistics(weights, batch):
@@ -122,7 +122,7 @@ def estimator_of(parts: Parts) -> Estimator:
     return Estimator(statistics, parts.components.pooled, maximize)
 
 
-def first_statistics(parts: Parts, key, batch: Batch):
+def first_statistics(parts: MixtureParts, key, batch: Batch):
     """Those of clusters of the first minibatch, or of its labels."""
     x = scaled(parts.spec, batch['x'])
     if parts.is_labelled:
@@ -132,7 +132,7 @@ def first_statistics(parts: Parts, key, batch: Batch):
     return parts.components.statistics(x, weights)
 
 
-def log_prob_of(parts: Parts) -> PerExample:
+def log_prob_of(parts: MixtureParts) -> PerExample:
     """log p(x), or log p(x | label) where the label is seen."""
 
     def nats(weights, batch, rng):
@@ -146,7 +146,7 @@ def log_prob_of(parts: Parts) -> PerExample:
     return nats
 
 
-def conditionals(parts: Parts) -> Conditionals | None:
+def conditionals(parts: MixtureParts) -> Conditionals | None:
     """p(x) of levels number by number, or p(x | label); the memory is log p(k, x_<i) [batch, K]."""
     levels_of = parts.components.levels_of
     if levels_of is None:
@@ -169,7 +169,7 @@ def conditionals(parts: Parts) -> Conditionals | None:
     return Conditionals(order, begin, step)
 
 
-def metrics_of(parts: Parts, params, batch: Batch) -> dict[str, jax.Array]:
+def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array]:
     """log p(x), and by Bayes' rule p(label | x), of each example."""
     joint = log_joint(parts, params, batch['x'])
     found = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
@@ -183,7 +183,7 @@ def metrics_of(parts: Parts, params, batch: Batch) -> dict[str, jax.Array]:
     }
 
 
-def sampled(parts: Parts, params, rng: Rng, condition: Batch | None):
+def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
     """x of a component that the weights draw, or of the class that is asked for."""
     keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
@@ -194,7 +194,7 @@ def sampled(parts: Parts, params, rng: Rng, condition: Batch | None):
     return unscaled(parts.spec, parts.components.sample(own, params['components'], component))
 
 
-def inpainted(parts: Parts, params, batch: Batch, rng: Rng):
+def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):
     """x whose hidden part is drawn from p(hidden | known), or p(hidden | known, label)."""
     known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
     x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)

@@ -27,7 +27,7 @@ GAUSSIAN = full_gaussian(LOOSE)  # for moments, and for what is hidden given the
 Rows = Float[Array, 'batch dims']
 
 
-class Parts(NamedTuple):
+class PPCAParts(NamedTuple):
     """What probabilistic PCA is made of.
 
     latent_dim: numbers of z, fewer than x has.
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
     forgetting: float
 
 
-def check(parts: Parts) -> None:
+def check(parts: PPCAParts) -> None:
     """Refuses a model that cannot be.
 
     Raises:
@@ -57,7 +57,7 @@ def check(parts: Parts) -> None:
         )
 
 
-def ppca(parts: Parts) -> Family:
+def ppca(parts: PPCAParts) -> Family:
     """A game of one player, `model`, fitted in one step to all of the training split.
 
     params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent], whose columns W_j are
@@ -112,7 +112,7 @@ def ppca(parts: Parts) -> Family:
     )
 
 
-def estimator_of(parts: Parts) -> Estimator:
+def estimator_of(parts: PPCAParts) -> Estimator:
     """Moments of x, and equations 7 and 8 of the paper."""
 
     def statistics(weights, batch):

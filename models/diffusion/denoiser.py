@@ -17,7 +17,7 @@ Labels = Int[Array, 'batch'] | None
 Condition = Labels | Float[Array, 'batch *condition']
 
 
-class Networks(NamedTuple):
+class DenoiserNetworks(NamedTuple):
     """What a diffusion model is made of.
 
     network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
@@ -68,7 +68,7 @@ def as_data(spec: Spec, x: Array) -> Array:
 
 
 def output_of(
-    nets: Networks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
+    nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
 ) -> Events:
     """The network's output. It sees x_t scaled to deviation 1, and how noisy it is."""
     alpha, sigma = scales(schedule, t, x_t)
@@ -78,7 +78,7 @@ def output_of(
 
 
 def denoiser(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     weights,
     label: Condition = None,

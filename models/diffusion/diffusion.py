@@ -18,7 +18,14 @@ from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from models.diffusion.checks import check_label_dropout, check_likelihood, check_sampling
-from models.diffusion.denoiser import Condition, Labels, Networks, as_data, stretch, to_process
+from models.diffusion.denoiser import (
+    Condition,
+    DenoiserNetworks,
+    Labels,
+    as_data,
+    stretch,
+    to_process,
+)
 from models.diffusion.learned_schedule import MonotoneHalfLogSnr, learned
 from models.diffusion.process import time_sampling
 from models.diffusion.process.schedules import Schedule
@@ -66,7 +73,9 @@ class Likelihood(NamedTuple):
     ode_probes: int
 
 
-def check(nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood) -> None:
+def check(
+    nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
+) -> None:
     """Refuses what cannot be, or does not go together, in one line that names the config field."""
     hidden, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
     check_label_dropout(hidden, nets.is_conditional, nets.spec)
@@ -75,7 +84,7 @@ def check(nets: Networks, process: Process, sampling: Sampling, likelihood: Like
 
 
 def diffusion(
-    nets: Networks, process: Process, sampling: Sampling, likelihood: Likelihood
+    nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> Family:
     """A game of the player `model`, and where the schedule is learned of `schedule`.
 
@@ -114,7 +123,7 @@ def diffusion(
     )
 
 
-def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> LogProb:
+def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood) -> LogProb:
     """The bound, or the ODE's estimate with that of half its steps on the same probes."""
 
     def bound(weights, batch, rng):
@@ -140,7 +149,7 @@ def log_prob_of(nets: Networks, process: Process, likelihood: Likelihood) -> Log
 
 
 def sampling_abilities(
-    nets: Networks, process: Process, sampling: Sampling, ode_steps: int
+    nets: DenoiserNetworks, process: Process, sampling: Sampling, ode_steps: int
 ) -> tuple[Sample, Trajectory, Denoise, Inpaint, Codes]:
     """What the process and its ODE do with a trained model."""
 
@@ -194,7 +203,7 @@ def most_noise(process: Process) -> float:
     return float(jnp.exp(-schedule.half_log_snr(jnp.asarray(schedule.last))))
 
 
-def initialize(nets: Networks, process: Process, key, batch: Batch) -> Weights:
+def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> Weights:
     """Parameters of the network, and of a schedule that is learned; no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), seen(nets, first)
@@ -219,7 +228,7 @@ def schedule_of(process: Process, params) -> Schedule:
     return learned(process.schedule, params['schedule'])
 
 
-def training_error(nets: Networks, process: Process, params, batch: Batch, rng: Rng):
+def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batch, rng: Rng):
     """The weighed error of each example at its time, [batch]."""
     schedule = schedule_of(process, params)
     t = process.time(schedule, time_sampling.spread_over_batch(rng))
@@ -231,7 +240,7 @@ def training_error(nets: Networks, process: Process, params, batch: Batch, rng: 
     return weighed_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)
 
 
-def seen(nets: Networks, batch: Batch) -> Condition:
+def seen(nets: DenoiserNetworks, batch: Batch) -> Condition:
     """What the network sees of a batch besides x: of labels that training never saw, any."""
     if nets.given is not None:
         return nets.given(batch)
@@ -241,7 +250,7 @@ def seen(nets: Networks, batch: Batch) -> Condition:
     return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
-def asked(nets: Networks, rng: Rng, condition: Batch | None) -> Labels:
+def asked(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
     """The classes that a sample shall be of, by default any that training sees."""
     if not nets.is_conditional:
         return None

@@ -12,7 +12,7 @@ from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from models.diffusion.denoiser import (
     Condition,
-    Networks,
+    DenoiserNetworks,
     as_data,
     data_std,
     denoiser,
@@ -61,7 +61,7 @@ class Sampling(NamedTuple):
 
 
 def walk(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     sampling: Sampling,
     weights,
@@ -80,7 +80,7 @@ def walk(
 
 
 def sampled(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     sampling: Sampling,
     weights,
@@ -92,7 +92,7 @@ def sampled(
     return walk(nets, schedule, sampling, weights, start, keys, label)
 
 
-def _start(nets: Networks, schedule: Schedule, keys: Keys) -> Events:
+def _start(nets: DenoiserNetworks, schedule: Schedule, keys: Keys) -> Events:
     noise = standard_normal(fold_in(keys, START_DRAW), *nets.spec.event_shape)
     return schedule.last_std(noise.dtype) * noise
 
@@ -113,7 +113,7 @@ def shown(
 
 
 def denoised(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     sampling: Sampling,
     weights,
@@ -144,7 +144,7 @@ def denoised(
 
 
 def inpainted(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     sampling: Sampling,
     weights,
@@ -162,14 +162,14 @@ def inpainted(
     return jnp.where(known, x, as_data(nets.spec, filled))
 
 
-def of_prior(nets: Networks, rng: Rng, label: Condition) -> Float[Array, 'batch latent']:
+def of_prior(nets: DenoiserNetworks, rng: Rng, label: Condition) -> Float[Array, 'batch latent']:
     """The codes of what `sampled` begins with."""
     keys = fold_in(rng.keys, START_DRAW)
     return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
 
 
 def coded(
-    nets: Networks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
+    nets: DenoiserNetworks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
 ) -> Float[Array, 'batch latent']:
     """By the ODE; behind it the class, one-hot, or zeros for any."""
     mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
@@ -177,7 +177,11 @@ def coded(
 
 
 def decoded(
-    nets: Networks, schedule: Schedule, weights, codes: Float[Array, 'batch latent'], steps: int
+    nets: DenoiserNetworks,
+    schedule: Schedule,
+    weights,
+    codes: Float[Array, 'batch latent'],
+    steps: int,
 ) -> Events:
     """x of codes; of a class between two it is the nearer one's."""
     z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
@@ -189,7 +193,9 @@ def decoded(
     return in_interval(nets.spec, ode_decode(mean, z, schedule, steps))
 
 
-def _with_class(nets: Networks, z: Events, label: Condition) -> Float[Array, 'batch latent']:
+def _with_class(
+    nets: DenoiserNetworks, z: Events, label: Condition
+) -> Float[Array, 'batch latent']:
     """Events as codes."""
     z = z.reshape(len(z), -1)
     if label is None:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from atelier.core.abilities import SuperResolve
 from atelier.core.family import Family
 from atelier.data.low_resolution import enlarged, reduced
-from models.diffusion.denoiser import Networks, as_data, to_process
+from models.diffusion.denoiser import DenoiserNetworks, as_data, to_process
 from models.diffusion.diffusion import METRIC_TIMES, Likelihood, Process, diffusion, schedule_of
 from models.diffusion.sampling import Sampling, sampled
 
@@ -44,7 +44,9 @@ class SeesLow(nn.Module):
         return output[..., : maps.shape[-1]].reshape(x_t.shape)
 
 
-def super_resolution(nets: Networks, process: Process, sampling: Sampling, factor: int) -> Family:
+def super_resolution(
+    nets: DenoiserNetworks, process: Process, sampling: Sampling, factor: int
+) -> Family:
     """The game of `diffusion`, of x given the means of factor x factor pixels.
 
     It has no likelihood of x, and no samples without a low-resolution image: the terms of its bound

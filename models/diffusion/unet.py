@@ -26,7 +26,7 @@ Made = Float[Array, 'batch *made']  # maps of another length or number
 Vectors = Float[Array, 'batch numbers']
 
 
-class Kind(NamedTuple):
+class UNetOptions(NamedTuple):
     """What all blocks of a U-Net share.
 
     kernel_size: of every convolution, along each axis.
@@ -57,7 +57,7 @@ class ResidualBlock(nn.Module):
 
     features: int
     has_attention: bool
-    kind: Kind
+    kind: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps, vector: Vectors) -> Made:
@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """x plus what each place takes from all others (Vaswani et al. 2017), beginning at zero."""
 
-    kind: Kind
+    kind: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
@@ -99,7 +99,7 @@ class _Down(nn.Module):
 
     features: int
     has_attention: bool
-    kind: Kind
+    kind: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps, vector: Vectors) -> tuple[Made, Made]:
@@ -112,7 +112,7 @@ class _Up(nn.Module):
 
     features: int
     has_attention: bool
-    kind: Kind
+    kind: UNetOptions
 
     @nn.compact
     def __call__(
@@ -139,7 +139,7 @@ class UNet(nn.Module):
     blocks: int = 2
     attention: tuple[int, ...] = ()
     num_classes: int = 0
-    kind: Kind = Kind()
+    kind: UNetOptions = UNetOptions()
     patch: int = 1
 
     def __post_init__(self):
@@ -196,7 +196,7 @@ class UNet(nn.Module):
         return many(self.channels[level], level in self.attention, self.kind)
 
 
-def _conv(kind: Kind, features: int, stride: int = 1, **options) -> Callable:
+def _conv(kind: UNetOptions, features: int, stride: int = 1, **options) -> Callable:
     def layer(x: Maps) -> Made:
         axes = x.ndim - 2
         window = (kind.kernel_size,) * axes, (stride,) * axes
@@ -205,7 +205,7 @@ def _conv(kind: Kind, features: int, stride: int = 1, **options) -> Callable:
     return layer
 
 
-def _norm(kind: Kind, x: Maps) -> Maps:
+def _norm(kind: UNetOptions, x: Maps) -> Maps:
     """Of each example alone, so that no batch matters."""
     channels = x.shape[-1]
     groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)

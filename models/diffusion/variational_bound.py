@@ -11,8 +11,8 @@ from atelier.core.types import Batch
 from losses import denoising
 from models.diffusion.denoiser import (
     Condition,
+    DenoiserNetworks,
     Labels,
-    Networks,
     denoiser,
     output_of,
     scales,
@@ -29,7 +29,7 @@ Nats = Float[Array, 'batch']
 
 
 def weighed_error(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     weights,
     x: Float[Array, 'batch *event'],
@@ -53,7 +53,7 @@ def weighed_error(
 
 
 def bound_terms(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     weights,
     batch: Batch,
@@ -108,7 +108,7 @@ def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:
 
 
 def ode_nats(
-    nets: Networks,
+    nets: DenoiserNetworks,
     schedule: Schedule,
     weights,
     batch: Batch,

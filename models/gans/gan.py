@@ -20,7 +20,7 @@ from atelier.errors import UserError, check_sizes, choose
 from losses import adversarial
 from models.gans.collapse_advice import Cures, adviser
 from models.gans.players import (
-    Networks,
+    GANNetworks,
     discriminate,
     generate,
     init_discriminator,
@@ -55,20 +55,20 @@ class Rules(NamedTuple):
     alternating: bool = False
 
 
-def _label(nets: Networks, batch):
+def _label(nets: GANNetworks, batch):
     return batch['label'] if nets.is_conditional else None
 
 
-def _generate(nets: Networks, weights: Weights, z, label, train: bool, gather):
+def _generate(nets: GANNetworks, weights: Weights, z, label, train: bool, gather):
     params, collections = weights.params['generator'], weights.extra['generator']
     return generate(nets, params, collections, z, label, train, gather)
 
 
-def _kernels(nets: Networks, weights: Weights):
+def _kernels(nets: GANNetworks, weights: Weights):
     return kernels(nets, weights.params['discriminator'], weights.extra['discriminator'])
 
 
-def discriminator_turn(nets: Networks, rules: Rules, number: int) -> game.Turn:
+def discriminator_turn(nets: GANNetworks, rules: Rules, number: int) -> game.Turn:
     """The discriminator descends its loss on minibatch `number`, and the penalty."""
     loss_of, _ = adversarial.GAMES[rules.loss]
 
@@ -101,7 +101,7 @@ def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
 
 
 def generator_turn(
-    nets: Networks, rules: Rules, number: int, advise: game.Advise | None = None
+    nets: GANNetworks, rules: Rules, number: int, advise: game.Advise | None = None
 ) -> game.Turn:
     """The generator descends its loss of what it generates now."""
     _, loss_of = adversarial.GAMES[rules.loss]
@@ -136,7 +136,7 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
     return moves if rules.alternating else None
 
 
-def cures(nets: Networks, rules: Rules) -> Cures:
+def cures(nets: GANNetworks, rules: Rules) -> Cures:
     """Lines that the config of this game takes."""
     if rules.penalty != 'none':
         steadier = 'raise --config.hypers.penalty'
@@ -152,7 +152,7 @@ def cures(nets: Networks, rules: Rules) -> Cures:
     )
 
 
-def initialize(nets: Networks, key, batch: Batch) -> Weights:
+def initialize(nets: GANNetworks, key, batch: Batch) -> Weights:
     """Both players' parameters and collections."""
     generator, of_generator = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
@@ -161,7 +161,7 @@ def initialize(nets: Networks, key, batch: Batch) -> Weights:
     return Weights(params, extra)
 
 
-def check(nets: Networks, rules: Rules) -> None:
+def check(nets: GANNetworks, rules: Rules) -> None:
     """Refuses rules that are unknown, and what does not go together.
 
     Raises:
@@ -180,7 +180,7 @@ def check(nets: Networks, rules: Rules) -> None:
         )
 
 
-def gan(nets: Networks, rules: Rules) -> Family:
+def gan(nets: GANNetworks, rules: Rules) -> Family:
     """A game of `generator` and `discriminator`.
 
     hypers: `penalty` and `feature_matching` where the rules have them.

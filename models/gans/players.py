@@ -17,7 +17,7 @@ SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
 MakeNetwork = Callable[[bool, Callable], nn.Module]  # from (train, gather)
 
 
-class Networks(NamedTuple):
+class GANNetworks(NamedTuple):
     """What a GAN is made of.
 
     generator: (train, gather) -> a network [batch, latent_dim], label -> [batch, *event],
@@ -47,18 +47,18 @@ class Networks(NamedTuple):
         return self.packing == 1 and not self.batch_norm
 
 
-def noise(nets: Networks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
+def noise(nets: GANNetworks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
     """z ~ N(0, I), each row from its own key."""
     return standard_normal(keys, nets.latent_dim)
 
 
-def generate(nets: Networks, params, collections, z, label, train: bool, gather):
+def generate(nets: GANNetworks, params, collections, z, label, train: bool, gather):
     """(normalized events [batch, *event], the generator's collections afterwards)."""
     network = nets.generator(train, gather)
     return network.apply({'params': params, **collections}, z, label, mutable=list(collections))
 
 
-def discriminate(nets: Networks, params, collections, x, label, train: bool, gather):
+def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, gather):
     """((logits, features), the discriminator's collections afterwards) of normalized x.
 
     Kernels are as `params` has them: those of `kernels`.
@@ -71,7 +71,7 @@ def discriminate(nets: Networks, params, collections, x, label, train: bool, gat
     return output, {**collections, **after}
 
 
-def kernels(nets: Networks, params, collections):
+def kernels(nets: GANNetworks, params, collections):
     """The discriminator's parameters as it uses them, and its collections afterwards."""
     if not nets.spectral:
         return params, collections
@@ -98,7 +98,7 @@ def verdicts(
     }
 
 
-def init_generator(nets: Networks, key):
+def init_generator(nets: GANNetworks, key):
     """(parameters, collections)."""
     network = nets.generator(True, identity)
     z = jnp.zeros((1, nets.latent_dim))
@@ -106,7 +106,7 @@ def init_generator(nets: Networks, key):
     return variables.pop('params'), variables
 
 
-def init_discriminator(nets: Networks, key, x: Float[Array, 'batch *event']):
+def init_discriminator(nets: GANNetworks, key, x: Float[Array, 'batch *event']):
     """(parameters, collections); x as the data have it."""
     network = nets.discriminator(True, identity)
     first = pack(nets.spec.normalize(x[: nets.packing]), nets.packing)
@@ -117,5 +117,5 @@ def init_discriminator(nets: Networks, key, x: Float[Array, 'batch *event']):
     return params, variables
 
 
-def _any_label(nets: Networks) -> Int[Array, '1'] | None:
+def _any_label(nets: GANNetworks) -> Int[Array, '1'] | None:
     return jnp.zeros((1,), jnp.int32) if nets.is_conditional else None

@@ -22,8 +22,8 @@ from losses import adversarial, elbo
 from models.autoencoders.vae import Posterior, reparameterize
 from models.gans.collapse_advice import Cures, adviser
 from models.gans.players import (
+    GANNetworks,
     MakeNetwork,
-    Networks,
     discriminate,
     generate,
     init_discriminator,
@@ -57,7 +57,7 @@ class Players(NamedTuple):
     """
 
     encoder: MakeNetwork
-    nets: Networks
+    nets: GANNetworks
     decoder_loss: Callable
 
 

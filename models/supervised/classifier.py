@@ -48,7 +48,7 @@ class Network(nn.Module):
         return nn.Dense(self.num_classes)(kept), features
 
 
-class Parts(NamedTuple):
+class ClassifierParts(NamedTuple):
     """What a classifier is made of.
 
     network: (train, gather) -> Network.
@@ -87,7 +87,7 @@ def variables_of(weights: Weights) -> dict[str, Any]:
     return {'params': weights.params['model'], **weights.extra['model']}
 
 
-def feature_maps(parts: Parts) -> FeatureMaps:
+def feature_maps(parts: ClassifierParts) -> FeatureMaps:
     """The network before and after the maps of its last convolution, as evaluation uses it."""
     network = parts.network(False, identity)
 
@@ -102,7 +102,7 @@ def feature_maps(parts: Parts) -> FeatureMaps:
     return FeatureMaps(maps, logits)
 
 
-def check(parts: Parts) -> None:
+def check(parts: ClassifierParts) -> None:
     """Refuses a dropout that cannot be, and what moves or convolves data that are no images.
 
     Raises:
@@ -116,7 +116,7 @@ def check(parts: Parts) -> None:
         )
 
 
-def classifier(parts: Parts) -> Family:
+def classifier(parts: ClassifierParts) -> Family:
     """A game of one player, `model`; `encode` gives the features."""
     check(parts)
 

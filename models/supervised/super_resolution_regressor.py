@@ -49,7 +49,7 @@ class Residual(nn.Module):
         return base + x.reshape(base.shape)
 
 
-class Parts(NamedTuple):
+class RegressorParts(NamedTuple):
     """What a regressor is made of.
 
     network: of normalized images, low resolution [batch, *low] -> [batch, *event].
@@ -62,7 +62,7 @@ class Parts(NamedTuple):
     factor: int
 
 
-def regressor(parts: Parts) -> Family:
+def regressor(parts: RegressorParts) -> Family:
     """A game of one player, `model`, that descends 1/2 ||x - mean||^2 of normalized x."""
     spec = parts.spec
 

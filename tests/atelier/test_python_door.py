@@ -79,7 +79,12 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
         cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
         numbers = json.loads((folder / 'evaluation.json').read_text())
         assert numbers['log_prob'].endswith(f'k = {k}')
-    (tmp_path / 'mine.py').write_text('def apply(run, n: int = 1): print(n, run.data.name)')
+    lines = ['from atelier.applications import Application']
+    lines += [
+        'def apply(run, n: int = 1): print(n, run.data.name)',
+        'APPLICATION = Application(apply)',
+    ]
+    (tmp_path / 'mine.py').write_text('\n'.join(lines))
     cli.perform(cli.parse(['x', f'--mode={tmp_path}/mine.py', f'--workdir={folder}', '--n=5']))
     assert capsys.readouterr().out == '5 digits\n'
 

@@ -15,7 +15,7 @@ from atelier.core.types import Weights
 from atelier.data.corruption import gaussian, masking
 from atelier.data.dataset import Spec
 from models.autoencoders import autoencoder as models
-from models.autoencoders.autoencoder import Parts, autoencoder, contraction_rule
+from models.autoencoders.autoencoder import AutoencoderParts, autoencoder, contraction_rule
 from models.autoencoders.networks import Pair, TiedMLP
 from models.nets import mlp
 
@@ -28,7 +28,7 @@ HYPERS = {'corruption': jnp.float32(0.3), 'contraction': jnp.float32(0.7)}
 
 def linear(**rules):
     net = Pair(mlp.MLP((), (LATENT,)), mlp.MLP((), (DIMS,)))
-    return autoencoder(Parts(net, REAL, 'squared_error', **rules))
+    return autoencoder(AutoencoderParts(net, REAL, 'squared_error', **rules))
 
 
 def draws(n, seed=0):
@@ -41,7 +41,7 @@ def parts_of(spec=REAL, loss='squared_error', tied=False, **rules):
         net = TiedMLP((6, 4), 3, spec.event_shape, nn.tanh, nn.sigmoid)
     else:
         net = Pair(mlp.MLP((6,), (3,), nn.tanh), mlp.MLP((6,), spec.event_shape, nn.tanh))
-    return Parts(net, spec, loss, **rules)
+    return AutoencoderParts(net, spec, loss, **rules)
 
 
 def loss_of(family, weights, batch, rng, hypers=HYPERS):
@@ -149,7 +149,7 @@ NOTHING = Weights({'model': {}}, {'model': {}})
 def test_the_target_is_the_clean_image_whatever_is_seen():
     x = 2 * jax.random.normal(jax.random.PRNGKey(0), (500, DIMS))
     want = 0.5 * np.sum(np.square(REAL.normalize(x)), 1)
-    family = autoencoder(Parts(Constant(), REAL, 'squared_error', gaussian, 0.5))
+    family = autoencoder(AutoencoderParts(Constant(), REAL, 'squared_error', gaussian, 0.5))
     _, report = loss_of(family, NOTHING, {'x': x}, draws(500))
     np.testing.assert_allclose(report['denoising_squared_error'], want, rtol=1e-6)
 
@@ -158,7 +158,7 @@ def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_i
     """An identity's error is the noise's: 1/2 strength^2 chi^2 of DIMS degrees of freedom."""
     n = 4000
     batch = {'x': jnp.ones((n, DIMS))}
-    family = autoencoder(Parts(Identity(), REAL, 'squared_error', gaussian, 0.5))
+    family = autoencoder(AutoencoderParts(Identity(), REAL, 'squared_error', gaussian, 0.5))
     _, report = loss_of(family, NOTHING, batch, draws(n))
     values = family.metrics(NOTHING, batch, draws(n))
     spread = np.sqrt(DIMS / 2 / n)
@@ -291,9 +291,11 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
 def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
     def family(**options):
         if tied:
-            return autoencoder(Parts(TiedMLP((6,), 3, (DIMS,), **options), REAL, 'squared_error'))
+            return autoencoder(
+                AutoencoderParts(TiedMLP((6,), 3, (DIMS,), **options), REAL, 'squared_error')
+            )
         net = Pair(mlp.MLP((6,), (3,), **options), mlp.MLP((6,), (DIMS,), **options))
-        return autoencoder(Parts(net, REAL, 'squared_error'))
+        return autoencoder(AutoencoderParts(net, REAL, 'squared_error'))
 
     batch = {'x': jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))}
     half, full = family(dtype=jnp.bfloat16), family()

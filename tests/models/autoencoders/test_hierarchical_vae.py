@@ -22,7 +22,7 @@ from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders.hierarchical_networks import Rung
 from models.autoencoders.hierarchical_vae import (
-    Networks,
+    HierarchicalNetworks,
     applying,
     bottom_up,
     hierarchical_vae,
@@ -54,7 +54,7 @@ X = random.multivariate_normal(
 MARGINAL = scipy.stats.multivariate_normal(
     B @ OFFSET_1 + OFFSET_X, B @ OF_Z1 @ B.T + NOISE**2 * np.eye(5)
 )
-NETS = Networks(
+NETS = HierarchicalNetworks(
     networks={
         'encoder_1': Rung((), 3),
         'encoder_2': Rung((), 2),
@@ -428,7 +428,7 @@ def any_family(order, dims, k=4):
     for layer, dim in enumerate(dims, 1):
         networks[f'encoder_{layer}'] = Rung((8, 7 - layer), dim)
         networks[f'decoder_{layer}'] = mlp.MLP((8,), below[layer - 1], nn.tanh)
-    nets = Networks(networks, observation, dims, spec)
+    nets = HierarchicalNetworks(networks, observation, dims, spec)
     return spec, hierarchical_vae(nets, ORDERS[order], k, importance_chunk=2)
 
 

@@ -18,7 +18,7 @@ from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
-from models.autoencoders.vae import Networks, Posterior, reparameterize, vae
+from models.autoencoders.vae import Posterior, VAENetworks, reparameterize, vae
 from models.autoencoders.vae_objectives import evidence_bound
 from models.nets import mlp
 from models.shared import observations
@@ -41,7 +41,7 @@ def fixed_gaussian():
 
 
 def linear_vae(num_importance_samples):
-    nets = Networks(
+    nets = VAENetworks(
         encoder=mlp.MLP((), (2 * LATENT,)),
         decoder=mlp.MLP((), (DIMS, 1)),
         observation=fixed_gaussian(),
@@ -208,7 +208,7 @@ EVENTS = {
 def family_for(event, latent_dim=3):
     spec, make_observation = EVENTS[event]
     observation = make_observation(spec)
-    nets = Networks(
+    nets = VAENetworks(
         encoder=mlp.MLP((8,), (2 * latent_dim,)),
         decoder=mlp.MLP((8,), (*spec.event_shape, observation.size), nn.tanh),
         observation=observation,
@@ -273,7 +273,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
     spec = Spec((8,), 2, None)
     network = dict(dtype=jnp.bfloat16)
     make = lambda **kw: vae(
-        Networks(
+        VAENetworks(
             encoder=mlp.MLP((16,), (4,), **kw),
             decoder=mlp.MLP((16,), (8, 1), **kw),
             observation=observations.bernoulli(spec),

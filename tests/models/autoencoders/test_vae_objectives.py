@@ -15,7 +15,7 @@ from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from losses import elbo
 from models.autoencoders import vae_objectives
-from models.autoencoders.vae import Networks, vae
+from models.autoencoders.vae import VAENetworks, vae
 from models.nets import mlp
 from models.shared.observations import Observation
 
@@ -34,7 +34,7 @@ def networks(latent_dim=LATENT):
         mean=lambda p: p[..., 0],
         sample=None,
     )
-    return Networks(
+    return VAENetworks(
         encoder=mlp.MLP((), (2 * latent_dim,)),
         decoder=mlp.MLP((), (DIMS, 1)),
         observation=unit,

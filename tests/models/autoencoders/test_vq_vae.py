@@ -15,14 +15,21 @@ from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.run import restore
-from models.autoencoders.vq_vae import COLLAPSED, Networks, adviser, codebook_of, forward, vq_vae
+from models.autoencoders.vq_vae import (
+    COLLAPSED,
+    VQVAENetworks,
+    adviser,
+    codebook_of,
+    forward,
+    vq_vae,
+)
 from models.nets import mlp
 from models.shared import observations
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 N, HYPERS = 8, dict(beta=0.7, codebook_decay=0.9, restart_below=0.1)
 SPEC = Spec((5,), 2, None)
-NETS = Networks(
+NETS = VQVAENetworks(
     encoder=mlp.MLP((7,), (3, 2), jnp.tanh),
     decoder=mlp.MLP((7,), (5, 1), jnp.tanh),
     observation=observations.bernoulli(SPEC),

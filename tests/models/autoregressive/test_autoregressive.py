@@ -17,7 +17,7 @@ from atelier.data.dataset import Spec
 from atelier.evaluation import evaluate
 from atelier.run import restore
 from models.autoregressive.autoregressive import autoregressive
-from models.autoregressive.causal_conv import Kind
+from models.autoregressive.causal_conv import CausalConvOptions
 from models.autoregressive.causal_transformer import transformer_parts
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
 from models.autoregressive.made import MADE, Orders, made
@@ -37,13 +37,19 @@ def made_of(hidden, orders, spec):
 
 
 def pixelcnn_of(spec, classes=0, dtype=jnp.float32):
-    observation, kind = observation_for('auto', spec, 2), Kind(spec.image_shape[2], dtype=dtype)
+    observation, kind = (
+        observation_for('auto', spec, 2),
+        CausalConvOptions(spec.image_shape[2], dtype=dtype),
+    )
     network = PixelCNN(observation.size, 1, 6, 6, 1, 1, kind, classes)
     return by_pixel(pixelcnn(network), observation, spec, classes > 0)
 
 
 def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
-    observation, kind = observation_for('auto', spec, 2), Kind(spec.image_shape[2], dtype=dtype)
+    observation, kind = (
+        observation_for('auto', spec, 2),
+        CausalConvOptions(spec.image_shape[2], dtype=dtype),
+    )
     size = Size(layers=1, width=6, head_width=6, first_margin=1, margin=1)
     stacks = Vertical(size, kind, classes), Horizontal(observation.size, size, kind, classes)
     return by_pixel(gated_pixelcnn(*stacks), observation, spec, classes > 0)

@@ -33,12 +33,12 @@ MADES = {  # hidden sizes, orders, observation
 }
 OTHERS = {
     'mixture': lambda spec: mixture.mixture(
-        mixture.Parts(categorical(spec.levels, 0.5), 4, spec, False, lloyd_iterations=1)
+        mixture.MixtureParts(categorical(spec.levels, 0.5), 4, spec, False, lloyd_iterations=1)
     ),
     'naive bayes': lambda spec: mixture.mixture(
-        mixture.Parts(categorical(spec.levels, 0.5), 3, spec, True, pseudo_count=1.0)
+        mixture.MixtureParts(categorical(spec.levels, 0.5), 3, spec, True, pseudo_count=1.0)
     ),
-    'tree': lambda spec: chow_liu_tree.chow_liu(chow_liu_tree.Parts(spec, 1.0, 1.0)),
+    'tree': lambda spec: chow_liu_tree.chow_liu(chow_liu_tree.ChowLiuParts(spec, 1.0, 1.0)),
 }
 
 

@@ -14,7 +14,7 @@ from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from configs import chow_liu as config_lib
 from models.classical import chow_liu_tree as tree_lib
-from models.classical.chow_liu_tree import Parts, chow_liu
+from models.classical.chow_liu_tree import ChowLiuParts, chow_liu
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -40,7 +40,7 @@ def chains(levels, n=400, dims=5, seed=0):
 
 def fitted(x, levels, pseudo_count=1.0):
     spec = Spec(x.shape[1:], levels, None)
-    family = chow_liu(Parts(spec, pseudo_count, 1.0))
+    family = chow_liu(ChowLiuParts(spec, pseudo_count, 1.0))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x, float)})
     return family, weights
 

@@ -20,7 +20,7 @@ from configs import naive_bayes
 from models.classical.components import categorical
 from models.classical.gaussian_components import Prior, diagonal_gaussian, full_gaussian
 from models.classical.kmeans import distances, k_means_plus_plus, nearest_of
-from models.classical.mixture import Parts, mixture
+from models.classical.mixture import MixtureParts, mixture
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -45,7 +45,7 @@ def draw_of(n, seed=0):
 
 
 def parts_of(components, spec, count=3, **more):
-    return Parts(components, count, spec, is_labelled=False, **more)
+    return MixtureParts(components, count, spec, is_labelled=False, **more)
 
 
 def steps_of(family, batch, count):
@@ -257,7 +257,7 @@ def test_samples_of_levels_are_of_the_mixture(is_labelled):
     n, every = 40_000, all_images()
     batch = {'x': jnp.asarray(images()), 'label': jnp.arange(len(images())) % 3}
     asked = jnp.full(n, 2) if is_labelled else None
-    parts = Parts(categorical(2, 0.5), 3, BITS._replace(num_classes=3), is_labelled)
+    parts = MixtureParts(categorical(2, 0.5), 3, BITS._replace(num_classes=3), is_labelled)
     family = mixture(parts)
     state = steps_of(family, batch, 10)[-1]
     seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
@@ -311,7 +311,7 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
     x, label = points(), np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
     x[label == 1] += 2.0
     spec = PLANE._replace(num_classes=3)
-    family = mixture(Parts(GAUSSIANS['diag'], 3, spec, is_labelled=True, forgetting=1.0))
+    family = mixture(MixtureParts(GAUSSIANS['diag'], 3, spec, is_labelled=True, forgetting=1.0))
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
     found = steps_of(family, batch, 2)
     theirs = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)

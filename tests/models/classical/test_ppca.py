@@ -12,7 +12,7 @@ from atelier.core import optimizers, train_step
 from atelier.core.abilities import Codes, Inpaint, LogProb, Sample
 from atelier.core.randomness import identity, rng_for
 from atelier.data.dataset import Spec
-from models.classical.ppca import Parts, ppca
+from models.classical.ppca import PPCAParts, ppca
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -39,7 +39,7 @@ def draw_of(n):
 
 def fitted(x, num_batches=1):
     """(family, weights) after a step on each part of x."""
-    family = ppca(Parts(LATENT, SPEC, 1e-6, 1.0))
+    family = ppca(PPCAParts(LATENT, SPEC, 1e-6, 1.0))
     parts = [{'x': jnp.asarray(part)} for part in np.split(x, num_batches)]
     hypers = {'ema_half_life': jnp.zeros(())}
     state = train_step.init_state(family, optimizers.adam, jax.random.PRNGKey(0), parts[0], hypers)

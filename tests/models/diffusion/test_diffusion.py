@@ -18,7 +18,7 @@ from atelier.data.dataset import Spec
 from atelier.evaluation.samples.sampling import sampler
 from atelier.run import restore
 from models.diffusion.denoiser import (
-    Networks,
+    DenoiserNetworks,
     as_data,
     data_std,
     denoiser,
@@ -88,7 +88,7 @@ def family(
 ):
     spec = spec or Spec((DIMS,), None, len(centres) if is_conditional else None)
     network = Exact(centres, kind_of, data_std(spec), is_straight)
-    nets = Networks(network, kind_of, spec, is_conditional)
+    nets = DenoiserNetworks(network, kind_of, spec, is_conditional)
     schedule = schedule or schedules.log_linear()
     kind = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
     sampling = Sampling(samplers.dpm_solver_pp_2m, time_grids.uniform_half_log_snr, 50, 1.0, False)
@@ -265,7 +265,9 @@ def test_a_trajectory_ends_in_the_sample():
 @pytest.mark.parametrize('spec', [Spec((DIMS,), None, 2), *slow(Spec((DIMS,), None, 2, 16))])
 def test_in_one_step_it_denoises_to_the_mean(spec):
     """x STD^2 / (STD^2 + s^2) from the centre, in the units of the data; each row its own s."""
-    nets = Networks(Exact((-CENTRE, CENTRE), data_std=data_std(spec)), predictions.X, spec, True)
+    nets = DenoiserNetworks(
+        Exact((-CENTRE, CENTRE), data_std=data_std(spec)), predictions.X, spec, True
+    )
     one = Sampling(samplers.ddim, time_grids.uniform_half_log_snr, 1, 1.0, False)
     ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), one, BOUND)
     x, label = jnp.asarray([[0.3, -0.2], [-0.8, 0.1]]), jnp.asarray([0, 1])
@@ -284,7 +286,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
 def test_in_many_steps_it_draws_from_the_posterior(sampler):
     """Of N(0, STD^2) with noise 0.5, by 200 ancestral steps, whatever the sampler."""
     spec, s, n = Spec((1,), None, None), 0.5, 4000
-    nets = Networks(Exact((0.0,), predictions.X, data_std(spec)), predictions.X, spec)
+    nets = DenoiserNetworks(Exact((0.0,), predictions.X, data_std(spec)), predictions.X, spec)
     many = Sampling(sampler, time_grids.uniform_half_log_snr, 200, 1.0, False)
     ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), many, BOUND)
     batch = {'x': jnp.full((n, 1), 1.0), 'noise_std': jnp.full(n, s)}

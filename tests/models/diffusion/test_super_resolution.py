@@ -13,12 +13,12 @@ from atelier.core.abilities import LogProb, Sample, SuperResolve
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.data.low_resolution import enlarged, reduced
-from models.diffusion.denoiser import Networks
+from models.diffusion.denoiser import DenoiserNetworks
 from models.diffusion.diffusion import Process
 from models.diffusion.process import predictions, samplers, schedules, time_grids, time_sampling
 from models.diffusion.sampling import Sampling
 from models.diffusion.super_resolution import super_resolution
-from models.supervised.super_resolution_regressor import Parts, Residual, regressor
+from models.supervised.super_resolution_regressor import RegressorParts, Residual, regressor
 
 slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -55,7 +55,7 @@ class Exact(nn.Module):
 
 def exact_family():
     spec, schedule = Spec((2, 2, 1), None, None), schedules.linear()
-    nets = Networks(Exact(), predictions.X, spec)
+    nets = DenoiserNetworks(Exact(), predictions.X, spec)
     sampling = Sampling(samplers.dpm_solver_pp_2m, time_grids.uniform_half_log_snr, 30, 1.0, False)
     return super_resolution(nets, Process(schedule, None, time_sampling.uniform), sampling, 2)
 
@@ -111,7 +111,7 @@ def pictures(n):
 def test_least_squares_is_where_the_regressor_comes_to_rest():
     """Without hidden layers it is linear: a 3x3 filter and a constant, added to bicubic."""
     x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
-    ours = regressor(Parts(Residual(2, ()), spec, 2))
+    ours = regressor(RegressorParts(Residual(2, ()), spec, 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
     low = reduced(x, 2)
     unit, base = (x - 0.5) / 2, (np.asarray(bicubic(low)) - 0.5) / 2
@@ -147,7 +147,7 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
 def test_it_begins_with_the_bicubic_image(shape):
     """Inside of the range that is known."""
     x = np.float32(np.random.default_rng(0).integers(0, 16, (5, *shape)))
-    ours = regressor(Parts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
+    ours = regressor(RegressorParts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
     low = reduced(x, 2)
     made = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, draw(5))

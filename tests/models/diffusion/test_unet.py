@@ -8,7 +8,7 @@ from support import scattered
 
 from models.diffusion.dit import DiT
 from models.diffusion.noise_embedding import OF_LEVEL, ConditionedMLP, waves
-from models.diffusion.unet import Kind, ResidualBlock, UNet
+from models.diffusion.unet import ResidualBlock, UNet, UNetOptions
 from models.nets.patches import from_patches, to_patches
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
@@ -85,7 +85,7 @@ def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
     """A new block adds 0: what comes out is x, or x through its map, in all of float32's digits."""
     x, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 4, 4, 8)), jnp.ones((2, 6))
     for features in (8, 4):
-        net = ResidualBlock(features, True, Kind(dtype=jnp.bfloat16))
+        net = ResidualBlock(features, True, UNetOptions(dtype=jnp.bfloat16))
         params = jax.jit(net.init)(jax.random.PRNGKey(0), x, vector)
         y = jax.jit(net.apply)(params, x, vector)
         assert y.dtype == jnp.float32
@@ -98,7 +98,10 @@ def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
 @pytest.mark.slow
 def test_bfloat16_is_near_float32_and_is_not_it():
     x = jax.random.normal(jax.random.PRNGKey(2), (3, 8, 8))
-    nets = [UNet((8, 8), 1, (1,), kind=Kind(dtype=dtype)) for dtype in (jnp.float32, jnp.bfloat16)]
+    nets = [
+        UNet((8, 8), 1, (1,), kind=UNetOptions(dtype=dtype))
+        for dtype in (jnp.float32, jnp.bfloat16)
+    ]
     params = moved(nets[0], x, LEVELS)
     exact, rounded = (jax.jit(net.apply)(params, x, LEVELS) for net in nets)
     assert rounded.dtype == jnp.float32

@@ -245,7 +245,7 @@ def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize('bounded', [True, False])
 def test_samples_are_in_the_units_of_the_data(bounded):
     spec = Spec((3,), 17, None) if bounded else Spec((3,), None, None, mean=5.0, std=2.0)
-    nets = gan_players.Networks(
+    nets = gan_players.GANNetworks(
         generator=lambda train, gather: networks.Generator(Constant((3,)), bounded),
         discriminator=None,
         latent_dim=2,

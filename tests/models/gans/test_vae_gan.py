@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 SPEC = Spec((3,), 17, None)
 PLAYERS = vae_gan.Players(  # without norms: functions of their parameters alone
     encoder=lambda train, gather: mlp.MLP((8,), (4,), jnp.tanh),
-    nets=players.Networks(
+    nets=players.GANNetworks(
         generator=lambda train, gather: networks.Generator(mlp.MLP((8,), (3,), jnp.tanh), True),
         discriminator=lambda train, gather: networks.Discriminator(
             mlp.MLP((8,), (5,), jnp.tanh), jnp.tanh
