@@ -6,13 +6,13 @@ none of them: they can be imported while something of the root is loaded or buil
 
 import contextlib
 import importlib
-import importlib.util
 import pathlib
 import sys
 import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from atelier import user_files
 from atelier.errors import UserError
 from atelier.paths import user_path
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
+FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # of the root's modules
 
 
@@ -105,7 +106,7 @@ class ConfigFile(NamedTuple):
           UserError: there is none.
         """
         if not self.path:
-            raise UserError('the run was trained from Python: atelier.load(folder, build) opens it')
+            raise UserError(FROM_PYTHON)
         return ROOT / self.path
 
     def source(self) -> str:
@@ -121,7 +122,7 @@ class ConfigFile(NamedTuple):
         if not self.file.is_file():
             raise UserError(f'no config file {self.file}')
         with importable():
-            module = loaded(self.file, f'config_{self.file.stem}')
+            module = user_files.load(self.file)
         missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]
         if missing:
             raise UserError(f'{self.file} is not a config: it has no {" and no ".join(missing)}')
@@ -130,33 +131,14 @@ class ConfigFile(NamedTuple):
     def config(self) -> 'ConfigDict':
         """The config as the file gives it."""
         module = self.module()
-        with importable():  # it may import where it is called
+        with importable(), user_files.beside(self.file):  # it may import where it is called
             return module.get_config(self.argument)
 
     def build(self, config: 'ConfigDict', spec: Any):
         """The family that the file makes of a config and data."""
         module = self.module()
-        with importable():
+        with importable(), user_files.beside(self.file):
             return module.build(config, spec)
-
-
-def loaded(file: pathlib.Path, name: str) -> types.ModuleType:
-    """The module in a file, run anew; it may import its neighbours, as a script may."""
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    with _on_path(file.parent):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextlib.contextmanager
-def _on_path(folder: pathlib.Path) -> Iterator[None]:
-    """Modules of the folder can be imported, after all others."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def config_file(flag: str) -> ConfigFile:

@@ -2,7 +2,7 @@
 
     cli.perform(cli.parse(['atelier', '--mode=evaluate', '--workdir=runs/vae-digits']))
 
-does what the command does, any number of times in one process. JAX is imported by `perform` alone.
+does what the command does, any number of times in one process. --help imports no JAX.
 """
 
 import faulthandler
@@ -109,15 +109,14 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
         return checkout.config_file(typed)
     if not workdir:
         raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
-    from atelier.run import (
-        run_folder,  # imports JAX, which a mistake in the flags need not wait for
-    )
+    from atelier.run import run_folder  # imports JAX, which --help need not wait for
     from atelier.sweep import folder as sweep_folder
 
     folder = user_path(workdir)
     record = (sweep_folder if mode == 'sweep' else run_folder).load(folder)
     which = checkout.recorded(record, folder)
-    which.file  # noqa: B018 - there is none of a run made in Python, and this says so
+    if not which.path:
+        raise UserError(checkout.FROM_PYTHON)
     return which
 
 

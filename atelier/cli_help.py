@@ -1,10 +1,12 @@
 """What --help prints: of all, of one mode with --mode=NAME, of one config with --config=PATH."""
 
 import ast
+import collections
 import inspect
 import pathlib
 import re
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from atelier import applications, checkout, cli_flags
@@ -66,21 +68,28 @@ def _by_family(paths: list[str]) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def _family(file: pathlib.Path) -> str:
-    """Where a config's model is from; one that varies another has that one's."""
-    source = file.read_text()
-    folders = re.findall(r'^ *(?:from|import) models\.(\w+)', source, re.MULTILINE)
-    own = [name for name in folders if name not in ('nets', 'shared')]
+def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
+    """The folder of models that a config takes most from; a variant has that of its parent."""
+    names = list(_imported(file))
+    own = [name.split('.')[1] for name in names if name.startswith('models.')]
+    own = [name for name in own if name not in ('nets', 'shared')]
     if own:
-        return own[0]
-    names = re.findall(r'^from configs(\.shared)? import (.+)$', source, re.MULTILINE)
-    names += re.findall(r'^from configs(\.shared)?\.(\w+) import', source, re.MULTILINE)
-    for shared, words in names:
-        for name in re.findall(r'\w+', words):
-            other = checkout.ROOT / 'configs' / ('shared' if shared else '') / f'{name}.py'
-            if other.is_file() and (family := _family(other)) != 'others':
-                return family
-    return 'others'
+        return collections.Counter(own).most_common(1)[0][0]
+    others = [checkout.ROOT / f'{name.replace(".", "/")}.py' for name in names]
+    visited |= {file}
+    families = [
+        _family(other, visited) for other in others if other.is_file() and other not in visited
+    ]
+    return next((family for family in families if family != 'others'), 'others')
+
+
+def _imported(file: pathlib.Path) -> Iterator[str]:
+    """The modules of `models` and `configs` that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module.startswith('configs'):
+                yield from (f'{node.module}.{alias.name}' for alias in node.names)
 
 
 def _of_mode(command: str, mode: str) -> str:

@@ -1,15 +1,6 @@
-"""Atelier from Python and from notebooks.
+"""What `import atelier` gives: runs opened, sampled, evaluated and trained from Python.
 
-    import atelier
-
-    run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
-    x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
-    numbers = atelier.evaluate(run)              # as evaluation.json
-    codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
-
-    run = atelier.train(config, build, 'runs/mine')   # a family of one's own
-
-`build(config, spec)` returns an `atelier.core.family.Family`, as in a config file.
+`build(config, spec)` returns a `Family`, as in a config file.
 """
 
 import pathlib
@@ -23,7 +14,7 @@ from ml_collections import ConfigDict
 from atelier import checkout
 from atelier.core import devices as device_lib
 from atelier.core import game
-from atelier.core.abilities import Sample
+from atelier.core.abilities import LogProb, Sample
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
@@ -165,8 +156,8 @@ def over_split(
 
     Args:
       trained: the run.
-      ability: that function, or an ability of the family, such as
-        run.family.ability(LogProb), whose first function is applied.
+      ability: that function, such as run.family.ability(Codes).encode, or
+        run.family.ability(LogProb).
       split: 'train', 'valid' or 'test'.
       n: only the first so many examples.
 
@@ -178,8 +169,10 @@ def over_split(
         raise UserError(f'the model of {run.folder} lacks this ability')
     if split not in run.data.splits:
         raise UserError(f'{run.data.name} has no split {split!r}')
-    if isinstance(ability, tuple):
-        ability = ability[0]
+    if isinstance(ability, LogProb):
+        ability = ability.nats
+    if not callable(ability):
+        raise UserError(f'{type(ability).__name__} has several functions: give one of them')
     n = run.data.size(split) if n is None else min(_at_least_one(n), run.data.size(split))
     key = key_for(trained.state.key, Stream.EVALUATE)
     apply = over_examples(ability, run.data, run.config.eval.batch_size, jax.devices())

@@ -61,10 +61,10 @@ PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 class Application(NamedTuple):
     """Something that people do with a trained model: a file with a value `APPLICATION`.
 
-    apply: (run, **options) -> its results. Each option has a default of type int, float or str,
-      and becomes a flag of the command line.
+    apply: (run, **options) -> its results. Each option has a default of type int, float, str
+      or bool, and becomes a flag of the command line.
     needs: what the family has to be able to do.
-    refuses: (family) -> whether it is refused although it meets the needs; None: none is.
+    refuses: (family) -> whether `apply` refuses it although it meets the needs; None: none is.
     data: (folder, **options) -> the data that replace the run's, which are then not loaded, or None
       for the run's; without it always the run's.
     """

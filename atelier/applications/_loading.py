@@ -5,7 +5,7 @@ import inspect
 import pathlib
 from typing import TYPE_CHECKING
 
-from atelier import checkout
+from atelier import checkout, user_files
 from atelier.errors import UserError, did_you_mean
 from atelier.paths import user_path
 
@@ -42,7 +42,7 @@ def _own(file: pathlib.Path) -> 'Application':
     if not file.is_file():
         raise UserError(f'--mode={file}: there is no such file')
     with checkout.importable():
-        module = checkout.loaded(file, f'application_{file.stem}')
+        module = user_files.load(file)
     from atelier.applications._application import Application  # needs JAX
 
     application = getattr(module, 'APPLICATION', None)

@@ -1,4 +1,4 @@
-"""What is no longer what it was when a run began: its config file, the code, the data."""
+"""Provenance: detects changes to the config file, code or data since a run started."""
 
 import difflib
 import pathlib

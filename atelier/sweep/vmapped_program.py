@@ -159,7 +159,7 @@ def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeD
 def feed_all(
     runs: Sequence[Run], start: int, length: int, layout: Layout
 ) -> Iterator[Callable[[], dict]]:
-    """Gives next_arrays(), as `feeding.feed`: the split, or what each member reads of it."""
+    """Gives next_arrays(), as `input_pipeline.feed`: the split, or what each member reads of it."""
     if not is_streamed(runs[0], layout.devices):
         with feed(runs[0], start, length, layout.devices) as next_arrays:
             yield next_arrays

@@ -52,7 +52,7 @@ class Process(NamedTuple):
     """How x becomes noise, and how that is undone in training.
 
     schedule: of the noise; one that is learned is a player of its own.
-    weighting: of `models.diffusion.diffusion.process.weightings`; None: the error of the network's
+    weighting: of `models.diffusion.process.weightings`; None: the error of the network's
     output as it is.
     time: of `models.diffusion.process.time_sampling`.
     label_dropout: share of the examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
