@@ -141,7 +141,6 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     is_ours = re.search('error: another process has ended.*start all of them again', last_line)
     # where a collective hangs, JAX's heartbeat is faster
     assert is_ours or 'Terminating process because' in message, message
-    assert 'when one of them ends all do: start all of them again' in message
     finish(folder, begin(folder, 2, 2))
     assert last(folder) == last(folders[2, 2])
     assert untimed_lines(folder) == untimed_lines(folders[2, 2])

@@ -192,7 +192,7 @@ def evaluation(folder):
 def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
     """Proved by JAX's own log, with an empty compilation cache."""
     patch = """
-import program
+from atelier.training import dispatch as program
 compile_dispatch = program.compile_dispatch
 
 def announced(*arguments):
@@ -278,7 +278,7 @@ def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
 def test_killed_between_a_checkpoint_and_the_next_dispatch(step, tmp_path, assert_same_end):
     """At a step at which the run also evaluates, and at one at which it does not."""
     patch = f"""
-from checkpoint import Checkpoints
+from atelier.run.checkpoint import Checkpoints
 save = Checkpoints.save
 
 def save_and_die(self, state, *rest):
@@ -423,7 +423,7 @@ def test_disk_full_during_a_save(tmp_path, uninterrupted, assert_same_end):
     limit = 4096  # how Orbax splits the State among files differs from save to save
     patch = f"""
 import resource
-from checkpoint import Checkpoints
+from atelier.run.checkpoint import Checkpoints
 save = Checkpoints.save
 
 def save_on_a_full_disk(self, state, *rest):
@@ -487,7 +487,7 @@ def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
     """The data of step 64 are spoiled: the run says so, and what it leaves is still good."""
     patch = """
 import jax.numpy as jnp
-import program
+from atelier.training import dispatch as program
 shown = program.shown
 
 def spoiled(state, *rest):
