@@ -23,7 +23,7 @@ def test_the_second_dispatch_is_recorded_and_changes_nothing(tmp_path):
     events = json.loads(gzip.decompress(file.read_bytes()))
     events = events['traceEvents'] if isinstance(events, dict) else events
     names = [event.get('name', '') for event in events if event.get('ph') == 'X']
-    assert sum('program.py' in name and name.endswith('dispatch') for name in names) == 1
+    assert sum('dispatch.py' in name and name.endswith('dispatch') for name in names) == 1
     assert not (tmp_path / 'without' / trace.NAME).exists()
     assert untimed_lines(tmp_path / 'with') == untimed_lines(tmp_path / 'without')
     jax.tree.map(np.testing.assert_array_equal, states[0].params, states[1].params)
