@@ -95,12 +95,14 @@ APPLICATION = Application(apply, (needs(Entropy, 'entropy'),))
 '''
 
 
-@pytest.fixture
-def own_files(tmp_path):
+@pytest.fixture(scope='module')
+def own_files(tmp_path_factory):
+    """One folder for all tests here: in one process a neighbour's name belongs to one file."""
+    folder = tmp_path_factory.mktemp('own_files')
     files = {'entropy_ability': ABILITY, 'pixels': CONFIG, 'entropy': APPLICATION}
     for name, text in files.items():
-        (tmp_path / f'{name}.py').write_text(text.lstrip())
-    return tmp_path
+        (folder / f'{name}.py').write_text(text.lstrip())
+    return folder
 
 
 def test_an_application_of_ones_own_is_loaded_with_its_options(own_files):
