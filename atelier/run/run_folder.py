@@ -39,6 +39,7 @@ from atelier.run.provenance import (
     warn_if_data_changed,
 )
 
+PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
 
 
@@ -153,10 +154,13 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
 
 
 def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a config with places of data that are found from anywhere later."""
-    places = {name: values['data'][name] for name in ('path', 'data_dir')}
-    whole = {name: str(user_path(path).resolve()) for name, path in places.items() if path}
-    return {**values, 'data': {**values['data'], **whole}}
+    """The values of a config with paths of data and of a classifier that hold from anywhere."""
+    whole = {group: dict(values[group]) for group in PATHS}
+    for group, names in PATHS.items():
+        for name in names:
+            if whole[group].get(name):
+                whole[group][name] = str(user_path(whole[group][name]).resolve())
+    return {**values, **whole}
 
 
 def reopen(

@@ -246,3 +246,12 @@ def test_checkpoints_of_another_model_are_left_alone(folder):
     with pytest.raises(UserError, match='checkpoint'):
         restore.load_state(run)
     assert contents(folder) == before
+
+
+def test_paths_are_kept_whole(tmp_path, monkeypatch):
+    """So that a run can be used from any folder."""
+    monkeypatch.chdir(tmp_path)
+    _, config = recipe_and_config(eval__classifier='runs/judge', data__path='mine.npz')
+    values = run_folder.with_whole_paths(config.to_dict())
+    assert values['eval']['classifier'] == f'{tmp_path}/runs/judge'
+    assert values['data']['path'] == f'{tmp_path}/mine.npz' and values['data']['data_dir'] == ''
