@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
 FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # of the root's modules
+_ours: dict[str, types.ModuleType] = {}  # while they are put aside
 
 
 def train_lib() -> types.ModuleType:
@@ -43,31 +44,76 @@ def _module(name: str) -> types.ModuleType:
 def importable() -> Iterator[None]:
     """For this moment the root's modules can be imported; where they can be anyway nothing changes.
 
+    Another project's modules of these names are put aside until the end, and ours after it.
+
     Raises:
-      UserError: there is no checkout around the package, or one of the names is another project's.
+      UserError: there is no checkout around the package, or one of the names is another project's
+        that comes first on the path.
     """
     if not (ROOT / 'train_lib.py').is_file():
         raise UserError(
             'atelier is installed without its checkout, in which configs and models lie: '
             'git clone the repository and `pip install -e .` in it'
         )
-    _refuse_strangers()
-    is_new = not any(_is_root(entry) for entry in sys.path)
-    if is_new:
-        sys.path.insert(0, str(ROOT))
+    if any(pathlib.Path(entry).resolve() == ROOT for entry in sys.path):  # '' is where one stands
+        _refuse_strangers()
+        try:
+            yield
+        finally:
+            _refuse_strangers()  # one before ROOT on sys.path
+        return
+    theirs = _taken_out()
+    sys.modules.update(_ours)
+    sys.path.insert(0, str(ROOT))
     try:
         yield
-    except ImportError:
-        _refuse_strangers()  # one before ROOT on sys.path
-        raise
     finally:
-        if is_new and str(ROOT) in sys.path:
-            sys.path.remove(str(ROOT))
-    _refuse_strangers()
+        sys.path.remove(str(ROOT))
+        _ours.update(_taken_out())
+        sys.modules.update(theirs)
 
 
-def _is_root(entry: str) -> bool:
-    return pathlib.Path(entry).resolve() == ROOT  # '' is where one stands
+@contextlib.contextmanager
+def open_for_a_command() -> Iterator[None]:
+    """Until a command ends, the root's modules and those beside the user's files can be imported.
+
+    Raises:
+      UserError: there is no checkout around the package.
+    """
+    with importable(), user_files.kept_open():
+        yield
+
+
+@contextlib.contextmanager
+def open_for(file: pathlib.Path) -> Iterator[None]:
+    """For this moment a user's file can import: the root's modules, and those beside it.
+
+    Raises:
+      UserError: as `importable`, or a module beside the file has the name of one of the root's.
+    """
+    is_ours = file.parent == ROOT / 'configs'  # these import each other as configs.NAME
+    neighbours = contextlib.nullcontext() if is_ours else user_files.beside(file)
+    with importable(), neighbours:
+        try:
+            yield
+        except ImportError as error:
+            name = (error.name or '').partition('.')[0]
+            if file.parent != ROOT and _has_module(ROOT, name) and _has_module(file.parent, name):
+                raise UserError(
+                    f'{file} cannot import {name} beside it, which is a name of the checkout: '
+                    'rename it'
+                ) from error
+            raise
+
+
+def _has_module(folder: pathlib.Path, name: str) -> bool:
+    return bool(name) and ((folder / name).is_dir() or (folder / f'{name}.py').is_file())
+
+
+def _taken_out() -> dict[str, types.ModuleType]:
+    """The modules of these names, which can be imported anew."""
+    found = [name for name in sys.modules if name.partition('.')[0] in NAMES]
+    return {name: sys.modules.pop(name) for name in found}
 
 
 def _refuse_strangers() -> None:
@@ -119,9 +165,9 @@ class ConfigFile(NamedTuple):
         Raises:
           UserError: the file is missing, or does not define what a config must.
         """
-        if not self.file.is_file():
-            raise UserError(f'no config file {self.file}')
-        with importable():
+        with open_for(self.file):
+            if not self.file.is_file():
+                raise UserError(f'no config file {self.file}')
             module = user_files.load(self.file)
         missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]
         if missing:
@@ -129,16 +175,34 @@ class ConfigFile(NamedTuple):
         return module
 
     def config(self) -> 'ConfigDict':
-        """The config as the file gives it."""
-        module = self.module()
-        with importable(), user_files.beside(self.file):  # it may import where it is called
-            return module.get_config(self.argument)
+        """The config as the file gives it.
+
+        Raises:
+          UserError: as `module`, or get_config returns something else.
+        """
+        from ml_collections import ConfigDict
+
+        config = self._called('get_config', self.argument)
+        if not isinstance(config, ConfigDict):
+            raise UserError(
+                f'{self.file}: get_config returns a {type(config).__name__}, not a ConfigDict as '
+                'configs.shared.common.begin gives it'
+            )
+        return config
 
     def build(self, config: 'ConfigDict', spec: Any):
         """The family that the file makes of a config and data."""
-        module = self.module()
-        with importable(), user_files.beside(self.file):
-            return module.build(config, spec)
+        return self._called('build', config, spec)
+
+    def axes(self) -> list[str] | None:
+        """The axes that the file proposes for a sweep; None: it has no get_sweep."""
+        return list(self._called('get_sweep')) if hasattr(self.module(), 'get_sweep') else None
+
+    def _called(self, name: str, *arguments):
+        """What a function of the file returns, which may import where it is called."""
+        function = getattr(self.module(), name)
+        with open_for(self.file):
+            return function(*arguments)
 
 
 def config_file(flag: str) -> ConfigFile:

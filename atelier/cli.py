@@ -30,7 +30,8 @@ def console() -> None:
     log_to_terminal()
     faulthandler.enable()  # where native code crashes, this says in which line of Python
     try:
-        perform(parse(sys.argv))
+        with checkout.open_for_a_command():
+            perform(parse(sys.argv))
     except UserError as error:
         try:
             print(f'error: {error}', file=sys.stderr, flush=True)
@@ -53,7 +54,7 @@ def parse(argv: list[str]) -> Command:
       SystemExit: after --help, with status 0.
     """
     if any(re.fullmatch(r'-h|--?help.*', word) for word in argv[1:]):
-        print(cli_help.text(argv))
+        _print(cli_help.text(argv))
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
     application = _application(mode)
@@ -75,6 +76,14 @@ def parse(argv: list[str]) -> Command:
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
     return Command(values, which, bool(typed), application)
+
+
+def _print(text: str) -> None:
+    """To a reader who may leave before the end, as `head` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is flushed at exit
 
 
 def perform(command: Command) -> None:

@@ -88,7 +88,7 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
     """A flag for each option of an application.
 
     Raises:
-      UserError: an option of a type that no flag has.
+      UserError: an option of a type that no flag has, or of a name that another flag has.
     """
     kinds = {
         bool: flags.DEFINE_bool,
@@ -102,6 +102,8 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
             raise UserError(
                 f'--mode={mode}: the option {name} needs a default: a bool, int, float or str'
             )
+        if name in values or name == 'config':
+            raise UserError(f'--mode={mode}: every command has a flag --{name}: rename the option')
         kinds[kind](name, option.default, f'with --mode={mode}', flag_values=values)
 
 

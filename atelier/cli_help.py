@@ -101,6 +101,7 @@ def _of_mode(command: str, mode: str) -> str:
         lines += ['', *VALUES.split('\n')] if mode == 'sweep' else []
         return '\n'.join([*lines, '', *_flag_lines((*FLAGS_OF.get(mode, ()), *ALSO[mode]))])
     application = applications.load(mode)
+    cli_flags.define_options(cli_flags.define(), mode, application)  # refuses those that cannot be
     lines = _paragraphs(_docstring(_file_of(mode)), application.apply.__doc__)
     lines += ['', f'{command} --mode={mode} --workdir=RUN [--OPTION=VALUE ...]', '']
     return '\n'.join([*lines, *_option_lines(application)])

@@ -1,5 +1,11 @@
-"""Python files that a user names, configs and applications: each is run once in a process."""
+"""Python files that a user names, configs and applications, with the modules beside them.
 
+A file imports its neighbours by their bare names, as a script does. They belong to their folder:
+two folders may each have a `helper.py`. They can be imported while a file of their folder is loaded
+or called, and with `kept_open` until a command ends.
+"""
+
+import collections
 import contextlib
 import functools
 import importlib.util
@@ -11,14 +17,17 @@ from collections.abc import Iterator
 
 from atelier.errors import UserError
 
-_folders: set[pathlib.Path] = set()  # whose modules have been imported by their bare names
+_neighbours: dict[pathlib.Path, dict[str, types.ModuleType]] = collections.defaultdict(dict)
+_states: dict[pathlib.Path, int] = {}  # when the file that was imported had been changed, in ns
+_open_folders: list[pathlib.Path] = []
+_are_kept_open = False
 
 
 def load(file: pathlib.Path) -> types.ModuleType:
-    """The module in a file, which may import its neighbours, as a script may.
+    """The module in a file: one for each state of the file, for all who load or import it.
 
     Raises:
-      UserError: it is no Python file, or a neighbour has the name of another file's neighbour.
+      UserError: it is no Python file.
     """
     file = file.resolve()
     return _loaded(file, file.stat().st_mtime_ns)
@@ -26,46 +35,103 @@ def load(file: pathlib.Path) -> types.ModuleType:
 
 @functools.cache
 def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
-    """One module for each state of a file, so that its classes are the same for all who use it."""
-    del changed_ns
-    name = f'_{file.stem}_{zlib.crc32(str(file).encode()):08x}'  # two files may have one stem
+    name = _name_of(file)
+    if name in sys.modules and _states.setdefault(file, changed_ns) == changed_ns:
+        return sys.modules[name]  # a neighbour has imported it
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise UserError(f'{file} is no Python file')
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look for their module there
+    sys.modules[spec.name] = module  # dataclasses look for their module there
     try:
-        with beside(file):
-            spec.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        del sys.modules[spec.name]
         raise
+    _states[file] = changed_ns
     return module
+
+
+def _name_of(file: pathlib.Path) -> str:
+    """The name by which its neighbours import it; one of its own where that is another module's."""
+    if file.stem.isidentifier() and file.stem != '__main__':
+        found = importlib.util.find_spec(file.stem)
+        if found is not None and pathlib.Path(found.origin or '').resolve() == file:
+            return file.stem
+    return f'_{file.stem}_{zlib.crc32(str(file).encode()):08x}'
 
 
 @contextlib.contextmanager
 def beside(file: pathlib.Path) -> Iterator[None]:
     """For this moment the neighbours of a file can be imported, after all other modules.
 
+    Where they can be anyway nothing changes.
+
     Raises:
-      UserError: a neighbour has the name of another file's neighbour, which Python would take.
+      UserError: a neighbour has the name of one of another folder that is open too.
     """
     folder = file.resolve().parent
-    _refuse_namesakes(folder)
-    _folders.add(folder)
-    sys.path.append(str(folder))
+    if any(pathlib.Path(entry).resolve() == folder for entry in sys.path):
+        yield
+        return
+    _enter(folder)
     try:
         yield
     finally:
+        if not _are_kept_open:
+            _leave(folder)
+
+
+@contextlib.contextmanager
+def kept_open() -> Iterator[None]:
+    """Until the end the neighbours of every file that is used meanwhile can be imported.
+
+    A function that imports is then right also where JAX traces it later.
+    """
+    global _are_kept_open
+    before, _are_kept_open = _are_kept_open, True
+    try:
+        yield
+    finally:
+        _are_kept_open = before
+        while _open_folders and not before:
+            _leave(_open_folders[-1])
+
+
+def _enter(folder: pathlib.Path) -> None:
+    _refuse_namesakes(folder)
+    sys.modules.update(_neighbours[folder])
+    sys.path.append(str(folder))
+    _open_folders.append(folder)
+
+
+def _leave(folder: pathlib.Path) -> None:
+    if folder in _open_folders:
+        _open_folders.remove(folder)
         sys.path.remove(str(folder))
+        for name, file in _files_of_modules():
+            if file.is_relative_to(folder) and _is_bare(name, file, folder):
+                _neighbours[folder][name] = sys.modules.pop(name)
+                if file.is_file():
+                    _states.setdefault(file, file.stat().st_mtime_ns)
+
+
+def _is_bare(name: str, file: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a module was imported from the folder, and not from a package around it."""
+    first = file.relative_to(folder).parts[0].removesuffix('.py')
+    return first == name.partition('.')[0]
+
+
+def _files_of_modules() -> list[tuple[str, pathlib.Path]]:
+    files = [(name, getattr(module, '__file__', None)) for name, module in sys.modules.items()]
+    return [(name, pathlib.Path(file)) for name, file in files if file]
 
 
 def _refuse_namesakes(folder: pathlib.Path) -> None:
-    for file in folder.glob('*.py'):
-        origin = getattr(sys.modules.get(file.stem), '__file__', None)
-        other = origin and pathlib.Path(origin).resolve()
-        if other and other.parent in _folders and other != file.resolve():
+    """Else Python would take the module of the folder that was opened first."""
+    for name, file in _files_of_modules():
+        own = folder / f'{name}.py'
+        if file.parent in _open_folders and own.is_file() and own != file:
             raise UserError(
-                f'{file} has the name of {other}, which this process has imported: rename one, or '
-                'use another process'
+                f'{own} has the name of {file}, which this command has imported: rename one'
             )

@@ -41,7 +41,7 @@ def load(mode: str) -> 'Application':
 def _own(file: pathlib.Path) -> 'Application':
     if not file.is_file():
         raise UserError(f'--mode={file}: there is no such file')
-    with checkout.importable():
+    with checkout.open_for(file):
         module = user_files.load(file)
     from atelier.applications._application import Application  # needs JAX
 

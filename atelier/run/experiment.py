@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from atelier.checkout import ConfigFile
 from atelier.core.family import Family
 from atelier.data import dataset
+from atelier.errors import UserError
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 
@@ -35,11 +36,17 @@ def assemble(
     """Loads the data and builds the family that `config` describes.
 
     `build` stands for that of the config file, and `data` for those that the config names.
+
+    Raises:
+      UserError: `build` returns something else.
     """
     build = build or which.build
     data = dataset.load(config) if data is None else data
     config = with_batch_size(config, data)
-    return Run(folder, which, config, build(config, data.spec), data, init_from)
+    family = build(config, data.spec)
+    if not isinstance(family, Family):
+        raise UserError(f'{which}: build returns a {type(family).__name__}, not a Family')
+    return Run(folder, which, config, family, data, init_from)
 
 
 def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:

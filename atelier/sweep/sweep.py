@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from atelier.checkout import ConfigFile, importable
+from atelier.checkout import ConfigFile
 from atelier.errors import UserError, about
 from atelier.log import log
 from atelier.run.config_values import flatten
@@ -117,11 +117,10 @@ def own_axes(which: ConfigFile) -> list[str]:
     Raises:
       UserError: it proposes none.
     """
-    get_sweep = getattr(which.module(), 'get_sweep', None)
-    if get_sweep is None:
+    axes = which.axes()
+    if axes is None:
         raise UserError(
             f'{which} has no get_sweep(): give axes, as in --sweep=hypers.learning_rate=1e-3,3e-3 '
             '--sweep=seed=0:4'
         )
-    with importable():
-        return list(get_sweep())
+    return axes

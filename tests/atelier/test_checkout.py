@@ -1,6 +1,7 @@
 """The bridge from the engine to the root: what is found there, and what is refused."""
 
 import ast
+import importlib
 import pathlib
 import re
 import subprocess
@@ -27,6 +28,53 @@ def test_the_root_is_on_the_path_for_a_moment(elsewhere):
     with checkout.importable():
         assert sys.path == [str(ROOT), *before]
     assert sys.path == before
+
+
+def test_a_project_has_its_own_modules_of_these_names(elsewhere, monkeypatch):
+    """Ours while the root can be imported, theirs before and afterwards."""
+    for name in [name for name in sys.modules if name.partition('.')[0] in checkout.NAMES]:
+        monkeypatch.delitem(sys.modules, name)
+    theirs = types.ModuleType('models')
+    monkeypatch.setitem(sys.modules, 'models', theirs)
+    ours = []
+    for _ in range(2):
+        with checkout.importable():
+            ours.append(importlib.import_module('models.nets.mlp'))
+            assert sys.modules['models'] is not theirs
+        assert sys.modules['models'] is theirs and 'models.nets.mlp' not in sys.modules
+    assert ours[0] is ours[1]
+
+
+def test_a_neighbour_of_a_config_with_a_name_of_the_root(elsewhere, complaint):
+    (elsewhere / 'models.py').write_text('my_network = None')
+    (elsewhere / 'mine.py').write_text('from models import my_network')
+    line = complaint(checkout.config_file('mine.py').config)
+    assert f'{elsewhere}/mine.py cannot import models beside it' in line and 'rename it' in line
+
+
+def test_a_function_of_a_config_imports_where_a_command_calls_it(elsewhere):
+    source = (
+        'from configs.shared import common\n'
+        'def get_config(argument):\n'
+        '    config, _ = common.begin(argument)\n'
+        '    config.later = later\n'
+        '    return config\n'
+        'def later():\n'
+        '    import a_neighbour_of_mine\n'
+        '    return a_neighbour_of_mine.value\n'
+        'def build(config, spec): ...\n'
+    )
+    (elsewhere / 'mine.py').write_text(source)
+    (elsewhere / 'a_neighbour_of_mine.py').write_text('value = 7')
+    with checkout.open_for_a_command():
+        assert checkout.config_file('mine.py').config().later() == 7
+
+
+def test_a_get_config_that_returns_something_else(elsewhere, complaint):
+    source = 'def get_config(argument):\n    return {}\ndef build(config, spec): ...\n'
+    (elsewhere / 'mine.py').write_text(source)
+    line = complaint(checkout.config_file('mine.py').config)
+    assert 'mine.py: get_config returns a dict, not a ConfigDict' in line
 
 
 def test_where_it_is_on_the_path_nothing_changes(elsewhere):

@@ -1,5 +1,6 @@
 """The command line as a function: parsed and performed from Python, and what --help says."""
 
+import os
 import subprocess
 import sys
 
@@ -72,6 +73,16 @@ def test_help_imports_no_jax():
     assert 'Autoencoders\n' in result.stdout
 
 
+def test_a_reader_of_help_may_leave():
+    """As `main.py --help | head -1` does; what is read is left in the pipe's first page."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, 'main.py', '--help']
+    result = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (result.returncode, result.stderr) == (0, '')
+
+
 def test_nothing_of_a_command_stays_for_the_next(monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['pytest', '--config=nonsense'])
     first = cli.parse(['x', '--config.train.steps=3', '--config=configs/vae.py:debug'])
@@ -94,7 +105,7 @@ def test_the_last_of_two_counts(tmp_path):
         ('nothing.py', 'there is no such file'),
         ('nothing_there.py', 'it has no APPLICATION'),
         ('no_default.py', 'the option n needs a default'),
-        ('of_ours.py', 'workdir'),
+        ('of_ours.py', 'every command has a flag --workdir: rename the option'),
     ],
 )
 def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
@@ -106,5 +117,6 @@ def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
     for name, text in applications.items():
         value = f'{BEGINNING}\n{text}\nAPPLICATION = Application(apply)' if text else ''
         (tmp_path / f'{name}.py').write_text(value)
-    with pytest.raises(UserError, match=message):
-        cli.parse(['x', f'--mode={mode}', '--config=configs/vae.py'])
+    for more in (['--config=configs/vae.py'], ['--help']):
+        with pytest.raises(UserError, match=message):
+            cli.parse(['x', f'--mode={mode}', *more])

@@ -124,10 +124,11 @@ def test_a_wheel_has_no_checkout(installed, tmp_path):
     names = {path.name for path in (tmp_path / 'unpacked').iterdir()}
     assert {name for name in names if not name.endswith('.dist-info')} == {'atelier'}
     assert (tmp_path / 'unpacked' / 'atelier' / 'py.typed').is_file()
-    code = 'from atelier import cli; import sys; sys.argv[1:] = ["--config=mine.py"]; cli.console()'
     (tmp_path / 'mine.py').write_text(MINE)
     here = pathlib.Path(tmp_path / 'unpacked')
-    result = run(sys.executable, '-c', code.replace('mine.py', f'{tmp_path}/mine.py'), cwd=here)
-    assert result.returncode == 1
-    assert result.stderr.startswith('error: atelier is installed without its checkout')
-    assert len(result.stderr.strip().split('\n')) == 1
+    for flag in (f'--config={tmp_path}/mine.py', '--config=configs/vae.py', '--help'):
+        code = f'from atelier import cli; import sys; sys.argv[1:] = [{flag!r}]; cli.console()'
+        result = run(sys.executable, '-c', code, cwd=here)
+        assert result.returncode == 1
+        assert result.stderr.startswith('error: atelier is installed without its checkout')
+        assert len(result.stderr.strip().split('\n')) == 1

@@ -7,34 +7,29 @@ import pytest
 from atelier import applications
 from atelier.errors import UserError
 
-ABILITY = '''
-"""An ability that Atelier has never heard of."""
-
-from collections.abc import Callable
-from typing import NamedTuple
-
-
-class Entropy(NamedTuple):
-    """nats(weights) -> the entropy of p(x), a scalar."""
-
-    nats: Callable
-'''
-
 CONFIG = '''
 """Pixels that are independent of each other.
 
     python main.py --config=pixels.py
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
-from entropy_ability import Entropy
 
 from atelier.core.abilities import LogProb
 from atelier.core.family import Family
 from atelier.core.game import Turn
 from atelier.core.types import Weights
 from configs.shared import common
+
+
+class Entropy(NamedTuple):
+    """Of p(x): nats(weights) -> a scalar. Atelier has never heard of this ability."""
+
+    nats: Callable
 
 
 def get_config(argument=None):
@@ -73,7 +68,7 @@ APPLICATION = '''
 
 import json
 
-from entropy_ability import Entropy
+from pixels import Entropy
 
 from atelier.applications import Application, needs
 from atelier.run import restore
@@ -99,7 +94,7 @@ APPLICATION = Application(apply, (needs(Entropy, 'entropy'),))
 def own_files(tmp_path_factory):
     """One folder for all tests here: in one process a neighbour's name belongs to one file."""
     folder = tmp_path_factory.mktemp('own_files')
-    files = {'entropy_ability': ABILITY, 'pixels': CONFIG, 'entropy': APPLICATION}
+    files = {'pixels': CONFIG, 'entropy': APPLICATION}
     for name, text in files.items():
         (folder / f'{name}.py').write_text(text.lstrip())
     return folder

@@ -1,4 +1,6 @@
-"""Files that a user names are run once, and never take another file's neighbours."""
+"""Files that a user names are run once, and each folder has its own neighbours."""
+
+import sys
 
 import pytest
 
@@ -13,45 +15,99 @@ def write(folder, **texts):
     return folder
 
 
+def load(file):
+    with user_files.beside(file):
+        return user_files.load(file)
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """Two files that import a neighbour, of the same names."""
+    text = 'import a_neighbour\nvalue = a_neighbour.value\n'
+    text += 'def again():\n    import a_neighbour\n    return a_neighbour.value\n'
+    for value in (1, 2):
+        write(tmp_path / str(value), a_neighbour=f'value = {value}', of_neighbour=text)
+    return [tmp_path / name / 'of_neighbour.py' for name in ('1', '2')]
+
+
 def test_a_file_is_run_once_until_it_changes(tmp_path):
     folder = write(tmp_path, once_only='class Ability: ...')
-    first = user_files.load(folder / 'once_only.py')
-    assert user_files.load(folder / 'once_only.py').Ability is first.Ability
+    first = load(folder / 'once_only.py')
+    assert load(folder / 'once_only.py').Ability is first.Ability
     (folder / 'once_only.py').write_text('value = 1  # another size and time')
-    assert user_files.load(folder / 'once_only.py').value == 1
+    assert load(folder / 'once_only.py').value == 1
 
 
 def test_dataclasses_find_their_module(tmp_path):
     text = 'from __future__ import annotations\nimport dataclasses\n'
     text += '@dataclasses.dataclass\nclass Point:\n    x: int\n'
-    module = user_files.load(write(tmp_path, of_points=text) / 'of_points.py')
+    module = load(write(tmp_path, of_points=text) / 'of_points.py')
     assert module.Point(3).x == 3
 
 
 def test_two_files_of_one_name_are_two_modules(tmp_path):
     for value in (1, 2):
         write(tmp_path / str(value), same_name=f'value = {value}')
-    values = [user_files.load(tmp_path / name / 'same_name.py').value for name in ('1', '2')]
+    values = [load(tmp_path / name / 'same_name.py').value for name in ('1', '2')]
     assert values == [1, 2]
 
 
-def test_neighbours_are_imported_and_those_of_another_file_are_not(tmp_path):
-    own = dict(of_neighbour='import a_neighbour\nvalue = a_neighbour.value')
-    one = write(tmp_path / 'one', a_neighbour='value = 1', **own)
-    two = write(tmp_path / 'two', a_neighbour='value = 2', **own)
-    assert user_files.load(one / 'of_neighbour.py').value == 1
-    with pytest.raises(UserError, match=r'two/a_neighbour\.py has the name of .*one/a_neighbour'):
-        user_files.load(two / 'of_neighbour.py')
+def test_a_folder_has_its_own_neighbours(two_folders):
+    before = {*sys.modules}, list(sys.path)
+    assert [load(file).value for file in two_folders] == [1, 2]
+    assert ({*sys.modules}, list(sys.path)) == before
+    for file, value in zip(two_folders, (1, 2), strict=True):
+        with user_files.beside(file):
+            assert user_files.load(file).again() == value
+
+
+@pytest.mark.parametrize('order', [('a_family', 'of_it'), ('of_it', 'a_family')])
+def test_a_file_and_its_neighbours_have_the_same_classes(tmp_path, order):
+    """A file that is loaded and imported by its neighbour is one module, until it changes."""
+    text = 'class Ability: ...'
+    folder = write(tmp_path, a_family=text, of_it='from a_family import Ability')
+    first, second = (load(folder / f'{name}.py') for name in order)
+    assert first.Ability is second.Ability
+    write(tmp_path, a_family=f'{text}  # of another size and time')
+    assert load(folder / 'a_family.py').Ability is not first.Ability
+
+
+def test_the_name_of_another_module_is_not_taken(tmp_path):
+    import statistics
+
+    module = load(write(tmp_path, statistics='value = 1') / 'statistics.py')
+    assert module.value == 1 and sys.modules['statistics'] is statistics
+
+
+def test_for_a_command_neighbours_are_importable_to_the_end(two_folders):
+    first, second = two_folders
+    with user_files.kept_open():
+        module = load(first)
+        assert module.again() == 1
+        with pytest.raises(UserError, match=r'/2/.* has the name of .*/1/'):
+            load(second)
+    with pytest.raises(ImportError):
+        module.again()
+    assert load(second).value == 2
+
+
+def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
+    folder = write(tmp_path, on_the_path='import beside_it', beside_it='')
+    monkeypatch.syspath_prepend(folder)
+    import beside_it
+
+    assert load(folder / 'on_the_path.py').beside_it is beside_it
+    assert sys.modules['beside_it'] is beside_it
 
 
 def test_what_is_no_python_file_is_refused(tmp_path):
     (tmp_path / 'read.md').write_text('# no Python')
     with pytest.raises(UserError, match='is no Python file'):
-        user_files.load(tmp_path / 'read.md')
+        load(tmp_path / 'read.md')
 
 
 def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
     folder = write(tmp_path, failing='raise ValueError("why")')
     for _ in range(2):
         with pytest.raises(ValueError, match='why'):
-            user_files.load(folder / 'failing.py')
+            load(folder / 'failing.py')
