@@ -14,19 +14,50 @@ from atelier.errors import UserError
 if TYPE_CHECKING:
     from atelier.applications import Application
 
+SEVERAL_PROCESSES = ('coordinator', 'num_processes', 'process_id', 'cluster')
+
+
+class Mode(NamedTuple):
+    """A built-in mode, for --help and for the check of flags.
+
+    summary: what it does, in a line.
+    usage: what is typed behind the command.
+    own_flags: flags that no other mode has.
+    shared_flags: others that it reads, besides --config and --workdir.
+    """
+
+    summary: str
+    usage: str
+    own_flags: tuple[str, ...] = ()
+    shared_flags: tuple[str, ...] = ()
+
+
 BUILT_IN = {
-    'train': 'Train, then evaluate (the default); once more continues.',
-    'evaluate': 'Evaluate a run on the whole test split.',
-    'compare': 'Runs side by side: a table and their curves.',
-    'sweep': 'Every combination of settings, side by side in one program.',
-}
-# Flags that belong to one mode alone.
-FLAGS_OF = {
-    'train': ('profile',),
-    'compare': ('runs',),
-    'sweep': (
-        *('sweep', 'sweep_random', 'sweep_shard'),
-        *('launcher', 'launcher_jobs', 'launcher_option'),
+    'train': Mode(
+        'Train, then evaluate (the default); once more continues.',
+        '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
+        ('profile',),
+        ('init_from', *SEVERAL_PROCESSES),
+    ),
+    'evaluate': Mode(
+        'Evaluate a run on the whole test split.',
+        '--mode=evaluate --workdir=RUN [--config.eval.FIELD=VALUE ...]',
+        (),
+        SEVERAL_PROCESSES,
+    ),
+    'compare': Mode(
+        'Runs side by side: a table and their curves.',
+        '--mode=compare --runs=RUN,RUN,...',
+        ('runs',),
+    ),
+    'sweep': Mode(
+        'Every combination of settings, side by side in one program.',
+        '--mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
+        (
+            *('sweep', 'sweep_random', 'sweep_shard'),
+            *('launcher', 'launcher_jobs', 'launcher_option'),
+        ),
+        ('init_from',),
     ),
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from atelier import applications, checkout, cli_flags
-from atelier.cli_flags import BUILT_IN, FLAGS_OF, value_of
+from atelier.cli_flags import BUILT_IN, value_of
 from atelier.errors import UserError
 from atelier.paths import user_path
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from atelier.applications import Application
 
 WIDTH = 100
-USAGE = """\
-{command} --config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]
-{command} --mode=MODE --workdir=RUN [--config.eval.FIELD=VALUE ...]
-{command} --mode=compare --runs=RUN,RUN,...
-{command} --mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]"""
 WORDS = """\
 CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
         CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
@@ -31,9 +26,6 @@ MODE    one of these, or a FILE.py of your own. --mode=MODE --help shows its opt
 VALUES = """\
 VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, of which
 --sweep_random=N settings are drawn. Shards go to Slurm with --launcher=submitit."""
-SEVERAL = ('coordinator', 'num_processes', 'process_id', 'cluster')
-COMMON = ('init_from', *SEVERAL)
-ALSO = {'train': COMMON, 'evaluate': SEVERAL, 'compare': (), 'sweep': ('init_from',)}
 
 
 def text(argv: list[str]) -> str:
@@ -52,12 +44,14 @@ def text(argv: list[str]) -> str:
 
 def _of_all(command: str) -> str:
     mode_lines = {mode: _first_line(_file_of(mode)) for mode in applications.names()}
-    lines = [*USAGE.format(command=command).split('\n'), '', *WORDS.split('\n'), '', 'Modes']
-    lines += _table({**BUILT_IN, **mode_lines})
+    of_an_application = '--mode=MODE --workdir=RUN [--OPTION=VALUE ...]'
+    usages = [*(mode.usage for mode in BUILT_IN.values()), of_an_application]
+    lines = [*(f'{command} {usage}' for usage in usages), '', *WORDS.split('\n'), '', 'Modes']
+    lines += _table({**{name: mode.summary for name, mode in BUILT_IN.items()}, **mode_lines})
     for family, paths in _by_family(checkout.configs()).items():
         lines += ['', family.replace('_', ' ').capitalize()]
         lines += _table({path: _first_line(checkout.ROOT / path) for path in paths})
-    return '\n'.join([*lines, '', 'Common flags', *_flag_lines(COMMON)])
+    return '\n'.join([*lines, '', 'Common flags', *_flag_lines(BUILT_IN['train'].shared_flags)])
 
 
 def _by_family(paths: list[str]) -> dict[str, list[str]]:
@@ -95,11 +89,10 @@ def _imported(file: pathlib.Path) -> Iterator[str]:
 def _of_mode(command: str, mode: str) -> str:
     """What a mode does, and its options."""
     if mode in BUILT_IN:
-        usage = USAGE.format(command=command).split('\n')
-        line = {'train': 0, 'evaluate': 1, 'compare': 2, 'sweep': 3}[mode]
-        lines = [BUILT_IN[mode], '', usage[line].replace('=MODE', f'={mode}')]
+        own = BUILT_IN[mode]
+        lines = [own.summary, '', f'{command} {own.usage}']
         lines += ['', *VALUES.split('\n')] if mode == 'sweep' else []
-        return '\n'.join([*lines, '', *_flag_lines((*FLAGS_OF.get(mode, ()), *ALSO[mode]))])
+        return '\n'.join([*lines, '', *_flag_lines((*own.own_flags, *own.shared_flags))])
     application = applications.load(mode)
     cli_flags.define_options(cli_flags.define(), mode, application)  # refuses those that cannot be
     lines = _paragraphs(_docstring(_file_of(mode)), application.apply.__doc__)
@@ -133,7 +126,7 @@ def _option_lines(application: 'Application') -> list[str]:
 
 def _flag_lines(names: tuple[str, ...]) -> list[str]:
     values = cli_flags.define()
-    return _table({f'--{name}': values[name].help.split(';  ')[0] for name in names})
+    return _table({f'--{name}': values[name].help.split(';\n')[0] for name in names})
 
 
 def _table(rows: dict[str, str]) -> list[str]:

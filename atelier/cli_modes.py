@@ -3,7 +3,7 @@
 from absl import flags
 
 from atelier import applications, checkout
-from atelier.cli_flags import FLAGS_OF, Command
+from atelier.cli_flags import BUILT_IN, Command
 from atelier.core import devices
 from atelier.errors import UserError
 from atelier.evaluation import compare, evaluate
@@ -107,10 +107,10 @@ def _prepared(command: Command) -> sweep.Sweep:
 
 
 def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
-    for mode, names in FLAGS_OF.items():
-        for name in names:
-            if values[name].present and values.mode != mode:
-                raise UserError(f'--{name} is for --mode={mode}')
+    for name, mode in BUILT_IN.items():
+        for flag in mode.own_flags:
+            if values[flag].present and values.mode != name:
+                raise UserError(f'--{flag} is for --mode={name}')
 
 
 def _hand_over(command: Command, run: experiment.Run) -> None:
