@@ -116,8 +116,7 @@ def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
 def _hand_over(command: Command, run: experiment.Run) -> None:
     devices.enable_compilation_cache()
     if command.application:
-        applications.require(run, command.values.mode, *command.application.needs)
-        command.application.apply(run, **command.options)
+        applications.perform(command.application, run, **command.options)
         return
     if command.values.mode == 'train':
         checkout.train_lib().train(run, profile=command.values.profile)

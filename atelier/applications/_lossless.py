@@ -16,6 +16,7 @@ from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
+from atelier.data.dataset import Spec
 from atelier.errors import UserError, writing
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import given, kind_of
@@ -31,6 +32,26 @@ COLUMNS = 12  # of the picture
 def can_code(family: Family) -> bool:
     """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
     return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
+
+
+def why_not(family: Family, spec: Spec) -> str:
+    """What keeps a family that `can_code` rules out from coding data of this Spec."""
+    log_prob = family.ability(LogProb)
+    if log_prob is None:
+        return 'the model has no likelihood to code by'
+    if spec.levels is None:
+        return 'a density of real values gives no probability of an example to code it by'
+    if spec.symbols is not None:
+        return 'windows of a text overlap, so that they are not coded one by one'
+    if log_prob.kind != 'exact':
+        return (
+            'the model says neither p(x) number by number nor, with a posterior of one layer, '
+            'p(x | z), as a VAE does'
+        )
+    return (
+        'the model does not say p(x) number by number, as a mixture of several orders cannot '
+        '(of config.model.num_orders=1 it does)'
+    )
 
 
 def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:

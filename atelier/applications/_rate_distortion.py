@@ -56,7 +56,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
       bytes an image, or -1. Of a codebook token_bytes and token_error, of whole codes.
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples.
     """
     if not 1 <= quality_step <= MOST_QUALITY:
         raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application, require
+from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.applications._common import LoadedRun
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -63,9 +63,8 @@ def apply(
       with its standard error, nan where there is none.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, scores that are nan.
+      UserError: a missing checkpoint, an option that cannot be, scores that are nan.
     """
-    require(run, 'anomaly', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', 1, 'there is nothing to score')
     score = chosen_score(run, score)

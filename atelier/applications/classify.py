@@ -40,10 +40,9 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
       label [n], logits [n, classes] as they are, and of another run beside_logits [n, classes].
 
     Raises:
-      UserError: a missing ability or checkpoint, no labels, a bad option, or `beside` classifies
+      UserError: a missing checkpoint, no labels, a bad option, or `beside` classifies
         other examples.
     """
-    require(run, 'classify', *NEEDS)
     _common.at_least(1, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
@@ -84,7 +83,7 @@ def _other(run: Run, beside: str) -> Run:
     """
     with about(f'--beside={beside}'):
         other = run_folder.reopen(user_path(beside))
-        require(other, 'classify', *NEEDS)
+        require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another one')
     ours, theirs = (each.data.splits['test'].get('label') for each in (run, other))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._common import LoadedRun
 from atelier.applications._sets import (
     UNITS,
@@ -76,10 +76,9 @@ def apply(
       any attribute but label, measured in x.
 
     Raises:
-      UserError: a missing ability, checkpoint or classifier, a bad option, a class without example,
+      UserError: a missing checkpoint or classifier, a bad option, a class without example,
         strokes of what are no images.
     """
-    require(run, 'concept', *NEEDS)
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import BITS_BACK, CONDITIONALS, Application, require
+from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
@@ -54,10 +54,9 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
       x [n, *event], levels; where they were coded too, label [n].
 
     Raises:
-      UserError: a missing ability or checkpoint, no such file, a damaged one, or one that was made
+      UserError: a missing checkpoint, no such file, a damaged one, or one that was made
         by other weights or with another version of JAX.
     """
-    require(run, 'decompress', *NEEDS)
     path = _path(run.folder, file)
     header, words = file_format.read(path)
     loaded = _common.load(run)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DENOISE, RECONSTRUCT, Application, require
+from atelier.applications._application import DENOISE, RECONSTRUCT, Application
 from atelier.applications._common import LoadedRun
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
@@ -58,9 +58,8 @@ def apply(
       noisy and denoised [levels, images, *event], in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'denoise', *NEEDS)
     strengths = _check(noise, levels)
     _check_family(run, noise, max(strengths))
     _common.at_least(1, num_images=num_images)

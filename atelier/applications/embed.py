@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import ENCODE, Application, require
+from atelier.applications._application import ENCODE, Application
 from atelier.applications._common import LoadedRun
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
@@ -50,9 +50,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
       probe_of_codes and probe_of_x [m].
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples.
     """
-    require(run, 'embed', *NEEDS)
     _common.at_least(1, num_neighbours=num_neighbours)
     _common.at_least(num_neighbours, num_codes=num_codes)
     _common.check_split(run, 'train', num_neighbours, f'--num_neighbours={num_neighbours}')

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import INPAINT, Application, require
+from atelier.applications._application import INPAINT, Application
 from atelier.applications._common import LoadedRun
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
@@ -64,9 +64,8 @@ def apply(
       and completions [images, completions, *event], in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'inpaint', *NEEDS)
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
     run, order = _some_of_test(run, num_examples, seed)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
@@ -43,9 +43,8 @@ def apply(
       index [pairs, 2] in the test split and ends [pairs, 2, *event], the images themselves.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, too few test images.
+      UserError: a missing checkpoint, an option that cannot be, too few test images.
     """
-    require(run, 'interpolate', *NEEDS)
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)

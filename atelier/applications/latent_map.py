@@ -9,7 +9,7 @@ from jax.scipy.special import ndtri
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, Application, require
+from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
@@ -65,9 +65,8 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
       [num_points], and x [num_points, num_points, *event] with v along the first axis.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, or too few examples.
+      UserError: a missing checkpoint, an option that cannot be, or too few examples.
     """
-    require(run, 'latent_map', *NEEDS)
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
     _check_label(run, label)

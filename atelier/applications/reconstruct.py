@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import RECONSTRUCT, Application, require
+from atelier.applications._application import RECONSTRUCT, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
@@ -34,9 +34,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
       and half_squared_error [images]: 1/2 ||x - reconstruction||^2 on the normalized scale.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'reconstruct', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to reconstruct')

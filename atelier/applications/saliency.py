@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import CLASSIFY, Application, require
+from atelier.applications._application import CLASSIFY, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -40,10 +40,9 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       activation [n, *space].
 
     Raises:
-      UserError: a missing ability or checkpoint, no such image or class, or a gradient that is 0
+      UserError: a missing checkpoint, no such image or class, or a gradient that is 0
         everywhere.
     """
-    require(run, 'saliency', *NEEDS)
     _common.at_least(0, index=index)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', index + 1, f'there is no --index={index}')

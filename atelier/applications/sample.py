@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application, require
+from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
@@ -34,9 +34,8 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     picture is then of the mean of x.
 
     Raises:
-      UserError: a missing ability or checkpoint, or the family does not sample by class.
+      UserError: a missing checkpoint, or the family does not sample by class.
     """
-    require(run, 'sample', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     chosen = parse_labels(run, labels)

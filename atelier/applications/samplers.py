@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import TRAJECTORY, Application, require
+from atelier.applications._application import TRAJECTORY, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
@@ -48,9 +48,8 @@ def apply(
       [samplers]; and each measure [samplers] by its name.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'samplers', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import SUPER_RESOLVE, Application, require
+from atelier.applications._application import SUPER_RESOLVE, Application
 from atelier.applications._common import LoadedRun
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import SuperResolve
@@ -57,9 +57,8 @@ def apply(
       and these enlargements [images, *event], and low, in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'super_resolve', *NEEDS)
     _common.at_least(1, num_examples=num_examples, num_samples=num_samples, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to enlarge')

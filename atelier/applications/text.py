@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import EXTEND, Application, require
+from atelier.applications._application import EXTEND, Application
 from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
@@ -55,10 +55,9 @@ def apply(
       The texts, the prompt at the beginning of each.
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or a prompt with a symbol outside
+      UserError: a missing checkpoint, a bad option, or a prompt with a symbol outside
         the vocabulary.
     """
-    require(run, 'text', *NEEDS)
     _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
     _common.check_seed(seed)
     spec = run.data.spec

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import TRAJECTORY, Application, require
+from atelier.applications._application import TRAJECTORY, Application
 from atelier.applications._common import LoadedRun
 from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
@@ -39,9 +39,8 @@ def apply(
       sample, before it is rounded where the data are levels.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'trajectory', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     _common.at_least(2, num_points=num_points)

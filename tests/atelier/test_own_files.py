@@ -109,6 +109,7 @@ def test_an_application_of_ones_own_is_loaded_with_its_options(own_files):
     own = applications.load(str(own_files / 'entropy.py'))
     assert list(applications.options(own)) == ['times']
     assert [need.description for need in own.needs] == ['entropy']
+    assert own.mode == 'entropy.py'
 
 
 def test_a_file_that_is_no_application_is_refused(own_files):

@@ -9,7 +9,7 @@ import pytest
 from support import assembled, few_of_test, make_run, replaced, with_abilities
 
 import train_lib
-from atelier.applications import denoise
+from atelier.applications import denoise, perform
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
@@ -189,7 +189,7 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
-    line = complaint(denoise.apply, assembled(tmp_path, 'gan'))
+    line = complaint(perform, denoise.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
 
 

@@ -78,9 +78,9 @@ def test_every_application_works(name, run_of):
     run, found = run_of(name), {}
     for mode, options in OPTIONS.items():
         application = applications.load(mode)
-        if not application.fits(run.family):
+        if not application.fits(run.family, run.data.spec):
             continue
-        found[mode] = application.apply(run, **options)
+        found[mode] = applications.perform(application, run, **options)
         written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
         assert {'.npz', '.png'} <= set(written), mode
     assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)

@@ -8,7 +8,7 @@ import pytest
 from support import assembled, error_line, few_of_test
 
 import train_lib
-from atelier.applications import _lossless, compress, decompress
+from atelier.applications import _lossless, compress, decompress, perform
 from atelier.evaluation.compression import file_format
 from atelier.run import restore, run_folder
 
@@ -78,7 +78,9 @@ def test_bad_options_are_one_line(tmp_path, complaint):
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
     assert 'cannot read' in complaint(decompress.apply, run, 'nowhere.bin')
     gan = assembled(tmp_path, 'gan')
-    assert 'lacks conditionals or level_log_probs' in complaint(decompress.apply, gan)
+    assert 'lacks conditionals or level_log_probs' in complaint(
+        perform, decompress.APPLICATION, gan
+    )
     assert '--by=chance: it is one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )

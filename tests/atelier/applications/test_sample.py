@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from support import assembled, replaced, with_abilities
 
-from atelier.applications import sample
+from atelier.applications import perform, sample
 from atelier.core.abilities import Sample
 from atelier.evaluation.samples.sampling import labels_like, shown
 from atelier.run import restore
@@ -109,4 +109,4 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 
 def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
     run = with_abilities(vae, encode=lambda weights, batch, rng: batch['x'])
-    assert 'lacks sample or decode' in complaint(sample.apply, run)
+    assert 'lacks sample or decode' in complaint(perform, sample.APPLICATION, run)

@@ -9,7 +9,7 @@ import pytest
 from support import make_run, replaced, without
 
 import train_lib
-from atelier.applications import sample
+from atelier.applications import perform, sample
 from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
@@ -118,7 +118,7 @@ def test_a_family_without_samples_says_so(trained):
     codes = trained.family.ability(Codes)._replace(decode=None)
     silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
     with pytest.raises(UserError, match='lacks sample or decode'):
-        sample.apply(silent, 5)
+        perform(sample.APPLICATION, silent, num_samples=5)
 
 
 def test_pictures_of_a_run_are_written(trained):
