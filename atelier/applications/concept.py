@@ -7,7 +7,6 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
-from atelier.applications._common import LoadedRun
 from atelier.applications._sets import (
     UNITS,
     examples_of,
@@ -22,7 +21,9 @@ from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 ATTRIBUTES = {  # from the set where the direction begins to the one to which it leads
@@ -82,22 +83,22 @@ def apply(
     _check(source, target, attribute, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)
-    loaded, key = _common.load(run), jax.random.PRNGKey(seed)
-    sets, origin = two_sets(loaded, key, attribute, (source, target), num_codes)
-    images = _images(loaded, key, label, num_images, num_codes)
-    arrays = compute(loaded, sets, images, np.linspace(low, high, num_steps), attribute)
-    _log(loaded, arrays, sets, origin, attribute)
+    trained, key = restore.load(run), jax.random.PRNGKey(seed)
+    sets, origin = two_sets(trained, key, attribute, (source, target), num_codes)
+    images = _images(trained, key, label, num_images, num_codes)
+    arrays = compute(trained, sets, images, np.linspace(low, high, num_steps), attribute)
+    _log(trained, arrays, sets, origin, attribute)
     name = ATTRIBUTES[attribute] or f'{source} to {target}'
     which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
     file = f'concept-{attribute}-{name.replace(" ", "-")}{which}'
-    path = _common.save(loaded, file, arrays)
+    path = _common.save(trained, file, arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, f'{attribute.capitalize()} from {name}, by {origin}', path)
     return arrays
 
 
 def compute(
-    loaded: LoadedRun,
+    trained: TrainedRun,
     sets: list[np.ndarray],
     images: tuple[np.ndarray, np.ndarray],
     steps: np.ndarray,
@@ -107,10 +108,10 @@ def compute(
 
     Returns the arrays of `apply`.
     """
-    spec, (codes, image) = loaded.run.data.spec, images
-    direction = _direction(loaded.run, sets, attribute)
+    spec, (codes, image) = trained.run.data.spec, images
+    direction = _direction(trained.run, sets, attribute)
     codes = codes[:, None] + steps[:, None] * direction
-    x = decoded(loaded.run, loaded.state, codes, loaded.devices)
+    x = decoded(trained.run, trained.state, codes, trained.devices)
     arrays = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
     if attribute != 'label':
         values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
@@ -136,28 +137,28 @@ def _check(source: int, target: int, attribute: str, low: float, high: float) ->
 
 
 def _images(
-    loaded: LoadedRun, key, label: int, num_images: int, num_codes: int
+    trained: TrainedRun, key, label: int, num_images: int, num_codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(codes, x) to change, of one class where `label` names it, in an order that the seed draws.
 
     A class is searched among as many as the means are taken of.
     """
     key = key_for(key, Stream.SAMPLE)
-    has_encoder = codes_of(loaded.run.family).encode is not None
+    has_encoder = codes_of(trained.run.family).encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
-    examples = examples_of(loaded, 'test', key, n)
+    examples = examples_of(trained, 'test', key, n)
     order = np.arange(len(examples.x))  # the prior has an order of its own
     if has_encoder:
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
-        examples = labelled(loaded, examples)
+        examples = labelled(trained, examples)
         of_class(examples, label)
         order = order[examples.label[order] == label]
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 
 
 def _log(
-    loaded: LoadedRun,
+    trained: TrainedRun,
     arrays: dict[str, np.ndarray],
     sets: list[np.ndarray],
     origin: str,
@@ -165,7 +166,7 @@ def _log(
 ) -> None:
     """Whose direction it is and, of an attribute, how far x follows it."""
     sizes = ' and '.join(f'{len(part):,}' for part in sets)
-    log.info('%s of %s, on %d images, by the %s', sizes, origin, len(arrays['x']), loaded.weights)
+    log.info('%s of %s, on %d images, by the %s', sizes, origin, len(arrays['x']), trained.weights)
     if attribute == 'label':
         return
     first, last = (

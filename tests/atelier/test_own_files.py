@@ -86,7 +86,7 @@ def apply(run, times: float = 1.0):
       run: of a family with the ability.
       times: a factor.
     """
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     nats = times * float(run.family.ability(Entropy).nats(state.averaged_weights))
     (run.folder / 'entropy.json').write_text(json.dumps(nats))
 

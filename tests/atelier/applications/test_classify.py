@@ -62,7 +62,7 @@ def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
     state = train_lib.train(run)
     found = classify.apply(run)
     assert found['logits'].shape == (30, 10) and np.isfinite(found['logits']).all()
-    assert restore.load_state(run)[0].step == state.step
+    assert restore.load(run).state.step == state.step
 
 
 def test_what_cannot_be_is_refused(runs, tmp_path):

@@ -17,7 +17,7 @@ from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
-LOAD_STATE = restore.load_state  # before `untrained`
+LOAD = restore.load  # before `untrained`
 
 
 def identity(weights, batch, rng):
@@ -164,7 +164,7 @@ def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})
     train_lib.train(run, jax.devices())
-    monkeypatch.setattr(restore, 'load_state', LOAD_STATE)
+    monkeypatch.setattr(restore, 'load', LOAD)
     denoise.apply(run, levels='0.3,0.5')
     first, second = (row['gain_psnr_db'] for row in recorded(run, 'gaussian'))
     assert first['mean'] > 5 * first['standard_error'] > 0

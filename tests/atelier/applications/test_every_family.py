@@ -98,7 +98,7 @@ def _check(run, found):
     """
     exact = dict(rtol=1e-4, atol=1e-4)
     near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
-    (state, _), split = restore.load_state(run), run.data.splits['test']
+    state, split = restore.load(run).state, run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
     z_1, _ = parted(run.family, codes)
     np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)

@@ -27,7 +27,7 @@ def coded(run, num_images=20):
     """The file of test examples of a run, and they themselves."""
     x, labels = (run.data.splits['test'][name][:num_images] for name in ('x', 'label'))
     x, labels = _lossless.as_levels({'x': x, 'label': labels})
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     content, _ = _lossless.packed(run, state, x, labels)
     path = run.folder / 'file.bin'
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,9 @@ def run(tmp_path, monkeypatch):
 
     made = assembled(tmp_path, 'cgan')
     monkeypatch.setattr(
-        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+        restore,
+        'load',
+        lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
     return made._replace(family=replaced(made.family, Sample(paint, True)))
 
@@ -78,7 +80,9 @@ def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
     run = assembled(tmp_path, 'gan')
     monkeypatch.setattr(
-        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+        restore,
+        'load',
+        lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
     assert 'does not sample by class' in complaint(sample.apply, run, labels='3')
 

@@ -135,7 +135,9 @@ def test_a_model_sees_nothing_of_the_original(tmp_path, monkeypatch, name, no_pi
     moved = jax.tree.map(
         lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size)).reshape(p.shape), state.ema
     )
-    monkeypatch.setattr(restore, 'load_state', lambda run: (state.replace(ema=moved), 'weights'))
+    monkeypatch.setattr(
+        restore, 'load', lambda run: restore.TrainedRun(run, state.replace(ema=moved), 'weights')
+    )
     x = run.data.splits['test']['x']
     turned = x.reshape(-1, 4, 2, 4, 2)[:, :, ::-1, :, ::-1].reshape(x.shape)
     other = {'x': turned, 'label': run.data.splits['test']['label'][::-1]}

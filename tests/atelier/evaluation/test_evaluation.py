@@ -53,7 +53,7 @@ def test_every_test_example_counts_once(trained, batch_size, num_devices):
 def test_the_report_is_the_mean_over_the_whole_split(trained):
     """Derived again, example by example in one plain batch, from the averaged weights."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
-    state, words = restore.load_state(trained)
+    _, state, words = restore.load(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
     key = key_for(state.key, Stream.EVALUATE)
     rng = rng_for(key, jnp.arange(len(x)), len(x))
