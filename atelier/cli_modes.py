@@ -50,6 +50,8 @@ def _are_several(values: flags.FlagValues) -> bool:
 def _perform(command: Command) -> None:
     values = command.values
     if values.mode == 'compare':
+        if command.is_config_typed:
+            raise UserError('--mode=compare takes no --config: it compares the runs of --runs')
         compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
     elif values.mode == 'sweep':
         _sweep(command)
