@@ -36,16 +36,28 @@ class EncodedExamples(NamedTuple):
     description: str
 
 
-def two_sets(
-    trained: TrainedRun, key, attribute: str, classes: tuple[int, int], n: int
-) -> tuple[list[np.ndarray], str]:
-    """The codes of the two sets that the direction joins, and a description of their source."""
+class TwoSets(NamedTuple):
+    """The codes that a direction joins.
+
+    source: [n, latent], from which it leads.
+    target: [m, latent], to which it leads.
+    description: of the examples that both are taken from.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    description: str
+
+
+def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int], n: int) -> TwoSets:
+    """The codes of two classes or, of any attribute but label, of its quarters."""
     examples = examples_of(trained, 'train', key_for(key, Stream.EVALUATE), n)
     if attribute != 'label':
         values = measure(attribute, examples.x, trained.run.data.spec)
-        return _quarters(examples, values), examples.description
+        return TwoSets(*_quarters(examples, values), examples.description)
     examples = labelled(trained, examples)
-    return [of_class(examples, label) for label in classes], examples.description
+    source, target = (of_class(examples, label) for label in classes)
+    return TwoSets(source, target, examples.description)
 
 
 def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples:

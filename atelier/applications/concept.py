@@ -1,6 +1,7 @@
 """A direction of codes, such as between classes, added to images in steps."""
 
 import pathlib
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._sets import (
     UNITS,
+    TwoSets,
     examples_of,
     labelled,
     measure,
@@ -32,6 +34,24 @@ ATTRIBUTES = {  # from the set where the direction begins to the one to which it
     'thickness': 'thin to thick',
     'slant': 'left to right',
 }
+
+
+class Ends(NamedTuple):
+    """What a direction leads from and to.
+
+    attribute: label, or one of which it joins the smallest values with the largest.
+    source: class at which it begins, where the attribute is label.
+    target: class to which it leads, likewise.
+    """
+
+    attribute: str
+    source: int
+    target: int
+
+    @property
+    def name(self) -> str:
+        """Such as '0 to 1' or 'thin to thick'."""
+        return ATTRIBUTES[self.attribute] or f'{self.source} to {self.target}'
 
 
 def apply(
@@ -80,54 +100,58 @@ def apply(
       UserError: a missing checkpoint or classifier, a bad option, a class without example,
         strokes of what are no images.
     """
-    _check(source, target, attribute, low, high)
+    ends = Ends(attribute, source, target)
+    _check(ends, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)
-    trained, key = restore.load(run), jax.random.PRNGKey(seed)
-    sets, origin = two_sets(trained, key, attribute, (source, target), num_codes)
-    images = _images(trained, key, label, num_images, num_codes)
-    arrays = compute(trained, sets, images, np.linspace(low, high, num_steps), attribute)
-    _log(trained, arrays, sets, origin, attribute)
-    name = ATTRIBUTES[attribute] or f'{source} to {target}'
-    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    file = f'concept-{attribute}-{name.replace(" ", "-")}{which}'
-    path = _common.save(trained, file, arrays)
+    trained, steps = restore.load(run), np.linspace(low, high, num_steps)
+    arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
+    _log(trained, arrays, sets, attribute)
+    path = _common.save(trained, _file_name(ends, label, seed), arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, f'{attribute.capitalize()} from {name}, by {origin}', path)
+        title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
+        _draw(run, arrays, title, path)
     return arrays
 
 
 def compute(
     trained: TrainedRun,
-    sets: list[np.ndarray],
-    images: tuple[np.ndarray, np.ndarray],
+    ends: Ends,
     steps: np.ndarray,
-    attribute: str,
-) -> dict[str, np.ndarray]:
-    """Moves images (codes, x) in steps along the direction from one set of codes to another.
+    label: int,
+    num_images: int,
+    num_codes: int,
+    seed: int,
+) -> tuple[dict[str, np.ndarray], TwoSets]:
+    """Moves images in steps along the direction between two sets of codes.
 
-    Returns the arrays of `apply`.
+    Returns:
+      The arrays of `apply`, and the two sets.
     """
-    spec, (codes, image) = trained.run.data.spec, images
+    key, attribute = jax.random.PRNGKey(seed), ends.attribute
+    sets = two_sets(trained, key, attribute, (ends.source, ends.target), num_codes)
+    codes, image = _images(trained, key, label, num_images, num_codes)
     direction = _direction(trained.run, sets, attribute)
     codes = codes[:, None] + steps[:, None] * direction
     x = decoded(trained.run, trained.state, codes, trained.devices)
     arrays = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
     if attribute != 'label':
+        spec = trained.run.data.spec
         values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
         arrays['value'] = values.reshape(x.shape[:2])
-    return arrays
+    return arrays, sets
 
 
-def _direction(run: Run, sets: list[np.ndarray], attribute: str) -> np.ndarray:
+def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
     """From the mean of the one set to that of the other; an attribute's has no part in a class."""
-    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    direction = sets.target.mean(0, np.float64) - sets.source.mean(0, np.float64)
     if attribute != 'label':
         direction[latents(run.family, direction).size :] = 0
     return direction
 
 
-def _check(source: int, target: int, attribute: str, low: float, high: float) -> None:
+def _check(ends: Ends, low: float, high: float) -> None:
+    attribute, source, target = ends
     if attribute not in ATTRIBUTES:
         raise UserError(f'--attribute={attribute}: choose one of {", ".join(ATTRIBUTES)}')
     if attribute == 'label' and source == target:
@@ -157,16 +181,15 @@ def _images(
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 
 
-def _log(
-    trained: TrainedRun,
-    arrays: dict[str, np.ndarray],
-    sets: list[np.ndarray],
-    origin: str,
-    attribute: str,
-) -> None:
+def _file_name(ends: Ends, label: int, seed: int) -> str:
+    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
+    return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{which}'
+
+
+def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Whose direction it is and, of an attribute, how far x follows it."""
-    sizes = ' and '.join(f'{len(part):,}' for part in sets)
-    log.info('%s of %s, on %d images, by the %s', sizes, origin, len(arrays['x']), trained.weights)
+    sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
+    log.info('%s, on %d images, by the %s', sizes, len(arrays['x']), trained.weights)
     if attribute == 'label':
         return
     first, last = (
