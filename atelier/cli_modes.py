@@ -50,6 +50,8 @@ def _are_several(values: flags.FlagValues) -> bool:
 def _perform(command: Command) -> None:
     values = command.values
     if values.mode == 'compare':
+        if command.is_config_typed:
+            raise UserError('--mode=compare takes no --config: it compares the runs of --runs')
         compare.compare(values.runs, user_path(values.workdir or 'runs/compare'))
     elif values.mode == 'sweep':
         _sweep(command)
@@ -116,8 +118,7 @@ def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:
 def _hand_over(command: Command, run: experiment.Run) -> None:
     devices.enable_compilation_cache()
     if command.application:
-        applications.require(run, command.values.mode, *command.application.needs)
-        command.application.apply(run, **command.options)
+        applications.perform(command.application, run, **command.options)
         return
     if command.values.mode == 'train':
         checkout.train_lib().train(run, profile=command.values.profile)

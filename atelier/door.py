@@ -5,7 +5,7 @@
 
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,11 +13,8 @@ from ml_collections import ConfigDict
 
 from atelier import checkout
 from atelier.core import devices as device_lib
-from atelier.core import game
 from atelier.core.abilities import LogProb, Sample
-from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation import evaluate as evaluate_lib
 from atelier.evaluation.codes.prior_draws import can_draw_codes, decoded_draws
@@ -25,31 +22,9 @@ from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.paths import user_path
 from atelier.run import experiment, restore, run_folder
+from atelier.run.restore import TrainedRun
 
 __all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sample', 'train']
-
-
-class TrainedRun(NamedTuple):
-    """A run with its weights."""
-
-    run: experiment.Run
-    state: game.State  # with the weights that config.eval.weights chooses
-    weights: str  # in words which they are
-
-    @property
-    def config(self) -> ConfigDict:
-        """Of the run."""
-        return self.run.config
-
-    @property
-    def family(self) -> Family:
-        """The model, as pure functions of (state.averaged_weights, ...)."""
-        return self.run.family
-
-    @property
-    def data(self) -> Dataset:
-        """What it was trained on."""
-        return self.run.data
 
 
 def common_config() -> ConfigDict:
@@ -77,7 +52,7 @@ def load(
     """
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build)
-    return TrainedRun(run, *restore.load_state(run))
+    return restore.load(run)
 
 
 def train(
@@ -106,7 +81,7 @@ def train(
     run_folder.check_same(folder, which, config, init_from)
     run = experiment.assemble(folder, which, config, build, init_from)
     checkout.train_lib().train(run, devices)
-    return TrainedRun(run, *restore.load_state(run))
+    return restore.load(run)
 
 
 def sample(
@@ -142,8 +117,7 @@ def evaluate(
     Raises:
       UserError: the data have no test split, or nothing can be said without features.
     """
-    loaded = (trained.state, trained.weights)
-    return evaluate_lib.evaluate(trained.run, loaded=loaded, features=features)
+    return evaluate_lib.evaluate(trained.run, trained=trained, features=features)
 
 
 def over_split(

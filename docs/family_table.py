@@ -27,17 +27,18 @@ def table() -> str:
         ['---', *[':-:'] * len(modes), '---'],
     ]
     for path in checkout.configs():
-        family = _family(path)
-        can = [YES if applications.load(mode).fits(family) else '' for mode in modes]
+        family, spec = _family(path)
+        can = [YES if applications.load(mode).fits(family, spec) else '' for mode in modes]
         rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
-def _family(path: str) -> Family:
-    """The family of a config's debug variant."""
+def _family(path: str) -> tuple[Family, dataset.Spec]:
+    """The family of a config's debug variant, and the Spec of its data."""
     which = checkout.config_file(f'{checkout.ROOT / path}:debug')
     config = which.config()
-    return which.build(config, dataset.load(config).spec)
+    spec = dataset.load(config).spec
+    return which.build(config, spec), spec
 
 
 def _by_class(family: Family):

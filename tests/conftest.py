@@ -124,8 +124,8 @@ def untrained(monkeypatch, one_device):
     """Every run has the weights that it would begin with, or none, on one device."""
     from atelier.run import restore
 
-    first = lambda run: (restore.initial_state(run), 'first weights')
-    monkeypatch.setattr(restore, 'load_state', first)
+    first = lambda run: restore.TrainedRun(run, restore.initial_state(run), 'first weights')
+    monkeypatch.setattr(restore, 'load', first)
 
 
 @pytest.fixture
@@ -135,11 +135,12 @@ def scattered_weights(monkeypatch, untrained):
 
     from atelier.run import restore
 
-    def load_state(run):
+    def load(run):
         state = restore.initial_state(run)
-        return state.replace(params=scattered(state.params), ema=scattered(state.ema)), 'scattered'
+        state = state.replace(params=scattered(state.params), ema=scattered(state.ema))
+        return restore.TrainedRun(run, state, 'scattered')
 
-    monkeypatch.setattr(restore, 'load_state', load_state)
+    monkeypatch.setattr(restore, 'load', load)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def abilities_of(conditions=(), **functions):
     of_kind = {'reconstruct': Reconstruct, 'inpaint': Inpaint, 'extend': Extend}
     made = [Codes(**in_codes)] if any(in_codes.values()) else []
     if level_log_probs:
-        made.append(BitsBack(in_codes['posterior'], level_log_probs))
+        made.append(BitsBack(level_log_probs))
     for name, value in functions.items():
         if value is None:
             continue

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from atelier.applications._loading import FOLDER, is_file, load, names, options
 
 if TYPE_CHECKING:
-    from atelier.applications._application import Application, Need, needs, require
+    from atelier.applications._application import Application, Need, needs, perform
 
 __all__ = [
     'FOLDER',
@@ -16,13 +16,13 @@ __all__ = [
     'names',
     'needs',
     'options',
-    'require',
+    'perform',
 ]
 
 
 def __getattr__(name: str):
-    """What an application is made of: only a file of an application needs it, and it needs JAX."""
-    if name not in ('Application', 'Need', 'needs', 'require'):
+    """What an application is made of and performed by: it needs JAX, the rest does not."""
+    if name not in ('Application', 'Need', 'needs', 'perform'):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from atelier.applications import _application
 

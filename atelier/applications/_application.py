@@ -1,5 +1,7 @@
 """What an application is, and what it needs of a family."""
 
+import pathlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from atelier.core.abilities import (
     Trajectory,
 )
 from atelier.core.family import Family, codes_of
+from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.run.experiment import Run
 
@@ -61,23 +64,35 @@ PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 class Application(NamedTuple):
     """Something that people do with a trained model: a file with a value `APPLICATION`.
 
-    apply: (run, **options) -> its results. Each option has a default of type int, float, str
-      or bool, and becomes a flag of the command line.
+    apply: (run, **options) -> its results, of a run that it fits: `perform` checks that. Each
+      option has a default of type int, float, str or bool, and becomes a flag of the command line.
     needs: what the family has to be able to do.
-    refuses: (family) -> whether `apply` refuses it although it meets the needs; None: none is.
+    refusal: (family, spec of its data) -> why a family that meets the needs is refused, such as
+      'cannot compress: ...', or '' where it is not; None: none is.
     data: (folder, **options) -> the data that replace the run's, which are then not loaded, or None
       for the run's; without it always the run's.
     """
 
     apply: Callable[..., Any]
     needs: tuple[Need, ...] = ()
-    refuses: Callable[[Family], bool] | None = None
+    refusal: Callable[[Family, Spec], str] | None = None
     data: Callable[..., Any] | None = None
 
-    def fits(self, family: Family) -> bool:
-        """Whether it can be applied to a family."""
-        is_refused = self.refuses is not None and self.refuses(family)
-        return all(need.is_met(family) for need in self.needs) and not is_refused
+    @property
+    def mode(self) -> str:
+        """What `--mode` says: `sample` or, of a user's own file, `mine.py`."""
+        name = self.apply.__module__
+        if name.startswith(f'{__package__}.'):
+            return name.rpartition('.')[2]
+        return pathlib.Path(getattr(sys.modules.get(name), '__file__', name)).name
+
+    def fits(self, family: Family, spec: Spec) -> bool:
+        """Whether it can be applied to a family of these data."""
+        return not lacking(family, self.needs) and not self.why_refused(family, spec)
+
+    def why_refused(self, family: Family, spec: Spec) -> str:
+        """The `refusal`, '' where there is none."""
+        return self.refusal(family, spec) if self.refusal else ''
 
 
 def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
@@ -85,15 +100,30 @@ def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
     return [need.description for need in needs if not need.is_met(family)]
 
 
-def require(run: Run, mode: str, *needs: Need) -> None:
-    """Refuses a family that does not meet the needs of a mode.
+def require(application: Application, run: Run) -> None:
+    """Refuses a run that an application does not fit.
 
     Raises:
-      UserError: names what it lacks.
+      UserError: names what the family lacks, or why it is refused.
     """
+    needs = application.needs
     missing = lacking(run.family, needs)
     if missing:
         raise UserError(
-            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={mode} needs '
-            f'{", and ".join(need.description for need in needs)}; choose a run of another family'
+            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={application.mode} '
+            f'needs {", and ".join(need.description for need in needs)}; choose a run of another '
+            'family'
         )
+    reason = application.why_refused(run.family, run.data.spec)
+    if reason:
+        raise UserError(f'{run.folder} {reason}')
+
+
+def perform(application: Application, run: Run, /, **options) -> Any:
+    """Applies an application to a run; returns its results.
+
+    Raises:
+      UserError: the run does not fit, or the application's own complaint.
+    """
+    require(application, run)
+    return application.apply(run, **options)

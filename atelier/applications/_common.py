@@ -1,44 +1,20 @@
-"""What applications share: they check options, load weights, and write arrays and figures."""
+"""What applications share: they check options, and write arrays and figures."""
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from atelier.core import game
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
 from atelier.errors import UserError, writing
 from atelier.log import log
 from atelier.report import image_grids
-from atelier.run import restore, run_folder
+from atelier.run import run_folder
 from atelier.run.experiment import Run
-
-
-class LoadedRun(NamedTuple):
-    """A run with its weights.
-
-    run: whose weights they are.
-    state: with the weights that `config.eval.weights` chooses, on all devices.
-    weights: which they are, as 'best checkpoint, step 1000'.
-    devices: that compute.
-    """
-
-    run: Run
-    state: game.State
-    weights: str
-    devices: Sequence[jax.Device]
-
-
-def load(run: Run) -> LoadedRun:
-    """The run with its weights.
-
-    Raises:
-      UserError: there is no checkpoint that can be read.
-    """
-    return LoadedRun(run, *restore.load_state(run), jax.devices())
+from atelier.run.restore import TrainedRun
 
 
 def at_least(least: int, **options: int) -> None:
@@ -110,7 +86,7 @@ def changed_sampler(run: Run) -> str:
 
 
 def save(
-    loaded: LoadedRun,
+    trained: TrainedRun,
     name: str,
     arrays: dict[str, np.ndarray],
     numbers: dict[str, Any] | None = None,
@@ -123,11 +99,11 @@ def save(
     Raises:
       UserError: a file cannot be written.
     """
-    path = loaded.run.folder / 'applications' / f'{name}.npz'
+    path = trained.run.folder / 'applications' / f'{name}.npz'
     run_folder.write_arrays(path, arrays)
     log.info('numbers: %s', path)
     if numbers is not None:
-        source = {'data': loaded.run.data.description, 'weights': loaded.weights}
+        source = {'data': trained.run.data.description, 'weights': trained.weights}
         with writing(path.with_suffix('.json')):
             run_folder.write_json(path.with_suffix('.json'), {**source, **numbers})
     return path.with_suffix('.png')

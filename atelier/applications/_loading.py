@@ -1,4 +1,4 @@
-"""Which applications there are, and how the one that --mode names is loaded."""
+"""Which applications there are, and how the one that --mode names is trained."""
 
 import importlib
 import inspect

@@ -11,18 +11,20 @@ import numpy as np
 
 from atelier import checkout
 from atelier.applications import _common, decompress
-from atelier.applications._common import LoadedRun
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
+from atelier.data.dataset import Spec
 from atelier.errors import UserError, writing
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import given, kind_of
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NAME = 'compress'
 COLUMNS = 12  # of the picture
@@ -31,6 +33,26 @@ COLUMNS = 12  # of the picture
 def can_code(family: Family) -> bool:
     """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
     return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
+
+
+def why_not(family: Family, spec: Spec) -> str:
+    """What keeps a family that `can_code` rules out from coding data of this Spec."""
+    log_prob = family.ability(LogProb)
+    if log_prob is None:
+        return 'the model has no likelihood to code by'
+    if spec.levels is None:
+        return 'a density of real values gives no probability of an example to code it by'
+    if spec.symbols is not None:
+        return 'windows of a text overlap, so that they are not coded one by one'
+    if log_prob.kind != 'exact':
+        return (
+            'the model says neither p(x) number by number nor, with a posterior of one layer, '
+            'p(x | z), as a VAE does'
+        )
+    return (
+        'the model does not say p(x) number by number, as a mixture of several orders cannot '
+        '(of config.model.num_orders=1 it does)'
+    )
 
 
 def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
@@ -59,31 +81,31 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     spec = run.data.spec
     if spec.levels > range_coder.MOST_LEVELS:
         raise UserError(f'{spec.levels} levels: coding is of at most {range_coder.MOST_LEVELS}')
-    loaded = _common.load(run)
+    trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
-    arrays, bitstream, num_bytes = compute(loaded, index)
+    arrays, bitstream, num_bytes = compute(trained, index)
     numbers = _numbers(run, arrays, num_bytes, bitstream)
-    _log(run, numbers, loaded.weights)
+    _log(run, numbers, trained.weights)
     name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
-    path = _common.save(loaded, name, arrays, numbers)
+    path = _common.save(trained, name, arrays, numbers)
     if image_grids.is_image(spec):
         _draw(run, arrays, path)
     return arrays
 
 
 def compute(
-    loaded: LoadedRun, index: np.ndarray
+    trained: TrainedRun, index: np.ndarray
 ) -> tuple[dict[str, np.ndarray], range_coder.Bitstream, int]:
     """Codes the test examples at `index`, and has them decoded.
 
     Returns:
       The arrays of `apply`, the bitstream, and the bytes of the file.
     """
-    run = loaded.run
-    batch, nats = _batch_and_nats(loaded, index)
+    run = trained.run
+    batch, nats = _batch_and_nats(trained, index)
     x, labels = as_levels(batch)
     began = time.perf_counter()
-    content, bitstream = packed(run, loaded.state, x, labels)
+    content, bitstream = packed(run, trained.state, x, labels)
     path = run.folder / 'applications' / f'{NAME}.bin'
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,10 +125,10 @@ def compute(
 
 
 def _batch_and_nats(
-    loaded: LoadedRun, index: np.ndarray
+    trained: TrainedRun, index: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(test examples as the model sees them, what is reported of each, in nats)."""
-    run = loaded.run
+    run = trained.run
 
     def report(weights, batch, rng):
         nll = -run.family.ability(LogProb).nats(weights, batch, rng)
@@ -116,9 +138,9 @@ def _batch_and_nats(
         return batch, {'reported_bits': bound, 'log_prob_bits': nll}
 
     split = {name: array[index] for name, array in run.data.splits['test'].items()}
-    apply = over_examples(report, run.data, run.config.eval.batch_size, loaded.devices)
-    key = key_for(loaded.state.key, Stream.EVALUATE)
-    return apply(loaded.state, key, split, len(index))
+    apply = over_examples(report, run.data, run.config.eval.batch_size, trained.devices)
+    key = key_for(trained.state.key, Stream.EVALUATE)
+    return apply(trained.state, key, split, len(index))
 
 
 def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:

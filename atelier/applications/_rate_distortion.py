@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE
-from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of
 from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
@@ -20,7 +19,9 @@ from atelier.evaluation.latents.pca import Components, principal_components
 from atelier.evaluation.samples.features import coordinates
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
 LEVELS = 256  # of a quantized number: a byte
@@ -56,28 +57,28 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
       bytes an image, or -1. Of a codebook token_bytes and token_error, of whole codes.
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples.
     """
     if not 1 <= quality_step <= MOST_QUALITY:
         raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
     _common.check_split(run, 'train', 2, 'they have no components')
     _common.check_split(run, 'test', 1, 'there is nothing to compress')
-    loaded = _common.load(run)
-    arrays = compute(loaded, quality_step)
+    trained = restore.load(run)
+    arrays = compute(trained, quality_step)
     numbers = {'num_examples': run.data.size('test'), **_numbers(arrays)}
-    log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], loaded.weights)
+    log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], trained.weights)
     _log(numbers)
-    path = _common.save(loaded, 'compress', arrays, numbers)
+    path = _common.save(trained, 'compress', arrays, numbers)
     _draw(run, arrays, path)
     return arrays
 
 
-def compute(loaded: LoadedRun, quality_step: int) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun, quality_step: int) -> dict[str, np.ndarray]:
     """Errors of the model, of PCA and of JPEG by bytes; returns the arrays of `apply`."""
-    run, spec = loaded.run, loaded.run.data.spec
-    codes, _, train_x = _encoded(loaded, 'train')
-    test_codes, rest, x = _encoded(loaded, 'test')
-    decode, dims = decoder(run, loaded.state, loaded.devices), kept(codes.shape[1])
+    run, spec = trained.run, trained.run.data.spec
+    codes, _, train_x = _encoded(trained, 'train')
+    test_codes, rest, x = _encoded(trained, 'test')
+    decode, dims = decoder(run, trained.state, trained.devices), kept(codes.shape[1])
     methods = {
         'code': (codes, test_codes, lambda z: decode(np.concatenate([z, rest], 1))),
         'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
@@ -87,7 +88,7 @@ def compute(loaded: LoadedRun, quality_step: int) -> dict[str, np.ndarray]:
         errors = _errors(run, train, test, x, dims, back)
         arrays[f'{name}_error'], arrays[f'{name}_error_unrounded'] = errors
     if codes_of(run.family).tokens is not None:
-        arrays['token_bytes'] = np.asarray(bytes_of_tokens(loaded))
+        arrays['token_bytes'] = np.asarray(bytes_of_tokens(trained))
         arrays['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if image_grids.is_image(spec) and spec.interval is not None:
         arrays.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
@@ -95,10 +96,10 @@ def compute(loaded: LoadedRun, quality_step: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _encoded(loaded: LoadedRun, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _encoded(trained: TrainedRun, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(z_1, the rest of each code, x) of a split."""
-    run = loaded.run
-    codes, x = encoded(run, loaded.state, run.data.splits[split], loaded.devices)
+    run = trained.run
+    codes, x = encoded(run, trained.state, run.data.splits[split], trained.devices)
     return *parted(run.family, codes), x
 
 
@@ -107,11 +108,11 @@ def kept(latent: int) -> list[int]:
     return [2**i for i in range((latent - 1).bit_length())] + [latent]
 
 
-def bytes_of_tokens(loaded: LoadedRun) -> float:
+def bytes_of_tokens(trained: TrainedRun) -> float:
     """What the tokens of one example take, of a model with a codebook."""
-    run = loaded.run
+    run = trained.run
     first = {name: array[:1] for name, array in run.data.splits['test'].items()}
-    positions = tokens(run, loaded.state, first, loaded.devices).shape[1]
+    positions = tokens(run, trained.state, first, trained.devices).shape[1]
     return positions * math.log2(codes_of(run.family).tokens.size) / 8
 
 

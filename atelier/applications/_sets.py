@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from atelier.applications._common import LoadedRun
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
@@ -14,6 +13,7 @@ from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.examples import strokes
 from atelier.evaluation.samples.features import of_classifier
 from atelier.report import image_grids
+from atelier.run.restore import TrainedRun
 
 MEASURES = {'thickness': strokes.thickness, 'slant': strokes.slant}  # of images alone
 UNITS = {'intensity': '', 'thickness': ' pixels', 'slant': ' degrees'}
@@ -36,21 +36,33 @@ class EncodedExamples(NamedTuple):
     description: str
 
 
-def two_sets(
-    loaded: LoadedRun, key, attribute: str, classes: tuple[int, int], n: int
-) -> tuple[list[np.ndarray], str]:
-    """The codes of the two sets that the direction joins, and a description of their source."""
-    examples = examples_of(loaded, 'train', key_for(key, Stream.EVALUATE), n)
+class TwoSets(NamedTuple):
+    """The codes that a direction joins.
+
+    source: [n, latent], from which it leads.
+    target: [m, latent], to which it leads.
+    description: of the examples that both are taken from.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    description: str
+
+
+def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int], n: int) -> TwoSets:
+    """The codes of two classes or, of any attribute but label, of its quarters."""
+    examples = examples_of(trained, 'train', key_for(key, Stream.EVALUATE), n)
     if attribute != 'label':
-        values = measure(attribute, examples.x, loaded.run.data.spec)
-        return _quarters(examples, values), examples.description
-    examples = labelled(loaded, examples)
-    return [of_class(examples, label) for label in classes], examples.description
+        values = measure(attribute, examples.x, trained.run.data.spec)
+        return TwoSets(*_quarters(examples, values), examples.description)
+    examples = labelled(trained, examples)
+    source, target = (of_class(examples, label) for label in classes)
+    return TwoSets(source, target, examples.description)
 
 
-def examples_of(loaded: LoadedRun, split: str, key, n: int) -> EncodedExamples:
+def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples:
     """The first n of a split, or n decoded codes of the prior where there is no encoder."""
-    run, state, devices = loaded.run, loaded.state, loaded.devices
+    run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
         codes = of_prior(run, state, key, n, devices)
         x = decoded(run, state, codes, devices)
@@ -61,9 +73,9 @@ def examples_of(loaded: LoadedRun, split: str, key, n: int) -> EncodedExamples:
     return EncodedExamples(codes, x, inputs.get('label'), run.data.spec.num_classes, description)
 
 
-def labelled(loaded: LoadedRun, examples: EncodedExamples) -> EncodedExamples:
+def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
     """Examples with the classes that `config.eval.classifier` predicts, if they have no labels."""
-    run = loaded.run
+    run = trained.run
     if examples.label is not None:
         return examples
     if not run.config.eval.classifier:
@@ -73,7 +85,7 @@ def labelled(loaded: LoadedRun, examples: EncodedExamples) -> EncodedExamples:
             '--label=-1'
         )
     with about('config.eval.classifier'):
-        features = of_classifier(run, loaded.devices)
+        features = of_classifier(run, trained.devices)
     chances = features.apply(examples.x).chances
     return examples._replace(
         label=chances.argmax(1),

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
 from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
@@ -18,7 +17,9 @@ from atelier.evaluation.examples.outliers import another_data_set, picture_as_da
 from atelier.evaluation.samples.sampling import as_seen
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
 MOST_BINS = 60
@@ -63,21 +64,20 @@ def apply(
       with its standard error, nan where there is none.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, scores that are nan.
+      UserError: a missing checkpoint, an option that cannot be, scores that are nan.
     """
-    require(run, 'anomaly', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', 1, 'there is nothing to score')
     score = chosen_score(run, score)
     comparison = _comparison(run, outliers, outliers_path, outliers_data_dir, picture)
-    loaded = _common.load(run)
-    arrays, description = compute(loaded, score, comparison), in_words(run, score)
-    _log(loaded, arrays, comparison, description)
+    trained = restore.load(run)
+    arrays, description = compute(trained, score, comparison), in_words(run, score)
+    _log(trained, arrays, comparison, description)
     outliers = pathlib.Path(outliers_path).stem or outliers
     parts = [score, outliers, pathlib.Path(picture).stem]
     file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)])
-    path = _common.save(loaded, file, arrays, {'score': description, **_headline(arrays)})
-    _draw(run, arrays, _panels(loaded, arrays, num_images), description, outliers, path)
+    path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
+    _draw(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays
 
 
@@ -88,9 +88,9 @@ def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> 
     return Comparison(outliers, picture_as_data(run, picture) if picture else None)
 
 
-def compute(loaded: LoadedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
     """Scores the test split and the data compared with it; returns the arrays of `apply`."""
-    arrays = _of_test_split(loaded.run, _scores(loaded, loaded.run.data, score))
+    arrays = _of_test_split(trained.run, _scores(trained, trained.run.data, score))
     novel = arrays['is_novel']
     known = arrays['score'][~novel]
     if not len(known):
@@ -98,22 +98,22 @@ def compute(loaded: LoadedRun, score: str, comparison: Comparison) -> dict[str, 
     if novel.any():
         arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
     if comparison.outliers is not None:
-        arrays['outlier_score'] = _scores(loaded, comparison.outliers, score)
+        arrays['outlier_score'] = _scores(trained, comparison.outliers, score)
         arrays['outlier_auroc'] = _auroc(arrays['outlier_score'], known)
     if comparison.picture is not None:
-        (arrays['picture_score'],) = _scores(loaded, comparison.picture, score)
+        (arrays['picture_score'],) = _scores(trained, comparison.picture, score)
         arrays['picture_percentile'] = 100 * np.mean(known < arrays['picture_score'])
         x = comparison.picture.splits['test']['x']
         (arrays['picture'],) = as_seen(
-            loaded.run, loaded.state, loaded.devices, x, comparison.picture
+            trained.run, trained.state, trained.devices, x, comparison.picture
         )
     return arrays
 
 
-def _scores(loaded: LoadedRun, data: Dataset, name: str) -> np.ndarray:
+def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
     """The scores [n] of the test split of `data`."""
-    score = scorer(loaded.run, data, name, loaded.devices)
-    scores = score(loaded.state, data.splits['test']['x'])
+    score = scorer(trained.run, data, name, trained.devices)
+    scores = score(trained.state, data.splits['test']['x'])
     if np.isnan(scores).any():
         raise UserError(f'{np.isnan(scores).sum()} scores are nan: try the other --score')
     return scores
@@ -138,15 +138,15 @@ def _auroc(outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _log(
-    loaded: LoadedRun, arrays: dict[str, np.ndarray], comparison: Comparison, description: str
+    trained: TrainedRun, arrays: dict[str, np.ndarray], comparison: Comparison, description: str
 ) -> None:
     """What was scored, and how the data compared with it differ."""
     n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
     num_known = n - num_novel
-    log.info('%d test examples by the %s: %s', n, loaded.weights, description)
+    log.info('%d test examples by the %s: %s', n, trained.weights, description)
     auroc_of = '%s: AUROC %.4f +- %.4f, %d against %d test examples'
     if 'novel_auroc' in arrays:
-        name = f'classes left out of training ({_left_out(loaded.run)})'
+        name = f'classes left out of training ({_left_out(trained.run)})'
         log.info(auroc_of, name, *arrays['novel_auroc'], num_novel, num_known)
     if 'outlier_auroc' in arrays:
         num_outliers, name = len(arrays['outlier_score']), comparison.outliers.description
@@ -175,10 +175,10 @@ def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _panels(
-    loaded: LoadedRun, arrays: dict[str, np.ndarray], num_images: int
+    trained: TrainedRun, arrays: dict[str, np.ndarray], num_images: int
 ) -> dict[str, np.ndarray]:
     """Images [images, *event] as the model sees them, by their title; no other data."""
-    run = loaded.run
+    run = trained.run
     if not image_grids.is_image(run.data.spec):
         return {}
     index, score, x = arrays['index'], arrays['score'], run.data.splits['test']['x']
@@ -186,7 +186,7 @@ def _panels(
     for end, rows in (('Most', index[:num_images]), ('Least', index[::-1][:num_images])):
         first, last = score[rows[[0, -1]]]
         title = f'{end} anomalous test examples\n{first:.4g} to {last:.4g}'
-        panels[title] = as_seen(run, loaded.state, loaded.devices, x[rows])
+        panels[title] = as_seen(run, trained.state, trained.devices, x[rows])
     if 'picture' in arrays:
         panels['The picture'] = arrays['picture'][None]
     return panels

@@ -7,7 +7,6 @@ import numpy as np
 
 from atelier.applications import _common
 from atelier.applications._application import CLASSIFY, Application, require
-from atelier.applications._common import LoadedRun
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset
@@ -17,8 +16,9 @@ from atelier.evaluation.examples import calibration
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.paths import user_path
-from atelier.run import run_folder
+from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # arrays of the run and of the one beside it
@@ -40,37 +40,36 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
       label [n], logits [n, classes] as they are, and of another run beside_logits [n, classes].
 
     Raises:
-      UserError: a missing ability or checkpoint, no labels, a bad option, or `beside` classifies
+      UserError: a missing checkpoint, no labels, a bad option, or `beside` classifies
         other examples.
     """
-    require(run, 'classify', *NEEDS)
     _common.at_least(1, num_bins=num_bins)
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
         raise UserError(f'the examples of {run.data.name} have no labels to classify them by')
     runs = [run, _other(run, beside)] if beside else [run]
-    loaded = [_common.load(each) for each in runs]
+    trained = [restore.load(each) for each in runs]
     label = np.asarray(run.data.splits['test']['label'], np.int32)
     arrays, numbers = {'label': label}, {}
-    for array, name, each in zip(LOGITS, _names(runs), loaded, strict=False):
+    for array, name, each in zip(LOGITS, _names(runs), trained, strict=False):
         logits = compute(each)
         arrays[array] = logits['test']
         numbers[name] = {'weights': each.weights, **_numbers(run.data, logits, num_bins)}
-    path = _common.save(loaded[0], 'classify', arrays, {'runs': numbers})
+    path = _common.save(trained[0], 'classify', arrays, {'runs': numbers})
     _log(numbers)
     _draw(arrays, numbers, num_bins, path)
     return arrays
 
 
-def compute(loaded: LoadedRun) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
     """Logits [n, classes] of the validation and of the test split; keys are those of evaluation."""
-    run = loaded.run
+    run = trained.run
     size = run.config.eval.batch_size
-    logits = over_examples(run.family.ability(Classify).logits, run.data, size, loaded.devices)
-    key = key_for(loaded.state.key, Stream.EVALUATE)
+    logits = over_examples(run.family.ability(Classify).logits, run.data, size, trained.devices)
+    key = key_for(trained.state.key, Stream.EVALUATE)
     return {
         split: np.asarray(
-            logits(loaded.state, key, run.data.splits[split], run.data.size(split)), np.float64
+            logits(trained.state, key, run.data.splits[split], run.data.size(split)), np.float64
         )
         for split in ('valid', 'test')
     }
@@ -84,7 +83,7 @@ def _other(run: Run, beside: str) -> Run:
     """
     with about(f'--beside={beside}'):
         other = run_folder.reopen(user_path(beside))
-        require(other, 'classify', *NEEDS)
+        require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
         raise UserError(f'--beside={beside}: that is the run itself, give another one')
     ours, theirs = (each.data.splits['test'].get('label') for each in (run, other))

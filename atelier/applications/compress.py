@@ -3,14 +3,14 @@
 import numpy as np
 
 from atelier.applications import _lossless, _rate_distortion
-from atelier.applications._application import CONDITIONALS, DECODE, ENCODE, Application, lacking
-from atelier.core.abilities import Conditionals, LogProb
+from atelier.applications._application import CONDITIONALS, Application, lacking
+from atelier.core.abilities import LogProb
 from atelier.core.family import Family
+from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.run.experiment import Run
 
-NEEDS = (ENCODE | CONDITIONALS, DECODE | CONDITIONALS)
 WAYS = ('auto', 'codes', 'likelihood')
 
 
@@ -34,48 +34,49 @@ def apply(
       As the one or the other does.
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples.
     """
-    if by not in WAYS:
-        raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
-    if by == 'likelihood' or (by == 'auto' and run.family.ability(Conditionals) is not None):
-        if not _lossless.can_code(run.family):
-            raise UserError(f'{run.folder} cannot compress by likelihood: {_why_not(run)}')
+    if _way(run, by) == 'likelihood':
         return _lossless.apply(run, num_images, seed)
-    missing = ' and no '.join(lacking(run.family, _rate_distortion.NEEDS))
-    if refuses(run.family) or missing:
-        codes = f', and it has no {missing} either' if missing else ''
-        reason = f'it has no {missing}' if by == 'codes' and missing else _why_not(run) + codes
-        raise UserError(f'{run.folder} cannot compress: {reason}')
-    if _lossless.can_code(run.family):
-        log.info('by its codes; --by=likelihood codes test examples themselves, without loss')
     return _rate_distortion.apply(run, quality_step)
 
 
-def refuses(family: Family) -> bool:
-    """A density: to code exactly is what its exact likelihood promises, and it cannot."""
+def _way(run: Run, by: str) -> str:
+    """The one that `by` chooses: 'likelihood' or 'codes'.
+
+    Raises:
+      UserError: there is no such way, or it is not this family's.
+    """
+    if by not in WAYS:
+        raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
+    family, can_code = run.family, _lossless.can_code(run.family)
+    if by == 'likelihood' or (by == 'auto' and CONDITIONALS.is_met(family)):
+        if not can_code:
+            reason = _lossless.why_not(family, run.data.spec)
+            raise UserError(f'{run.folder} cannot compress by likelihood: {reason}')
+        return 'likelihood'
+    missing = lacking(family, _rate_distortion.NEEDS)
+    if missing:
+        raise UserError(f'{run.folder} cannot compress: it has no {" and no ".join(missing)}')
+    if can_code:
+        log.info('by its codes; --by=likelihood codes test examples themselves, without loss')
+    return 'codes'
+
+
+def refusal(family: Family, spec: Spec) -> str:
+    """Why a family can go neither way, or ''.
+
+    A density with codes is refused too: to code exactly is what its exact likelihood promises, and
+    it cannot.
+    """
+    if CONDITIONALS.is_met(family):
+        return ''
+    missing = ' and no '.join(lacking(family, _rate_distortion.NEEDS))
     log_prob = family.ability(LogProb)
-    is_exact = log_prob is not None and log_prob.kind == 'exact'
-    return is_exact and family.ability(Conditionals) is None
+    if not missing and (log_prob is None or log_prob.kind != 'exact'):
+        return ''
+    codes = f', and it has no {missing} either' if missing else ''
+    return f'cannot compress: {_lossless.why_not(family, spec)}{codes}'
 
 
-def _why_not(run: Run) -> str:
-    """What keeps a model from coding by its likelihood."""
-    if run.family.ability(LogProb) is None:
-        return 'the model has no likelihood to code by'
-    if run.data.spec.levels is None:
-        return 'a density of real values gives no probability of an example to code it by'
-    if run.data.spec.symbols is not None:
-        return 'windows of a text overlap, so that they are not coded one by one'
-    if run.family.ability(LogProb).kind != 'exact':
-        return (
-            'the model says neither p(x) number by number nor, with a posterior of one layer, '
-            'p(x | z), as a VAE does'
-        )
-    return (
-        'the model does not say p(x) number by number, as a mixture of several orders cannot '
-        '(of config.model.num_orders=1 it does)'
-    )
-
-
-APPLICATION = Application(apply, NEEDS, refuses)
+APPLICATION = Application(apply, refusal=refusal)

@@ -1,15 +1,16 @@
 """A direction of codes, such as between classes, added to images in steps."""
 
 import pathlib
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.applications._sets import (
     UNITS,
+    TwoSets,
     examples_of,
     labelled,
     measure,
@@ -22,7 +23,9 @@ from atelier.errors import UserError
 from atelier.evaluation.codes.encoding import decoded, latents
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 ATTRIBUTES = {  # from the set where the direction begins to the one to which it leads
@@ -31,6 +34,24 @@ ATTRIBUTES = {  # from the set where the direction begins to the one to which it
     'thickness': 'thin to thick',
     'slant': 'left to right',
 }
+
+
+class Ends(NamedTuple):
+    """What a direction leads from and to.
+
+    attribute: label, or one of which it joins the smallest values with the largest.
+    source: class at which it begins, where the attribute is label.
+    target: class to which it leads, likewise.
+    """
+
+    attribute: str
+    source: int
+    target: int
+
+    @property
+    def name(self) -> str:
+        """Such as '0 to 1' or 'thin to thick'."""
+        return ATTRIBUTES[self.attribute] or f'{self.source} to {self.target}'
 
 
 def apply(
@@ -76,58 +97,61 @@ def apply(
       any attribute but label, measured in x.
 
     Raises:
-      UserError: a missing ability, checkpoint or classifier, a bad option, a class without example,
+      UserError: a missing checkpoint or classifier, a bad option, a class without example,
         strokes of what are no images.
     """
-    require(run, 'concept', *NEEDS)
-    _check(source, target, attribute, low, high)
+    ends = Ends(attribute, source, target)
+    _check(ends, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
     _common.check_seed(seed)
-    loaded, key = _common.load(run), jax.random.PRNGKey(seed)
-    sets, origin = two_sets(loaded, key, attribute, (source, target), num_codes)
-    images = _images(loaded, key, label, num_images, num_codes)
-    arrays = compute(loaded, sets, images, np.linspace(low, high, num_steps), attribute)
-    _log(loaded, arrays, sets, origin, attribute)
-    name = ATTRIBUTES[attribute] or f'{source} to {target}'
-    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    file = f'concept-{attribute}-{name.replace(" ", "-")}{which}'
-    path = _common.save(loaded, file, arrays)
+    trained, steps = restore.load(run), np.linspace(low, high, num_steps)
+    arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
+    _log(trained, arrays, sets, attribute)
+    path = _common.save(trained, _file_name(ends, label, seed), arrays)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, f'{attribute.capitalize()} from {name}, by {origin}', path)
+        title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
+        _draw(run, arrays, title, path)
     return arrays
 
 
 def compute(
-    loaded: LoadedRun,
-    sets: list[np.ndarray],
-    images: tuple[np.ndarray, np.ndarray],
+    trained: TrainedRun,
+    ends: Ends,
     steps: np.ndarray,
-    attribute: str,
-) -> dict[str, np.ndarray]:
-    """Moves images (codes, x) in steps along the direction from one set of codes to another.
+    label: int,
+    num_images: int,
+    num_codes: int,
+    seed: int,
+) -> tuple[dict[str, np.ndarray], TwoSets]:
+    """Moves images in steps along the direction between two sets of codes.
 
-    Returns the arrays of `apply`.
+    Returns:
+      The arrays of `apply`, and the two sets.
     """
-    spec, (codes, image) = loaded.run.data.spec, images
-    direction = _direction(loaded.run, sets, attribute)
+    key, attribute = jax.random.PRNGKey(seed), ends.attribute
+    sets = two_sets(trained, key, attribute, (ends.source, ends.target), num_codes)
+    codes, image = _images(trained, key, label, num_images, num_codes)
+    direction = _direction(trained.run, sets, attribute)
     codes = codes[:, None] + steps[:, None] * direction
-    x = decoded(loaded.run, loaded.state, codes, loaded.devices)
+    x = decoded(trained.run, trained.state, codes, trained.devices)
     arrays = dict(direction=direction, steps=steps, codes=codes, x=x, image=image)
     if attribute != 'label':
+        spec = trained.run.data.spec
         values = measure(attribute, x.reshape(-1, *spec.event_shape), spec)
         arrays['value'] = values.reshape(x.shape[:2])
-    return arrays
+    return arrays, sets
 
 
-def _direction(run: Run, sets: list[np.ndarray], attribute: str) -> np.ndarray:
+def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
     """From the mean of the one set to that of the other; an attribute's has no part in a class."""
-    direction = np.subtract(*(part.mean(0, np.float64) for part in sets[::-1]))
+    direction = sets.target.mean(0, np.float64) - sets.source.mean(0, np.float64)
     if attribute != 'label':
         direction[latents(run.family, direction).size :] = 0
     return direction
 
 
-def _check(source: int, target: int, attribute: str, low: float, high: float) -> None:
+def _check(ends: Ends, low: float, high: float) -> None:
+    attribute, source, target = ends
     if attribute not in ATTRIBUTES:
         raise UserError(f'--attribute={attribute}: choose one of {", ".join(ATTRIBUTES)}')
     if attribute == 'label' and source == target:
@@ -137,36 +161,35 @@ def _check(source: int, target: int, attribute: str, low: float, high: float) ->
 
 
 def _images(
-    loaded: LoadedRun, key, label: int, num_images: int, num_codes: int
+    trained: TrainedRun, key, label: int, num_images: int, num_codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(codes, x) to change, of one class where `label` names it, in an order that the seed draws.
 
     A class is searched among as many as the means are taken of.
     """
     key = key_for(key, Stream.SAMPLE)
-    has_encoder = codes_of(loaded.run.family).encode is not None
+    has_encoder = codes_of(trained.run.family).encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
-    examples = examples_of(loaded, 'test', key, n)
+    examples = examples_of(trained, 'test', key, n)
     order = np.arange(len(examples.x))  # the prior has an order of its own
     if has_encoder:
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
-        examples = labelled(loaded, examples)
+        examples = labelled(trained, examples)
         of_class(examples, label)
         order = order[examples.label[order] == label]
     return examples.codes[order[:num_images]], examples.x[order[:num_images]]
 
 
-def _log(
-    loaded: LoadedRun,
-    arrays: dict[str, np.ndarray],
-    sets: list[np.ndarray],
-    origin: str,
-    attribute: str,
-) -> None:
+def _file_name(ends: Ends, label: int, seed: int) -> str:
+    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
+    return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{which}'
+
+
+def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Whose direction it is and, of an attribute, how far x follows it."""
-    sizes = ' and '.join(f'{len(part):,}' for part in sets)
-    log.info('%s of %s, on %d images, by the %s', sizes, origin, len(arrays['x']), loaded.weights)
+    sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
+    log.info('%s, on %d images, by the %s', sizes, len(arrays['x']), trained.weights)
     if attribute == 'label':
         return
     first, last = (

@@ -5,8 +5,7 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import BITS_BACK, CONDITIONALS, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.core.abilities import Conditionals
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
@@ -14,8 +13,9 @@ from atelier.evaluation.compression import bits_back, file_format, range_coder
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import run_folder
+from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (CONDITIONALS | BITS_BACK,)
 NAME = 'decompress'
@@ -54,20 +54,19 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
       x [n, *event], levels; where they were coded too, label [n].
 
     Raises:
-      UserError: a missing ability or checkpoint, no such file, a damaged one, or one that was made
+      UserError: a missing checkpoint, no such file, a damaged one, or one that was made
         by other weights or with another version of JAX.
     """
-    require(run, 'decompress', *NEEDS)
     path = _path(run.folder, file)
     header, words = file_format.read(path)
-    loaded = _common.load(run)
-    _check_source(path, header, loaded)
+    trained = restore.load(run)
+    _check_source(path, header, trained)
     try:
-        arrays = compute(loaded, header, words)
+        arrays = compute(trained, header, words)
     except ValueError as error:
         raise file_format.damaged(path) from error
-    log.info('%d examples of %s, by the %s', len(arrays['x']), path, loaded.weights)
-    picture = _common.save(loaded, NAME, arrays)
+    log.info('%d examples of %s, by the %s', len(arrays['x']), path, trained.weights)
+    picture = _common.save(trained, NAME, arrays)
     if image_grids.is_image(header.spec):
         image_grids.save(picture, image_grids.grid(arrays['x'][:SHOWN], header.spec))
         log.info('the first of them: %s', picture)
@@ -75,14 +74,14 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
 
 
 def compute(
-    loaded: LoadedRun, header: file_format.Header, words: range_coder.Words
+    trained: TrainedRun, header: file_format.Header, words: range_coder.Words
 ) -> dict[str, np.ndarray]:
     """Decodes by the coder that the file names; returns the arrays of `apply`.
 
     Raises:
       ValueError: that is not the family's coder, or the file holds other examples than were coded.
     """
-    run, state, n = loaded.run, loaded.state, header.num_examples
+    run, state, n = trained.run, trained.state, header.num_examples
     if header.coder != coder_of(run):
         raise ValueError('the first bytes of the file are not those it was written with')
     if header.coder == 'bits back':
@@ -105,15 +104,15 @@ def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
     return user_path(file) if file else folder / 'applications' / 'compress.bin'
 
 
-def _check_source(path: pathlib.Path, header: file_format.Header, loaded: LoadedRun) -> None:
+def _check_source(path: pathlib.Path, header: file_format.Header, trained: TrainedRun) -> None:
     """Refuses a file whose probabilities would be others here.
 
     Raises:
       UserError: says what differs.
     """
-    if header.weights != file_format.checksum_of_weights(loaded.state):
+    if header.weights != file_format.checksum_of_weights(trained.state):
         raise UserError(
-            f'{path} was coded by other weights than the {loaded.weights}: decode it with its own '
+            f'{path} was coded by other weights than the {trained.weights}: decode it with its own '
             'run, and with its config.eval.weights'
         )
     if header.made_with != file_format.made_with():

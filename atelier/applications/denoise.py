@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DENOISE, RECONSTRUCT, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import DENOISE, RECONSTRUCT, Application
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -20,7 +19,9 @@ from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT | DENOISE,)
 NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
@@ -58,20 +59,19 @@ def apply(
       noisy and denoised [levels, images, *event], in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'denoise', *NEEDS)
     strengths = _check(noise, levels)
     _check_family(run, noise, max(strengths))
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to denoise')
-    loaded = _common.load(run)
+    trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
-    arrays = compute(loaded, noise, strengths, index, seed)
+    arrays = compute(trained, noise, strengths, index, seed)
     numbers, n = _numbers(arrays, noise), run.data.size('test')
-    log.info('%d test examples with %s noise, by the %s', n, noise, loaded.weights)
-    path = _common.save(loaded, f'denoise-{noise}-seed-{seed}', arrays, numbers)
+    log.info('%d test examples with %s noise, by the %s', n, noise, trained.weights)
+    path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, numbers)
     _log(numbers['levels'])
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, noise, path)
@@ -79,19 +79,19 @@ def apply(
 
 
 def compute(
-    loaded: LoadedRun, noise: str, strengths: Sequence[float], index: np.ndarray, seed: int
+    trained: TrainedRun, noise: str, strengths: Sequence[float], index: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """Denoises the test split at each level of noise; returns the arrays of `apply`.
 
     Examples are kept at `index`, which are of the picture.
     """
-    run, scale = loaded.run, Scale(loaded.run)
-    denoise = _denoiser(run, noise, scale, loaded.devices)
+    run, scale = trained.run, Scale(trained.run)
+    denoise = _denoiser(run, noise, scale, trained.devices)
     key, n = key_for(jax.random.PRNGKey(seed), Stream.EVALUATE), run.data.size('test')
     measures, examples = [], []
     for level in strengths:
         inputs = {**run.data.splits['test'], 'level': np.full(n, level, np.float32)}
-        x, noisy, denoised = denoise(loaded.state, key, inputs, n)
+        x, noisy, denoised = denoise(trained.state, key, inputs, n)
         measures.append(_measure(scale, x, noisy, denoised))
         examples.append({'noisy': noisy[index], 'denoised': denoised[index]})
     kept = {'index': index, 'x': x[index], **_stack(examples)}

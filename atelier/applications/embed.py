@@ -7,14 +7,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import ENCODE, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import ENCODE, Application
 from atelier.evaluation.codes.encoding import encoded, latents
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import nearest
 from atelier.log import log
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE,)
 MOST_STEPS = 2000  # of the linear probe's fit
@@ -50,16 +51,15 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
       probe_of_codes and probe_of_x [m].
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or too few examples.
+      UserError: a missing checkpoint, a bad option, or too few examples.
     """
-    require(run, 'embed', *NEEDS)
     _common.at_least(1, num_neighbours=num_neighbours)
     _common.at_least(num_neighbours, num_codes=num_codes)
     _common.check_split(run, 'train', num_neighbours, f'--num_neighbours={num_neighbours}')
     _common.check_split(run, 'test', 1, 'there is nothing to embed')
-    loaded = _common.load(run)
-    arrays, x = _encoded(loaded, num_codes)
-    _log(loaded, arrays)
+    trained = restore.load(run)
+    arrays, x = _encoded(trained, num_codes)
+    _log(trained, arrays)
     m, latent_dims = arrays['test_codes'].shape
     numbers: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
     reason = _why_not(arrays, num_codes)
@@ -71,20 +71,20 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
         numbers['accuracy'] = _accuracies(predictions, arrays['test_label'])
         arrays.update(predictions)
         _log_accuracies(numbers)
-    path = _common.save(loaded, 'embed', arrays, numbers)
+    path = _common.save(trained, 'embed', arrays, numbers)
     if not reason:
         _draw(arrays, run.data.spec.num_classes, path)
     return arrays
 
 
 def _encoded(
-    loaded: LoadedRun, num_codes: int
+    trained: TrainedRun, num_codes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Codes and labels of both splits, and the numbers of x of test and `num_codes` of training."""
-    run, arrays, x_of = loaded.run, {}, {}
+    run, arrays, x_of = trained.run, {}, {}
     for name, most in (('train', num_codes), ('test', None)):
         split = run.data.splits[name]
-        codes, x = encoded(run, loaded.state, split, loaded.devices)
+        codes, x = encoded(run, trained.state, split, trained.devices)
         x_of[name] = coordinates(x[:most], run.data.spec)
         arrays[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in split:
@@ -150,12 +150,12 @@ def _accuracies(predictions: dict[str, np.ndarray], label: Labels) -> dict[str, 
     return {name: summary((each == label).astype(float)) for name, each in predictions.items()}
 
 
-def _log(loaded: LoadedRun, arrays: dict[str, np.ndarray]) -> None:
+def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
     """How many codes there are, and classes that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
-    log.info('%d + %d codes of the %s', n, m, loaded.weights)
-    if loaded.run.data.spec.left_out:
-        classes = ', '.join(map(str, loaded.run.data.spec.left_out))
+    log.info('%d + %d codes of the %s', n, m, trained.weights)
+    if trained.run.data.spec.left_out:
+        classes = ', '.join(map(str, trained.run.data.spec.left_out))
         log.warning('training never saw %s: test examples of that count as mistakes', classes)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import INPAINT, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import INPAINT, Application
 from atelier.applications._masks import hidden_parts, name_of
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import Inpaint
@@ -20,7 +19,9 @@ from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.sampling import as_seen
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (INPAINT,)
 CHUNK = 20_000  # training examples at once; memory only
@@ -64,24 +65,23 @@ def apply(
       and completions [images, completions, *event], in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'inpaint', *NEEDS)
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
     run, order = _some_of_test(run, num_examples, seed)
     hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
-    loaded, kept = _common.load(run), _common.random_test_indices(run, num_images, seed)
-    arrays = compute(loaded, hidden, num_completions, seed, kept)
+    trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
+    arrays = compute(trained, hidden, num_completions, seed, kept)
     arrays['index'] = order[kept]
     options = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': len(order)}
     methods = {name: _summary(run, arrays, name) for name in METHODS}
     numbers = {**options, 'num_completions': num_completions, **methods}
     name = name_of(mask, share)
     file = f'inpaint-{name}-seed-{seed}{_common.changed_sampler(run)}'
-    path = _common.save(loaded, file, arrays, numbers)
+    path = _common.save(trained, file, arrays, numbers)
     percent = 100 * hidden.mean()
-    log.info('%d test examples, by the %s: %.0f %% hidden', len(order), loaded.weights, percent)
+    log.info('%d test examples, by the %s: %.0f %% hidden', len(order), trained.weights, percent)
     _log(methods)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, name, path)
@@ -89,7 +89,7 @@ def apply(
 
 
 def compute(
-    loaded: LoadedRun,
+    trained: TrainedRun,
     hidden: Bool[np.ndarray, 'n *event'],
     num_completions: int,
     seed: int,
@@ -99,13 +99,13 @@ def compute(
 
     All but index: those kept are the examples at `kept`.
     """
-    run = loaded.run
-    x = as_seen(run, loaded.state, loaded.devices, run.data.splits['test']['x'])
-    completions = _completions(loaded, x, hidden, num_completions, seed)
+    run = trained.run
+    x = as_seen(run, trained.state, trained.devices, run.data.splits['test']['x'])
+    completions = _completions(trained, x, hidden, num_completions, seed)
     results = {
         'completion': completions,
         'completions_mean': completions.mean(0),
-        'training_mean': np.where(hidden, _training_mean(loaded), x),
+        'training_mean': np.where(hidden, _training_mean(trained), x),
     }
     arrays = _measure(Scale(run), x, hidden, results)
     arrays.update(x=x[kept], known=~hidden[kept])
@@ -123,31 +123,31 @@ def _some_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n'
 
 
 def _completions(
-    loaded: LoadedRun, x: np.ndarray, hidden: Bool[np.ndarray, 'n *event'], count: int, seed: int
+    trained: TrainedRun, x: np.ndarray, hidden: Bool[np.ndarray, 'n *event'], count: int, seed: int
 ) -> Float[np.ndarray, 'completions n *event']:
     """Completions by the family, which x does not reach where it is hidden."""
-    run = loaded.run
+    run = trained.run
     blank = np.broadcast_to(np.asarray(run.data.spec.denormalize(np.zeros(x.shape))), x.shape)
     inputs = {'x': np.where(hidden, blank, x).astype(x.dtype), 'known': ~hidden}
     if 'label' in run.data.splits['test']:
         inputs['label'] = np.asarray(run.data.splits['test']['label'], np.int32)
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
     ability, size = run.family.ability(Inpaint), run.config.eval.batch_size
-    fill = over_examples(ability.fill, data, size, loaded.devices)
+    fill = over_examples(ability.fill, data, size, trained.devices)
     completions = []
     for i in range(count):
         log.info('completion %d of %d, of %d test examples', i + 1, count, len(x))
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
-        completions.append(fill(loaded.state, key, inputs, len(x)))
+        completions.append(fill(trained.state, key, inputs, len(x)))
     if count > 1 and np.array_equal(completions[0], completions[1]):
         log.info('this model draws nothing: its completions are all the same')
     return np.stack(completions)
 
 
-def _training_mean(loaded: LoadedRun) -> Float[np.ndarray, '*event']:
-    x = loaded.run.data.splits['train']['x']
+def _training_mean(trained: TrainedRun) -> Float[np.ndarray, '*event']:
+    x = trained.run.data.splits['train']['x']
     parts = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]
-    input_of = lambda part: as_seen(loaded.run, loaded.state, loaded.devices, part)
+    input_of = lambda part: as_seen(trained.run, trained.state, trained.devices, part)
     return sum(input_of(part).sum(0, np.float64) for part in parts) / len(x)
 
 

@@ -7,14 +7,15 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, PRIOR, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 PATHS = ('linear', 'spherical')
@@ -43,9 +44,8 @@ def apply(
       index [pairs, 2] in the test split and ends [pairs, 2, *event], the images themselves.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, too few test images.
+      UserError: a missing checkpoint, an option that cannot be, too few test images.
     """
-    require(run, 'interpolate', *NEEDS)
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
     _common.check_seed(seed)
@@ -53,20 +53,20 @@ def apply(
     has_encoder = codes_of(run.family).encode is not None
     if has_encoder:
         _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
-    loaded = _common.load(run)
-    ends, images = _ends(loaded, n, seed)
-    arrays = {**compute(loaded, ends.reshape(num_pairs, 2, -1), num_points), **images}
+    trained = restore.load(run)
+    ends, images = _ends(trained, n, seed)
+    arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
     source = 'codes of test images' if has_encoder else 'codes of the prior'
-    log.info('%d %s joined in pairs, by the %s', n, source, loaded.weights)
-    path = _common.save(loaded, f'interpolate-seed-{seed}', arrays)
+    log.info('%d %s joined in pairs, by the %s', n, source, trained.weights)
+    path = _common.save(trained, f'interpolate-seed-{seed}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, f'Paths between {source}', path)
     return arrays
 
 
-def _ends(loaded: LoadedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """n codes and, with an encoder, the index and the images that they are of, in pairs."""
-    run, state, devices = loaded.run, loaded.state, loaded.devices
+    run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
         return of_prior(run, state, key, n, devices), {}
@@ -77,11 +77,11 @@ def _ends(loaded: LoadedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str, n
 
 
 def compute(
-    loaded: LoadedRun, ends: Float[np.ndarray, 'pairs 2 latent'], num_points: int
+    trained: TrainedRun, ends: Float[np.ndarray, 'pairs 2 latent'], num_points: int
 ) -> dict[str, np.ndarray]:
     """The codes of both paths between pairs of codes, and x decoded from them."""
-    codes = _paths(ends, num_points, latents(loaded.run.family, ends).shape[-1])
-    return {'codes': codes, 'x': decoded(loaded.run, loaded.state, codes, loaded.devices)}
+    codes = _paths(ends, num_points, latents(trained.run.family, ends).shape[-1])
+    return {'codes': codes, 'x': decoded(trained.run, trained.state, codes, trained.devices)}
 
 
 def linear(

@@ -9,8 +9,7 @@ from jax.scipy.special import ndtri
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
@@ -19,7 +18,9 @@ from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
 NUM_DRAWN = 10_000  # codes of a prior, for its quantiles
@@ -65,35 +66,34 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
       [num_points], and x [num_points, num_points, *event] with v along the first axis.
 
     Raises:
-      UserError: a missing ability or checkpoint, an option that cannot be, or too few examples.
+      UserError: a missing checkpoint, an option that cannot be, or too few examples.
     """
-    require(run, 'latent_map', *NEEDS)
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
     _check_label(run, label)
-    loaded = _common.load(run)
-    arrays = compute(loaded, num_points, label)
+    trained = restore.load(run)
+    arrays = compute(trained, num_points, label)
     name, position = 'latent_map', _grid_position(run)
     if is_class_conditional(run.family):
         name, position = f'latent_map-of-{label}', f'{position}, as class {label}'
     description = _axes_description(arrays['shares'], arrays['origin'].size)
     message = '%d codes of the %s: %s; the grid stands %s'
-    log.info(message, len(arrays['codes']), loaded.weights, description, position)
-    path = _common.save(loaded, name, arrays)
+    log.info(message, len(arrays['codes']), trained.weights, description, position)
+    path = _common.save(trained, name, arrays)
     _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
     return arrays
 
 
-def compute(loaded: LoadedRun, num_points: int, label: int) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.ndarray]:
     """Projects the codes of the test split, and decodes a grid; returns the arrays of `apply`."""
-    run, split = loaded.run, loaded.run.data.splits['test']
-    all_codes, _ = encoded(run, loaded.state, split, loaded.devices)
+    run, split = trained.run, trained.run.data.splits['test']
+    all_codes, _ = encoded(run, trained.state, split, trained.devices)
     codes, rest = parted(run.family, all_codes)
     plane = _plane(codes)
     projected = (codes - plane.origin) @ plane.axes.T
-    u, v = _ticks(loaded, plane, projected, num_points)
+    u, v = _ticks(trained, plane, projected, num_points)
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
-    x = decoded(run, loaded.state, _whole(run, grid, rest.shape[1], label), loaded.devices)
+    x = decoded(run, trained.state, _whole(run, grid, rest.shape[1], label), trained.devices)
     arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
     if 'label' in split:
         arrays['label'] = np.asarray(split['label'])
@@ -112,16 +112,16 @@ def _plane(codes: np.ndarray) -> Plane:
 
 
 def _ticks(
-    loaded: LoadedRun, plane: Plane, projected: np.ndarray, n: int
+    trained: TrainedRun, plane: Plane, projected: np.ndarray, n: int
 ) -> Float[np.ndarray, '2 n']:
     """The coordinates of the grid along both axes; `_grid_position` describes them."""
-    run, quantiles = loaded.run, (np.arange(n) + 0.5) / n
+    run, quantiles = trained.run, (np.arange(n) + 0.5) / n
     if codes_of(run.family).posterior is not None:
         standard = np.asarray(ndtri(quantiles), np.float64)
         return standard - (plane.axes @ plane.origin)[:, None]
     if codes_of(run.family).prior is not None:
         key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
-        prior_codes = of_prior(run, loaded.state, key, NUM_DRAWN, loaded.devices)
+        prior_codes = of_prior(run, trained.state, key, NUM_DRAWN, trained.devices)
         prior_codes, _ = parted(run.family, prior_codes)
         return np.quantile((prior_codes - plane.origin) @ plane.axes.T, quantiles, axis=0).T
     return np.linspace(projected.min(0), projected.max(0), n, axis=1)

@@ -5,15 +5,16 @@ import pathlib
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import RECONSTRUCT, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import RECONSTRUCT, Application
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.samples.sampling import reconstructor
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT,)
 COLUMNS = 16  # of the picture, at most
@@ -34,14 +35,13 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
       and half_squared_error [images]: 1/2 ||x - reconstruction||^2 on the normalized scale.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'reconstruct', *NEEDS)
     _common.at_least(1, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to reconstruct')
-    loaded, n = _common.load(run), run.data.size('test')
-    x, reconstruction, error = compute(loaded)
+    trained, n = restore.load(run), run.data.size('test')
+    x, reconstruction, error = compute(trained)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = {
         'index': index,
@@ -49,19 +49,21 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         'reconstruction': reconstruction[index],
         'half_squared_error': error[index],
     }
-    log.info('%d test examples, by the %s: 1/2 squared error %.4f', n, loaded.weights, error.mean())
+    log.info(
+        '%d test examples, by the %s: 1/2 squared error %.4f', n, trained.weights, error.mean()
+    )
     numbers = {'num_examples': n, 'half_squared_error': summary(error)}
-    path = _common.save(loaded, f'reconstruct-seed-{seed}', arrays, numbers)
+    path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, numbers)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, path)
     return arrays
 
 
-def compute(loaded: LoadedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x and its reconstruction [n, *event] of the whole test split, and half_squared_error [n]."""
-    run, key = loaded.run, key_for(loaded.state.key, Stream.EVALUATE)
-    reconstruct = reconstructor(run, loaded.devices)
-    x, again = reconstruct(loaded.state, key, run.data.splits['test'], run.data.size('test'))
+    run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
+    reconstruct = reconstructor(run, trained.devices)
+    x, again = reconstruct(trained.state, key, run.data.splits['test'], run.data.size('test'))
     return x, again, half_squared_error(x, again, run.data.spec)
 
 

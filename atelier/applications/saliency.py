@@ -9,15 +9,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from atelier.applications import _common
-from atelier.applications._application import CLASSIFY, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import CLASSIFY, Application
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 
@@ -40,40 +41,39 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       activation [n, *space].
 
     Raises:
-      UserError: a missing ability or checkpoint, no such image or class, or a gradient that is 0
+      UserError: a missing checkpoint, no such image or class, or a gradient that is 0
         everywhere.
     """
-    require(run, 'saliency', *NEEDS)
     _common.at_least(0, index=index)
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', index + 1, f'there is no --index={index}')
     num_classes = run.data.spec.num_classes
     if num_classes is not None and label >= num_classes:
         raise UserError(f'--label={label}: there is no such class, choose 0 to {num_classes - 1}')
-    loaded = _common.load(run)
+    trained = restore.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
-    arrays = compute(loaded, rows, label)
-    log.info('%d test images, by the %s', len(rows), loaded.weights)
+    arrays = compute(trained, rows, label)
+    log.info('%d test images, by the %s', len(rows), trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions, or does not show them')
-    path = _common.save(loaded, f'saliency-{index}', arrays)
+    path = _common.save(trained, f'saliency-{index}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, path)
     return arrays
 
 
-def compute(loaded: LoadedRun, rows: np.ndarray, label: int) -> dict[str, np.ndarray]:
+def compute(trained: TrainedRun, rows: np.ndarray, label: int) -> dict[str, np.ndarray]:
     """Gradients and maps of the test examples at `rows`; returns the arrays of `apply`.
 
     Raises:
       UserError: the gradient is 0 everywhere.
     """
-    run = loaded.run
+    run = trained.run
     examples = {name: array[rows] for name, array in run.data.splits['test'].items()}
     explain = _explainer(run.family.ability(Classify), label)
-    apply = over_examples(explain, run.data, run.config.eval.batch_size, loaded.devices)
-    key = key_for(loaded.state.key, Stream.EVALUATE)
-    arrays = {'index': rows, **apply(loaded.state, key, examples, len(rows))}
+    apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
+    key = key_for(trained.state.key, Stream.EVALUATE)
+    arrays = {'index': rows, **apply(trained.state, key, examples, len(rows))}
     if not np.any(arrays['gradient']):
         raise UserError(
             f'the model of {run.folder} takes x as levels, of which no logit has a gradient'

@@ -6,8 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
 from atelier.core.abilities import Sample
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
@@ -15,8 +14,9 @@ from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.run import run_folder
+from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 MOST_PRINTED = 5  # texts
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
@@ -34,19 +34,18 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     picture is then of the mean of x.
 
     Raises:
-      UserError: a missing ability or checkpoint, or the family does not sample by class.
+      UserError: a missing checkpoint, or the family does not sample by class.
     """
-    require(run, 'sample', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     chosen = parse_labels(run, labels)
     label = None if chosen is None else np.resize(chosen, num_samples)
-    loaded = _common.load(run)
-    x, origin = compute(loaded, num_samples, seed, label)
+    trained = restore.load(run)
+    x, origin = compute(trained, num_samples, seed, label)
     name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}{_common.changed_sampler(run)}.npz'
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
-    log.info('%d samples of the %s%s: %s', num_samples, loaded.weights, origin, path)
+    log.info('%d samples of the %s%s: %s', num_samples, trained.weights, origin, path)
     if image_grids.is_image(run.data.spec):
         columns = None if chosen is None else _columns(num_samples, len(chosen))
         image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
@@ -59,10 +58,10 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
 
 
 def compute(
-    loaded: LoadedRun, num_samples: int, seed: int, label: np.ndarray | None
+    trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None
 ) -> tuple[np.ndarray, str]:
     """(x [num_samples, *event], the description of the codes if they are decoded from any)."""
-    run, state, devices = loaded.run, loaded.state, loaded.devices
+    run, state, devices = trained.run, trained.state, trained.devices
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.ability(Sample) is not None:
         return sampler(run, devices)(state, key, num_samples, label), ''

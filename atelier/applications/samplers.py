@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import TRAJECTORY, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import TRAJECTORY, Application
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, writing
@@ -18,7 +17,9 @@ from atelier.evaluation.samples.sample_quality import against_data, chosen_featu
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)
 MEASURES = ('frechet_distance', 'reverse_kl_nats')  # the curve is of the first there is
@@ -48,17 +49,16 @@ def apply(
       [samplers]; and each measure [samplers] by its name.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'samplers', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
-    loaded = _common.load(run)
-    x, rows = compute(loaded, runs, num_samples, seed)
-    log.info('by the %s', loaded.weights)
+    trained = restore.load(run)
+    x, rows = compute(trained, runs, num_samples, seed)
+    log.info('by the %s', trained.weights)
     arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
-    path = _common.save(loaded, f'samplers-seed-{seed}', arrays)
+    path = _common.save(trained, f'samplers-seed-{seed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
     _draw_images(path, arrays, run)
     _draw_curve(path, arrays)
@@ -66,11 +66,11 @@ def apply(
 
 
 def compute(
-    loaded: LoadedRun, runs: dict[tuple[str, int], Run], num_samples: int, seed: int
+    trained: TrainedRun, runs: dict[tuple[str, int], Run], num_samples: int, seed: int
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """x [samplers, samples, *event], and a row of numbers each; `runs` by (sampler, steps)."""
-    state, devices = loaded.state, loaded.devices
-    features = chosen_features(loaded.run, devices)
+    state, devices = trained.state, trained.devices
+    features = chosen_features(trained.run, devices)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     samples, rows = [], []
     for (name, steps), run in runs.items():

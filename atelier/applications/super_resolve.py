@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import SUPER_RESOLVE, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import SUPER_RESOLVE, Application
 from atelier.applications._nearness import Scale
 from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import Stream, fold_in, key_for
@@ -20,7 +19,9 @@ from atelier.evaluation.examples.image_quality import psnr
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (SUPER_RESOLVE,)
 METHODS = {  # of what is compared, in the order of the table
@@ -57,15 +58,14 @@ def apply(
       and these enlargements [images, *event], and low, in the data's units.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'super_resolve', *NEEDS)
     _common.at_least(1, num_examples=num_examples, num_samples=num_samples, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to enlarge')
-    loaded = _common.load(run)
+    trained = restore.load(run)
     index = _common.random_test_indices(run, num_examples, seed)
-    images, measures = compute(loaded, index, num_samples, seed)
+    images, measures = compute(trained, index, num_samples, seed)
     arrays = {'index': index, **_flat(measures)}
     arrays |= {name: images[name][:num_images] for name in ('x', 'low', *SHOWN) if name in images}
     numbers = {
@@ -74,8 +74,10 @@ def apply(
         'num_samples': num_samples if 'model_mean' in images else 1,
         'methods': _summary(measures),
     }
-    log.info('%d of %d test examples, by the %s', len(index), run.data.size('test'), loaded.weights)
-    path = _common.save(loaded, f'super_resolve-seed-{seed}', arrays, numbers)
+    log.info(
+        '%d of %d test examples, by the %s', len(index), run.data.size('test'), trained.weights
+    )
+    path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, numbers)
     _log(numbers)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, numbers, path)
@@ -83,14 +85,14 @@ def apply(
 
 
 def compute(
-    loaded: LoadedRun, index: np.ndarray, num_samples: int, seed: int
+    trained: TrainedRun, index: np.ndarray, num_samples: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
     """Enlarges the test examples at `index`: (images by method, measures [n] by method)."""
-    run = loaded.run
+    run = trained.run
     inputs = {name: array[index] for name, array in run.data.splits['test'].items()}
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    enlarge = _enlarger(run, num_samples, loaded.devices)
-    images = enlarge(loaded.state, key, inputs, len(index))
+    enlarge = _enlarger(run, num_samples, trained.devices)
+    images = enlarge(trained.state, key, inputs, len(index))
     if not images.pop('draws').any():
         del images['model_mean']
     return images, _measure(run, images)

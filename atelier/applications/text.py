@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier.applications import _common
-from atelier.applications._application import EXTEND, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import EXTEND, Application
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec, symbols_told
@@ -17,8 +16,9 @@ from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import texts
-from atelier.run import run_folder
+from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (EXTEND,)
 
@@ -55,34 +55,33 @@ def apply(
       The texts, the prompt at the beginning of each.
 
     Raises:
-      UserError: a missing ability or checkpoint, a bad option, or a prompt with a symbol outside
+      UserError: a missing checkpoint, a bad option, or a prompt with a symbol outside
         the vocabulary.
     """
-    require(run, 'text', *NEEDS)
     _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
     _common.check_seed(seed)
     spec = run.data.spec
     with about(f'--prompt={prompt!r}'):
         symbols = encode(prompt, spec.symbols)
-    loaded = _common.load(run)
+    trained = restore.load(run)
     start = np.tile(symbols.astype(np.float32), (num_samples, 1))
-    x = compute(loaded, start, num_characters, seed)
+    x = compute(trained, start, num_characters, seed)
     file = f'text-seed-{seed}{_common.changed_sampler(run)}'
-    path = _common.save(loaded, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
+    path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
-    log.info('by the %s: %s', loaded.weights, path)
+    log.info('by the %s: %s', trained.weights, path)
     print(texts.BETWEEN.join(lines))
     return lines
 
 
 def compute(
-    loaded: LoadedRun, x: Float[np.ndarray, 'n start'], count: int, seed: int
+    trained: TrainedRun, x: Float[np.ndarray, 'n start'], count: int, seed: int
 ) -> Float[np.ndarray, 'n _']:
     """x [n, start] and `count` symbols more, window by window."""
-    run, context = loaded.run, loaded.run.data.spec.num_dims
+    run, context = trained.run, trained.run.data.spec.num_dims
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
     size = run.config.eval.batch_size
-    extend = over_examples(run.family.ability(Extend).complete, data, size, loaded.devices)
+    extend = over_examples(run.family.ability(Extend).complete, data, size, trained.devices)
     n, length = len(x), x.shape[1] + count
     i = 0
     while x.shape[1] < length:
@@ -93,7 +92,7 @@ def compute(
             'num_known': np.full(n, known.shape[1], np.int32),
         }
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
-        window = extend(loaded.state, key, inputs, n)
+        window = extend(trained.state, key, inputs, n)
         x = np.concatenate([x, window[:, context - room :]], 1)
         i += 1
     return x[:, :length]

@@ -6,8 +6,7 @@ import jax
 import numpy as np
 
 from atelier.applications import _common
-from atelier.applications._application import TRAJECTORY, Application, require
-from atelier.applications._common import LoadedRun
+from atelier.applications._application import TRAJECTORY, Application
 from atelier.applications.sample import parse_labels
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
@@ -15,7 +14,9 @@ from atelier.data.dataset import Spec
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
+from atelier.run import restore
 from atelier.run.experiment import Run
+from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)
 
@@ -39,19 +40,18 @@ def apply(
       sample, before it is rounded where the data are levels.
 
     Raises:
-      UserError: a missing ability or checkpoint, or a bad option.
+      UserError: a missing checkpoint, or a bad option.
     """
-    require(run, 'trajectory', *NEEDS)
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     _common.at_least(2, num_points=num_points)
     chosen = parse_labels(run, labels)
     inputs = {} if chosen is None else {'label': np.resize(chosen, num_samples)}
-    loaded = _common.load(run)
-    arrays, num_steps = compute(loaded, inputs, num_samples, num_points, seed)
-    log.info('%d samples in %d steps of the %s', num_samples, num_steps, loaded.weights)
+    trained = restore.load(run)
+    arrays, num_steps = compute(trained, inputs, num_samples, num_points, seed)
+    log.info('%d samples in %d steps of the %s', num_samples, num_steps, trained.weights)
     file = f'trajectory-seed-{seed}{_common.changed_sampler(run)}'
-    path = _common.save(loaded, file, arrays)
+    path = _common.save(trained, file, arrays)
     if image_grids.is_image(run.data.spec):
         _draw_images(path, arrays, run.data.spec)
     elif run.data.spec.event_shape == (2,):
@@ -60,18 +60,18 @@ def apply(
 
 
 def compute(
-    loaded: LoadedRun, inputs: dict[str, np.ndarray], num_samples: int, num_points: int, seed: int
+    trained: TrainedRun, inputs: dict[str, np.ndarray], num_samples: int, num_points: int, seed: int
 ) -> tuple[dict[str, np.ndarray], int]:
     """Draws samples, with the labels of `inputs` if any: (the arrays of `apply`, steps)."""
-    run = loaded.run
+    run = trained.run
 
     def steps(weights, batch, rng):
         return run.family.ability(Trajectory).steps(weights, rng, batch or None)
 
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
-    draw = over_examples(steps, data, run.config.eval.batch_size, loaded.devices)
+    draw = over_examples(steps, data, run.config.eval.batch_size, trained.devices)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-    x_t, x = draw(loaded.state, key, inputs, num_samples)
+    x_t, x = draw(trained.state, key, inputs, num_samples)
     num_steps = x.shape[1]
     kept = np.unique(np.linspace(0, num_steps - 1, num_points).round().astype(int))
     return {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}, num_steps

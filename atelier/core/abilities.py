@@ -164,16 +164,16 @@ class Conditionals(NamedTuple):
 
 
 class BitsBack(NamedTuple):
-    """p(x | z) of discrete values beside q(z | x): what coding with bits back needs.
+    """p(x | z) of discrete values: what coding with bits back needs beside the family's `Codes`.
 
-    posterior: as in `Codes`. The family's metrics then have 'elbo_nats', a bound of log p(x) with
-      this posterior.
+    Those have a posterior q(z | x), and the family's metrics have 'elbo_nats', a bound of log p(x)
+    with it.
+
     level_log_probs: (weights, z [local, latent], given) -> nats [local, dims, levels] of every
       level of each value of the flat x, independent given z. Of the batch `given` the label alone
       is read, where the family is class-conditional.
     """
 
-    posterior: Callable[[Weights, Batch, Rng], tuple[Array, Array]]
     level_log_probs: Callable[[Weights, Array, Batch], Array]
 
 

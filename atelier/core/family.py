@@ -24,7 +24,7 @@ class Family:
     abilities: what can be done with the trained model, at most one of each type.
 
     Raises:
-      ValueError: two abilities of one type.
+      ValueError: `abilities` is no tuple of NamedTuples, or has two of one type.
     """
 
     init: Callable[[Array, Batch], Weights]
@@ -33,7 +33,8 @@ class Family:
     abilities: tuple[tuple, ...] = ()
 
     def __post_init__(self):
-        """Refuses two abilities of one type."""
+        """Refuses what is no ability, and two abilities of one type."""
+        _check_abilities(self.abilities)
         types = [type(ability) for ability in self.abilities]
         twice = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
         if twice:
@@ -42,6 +43,23 @@ class Family:
     def ability(self, kind: type[Ability]) -> Ability | None:
         """The family's ability of this type, or None."""
         return next((ability for ability in self.abilities if type(ability) is kind), None)
+
+
+def _check_abilities(abilities: tuple[tuple, ...]) -> None:
+    """Refuses what `Family.ability` would never find.
+
+    Raises:
+      ValueError: a lone ability, which is a tuple itself, or an element that is no NamedTuple.
+    """
+    if type(abilities) is not tuple:
+        kind = type(abilities).__name__
+        raise ValueError(f'abilities: {kind} is no plain tuple; one alone is (ability,)')
+    for ability in abilities:
+        if isinstance(ability, type):
+            name = ability.__name__
+            raise ValueError(f'abilities: {name} is a class; an ability is a value, {name}(...)')
+        if not (isinstance(ability, tuple) and hasattr(ability, '_fields')):
+            raise ValueError(f'abilities: {type(ability).__name__} is no NamedTuple')
 
 
 def present(*abilities: tuple | None) -> tuple[tuple, ...]:

@@ -48,14 +48,13 @@ def evaluate(
     run: Run,
     devices: Sequence[jax.Device] | None = None,
     reuse: bool = False,
-    loaded: tuple[game.State, str] | None = None,
+    trained: restore.TrainedRun | None = None,
     features: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
 
-    `loaded` is a State in hand, and in words which, instead of the chosen checkpoint. `features`,
-    of x [n, *event] to [n, features], stands for the classifier that config.eval names; then
-    nothing is written.
+    `trained` has weights in hand, instead of the chosen checkpoint. `features`, of x [n, *event] to
+    [n, features], stands for the classifier that config.eval names; then nothing is written.
 
     With `reuse`, at the end of a training, an evaluation of the same weights with the same settings
     is read and not repeated, and the lack of a feature function is no mistake.
@@ -65,14 +64,14 @@ def evaluate(
         there are no features to compare its samples in.
     """
     with processes.folder_of(run.folder) as folder:
-        return _evaluate(run._replace(folder=folder), devices, reuse, loaded, features)
+        return _evaluate(run._replace(folder=folder), devices, reuse, trained, features)
 
 
 def _evaluate(
     run: Run,
     devices: Sequence[jax.Device] | None,
     reuse: bool,
-    loaded: tuple[game.State, str] | None,
+    trained: restore.TrainedRun | None,
     features: Callable[[np.ndarray], np.ndarray] | None,
 ) -> dict[str, Any]:
     began = time.perf_counter()
@@ -86,7 +85,7 @@ def _evaluate(
         compared_in = chosen_features(run, devices)
     else:
         compared_in = of_function(features, run.data.splits[SPLIT]['x'])
-    state, weights = loaded or restore.load_state(run)
+    _, state, weights = trained or restore.load(run)
     circumstances = _circumstances(run, weights, compared_in)
     path = run.folder / 'evaluation.json'
     before = read_evaluation(path) if reuse else {}

@@ -1,20 +1,22 @@
-"""The State of a run: the first one, and the one that an evaluation or an application uses."""
+"""The State of a run: the first one, and that of a trained run, which is evaluated and used."""
 
 import contextlib
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from ml_collections import ConfigDict
 
 from atelier.core import devices as device_lib
 from atelier.core import optimizers, train_step
+from atelier.core.family import Family
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.data.dataset import symbols_told
+from atelier.data.dataset import Dataset, symbols_told
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
@@ -25,6 +27,39 @@ from atelier.run.experiment import Run
 WEIGHTS = {'best': True, 'last': False}
 # the first State is computed once: it compiles in half the time, and takes no longer
 ONCE = {'xla_backend_optimization_level': 1}
+
+
+class TrainedRun(NamedTuple):
+    """A run with its weights.
+
+    run: whose weights they are.
+    state: with the weights that `config.eval.weights` chooses, on all devices.
+    weights: description, such as 'best checkpoint, step 1000'.
+    """
+
+    run: Run
+    state: State
+    weights: str
+
+    @property
+    def config(self) -> ConfigDict:
+        """Of the run."""
+        return self.run.config
+
+    @property
+    def family(self) -> Family:
+        """The model, as pure functions of (state.averaged_weights, ...)."""
+        return self.run.family
+
+    @property
+    def data(self) -> Dataset:
+        """What it was trained on."""
+        return self.run.data
+
+    @property
+    def devices(self) -> Sequence[jax.Device]:
+        """All: those that the state is on."""
+        return jax.devices()
 
 
 class Start:
@@ -122,8 +157,8 @@ def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
     return init
 
 
-def load_state(run: Run) -> tuple[State, str]:
-    """The State that `config.eval.weights` chooses, on all devices, and in words which it is.
+def load(run: Run) -> TrainedRun:
+    """The run with the weights that `config.eval.weights` chooses.
 
     Raises:
       UserError: there is no checkpoint that can be read.
@@ -136,7 +171,7 @@ def load_state(run: Run) -> tuple[State, str]:
         state, words = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like), ''
     state, words = processes.from_first(state), processes.text_from_first(words)
     averaged = ', averaged' if run.config.hypers.ema_half_life > 0 else ''
-    return device_lib.place(state, jax.devices()), words + averaged
+    return TrainedRun(run, device_lib.place(state, jax.devices()), words + averaged)
 
 
 def _restore(

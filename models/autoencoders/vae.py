@@ -240,7 +240,7 @@ def vae(
             reconstruct_by_codes(encode, mean_of),
             by_reconstruction(nets.spec, draw_codes, mean_of),
             LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
-            None if levels is None else BitsBack(infer, of_levels),
+            None if levels is None else BitsBack(of_levels),
             classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         ),
     )

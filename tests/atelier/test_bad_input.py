@@ -43,6 +43,7 @@ slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
         slow(['--config=nothing.py'], 'no config file .*nothing.py'),
         slow(['--mode=evaluate', CONFIG, '--profile'], '--profile is for --mode=train'),
         slow(['--mode=compare', '--launcher_jobs=2'], '--launcher_jobs is for --mode=sweep'),
+        slow(['--mode=compare', '--config=nonsense.py'], '--mode=compare takes no --config'),
     ],
     ids=lambda value: ' '.join(value).split('/')[-1] or 'none' if isinstance(value, list) else '',
 )

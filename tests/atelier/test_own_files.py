@@ -81,7 +81,7 @@ def apply(run, times: float = 1.0):
       run: of a family with the ability.
       times: a factor.
     """
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     nats = times * float(run.family.ability(Entropy).nats(state.averaged_weights))
     (run.folder / 'entropy.json').write_text(json.dumps(nats))
 
@@ -104,6 +104,7 @@ def test_an_application_of_ones_own_is_loaded_with_its_options(own_files):
     own = applications.load(str(own_files / 'entropy.py'))
     assert list(applications.options(own)) == ['times']
     assert [need.description for need in own.needs] == ['entropy']
+    assert own.mode == 'entropy.py'
 
 
 def test_a_file_that_is_no_application_is_refused(own_files):

@@ -38,6 +38,7 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     assert int(run.state.step) == 10
     x = door.sample(run, 5, seed=3)
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
+    np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])
     numbers = door.evaluate(run)
     assert numbers == json.loads((folder / 'evaluation.json').read_text())
     codes = door.over_split(run, run.family.ability(Codes).encode, 'test')

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from atelier.core import game
 from atelier.core.abilities import BitsBack
-from atelier.core.family import is_class_conditional
+from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.evaluation.compression import integer_frequencies, latent_bins
@@ -96,9 +96,9 @@ def model_of(run: Run, state: game.State) -> Model:
     family, spec, device = run.family, run.data.spec, jax.devices()[0]
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
     rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
-    ability = family.ability(BitsBack)
-    posterior_of = jax.jit(lambda weights, batch: ability.posterior(weights, batch, rng))
-    log_probs_of = jax.jit(ability.level_log_probs)
+    codes, bits_back = codes_of(family), family.ability(BitsBack)
+    posterior_of = jax.jit(lambda weights, batch: codes.posterior(weights, batch, rng))
+    log_probs_of = jax.jit(bits_back.level_log_probs)
 
     def given(label: int) -> dict[str, np.ndarray]:
         return {'label': np.full(1, label, np.int32)} if is_class_conditional(family) else {}

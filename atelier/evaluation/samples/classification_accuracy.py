@@ -42,8 +42,8 @@ def accuracy_score(
     with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
         learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
-        learned, _ = restore.load_state(learner)
-    taught, _ = restore.load_state(classifier)
+        learned = restore.load(learner).state
+    taught = restore.load(classifier).state
     return {
         'samples': accuracy(learner._replace(data=real), learned, devices),
         'floor': accuracy(classifier, taught, devices),

@@ -126,7 +126,7 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     """
     other = classifier_for(run)
     family, ours, theirs = other.family, run.data.spec, other.data.spec
-    state, which = restore.load_state(other)
+    _, state, description = restore.load(other)
 
     def look(weights, batch, rng):
         seen = {'x': theirs.denormalize(ours.normalize(batch['x']))}
@@ -136,7 +136,7 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     data = run.data._replace(preprocess=preprocess.as_float)
     apply = over_examples(look, data, other.config.eval.batch_size, devices)
     return FeatureFunction(
-        f'{other.folder.name}, {which}, {_digest(state):08x}',
+        f'{other.folder.name}, {description}, {_digest(state):08x}',
         lambda x: apply(state, state.key, {'x': x}, len(x)),
         other,
     )

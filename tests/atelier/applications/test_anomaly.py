@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from support import assembled, with_abilities
 
-from atelier.applications import anomaly
+from atelier.applications import anomaly, perform
 from atelier.core.abilities import LogProb
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
@@ -146,7 +146,7 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 
 
 def test_what_cannot_be_scored_is_said(vae, gan, complaint):
-    line = complaint(anomaly.apply, gan)
+    line = complaint(perform, anomaly.APPLICATION, gan)
     assert 'lacks log_prob or reconstruct: --mode=anomaly needs log_prob or reconstruct' in line
     every = without(by_ink(vae), *range(10))
     assert 'all test examples are of classes' in complaint(anomaly.apply, every)

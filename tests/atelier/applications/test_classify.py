@@ -8,7 +8,7 @@ from support import assembled, few_of_test, make_run
 
 import train_lib
 from atelier import checkout
-from atelier.applications import classify
+from atelier.applications import classify, perform
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.run import experiment, restore, run_folder
@@ -62,7 +62,7 @@ def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
     state = train_lib.train(run)
     found = classify.apply(run)
     assert found['logits'].shape == (30, 10) and np.isfinite(found['logits']).all()
-    assert restore.load_state(run)[0].step == state.step
+    assert restore.load(run).state.step == state.step
 
 
 def test_what_cannot_be_is_refused(runs, tmp_path):
@@ -77,7 +77,7 @@ def test_what_cannot_be_is_refused(runs, tmp_path):
         classify.apply(run, num_bins=0)
     vae = make_run(tmp_path / 'vae')
     with pytest.raises(UserError, match='lacks classify'):
-        classify.apply(vae)
+        perform(classify.APPLICATION, vae)
     vae.folder.mkdir()
     run_folder.write_config(vae, 1)
     with pytest.raises(UserError, match='lacks classify'):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.decomposition import PCA
 from support import assembled, with_abilities
 
-from atelier.applications import _rate_distortion, compress, reconstruct
+from atelier.applications import _rate_distortion, compress, perform, reconstruct
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -167,6 +167,6 @@ def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
     }
     for (name, data), words in why.items():
         run = assembled(tmp_path, name, f'{data},debug')
-        assert words in complaint(compress.apply, run)
+        assert words in complaint(perform, compress.APPLICATION, run)
     several = assembled(tmp_path, 'made', model__num_orders=2)
-    assert 'several orders' in complaint(compress.apply, several)
+    assert 'several orders' in complaint(perform, compress.APPLICATION, several)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.applications import concept
+from atelier.applications import concept, perform
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples import strokes
 from atelier.run import run_folder
@@ -174,5 +174,5 @@ def test_what_is_missing_is_said(vae, gan, judge, complaint, tmp_path):
     assert 'have no labels: give --config.eval.classifier=RUN' in complaint(
         concept.apply, unlabelled
     )
-    line = complaint(concept.apply, assembled(tmp_path, 'classifier'))
+    line = complaint(perform, concept.APPLICATION, assembled(tmp_path, 'classifier'))
     assert 'lacks decode' in line

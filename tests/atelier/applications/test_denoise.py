@@ -9,7 +9,7 @@ import pytest
 from support import assembled, few_of_test, make_run, replaced, with_abilities
 
 import train_lib
-from atelier.applications import denoise
+from atelier.applications import denoise, perform
 from atelier.core.abilities import Denoise, Reconstruct
 from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
@@ -17,7 +17,7 @@ from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
-LOAD_STATE = restore.load_state  # before `untrained`
+LOAD = restore.load  # before `untrained`
 
 
 def identity(weights, batch, rng):
@@ -164,7 +164,7 @@ def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})
     train_lib.train(run, jax.devices())
-    monkeypatch.setattr(restore, 'load_state', LOAD_STATE)
+    monkeypatch.setattr(restore, 'load', LOAD)
     denoise.apply(run, levels='0.3,0.5')
     first, second = (row['gain_psnr_db'] for row in recorded(run, 'gaussian'))
     assert first['mean'] > 5 * first['standard_error'] > 0
@@ -189,7 +189,7 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
-    line = complaint(denoise.apply, assembled(tmp_path, 'gan'))
+    line = complaint(perform, denoise.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
 
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from support import assembled, with_abilities
 
 from atelier import door
-from atelier.applications import embed
+from atelier.applications import embed, perform
 from atelier.applications.embed import Labelled
 from atelier.core.abilities import Codes
 from atelier.run import restore
@@ -151,5 +151,5 @@ def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
     few = {'x': levels(np.zeros((4, 2), int))}
     said = complaint(embed.apply, of_codes(vae, few, few))
     assert 'train split of digits has 4 examples, fewer than 5' in said
-    line = complaint(embed.apply, assembled(tmp_path, 'gan'))
+    line = complaint(perform, embed.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'lacks encode: --mode=embed needs encode' in line

@@ -78,9 +78,9 @@ def test_every_application_works(name, run_of):
     run, found = run_of(name), {}
     for mode, options in OPTIONS.items():
         application = applications.load(mode)
-        if not application.fits(run.family):
+        if not application.fits(run.family, run.data.spec):
             continue
-        found[mode] = application.apply(run, **options)
+        found[mode] = applications.perform(application, run, **options)
         written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
         assert {'.npz', '.png'} <= set(written), mode
     assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)
@@ -98,7 +98,7 @@ def _check(run, found):
     """
     exact = dict(rtol=1e-4, atol=1e-4)
     near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
-    (state, _), split = restore.load_state(run), run.data.splits['test']
+    state, split = restore.load(run).state, run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
     z_1, _ = parted(run.family, codes)
     np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)

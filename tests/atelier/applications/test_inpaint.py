@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from support import assembled, few_of_test, replaced
 
-from atelier.applications import inpaint
+from atelier.applications import inpaint, perform
 from atelier.applications._masks import hidden_parts
 from atelier.core.abilities import Inpaint
 from atelier.core.randomness import standard_normal
@@ -214,7 +214,9 @@ def test_halves_are_of_images(tmp_path, complaint):
 
 
 def test_a_missing_ability_is_named(gan, complaint):
-    assert 'lacks inpaint: --mode=inpaint needs inpaint' in complaint(inpaint.apply, gan)
+    assert 'lacks inpaint: --mode=inpaint needs inpaint' in complaint(
+        perform, inpaint.APPLICATION, gan
+    )
 
 
 def test_example_keys_differ_between_completions(vae):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.applications import interpolate, sample
+from atelier.applications import interpolate, perform, sample
 from atelier.core.abilities import Codes
 from atelier.run import restore
 
@@ -107,7 +107,7 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 
 
 def test_a_missing_ability_is_named(tmp_path, vae, complaint):
-    line = complaint(interpolate.apply, assembled(tmp_path, 'classifier'))
+    line = complaint(perform, interpolate.APPLICATION, assembled(tmp_path, 'classifier'))
     assert 'lacks decode: --mode=interpolate needs decode, and encode or prior' in line
     neither = with_abilities(vae, decode=vae.family.ability(Codes).decode)
-    assert 'lacks encode or prior' in complaint(interpolate.apply, neither)
+    assert 'lacks encode or prior' in complaint(perform, interpolate.APPLICATION, neither)

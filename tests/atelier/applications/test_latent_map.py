@@ -7,7 +7,7 @@ from scipy.stats import norm
 from support import assembled, with_abilities
 
 from atelier import door
-from atelier.applications import latent_map
+from atelier.applications import latent_map, perform
 from atelier.core.abilities import Codes
 from atelier.run import restore
 
@@ -150,5 +150,5 @@ def test_what_cannot_be_mapped_is_one_line(vae, complaint, tmp_path):
     few = of_codes(vae, np.ones((1, 2), int))
     assert 'has 1 examples, fewer than 2' in complaint(latent_map.apply, few)
     for name, missing in (('gan', 'lacks encode'), ('classifier', 'lacks decode')):
-        line = complaint(latent_map.apply, assembled(tmp_path, name))
+        line = complaint(perform, latent_map.APPLICATION, assembled(tmp_path, name))
         assert f'{missing}: --mode=latent_map needs encode, and decode' in line

@@ -8,7 +8,7 @@ import pytest
 from support import assembled, error_line, few_of_test
 
 import train_lib
-from atelier.applications import _lossless, compress, decompress
+from atelier.applications import _lossless, compress, decompress, perform
 from atelier.evaluation.compression import file_format
 from atelier.run import restore, run_folder
 
@@ -27,7 +27,7 @@ def coded(run, num_images=20):
     """The file of test examples of a run, and they themselves."""
     x, labels = (run.data.splits['test'][name][:num_images] for name in ('x', 'label'))
     x, labels = _lossless.as_levels({'x': x, 'label': labels})
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     content, _ = _lossless.packed(run, state, x, labels)
     path = run.folder / 'file.bin'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,9 @@ def test_bad_options_are_one_line(tmp_path, complaint):
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
     assert 'cannot read' in complaint(decompress.apply, run, 'nowhere.bin')
     gan = assembled(tmp_path, 'gan')
-    assert 'lacks conditionals or level_log_probs' in complaint(decompress.apply, gan)
+    assert 'lacks conditionals or level_log_probs' in complaint(
+        perform, decompress.APPLICATION, gan
+    )
     assert '--by=chance: it is one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )

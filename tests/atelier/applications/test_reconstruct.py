@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from support import assembled, few_of_test, with_abilities
 
-from atelier.applications import reconstruct
+from atelier.applications import perform, reconstruct
 from atelier.core.abilities import Codes
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
@@ -89,5 +89,5 @@ def test_of_every_family_with_an_encoder(tmp_path, name, data):
 def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
     assert '--num_images=0' in complaint(reconstruct.apply, vae, num_images=0)
     assert '--seed=-1' in complaint(reconstruct.apply, vae, seed=-1)
-    line = complaint(reconstruct.apply, assembled(tmp_path, 'gan'))
+    line = complaint(perform, reconstruct.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'lacks reconstruct: --mode=reconstruct needs reconstruct' in line

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import assembled, with_abilities
 
-from atelier.applications import saliency
+from atelier.applications import perform, saliency
 from atelier.core.abilities import Classify
 from atelier.core.randomness import rng_for
 from atelier.run import restore
@@ -141,5 +141,5 @@ def test_bad_options_end_in_one_line(classifier, complaint, options, said):
 
 
 def test_what_classifies_nothing_says_so(tmp_path, complaint):
-    line = complaint(saliency.apply, assembled(tmp_path, 'vae'))
+    line = complaint(perform, saliency.APPLICATION, assembled(tmp_path, 'vae'))
     assert 'lacks classify: --mode=saliency needs classify' in line

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from support import assembled, replaced, with_abilities
 
-from atelier.applications import sample
+from atelier.applications import perform, sample
 from atelier.core.abilities import Sample
 from atelier.evaluation.samples.sampling import labels_like, shown
 from atelier.run import restore
@@ -24,7 +24,9 @@ def run(tmp_path, monkeypatch):
 
     made = assembled(tmp_path, 'cgan')
     monkeypatch.setattr(
-        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+        restore,
+        'load',
+        lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
     return made._replace(family=replaced(made.family, Sample(paint, True)))
 
@@ -78,7 +80,9 @@ def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
     run = assembled(tmp_path, 'gan')
     monkeypatch.setattr(
-        restore, 'load_state', lambda run: (restore.initial_state(run), 'untrained')
+        restore,
+        'load',
+        lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
     assert 'does not sample by class' in complaint(sample.apply, run, labels='3')
 
@@ -109,4 +113,4 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 
 def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
     run = with_abilities(vae, encode=lambda weights, batch, rng: batch['x'])
-    assert 'lacks sample or decode' in complaint(sample.apply, run)
+    assert 'lacks sample or decode' in complaint(perform, sample.APPLICATION, run)

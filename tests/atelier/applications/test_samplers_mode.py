@@ -32,7 +32,9 @@ def test_each_is_what_the_config_asks_for(tmp_path):
 def test_what_is_not_finite_is_told(tmp_path, monkeypatch):
     """One evaluation of a model that knows nothing gives the mean, in no mode of the ring."""
     run = assembled(tmp_path, 'diffusion', 'ring,debug')
-    monkeypatch.setattr(restore, 'load_state', lambda run: (restore.initial_state(run), 'zeros'))
+    monkeypatch.setattr(
+        restore, 'load', lambda run: restore.TrainedRun(run, restore.initial_state(run), 'zeros')
+    )
     found = samplers.apply(run, samplers='ddim:1', num_samples=4)
     assert np.isnan(found['reverse_kl_nats']).all() and found['high_quality'].dtype == np.float64
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import assembled, few_of_test, with_abilities
 
-from atelier.applications import super_resolve
+from atelier.applications import perform, super_resolve
 from atelier.core.abilities import SuperResolve
 from atelier.core.randomness import standard_normal
 from atelier.data.dataset import Spec
@@ -135,7 +135,9 @@ def test_a_model_sees_nothing_of_the_original(tmp_path, monkeypatch, name, no_pi
     moved = jax.tree.map(
         lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size)).reshape(p.shape), state.ema
     )
-    monkeypatch.setattr(restore, 'load_state', lambda run: (state.replace(ema=moved), 'weights'))
+    monkeypatch.setattr(
+        restore, 'load', lambda run: restore.TrainedRun(run, state.replace(ema=moved), 'weights')
+    )
     x = run.data.splits['test']['x']
     turned = x.reshape(-1, 4, 2, 4, 2)[:, :, ::-1, :, ::-1].reshape(x.shape)
     other = {'x': turned, 'label': run.data.splits['test']['label'][::-1]}
@@ -153,5 +155,5 @@ def test_what_cannot_be_is_one_line(vae, complaint):
     for name in ('num_examples', 'num_samples', 'num_images'):
         assert f'--{name}=0' in complaint(super_resolve.apply, run, **{name: 0})
     assert '--seed=-1' in complaint(super_resolve.apply, run, seed=-1)
-    line = complaint(super_resolve.apply, vae)
+    line = complaint(perform, super_resolve.APPLICATION, vae)
     assert 'lacks super_resolve: --mode=super_resolve needs super_resolve' in line

@@ -7,7 +7,7 @@ import pytest
 from support import assembled, few_of_test, with_abilities
 
 import train_lib
-from atelier.applications import anomaly, sample, text
+from atelier.applications import anomaly, perform, sample, text
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.run import restore, run_folder
@@ -103,7 +103,7 @@ def test_a_run_of_no_text_keeps_its_data(tiny_run):
 
 def test_another_family_lacks_it(run):
     with pytest.raises(UserError, match='lacks extend'):
-        text.apply(with_abilities(run))
+        perform(text.APPLICATION, with_abilities(run))
 
 
 def test_samples_are_texts_too(run, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import assembled
 
-from atelier.applications import sample, trajectory
+from atelier.applications import perform, sample, trajectory
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
@@ -22,4 +22,4 @@ def test_it_ends_in_the_samples_of_the_same_seed(tmp_path, data):
 
 
 def test_a_family_without_steps_is_refused(gan, complaint):
-    assert 'lacks trajectory' in complaint(trajectory.apply, gan)
+    assert 'lacks trajectory' in complaint(perform, trajectory.APPLICATION, gan)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jaxtyping
 import pytest
 
 from atelier.core.abilities import Codes, LogProb, Sample
@@ -22,6 +23,22 @@ def test_an_ability_is_found_by_its_type():
 def test_two_abilities_of_one_type_are_refused():
     with pytest.raises(ValueError, match='not two LogProb'):
         family_with(LogProb(len, 'exact'), Sample(len), LogProb(len, 'estimate'))
+
+
+@pytest.mark.parametrize(
+    ('abilities', 'message'),
+    [
+        (Sample(len), r'Sample is no plain tuple; one alone is \(ability,\)'),
+        ([Sample(len)], 'list is no plain tuple'),
+        ((Sample,), r'Sample is a class; an ability is a value, Sample\(\.\.\.\)'),
+        ((Sample(len), lambda weights, batch, rng: batch), 'function is no NamedTuple'),
+        (((Sample(len),),), 'tuple is no NamedTuple'),
+    ],
+)
+def test_what_is_no_ability_is_refused(abilities, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)  # a user's run checks no types
+    with pytest.raises(ValueError, match=message):
+        Family(len, (), len, abilities)
 
 
 def test_any_named_tuple_is_an_ability():

@@ -9,7 +9,7 @@ import pytest
 from support import make_run, replaced, without
 
 import train_lib
-from atelier.applications import sample
+from atelier.applications import perform, sample
 from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
@@ -53,7 +53,7 @@ def test_every_test_example_counts_once(trained, batch_size, num_devices):
 def test_the_report_is_the_mean_over_the_whole_split(trained):
     """Derived again, example by example in one plain batch, from the averaged weights."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
-    state, words = restore.load_state(trained)
+    _, state, words = restore.load(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
     key = key_for(state.key, Stream.EVALUATE)
     rng = rng_for(key, jnp.arange(len(x)), len(x))
@@ -118,7 +118,7 @@ def test_a_family_without_samples_says_so(trained):
     codes = trained.family.ability(Codes)._replace(decode=None)
     silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
     with pytest.raises(UserError, match='lacks sample or decode'):
-        sample.apply(silent, 5)
+        perform(sample.APPLICATION, silent, num_samples=5)
 
 
 def test_pictures_of_a_run_are_written(trained):

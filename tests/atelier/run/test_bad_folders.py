@@ -244,7 +244,7 @@ def test_checkpoints_of_another_model_are_left_alone(folder):
         run.config.hypers.gamma = 1.0
     before = contents(folder)
     with pytest.raises(UserError, match='checkpoint'):
-        restore.load_state(run)
+        restore.load(run)
     assert contents(folder) == before
 
 

@@ -15,7 +15,7 @@ from support import make_run
 import train_lib
 from atelier.errors import UserError
 from atelier.run.checkpoint import Checkpoints
-from atelier.run.restore import initial_state, load_state
+from atelier.run.restore import initial_state, load
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -162,7 +162,7 @@ def test_all_are_damaged(run):
 def test_the_best_is_damaged(finished, run, caplog):
     """Whoever asks for the best weights is told, and gets the last."""
     turn_one_bit(run.folder / 'checkpoints' / '10')
-    state, words = load_state(run)
+    _, state, words = load(run)
     assert 'checkpoint 10' in caplog.text
     assert words.startswith('last checkpoint, step 30')
     assert bits(state) == bits(restored(finished, 30)[0])

@@ -48,7 +48,7 @@ def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
     run = started_from(source, tmp_path / 'run')
     fresh = restore.initial_state(run)
     start = restore.Start(run)(run)
-    found, _ = restore.load_state(run_folder.reopen(source))
+    found = restore.load(run_folder.reopen(source)).state
     plain, averaged = jax.device_get((found.params, found.ema))
     assert any(
         np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (plain, averaged)), strict=True)

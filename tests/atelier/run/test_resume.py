@@ -115,12 +115,12 @@ def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
     train(run)
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         assert checkpoints.steps() == [10, 35, 40]
-    state, words = restore.load_state(run)
+    _, state, words = restore.load(run)
     assert int(state.step) == 10
     assert words == 'best checkpoint, step 10'
     with run.config.unlocked():
         run.config.eval.weights = 'last'
-    assert int(restore.load_state(run)[0].step) == 40
+    assert int(restore.load(run).state.step) == 40
 
 
 def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
@@ -190,7 +190,7 @@ def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
     before = sorted(path.name for path in folder.iterdir())
     with run.config.unlocked():
         run.config.eval.weights = 'last'
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     assert int(state.step) < 40
     assert sorted(path.name for path in folder.iterdir()) == before
     assert not (run.folder / 'damaged').exists()

@@ -76,7 +76,7 @@ def test_every_member_is_a_run(whole):
         result = evaluate.evaluate(run, jax.devices()[:1])
         assert np.isfinite(result['values']['nll_nats']['mean'])
         assert (run.folder / 'samples' / 'samples-0000020.png').exists()
-        state, words = restore.load_state(run)
+        _, state, words = restore.load(run)
         assert f'step {row["step"]}' in words
         assert float(state.hypers['beta']) == row['hypers.beta']
 

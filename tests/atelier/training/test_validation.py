@@ -62,7 +62,7 @@ def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
     train_lib.train(run, ONE)
     valid = [row for row in read_metrics(run.folder) if 'valid/coverage' in row]
     best = max(valid, key=lambda row: row['valid/coverage'])
-    assert f'step {best["step"]}' in restore.load_state(run)[1]
+    assert f'step {best["step"]}' in restore.load(run).weights
 
 
 def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):

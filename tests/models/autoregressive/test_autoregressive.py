@@ -320,6 +320,6 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name, change):
     np.testing.assert_array_equal(filled['completions'][known], whole[known])
     types = [
         jax.tree.map(lambda a: a.dtype, state.extra)
-        for state in (restore.load_state(run)[0], restore.initial_state(run))
+        for state in (restore.load(run).state, restore.initial_state(run))
     ]
     assert types[0] == types[1]  # degrees are whole numbers

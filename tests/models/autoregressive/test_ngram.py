@@ -193,4 +193,4 @@ def test_tiny_shakespeare(tmp_path):
     values = evaluate.evaluate(run, jax.devices()[:1])['values']
     assert round(values['nats_per_character']['mean'], 3) == 1.669
     assert run.data.size('train') == run.config.train.batch_size
-    assert int(restore.load_state(run)[0].step) == 1
+    assert int(restore.load(run).state.step) == 1

@@ -30,7 +30,7 @@ DIAGONAL = dict(data__dequantize='uniform', model__covariance='diagonal')
 def test_trained_evaluated_and_used(tmp_path, name, change):
     run = few_of_test(assembled(tmp_path, name, **change), 40)
     train_lib.train(run)
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     assert 'model' not in state.opt
     values = evaluate.evaluate(run)['values']
     assert values['nll_nats']['mean'] < 64 * np.log(17) + 40  # better than any level anywhere
@@ -57,7 +57,7 @@ def test_all_of_the_training_split_is_fitted(tmp_path):
     assert asked['train']['batch_size'] == 0
     config_values.check_same_values(run.folder, then, now)
     train_lib.train(run)
-    state, _ = restore.load_state(run_folder.reopen(run.folder))
+    state = restore.load(run_folder.reopen(run.folder)).state
     found = np.exp(state.params['model']['components']['log_probs'])
     share = (x[label == 3].reshape(-1, 64)[..., None] == np.arange(17)).mean(0)
     np.testing.assert_allclose(found[3].reshape(share.shape), share, atol=1e-6)
@@ -74,7 +74,7 @@ def test_minibatches_add_up_to_the_whole(tmp_path):
     weights = []
     for run in (whole, parts):
         train_lib.train(run)
-        weights.append(restore.load_state(run)[0].params['model'])
+        weights.append(restore.load(run).state.params['model'])
     found = [np.exp(w['components']['log_probs']) for w in weights]
     np.testing.assert_allclose(*found, atol=1e-5)
     np.testing.assert_allclose(*[w['log_weights'] for w in weights], atol=1e-5)

@@ -99,7 +99,7 @@ def test_what_is_never_drawn_is_not_put_back():
 
 
 def there_and_back(run, x, labels=None):
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     coded = bits_back.encoded(run, state, x, labels)
     assert coded.words.dtype == np.uint32
     again, known = bits_back.decoded(run, state, coded.words, len(x))
@@ -129,7 +129,7 @@ def test_the_round_trip_is_exact(tmp_path, name):
     coded = there_and_back(run, x, labels)
     assert coded.label_bits == pytest.approx(np.log2(10) if name == 'cvae' else 0)
     counted = coded.bits.sum() + coded.code_bits.sum() + 18 * coded.label_bits
-    latent = bits_back.model_of(run, restore.load_state(run)[0]).latent_dim
+    latent = bits_back.model_of(run, restore.load(run).state).latent_dim
     assert -1 < 32 * len(coded.words) - counted < 22 * latent + 64
 
 
@@ -191,7 +191,7 @@ def test_bits_are_those_of_the_bound(vae):
 @pytest.mark.usefixtures('untrained')
 def test_words_of_nobody_are_noticed(vae):
     run = enumerable(vae)
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     x = np.random.RandomState(0).randint(0, 2, (20, 3))
     words = bits_back.encoded(run, state, x, None).words
     for broken in (words[:-1], np.append(words, np.uint32(7)), np.append(words, np.uint32(0))):

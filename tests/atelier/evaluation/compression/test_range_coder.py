@@ -23,7 +23,7 @@ def run_of(tmp_path_factory):
 
 
 def there_and_back(run, x, labels=None, batch_size=7):
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     coded = range_coder.encoded(run, state, x, labels, batch_size)
     assert coded.words.dtype == np.uint32
     # the range has 32 to 64 bits, so that a word or two at the end say which number it was
@@ -85,7 +85,7 @@ def test_what_is_impossible_is_coded_too(vae):
 def test_probabilities_that_are_none_are_refused(vae):
     run = with_abilities(vae, conditionals=chain([0.0, jnp.nan], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
-    state, _ = restore.load_state(run)
+    state = restore.load(run).state
     with pytest.raises(ValueError, match='not finite'):
         range_coder.encoded(run, state, np.zeros((1, 2), int), None, 1)
 

@@ -76,7 +76,7 @@ def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, 
 def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
     from atelier.evaluation import evaluate
 
-    state, _ = restore.load_state(classifier)
+    state = restore.load(classifier).state
     values = evaluate.per_example(classifier, state, ONE)
     assert accuracy(classifier, state, ONE) == pytest.approx(values['accuracy'].mean(), abs=1e-6)
 

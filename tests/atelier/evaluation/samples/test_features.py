@@ -78,15 +78,17 @@ def test_what_are_no_features_is_refused(tmp_path, complaint, f):
 def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog):
     """After a training it is said; asked for by --mode=evaluate it is a mistake."""
     run = assembled(tmp_path, 'gan')
-    loaded = (restore.initial_state(run), 'untrained')
-    said = complaint(evaluate.evaluate, run, ONE, loaded=loaded)
+    trained = restore.TrainedRun(run, restore.initial_state(run), 'untrained')
+    said = complaint(evaluate.evaluate, run, ONE, trained=trained)
     assert '--config.eval.classifier=RUN' in said
     assert not (run.folder / 'evaluation.json').exists()
     with caplog.at_level('WARNING', logger='atelier'):
-        result = evaluate.evaluate(run, ONE, reuse=True, loaded=loaded)
+        result = evaluate.evaluate(run, ONE, reuse=True, trained=trained)
     assert result['samples'] == {}
     assert '--config.eval.classifier=RUN' in caplog.text
     before = (run.folder / 'evaluation.json').read_bytes()
-    of_pixels = evaluate.evaluate(run, ONE, loaded=loaded, features=lambda x: x.reshape(len(x), -1))
+    of_pixels = evaluate.evaluate(
+        run, ONE, trained=trained, features=lambda x: x.reshape(len(x), -1)
+    )
     assert of_pixels['samples']['values']['frechet_distance']['samples'] > 0
     assert (run.folder / 'evaluation.json').read_bytes() == before  # the folder keeps its own

@@ -1,0 +1,42 @@
+"""An application is performed on a run that it fits, and on no other."""
+
+import pytest
+from support import make_run, with_abilities
+
+from atelier.applications import Application, load, names, needs, perform
+from atelier.core.abilities import Sample
+
+
+def of_two_levels(family, spec) -> str:
+    return '' if spec.levels == 2 else f'cannot count {spec.levels} levels'
+
+
+def double(run, n: int = 1) -> int:
+    return 2 * n
+
+
+OWN = Application(double, (needs(Sample, 'sample'),), refusal=of_two_levels)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return with_abilities(make_run(tmp_path), sample=lambda weights, batch, rng: batch)
+
+
+def test_one_of_ones_own_is_checked_from_python_too(run, complaint):
+    line = complaint(perform, OWN, with_abilities(run), n=3)
+    assert 'lacks sample: --mode=test_application.py needs sample; choose a run of' in line
+    assert complaint(perform, OWN, run, n=3) == f'{run.folder} cannot count 17 levels'
+    of_bits = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=2)))
+    assert perform(OWN, of_bits, n=3) == 6
+
+
+def test_it_fits_what_it_can_be_performed_on(run):
+    spec = run.data.spec
+    assert OWN.fits(run.family, spec._replace(levels=2))
+    assert not OWN.fits(run.family, spec)
+    assert not OWN.fits(with_abilities(run).family, spec._replace(levels=2))
+
+
+def test_each_knows_its_mode():
+    assert [load(name).mode for name in names()] == names()
