@@ -1,7 +1,6 @@
 """What an application is, and what it needs of a family."""
 
 import pathlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -84,7 +83,7 @@ class Application(NamedTuple):
         name = self.apply.__module__
         if name.startswith(f'{__package__}.'):
             return name.rpartition('.')[2]
-        return pathlib.Path(getattr(sys.modules.get(name), '__file__', name)).name
+        return pathlib.Path(getattr(self.apply, '__globals__', {}).get('__file__', name)).name
 
     def fits(self, family: Family, spec: Spec) -> bool:
         """Whether it can be applied to a family of these data."""
