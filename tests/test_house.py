@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+from source_files import python_files
+
 from atelier import checkout
 
 ROOT = checkout.ROOT
@@ -49,9 +51,4 @@ def test_every_file_says_what_it_is_for():
 
 def product_files() -> list[pathlib.Path]:
     """Every Python file but those of the tests."""
-    return [
-        path
-        for path in sorted(ROOT.rglob('*.py'))
-        if path.relative_to(ROOT).parts[0] not in ('tests', 'runs')
-        and not path.relative_to(ROOT).parts[0].startswith('.')
-    ]
+    return [path for path in python_files(ROOT) if path.relative_to(ROOT).parts[0] != 'tests']

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
+from source_files import python_files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NOT_OURS = {'tests', 'runs', 'shared', 'build'}  # at the top; folders that begin with a dot neither
 
 # The engine, lowest layer first: a package may import those of lower layers, and itself.
 LAYERS = [
@@ -51,9 +51,9 @@ THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """The file of every module of the product: {'models.autoencoders.vae': .../vae.py}."""
     found = {}
-    for path in sorted(root.rglob('*.py')):
+    for path in python_files(root):
         parts = path.relative_to(root).with_suffix('').parts
-        if parts[0] not in NOT_OURS and not parts[0].startswith('.'):
+        if parts[0] != 'tests':
             found['.'.join(parts).removesuffix('.__init__')] = path
     return found
 
@@ -227,7 +227,7 @@ def test_every_convolution_is_ours():
 
 
 def test_no_module_of_odds_and_ends():
-    names = {path.stem for path in [*sources(ROOT).values(), *ROOT.glob('tests/**/*.py')]}
+    names = {path.stem for path in python_files(ROOT)}
     assert not names & {'utils', 'util', 'helpers', 'misc'}
 
 
