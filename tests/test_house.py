@@ -3,13 +3,20 @@
 import pathlib
 import re
 
-from source_files import python_files
+import pytest
+from source_files import files_of_git, python_files
 
 from atelier import checkout
 
 ROOT = checkout.ROOT
 TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -m pytest'
 JOB_LINE = 'pip install -r requirements.txt && python main.py --config=configs/vae.py'
+
+FOLDERS = {'atelier', 'benchmarks', 'configs', 'docs', 'losses', 'models', 'tests'}
+FILES_AT_THE_ROOT = {  # besides Python files and requirements; mkdocs.yml is of the documentation
+    *('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE'),
+    *('pyproject.toml', 'mkdocs.yml', '.gitignore', '.ci'),
+}
 
 
 def test_the_readme_and_ci_run_the_same_line():
@@ -30,6 +37,18 @@ def test_files_that_the_readme_names_exist():
     assert len(named) > 5
     missing = [name for name in named if not (ROOT / name).exists() and '/NAME' not in name]
     assert not missing
+
+
+def test_the_root_is_short():
+    """`ls` tells the story: at most three Python files, and nothing that nobody expects."""
+    tracked = files_of_git(ROOT, '--cached')
+    if tracked is None:
+        pytest.skip('no git repository')
+    names = {name.split('/')[0] for name in tracked}
+    python = {name for name in names if name.endswith('.py')}
+    requirements = {name for name in names if re.fullmatch(r'requirements.*\.txt', name)}
+    assert {'main.py', 'train_lib.py'} <= python and len(python) <= 3
+    assert FOLDERS <= names <= FOLDERS | FILES_AT_THE_ROOT | python | requirements
 
 
 def test_every_requirement_has_a_lower_and_an_upper_bound():
