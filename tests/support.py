@@ -10,21 +10,12 @@ import numpy as np
 
 from atelier import checkout
 from atelier.core import devices as device_lib
-from atelier.core.abilities import (
-    BitsBack,
-    Classify,
-    Codes,
-    Extend,
-    Inpaint,
-    Reconstruct,
-    Sample,
-)
 from atelier.core.family import Family
 from atelier.core.randomness import rng_for
 from atelier.core.types import Weights
 from atelier.report.metrics_log import read_metrics
 from atelier.run import experiment, restore, run_folder
-from atelier.training import dispatch as program
+from atelier.training.dispatch import compile_dispatch
 
 
 def make_run(folder, argument='digits,debug', **changes):
@@ -74,7 +65,7 @@ def steps_on(run, num_devices, num_steps=10):
     host = jax.tree.map(np.asarray, restore.initial_state(run))
     state = device_lib.place(host, devices)
     data = device_lib.place(run.data.splits['train'], devices)
-    dispatch = program.compile_dispatch(run, 1, devices)
+    dispatch = compile_dispatch(run, 1, devices)
     steps = []
     for _ in range(num_steps):
         state, report = dispatch(state, data, device_lib.local_indices(devices))
@@ -127,40 +118,15 @@ def dotted(name: str) -> str:
     return name.replace('__', '.')
 
 
-def with_abilities(run, splits=None, **functions):
-    """`run` with a family without weights that can do this alone, and perhaps other `splits`."""
+def with_abilities(run, *abilities, splits=None):
+    """`run` with a family without weights that has these alone, and perhaps other `splits`."""
     nothing = Weights({'model': {}}, {'model': {}})
-    family = Family(lambda key, batch: nothing, (), nothing_measured, abilities_of(**functions))
+    family = Family(lambda key, batch: nothing, (), nothing_measured, abilities)
     return run._replace(family=family, data=run.data._replace(splits=splits or run.data.splits))
 
 
 def nothing_measured(weights, batch, rng):
     return {}
-
-
-def abilities_of(conditions=(), **functions):
-    """Abilities from single functions: `encode` and its like are parts of `Codes`."""
-    part = lambda name: functions.pop(name, None)
-    in_codes = {name: part(name) for name in ('encode', 'decode', 'prior', 'tokens')}
-    in_codes.update(posterior=part('posterior'), dims=part('dims') or ())
-    level_log_probs, maps = part('level_log_probs'), part('feature_maps')
-    alone = {'log_prob', 'denoise', 'super_resolve', 'conditionals', 'trajectory'}
-    of_kind = {'reconstruct': Reconstruct, 'inpaint': Inpaint, 'extend': Extend}
-    made = [Codes(**in_codes)] if any(in_codes.values()) else []
-    if level_log_probs:
-        made.append(BitsBack(level_log_probs))
-    for name, value in functions.items():
-        if value is None:
-            continue
-        if name == 'sample':
-            made.append(Sample(value, 'label' in conditions))
-        elif name == 'classify':
-            made.append(Classify(value, maps))
-        else:
-            made.append(value if name in alone else of_kind[name](value))
-    if 'label' in conditions and 'sample' not in functions:
-        made.append(Sample(None, True))
-    return tuple(made)
 
 
 def replaced(family, *abilities):

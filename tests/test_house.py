@@ -1,13 +1,42 @@
-"""The house's own rules: what the README and .ci/run say is the same, and files stay small."""
+"""The house's own rules: what README and .ci/run say, what lies where, and how long files are."""
 
 import pathlib
 import re
+
+import pytest
+from source_files import files_of_git, python_files
 
 from atelier import checkout
 
 ROOT = checkout.ROOT
 TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -m pytest'
 JOB_LINE = 'pip install -r requirements.txt && python main.py --config=configs/vae.py'
+
+FOLDERS = {'atelier', 'benchmarks', 'configs', 'docs', 'losses', 'models', 'tests'}
+FILES_AT_THE_ROOT = {  # besides Python files and requirements; mkdocs.yml is of the documentation
+    *('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE'),
+    *('pyproject.toml', 'mkdocs.yml', '.gitignore', '.ci'),
+}
+
+# What a test file is named after is the module that it tests; these are of several.
+OF_SEVERAL_MODULES = {
+    *('test_heavy_imports', 'test_house', 'test_imports', 'test_source_files'),  # of the house
+    'atelier/test_bad_input',  # what users do wrong, by main.py
+    'atelier/test_installation',
+    'atelier/test_own_files',  # a family, an ability and an application of a user's own
+    'atelier/applications/test_every_family',
+    'atelier/data/test_own_data',  # from files to samples
+    'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
+    'atelier/run/test_bad_folders',
+    'atelier/run/test_resume',
+    'atelier/run/test_survival',
+    'benchmarks/test_benchmarks',
+    'configs/test_config_fields',  # of every config
+    'docs/test_readme',
+    'losses/test_every_loss',
+    'models/autoregressive/test_conditionals',  # of every family that has them
+    'models/classical/test_fitted_runs',
+}
 
 
 def test_the_readme_and_ci_run_the_same_line():
@@ -30,6 +59,54 @@ def test_files_that_the_readme_names_exist():
     assert not missing
 
 
+def test_the_root_is_short():
+    """`ls` tells the story: at most three Python files, and nothing that nobody expects."""
+    tracked = files_of_git(ROOT, '--cached')
+    if tracked is None:
+        pytest.skip('no git repository')
+    names = {name.split('/')[0] for name in tracked}
+    python = {name for name in names if name.endswith('.py')}
+    requirements = {name for name in names if re.fullmatch(r'requirements.*\.txt', name)}
+    assert {'main.py', 'train_lib.py'} <= python and len(python) <= 3
+    assert FOLDERS <= names <= FOLDERS | FILES_AT_THE_ROOT | python | requirements
+
+
+def test_tests_mirror_the_tree():
+    """A test file has the name and the place of the module that it tests."""
+    names = [str(path.relative_to(ROOT).with_suffix('')) for path in python_files(ROOT)]
+    assert without_a_module(names) == sorted(OF_SEVERAL_MODULES)
+    assert without_tests(names) == []
+
+
+def test_a_test_without_its_module_and_a_package_without_tests_are_found():
+    names = ['losses/__init__', 'losses/_elbo', 'main', 'tests/losses/test_elbo', 'tests/support']
+    assert without_a_module(names) == without_tests(names) == []
+    assert without_a_module([*names, 'tests/test_elbo']) == ['test_elbo']
+    assert without_tests([*names, 'losses/kl/__init__', 'losses/kl/kl']) == ['losses/kl']
+
+
+def without_a_module(names: list[str]) -> list[str]:
+    """Test files, of these files of the checkout, with no module at the same place."""
+    tests = [name.removeprefix('tests/') for name in names if is_test(name)]
+    modules = lambda name: {name.replace('test_', '', 1), name.replace('test_', '_', 1)}
+    return [name for name in tests if not modules(name) & {*names}]
+
+
+def without_tests(names: list[str]) -> list[str]:
+    """Packages of the product with code of their own and no test file in their mirror."""
+    tested = {str(pathlib.PurePath(name).parent) for name in names if is_test(name)}
+    packages = {
+        str(pathlib.PurePath(name).parent)
+        for name in names
+        if '/' in name and not name.startswith('tests/') and not name.endswith('__init__')
+    }
+    return sorted(package for package in packages if f'tests/{package}' not in tested)
+
+
+def is_test(name: str) -> bool:
+    return name.startswith('tests/') and pathlib.PurePath(name).name.startswith('test_')
+
+
 def test_every_requirement_has_a_lower_and_an_upper_bound():
     for name in sorted(path.name for path in ROOT.glob('requirements*.txt')):
         lines = [
@@ -49,9 +126,4 @@ def test_every_file_says_what_it_is_for():
 
 def product_files() -> list[pathlib.Path]:
     """Every Python file but those of the tests."""
-    return [
-        path
-        for path in sorted(ROOT.rglob('*.py'))
-        if path.relative_to(ROOT).parts[0] not in ('tests', 'runs')
-        and not path.relative_to(ROOT).parts[0].startswith('.')
-    ]
+    return [path for path in python_files(ROOT) if path.relative_to(ROOT).parts[0] != 'tests']

@@ -1,8 +1,9 @@
 """Imports run one way.
 
 The house: main -> train_lib -> atelier; configs -> models -> losses, and of the engine only its
-core, its data and its errors. Inside the engine the packages are layers. All of it is read from the
-source, on packages, imports inside functions included.
+core, its data and its errors. Inside the engine the packages are layers, and few of them may cross
+the bridge to the root. All of it is read from the source, on packages, imports inside functions
+included.
 """
 
 import ast
@@ -13,9 +14,9 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
+from source_files import python_files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NOT_OURS = {'tests', 'runs', 'shared', 'build'}  # at the top; folders that begin with a dot neither
 
 # The engine, lowest layer first: a package may import those of lower layers, and itself.
 LAYERS = [
@@ -33,16 +34,31 @@ LAYERS = [
     {f'atelier.{name}' for name in ('cli', 'cli_flags', 'cli_help', 'cli_modes', 'door')},
     {'atelier'},  # the package itself, whose functions are those of `door`
 ]
+# What loads files of the root, or of a user, by name; and who in the engine may ask it to.
+BRIDGES = {'atelier.checkout', 'atelier.user_files'}
+MAY_CROSS = BRIDGES | {
+    *('atelier.run', 'atelier.evaluation.samples', 'atelier.sweep', 'atelier.applications'),
+    *('atelier.cli', 'atelier.cli_flags', 'atelier.cli_help', 'atelier.cli_modes', 'atelier.door'),
+}
 FOR_MODELS = {'atelier.core', 'atelier.data', 'atelier.errors'}
 # Outside the engine: who may import what, by the first parts of names. Not named: anyone.
 MAY_IMPORT = {
     'losses': {'losses'},
     'models': {'models', 'losses', *FOR_MODELS},
     'configs': {'configs', 'models', 'losses', *FOR_MODELS},
-    'train_lib': set().union(*LAYERS[:9], {'atelier.training'}),
+    'train_lib': set().union(*LAYERS[:9], {'atelier.training'}) - BRIDGES,
     'main': {'train_lib', *set().union(*LAYERS)},
 }
-THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
+THIRD_PARTIES = {
+    'losses': {'jax', 'optax', 'numpy', 'jaxtyping'},
+    'atelier.core': {'jax', 'flax', 'optax', 'numpy', 'jaxtyping', 'ml_collections'},
+}
+# Other ways to import, which no rule on imports can see; and who needs them.
+BY_NAME = {
+    *('import_module', '__import__', 'spec_from_file_location', 'exec_module'),
+    *('run_path', 'run_module', 'exec'),
+}
+MAY_IMPORT_BY_NAME = BRIDGES | {'atelier', 'atelier.applications._loading'}
 
 
 # Reading the source
@@ -51,9 +67,9 @@ THIRD_PARTIES_OF_LOSSES = {'jax', 'optax', 'numpy', 'jaxtyping'}
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """The file of every module of the product: {'models.autoencoders.vae': .../vae.py}."""
     found = {}
-    for path in sorted(root.rglob('*.py')):
+    for path in python_files(root):
         parts = path.relative_to(root).with_suffix('').parts
-        if parts[0] not in NOT_OURS and not parts[0].startswith('.'):
+        if parts[0] != 'tests':
             found['.'.join(parts).removesuffix('.__init__')] = path
     return found
 
@@ -124,6 +140,8 @@ def may_import(name: str, target: str) -> bool:
         is_same = own == other and name.split('.')[:2] == target.split('.')[:2]
         if own is None or other is None:
             return False  # a package that LAYERS does not have
+        if target in BRIDGES and not any(begins_with(name, prefix) for prefix in MAY_CROSS):
+            return False
         is_top = own == other == len(LAYERS) - 2  # the command line and the door
         return other < own or is_same or is_top
     allowed = MAY_IMPORT.get(top(name))
@@ -142,14 +160,44 @@ def wrong_ways(root: pathlib.Path) -> list[str]:
     ]
 
 
-def strangers_in_losses(root: pathlib.Path) -> list[str]:
-    """What losses import besides jax, optax, numpy, jaxtyping and the standard library."""
-    known = THIRD_PARTIES_OF_LOSSES | sys.stdlib_module_names | {'losses'}
+def strangers(root: pathlib.Path, package: str) -> list[str]:
+    """What a package imports besides its third parties, the standard library and ours."""
+    edges = graph(root)
+    known = THIRD_PARTIES[package] | sys.stdlib_module_names | {top(name) for name in edges}
+    return [
+        f'{name} imports {target}'
+        for name, targets in edges.items()
+        for target in sorted(targets)
+        if begins_with(name, package) and top(target) not in known
+    ]
+
+
+def imports_by_name(root: pathlib.Path) -> list[str]:
+    """Modules that import others by strings, and need not."""
+    return [
+        f'{name} has {found}'
+        for name, path in sources(root).items()
+        for node in nodes(parsed(path.read_text()))
+        for found in sorted(BY_NAME & names_of(node))
+        if name not in MAY_IMPORT_BY_NAME
+    ]
+
+
+def names_of(node: ast.AST) -> set[str]:
+    """Names in code that a node stands for: of `jax.pmap` and of `from jax import pmap`, pmap."""
+    if isinstance(node, ast.alias):
+        return set(node.name.split('.'))
+    return {getattr(node, 'attr', None), getattr(node, 'id', None)} - {None}
+
+
+def imports_of_tests(root: pathlib.Path) -> list[str]:
+    """Imports of tests, or of what they share, by the product."""
+    tests = {'tests', *(path.stem for path in root.glob('tests/*.py'))}
     return [
         f'{name} imports {target}'
         for name, targets in graph(root).items()
         for target in sorted(targets)
-        if top(name) == 'losses' and top(target) not in known
+        if top(target) in tests
     ]
 
 
@@ -188,8 +236,7 @@ def pmaps(root: pathlib.Path) -> list[str]:
         name
         for name, path in sources(root).items()
         for node in nodes(parsed(path.read_text()))
-        if 'pmap' in (getattr(node, 'attr', None), getattr(node, 'id', None))
-        or (isinstance(node, ast.alias) and 'pmap' in node.name.split('.'))
+        if 'pmap' in names_of(node)
     ]
 
 
@@ -197,8 +244,18 @@ def test_imports_run_one_way():
     assert wrong_ways(ROOT) == []
 
 
-def test_losses_are_mathematics_of_arrays():
-    assert strangers_in_losses(ROOT) == []
+@pytest.mark.parametrize('package', THIRD_PARTIES)
+def test_losses_and_the_core_know_few_libraries(package):
+    assert strangers(ROOT, package) == []
+
+
+def test_no_module_imports_by_name():
+    """Else the rules on imports would not see it."""
+    assert imports_by_name(ROOT) == []
+
+
+def test_the_product_knows_no_tests():
+    assert imports_of_tests(ROOT) == []
 
 
 def test_no_package_imports_itself_by_a_detour():
@@ -227,7 +284,7 @@ def test_every_convolution_is_ours():
 
 
 def test_no_module_of_odds_and_ends():
-    names = {path.stem for path in [*sources(ROOT).values(), *ROOT.glob('tests/**/*.py')]}
+    names = {path.stem for path in python_files(ROOT)}
     assert not names & {'utils', 'util', 'helpers', 'misc'}
 
 
@@ -254,6 +311,7 @@ def house(tmp_path):
         empty = ['main', 'train_lib', 'losses/elbo', 'models/gans/gan', 'configs/gan']
         engine = ['core/game', 'data/digits', 'evaluation/evaluate', 'applications/sample', 'cli']
         engine += ['core/devices', 'training/dispatch', 'errors', 'evaluation/samples/modes']
+        engine += ['checkout', 'user_files', 'run/folder']
         for path in [f'{name}.py' for name in empty + [f'atelier/{n}' for n in engine]] + [*files]:
             (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / path).touch()
@@ -287,6 +345,13 @@ def house(tmp_path):
         ('atelier/data/digits.py', 'from train_lib import train as fit'),
         ('atelier/core/game.py', 'from atelier.data import digits'),
         ('atelier/core/devices.py', 'import main'),
+        ('atelier/core/game.py', 'from atelier import checkout'),
+        ('atelier/core/game.py', 'import atelier.checkout as bridge'),
+        ('atelier/core/game.py', 'from atelier.user_files import load'),
+        ('atelier/data/digits.py', 'from atelier.checkout import train_lib'),
+        ('atelier/training/dispatch.py', 'from atelier import checkout'),
+        ('atelier/evaluation/evaluate.py', 'from atelier import checkout'),
+        ('train_lib.py', 'from atelier import checkout'),
         ('atelier/cli.py', 'import train_lib'),
     ],
 )
@@ -296,11 +361,45 @@ def test_a_wrong_way_is_found(house, path, line):
 
 
 @pytest.mark.parametrize(
-    'line', ['import flax', 'from sklearn import mixture', 'import atelier.core.game']
+    'path', ['atelier/run/folder.py', 'atelier/evaluation/samples/modes.py', 'atelier/cli.py']
 )
-def test_a_stranger_in_losses_is_found(house, line):
-    assert strangers_in_losses(house({'losses/elbo.py': 'import math, jax.numpy'})) == []
-    assert len(strangers_in_losses(house({'losses/elbo.py': line}))) == 1
+def test_the_bridge_may_be_crossed(house, path):
+    assert wrong_ways(house({path: 'from atelier import checkout, user_files'})) == []
+
+
+@pytest.mark.parametrize(
+    ('package', 'path', 'line'),
+    [
+        ('losses', 'losses/elbo.py', 'import flax'),
+        ('losses', 'losses/elbo.py', 'from sklearn import mixture'),
+        ('atelier.core', 'atelier/core/game.py', 'import sklearn'),
+        ('atelier.core', 'atelier/core/game.py', 'def f():\n    from tensorboardX import writer'),
+    ],
+)
+def test_a_stranger_is_found(house, package, path, line):
+    assert strangers(house({path: 'import math, jax.numpy'}), package) == []
+    assert len(strangers(house({path: line}), package)) == 1
+
+
+@pytest.mark.parametrize(
+    'code',
+    [
+        'import importlib\nimportlib.import_module("models.nets.mlp")',
+        'def f():\n    return __import__("models")',
+        'from importlib import import_module as f',
+        'import runpy\nrunpy.run_path("train_lib.py")',
+        'exec("import models")',
+    ],
+)
+def test_an_import_by_name_is_found(house, code):
+    assert imports_by_name(house({'atelier/checkout.py': code})) == []
+    assert len(imports_by_name(house({'atelier/core/game.py': code}))) == 1
+
+
+@pytest.mark.parametrize('line', ['import tests.support', 'from support import make_run'])
+def test_an_import_of_tests_is_found(house, line):
+    assert imports_of_tests(house({'tests/support.py': 'import main, support'})) == []
+    assert len(imports_of_tests(house({'models/gans/gan.py': line}))) == 1
 
 
 def test_a_cycle_of_modules_is_found(house):

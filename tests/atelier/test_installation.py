@@ -11,7 +11,8 @@ import tomllib
 import venv
 
 import pytest
-from conftest import ROOT
+
+from atelier.checkout import ROOT
 
 MINE = """
 from configs import vae

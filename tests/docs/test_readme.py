@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from source_files import source_files
 
 from atelier import checkout
 
@@ -21,8 +22,12 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def house(tmp_path):
     """A copy of the checkout, that a test may change."""
-    ignored = shutil.ignore_patterns('.git', 'runs', '.venv', '__pycache__', '.*_cache')
-    return shutil.copytree(ROOT, tmp_path / 'house', ignore=ignored)
+    copy = tmp_path / 'house'
+    for path in source_files(ROOT):
+        target = copy / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return copy
 
 
 def python(house, *arguments):

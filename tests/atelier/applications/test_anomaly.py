@@ -10,17 +10,17 @@ from sklearn.metrics import roc_auc_score
 from support import assembled, with_abilities
 
 from atelier.applications import anomaly, perform
-from atelier.core.abilities import LogProb
+from atelier.core.abilities import LogProb, Reconstruct, Sample
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 ink = lambda batch: batch['x'].reshape(len(batch['x']), -1).sum(1)
 
 
-def by_ink(run, **abilities):
+def by_ink(run):
     """Its negative log-likelihood is the sum of x."""
     nats = LogProb(lambda weights, batch, rng: -ink(batch), 'exact')
-    return with_abilities(run, log_prob=nats, **abilities)
+    return with_abilities(run, nats)
 
 
 def without(run, *classes):
@@ -89,7 +89,7 @@ def test_a_family_that_needs_a_class_scores_what_has_none(vae, tmp_path):
     def reconstruct(weights, batch, rng):
         return jnp.broadcast_to(batch['label'][:, None, None, None], batch['x'].shape) + 0.0
 
-    run = with_abilities(vae, reconstruct=reconstruct, conditions=('label',))
+    run = with_abilities(vae, Reconstruct(reconstruct), Sample(None, True))
     x = np.full((20, 8, 8, 1), 12, np.uint8)
     np.savez(tmp_path / 'flat.npz', x=x, levels=17)
     Image.fromarray(np.full((8, 8), 64, np.uint8)).save(tmp_path / 'mine.png')
@@ -112,13 +112,13 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
     def nats(weights, batch, rng):
         return jnp.where(batch['x'][:, 0] > 50, -jnp.inf, batch['x'][:, 0])
 
-    infinite = with_abilities(run, log_prob=LogProb(nats, 'exact'))
+    infinite = with_abilities(run, LogProb(nats, 'exact'))
     found = anomaly.apply(infinite)
     assert found['score'].shape == (6,)
     assert np.isinf(found['score']).any()
     assert (tmp_path / 'applications' / 'anomaly-nll.png').stat().st_size > 1000
     nan = lambda *arguments: jnp.log(-1 - jnp.abs(nats(*arguments)))
-    broken = with_abilities(run, log_prob=LogProb(nan, 'exact'))
+    broken = with_abilities(run, LogProb(nan, 'exact'))
     assert '6 scores are nan' in complaint(anomaly.apply, broken)
 
 

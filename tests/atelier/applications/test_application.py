@@ -20,7 +20,7 @@ OWN = Application(double, (needs(Sample, 'sample'),), refusal=of_two_levels)
 
 @pytest.fixture
 def run(tmp_path):
-    return with_abilities(make_run(tmp_path), sample=lambda weights, batch, rng: batch)
+    return with_abilities(make_run(tmp_path), Sample(lambda weights, batch, rng: batch))
 
 
 def test_one_of_ones_own_is_checked_from_python_too(run, complaint):

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from support import assembled, with_abilities
 
 from atelier.applications import _rate_distortion, compress, perform, reconstruct
+from atelier.core.abilities import Codes
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
@@ -31,7 +32,7 @@ def linear(vae):
         x = codes @ jnp.asarray(to_codes.T, jnp.float32) + shift
         return 16 * jnp.clip(x, 0, 1).reshape(-1, 8, 8, 1)
 
-    return with_abilities(vae, encode=encode, decode=decode), pca
+    return with_abilities(vae, Codes(encode=encode, decode=decode)), pca
 
 
 def test_kept_dimensions_double_up_to_all():
@@ -84,7 +85,7 @@ def test_rounding_is_between_the_extremes_of_the_training_split(vae):
         'x': np.broadcast_to(np.reshape(levels, (-1, 1, 1, 1)), (len(levels), 8, 8, 1))
     }
     splits = {'train': flat(0.0, 255.0), 'test': flat(10.4, 99.6, 300.0)}
-    run = with_abilities(vae, splits=splits, encode=encode, decode=decode)
+    run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
     run = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=None)))
     found = compress.apply(run)
     back = np.array([10, 100, 255]) / 16
@@ -130,7 +131,7 @@ def test_black_and_white_and_colours_have_a_jpeg(vae):
         ramp = np.linspace(0, levels - 1, 8).round().astype(np.uint8)
         x = np.broadcast_to(ramp[:, None, None], (3, 8, 8, channels))
         run = with_abilities(
-            vae, splits={'train': {'x': x}, 'test': {'x': x}}, encode=first, decode=decode
+            vae, Codes(encode=first, decode=decode), splits={'train': {'x': x}, 'test': {'x': x}}
         )
         spec = run.data.spec._replace(levels=levels, event_shape=(8, 8, channels))
         found = compress.apply(run._replace(data=run.data._replace(spec=spec)), quality_step=94)

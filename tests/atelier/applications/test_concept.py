@@ -7,6 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import concept, perform
+from atelier.core.abilities import Classify, Codes
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.evaluation.examples import strokes
 from atelier.run import run_folder
@@ -36,7 +37,7 @@ def test_a_known_direction_is_recovered_and_added(vae):
     split, stroke = pictures_of(label)
     test, _ = pictures_of(label[:100], seed=1)
     splits = {**vae.data.splits, 'train': split, 'test': test}
-    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
     found = concept.apply(run, source=2, target=7, num_steps=3, num_images=4, low=0.0, high=2.0)
     np.testing.assert_allclose(found['direction'], 5 * stroke[0], atol=1e-5)
     np.testing.assert_array_equal(found['steps'], [0, 1, 2])
@@ -54,7 +55,7 @@ def test_images_of_one_class_are_changed_where_it_is_named(vae):
     label = np.tile(np.arange(10), 10).astype(np.uint8)
     split, _ = pictures_of(label, noise=1)
     splits = {**vae.data.splits, 'train': split, 'test': split}
-    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
     found = concept.apply(run, label=9, num_images=3, num_steps=1)
     assert np.all(found['image'].max((1, 2, 3)) == 9)
 
@@ -64,7 +65,7 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
     x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
     split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
     splits = {**vae.data.splits, 'train': split, 'test': split}
-    run = with_abilities(vae, encode=encode, decode=decode, splits=splits)
+    run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
     found = concept.apply(run, attribute='intensity', num_images=2)
     np.testing.assert_allclose(found['direction'], 12)
 
@@ -79,7 +80,7 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
 def test_strokes_lead_from_their_small_values_to_their_large_ones(vae, attribute, measure, name):
     """The means of the quarters, as this test takes them; and the values are those of x."""
     x = vae.data.splits['train']['x']
-    run = with_abilities(vae, encode=encode, decode=decode)
+    run = with_abilities(vae, Codes(encode=encode, decode=decode))
     found = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
     values = measure(x[..., 0] / 16)
     low, high = np.quantile(values, [0.25, 0.75])
@@ -107,14 +108,14 @@ def judge(monkeypatch, gan):
     logits = lambda weights, batch, rng: jnp.stack(
         [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
     )
-    run = with_abilities(gan, encode=encode, classify=logits)
+    run = with_abilities(gan, Codes(encode=encode), Classify(logits))
     monkeypatch.setattr(run_folder, 'reopen', lambda folder: run)
 
 
 def generator(gan, folder='somewhere'):
     with gan.config.unlocked():
         gan.config.eval.classifier = folder
-    return with_abilities(gan, prior=normal, decode=decode)
+    return with_abilities(gan, Codes(decode=decode, prior=normal))
 
 
 def test_without_an_encoder_a_classifier_tells_the_sets_apart(gan, judge):
@@ -170,7 +171,7 @@ def test_what_is_missing_is_said(vae, gan, judge, complaint, tmp_path):
     line = complaint(concept.apply, generator(gan), target=2, num_codes=20)
     assert 'there is no class 2: choose 0 to 1' in line
     x = {name: {'x': split['x']} for name, split in vae.data.splits.items()}
-    unlabelled = with_abilities(vae, encode=encode, decode=decode, splits=x)
+    unlabelled = with_abilities(vae, Codes(encode=encode, decode=decode), splits=x)
     assert 'have no labels: give --config.eval.classifier=RUN' in complaint(
         concept.apply, unlabelled
     )

@@ -27,9 +27,7 @@ def identity(weights, batch, rng):
 def of_test(run, x, spec=None, reconstruct=identity, **more):
     """A run whose test split is this."""
     made = with_abilities(
-        run,
-        splits={**run.data.splits, 'test': {'x': x, **more}},
-        reconstruct=reconstruct,
+        run, Reconstruct(reconstruct), splits={**run.data.splits, 'test': {'x': x, **more}}
     )
     return made._replace(data=made.data._replace(spec=spec or run.data.spec))
 
@@ -203,8 +201,8 @@ def test_a_model_that_is_told_the_noise(vae):
         jax.debug.callback(lambda a: seen.append(np.asarray(a)), batch['x'])
         return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
 
-    run = of_test(vae, x, reconstruct=None)
-    run = with_abilities(run, denoise=Denoise(denoised, 1.0))
+    run = of_test(vae, x)
+    run = with_abilities(run, Denoise(denoised, 1.0))
     found = denoise.apply(run, levels=str(s), num_images=20)
     jax.effects_barrier()
     whole = np.concatenate(seen)
@@ -218,6 +216,6 @@ def test_a_model_that_is_told_the_noise(vae):
 
 
 def test_such_a_model_removes_no_other_noise(vae, complaint):
-    run = with_abilities(vae, reconstruct=None, denoise=Denoise(identity, 1.0))
+    run = with_abilities(vae, Denoise(identity, 1.0))
     assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
     assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

@@ -26,10 +26,10 @@ def blobs(n=200, classes=3, dims=4, seed=0):
     return Labelled(x[:150], x[150:], label[:150], label[150:])
 
 
-def of_codes(run, train, test, **abilities):
+def of_codes(run, train, test):
     """A run with these splits, whose code is the first two pixels of x."""
     encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :2]
-    return with_abilities(run, splits={'train': train, 'test': test}, encode=encode, **abilities)
+    return with_abilities(run, Codes(encode), splits={'train': train, 'test': test})
 
 
 def levels(codes, rest=0):

@@ -83,8 +83,10 @@ def test_points_have_numbers_and_no_picture(tmp_path):
     run = assembled(tmp_path, 'gan', 'ring,debug')
     plain = with_abilities(
         run,
-        prior=lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (2,)))(rng.keys),
-        decode=lambda weights, codes: 2 * codes,
+        Codes(
+            decode=lambda weights, codes: 2 * codes,
+            prior=lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (2,)))(rng.keys),
+        ),
     )
     found = interpolate.apply(plain, num_pairs=1)
     np.testing.assert_allclose(found['x'], 2 * found['codes'])
@@ -109,5 +111,5 @@ def test_bad_options_end_in_one_line(vae, complaint, options, said):
 def test_a_missing_ability_is_named(tmp_path, vae, complaint):
     line = complaint(perform, interpolate.APPLICATION, assembled(tmp_path, 'classifier'))
     assert 'lacks decode: --mode=interpolate needs decode, and encode or prior' in line
-    neither = with_abilities(vae, decode=vae.family.ability(Codes).decode)
+    neither = with_abilities(vae, Codes(decode=vae.family.ability(Codes).decode))
     assert 'lacks encode or prior' in complaint(perform, interpolate.APPLICATION, neither)

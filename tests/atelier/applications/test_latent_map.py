@@ -28,20 +28,16 @@ def first_pixels(n):
         return jax.numpy.pad(codes, ((0, 0), (0, rest))).reshape(-1, 8, 8, 1)
 
     encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :n]
-    return dict(encode=encode, decode=decode)
+    return Codes(encode, decode)
 
 
-def of_codes(run, codes, **abilities):
-    """A run whose test split has these codes, [n, latent] of levels."""
+def of_codes(run, codes, **others):
+    """A run whose test split has these codes, [n, latent] of levels, and `others` of `Codes`."""
     x = np.zeros((len(codes), 64), np.uint8)
     x[:, : codes.shape[1]] = codes
     split = {'x': x.reshape(-1, 8, 8, 1)}
-    return with_abilities(
-        run,
-        splits={**run.data.splits, 'test': split},
-        **first_pixels(codes.shape[1]),
-        **abilities,
-    )
+    ability = first_pixels(codes.shape[1])._replace(**others)
+    return with_abilities(run, ability, splits={**run.data.splits, 'test': split})
 
 
 def test_the_codes_are_those_of_the_test_split_and_two_are_the_plane(vae):

@@ -10,7 +10,7 @@ from PIL import Image
 from support import assembled, few_of_test, with_abilities
 
 from atelier.applications import perform, reconstruct
-from atelier.core.abilities import Codes
+from atelier.core.abilities import Codes, Reconstruct
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.run import restore
 
@@ -37,7 +37,7 @@ def test_what_is_shown_is_what_the_family_reconstructs(vae):
 
 def test_the_error_is_that_of_the_normalized_scale(vae):
     """Every number too large by 4 of 16: 1/2 * 64 * (1/4)^2, of the whole split."""
-    run = with_abilities(vae, reconstruct=lambda weights, batch, rng: batch['x'] + 4)
+    run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: batch['x'] + 4))
     found = reconstruct.apply(run, num_images=3)
     np.testing.assert_allclose(found['half_squared_error'], 2)
     numbers = json.loads((run.folder / 'applications' / 'reconstruct-seed-0.json').read_text())
@@ -52,7 +52,7 @@ def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
     def draw_one(weights, batch, rng):
         return batch['x'] + standard_normal(rng.keys, 8, 8, 1)
 
-    run = with_abilities(vae, reconstruct=draw_one)
+    run = with_abilities(vae, Reconstruct(draw_one))
     every, some = (reconstruct.apply(run, num_images=n, seed=1) for n in (447, 9))
     np.testing.assert_array_equal(some['reconstruction'], every['reconstruction'][:9])
     assert sorted(every['index']) == list(range(447))
@@ -60,7 +60,7 @@ def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
 
 def test_originals_stand_above_reconstructions(vae):
     """Of more than a row, the second pair of rows is below the first; white is the largest level"""
-    run = with_abilities(vae, reconstruct=lambda weights, batch, rng: 16 + 0 * batch['x'])
+    run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: 16 + 0 * batch['x']))
     black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': black}))
     reconstruct.apply(run, num_images=18)

@@ -28,7 +28,7 @@ def affine(weights, batch, rng):
 
 
 def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
-    run = with_abilities(classifier, classify=affine)
+    run = with_abilities(classifier, Classify(affine))
     found = saliency.apply(run, index=5, num_images=3, label=4)
     want = np.broadcast_to(WEIGHTS[:, 4].reshape(8, 8, 1), (3, 8, 8, 1))
     np.testing.assert_allclose(found['gradient'], want, rtol=1e-6)
@@ -42,7 +42,7 @@ def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
 
 
 def test_the_predicted_class_is_the_one_that_is_shown(classifier):
-    found = saliency.apply(with_abilities(classifier, classify=affine), num_images=6)
+    found = saliency.apply(with_abilities(classifier, Classify(affine)), num_images=6)
     np.testing.assert_array_equal(found['shown'], found['logits'].argmax(1))
     assert len(set(found['shown'])) > 1
     want = WEIGHTS[:, found['shown']].T.reshape(6, 8, 8, 1)

@@ -7,7 +7,7 @@ from PIL import Image
 from support import assembled, replaced, with_abilities
 
 from atelier.applications import perform, sample
-from atelier.core.abilities import Sample
+from atelier.core.abilities import Codes, Sample
 from atelier.evaluation.samples.sampling import labels_like, shown
 from atelier.run import restore
 
@@ -90,13 +90,13 @@ def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch
 @pytest.mark.parametrize('has_prior', [True, False])
 def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
     """Of its prior, or of the Gaussian of its training codes; a picture is the mean of x."""
-    abilities = dict(
+    codes = Codes(
         encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
         decode=lambda weights, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
     )
     if has_prior:
-        abilities['prior'] = lambda weights, rng: rng.rows[:, None] * jax.numpy.ones(2)
-    run = with_abilities(vae, **abilities)._replace(folder=tmp_path)
+        codes = codes._replace(prior=lambda weights, rng: rng.rows[:, None] * jax.numpy.ones(2))
+    run = with_abilities(vae, codes)._replace(folder=tmp_path)
     with caplog.at_level('INFO', logger='atelier'):
         few, many = (sample.apply(run, num_samples=n, seed=3) for n in (4, 40))
     np.testing.assert_array_equal(few, many[:4])
@@ -112,5 +112,5 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 
 
 def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
-    run = with_abilities(vae, encode=lambda weights, batch, rng: batch['x'])
+    run = with_abilities(vae, Codes(encode=lambda weights, batch, rng: batch['x']))
     assert 'lacks sample or decode' in complaint(perform, sample.APPLICATION, run)

@@ -27,7 +27,7 @@ def no_picture(monkeypatch):
 def able(run, enlarge, x=None, spec=None, factor=2):
     """A run whose model enlarges like this, and perhaps other test images."""
     splits = run.data.splits if x is None else {**run.data.splits, 'test': {'x': x}}
-    made = with_abilities(run, super_resolve=SuperResolve(enlarge, factor), splits=splits)
+    made = with_abilities(run, SuperResolve(enlarge, factor), splits=splits)
     return made._replace(data=made.data._replace(spec=spec or run.data.spec))
 
 

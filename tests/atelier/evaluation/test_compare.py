@@ -9,7 +9,7 @@ from support import error_line
 
 from atelier.errors import UserError
 from atelier.evaluation.compare import compare
-from atelier.evaluation.per_example.values_file import read_values, write_values
+from atelier.evaluation.per_example.values_file import write_values
 from atelier.run import run_folder
 
 
@@ -149,19 +149,6 @@ def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_pat
         compare(folders, tmp_path / 'out')
     (line,) = [message for message in caplog.messages if 'less that of the first' in message]
     assert line.split()[-4:] == ['+1.5000', '+-', '0.0000', '-']
-
-
-@pytest.mark.parametrize('where', [0.2, 0.5, 0.9])
-def test_any_damage_is_told_and_nothing_is_paired(tmp_path, caplog, where):
-    values = np.random.RandomState(0).normal(size=500)
-    write_values(tmp_path, {'nll_nats': values})
-    path = tmp_path / 'evaluation.npz'
-    written = bytearray(path.read_bytes())
-    written[int(where * len(written))] ^= 0xFF
-    path.write_bytes(written)
-    assert read_values(tmp_path, {'nll_nats': values.mean()}) == {}
-    assert 'evaluation.npz cannot be read' in caplog.text
-    assert '--mode=evaluate' in caplog.text
 
 
 @pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])

@@ -1,10 +1,5 @@
-"""Two processes that share a batch train like one: same losses, one folder, killed and continued.
+"""Processes meet at an address: what those say whose others do not come, or end."""
 
-Two processes of two simulated devices on the loopback address, one process of four, and one of one,
-each by `main.py`.
-"""
-
-import contextlib
 import os
 import re
 import signal
@@ -13,247 +8,159 @@ import subprocess
 import sys
 import time
 
-import jax
-import numpy as np
 import pytest
-from conftest import ROOT
-from support import error_line, untimed_lines
 
+from atelier.checkout import ROOT
+from atelier.multihost import processes
+
+MEMBER = """
+import os, signal, sys
 from atelier.errors import UserError
 from atelier.multihost import processes
-from atelier.run.checkpoint import Checkpoints
+coordinator, count, number, seconds, ending = sys.argv[1:]
+processes.MEETING_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
+try:
+    processes.join(coordinator, int(count), int(number))
+    with processes.ending_together():
+        for step in range(10**6):
+            processes.any_of(False)
+            if step == 20 and ending == 'killed':
+                os.kill(os.getpid(), signal.SIGKILL)
+            if step == 20 and ending == 'traceback':
+                raise KeyError('why')
+            if step == 20 and ending == 'at its end':
+                break
+except UserError as error:
+    print(f'error: {error}', file=sys.stderr, flush=True)
+    os._exit(1)
+"""
+TOGETHER = 60  # seconds: nobody is missing
 
-LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
-TRAIN = dict(
-    steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
-)
-WORDS = [
-    f'--config={ROOT}/configs/vae.py:debug',
-    *(f'--config.train.{name}={value}' for name, value in TRAIN.items()),
-    '--config.hypers.ema_half_life=500.',
-    '--config.eval.num_pictures=4',
-]
-slow = pytest.mark.slow
-seldom = lambda *values: pytest.param(*values, marks=slow)
 
-
-def free_port():
+def free_address():
     with socket.socket() as one:
-        one.bind(('localhost', 0))
-        return one.getsockname()[1]
+        one.bind(('127.0.0.1', 0))
+        return f'127.0.0.1:{one.getsockname()[1]}'
 
 
-def begin(folder, count, num_devices, *more):
-    """The processes of `main.py`; what each says lies beside the folder."""
-    flags = f'--xla_force_host_platform_device_count={num_devices}'
-    command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
-    if count > 1:
-        command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
-    return [
-        subprocess.Popen(
-            [*command, *([f'--process_id={number}'] if count > 1 else [])],
-            env={**os.environ, 'XLA_FLAGS': flags},
-            stdout=subprocess.DEVNULL,
-            stderr=said(folder, number).open('w'),
-        )
-        for number in range(count)
-    ]
+def begin(coordinator, count, number, seconds=TOGETHER, ending=''):
+    words = map(str, (coordinator, count, number, seconds, ending))
+    return subprocess.Popen(
+        [sys.executable, '-c', MEMBER, *words],
+        cwd=ROOT,
+        env={**os.environ, 'XLA_FLAGS': ''},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def said(folder, number):
-    return folder.with_name(f'{folder.name}-stderr-{number}')
-
-
-def finish(folder, started):
+def said(*started, timeout=60):
+    """What each says until it ends."""
     try:
-        for number, process in enumerate(started):
-            assert process.wait(240) == 0, said(folder, number).read_text()
+        return [process.communicate(timeout=timeout)[1] for process in started]
     finally:
         for process in started:
             process.kill()
 
 
-@pytest.fixture(scope='module')
-def folders(tmp_path_factory):
-    """The run of each layout: {(processes, devices): folder}."""
-    found = {}
-    for count, num_devices in LAYOUTS:
-        folder = tmp_path_factory.mktemp('processes') / 'run'
-        finish(folder, begin(folder, count, num_devices))
-        found[count, num_devices] = folder
-    return found
+def last_line(text):
+    return text.strip().split('\n')[-1]
 
 
-def last(folder):
-    """(State as bytes, Memory) of the newest checkpoint."""
-    with contextlib.closing(Checkpoints(folder / 'checkpoints', read_only=True)) as checkpoints:
-        state, memory = checkpoints.restore_newest(None)
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
+def reached(host, port):
+    with socket.socket() as one:
+        one.settimeout(5)
+        return one.connect_ex((host, port)) == 0
 
 
-@slow
-@pytest.mark.parametrize('layout', LAYOUTS[1:])
-def test_two_processes_train_like_one(folders, layout):
-    """Every loss and every validation."""
-    two, one = untimed_lines(folders[2, 2]), untimed_lines(folders[layout])
-    assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
-    for a, b in zip(two, one, strict=True):
-        assert a.keys() == b.keys()
-        for name in a:
-            np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-4, err_msg=name)
-    for a, b in zip(two[:20], one[:20], strict=True):
-        assert a['train/loss'] == pytest.approx(b['train/loss'], rel=1e-5)
-    assert np.ptp([row['train/loss'] for row in two if 'train/loss' in row]) > 1
+def test_who_waits_in_vain_says_in_one_line_what_to_do():
+    addresses = [free_address(), free_address()]
+    started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
+    first, other = said(*started)
+    assert [process.returncode for process in started] == [1, 1]
+    expected = f'error: not all 3 processes have come to --coordinator={addresses[0]}: start all 3'
+    assert first.startswith(expected) and first.count('\n') == 1
+    expected = f'error: process 0 at --coordinator={addresses[1]} does not answer'
+    assert other.startswith(expected) and other.count('\n') == 1
 
 
-@slow
-def test_one_evaluation_by_both(folders):
-    results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
-    values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
-    two, four, one = (float(value.group(1)) for value in values)
-    assert two == pytest.approx(one, rel=1e-3)
-    assert two == pytest.approx(four, rel=1e-3)
+@pytest.mark.skipif(sys.platform != 'linux', reason='127.0.0.2 is a name of the machine on Linux')
+def test_the_first_listens_where_it_is_told_to():
+    address = free_address()
+    port = int(address.rpartition(':')[2])
+    first = begin(address, 2, 0)
+    try:
+        until = time.monotonic() + 60
+        while not reached('127.0.0.1', port):
+            assert first.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        assert not reached('127.0.0.2', port)
+        first.send_signal(signal.SIGINT)  # while it waits in C++
+        assert first.wait(10) == -signal.SIGINT
+    finally:
+        said(first)
 
 
-def wait_for_checkpoint(folder, started):
-    """Until some are there."""
-    until = time.monotonic() + 120
-    is_saved = lambda: any(p.name.isdigit() for p in folder.glob('checkpoints/*'))
-    while not is_saved():
-        assert time.monotonic() < until
-        assert all(process.poll() is None for process in started)
-        time.sleep(0.01)
+def test_they_have_to_agree_how_many_they_are():
+    address = free_address()
+    first, other = begin(address, 2, 0), begin(address, 3, 1)
+    try:
+        (text,) = said(other)
+    finally:
+        first.kill()  # else it would wait for the heartbeat
+    assert other.returncode == 1
+    assert re.search('error: --num_processes=3, but process 0 .* was started with 2', text)
 
 
-@slow
-@pytest.mark.parametrize('victim', [0, 1])
-def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, victim):
-    folder = tmp_path / 'run'
-    started = begin(folder, 2, 2)
-    wait_for_checkpoint(folder, started)
-    started[victim].send_signal(signal.SIGKILL)
-    began = time.monotonic()
-    assert started[1 - victim].wait(60) != 0
-    assert time.monotonic() - began < 60
-    message = said(folder, 1 - victim).read_text()
-    assert 'Traceback' not in message, message
-    last_line = message.strip().split('\n')[-1]
-    is_ours = re.search('error: another process has ended.*start all of them again', last_line)
-    # where a collective hangs, JAX's heartbeat is faster
-    assert is_ours or 'Terminating process because' in message, message
-    finish(folder, begin(folder, 2, 2))
-    assert last(folder) == last(folders[2, 2])
-    assert untimed_lines(folder) == untimed_lines(folders[2, 2])
+def test_an_address_that_is_taken_or_elsewhere(complaint):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = f'127.0.0.1:{server.getsockname()[1]}'
+        assert 'in use' in complaint(processes.join, address, 2, 0)
+    assert 'process 0 listens there' in complaint(processes.join, '192.0.2.1:5000', 2, 0)
+    assert 'process 0 listens there' in complaint(processes.join, 'nowhere.invalid:5000', 2, 0)
 
 
-@slow
-def test_a_signal_to_one_stops_both(folders, tmp_path):
-    folder = tmp_path / 'run'
-    started = begin(folder, 2, 2)
-    wait_for_checkpoint(folder, started)
-    started[1].send_signal(signal.SIGTERM)
-    assert [process.wait(60) for process in started] == [143, 143]
-    finish(folder, begin(folder, 2, 2))
-    assert last(folder) == last(folders[2, 2])
+def test_a_traceback_in_one_ends_both():
+    address = free_address()
+    started = [begin(address, 2, 0), begin(address, 2, 1, ending='traceback')]
+    left, failed = said(*started)
+    assert [process.returncode for process in started] == [1, 1]
+    assert "KeyError: 'why'" in failed
+    assert last_line(left).startswith('error: another process has ended'), left
 
 
-# What one process can see of it
+@pytest.mark.slow
+@pytest.mark.parametrize('victim', [0, 1, 2])
+def test_a_kill_of_one_ends_all(victim):
+    address = free_address()
+    endings = ['killed' if number == victim else '' for number in range(3)]
+    started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
+    for number, text in enumerate(said(*started)):
+        assert started[number].returncode != 0
+        # where a collective hangs, JAX's heartbeat is faster
+        ours = last_line(text).startswith('error: another process has ended')
+        expected = number == victim or ours or 'Terminating process' in text
+        assert expected, text
 
 
-def test_alone_nothing_is_exchanged():
-    tree = {'a': np.float32(-0.0), 'b': np.arange(3, dtype=np.uint32)}
-    assert processes.from_first(tree) is tree
-    assert processes.text_from_first('this') == 'this'
-    assert processes.any_of(True) and not processes.any_of(False)
-    assert processes.is_first()
+@pytest.mark.slow
+def test_a_silent_process_ends_all_after_the_heartbeat():
+    """As when a machine loses its network; JAX's own words, with a stack."""
+    address = free_address()
+    first, other = begin(address, 2, 0), begin(address, 2, 1, ending='silent')
+    time.sleep(10)
+    other.send_signal(signal.SIGSTOP)
+    try:
+        (text,) = said(first)
+    finally:
+        other.kill()
+    assert first.returncode != 0
+    assert 'stopped sending heartbeats' in text
 
 
-def test_what_the_first_refuses_all_refuse(monkeypatch):
-    monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
-    with pytest.raises(UserError, match='it is taken'):
-        processes.on_first(lambda: None)  # another process's first has said so
-
-    def refuse():
-        raise UserError('not here')
-
-    with pytest.raises(UserError, match='not here'):
-        processes.on_first(refuse)
-
-
-@pytest.mark.parametrize(
-    'error',
-    [
-        jax.errors.JaxRuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer'),
-        ValueError('UNKNOWN: Gloo AllGather failed: Read error'),  # of what numpy waits for
-        jax.errors.JaxRuntimeError('UNAVAILABLE: task 1 has stopped'),
-    ],
-)
-def test_a_collective_fails_with_a_lost_process(monkeypatch, error):
-    monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
-    with pytest.raises(UserError, match='start all of them again'), processes.ending_together():
-        raise error
-
-
-class Ended(BaseException):
-    """In place of this process's end."""
-
-
-@pytest.mark.parametrize(
-    'error',
-    [
-        jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory'),
-        jax.errors.JaxRuntimeError('INVALID_ARGUMENT: shapes'),
-        ValueError('no socket here'),
-        KeyError('UNAVAILABLE'),
-    ],
-)
-def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
-    def end(code):
-        assert code == 1
-        raise Ended
-
-    monkeypatch.setattr(processes.os, '_exit', end)
-    with pytest.raises(type(error)), processes.ending_together():
-        raise error  # alone: the ordinary way
-    monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
-    with pytest.raises(Ended), processes.ending_together():
-        raise error
-    said = capsys.readouterr().err
-    assert 'Traceback' in said and str(error) in said
-
-
-def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
-    """As bytes, whatever the types; here from the first process to itself."""
-    monkeypatch.setattr(jax, 'process_count', lambda: 2)
-    monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)
-    tree = {
-        'zero': np.float32(-0.0),
-        'nan': np.array([np.nan, 1.5], np.float32),
-        'key': np.arange(2, dtype=np.uint32),
-        'flag': np.asarray(True),
-        'none': np.zeros((0, 3), np.int32),
-    }
-    found = processes.from_first(tree)
-    for name, value in tree.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
-        assert found[name].tobytes() == np.asarray(value).tobytes()
-    assert processes.text_from_first('-ö-') == '-ö-'
-
-
-@pytest.mark.parametrize(
-    ('words', 'pattern'),
-    [
-        (['--coordinator=here', '--num_processes=2'], 'give HOST:PORT'),
-        seldom(['--coordinator=localhost:99999', '--num_processes=2'], 'give HOST:PORT'),
-        (['--coordinator=localhost:1'], 'needs --num_processes'),
-        seldom(['--cluster', '--process_id=1'], '--cluster stands for'),
-        seldom(
-            ['--coordinator=localhost:1', '--num_processes=2', '--process_id=2'], '--process_id=2'
-        ),
-        seldom(['--cluster'], 'no cluster that JAX knows'),
-        seldom(['--num_processes=2', '--process_id=1'], 'are for --coordinator=HOST:PORT'),
-        (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
-    ],
-)
-def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
-    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *words))
+@pytest.mark.slow
+def test_all_reach_their_end():
+    address = free_address()
+    started = [begin(address, 2, number, ending='at its end') for number in range(2)]
+    texts = said(*started)
+    assert [process.returncode for process in started] == [0, 0], texts

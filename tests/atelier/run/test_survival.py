@@ -18,9 +18,9 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT
 from support import make_run
 
+from atelier.checkout import ROOT
 from atelier.report.metrics_log import read_metrics
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.restore import initial_state

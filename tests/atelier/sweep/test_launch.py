@@ -5,9 +5,9 @@ import re
 import sys
 
 import pytest
-from conftest import ROOT
 from support import error_line
 
+from atelier.checkout import ROOT
 from atelier.sweep import launch
 
 CONFIG = f'--config={ROOT}/configs/vae.py:debug'

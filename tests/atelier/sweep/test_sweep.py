@@ -14,10 +14,10 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT
 from support import contents, recipe_and_config, untimed_lines
 
 import train_lib
+from atelier.checkout import ROOT
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
 from atelier.report.metrics_log import read_metrics

@@ -4,12 +4,15 @@ What the design promises in its sections 4, 5 and 7, on 8 simulated devices.
 """
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atelier import checkout
 from atelier.core import devices as device_lib
@@ -20,6 +23,7 @@ from atelier.core.types import Weights
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import experiment, restore
 from atelier.training import dispatch as program
+from atelier.training.dispatch import dispatch_length, suggest_cadences
 
 STEPS = 50
 
@@ -209,3 +213,52 @@ def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run):
     assert many.temp_size_in_bytes <= 1.01 * few.temp_size_in_bytes
     more = many.output_size_in_bytes - few.output_size_in_bytes
     assert 0 < more <= (STEPS - 5) * 4 * 20
+
+
+# How long a dispatch is
+
+
+def train_config(**fields):
+    values = dict(steps=300, evaluate_every=100, checkpoint_every=100, steps_per_dispatch=50)
+
+    class Config(types.SimpleNamespace):
+        __getitem__ = types.SimpleNamespace.__getattribute__
+
+    return Config(**{**values, **fields})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    steps=st.integers(1, 1000),
+    evaluate_every=st.integers(1, 500),
+    checkpoint_every=st.integers(1, 500),
+    ceiling=st.integers(1, 200),
+    start=st.integers(0, 1000),
+)
+def test_a_dispatch_divides_everything_and_is_the_longest(
+    steps, evaluate_every, checkpoint_every, ceiling, start
+):
+    config = train_config(
+        steps=steps,
+        evaluate_every=evaluate_every,
+        checkpoint_every=checkpoint_every,
+        steps_per_dispatch=ceiling,
+    )
+    length = dispatch_length(config, start)
+    numbers = (steps, evaluate_every, checkpoint_every, start)
+    fits = lambda d: all(number % d == 0 for number in numbers)
+    assert length <= ceiling
+    assert fits(length)
+    assert not any(fits(d) for d in range(length + 1, ceiling + 1))
+
+
+def test_short_dispatches_come_with_better_numbers():
+    config = train_config(steps=301, evaluate_every=99)
+    hint = suggest_cadences(config)
+    assert 'only 1 of at most 50 steps' in hint
+    assert 'train.steps=300, train.evaluate_every=100 would give it all' in hint
+    assert 'continues from step 7' in suggest_cadences(train_config(), start=7)
+    assert suggest_cadences(train_config()) is None
+    for name, value in [('steps', 300), ('evaluate_every', 100)]:
+        setattr(config, name, value)
+    assert dispatch_length(config) == 50

@@ -7,6 +7,7 @@ import pytest
 from support import assembled, with_abilities
 
 from atelier.applications import compress, concept, embed, interpolate, latent_map
+from atelier.core.abilities import Codes, Sample
 from atelier.core.family import Family
 from atelier.evaluation.codes.encoding import decoded, encoded, latents, parted, tokens
 from atelier.evaluation.latents.continuity import continuity
@@ -32,7 +33,7 @@ def conditional(vae):
         x = jnp.zeros((len(codes), 64)).at[:, 2 : 2 + Z].set(z)
         return x.at[:, -1].set(label).reshape(-1, 8, 8, 1)
 
-    return with_abilities(vae, encode=encode, decode=decode, conditions=('label',), dims=(Z,))
+    return with_abilities(vae, Codes(encode=encode, decode=decode, dims=(Z,)), Sample(None, True))
 
 
 def coded(run):

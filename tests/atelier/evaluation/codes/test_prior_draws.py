@@ -23,8 +23,10 @@ def coder(run):
     matrix = jnp.asarray(matrix, jnp.float32)
     return with_abilities(
         run,
-        encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64) @ matrix + 4.0,
-        decode=lambda weights, codes: codes[:, :1].repeat(64, 1).reshape(-1, 8, 8, 1),
+        Codes(
+            encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64) @ matrix + 4.0,
+            decode=lambda weights, codes: codes[:, :1].repeat(64, 1).reshape(-1, 8, 8, 1),
+        ),
     )
 
 
@@ -74,9 +76,14 @@ def test_few_codes_are_no_trouble():
 
 
 @pytest.mark.parametrize(
-    ('abilities', 'can'),
-    [('decode', False), ('encode decode', True), ('prior decode', True), ('prior encode', False)],
+    ('codes', 'can'),
+    [
+        (Codes(decode=len), False),
+        (Codes(encode=len, decode=len), True),
+        (Codes(prior=len, decode=len), True),
+        (Codes(prior=len, encode=len), False),
+    ],
 )
-def test_who_can(vae, abilities, can):
-    family = with_abilities(vae, **dict.fromkeys(abilities.split(), len)).family
+def test_who_can(vae, codes, can):
+    family = with_abilities(vae, codes).family
     assert prior_draws.can_draw_codes(family) == can

@@ -144,7 +144,7 @@ def enumerable(vae, weight=2.0, deviation=0.4):
         logits = weight * z * jnp.array([1.0, 0.5, -0.2])
         return jax.nn.log_softmax(jnp.stack([jnp.zeros_like(logits), logits], -1))
 
-    run = with_abilities(vae, posterior=posterior, level_log_probs=level_log_probs)
+    run = with_abilities(vae, Codes(posterior=posterior), BitsBack(level_log_probs))
     return run._replace(data=run.data._replace(spec=Spec((3,), 2, None)))
 
 

@@ -67,7 +67,7 @@ def chain(log_probs, order):
 
 def test_bits_are_those_of_the_probabilities(vae):
     """Of known ones, through a few thousand numbers in any order."""
-    run = with_abilities(vae, conditionals=chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
+    run = with_abilities(vae, chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
     x = np.random.RandomState(1).choice(3, (2000, 3), p=[0.7, 0.2, 0.1])
     coded = there_and_back(run, x, batch_size=500)
@@ -76,14 +76,14 @@ def test_bits_are_those_of_the_probabilities(vae):
 
 
 def test_what_is_impossible_is_coded_too(vae):
-    run = with_abilities(vae, conditionals=chain([0.0, -jnp.inf], [0, 1]))
+    run = with_abilities(vae, chain([0.0, -jnp.inf], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
     coded = there_and_back(run, np.array([[0, 1], [1, 1], [0, 0]]))
     np.testing.assert_allclose(coded.bits, [[0, 24], [24, 24], [0, 0]], atol=1e-6)
 
 
 def test_probabilities_that_are_none_are_refused(vae):
-    run = with_abilities(vae, conditionals=chain([0.0, jnp.nan], [0, 1]))
+    run = with_abilities(vae, chain([0.0, jnp.nan], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
     state = restore.load(run).state
     with pytest.raises(ValueError, match='not finite'):

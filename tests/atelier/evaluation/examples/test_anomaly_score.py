@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from support import with_abilities
 
-from atelier.core.abilities import LogProb
+from atelier.core.abilities import LogProb, Reconstruct, Sample
 from atelier.data import dataset
 from atelier.evaluation import evaluate
 from atelier.evaluation.examples import outliers
@@ -34,14 +34,13 @@ def centre_of_class(weights, batch, rng):
     return jnp.broadcast_to(centre[:, None, None, None], batch['x'].shape)
 
 
-def by_class(run, **abilities):
+def by_class(run):
     """A family of which every number needs batch['label']."""
     return with_abilities(
         run,
-        log_prob=LogProb(nats_of_class, 'exact'),
-        reconstruct=centre_of_class,
-        conditions=('label',),
-        **abilities,
+        LogProb(nats_of_class, 'exact'),
+        Reconstruct(centre_of_class),
+        Sample(None, True),
     )
 
 
@@ -84,7 +83,7 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
 @pytest.mark.parametrize('num_devices', [1, 8])
 def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices):
     half = lambda weights, batch, rng: batch['x'] / 2
-    run = with_abilities(vae, reconstruct=half)
+    run = with_abilities(vae, Reconstruct(half))
     want = 0.5 * np.square(flat(images) / 32).sum(1)
     found = scores(run, 'reconstruction', images, num_devices=num_devices)
     np.testing.assert_allclose(found, want, rtol=1e-5)
@@ -100,21 +99,21 @@ def test_nll_is_that_of_an_evaluation(vae):
 
 def test_the_score_is_chosen_by_the_abilities(vae, complaint):
     nats, half = LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
-    both = with_abilities(vae, log_prob=nats, reconstruct=half)
+    both = with_abilities(vae, nats, Reconstruct(half))
     assert chosen_score(both, 'auto') == 'nll'
     assert chosen_score(both, 'reconstruction') == 'reconstruction'
-    assert chosen_score(with_abilities(vae, reconstruct=half), 'auto') == 'reconstruction'
+    assert chosen_score(with_abilities(vae, Reconstruct(half)), 'auto') == 'reconstruction'
     assert 'choose one of auto, nll, reconstruction' in complaint(chosen_score, both, 'likelihood')
     for only, other, lacks in (
-        (dict(log_prob=nats), 'reconstruction', 'reconstruct'),
-        (dict(reconstruct=half), 'nll', 'log_prob'),
+        (nats, 'reconstruction', 'reconstruct'),
+        (Reconstruct(half), 'nll', 'log_prob'),
     ):
-        assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, **only), other)
+        assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, only), other)
 
 
 def test_what_a_score_is_stands_in_words(vae):
     assert in_words(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
-    bound = with_abilities(vae, log_prob=LogProb(nats_of_class, 'lower bound', 'k = 7'))
+    bound = with_abilities(vae, LogProb(nats_of_class, 'lower bound', 'k = 7'))
     assert '(upper bound of it, k = 7)' in in_words(bound, 'nll')
     assert '(exact, likelihood averaged over the classes)' in in_words(by_class(vae), 'nll')
     assert in_words(by_class(vae), 'reconstruction').endswith('of the best class')

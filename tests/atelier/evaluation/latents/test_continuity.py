@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from support import with_abilities
 
+from atelier.core.abilities import Codes
 from atelier.evaluation.latents import continuity as measures
 from atelier.evaluation.samples.features import FeatureFunction, Seen
 from atelier.run import restore
@@ -20,7 +21,7 @@ as_image = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
 def steps_of(run, decode, scale=1.0, devices=ONE):
     """Continuity of a decoder where the codes are the pixels of test examples, scaled."""
     codes = scale * np.float32(run.data.splits['test']['x']).reshape(-1, 64)
-    measured = with_abilities(run, decode=decode)
+    measured = with_abilities(run, Codes(decode=decode))
     return measures.continuity(measured, restore.initial_state(run), codes, devices)
 
 
@@ -72,8 +73,9 @@ def by_brightness(x):
 JUDGE = FeatureFunction('brightness', by_brightness)
 
 
-def completeness(run, **abilities):
-    measured = with_abilities(run, **abilities)
+def completeness(run, **functions):
+    """Of a family with these functions of `Codes` alone."""
+    measured = with_abilities(run, Codes(**functions))
     return measures.completeness(measured, restore.initial_state(run), JUDGE, ONE)
 
 

@@ -43,7 +43,7 @@ def with_posterior(run, log_var):
         mean = pixels(weights, batch, rng)[:, :8] * 0.1
         return mean, jnp.full_like(mean, log_var)
 
-    return with_abilities(run, posterior=posterior)
+    return with_abilities(run, Codes(posterior=posterior))
 
 
 def said(found, caplog):
@@ -77,7 +77,7 @@ def test_whoever_lacks_abilities_has_the_rest(vae, gan):
     """An autoencoder has no units that a prior would measure; a classifier has features only."""
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     prior = lambda weights, rng: None
-    only = lambda **abilities: set(diagnosed(with_abilities(vae, **abilities)))
+    only = lambda **functions: set(diagnosed(with_abilities(vae, Codes(**functions))))
     assert only(encode=pixels, decode=decode) == {'num_examples', 'continuity'}
     assert only(encode=pixels, prior=prior) == {'num_examples', 'active_units', 'latent_dim'}
     assert only(encode=pixels) == only(decode=decode, prior=prior) == set()
@@ -108,14 +108,14 @@ def test_factors_give_the_gap(tmp_path, caplog):
 def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
     broken = lambda weights, batch, rng: pixels(weights, batch, rng) / 0.0
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
-    assert diagnosed(with_abilities(vae, encode=broken, decode=decode)) == {}
+    assert diagnosed(with_abilities(vae, Codes(encode=broken, decode=decode))) == {}
     assert 'not finite' in caplog.text
 
 
 def test_a_code_that_is_not_used_is_seen(vae, caplog):
     assert 'active_units' in said(diagnosed(with_posterior(vae, -1.0)), caplog)
     same = lambda weights, batch, rng: 2 * (jnp.zeros((len(batch['x']), 3)),)
-    unused = said(diagnosed(with_abilities(vae, posterior=same)), caplog)
+    unused = said(diagnosed(with_abilities(vae, Codes(posterior=same))), caplog)
     assert '0 of 3' in unused
 
 

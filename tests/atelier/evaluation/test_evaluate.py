@@ -1,4 +1,4 @@
-"""Evaluation: every example exactly once, on its own noise, for any batch size and device count."""
+"""Evaluation: its report, its pictures, and samples by seed and index alone."""
 
 import json
 
@@ -15,7 +15,6 @@ from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data import dataset, digits
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
-from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -26,28 +25,6 @@ def trained(tmp_path_factory):
     run = make_run(tmp_path_factory.mktemp('trained') / 'run', hypers__ema_half_life=500.0)
     train_lib.train(run, jax.devices()[:1])
     return run
-
-
-def identify(weights, batch, rng):
-    """The example itself, its row, and a number drawn for it."""
-    return {'x': batch['x'], 'row': rng.rows, 'noise': jax.vmap(jax.random.normal)(rng.keys)}
-
-
-@pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
-def test_every_test_example_counts_once(trained, batch_size, num_devices):
-    """447 examples fit none of the batch sizes but one; the noise belongs to the row."""
-    split, n = trained.data.splits['test'], trained.data.size('test')
-    devices = jax.devices()[:num_devices]
-    state = restore.initial_state(trained)
-    if batch_size == 1:
-        n = 13  # one by one is slow
-        split = {name: array[:n] for name, array in split.items()}
-    apply = over_examples(identify, trained.data, batch_size, devices)
-    found = apply(state, state.key, split, n)
-    np.testing.assert_array_equal(found['row'], np.arange(n))
-    np.testing.assert_array_equal(found['x'], split['x'])
-    keys = rng_for(state.key, jnp.arange(n), n).keys
-    np.testing.assert_allclose(found['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
 
 
 def test_the_report_is_the_mean_over_the_whole_split(trained):
@@ -151,14 +128,3 @@ def test_stochastic_binarisation_has_the_right_mean():
     chance = raw['x'][0] / 16
     mean = np.mean(data.preprocess(raw, keys)['x'], axis=0)
     assert np.all(np.abs(mean - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000))
-
-
-def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
-    """Two seeds are compared on one binarised test set."""
-    run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
-    split = run.data.splits['test']
-    apply = over_examples(identify, run.data, 100, jax.devices()[:1])
-    state = restore.initial_state(run)
-    sets = [apply(state, jax.random.PRNGKey(seed), split, 447) for seed in (0, 1)]
-    np.testing.assert_array_equal(sets[0]['x'], sets[1]['x'])
-    assert not np.array_equal(sets[0]['noise'], sets[1]['noise'])

@@ -1,0 +1,28 @@
+"""Checksums tell arrays apart, of large ones by some of their rows."""
+
+import zlib
+
+import numpy as np
+
+from atelier.data import checksums
+
+ROWS = np.arange(60, dtype=np.int16).reshape(20, 3)
+
+
+def test_it_is_the_crc_of_all_rows_and_goes_on_from_another():
+    assert checksums.checksum(ROWS) == zlib.crc32(ROWS.tobytes())
+    halves = checksums.checksum(ROWS[10:], checksums.checksum(ROWS[:10]))
+    assert halves == checksums.checksum(ROWS) != checksums.checksum(ROWS[::-1])
+
+
+def test_how_rows_lie_in_memory_makes_no_difference():
+    assert checksums.checksum(np.asfortranarray(ROWS)) == checksums.checksum(ROWS)
+    assert checksums.checksum(np.repeat(ROWS, 2, 1)[:, ::2]) == checksums.checksum(ROWS)
+
+
+def test_of_a_large_array_evenly_spaced_rows_are_read(monkeypatch):
+    """120 bytes where 50 are read: every third row."""
+    monkeypatch.setattr(checksums, 'MOST_CHECKED_BYTES', 50)
+    whole, between, read = ROWS, ROWS.copy(), ROWS.copy()
+    between[1], read[3] = 0, 0
+    assert checksums.checksum(whole) == checksums.checksum(between) != checksums.checksum(read)

@@ -1,0 +1,46 @@
+"""Every example of a split once, on its own noise, for any batch size and device count."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import make_run
+
+from atelier.core.randomness import rng_for
+from atelier.evaluation.per_example.over_examples import over_examples
+from atelier.run import restore
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def identify(weights, batch, rng):
+    """The example itself, its row, and a number drawn for it."""
+    return {'x': batch['x'], 'row': rng.rows, 'noise': jax.vmap(jax.random.normal)(rng.keys)}
+
+
+@pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
+def test_every_test_example_counts_once(vae, batch_size, num_devices):
+    """447 examples fit none of the batch sizes but one; the noise belongs to the row."""
+    split, n = vae.data.splits['test'], vae.data.size('test')
+    devices = jax.devices()[:num_devices]
+    state = restore.initial_state(vae)
+    if batch_size == 1:
+        n = 13  # one by one is slow
+        split = {name: array[:n] for name, array in split.items()}
+    apply = over_examples(identify, vae.data, batch_size, devices)
+    found = apply(state, state.key, split, n)
+    np.testing.assert_array_equal(found['row'], np.arange(n))
+    np.testing.assert_array_equal(found['x'], split['x'])
+    keys = rng_for(state.key, jnp.arange(n), n).keys
+    np.testing.assert_allclose(found['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
+
+
+def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
+    """Two seeds are compared on one binarised test set."""
+    run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
+    split = run.data.splits['test']
+    apply = over_examples(identify, run.data, 100, jax.devices()[:1])
+    state = restore.initial_state(run)
+    sets = [apply(state, jax.random.PRNGKey(seed), split, 447) for seed in (0, 1)]
+    np.testing.assert_array_equal(sets[0]['x'], sets[1]['x'])
+    assert not np.array_equal(sets[0]['noise'], sets[1]['noise'])

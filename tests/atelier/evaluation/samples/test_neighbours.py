@@ -1,0 +1,99 @@
+"""Nearest neighbours, and what manifolds of them say, on sets whose answers are known."""
+
+import numpy as np
+import pytest
+import sklearn.neighbors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atelier.evaluation.samples import neighbours
+from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
+
+
+def normal(seed, n, d, shift=0.0, scale=1.0):
+    return shift + scale * np.random.RandomState(seed).normal(size=(n, d))
+
+
+@settings(max_examples=15)
+@given(n=st.integers(1, 30), m=st.integers(3, 40), k=st.integers(1, 3), rows=st.integers(1, 12))
+def test_neighbours_are_scikit_learns(n, m, k, rows):
+    x, y = normal(0, n, 4), normal(1, m, 4)
+    before, neighbours.BLOCK = neighbours.BLOCK, rows * m
+    try:
+        distances, indices = nearest(x, y, k)
+    finally:
+        neighbours.BLOCK = before
+    want = sklearn.neighbors.NearestNeighbors(n_neighbors=k).fit(y).kneighbors(x)
+    np.testing.assert_allclose(distances, want[0], rtol=1e-6)
+    np.testing.assert_array_equal(indices, want[1])
+
+
+def naive_manifolds(real, fake, k):
+    """The definitions, one pair at a time."""
+    distance = lambda a, b: np.linalg.norm(a - b)
+    radius = lambda s, i: sorted(distance(s[i], s[j]) for j in range(len(s)) if j != i)[k - 1]
+    r, f = ([radius(s, i) for i in range(len(s))] for s in (real, fake))
+    inside = np.array([[distance(x, y) <= r[i] for i, x in enumerate(real)] for y in fake])
+    reverse = np.array([[distance(x, y) <= f[j] for j, y in enumerate(fake)] for x in real])
+    return (
+        inside.any(1).mean(),
+        reverse.any(1).mean(),
+        inside.sum() / (k * len(fake)),
+        inside.any(0).mean(),
+    )
+
+
+@pytest.mark.parametrize('rows', [7, 1000])
+def test_manifolds_are_their_definitions(monkeypatch, rows):
+    monkeypatch.setattr(neighbours, 'BLOCK', 40 * rows)
+    real, fake = normal(0, 40, 3), normal(1, 30, 3, shift=0.7)
+    np.testing.assert_allclose(manifolds(real, fake, 3), naive_manifolds(real, fake, 3))
+
+
+def test_disjoint_sets_have_nothing_in_common():
+    assert manifolds(normal(0, 50, 2), normal(1, 50, 2, shift=100.0)) == (0, 0, 0, 0)
+
+
+def test_identical_sets_are_covered():
+    x = normal(0, 200, 3)
+    precision, recall, density, coverage = manifolds(x, x)
+    assert (precision, recall, coverage) == (1, 1, 1)
+    assert density == pytest.approx(1.2, abs=0.1)  # each ball holds its own centre and k others
+
+
+def test_two_samples_of_one_distribution():
+    """Coverage 1 - 2^-k and density 1 in expectation (Naeem et al. 2020, lemma 2)."""
+    parts = [manifolds(normal(s, 1000, 4), normal(s + 50, 1000, 4), k=3) for s in range(5)]
+    _, _, density, coverage = np.mean(parts, 0)
+    assert coverage == pytest.approx(1 - 2.0**-3, abs=0.01)
+    assert density == pytest.approx(1, abs=0.03)
+
+
+def test_a_dropped_mode_costs_recall_and_coverage_but_no_precision():
+    centres = np.array([[0.0, 0], [50, 0]])
+    real = centres[np.arange(400) % 2] + normal(0, 400, 2)
+    fake = centres[np.zeros(400, int)] + normal(1, 400, 2)
+    precision, recall, _, coverage = manifolds(real, fake)
+    assert precision > 0.95
+    assert recall == pytest.approx(0.5, abs=0.03)
+    assert coverage == pytest.approx(0.5, abs=0.03)
+
+
+def test_copies_are_found():
+    train, held_out = normal(0, 500, 5), normal(1, 500, 5)
+    to_train = lambda x: nearest(x, train)[0][:, 0]
+    rate = lambda x: memorisation_rate(to_train(x), to_train(held_out))
+    assert rate(train[:50] + 1e-3) == 1
+    assert rate(normal(2, 500, 5)) < 0.04
+    assert rate(held_out) == pytest.approx(0.01, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    'call',
+    [
+        lambda: nearest(normal(0, 9, 2), normal(0, 2, 2), 3),
+        lambda: manifolds(normal(0, 5, 2), normal(0, 9, 2), 5),
+    ],
+)
+def test_too_few_examples_are_one_line(complaint, call):
+    assert 'examples' in complaint(call)

@@ -1,0 +1,259 @@
+"""Two processes that share a batch train like one: same losses, one folder, killed and continued.
+
+Two processes of two simulated devices on the loopback address, one process of four, and one of one,
+each by `main.py`.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from support import error_line, untimed_lines
+
+from atelier.checkout import ROOT
+from atelier.errors import UserError
+from atelier.multihost import processes
+from atelier.run.checkpoint import Checkpoints
+
+LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
+TRAIN = dict(
+    steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
+)
+WORDS = [
+    f'--config={ROOT}/configs/vae.py:debug',
+    *(f'--config.train.{name}={value}' for name, value in TRAIN.items()),
+    '--config.hypers.ema_half_life=500.',
+    '--config.eval.num_pictures=4',
+]
+slow = pytest.mark.slow
+seldom = lambda *values: pytest.param(*values, marks=slow)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(('localhost', 0))
+        return one.getsockname()[1]
+
+
+def begin(folder, count, num_devices, *more):
+    """The processes of `main.py`; what each says lies beside the folder."""
+    flags = f'--xla_force_host_platform_device_count={num_devices}'
+    command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
+    if count > 1:
+        command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
+    return [
+        subprocess.Popen(
+            [*command, *([f'--process_id={number}'] if count > 1 else [])],
+            env={**os.environ, 'XLA_FLAGS': flags},
+            stdout=subprocess.DEVNULL,
+            stderr=said(folder, number).open('w'),
+        )
+        for number in range(count)
+    ]
+
+
+def said(folder, number):
+    return folder.with_name(f'{folder.name}-stderr-{number}')
+
+
+def finish(folder, started):
+    try:
+        for number, process in enumerate(started):
+            assert process.wait(240) == 0, said(folder, number).read_text()
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    """The run of each layout: {(processes, devices): folder}."""
+    found = {}
+    for count, num_devices in LAYOUTS:
+        folder = tmp_path_factory.mktemp('processes') / 'run'
+        finish(folder, begin(folder, count, num_devices))
+        found[count, num_devices] = folder
+    return found
+
+
+def last(folder):
+    """(State as bytes, Memory) of the newest checkpoint."""
+    with contextlib.closing(Checkpoints(folder / 'checkpoints', read_only=True)) as checkpoints:
+        state, memory = checkpoints.restore_newest(None)
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
+
+
+@slow
+@pytest.mark.parametrize('layout', LAYOUTS[1:])
+def test_two_processes_train_like_one(folders, layout):
+    """Every loss and every validation."""
+    two, one = untimed_lines(folders[2, 2]), untimed_lines(folders[layout])
+    assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
+    for a, b in zip(two, one, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    for a, b in zip(two[:20], one[:20], strict=True):
+        assert a['train/loss'] == pytest.approx(b['train/loss'], rel=1e-5)
+    assert np.ptp([row['train/loss'] for row in two if 'train/loss' in row]) > 1
+
+
+@slow
+def test_one_evaluation_by_both(folders):
+    results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
+    values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
+    two, four, one = (float(value.group(1)) for value in values)
+    assert two == pytest.approx(one, rel=1e-3)
+    assert two == pytest.approx(four, rel=1e-3)
+
+
+def wait_for_checkpoint(folder, started):
+    """Until some are there."""
+    until = time.monotonic() + 120
+    is_saved = lambda: any(p.name.isdigit() for p in folder.glob('checkpoints/*'))
+    while not is_saved():
+        assert time.monotonic() < until
+        assert all(process.poll() is None for process in started)
+        time.sleep(0.01)
+
+
+@slow
+@pytest.mark.parametrize('victim', [0, 1])
+def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, victim):
+    folder = tmp_path / 'run'
+    started = begin(folder, 2, 2)
+    wait_for_checkpoint(folder, started)
+    started[victim].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    assert started[1 - victim].wait(60) != 0
+    assert time.monotonic() - began < 60
+    message = said(folder, 1 - victim).read_text()
+    assert 'Traceback' not in message, message
+    last_line = message.strip().split('\n')[-1]
+    is_ours = re.search('error: another process has ended.*start all of them again', last_line)
+    # where a collective hangs, JAX's heartbeat is faster
+    assert is_ours or 'Terminating process because' in message, message
+    finish(folder, begin(folder, 2, 2))
+    assert last(folder) == last(folders[2, 2])
+    assert untimed_lines(folder) == untimed_lines(folders[2, 2])
+
+
+@slow
+def test_a_signal_to_one_stops_both(folders, tmp_path):
+    folder = tmp_path / 'run'
+    started = begin(folder, 2, 2)
+    wait_for_checkpoint(folder, started)
+    started[1].send_signal(signal.SIGTERM)
+    assert [process.wait(60) for process in started] == [143, 143]
+    finish(folder, begin(folder, 2, 2))
+    assert last(folder) == last(folders[2, 2])
+
+
+# What one process can see of it
+
+
+def test_alone_nothing_is_exchanged():
+    tree = {'a': np.float32(-0.0), 'b': np.arange(3, dtype=np.uint32)}
+    assert processes.from_first(tree) is tree
+    assert processes.text_from_first('this') == 'this'
+    assert processes.any_of(True) and not processes.any_of(False)
+    assert processes.is_first()
+
+
+def test_what_the_first_refuses_all_refuse(monkeypatch):
+    monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
+    with pytest.raises(UserError, match='it is taken'):
+        processes.on_first(lambda: None)  # another process's first has said so
+
+    def refuse():
+        raise UserError('not here')
+
+    with pytest.raises(UserError, match='not here'):
+        processes.on_first(refuse)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        jax.errors.JaxRuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer'),
+        ValueError('UNKNOWN: Gloo AllGather failed: Read error'),  # of what numpy waits for
+        jax.errors.JaxRuntimeError('UNAVAILABLE: task 1 has stopped'),
+    ],
+)
+def test_a_collective_fails_with_a_lost_process(monkeypatch, error):
+    monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
+    with pytest.raises(UserError, match='start all of them again'), processes.ending_together():
+        raise error
+
+
+class Ended(BaseException):
+    """In place of this process's end."""
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory'),
+        jax.errors.JaxRuntimeError('INVALID_ARGUMENT: shapes'),
+        ValueError('no socket here'),
+        KeyError('UNAVAILABLE'),
+    ],
+)
+def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
+    def end(code):
+        assert code == 1
+        raise Ended
+
+    monkeypatch.setattr(processes.os, '_exit', end)
+    with pytest.raises(type(error)), processes.ending_together():
+        raise error  # alone: the ordinary way
+    monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
+    with pytest.raises(Ended), processes.ending_together():
+        raise error
+    said = capsys.readouterr().err
+    assert 'Traceback' in said and str(error) in said
+
+
+def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
+    """As bytes, whatever the types; here from the first process to itself."""
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)
+    tree = {
+        'zero': np.float32(-0.0),
+        'nan': np.array([np.nan, 1.5], np.float32),
+        'key': np.arange(2, dtype=np.uint32),
+        'flag': np.asarray(True),
+        'none': np.zeros((0, 3), np.int32),
+    }
+    found = processes.from_first(tree)
+    for name, value in tree.items():
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+        assert found[name].tobytes() == np.asarray(value).tobytes()
+    assert processes.text_from_first('-ö-') == '-ö-'
+
+
+@pytest.mark.parametrize(
+    ('words', 'pattern'),
+    [
+        (['--coordinator=here', '--num_processes=2'], 'give HOST:PORT'),
+        seldom(['--coordinator=localhost:99999', '--num_processes=2'], 'give HOST:PORT'),
+        (['--coordinator=localhost:1'], 'needs --num_processes'),
+        seldom(['--cluster', '--process_id=1'], '--cluster stands for'),
+        seldom(
+            ['--coordinator=localhost:1', '--num_processes=2', '--process_id=2'], '--process_id=2'
+        ),
+        seldom(['--cluster'], 'no cluster that JAX knows'),
+        seldom(['--num_processes=2', '--process_id=1'], 'are for --coordinator=HOST:PORT'),
+        (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
+    ],
+)
+def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
+    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *words))

@@ -1,0 +1,37 @@
+"""Grids of images."""
+
+import numpy as np
+import pytest
+
+from atelier.data.dataset import Spec
+from atelier.report import image_grids
+
+
+def test_a_grid_shows_every_event_in_its_place(tmp_path):
+    spec = Spec((2, 3, 1), 5, None)
+    x = np.arange(5)[:, None, None, None] * np.ones((5, 2, 3, 1))
+    image = image_grids.grid(x, spec, columns=2)
+    assert image.shape == (3 * 3 + 1, 2 * 4 + 1, 1)
+    corners = [image[1 + 3 * (i // 2), 1 + 4 * (i % 2), 0] for i in range(5)]
+    np.testing.assert_array_equal(corners, np.round(255 * np.arange(5) / 4))
+    image_grids.save(tmp_path / 'a' / 'grid.png', image)
+    from PIL import Image
+
+    again = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
+    factor = again.shape[1] // image.shape[1]
+    assert again.shape[1] >= 400
+    np.testing.assert_array_equal(again[::factor, ::factor], image[..., 0])
+
+
+@pytest.mark.parametrize(
+    ('shape', 'expected'),
+    [((8, 8), True), ((8, 8, 3), True), ((8, 8, 2), False), ((9,), False), ((), False)],
+)
+def test_what_is_an_image(shape, expected):
+    assert image_grids.is_image(Spec(shape, None, None)) == expected
+
+
+def test_real_values_are_scaled_to_the_grids_range():
+    image = image_grids.grid(np.array([[[-3.0]], [[5.0]]]), Spec((1, 1), None, None), columns=2)
+    assert image[1, 1, 0] == 0
+    assert image[1, 3, 0] == 255

@@ -1,0 +1,28 @@
+"""The log of metrics: cut, appended to, and read in spite of damage."""
+
+from atelier.report import metrics_log
+
+
+def test_metrics_are_cut_and_appended(tmp_path):
+    for start in (0, 3):
+        log = metrics_log.MetricsLog(tmp_path, start)
+        for step in range(start + 1, start + 6):
+            log.write(step, {'train/loss': 1.0 / step}, to_board=step % 2 == 0)
+        log.close()
+    rows = metrics_log.read_metrics(tmp_path)
+    assert [row['step'] for row in rows] == list(range(1, 9))
+    assert all(row['train/loss'] == 1.0 / row['step'] for row in rows)
+    assert list((tmp_path / 'tensorboard').glob('events*'))
+
+
+def test_a_damaged_line_costs_that_line(tmp_path, caplog):
+    good = ['{"step": 1, "a": 2.0}', '{"step": 3, "a": 4.0}']
+    (tmp_path / 'metrics.jsonl').write_bytes(
+        '\n'.join([good[0], '5', '{"ste', good[1], '{"step": 4, "tor']).encode() + b'\xff'
+    )
+    with caplog.at_level('WARNING', logger='atelier'):
+        rows = metrics_log.read_metrics(tmp_path)
+    assert [row['step'] for row in rows] == [1, 3]
+    assert 'line 2 of' in caplog.text
+    assert 'line 3 of' in caplog.text
+    assert 'line 5' not in caplog.text

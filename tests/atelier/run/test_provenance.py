@@ -1,0 +1,65 @@
+"""What has changed since a run began is named: its config file, the code, its data."""
+
+import re
+
+import pytest
+
+from atelier.checkout import ConfigFile
+from atelier.run import provenance
+
+VAE = ConfigFile('configs/vae.py', 'digits')
+
+
+@pytest.fixture
+def record():
+    """As config.json has it of a run that has just begun."""
+    commit = provenance.git_hash()
+    return {'path': VAE.path, 'argument': VAE.argument, 'source': VAE.source(), 'git': commit}
+
+
+def test_without_a_change_nothing_is_said(record, tmp_path, caplog):
+    provenance.warn_if_code_changed(tmp_path, record)
+    assert caplog.text == ''
+
+
+def test_the_changed_line_of_a_config_is_shown(record, tmp_path, caplog):
+    lines = record['source'].split('\n')
+    then = '\n'.join([*lines[:9], 'a line of then', *lines[10:]])
+    provenance.warn_if_code_changed(tmp_path, {**record, 'source': then})
+    (line,) = caplog.messages
+    assert line.startswith(f'configs/vae.py has changed since {tmp_path} began')
+    assert '-a line of then' in line and f'+{lines[9]}' in line
+    assert lines[0] not in line  # the difference alone
+
+
+def test_another_commit_is_named(record, tmp_path, caplog):
+    provenance.warn_if_code_changed(tmp_path, {**record, 'git': '0123abc'})
+    assert f'0123abc then, {record["git"]} now' in caplog.text
+
+
+def test_a_commit_is_a_hash_or_unknown(monkeypatch, tmp_path):
+    assert re.fullmatch(r'[0-9a-f]{40}(\+changes)?|unknown', provenance.git_hash())
+    monkeypatch.setenv('PATH', str(tmp_path))  # where there is no git
+    assert provenance.git_hash() == 'unknown'
+
+
+def test_what_differs_in_data_is_named_and_x_comes_first():
+    then = {'test': '10 examples', 'train': '90 examples', 'x': '8 x 8'}
+    assert provenance.data_difference(then, then) == ''
+    assert provenance.data_difference(None, then) == ''  # of an earlier version
+    now = {**then, 'test': '11 examples', 'x': '9 x 9'}
+    expected = 'x: 8 x 8 then, 9 x 9 now; test: 10 examples then, 11 examples now'
+    assert provenance.data_difference(then, now) == expected
+    assert provenance.data_difference({'x': 'a'}, {'x': 'a', 'valid': 'b'}) == (
+        'valid: None then, b now'
+    )
+
+
+def test_other_data_are_warned_of_and_other_shapes_refused(vae, caplog, complaint):
+    same = vae.data.fingerprint()
+    provenance.warn_if_data_changed(vae, {'data': same})
+    assert caplog.text == ''
+    provenance.warn_if_data_changed(vae, {'data': {**same, 'test': 'others'}})
+    assert 'have changed: test: others then' in caplog.text
+    line = complaint(provenance.warn_if_data_changed, vae, {'data': {**same, 'x': 'others'}})
+    assert 'do not fit its model any more: x: others then' in line

@@ -1,0 +1,35 @@
+"""Data that a config cannot use are refused by name, and others are not."""
+
+import pytest
+
+from atelier.data.dataset import Spec
+from configs.shared import common, needs
+
+IMAGES, POINTS = Spec((8, 8), 17, 10), Spec((2,), None, None)
+NUMBERS, TEXTS = Spec((), None, None), Spec((16,), 4, None, symbols='abcd')
+OTHERWISE = 'use another config'
+
+
+@pytest.mark.parametrize(
+    ('need', 'fits', 'others'),
+    [
+        (needs.labels, [IMAGES], [POINTS, TEXTS]),
+        (needs.levels, [IMAGES, TEXTS], [POINTS, NUMBERS]),
+        (needs.real_values, [POINTS, NUMBERS], [IMAGES, TEXTS]),
+        (needs.images, [IMAGES], [POINTS, TEXTS]),
+        (needs.axes, [IMAGES, POINTS], [NUMBERS]),
+    ],
+)
+def test_only_other_data_are_refused(complaint, need, fits, others):
+    config = common.common_config()
+    config.data.name = 'mine'
+    for spec in fits:
+        need(config, spec, OTHERWISE)
+    for spec in others:
+        line = complaint(need, config, spec, OTHERWISE)
+        assert line.startswith('mine') and line.endswith(OTHERWISE)
+
+
+def test_a_model_of_texts_takes_no_images(complaint):
+    needs.text(common.common_config(), TEXTS)
+    assert 'digits is no text' in complaint(needs.text, common.common_config(), IMAGES)

@@ -1,0 +1,67 @@
+"""The bound of levels whose distribution is known, and the logarithm of a change of units.
+
+That of Gaussian data, and the density by the ODE, are in test_diffusion.py.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from atelier.core.randomness import rng_for
+from atelier.data.dataset import Spec
+from models.diffusion import variational_bound
+from models.diffusion.denoiser import DenoiserNetworks, data_std, to_process
+from models.diffusion.process import predictions, schedules
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+LEVELS = Spec((1,), 3, None)
+N = 1000  # draws for each level
+
+
+class MeanOfLevels(nn.Module):
+    """E[x | x_t] of one number that is each of its levels equally often, or 0."""
+
+    is_exact: bool
+
+    def __call__(self, x, half_log_snr, label=None):
+        values = to_process(LEVELS, jnp.arange(3.0))
+        alpha, sigma = (jnp.sqrt(jax.nn.sigmoid(s * 2 * half_log_snr))[:, None] for s in (1, -1))
+        x_t = x * jnp.sqrt((alpha * data_std(LEVELS)) ** 2 + sigma**2)
+        share = jax.nn.softmax(-0.5 * ((x_t - alpha * values) / sigma) ** 2, -1)
+        return share @ values[:, None] if self.is_exact else 0 * x
+
+
+def bounds(is_exact, schedule):
+    """The mean bound of each level, in nats."""
+    nets = DenoiserNetworks(MeanOfLevels(is_exact), predictions.X, LEVELS)
+    batch = {'x': jnp.repeat(jnp.arange(3.0), N)[:, None]}
+    keys = rng_for(jax.random.PRNGKey(0), jnp.arange(3 * N), 3 * N).keys
+    of = lambda keys: variational_bound.bound_terms(nets, schedule, {}, batch, keys, None, 32)
+    return np.asarray(jax.jit(of)(keys)['elbo_nats']).reshape(3, N).mean(1)
+
+
+@pytest.mark.parametrize('name', ['log_linear', 'discrete'])
+def test_the_bound_of_the_best_denoiser_is_nearly_log_p(name):
+    schedule = getattr(schedules, name)()
+    best, worse = bounds(True, schedule), bounds(False, schedule)
+    np.testing.assert_allclose(best.mean(), -np.log(3), atol=0.05)
+    assert np.exp(best).sum() < 1.05  # probabilities of all events, or less
+    assert worse.mean() < best.mean() - 0.5
+
+
+@pytest.mark.parametrize(
+    'spec',
+    [
+        Spec((2, 3), None, None, mean=1.0, std=3.0),
+        Spec((3,), None, None, mean=(0.0, 1.0, 2.0), std=(1.0, 2.0, 4.0)),
+        Spec((2, 2), None, None, 16),
+    ],
+)
+def test_the_stretching_of_units_is_the_jacobian_of_what_the_process_sees(spec):
+    x = jnp.full((1, *spec.event_shape), 0.5)
+    flat = lambda v: to_process(spec, v.reshape(x.shape)).ravel()
+    expected = jnp.linalg.slogdet(jax.jacfwd(flat)(x.ravel()))[1]
+    np.testing.assert_allclose(variational_bound.log_stretching(spec, x), [expected], rtol=1e-5)

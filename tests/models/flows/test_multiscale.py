@@ -1,0 +1,70 @@
+"""Images through several scales: what each is given, what becomes latent, and where it stands."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from atelier.data.dataset import Spec
+from models.flows import multiscale
+from models.flows.bijectors import Squeezed
+
+SPEC = Spec((8, 8), None, None)
+
+
+def recorded_scales(num_scales):
+    """A flow that only squeezes, and the (shape, is last) that each of its scales is given."""
+    given = []
+
+    def scale(shape, is_last):
+        given.append((shape, is_last))
+        height, width, channels = shape
+        return [Squeezed()], (height // 2, width // 2, 4 * channels)
+
+    return multiscale.in_scales(SPEC, num_scales, scale, max_scales=3), given
+
+
+def test_half_of_the_channels_goes_on_to_the_next_scale():
+    _, given = recorded_scales(3)
+    assert given == [((8, 8, 1), False), ((4, 4, 2), False), ((2, 2, 4), True)]
+
+
+@pytest.mark.parametrize('num_scales', [1, 2, 3])
+def test_a_code_has_every_number_once_and_leads_back(num_scales):
+    flow, _ = recorded_scales(num_scales)
+    x = jnp.arange(128.0).reshape(2, 8, 8)
+    z, log_det = flow.apply({}, x, method='forward_and_log_det')
+    assert z.shape == (2, 64)
+    np.testing.assert_array_equal(jnp.sort(z), x.reshape(2, 64))
+    np.testing.assert_array_equal(log_det, 0)
+    back, _ = flow.apply({}, z, method='inverse_and_log_det')
+    np.testing.assert_array_equal(back, x)
+
+
+def test_a_code_begins_with_the_coarsest_scale():
+    """The 32 numbers that the first of two scales leaves out are the last ones."""
+    flow, _ = recorded_scales(2)
+    x = jnp.arange(64.0).reshape(1, 8, 8)
+    first, _ = Squeezed().apply({}, x[..., None], method='forward_and_log_det')
+    z, _ = flow.apply({}, x, method='forward_and_log_det')
+    np.testing.assert_array_equal(z[0, 32:], first[..., 2:].ravel())
+
+
+@pytest.mark.parametrize(
+    ('shape', 'expected'), [((8, 8), 3), ((28, 28, 1), 2), ((12, 8, 3), 2), ((7, 8), 0)]
+)
+def test_how_often_an_image_can_be_halved(shape, expected):
+    assert multiscale.halvings(Spec(shape, None, None)) == expected
+
+
+def test_more_scales_than_an_image_has_room_for_are_refused(complaint):
+    for num_scales in (0, 4):
+        line = complaint(multiscale.check_scales, SPEC, num_scales, 3)
+        assert f'config.model.scales={num_scales}: of 8 x 8 pixels there are 1 to 3' in line
+    assert 'cannot be halved' in complaint(multiscale.check_scales, SPEC, 1, 0)
+    multiscale.check_scales(SPEC, 3, 3)
+
+
+def test_events_as_vectors():
+    flow = multiscale.as_vector(SPEC, ())
+    z, _ = flow.apply({}, jnp.ones((3, 8, 8)), method='forward_and_log_det')
+    assert z.shape == (3, 64)
