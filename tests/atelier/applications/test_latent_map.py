@@ -76,6 +76,7 @@ def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae
     np.testing.assert_allclose([found['u'], found['v']], want, atol=0.02)
 
 
+@pytest.mark.slow
 def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
     """Uniform in [3, 5] along one axis, a coin of 0 and 1 along the other."""
 

@@ -36,7 +36,9 @@ def coded(run, num_images=20):
 
 
 @pytest.mark.usefixtures('scattered_weights')
-@pytest.mark.parametrize('name', ['naive_bayes', 'chow_liu', 'cvae'])
+@pytest.mark.parametrize(
+    'name', ['naive_bayes', 'chow_liu', pytest.param('cvae', marks=pytest.mark.slow)]
+)
 def test_the_file_is_decoded_and_its_damage_noticed(tmp_path, complaint, name):
     run = assembled(tmp_path / 'run', name)
     path, x = coded(run)

@@ -12,6 +12,7 @@ from atelier.run import restore
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 
+@pytest.mark.slow
 def test_each_is_what_the_config_asks_for(tmp_path):
     run = assembled(tmp_path, 'diffusion', 'grid,debug')
     found = samplers.apply(run, samplers='ddim:3,heun:2', num_samples=4, seed=1)

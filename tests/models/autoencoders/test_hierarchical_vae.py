@@ -199,7 +199,7 @@ def divergence(q, p):
     return 0.5 * (np.trace(inverse @ s) + (n - m) @ inverse @ (n - m) - len(m) + logdets)
 
 
-@both_orders
+@pytest.mark.parametrize('order', ['top_down', pytest.param('bottom_up', marks=pytest.mark.slow)])
 def test_the_estimate_rises_with_k_to_the_evidence(order):
     gaps, weights = [], weights_of(order, wider=0.7)
     for k, copies in ((1, 200), (8, 100), (256, 20)):

@@ -225,6 +225,7 @@ def signal_to_noise(make, k, num_draws=3000):
     return np.median(np.abs(flat.mean(0)) / flat.std(0))
 
 
+@pytest.mark.slow
 def test_the_signal_of_the_encoders_gradient_against_its_noise():
     """Rainforth et al. (2018): with more samples it is lost, and with DReG it is gained."""
     plain, doubly = ([signal_to_noise(make, k) for k in (1, 64)] for make in ESTIMATORS)

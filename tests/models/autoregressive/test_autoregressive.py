@@ -28,7 +28,7 @@ from models.shared.observations import observation_for
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-BITS = Spec((3, 3), 2, None)
+BITS, COLOURS = Spec((3, 3), 2, None), Spec((1, 2, 3), 3, None)
 
 
 def made_of(hidden, orders, spec):
@@ -106,10 +106,13 @@ def chances(parts, weights, **more):
 
 
 SUMMED = [
-    *((name, BITS) for name in ALL),
+    *((name, BITS) for name in MADES),
+    *(SLOW(name, BITS) for name in WITH_STEPS),
     ('raster', Spec((4,), 5, None)),
     *(SLOW(name, Spec((2, 2), 5, None)) for name in WITH_STEPS),
-    *((name, Spec((1, 2, 3), 3, None)) for name in WITH_STEPS),  # colours
+    SLOW('pixelcnn', COLOURS),
+    ('gated_pixelcnn', COLOURS),
+    ('transformer', COLOURS),
 ]
 
 
@@ -157,10 +160,7 @@ def check_shares(drawn, events, chance):
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / len(drawn)))
 
 
-SAMPLED = ['raster', 'mixture', *SOME_SLOW]
-
-
-@pytest.mark.parametrize('name', SAMPLED)
+@pytest.mark.parametrize('name', ['mixture', *map(SLOW, ['raster', *WITH_STEPS])])
 def test_samples_have_their_probabilities(name):
     """Of 2x2 images, all sixteen of them."""
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
@@ -187,9 +187,9 @@ def test_what_comes_behind_is_drawn_given_what_comes_before(name):
 # What is kept of the numbers before
 
 KEPT = [
-    Spec((3, 4), 2, 3),
+    SLOW(Spec((3, 4), 2, 3)),
     Spec((4, 3, 3), 5, 3),  # colours
-    Spec((3, 3), None, 3, mean=2.0, std=1.5),
+    SLOW(Spec((3, 3), None, 3, mean=2.0, std=1.5)),
 ]
 
 
@@ -226,7 +226,8 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', [SLOW('pixelcnn'), SLOW('gated_pixelcnn'), 'transformer'])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', WITH_STEPS)
 def test_in_float64_samples_are_those_of_the_whole_network(name):
     """Where rounding decides no draw, number by number the same."""
     with jax.enable_x64(True):
@@ -246,7 +247,7 @@ def test_in_float64_samples_are_those_of_the_whole_network(name):
 LABELLED = Spec((2, 2), 2, 3)
 
 
-@pytest.mark.parametrize('name', WITH_STEPS)
+@pytest.mark.parametrize('name', SOME_SLOW)
 def test_each_label_has_a_distribution_and_bayes_rule_tells_which(name):
     parts = WITH_STEPS[name](LABELLED, 3)
     weights, x = weights_of(parts), jnp.asarray(every_event(LABELLED))
@@ -292,14 +293,15 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name, change):
     check_same_on_any_devices(*(steps_on(run, n, 5) for n in (1, 8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
         ('fvsbn', {}),
-        SLOW('made', {}),
-        SLOW('pixelcnn', {}),
-        SLOW('gated_pixelcnn', dict(model__is_conditional=True)),
-        SLOW('pixel_transformer', dict(model__is_conditional=True)),
+        ('made', {}),
+        ('pixelcnn', {}),
+        ('gated_pixelcnn', dict(model__is_conditional=True)),
+        ('pixel_transformer', dict(model__is_conditional=True)),
     ],
 )
 def test_trained_evaluated_and_used(tmp_path, one_device, name, change):

@@ -45,6 +45,7 @@ def test_a_pixel_moves_the_parameters_behind_it_alone():
         np.testing.assert_array_equal(moved, np.arange(9) > place)
 
 
+@pytest.mark.slow
 def test_training_drops_and_the_likelihood_does_not():
     parts = parts_of(dropout=0.5)
     weights, batch = weights_of(parts), {'x': jnp.ones((4, 3, 3))}

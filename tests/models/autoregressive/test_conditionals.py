@@ -83,9 +83,7 @@ def tables(family, weights, batch):
     ('name', 'spec'),
     [
         ('fvsbn', BITS),
-        ('random order', LEVELS),
-        pytest.param('made', LEVELS, marks=SLOW),
-        pytest.param('categorical', LEVELS, marks=SLOW),
+        *(pytest.param(n, LEVELS, marks=SLOW) for n in ('random order', 'made', 'categorical')),
         *((name, spec) for name in OTHERS for spec in (BITS, LEVELS)),
     ],
 )
@@ -114,7 +112,11 @@ def test_who_has_no_such_chain_says_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ('name', 'observation'),
-    [('vae', 'categorical'), ('cvae', 'auto'), pytest.param('conv_vae', 'auto', marks=SLOW)],
+    [
+        pytest.param('vae', 'categorical', marks=SLOW),
+        ('cvae', 'auto'),
+        pytest.param('conv_vae', 'auto', marks=SLOW),
+    ],
 )
 def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation):
     """Of the z that it draws; they are normalised, and their mean is what is decoded."""

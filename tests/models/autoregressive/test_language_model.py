@@ -51,6 +51,7 @@ def every_text(length=4):
     return np.array([*itertools.product(range(3), repeat=length)], np.float32)
 
 
+@pytest.mark.slow
 @every_net
 def test_probabilities_of_all_texts_sum_to_one(name):
     family, x = descended(NETS[name], Draws()), jnp.asarray(every_text())
@@ -128,6 +129,7 @@ def test_what_is_written_follows_what_is_known(count):
     every = every_text()
     nats = jax.jit(family.ability(LogProb).nats)
     p = np.exp(nats(weights, {'x': jnp.asarray(every)}, draw_of(81)))
+    np.testing.assert_allclose(p.sum(), 1.0, rtol=1e-5)
     p = np.where((every[:, :count] == x[0, :count]).all(1), p, 0)
     seen = np.bincount(made @ [27, 9, 3, 1], minlength=81) / n
     np.testing.assert_allclose(seen, p / p.sum(), atol=4 * np.sqrt(0.25 / n))

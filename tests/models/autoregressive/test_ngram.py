@@ -162,6 +162,7 @@ def nats_of_run(tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_a_run_says_all_nats_over_all_symbols(nats_of_run):
     """Those of plain counting, of each symbol; validation is of what was counted."""
     found, x = nats_of_run(1), some_text(3000)

@@ -48,6 +48,7 @@ def offsets():
     return row[:, None] - row, column - column[:, None]
 
 
+@pytest.mark.slow
 def test_the_gated_one_sees_all_that_comes_before_within_reach():
     up, right = offsets()
     is_before = (up > 0) | ((up == 0) & (right < 0))
@@ -55,6 +56,7 @@ def test_the_gated_one_sees_all_that_comes_before_within_reach():
     np.testing.assert_array_equal(slopes_of(gated, (SIDE, SIDE)) > 0, is_before & within)
 
 
+@pytest.mark.slow
 def test_the_plain_one_is_blind_above_to_the_right():
     """A window ends at its place: from there it goes right only as far as it goes up."""
     up, right = offsets()

@@ -20,9 +20,7 @@ DIAGONAL = dict(data__dequantize='uniform', model__covariance='diagonal')
     ('name', 'change'),
     [
         ('mixture', {}),
-        ('naive_bayes', {}),
-        ('chow_liu', {}),
-        pytest.param('ppca', {}, marks=pytest.mark.slow),
+        *(pytest.param(n, {}, marks=pytest.mark.slow) for n in ('naive_bayes', 'chow_liu', 'ppca')),
         pytest.param('mixture', DIAGONAL, marks=pytest.mark.slow),
         pytest.param('naive_bayes', dict(data__dequantize='uniform'), marks=pytest.mark.slow),
     ],

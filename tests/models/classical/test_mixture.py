@@ -358,7 +358,7 @@ def test_clusters_are_the_nearest():
 @pytest.mark.parametrize(
     ('name', 'change'),
     [
-        ('mixture', {}),
+        pytest.param('mixture', {}, marks=pytest.mark.slow),
         pytest.param(
             'mixture',
             dict(data__dequantize='uniform', model__forgetting=0.6),

@@ -181,13 +181,14 @@ def test_the_ode_gives_the_density():
     ours, _ = family(kind='ode')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     weights = ours.init(jax.random.PRNGKey(0), {'x': x})
-    nats = ours.ability(LogProb).nats(weights, {'x': x}, draw(20))
+    nats = jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20))
     exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
     np.testing.assert_allclose(nats, exact, atol=0.02)
     assert ours.ability(LogProb).description == 'estimate, 50 steps, exact divergence'
-    coarser = ours.ability(LogProb).coarser(weights, {'x': x}, draw(20))
+    coarser = jax.jit(ours.ability(LogProb).coarser)(weights, {'x': x}, draw(20))
     half, _ = family(kind='ode', ode_steps=25)
-    np.testing.assert_array_equal(coarser, half.ability(LogProb).nats(weights, {'x': x}, draw(20)))
+    again = jax.jit(half.ability(LogProb).nats)(weights, {'x': x}, draw(20))
+    np.testing.assert_array_equal(coarser, again)
     assert np.abs(coarser - nats).min() > 0
 
 
@@ -199,7 +200,7 @@ def test_guidance_is_the_tilted_score(guidance):
     x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
     label = jnp.arange(30) % 2
     weights = {'unused': jnp.zeros(())}
-    mean = denoiser(nets, schedule, weights, label, guidance)(x_t, t)
+    mean = jax.jit(denoiser(nets, schedule, weights, label, guidance))(x_t, t)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
 
     def log_tilted(x, alpha, sigma, label):
@@ -208,7 +209,7 @@ def test_guidance_is_the_tilted_score(guidance):
         of_any = jax.nn.logsumexp(each) - jnp.log(2.0)
         return of_any + guidance * (each[label] - of_any)
 
-    score = jax.vmap(jax.grad(log_tilted))(x_t, alpha, sigma, label)
+    score = jax.jit(jax.vmap(jax.grad(log_tilted)))(x_t, alpha, sigma, label)
     ours = (alpha[:, None] * mean - x_t) / sigma[:, None] ** 2
     np.testing.assert_allclose(ours, score, rtol=1e-3, atol=1e-4)
 
@@ -424,6 +425,7 @@ def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_the_devices(tmp_path):
     """Noise of the start and of every step included."""
     changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)

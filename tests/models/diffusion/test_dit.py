@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are no
 LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 
+@pytest.mark.slow
 def test_a_token_sees_all_others_and_its_place():
     """One pixel reaches every patch; patches of the same content are told apart."""
     net, x = DiT(2, 8, 1, 2), jnp.ones((1, 6, 6))

@@ -1,5 +1,7 @@
 """Networks of diffusion models: any shape, each row alone, and small to compile."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from models.nets.patches import from_patches, to_patches
 pytestmark = pytest.mark.usefixtures('quick_compilation')  # Flax's norms are not strict
 
 LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
+SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
 def network(name, num_classes=0, blocks=1):
@@ -32,14 +35,14 @@ def moved(net, *arguments):
 @pytest.mark.parametrize(
     ('name', 'event'),
     [
-        pytest.param('unet', (8, 8), marks=pytest.mark.slow),
-        pytest.param('unet', (7, 5, 3), marks=pytest.mark.slow),
-        pytest.param('unet', (12,), marks=pytest.mark.slow),
-        ('mlp', (2,)),
-        pytest.param('mlp', (4, 3), marks=pytest.mark.slow),
+        SLOW('unet', (8, 8)),
+        SLOW('unet', (7, 5, 3)),
+        SLOW('unet', (12,)),
+        SLOW('mlp', (2,)),
+        SLOW('mlp', (4, 3)),
         ('mlp', ()),
-        ('dit', (5, 7, 3)),
-        pytest.param('dit', (6,), marks=pytest.mark.slow),
+        SLOW('dit', (5, 7, 3)),
+        SLOW('dit', (6,)),
     ],
 )
 def test_any_shape_and_each_row_alone(name, event):
@@ -54,7 +57,7 @@ def test_any_shape_and_each_row_alone(name, event):
     assert np.abs(others[:2] - whole[:2]).max() > 1e-3
 
 
-@pytest.mark.parametrize('name', [pytest.param('unet', marks=pytest.mark.slow), 'mlp', 'dit'])
+@pytest.mark.parametrize('name', [SLOW('unet'), SLOW('mlp'), 'dit'])
 def test_noise_level_and_label_matter(name):
     x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
     net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
@@ -67,7 +70,7 @@ def test_noise_level_and_label_matter(name):
         assert min(float(jnp.abs(output[i] - output[j]).max()) for i, j in pairs) > 1e-3
 
 
-@pytest.mark.parametrize('name', ['unet', 'dit'])
+@pytest.mark.parametrize('name', [SLOW('unet'), 'dit'])
 def test_more_blocks_are_not_more_to_compile(name):
     """They are scanned, of a U-Net by twos: two and four of them are about as much."""
 

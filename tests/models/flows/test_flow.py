@@ -31,6 +31,7 @@ from models.flows.masked_autoregressive import MaskedAutoregressive
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 NAMES = ['realnvp', 'spline_flow', 'glow', 'maf', 'iaf']
+QUICK = ('spline_flow', 'maf')
 LEVELS = 4
 
 
@@ -45,7 +46,9 @@ def of_points(tmp_path, name, **changes):
     return run.family, weights._replace(params=scattered(weights.params))
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(
+    'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
+)
 def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
     """On a grid; the share of samples in each of sixteen squares is the density's integral."""
     family, weights = of_points(tmp_path, name, model__scale_bound=0.5, model__steps=1)
@@ -137,15 +140,10 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
     assert_same(outcome(make(tmp_path / 'stopped')), outcome(make(tmp_path / 'whole')))
 
 
-@pytest.mark.parametrize(
-    ('name', 'changes'),
-    [
-        ('realnvp', dict(model__scales=1, model__steps=1)),  # compiling its layers is most of it
-        *(pytest.param(name, {}, marks=pytest.mark.slow) for name in NAMES),
-    ],
-)
-def test_trained_evaluated_and_used(tmp_path, one_device, name, changes):
-    run = few_of_test(assembled(tmp_path, name, **changes), 40)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NAMES)
+def test_trained_evaluated_and_used(tmp_path, one_device, name):
+    run = few_of_test(assembled(tmp_path, name), 40)
     train_lib.train(run)
     found = evaluate.evaluate(run)
     assert found['log_prob'] == 'exact for the density, an upper bound for the levels'

@@ -49,7 +49,9 @@ def one_by_one(net, params, tokens, label, length=None):
     return jnp.moveaxis(logits, 0, 1)
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize(
+    'kind', [k if k == 'plain' else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
+)
 def test_one_by_one_is_the_whole_sequence(kind):
     net, params, tokens, label = made(**KINDS[kind])
     whole = jax.jit(net.apply)({'params': params}, tokens, label)
@@ -58,6 +60,7 @@ def test_one_by_one_is_the_whole_sequence(kind):
     np.testing.assert_allclose(steps, whole, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_shorter_cache_is_of_a_shorter_sequence():
     net, params, tokens, label = made()
     whole = net.apply({'params': params}, tokens[:, :4])
@@ -130,6 +133,7 @@ def test_low_precision_is_of_the_products_alone():
     np.testing.assert_allclose(steps, rounded, atol=0.05 * np.abs(whole).max())
 
 
+@pytest.mark.slow
 def test_high_precision_is_of_everything():
     with jax.enable_x64():
         net, params, tokens, _ = made(dtype=jnp.float64)

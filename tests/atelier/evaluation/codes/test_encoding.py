@@ -51,6 +51,7 @@ def test_a_conditional_code_is_the_posteriors_mean_and_the_class(tmp_path):
     assert latent_diagnostics(run, state, ONE)['latent_dim'] == z.shape[1]
 
 
+@pytest.mark.slow
 def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog):
     run = assembled(tmp_path, 'hierarchical_vae')
     state, codes = coded(run)

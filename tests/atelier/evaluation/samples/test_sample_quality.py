@@ -128,6 +128,7 @@ def test_the_picture_shows_samples_above_their_nearest_training_examples(
     assert not np.array_equal(samples, others[0])
 
 
+@pytest.mark.slow
 def test_the_device_count_makes_no_difference(tmp_path, classifier):
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     state = restore.initial_state(run)

@@ -83,7 +83,7 @@ def test_where_there_is_no_way_to_go_nothing_moves(name):
     np.testing.assert_allclose(found, noise(5), rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', ['ancestral', 'churned'])
+@pytest.mark.parametrize('name', [pytest.param('ancestral', marks=pytest.mark.slow), 'churned'])
 def test_samplers_that_draw_end_in_the_data(name):
     """By mean and deviation, within four standard errors and the error of the steps."""
     schedule = schedules.linear()
