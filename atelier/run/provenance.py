@@ -35,8 +35,9 @@ def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
     Raises:
       UserError: they are of another shape or kind, for which the weights mean nothing.
     """
-    difference = data_difference(record['data'], run.data.fingerprint())
-    if difference.startswith('x: '):
+    then, now = record['data'], run.data.fingerprint()
+    difference = data_difference(then, now)
+    if then and then.get('x') != now.get('x'):
         raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
     if difference:
         log.warning('the data of %s have changed: %s', run.folder, difference)
