@@ -68,7 +68,8 @@ def _change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Arra
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
     direction = standard_normal(fold_in(rng.keys, 1), dims)
     direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
-    moved = codes.at[:, :dims].add(step * direction)
+    # no scatter: compiling one here for two CPU devices or more ends jaxlib 0.11.2 by a signal
+    moved = jnp.concatenate([codes[:, :dims] + step * direction, codes[:, dims:]], axis=1)
     ends = jnp.concatenate([codes, moved])
     before, after = jnp.split(normalize(decode(weights, ends)), 2)
     return jnp.linalg.norm((after - before).reshape(len(codes), -1), axis=1)
