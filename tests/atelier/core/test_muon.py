@@ -11,6 +11,8 @@ import pytest
 from atelier.core import optimizers
 from configs.shared import common
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 HYPERS = {**common.common_config().hypers, 'learning_rate': 1e-2}
 SHAPES = {
     'dense': {'kernel': (24, 40), 'bias': (40,)},
@@ -37,7 +39,7 @@ def moved(optimizer, gradients: list[dict], params: dict, **changes) -> dict:
         update, state = optimizer('model', hypers, step).update(gradient, state, params)
         return update, state, optax.apply_updates(params, update)
 
-    state = optimizer('model', hypers, 0).init(params)
+    state = jax.jit(lambda params: optimizer('model', hypers, 0).init(params))(params)
     for step, gradient in enumerate(gradients):
         update, state, params = move(hypers, gradient, state, params, step)
     return update
