@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     """Counts of a text in which what follows is certain after two symbols, or nearly."""
     folder = tmp_path_factory.mktemp('text')
     (folder / 'mine.txt').write_text(TEXT)
-    changes = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=3)
+    changes = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=2)
     run = assembled(folder / 'run', 'markov', 'debug', **changes)
     train_lib.train(run)
     return run
@@ -61,7 +61,7 @@ def test_each_window_is_given_half_a_context(run):
         'debug',
         data__path=run.config.data.path,
         data__context=8,
-        model__order=3,
+        model__order=2,
         eval__sampler__temperature=0.0,
     )
     (told,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
@@ -149,7 +149,7 @@ def test_networks_are_trained_evaluated_and_write(tmp_path, name):
 
 def test_the_evaluation_says_of_what(run):
     result = evaluate.evaluate(run)
-    assert result['log_prob'] == 'exact, given at most 3 characters before'
+    assert result['log_prob'] == 'exact, given at most 2 characters before'
     values = {name: value['mean'] for name, value in result['values'].items()}
     total = values['nll_nats'] * result['data']['examples']
     np.testing.assert_allclose(values['nats_per_character'], total / 360, rtol=1e-6)

@@ -126,7 +126,7 @@ def moved(optimizer, gradients: list[dict], params: dict, **changes) -> dict:
         update, state = optimizer('model', hypers, step).update(gradient, state, params)
         return update, state, optax.apply_updates(params, update)
 
-    state = optimizer('model', hypers, 0).init(params)
+    state = jax.jit(lambda params: optimizer('model', hypers, 0).init(params))(params)
     for step, gradient in enumerate(gradients):
         update, state, params = move(hypers, gradient, state, params, step)
     return update

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -17,18 +18,36 @@ from atelier.run import restore, run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.training import validation
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')  # of all optimizations: test_survival
+
 
 @pytest.fixture(scope='module')
-def uninterrupted(tmp_path_factory):
+def whole(tmp_path_factory):
+    """The folder of a run that nothing interrupted. Not to be changed."""
     run = make_run(tmp_path_factory.mktemp('whole') / 'run', **SETTINGS)
     train(run)
-    return outcome(run)
+    return run.folder
 
 
-SLOW = [pytest.param(stops, marks=pytest.mark.slow) for stops in ((5,), (20,), (5, 10, 15, 35))]
+@pytest.fixture(scope='module')
+def uninterrupted(whole):
+    return outcome(make_run(whole, **SETTINGS))
 
 
-@pytest.mark.parametrize('stops', [(10, 25), *SLOW])
+@pytest.fixture
+def finished(whole, tmp_path):
+    """A copy of it."""
+    shutil.copytree(whole, tmp_path / 'run')
+    return make_run(tmp_path / 'run', **SETTINGS)
+
+
+SLOW = [
+    pytest.param(stops, marks=pytest.mark.slow)
+    for stops in ((5,), (20,), (10, 25), (5, 10, 15, 35))
+]
+
+
+@pytest.mark.parametrize('stops', [(25,), *SLOW])
 def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops):
     for stop in (*stops, None):
         run = make_run(tmp_path / 'run', **SETTINGS)
@@ -37,14 +56,11 @@ def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops)
     assert int(uninterrupted[0].step) == STEPS
 
 
-def test_a_finished_run_says_so_and_is_left_alone(tmp_path, caplog):
-    run = make_run(tmp_path / 'run')
-    train(run)
-    before = outcome(run)
+def test_a_finished_run_says_so_and_is_left_alone(finished, uninterrupted, caplog):
     with caplog.at_level('INFO', logger='atelier'):
-        train(run)
-    assert 'is finished at step 20' in caplog.text
-    assert_same(outcome(run), before)
+        train(finished)
+    assert f'is finished at step {STEPS}' in caplog.text
+    assert_same(outcome(finished), uninterrupted)
 
 
 @pytest.mark.slow
@@ -169,7 +185,7 @@ def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
-    run = make_run(tmp_path / 'run')
+    run = make_run(tmp_path / 'run', **{**SETTINGS, 'train__steps': 10})
     with (
         run_folder.only_trainer(run.folder),
         pytest.raises(UserError, match='another process is training'),
@@ -179,11 +195,9 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
     train(run)
 
 
-def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
+def test_looking_at_a_run_changes_nothing_in_it(finished):
     """Another process may be saving: its unfinished folder stays, and so does a damaged one."""
-    run = make_run(tmp_path / 'run', **SETTINGS)
-    train(run)
-    folder = run.folder / 'checkpoints'
+    run, folder = finished, finished.folder / 'checkpoints'
     unfinished = folder / '45.orbax-checkpoint-tmp'
     unfinished.mkdir()
     (folder / '40' / 'state' / 'manifest.ocdbt').write_bytes(b'')

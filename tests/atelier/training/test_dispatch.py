@@ -27,6 +27,8 @@ from atelier.training.dispatch import dispatch_length, suggest_cadences
 
 STEPS = 50
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
@@ -47,6 +49,13 @@ def backend_compiles():
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return names
+
+
+@pytest.fixture
+def optimized(request, quick_compilation):
+    jax.config.update('jax_disable_most_optimizations', not request.param)
+    yield
+    jax.config.update('jax_disable_most_optimizations', True)
 
 
 def placed(run, num_devices, state=None):
@@ -201,7 +210,10 @@ def test_coupling_terms_see_the_whole_batch():
     assert abs(float(alone.params['model']) - 0.7) > 1e-3
 
 
-def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run):
+@pytest.mark.parametrize(
+    'optimized', [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
+)
+def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run, optimized):
     """But for the reports: a few numbers a step."""
     devices, *arguments = placed(run, 1)
     plans = [

@@ -79,7 +79,7 @@ def test_training_ends_at_what_pca_leaves(table):
     """Baldi and Hornik (1989): no other minimum, only saddles."""
     x, _, left = table
     family, rule = linear(), optax.adam(optax.cosine_decay_schedule(3e-2, 3000))
-    start = family.init(jax.random.PRNGKey(0), {'x': x})
+    start = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
 
     def step(carry, _):
         params, opt = carry
@@ -107,7 +107,7 @@ def test_the_loss_is_the_mean_of_its_terms():
     for loss in models.LOSSES:
         parts = parts_of(spec, loss, penalty=models.exact)
         family = autoencoder(parts)
-        weights = family.init(jax.random.PRNGKey(1), batch)
+        weights = jax.jit(family.init)(jax.random.PRNGKey(1), batch)
         value, report = loss_of(family, weights, batch, draws(6))
         again = (
             np.asarray(family.ability(Reconstruct).mean(weights, batch, draws(6)), np.float64) / 8
@@ -186,7 +186,7 @@ def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
     parts = parts_of(tied=tied, penalty=models.exact)
     family = autoencoder(parts)
     x = 2 * jax.random.normal(jax.random.PRNGKey(0), (6, DIMS))
-    weights = family.init(jax.random.PRNGKey(1), {'x': x})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(1), {'x': x})
     one = lambda x: models.encode(parts, weights.params, x[None])[0]
     jacobians = jax.jit(jax.vmap(jax.jacfwd(one)))(REAL.normalize(x))
     values = jax.jit(family.metrics)(weights, {'x': x}, draws(6))
@@ -196,7 +196,7 @@ def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
 def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
     family = linear(penalty=models.exact)
     x = jax.random.normal(jax.random.PRNGKey(0), (4, DIMS))
-    weights = family.init(jax.random.PRNGKey(1), {'x': x})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(1), {'x': x})
     kernel = weights.params['model']['encoder']['Dense_0']['kernel']
     values = family.metrics(weights, {'x': x}, draws(4))
     np.testing.assert_allclose(values['contraction'], np.full(4, np.sum(kernel**2)), rtol=1e-5)
@@ -257,7 +257,7 @@ def test_every_ability_works_for_any_event_shape(event, tied):
     family = autoencoder(parts_of(spec, tied=tied, corrupt=masking, penalty=models.exact))
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape), maxval=4.0)
     batch, rng = {'x': x}, draws(n)
-    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
     codes = family.ability(Codes).encode(weights, batch, rng)
@@ -278,7 +278,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     rules = dict(corrupt=gaussian, strength=0.5, penalty=models.by_probes(2))
     family = autoencoder(parts_of(**rules))
     x = jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))
-    weights = family.init(jax.random.PRNGKey(0), {'x': x})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
     part = rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),

@@ -155,7 +155,7 @@ def test_training_reaches_the_maximum_likelihood_of_ppca():
 
 def _train_linear(data) -> float:
     family = linear_vae(1)
-    start = family.init(jax.random.PRNGKey(0), {'x': data})
+    start = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': data})
     rule = optax.adam(optax.cosine_decay_schedule(3e-2, 6000))
     hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
     hypers = jax.tree.map(jnp.float32, hypers)
@@ -230,7 +230,7 @@ def test_every_ability_works_for_any_event_shape(event):
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape)) * (spec.levels or 3)
     batch = {'x': jnp.floor(x) if spec.levels else x}
     rng = draws(n)
-    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
     codes = family.ability(Codes).encode(weights, batch, rng)
@@ -255,7 +255,7 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     """Any part of a batch gives the same rows: no leak between examples, no shared noise."""
     spec, family = family_for('image')
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
-    weights = family.init(jax.random.PRNGKey(0), {'x': x})
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
     whole, part = draws(6), rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     for ability in map(jax.jit, (family.metrics, family.ability(LogProb).nats)):
         jax.tree.map(

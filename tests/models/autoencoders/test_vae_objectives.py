@@ -267,7 +267,7 @@ def conditional(tmp_path_factory):
 @pytest.mark.slow
 def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
     family, batch = conditional.family, first_batch(conditional, 6)
-    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     codes = family.ability(Codes).encode(weights, batch, None)
     np.testing.assert_array_equal(codes[:, 2:], jax.nn.one_hot(batch['label'], 10))
     np.testing.assert_array_equal(
@@ -286,7 +286,7 @@ def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
 def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
     """Its picture begins at zero, and has a gradient there."""
     family, batch = conditional.family, first_batch(conditional, 6)
-    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch, PLAIN)[0]
     slope = jax.grad(loss)(weights.params)
     (embedding,) = jax.tree.leaves(slope['model']['encoder']['Embed_0'])
@@ -298,7 +298,7 @@ def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
 @pytest.mark.slow
 def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(conditional):
     family, n = conditional.family, 400
-    weights = family.init(jax.random.PRNGKey(0), first_batch(conditional, 1))
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), first_batch(conditional, 1))
     rng, label = draws(n), jnp.arange(n) % 10
     classes = family.ability(Codes).prior(weights, rng)[:, 2:]
     share = np.mean(classes, 0)

@@ -35,6 +35,7 @@ def draw_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
+@pytest.mark.slow
 def test_a_pixel_moves_the_parameters_behind_it_alone():
     parts, x = parts_of(), jnp.asarray(np.random.default_rng(0).integers(0, 2, (1, 3, 3)) * 1.0)
     weights = weights_of(parts)

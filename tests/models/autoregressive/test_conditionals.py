@@ -122,10 +122,10 @@ def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation)
     """Of the z that it draws; they are normalised, and their mean is what is decoded."""
     run = assembled(tmp_path, name, model__observation=observation)
     batch, family = first_batch(run, 5), run.family
-    weights = family.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     weights = weights._replace(params=scattered(weights.params))
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
-    q = family.ability(Codes).posterior(weights, batch, rng)
+    q = jax.jit(family.ability(Codes).posterior)(weights, batch, rng)
     z = q[0] + jnp.exp(0.5 * q[1]) * standard_normal(rng.keys, q[0].shape[1])
     given = {'label': batch['label']} if is_class_conditional(family) else {}
     told = np.float64(jax.jit(family.ability(BitsBack).level_log_probs)(weights, z, given))

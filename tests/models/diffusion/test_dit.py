@@ -33,7 +33,7 @@ def test_a_new_block_is_the_identity(dtype):
     tokens, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 5, 8)), jnp.ones((2, 6))
     block = Block(2, dtype)
     found, _ = jax.jit(block.apply)(
-        block.init(jax.random.PRNGKey(0), tokens, vector), tokens, vector
+        jax.jit(block.init)(jax.random.PRNGKey(0), tokens, vector), tokens, vector
     )
     assert found.dtype == jnp.float32
     np.testing.assert_array_equal(found, tokens)

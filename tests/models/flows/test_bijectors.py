@@ -74,7 +74,7 @@ BIJECTORS = {  # what makes it, and the shape of an event
     ),
 }
 LONG = (
-    *('repeated', 'iaf, repeated', 'scales'),
+    *('repeated', 'iaf, repeated', 'scales', 'maf', 'affine, alternating'),
     *('maf of splines', 'linear of a vector', 'affine, channels'),
 )
 

@@ -23,6 +23,9 @@ from models.gans import players as gan_players
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
+QUICK = ('minimax', 'hinge')
+
+
 def make(folder, name='gan', **changes):
     """The debug GAN of the digits as a Run; fields change by keywords such as model__packing=2."""
     return assembled(folder, name, **changes)
@@ -43,7 +46,10 @@ def one_turn(run, number, state=None):
     )
 
 
-@pytest.mark.parametrize('loss', adversarial.GAMES)
+@pytest.mark.parametrize(
+    'loss',
+    [g if g in QUICK else pytest.param(g, marks=pytest.mark.slow) for g in adversarial.GAMES],
+)
 def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
     """Written out without the family: one network after the other, and both losses."""
     run = make(tmp_path, model__loss=loss, model__norm='none')
@@ -231,14 +237,13 @@ def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
     rng = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
-    sample = lambda label: run.family.ability(Sample).draw(
-        state.weights, rng, {'label': jnp.asarray(label)}
-    )
+    draw = jax.jit(run.family.ability(Sample).draw)
+    sample = lambda label: draw(state.weights, rng, {'label': jnp.asarray(label)})
     first, again, other = sample([1, 1, 2, 3]), sample([1, 1, 2, 3]), sample([1, 2, 2, 3])
     np.testing.assert_array_equal(first, again)
     changed = np.any(np.asarray(first != other), axis=(1, 2, 3))
     assert changed.tolist() == [False, True, False, False]
-    anything = run.family.ability(Sample).draw(state.weights, rng, None)
+    anything = draw(state.weights, rng, None)
     assert anything.shape == (4, 8, 8, 1)
 
 

@@ -18,7 +18,7 @@ PAIRS = {
 SLOW = pytest.mark.slow
 CASES = [
     pytest.param((8, 8, 1), 'pooling', True, marks=SLOW),
-    ((13, 9, 3), 'pooling', True),
+    pytest.param((13, 9, 3), 'pooling', True, marks=SLOW),
     ((7, 10), 'pooling', False),
     pytest.param((21,), 'pooling', True, marks=SLOW),
     pytest.param((5, 1, 2), 'pooling', False, marks=SLOW),
