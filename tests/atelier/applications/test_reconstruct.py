@@ -77,7 +77,9 @@ def test_originals_stand_above_reconstructions(vae):
     ]
 
 
-@pytest.mark.parametrize(('name', 'data'), [('vae_gan', 'digits'), ('vae', 'ring')])
+@pytest.mark.parametrize(
+    ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
+)
 def test_of_every_family_with_an_encoder(tmp_path, name, data):
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
     found = reconstruct.apply(run, num_images=4)

@@ -172,7 +172,7 @@ def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_i
 def test_codes_and_reconstructions_are_those_of_the_clean_image():
     batch = {'x': jnp.ones((3, DIMS))}
     plain, denoising = (autoencoder(parts_of(corrupt=c, strength=0.5)) for c in (None, masking))
-    weights = plain.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(plain.init)(jax.random.PRNGKey(0), batch)
     for does in (lambda f: f.ability(Codes).encode, lambda f: f.ability(Reconstruct).mean):
         values = [does(f)(weights, batch, draws(3)) for f in (plain, denoising)]
         np.testing.assert_array_equal(*values)
@@ -208,7 +208,7 @@ def test_probes_estimate_the_penalty_without_bias():
     exact, by_probes = (
         autoencoder(parts_of(penalty=p)) for p in (models.exact, models.by_probes(3))
     )
-    weights = exact.init(jax.random.PRNGKey(1), batch)
+    weights = jax.jit(exact.init)(jax.random.PRNGKey(1), batch)
     want = exact.metrics(weights, batch, draws(n))['contraction'][0]
     got = np.asarray(jax.jit(by_probes.metrics)(weights, batch, draws(n))['contraction'])
     assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
@@ -231,7 +231,7 @@ def test_small_codes_have_the_exact_penalty(latent, is_exact):
 def test_a_tied_decoder_is_the_transpose():
     net = TiedMLP((), 3, (2, 2))
     x = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 2))
-    params = net.init(jax.random.PRNGKey(1), x)['params']
+    params = jax.jit(net.init)(jax.random.PRNGKey(1), x)['params']
     params = {**params, 'encoder_bias_0': jnp.arange(3.0), 'decoder_bias_0': jnp.arange(4.0)}
     kernel = np.asarray(params['kernel_0'])
     codes = np.asarray(x).reshape(5, 4) @ kernel + np.arange(3)
@@ -299,7 +299,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
 
     batch = {'x': jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))}
     half, full = family(dtype=jnp.bfloat16), family()
-    weights = half.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(half.init)(jax.random.PRNGKey(0), batch)
     assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
     values = [f.metrics(weights, batch, draws(6))['squared_error'] for f in (half, full)]
     assert {v.dtype for v in values} == {jnp.dtype('float32')}

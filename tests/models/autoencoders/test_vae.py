@@ -286,7 +286,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
     )
     half, full = make(**network), make()
     batch = {'x': jnp.tile(jnp.array([0.0, 1.0]), (10, 4))}
-    weights = half.init(jax.random.PRNGKey(0), batch)
+    weights = jax.jit(half.init)(jax.random.PRNGKey(0), batch)
     assert {x.dtype for x in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
     values, exact = (jax.jit(f.metrics)(weights, batch, draws(10)) for f in (half, full))
     assert {v.dtype for v in values.values()} == {jnp.dtype('float32')}

@@ -61,6 +61,7 @@ def test_all_of_the_training_split_is_fitted(tmp_path):
     np.testing.assert_allclose(found[3].reshape(share.shape), share, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_minibatches_add_up_to_the_whole(tmp_path):
     """Naive Bayes of the ten minibatches of an epoch is that of all of it."""
     whole = assembled(tmp_path / 'whole', 'naive_bayes', 'digits', model__pseudo_count=0.0)

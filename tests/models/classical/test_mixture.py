@@ -127,8 +127,8 @@ def test_em_is_that_of_scikit_learn(kind):
     [
         (categorical(2, 0.0), BITS, images),
         (full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points),  # where the floor holds
-        (diagonal_gaussian(LOOSE), PLANE, points),
-        (full_gaussian(LOOSE, is_tied=True), PLANE, points),
+        pytest.param(diagonal_gaussian(LOOSE), PLANE, points, marks=pytest.mark.slow),
+        pytest.param(full_gaussian(LOOSE, is_tied=True), PLANE, points, marks=pytest.mark.slow),
     ],
 )
 def test_em_never_decreases_the_likelihood(components, spec, data):

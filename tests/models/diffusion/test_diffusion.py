@@ -332,7 +332,7 @@ def test_codes_lead_back_to_x():
 def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
     """Whatever the weights."""
     module = MonotoneHalfLogSnr(6.65, -2.5)
-    params = module.init(jax.random.PRNGKey(seed), jnp.zeros(1))['params']
+    params = jax.jit(module.init)(jax.random.PRNGKey(seed), jnp.zeros(1))['params']
     params = jax.tree.map(
         lambda p: p + 5 * jax.random.normal(jax.random.PRNGKey(seed), p.shape), params
     )

@@ -72,7 +72,7 @@ def algorithm_1(params, x, keys):
 
 
 def played(hypers):
-    weights = FAMILY.init(jax.random.PRNGKey(0), BATCH)
+    weights = jax.jit(FAMILY.init)(jax.random.PRNGKey(0), BATCH)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
     hypers = jax.tree.map(jnp.float32, hypers)
     moves = train_step.play(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)

@@ -211,7 +211,7 @@ def test_bfloat16_products_keep_float32_parameters_outputs_and_gradients(name, f
     make = lambda dtype: LAYERS[name][0](3, (3, 2), strides=2, dtype=dtype, form=form)
     half, full = make(jnp.bfloat16), make(jnp.float32)
     x = normal(0, 2, 5, 4, 8)
-    params = with_bias(half.init(jax.random.PRNGKey(1), x))
+    params = with_bias(jax.jit(half.init)(jax.random.PRNGKey(1), x))
     assert 'bf16' in str(jax.make_jaxpr(half.apply)(params, x))
     results = outputs_and_gradients([half, full], params, x)
     for got, exact in zip(*map(jax.tree.leaves, results), strict=True):
@@ -307,7 +307,7 @@ def test_a_kernel_for_other_channels_or_of_another_rank_is_refused(convolve):
 @pytest.mark.parametrize('features', [2, 64])  # outputs, or windows, are the fewer numbers
 def test_a_batch_may_be_empty(name, form, features):
     layer = LAYERS[name][0](features, (4, 4), strides=2, form=form)
-    y, _ = layer.init_with_output(jax.random.PRNGKey(0), jnp.zeros((0, 8, 8, 3)))
+    y, _ = jax.jit(layer.init_with_output)(jax.random.PRNGKey(0), jnp.zeros((0, 8, 8, 3)))
     assert y.shape == (0, *((4, 4) if name == 'Conv' else (16, 16)), features)
 
 

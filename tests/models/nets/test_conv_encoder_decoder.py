@@ -29,12 +29,12 @@ def test_any_image_shape(event_shape, kernel_size):
     encoder = ConvEncoder(event_shape, output_shape=(4,), **options)
     decoder = ConvDecoder(event_shape, output_shape=(*event_shape, 2), **options)
     x = jax.random.normal(jax.random.PRNGKey(0), (2, *event_shape))
-    params = encoder.init(jax.random.PRNGKey(1), x)
+    params = jax.jit(encoder.init)(jax.random.PRNGKey(1), x)
     assert encoder.apply(params, x).shape == (2, 4)
     gradient = jax.grad(lambda x: jnp.sum(encoder.apply(params, x) ** 2))(x)
     assert np.all(np.any(np.asarray(gradient) != 0, axis=0))  # every pixel is seen
     z = jax.random.normal(jax.random.PRNGKey(2), (20, 4))
-    params = decoder.init(jax.random.PRNGKey(3), z)
+    params = jax.jit(decoder.init)(jax.random.PRNGKey(3), z)
     outputs = np.asarray(decoder.apply(params, z))
     assert outputs.shape == (20, *event_shape, 2)
     assert np.all(outputs.std(0) > 0)
@@ -75,7 +75,7 @@ def test_bfloat16_is_of_the_products_alone():
     half, full = (
         ConvEncoder(event, (5,), (4,), CHANNELS, dtype=d) for d in ('bfloat16', 'float32')
     )
-    params = half.init(jax.random.PRNGKey(1), x)
+    params = jax.jit(half.init)(jax.random.PRNGKey(1), x)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype('float32')}
     difference = np.abs(half.apply(params, x) - full.apply(params, x))
     assert half.apply(params, x).dtype == jnp.float32

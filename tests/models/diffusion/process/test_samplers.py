@@ -53,7 +53,7 @@ def noise(n=ROWS, dims=1):
     [
         ('ddim', 1, 7.71e-3),
         ('euler', 1, 2.65e-3),
-        ('dpm_solver_2', 2, 1.17e-4),
+        pytest.param('dpm_solver_2', 2, 1.17e-4, marks=pytest.mark.slow),
         ('dpm_solver_pp_2m', 2, 1.17e-4),
         ('heun', 2, 1.44e-4),
     ],
