@@ -52,9 +52,9 @@ def first_batch(run, n):
     return run.data.preprocess(raw, rng_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
 
 
-def scattered(params):
+def scattered(params, seed=0):
     """Weights whose output depends on everything: some layers begin as zeros and hide the rest."""
-    rng = np.random.default_rng(0)  # of NumPy, which compiles nothing for a shape
+    rng = np.random.default_rng(seed)  # of NumPy, which compiles nothing for a shape
     noise = lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype)
     return jax.tree.map(lambda leaf: leaf if np.any(leaf) else noise(leaf), params)
 

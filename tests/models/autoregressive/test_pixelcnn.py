@@ -36,7 +36,7 @@ def slopes_of(network, shape):
     parts = by_pixel(network(observation, CausalConvOptions((*shape, 1)[2])), observation, spec)
     x = jax.random.normal(jax.random.PRNGKey(0), (16, *shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
-    weights = weights._replace(params=scattered(weights.params))
+    weights = weights._replace(params=scattered(weights.params, seed=2))
     told = lambda x: parts.parameters(weights, {'x': x[None]}, 0).ravel()
     slopes = jax.jit(jax.vmap(jax.jacrev(told)))(x)
     return np.abs(np.asarray(slopes)).max(0).reshape(x[0].size, x[0].size)
