@@ -1,8 +1,9 @@
-"""The loop: one program of many steps, and what the host does between two calls of it.
+"""The training loop: compiled dispatches of many steps, and the host's work between them.
 
-A Run (config, family, data) has a State, restored or made. Dispatch by dispatch the State goes
-through a `Program`, which is pure and runs on every device; the host then logs and checks the
-report of each `Member`, looks at the validation split and saves. Nothing is saved unchecked.
+The State of a Run (config, family, data) is restored from a checkpoint or initialized. Each
+dispatch passes it through a `Program`, which is pure and runs on every device. The host then logs
+and checks the report of each `Member`, evaluates the validation split and saves checkpoints. Every
+State is checked before it is saved.
 """
 
 import contextlib
@@ -32,14 +33,14 @@ from atelier.training.validation import CompiledValidation
 
 
 def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool = False) -> State:
-    """Trains `run` to its end, from its newest checkpoint where there is one.
+    """Trains `run` to its end, resuming from its newest checkpoint if there is one.
 
-    Returns the last State. Its folder then holds the metrics, pictures and checkpoints; a process
-    that is killed at any moment and started again ends with bitwise the same State. `profile`
-    records the second dispatch in it.
+    Returns the final State. The run folder then holds the metrics, images and checkpoints. A
+    process killed at any moment and restarted ends with a bitwise identical State. `profile`
+    records the second dispatch in the run folder.
 
     Raises:
-      UserError: the config cannot be run here, the loss became non-finite, or the disk is full.
+      UserError: the config cannot run here, the loss became non-finite, or the disk is full.
       Stopped: after SIGTERM or SIGINT.
     """
     devices = devices or jax.devices()
@@ -64,7 +65,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
 
 
 def _agreed(member: Member) -> State:
-    """The State that the first process begins with, and what it remembers, in all of them."""
+    """Broadcasts the first process's initial State and Memory to all processes."""
     state = processes.from_first(member.begin())
     memory = json.loads(processes.text_from_first(json.dumps(member.memory)))
     member.memory = Memory(*memory)
@@ -82,14 +83,14 @@ def loop(
     step: int,
     on_failure: Callable[[Member], None],
 ) -> State:
-    """Trains `members` from `step` until none goes on; returns the last State.
+    """Trains `members` from `step` until all are done; returns the final State.
 
-    All have the same `config.train`. `on_failure` is told of a member whose loss is no number; if
-    it raises nothing, the others go on.
+    All members have the same `config.train`. `on_failure` is called with each member whose loss is
+    non-finite; unless it raises, the other members continue.
 
     Raises:
       UserError: the disk is full.
-      Stopped: after SIGTERM or SIGINT, everything saved.
+      Stopped: after SIGTERM or SIGINT, once everything is saved.
     """
     config = members[0].run.config.train
     with (
@@ -98,7 +99,7 @@ def loop(
     ):
         while going := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
-            state, reports = program.dispatch(state)  # the host waits once a dispatch
+            state, reports = program.dispatch(state)  # the host waits once per dispatch
             rate = program.num_steps / (time.perf_counter() - began)
             for i in going:
                 members[i].write(step, reports[i], rate)
@@ -111,7 +112,7 @@ def loop(
                 for i, member in good.items():
                     looked_at = program.to_evaluate(program.member(state, i))
                     member.validate(looked_at, reports[i])
-            stop = processes.any_of(bool(received))  # once: one may arrive between two looks
+            stop = processes.any_of(bool(received))  # once: a signal may arrive between two reads
             for_all = stop or step % config.checkpoint_every == 0
             for i, member in good.items():
                 if for_all or member.memory.best_step == step or member.is_done(step):
@@ -128,7 +129,7 @@ def loop(
 
 
 def announce(run: Run, state: State, num_devices: int) -> None:
-    """Says what is trained on what."""
+    """Logs the model, the data, the devices and the steps to train."""
     train = run.config.train
     log.info('%s: %s', run.folder, described(run, state))
     log.info(
@@ -144,14 +145,14 @@ def announce(run: Run, state: State, num_devices: int) -> None:
 
 
 def described(run: Run, state: State) -> str:
-    """What is trained on which data, in words."""
+    """Returns a description of the model and its training data."""
     count, players = sum(x.size for x in jax.tree.leaves(state.params)), ', '.join(state.params)
     examples = f'{run.data.size("train"):,} training examples ({run.data.description})'
     return f'{count:,} parameters ({players}) on {examples}'
 
 
 def warn_of_settings(run: Run, step: int) -> None:
-    """Of cadences that make dispatches short, and of a learning rate that ends before the run."""
+    """Warns if cadences make dispatches short, or if the learning rate reaches 0 before the end."""
     train = run.config.train
     hint = suggest_cadences(train, step)
     if hint:
@@ -169,7 +170,7 @@ def _bar(steps: int, done: int) -> tqdm:
 
 
 def _show(bar: tqdm, steps: int, reports: list, num_members: int) -> None:
-    """The losses of a run on its own; of many, how many still go on."""
+    """Advances the bar: shows a single run's losses, or how many members of a sweep still train."""
     if num_members == 1:
         (report,) = reports
         losses = {name: f'{v[-1]:.4g}' for name, v in report.items() if name.startswith('loss')}

@@ -5,12 +5,12 @@
 
     run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
     x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
-    numbers = atelier.evaluate(run)              # as evaluation.json
+    numbers = atelier.evaluate(run)              # the contents of evaluation.json
     codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
 
-    run = atelier.train(config, build, 'runs/mine')   # a family of one's own
+    run = atelier.train(config, build, 'runs/mine')   # your own family
 
-The functions are loaded at their first use: `import atelier` alone imports no JAX.
+The functions load on first use: `import atelier` alone does not import JAX.
 """
 
 import importlib
@@ -32,7 +32,7 @@ __all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sam
 
 
 def __getattr__(name: str):
-    """The functions of `atelier.door`."""
+    """Loads the functions of `atelier.door` on first use."""
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module('atelier.door'), name)

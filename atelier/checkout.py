@@ -1,7 +1,7 @@
-"""The checkout around the package: its config files, and the one way from the engine to the root.
+"""The checkout around the package: its config files, and the engine's only access to the root.
 
-`train_lib`, `models`, `losses` and `configs` are a researcher's own files. An installation exposes
-none of them: they can be imported while something of the root is loaded or built, and only then.
+`train_lib`, `models`, `losses` and `configs` are the researcher's own files. An installation
+exposes none of them: they are importable only while code of the root is loaded or a model built.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
 FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
-NAMES = ('train_lib', 'configs', 'models', 'losses')  # of the root's modules
-_ours: dict[str, types.ModuleType] = {}  # while they are put aside
+NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
+_ours: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
 
 
 def train_lib() -> types.ModuleType:
-    """The loop."""
+    """Returns the module `train_lib`, which holds the training loop."""
     return _module('train_lib')
 
 
 def common_config() -> 'ConfigDict':
-    """The fields that every config has."""
+    """Returns a config with the fields that every config has."""
     return _module('configs.shared.common').common_config()
 
 
@@ -42,25 +42,25 @@ def _module(name: str) -> types.ModuleType:
 
 @contextlib.contextmanager
 def importable() -> Iterator[None]:
-    """For this moment the root's modules can be imported; where they can be anyway nothing changes.
+    """Makes the root's modules importable in this context; no change if the root is on the path.
 
-    Another project's modules of these names are put aside until the end, and ours after it.
+    Another project's modules of the same names are set aside inside the context, ours outside it.
 
     Raises:
-      UserError: there is no checkout around the package, or one of the names is another project's
-        that comes first on the path.
+      UserError: there is no checkout around the package, or another project's module of one of
+        these names comes first on the path.
     """
     if not (ROOT / 'train_lib.py').is_file():
         raise UserError(
             'atelier is installed without its checkout, in which configs and models lie: '
             'git clone the repository and `pip install -e .` in it'
         )
-    if any(pathlib.Path(entry).resolve() == ROOT for entry in sys.path):  # '' is where one stands
+    if any(pathlib.Path(entry).resolve() == ROOT for entry in sys.path):  # '' is the cwd
         _refuse_strangers()
         try:
             yield
         finally:
-            _refuse_strangers()  # one before ROOT on sys.path
+            _refuse_strangers()  # they may come before ROOT on sys.path
         return
     theirs = _taken_out()
     sys.modules.update(_ours)
@@ -75,7 +75,7 @@ def importable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_for_a_command() -> Iterator[None]:
-    """Until a command ends, the root's modules and those beside the user's files can be imported.
+    """Keeps the root's modules and those beside the user's files importable during a command.
 
     Raises:
       UserError: there is no checkout around the package.
@@ -86,10 +86,10 @@ def open_for_a_command() -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_for(file: pathlib.Path) -> Iterator[None]:
-    """For this moment a user's file can import: the root's modules, and those beside it.
+    """Lets a user's file import the root's modules and the modules beside it, in this context.
 
     Raises:
-      UserError: as `importable`, or a module beside the file has the name of one of the root's.
+      UserError: as `importable`, or a module beside the file has the name of a root module.
     """
     is_ours = file.parent == ROOT / 'configs'  # these import each other as configs.NAME
     neighbours = contextlib.nullcontext() if is_ours else user_files.beside(file)
@@ -111,16 +111,16 @@ def _has_module(folder: pathlib.Path, name: str) -> bool:
 
 
 def _taken_out() -> dict[str, types.ModuleType]:
-    """The modules of these names, which can be imported anew."""
+    """Removes the modules of these names from `sys.modules` and returns them."""
     found = [name for name in sys.modules if name.partition('.')[0] in NAMES]
     return {name: sys.modules.pop(name) for name in found}
 
 
 def _refuse_strangers() -> None:
-    """Else a config would be made of another project's models.
+    """Refuses modules from elsewhere: a config would be built from another project's models.
 
     Raises:
-      UserError: names the module, and where it is from.
+      UserError: names the module and its file.
     """
     for name in NAMES:
         if name in sys.modules:
@@ -135,35 +135,35 @@ def _refuse_strangers() -> None:
 
 
 class ConfigFile(NamedTuple):
-    """The file that made a run, and its argument."""
+    """The config file of a run, and its argument."""
 
-    path: str  # relative to the checkout where the file lies in it; '' for a run made in Python
+    path: str  # relative to the checkout if inside it; '' for a run made in Python
     argument: str | None = None
 
     def __str__(self) -> str:
-        """As --config takes it."""
+        """Returns the value to pass to --config."""
         return (self.path or 'Python') + (f':{self.argument}' if self.argument else '')
 
     @property
     def file(self) -> pathlib.Path:
-        """Where it lies.
+        """The path of the file.
 
         Raises:
-          UserError: there is none.
+          UserError: the run was made in Python and has no config file.
         """
         if not self.path:
             raise UserError(FROM_PYTHON)
         return ROOT / self.path
 
     def source(self) -> str:
-        """The text of the file; empty where there is none."""
+        """Returns the text of the file, or '' if there is none."""
         return self.file.read_text() if self.path and self.file.is_file() else ''
 
     def module(self) -> types.ModuleType:
-        """The file, imported; never code from a run folder.
+        """Imports the file and returns the module; never imports code from a run folder.
 
         Raises:
-          UserError: the file is missing, or does not define what a config must.
+          UserError: the file is missing, or does not define `get_config` and `build`.
         """
         with open_for(self.file):
             if not self.file.is_file():
@@ -175,7 +175,7 @@ class ConfigFile(NamedTuple):
         return module
 
     def config(self) -> 'ConfigDict':
-        """The config as the file gives it.
+        """Returns the config from the file's `get_config`.
 
         Raises:
           UserError: as `module`, or get_config returns something else.
@@ -191,15 +191,15 @@ class ConfigFile(NamedTuple):
         return config
 
     def build(self, config: 'ConfigDict', spec: Any):
-        """The family that the file makes of a config and data."""
+        """Builds the file's family for a config and a data Spec."""
         return self._called('build', config, spec)
 
     def axes(self) -> list[str] | None:
-        """The axes that the file proposes for a sweep; None: it has no get_sweep."""
+        """Returns the sweep axes that the file's `get_sweep` proposes, or None if it has none."""
         return list(self._called('get_sweep')) if hasattr(self.module(), 'get_sweep') else None
 
     def _called(self, name: str, *arguments):
-        """What a function of the file returns, which may import where it is called."""
+        """Calls a function of the file, which may import modules when called."""
         function = getattr(self.module(), name)
         with open_for(self.file):
             return function(*arguments)
@@ -208,7 +208,7 @@ class ConfigFile(NamedTuple):
 def config_file(flag: str) -> ConfigFile:
     """Splits the value of --config, PATH or PATH:ARGUMENT.
 
-    PATH is looked for where one stands, then in the checkout.
+    PATH is looked up in the working directory, then in the checkout.
     """
     path, _, argument = flag.partition(':')
     here = user_path(path).resolve()
@@ -218,9 +218,9 @@ def config_file(flag: str) -> ConfigFile:
 
 
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
-    """The config file that the config.json or sweep.json in `folder` names.
+    """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
-    Such a folder may come from a stranger, and must not name code that came with it.
+    The folder may come from a stranger, so it must not name code that came with it.
 
     Raises:
       UserError: the file lies in the folder, or a relative path leads out of the checkout.
@@ -238,12 +238,12 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
 
 
 def configs() -> list[str]:
-    """Paths of the checkout's config files that can be run."""
+    """Returns the paths of the checkout's runnable config files."""
     return [f'configs/{file.name}' for file in sorted((ROOT / 'configs').glob('[!_]*.py'))]
 
 
 def default_folder(which: ConfigFile, config: 'ConfigDict') -> pathlib.Path:
-    """runs/vae-digits, or runs/vae-digits-debug: made where one stands."""
+    """Returns runs/vae-digits or runs/vae-digits-debug, relative to the working directory."""
     words = [pathlib.Path(which.path).stem, config.data.name]
     extra = [w for w in (which.argument or '').replace(':', ',').split(',') if w not in words]
     return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)]).replace('/', '-')

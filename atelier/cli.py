@@ -1,8 +1,8 @@
-"""The command line: parsing that ends in one line, and handing over to a mode.
+"""The command line: parsing with one-line errors, and dispatch to a mode.
 
     cli.perform(cli.parse(['atelier', '--mode=evaluate', '--workdir=runs/vae-digits']))
 
-does what the command does, any number of times in one process. --help imports no JAX.
+does what the command does and can be repeated in one process. --help does not import JAX.
 """
 
 import faulthandler
@@ -21,14 +21,14 @@ from atelier.training.stop_signals import StoppedAtOnce
 
 
 def modes() -> list[str]:
-    """train, evaluate, compare, sweep, and every file of `applications`."""
+    """Returns the names of all modes: the built-in ones and every file of `applications`."""
     return [*BUILT_IN, *applications.names()]
 
 
 def console() -> None:
-    """`python main.py` and `atelier`: performs the command line of this process."""
+    """Performs this process's command line: the entry point of `python main.py` and `atelier`."""
     log_to_terminal()
-    faulthandler.enable()  # where native code crashes, this says in which line of Python
+    faulthandler.enable()  # reports the Python line if native code crashes
     try:
         with checkout.open_for_a_command():
             perform(parse(sys.argv))
@@ -36,18 +36,18 @@ def console() -> None:
         try:
             print(f'error: {error}', file=sys.stderr, flush=True)
         finally:
-            os._exit(1)  # at exit, writers whose disk is full would each print a traceback
+            os._exit(1)  # on a full disk, each writer would print a traceback at exit
     except StoppedAtOnce as error:
         os._exit(error.code)  # at exit, JAX would wait for other processes
-    except KeyboardInterrupt:  # before the loop listens
+    except KeyboardInterrupt:  # before the loop handles signals
         os._exit(130)
 
 
 def parse(argv: list[str]) -> Command:
-    """Parses a command line, its first word the command's name.
+    """Parses a command line whose first word is the command's name.
 
-    Without --config, that of the run in --workdir is taken. An application adds a flag for each
-    option that its `apply` has.
+    Without --config, the config of the run in --workdir is used. An application adds a flag for
+    each option of its `apply`.
 
     Raises:
       UserError: unknown flag, mode or config field, wrong type, no such config.
@@ -79,18 +79,18 @@ def parse(argv: list[str]) -> Command:
 
 
 def _print(text: str) -> None:
-    """To a reader who may leave before the end, as `head` does."""
+    """Prints to a reader that may close the pipe early, as `head` does."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is flushed at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
 
 
 def perform(command: Command) -> None:
-    """Assembles the run that a command line names and hands it to the mode.
+    """Assembles the run that the command line names and passes it to the mode.
 
     Raises:
-      UserError: the flags do not name a run, or the mode's own complaint.
+      UserError: the flags do not name a run, or the mode raises it.
     """
     from atelier import cli_modes  # imports JAX
 
@@ -109,7 +109,7 @@ def _application(mode: str):
 
 
 def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.ConfigFile:
-    """The one that was typed, or that of the run, or of the sweep, in --workdir.
+    """Returns the config file typed, or that of the run or sweep in --workdir.
 
     Raises:
       UserError: neither is given.
@@ -118,7 +118,7 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
         return checkout.config_file(typed)
     if not workdir:
         raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
-    from atelier.run import run_folder  # imports JAX, which --help need not wait for
+    from atelier.run import run_folder  # imports JAX: too slow for --help
     from atelier.sweep import folder as sweep_folder
 
     folder = user_path(workdir)
@@ -130,7 +130,7 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
 
 
 def _check_names(argv: list[str], config) -> None:
-    """Refuses --config.NAME where the config has no such field."""
+    """Refuses --config.NAME if the config has no such field."""
     from atelier.run import config_values
 
     known = config_values.flatten(config.to_dict())
@@ -143,5 +143,5 @@ def _check_names(argv: list[str], config) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """The message of an error without its line breaks."""
+    """Returns an error's message without line breaks."""
     return ' '.join(str(error.args[0] if error.args else error).split())

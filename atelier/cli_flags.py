@@ -1,4 +1,4 @@
-"""The flags of a command line: which there are, and what was typed before they are parsed."""
+"""Command-line flags: their definitions, and reading arguments before they are parsed."""
 
 import inspect
 import re
@@ -20,10 +20,10 @@ SEVERAL_PROCESSES = ('coordinator', 'num_processes', 'process_id', 'cluster')
 class Mode(NamedTuple):
     """A built-in mode, for --help and for the check of flags.
 
-    summary: what it does, in a line.
-    usage: what is typed behind the command.
-    own_flags: flags that no other mode has.
-    shared_flags: others that it reads, besides --config and --workdir.
+    summary: one line on what it does.
+    usage: the arguments to type after the command.
+    own_flags: flags of this mode only.
+    shared_flags: other flags that it reads, besides --config and --workdir.
     """
 
     summary: str
@@ -63,32 +63,32 @@ BUILT_IN = {
 
 
 class Command(NamedTuple):
-    """A command line, parsed: what `cli.perform` takes."""
+    """A parsed command line: the argument of `cli.perform`."""
 
     values: flags.FlagValues
     config_file: ConfigFile | None  # none with --mode=compare
-    is_config_typed: bool  # else it is that of the run in --workdir
+    is_config_typed: bool  # else the config is that of the run in --workdir
     application: 'Application | None'  # of a mode that is not BUILT_IN
 
     @property
     def config(self) -> ConfigDict:
-        """That of the config file with the fields that were typed."""
+        """The config from the file, with the typed fields applied."""
         return self.values.config
 
     @property
     def overrides(self) -> dict:
-        """The fields that were typed, by dotted name."""
+        """The typed fields, by dotted name."""
         return self.values['config'].override_values
 
     @property
     def options(self) -> dict:
-        """Those of the application."""
+        """The application's options, by name."""
         names = applications.options(self.application) if self.application else ()
         return {name: self.values[name].value for name in names}
 
 
 def define() -> flags.FlagValues:
-    """The flags that every command line may have, all at their defaults."""
+    """Defines the flags of every command line, at their defaults."""
     values = flags.FlagValues()
     to = dict(flag_values=values)
     flags.DEFINE_string('mode', 'train', 'what to do', **to)
@@ -111,15 +111,15 @@ def define() -> flags.FlagValues:
 
 
 def define_config(values: flags.FlagValues, config: ConfigDict, argv: list[str]) -> None:
-    """--config.FIELD for every field; ml_collections looks at `argv` for those that were typed."""
+    """Defines --config.FIELD for every field; ml_collections reads the typed fields from `argv`."""
     config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
 
 
 def define_options(values: flags.FlagValues, mode: str, application: 'Application') -> None:
-    """A flag for each option of an application.
+    """Defines a flag for each option of an application.
 
     Raises:
-      UserError: an option of a type that no flag has, or of a name that another flag has.
+      UserError: an option's type has no flag, or another flag has its name.
     """
     kinds = {
         bool: flags.DEFINE_bool,
@@ -139,7 +139,7 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
 
 
 def value_of(name: str, argv: list[str]) -> str | None:
-    """The value of --name=VALUE or --name VALUE, before flags are parsed; of several the last."""
+    """Returns the value of --name=VALUE or --name VALUE before parsing; the last if repeated."""
     found = None
     for i, word in enumerate(argv):
         match = _match(name, word)
@@ -149,7 +149,7 @@ def value_of(name: str, argv: list[str]) -> str | None:
 
 
 def without(name: str, argv: list[str]) -> list[str]:
-    """The words but --name=VALUE and --name VALUE."""
+    """Returns `argv` without --name=VALUE and --name VALUE."""
     kept, is_value = [], False
     for word in argv:
         match = None if is_value else _match(name, word)

@@ -1,4 +1,4 @@
-"""What --help prints: of all, of one mode with --mode=NAME, of one config with --config=PATH."""
+"""Text of --help: an overview, or one mode (--mode=NAME), or one config (--config=PATH)."""
 
 import ast
 import collections
@@ -29,7 +29,7 @@ VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are 
 
 
 def text(argv: list[str]) -> str:
-    """What --help in this command line asks for.
+    """Returns the help text that this command line requests.
 
     Raises:
       UserError: no such mode or config.
@@ -55,7 +55,7 @@ def _of_all(command: str) -> str:
 
 
 def _by_family(paths: list[str]) -> dict[str, list[str]]:
-    """{the folder of models: the configs that take their model from it}."""
+    """Groups configs by the folder of models that they use: {folder: paths}."""
     found: dict[str, list[str]] = {}
     for path in paths:
         found.setdefault(_family(checkout.ROOT / path), []).append(path)
@@ -63,7 +63,7 @@ def _by_family(paths: list[str]) -> dict[str, list[str]]:
 
 
 def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
-    """The folder of models that a config takes most from; a variant has that of its parent."""
+    """Returns the folder of models a config imports most from; a variant has its parent's."""
     names = list(_imported(file))
     own = [name.split('.')[1] for name in names if name.startswith('models.')]
     own = [name for name in own if name not in ('nets', 'shared')]
@@ -78,7 +78,7 @@ def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
 
 
 def _imported(file: pathlib.Path) -> Iterator[str]:
-    """The modules of `models` and `configs` that a file imports."""
+    """Yields the modules in a file's `from` imports, submodules of `configs` included."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
@@ -87,21 +87,21 @@ def _imported(file: pathlib.Path) -> Iterator[str]:
 
 
 def _of_mode(command: str, mode: str) -> str:
-    """What a mode does, and its options."""
+    """Describes a mode and lists its options."""
     if mode in BUILT_IN:
         own = BUILT_IN[mode]
         lines = [own.summary, '', f'{command} {own.usage}']
         lines += ['', *VALUES.split('\n')] if mode == 'sweep' else []
         return '\n'.join([*lines, '', *_flag_lines((*own.own_flags, *own.shared_flags))])
     application = applications.load(mode)
-    cli_flags.define_options(cli_flags.define(), mode, application)  # refuses those that cannot be
+    cli_flags.define_options(cli_flags.define(), mode, application)  # refuses invalid options
     lines = _paragraphs(_docstring(_file_of(mode)), application.apply.__doc__)
     lines += ['', f'{command} --mode={mode} --workdir=RUN [--OPTION=VALUE ...]', '']
     return '\n'.join([*lines, *_option_lines(application)])
 
 
 def _of_config(command: str, flag: str) -> str:
-    """What a config is, and its fields with what they are by default."""
+    """Describes a config and lists its fields with their defaults."""
     from atelier.run import config_values
 
     which = checkout.config_file(flag)
@@ -112,7 +112,7 @@ def _of_config(command: str, flag: str) -> str:
 
 
 def _paragraphs(*docstrings: str | None) -> list[str]:
-    """Docstrings one below the other, without what is for those who call from Python."""
+    """Joins docstrings, each cut before its Args, Returns or Raises: those serve Python callers."""
     parts = [inspect.cleandoc(docstring) for docstring in filter(None, docstrings)]
     kept = [re.split(r'\n\n(?:Args|Raises|Returns):\n', part)[0] for part in parts]
     return '\n\n'.join(kept).split('\n')
@@ -130,7 +130,7 @@ def _flag_lines(names: tuple[str, ...]) -> list[str]:
 
 
 def _table(rows: dict[str, str]) -> list[str]:
-    """A name and what it is, a line each, cut where it does not fit."""
+    """Formats one line per name and description, cut to fit."""
     width = max(map(len, rows))
     room = WIDTH - width - 4
     return [
@@ -140,7 +140,7 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 
 def _shown(value) -> str:
-    """A default as one would type it."""
+    """Formats a default as typed on a command line."""
     return str(value).replace(' ', '') if isinstance(value, list) else str(value)
 
 
@@ -153,7 +153,7 @@ def _first_line(file: pathlib.Path) -> str:
 
 
 def _docstring(file: pathlib.Path) -> str:
-    """Read without running the file.
+    """Reads a file's docstring without running it; the file's stem if it has none.
 
     Raises:
       UserError: there is no such file.

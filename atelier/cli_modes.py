@@ -1,4 +1,4 @@
-"""What a command line asks for, done: train, evaluate, compare, sweep, and the applications."""
+"""Runs a parsed command: train, evaluate, compare, sweep, or an application."""
 
 from absl import flags
 
@@ -15,10 +15,10 @@ from atelier.sweep import launch, plan, sweep
 
 
 def perform(command: Command) -> None:
-    """Assembles the run that a command line names and hands it to the mode.
+    """Assembles the run that the command line names and passes it to the mode.
 
     Raises:
-      UserError: the flags do not name a run, or the mode's own complaint.
+      UserError: the flags do not name a run, or the mode raises it.
     """
     values = command.values
     _refuse_flags_of_other_modes(values)
@@ -32,7 +32,7 @@ def _are_several(values: flags.FlagValues) -> bool:
     """Whether this is one of several processes.
 
     Raises:
-      UserError: the flags for that do not go together.
+      UserError: the flags for several processes are inconsistent.
     """
     numbered = values['num_processes'].present or values['process_id'].present
     if values.cluster and (values.coordinator or numbered):
@@ -60,7 +60,7 @@ def _perform(command: Command) -> None:
 
 
 def _run_of(command: Command) -> experiment.Run:
-    """A new run, or that of the folder."""
+    """Returns a new run, or reopens that of the folder."""
     values, which, config = command.values, command.config_file, command.config
     folder = user_path(values.workdir or checkout.default_folder(which, config))
     if values.mode == 'train' and command.is_config_typed:
@@ -94,7 +94,7 @@ def _sweep(command: Command) -> None:
 
 
 def _prepared(command: Command) -> sweep.Sweep:
-    """The sweep that the flags describe, or with --workdir alone the one that is there."""
+    """Returns the sweep that the flags describe, or with --workdir alone the existing one."""
     values, which, config = command.values, command.config_file, command.config
     default = checkout.default_folder(which, config)
     folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))

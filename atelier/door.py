@@ -1,4 +1,4 @@
-"""What `import atelier` gives: runs opened, sampled, evaluated and trained from Python.
+"""The functions of `import atelier`: open, sample, evaluate and train runs from Python.
 
 `build(config, spec)` returns a `Family`, as in a config file.
 """
@@ -28,9 +28,9 @@ __all__ = ['TrainedRun', 'common_config', 'evaluate', 'load', 'over_split', 'sam
 
 
 def common_config() -> ConfigDict:
-    """The fields that every config has; locked, so that a misspelt one is refused.
+    """Returns the fields that every config has, locked so that a misspelt field is refused.
 
-    `with config.unlocked():` adds fields for a `build` of one's own.
+    `with config.unlocked():` allows adding fields for your own `build`.
     """
     return checkout.common_config().lock()
 
@@ -43,12 +43,12 @@ def load(
     """Opens a run folder.
 
     Args:
-      folder: of a run.
-      build: only for a run that `train` made here: what it was given.
-      overrides: of config.eval, as {'eval.weights': 'last'}.
+      folder: the run's folder.
+      build: the `build` passed to `train`; only for a run trained from Python.
+      overrides: new values of config.eval, as {'eval.weights': 'last'}.
 
     Raises:
-      UserError: it is not a run, or it has no checkpoint.
+      UserError: the folder is not a run, or has no checkpoint.
     """
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build)
@@ -62,20 +62,20 @@ def train(
     init_from: str | pathlib.Path | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainedRun:
-    """Trains the family that `build(config, spec)` returns, or goes on with it; then loads it.
+    """Trains the family that `build(config, spec)` returns, or resumes its run; then loads it.
 
     Args:
-      config: has all fields of `common_config()`, and what `build` reads.
+      config: has all fields of `common_config()`, and those that `build` reads.
       build: as in a config file.
-      folder: of the run; the same call continues it.
-      init_from: another run whose weights it starts with.
+      folder: the run's folder; repeating the call resumes the run.
+      init_from: folder of another run, whose weights this one starts with.
       devices: all by default.
 
     Raises:
       UserError: as `train_lib.train`, or the folder holds another run.
     """
     device_lib.enable_compilation_cache()
-    config = ConfigDict(config.to_dict()).lock()  # the caller may go on changing theirs
+    config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
     folder, which = user_path(folder), checkout.ConfigFile('', None)
     init_from = run_folder.beginning(init_from)
     run_folder.check_same(folder, which, config, init_from)
@@ -89,11 +89,11 @@ def sample(
 ) -> np.ndarray:
     """Draws x [n, *event] in the data's units; sample i depends on (seed, i) and the weights.
 
-    Of a family that samples by class, `labels` are given to the samples in turn. An autoencoder
-    decodes codes of a Gaussian fitted to its training codes.
+    A class-conditional family cycles through `labels`. An autoencoder decodes codes drawn from a
+    Gaussian fitted to its training codes.
 
     Raises:
-      UserError: the family cannot sample, or not by class, or n is not positive.
+      UserError: the family cannot sample, or not class-conditionally, or n is not positive.
     """
     _at_least_one(n)
     run, state, devices = trained.run, trained.state, jax.devices()
@@ -107,15 +107,16 @@ def sample(
 def evaluate(
     trained: TrainedRun, features: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, Any]:
-    """The whole test split once, of the weights in hand; written to evaluation.json.
+    """Evaluates the loaded weights on the whole test split and writes evaluation.json.
 
     Args:
       trained: the run.
-      features: x [n, *event], in the data's units, to [n, features], in which samples are compared
-        with data; by default those of config.eval.classifier. Then nothing is written.
+      features: maps x [n, *event], in the data's units, to the features [n, features] in which
+        samples are compared with data; by default those of config.eval.classifier. If given,
+        nothing is written.
 
     Raises:
-      UserError: the data have no test split, or nothing can be said without features.
+      UserError: the data have no test split, or nothing can be evaluated without features.
     """
     return evaluate_lib.evaluate(trained.run, trained=trained, features=features)
 
@@ -126,14 +127,14 @@ def over_split(
     split: str = 'test',
     n: int | None = None,
 ):
-    """Applies a function of (weights, batch, rng), [local, ...] per example, to a whole split.
+    """Applies a per-example function, (weights, batch, rng) -> [local, ...], to a whole split.
 
     Args:
       trained: the run.
       ability: that function, such as run.family.ability(Codes).encode, or
         run.family.ability(LogProb).
       split: 'train', 'valid' or 'test'.
-      n: only the first so many examples.
+      n: only the first `n` examples; all by default.
 
     Raises:
       UserError: the family lacks the ability, or there is no such split.

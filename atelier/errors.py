@@ -22,10 +22,10 @@ FORBIDDEN = (
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; `main.py` prints it as one line, without a traceback.
+    """A mistake that the user can fix; `main.py` prints it as one line, without a traceback.
 
-    The message says what is wrong and what to do. Anything else that is raised is a bug and keeps
-    its traceback.
+    The message says what is wrong and what to do. Any other exception is a bug and keeps its
+    traceback.
     """
 
 
@@ -36,10 +36,10 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
 
 
 def choose(field: str, value: str, options: Mapping[str, T]) -> T:
-    """Returns `options[value]`: how a config's string becomes a Python value.
+    """Returns `options[value]`: turns a config's string into a Python value.
 
     Raises:
-      UserError: names the config field and the options when `value` is not one of them.
+      UserError: `value` is not an option; names the config field and the options.
     """
     if value not in options:
         hint = did_you_mean(str(value), options) if len(options) > 1 else ''
@@ -51,7 +51,7 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
 
 @contextlib.contextmanager
 def about(what: str) -> Iterator[None]:
-    """Says before a `UserError` which setting of the user's it comes from."""
+    """Prefixes a `UserError` with `what`, the setting that caused it."""
     try:
         yield
     except UserError as error:
@@ -60,7 +60,7 @@ def about(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(what: object) -> Iterator[None]:
-    """Turns a failure of the file system while writing `what` into a `UserError`."""
+    """Turns a file-system error while writing `what` into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -76,7 +76,7 @@ def writing(what: object) -> Iterator[None]:
 
 
 def at_least(least: int, field: str, *values: object) -> None:
-    """Refuses numbers below `least`, and infinite ones.
+    """Refuses all but finite numbers of at least `least`.
 
     Raises:
       UserError: names the config field and the value.
@@ -87,7 +87,7 @@ def at_least(least: int, field: str, *values: object) -> None:
 
 
 def check_sizes(owner: object, *names: str, least: int = 1) -> None:
-    """Refuses sizes of a model below `least`; its attributes are named as those of config.model.
+    """Refuses model sizes below `least`; attributes of `owner` are named as in config.model.
 
     Raises:
       UserError: names the config field and the value.
@@ -98,7 +98,7 @@ def check_sizes(owner: object, *names: str, least: int = 1) -> None:
 
 
 def above_zero(field: str, value: float) -> None:
-    """Refuses numbers that are not positive.
+    """Refuses a value that is not positive.
 
     Raises:
       UserError: names the config field and the value.
@@ -108,7 +108,7 @@ def above_zero(field: str, value: float) -> None:
 
 
 def share(field: str, value: float, *, below_one: bool = False) -> None:
-    """Refuses what is no share: a number from 0 to 1, or where so asked to below 1.
+    """Refuses a value outside [0, 1], or outside [0, 1) with `below_one`.
 
     Raises:
       UserError: names the config field and the value.
@@ -120,7 +120,7 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
 
 @contextlib.contextmanager
 def reading(what: object) -> Iterator[None]:
-    """Turns a failure of the file system while looking at `what` into a `UserError`."""
+    """Turns a file-system error while reading `what` into a `UserError`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The log: lines on the terminal."""
+"""The logger `atelier`, which writes lines to the terminal."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ log = logging.getLogger('atelier')
 
 
 def log_to_terminal() -> None:
-    """Plain lines on standard output; warnings, marked as such, on standard error."""
+    """Logs plain lines to standard output, and marked warnings to standard error."""
 
     class Formatter(logging.Formatter):
         def format(self, record):
@@ -19,15 +19,15 @@ def log_to_terminal() -> None:
         handler.setFormatter(Formatter())
         handler.addFilter(lambda record, levels=levels: record.levelno in levels)
         log.addHandler(handler)
-    logging.getLogger('jax').setLevel(logging.WARNING)  # which backends there are not
+    logging.getLogger('jax').setLevel(logging.WARNING)  # it lists the missing backends
     log.setLevel(logging.INFO)
     log.propagate = False
-    logging.raiseExceptions = False  # of lines that nobody reads any more, as in `| head`
+    logging.raiseExceptions = False  # no tracebacks after the reader has left, as in `| head`
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     sys.unraisablehook = _tell_unraisable
 
 
 def _tell_unraisable(unraisable) -> None:
-    """A save that fails closes its event loop under arrays that tensorstore still writes."""
+    """Ignores the closed event loop of a failed save, to which tensorstore still writes arrays."""
     if str(unraisable.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(unraisable)

@@ -1,8 +1,8 @@
-"""Python files that a user names, configs and applications, with the modules beside them.
+"""Loads a user's Python files (configs and applications) and the modules beside them.
 
-A file imports its neighbours by their bare names, as a script does. They belong to their folder:
-two folders may each have a `helper.py`. They can be imported while a file of their folder is loaded
-or called, and with `kept_open` until a command ends.
+A file imports its neighbours by their bare names, as a script does. Neighbours belong to their
+folder: two folders may each have a `helper.py`. They are importable while a file of their folder is
+loaded or called, and under `kept_open` until a command ends.
 """
 
 import collections
@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from atelier.errors import UserError
 
 _neighbours: dict[pathlib.Path, dict[str, types.ModuleType]] = collections.defaultdict(dict)
-_states: dict[pathlib.Path, int] = {}  # when the file that was imported had been changed, in ns
+_states: dict[pathlib.Path, int] = {}  # modification time of each imported file, in ns
 _open_folders: list[pathlib.Path] = []
 _are_kept_open = False
 
 
 def load(file: pathlib.Path) -> types.ModuleType:
-    """The module in a file: one for each state of the file, for all who load or import it.
+    """Returns the file's module, shared by all who load or import it; reloads a changed file.
 
     Raises:
-      UserError: it is no Python file.
+      UserError: it is not a Python file.
     """
     file = file.resolve()
     return _loaded(file, file.stat().st_mtime_ns)
@@ -37,12 +37,12 @@ def load(file: pathlib.Path) -> types.ModuleType:
 def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
     name = _name_of(file)
     if name in sys.modules and _states.setdefault(file, changed_ns) == changed_ns:
-        return sys.modules[name]  # a neighbour has imported it
+        return sys.modules[name]  # already imported by a neighbour
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise UserError(f'{file} is no Python file')
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look for their module there
+    sys.modules[spec.name] = module  # dataclasses look up their module there
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -53,7 +53,7 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
 
 
 def _name_of(file: pathlib.Path) -> str:
-    """The name by which its neighbours import it; one of its own where that is another module's."""
+    """Returns the name by which neighbours import it; a unique name if another module has that."""
     if file.stem.isidentifier() and file.stem != '__main__':
         found = importlib.util.find_spec(file.stem)
         if found is not None and pathlib.Path(found.origin or '').resolve() == file:
@@ -63,12 +63,12 @@ def _name_of(file: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def beside(file: pathlib.Path) -> Iterator[None]:
-    """For this moment the neighbours of a file can be imported, after all other modules.
+    """Makes the neighbours of a file importable in this context, after all other modules.
 
-    Where they can be anyway nothing changes.
+    No change if they already are.
 
     Raises:
-      UserError: a neighbour has the name of one of another folder that is open too.
+      UserError: a neighbour has the name of a module of another open folder.
     """
     folder = file.resolve().parent
     if any(pathlib.Path(entry).resolve() == folder for entry in sys.path):
@@ -84,9 +84,9 @@ def beside(file: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_open() -> Iterator[None]:
-    """Until the end the neighbours of every file that is used meanwhile can be imported.
+    """Keeps the neighbours of every file used in this context importable until it ends.
 
-    A function that imports is then right also where JAX traces it later.
+    A function that imports modules then also works when JAX traces it later.
     """
     global _are_kept_open
     before, _are_kept_open = _are_kept_open, True
@@ -117,7 +117,7 @@ def _leave(folder: pathlib.Path) -> None:
 
 
 def _is_bare(name: str, file: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Whether a module was imported from the folder, and not from a package around it."""
+    """Whether a module was imported from the folder itself, not from an enclosing package."""
     first = file.relative_to(folder).parts[0].removesuffix('.py')
     return first == name.partition('.')[0]
 
@@ -128,7 +128,7 @@ def _files_of_modules() -> list[tuple[str, pathlib.Path]]:
 
 
 def _refuse_namesakes(folder: pathlib.Path) -> None:
-    """Else Python would take the module of the folder that was opened first."""
+    """Refuses namesakes: Python would import the module of the folder opened first."""
     for name, file in _files_of_modules():
         own = folder / f'{name}.py'
         if file.parent in _open_folders and own.is_file() and own != file:

@@ -1,11 +1,11 @@
-"""Abilities: what can be done with a trained model, each a typed value that a family carries.
+"""Abilities: what a trained model can do, each a typed value that a family carries.
 
-An ability is a NamedTuple of pure functions. A family lists those that it has; evaluation and
-applications ask `family.ability(LogProb)`. These are the abilities that the engine itself uses. Any
-other NamedTuple is an ability too, wherever it is declared: nothing here has to know of it.
+An ability is a NamedTuple of pure functions. A family lists its abilities; evaluation and
+applications ask `family.ability(LogProb)`. This module declares the abilities that the engine uses.
+Any other NamedTuple, wherever it is declared, is an ability too and needs no entry here.
 
-All functions read `weights` (parameters and other collections, by player), a batch of `local`
-examples, and an `Rng` with a key for each example. They are traced by JAX and map over devices.
+All functions take `weights` (parameters and other collections, by player), a batch of `local`
+examples, and an `Rng` with one key per example. JAX traces them and maps them over devices.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ class Sample(NamedTuple):
     """Draws x ~ p(x), or p(x | label).
 
     draw: (weights, rng, condition) -> x [local, *event] in the data's units. The condition is None,
-      or a batch with the 'label' [local] where the family is class-conditional.
-    is_class_conditional: whether samples can be of a class that is asked for.
+      or a batch with 'label' [local] if the family is class-conditional.
+    is_class_conditional: whether samples can be drawn from a given class.
     """
 
     draw: Callable[[Weights, Rng, Batch | None], Array]
@@ -35,7 +35,7 @@ class Tokens(NamedTuple):
     """Codes as indices 0..size - 1 of a codebook.
 
     indices: (weights, batch, rng) -> int32 [local, positions].
-    size: of the codebook.
+    size: number of codes in the codebook.
     """
 
     indices: PerExample
@@ -43,17 +43,17 @@ class Tokens(NamedTuple):
 
 
 class Codes(NamedTuple):
-    """A space of codes; what a family does not do with it is None.
+    """A latent space; functions that a family lacks are None.
 
     encode: (weights, batch, rng) -> codes [local, latent].
     decode: (weights, codes) -> the mean of x, [local, *event].
-    prior: (weights, rng) -> codes [local, latent], as samples are decoded from.
+    prior: (weights, rng) -> codes [local, latent], drawn as the model's samples draw them.
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
-    dims: of the parts of a code, side by side: z_1, which `decode` reads, the stochastic layers
-      above it, and behind them a class, one-hot, if the family is class-conditional; () where all
-      of a code is z_1.
-    tokens: the same codes as indices, where they come from a codebook.
+    dims: sizes of the concatenated parts of a code: z_1, which `decode` reads; the stochastic
+      layers above it; last the one-hot class, if the family is class-conditional. () if the whole
+      code is z_1.
+    tokens: the same codes as indices, if they come from a codebook.
     """
 
     encode: PerExample | None = None
@@ -65,19 +65,19 @@ class Codes(NamedTuple):
 
 
 class Reconstruct(NamedTuple):
-    """What the model makes of x.
+    """Reconstructs x.
 
-    mean: (weights, batch, rng) -> the mean of x [local, *event] given what is known of x.
+    mean: (weights, batch, rng) -> the mean of x [local, *event] given its codes.
     """
 
     mean: PerExample
 
 
 class Inpaint(NamedTuple):
-    """Fills in what is missing of x.
+    """Fills in the missing part of x.
 
     fill: (weights, batch with 'known', rng) -> x [local, *event]. Where `known` [local, *event] is
-      true x comes out as it went in; the rest is never read.
+      true, x is returned unchanged; the rest of x is never read.
     """
 
     fill: PerExample
@@ -86,8 +86,8 @@ class Inpaint(NamedTuple):
 class Extend(NamedTuple):
     """Continues a text.
 
-    complete: (weights, batch with 'num_known', rng) -> x [local, *event]: the first 'num_known'
-      [local] tokens of a window as they are, the rest drawn given these.
+    complete: (weights, batch with 'num_known', rng) -> x [local, *event]: keeps the first
+      'num_known' [local] tokens of a window and draws the rest given these.
     """
 
     complete: PerExample
@@ -98,7 +98,7 @@ class Denoise(NamedTuple):
 
     clean: (weights, batch with 'noise_std', rng) -> x [local, *event]. `noise_std` [local] is the
       standard deviation of the noise on the normalized scale.
-    max_std: the largest that the model knows.
+    max_std: the largest `noise_std` that the model covers.
     """
 
     clean: PerExample
@@ -106,11 +106,11 @@ class Denoise(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """The steps of sampling.
+    """The intermediate steps of sampling.
 
-    steps: (weights, rng, condition) -> what each step begins with and what the model makes of it,
+    steps: (weights, rng, condition) -> (input of each step, the model's estimate of x from it),
       [local, steps, *event] each.
-    evaluations: of the network, in one sample.
+    evaluations: number of network evaluations per sample.
     """
 
     steps: Callable[[Weights, Rng, Batch | None], tuple[Array, Array]]
@@ -118,10 +118,10 @@ class Trajectory(NamedTuple):
 
 
 class SuperResolve(NamedTuple):
-    """Adds resolution.
+    """Raises the resolution of images.
 
     enlarge: (weights, batch of 'low' alone, rng) -> x [local, *event].
-    factor: by how much the sides of `low` are shorter.
+    factor: ratio of the sides of x to those of `low`.
     """
 
     enlarge: PerExample
@@ -129,12 +129,12 @@ class SuperResolve(NamedTuple):
 
 
 class LogProb(NamedTuple):
-    """The likelihood of x, and what kind of number that is.
+    """The log-likelihood of x, and which kind of value it is.
 
     nats: (weights, batch, rng) -> [local], in nats of the data as given.
-    kind: whether it is the likelihood itself, below it, or an estimate.
-    budget: what it was computed with, such as 'k = 500' or '100 times'.
-    coarser: the same in half as many steps, where there are any.
+    kind: whether the value is the log-likelihood itself, a lower bound, or an estimate.
+    budget: the computation behind it, such as 'k = 500' or '100 times'.
+    coarser: the same with half as many steps, if it takes steps.
     """
 
     nats: PerExample
@@ -144,7 +144,7 @@ class LogProb(NamedTuple):
 
     @property
     def description(self) -> str:
-        """Its kind, with the budget where it has one."""
+        """The kind, followed by the budget if there is one."""
         return ', '.join(filter(None, (self.kind, self.budget)))
 
 
@@ -152,10 +152,10 @@ class Conditionals(NamedTuple):
     """p(x) of discrete values by the chain rule: each value of x given those before it.
 
     order: (weights) -> int32 [dims], the index in the flat x of the i-th value.
-    begin: (weights, given) -> the memory before the first value. Of the batch `given` only the
-      shape of x is read, and the label where the family is class-conditional.
+    begin: (weights, given) -> the memory before the first value. Of the batch `given`, it reads
+      only the shape of x, and the label if the family is class-conditional.
     step: (weights, memory, i, previous) -> (memory, log p [local, levels] of the i-th value, nats);
-      `previous` [local] is the value before it, 0 where there is none.
+      `previous` [local] is the value before it, or 0 for the first value.
     """
 
     order: Callable[[Weights], Array]
@@ -164,24 +164,24 @@ class Conditionals(NamedTuple):
 
 
 class BitsBack(NamedTuple):
-    """p(x | z) of discrete values: what coding with bits back needs beside the family's `Codes`.
+    """p(x | z) of discrete values: what bits-back coding needs besides the family's `Codes`.
 
-    Those have a posterior q(z | x), and the family's metrics have 'elbo_nats', a bound of log p(x)
-    with it.
+    The codes must have a posterior q(z | x), and the family's metrics 'elbo_nats', the lower bound
+    on log p(x) under that posterior.
 
     level_log_probs: (weights, z [local, latent], given) -> nats [local, dims, levels] of every
-      level of each value of the flat x, independent given z. Of the batch `given` the label alone
-      is read, where the family is class-conditional.
+      level of each value of the flat x; the values are independent given z. Of the batch `given`,
+      it reads only the label, if the family is class-conditional.
     """
 
     level_log_probs: Callable[[Weights, Array, Batch], Array]
 
 
 class FeatureMaps(NamedTuple):
-    """A classifier in two parts: logits(weights, maps(weights, batch, rng)) are its logits.
+    """A classifier in two parts: its logits are logits(weights, maps(weights, batch, rng)).
 
-    maps: (weights, batch, rng) -> what the last convolution makes of x, [local, *space, channels],
-      after its activation.
+    maps: (weights, batch, rng) -> output of the last convolution, [local, *space, channels], after
+      its activation.
     logits: (weights, maps) -> [local, classes].
     """
 
@@ -193,7 +193,7 @@ class Classify(NamedTuple):
     """p(label | x).
 
     logits: (weights, batch, rng) -> [local, classes].
-    feature_maps: the same in two parts, of a network with convolutions.
+    feature_maps: the same network in two parts, if it has convolutions.
     """
 
     logits: PerExample
@@ -201,5 +201,5 @@ class Classify(NamedTuple):
 
 
 def reconstruct_by_codes(encode: PerExample, decode: Callable) -> Reconstruct:
-    """The reconstruction of a family that decodes what it encodes."""
+    """Returns the reconstruction that decodes the codes of x."""
     return Reconstruct(lambda weights, batch, rng: decode(weights, encode(weights, batch, rng)))

@@ -1,4 +1,4 @@
-"""Where arrays live and how a function runs on every device: the project's only `pmap`."""
+"""Places arrays on devices and maps functions over them: the project's only `pmap`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ AXIS = 'devices'
 
 
 def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -> Callable:
-    """`f` on every device at once; arguments with axis 0 are split, those with None are shared.
+    """Maps `f` over all devices; arguments with axis 0 are split, those with None are shared.
 
-    pmap is in maintenance mode in JAX (it is built on shard_map now). Keeping it to this one call
+    pmap is in maintenance mode in JAX (it is built on shard_map now). Confining it to this one call
     keeps a later move to shard_map to one line.
 
-    Where there can be as many arrays as arguments, because one of these has none, an argument has
-    to come in a tuple, and its axis too: JAX 0.10 takes axes of arguments for those of arrays else.
+    If an argument may be an empty pytree, pass it and its axis inside a tuple: JAX 0.10 otherwise
+    matches `in_axes` to leaves instead of arguments when there are as many of both.
     """
     return jax.pmap(
         f,
@@ -32,16 +32,16 @@ def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -
 
 
 def place(tree, devices: Sequence[jax.Device]):
-    """A copy of every array of `tree` on every device, unreplicated in shape.
+    """Copies every array of `tree` to every device; shapes gain no device axis.
 
-    This is the sharding that `out_axes=None` returns; a State placed otherwise would make the
-    second dispatch compile again.
+    This is the sharding that `out_axes=None` returns; with another placement of the State, the
+    second dispatch would compile again.
     """
     return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec()))
 
 
 def memory_bytes(device: jax.Device) -> float:
-    """Of one device; simulated ones share the machine's."""
+    """Returns the memory of one device; simulated devices share that of the machine."""
     limit = (device.memory_stats() or {}).get('bytes_limit')
     if limit:
         return limit
@@ -49,31 +49,31 @@ def memory_bytes(device: jax.Device) -> float:
 
 
 def split(tree, devices: Sequence[jax.Device]):
-    """The leading axis of every array, one entry a device: what `out_axes=0` returns."""
+    """Splits every array's leading axis, one entry per device, as `out_axes=0` returns it."""
     spec = PartitionSpec(AXIS)
     return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), spec))
 
 
 def mean(tree):
-    """The mean over devices, inside `over_devices`; of one device no copy is made."""
+    """Averages over devices, inside `over_devices`; a single device makes no copy."""
     return tree if jax.lax.axis_size(AXIS) == 1 else jax.lax.pmean(tree, AXIS)
 
 
 def gather(tree):
-    """[local, ...] on each device to [batch, ...] on all, inside `over_devices`."""
+    """Gathers [local, ...] on each device to [batch, ...] on all, inside `over_devices`."""
     if jax.lax.axis_size(AXIS) == 1:
         return tree
     return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, tiled=True), tree)
 
 
 def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
-    """The positions in `devices` of those that this process feeds: pmap's one mapped argument."""
+    """Returns the indices in `devices` of this process's devices: pmap's one mapped argument."""
     mine = jax.process_index()
     return np.asarray([i for i, d in enumerate(devices) if d.process_index == mine], np.int32)
 
 
 def enable_compilation_cache() -> None:
-    """Keeps compiled programs in the user's cache folder, so that a second start is quick.
+    """Caches compiled programs in the user's cache folder, so that later starts are fast.
 
     `JAX_COMPILATION_CACHE_DIR` chooses another folder.
     """

@@ -1,4 +1,4 @@
-"""A family of generative model: how its game begins and moves, and what can be done with it."""
+"""Family: a generative model's initialization, turns, metrics and abilities."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,15 +16,15 @@ Ability = TypeVar('Ability', bound=tuple)
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A family of generative model, as pure functions.
+    """A family of generative models, as pure functions.
 
-    init: (key, batch) -> the weights before the first step; a data-dependent start reads the batch.
+    init: (key, batch) -> initial weights; data-dependent initialization reads the batch.
     turns: the moves of one training step, in order.
-    metrics: (weights, batch, rng) -> {name: [local]}, per example, units in the names.
-    abilities: what can be done with the trained model, at most one of each type.
+    metrics: (weights, batch, rng) -> {name: [local]}, per example, with units in the names.
+    abilities: what the trained model can do, at most one of each type.
 
     Raises:
-      ValueError: `abilities` is no tuple of NamedTuples, or has two of one type.
+      ValueError: `abilities` is not a tuple of NamedTuples, or has two of one type.
     """
 
     init: Callable[[Array, Batch], Weights]
@@ -33,7 +33,7 @@ class Family:
     abilities: tuple[tuple, ...] = ()
 
     def __post_init__(self):
-        """Refuses what is no ability, and two abilities of one type."""
+        """Refuses elements that are not abilities, and two abilities of one type."""
         _check_abilities(self.abilities)
         types = [type(ability) for ability in self.abilities]
         twice = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
@@ -41,15 +41,15 @@ class Family:
             raise ValueError(f'a family has one ability of a type, not two {" and ".join(twice)}')
 
     def ability(self, kind: type[Ability]) -> Ability | None:
-        """The family's ability of this type, or None."""
+        """Returns the family's ability of this type, or None."""
         return next((ability for ability in self.abilities if type(ability) is kind), None)
 
 
 def _check_abilities(abilities: tuple[tuple, ...]) -> None:
-    """Refuses what `Family.ability` would never find.
+    """Refuses abilities that `Family.ability` would never find.
 
     Raises:
-      ValueError: a lone ability, which is a tuple itself, or an element that is no NamedTuple.
+      ValueError: a lone ability, which is a tuple itself, or an element that is not a NamedTuple.
     """
     if type(abilities) is not tuple:
         kind = type(abilities).__name__
@@ -63,16 +63,16 @@ def _check_abilities(abilities: tuple[tuple, ...]) -> None:
 
 
 def present(*abilities: tuple | None) -> tuple[tuple, ...]:
-    """The abilities of a family, without those that its settings rule out (None)."""
+    """Returns the abilities of a family without those that its settings rule out (None)."""
     return tuple(ability for ability in abilities if ability is not None)
 
 
 def codes_of(family: Family) -> Codes:
-    """The codes of a family; of one without codes, nothing can be done with them."""
+    """Returns the family's `Codes`; all their functions are None if it has no codes."""
     return family.ability(Codes) or Codes()
 
 
 def is_class_conditional(family: Family) -> bool:
-    """Whether the family models p(x | label) and samples of a class that is asked for."""
+    """Whether the family models p(x | label) and can sample a given class."""
     sample = family.ability(Sample)
     return sample is not None and sample.is_class_conditional

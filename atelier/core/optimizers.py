@@ -1,4 +1,4 @@
-"""The optimizer as a function of traced hyper-parameters: changing one never recompiles."""
+"""Optimizers as functions of traced hyper-parameters: changing one never recompiles."""
 
 import itertools
 
@@ -12,18 +12,19 @@ from optax.contrib import MuonDimensionNumbers
 from atelier.core.types import Optimizer
 from atelier.errors import choose
 
-RMS = 0.2  # of Adam's updates, about: those of Muon are made as large
+RMS = 0.2  # approximate RMS of Adam's updates, to which Muon's are scaled
 
 
 def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
-    """Linear warm-up, then half a cosine from the peak to `learning_rate_end`; and falls at steps.
+    """Linear warm-up, then cosine decay from the peak to `learning_rate_end`, and milestones.
 
     hypers:
       learning_rate: the peak.
-      warmup_steps: the rate is peak * (step + 1) / warmup_steps before this step.
-      decay_steps: the step at which the cosine arrives; the rate stays there. 0: no decay.
-      milestone_1, milestone_2, ..., where a config has them: the steps from each of which on the
-        rate is multiplied by milestone_factor.
+      warmup_steps: before this step the rate is peak * (step + 1) / warmup_steps.
+      decay_steps: the step at which the cosine reaches its end; the rate then stays constant. 0: no
+        decay.
+      milestone_1, milestone_2, ..., optional: from each of these steps on, the rate is multiplied
+        by milestone_factor.
     """
     peak = jnp.asarray(_own(hypers, 'learning_rate', player), jnp.float32)
     end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
@@ -40,7 +41,7 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
 
 
 def _milestones(hypers: dict) -> list:
-    """The steps milestone_1, milestone_2, ..., as many as there are without a gap."""
+    """Returns the steps milestone_1, milestone_2, ..., up to the first gap."""
     names = (f'milestone_{i}' for i in itertools.count(1))
     return [hypers[name] for name in itertools.takewhile(hypers.__contains__, names)]
 
@@ -49,8 +50,8 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015) with clipping by global norm and decoupled weight decay.
 
     hypers: those of `learning_rate`, and `clip_norm` (0: no clipping), `adam_beta1`, `adam_beta2`,
-    `adam_eps`, `weight_decay`. Where `NAME_PLAYER` exists, as in `adam_beta1_critic`, it is that
-    player's own.
+    `adam_eps`, `weight_decay`. An entry `NAME_PLAYER`, such as `adam_beta1_critic`, overrides NAME
+    for that player.
     """
     own = lambda name: _own(hypers, name, player)
     return optax.chain(
@@ -62,15 +63,15 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
 
 
 def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
-    """Muon (Jordan et al. 2024) of dense layers' kernels, and Adam of all else.
+    """Muon (Jordan et al. 2024) for the kernels of dense layers, Adam for everything else.
 
-    A kernel [in, out] moves along the mean of its gradients, with Nesterov's momentum of 0.95 and
-    all singular values made about 1, by a root mean square of 0.2 times the learning rate, which is
-    about Adam's (Liu et al. 2025, section 2.2). Kernels of more axes are left to Adam, whose
-    momentum is Nesterov's too (Dozat 2016): of what layers are stacked, or heads, or places, their
-    axes do not say. So are matrices of other names: tables, and those of recurrent cells.
+    A kernel [in, out] moves along its Nesterov momentum (0.95), orthogonalized so that all singular
+    values are about 1. The update's root mean square is 0.2 times the learning rate, about that of
+    Adam (Liu et al. 2025, section 2.2). Kernels with more than two axes use Adam, with Nesterov
+    momentum too (Dozat 2016): their axes do not tell whether they index stacked layers, heads or
+    positions. Matrices with other names (tables, those of recurrent cells) also use Adam.
 
-    hypers: those of `adam`; its beta1, beta2 are not Muon's.
+    hypers: those of `adam`; its beta1 and beta2 do not apply to Muon.
     """
     own = lambda name: _own(hypers, name, player)
     return optax.chain(
@@ -89,7 +90,7 @@ def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
 
 
 def chosen(config: ConfigDict) -> Optimizer:
-    """The one that `config.train.optimizer` names; Adam where there is nothing to descend.
+    """Returns the optimizer that `config.train.optimizer` names; Adam if there is no such field.
 
     Raises:
       UserError: there is no such optimizer.
@@ -99,10 +100,10 @@ def chosen(config: ConfigDict) -> Optimizer:
 
 
 def clip_by_global_norm(most) -> optax.GradientTransformation:
-    """Scales all gradients to a joint norm of at most `most` (Pascanu et al. 2013); 0: it does not.
+    """Clips the joint norm of all gradients to `most` (Pascanu et al. 2013); 0: no clipping.
 
-    As optax's, by one factor: that divides every gradient by the norm before it chooses, which
-    without clipping would be a pass over memory for nothing.
+    Like optax's, but multiplies by one factor: optax divides every gradient by the norm before it
+    selects, which wastes a pass over memory if nothing is clipped.
     """
 
     def clip(updates, params):
@@ -116,7 +117,7 @@ def clip_by_global_norm(most) -> optax.GradientTransformation:
 
 
 def _kernels(params):
-    """The axes, rows and columns, of dense layers' kernels; None for all else."""
+    """Returns the row and column axes of dense layers' kernels, None for all other leaves."""
 
     def axes(path, leaf) -> MuonDimensionNumbers | None:
         is_kernel = jax.tree_util.keystr(path[-1:], simple=True) == 'kernel' and leaf.ndim == 2

@@ -1,7 +1,7 @@
-"""Randomness as an address: each key belongs to (seed, stream, step, global example index).
+"""Randomness as an address: each key is a function of (seed, stream, step, global example index).
 
-Keys are derived by `fold_in` and never split off a stored stream, so that results depend neither on
-the number of devices nor on what was drawn before.
+Keys are derived by `fold_in`, never split off a stored stream, so results depend neither on the
+number of devices nor on earlier draws.
 """
 
 import enum
@@ -15,7 +15,7 @@ from atelier.core.types import Tree
 
 
 class Stream(enum.IntEnum):
-    """The second word of every random address: seed, stream, step, example."""
+    """The second component of every random address: seed, stream, step, example."""
 
     INIT = 0
     SHUFFLE = 1
@@ -26,11 +26,11 @@ class Stream(enum.IntEnum):
 
 
 class Rng(struct.PyTreeNode):
-    """The randomness of one batch, and what a term that couples examples needs to know.
+    """The randomness of one batch, and what loss terms that couple examples need.
 
-    `keys` and `rows` are this device's share; `shared_key` and `batch_size` are the same on every
-    device; `gather` concatenates a [local, ...] array over the devices to [batch_size, ...].
-    A pytree of its three arrays, so that a jitted loss takes it as an argument.
+    `keys` and `rows` (global positions in the batch) are this device's share; `shared_key` and
+    `batch_size` are the same on every device; `gather` concatenates a [local, ...] array over
+    devices to [batch_size, ...]. A pytree of its three arrays, so jitted losses accept it.
     """
 
     keys: Tree  # uint32 [local, 2]
@@ -41,29 +41,29 @@ class Rng(struct.PyTreeNode):
 
 
 def identity(tree: Tree) -> Tree:
-    """The mean, and the gathering, over a single device."""
+    """Returns `tree`: the mean, and the gather, over a single device."""
     return tree
 
 
 def key_for(key: UInt32[Array, '2'], stream: Stream, *path) -> UInt32[Array, '2']:
-    """The key that belongs to (seed, stream, path...): nothing is ever split from a stream."""
+    """Folds stream and path into `key`, the seed's: returns the key of (seed, stream, path...)."""
     for part in (stream, *path):
         key = jax.random.fold_in(key, part)
     return key
 
 
 def fold_in(keys: UInt32[Array, 'local 2'], number) -> UInt32[Array, 'local 2']:
-    """A key for each row again, for the draws of one kind: kinds have different numbers."""
+    """Folds `number` into each row's key; each kind of draw has a `number` of its own."""
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
 
 
 def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array, 'local *shape']:
-    """N(0, 1) of this shape for each row, from its own key."""
+    """Draws N(0, 1) of this shape for each row, from the row's own key."""
     return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
 def rng_for(key, rows, batch_size, gather=identity) -> Rng:
-    """A key for each row: which device holds the row makes no difference."""
+    """Returns an Rng with one key per row, whichever device holds the row."""
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
-    shared_key = jax.random.fold_in(key, 0xFFFFFFFF)  # no row has this number
+    shared_key = jax.random.fold_in(key, 0xFFFFFFFF)  # no row has this index
     return Rng(keys, shared_key, rows, batch_size, gather)

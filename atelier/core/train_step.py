@@ -1,4 +1,4 @@
-"""Plays a game: gradients by player, and a step of all turns in order. Pure, as `game` is."""
+"""The training step: gradients by player, and all turns of a game in order. Pure, as `game`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from atelier.core.game import Fit, Hypers, Losses, Metrics, State, Turn, Turns
 from atelier.core.randomness import Rng, Stream, key_for, rng_for
 from atelier.core.types import Batch, Optimizer, Tree, Weights
 
-OverDevices = Callable[[Tree], Tree]  # a mean, or a gathering, or the identity on one device
+OverDevices = Callable[[Tree], Tree]  # mean or gather over devices; identity on one
 
 
 def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: Hypers) -> State:
-    """The State before the first step; `batch` gives shapes, and data to a data-dependent start."""
+    """Returns the initial State; `batch` gives shapes, and data for data-dependent initializers."""
     weights = family.init(key_for(key, Stream.INIT), batch)
     step = jnp.zeros((), jnp.int32)
     fitted = {player for turn in family.turns if isinstance(turn, Fit) for player in turn.players}
@@ -26,17 +26,17 @@ def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: 
         for player, tree in weights.params.items()
         if player not in fitted
     }
-    ema = jax.tree.map(jnp.copy, weights.params)  # a buffer of its own: the State is donated
+    ema = jax.tree.map(jnp.copy, weights.params)  # buffers of its own: the State is donated
     return State(step, key, weights.params, weights.extra, opt, ema, hypers)
 
 
 class Gradients(NamedTuple):
-    """What a turn makes of its players before anyone moves.
+    """Gradients and losses of one turn, before any player moves.
 
-    gradients: {player: of its own loss in its own parameters}.
+    gradients: {player: gradient of its own loss with respect to its own parameters}.
     losses: {player: scalar}.
     extra: the other collections after the forward pass.
-    metrics: of this device's examples.
+    metrics: those of this device's examples.
     """
 
     gradients: dict[str, Tree]
@@ -46,13 +46,13 @@ class Gradients(NamedTuple):
 
 
 def play(turn: Turn, weights: Weights, batch: Batch, rng: Rng, step, hypers: Hypers) -> Gradients:
-    """Plays one turn without moving anyone.
+    """Computes the gradients of one turn without moving any player.
 
-    The gradient of a player is the derivative of its own loss in its own parameters: the losses
-    share one forward pass, which is pulled back once per player.
+    A player's gradient is the derivative of its own loss with respect to its own parameters: the
+    losses share one forward pass, which is pulled back once per player.
 
     Raises:
-      ValueError: the losses are not those of the turn's players.
+      ValueError: the players with a loss are not those of the turn.
     """
 
     def losses_of(moving):
@@ -73,11 +73,12 @@ def play(turn: Turn, weights: Weights, batch: Batch, rng: Rng, step, hypers: Hyp
 
 
 class Move(NamedTuple):
-    """What one turn leads to.
+    """The result of one turn.
 
-    weights, opt: after it.
-    losses, gradient_norms: {player: scalar}, the means over all devices; no norms of a `Fit`.
-    metrics: {name: scalar}, likewise.
+    weights, opt: after the turn.
+    losses: {player: scalar}, means over all devices.
+    gradient_norms: {player: norm of the gradient's mean over all devices}; empty for a `Fit`.
+    metrics: {name: scalar}, means over all devices.
     """
 
     weights: Weights
@@ -90,14 +91,14 @@ class Move(NamedTuple):
 def make_step(
     turns: Turns, optimizer: Optimizer, batch_size: int, mean: OverDevices, gather: OverDevices
 ) -> Callable[[State, list[Batch], Array], tuple[State, Metrics]]:
-    """Returns step(state, batches, rows) -> (state, report): every turn once, in order.
+    """Returns step(state, batches, rows) -> (state, report), which plays every turn once, in order.
 
-    `mean` averages a pytree over the devices and `gather` concatenates over them; both are the
-    identity for a member of a sweep. A step with a non-finite loss or gradient leaves the State
-    untouched, its `step` included, so the same step fails again until the host looks: the State
-    freezes. `report` holds float32 scalars and the flag `finite`. New parameters are not checked
-    (`all_finite` does, once a dispatch): that would take as long as the update itself, which is
-    bound by memory, and what is wrong with them shows in the next loss.
+    `mean` averages a pytree over devices and `gather` concatenates over them; both are the identity
+    for a member of a sweep. If a loss, gradient, fitted parameter or `extra` is non-finite, the
+    State freezes: the step leaves it unchanged, `step` included, and fails again until the host
+    looks. `report` holds float32 scalars and the flag `finite`. Parameters updated by gradients are
+    checked once per dispatch (`all_finite`), not per step: that would take as long as the
+    memory-bound update itself, and a non-finite parameter shows in the next loss.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
@@ -124,7 +125,7 @@ def make_step(
             step=state.step + 1, params=weights.params, extra=weights.extra, opt=opt
         )
         after = _select(finite, new, state)
-        # of what is kept, not of `params`: else XLA holds on to a copy of the old ones
+        # averages the selected parameters, not the new ones: else XLA keeps a copy of the old ones
         ema = moving_average(state.ema, after.params, state.hypers['ema_half_life'], batch_size)
         report = _average([_report(move) for move in moves])
         return after.replace(ema=_select(finite, ema, state.ema)), {**report, 'finite': finite}
@@ -142,7 +143,7 @@ def _descend(
     optimizer: Optimizer,
     mean: OverDevices,
 ) -> Move:
-    """The turn's players follow their gradients."""
+    """Updates the turn's players by their gradients."""
     gradients, losses, extra, metrics = play(turn, weights, batch, rng, state.step, state.hypers)
     metrics = jax.tree.map(jnp.mean, metrics)
     gradients, losses, metrics = mean((gradients, losses, metrics))
@@ -164,14 +165,14 @@ def _fit(
     state: State,
     mean: OverDevices,
 ) -> Move:
-    """The turn's players take what fits; there is nothing for an optimizer."""
+    """Replaces the parameters of the turn's players by fitted ones, without an optimizer."""
     losses, (moved, extra, metrics) = turn.fit(weights, batch, rng, state.step, state.hypers)
     losses, metrics = mean((losses, jax.tree.map(jnp.mean, metrics)))
     return Move(Weights({**weights.params, **moved}, extra), opt, losses, {}, metrics)
 
 
 def _report(move: Move) -> Metrics:
-    """The line of one turn, as metrics.jsonl names it."""
+    """Returns the report of one turn, under the names of metrics.jsonl."""
     losses, norms = (
         _by_player('loss', move.losses),
         _by_player('gradient_norm', move.gradient_norms),
@@ -192,17 +193,17 @@ def moving_average(ema: Tree, params: Tree, half_life_examples, batch_size: int)
 
 
 def _by_player(name: str, values: dict[str, Array]) -> dict[str, Array]:
-    """'loss' for the only player of a game called 'model', else 'loss_generator' and so on."""
+    """Names values by player: 'loss' for a player called 'model', else 'loss_generator' etc."""
     return {name if player == 'model' else f'{name}_{player}': v for player, v in values.items()}
 
 
 def _average(reports: list[dict[str, Array]]) -> dict[str, Float[Array, '']]:
-    """The mean of each name over the turns that report it (a critic moves several times)."""
+    """Averages each name over the turns that report it (a critic moves several times)."""
     names = dict.fromkeys(name for report in reports for name in report)
     values = {name: [report[name] for report in reports if name in report] for name in names}
     return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in values.items()}
 
 
 def all_finite(tree: Tree) -> Bool[Array, '']:
-    """Whether every number in `tree` is finite."""
+    """Whether every value in `tree` is finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

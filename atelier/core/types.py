@@ -5,16 +5,16 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import optax
 from jaxtyping import Array
 
-Tree = Any  # a pytree of arrays; fields of pytrees are not checked, for JAX fills them with others
-# 'x': the events, as the data set's Spec says; 'label' and 'factors' where there are any
+Tree = Any  # a pytree of arrays; unchecked, because JAX also puts other objects into pytrees
+# 'x': the events, as the data set's Spec describes them; 'label' and 'factors' if it has any
 Batch = dict[str, Array]
 
 
 class Weights(NamedTuple):
     """All arrays of a model, by player.
 
-    params: {player: parameters}, what gradients and averages are taken of.
-    extra: {player: the Flax collections that are not `params`}, such as batch statistics.
+    params: {player: parameters}, which have gradients and moving averages.
+    extra: {player: Flax collections other than `params`}, such as batch statistics.
     """
 
     params: dict[str, Tree]
@@ -23,10 +23,10 @@ class Weights(NamedTuple):
 
 @runtime_checkable  # tests check every annotation while they run
 class Optimizer(Protocol):
-    """Builds the update rule of one player inside the training step, from traced scalars."""
+    """Builds one player's update rule inside the training step, from traced scalars."""
 
     def __call__(
         self, player: str, hypers: dict[str, Array], step: Array
     ) -> optax.GradientTransformation:
-        """The rule of `player` at `step`."""
+        """Returns the update rule of `player` at `step`."""
         ...
