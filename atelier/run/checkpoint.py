@@ -1,7 +1,7 @@
-"""Checkpoints: the State, and what the host remembers beside it, through Orbax.
+"""Checkpoints: the State and the host's Memory, saved with Orbax.
 
-Saves are asynchronous and atomic: a checkpoint that was not finished does not exist. The State is
-saved as host arrays, so that it does not matter how many devices or processes restore it.
+Saves are asynchronous and atomic: an unfinished checkpoint does not exist. The State is saved as
+host arrays, so any number of devices or processes can restore it.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from atelier.log import log
 
 
 class Memory(NamedTuple):
-    """What the host remembers from one evaluation to the next."""
+    """What the host keeps from one evaluation to the next."""
 
     best_value: float | None = None  # of the validation metric that chooses the best checkpoint
     best_step: int | None = None
@@ -31,9 +31,9 @@ class Memory(NamedTuple):
 
 
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Two, so that a damaged newest one costs a few minutes and not the run.
+    """Keeps the last two, so that a damaged newest one costs a few minutes and not the run.
 
-    Those are of the steps that `stay`; the newest and the best are kept, whichever they are.
+    The last two are counted among the steps in `stay`; the newest and the best are always kept.
     """
 
     def __init__(self):
@@ -49,11 +49,11 @@ class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last two, and the best that the Memory knows.
+    """The checkpoints of one run: the last two, and the best according to the Memory.
 
     At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
-    `read_only` is for whoever looks at a run that another process may be training: nothing is
-    saved, cleaned up or moved.
+    `read_only` is for readers of a run that another process may be training: nothing is saved,
+    cleaned up or moved.
     """
 
     def __init__(self, folder: pathlib.Path, read_only: bool = False):
@@ -65,7 +65,7 @@ class Checkpoints:
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
-            create=False,  # Orbax refuses to, of one process alone
+            create=False,  # Orbax refuses to for one process of several
             multiprocessing_options=_alone(),
         )
         with _writing(self.folder):
@@ -75,23 +75,23 @@ class Checkpoints:
         self._policy.stay.update(self.steps())
 
     def steps(self) -> list[int]:
-        """The steps of the checkpoints there are, oldest first."""
+        """Returns the steps of the existing checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
     def save(self, state: State, memory: Memory, to_stay: bool = True) -> None:
-        """Starts to save; with `to_stay` it is one of the last two until two more have come.
+        """Starts to save; with `to_stay` the checkpoint is kept until two such newer ones exist.
 
-        One that is not stays as long as it is the newest or the best: members of a sweep save their
-        best steps alone, and continue together from one that all have.
+        Without, it is kept only while it is the newest or the best: members of a sweep save their
+        best steps individually, and resume together from a step that all have saved.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
-            every finished checkpoint is as it was.
+            every finished checkpoint is unchanged.
         """
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
-            self._manager.wait_until_finished()  # before the policy it is judged by changes
+            self._manager.wait_until_finished()  # before its policy changes
             self._policy.best_step = memory.best_step
             if to_stay:
                 self._policy.stay.add(int(tree['step']))
@@ -112,12 +112,12 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
-        """The State and Memory of one checkpoint, as host arrays.
+        """Returns the State and Memory of one checkpoint, as host arrays.
 
-        Without `like`, of whatever model it is: then in dicts alone, and empty ones are left out.
+        Without `like`, it restores any model's checkpoint: as dicts only, without empty ones.
 
         Raises:
-          UserError: it is damaged, or belongs to another model.
+          UserError: the checkpoint is damaged, or belongs to another model.
         """
         template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
         args = ocp.args.Composite(
@@ -126,7 +126,7 @@ class Checkpoints:
         try:
             found = self._manager.restore(step, args=args)
             memory, digest = Memory(**found.host['memory']), found.host['digest']
-        except Exception as error:  # every reader below has errors of its own
+        except Exception as error:  # the readers raise errors of many types
             name = f'checkpoint {step} in {self.folder}'
             if 'tree structures do not match' in str(error):
                 raise UserError(
@@ -140,12 +140,12 @@ class Checkpoints:
         return State(**{**empty, **found.state}), memory
 
     def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
-        """The newest checkpoint that is whole, or None where there is none at all.
+        """Returns the newest intact checkpoint, or None if there are no checkpoints.
 
-        A damaged one is reported and moved aside, into `damaged` beside the checkpoints.
+        Damaged ones are reported and, unless `read_only`, moved to `damaged` beside the folder.
 
         Raises:
-          UserError: there are checkpoints and none can be read.
+          UserError: there are checkpoints, but none can be read.
         """
         damaged = {}
         for step in reversed(self.steps()):
@@ -190,7 +190,7 @@ class Checkpoints:
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:
-    """No process waits for another one when it saves or restores."""
+    """Returns options under which no process waits for another to save or restore."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     me = jax.process_index()
@@ -202,12 +202,12 @@ def _as_dict(state: State) -> dict:
 
 
 def _host_copy(state: State) -> dict:
-    """Copies, not views: the device's own buffers are donated to the next dispatch."""
+    """Returns copies, not views: the device's buffers are donated to the next dispatch."""
     return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
 
 
 def _digest(tree: dict, memory: Memory) -> int:
-    """A checksum of names, types and bits; tensorstore itself does not notice a changed bit."""
+    """Returns a checksum of names, dtypes, shapes and bits; tensorstore misses a changed bit."""
     total = zlib.crc32(repr(memory).encode())
     named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
     for name, leaf in sorted(named.items()):
@@ -218,18 +218,18 @@ def _digest(tree: dict, memory: Memory) -> int:
 
 
 def leaf_name(path) -> str:
-    """params/model/encoder/..., the same whether a tree has dicts, tuples or named fields."""
+    """Returns params/model/encoder/...: the same for dicts, tuples and named fields."""
     return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
 def _quiet_orbax() -> None:
-    """Orbax logs a traceback for each thread of a failed save, which `wait` raises anyway."""
+    """Silences Orbax's traceback per thread of a failed save; `wait` raises the error anyway."""
     logging.getLogger('absl').setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager
 def _writing(folder: pathlib.Path):
-    """As `errors.writing`, for failures that tensorstore words as a ValueError too."""
+    """Like `errors.writing`, but also for failures that tensorstore reports as a ValueError."""
     try:
         with writing(folder):
             yield

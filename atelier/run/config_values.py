@@ -1,4 +1,4 @@
-"""The values of a config as a run keeps them: flat, plain, and which of them may still change."""
+"""The config values of a run: flattening, storage in config.json, and which may still change."""
 
 import json
 import pathlib
@@ -8,14 +8,14 @@ from ml_collections import ConfigDict
 
 from atelier.errors import UserError
 
-MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # where data lie, not what they are
-# fields that came later, and what a run from before them had
+MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
+# fields added later, and the values that older runs had
 LATER = {'data.without_classes': [], 'train.optimizer': 'adam'}
 SAME_IN_A_RUN = ('seed', 'data', 'model', 'hypers', 'train')  # config.eval may change at any time
 
 
 def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """{'train': {'steps': 3}} -> {'train.steps': 3}; tuples as lists, as JSON has them."""
+    """Flattens {'train': {'steps': 3}} to {'train.steps': 3}; tuples become lists, as in JSON."""
     flat = {}
     for name, value in values.items():
         if isinstance(value, dict):
@@ -26,7 +26,7 @@ def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """The values that a run stored, and those of fields that came later, as if it had had them."""
+    """Adds fields introduced after a run, at the values it implicitly had, to its stored values."""
     whole = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
     for name, value in LATER.items():
         group, field = name.split('.')
@@ -35,7 +35,7 @@ def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_plain(values: dict[str, Any]) -> None:
-    """Raises UserError for what a config.json cannot keep: anything but numbers, text and lists."""
+    """Raises UserError for values that JSON cannot store: all but numbers, text and lists."""
     for name, value in flatten(values).items():
         try:
             json.dumps(value)
@@ -47,11 +47,11 @@ def check_plain(values: dict[str, Any]) -> None:
 
 
 def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
-    """Refuses, by name, what is not the same in a run (`then`) and in a config (`now`).
+    """Refuses, by name, fields that differ between a run (`then`) and a config (`now`).
 
     Raises:
-      UserError: something of SAME_IN_A_RUN differs, but for train.steps that grow, and for a
-        minibatch of all examples, which is as large as the data.
+      UserError: a field of SAME_IN_A_RUN differs, except MAY_MOVE, train.steps if it grows, and
+        train.batch_size if it is now 0 (all examples).
     """
     then, now = (LATER | flatten(values) for values in (then, now))
     differ = [
@@ -60,7 +60,7 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
         if name.split('.')[0] in SAME_IN_A_RUN and then.get(name) != now.get(name)
         if name not in MAY_MOVE
         if not (name == 'train.steps' and now.get(name, 0) > then.get(name, 0))
-        if not (name == 'train.batch_size' and now.get(name) == 0)  # as many as the data have
+        if not (name == 'train.batch_size' and now.get(name) == 0)  # all examples
     ]
     if differ:
         raise UserError(
@@ -71,16 +71,16 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
 def with_values(
     config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
 ) -> None:
-    """Gives `config` the stored `values` of its run, but the user's `overrides` of `may_change`.
+    """Sets `config` to the stored `values` of its run, except the user's `overrides`.
 
     Args:
-      config: of the file, with the overrides already in it; changed in place.
-      values: as `load` returns them.
+      config: from the config file, with the overrides applied; changed in place.
+      values: as `run_folder.load` returns them.
       overrides: by dotted name; only the names are used.
-      may_change: names, or prefixes that end in a dot, of what may be overridden.
+      may_change: names, or prefixes ending in a dot, of fields that may be overridden.
 
     Raises:
-      UserError: an override of what belongs to the run for good, or fewer train.steps.
+      UserError: an override of a field that is fixed for the run, or fewer train.steps.
     """
     stored, now = flatten(values), flatten(config.to_dict())
     for name in overrides:

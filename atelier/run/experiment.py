@@ -1,4 +1,4 @@
-"""A run: what is assembled from a config file, its config and its data."""
+"""A run, assembled from a config file, its config and its data."""
 
 import pathlib
 from collections.abc import Callable
@@ -15,14 +15,14 @@ Build = Callable[[ConfigDict, dataset.Spec], Family]
 
 
 class Run(NamedTuple):
-    """Everything of a run but its weights: what training, evaluation and applications take."""
+    """A run without its weights: the input of training, evaluation and applications."""
 
     folder: pathlib.Path
     config_file: ConfigFile
     config: ConfigDict
     family: Family
     data: dataset.Dataset
-    init_from: str | None = None  # the folder of the run whose weights it starts with
+    init_from: str | None = None  # folder of the run whose weights it starts with
 
 
 def assemble(
@@ -35,10 +35,10 @@ def assemble(
 ) -> Run:
     """Loads the data and builds the family that `config` describes.
 
-    `build` stands for that of the config file, and `data` for those that the config names.
+    `build` replaces that of the config file, and `data` the data that the config names.
 
     Raises:
-      UserError: `build` returns something else.
+      UserError: `build` does not return a Family.
     """
     build = build or which.build
     data = dataset.load(config) if data is None else data
@@ -50,7 +50,7 @@ def assemble(
 
 
 def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:
-    """`config`, whose minibatch of 0 examples becomes one of the whole training split."""
+    """Replaces train.batch_size=0 by the size of the training split."""
     if config.train.batch_size != 0:
         return config
     config = config.copy_and_resolve_references()

@@ -12,7 +12,7 @@ from atelier.run.experiment import Run
 
 
 def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Warns, with the difference, when the config file is not what it was when the run began."""
+    """Warns if the config file (showing the difference) or the code has changed since the start."""
     which = ConfigFile(record['path'], record['argument'])
     now = which.source()
     if now != record['source']:
@@ -30,10 +30,10 @@ def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
-    """Warns when the data are not those that the run was trained on.
+    """Warns if the data are not those that the run was trained on.
 
     Raises:
-      UserError: they are of another shape or kind, for which the weights mean nothing.
+      UserError: they have another shape or kind, for which the weights are meaningless.
     """
     then, now = record['data'], run.data.fingerprint()
     difference = data_difference(then, now)
@@ -44,7 +44,7 @@ def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
 
 
 def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:
-    """In words what of two fingerprints differs; empty where nothing does, or none was recorded."""
+    """Describes how two fingerprints differ; '' if they agree or none was recorded."""
     then = then or {}
     return '; '.join(
         f'{name}: {then.get(name)} then, {now.get(name)} now'
@@ -54,7 +54,7 @@ def data_difference(then: dict[str, str] | None, now: dict[str, str]) -> str:
 
 
 def git_hash() -> str:
-    """The commit of the code, with '+changes' where the work tree differs, or 'unknown'."""
+    """Returns the code's commit, with '+changes' if the work tree differs, or 'unknown'."""
     try:
         describe = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=40', '--exclude=*']
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""The State of a run: the first one, and that of a trained run, which is evaluated and used."""
+"""The State of a run: the initial one, and the trained one that is evaluated and used."""
 
 import contextlib
 import pathlib
@@ -25,15 +25,15 @@ from atelier.run.checkpoint import Checkpoints, leaf_name
 from atelier.run.experiment import Run
 
 WEIGHTS = {'best': True, 'last': False}
-# the first State is computed once: it compiles in half the time, and takes no longer
+# the initial State is computed once: this halves compilation and does not slow execution
 ONCE = {'xla_backend_optimization_level': 1}
 
 
 class TrainedRun(NamedTuple):
     """A run with its weights.
 
-    run: whose weights they are.
-    state: with the weights that `config.eval.weights` chooses, on all devices.
+    run: the run without its weights.
+    state: the State that `config.eval.weights` chooses, on all devices.
     weights: description, such as 'best checkpoint, step 1000'.
     """
 
@@ -43,7 +43,7 @@ class TrainedRun(NamedTuple):
 
     @property
     def config(self) -> ConfigDict:
-        """Of the run."""
+        """The run's config."""
         return self.run.config
 
     @property
@@ -53,29 +53,29 @@ class TrainedRun(NamedTuple):
 
     @property
     def data(self) -> Dataset:
-        """What it was trained on."""
+        """The data that it was trained on."""
         return self.run.data
 
     @property
     def devices(self) -> Sequence[jax.Device]:
-        """All: those that the state is on."""
+        """All devices: the State is on each of them."""
         return jax.devices()
 
 
 class Start:
-    """How runs begin that differ in seed, hypers and folder alone: traced and compiled once."""
+    """Initializes runs that differ only in seed, hypers and folder: traced and compiled once."""
 
     def __init__(self, run: Run):
         init = _initializer(run)
         self._init = jax.jit(init, compiler_options=ONCE)
-        self._weights: dict[str, Any] = {}  # those of the run they begin with, read at first use
-        self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types, no numbers
+        self._weights: dict[str, Any] = {}  # of the run they start from, read at first use
+        self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types only
 
     def __call__(self, run: Run) -> State:
-        """The State of `run` before its first step.
+        """Returns the State of `run` before its first step.
 
         Raises:
-          UserError: it begins with the weights of another run, and they do not fit.
+          UserError: the run starts with the weights of another run, and they do not fit.
         """
         if run.init_from and not self._weights:
             self._weights, words = fitting_weights(run, pathlib.Path(run.init_from))
@@ -84,18 +84,18 @@ class Start:
 
 
 def initial_state(run: Run) -> State:
-    """The State before the first step, a function of the config alone."""
+    """Returns the State before the first step, a function of the config and the data alone."""
     return jax.jit(_initializer(run), compiler_options=ONCE)(*_arguments(run))
 
 
 def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str]:
-    """{'params', 'ema', 'extra'} from the run in `folder`, and in words which they are.
+    """Returns {'params', 'ema', 'extra'} from the run in `folder`, and their description.
 
     The other run's config file and data are not needed.
 
     Raises:
-      UserError: it is no run, has no checkpoint, or its weights have other names or shapes or are
-        of a text with other symbols.
+      UserError: the folder is not a run, has no checkpoint, or its weights have other names or
+        shapes or belong to data with other symbols.
     """
     record = run_folder.load(folder)
     _check_symbols(run, folder, record)
@@ -119,10 +119,10 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
 
 
 def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Weights of one alphabet fit another of as many symbols, and mean nothing there.
+    """Refuses weights for other symbols: if there are as many, they fit but are meaningless.
 
     Raises:
-      UserError: both runs are of text, and of different symbols.
+      UserError: `run` is of text, and the weights are not of text with the same symbols.
     """
     symbols = run.data.spec.symbols
     if symbols is not None and symbols != symbols_told(record['data'] or {}):
@@ -134,18 +134,18 @@ def _by_name(tree) -> dict[str, Any]:
 
 
 def abstract_state(run: Run) -> State:
-    """The shapes and types of `initial_state`, without computing it: what a restore needs."""
+    """Returns the shapes and types of `initial_state` without computing it, for a restore."""
     return jax.eval_shape(_initializer(run), *_arguments(run))
 
 
 def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
-    """(key, hypers): what makes the first State of one run another than that of the next."""
+    """Returns (key, hypers): what distinguishes the initial States of runs on the same data."""
     hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
     return jax.random.PRNGKey(run.config.seed), hypers
 
 
 def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
-    """init(key, hypers) -> State; the first minibatch is there for a data-dependent start."""
+    """Returns init(key, hypers) -> State, given a minibatch for data-dependent initialization."""
     size = min(run.config.train.batch_size, run.data.size('train'))
     first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
 
@@ -158,10 +158,10 @@ def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
 
 
 def load(run: Run) -> TrainedRun:
-    """The run with the weights that `config.eval.weights` chooses.
+    """Loads the run with the weights that `config.eval.weights` chooses.
 
     Raises:
-      UserError: there is no checkpoint that can be read.
+      UserError: no checkpoint can be read.
     """
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
     like = abstract_state(run)
@@ -177,7 +177,7 @@ def load(run: Run) -> TrainedRun:
 def _restore(
     folder: pathlib.Path, wants_best: bool, like: State | None = None
 ) -> tuple[State, str]:
-    """The best or the last checkpoint as host arrays, and in words which it is."""
+    """Restores the best or the last checkpoint as host arrays, with a description."""
     place = folder / 'checkpoints'
     if not place.is_dir():
         raise UserError(f'{folder} has no checkpoint yet: train it first')

@@ -1,11 +1,11 @@
-"""A run is a folder, and the config in it: opening, refusing, and remembering.
+"""The folder of a run and the config in it: opening, checking and recording runs.
 
 config.json       the config file's path, argument, source and values, and the code's git hash
-metrics.jsonl     one object a line
-tensorboard/      the same for TensorBoard
-checkpoints/      Orbax, one folder a step
-samples/          pictures and arrays
-evaluation.json   the last evaluation, with all that is needed to trust it
+metrics.jsonl     one object per line
+tensorboard/      the same metrics for TensorBoard
+checkpoints/      Orbax, one folder per step
+samples/          images and arrays
+evaluation.json   the last evaluation, with everything needed to trust it
 """
 
 import contextlib
@@ -44,7 +44,7 @@ RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices',
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
-    """What `config.json` of a run holds.
+    """Returns the contents of a run's `config.json`.
 
     Raises:
       UserError: the folder is not a run.
@@ -63,17 +63,17 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         record = {'init_from': None, 'devices': None, 'data': None, **record}
         record['values'] = with_later_fields(record['values'])
         if not isinstance(record['data'], dict):
-            record['data'] = None  # of a run from before splits had checksums
+            record['data'] = None  # the run predates checksums of splits
         return {name: record[name] for name in RECORD}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
 def beginning(init_from: str | pathlib.Path | None) -> str | None:
-    """The run whose weights another starts with, as its config.json keeps it: the whole path.
+    """Returns the absolute path of the run to take initial weights from, as in config.json.
 
     Raises:
-      UserError: it is given, but empty.
+      UserError: the path is empty.
     """
     if init_from is None:
         return None
@@ -89,13 +89,13 @@ def check_same(
     init_from: str | None = None,
     warn: bool = True,
 ) -> None:
-    """Checks that `folder` is the run of this config and beginning, or may become it.
+    """Checks that `folder` is, or may become, the run of this config and `init_from`.
 
-    It warns where the code is no longer that of the run's beginning.
+    With `warn`, it warns if the code has changed since the run began.
 
     Raises:
-      UserError: the folder holds something else, or the run of another config (the fields are
-        named); `train.steps` may grow, `eval` may change.
+      UserError: the folder holds something else, or the run of another config (names the fields);
+        `train.steps` may grow, `eval` may change.
     """
     with reading(folder):
         exists = (folder / 'config.json').exists()
@@ -119,18 +119,18 @@ def check_same(
 
 
 def _has_foreign_files(folder: pathlib.Path) -> bool:
-    """A process killed before config.json was written leaves only its lock."""
+    """Whether there is more than the lock that a process killed before config.json leaves."""
     return any(path.name != '.lock' for path in folder.iterdir())
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; a run keeps the source and the code of its beginning.
+    """Writes config.json; an existing run keeps the recorded source and git hash.
 
-    `data` is the fingerprint of its data where that is known.
+    `data` is the fingerprint of the run's data, if it is known already.
 
     Raises:
-      UserError: the folder cannot be written, the data are not those that it began with, or the
-        config holds what is no number, text or list of them.
+      UserError: the folder cannot be written, the data have changed since the run began, or the
+        config holds values other than numbers, text and lists of them.
     """
     values, data = run.config.to_dict(), data or run.data.fingerprint()
     check_plain(values)
@@ -154,7 +154,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
 
 
 def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a config with paths of data and of a classifier that hold from anywhere."""
+    """Returns config values with absolute paths of the data and the classifier."""
     whole = {group: dict(values[group]) for group in PATHS}
     for group, names in PATHS.items():
         for name in names:
@@ -171,19 +171,19 @@ def reopen(
     to_train: bool = False,
     data: Dataset | None = None,
 ) -> Run:
-    """The run in `folder`, its data loaded and its family built.
+    """Reopens the run in `folder`: loads its data and builds its family.
 
     Args:
-      folder: of a run.
-      overrides: values of config.eval that shall differ from the run's, by dotted name.
-      build: of a family that was made in Python; otherwise that of the config file.
-      which: config it is expected to be of, if one is.
+      folder: the run's folder.
+      overrides: new values of config.eval or of MAY_MOVE, by dotted name.
+      build: for a family made in Python; otherwise that of the config file.
+      which: the config file that the run is expected to have, if any.
       to_train: whether train.steps may grow; `write_config` will refuse data that changed.
-      data: stand for its own, which then are not read.
+      data: replaces the run's own data, which is then not loaded.
 
     Raises:
-      UserError: the folder is not a run, or that of another config, or its data or its config file
-        are not there.
+      UserError: the folder is not a run, or is that of another config, or its data or its config
+        file is missing.
     """
     record, overrides = load(folder), overrides or {}
     made_by = recorded(record, folder)
@@ -205,12 +205,12 @@ def reopen(
 
 @contextlib.contextmanager
 def only_trainer(folder: pathlib.Path) -> Iterator[None]:
-    """Makes the folder and holds its lock: two processes that train one run would destroy it.
+    """Creates the folder and holds its lock: two processes training one run would destroy it.
 
-    The operating system frees it however the process ends.
+    The operating system releases the lock however the process ends.
 
     Raises:
-      UserError: another process holds it, or the folder cannot be written.
+      UserError: another process holds the lock, or the folder cannot be written.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -224,17 +224,17 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    """Writes atomically: readers, even after a crash, see either the old file or the new one."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(json.dumps(value, indent=2) + '\n')
     os.replace(temporary, path)
 
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an .npz, and its folder if need be.
+    """Writes an .npz, creating its folder if needed.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
