@@ -1,18 +1,18 @@
-"""One's own arrays from an `.npz`: images, signals, tables; events of any shape.
+"""Your own arrays from an `.npz`: images, signals, tables; events of any shape.
 
     np.savez('mine.npz', x=x, label=label)
     python main.py --config=configs/vae.py:arrays --config.data.path=mine.npz
 
-| key | what |
+| key | value |
 |---|---|
 | `x` | [n, *event]; validation and test examples are taken from it |
-| `x_train`, `x_valid`, `x_test` | instead: one's own splits; the last two may be missing |
+| `x_train`, `x_valid`, `x_test` | instead of `x`: your own splits; the last two are optional |
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 
-Integers are levels: as many as `levels` says, or 2 where all are 0 or 1, or 256 of uint8, or
-otherwise up to the largest. Floats are real values, however they look. Networks see them less the
-mean and divided by the deviation: of each column in a table [n, columns], otherwise of all numbers.
+Integers are discrete levels. Their count is `levels` if given, else 2 if all are 0 or 1, else 256
+for uint8, else the largest + 1. Floats are always real values. Networks see them standardized (zero
+mean, unit standard deviation): per column in a table [n, columns], otherwise over all values.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from atelier.data.splits import SPLITS, fixed_order
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
-SMALL = 1e-30  # a deviation whose square, and that of its inverse, float32 can do without
+SMALL = 1e-30  # float32 holds such a standard deviation and its inverse; squares are not needed
 UNREADABLE = (
     ValueError,
     EOFError,
-    MemoryError,  # a header that promises more than there can be
-    NotImplementedError,  # another compression
+    MemoryError,  # a header that declares an impossible size
+    NotImplementedError,  # an unsupported compression
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -42,10 +42,10 @@ UNREADABLE = (
 
 
 def load(path: str = '') -> Dataset:
-    """Reads the file at `path` (this module's text says how it looks).
+    """Reads the file at `path` (see the module docstring for its format).
 
     Raises:
-      UserError: it is missing, or its arrays cannot be data.
+      UserError: the file is missing, or its arrays are not valid data.
     """
     if not path:
         raise UserError('arrays: set config.data.path to an .npz with an array x [n, *event]')
@@ -72,10 +72,10 @@ def load(path: str = '') -> Dataset:
 
 @contextlib.contextmanager
 def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
-    """The arrays of an .npz, read as they are asked for; never a pickle.
+    """Opens an .npz and reads its arrays on access; never a pickle.
 
     Raises:
-      UserError: it is missing or damaged, or an array holds objects.
+      UserError: the file is missing or damaged, or an array holds objects.
     """
     with reading(path):
         if not path.is_file():
@@ -101,7 +101,7 @@ def _has(arrays: Mapping, split: str) -> bool:
 
 
 def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
-    """A misspelt key would quietly be left out."""
+    """Refuses unknown keys: a misspelt one would be ignored silently."""
     if not _has(arrays, 'train'):
         raise UserError(f'{path} has no x and no x_train: it has {", ".join(arrays) or "nothing"}')
     if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
@@ -117,7 +117,7 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Its x as it is saved, and its label, in an order that means nothing."""
+    """Returns the split's x as saved, and its label, in the fixed random order."""
     suffix = '' if 'x' in arrays else f'_{split}'
     x = _numbers(arrays[f'x{suffix}'], f'x{suffix} of {path}')
     order = fixed_order(len(x))
@@ -183,7 +183,7 @@ def _check_alike(splits: dict, path: pathlib.Path) -> None:
 
 
 def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int | None:
-    """As this module's text says; None for real values."""
+    """Returns the number of levels (see the module docstring), or None for real values."""
     if parts[0].dtype.kind == 'f':
         if given is not None:
             raise UserError(f'{path} has levels, but x holds real values: save x as integers')

@@ -1,8 +1,8 @@
-"""Decoded data in the user's cache folder, so that the second start is quick.
+"""Decoded data in the user's cache folder, so that later starts are fast.
 
-An entry is a folder `data/KEY`: one `.npy` an array, and `entry.json` with what was said about them
-and a checksum of each. It is written beside its place and moved there whole; one that does not fit
-its checksums is made again.
+An entry is a folder `data/KEY`: one `.npy` per array, and `entry.json` with metadata and a checksum
+of each array. It is written to a temporary folder beside its place and moved there whole. An entry
+that does not match its checksums is rebuilt.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from atelier.log import log
 from atelier.paths import cache_folder
 
 CHUNK = 1 << 24  # bytes
-FORMAT = 1  # of an entry; another number is another key
+FORMAT = 1  # version of the entry's format; part of the key
 LEFTOVER_SECONDS = 24 * 3600
 DAMAGE = (
     FileNotFoundError,
@@ -39,15 +39,14 @@ DAMAGE = (
 
 
 def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[str, np.ndarray]]:
-    """What `build` made, now or at an earlier start.
+    """Returns what `build` made, now or at an earlier start.
 
     Args:
-      key: names the entry; whatever changes the content has to change it.
-      build: writes arrays into a folder (`create_array`) and returns what is to be remembered
-        about them, in JSON's types.
+      key: names the entry; it must change whenever the content changes.
+      build: writes arrays into a folder (`create_array`) and returns metadata of JSON types.
 
     Returns:
-      What `build` returned, and the arrays by name: memory-mapped, read-only.
+      The metadata from `build`, and the arrays by name: memory-mapped, read-only.
 
     Raises:
       UserError: the cache folder cannot be written.
@@ -67,7 +66,7 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
         about = build(temporary)
         with _writing(folder):
             _write_entry(temporary, about)
-            entry = _read(temporary)  # the maps stay valid whatever becomes of the names
+            entry = _read(temporary)  # the memory maps stay valid after a rename or removal
             _move(temporary, folder)
         return entry
     finally:
@@ -75,10 +74,10 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
 
 
 def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
-    """An array of `build`'s, on disk from the start: it may be larger than memory.
+    """Creates an array for `build` on disk from the start: it may be larger than memory.
 
     Raises:
-      UserError: there is no space for it (found here, where a write to the map would be fatal).
+      UserError: the disk has no space (detected here, because a failed write to the map is fatal).
     """
     path = folder / f'{name}.npy'
     with _writing(folder):
@@ -96,7 +95,7 @@ def _write_entry(folder: pathlib.Path, about: Any) -> None:
 
 
 def _move(temporary: pathlib.Path, folder: pathlib.Path) -> None:
-    """Unless another process has made the same entry meanwhile."""
+    """Moves the entry into place, unless another process has made it meanwhile."""
     try:
         os.rename(temporary, folder)
     except OSError as error:
@@ -112,7 +111,7 @@ def _remove(path: pathlib.Path) -> None:
 
 
 def _remove_leftovers(parent: pathlib.Path, key: str) -> None:
-    """Of processes that were killed while they built the same entry, a day ago or earlier."""
+    """Removes leftovers, at least a day old, of processes killed while building this entry."""
     for path in parent.glob(f'.{glob.escape(key)}-*'):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

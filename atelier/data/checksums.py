@@ -1,13 +1,13 @@
-"""By what arrays are known again."""
+"""Checksums that identify arrays."""
 
 import zlib
 
 import numpy as np
 
-MOST_CHECKED_BYTES = 2**28  # of an array
+MOST_CHECKED_BYTES = 2**28  # per array
 
 
 def checksum(array: np.ndarray, start: int = 0) -> int:
-    """CRC-32 of all rows, or of evenly spaced ones where all would take longer than a start."""
+    """Returns the CRC-32 of all rows, or of evenly spaced ones if all would slow down the start."""
     every = 1 + array.nbytes // MOST_CHECKED_BYTES
     return zlib.crc32(np.ascontiguousarray(array[::every]), start)

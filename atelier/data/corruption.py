@@ -1,7 +1,7 @@
-"""Noise that is put on an example on purpose, for a model to take away.
+"""Corruptions: noise added to examples on purpose, for a model to remove.
 
-Each takes one example x [*event] as networks see it (`Spec.normalize`), its key, how much noise,
-and the smallest and the largest value that x can take, numbers or arrays that broadcast to x.
+Each takes one example x [*event] as networks see it (`Spec.normalize`), its key, the noise level,
+and the smallest and largest value that x can take (scalars, or arrays that broadcast to x).
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ def gaussian(x: Event, key, level, low, high) -> Event:
 
 
 def masking(x: Event, key, level, low, high) -> Event:
-    """Each number is 0 with probability `level` (Vincent et al. 2010, section 3.3)."""
+    """Sets each value to 0 with probability `level` (Vincent et al. 2010, section 3.3)."""
     del low, high
     return jnp.where(jax.random.bernoulli(key, level, x.shape), 0.0, x)
 
 
 def salt_and_pepper(x: Event, key, level, low, high) -> Event:
-    """Each number is, with probability `level`, the smallest or the largest, as a coin falls.
+    """Sets each value, with probability `level`, to the smallest or the largest (equally likely).
 
     Vincent et al. (2010), section 3.3.
     """
@@ -39,10 +39,10 @@ def salt_and_pepper(x: Event, key, level, low, high) -> Event:
 
 
 def check_strengths(corrupt: Callable, spec: Spec, **strengths: float) -> None:
-    """Refuses a corruption that cannot be; `strengths` are those in a config, by its group.
+    """Refuses an invalid corruption; `strengths` are the config's, by group (model, hypers, ...).
 
     Raises:
-      UserError: a strength below 0, a share above 1, or salt and pepper for real-valued data.
+      UserError: a strength below 0, a probability above 1, or salt and pepper for real-valued data.
     """
     if corrupt is salt_and_pepper and spec.interval is None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The one form of data: arrays in host memory, a description, and what happens at each showing."""
+"""The one form of data: arrays in host memory, their Spec, and per-batch preprocessing."""
 
 import ast
 import functools
@@ -24,15 +24,15 @@ SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the source
 
 
 class Spec(NamedTuple):
-    """What a model has to know of its data.
+    """What a model has to know about its data.
 
-    `levels`: x takes the values 0, 1, ..., levels - 1; None: any real number.
-    `num_classes`: labels are 0, ..., num_classes - 1; None: there are none.
-    `dequantized_levels`: x is a level of so many plus noise in [0, 1), or None.
-    `mean` and `std`: of real-valued training data: of each column where events have one axis (a
-      table), otherwise of all their numbers together.
-    `left_out`: classes of the test split alone, which training never sees.
-    `symbols`: of text, what each level stands for.
+    `levels`: x takes the discrete values 0, 1, ..., levels - 1; None: any real number.
+    `num_classes`: labels are 0, ..., num_classes - 1; None: there are no labels.
+    `dequantized_levels`: x is one of this many levels plus noise in [0, 1); None: it is not.
+    `mean` and `std`: of real-valued training data: per column if events have one axis (a table),
+      otherwise over all their values.
+    `left_out`: classes that occur only in the test split, never in training.
+    `symbols`: for text, the symbol of each level.
     """
 
     event_shape: tuple[int, ...]
@@ -46,31 +46,31 @@ class Spec(NamedTuple):
 
     @property
     def known_classes(self) -> tuple[int, ...]:
-        """Those that training sees; of data without labels none."""
+        """The classes that occur in training; none if the data have no labels."""
         return tuple(n for n in range(self.num_classes or 0) if n not in self.left_out)
 
     @property
     def num_dims(self) -> int:
-        """Numbers in one event: the D of bits per dimension."""
+        """Number of values in one event: the D of bits per dimension."""
         return int(np.prod(self.event_shape))
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        """Height, width and channels of events with rows and columns; None of others."""
+        """(height, width, channels) if events have rows and columns, else None."""
         return (*self.event_shape, 1)[:3] if len(self.event_shape) in (2, 3) else None
 
     def bits_per_dim(self, nats: Array | np.ndarray) -> Array | np.ndarray:
-        """Nats of whole events as bits of each of their numbers."""
+        """Converts nats per event to bits per dimension."""
         return nats / (self.num_dims * math.log(2))
 
     @property
     def is_discrete(self) -> bool:
-        """Whether nats are those of levels, or bound them: bits have no meaning otherwise."""
+        """Whether nats are those of discrete levels or bound them; else bits are meaningless."""
         return self.levels is not None or self.dequantized_levels is not None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The smallest and the largest value that x can take, where they are known."""
+        """The smallest and the largest value that x can take, if they are known."""
         if self.levels is not None:
             return 0.0, self.levels - 1.0
         if self.dequantized_levels is not None:
@@ -78,7 +78,7 @@ class Spec(NamedTuple):
         return None
 
     def normalize(self, x: Array | np.ndarray) -> Array:
-        """What networks like: in [0, 1], or of mean 0 and deviation 1."""
+        """Scales x to [0, 1], or to mean 0 and standard deviation 1, as networks see it."""
         shift, scale = self.affine(x.shape)
         return (x - shift) / scale
 
@@ -88,7 +88,7 @@ class Spec(NamedTuple):
         return shift + scale * x
 
     def affine(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Shift and scale of `denormalize` for x of this shape, the same or one for each column."""
+        """Returns the shift and scale of `denormalize`, broadcast to x of this shape."""
         if self.interval is None:
             shift, scale = self.mean, self.std
         else:
@@ -100,12 +100,12 @@ class Spec(NamedTuple):
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    'factors' [n, factors] are numbers of what else is known to make up an example, called
-    `factor_names`; 'num_scored' [n] is how many of an example's numbers, the last ones, its
-    likelihood counts, where these are not all. The arrays are as stored (uint8 where that is
-    enough) and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
-    from one key per example: {'x': float32, 'label': int32, ...}. `description` says in words what
-    the numbers in `x` are. `modes` are those of a density that is known to have some.
+    'factors' [n, factors] are indices of the known generative factors of an example, named by
+    `factor_names`. 'num_scored' [n], if present, says that the likelihood of an example counts only
+    its last `num_scored` values. The arrays are as stored (uint8 where that is enough) and may be
+    memory-mapped. `preprocess` makes the batch that models see, on the device, from one key per
+    example: {'x': float32, 'label': int32, ...}. `description` describes the values in `x`. `modes`
+    are those of a density whose modes are known.
     """
 
     name: str
@@ -119,18 +119,18 @@ class Dataset(NamedTuple):
     modes: Modes | None = None
 
     def size(self, split: str) -> int:
-        """The number of examples of a split."""
+        """Returns the number of examples of a split."""
         return len(self.splits[split]['x'])
 
     def scored_dims(self, split: str) -> float:
-        """Numbers that the likelihood of an example of a split counts, on average."""
+        """Returns the mean number of values that the likelihood of an example in a split counts."""
         scored = self.splits[split].get('num_scored')
         return self.spec.num_dims if scored is None else float(np.mean(scored))
 
     def fingerprint(self, *splits: str) -> dict[str, str]:
-        """By which data are known again: what x is, and of each split its size and a checksum.
+        """Returns what identifies the data: the format of x, and each split's size and checksum.
 
-        Of all splits, or of those that are named: large ones take a while.
+        Covers all splits, or those that are named: large ones take a while.
         """
         spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
         del spec['left_out']  # it is in the config
@@ -147,16 +147,16 @@ class Dataset(NamedTuple):
 
 
 def symbols_told(told: dict[str, str]) -> str | None:
-    """The symbols in a `Dataset.fingerprint`; None where there are none."""
+    """Returns the symbols in a `Dataset.fingerprint`, or None if there are none."""
     _, mark, symbols = told.get('x', '').partition(', symbols ')
     return ast.literal_eval(symbols) if mark else None
 
 
 def load(config) -> Dataset:
-    """The data set that `config.data` names, with all three splits, as the config wants it shown.
+    """Loads the data set that `config.data` names, with all three splits and its preprocessing.
 
     Raises:
-      UserError: a setting that cannot be, or the source's own complaint.
+      UserError: a setting is invalid, or the source raises it.
     """
     data = config.data
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
@@ -174,7 +174,7 @@ def load(config) -> Dataset:
         )
     loaded = _source(data.name)(**{name: data[name] for name in takes if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
-    loaded = binarized(loaded, data.binarize)  # before: an example keeps its draw
+    loaded = binarized(loaded, data.binarize)  # first: an example keeps its draw
     loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
@@ -182,13 +182,13 @@ def load(config) -> Dataset:
 
 
 def settings_of(name: str) -> dict[str, bool]:
-    """The fields of config.data that the source of this name takes, and whether it needs them."""
+    """Returns {field of config.data that the source takes: whether it is required}."""
     parameters = inspect.signature(_source(name)).parameters
     return {field: known.default is known.empty for field, known in parameters.items()}
 
 
 def _source(name: str) -> Callable[..., Dataset]:
-    """The `load` of a source, imported here because its imports may be heavy."""
+    """Returns the `load` of a source, imported here because its imports may be heavy."""
     match name:
         case 'digits':
             from atelier.data.digits import load
@@ -204,13 +204,13 @@ def _source(name: str) -> Callable[..., Dataset]:
             from atelier.data.text import load
         case _ if name in POINTS:
             from atelier.data.toy import load
-        case _:  # any other name is a set of TFDS
+        case _:  # any other name is a TFDS data set
             from atelier.data.tfds_images import load
     return load
 
 
 def without_classes(source: Dataset, classes: tuple) -> Dataset:
-    """`source` with `classes` in its test split alone; labels keep their numbers.
+    """Returns `source` with `classes` only in its test split; labels keep their values.
 
     Raises:
       UserError: as `leave_out`.
@@ -224,9 +224,9 @@ def without_classes(source: Dataset, classes: tuple) -> Dataset:
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:
-    """`spec` with mean and deviation of real-valued training data x [n, *event].
+    """Returns `spec` with the mean and standard deviation of real-valued training x [n, *event].
 
-    The deviation of a constant is 1.
+    The standard deviation of a constant is set to 1.
     """
     mean, std = moments(x)
     plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
@@ -234,18 +234,18 @@ def with_moments(spec: Spec, x: np.ndarray) -> Spec:
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column of a table, otherwise of all numbers as if of one."""
+    """Returns mean and standard deviation per column of a table, else of all values as one."""
     columns = x if x.ndim == 2 else x.reshape(-1, 1)
-    is_constant = columns.min(0) == columns.max(0)  # the deviation from a rounded mean is not 0
+    is_constant = columns.min(0) == columns.max(0)  # around a rounded mean, std is not 0
     std = np.where(is_constant, 0.0, columns.std(0, np.float64))
     return columns.mean(0, np.float64), std
 
 
 def binarized(source: Dataset, how: str) -> Dataset:
-    """`source` with grey levels turned into {0, 1} as `how` says; 'none' leaves it as it is.
+    """Returns `source` with grey levels binarised to {0, 1} by the rule `how`; 'none': unchanged.
 
-    'stochastic' draws afresh at each showing, but for 'valid' and 'test', which have one draw that
-    is the same for every run and seed.
+    'stochastic' draws afresh every time an example is read, except in 'valid' and 'test', whose
+    single draw is the same for every run and seed.
 
     Raises:
       UserError: unknown `how`, or real-valued data.
@@ -268,7 +268,7 @@ def binarized(source: Dataset, how: str) -> Dataset:
 
 
 def dequantized(source: Dataset, how: str) -> Dataset:
-    """`source` with noise in [0, 1) on its levels as `how` says; 'none' leaves it as it is.
+    """Returns `source` with noise in [0, 1) added to its levels by `how`; 'none': unchanged.
 
     Raises:
       UserError: unknown `how`, or real-valued data.
@@ -284,7 +284,7 @@ def dequantized(source: Dataset, how: str) -> Dataset:
 
 
 def _rule_for_levels(source: Dataset, field: str, how: str, rules: dict) -> Callable | None:
-    """The rule that the config's field names; only None fits real values."""
+    """Returns the rule that the config field names; real values and symbols allow only None."""
     rule = choose(field, how, rules)
     if rule is not None and source.spec.levels is None:
         raise UserError(f'config.{field}={how!r}: {source.name} is real-valued')

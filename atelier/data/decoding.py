@@ -1,4 +1,4 @@
-"""Splits of pictures -> a Dataset: decoded on all cores, with progress, and kept in the cache."""
+"""Decodes splits of images into a Dataset: on all cores, with a progress bar, and cached."""
 
 import concurrent.futures
 import os
@@ -15,12 +15,12 @@ from atelier.data.dataset import Dataset, Spec
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
 
-CHUNK = 64  # pictures a task
+CHUNK = 64  # images per task
 LEVELS = 256
 
 
 class Picture(NamedTuple):
-    """One picture as it is stored; `name` is for the message if it cannot be used."""
+    """One image as stored; `name` is for the message if it cannot be used."""
 
     name: str
     raw: bytes | pathlib.Path
@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A split before decoding: `read(numbers)` returns the pictures of these numbers."""
+    """A split before decoding: `read(numbers)` returns the images at these indices."""
 
     count: int
     read: Callable[[Sequence[int]], list[Picture]]
@@ -40,17 +40,17 @@ def decoded(
     name: str,
     image_shape: tuple[int, ...],
 ) -> Dataset:
-    """The Dataset of the pictures that `open_splits` finds; from the cache where they are there.
+    """Returns the Dataset of the images that `open_splits` finds, or their cached decoding.
 
     Args:
-      key: of the cache.
-      open_splits: returns the splits and the number of classes, None without labels.
-      name: of the data set.
-      image_shape: (height, width, channels) to scale and crop to; empty: as the pictures are,
-        which then have to be alike.
+      key: key of the cache entry.
+      open_splits: returns the splits and the number of classes (None without labels).
+      name: name of the data set.
+      image_shape: (height, width, channels) to scale and crop to; empty: as the images are, which
+        then must all have the same shape.
 
     Raises:
-      UserError: names the first picture that cannot be used.
+      UserError: names the first image that cannot be used.
     """
     if image_shape and not (
         len(image_shape) == 3

@@ -1,4 +1,4 @@
-"""The 1,797 handwritten 8x8 digits that scikit-learn carries (Alpaydin and Kaynak 1998)."""
+"""The 1,797 handwritten 8x8 digits shipped with scikit-learn (Alpaydin and Kaynak 1998)."""
 
 import gzip
 import importlib.util
@@ -12,13 +12,13 @@ from atelier.errors import UserError
 from atelier.paths import user_path
 
 NUM_TRAIN, NUM_VALID = 1000, 350  # in the order of the file; the last 447 are the test split
-LEVELS = 17  # each pixel counts the dark ones of a 4x4 block: 0..16
+LEVELS = 17  # each pixel counts the dark pixels of a 4x4 block: 0..16
 
 
 def load(data_dir: str = '') -> Dataset:
     """Reads `digits.csv.gz` from `data_dir`, or from the installed scikit-learn.
 
-    The file is read without importing scikit-learn, which takes ten times as long.
+    It reads the file without importing scikit-learn, which would take ten times as long.
 
     Raises:
       UserError: the file is missing or is not the digits.

@@ -1,11 +1,11 @@
-"""A folder of one's own pictures; its sub-folders are the labels.
+"""A folder of your own images; its sub-folders are the labels.
 
     python main.py --config=configs/conv_vae.py:folder --config.data.path=pictures \\
         --config.data.image_shape=64,64,3
 
     pictures/cat/1.png, pictures/dog/2.jpg    labelled by sub-folder, in alphabetical order
     pictures/1.png, pictures/2.jpg            without labels
-    pictures/train/..., pictures/test/...     one's own splits (train, valid, test), each as above
+    pictures/train/..., pictures/test/...     your own splits (train, valid, test), each as above
 """
 
 import os
@@ -29,15 +29,15 @@ SPLITS = {
 
 
 def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
-    """The pictures below `path`, decoded once and kept in the cache until one of them changes.
+    """Loads the images below `path`, decoded once and cached until one of them changes.
 
     Args:
-      path: of the folder.
-      image_shape: (height, width, 1 or 3): each picture's largest centred part of these
-        proportions is scaled to it. Empty: as they are, if they are alike.
+      path: the folder.
+      image_shape: (height, width, 1 or 3): each image's largest centred crop of this aspect ratio
+        is scaled to it. Empty: images keep their shape, which must be the same for all.
 
     Raises:
-      UserError: there are none, or one of them cannot be used.
+      UserError: there are no images, or one of them cannot be used.
     """
     if not path:
         raise UserError('folder: set config.data.path to a folder of pictures')
@@ -70,11 +70,11 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
 
 
 def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The folder of each split there is."""
+    """Returns the folder of each existing split."""
     folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != '.')
     named = [name for name in folders if name.lower() in SPLITS]
     if len(named) < 2 and [name.lower() for name in folders] != ['train']:
-        return {'train': root}  # they are labels
+        return {'train': root}  # the folders are labels
     splits = [SPLITS[name.lower()] for name in named]
     if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
         raise UserError(
@@ -88,7 +88,7 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _below(base: pathlib.Path) -> list[pathlib.Path]:
-    """All pictures, through links too, but each folder once."""
+    """Returns all images below `base`, following links but visiting each folder once."""
     files, seen = [], set()
     for name, folders, names in os.walk(base, followlinks=True):
         folder = pathlib.Path(name)
@@ -103,7 +103,7 @@ def _below(base: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
-    """The sub-folder of each; either all or none of them have one."""
+    """Returns the sub-folder of each file; either all or none have one."""
     parts = [path.relative_to(base).parts for path in files]
     names = [part[0] if len(part) > 1 else None for part in parts]
     if None in names and set(names) != {None}:
@@ -122,7 +122,7 @@ def _pictures(files: list[pathlib.Path], labels: list[int | None]) -> Pictures:
 
 
 def _fingerprint(root: pathlib.Path, found: dict[str, list[pathlib.Path]]) -> int:
-    """Of names, sizes and times of change."""
+    """Returns a checksum of file names, sizes and modification times."""
     total = 0
     for files in found.values():
         for path in files:

@@ -1,4 +1,4 @@
-"""A picture, as a file or its bytes -> a uint8 array of the shape that is asked for."""
+"""Decodes an image, from a file or its bytes, to a uint8 array of a given shape."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.errors import UserError
 
-MAX_PIXELS = 1 << 26  # of one picture: 8192 x 8192 are 200 MB in colour
+MAX_PIXELS = 1 << 26  # per image: 8192 x 8192 are 200 MB in colour
 GREY_MODES = ('1', 'L', 'LA', 'La')
 COLOUR_MODES = ('RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA', 'CMYK', 'YCbCr', 'HSV', 'LAB')
 
@@ -17,12 +17,12 @@ COLOUR_MODES = ('RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA', 'CMYK', 'YCbCr', 'HSV'
 def decode(
     name: str, raw: bytes | pathlib.Path, shape: tuple[int, int, int], resize: bool
 ) -> np.ndarray:
-    """One picture as uint8 [height, width, channels]; transparent parts become white.
+    """Returns one image as uint8 [height, width, channels]; transparent parts become white.
 
-    With `resize` the largest centred part of the shape's proportions is scaled to it.
+    With `resize`, the largest centred crop of the shape's aspect ratio is scaled to the shape.
 
     Raises:
-      UserError: names the picture and says what is wrong with it.
+      UserError: names the image and says what is wrong with it.
     """
     height, width, channels = shape
     with _opened(name, raw) as (image, is_grey):
@@ -31,7 +31,7 @@ def decode(
                 f'{name} is grey and colour is asked: config.data.image_shape={height},{width},1 '
                 'takes both kinds'
             )
-        if resize:  # lets JPEG skip what would be scaled away; twice, for a good scaling after it
+        if resize:  # JPEG decodes at a reduced size, twice the target to keep the quality
             image.draft(image.mode, (2 * max(height, width),) * 2)
         image = _flat(image, 'L' if channels == 1 else 'RGB')
         if resize:
@@ -45,7 +45,7 @@ def decode(
 
 
 def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
-    """The [height, width, channels] of a picture as it is.
+    """Returns (height, width, channels) of an image before any resizing.
 
     Raises:
       UserError: as `decode`.
@@ -57,10 +57,10 @@ def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
-    """A picture and whether it is grey; whatever goes wrong inside is a line that names it."""
+    """Opens an image and tells if it is grey; all errors inside become a UserError naming it."""
     from PIL import Image, UnidentifiedImageError  # not at import: most sources need none
 
-    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and an error
+    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces it, as an error
     try:
         with Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw) as image:
             pixels = image.width * image.height
@@ -75,20 +75,20 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
         raise
     except UnidentifiedImageError as error:
         raise UserError(f'{name} is no picture of a known format') from error
-    except Exception as error:  # every format has errors of its own
+    except Exception as error:  # formats raise errors of many types
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise UserError(f'cannot read the picture {name}: {reason}') from error
 
 
 def _upright(image):
-    """As its camera was held."""
+    """Applies the EXIF orientation."""
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
 
 
 def _flat(image, mode: str):
-    """In `mode`, on white where it is transparent."""
+    """Converts the image to `mode`, with transparent parts on white."""
     from PIL import Image
 
     image = _upright(image)
@@ -99,7 +99,7 @@ def _flat(image, mode: str):
 
 
 def _centre(image, width: int, height: int):
-    """The largest centred part of these proportions, scaled."""
+    """Crops the largest centred part of this aspect ratio and scales it."""
     from PIL import Image
 
     if image.size == (width, height):
@@ -107,5 +107,5 @@ def _centre(image, width: int, height: int):
     scale = min(image.width / width, image.height / height)
     part = (max(1, round(scale * width)), max(1, round(scale * height)))
     left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
-    image = image.crop((left, top, left + part[0], top + part[1]))  # the filter looks no further
+    image = image.crop((left, top, left + part[0], top + part[1]))  # limits the filter
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

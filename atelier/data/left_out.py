@@ -1,4 +1,4 @@
-"""Classes that are left out of training and validation, so that the test split holds novel ones."""
+"""Leaves classes out of training and validation, so that they are novel in the test split."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from atelier.data.checksums import checksum
 from atelier.errors import UserError
 
 SHRINK = ('train', 'valid')  # 'test' stays whole
-CHUNK = 1024  # examples; memory only
+CHUNK = 1024  # examples; affects only memory use
 
 Split = dict[str, np.ndarray]
 
@@ -17,17 +17,17 @@ Split = dict[str, np.ndarray]
 def leave_out(
     splits: dict[str, Split], classes: tuple, num_classes: int | None
 ) -> dict[str, Split]:
-    """`splits` without the examples of `classes` in 'train' and 'valid', in the order they had.
+    """Removes the examples of `classes` from 'train' and 'valid', keeping the order.
 
-    What is memory-mapped stays on disk: the rest is written to the cache once, and mapped again.
+    Memory-mapped splits stay on disk: the remaining rows are cached once and memory-mapped again.
 
     Args:
       splits: 'train', 'valid' and 'test'.
       classes: `config.data.without_classes`.
-      num_classes: of the data, None where they have no labels.
+      num_classes: number of classes of the data; None if they have no labels.
 
     Raises:
-      UserError: there are no labels, or no such class, or nothing would be left.
+      UserError: there are no labels, or no such class, or no example would be left.
     """
     if not classes:
         return splits
@@ -46,7 +46,7 @@ def leave_out(
 
 
 def _rows(split: Split, index: np.ndarray, what: str) -> Split:
-    """The rows of a split, in memory or, if it is memory-mapped, from the cache."""
+    """Returns rows of a split, in memory or, if it is memory-mapped, from the cache."""
     if not any(isinstance(array, np.memmap) for array in split.values()):
         return {name: array[index] for name, array in split.items()}
 

@@ -1,4 +1,4 @@
-"""Images of less resolution, and enlarged again without a model: for models and applications alike.
+"""Downsamples images, and enlarges them again without a model; for models and applications.
 
 Images are [batch, height, width] or [batch, height, width, channels].
 """
@@ -17,10 +17,10 @@ Resized = Float[Array | np.ndarray, 'batch other_height other_width *channels']
 
 
 def check_factor(factor: int, spec: Spec, name: str) -> None:
-    """Refuses data that are no images, and a factor that does not divide their sides.
+    """Refuses data that are not images, and a factor that does not divide their sides.
 
     Raises:
-      UserError: says which factors would; `name` is the data's.
+      UserError: lists the factors that would; `name` is the name of the data.
     """
     at_least(2, 'model.factor', factor)
     if len(spec.event_shape) < 2:
@@ -36,7 +36,7 @@ def check_factor(factor: int, spec: Spec, name: str) -> None:
 
 
 def reduced(x: Images, factor: int) -> Resized:
-    """The mean of every block of factor x factor pixels; of numpy arrays in numpy.
+    """Averages every block of factor x factor pixels; stays in NumPy for NumPy arrays.
 
     Raises:
       ValueError: the factor does not divide height and width.
@@ -49,10 +49,10 @@ def reduced(x: Images, factor: int) -> Resized:
 
 
 def enlarged(low: Images, factor: int, method: str = 'bicubic') -> Resized:
-    """`factor` times as high and as wide, by a method of `jax.image.resize`.
+    """Enlarges height and width by `factor`, with a method of `jax.image.resize`.
 
     'bicubic' is the cubic convolution of Keys (1981), with his a = -1/2; 'nearest' repeats pixels.
-    Values may leave the range of `low`, but for those of 'nearest' and 'bilinear'.
+    Values may leave the range of `low`, except with 'nearest' and 'bilinear'.
     """
     batch, height, width, *channels = low.shape
     return jax.image.resize(low, (batch, height * factor, width * factor, *channels), method)

@@ -1,4 +1,4 @@
-"""Modes of a density in the plane, as sample quality counts them."""
+"""Modes of a density in the plane, for measures of sample quality."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,11 @@ import numpy as np
 
 
 class Modes(NamedTuple):
-    """Parts of the plane that hold all of a density, or nearly all; equally likely.
+    """Equally likely regions of the plane that hold all of a density, or nearly all.
 
     centres: [modes, 2].
-    radius: of a part, in the norm of this `order`: inf, whose balls are squares, or 2.
+    radius: radius of a region, in the norm of `order`.
+    order: order of the norm: 2, or inf, whose balls are squares.
     """
 
     centres: np.ndarray

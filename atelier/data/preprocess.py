@@ -1,6 +1,6 @@
-"""What happens to the stored numbers before a model sees them: binarisation, dequantisation.
+"""Preprocessing of stored values before a model sees them: binarisation, dequantisation.
 
-Training draws afresh at each showing, on the device, from one key an example.
+Training draws afresh for every minibatch, on the device, from one key per example.
 """
 
 from collections.abc import Callable
@@ -11,18 +11,18 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 EVALUATION_DRAW = 20090512  # seed of the draw that all evaluations share
-CHUNK = 1000  # examples; memory only
+CHUNK = 1000  # examples; affects only memory use
 
 
 def as_float(raw: dict[str, Array], keys: UInt32[Array, 'batch 2']) -> dict[str, Array]:
-    """Stored numbers as they are: x in float32, what is known of it (labels, factors) in int32."""
+    """Casts stored values: x to float32, everything else (labels, factors) to int32."""
     del keys
     dtype = lambda name: jnp.float32 if name == 'x' else jnp.int32
     return {name: value.astype(dtype(name)) for name, value in raw.items()}
 
 
 def then(preprocess: Callable, rule: Callable) -> Callable:
-    """`preprocess`, and then x of each example through `rule(x, key)`."""
+    """Returns `preprocess` followed by `rule(x, key)` on the x of each example."""
 
     def apply(raw, keys):
         batch = preprocess(raw, keys)
@@ -32,31 +32,31 @@ def then(preprocess: Callable, rule: Callable) -> Callable:
 
 
 def threshold(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event']:
-    """1 where x lies above half of its range 0..top."""
+    """Returns 1 where x is above half of its range 0..top, else 0."""
     del key
     return (x > top / 2).astype(x.dtype)
 
 
 def stochastic(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event']:
-    """Each pixel is 1 with probability x / top: another picture at every showing."""
+    """Draws each pixel as 1 with probability x / top, anew for every minibatch."""
     return jax.random.bernoulli(key, x / top).astype(x.dtype)
 
 
 def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
-    """x + u, u uniform on [0, 1): the density of the result bounds the probability of x.
+    """Returns x + u, u uniform on [0, 1): its density bounds the probability of x.
 
     log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
     """
-    own = jax.random.fold_in(key, 1)  # a binarisation before it has drawn from the key itself
+    own = jax.random.fold_in(key, 1)  # an earlier binarisation has used the key itself
     noisy = x + jax.random.uniform(own, x.shape)
     return jnp.minimum(noisy, jnp.nextafter(x + 1, x))  # 255 + u may round to 256
 
 
 def fixed_draw(x: np.ndarray, top: int) -> np.ndarray:
-    """One stochastic binarisation of [n, *event], as 0 and `top` in the type of x, for good.
+    """Returns one fixed stochastic binarisation of [n, *event], as 0 and `top` in the type of x.
 
-    `stochastic` leaves such numbers as they are, whatever the key. Example i has the same draw
-    however many follow it. numpy promises RandomState's stream for all its versions.
+    `stochastic` leaves such values unchanged, whatever the key. The draw of example i does not
+    depend on how many examples follow. NumPy guarantees RandomState's stream across versions.
     """
     generator, drawn = np.random.RandomState(EVALUATION_DRAW), np.empty_like(x)
     for start in range(0, len(x), CHUNK):

@@ -1,20 +1,21 @@
-"""Small pictures of which everything is known: for disentanglement, made here in a moment.
+"""Small synthetic images with known generative factors, for disentanglement.
 
     python main.py --config=configs/vae.py:shapes
 
-Every combination of five factors once, 16x16 pixels, as dSprites has them (Matthey et al. 2017) in
-64x64: a white shape on black, of these 17 levels that count the white ones of a pixel's 4x4 parts.
+Each combination of five factors appears once, as in dSprites (Matthey et al. 2017), but with 16x16
+pixels instead of 64x64: a white shape on black. A pixel's level, one of 17, counts the white cells
+of its 4x4 parts.
 
 | factor | values |
 |---|---|
 | `kind` | square, ellipse, triangle: also the label |
-| `x`, `y` | 8 centres, a pixel apart; y grows downwards |
-| `size` | 4, the circle around it has a radius of 2.75, 3.25, 3.75, 4.25 pixels |
-| `rotation` | 8, by 11.25 degrees, from 0 on |
+| `x`, `y` | 8 centres, one pixel apart; y grows downwards |
+| `size` | 4 radii of the circumscribed circle: 2.75, 3.25, 3.75, 4.25 pixels |
+| `rotation` | 8 angles, 11.25 degrees apart, from 0 on |
 
-A rotation below 90 degrees brings none of the shapes back to itself. The 6,144 pictures lie in an
-order without meaning, always the same: 4,096 train, 512 validate, 1,536 test. `factors`, int32
-[n, 5], are the numbers of the values, in the order of the table.
+No shape is symmetric under a rotation below 90 degrees. The 6,144 images are in a fixed random
+order: 4,096 train, 512 validate, 1,536 test. `factors`, int32 [n, 5], are the indices of the
+values, in the order of the table.
 """
 
 import numpy as np
@@ -25,10 +26,10 @@ from atelier.data.splits import fixed_order
 SIDE, PARTS = 16, 4  # pixels; parts of a pixel along each axis
 LEVELS = PARTS**2 + 1
 FACTORS = ('kind', 'x', 'y', 'size', 'rotation')
-RADII = np.linspace(2.75, 4.25, 4)  # of the circle around the shape, in pixels
+RADII = np.linspace(2.75, 4.25, 4)  # of the circumscribed circle, in pixels
 CENTRES = 4.5 + np.arange(8)  # in pixels from the edge
 ANGLES = np.arange(8) * np.pi / 16
-EDGE = 1e-6  # of the radius: what lies on an edge is white, however rounded
+EDGE = 1e-6  # relative to the radius: points on an edge are white, despite rounding
 SIZES = {'train': 4096, 'valid': 512, 'test': 1536}
 
 
@@ -41,7 +42,7 @@ def _ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Equilateral: three half planes at half the radius from its middle."""
+    """Equilateral: three half planes at half the radius from the centre."""
     angles = np.pi / 6 + 2 * np.pi / 3 * np.arange(3)
     return np.all([u * np.cos(a) + v * np.sin(a) <= 0.5 + EDGE for a in angles], axis=0)
 
@@ -50,7 +51,7 @@ KINDS = (_square, _ellipse, _triangle)  # in the unit circle: whether (u, v) lie
 
 
 def load() -> Dataset:
-    """All pictures with their factors."""
+    """Returns all images with their factors."""
     counts = len(KINDS), len(CENTRES), len(CENTRES), len(RADII), len(ANGLES)
     order = fixed_order(int(np.prod(counts)))
     factors = np.stack(np.unravel_index(order, counts), 1).astype(np.int32)
@@ -65,7 +66,7 @@ def load() -> Dataset:
 
 
 def _pictures(factors: np.ndarray) -> np.ndarray:
-    """uint8 [n, side, side, 1] of factors [n, 5]: each form is drawn once and moved by pixels."""
+    """Renders factors [n, 5] to uint8 [n, side, side, 1]: draws each form once and shifts it."""
     forms = np.stack([_forms(kind) for kind in KINDS])  # [kinds, sizes, rotations, side, side]
     kind, x, y, size, rotation = factors.T
     pictures = forms[kind, size, rotation]
@@ -75,9 +76,9 @@ def _pictures(factors: np.ndarray) -> np.ndarray:
 
 
 def _forms(inside) -> np.ndarray:
-    """A kind in all sizes and rotations at the first centres, uint8 [sizes, rotations, side, side].
+    """Draws a kind at the first centre, uint8 [sizes, rotations, side, side].
 
-    No shape leaves the picture wherever its centre is.
+    No shape leaves the image, wherever its centre is.
     """
     points = (np.arange(SIDE * PARTS) + 0.5) / PARTS - CENTRES[0]
     u, v = points / RADII[:, None, None, None], points[:, None] / RADII[:, None, None, None]

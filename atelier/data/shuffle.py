@@ -1,9 +1,9 @@
-"""The order of the training data: a keyed bijection, computed for each index on its own.
+"""The order of the training data: a keyed bijection, computed for each index separately.
 
-Minibatch m is positions m*B to m*B + B - 1 of the endless concatenation of epochs, each epoch a
-permutation of its own. A few rounds of a Feistel network with cycle walking (Black and Rogaway
-2002, "Ciphers with arbitrary finite domains") cost a microsecond a step where a sort of 60,000
-keys costs 30 milliseconds, and need no state: the data of step t follow from (seed, t) alone.
+Minibatch m is positions m*B to m*B + B - 1 of the endless concatenation of epochs, each epoch with
+its own permutation. A few rounds of a Feistel network with cycle walking (Black and Rogaway 2002,
+"Ciphers with arbitrary finite domains") cost a microsecond per step, where sorting 60,000 keys
+costs 30 milliseconds. They need no state: the data of step t depend only on (seed, t).
 """
 
 import functools
@@ -18,17 +18,17 @@ ROUNDS = 8
 def minibatch_indices(
     key: UInt32[Array, '2'], minibatch, rows: Int[Array, 'local'], batch_size: int, n: int
 ) -> Int[Array, 'local']:
-    """The examples that stand in the given rows of minibatch number `minibatch`.
+    """Returns the indices of the examples in the given rows of a minibatch.
 
     Args:
-      key: of the shuffle; the same for the whole run.
-      minibatch: its number since the start of the run, below 2**32; may be traced.
+      key: key of the shuffle; the same for the whole run.
+      minibatch: index since the start of the run, below 2**32; may be traced.
       rows: positions in the batch, 0..batch_size - 1.
       batch_size: at most n.
       n: the number of examples, below 2**31.
 
     Raises:
-      ValueError: batch_size does not lie in 1..n.
+      ValueError: batch_size is not in 1..n, or n is too large.
     """
     if not 1 <= batch_size <= n < 2**31:
         raise ValueError(f'need 1 <= batch_size <= n < 2**31, got {batch_size} and {n}')
@@ -41,7 +41,7 @@ def minibatch_indices(
 
 
 def shuffle(key: UInt32[Array, '2'], epoch, position, n: int) -> Int[Array, '*rows']:
-    """The index at `position` of permutation number `epoch` of 0..n-1; any shape, elementwise."""
+    """Returns the index at `position` in the permutation of 0..n-1 for `epoch`; elementwise."""
     half_bits = max(1, ((n - 1).bit_length() + 1) // 2)
     return _walk(
         key, jnp.uint32(epoch), jnp.asarray(position, jnp.uint32), jnp.uint32(n), half_bits
@@ -50,7 +50,7 @@ def shuffle(key: UInt32[Array, '2'], epoch, position, n: int) -> Int[Array, '*ro
 
 @functools.partial(jax.jit, static_argnames='half_bits', inline=True)
 def _walk(key, epoch, position, n, half_bits: int):
-    """Encrypts, and again while the result lies outside 0..n-1: a bijection of that range."""
+    """Encrypts, repeatedly while the result is outside 0..n-1: a bijection of that range."""
     keys = _round_keys(key, epoch)
 
     def again(value):
@@ -64,7 +64,7 @@ def _walk(key, epoch, position, n, half_bits: int):
 
 
 def _multiply_and_divide(a, b: int, n: int):
-    """(a * b) // n and (a * b) % n for a < n < 2**31 without a product that overflows."""
+    """Returns (a * b) // n and (a * b) % n for a < n < 2**31, without overflow."""
     quotient = remainder = jnp.uint32(0)
     for bit in bin(b)[2:]:
         remainder = 2 * remainder
@@ -80,7 +80,7 @@ def _multiply_and_divide(a, b: int, n: int):
 
 
 def _round_keys(key, epoch):
-    """One uint32 a round, different for every epoch (and of the epoch's shape)."""
+    """Returns one uint32 per round, different for every epoch, of the shape of `epoch`."""
     keys, word = [], _mix(epoch ^ key[0]) + key[1]
     for number in range(ROUNDS):
         word = _mix(word + jnp.uint32(0x9E3779B9 * (number + 1) & 0xFFFFFFFF))
@@ -98,7 +98,7 @@ def _feistel(value, keys, half_bits: int):
 
 
 def _mix(word):
-    """A bijection of 32 bits in which each input bit moves every output bit (Murmur3's end)."""
+    """A bijection of 32 bits; each input bit affects every output bit (Murmur3's finalizer)."""
     word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
     word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
     return word ^ (word >> 16)

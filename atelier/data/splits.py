@@ -1,17 +1,17 @@
-"""Validation and test splits where a source has none, the same for every run."""
+"""Validation and test splits for sources without them, the same for every run."""
 
 import numpy as np
 
 from atelier.errors import UserError, at_least
 
 SPLITS = ('train', 'valid', 'test')
-MOST = 5000  # examples that a split takes of the training data unasked
+MOST = 5000  # default cap on the examples that a split takes from 'train'
 
 
 def fixed_order(n: int) -> np.ndarray:
-    """A permutation of 0..n-1 that never changes: numpy promises it for RandomState.
+    """Returns a permutation of 0..n-1 that never changes: NumPy guarantees it for RandomState.
 
-    Files and folders come sorted by class; in this order any stretch is a fair sample.
+    Files and folders are often sorted by class; in this order any slice is a random sample.
     """
     return np.random.RandomState(0).permutation(n)
 
@@ -19,14 +19,14 @@ def fixed_order(n: int) -> np.ndarray:
 def hold_out(
     splits: dict[str, dict[str, np.ndarray]], num_valid: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Splits 'train', 'valid' and 'test', the missing ones cut from the end of 'train'.
+    """Returns 'train', 'valid' and 'test', with missing splits cut from the end of 'train'.
 
     Args:
-      splits: with 'train' at least, in an order without meaning.
-      num_valid: examples of each missing split; 0: a tenth of all, at most 5,000.
+      splits: at least 'train', in random order.
+      num_valid: examples of each missing split; 0: a tenth of 'train', at most 5,000.
 
     Raises:
-      UserError: fewer than 1 training example is left, or num_valid is given and not needed.
+      UserError: no training example would be left, or num_valid is given and not needed.
     """
     at_least(0, 'data.num_valid', num_valid)
     missing = [name for name in ('test', 'valid') if name not in splits]

@@ -1,4 +1,4 @@
-"""Static binarised MNIST (Larochelle and Murray 2011): 50,000, 10,000 and 10,000 images of bits."""
+"""Static binarised MNIST (Larochelle and Murray 2011): 50,000, 10,000 and 10,000 binary images."""
 
 import pathlib
 
@@ -20,11 +20,11 @@ def load(path: str = '') -> Dataset:
     """Reads the three splits.
 
     Args:
-      path: of an .npz with `train`, `valid`, `test`, each [n, 784] of 0 and 1 or, packed by
-        `numpy.packbits`, [n, 98]; or of the folder with the original binarized_mnist_*.amat.
+      path: an .npz with `train`, `valid`, `test`, each [n, 784] of 0 and 1 or, packed by
+        `numpy.packbits`, [n, 98]; or the folder with the original binarized_mnist_*.amat.
 
     Raises:
-      UserError: no path, or what lies there is something else.
+      UserError: no path, or other data at the path.
     """
     if not path:
         raise UserError(
@@ -68,7 +68,7 @@ def _read_amat(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _amat(path: pathlib.Path) -> np.ndarray:
-    """Lines of 784 digits 0 or 1 between spaces; as bytes, for 110 MB of them."""
+    """Reads lines of 784 space-separated digits 0 or 1; as bytes, because they are 110 MB."""
     if not path.is_file():
         raise UserError(f'config.data.path: there is no {path}')
     text = np.frombuffer(path.read_bytes(), np.uint8)

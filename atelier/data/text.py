@@ -1,21 +1,20 @@
-"""Text, symbol by symbol: one's own file, or the Python language reference that Python carries.
+"""Text as a sequence of symbols: your own file, or the language reference in Python itself.
 
     python main.py --config=configs/char_lm.py --config.data.path=mine.txt
 
-The file is UTF-8. Without a path it is the text that `help()` of Python shows (`pydoc_data.topics`,
-about 450,000 characters of English and code): nothing to fetch, but another text in each version
-of Python.
+The file is UTF-8. Without a path, the text is that of Python's `help()` (`pydoc_data.topics`, about
+450,000 characters of English and code): no download, but each version of Python has another text.
 
-The first 90 % are the training part and the last 10 % the test split, which nanoGPT and others call
-validation: they have no third part. `config.data.valid_share` of the training part, cut from its
-end, is ours for validation, so that nothing is chosen on what is reported; with a share of 0 that
-end is trained on too, and validation only looks at what was seen. The vocabulary is the
-sorted symbols of the training part, validation included.
+The first 90 % are the training part, the last 10 % the test split, which nanoGPT and others call
+validation: they have no third part. We cut the validation split, a share `config.data.valid_share`,
+from the end of the training part, so that nothing is selected on the reported split. With a share
+of 0 that end is used for training too, and validation only reads training data. The vocabulary is
+the sorted symbols of the training part, validation included.
 
-An example is a window of `config.data.context` symbols. Training has one at every start and scores
-all of it. Validation and test score each symbol of their part once: windows follow each other by
-half a context, of which the last half is scored, with at least half a context before it; of the
-first window all is scored, and the last ends with the text and scores what is left.
+An example is a window of `config.data.context` symbols. Training has a window at every start and
+scores all of it. Validation and test score each symbol of their part once. Their windows advance by
+half a context and score the last half, given at least half a context before it. The first window is
+scored completely; the last ends with the part and scores the remaining symbols.
 """
 
 import numpy as np
@@ -26,28 +25,28 @@ from atelier.errors import UserError, at_least, reading
 from atelier.paths import user_path
 
 TRAIN_SHARE = 0.9
-VALID_SHARE = 0.05  # of that
-Symbols = Integer[np.ndarray, 'length']  # numbers of the vocabulary
+VALID_SHARE = 0.05  # of the training part
+Symbols = Integer[np.ndarray, 'length']  # indices into the vocabulary
 NEWLINE = ord('\n')
 
 
 def load(
     path: str = '', *, context: int, valid_share: float = VALID_SHARE, num_pieces: int = 0
 ) -> Dataset:
-    """The text in windows of `context` symbols; validation and test have 'num_scored' beside 'x'.
+    """Loads the text in windows of `context` symbols; 'valid' and 'test' also have 'num_scored'.
 
     Args:
-      path: of a UTF-8 file; '': the text that Python carries.
-      context: symbols of a window, an even number.
-      valid_share: of the training part, for validation; 0: training has it all, and validation is
-        as long an end of it as by default.
-      num_pieces: 0: training windows at every start. Else the training split is that many pieces
-        that score each symbol once, each with `context` symbols before those that it scores: for
-        models that count. They are as long as that makes them, longer or shorter than a window.
+      path: a UTF-8 file; '': the text in Python itself.
+      context: length of a window in symbols, an even number.
+      valid_share: share of the training part held out for validation; 0: training uses all of it,
+        and validation is an end of it as long as by default.
+      num_pieces: 0: training has a window at every start. Otherwise the training split is this many
+        pieces that score each symbol once, with up to `context` symbols before the scored ones: for
+        count-based models. The length of a piece follows, longer or shorter than a window.
 
     Raises:
-      UserError: the file is missing, no text or too short, a symbol of it is outside the
-        vocabulary, or a number that cannot be.
+      UserError: the file is missing, not text or too short, one of its symbols is outside the
+        vocabulary, or a setting is invalid.
     """
     _check(context, valid_share, num_pieces)
     text, name = (_read(path), user_path(path).name) if path else (_carried(), 'pydoc topics')
@@ -72,13 +71,13 @@ def load(
 
 
 def decode(x: np.ndarray, symbols: str) -> list[str]:
-    """The texts that numbers x [n, length] of the vocabulary stand for."""
+    """Returns the texts of vocabulary indices x [n, length]."""
     table = np.array(list(symbols))
     return [''.join(table[row]) for row in np.asarray(x).astype(int)]
 
 
 def encode(text: str, symbols: str) -> Symbols:
-    """The inverse of `decode`, of one text.
+    """Returns the vocabulary indices of one text: the inverse of `decode`.
 
     Raises:
       UserError: names the first symbol that is outside the vocabulary.
@@ -91,15 +90,15 @@ def encode(text: str, symbols: str) -> Symbols:
 
 
 def shown(symbols: str) -> str:
-    """A vocabulary in one line."""
+    """Returns a vocabulary in one line."""
     return repr(symbols)[1:-1]
 
 
 def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray]:
-    """Windows 'x' [n, length] of which the last 'num_scored' [n] symbols are scored.
+    """Returns windows 'x' [n, length] whose last 'num_scored' [n] symbols are scored.
 
-    Together they are all of `part`, each symbol once. A window ends `stride` behind the one before
-    it, or with the part.
+    Together they score each symbol of `part` once. A window ends `stride` after the one before it,
+    or with the part.
     """
     count = 1 - (-(len(part) - length) // stride)
     ends = np.minimum(length + stride * np.arange(count), len(part))
@@ -109,13 +108,13 @@ def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray
 
 
 def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndarray]:
-    """Windows at every start, which take no memory before they are placed; or pieces."""
+    """Returns windows at every start, as a view that takes no memory; or pieces."""
     if not num_pieces:
         return {'x': np.lib.stride_tricks.sliding_window_view(part, context)}
     stride = -(-len(part) // num_pieces)
     length = min(context + stride, len(part))
     found = scored_once(part, length, stride)
-    missing = num_pieces - len(found['x'])  # repeated, and nothing of them is scored
+    missing = num_pieces - len(found['x'])  # filled with copies of which nothing is scored
     return {
         'x': np.concatenate([found['x'], np.repeat(found['x'][-1:], missing, 0)]),
         'num_scored': np.pad(found['num_scored'], (0, missing)),
@@ -151,9 +150,9 @@ def _read(path: str) -> str:
 
 
 def _carried() -> str:
-    """All topics in alphabetical order, less what stands in the last fifth alone.
+    """Returns all topics in alphabetical order, without symbols that only the last fifth has.
 
-    So that there is no symbol outside the vocabulary, whatever the version of Python.
+    So no symbol is outside the vocabulary, whatever the version of Python.
     """
     from pydoc_data.topics import topics  # a few 100 kilobytes
 
@@ -167,7 +166,7 @@ def _end_of_training(length: int) -> int:
 
 
 def _numbers(text: str, name: str) -> tuple[Symbols, str]:
-    """The text as numbers, and the vocabulary."""
+    """Returns the text as vocabulary indices, and the vocabulary."""
     points = np.frombuffer(text.encode('utf-32-le'), np.uint32)
     known = np.unique(points[: _end_of_training(len(points))])
     if len(known) < 2:

@@ -1,7 +1,7 @@
-"""Any image set of TensorFlow Datasets by name, read without TensorFlow.
+"""Any image data set of TensorFlow Datasets (TFDS) by name, read without TensorFlow.
 
-A set has to be prepared once, in array_record files; TFDS does that with TensorFlow and a network.
-What is decoded is kept in the cache, and a start that finds it there does not import TFDS.
+A data set must be prepared once, as array_record files; TFDS does that with TensorFlow and a
+network. Decoded images are cached, and a start that finds them there does not import TFDS.
 """
 
 import contextlib
@@ -33,15 +33,15 @@ PREPARE = (
 
 
 def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
-    """The set `name`, as 'mnist' or 'emnist/letters', in the newest version that is prepared.
+    """Loads the newest prepared version of data set `name`, as 'mnist' or 'emnist/letters'.
 
     Args:
-      name: as TFDS calls it.
-      data_dir: where TFDS sets lie; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
+      name: its name in TFDS.
+      data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
       image_shape: (height, width, channels) to scale and crop to; empty: as the images are.
 
     Raises:
-      UserError: it is not prepared and cannot be here, or it is no set of images.
+      UserError: the data set is not prepared and cannot be prepared here, or has no images.
     """
     place = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
     root = user_path(place)
@@ -56,7 +56,7 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
 
 
 def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
-    """The folder of the newest version that is on disk."""
+    """Returns the folder of the newest version on disk, or None."""
     folder = root / name
     if not re.fullmatch(r'\w+(/[\w.-]+)?', name) or not folder.is_dir():
         return None
@@ -72,7 +72,7 @@ def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
 
 
 def _prepare(root: pathlib.Path, name: str) -> None:
-    """Has TFDS download and prepare a set, in a process of its own: TensorFlow stays out of ours.
+    """Has TFDS download and prepare a data set in a subprocess: TensorFlow stays out of ours.
 
     Raises:
       UserError: TensorFlow or a network is missing, or TFDS fails.
@@ -85,7 +85,7 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     )
     if importlib.util.find_spec('tensorflow') is None:
         raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
-    if not _has_network():  # TFDS would try again for minutes
+    if not _has_network():  # TFDS would retry for minutes
         raise UserError(f'{missing}; to prepare it takes a network, and there is none')
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
@@ -103,7 +103,7 @@ def _has_network() -> bool:
 
 
 def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
-    """Of the cache: set, version, what TFDS says of them, shape."""
+    """Returns the cache key: data set, version, image shape and a checksum of TFDS's metadata."""
     try:
         files = [(folder / file).read_bytes() for file in ('dataset_info.json', 'features.json')]
         kind = json.loads(files[0]).get('fileFormat', 'tfrecord')
@@ -119,7 +119,7 @@ def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
 
 
 def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | None]:
-    """The splits as they lie on disk, and the number of classes."""
+    """Returns the splits on disk, not yet decoded, and the number of classes."""
     import tensorflow_datasets as tfds
 
     with _understanding(folder):
@@ -133,7 +133,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
     ours = {SPLITS[split]: split for split in theirs if split in SPLITS}
     if 'train' not in ours:
         raise UserError(f'{name!r} has no training split, only {", ".join(theirs)}')
-    decoders = {image: tfds.decode.SkipDecoding()}  # Pillow does it, in threads
+    decoders = {image: tfds.decode.SkipDecoding()}  # Pillow decodes, in threads
 
     def pictures(split: str) -> Pictures:
         with _understanding(folder):
@@ -155,7 +155,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | N
 
 @contextlib.contextmanager
 def _understanding(folder: pathlib.Path) -> Iterator[None]:
-    """Whatever TFDS and the readers below it cannot understand is damage."""
+    """Reports any failure of TFDS and its readers as damaged files."""
     try:
         yield
     except Exception as error:

@@ -1,18 +1,18 @@
-"""Points in the plane from densities that are known: what generative models are first tried on.
+"""Points in the plane from known densities: the usual first test of a generative model.
 
     python main.py --config=configs/vae.py:ring
 
 | name | density |
 |---|---|
-| `ring` | 8 Gaussians on the unit circle, deviation 0.01 |
-| `grid` | 25 Gaussians at {-4, -2, 0, 2, 4}^2, deviation 0.05 |
-| `eight_gaussians` | 8 Gaussians on the circle of radius 4 / 1.414, deviation 0.5 / 1.414 |
+| `ring` | 8 Gaussians on the unit circle, standard deviation 0.01 |
+| `grid` | 25 Gaussians at {-4, -2, 0, 2, 4}^2, standard deviation 0.05 |
+| `eight_gaussians` | 8 Gaussians on the circle of radius 4 / 1.414, std 0.5 / 1.414 |
 | `moons` | two half circles with noise |
 | `checkerboard` | uniform on 8 of the 16 squares of [-4, 4]^2 |
 
 The first two are those of Srivastava et al. (2017), VEEGAN, and of Lin et al. (2018), PacGAN; the
 others those of Grathwohl et al. (2019), FFJORD. 100,000 points train, 10,000 each validate and
-test; they are the same for every run. Labels are the number of the Gaussian, or of the moon.
+test; they are the same for every run. A label is the index of the Gaussian, or of the moon.
 """
 
 import math
@@ -30,27 +30,27 @@ from atelier.data.modes import Modes
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
 
 
-NEAR = 3.0  # deviations; a Gaussian in the plane lies within them with 1 - exp(-4.5) = 98.89 %
+NEAR = 3.0  # standard deviations; they hold 1 - exp(-4.5) = 98.89 % of a Gaussian in the plane
 
 
 class Mixture(NamedTuple):
-    """Gaussians of one deviation in all directions, equally likely."""
+    """Equally likely isotropic Gaussians with one standard deviation."""
 
     means: np.ndarray  # [modes, 2]
     std: float
 
     def draw(self, random: np.random.RandomState, n: int) -> dict[str, np.ndarray]:
-        """Points and the numbers of their modes."""
+        """Draws points, and the indices of their modes as labels."""
         label = random.randint(len(self.means), size=n)
         return {'x': self.means[label] + self.std * random.normal(size=(n, 2)), 'label': label}
 
     @property
     def modes(self) -> Modes:
-        """Each Gaussian, as far as `NEAR`."""
+        """One region per Gaussian, of radius `NEAR` standard deviations."""
         return Modes(self.means, NEAR * self.std, 2)
 
     def log_density(self, x: Float[Array, 'n 2']) -> Float[Array, 'n']:
-        """In nats."""
+        """Returns log p(x) in nats."""
         away = (x[:, None] - jnp.asarray(self.means, x.dtype)[None]) / self.std
         exponents = -0.5 * jnp.sum(jnp.square(away), -1)
         constant = math.log(len(self.means)) + math.log(2 * math.pi) + 2 * math.log(self.std)
@@ -109,10 +109,10 @@ LOG_DENSITIES: dict[str, Callable] = {  # [n, 2] -> [n] in nats; the moons' has 
 
 
 def load(name: str) -> Dataset:
-    """The points of this name."""
+    """Returns the points of this name."""
     splits = {}
     for seed, (split, size) in enumerate(SIZES.items()):
-        arrays = DRAWS[name](np.random.RandomState(seed), size)  # numpy keeps its promise for ever
+        arrays = DRAWS[name](np.random.RandomState(seed), size)  # NumPy guarantees its stream
         splits[split] = {'x': arrays['x'].astype(np.float32)}
         if 'label' in arrays:
             splits[split]['label'] = arrays['label'].astype(np.int32)
