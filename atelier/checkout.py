@@ -1,7 +1,7 @@
 """The checkout around the package: its config files, and the engine's only access to the root.
 
 `train_lib`, `models`, `losses` and `configs` are the researcher's own files. An installation
-exposes none of them: they are importable only while code of the root is loaded or a model built.
+exposes none of them: they are importable only while code of the root is loaded or called.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def importable() -> Iterator[None]:
         try:
             yield
         finally:
-            _refuse_strangers()  # they may come before ROOT on sys.path
+            _refuse_strangers()  # an entry before ROOT on sys.path may have supplied one
         return
     theirs = _taken_out()
     sys.modules.update(_ours)

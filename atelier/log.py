@@ -19,7 +19,7 @@ def log_to_terminal() -> None:
         handler.setFormatter(Formatter())
         handler.addFilter(lambda record, levels=levels: record.levelno in levels)
         log.addHandler(handler)
-    logging.getLogger('jax').setLevel(logging.WARNING)  # it lists the missing backends
+    logging.getLogger('jax').setLevel(logging.WARNING)  # INFO lists missing backends
     log.setLevel(logging.INFO)
     log.propagate = False
     logging.raiseExceptions = False  # no tracebacks after the reader has left, as in `| head`

@@ -47,7 +47,7 @@ class Codes(NamedTuple):
 
     encode: (weights, batch, rng) -> codes [local, latent].
     decode: (weights, codes) -> the mean of x, [local, *event].
-    prior: (weights, rng) -> codes [local, latent], drawn as the model's samples draw them.
+    prior: (weights, rng) -> codes [local, latent], drawn as for samples.
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
     dims: sizes of the concatenated parts of a code: z_1, which `decode` reads; the stochastic
@@ -133,7 +133,7 @@ class LogProb(NamedTuple):
 
     nats: (weights, batch, rng) -> [local], in nats of the data as given.
     kind: whether the value is the log-likelihood itself, a lower bound, or an estimate.
-    budget: the computation behind it, such as 'k = 500' or '100 times'.
+    budget: its computational budget, such as 'k = 500' or '100 times'.
     coarser: the same with half as many steps, if it takes steps.
     """
 

@@ -100,7 +100,7 @@ class Spec(NamedTuple):
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    'factors' [n, factors] are indices of the known generative factors of an example, named by
+    'factors' [n, factors] are an example's known generative factors (indices of values), named by
     `factor_names`. 'num_scored' [n], if present, says that the likelihood of an example counts only
     its last `num_scored` values. The arrays are as stored (uint8 where that is enough) and may be
     memory-mapped. `preprocess` makes the batch that models see, on the device, from one key per
@@ -174,7 +174,7 @@ def load(config) -> Dataset:
         )
     loaded = _source(data.name)(**{name: data[name] for name in takes if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
-    loaded = binarized(loaded, data.binarize)  # first: an example keeps its draw
+    loaded = binarized(loaded, data.binarize)  # before leaving out: an example keeps its draw
     loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
@@ -248,7 +248,7 @@ def binarized(source: Dataset, how: str) -> Dataset:
     single draw is the same for every run and seed.
 
     Raises:
-      UserError: unknown `how`, or real-valued data.
+      UserError: unknown `how`, or the data are real-valued or symbols.
     """
     rule = _rule_for_levels(source, 'data.binarize', how, preprocess.BINARIZATIONS)
     if rule is None:
@@ -271,7 +271,7 @@ def dequantized(source: Dataset, how: str) -> Dataset:
     """Returns `source` with noise in [0, 1) added to its levels by `how`; 'none': unchanged.
 
     Raises:
-      UserError: unknown `how`, or real-valued data.
+      UserError: unknown `how`, or the data are real-valued or symbols.
     """
     rule = _rule_for_levels(source, 'data.dequantize', how, preprocess.DEQUANTIZATIONS)
     if rule is None:

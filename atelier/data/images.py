@@ -31,7 +31,7 @@ def decode(
                 f'{name} is grey and colour is asked: config.data.image_shape={height},{width},1 '
                 'takes both kinds'
             )
-        if resize:  # JPEG decodes at a reduced size, twice the target to keep the quality
+        if resize:  # JPEG decodes at a reduced size, twice the target for a good final scaling
             image.draft(image.mode, (2 * max(height, width),) * 2)
         image = _flat(image, 'L' if channels == 1 else 'RGB')
         if resize:
@@ -107,5 +107,6 @@ def _centre(image, width: int, height: int):
     scale = min(image.width / width, image.height / height)
     part = (max(1, round(scale * width)), max(1, round(scale * height)))
     left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
-    image = image.crop((left, top, left + part[0], top + part[1]))  # limits the filter
+    # crop first: the filter must not read pixels outside
+    image = image.crop((left, top, left + part[0], top + part[1]))
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -76,9 +76,9 @@ def _pictures(factors: np.ndarray) -> np.ndarray:
 
 
 def _forms(inside) -> np.ndarray:
-    """Draws a kind at the first centre, uint8 [sizes, rotations, side, side].
+    """Draws a kind in all sizes and rotations at the first centres.
 
-    No shape leaves the image, wherever its centre is.
+    Returns uint8 [sizes, rotations, side, side]. No shape leaves the image, wherever its centre is.
     """
     points = (np.arange(SIDE * PARTS) + 0.5) / PARTS - CENTRES[0]
     u, v = points / RADII[:, None, None, None], points[:, None] / RADII[:, None, None, None]

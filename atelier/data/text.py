@@ -39,10 +39,10 @@ def load(
       path: a UTF-8 file; '': the text in Python itself.
       context: length of a window in symbols, an even number.
       valid_share: share of the training part held out for validation; 0: training uses all of it,
-        and validation is an end of it as long as by default.
+        and validation is its end, as long as by default.
       num_pieces: 0: training has a window at every start. Otherwise the training split is this many
         pieces that score each symbol once, with up to `context` symbols before the scored ones: for
-        count-based models. The length of a piece follows, longer or shorter than a window.
+        count-based models. The length of a piece follows and may differ from a window's.
 
     Raises:
       UserError: the file is missing, not text or too short, one of its symbols is outside the

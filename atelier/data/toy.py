@@ -34,7 +34,7 @@ NEAR = 3.0  # standard deviations; they hold 1 - exp(-4.5) = 98.89 % of a Gaussi
 
 
 class Mixture(NamedTuple):
-    """Equally likely isotropic Gaussians with one standard deviation."""
+    """Equally likely isotropic Gaussians that share a standard deviation."""
 
     means: np.ndarray  # [modes, 2]
     std: float

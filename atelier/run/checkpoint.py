@@ -81,8 +81,8 @@ class Checkpoints:
     def save(self, state: State, memory: Memory, to_stay: bool = True) -> None:
         """Starts to save; with `to_stay` the checkpoint is kept until two such newer ones exist.
 
-        Without, it is kept only while it is the newest or the best: members of a sweep save their
-        best steps individually, and resume together from a step that all have saved.
+        Without it, the checkpoint is kept only while it is the newest or the best: members of a
+        sweep save their best steps individually, and resume together from a step that all have.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
@@ -91,7 +91,7 @@ class Checkpoints:
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
-            self._manager.wait_until_finished()  # before its policy changes
+            self._manager.wait_until_finished()  # before the policy that judges it changes
             self._policy.best_step = memory.best_step
             if to_stay:
                 self._policy.stay.add(int(tree['step']))
