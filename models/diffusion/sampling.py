@@ -69,10 +69,10 @@ def walk(
     keys: Keys,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
-    """Samples from x at the schedule's last time to its first; a last evaluation then predicts x.
+    """Runs the sampler from x at the schedule's last time to its first, and predicts x from there.
 
     Returns:
-      The sampler's steps, and that last evaluation as a step without the steps axis.
+      The sampler's steps, and the last evaluation as a step without the steps axis.
     """
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     grid = sampling.grid(schedule, sampling.steps - 1)
@@ -157,7 +157,7 @@ def inpainted(
     """Returns x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
+    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least one pass, which reads x
     start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
     step_keys = fold_in(keys, STEP_DRAWS)
     filled = repaint(mean, start, x_known, known, grid, schedule, step_keys, sampling.resamples)

@@ -30,8 +30,8 @@ class UNetOptions(NamedTuple):
     """Settings that all blocks of a U-Net share.
 
     kernel_size: of every convolution, along each axis.
-    groups: maximum of the group norms; the largest number that divides the channels is used.
-    heads: maximum of the attention, likewise.
+    groups: of the group norms, at most; the largest number that divides the channels is used.
+    heads: of the attention, at most; likewise.
     form: of the convolutions, as in `models.nets.conv`.
     dtype: of the products; parameters and sums are float32.
     """

@@ -30,7 +30,7 @@ class ActNorm(nn.Module):
 
     @nn.compact
     def _moments(self, x: Events) -> tuple[Channels, Channels]:
-        """Returns mean and log std of the data's side, with all axes of x."""
+        """Returns mean and log std of the data's side, shaped to broadcast against x."""
         axes = tuple(range(x.ndim - 1))
         std = lambda: jnp.maximum(jnp.std(x, axes), LEAST_STD)
         mean = self.param('mean', lambda key: jnp.mean(x, axes))

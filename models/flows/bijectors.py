@@ -78,7 +78,7 @@ class _Carried(nn.Module):
     make: Callable[[], nn.Module]
 
     def setup(self):
-        """Makes the bijector."""
+        """Creates the bijector."""
         self.layer = self.make()
 
     def forward(self, carry, _) -> tuple[Any, None]:
@@ -182,8 +182,8 @@ class FactoredOut(nn.Module):
 
     Attributes:
       shape: [height, width, channels] of an event with at least two channels.
-      rest: a bijector from the first half of the channels, rounded down, to a vector. The factored
-        out half follows this vector, so that a code starts with the coarsest scale.
+      rest: a bijector from the first half of the channels, rounded down, to a vector. The other
+        half follows this vector, so that a code starts with the coarsest scale.
     """
 
     shape: tuple[int, int, int]

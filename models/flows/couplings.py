@@ -67,14 +67,14 @@ def spline(bins: int, bound: float) -> Elementwise:
 
 
 def checkerboard(shape: Shape) -> Bool[np.ndarray, '*event']:
-    """Masks every other pixel of an image [height, width, channels], or dimension of a vector."""
+    """True at every other pixel of an image [height, width, channels], or dimension of a vector."""
     space = shape[:-1] or shape
     is_even = sum(np.indices(space)) % 2 == 0
     return np.broadcast_to(is_even.reshape(*space, *[1] * (len(shape) - len(space))), shape)
 
 
 def half_of_channels(shape: Shape) -> Bool[np.ndarray, '*event']:
-    """Masks the first half of the last axis, rounded up."""
+    """True for the first half of the last axis, rounded up."""
     return np.broadcast_to(np.arange(shape[-1]) < -(-shape[-1] // 2), shape)
 
 

@@ -14,7 +14,7 @@ EDGE = 1e-7  # margin inside (0, 1) at which the codes of an x of density 0 are 
 
 
 class Standardized(nn.Module):
-    """Standardizes real values by their mean and standard deviation, per column where these are.
+    """Standardizes real values by their mean and standard deviation, which may be per column.
 
     Attributes:
       spec: of the data.
@@ -51,7 +51,7 @@ class Logit(nn.Module):
     alpha: float
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Returns codes, and log_det with respect to x in the data's own units."""
+        """Returns the logits, and log_det with respect to x in the data's own units."""
         low, high = self._shares(x), self._shares(self.top - x)  # sum to 1
         is_possible = jnp.all(((low > 0) & (high > 0)).reshape(len(x), -1), -1)
         low, high = (jnp.log(jnp.maximum(share, EDGE)) for share in (low, high))
