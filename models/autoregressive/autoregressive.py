@@ -1,6 +1,6 @@
-"""Autoregressive models: p(x) = prod_i p(x_i | those before it in an order), exactly.
+"""Autoregressive models: p(x) = prod_i p(x_i | x before i in an order), exactly.
 
-With several orders the model is their mixture, which is as exact: Uria, Murray and Larochelle
+With several orders the model is their mixture, which is exact as well: Uria, Murray and Larochelle
 (2014), A Deep and Tractable Density Estimator, section 4.
 """
 
@@ -22,16 +22,16 @@ from models.nets.class_conditioning import label_asked_for
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 
-ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # of each row's key; numbers from the last on
+ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # indices folded into each row's key
 
 
 class Steps(NamedTuple):
-    """One number after the other, in an order, with what was computed before kept.
+    """Evaluation of one dimension at a time, in an order, with earlier computation cached.
 
-    begin: (weights, given, number) -> memory of nothing, in the order of this number; `given` is a
-      batch of which x is not read.
-    step: (weights, memory, i, before) -> (memory, parameters [batch, size]) of the i-th number;
-      `before` [batch] is the one that came before it, 0 where none did.
+    begin: (weights, given, number) -> the initial memory, in the order with this index; x of the
+      batch `given` is not read.
+    step: (weights, memory, i, before) -> (memory, parameters [batch, size]) of the i-th dimension;
+      `before` [batch] is the value of the one before it, 0 if there is none.
     """
 
     begin: Callable
@@ -39,20 +39,21 @@ class Steps(NamedTuple):
 
 
 class AutoregressiveParts(NamedTuple):
-    """What an autoregressive model is made of.
+    """The parts of an autoregressive model.
 
     init: (key, batch) -> weights.
-    parameters: (weights, batch, number) -> those of the observation, [batch, *event, size]:
-      in the order of this number they depend on what comes before alone, and on the label where
-      that is a condition.
-    places: (extra) -> [orders, dims] int32: where in each order a number of the flat x comes.
-    observation: the distribution of each number.
+    parameters: (weights, batch, number) -> parameters of the observation, [batch, *event, size]. In
+      the order with this index they depend only on what comes before, and on the label if that is a
+      condition.
+    places: (extra) -> [orders, dims] int32: the position of each dimension of the flat x in each
+      order.
+    observation: the distribution of each dimension.
     spec: of the data.
-    steps: the same parameters one after the other; None: by the whole network for each of them.
-    is_conditional: whether the model is of p(x | label).
+    steps: the same parameters one dimension at a time; None: the whole network for each of them.
+    is_conditional: whether the model is p(x | label).
     num_orders: as many as `places` gives.
-    in_training: as `parameters` with [batch, 2] keys of its draws behind them, such as dropout's,
-      for the loss; None: training draws nothing.
+    in_training: `parameters` with a further argument, keys [batch, 2] for its draws such as
+      dropout's, for the loss; None: training draws nothing.
     """
 
     init: Callable
@@ -67,13 +68,13 @@ class AutoregressiveParts(NamedTuple):
 
 
 def own_order(spec: Spec) -> Callable:
-    """`places` of a single order, that of the flat x itself."""
+    """Returns `places` for a single order, that of the flat x."""
     order = jnp.arange(spec.num_dims, dtype=jnp.int32)[None]
     return lambda extra: order
 
 
 def trained(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
-    """`parts` as a loss sees them, with the draws of training."""
+    """Returns `parts` for the loss, with the random draws of training."""
     if parts.in_training is None:
         return parts
     by_keys = lambda *given: parts.in_training(*given, rng.keys)
@@ -81,9 +82,9 @@ def trained(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
 
 
 def autoregressive(parts: AutoregressiveParts) -> Family:
-    """A game of one player, `model`, which descends -log p(x) in one of its orders at each step.
+    """Returns the game of one player, `model`, which minimizes -log p(x) in a random order.
 
-    One of p(x | label) classifies by Bayes' rule.
+    A model of p(x | label) classifies by Bayes' rule.
     """
 
     def loss(weights, batch, rng, step, hypers):
@@ -124,13 +125,13 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
 def in_order(
     parts: AutoregressiveParts, weights, batch: Batch, number: Int[Array, '']
 ) -> Float[Array, 'batch']:
-    """log p(x), or log p(x | label), in nats, by one of the orders."""
+    """Returns log p(x), or log p(x | label), in nats, in one of the orders."""
     told = parts.parameters(weights, batch, number)
     return parts.observation.log_prob(batch['x'], told)
 
 
 def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 'batch']:
-    """The same by all orders: of several it is that of their mixture."""
+    """Returns log p(x), or log p(x | label), in nats, under the mixture of all orders."""
     count = parts.num_orders
     by = lambda number: in_order(parts, weights, batch, number)
     return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
@@ -139,11 +140,11 @@ def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 
 def completed(
     parts: AutoregressiveParts, weights, batch: Batch, rng: Rng
 ) -> Float[Array, 'batch *event']:
-    """x with what is not 'known' drawn number by number, each given those before it in an order.
+    """Returns x with the dimensions that are not 'known' drawn one by one, each given those before.
 
-    A number that is known is seen by those behind it alone: where it lies behind what is hidden,
-    this is not p(hidden | known). Each example has an order of its own, all being equally likely:
-    their mixture would weigh them by how likely each finds what is known.
+    A known dimension conditions only those after it in the order: if it comes after a hidden one,
+    the draw is not from p(hidden | known). Each example draws its order uniformly; their mixture
+    would weight the orders by the likelihood of the known part under each.
     """
     known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
@@ -152,7 +153,7 @@ def completed(
         return by(0)
     keys = fold_in(rng.keys, ORDER_DRAW)
     own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
-    every = jax.lax.map(by, jnp.arange(count))  # a network has one order for its batch
+    every = jax.lax.map(by, jnp.arange(count))  # a network uses one order for the whole batch
     return every[own, jnp.arange(len(own))]
 
 
@@ -176,7 +177,7 @@ def _walked(parts, weights, batch, rng: Rng, number):
 
 
 def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
-    """p(x) of levels number by number; None of several orders, whose mixture has no such chain."""
+    """Returns p(x) of levels by the chain rule; None for several orders, whose mixture has none."""
     if parts.spec.levels is None or parts.num_orders > 1:
         return None
     steps = parts.steps or whole_network(parts)
@@ -193,10 +194,10 @@ def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
 
 
 def whole_network(parts: AutoregressiveParts) -> Steps:
-    """Each number by all of the network, of which the others' parameters are dropped."""
+    """Evaluates the whole network for each dimension and discards the parameters of the others."""
 
     def begin(weights, given: Batch, number):
-        # what was not drawn yet must be a number: a zero weight would make NaN of NaN
+        # dimensions not drawn yet must be finite: a zero weight times NaN is NaN
         nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))
         order = jnp.argsort(parts.places(weights.extra)[number])
         return {**given, 'x': nothing}, number, order

@@ -1,11 +1,11 @@
-"""Convolutions of images that see nothing of what comes later in raster order, and their caches.
+"""Convolutions of images that are causal in raster order, and their caches.
 
-A place is a pixel. Where a pixel has several channels, its features are divided into as many
-groups, and group g sees of the pixel itself groups below g ("mask A", of a first layer), or up to g
-("mask B"): van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
+A place is a pixel. Where a pixel has several channels, the features are divided into as many
+groups. At the pixel itself, group g depends on the groups below g ("mask A", in a first layer) or
+up to g ("mask B"): van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
 
-A network of such layers computes all places at once, or one (`Place`) whose input is that place
-alone: then each layer keeps what it was given at the places before, in the collection 'cache'.
+A network of such layers computes all pixels at once, or one (`Place`) from the input at that pixel
+alone: then each layer caches its inputs at earlier pixels in the collection 'cache'.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ Made = Float[Array, 'batch new_rows new_columns new_features']
 
 
 class Place(NamedTuple):
-    """The only place that a network computes: row and column, traced, and the image's width."""
+    """The only pixel to compute: row and column, traced, and the image's width."""
 
     row: Array
     column: Array
@@ -33,7 +33,7 @@ class Place(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How many places a window sees above its own, and in each row to the left and to the right."""
+    """How many pixels a window covers above its own, and in each row to its left and right."""
 
     above: int
     left: int
@@ -41,15 +41,15 @@ class Reach(NamedTuple):
 
     @property
     def window(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Rows and columns of the window."""
         return self.above + 1, self.left + 1 + self.right
 
 
 def margin_of(field: str, kernel_size: int) -> int:
-    """How far a window of this size reaches from its middle.
+    """Returns how many pixels a window of this size extends from its centre.
 
     Raises:
-      UserError: a window that has no middle, or is one pixel; names the config field.
+      UserError: a window without a centre, or of one pixel; names the config field.
     """
     if kernel_size < 3 or kernel_size % 2 == 0:
         raise UserError(f'config.{field}={kernel_size}: give an odd number from 3 on')
@@ -57,9 +57,9 @@ def margin_of(field: str, kernel_size: int) -> int:
 
 
 class CausalConvOptions(NamedTuple):
-    """What all layers of a network share.
+    """Settings that all layers of a network share.
 
-    channels: of a pixel: groups of the features.
+    channels: of a pixel, the number of feature groups.
     form: of the convolutions, as in `models.nets.conv`.
     dtype: of the products.
     """
@@ -70,9 +70,9 @@ class CausalConvOptions(NamedTuple):
 
 
 class Windows(nn.Module):
-    """What windows see of maps: all with zeros around them, or what those of one place do.
+    """The input of windows: the zero-padded maps, or, given a place, that pixel's window alone.
 
-    Or of several from that one on, if the maps have as many: at most the rest of its row.
+    Given a place, maps may also hold several pixels, from that one to at most the end of its row.
     """
 
     reach: Reach
@@ -81,8 +81,8 @@ class Windows(nn.Module):
     def __call__(self, x: Maps, place: Place | None = None) -> Made:
         """Returns [batch, above + rows, left + columns + right, features].
 
-        As many rows are kept of the maps as a window has, each where the one is that it replaces.
-        What lies to the right in the newest row is that one's still: no layer may look at it.
+        The cache is a ring buffer of as many rows as a window has. To the right of the newest
+        pixels, its newest row still holds the row that it replaces: no layer may read these values.
         """
         above, left, right = self.reach
         if place is None:
@@ -105,13 +105,13 @@ class Windows(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """The convolution of what `Windows` gives, whose windows end at their own place.
+    """A convolution over the output of `Windows`, whose windows end at their own pixel.
 
     Attributes:
-      features: channels of the output, in `parts` equal parts of all groups.
-      kind: what layers share.
-      reach: of a window; none: a product of each place's own features.
-      is_first: mask A, of a layer that sees the image itself.
+      features: channels of the output, in `parts` equal parts that each contain all groups.
+      kind: settings shared by the layers.
+      reach: of a window; none: a 1 x 1 convolution.
+      is_first: mask A, for a layer whose input is the image itself.
       parts: see features.
     """
 
@@ -123,7 +123,7 @@ class CausalConv(nn.Module):
 
     @nn.compact
     def __call__(self, seen: Maps, place: Place | None = None) -> Made:
-        """Returns the maps, or those of one place."""
+        """Returns the maps, or those of one pixel."""
         mask = causal_mask(
             self.reach,
             groups_of(seen.shape[-1], self.kind.channels),
@@ -136,20 +136,20 @@ class CausalConv(nn.Module):
             padding='VALID',
             mask=None if mask.all() else mask,
             dtype=self.kind.dtype,
-            form=self.kind.form if place is None else 'matmul',  # of one window it is the product
+            form=self.kind.form if place is None else 'matmul',  # one window is a product
             name='conv',
         )(seen)
 
 
 def groups_of(features: int, channels: int) -> np.ndarray:
-    """Each feature's group, 0..channels - 1, in order and as even as may be; int [features]."""
+    """Returns int [features]: each one's group, 0..channels - 1, in order, nearly equal in size."""
     return np.arange(features) * channels // features
 
 
 def causal_mask(
     reach: Reach, inputs: np.ndarray, outputs: np.ndarray, is_first: bool
 ) -> np.ndarray:
-    """What a window sees, bool [*window, inputs, outputs]; of inputs and outputs, their groups."""
+    """Returns a window's mask, bool [*window, inputs, outputs], from the groups of both."""
     mask = np.ones((*reach.window, len(inputs), len(outputs)), bool)
     mask[-1, reach.left + 1 :] = False
     own = inputs[:, None] < outputs[None] + (0 if is_first else 1)

@@ -1,7 +1,7 @@
-"""A causal transformer over levels: pixels, as Image GPT (Chen et al. 2020), or symbols of a text.
+"""A causal transformer over levels: pixels, as Image GPT (Chen et al. 2020), or tokens of a text.
 
-The numbers of the flat x come one after the other, the channels of a pixel side by side, and each
-is a categorical over all levels given those before it.
+The dimensions of the flat x form the sequence, with the channels of a pixel side by side. Each is
+categorical over all levels, given those before it.
 """
 
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ from models.shared.observations import categorical
 
 
 def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
-    """`net`, with a symbol a level and the length of an event, as `autoregressive` takes it.
+    """Returns the parts of `net` for `autoregressive`.
 
-    With classes it is of p(x | label).
+    `net` has one token per level, and the length of an event. With classes it models p(x | label).
     """
 
     def label_of(batch: Batch) -> Int[Array, 'batch'] | None:

@@ -1,8 +1,8 @@
 """Gated PixelCNN: van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders.
 
-Two stacks of maps (section 2.3, figure 2). The vertical one sees all of the rows above and nothing
-of a place's own; the horizontal one sees what is left in its own row, and takes the rest from the
-vertical one: together all that comes before.
+Two stacks of maps (section 2.3, figure 2). The vertical stack covers all rows above a pixel and
+nothing of its own row. The horizontal stack covers the pixels to the left in its row, and reads the
+rest from the vertical stack: together they cover all earlier pixels.
 """
 
 import functools
@@ -30,13 +30,13 @@ Links = tuple[Float[Array, 'batch height width twice_width'], ...]
 
 
 class Size(NamedTuple):
-    """Of a gated PixelCNN.
+    """The sizes of a gated PixelCNN.
 
     layers: how many, after the first.
-    width: features of a layer; before they are gated twice as many.
+    width: features of a layer; twice as many before the gate.
     head_width: features of the layer before the last.
-    first_margin: places that the first layer sees in each direction.
-    margin: those of another.
+    first_margin: pixels that the first layer covers in each direction.
+    margin: the same for the other layers.
     """
 
     layers: int
@@ -47,12 +47,12 @@ class Size(NamedTuple):
 
 
 class Vertical(nn.Module):
-    """The vertical stack, of all rows or of one: a row sees those above it.
+    """The vertical stack, for all rows or for one: a row depends on those above it.
 
     Attributes:
       size: of the network.
-      kind: what layers share; without groups of features, for all that is seen came before.
-      num_classes: of the label; 0: there is none.
+      kind: settings shared by the layers; features have no groups, since all inputs come earlier.
+      num_classes: of the label; 0: no label.
     """
 
     size: Size
@@ -63,13 +63,13 @@ class Vertical(nn.Module):
     def __call__(
         self, seen: Maps, label: Int[Array, 'batch'] | None, place: Place | None = None
     ) -> Links:
-        """Returns what each layer hands to the horizontal stack.
+        """Returns each layer's input to the horizontal stack.
 
         Args:
           seen: images with a margin but without their last row, or the rows of the margin's height
             above one row.
           label: of each.
-          place: the first of the only row to compute, after those above it.
+          place: the first pixel of the only row to compute, after those above it.
         """
         size, width = self.size, 2 * self.size.width
         conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
@@ -85,13 +85,13 @@ class Vertical(nn.Module):
 
 
 class Horizontal(nn.Module):
-    """The horizontal stack and the head, of all places or of one.
+    """The horizontal stack and the head, for all pixels or for one.
 
     Attributes:
-      outputs: numbers for each channel of a pixel.
+      outputs: how many per channel of a pixel.
       size: of the network.
-      kind: what layers share.
-      num_classes: of the label; 0: there is none.
+      kind: settings shared by the layers.
+      num_classes: of the label; 0: no label.
     """
 
     outputs: int
@@ -107,13 +107,13 @@ class Horizontal(nn.Module):
         label: Int[Array, 'batch'] | None,
         place: Place | None = None,
     ) -> Made:
-        """Returns [batch, height, width, channels * outputs], or of one place [batch, 1, 1, ...].
+        """Returns [batch, height, width, channels * outputs], or [batch, 1, 1, ...] for one pixel.
 
         Args:
-          seen: images with a margin at the left alone, or the window of one place.
-          links: what the vertical stack hands over.
+          seen: images with a margin at the left only, or the window of one pixel.
+          links: the outputs of the vertical stack.
           label: of each.
-          place: the only one to compute, after those before it.
+          place: the only pixel to compute, after those before it.
         """
         size, width = self.size, self.size.width
         conv = functools.partial(CausalConv, kind=self.kind)
@@ -133,13 +133,13 @@ class Horizontal(nn.Module):
 
 
 def gated(h: Maps) -> Made:
-    """tanh of one half times the sigmoid of the other: equation 2."""
+    """Returns tanh of one half of the features times the sigmoid of the other: equation 2."""
     value, gate = jnp.split(h, 2, -1)
     return jnp.tanh(value) * nn.sigmoid(gate)
 
 
 class Memory(NamedTuple):
-    """What was computed: caches of both stacks, and of the row at hand what the vertical gave."""
+    """The caches of both stacks, and the vertical stack's outputs for the current row."""
 
     above: dict
     links: tuple
@@ -147,7 +147,10 @@ class Memory(NamedTuple):
 
 
 def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
-    """Both stacks, whole and pixel by pixel: the vertical one makes a whole row at its first."""
+    """Returns both stacks, whole and pixel by pixel.
+
+    Pixel by pixel, the vertical stack computes a whole row at its first pixel.
+    """
     size, margin = vertical.size, vertical.size.first_margin
     at_least(1, 'model.blocks', size.layers)
     check_sizes(size, 'width', 'head_width', least=vertical.kind.channels)

@@ -1,10 +1,11 @@
-"""A recurrent network with gated units (GRU; Cho et al. 2014, equations 5 to 8) over symbols.
+"""A recurrent network of gated units (GRU; Cho et al. 2014, equations 5 to 8) over tokens.
 
-    z = sigmoid(W_z x + U_z h)            how much stays
-    r = sigmoid(W_r x + U_r h)            what is looked at
+    z = sigmoid(W_z x + U_z h)            update gate: how much of h stays
+    r = sigmoid(W_r x + U_r h)            reset gate: how much of h is read
     h <- z h + (1 - z) tanh(W x + U (r h))
 
-Symbol i is predicted from the state after those before it, the first one from a learned start.
+Token i is predicted from the state after the tokens before it, the first one from a learned start
+token.
 """
 
 import flax.linen as nn
@@ -19,7 +20,7 @@ from atelier.errors import check_sizes
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps
 from models.autoregressive.language_model import parts_of
 
-States = tuple[Float[Array, 'batch width'], ...]  # by layers
+States = tuple[Float[Array, 'batch width'], ...]  # one per layer
 
 
 class Layer(nn.Module):
@@ -34,7 +35,7 @@ class Layer(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self):
-        """All that is made of the input in one product, and what is made of the state in two."""
+        """One product for everything computed from the input, and two for the state."""
         shape = self.width, self.width
         self.inputs = nn.Dense(3 * self.width, dtype=self.dtype)
         square = nn.initializers.orthogonal()
@@ -44,7 +45,7 @@ class Layer(nn.Module):
     def __call__(
         self, x: Float[Array, 'batch length numbers'], h: Float[Array, 'batch width']
     ) -> tuple[Float[Array, 'batch length width'], Float[Array, 'batch width']]:
-        """The states after each input, from h on, and the last of them."""
+        """Returns the states after each input, starting from h, and the last state."""
         gates, state = self.gates.astype(self.dtype), self.state.astype(self.dtype)
 
         def step(h, inputs):
@@ -61,11 +62,11 @@ class Layer(nn.Module):
 
 
 class GRU(nn.Module):
-    """Layers of gated units over embedded symbols.
+    """Layers of gated units over embedded tokens.
 
     Attributes:
-      symbols: of the vocabulary.
-      width: units of a layer, and numbers of an embedded symbol.
+      symbols: size of the vocabulary.
+      width: units of a layer, and dimension of the embedding.
       layers: how many, each over the states of the one before.
       dtype: of the products.
     """
@@ -76,31 +77,31 @@ class GRU(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
-        """Refuses sizes that cannot be."""
+        """Refuses invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width', 'layers')
 
     def setup(self):
-        """The table of symbols, the last one the start; the layers; the logits."""
+        """The embedding, whose last row is the start token; the layers; the logits."""
         self.table = nn.Embed(self.symbols + 1, self.width)
         self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
         self.head = nn.Dense(self.symbols, dtype=self.dtype)
 
     def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length symbols']:
-        """The logits of each symbol given those before it; the last one is not read."""
+        """Returns the logits of each token given those before it; the last token is not read."""
         before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
         return self._ahead(self.nothing(len(x)), before)[1]
 
     def step(
         self, states: States, before: Int[Array, 'batch'], i: Int[Array, ''] | int
     ) -> tuple[States, Float[Array, 'batch symbols']]:
-        """The states after the symbol before i, and the logits of symbol i."""
+        """Returns the states after the token before i, and the logits of token i."""
         before = jnp.where(i > 0, before, self.symbols)
         states, logits = self._ahead(states, before[:, None])
         return states, logits[:, 0]
 
     def nothing(self, batch_size: int) -> States:
-        """The states before all symbols."""
+        """Returns the states before the first token."""
         return tuple(jnp.zeros((batch_size, self.width)) for _ in range(self.layers))
 
     def _ahead(self, states: States, before: Int[Array, 'batch length']):
@@ -112,7 +113,7 @@ class GRU(nn.Module):
 
 
 def recurrent(net: GRU, spec: Spec) -> AutoregressiveParts:
-    """`net` as `models.autoregressive.autoregressive` takes it, with its states carried."""
+    """Returns the parts of `net` for `autoregressive`, with its states cached."""
 
     def init(key, batch: Batch):
         variables = net.init(key, batch['x'][:1].astype(jnp.int32))

@@ -1,7 +1,7 @@
-"""Language models of symbols: p(text) = prod_i p(x_i | those before it in a window), exactly.
+"""Language models: p(text) = prod_i p(x_i | tokens before it in a window), exactly.
 
-A family of any `AutoregressiveParts` of categorical numbers in their own order; a transformer, a
-recurrent network and a Markov window are such.
+The family of any `AutoregressiveParts` with categorical dimensions in their own order, such as a
+transformer, a recurrent network or a Markov model.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from models.autoregressive.autoregressive import AutoregressiveParts, completed,
 from models.autoregressive.token_sampling import Draws, drawn_as
 from models.shared.observations import categorical
 
-FIRST = jnp.zeros((), jnp.int32)  # number of the only order
+FIRST = jnp.zeros((), jnp.int32)  # index of the only order
 LogProbs = Float[Array, 'batch length']
 
 
 def descended(parts: AutoregressiveParts, draws: Draws) -> Family:
-    """A game of one player, `model`, which descends the nats of a symbol of a window."""
+    """Returns the game of one player, `model`, which minimizes the nats per token of a window."""
     parts = parts._replace(observation=drawn_as(parts.observation, draws))
 
     def by_symbol(weights, batch, parts=parts):
@@ -39,7 +39,7 @@ def descended(parts: AutoregressiveParts, draws: Draws) -> Family:
 
 
 def parts_of(spec: Spec, **given) -> AutoregressiveParts:
-    """`AutoregressiveParts` of a text in its own order."""
+    """Returns `AutoregressiveParts` for a text in its own order."""
     return AutoregressiveParts(
         places=own_order(spec), observation=categorical(spec), spec=spec, **given
     )
@@ -48,13 +48,13 @@ def parts_of(spec: Spec, **given) -> AutoregressiveParts:
 def language(
     parts: AutoregressiveParts, turns: game.Turns, by_symbol: Callable, most_seen: int
 ) -> Family:
-    """The family; its likelihood is of the symbols that an example scores: in training all of them.
+    """Returns the family; its likelihood is of each example's scored tokens, in training of all.
 
     Args:
-      parts: of which windows are drawn.
-      turns: how it is trained.
-      by_symbol: (weights, batch) -> log p [batch, length] of each given those before it.
-      most_seen: symbols that one can depend on.
+      parts: of the model; windows are drawn from them.
+      turns: how the model is trained.
+      by_symbol: (weights, batch) -> log p [batch, length] of each token given those before it.
+      most_seen: number of tokens that a token can depend on.
     """
 
     def nats(weights, batch, rng):
@@ -84,7 +84,7 @@ def language(
 
 
 def of_symbols(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
-    """log softmax of the symbols x: of all of them, for a batch of theirs has no end to sum to."""
+    """Returns log softmax of the logits at the tokens x, one value per token: nothing is summed."""
     index = x.astype(jnp.int32)[..., None]
     most = jnp.max(logits, -1, keepdims=True)
     chosen = jnp.take_along_axis(logits - most, index, -1)[..., 0]
@@ -92,7 +92,7 @@ def of_symbols(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> Log
 
 
 def scored(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
-    """Their sum over the last 'num_scored' of each row; over all, where a batch does not say."""
+    """Returns the sum over the last 'num_scored' of each row, or over all without this entry."""
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))
     is_scored = jnp.arange(length) >= length - count[:, None]

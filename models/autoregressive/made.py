@@ -1,7 +1,7 @@
-"""MADE (Germain et al. 2015): a network whose masks leave each output only what comes before it.
+"""MADE (Germain et al. 2015): a network whose masks let each output depend on earlier inputs only.
 
 Without hidden layers it is the fully visible sigmoid belief network (Frey 1998): a logistic
-regression of each number on those before it.
+regression of each dimension on those before it.
 """
 
 import functools
@@ -24,7 +24,7 @@ Degrees = tuple[Int[Array, '_'], ...]
 
 
 class MaskedDense(nn.Module):
-    """A dense layer of which a mask leaves some connections.
+    """A dense layer in which a mask keeps only some of the connections.
 
     Attributes:
       features: units of the output.
@@ -53,14 +53,14 @@ class MaskedDense(nn.Module):
 
 
 class MADE(nn.Module):
-    """Masked layers, and a direct connection past them: section 4 of the paper.
+    """Masked layers, and a direct connection from inputs to outputs: section 4 of the paper.
 
     Attributes:
-      hidden_sizes: units of the hidden layers; (): the direct connection alone.
-      size: numbers of an output for each of the input.
+      hidden_sizes: units of the hidden layers; (): only the direct connection.
+      size: outputs per input dimension.
       activation: after every hidden layer.
       dtype: of the products.
-      last_kernel_init: of what leads to the outputs.
+      last_kernel_init: of the kernels of the last layer and the direct connection.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -77,11 +77,11 @@ class MADE(nn.Module):
 
         Args:
           x: [batch, dims].
-          degrees: of each input its place in the order, and of each hidden unit the last place that
-            it sees: a layer a vector.
+          degrees: one vector per layer: the position of each input in the order, then the last
+            position that each hidden unit depends on.
         """
         first, outputs = degrees[0], self.size * x.shape[-1]
-        behind = jnp.repeat(first, self.size)  # an output sees what lies before its number
+        behind = jnp.repeat(first, self.size)  # an output depends on the inputs before its own
         to_outputs = functools.partial(
             MaskedDense, outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
         )
@@ -97,7 +97,7 @@ class MADE(nn.Module):
 
 
 class Orders(NamedTuple):
-    """How many orders, and with them masks, there are, and whether they are all the raster's."""
+    """The number of orders, each with its masks, and whether they are all the raster order."""
 
     count: int
     are_raster: bool
@@ -106,10 +106,10 @@ class Orders(NamedTuple):
 def degrees_of(
     key: UInt32[Array, '2'], dims: int, hidden_sizes: tuple[int, ...], orders: Orders
 ) -> dict[str, Int[Array, 'orders _']]:
-    """'0', '1', ...: the degrees of each layer in each order, equation 12 and section 4.2.
+    """Draws the degrees of each layer ('0', '1', ...) in each order: equation 12 and section 4.2.
 
-    A hidden unit sees at least what the narrowest of the layer before sees, so that none is
-    without a connection.
+    A hidden unit's degree is at least the smallest of the layer before, so that every unit has a
+    connection.
     """
 
     def of_order(key):
@@ -130,7 +130,7 @@ def degrees_of(
 def made(
     network: MADE, orders: Orders, observation: Observation, spec: Spec
 ) -> AutoregressiveParts:
-    """MADE as `autoregressive` takes it; its degrees are in `extra`, for they are drawn."""
+    """Returns MADE's parts for `autoregressive`; its degrees are drawn, so they are in `extra`."""
     at_least(1, 'model.num_orders', orders.count)
 
     def apply(params, degrees, x):

@@ -1,14 +1,14 @@
-"""A Markov window: p(x_i | the k symbols before it), counts interpolated by Witten and Bell (1991).
+"""A Markov model: p(x_i | the k tokens before it), interpolated by Witten and Bell (1991).
 
     p(x | h) = (c(h, x) + T(h) p(x | h')) / (c(h) + T(h)),
 
-where c counts in the training text, T(h) is how many different symbols follow h there, and h' is h
-without its first symbol; below the empty context all symbols are equally likely. That is method C
-of The Zero-Frequency Problem, as Chen and Goodman (1998), section 2.5, write it. A context that was
-never followed by anything says nothing: p(x | h) = p(x | h').
+where c counts in the training text, T(h) is the number of distinct tokens that follow h there, and
+h' is h without its first token; below the empty context the distribution is uniform. This is
+method C of The Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If
+nothing ever followed a context, p(x | h) = p(x | h').
 
-Almost no n-gram occurs, so that there are no tables of all: n-grams are numbered in sorted order,
-and one is found, by bisection, by the number of its first n - 1 symbols and the last symbol.
+Almost no n-gram occurs, so there are no dense tables: n-grams are indexed in sorted order, and
+bisection finds one by the index of its first n - 1 tokens and by its last token.
 """
 
 from typing import NamedTuple
@@ -26,17 +26,18 @@ from models.autoregressive.autoregressive import Steps
 from models.autoregressive.language_model import language, parts_of, scored
 from models.autoregressive.token_sampling import Draws, drawn_as
 
-NONE = jnp.iinfo(jnp.int32).max  # stands behind all codes
+NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
 MOST_CODES = 2**31 - 1
-Contexts = list[Int[Array, '*place']]  # numbers of the last 0, 1, ..., k symbols; -1: never seen
+Contexts = list[Int[Array, '*place']]  # indices of the last 0, 1, ..., k tokens; -1: none
 
 
 class Level(NamedTuple):
-    """The n-grams of one length, contexts of n - 1 symbols and what follows them.
+    """The n-grams of one length: contexts of n - 1 tokens, each with the token that follows.
 
-    codes: sorted, a context's number times the symbols, plus the last symbol; `NONE` of no n-gram.
+    codes: sorted; a context's index times the number of symbols, plus the last token; padded with
+      `NONE`.
     counts: c(h, x) of each.
-    totals, kinds: c(h) and T(h), by the context's number.
+    totals, kinds: c(h) and T(h), by the context's index.
     """
 
     codes: Int[Array, 'ngrams']
@@ -46,7 +47,7 @@ class Level(NamedTuple):
 
 
 def markov(spec: Spec, order: int, draws: Draws) -> Family:
-    """A game of one player, `model`, fitted in one step to all of the training split."""
+    """Returns the game of one player, `model`, fitted in one step to the whole training split."""
     at_least(0, 'model.order', order)
     if order > spec.num_dims // 2:
         raise UserError(
@@ -82,14 +83,14 @@ def markov(spec: Spec, order: int, draws: Draws) -> Family:
 
 
 def _pieces(batch: Batch) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
-    """Symbols, and which of them are counted: those that are scored."""
+    """Returns the tokens, and a mask of those that are counted: those that are scored."""
     x = batch['x'].astype(jnp.int32)
     first = x.shape[1] - batch['num_scored'][:, None]
     return x, jnp.arange(x.shape[1]) >= first
 
 
 def _apart(levels: list[Level]) -> Weights:
-    """Counts are parameters; codes are not, for nothing averages integers."""
+    """Returns counts as parameters and codes as `extra`, since integers cannot be averaged."""
     named = {str(n): level._asdict() for n, level in enumerate(levels)}
     codes = {n: level.pop('codes') for n, level in named.items()}
     return Weights({'model': named}, {'model': codes})
@@ -106,10 +107,10 @@ def counted(
     order: int,
     symbols: int,
 ) -> list[Level]:
-    """The n-grams that end at a counted symbol, for n = 1, ..., order + 1.
+    """Counts the n-grams that end at a counted token, for n = 1, ..., order + 1.
 
-    Before the counted symbols of a piece stand those that they follow in the text, at least
-    `order`, or the text begins there.
+    The counted tokens of a piece follow at least `order` tokens of the text, unless the text begins
+    there.
 
     Raises:
       UserError: there are more symbols than the codes have room for.
@@ -126,7 +127,7 @@ def counted(
         size = min(num_contexts * symbols, x.size)
         found, counts = jnp.unique(here, size=size, fill_value=NONE, return_counts=True)
         counts = jnp.where(found == NONE, 0, counts).astype(jnp.float32)
-        followed = found // symbols  # of no n-gram beyond all contexts, or it counts 0
+        followed = found // symbols  # padding: out of range, or its count is 0
         of_context = lambda values, followed=followed, n=num_contexts: jax.ops.segment_sum(
             values, followed, n
         )
@@ -137,18 +138,18 @@ def counted(
 
 
 def _number(codes: Int[Array, 'ngrams'], wanted: Int[Array, '*place']) -> Int[Array, '*place']:
-    """Of each code its place in the sorted ones; -1 of one that is not there, or is negative."""
+    """Returns the index of each code among the sorted ones; -1 if it is absent or negative."""
     place = jnp.minimum(jnp.searchsorted(codes, wanted), len(codes) - 1).astype(jnp.int32)
     return jnp.where((codes[place] == wanted) & (wanted >= 0), place, -1)
 
 
 def _behind(numbers: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
-    """What ends at a symbol is the context of the next one; the first of a row has none."""
+    """Shifts n-grams to become the context of the next token; the first of a row has no context."""
     return jnp.pad(numbers[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 
 def _after(level: Level, contexts, x, symbols: int):
-    """The number of each context with the symbol behind it."""
+    """Returns the index of each context extended by the next token."""
     return _number(level.codes, jnp.where(contexts < 0, -1, contexts * symbols + x))
 
 
@@ -158,7 +159,7 @@ def log_probs(
     candidates: Int[Array, 'rows length candidates'],
     symbols: int,
 ) -> Float[Array, 'rows length candidates']:
-    """log p of each candidate in the place of a symbol, given the symbols before it in its row."""
+    """Returns log p of each candidate at each position, given the tokens before it in its row."""
     contexts = [jnp.zeros_like(x)]
     for level in levels[:-1]:
         contexts.append(_behind(_after(level, contexts[-1], x, symbols)))
@@ -171,7 +172,7 @@ def interpolated(
     candidates: Int[Array, '*place candidates'],
     symbols: int,
 ) -> Float[Array, '*place candidates']:
-    """log p of each candidate behind its contexts, as the head of this file has it."""
+    """Returns log p of each candidate after its contexts, by the module docstring's equation."""
     p = jnp.full(candidates.shape, 1 / symbols)
     for level, context in zip(levels, contexts, strict=True):
         context = context[..., None]
@@ -184,7 +185,7 @@ def interpolated(
 
 
 def _steps(order: int, symbols: int) -> Steps:
-    """Symbol by symbol: what is kept are the contexts' numbers."""
+    """Evaluates token by token; the memory holds the contexts' indices."""
 
     def begin(weights, given, number):
         del number

@@ -1,8 +1,7 @@
 """PixelCNN: van den Oord, Kalchbrenner and Kavukcuoglu (2016), Pixel Recurrent Neural Networks.
 
-Masked convolutions in residual blocks (section 3.5 and table 1). Of what comes before, the places
-to the right of a diagonal that goes up are not seen: `models.autoregressive.gated_pixelcnn` sees
-them.
+Masked convolutions in residual blocks (section 3.5 and table 1). They have a blind spot: earlier
+pixels to the right of a rising diagonal, which `models.autoregressive.gated_pixelcnn` covers.
 """
 
 import functools
@@ -27,17 +26,17 @@ Made = Float[Array, 'batch new_rows new_columns made']
 
 
 class PixelCNN(nn.Module):
-    """A first convolution under mask A, residual blocks under mask B, and two layers of each place.
+    """A first convolution with mask A, residual blocks with mask B, and two 1 x 1 layers.
 
     Attributes:
-      size: of the output, for each channel of a pixel.
+      size: outputs per channel of a pixel.
       blocks: how many.
-      width: features of a block's convolution; of the maps between blocks twice as many.
+      width: features of a block's convolution; the maps between blocks have twice as many.
       head_width: features of the layer before the last.
-      first_margin: places that the first convolution sees in each direction.
-      margin: those of a block's.
-      kind: what layers share.
-      num_classes: of the label; 0: there is none.
+      first_margin: pixels that the first convolution covers in each direction.
+      margin: the same for a block's convolution.
+      kind: settings shared by the layers.
+      num_classes: of the label; 0: no label.
     """
 
     size: int
@@ -50,7 +49,7 @@ class PixelCNN(nn.Module):
     num_classes: int = 0
 
     def __post_init__(self):
-        """Refuses sizes that cannot be: a feature is of one channel's group."""
+        """Refuses invalid sizes: each channel's group needs a feature."""
         super().__post_init__()
         check_sizes(self, 'blocks')
         check_sizes(self, 'width', 'head_width', least=self.kind.channels)
@@ -59,12 +58,12 @@ class PixelCNN(nn.Module):
     def __call__(
         self, seen: Maps, label: Int[Array, 'batch'] | None, place: Place | None = None
     ) -> Made:
-        """Returns [batch, height, width, channels * size], or of one place [batch, 1, 1, ...].
+        """Returns [batch, height, width, channels * size], or [batch, 1, 1, ...] for one pixel.
 
         Args:
-          seen: images with a margin of zeros, or the window of one place: as `Windows` gives them.
+          seen: images with a margin of zeros, or the window of one pixel, as returned by `Windows`.
           label: of each.
-          place: the only one to compute, after those before it.
+          place: the only pixel to compute, after those before it.
         """
         conv = functools.partial(CausalConv, kind=self.kind)
         first = Reach(*[self.first_margin] * 3)
@@ -80,7 +79,7 @@ class PixelCNN(nn.Module):
 
 
 def pixelcnn(network: PixelCNN) -> ByPixel:
-    """The network, whole and pixel by pixel: of each block the windows' rows are kept."""
+    """Returns the network, whole and pixel by pixel; each block's cache holds its windows' rows."""
     rows, columns = Reach(*[network.first_margin] * 3).window
 
     def begin(params, padded, label, width: int):

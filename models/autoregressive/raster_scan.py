@@ -1,4 +1,4 @@
-"""Networks of images, pixel by pixel in raster order, as `autoregressive` takes them."""
+"""Image networks for `autoregressive`, evaluated pixel by pixel in raster order."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,16 +19,16 @@ Window = Float[Array, 'batch few_rows few_columns channels']
 
 
 class ByPixel(NamedTuple):
-    """A network of images with a margin of zeros above, left and right of them.
+    """A network of images that are zero-padded above, left and right.
 
-    What it gives of a pixel are the parameters of its numbers, one behind the other.
+    Its output at a pixel holds the parameters of the pixel's channels, one after the other.
 
-    init: (key, padded, label) -> params; label [batch] is None where it is no condition.
+    init: (key, padded, label) -> params; label [batch] is None if it is no condition.
     whole: (params, padded, label) -> [batch, height, width, channels * size].
-    begin: (params, padded, label, width) -> memory of nothing.
-    at: (params, memory, padded, label, place) -> (memory, [batch, 1, 1, channels * size]), of an
-      image of which only what comes before needs to be there.
-    margin: how wide.
+    begin: (params, padded, label, width) -> the initial memory.
+    at: (params, memory, padded, label, place) -> (memory, [batch, 1, 1, channels * size]); it reads
+      only the pixels before the place.
+    margin: width of the padding.
     """
 
     init: Callable
@@ -39,10 +39,10 @@ class ByPixel(NamedTuple):
 
 
 class ClassBias(nn.Module):
-    """One number for each feature and class, the same everywhere; it begins at 0.
+    """A learned bias per feature and class, the same at every pixel, initialized to 0.
 
     Attributes:
-      num_classes: of the label; 0: there is no such bias.
+      num_classes: of the label; 0: no bias.
       features: of the maps.
     """
 
@@ -61,7 +61,7 @@ class ClassBias(nn.Module):
 def by_pixel(
     network: ByPixel, observation: Observation, spec: Spec, is_conditional: bool = False
 ) -> AutoregressiveParts:
-    """Its parts; the order is the raster's, a pixel's channels one after the other."""
+    """Returns the network's parts in raster order, the channels of a pixel one after the other."""
     shape, size, margin = spec.image_shape, observation.size, network.margin
 
     def padded(x):
@@ -116,6 +116,6 @@ def by_pixel(
 
 
 def window_at(padded: Padded, row: Array | int, column: Array | int, *window: int) -> Window:
-    """So many rows and columns of it, from there on."""
+    """Returns the window of this many rows and columns whose top left is at (row, column)."""
     sizes = (len(padded), *window, padded.shape[-1])
     return lax.dynamic_slice(padded, (0, row, column, 0), sizes)

@@ -1,7 +1,7 @@
-"""Drawing a symbol from logits: tempered, of the k likeliest, of the nucleus.
+"""Token sampling from logits: temperature, top-k, and nucleus.
 
-Pure functions of logits [..., symbols]; what they leave out is -inf, so that softmax of the result
-is the distribution that is drawn from.
+Pure functions of logits [..., symbols]. Excluded tokens get -inf, so that the softmax of the result
+is the distribution to draw from.
 """
 
 from typing import NamedTuple
@@ -17,11 +17,11 @@ Logits = Float[Array, '*batch symbols']
 
 
 class Draws(NamedTuple):
-    """How symbols are drawn: in this order.
+    """How tokens are drawn; the settings apply in this order.
 
-    temperature: 1: as the model says; 0: the likeliest symbol.
-    top_k: of so many symbols alone; 0: of all.
-    top_p: of the nucleus of this probability alone; 1: of all.
+    temperature: 1: the model's distribution; 0: the most likely token.
+    top_k: draws from the k most likely tokens; 0: from all.
+    top_p: draws from the nucleus of this probability; 1: from all.
     """
 
     temperature: float = 1.0
@@ -30,7 +30,7 @@ class Draws(NamedTuple):
 
 
 def tempered(logits: Logits, temperature: float) -> Logits:
-    """p^(1 / temperature), normalised by whoever takes the softmax; of 0 the likeliest alone."""
+    """Returns logits of p^(1 / temperature), unnormalised; 0 keeps the most likely token alone."""
     if temperature == 0:
         best = jnp.argmax(logits, -1, keepdims=True)
         return jnp.where(jnp.arange(logits.shape[-1]) == best, 0.0, -jnp.inf)
@@ -38,41 +38,41 @@ def tempered(logits: Logits, temperature: float) -> Logits:
 
 
 def of_top_k(logits: Logits, k: int) -> Logits:
-    """The k likeliest symbols, the first ones of those that are equally likely; 0: all."""
+    """Keeps the k most likely tokens, the first ones among equals; 0: all."""
     if not 0 < k < logits.shape[-1]:
         return logits
     return jnp.where(_rank(logits) < k, logits, -jnp.inf)
 
 
 def of_nucleus(logits: Logits, p: float) -> Logits:
-    """The fewest symbols that together have probability p or more: Holtzman et al. (2020), eq. 2.
+    """Keeps the smallest set of tokens with probability p or more: Holtzman et al. (2020), eq. 2.
 
-    The likeliest is always among them; of p = 1 all are.
+    The most likely token is always kept; p = 1 keeps all.
     """
     if p >= 1:
         return logits
     falling = -jnp.sort(-jax.nn.softmax(logits))
-    likelier = jnp.cumsum(falling, -1) - falling  # the probability of all that are likelier
+    likelier = jnp.cumsum(falling, -1) - falling  # the total probability of likelier tokens
     count = jnp.maximum(jnp.sum(likelier < p, -1, keepdims=True), 1)
     return jnp.where(_rank(logits) < count, logits, -jnp.inf)
 
 
 def _rank(logits: Logits) -> Array:
-    """0 for the likeliest symbol, 1 for the next, ..."""
+    """Returns 0 for the most likely token, 1 for the next, ..."""
     return jnp.argsort(jnp.argsort(-logits, -1), -1)
 
 
 def chosen(logits: Logits, draws: Draws) -> Logits:
-    """The logits of what is drawn."""
+    """Returns the logits of the distribution to draw from."""
     logits = of_top_k(tempered(logits, draws.temperature), draws.top_k)
     return of_nucleus(logits, draws.top_p)
 
 
 def drawn_as(observation: Observation, draws: Draws) -> Observation:
-    """A categorical observation whose samples, and nothing else, follow `draws`.
+    """Returns a categorical observation with only its sampling changed, to follow `draws`.
 
     Raises:
-      UserError: draws that cannot be.
+      UserError: settings out of range.
     """
     for name, value in draws._asdict().items():
         at_least(0, f'eval.sampler.{name}', value)

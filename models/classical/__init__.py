@@ -1,1 +1,1 @@
-"""Mixtures, naive Bayes, probabilistic PCA, Chow-Liu trees: models that are fitted outright."""
+"""Mixtures, naive Bayes, probabilistic PCA, Chow-Liu trees: models fitted without gradients."""

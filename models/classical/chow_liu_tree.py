@@ -3,8 +3,8 @@ with Dependence Trees.
 
     p(x) = p(x_root) prod_i p(x_i | x_parent(i))
 
-Of all distributions in which each number depends on one other, the likeliest: the tree whose edges
-have the most mutual information.
+The maximum-likelihood distribution in which each dimension depends on one other: its tree is the
+maximum spanning tree of mutual information.
 """
 
 from typing import NamedTuple
@@ -24,17 +24,17 @@ from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
 
 ROOT = 0
-MAX_PAIRS = 20_000**2  # of levels of two numbers: 1.6 gigabytes
+MAX_PAIRS = 20_000**2  # of levels of two dimensions: 1.6 gigabytes
 Levels = Int[Array, 'batch dims']
 Pairs = Float[Array, 'dims levels dims levels']
 
 
 class ChowLiuParts(NamedTuple):
-    """What a tree is made of.
+    """The parts of a tree model.
 
     spec: of the data, which have levels.
-    pseudo_count: examples, spread evenly over all pairs of levels, that are added to those seen.
-    forgetting: of `models.classical.estimator.fit_turn`.
+    pseudo_count: examples added to the observed ones, spread evenly over all pairs of levels.
+    forgetting: as in `models.classical.estimator.fit_turn`.
     """
 
     spec: Spec
@@ -43,9 +43,9 @@ class ChowLiuParts(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """log_probs [dims, levels, levels]: log p(x_i = b | x_parent(i) = a), of the root log p(b).
+    """log_probs [dims, levels, levels]: log p(x_i = b | x_parent(i) = a), for the root log p(b).
 
-    parent [dims], of the root itself; order [dims], in which parents come before their children.
+    parent [dims]: the root is its own; order [dims]: parents before their children.
     """
 
     log_probs: Float[Array, 'dims levels levels']
@@ -54,7 +54,7 @@ class Tree(NamedTuple):
 
 
 def check(parts: ChowLiuParts) -> None:
-    """Refuses a tree that cannot be, or that memory has no room for.
+    """Refuses an invalid tree, or one that does not fit in memory.
 
     Raises:
       UserError: says which setting to change.
@@ -72,7 +72,7 @@ def check(parts: ChowLiuParts) -> None:
 
 
 def chow_liu(parts: ChowLiuParts) -> Family:
-    """A game of one player, `model`, fitted in one step to all of the training split."""
+    """Returns the game of one player, `model`, fitted in one step to the whole training split."""
     check(parts)
     estimator, spec = estimator_of(parts), parts.spec
 
@@ -114,7 +114,7 @@ def chow_liu(parts: ChowLiuParts) -> Family:
 
 
 def flat(x) -> Levels:
-    """x [batch, *event] as whole numbers, [batch, dims]."""
+    """Returns x [batch, *event] as integers, [batch, dims]."""
     return x.reshape(len(x), -1).astype(jnp.int32)
 
 
@@ -124,13 +124,13 @@ def shaped(spec: Spec, x: Levels):
 
 
 def tree_of(weights: Weights) -> Tree:
-    """What is fitted, of weights by player."""
+    """Returns the fitted tree in the weights."""
     own = weights.extra['model']
     return Tree(weights.params['model']['log_probs'], own['parent'], own['order'])
 
 
 def estimator_of(parts: ChowLiuParts) -> Estimator:
-    """Counts of all pairs of levels, and the tree that they ask for."""
+    """Returns counts of all pairs of levels, and the tree estimated from them."""
     levels = parts.spec.levels
 
     def statistics(weights, batch):
@@ -148,7 +148,7 @@ def estimator_of(parts: ChowLiuParts) -> Estimator:
 
 
 def pair_counts(x: Levels, levels: int) -> Statistics:
-    """How often number i has level a where number j has level b: 'pairs'; 'count' of examples."""
+    """Returns 'pairs', how often x_i = a and x_j = b, and 'count', the number of examples."""
     seen = jax.nn.one_hot(x, levels).reshape(len(x), -1)
     dims = x.shape[1]
     pairs = (seen.T @ seen).reshape(dims, levels, dims, levels)
@@ -156,9 +156,9 @@ def pair_counts(x: Levels, levels: int) -> Statistics:
 
 
 def smoothed(pairs: Pairs, count: Float[Array, ''], pseudo_count: float) -> Pairs:
-    """p(x_i = a, x_j = b) as `pseudo_count` more examples, evenly spread, make them.
+    """Returns p(x_i = a, x_j = b) with `pseudo_count` more examples, evenly spread.
 
-    Of i = j they stand on the diagonal, so that every pair has the same marginals.
+    For i = j they lie on the diagonal, so that all pairs have the same marginals.
     """
     dims, levels = pairs.shape[:2]
     is_same = jnp.eye(dims)[:, None, :, None]
@@ -168,13 +168,13 @@ def smoothed(pairs: Pairs, count: Float[Array, ''], pseudo_count: float) -> Pair
 
 
 def marginals(joint: Pairs) -> Float[Array, 'dims levels']:
-    """p(x_i = a)."""
+    """Returns p(x_i = a)."""
     number, level = jnp.arange(joint.shape[0])[:, None], jnp.arange(joint.shape[1])
     return joint[number, level, number, level]
 
 
 def mutual_information(joint: Pairs) -> Float[Array, 'dims dims']:
-    """I(x_i; x_j) = H(x_i) + H(x_j) - H(x_i, x_j), in nats."""
+    """Returns I(x_i; x_j) = H(x_i) + H(x_j) - H(x_i, x_j), in nats."""
     alone = entr(marginals(joint)).sum(-1)
     return alone[:, None] + alone - entr(joint).sum((1, 3))
 
@@ -182,7 +182,7 @@ def mutual_information(joint: Pairs) -> Float[Array, 'dims dims']:
 def spanning_tree(
     weights: Float[Array, 'dims dims'],
 ) -> tuple[Int[Array, 'dims'], Int[Array, 'dims']]:
-    """(parent, order) of the tree with the largest sum of weights: Prim (1957), from `ROOT` on."""
+    """Returns (parent, order) of the maximum spanning tree: Prim (1957), starting from `ROOT`."""
     dims = len(weights)
 
     def grow(carry, _):
@@ -196,7 +196,7 @@ def spanning_tree(
         )
         return (best, nearest, is_in), new
 
-    best = jnp.full(dims, -jnp.inf).at[ROOT].set(jnp.inf)  # the root is the first
+    best = jnp.full(dims, -jnp.inf).at[ROOT].set(jnp.inf)  # the root comes first
     start = best, jnp.full(dims, ROOT), jnp.zeros(dims, bool)
     (_, parent, _), order = jax.lax.scan(grow, start, None, dims)
     return parent.astype(jnp.int32), order.astype(jnp.int32)
@@ -205,7 +205,7 @@ def spanning_tree(
 def conditional_tables(
     joint: Pairs, parent: Int[Array, 'dims']
 ) -> Float[Array, 'dims levels levels']:
-    """p(x_i = b | x_parent(i) = a); where a never happens, and of the root, p(x_i = b)."""
+    """Returns p(x_i = b | x_parent(i) = a); p(x_i = b) if a never occurs, and for the root."""
     number, alone = jnp.arange(len(parent)), marginals(joint)
     together = joint[parent, :, number, :]
     above = alone[parent][..., None]
@@ -215,13 +215,13 @@ def conditional_tables(
 
 
 def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
-    """log p(x), nats."""
+    """Returns log p(x) in nats."""
     number = jnp.arange(x.shape[1])
     return tree.log_probs[number, x[:, tree.parent], x].sum(-1)
 
 
 def conditional(weights, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
-    """(x as far as it is known, log p(x_i = level | x_parent(i)) [batch, levels]) by the order."""
+    """Returns (x so far, log p(x_i = level | x_parent(i)) [batch, levels]), i in tree order."""
     tree = tree_of(weights)
     last, number = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
     x = x.at[:, last].set(jnp.where(i > 0, before.astype(x.dtype), x[:, last]))
@@ -231,7 +231,7 @@ def conditional(weights, x: Levels, i: Int[Array, ''], before: Float[Array, 'bat
 def evidence(
     x: Levels, known: Bool[Array, 'batch dims'], levels: int
 ) -> Float[Array, 'batch dims levels']:
-    """0 for the levels that a number can have, -inf for those that it has not."""
+    """Returns 0 for the levels that a dimension can have, -inf for the others."""
     is_possible = ~known[..., None] | (x[..., None] == jnp.arange(levels))
     return jnp.where(is_possible, 0.0, -jnp.inf)
 
@@ -239,7 +239,7 @@ def evidence(
 def gathered(
     tree: Tree, told: Float[Array, 'batch dims levels']
 ) -> Float[Array, 'batch dims levels']:
-    """log p(what is told at and below number i | x_i), [batch, i, level]: Pearl (1988), 4.2."""
+    """Returns log p(evidence at and below i | x_i), [batch, i, level]: Pearl (1988), 4.2."""
 
     def pass_up(told, number):
         of_parent = tree.log_probs[number] + told[:, number][:, None, :]
@@ -253,7 +253,7 @@ def gathered(
 def drawn(
     tree: Tree, keys: UInt32[Array, 'batch 2'], told: Float[Array, 'batch dims levels']
 ) -> Levels:
-    """x given what is told, parents first."""
+    """Draws x given the gathered evidence, parents first."""
 
     def draw(x, number):
         logits = tree.log_probs[number][x[:, tree.parent[number]]] + told[:, number]

@@ -1,6 +1,6 @@
-"""Components of mixtures: what K distributions of one kind have in common.
+"""Components of mixtures: the interface of K distributions of one kind, and categorical ones.
 
-x is [batch, dims] throughout: float32 levels, or real numbers as the caller scales them.
+x is [batch, dims] throughout: float32 levels, or real numbers as scaled by the caller.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from atelier.errors import at_least
 from models.classical.estimator import Statistics, summed
 
-TINY = 1e-30  # of a count or a probability: its logarithm is finite
+TINY = 1e-30  # lower bound of counts and probabilities, with a finite logarithm
 Rows = Float[Array, 'batch dims']
 Weights = Float[Array, 'batch components']
 
@@ -21,12 +21,12 @@ Weights = Float[Array, 'batch components']
 class Components(NamedTuple):
     """K distributions of one kind, with their parameters in one pytree.
 
-    statistics: (x, weights [batch, K]) -> Statistics, of which 'count' [K] sums the weights.
-    pooled, maximize: as of `models.classical.estimator.Estimator`, without a structure.
-    log_prob: (params, x, known=None) -> [batch, K], nats; of what is `known` [batch, dims] alone.
+    statistics: (x, weights [batch, K]) -> Statistics; its entry 'count' [K] sums the weights.
+    pooled, maximize: as in `models.classical.estimator.Estimator`, without a structure.
+    log_prob: (params, x, known=None) -> [batch, K], nats; of the `known` [batch, dims] part alone.
     sample: (keys, params, component [batch]) -> x.
-    fill: (keys, params, component, x, known) -> x, what is unknown drawn given what is known.
-    levels_of: (params, i) -> log p(x_i = level | k), [K, levels]; None of real numbers.
+    fill: (keys, params, component, x, known) -> x with the unknown part drawn given the known one.
+    levels_of: (params, i) -> log p(x_i = level | k), [K, levels]; None for real numbers.
     """
 
     statistics: Callable
@@ -39,23 +39,23 @@ class Components(NamedTuple):
 
 
 def categorical(levels: int, pseudo_count: float) -> Components:
-    """Independent numbers, each one of 0..levels - 1; of two levels they are Bernoulli.
+    """Independent categorical dimensions over 0..levels - 1; with two levels they are Bernoulli.
 
     Args:
       levels: at least 2.
-      pseudo_count: examples of each level that are added to those seen, so that none is
+      pseudo_count: examples of each level added to the observed ones, so that no level is
         impossible: the mode under a Dirichlet prior of 1 + pseudo_count (1: Laplace's rule).
     """
     at_least(0, 'model.pseudo_count', pseudo_count)
 
     @jax.custom_jvp
     def higher(x: Rows) -> Float[Array, 'batch dims above']:
-        """One-hot without level 0, which is what is left: half the work for two levels."""
+        """One-hot without level 0, which is implied: half the work for two levels."""
         return (x[..., None] == jnp.arange(1, levels)).astype(x.dtype)
 
     @higher.defjvp
     def slope(primals, tangents):
-        """Levels have no derivative: the difference between the neighbours of one stands for it."""
+        """Levels have no derivative: the difference quotient over x's neighbours replaces it."""
         (x,), (moved,) = primals, tangents
         below, above = jnp.maximum(x - 1, 0), jnp.minimum(x + 1, levels - 1)
         rise = (higher(above) - higher(below)) / (above - below)[..., None]

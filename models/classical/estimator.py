@@ -1,4 +1,4 @@
-"""Models that are fitted outright: sums over a minibatch, and the parameters that they ask for."""
+"""Models fitted without gradients: sums over minibatches, and the parameters that follow."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,9 +18,9 @@ class Estimator(NamedTuple):
 
     statistics: (weights, batch) -> (Statistics of this device's rows, loss_nats [local]).
     pooled: (Statistics with a leading axis, shares [parts]) -> Statistics of all parts, each
-      counted as its share says.
-    maximize: (Statistics) -> (params, structure): the parameters under which the examples are most
-      likely, and what of them is no float, by which nothing can be averaged.
+      weighted by its share.
+    maximize: (Statistics) -> (params, structure): the maximum-likelihood parameters, and their
+      non-float part, which cannot be averaged.
     """
 
     statistics: Callable
@@ -29,25 +29,25 @@ class Estimator(NamedTuple):
 
 
 def summed(statistics: Statistics, shares: jax.Array) -> Statistics:
-    """`pooled` of statistics that are sums."""
+    """`pooled` for statistics that are sums."""
     return jax.tree.map(lambda leaf: jnp.tensordot(shares, leaf, 1), statistics)
 
 
 def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
-    """One player, `model`, fitted to a running mean of its minibatches' statistics.
+    """Returns the turn of one player, `model`, fitted to a running mean of minibatch statistics.
 
-    Minibatch t counts for (t + 1)^-forgetting, those before it for the rest: 0 is the minibatch
-    alone, and with the whole training split in it that is an iteration of expectation maximisation
-    (Dempster, Laird and Rubin 1977); 1 is the mean of all so far, as closed forms want it; in
-    between is the online EM of Cappe and Moulines (2009), section 2.2, which asks for more than
-    1/2.
+    Minibatch t has weight (t + 1)^-forgetting, those before it the rest. With 0 only the current
+    minibatch counts: if it is the whole training split, each step is an iteration of expectation
+    maximisation (Dempster, Laird and Rubin 1977). With 1 it is the mean of all so far, as closed
+    forms need. In between is the online EM of Cappe and Moulines (2009), section 2.2, which needs
+    more than 1/2.
     """
     check_share('model.forgetting', forgetting)
 
     def fit(weights, batch, rng, step, hypers):
         del hypers
         here, loss = estimator.statistics(weights, batch)
-        each = jax.tree.map(lambda leaf: rng.gather(leaf[None]), here)  # of all devices
+        each = jax.tree.map(lambda leaf: rng.gather(leaf[None]), here)  # from all devices
         new = estimator.pooled(each, jnp.ones(jax.tree.leaves(each)[0].shape[0]))
         share = (step + 1.0) ** -forgetting
         both = jax.tree.map(
@@ -62,6 +62,6 @@ def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
 
 
 def started(estimator: Estimator, statistics: Statistics) -> Weights:
-    """The weights before the first step, as these statistics ask for them."""
+    """Returns the weights before the first step, estimated from these statistics."""
     params, structure = estimator.maximize(statistics)
     return Weights({'model': params}, {'model': {'statistics': statistics, **structure}})

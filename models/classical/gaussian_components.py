@@ -1,7 +1,7 @@
-"""Gaussian components of mixtures, their covariances full, diagonal, or one for all.
+"""Gaussian components of mixtures with full, diagonal or tied covariances.
 
-Moments are kept as counts, means and sums of squared distances from those means, which lose no
-digits where a mean is large beside its deviation: Chan, Golub and LeVeque (1983).
+Moments are kept as counts, means and sums of squared deviations from these means. This loses no
+digits if a mean is large beside its standard deviation: Chan, Golub and LeVeque (1983).
 """
 
 import math
@@ -23,10 +23,10 @@ Which = Int[Array, 'batch']
 
 
 class Prior(NamedTuple):
-    """What holds a covariance where few examples do, or none.
+    """Regularizes covariances for which there are few examples, or none.
 
-    pseudo_count: examples that lie `variance` from the mean along each axis, added to those seen.
-    variance: of them.
+    pseudo_count: examples added to the observed ones, with `variance` around the mean on each axis.
+    variance: of these examples.
     variance_floor: the smallest variance along any direction.
     """
 
@@ -39,10 +39,10 @@ LOOSE = Prior(0.0, 1.0, 0.0)  # maximum likelihood
 
 
 def prior_of(spec: Spec, pseudo_count: float, variance_floor: float) -> Prior:
-    """The prior of normalized x, whose interval is [0, 1] or whose standard deviation is 1.
+    """Returns the prior of normalized x, whose interval is [0, 1] or whose standard deviation is 1.
 
     Raises:
-      UserError: numbers that cannot be.
+      UserError: numbers out of range.
     """
     at_least(0, 'model.pseudo_count', pseudo_count)
     above_zero('model.variance_floor', variance_floor)
@@ -50,7 +50,7 @@ def prior_of(spec: Spec, pseudo_count: float, variance_floor: float) -> Prior:
 
 
 def diagonal_gaussian(prior: Prior) -> Components:
-    """Independent Gaussian numbers: params 'mean' and 'variance' [K, dims]."""
+    """Gaussians with independent dimensions: params 'mean' and 'variance' [K, dims]."""
 
     def maximize(found: Statistics):
         count = found['count'][:, None]
@@ -80,9 +80,9 @@ def diagonal_gaussian(prior: Prior) -> Components:
 
 
 def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
-    """Gaussians that know how numbers hang together: params 'mean' [K, dims] and 'covariance'.
+    """Gaussians with correlated dimensions: params 'mean' [K, dims] and 'covariance'.
 
-    That is [K, dims, dims], and [1, dims, dims] if it `is_tied`, the same for all.
+    The covariance is [K, dims, dims], or [1, dims, dims] if it `is_tied`: one for all components.
     """
     fold = (lambda scatter: scatter.sum(0, keepdims=True)) if is_tied else (lambda scatter: scatter)
 
@@ -110,7 +110,7 @@ def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
         return means[component] + jnp.einsum('bde,be->bd', roots[component], noise)
 
     def fill(keys: Keys, params, component: Which, x: Rows, known: Known) -> Rows:
-        """Matheron's rule: a draw of all, moved by what it is off where x is known."""
+        """Matheron's rule: an unconditional draw, shifted by its error on the known part."""
         drawn = sample(keys, params, component)
 
         def of_example(one):
@@ -132,7 +132,7 @@ def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
 
 
 def _each(params) -> tuple[Array, Array]:
-    """Means [K, dims], and covariances [K, dims, dims] even where there is one."""
+    """Returns means [K, dims], and covariances [K, dims, dims] also if they are tied."""
     mean, covariance = params['mean'], params['covariance']
     return mean, jnp.broadcast_to(covariance, (len(mean), *covariance.shape[1:]))
 
@@ -150,7 +150,7 @@ def _products(off: Rows, weights: Float[Array, 'batch']) -> Float[Array, 'dims d
 
 
 def _moments(x: Rows, weights: Weights, scatter_of) -> Statistics:
-    """Counts, means, and the scatter around each mean, a component after the other."""
+    """Returns counts, means, and the scatter around each mean, one component at a time."""
     count = weights.sum(0)
     mean = weights.T @ x / jnp.maximum(count, TINY)[:, None]
     around = lambda own: scatter_of(x - own[0], own[1])
@@ -158,7 +158,7 @@ def _moments(x: Rows, weights: Weights, scatter_of) -> Statistics:
 
 
 def _pooled(found: Statistics, shares: Float[Array, 'parts'], outer, fold=lambda scatter: scatter):
-    """The moments of all parts together: Chan, Golub and LeVeque (1983), equation 2.1."""
+    """Returns the moments of all parts together: Chan, Golub and LeVeque (1983), equation 2.1."""
     counts = shares[:, None] * found['count']  # [parts, K]
     count = counts.sum(0)
     mean = jnp.einsum('pk,pkd->kd', counts, found['mean']) / jnp.maximum(count, TINY)[:, None]
@@ -169,7 +169,7 @@ def _pooled(found: Statistics, shares: Float[Array, 'parts'], outer, fold=lambda
 
 
 def _floored(covariance: Float[Array, 'k dims dims'], floor: float) -> Float[Array, 'k dims dims']:
-    """No variance along any direction below the floor: the best of all covariances like that."""
+    """Returns the most likely covariance with no variance below the floor along any direction."""
 
     def of_one(matrix):
         values, vectors = jnp.linalg.eigh(matrix)
@@ -191,7 +191,7 @@ def _log_prob(
 def _restricted(
     covariance: Float[Array, 'dims dims'], known: Bool[Array, 'dims']
 ) -> Float[Array, 'dims dims']:
-    """The covariance of what is known, in a matrix that is the identity elsewhere."""
+    """Returns the covariance of the known part, in a matrix that is the identity elsewhere."""
     both = known[:, None] & known[None, :]
     return jnp.where(both, covariance, jnp.eye(len(known)))
 
@@ -202,7 +202,7 @@ def _known_log_prob(
     mean: Float[Array, 'dims'],
     covariance: Float[Array, 'dims dims'],
 ) -> Float[Array, '']:
-    """log p of the known part of x: the unknown one counts as standard normal numbers at 0."""
+    """Returns log p of the known part of x; the unknown part enters as standard normals at 0."""
     off = jnp.where(known, x - mean, 0.0)
     whole = _log_prob(off[None], jnp.zeros_like(mean), _restricted(covariance, known))[0]
     return whole + 0.5 * LOG_2_PI * jnp.sum(~known)

@@ -1,4 +1,4 @@
-"""Where a mixture begins: each example with the nearest of some that lie far apart."""
+"""Initial clusters of a mixture: k-means++ seeding, then Lloyd iterations."""
 
 import jax
 import jax.numpy as jnp
@@ -8,16 +8,16 @@ Rows = Float[Array, 'n dims']
 
 
 def distances(x: Rows, centres: Float[Array, 'k dims']) -> Float[Array, 'n k']:
-    """Squared, of every example from every centre."""
+    """Returns squared distances of every example from every centre."""
     squares = jnp.square(x).sum(-1)[:, None] + jnp.square(centres).sum(-1)
     return jnp.maximum(squares - 2 * x @ centres.T, 0.0)
 
 
 def k_means_plus_plus(key: UInt32[Array, '2'], x: Rows, count: int) -> Float[Array, 'count dims']:
-    """Examples of which each is drawn in proportion to its squared distance from those before it.
+    """Draws examples in turn, each in proportion to its squared distance from those drawn before.
 
     Arthur and Vassilvitskii (2007), k-means++: The Advantages of Careful Seeding, section 2.2.
-    Where there are fewer different examples than centres, some are drawn twice.
+    If there are fewer distinct examples than centres, some are drawn twice.
     """
 
     def add(nearest, key):
@@ -27,14 +27,14 @@ def k_means_plus_plus(key: UInt32[Array, '2'], x: Rows, count: int) -> Float[Arr
         return jnp.minimum(nearest, jnp.square(x - chosen).sum(-1)), chosen
 
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(count))
-    anywhere = jnp.full(len(x), jnp.finfo(x.dtype).max)  # the first one is any
+    anywhere = jnp.full(len(x), jnp.finfo(x.dtype).max)  # the first draw is uniform
     return jax.lax.scan(add, anywhere, keys)[1]
 
 
 def nearest_of(
     key: UInt32[Array, '2'], x: Rows, count: int, iterations: int
 ) -> Float[Array, 'n count']:
-    """One-hot, the cluster of each example after so many iterations of Lloyd (1982)."""
+    """Returns the one-hot cluster of each example after `iterations` of Lloyd (1982)."""
     centres = k_means_plus_plus(key, x, count)
 
     def cluster(centres):

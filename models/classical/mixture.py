@@ -1,9 +1,9 @@
-"""Mixtures fitted by expectation maximisation, and with the label for the component naive Bayes.
+"""Mixtures fitted by expectation maximisation; if the label is the component, naive Bayes.
 
     p(x) = sum_k w_k p(x | k)
 
-Everything is exact: likelihood, classification by Bayes' rule, and what is hidden of an example
-given the rest of it.
+Likelihood, classification by Bayes' rule, and the hidden part of an example given the rest are
+exact.
 """
 
 from typing import NamedTuple
@@ -28,15 +28,15 @@ COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
 
 
 class MixtureParts(NamedTuple):
-    """What a mixture is made of.
+    """The parts of a mixture.
 
     components: their kind.
     count: how many.
     spec: of the data.
-    is_labelled: whether the label is the component, and is seen.
-    pseudo_count: examples added to those of each component where weights are told.
-    forgetting: of `models.classical.estimator.fit_turn`.
-    lloyd_iterations: of the clusters that a mixture without labels begins with.
+    is_labelled: whether the component is the label, and observed.
+    pseudo_count: examples added to each component when its weight is estimated.
+    forgetting: as in `models.classical.estimator.fit_turn`.
+    lloyd_iterations: for the initial clusters of a mixture without labels.
     """
 
     components: Components
@@ -49,7 +49,7 @@ class MixtureParts(NamedTuple):
 
 
 def mixture(parts: MixtureParts) -> Family:
-    """A game of one player, `model`, which is fitted and does not descend."""
+    """Returns the game of one player, `model`, which is fitted without gradients."""
     at_least(1, 'model.num_components', parts.count)
     estimator = estimator_of(parts)
 
@@ -78,7 +78,7 @@ def mixture(parts: MixtureParts) -> Family:
 
 
 def scaled(spec: Spec, x):
-    """x [batch, *event] as components see it, [batch, dims]: levels, or real numbers normalized."""
+    """Returns x [batch, *event] as components read it, [batch, dims]: levels, or x normalized."""
     return (x if spec.levels is not None else spec.normalize(x)).reshape(len(x), -1)
 
 
@@ -89,20 +89,20 @@ def unscaled(spec: Spec, x):
 
 
 def log_volume(spec: Spec):
-    """By how many nats the density of x is less than that of `scaled` x."""
+    """Returns how many nats the log density of x lies below that of `scaled` x."""
     if spec.levels is not None:
         return 0.0
     return jnp.sum(jnp.log(spec.affine(spec.event_shape)[1]))
 
 
 def log_joint(parts: MixtureParts, params, x):
-    """log w_k + log p(x | k), [batch, K], nats of x as it is."""
+    """Returns log w_k + log p(x | k), [batch, K], in nats of x as given."""
     each = parts.components.log_prob(params['components'], scaled(parts.spec, x))
     return params['log_weights'] + each - log_volume(parts.spec)
 
 
 def estimator_of(parts: MixtureParts) -> Estimator:
-    """An iteration of EM; of labelled data, whose components are seen, it ends with the first."""
+    """Returns an iteration of EM; with observed components (labels) the first one is the last."""
 
     def statistics(weights, batch):
         joint = log_joint(parts, weights.params['model'], batch['x'])
@@ -123,7 +123,7 @@ def estimator_of(parts: MixtureParts) -> Estimator:
 
 
 def first_statistics(parts: MixtureParts, key, batch: Batch):
-    """Those of clusters of the first minibatch, or of its labels."""
+    """Returns the statistics of the first minibatch's clusters, or of its labels."""
     x = scaled(parts.spec, batch['x'])
     if parts.is_labelled:
         weights = jax.nn.one_hot(batch['label'], parts.count, dtype=x.dtype)
@@ -133,7 +133,7 @@ def first_statistics(parts: MixtureParts, key, batch: Batch):
 
 
 def log_prob_of(parts: MixtureParts) -> PerExample:
-    """log p(x), or log p(x | label) where the label is seen."""
+    """Returns log p(x), or log p(x | label) if the label is observed."""
 
     def nats(weights, batch, rng):
         del rng
@@ -147,7 +147,10 @@ def log_prob_of(parts: MixtureParts) -> PerExample:
 
 
 def conditionals(parts: MixtureParts) -> Conditionals | None:
-    """p(x) of levels number by number, or p(x | label); the memory is log p(k, x_<i) [batch, K]."""
+    """Returns p(x), or p(x | label), of levels by the chain rule; None for real values.
+
+    The memory is log p(k, x_<i) [batch, K].
+    """
     levels_of = parts.components.levels_of
     if levels_of is None:
         return None
@@ -170,7 +173,7 @@ def conditionals(parts: MixtureParts) -> Conditionals | None:
 
 
 def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array]:
-    """log p(x), and by Bayes' rule p(label | x), of each example."""
+    """Returns log p(x), and by Bayes' rule metrics of p(label | x), of each example."""
     joint = log_joint(parts, params, batch['x'])
     found = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
     if not parts.is_labelled:
@@ -184,7 +187,7 @@ def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array
 
 
 def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
-    """x of a component that the weights draw, or of the class that is asked for."""
+    """Draws x from a component drawn by weight, or from the class asked for."""
     keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
         component = label_asked_for(keys, condition, parts.spec)
@@ -195,7 +198,7 @@ def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
 
 
 def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):
-    """x whose hidden part is drawn from p(hidden | known), or p(hidden | known, label)."""
+    """Returns x with the hidden part drawn from p(hidden | known), or p(hidden | known, label)."""
     known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
     x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)
     kind = parts.components
@@ -207,4 +210,4 @@ def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):
         component = jax.vmap(jax.random.categorical)(keys, logits)
     own = fold_in(rng.keys, EXAMPLE_DRAW)
     made = unscaled(parts.spec, kind.fill(own, params['components'], component, x, known))
-    return jnp.where(batch['known'].astype(bool), batch['x'], made)  # to the last bit
+    return jnp.where(batch['known'].astype(bool), batch['x'], made)  # known values are bit-exact

@@ -2,8 +2,8 @@
 
     z ~ N(0, I),  x = W z + mean + noise,  noise ~ N(0, noise_variance I)
 
-A linear VAE at its optimum, whose posterior is known: likelihood, codes and what is hidden of an
-example given the rest of it are exact.
+A linear VAE at its optimum, with a known posterior: likelihood, codes, and the hidden part of an
+example given the rest are exact.
 """
 
 from typing import NamedTuple
@@ -23,17 +23,17 @@ from models.classical.gaussian_components import LOG_2_PI, LOOSE, full_gaussian
 from models.classical.mixture import log_volume, scaled, unscaled
 
 LATENT_DRAW, NOISE_DRAW = 0, 1
-GAUSSIAN = full_gaussian(LOOSE)  # for moments, and for what is hidden given the rest
+GAUSSIAN = full_gaussian(LOOSE)  # for moments and inpainting
 Rows = Float[Array, 'batch dims']
 
 
 class PPCAParts(NamedTuple):
-    """What probabilistic PCA is made of.
+    """The parts of probabilistic PCA.
 
-    latent_dim: numbers of z, fewer than x has.
+    latent_dim: dimensions of z, fewer than x has.
     spec: of the data, which are real-valued.
-    variance_floor: the least variance of the noise, of x normalized.
-    forgetting: of `models.classical.estimator.fit_turn`.
+    variance_floor: lower bound of the noise variance, for normalized x.
+    forgetting: as in `models.classical.estimator.fit_turn`.
     """
 
     latent_dim: int
@@ -43,7 +43,7 @@ class PPCAParts(NamedTuple):
 
 
 def check(parts: PPCAParts) -> None:
-    """Refuses a model that cannot be.
+    """Refuses an invalid model.
 
     Raises:
       UserError: names the config field.
@@ -58,10 +58,10 @@ def check(parts: PPCAParts) -> None:
 
 
 def ppca(parts: PPCAParts) -> Family:
-    """A game of one player, `model`, fitted in one step to all of the training split.
+    """Returns the game of one player, `model`, fitted in one step to the whole training split.
 
-    params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent], whose columns W_j are
-    orthogonal, so that the posterior has independent numbers.
+    params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent]. The columns W_j of the
+    loadings are orthogonal, so that the posterior has independent dimensions.
     """
     check(parts)
     estimator, spec = estimator_of(parts), parts.spec
@@ -113,7 +113,7 @@ def ppca(parts: PPCAParts) -> Family:
 
 
 def estimator_of(parts: PPCAParts) -> Estimator:
-    """Moments of x, and equations 7 and 8 of the paper."""
+    """Returns the moments of x, and the parameters of equations 7 and 8 of the paper."""
 
     def statistics(weights, batch):
         x = scaled(parts.spec, batch['x'])
@@ -133,18 +133,18 @@ def estimator_of(parts: PPCAParts) -> Estimator:
 
 
 def moments(x: Rows) -> Statistics:
-    """Those of a single Gaussian."""
+    """Returns the moments of x as those of a single Gaussian."""
     return GAUSSIAN.statistics(x, jnp.ones((len(x), 1), x.dtype))
 
 
 def along_axes(params, x: Rows) -> tuple[Rows, Float[Array, 'batch latent'], Array]:
-    """x less its mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
+    """Returns x less its mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
     off, loadings = x - params['mean'], params['loadings']
     return off, off @ loadings, jnp.square(loadings).sum(0) + params['noise_variance']
 
 
 def log_prob(params, x: Rows) -> Float[Array, 'batch']:
-    """log N(x; mean, W W^T + noise_variance I), nats, without a matrix of dims x dims."""
+    """Returns log N(x; mean, W W^T + noise_variance I), nats, without a matrix of dims x dims."""
     off, products, variances = along_axes(params, x)
     noise, dims = params['noise_variance'], x.shape[1]
     distance = (jnp.square(off).sum(-1) - jnp.sum(jnp.square(products) / variances, -1)) / noise
@@ -153,14 +153,14 @@ def log_prob(params, x: Rows) -> Float[Array, 'batch']:
 
 
 def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Array, 'batch latent']]:
-    """Mean and log variance of p(z | x), section 3.2 of the paper with orthogonal W_j."""
+    """Returns mean and log variance of p(z | x), section 3.2 of the paper with orthogonal W_j."""
     _, products, variances = along_axes(params, x)
     mean = products / variances
     return mean, jnp.broadcast_to(jnp.log(params['noise_variance'] / variances), mean.shape)
 
 
 def inpainted(spec: Spec, params, batch: Batch, rng: Rng):
-    """x whose hidden part is drawn given the known one: that of a single Gaussian."""
+    """Returns x with the hidden part drawn given the known one, as for a single Gaussian."""
     known = batch['known'].astype(bool)
     x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
     noise = params['noise_variance'] * jnp.eye(x.shape[1])

@@ -1,4 +1,4 @@
-"""Refusing diffusion models that cannot be, before they are compiled."""
+"""Refuses invalid diffusion models before they are compiled."""
 
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, share
@@ -6,7 +6,7 @@ from models.diffusion.sampling import Sampling
 
 
 def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) -> None:
-    """Refuses to leave a class, or any of them, without training where it will be asked for.
+    """Refuses settings that leave a class, or the null label, untrained although it will be used.
 
     Raises:
       UserError: names the config field.
@@ -26,7 +26,7 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
 def check_sampling(
     sampling: Sampling, max_steps: int | None, is_conditional: bool, label_dropout: float
 ) -> None:
-    """Refuses more steps than a discrete process has, and guidance by what was never trained.
+    """Refuses more steps than a discrete process has, and guidance by an untrained condition.
 
     Raises:
       UserError: names the config field.
@@ -54,7 +54,7 @@ def check_sampling(
 def check_likelihood(
     spec: Spec, kind: str, num_times: int, ode_steps: int, ode_probes: int
 ) -> None:
-    """Refuses numbers that cannot be, and a density of levels.
+    """Refuses numbers out of range, and a density of discrete levels.
 
     Raises:
       UserError: names the config field.

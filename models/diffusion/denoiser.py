@@ -1,4 +1,4 @@
-"""The denoiser of a diffusion model: a network, and what its output means at each noise level."""
+"""The denoiser of a diffusion model: a network, and how its output is read at each noise level."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,14 +18,14 @@ Condition = Labels | Float[Array, 'batch *condition']
 
 
 class DenoiserNetworks(NamedTuple):
-    """What a diffusion model is made of.
+    """The parts of a diffusion model.
 
     network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
-      label `spec.num_classes` stands for any.
+      label `spec.num_classes` is the null label, for any class.
     prediction: what the network's output means.
     spec: of the data.
-    is_conditional: whether the network sees the label.
-    given: (batch) -> what it sees in place of a label, [batch, *condition]; None: no such thing.
+    is_conditional: whether the network reads the label.
+    given: (batch) -> the condition in place of a label, [batch, *condition]; None: there is none.
     """
 
     network: nn.Module
@@ -36,17 +36,20 @@ class DenoiserNetworks(NamedTuple):
 
 
 def data_std(spec: Spec) -> float:
-    """About the deviation of x as the process sees it: of images 0.5, as Karras et al. (2022)."""
+    """Returns x's approximate standard deviation on the process scale.
+
+    For images 0.5, as in Karras et al. (2022).
+    """
     return 1.0 if spec.interval is None else 0.5
 
 
 def stretch(spec: Spec) -> float:
-    """How many units of the process are one of the normalized scale."""
+    """Returns how many units of the process scale make one unit of the normalized scale."""
     return 1.0 if spec.interval is None else 2.0
 
 
 def to_process(spec: Spec, x: Array) -> Array:
-    """x as the process sees it: in [-1, 1] where its interval is known, else of deviation 1."""
+    """Returns x on the process scale: [-1, 1] if its interval is known, else unit variance."""
     normalized = spec.normalize(x)
     return normalized if spec.interval is None else 2.0 * normalized - 1.0
 
@@ -57,12 +60,12 @@ def from_process(spec: Spec, x: Array) -> Array:
 
 
 def in_interval(spec: Spec, x: Array) -> Array:
-    """`from_process`, no further than the data go."""
+    """`from_process`, clipped to the data's interval."""
     return from_process(spec, x if spec.interval is None else jnp.clip(x, -1.0, 1.0))
 
 
 def as_data(spec: Spec, x: Array) -> Array:
-    """`in_interval`; where the data are levels, the nearest one."""
+    """`in_interval`, rounded to the nearest level where the data are levels."""
     x = in_interval(spec, x)
     return x if spec.levels is None else jnp.round(x)
 
@@ -70,7 +73,7 @@ def as_data(spec: Spec, x: Array) -> Array:
 def output_of(
     nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
 ) -> Events:
-    """The network's output. It sees x_t scaled to deviation 1, and how noisy it is."""
+    """Returns the network's output; its inputs are x_t at unit variance and the half log-SNR."""
     alpha, sigma = scales(schedule, t, x_t)
     size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)
@@ -91,9 +94,10 @@ def denoiser(
       nets: the networks.
       schedule: of the process.
       weights: of the network.
-      label: of each row, where they see one; `spec.num_classes` for any. Or what they are given.
-      guidance: w, where any + w (class - any) stands for the mean of a class: Ho and Salimans
-        (2022), equation 6, with their w + 1 for w. 1: no guidance, and half the work.
+      label: of each row, if the network reads one, `spec.num_classes` for the null label; or the
+        condition of `nets.given`.
+      guidance: w; the class-conditional mean becomes null + w (class - null): Ho and Salimans
+        (2022), equation 6, with w for their w + 1. 1: no guidance, at half the cost.
       clip: keeps the mean in [-1, 1] where the data's interval is known.
     """
 
@@ -116,6 +120,6 @@ def denoiser(
 
 
 def scales(schedule: Schedule, t: Numbers, x: Events) -> tuple[Array, Array]:
-    """(alpha, sigma) of each row, to be broadcast against x."""
+    """Returns (alpha, sigma) of each row, shaped to broadcast against x."""
     like = lambda numbers: jnp.expand_dims(numbers, tuple(range(1, x.ndim)))
     return like(schedule.alpha(t)), like(schedule.sigma(t))

@@ -1,7 +1,8 @@
-"""Diffusion models and flow matching: one denoiser, and the ways it is trained, sampled and judged.
+"""Diffusion models and flow matching: training, sampling and likelihood of one denoiser.
 
-Network, process, prediction, weighting and sampler are chosen apart (Karras et al. 2022): the
-straight process with a velocity is flow matching, a variance-preserving one with eps is DDPM.
+Network, process, prediction, weighting and sampler are independent choices (Karras et al. 2022):
+the straight process with a velocity prediction is flow matching, a variance-preserving process
+with an eps prediction is DDPM.
 """
 
 import math
@@ -44,18 +45,18 @@ from models.diffusion.variational_bound import bound_terms, ode_nats, weighed_er
 from models.nets.class_conditioning import label_asked_for
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
-EPS_DRAW, HIDDEN_DRAW = 0, 1  # in training
-METRIC_TIMES = 8  # of each example: with one a validation's noise hides what training gains
+EPS_DRAW, HIDDEN_DRAW = 0, 1  # key indices of the training loss
+METRIC_TIMES = 8  # times per example: with one, validation noise hides progress
 
 
 class Process(NamedTuple):
-    """How x becomes noise, and how that is undone in training.
+    """The forward process and the training objective.
 
-    schedule: of the noise; one that is learned is a player of its own.
-    weighting: of `models.diffusion.process.weightings`; None: the error of the network's
-    output as it is.
-    time: of `models.diffusion.process.time_sampling`.
-    label_dropout: share of the examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
+    schedule: noise schedule; a learned one is a player of its own.
+    weighting: from `models.diffusion.process.weightings`; None: the unweighted error of the
+    network's output.
+    time: distribution of training times, from `models.diffusion.process.time_sampling`.
+    label_dropout: fraction of examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
     """
 
     schedule: Schedule | MonotoneHalfLogSnr
@@ -65,7 +66,11 @@ class Process(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """How log p(x) is told: the 'bound', of so many times, or the 'ode', with steps and probes."""
+    """How log p(x) is estimated: by the 'bound' at `num_times` times, or by the 'ode'.
+
+    ode_steps: solver steps of the ODE.
+    ode_probes: random probes of its divergence; 0: the exact divergence.
+    """
 
     kind: str
     num_times: int
@@ -76,7 +81,7 @@ class Likelihood(NamedTuple):
 def check(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> None:
-    """Refuses what cannot be, or does not go together, in one line that names the config field."""
+    """Refuses invalid or incompatible settings with one line that names the config field."""
     hidden, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
     check_label_dropout(hidden, nets.is_conditional, nets.spec)
     check_sampling(sampling, max_steps, nets.is_conditional, hidden)
@@ -86,12 +91,12 @@ def check(
 def diffusion(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> Family:
-    """A game of the player `model`, and where the schedule is learned of `schedule`.
+    """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
 
-    The model descends the mean error of a number of x, so that one limit of the gradient serves
-    events of any size. The schedule descends the square of the same error, which is the variance of
-    the bound's estimate, for the bound itself does not depend on it (Kingma et al. 2021, appendix
-    I.2).
+    The model minimizes the mean error per dimension of x, so that one limit of the gradient norm
+    serves events of any size. The schedule minimizes the mean square of the same error, and with it
+    the variance of the bound's estimate, since the bound itself does not depend on the schedule
+    (Kingma et al. 2021, appendix I.2).
     """
     check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
@@ -124,7 +129,7 @@ def diffusion(
 
 
 def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood) -> LogProb:
-    """The bound, or the ODE's estimate with that of half its steps on the same probes."""
+    """Returns the bound, or the ODE's estimate with one at half the steps on the same probes."""
 
     def bound(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
@@ -151,7 +156,7 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
 def sampling_abilities(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, ode_steps: int
 ) -> tuple[Sample, Trajectory, Denoise, Inpaint, Codes]:
-    """What the process and its ODE do with a trained model."""
+    """Returns what a trained model can do with its process and its ODE."""
 
     def walk(weights, rng, condition):
         schedule, label = schedule_of(process, weights.params), asked(nets, rng, condition)
@@ -196,7 +201,7 @@ def sampling_abilities(
 
 
 def most_noise(process: Process) -> float:
-    """sigma / alpha at the process's last time."""
+    """Returns sigma / alpha at the process's last time."""
     schedule = process.schedule
     if not isinstance(schedule, Schedule):
         return math.exp(-schedule.low)
@@ -204,7 +209,7 @@ def most_noise(process: Process) -> float:
 
 
 def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> Weights:
-    """Parameters of the network, and of a schedule that is learned; no other collections."""
+    """Returns the parameters of the network and of a learned schedule; no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), seen(nets, first)
     args = to_process(nets.spec, first['x']), level, label
@@ -216,20 +221,20 @@ def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> W
 
 
 def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
-    """The terms that the bound is less, in bits per dimension."""
+    """Returns the terms of the negative bound in bits per dimension."""
     names = {name: name.replace('_nats', '_bits_per_dim') for name in terms if name != 'elbo_nats'}
     return {names[name]: spec.bits_per_dim(terms[name]) for name in names}
 
 
 def schedule_of(process: Process, params) -> Schedule:
-    """The process's schedule, of these weights if it is learned."""
+    """Returns the process's schedule; a learned one with these parameters."""
     if isinstance(process.schedule, Schedule):
         return process.schedule
     return learned(process.schedule, params['schedule'])
 
 
 def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batch, rng: Rng):
-    """The weighed error of each example at its time, [batch]."""
+    """Returns the weighted error of each example at a random time, [batch]."""
     schedule = schedule_of(process, params)
     t = process.time(schedule, time_sampling.spread_over_batch(rng))
     label = seen(nets, batch)
@@ -241,7 +246,7 @@ def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batc
 
 
 def seen(nets: DenoiserNetworks, batch: Batch) -> Condition:
-    """What the network sees of a batch besides x: of labels that training never saw, any."""
+    """Returns the network's condition; labels left out of training become the null label."""
     if nets.given is not None:
         return nets.given(batch)
     if not nets.is_conditional:
@@ -251,7 +256,7 @@ def seen(nets: DenoiserNetworks, batch: Batch) -> Condition:
 
 
 def asked(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
-    """The classes that a sample shall be of, by default any that training sees."""
+    """Returns the class of each sample; by default a random class of the training split."""
     if not nets.is_conditional:
         return None
     return label_asked_for(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)

@@ -1,4 +1,4 @@
-"""The diffusion transformer, DiT (Peebles and Xie 2023): an image as tokens that attend to all."""
+"""The diffusion transformer, DiT (Peebles and Xie 2023): full attention over image patches."""
 
 import functools
 import math
@@ -14,14 +14,14 @@ from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import from_patches, to_patches
 from models.nets.transformer import check_heads
 
-WIDENED = 4  # times as many units as a token has, inside a block's MLP
+WIDENED = 4  # hidden units of a block's MLP, as a multiple of the token width
 Tokens = Float[Array, 'batch tokens width']
 
 
 class Block(nn.Module):
     """adaLN-Zero of section 3.2: attention, then an MLP, each scaled, shifted and gated.
 
-    The gates begin at zero, so that a new block is the identity.
+    The gates are initialized to zero, so that a new block is the identity.
 
     Attributes:
       heads: of the attention.
@@ -35,7 +35,7 @@ class Block(nn.Module):
     def __call__(
         self, tokens: Tokens, vector: Float[Array, 'batch numbers']
     ) -> tuple[Tokens, None]:
-        """Returns tokens in float32, and nothing, as `nn.scan` takes it."""
+        """Returns the tokens in float32, and None, as `nn.scan` expects."""
         width, layer = tokens.shape[-1], functools.partial(nn.Dense, dtype=self.dtype)
         changes = _changes(6, width, vector, self.dtype)
         scale, shift, gate, scale_mlp, shift_mlp, gate_mlp = changes
@@ -49,16 +49,16 @@ class Block(nn.Module):
 
 
 class DiT(nn.Module):
-    """Blocks over the patches of an image, under one `nn.scan`; [batch, *event] to the same.
+    """Transformer blocks over image patches, under one `nn.scan`; x's shape is kept.
 
-    The blocks compile as one, however many there are. Positions are learned.
+    Any number of blocks compiles as one. Position embeddings are learned.
 
     Attributes:
-      patch: places along each axis that are one token.
-      width: numbers of a token.
+      patch: pixels along each axis of a token's patch.
+      width: of a token.
       blocks: how many.
       heads: of the attention; they divide `width`.
-      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
+      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
       dtype: of the products; parameters, sums and outputs are float32.
     """
 
@@ -70,7 +70,7 @@ class DiT(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
-        """Refuses sizes that cannot be."""
+        """Refuses invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'patch', 'width', 'blocks', 'heads')
         check_heads(self.width, self.heads)
@@ -82,7 +82,7 @@ class DiT(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns x's shape in float32; at the start 0, whatever x is."""
+        """Returns x's shape in float32; at initialization 0 for any x."""
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, self.width, self.num_classes)
         patches = to_patches(x.reshape(len(x), *space, -1), self.patch)
@@ -105,6 +105,6 @@ class DiT(nn.Module):
 
 
 def _changes(number: int, width: int, vector: Float[Array, 'batch numbers'], dtype: DTypeLike):
-    """So many vectors [batch, 1, width] that the condition says, at the start 0."""
+    """Returns `number` vectors [batch, 1, width] computed from the condition, initially 0."""
     layer = nn.Dense(number * width, dtype=dtype, kernel_init=nn.initializers.zeros)
     return jnp.split(layer(nn.silu(vector)).astype(jnp.float32)[:, None], number, -1)

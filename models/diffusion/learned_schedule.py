@@ -1,4 +1,4 @@
-"""A noise schedule that is learned: monotone, between ends that are kept (Kingma et al. 2021)."""
+"""A learned noise schedule: monotone, with fixed ends (Kingma et al. 2021)."""
 
 import flax.linen as nn
 import jax
@@ -7,13 +7,14 @@ from jaxtyping import Array, Float
 
 from models.diffusion.process.schedules import Schedule, of_half_log_snr
 
-HALVINGS = 40  # of the interval in which a time is looked for
+HALVINGS = 40  # bisection steps of the search for a time
 
 
 class MonotoneHalfLogSnr(nn.Module):
     """log(alpha / sigma), falling from `high` at t = 0 to `low` at t = 1: appendix H.
 
-    A line plus a network of positive weights, brought to the ends. It begins as the line.
+    A line plus a network of positive weights, rescaled to the ends. At initialization it is almost
+    the line.
 
     Attributes:
       high: at t = 0.
@@ -44,7 +45,7 @@ class MonotoneHalfLogSnr(nn.Module):
 
 
 def learned(module: MonotoneHalfLogSnr, params) -> Schedule:
-    """The schedule of these parameters; times are found by halving the interval."""
+    """Returns the schedule with these parameters; it finds times by bisection."""
     half_log_snr = lambda t: module.apply({'params': params}, t)
 
     def time(wanted: Float[Array, '*times']) -> Float[Array, '*times']:

@@ -1,4 +1,4 @@
-"""The half log-SNR as a vector, for networks that know how noisy x is, and an MLP of that kind."""
+"""The half log-SNR embedding of noise-conditioned networks, and a noise-conditioned MLP."""
 
 import functools
 import math
@@ -10,19 +10,19 @@ from jaxtyping import Array, Float, Int
 
 from atelier.errors import UserError, at_least, check_sizes
 
-CONDITION = 128  # numbers of the MLP's condition vector
-# the longest wavelength and the shortest
-OF_LEVEL = 40.0, 0.1  # of the half log-SNR, which is -10 to 10
-OF_POINTS = 4.0, 0.2  # of x, whose deviation is about 1
+CONDITION = 128  # width of the MLP's condition vector
+# longest and shortest wavelength
+OF_LEVEL = 40.0, 0.1  # for the half log-SNR, which lies in -10 to 10
+OF_POINTS = 4.0, 0.2  # for x, whose standard deviation is about 1
 
 
 def waves(
     values: Float[Array, '*values'], numbers: int, ends: tuple[float, float]
 ) -> Float[Array, '*values waves']:
-    """Sines and cosines of each, `numbers` in all, of geometric wavelengths between two ends.
+    """Returns `numbers` sines and cosines of each value, with geometrically spaced wavelengths.
 
-    Of positions: Vaswani et al. (2017), section 3.5; of coordinates, so that a network learns what
-    changes fast: Tancik et al. (2020), equation 5 with geometric frequencies.
+    For positions: Vaswani et al. (2017), section 3.5. For coordinates, so that a network learns
+    high frequencies: Tancik et al. (2020), equation 5 with geometric frequencies.
     """
     longest, shortest = ends
     lengths = longest * (shortest / longest) ** jnp.linspace(0.0, 1.0, numbers // 2)
@@ -36,9 +36,9 @@ def condition_vector(
     numbers: int,
     num_classes: int,
 ) -> Float[Array, 'batch numbers']:
-    """The noise level, and where there are classes the label, for a network to see.
+    """Returns an embedding of the noise level, and of the label if there are classes.
 
-    Call it inside of a compact method. Class `num_classes` stands for any (Ho and Salimans 2022).
+    Call it inside a compact method. Class `num_classes` is the null label (Ho and Salimans 2022).
     """
     vector = nn.Dense(numbers)(waves(half_log_snr, numbers, OF_LEVEL))
     vector = nn.Dense(numbers)(nn.silu(vector))
@@ -52,15 +52,15 @@ def adaptive_norm(
     scale: Float[Array, 'batch *scale'],
     shift: Float[Array, 'batch *scale'],
 ) -> Float[Array, 'batch *units']:
-    """Layer norm whose scale, less 1, and shift are the condition's: Peebles and Xie, section 3.2.
+    """Layer norm with scale (less 1) and shift from the condition: Peebles and Xie, section 3.2.
 
-    Call it inside of a compact method; it has no parameters.
+    Call it inside a compact method; it has no parameters.
     """
     return nn.LayerNorm(use_scale=False, use_bias=False)(h) * (1 + scale) + shift
 
 
 class ConditionedBlock(nn.Module):
-    """h plus an MLP of it that the condition scales and shifts, at the start h itself.
+    """h plus an MLP of h that the condition scales and shifts; the identity at initialization.
 
     The adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
@@ -84,13 +84,13 @@ class ConditionedBlock(nn.Module):
 
 
 class ConditionedMLP(nn.Module):
-    """Residual blocks that each see how noisy x is: for points, tables and small events.
+    """Residual blocks conditioned on the noise level: for points, tables and small events.
 
     Attributes:
       width: units of each block.
       blocks: how many.
-      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
-      num_waves: sines and cosines of each number of x that it sees besides.
+      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
+      num_waves: sines and cosines of each dimension of x, as additional inputs.
       dtype: of the products; parameters, sums and outputs are float32.
     """
 
@@ -101,7 +101,7 @@ class ConditionedMLP(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
-        """Refuses sizes that cannot be."""
+        """Refuses invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width')
         at_least(1, 'model.mlp_blocks', self.blocks)
@@ -115,7 +115,7 @@ class ConditionedMLP(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns x's shape in float32; at the start 0, whatever x is."""
+        """Returns x's shape in float32; at initialization 0 for any x."""
         vector = condition_vector(half_log_snr, label, CONDITION, self.num_classes)
         flat = x.reshape(len(x), -1)
         seen = waves(flat, self.num_waves, OF_POINTS).reshape(len(x), -1)

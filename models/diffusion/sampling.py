@@ -1,4 +1,4 @@
-"""What a diffusion model does when it is trained: it samples, denoises, and codes by its ODE."""
+"""Sampling, denoising, inpainting and ODE codes of a trained diffusion model."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from models.diffusion.process.repaint import repaint
 from models.diffusion.process.samplers import Trajectory, ancestral
 from models.diffusion.process.schedules import Schedule
 
-START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # of the keys of each row
+START_DRAW, LABEL_DRAW, STEP_DRAWS = 0, 1, 2  # indices folded into the key of each row
 Events = Float[Array, 'batch *event']
 Keys = UInt32[Array, 'batch 2']
 
@@ -35,14 +35,14 @@ Keys = UInt32[Array, 'batch 2']
 class Sampling(NamedTuple):
     """How samples are drawn.
 
-    sampler: of `models.diffusion.diffusion.process.samplers`.
-    grid: of `models.diffusion.process.time_grids`.
-    steps: of the sampler, the last of which goes from the process's first time to the data.
-    guidance: of `models.diffusion.denoiser.denoiser`.
+    sampler: from `models.diffusion.process.samplers`.
+    grid: from `models.diffusion.process.time_grids`.
+    steps: of the sampler; the last one goes from the process's first time to the data.
+    guidance: as in `models.diffusion.denoiser.denoiser`.
     clip: likewise.
-    resamples: of `models.diffusion.diffusion.process.repaint.repaint`, which takes steps of its
-    own on the same grid.
-    per_step: evaluations of the network in all steps but the last.
+    resamples: as in `models.diffusion.process.repaint.repaint`, which takes its own steps on the
+    same grid.
+    per_step: network evaluations in each step but the last, which takes one.
     """
 
     sampler: Callable
@@ -55,7 +55,7 @@ class Sampling(NamedTuple):
 
     @property
     def evaluations(self) -> int:
-        """Of the network, for a sample; guidance looks with the class and without."""
+        """Network evaluations per sample; guidance doubles them (with and without the class)."""
         looks = 1 if self.guidance == 1.0 else 2
         return looks * (self.per_step * (self.steps - 1) + 1)
 
@@ -69,9 +69,10 @@ def walk(
     keys: Keys,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
-    """From x at the schedule's last time to its first, and there x by a last evaluation.
+    """Runs the sampler from x at the schedule's last time to its first, and predicts x from there.
 
-    Returns the sampler's steps, and that last one as a step of its own, without the axis of steps.
+    Returns:
+      The sampler's steps, and the last evaluation as a step without the steps axis.
     """
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     grid = sampling.grid(schedule, sampling.steps - 1)
@@ -87,7 +88,7 @@ def sampled(
     rng: Rng,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
-    """`walk` from noise, which row i draws from its own key."""
+    """Runs `walk` from noise; row i draws from its own key."""
     start, keys = _start(nets, schedule, rng.keys), fold_in(rng.keys, STEP_DRAWS)
     return walk(nets, schedule, sampling, weights, start, keys, label)
 
@@ -100,9 +101,10 @@ def _start(nets: DenoiserNetworks, schedule: Schedule, keys: Keys) -> Events:
 def shown(
     spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
-    """(x_t, mean) of all steps, [local, steps, *event], by the data's units; x_t of their size.
+    """Returns (x_t, mean) of all steps, [local, steps, *event], in the data's units.
 
-    Both as they are: beyond the data's interval, and between levels.
+    x_t is rescaled to the data's standard deviation. Values are neither clipped to the data's
+    interval nor rounded to levels.
     """
     whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
     grid = sampling.grid(schedule, sampling.steps - 1)
@@ -121,11 +123,11 @@ def denoised(
     keys: Keys,
     label: Condition,
 ) -> Events:
-    """`walk` from x with Gaussian noise of deviation batch['noise_std'], on the normalized scale.
+    """Removes Gaussian noise of standard deviation batch['noise_std'] (normalized scale) from x.
 
-    It begins at the time whose noise that is, on a grid of the row's own, and takes ancestral
-    steps without guidance. With one it is the mean of x, which has the least squared error; with
-    more it is a sample of p(x | x_t), and of the label, which no ODE gives for one x_t.
+    Each row starts at the time with that noise level, on its own time grid, and takes ancestral
+    steps without guidance. One step gives the mean of x, which has the least squared error; more
+    steps give a sample of p(x | x_t), or of p(x | x_t, label), which no ODE gives for one x_t.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)
     times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
@@ -152,10 +154,10 @@ def inpainted(
     keys: Keys,
     label: Condition,
 ) -> Events:
-    """x with its hidden parts, where batch['known'] is 0, filled in."""
+    """Returns x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least a pass that sees x
+    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least one pass, which reads x
     start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
     step_keys = fold_in(keys, STEP_DRAWS)
     filled = repaint(mean, start, x_known, known, grid, schedule, step_keys, sampling.resamples)
@@ -163,7 +165,7 @@ def inpainted(
 
 
 def of_prior(nets: DenoiserNetworks, rng: Rng, label: Condition) -> Float[Array, 'batch latent']:
-    """The codes of what `sampled` begins with."""
+    """Returns the codes of the noise that `sampled` starts from."""
     keys = fold_in(rng.keys, START_DRAW)
     return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
 
@@ -171,7 +173,7 @@ def of_prior(nets: DenoiserNetworks, rng: Rng, label: Condition) -> Float[Array,
 def coded(
     nets: DenoiserNetworks, schedule: Schedule, weights, x: Events, label: Condition, steps: int
 ) -> Float[Array, 'batch latent']:
-    """By the ODE; behind it the class, one-hot, or zeros for any."""
+    """Returns the ODE's codes, followed by the one-hot class, or by zeros for the null label."""
     mean, x = denoiser(nets, schedule, weights, label), to_process(nets.spec, x)
     return _with_class(nets, ode_encode(mean, x, schedule, steps), label)
 
@@ -183,7 +185,7 @@ def decoded(
     codes: Float[Array, 'batch latent'],
     steps: int,
 ) -> Events:
-    """x of codes; of a class between two it is the nearer one's."""
+    """Returns x of the codes; a code between two classes takes the nearer one."""
     z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
     label = None
     if nets.is_conditional:
@@ -196,7 +198,7 @@ def decoded(
 def _with_class(
     nets: DenoiserNetworks, z: Events, label: Condition
 ) -> Float[Array, 'batch latent']:
-    """Events as codes."""
+    """Returns events as flat codes, followed by the one-hot label where there is one."""
     z = z.reshape(len(z), -1)
     if label is None:
         return z

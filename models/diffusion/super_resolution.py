@@ -1,7 +1,6 @@
 """Super-resolution by diffusion: samples of x given its low resolution (Saharia et al. 2022, SR3).
 
-The diffusion model of `models.diffusion.diffusion` in everything but what its network sees besides
-x_t.
+It is the diffusion model of `models.diffusion.diffusion`, except for the network's condition.
 """
 
 import re
@@ -19,10 +18,10 @@ from models.diffusion.sampling import Sampling, sampled
 
 
 class SeesLow(nn.Module):
-    """A denoiser's network that sees a low-resolution image: enlarged, as channels beside x_t's.
+    """A denoising network that reads the enlarged low-resolution image as channels beside x_t.
 
     Attributes:
-      body: (x_t, half log-SNR, None) -> x_t's shape, of images [height, width, channels].
+      body: (x_t, half log-SNR, None) -> x_t's shape, for images [height, width, channels].
       factor: by which the sides of the low-resolution image are shorter.
     """
 
@@ -40,14 +39,14 @@ class SeesLow(nn.Module):
         as_maps = lambda a: a.reshape(*x_t.shape[:3], -1)
         maps = as_maps(x_t)
         both = jnp.concatenate([maps, as_maps(enlarged(low, self.factor))], -1)
-        output = self.body(both, half_log_snr, None)  # as many channels as it sees
+        output = self.body(both, half_log_snr, None)  # it outputs as many channels as it reads
         return output[..., : maps.shape[-1]].reshape(x_t.shape)
 
 
 def super_resolution(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, factor: int
 ) -> Family:
-    """The game of `diffusion`, of x given the means of factor x factor pixels.
+    """Returns the game of `diffusion` for x given the means of factor x factor pixels.
 
     It has no likelihood of x, and no samples without a low-resolution image: the terms of its bound
     are those of log p(x | low), and their names say so.

@@ -1,7 +1,7 @@
-"""The U-Net of diffusion models (Ho et al. 2020, appendix B), of any image, quick to compile.
+"""The U-Net of diffusion models (Ho et al. 2020, appendix B), for images of any size.
 
-The blocks of one resolution are one block under `nn.scan`, two at a time: XLA sees two or three of
-them, however many there are.
+It compiles fast: the blocks of one resolution are one block under `nn.scan`, unrolled by two, so
+that XLA compiles two or three of them, however many there are.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,18 @@ from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
 from models.nets.patches import from_patches, to_patches
 
-UNROLLED = 2  # blocks: as quick to compile as one, and two of them need no loop with its copies
+UNROLLED = 2  # blocks: compiles as fast as one, and two blocks need no loop and none of its copies
 Maps = Float[Array, 'batch *maps']
-Made = Float[Array, 'batch *made']  # maps of another length or number
+Made = Float[Array, 'batch *made']  # maps of another size or number of channels
 Vectors = Float[Array, 'batch numbers']
 
 
 class UNetOptions(NamedTuple):
-    """What all blocks of a U-Net share.
+    """Settings that all blocks of a U-Net share.
 
     kernel_size: of every convolution, along each axis.
-    groups: of the group norms, at most: as many as divide the channels.
-    heads: of the attention, at most: as many as divide the channels.
+    groups: of the group norms, at most; the largest number that divides the channels is used.
+    heads: of the attention, at most; likewise.
     form: of the convolutions, as in `models.nets.conv`.
     dtype: of the products; parameters and sums are float32.
     """
@@ -44,15 +44,15 @@ class UNetOptions(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """x plus two convolutions of it, scaled and shifted between them by the condition.
+    """x plus two convolutions of it, with a condition-dependent scale and shift in between.
 
-    The scale and shift are those of Dhariwal and Nichol (2021), section 3.1; the last convolution
-    begins at zero, so that a new block is the identity.
+    The scale and shift follow Dhariwal and Nichol (2021), section 3.1. The last convolution is
+    initialized to zero, so that a new block is the identity.
 
     Attributes:
       features: channels of the output.
-      has_attention: whether places look at one another afterwards.
-      kind: what blocks share.
+      has_attention: whether self-attention over positions follows.
+      kind: settings shared by all blocks.
     """
 
     features: int
@@ -69,13 +69,13 @@ class ResidualBlock(nn.Module):
         h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
         h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
         if x.shape[-1] != self.features:
-            x = nn.Dense(self.features, name='through')(x)  # the sum of all blocks is not rounded
+            x = nn.Dense(self.features, name='through')(x)  # the residual sum stays float32
         x = x + h
         return Attention(self.kind)(x) if self.has_attention else x
 
 
 class Attention(nn.Module):
-    """x plus what each place takes from all others (Vaswani et al. 2017), beginning at zero."""
+    """x plus self-attention over positions (Vaswani et al. 2017), initialized to zero."""
 
     kind: UNetOptions
 
@@ -95,7 +95,7 @@ class Attention(nn.Module):
 
 
 class _Down(nn.Module):
-    """A block of the way down, as `nn.scan` takes it: its output is carried, and kept."""
+    """A block on the way down, for `nn.scan`: its output is carried, and kept for the way up."""
 
     features: int
     has_attention: bool
@@ -108,7 +108,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """A block of the way up: it sees what the block of the same number kept on the way down."""
+    """A block on the way up: it also reads what its counterpart on the way down kept."""
 
     features: int
     has_attention: bool
@@ -123,16 +123,16 @@ class _Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Maps of all resolutions, each brought down and up again; [batch, *event] to the same.
+    """A U-Net for [batch, *event], whose shape it keeps.
 
     Attributes:
-      channels: of each resolution, the finest first; each has half the length of the one before.
-      blocks: of a resolution, on either way.
-      attention: the resolutions (0 the finest) whose blocks have attention; the block in the middle
-        is one of the coarsest.
-      num_classes: of the label; 0: there is none. Class `num_classes` stands for any.
-      kind: what blocks share.
-      patch: places along each axis that the U-Net sees as one (Luhman and Luhman 2022).
+      channels: of each resolution, the finest first; each halves the side length of the one before.
+      blocks: per resolution, on the way down and again on the way up.
+      attention: the resolutions (0 the finest) whose blocks have attention; the middle block is one
+        of the coarsest.
+      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
+      kind: settings shared by all blocks.
+      patch: pixels along each axis that make one position of the U-Net (Luhman and Luhman 2022).
     """
 
     channels: tuple[int, ...]
@@ -143,7 +143,7 @@ class UNet(nn.Module):
     patch: int = 1
 
     def __post_init__(self):
-        """Refuses sizes and resolutions that cannot be."""
+        """Refuses invalid sizes and resolutions that do not exist."""
         super().__post_init__()
         at_least(1, 'model.channels', *(self.channels or (0,)))
         check_sizes(self, 'blocks', 'patch')
@@ -184,7 +184,7 @@ class UNet(nn.Module):
         return from_patches(made, space, self.patch).reshape(len(x), *event)
 
     def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
-        """`blocks` of them, each with parameters of its own."""
+        """Returns `blocks` scanned blocks, each with its own parameters."""
         many = nn.scan(
             block,
             variable_axes={'params': 0},
@@ -206,14 +206,14 @@ def _conv(kind: UNetOptions, features: int, stride: int = 1, **options) -> Calla
 
 
 def _norm(kind: UNetOptions, x: Maps) -> Maps:
-    """Of each example alone, so that no batch matters."""
+    """Group norm, which normalizes each example on its own: independent of the batch."""
     channels = x.shape[-1]
     groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
     return GroupNorm(groups)(x)
 
 
 def _enlarged(x: Maps, space: tuple[int, ...]) -> Made:
-    """Each place as `STRIDE` along every axis, cropped to `space`."""
+    """Repeats each position `STRIDE` times along every axis, cropped to `space`."""
     for axis, length in enumerate(space, 1):
         x = jax.lax.slice_in_dim(jnp.repeat(x, STRIDE, axis), 0, length, axis=axis)
     return x

@@ -1,4 +1,4 @@
-"""What a diffusion model says about log p(x): its variational bound, and its ODE's estimate."""
+"""Estimates of log p(x) under a diffusion model: the variational bound, and the ODE's estimate."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ from models.diffusion.process import time_sampling, weightings
 from models.diffusion.process.ode_likelihood import ode_log_prob
 from models.diffusion.process.schedules import Schedule
 
-FIRST_DRAW, TIME_DRAWS = 0, 1  # of the keys of each row
+FIRST_DRAW, TIME_DRAWS = 0, 1  # indices folded into the key of each row
 Keys = UInt32[Array, 'batch 2']
 Nats = Float[Array, 'batch']
 
@@ -38,9 +38,10 @@ def weighed_error(
     seen: Condition,
     weighting: Callable | None,
 ) -> Float[Array, 'batch']:
-    """The error of the network's output at t for x as the process sees it, eps from the keys.
+    """Returns the weighted squared error of the network's output for x (process scale) at time t.
 
-    Weighed so that the error of x counts as `weighting` says; None: the output's counts as it is.
+    eps is drawn from the keys. The weight makes the error of x count as `weighting` says; None: the
+    error of the output is not weighted.
     """
     alpha, sigma = scales(schedule, t, x)
     eps = standard_normal(keys, *x.shape[1:]).astype(x.dtype)
@@ -61,10 +62,11 @@ def bound_terms(
     seen: Condition,
     count: int,
 ) -> dict[str, Nats]:
-    """The terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
+    """Returns the terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
 
     `elbo_nats` is minus the sum of the other three. The diffusion term is the mean over `count`
-    times: of a process in steps equation 13, else 18, times equally likely in the half log-SNR.
+    times: equation 13 for a process in steps, otherwise equation 18 with times uniform in the half
+    log-SNR.
     """
     spec, x = nets.spec, to_process(nets.spec, batch['x'])
     terms = {
@@ -76,7 +78,7 @@ def bound_terms(
 
 
 def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
-    """-log p(x | x_t) at the first t."""
+    """Returns -log p(x | x_t) at the first t."""
     alpha, sigma = _scales_at(schedule, schedule.first)
     eps = standard_normal(fold_in(keys, FIRST_DRAW), *x.shape[1:])
     x_t = alpha * x + sigma * eps
@@ -102,7 +104,7 @@ def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: in
 
 
 def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:
-    """log |d to_process(x) / dx| of each row, in nats."""
+    """Returns log |d to_process(x) / dx| of each row, in nats."""
     logs = jnp.log(spec.affine(x.shape)[1]) - jnp.log(stretch(spec))
     return -jnp.sum(logs, tuple(range(1, x.ndim)))
 
@@ -117,7 +119,7 @@ def ode_nats(
     steps: int,
     probes: int,
 ) -> Nats:
-    """The estimate of log p(x) in nats of x as given, real-valued, by the probability-flow ODE."""
+    """Returns the ODE's estimate of log p(x) in nats of x as given, real-valued."""
     x = to_process(nets.spec, batch['x'])
     mean = denoiser(nets, schedule, weights, label)
     return ode_log_prob(mean, x, schedule, keys, steps, probes) + log_stretching(nets.spec, x)

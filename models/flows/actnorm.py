@@ -7,15 +7,15 @@ from jaxtyping import Array, Float
 from models.flows.bijectors import Events, LogDet
 
 Channels = Float[Array, '*ones channels']
-LEAST_STD = 1e-3  # that a channel begins with: one that is constant has none
+LEAST_STD = 1e-3  # lower bound of the initial std: a constant channel has none
 
 
 class ActNorm(nn.Module):
-    """Each channel (the last axis) less a number and over another, which are trained.
+    """Subtracts a trained mean from each channel (the last axis) and divides by a trained scale.
 
-    They begin as mean and deviation of the batch that the model is initialized with, so that
-    channels begin with mean 0 and deviation 1. Nothing is normalised by a batch afterwards: x has
-    the same density whatever is beside it.
+    Both are initialized to the mean and standard deviation of the initial batch, so that channels
+    start with mean 0 and unit variance. Later batches are not normalised: the density of x does not
+    depend on the rest of its batch.
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
@@ -30,7 +30,7 @@ class ActNorm(nn.Module):
 
     @nn.compact
     def _moments(self, x: Events) -> tuple[Channels, Channels]:
-        """Of the data's side, with all axes of x."""
+        """Returns mean and log std of the data's side, shaped to broadcast against x."""
         axes = tuple(range(x.ndim - 1))
         std = lambda: jnp.maximum(jnp.std(x, axes), LEAST_STD)
         mean = self.param('mean', lambda key: jnp.mean(x, axes))

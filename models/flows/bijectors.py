@@ -1,14 +1,14 @@
-"""Bijectors: invertible maps of events that say by how much they stretch space.
+"""Bijectors: invertible maps of events with their log-determinants.
 
 Each is a Linen module with a pair of methods:
 
     forward_and_log_det: x [batch, *event] -> (z [batch, *made], log |det dz/dx| [batch]), in nats
     inverse_and_log_det: z -> (x, log |det dx/dz|)
 
-*Forward* leads from the data to the latent, so that log p(x) = log p(z) + log_det with one call; to
-sample is the inverse. A chain is initialized by its forward direction: a layer whose start depends
-on data sees them as the layers before it leave them. What is drawn once and never trained, such as
-a permutation, lies in the collection `fixed`.
+*Forward* maps the data to the latent, so that log p(x) = log p(z) + log_det takes one call;
+sampling is the inverse. A chain is initialized in its forward direction: a layer with a
+data-dependent initialization reads the outputs of the layers before it. What is drawn once and
+never trained, such as a permutation, is in the collection `fixed`.
 """
 
 import math
@@ -29,7 +29,7 @@ LogDet = Float[Array, 'batch']
 
 
 class Chain(nn.Module):
-    """One after the other, the first next to the data.
+    """Applies bijectors in order, the first one next to the data.
 
     Attributes:
       layers: bijectors.
@@ -38,7 +38,7 @@ class Chain(nn.Module):
     layers: tuple[nn.Module, ...]
 
     def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
-        """Through all layers, and the sum of what they say."""
+        """Applies all layers and sums their log-determinants."""
         total = jnp.zeros(len(x), x.dtype)
         for layer in self.layers:
             x, log_det = layer.forward_and_log_det(x)
@@ -46,7 +46,7 @@ class Chain(nn.Module):
         return x, total
 
     def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
-        """Back, the last layer first."""
+        """Inverts all layers, the last one first."""
         total = jnp.zeros(len(z), z.dtype)
         for layer in self.layers[::-1]:
             z, log_det = layer.inverse_and_log_det(z)
@@ -55,10 +55,10 @@ class Chain(nn.Module):
 
 
 class Inverted(nn.Module):
-    """A bijector the other way round.
+    """A bijector with its directions exchanged.
 
     Attributes:
-      layer: whose inverse is this one's forward direction.
+      layer: its inverse is this one's forward direction.
     """
 
     layer: nn.Module
@@ -73,12 +73,12 @@ class Inverted(nn.Module):
 
 
 class _Carried(nn.Module):
-    """A bijector as `nn.scan` takes it: (x, what was said so far) is carried."""
+    """A bijector for `nn.scan`, which carries (x, the log-determinant so far)."""
 
     make: Callable[[], nn.Module]
 
     def setup(self):
-        """Makes the bijector."""
+        """Creates the bijector."""
         self.layer = self.make()
 
     def forward(self, carry, _) -> tuple[Any, None]:
@@ -93,7 +93,7 @@ class _Carried(nn.Module):
 
 
 class Repeated(nn.Module):
-    """`count` bijectors of one kind, each with weights of its own, compiled as one.
+    """`count` bijectors of one kind, each with its own weights, compiled as one.
 
     Attributes:
       make: () -> a bijector that keeps the shape of an event.
@@ -104,12 +104,12 @@ class Repeated(nn.Module):
     count: int
 
     def __post_init__(self):
-        """Refuses to repeat nothing."""
+        """Refuses a count below 1."""
         super().__post_init__()
         at_least(1, 'model.steps', self.count)
 
     def setup(self):
-        """Makes them under one scan."""
+        """Creates them under one scan."""
         own = dict(
             variable_axes={'params': 0, FIXED: 0}, split_rngs={'params': True}, length=self.count
         )
@@ -117,86 +117,86 @@ class Repeated(nn.Module):
         self.steps = nn.scan(_Carried, methods=both)(self.make)
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Through all of them."""
+        """Applies all of them."""
         carry, _ = self.steps.forward((x, jnp.zeros(len(x), x.dtype)), None)
         return carry
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """Back, the last one first."""
+        """Inverts all of them, the last one first."""
         carry, _ = self.steps.inverse((z, jnp.zeros(len(z), z.dtype)), None)
         return carry
 
 
 class Reversed(nn.Module):
-    """The numbers of a vector from the last to the first; its own inverse."""
+    """Reverses the order of a vector's dimensions; its own inverse."""
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Volumes stay."""
+        """The log-determinant is 0."""
         return x[..., ::-1], jnp.zeros(len(x), x.dtype)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """The same."""
+        """The same as forward."""
         return self.forward_and_log_det(z)
 
 
 class Reshaped(nn.Module):
-    """The same numbers in another shape.
+    """Reshapes events.
 
     Attributes:
-      before: shape of an event of the data's side.
-      after: of the latent's side.
+      before: event shape on the data's side.
+      after: event shape on the latent's side.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
 
     def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
-        """Volumes stay."""
+        """The log-determinant is 0."""
         return x.reshape(len(x), *self.after), jnp.zeros(len(x), x.dtype)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
-        """Back."""
+        """The inverse reshape."""
         return z.reshape(len(z), *self.before), jnp.zeros(len(z), z.dtype)
 
 
 class Squeezed(nn.Module):
-    """Squares of 2 x 2 places become channels: Dinh et al. (2017), section 3.6.
+    """Moves squares of 2 x 2 pixels into channels: Dinh et al. (2017), section 3.6.
 
-    [height, width, channels] -> [height / 2, width / 2, 4 channels], of even height and width.
+    [height, width, channels] -> [height / 2, width / 2, 4 channels]; height and width are even.
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
-        """Raises ValueError where a side is odd: what was filled up would be no bijection."""
+        """Raises ValueError if a side is odd, since padding would be no bijection."""
         if any(length % 2 for length in x.shape[1:-1]):
             raise ValueError(f'{x.shape[1:-1]}: sides have to be even')
         return to_patches(x, 2), jnp.zeros(len(x), x.dtype)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
-        """Back."""
+        """Moves channels back into squares of pixels."""
         space = tuple(2 * length for length in z.shape[1:-1])
         return from_patches(z, space, 2), jnp.zeros(len(z), z.dtype)
 
 
 class FactoredOut(nn.Module):
-    """Half of the channels are latent already, the rest goes on: Dinh et al. (2017), section 3.6.
+    """Factors out half of the channels as latent: Dinh et al. (2017), section 3.6.
 
     Attributes:
-      shape: [height, width, channels] of an event, of at least two channels.
-      rest: a bijector of the first half of the channels, rounded down, to a vector. What is
-        factored out stands behind that, so that a code begins with the coarsest scale.
+      shape: [height, width, channels] of an event with at least two channels.
+      rest: a bijector from the first half of the channels, rounded down, to a vector. The other
+        half follows this vector, so that a code starts with the coarsest scale.
     """
 
     shape: tuple[int, int, int]
     rest: nn.Module
 
     def forward_and_log_det(self, x: Events) -> tuple[Float[Array, 'batch dims'], LogDet]:
-        """Of an event a vector."""
+        """Maps an event to a vector."""
         kept, out = jnp.split(x, [self.shape[-1] // 2], -1)
         z, log_det = self.rest.forward_and_log_det(kept)
         return jnp.concatenate([z, out.reshape(len(x), -1)], -1), log_det
 
     def inverse_and_log_det(self, z: Float[Array, 'batch dims']) -> tuple[Made, LogDet]:
-        """Back."""
+        """Maps a vector to an event."""
         *space, channels = self.shape
         size = math.prod(space) * (channels // 2)
         kept, log_det = self.rest.inverse_and_log_det(z[:, :size])

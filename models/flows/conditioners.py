@@ -1,6 +1,6 @@
-"""What tells a coupling how to move numbers: networks whose last layer begins at zero.
+"""Conditioners: networks that compute a coupling's parameters, with a zero-initialized last layer.
 
-With it a flow begins as the identity, but for its normalisations.
+A flow with them starts as the identity, except for its normalisations.
 """
 
 import functools
@@ -22,10 +22,10 @@ Told = Float[Array, 'batch *output']
 
 
 def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.Module]:
-    """(shape of its output) -> `ResidualConvolutions`.
+    """Returns (shape of its output) -> `ResidualConvolutions`.
 
     Raises:
-      UserError: sizes that cannot be.
+      UserError: sizes out of range.
     """
     at_least(1, 'model.channels', channels)
     at_least(0, 'model.blocks', blocks)
@@ -33,10 +33,10 @@ def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.
 
 
 class Perceptron(nn.Module):
-    """An MLP of any event.
+    """An MLP for events of any shape.
 
-    The biases of its first layer begin apart: where all are zero, a network of one number that is
-    piecewise linear has its only kink at zero.
+    The biases of its first layer are random: if all were zero, a piecewise-linear network of one
+    input would have its only kink at zero.
 
     Attributes:
       output_shape: of one output.
@@ -64,12 +64,12 @@ class Perceptron(nn.Module):
 
 
 class ResidualConvolutions(nn.Module):
-    """Convolutions of 3 x 3 places, residual blocks between the first and the last.
+    """3 x 3 convolutions, with residual blocks between the first and the last.
 
     Attributes:
-      output_shape: [height, width, ...] of one output, of which the first two are those of x.
-      channels: inside.
-      blocks: each a convolution of 3 x 3 and one of 1 x 1 places.
+      output_shape: [height, width, ...] of one output; height and width are those of x.
+      channels: of the hidden layers.
+      blocks: each has a 3 x 3 and a 1 x 1 convolution.
       activation: before every convolution but the first.
       form: of the convolutions, as in `models.nets.conv`.
       dtype: of the products; parameters and output are float32.

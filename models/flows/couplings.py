@@ -1,4 +1,4 @@
-"""Coupling layers: some numbers stay, and say how each of the others is moved.
+"""Coupling layers: some dimensions stay fixed and determine how each of the others is transformed.
 
 Dinh et al. (2017), Density estimation using Real NVP, section 3; Durkan et al. (2019) for splines.
 """
@@ -21,10 +21,10 @@ Mask = Callable[[Shape], Bool[np.ndarray, '*event']]
 
 
 class Elementwise(NamedTuple):
-    """A bijection of single numbers, increasing, with `size` parameters each; zeros: the identity.
+    """An increasing scalar bijection with `size` parameters; zero parameters give the identity.
 
-    forward and inverse: (numbers [*n], parameters [*n, size]) -> (what becomes of them [*n],
-    log of the slope [*n]).
+    forward and inverse: (values [*n], parameters [*n, size]) -> (transformed values [*n], log
+    slopes [*n]).
     """
 
     size: int
@@ -33,7 +33,7 @@ class Elementwise(NamedTuple):
 
 
 def affine(bound: float) -> Elementwise:
-    """x exp(s) + t, with |s| below `bound`: section 3.2, whose tanh keeps scales from running away.
+    """x exp(s) + t with |s| below `bound`: section 3.2, whose tanh keeps the scales from diverging.
 
     Kingma and Dhariwal (2018) bound the scale from above by a sigmoid instead.
     """
@@ -54,7 +54,7 @@ def affine(bound: float) -> Elementwise:
 
 
 def spline(bins: int, bound: float) -> Elementwise:
-    """A rational-quadratic spline of so many bins on [-bound, bound], the identity outside."""
+    """A rational-quadratic spline with `bins` bins on [-bound, bound], the identity outside."""
     above_zero('model.tail_bound', bound)
     if not 2 <= bins <= 500:
         raise UserError(f'config.model.bins={bins}: there are 2 to 500')
@@ -67,29 +67,29 @@ def spline(bins: int, bound: float) -> Elementwise:
 
 
 def checkerboard(shape: Shape) -> Bool[np.ndarray, '*event']:
-    """Every other place of an image [height, width, channels], every other number of a vector."""
+    """True at every other pixel of an image [height, width, channels], or dimension of a vector."""
     space = shape[:-1] or shape
     is_even = sum(np.indices(space)) % 2 == 0
     return np.broadcast_to(is_even.reshape(*space, *[1] * (len(shape) - len(space))), shape)
 
 
 def half_of_channels(shape: Shape) -> Bool[np.ndarray, '*event']:
-    """The first half of the last axis, rounded up."""
+    """True for the first half of the last axis, rounded up."""
     return np.broadcast_to(np.arange(shape[-1]) < -(-shape[-1] // 2), shape)
 
 
 def others(mask: Mask) -> Mask:
-    """What `mask` leaves out."""
+    """Returns the complement of `mask`."""
     return lambda shape: ~mask(shape)
 
 
 class Coupling(nn.Module):
-    """Moves the numbers that a mask leaves out, by what a network makes of the others.
+    """Transforms the dimensions outside a mask, with parameters computed from those inside.
 
     Attributes:
-      mask: (shape of an event) -> true where a number stays.
+      mask: (shape of an event) -> true where a dimension stays fixed.
       network: (shape of its output) -> a network of events, [batch, *event] -> [batch, *output].
-      elementwise: how numbers are moved.
+      elementwise: the scalar bijection.
     """
 
     mask: Mask
@@ -101,7 +101,7 @@ class Coupling(nn.Module):
         return self._moved(x, self.elementwise.forward)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """As quick as forward: the network sees what has not moved."""
+        """As fast as forward: the network reads only the fixed dimensions."""
         return self._moved(z, self.elementwise.inverse)
 
     @nn.compact

@@ -1,4 +1,4 @@
-"""The first bijector of a flow: from the data's own numbers to those that layers like."""
+"""The first bijector of a flow: from the data's scale to one that suits the layers."""
 
 import math
 
@@ -10,11 +10,11 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.flows.bijectors import Events, LogDet
 
-EDGE = 1e-7  # of (0, 1): as far as codes follow an x that the model holds impossible
+EDGE = 1e-7  # margin inside (0, 1) at which the codes of an x of density 0 are clipped
 
 
 class Standardized(nn.Module):
-    """Real values less their mean and over their deviation, each column's own where it has one.
+    """Standardizes real values by their mean and standard deviation, which may be per column.
 
     Attributes:
       spec: of the data.
@@ -23,11 +23,11 @@ class Standardized(nn.Module):
     spec: Spec
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """The scale of each number counts."""
+        """The log-determinant sums over the scale of each dimension."""
         return self.spec.normalize(x), -self._log_volume(x)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """Back."""
+        """Undoes the standardization."""
         return self.spec.denormalize(z), self._log_volume(z)
 
     def _log_volume(self, x: Events) -> LogDet:
@@ -38,9 +38,9 @@ class Standardized(nn.Module):
 class Logit(nn.Module):
     """logit(alpha + (1 - 2 alpha) x / top): from an interval to all real numbers.
 
-    Dinh et al. (2017), section 4.1, and Papamakarios et al. (2017), section 4.3. The interval that
-    has a density is the data's [0, top] and alpha / (1 - 2 alpha) of it more on either side: beyond
-    that log p(x) is minus infinity, and codes are those of its edge.
+    Dinh et al. (2017), section 4.1, and Papamakarios et al. (2017), section 4.3. The density is
+    positive on the data's [0, top], extended by a fraction alpha / (1 - 2 alpha) on either side;
+    beyond that log p(x) is minus infinity, and codes are those of the edge.
 
     Attributes:
       top: the largest value of x; the smallest is 0.
@@ -51,15 +51,15 @@ class Logit(nn.Module):
     alpha: float
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """log_det is of x in the data's own units."""
-        low, high = self._shares(x), self._shares(self.top - x)  # which add up to 1
+        """Returns the logits, and log_det with respect to x in the data's own units."""
+        low, high = self._shares(x), self._shares(self.top - x)  # sum to 1
         is_possible = jnp.all(((low > 0) & (high > 0)).reshape(len(x), -1), -1)
         low, high = (jnp.log(jnp.maximum(share, EDGE)) for share in (low, high))
         log_det = self._summed(-low - high)
         return low - high, jnp.where(is_possible, log_det, -jnp.inf)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """Back."""
+        """Maps logits back to x."""
         share = nn.sigmoid(z)
         x = self.top * (share - self.alpha) / (1 - 2 * self.alpha)
         return x, -self._summed(nn.softplus(z) + nn.softplus(-z))
@@ -68,13 +68,13 @@ class Logit(nn.Module):
         return self.alpha + (1 - 2 * self.alpha) * x / self.top
 
     def _summed(self, slopes: Events) -> Float[Array, 'batch']:
-        """The log-determinant of numbers of which each has this log slope, but for the constant."""
+        """Returns the log-determinant: the sum of the log slopes, with their constant added."""
         each = slopes + math.log((1 - 2 * self.alpha) / self.top)
         return jnp.sum(each.reshape(len(each), -1), -1)
 
 
 def of_data(spec: Spec, alpha: float) -> nn.Module:
-    """`Logit` of data whose interval is known, `Standardized` of others."""
+    """Returns `Logit` for data with a known interval, otherwise `Standardized`."""
     if not 0 < alpha < 0.5:
         raise UserError(f'config.model.alpha={alpha}: it lies between 0 and 0.5')
     return Standardized(spec) if spec.interval is None else Logit(spec.interval[1], alpha)

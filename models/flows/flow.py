@@ -1,4 +1,4 @@
-"""Normalizing flows: log p(x) = log N(f(x); 0, I) + log |det df/dx|, of any bijector f."""
+"""Normalizing flows: log p(x) = log N(f(x); 0, I) + log |det df/dx|, for any bijector f."""
 
 import math
 
@@ -19,16 +19,16 @@ CodeArray = Float[Array, 'batch dims']
 
 
 def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
-    """A game of one player, `model`, which descends -log p(x).
+    """Returns the game of one player, `model`, which minimizes -log p(x).
 
-    Codes are z = f(x), as long as x. There is no reconstruction: what is encoded and decoded again
-    is x.
+    Codes z = f(x) have the dimension of x. The family has no reconstruction, since decoding a code
+    returns x itself.
 
     Args:
-      bijector: of x [batch, *event], in the data's own units, to codes [batch, dims].
+      bijector: from x [batch, *event], in the data's own units, to codes [batch, dims].
       spec: of the data.
-      temperature: deviation of the codes of samples (Kingma and Dhariwal 2018, section 5); with 0
-        all are the mode of the codes.
+      temperature: standard deviation of the codes of samples (Kingma and Dhariwal 2018, section 5);
+        with 0 every sample is decoded from the mode of the codes.
     """
 
     if spec.levels is not None:
@@ -61,7 +61,7 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
         return apply(weights, batch['x'], 'forward_and_log_det')[0]
 
     def decode(weights, codes):
-        """No further than the data go."""
+        """Decodes codes, clipped to the data's interval."""
         x, _ = apply(weights, codes, 'inverse_and_log_det')
         return x if spec.interval is None else jnp.clip(x, *spec.interval)
 
@@ -85,5 +85,5 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
 
 
 def standard_normal_log_prob(z: CodeArray) -> Float[Array, 'batch']:
-    """log N(z; 0, I), nats."""
+    """Returns log N(z; 0, I) in nats."""
     return -0.5 * (jnp.sum(jnp.square(z), -1) + z.shape[-1] * math.log(2 * math.pi))

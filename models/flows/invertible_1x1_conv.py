@@ -12,24 +12,24 @@ from models.flows.bijectors import FIXED, Events, LogDet
 
 Matrix = Float[Array, 'channels channels']
 Vector = Float[Array, 'channels']
-EXACT = jax.lax.Precision.HIGHEST  # or the inverse would not lead back where products are rounded
+EXACT = jax.lax.Precision.HIGHEST  # with rounded products the inverse would not return x
 
 
 class InvertibleLinear(nn.Module):
-    """W x of the channels (the last axis) of each place, W = P L (U + diag(s)): equation 10.
+    """W x for the channels (last axis) of each pixel, with W = P L (U + diag(s)): equation 10.
 
-    W begins as a random rotation. Its permutation P and the signs of s are not trained; L has ones
-    on its diagonal and U zeros, so that log |det W| is the sum of log |s|.
+    W is initialized to a random rotation. Its permutation P and the signs of s are not trained. The
+    diagonal of L is ones and that of U zeros, so that log |det W| is the sum of log |s|.
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """W x."""
+        """Returns W x."""
         order, lower, upper, log_s = self._factors(x.shape[-1])
         made = jnp.matmul(jnp.matmul(x, upper.T, precision=EXACT), lower.T, precision=EXACT)
         return made[..., order], _log_volume(x, log_s)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """The solution of W x = z."""
+        """Returns the solution of W x = z."""
         order, lower, upper, log_s = self._factors(z.shape[-1])
         columns = z[..., jnp.argsort(order)].reshape(-1, z.shape[-1]).T
         columns = solve_triangular(lower, columns, lower=True, unit_diagonal=True)
@@ -38,7 +38,7 @@ class InvertibleLinear(nn.Module):
 
     @nn.compact
     def _factors(self, channels: int) -> tuple[Int[Array, 'channels'], Matrix, Matrix, Vector]:
-        """(the rows of L (U + diag(s)) in the order of P, L, U + diag(s), log |s|)."""
+        """Returns (the row order of P, L, U + diag(s), log |s|)."""
         if self.is_initializing():
             order, low, up = rotation_factors(self.make_rng('params'), channels)
         else:
@@ -57,7 +57,7 @@ class InvertibleLinear(nn.Module):
 def rotation_factors(
     key: UInt32[Array, '2'], channels: int
 ) -> tuple[Int[Array, 'channels'], Matrix, Matrix]:
-    """(order, L, U) of a random orthogonal matrix W: W = (L U)[order]."""
+    """Returns (order, L, U) of a random orthogonal matrix W = (L U)[order]."""
     rotation, _ = jnp.linalg.qr(jax.random.normal(key, (channels, channels)))
     permutation, lower, upper = lu(rotation)
     return jnp.argmax(permutation, 1), lower, upper

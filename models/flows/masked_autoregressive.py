@@ -1,9 +1,9 @@
-"""Masked autoregressive flow (Papamakarios et al. 2017), and with it the inverse one.
+"""Masked autoregressive flow (Papamakarios et al. 2017) and its inverse.
 
-Each number is moved as those before it say. Where all of them are known that is one pass of a
-masked network; where they have yet to be found it is one pass a number. MAF is quick from the data
-to the latent, so that log p(x) is one pass. IAF (Kingma et al. 2016) is `Inverted` of the same
-layer: its samples are one pass, and log p(x) of what it did not draw itself is one a number.
+Each dimension is transformed with parameters computed from those before it: one pass of a masked
+network if these are known, one pass per dimension if they are computed in turn. MAF is fast from
+the data to the latent: log p(x) takes one pass. IAF (Kingma et al. 2016) is `Inverted` of the same
+layer: sampling takes one pass, and log p(x) of an x it did not sample one pass per dimension.
 """
 
 import flax.linen as nn
@@ -19,11 +19,11 @@ Vectors = Float[Array, 'batch dims']
 
 
 class MaskedAutoregressive(nn.Module):
-    """z_i = what `elementwise` makes of x_i, with parameters that follow from x_1, ..., x_(i-1).
+    """z_i = `elementwise`(x_i) with parameters that depend on x_1, ..., x_(i-1).
 
     Attributes:
-      network: whose output is `elementwise.size` numbers for each of x.
-      elementwise: how numbers are moved.
+      network: outputs `elementwise.size` parameters for each dimension of x.
+      elementwise: the scalar bijection.
     """
 
     network: MADE
@@ -36,9 +36,9 @@ class MaskedAutoregressive(nn.Module):
         return z, jnp.sum(log_slope, -1)
 
     def inverse_and_log_det(self, z: Vectors) -> tuple[Vectors, LogDet]:
-        """One pass a number: equation 3."""
+        """One pass per dimension: equation 3."""
         degrees = self._degrees(z.shape[1])
-        self.network(z, degrees)  # which makes its weights, where there are none yet
+        self.network(z, degrees)  # creates its weights if there are none yet
         network, variables = self.network.unbind()
 
         def step(carry, place):
@@ -53,7 +53,7 @@ class MaskedAutoregressive(nn.Module):
 
     @nn.compact
     def _degrees(self, dims: int) -> tuple[Int[Array, '_'], ...]:
-        """Of the masks, drawn once, in the order of x."""
+        """Returns the degrees of the masks, drawn once; the inputs keep the order of x."""
 
         def draw():
             key = self.make_rng('params')

@@ -1,4 +1,4 @@
-"""Images through several scales: Dinh et al. (2017), section 3.6."""
+"""Multi-scale flows of images: Dinh et al. (2017), section 3.6."""
 
 import math
 from collections.abc import Callable
@@ -14,13 +14,13 @@ MakeScale = Callable[[Shape, bool], tuple[list[nn.Module], Shape]]
 
 
 def in_scales(spec: Spec, num_scales: int, scale: MakeScale, max_scales: int) -> nn.Module:
-    """Images to a vector; at each scale but the last, half of what is left becomes latent.
+    """Returns a bijector from images to vectors that factors out half at each scale but the last.
 
     Args:
       spec: of the data, which are images.
-      num_scales: from 1 on.
-      scale: (shape of x, whether it is the last scale) -> (its layers, the shape they end with).
-      max_scales: how many the image has room for.
+      num_scales: at least 1.
+      scale: (shape of x, whether it is the last scale) -> (its layers, their output shape).
+      max_scales: the largest number of scales that the image allows.
 
     Raises:
       UserError: more scales than that.
@@ -41,7 +41,7 @@ def in_scales(spec: Spec, num_scales: int, scale: MakeScale, max_scales: int) ->
 
 
 def check_scales(spec: Spec, num_scales: int, max_scales: int) -> None:
-    """Refuses more scales than an image has room for.
+    """Refuses more scales than the image allows.
 
     Raises:
       UserError: names the config field.
@@ -60,12 +60,12 @@ def check_scales(spec: Spec, num_scales: int, max_scales: int) -> None:
 
 
 def halvings(spec: Spec) -> int:
-    """How often height and width of an image can both be halved."""
+    """Returns how often height and width of an image can both be halved."""
     height, width, _ = spec.image_shape
     common_part = math.gcd(height, width)
     return (common_part & -common_part).bit_length() - 1
 
 
 def as_vector(spec: Spec, layers: tuple[nn.Module, ...]) -> nn.Module:
-    """`layers` of events as vectors."""
+    """Applies `layers` to events flattened to vectors."""
     return Chain((Reshaped(spec.event_shape, (spec.num_dims,)), *layers))

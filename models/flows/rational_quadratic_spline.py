@@ -1,7 +1,7 @@
-"""Monotone splines of rational quadratics: Durkan et al. (2019), Neural Spline Flows, section 3.1.
+"""Monotone rational-quadratic splines: Durkan et al. (2019), Neural Spline Flows, section 3.1.
 
-A spline goes through knots (x_k, y_k) with the slopes d_k, increasing from knot to knot; outside of
-[-bound, bound] it is the identity ("linear tails"). Pure functions of arrays.
+A spline passes through increasing knots (x_k, y_k) with slopes d_k; outside [-bound, bound] it is
+the identity ("linear tails"). Pure functions of arrays.
 """
 
 import math
@@ -11,15 +11,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-LEAST_SIZE = 1e-3  # of a bin, as a share of all
+LEAST_SIZE = 1e-3  # of a bin, as a fraction of the whole interval
 LEAST_SLOPE = 1e-3
 Numbers = Float[Array, '*numbers']
 
 
 class Knots(NamedTuple):
-    """Where a spline leads through, of each number: bins + 1 of them, the last axis.
+    """The knots of one spline per input: bins + 1 of them along the last axis.
 
-    x and y increase from -bound to bound; slopes are above 0, and 1 at both ends.
+    x and y increase from -bound to bound; slopes are positive, and 1 at both ends.
     """
 
     x: Float[Array, '*numbers knots']
@@ -28,12 +28,12 @@ class Knots(NamedTuple):
 
 
 def num_parameters(bins: int) -> int:
-    """Of one spline: a width and a height of each bin, and the slopes between them."""
+    """Returns the parameters of a spline: width and height of each bin, and the inner slopes."""
     return 3 * bins - 1
 
 
 def knots_of(raw: Float[Array, '*numbers parameters'], bins: int, bound: float) -> Knots:
-    """Any real numbers as knots; zeros as those of the identity.
+    """Returns the knots for unconstrained parameters; zeros give the identity.
 
     Raises:
       ValueError: there are not `num_parameters(bins)` of them.
@@ -41,7 +41,7 @@ def knots_of(raw: Float[Array, '*numbers parameters'], bins: int, bound: float) 
     if raw.shape[-1] != num_parameters(bins):
         raise ValueError(f'{raw.shape[-1]} parameters of {bins} bins')
     widths, heights, slopes = jnp.split(raw, [bins, 2 * bins], -1)
-    start = math.log(math.expm1(1 - LEAST_SLOPE))  # where a zero gives the slope 1
+    start = math.log(math.expm1(1 - LEAST_SLOPE))  # a zero then gives the slope 1
     slopes = LEAST_SLOPE + jax.nn.softplus(slopes + start)
     ends = [(0, 0)] * (raw.ndim - 1) + [(1, 1)]
     slopes = jnp.pad(slopes, ends, constant_values=1)
@@ -57,7 +57,7 @@ def _places(raw: Float[Array, '*numbers bins'], bound: float) -> Float[Array, '*
 
 
 def forward(x: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
-    """(y, log dy/dx): equations 4 and 5 of the paper."""
+    """Returns (y, log dy/dx): equations 4 and 5 of the paper."""
     inside, bin = _bin_of(x, knots, knots.x)
     at = (inside - bin.x) / bin.width
     y = bin.y + bin.height * _rise(bin, at) / _under(bin, at)
@@ -65,7 +65,7 @@ def forward(x: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
 
 
 def inverse(y: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
-    """(x, log dx/dy): equations 6 to 8, by the root that does not cancel."""
+    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation."""
     inside, bin = _bin_of(y, knots, knots.y)
     up, steepness = inside - bin.y, bin.before + bin.after - 2 * bin.mean
     a = bin.height * (bin.mean - bin.before) + up * steepness
@@ -77,7 +77,7 @@ def inverse(y: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
 
 
 class _Bin(NamedTuple):
-    """The bin that a number lies in: where it begins, its size, and its slopes."""
+    """The bin of each input: its lower corner, its size, and its slopes."""
 
     x: Numbers
     y: Numbers
@@ -91,9 +91,9 @@ class _Bin(NamedTuple):
 def _bin_of(
     value: Numbers, knots: Knots, places: Float[Array, '*numbers knots']
 ) -> tuple[Numbers, _Bin]:
-    """(the value, no further than the knots go, its bin by `places`)."""
+    """Returns (the value clipped to the knots, its bin among `places`)."""
     inside = jnp.clip(value, places[..., 0], places[..., -1])
-    is_behind = inside[..., None] >= places[..., 1:-1]  # a gather's derivative is slow on a CPU
+    is_behind = inside[..., None] >= places[..., 1:-1]  # no gather: its derivative is slow on a CPU
     one = jnp.ones_like(is_behind[..., :1])
     begins, ends = (
         jnp.concatenate([one, is_behind], -1),
@@ -124,6 +124,6 @@ def _log_slope(bin: _Bin, at: Numbers) -> Numbers:
 def _with_tails(
     value: Numbers, knots: Knots, made: Numbers, log_slope: Numbers
 ) -> tuple[Numbers, Numbers]:
-    """The identity outside of the bound."""
+    """Applies the identity outside the bound."""
     is_inside = (value > knots.x[..., 0]) & (value < knots.x[..., -1])
     return jnp.where(is_inside, made, value), jnp.where(is_inside, log_slope, 0.0)

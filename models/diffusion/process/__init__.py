@@ -1,1 +1,1 @@
-"""Diffusion without networks: noise schedules, predictions, samplers, the ODE's likelihood."""
+"""Diffusion without networks: noise schedules, predictions, samplers, likelihood by the ODE."""

@@ -1,6 +1,6 @@
-"""Codes without an encoder: the probability-flow ODE carries x to noise, and back again.
+"""Codes without an encoder: the probability-flow ODE maps x to noise and back.
 
-Song et al. (2021), section 4.3, and by another solver Song, Meng and Ermon (2021), section 5.4.
+Song et al. (2021), section 4.3, and with another solver Song, Meng and Ermon (2021), section 5.4.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ Events = Float[Array, 'batch *event']
 
 
 def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) -> Events:
-    """The noise at the last time that the ODE joins to x, in units of its deviation there.
+    """Returns the ODE's noise for x at the last time, in units of its standard deviation there.
 
     Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
 
     Args:
-      denoiser: (x_t, t) -> the mean of x, that clips nothing, or there is no way back.
-      x: taken as x at the first time; noise that it should have by then is not added.
+      denoiser: (x_t, t) -> the mean of x, without clipping, or the map is not invertible.
+      x: taken as x at the first time; the noise of that time is not added.
       schedule: of the process.
-      steps: of the solver: what `ode_decode` misses of x falls with their square.
+      steps: of the solver; the reconstruction error of `ode_decode` falls with their square.
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
     mean, unit = on_unit_size(denoiser, schedule)
@@ -31,7 +31,7 @@ def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) ->
 
 
 def ode_decode(denoiser: Callable, codes: Events, schedule: Schedule, steps: int) -> Events:
-    """The x of a code: the inverse of `ode_encode`, along the same times."""
+    """Returns the x of a code: the inverse of `ode_encode`, along the same times."""
     times = uniform_half_log_snr(schedule, steps).astype(codes.dtype)
     mean, unit = on_unit_size(denoiser, schedule)
     return schedule.size(times[-1]) * heun(mean, codes, times, unit)[0]

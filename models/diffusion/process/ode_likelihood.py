@@ -22,22 +22,23 @@ def ode_log_prob(
     steps: int,
     probes: int,
 ) -> Float[Array, 'batch']:
-    """Estimate of log p_t(x) at the process's first time, in nats: equation 39.
+    """Returns an estimate of log p_t(x) at the process's first time, in nats: equation 39.
 
-    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t); the divergence by
-    the mean over `probes` random signs, the same along the whole path (Hutchinson; Grathwohl et al.
+    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t). The divergence is
+    the mean over `probes` Rademacher vectors, fixed along the path (Hutchinson; Grathwohl et al.
     2019).
 
     Args:
       denoiser: (x_t, t) -> the mean of x.
-      x: taken as x at the first time; noise that it should have by then is not added.
-      schedule: of the process, which ends as N(0, (alpha^2 + sigma^2) I). The density is that of
-        the model that samples from there, wherever x itself ends: a process that keeps something of
-        x to its end has another one than the data, by up to 0.05 nats (0.4 of `log_linear`).
-      keys: one a row, for the probes.
-      steps: of the solver: its error falls with their square.
-      probes: so many evaluations of a derivative for each slope; 0: the exact divergence, an
-        evaluation for each number of an event.
+      x: taken as x at the first time; the noise of that time is not added.
+      schedule: of the process, whose prior is N(0, (alpha^2 + sigma^2) I) at the last time. The
+        density is that of the model that samples from this prior, wherever x itself ends: if x_t
+        still depends on x at the last time, it differs from the data's density, by up to 0.05 nats
+        (0.4 for `log_linear`).
+      keys: one per row, for the probes.
+      steps: of the solver; its error falls with their square.
+      probes: Jacobian-vector products per slope; 0: the exact divergence, one product for each
+        dimension of an event.
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
     directions = _directions(x, keys, probes)
@@ -64,14 +65,14 @@ def ode_log_prob(
 
 
 def _along(v: Events, push: Callable) -> Float[Array, 'batch']:
-    """v^T J v of each row, where push is v -> J v."""
+    """Returns v^T J v of each row, where push is v -> J v."""
     return _sum(v * push(v))
 
 
 def _directions(x: Events, keys, probes: int) -> Float[Array, 'directions rows *event']:
-    """Random signs, or for no probes every axis of an event."""
+    """Returns random signs, or every axis of an event if there are no probes."""
     if not probes:
-        return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # of every row
+        return jnp.eye(x[0].size, dtype=x.dtype).reshape(-1, 1, *x.shape[1:])  # for every row
     sign = lambda key: jax.random.rademacher(key, x.shape[1:], x.dtype)
     return jnp.stack([jax.vmap(sign)(fold_in(keys, i)) for i in range(probes)])
 

@@ -1,6 +1,6 @@
-"""What a network predicts of x_t = alpha x + sigma eps, and how x follows from it.
+"""Prediction targets of the network for x_t = alpha x + sigma eps, and how x follows from each.
 
-Each kind is linear in the output, so that they convert into one another exactly. alpha and sigma
+Every kind is linear in the output, so that they convert into one another exactly. alpha and sigma
 broadcast against x.
 """
 
@@ -11,11 +11,11 @@ import jax.numpy as jnp
 
 
 class Prediction(NamedTuple):
-    """A way to say x, given x_t.
+    """A parameterization of x given x_t.
 
-    target: (x, eps, alpha, sigma) -> what the network's output should be.
+    target: (x, eps, alpha, sigma) -> the regression target of the network's output.
     to_x: (x_t, output, alpha, sigma) -> x.
-    scale: (alpha, sigma) -> how far x moves, in absolute value, where the output moves by 1.
+    scale: (alpha, sigma) -> |dx / d output|.
     """
 
     target: Callable
@@ -37,7 +37,7 @@ X = Prediction(
     to_x=lambda x_t, output, alpha, sigma: output,
     scale=lambda alpha, sigma: jnp.ones_like(alpha),
 )
-V = Prediction(  # Salimans and Ho (2022), appendix D; of size 1 whatever alpha^2 + sigma^2 is
+V = Prediction(  # Salimans and Ho (2022), appendix D; of unit size for any alpha^2 + sigma^2
     target=lambda x, eps, alpha, sigma: (alpha * eps - sigma * x) / _size(alpha, sigma),
     to_x=lambda x_t, output, alpha, sigma: (
         (alpha * x_t / _size(alpha, sigma) - sigma * output) / _size(alpha, sigma)
@@ -52,9 +52,9 @@ VELOCITY = Prediction(  # of the straight line from x to eps: Liu et al. (2023),
 
 
 def preconditioned(data_std: float) -> Prediction:
-    """x as a mixture of x_t and the output, both of size 1: Karras et al. (2022), table 1.
+    """Returns the prediction of x as a combination of x_t and the output, both of unit size.
 
-    With their sigma as sigma / alpha, and their x as x_t / alpha.
+    Karras et al. (2022), table 1, with sigma / alpha for their sigma, and x_t / alpha for their x.
     """
 
     def skip_and_out(alpha, sigma):

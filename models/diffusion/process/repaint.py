@@ -1,4 +1,4 @@
-"""Filling in what is hidden of an example with a denoiser that was trained on whole ones."""
+"""Inpainting with a denoiser trained on complete examples."""
 
 from collections.abc import Callable
 
@@ -22,27 +22,27 @@ def repaint(
     keys: UInt32[Array, 'batch 2'],
     resamples: int,
 ) -> Events:
-    """RePaint: Lugmayr et al. (2022), Algorithm 1, for any schedule and any times.
+    """RePaint: Lugmayr et al. (2022), Algorithm 1, for any schedule and time grid.
 
-    Each step is taken `resamples` times, U in the paper: the hidden part by the ancestral step, the
-    known one by q(x_s | x), and then both go back by q(x_t | x_s), but after the last time. One
-    pass alone sees the known part through its noise at t; the repetitions make the two fit. What
-    comes out is distributed as x given its known part when steps and resamples are many: of a
-    Gaussian the mean's error falls as 1 / U. A jump back is one step long, which of few steps is no
-    shorter than the ten of 250 that the authors advise.
+    Each step is repeated `resamples` times, U in the paper: the hidden part takes the ancestral
+    step, the known part is drawn from q(x_s | x), and both return by q(x_t | x_s), except in the
+    last repetition. A single pass reads the known part only through its noise at t; the
+    repetitions make both parts agree. With many steps and resamples the output is distributed as x
+    given its known part; for a Gaussian, the error of the mean falls as 1 / U. A jump back is one
+    step long, which with few steps is no shorter than the 10 of 250 that the authors advise.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, as samplers take it.
       start: x_t at times[0].
-      x: the examples; what stands where they are hidden is never read.
-      known: where they are not hidden.
-      times: [steps + 1], falling, from `models.diffusion.process.time_grids`.
+      x: the examples; values in the hidden parts are never read.
+      known: true where x is known.
+      times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
       schedule: of the process.
-      keys: one a row: what row i draws depends on keys[i] alone.
-      resamples: from 1, which is no jump back, on; steps * resamples + 1 evaluations in all.
+      keys: one per row; the draws of row i depend on keys[i] alone.
+      resamples: at least 1, which means no jump back; steps * resamples + 1 evaluations in all.
 
     Returns:
-      x: what is known as it is, what is hidden as the denoiser's mean at times[-1].
+      x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].
     """
 
     def one_pass(x_t, at):
@@ -55,7 +55,7 @@ def repaint(
         # q(x_s | x_t, x): Kingma et al. (2021), equation 26 of appendix A
         mean = alpha_s * added * denoiser(x_t, jnp.full(len(x), t)) + ratio * sigma_s**2 * x_t
         hidden_s = mean / sigma_t**2 + jnp.sqrt(added) * sigma_s / sigma_t * noise
-        known_s = alpha_s * x + sigma_s * noise  # its numbers at other places
+        known_s = alpha_s * x + sigma_s * noise  # noise of other positions than hidden_s
         x_s = jnp.where(known, known_s, hidden_s)
         back = ratio * x_s + jnp.sqrt(added) * noise_back
         return jnp.where(is_back, back, x_s), None

@@ -1,12 +1,12 @@
-"""Samplers: from noise to data with any denoiser, along any schedule, one `lax.scan` a trajectory.
+"""Samplers: from noise to data with any denoiser and schedule, one `lax.scan` per trajectory.
 
 Every sampler takes
 
     denoiser: (x_t [batch, *event], t [batch]) -> the mean of x given x_t, [batch, *event].
     x: x_t at times[0], [batch, *event].
-    times: [steps + 1], falling, from `models.diffusion.process.time_grids`.
+    times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
     schedule: of the process.
-    keys: one a row, for those that draw noise; what row i draws depends on keys[i] alone.
+    keys: one per row, for samplers that draw noise; the draws of row i depend on keys[i] alone.
 
 and returns (x at times[-1], its `Trajectory`).
 """
@@ -22,12 +22,12 @@ from atelier.core.randomness import fold_in, standard_normal
 from models.diffusion.process.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
-FEW = 15  # steps below which DPM-Solver++ ends with one of order one
+FEW = 15  # with fewer steps, the last step of DPM-Solver++ is of order one
 Times = Float[Array, 'times']
 
 
 class Trajectory(NamedTuple):
-    """What each step of a sampler began with, and what the denoiser made of it.
+    """The input of each sampler step, and the denoiser's mean there.
 
     x_t: [steps, batch, *event].
     mean: of x given x_t, likewise.
@@ -45,9 +45,9 @@ def ddim(
     keys: UInt32[Array, 'batch 2'],
     eta: float = 0.0,
 ) -> tuple[Events, Trajectory]:
-    """Song, Meng and Ermon (2021), equation 12, with its sigma_t as `eta` times equation 16.
+    """DDIM: Song, Meng and Ermon (2021), equation 12, with sigma_t = `eta` times equation 16.
 
-    eta = 1 is ancestral sampling, eta = 0 draws nothing.
+    eta = 1 is ancestral sampling; eta = 0 is deterministic.
     """
 
     def step(x_t, t, s, number):
@@ -97,8 +97,8 @@ def dpm_solver_pp_2m(
 ) -> tuple[Events, Trajectory]:
     """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
 
-    The first step is of order one and, of fewer than `FEW`, the last, as the authors advise. The
-    evaluation at times[-1], which a caller may add, is not one of them.
+    The first step is of order one, and so is the last if there are fewer than `FEW` steps, as the
+    authors advise. The evaluation at times[-1], which a caller may add, does not count as a step.
     """
     del keys
     steps = len(times) - 1
@@ -121,7 +121,10 @@ def dpm_solver_pp_2m(
 def euler(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Trajectory]:
-    """Euler's method for the probability-flow ODE; straight paths: Liu et al. (2023), section 2."""
+    """Euler's method for the probability-flow ODE.
+
+    For straight paths: Liu et al. (2023), section 2.
+    """
     del keys
 
     def step(x_t, t, s, number):
@@ -143,10 +146,10 @@ def heun(
     """Karras et al. (2022), Algorithm 1; with `churn`, their S_churn, Algorithm 2.
 
     Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; their
-    S_tmin, S_tmax and S_noise are 0, infinity and 1. None is added beyond the last time of the
-    process, where x begins, for there are no noisier ones.
+    S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's last
+    time, where x starts, because the process defines no noisier times.
     """
-    gamma = min(churn / len(times), 2**0.5 - 1)  # their N counts the step to no noise, too
+    gamma = min(churn / len(times), 2**0.5 - 1)  # their N also counts the step to zero noise
 
     def step(x_t, t, s, number):
         if gamma:
@@ -160,7 +163,7 @@ def heun(
 
 
 def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
-    """x at the time when sigma / alpha is 1 + gamma times as large, no later than the last."""
+    """Returns x at the time where sigma / alpha is 1 + gamma times as large, capped at the last."""
     later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
     later = jnp.minimum(later, schedule.last)
     ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
@@ -169,9 +172,9 @@ def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
 
 
 def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
-    """(dx/dt, the denoiser's x) of the probability-flow ODE: alpha' x + sigma' eps.
+    """Returns (dx/dt, the denoiser's x) of the probability-flow ODE: alpha' x + sigma' eps.
 
-    Song et al. (2021), equation 13, written by the two functions of the schedule.
+    Song et al. (2021), equation 13, in terms of the schedule's two functions.
     """
     alpha_rate, sigma_rate = schedule.rates(t)
     mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
@@ -179,9 +182,9 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
 
 
 def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Schedule]:
-    """(x_t / size(t), t) -> the mean of x, and the schedule that x_t / size(t) has.
+    """Returns (x_t / size(t), t) -> the mean of x, and the schedule of x_t / size(t).
 
-    An ODE whose x grows ten thousand times, as in an exploding process, is solved much better so.
+    If x grows ten thousandfold, as in an exploding process, the ODE is solved much better this way.
     """
 
     def mean(scaled, t):
@@ -192,7 +195,7 @@ def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Sche
 
 
 def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
-    """The denoiser's x, and the noise that x_t then has."""
+    """Returns the denoiser's x, and the noise in x_t that it implies."""
     mean = denoiser(x_t, jnp.full(len(x_t), t))
     return mean, (x_t - schedule.alpha(t) * mean) / schedule.sigma(t)
 
@@ -202,7 +205,7 @@ def _scales(schedule: Schedule, t, s):
 
 
 def _scan(step: Callable, start, times: Times):
-    """`step(carry, t, s, number)` over neighbouring times; x_t is the carry, or its first."""
+    """Scans `step(carry, t, s, number)` over adjacent times; x_t is the carry or its first item."""
 
     def kept(carry, at):
         x_t = carry[0] if isinstance(carry, tuple) else carry

@@ -1,6 +1,6 @@
-"""Where a sampler stops on its way from noise to data: times [steps + 1], falling.
+"""Time grids of samplers, from noise to data: decreasing times [steps + 1].
 
-Without any step that is the schedule's last time.
+A grid of 0 steps holds the schedule's last time alone.
 """
 
 from collections.abc import Callable
@@ -14,24 +14,24 @@ Grid = Float[Array, 'times']
 
 
 def uniform_time(schedule: Schedule, steps: int) -> Grid:
-    """Equal steps of t."""
+    """Returns equal steps of t."""
     return jnp.linspace(schedule.last, schedule.first, steps + 1)
 
 
 def uniform_half_log_snr(schedule: Schedule, steps: int) -> Grid:
-    """Equal steps of log(alpha / sigma): Lu et al. (2022a), section 3.4."""
+    """Returns equal steps of log(alpha / sigma): Lu et al. (2022a), section 3.4."""
     return _equal_steps(schedule, steps, lambda level: level, lambda level: level)
 
 
 def karras(schedule: Schedule, steps: int, rho: float = 7.0) -> Grid:
-    """Equal steps of (sigma / alpha)^(1 / rho): Karras et al. (2022), equation 5."""
+    """Returns equal steps of (sigma / alpha)^(1 / rho): Karras et al. (2022), equation 5."""
     return _equal_steps(
         schedule, steps, lambda level: jnp.exp(-level / rho), lambda root: -rho * jnp.log(root)
     )
 
 
 def _equal_steps(schedule: Schedule, steps: int, of_level: Callable, level_of: Callable) -> Grid:
-    """Equal ones of a function of the half log-SNR, given with its inverse; the ends exactly."""
+    """Returns equal steps of a function of the half log-SNR, given with its inverse; exact ends."""
     ends = jnp.asarray([schedule.last, schedule.first])
     places = jnp.linspace(*of_level(schedule.half_log_snr(ends)), steps + 1)
     inner = schedule.time(level_of(places[1:-1]))

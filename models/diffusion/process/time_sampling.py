@@ -1,4 +1,4 @@
-"""The times at which a denoiser is looked at: (schedule, u in [0, 1)) -> t, and numbers u."""
+"""Sampling of training times: uniform u in [0, 1), and maps (schedule, u) -> t."""
 
 from collections.abc import Callable
 
@@ -14,34 +14,37 @@ Time = Callable[[Schedule, Numbers], Numbers]
 
 
 def spread_over_batch(rng: Rng) -> Numbers:
-    """A number in [0, 1) for each row: row i of B has (u + i / B) mod 1 with one u for all.
+    """Returns one u in [0, 1) per row: (u + i / B) mod 1 for row i of B, with one random u for all.
 
-    Kingma et al. (2021), appendix I.1. The rows are those of the global batch: the same numbers on
-    any number of devices.
+    Kingma et al. (2021), appendix I.1. Rows are those of the global batch, so the values do not
+    depend on the number of devices.
     """
     start = jax.random.uniform(rng.shared_key)
     return jnp.mod(start + rng.rows.astype(start.dtype) / rng.batch_size, 1.0)
 
 
 def stratified(keys: UInt32[Array, 'local 2'], number, count: int) -> Numbers:
-    """The number-th of `count` numbers of each row, one in each `count`-th of [0, 1)."""
+    """Draws u for each row from the `number`-th of `count` equal strata of [0, 1)."""
     place = jax.vmap(jax.random.uniform)(fold_in(keys, number))
     return (number + place) / count
 
 
 def uniform(schedule: Schedule, u: Numbers) -> Numbers:
-    """Equally likely between the schedule's ends."""
+    """Returns t uniform between the schedule's ends."""
     return schedule.first + u * (schedule.last - schedule.first)
 
 
 def on_steps(schedule: Schedule, u: Numbers) -> Numbers:
-    """One of the process's steps 1 / T, 2 / T, ..., 1: Ho et al. (2020), Algorithm 1."""
+    """Returns one of the process's steps 1 / T, 2 / T, ..., 1: Ho et al. (2020), Algorithm 1."""
     number = jnp.minimum(jnp.floor(u * schedule.num_steps), schedule.num_steps - 1.0)
     return (number + 1.0) / schedule.num_steps
 
 
 def log_normal(mean: float, std: float) -> Time:
-    """log(sigma / alpha) ~ N(mean, std^2), within the ends: Karras et al. (2022), table 1."""
+    """Returns times with log(sigma / alpha) ~ N(mean, std^2), clipped to the schedule's ends.
+
+    Karras et al. (2022), table 1.
+    """
 
     def time(schedule: Schedule, u: Numbers) -> Numbers:
         noise = mean + std * jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))
@@ -51,7 +54,7 @@ def log_normal(mean: float, std: float) -> Time:
 
 
 def uniform_half_log_snr(schedule: Schedule, u: Numbers) -> Numbers:
-    """Equally likely in log(alpha / sigma)."""
+    """Returns t uniform in log(alpha / sigma)."""
     ends = jnp.asarray([schedule.first, schedule.last], u.dtype)
     high, low = schedule.half_log_snr(ends)
     return jnp.clip(schedule.time(low + u * (high - low)), schedule.first, schedule.last)
