@@ -18,7 +18,7 @@ from tqdm import tqdm
 from atelier.core import devices as device_lib
 from atelier.core.game import State
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.multihost import processes
 from atelier.run import run_folder
 from atelier.run.checkpoint import Memory
@@ -133,10 +133,8 @@ def announce(run: Run, state: State, num_devices: int) -> None:
     train = run.config.train
     log.info('%s: %s', run.folder, described(run, state))
     log.info(
-        '%d %s device%s, batch %d, steps %d to %d',
-        num_devices,
-        jax.devices()[0].platform,
-        '' if num_devices == 1 else 's',
+        '%s, batch %d, steps %d to %d',
+        counted(num_devices, f'{jax.devices()[0].platform} device'),
         train.batch_size,
         state.step,
         train.steps,

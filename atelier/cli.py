@@ -9,6 +9,7 @@ import faulthandler
 import os
 import re
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -18,6 +19,9 @@ from atelier.errors import UserError, did_you_mean
 from atelier.log import log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
+
+if TYPE_CHECKING:
+    from atelier.applications import Application
 
 
 def modes() -> list[str]:
@@ -58,6 +62,7 @@ def parse(argv: list[str]) -> Command:
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
     application = _application(mode)
+    _check_flags(argv, application)
     typed = value_of('config', argv)
     which = None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     words = cli_flags.without('config', argv)
@@ -128,6 +133,30 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     if not which.path:
         raise UserError(checkout.FROM_PYTHON)
     return which
+
+
+def _check_flags(argv: list[str], application: 'Application | None') -> None:
+    """Refuses a flag that the mode does not have, before a config is asked for.
+
+    Raises:
+      UserError: names the modes that have it, or the flag that is most like it.
+    """
+    own = applications.options(application) if application else {}
+    known = {'config', *cli_flags.define(), *own}
+    for word in argv[1:]:
+        match = re.match(r'--?([A-Za-z_]\w*)(?=[=.]|$)', word)
+        if not match or {match.group(1), match.group(1).removeprefix('no')} & known:
+            continue
+        name = match.group(1)
+        modes = [mode for mode in applications.names() if name in _options_of(mode)]
+        if modes:
+            raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
+        hint = did_you_mean(f'--{name}', [f'--{flag}' for flag in known])
+        raise UserError(f'there is no flag --{name}{hint}')
+
+
+def _options_of(mode: str) -> dict:
+    return applications.options(applications.load(mode))
 
 
 def _check_names(argv: list[str], config) -> None:

@@ -6,6 +6,11 @@ import sys
 log = logging.getLogger('atelier')
 
 
+def counted(n: int, noun: str) -> str:
+    """Returns a number with its noun, such as '1 program' or '2,000 programs'."""
+    return f'{n:,} {noun}' + ('' if n == 1 else 's')
+
+
 def log_to_terminal() -> None:
     """Logs plain lines to standard output, and marked warnings to standard error."""
 

@@ -1,9 +1,9 @@
-"""The README's table of what each config's model can do, made of the families themselves.
+"""The table of what each config's model can do, made from the families themselves.
 
     python -m docs.family_table
 
-writes it between its two marks in README.md. A model can do what its family has the abilities for:
-those that the application needs; a few it refuses all the same.
+writes it between the two marks of docs/using_a_run.md. A model can do what its family has the
+abilities for: those that the application needs. Some applications refuse a family all the same.
 """
 
 import re
@@ -14,7 +14,7 @@ from atelier.core.family import Family, is_class_conditional
 from atelier.data import dataset
 from atelier.evaluation.evaluate import given
 
-README = checkout.ROOT / 'README.md'
+PAGE = checkout.ROOT / 'docs' / 'using_a_run.md'
 MARKS = '<!-- family table -->', '<!-- end of family table -->'
 YES = '✓'
 
@@ -54,11 +54,11 @@ def _likelihood(family: Family) -> str:
 
 
 def insert(text: str) -> str:
-    """A README with the table between its marks."""
+    """The page with the table between its marks."""
     first, last = MARKS
     between = re.compile(f'{re.escape(first)}.*?{re.escape(last)}', re.DOTALL)
     return between.sub(lambda _: f'{first}\n{table()}\n{last}', text)
 
 
 if __name__ == '__main__':
-    README.write_text(insert(README.read_text()))
+    PAGE.write_text(insert(PAGE.read_text()))

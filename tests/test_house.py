@@ -59,6 +59,13 @@ def test_files_that_the_readme_names_exist():
     assert not missing
 
 
+def test_links_of_the_pages_lead_somewhere():
+    for page in [ROOT / 'README.md', *ROOT.glob('docs/**/*.md')]:
+        targets = re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text())
+        missing = [target for target in targets if not (page.parent / target).exists()]
+        assert not missing, page
+
+
 def test_the_root_is_short():
     """`ls` tells the story: at most three Python files, and nothing that nobody expects."""
     tracked = files_of_git(ROOT, '--cached')

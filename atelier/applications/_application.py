@@ -110,12 +110,19 @@ def require(application: Application, run: Run) -> None:
     if missing:
         raise UserError(
             f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={application.mode} '
-            f'needs {", and ".join(need.description for need in needs)}; choose a run of another '
-            'family'
+            f'needs {", and ".join(need.description for need in needs)}; this model has the modes '
+            f'{", ".join(_modes_of(run)) or "train and evaluate"}'
         )
     reason = application.why_refused(run.family, run.data.spec)
     if reason:
         raise UserError(f'{run.folder} {reason}')
+
+
+def _modes_of(run: Run) -> list[str]:
+    """The built-in applications that fit a run."""
+    from atelier.applications._loading import load, names  # which imports all of them
+
+    return [name for name in names() if load(name).fits(run.family, run.data.spec)]
 
 
 def perform(application: Application, run: Run, /, **options) -> Any:

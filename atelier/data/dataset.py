@@ -118,6 +118,11 @@ class Dataset(NamedTuple):
     factor_names: tuple[str, ...] = ()
     modes: Modes | None = None
 
+    def __repr__(self) -> str:
+        """Short, for notebooks: the splits are whole arrays."""
+        sizes = ', '.join(f'{split}={self.size(split)}' for split in self.splits)
+        return f'Dataset({self.name!r}, {self.description!r}, {sizes})'
+
     def size(self, split: str) -> int:
         """Returns the number of examples of a split."""
         return len(self.splits[split]['x'])

@@ -24,6 +24,10 @@ class Run(NamedTuple):
     data: dataset.Dataset
     init_from: str | None = None  # folder of the run whose weights it starts with
 
+    def __repr__(self) -> str:
+        """Short, for notebooks: the fields hold whole data sets."""
+        return f'Run({str(self.folder)!r}, config={str(self.config_file)!r})'
+
 
 def assemble(
     folder: pathlib.Path,

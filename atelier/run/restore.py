@@ -41,6 +41,10 @@ class TrainedRun(NamedTuple):
     state: State
     weights: str
 
+    def __repr__(self) -> str:
+        """Short, for notebooks: the fields hold whole data sets."""
+        return f'TrainedRun({str(self.run.folder)!r}, {self.weights!r})'
+
     @property
     def config(self) -> ConfigDict:
         """The run's config."""

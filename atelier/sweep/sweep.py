@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError, about
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run.config_values import flatten
 from atelier.run.experiment import Run
 from atelier.sweep import axes as axes_lib
@@ -88,9 +88,10 @@ def train(
     number, count = shard
     parts = plan.parts_of(of.groups, count)
     mine = parts[number - 1 :: count]
-    log.info('%s: %d members, %d programs', of.folder, len(of.runs), len(parts))
+    members, programs = counted(len(of.runs), 'member'), counted(len(parts), 'program')
+    log.info('%s: %s, %s', of.folder, members, programs)
     if count > 1:
-        log.info('shard %d of %d: %d members', number, count, sum(map(len, mine)))
+        log.info('shard %d of %d: %s', number, count, counted(sum(map(len, mine)), 'member'))
     for part in mine:
         train_together(of.folder, part, devices or jax.local_devices())
     return summed_up(of)

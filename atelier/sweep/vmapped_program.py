@@ -18,7 +18,7 @@ import numpy as np
 from atelier.core import devices as device_lib
 from atelier.core import game, optimizers
 from atelier.core.game import State
-from atelier.log import log
+from atelier.log import counted, log
 from atelier.run.experiment import Run
 from atelier.training.dispatch import Program, dispatch_length, make_dispatch
 from atelier.training.input_pipeline import feed, is_streamed, most_steps, reader
@@ -96,12 +96,10 @@ def compiled_for(
     }
     room = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
     log.info(
-        '%d members, %d on each of %d %s device%s: %s of %.1f GB there',
-        layout.num_members,
+        '%s, %d on each of %s: %s of %.1f GB there',
+        counted(layout.num_members, 'member'),
         layout.rows,
-        len(layout.devices),
-        layout.devices[0].platform,
-        '' if len(layout.devices) == 1 else 's',
+        counted(len(layout.devices), f'{layout.devices[0].platform} device'),
         ', '.join(f'{each} takes {size / 1e9:.2f} GB' for each, size in needed.items()),
         room / MEMORY_SHARE / 1e9,
     )

@@ -120,3 +120,27 @@ def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
     for more in (['--config=configs/vae.py'], ['--help']):
         with pytest.raises(UserError, match=message):
             cli.parse(['x', f'--mode={mode}', *more])
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['--confg=configs/vae.py'], "there is no flag --confg (did you mean '--config'?)"),
+        (
+            ['--config=configs/vae.py', '--num_samples=3'],
+            '--num_samples is an option of --mode=sample, --mode=samplers, --mode=',
+        ),
+        (
+            ['--mode=sample', '--noprofil'],
+            "there is no flag --noprofil (did you mean '--profile'?)",
+        ),
+    ],
+)
+def test_a_flag_that_there_is_not(complaint, flags, message):
+    assert message in complaint(cli.parse, ['x', *flags])
+
+
+def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
+    flags = ['--mode=concept', '--config=configs/vae.py', '--noprofile', '--low', '-2.5']
+    command = cli.parse(['x', *flags])
+    assert (command.values.profile, command.options['low']) == (False, -2.5)

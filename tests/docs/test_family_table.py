@@ -1,21 +1,21 @@
-"""The README's table says of every config what its family can do."""
+"""A page says of every config what its family can do, in a table made from the families."""
 
 from atelier import applications, checkout
 from docs import family_table
 
 
-def test_the_readme_has_the_table_that_the_families_give():
-    readme = family_table.README.read_text()
-    assert family_table.insert(readme) == readme, 'python -m docs.family_table brings it up to date'
+def test_the_page_has_the_table_that_the_families_give():
+    page = family_table.PAGE.read_text()
+    assert family_table.insert(page) == page, 'python -m docs.family_table brings it up to date'
     for name in (*checkout.configs(), *applications.names()):
-        assert f'`{name}`' in readme
+        assert f'`{name}`' in page
 
 
 def test_a_row_that_is_not_true_is_found():
-    readme = family_table.README.read_text()
-    row = next(line for line in readme.split('\n') if line.startswith('| `configs/classifier.py`'))
+    page = family_table.PAGE.read_text()
+    row = next(line for line in page.split('\n') if line.startswith('| `configs/classifier.py`'))
     assert row.count(family_table.YES) == 3  # classes, saliency, and codes of its features
-    assert family_table.insert(readme.replace(row, row.replace('| ✓', '|  '))) == readme
+    assert family_table.insert(page.replace(row, row.replace('| ✓', '|  '))) == page
 
 
 def test_likelihoods_and_classes_are_told_apart():

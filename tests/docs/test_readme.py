@@ -1,4 +1,4 @@
-"""What the README shows works: its Python, and its change of a loss."""
+"""What the README shows works: its Python, its variant of a config, and its change of a loss."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_the_change_of_a_loss(house):
 @pytest.mark.slow
 def test_the_python(house):
     """The two programs, one after the other, as they stand."""
-    use, own = blocks('python')
+    use, _, own = blocks('python')
     python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
     told = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')
     assert '(16, 8, 8, 1) (447, 2)' in told  # the debug model has two latent dimensions
@@ -80,3 +80,16 @@ def test_the_python(house):
     quick = own.replace('atelier.common_config()', 'atelier.common_config(); quick(config)')
     quick = f'def quick(config): config.train.update(steps=20, evaluate_every=20)\n{quick}'
     assert 'nll_nats' in python(house, '-c', quick)
+
+
+def test_the_variant_of_a_config(tmp_path, monkeypatch):
+    _, variant, _ = blocks('python')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'mine.py').write_text(variant)
+    which = checkout.config_file('mine.py:digits,debug')
+    assert which.config().hypers.beta == 4.0
+    assert which.module().build.__module__ == 'configs.vae'
+
+
+def test_the_readme_is_short():
+    assert README.count('\n') <= 250

@@ -25,7 +25,9 @@ def run(tmp_path):
 
 def test_one_of_ones_own_is_checked_from_python_too(run, complaint):
     line = complaint(perform, OWN, with_abilities(run), n=3)
-    assert 'lacks sample: --mode=test_application.py needs sample; choose a run of' in line
+    assert (
+        'lacks sample: --mode=test_application.py needs sample; this model has the modes ' in line
+    )
     assert complaint(perform, OWN, run, n=3) == f'{run.folder} cannot count 17 levels'
     of_bits = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=2)))
     assert perform(OWN, of_bits, n=3) == 6
