@@ -21,8 +21,8 @@ def free_nats(
     """max(free, batch mean of the KL) for each group of latents: the KL that the loss charges.
 
     Kingma et al. (2016), appendix C.8: below `free` nats a group's cost is constant, so no gradient
-    pulls it to the prior. The maximum is taken of the mean over the whole batch, not per example:
-    if devices share the batch, gather `kl_nats` first.
+    pulls it to the prior. The comparison is with the mean over the whole batch, not per example: if
+    devices share the batch, gather `kl_nats` first.
 
     Raises:
         ValueError: kl_nats does not have two axes, or free is not a scalar.
