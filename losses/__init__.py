@@ -1,1 +1,1 @@
-"""The mathematics: pure functions of arrays, per example, without networks or batch means."""
+"""Loss mathematics: pure functions of arrays, per example, without networks or batch means."""

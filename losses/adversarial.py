@@ -1,9 +1,9 @@
-"""The games of two players on a discriminator's logits, and the penalties on its slopes.
+"""GAN losses on a discriminator's logits, and penalties on its input gradient.
 
-Each game is a pair of functions, per example: what the discriminator descends, given its logits of
-real and of generated examples, and what the generator descends, given those of generated ones. A
-logit is log D / (1 - D) where D is a probability, and the raw output of a critic. Nothing is
-broadcast: arrays whose shapes do not fit raise ValueError.
+Each game is a pair of per-example losses: the discriminator's, given its logits of real and of
+generated examples, and the generator's, given the logits of generated examples. A logit is
+log D / (1 - D) if D is a probability, or the raw output of a critic. Nothing is broadcast:
+mismatched shapes raise ValueError.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ Events = Float[Array, 'batch *event']
 def minimax_discriminator(real: Logits, fake: Logits) -> Logits:
     """-log D(x) - log(1 - D(G(z))) in nats: minus the value of the game.
 
-    Goodfellow et al. (2014), Generative Adversarial Nets, equation 1. Against densities p of the
-    data and q of the generator the best discriminator is p / (p + q); for p = q the value of the
-    game is -log 4.
+    Goodfellow et al. (2014), Generative Adversarial Nets, equation 1. For data density p and
+    generator density q, the optimal discriminator is p / (p + q); at p = q the value of the game
+    is -log 4.
 
     Raises:
         ValueError: if the shapes differ or are not (batch,).
@@ -33,7 +33,8 @@ def minimax_discriminator(real: Logits, fake: Logits) -> Logits:
 def minimax_generator(fake: Logits) -> Logits:
     """log(1 - D(G(z))) in nats: the part of the game's value that depends on the generator.
 
-    Equation 1 of Goodfellow et al. (2014), the zero-sum game; it saturates where D is sure.
+    The zero-sum game of Goodfellow et al. (2014), equation 1. The gradient vanishes where D
+    confidently rejects a sample.
 
     Raises:
         ValueError: if the shape is not (batch,).
@@ -43,7 +44,7 @@ def minimax_generator(fake: Logits) -> Logits:
 
 
 def non_saturating_generator(fake: Logits) -> Logits:
-    """-log D(G(z)) in nats, with a slope where the discriminator is sure that it sees a fake.
+    """-log D(G(z)) in nats: the gradient does not vanish where D confidently rejects a sample.
 
     Goodfellow et al. (2014), section 3; its discriminator is `minimax_discriminator`.
 
@@ -55,7 +56,7 @@ def non_saturating_generator(fake: Logits) -> Logits:
 
 
 def least_squares_discriminator(real: Logits, fake: Logits) -> Logits:
-    """1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2, D the raw output.
+    """1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2, where D is the raw output.
 
     Mao et al. (2017), Least Squares Generative Adversarial Networks, equation 9: a = 0, b = c = 1.
 
@@ -77,7 +78,7 @@ def least_squares_generator(fake: Logits) -> Logits:
 
 
 def hinge_discriminator(real: Logits, fake: Logits) -> Logits:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), D the raw output.
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), where D is the raw output.
 
     Lim and Ye (2017), Geometric GAN, equation 11; Miyato et al. (2018), Spectral Normalization for
     Generative Adversarial Networks, equation 16.
@@ -90,7 +91,7 @@ def hinge_discriminator(real: Logits, fake: Logits) -> Logits:
 
 
 def wasserstein_discriminator(real: Logits, fake: Logits) -> Logits:
-    """D(G(z)) - D(x): minus the Wasserstein-1 distance for the best critic D of slope 1.
+    """D(G(z)) - D(x): on average minus the Wasserstein-1 distance, for the best 1-Lipschitz critic.
 
     Arjovsky et al. (2017), Wasserstein GAN, equation 2 and Algorithm 1.
 
@@ -102,7 +103,7 @@ def wasserstein_discriminator(real: Logits, fake: Logits) -> Logits:
 
 
 def wasserstein_generator(fake: Logits) -> Logits:
-    """-D(G(z)): of the Wasserstein game and of the one with the hinge.
+    """-D(G(z)): the generator's loss of the Wasserstein and hinge games.
 
     Arjovsky et al. (2017), Algorithm 1; Miyato et al. (2018), equation 17.
 
@@ -113,7 +114,7 @@ def wasserstein_generator(fake: Logits) -> Logits:
     return -fake
 
 
-GAMES: dict[str, tuple[Callable, Callable]] = {  # (discriminator's, generator's)
+GAMES: dict[str, tuple[Callable, Callable]] = {  # (discriminator loss, generator loss)
     'minimax': (minimax_discriminator, minimax_generator),
     'non_saturating': (minimax_discriminator, non_saturating_generator),
     'least_squares': (least_squares_discriminator, least_squares_generator),
@@ -123,10 +124,10 @@ GAMES: dict[str, tuple[Callable, Callable]] = {  # (discriminator's, generator's
 
 
 def slope_squared(discriminator: Callable[[Events], Logits], x: Events) -> Logits:
-    """||dD(x)/dx||^2 of each example: twice R1 on real examples and twice R2 on generated ones.
+    """||dD(x)/dx||^2 of each example: twice R1 on real examples, twice R2 on generated ones.
 
     Mescheder et al. (2018), Which Training Methods for GANs do actually Converge?, equations 9 and
-    10. `discriminator` treats each example on its own.
+    10. `discriminator` has to score each example independently of the others.
 
     Raises:
         ValueError: if the discriminator does not return (batch,).
@@ -141,13 +142,13 @@ def slope_squared(discriminator: Callable[[Events], Logits], x: Events) -> Logit
 def gradient_penalty(
     discriminator: Callable[[Events], Logits], real: Events, fake: Events, place: Logits
 ) -> Logits:
-    """(||dD/dx|| - 1)^2 where x = place real + (1 - place) fake, place uniform in [0, 1].
+    """(||dD/dx|| - 1)^2 at x = place real + (1 - place) fake, for place uniform in [0, 1].
 
-    Gulrajani et al. (2017), Improved Training of Wasserstein GANs, equation 3. Where D is flat the
-    norm has no derivative: 0 is taken.
+    Gulrajani et al. (2017), Improved Training of Wasserstein GANs, equation 3. Where D is flat, the
+    norm has no derivative and 0 is used.
 
     Raises:
-        ValueError: if the shapes do not fit, or as `slope_squared`.
+        ValueError: if the shapes do not match, or as in `slope_squared`.
     """
     if real.shape != fake.shape or place.shape != real.shape[:1]:
         raise ValueError(f'real {real.shape}, fake {fake.shape} and place {place.shape}')
@@ -161,9 +162,10 @@ def gradient_penalty(
 def feature_matching(
     real: Float[Array, 'reals *features'], fake: Float[Array, 'fakes *features']
 ) -> Float[Array, '']:
-    """||mean f(x) - mean f(G(z))||^2 over the whole batch, which it couples: gather it first.
+    """||mean f(x) - mean f(G(z))||^2, with means over the whole batch.
 
-    Salimans et al. (2016), Improved Techniques for Training GANs, section 3.1.
+    Salimans et al. (2016), Improved Techniques for Training GANs, section 3.1. The means couple the
+    examples of a batch: gather the features of all devices first.
 
     Raises:
         ValueError: if the shapes of an example's features differ, or a batch is empty.

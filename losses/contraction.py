@@ -1,7 +1,7 @@
 """The squared Frobenius norm of an encoder's Jacobian: the penalty of contractive autoencoders.
 
 Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction,
-equation 1. Per example, for any `encoder` of a batch that treats each example on its own.
+equation 1. Per example, for any batched `encoder` that processes each example independently.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ Encoder = Callable[[Events], Float[Array, 'batch latent']]
 def jacobian_squared_norm(encoder: Encoder, x: Events) -> Float[Array, 'batch']:
     """||dh/dx||_F^2 = sum_ij (dh_i / dx_j)^2 of each example, h = encoder(x).
 
-    A row of the Jacobian for each number of the code, all at once: latent times the memory and the
-    work of one gradient.
+    Computes one Jacobian row per code dimension, all at once: `latent` times the memory and the
+    compute of one gradient.
 
     Raises:
         ValueError: if the encoder does not return (batch, latent).
@@ -35,13 +35,13 @@ def jacobian_squared_norm_estimate(
     """The mean of ||u^T dh/dx||^2 over the probes u, an unbiased estimate of ||dh/dx||_F^2.
 
     E[u^T J J^T u] = tr(J J^T) for any u of mean zero and covariance I: Hutchinson (1989), A
-    Stochastic Estimator of the Trace of the Influence Matrix. Probes of +1 and -1 have the smallest
-    variance, 2 sum_{i != k} (J J^T)_ik^2 each. They lie in the space of codes, which has fewer
-    dimensions than that of x: J^T J has the same eigenvalues, but more of it off its diagonal.
+    Stochastic Estimator of the Trace of the Influence Matrix. Rademacher probes (+1 or -1) have the
+    smallest variance, 2 sum_{i != k} (J J^T)_ik^2 each. Probes lie in code space, which has fewer
+    dimensions than x: J^T J has the same nonzero eigenvalues, but more of it is off the diagonal.
 
     Raises:
-        ValueError: if the encoder does not return (batch, latent), or the probes have not the shape
-            of codes after an axis that is not empty.
+        ValueError: if the encoder does not return (batch, latent), the probes do not have the shape
+            (probes, batch, latent), or there are no probes.
     """
     codes, pull_back = _codes(encoder, x)
     if probes.shape[1:] != codes.shape or not len(probes):
@@ -50,7 +50,7 @@ def jacobian_squared_norm_estimate(
 
 
 def _codes(encoder: Encoder, x: Events):
-    """(h, what pulls a covector of h back to x)."""
+    """Returns (h, pull_back), where pull_back maps covectors of h to covectors of x."""
     codes, pull_back = jax.vjp(encoder, x)
     if codes.ndim != 2 or codes.shape[:1] != x.shape[:1]:
         raise ValueError(f'an encoder of {x.shape} returned {codes.shape}.')

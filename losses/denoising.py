@@ -1,7 +1,7 @@
-"""What a denoiser descends, and the terms of its bound on log p(x).
+"""The loss of a denoiser, and the terms of a diffusion model's bound on log p(x).
 
-Per example: summed over the axes of an event, the mean over a batch belongs to the caller. Nothing
-is broadcast: arrays whose shapes do not fit raise ValueError.
+Per example: each function sums over the axes of an event, and the caller takes the batch mean.
+Nothing is broadcast: mismatched shapes raise ValueError.
 """
 
 import jax.numpy as jnp
@@ -33,8 +33,8 @@ def denoising_error(target: Events, output: Events, weight: Numbers) -> Numbers:
 def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Numbers:
     """KL(N(alpha x, sigma^2 I) || N(0, (alpha^2 + sigma^2) I)) in nats.
 
-    What the noisiest x_t still tells of x: Kingma et al. (2021), equation 11's prior loss, for
-    processes of any variance.
+    The information about x left in the noisiest x_t: the prior loss of Kingma et al. (2021),
+    equation 11, for processes of any variance.
 
     Raises:
         ValueError: if there is no batch axis.
@@ -49,7 +49,7 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Num
 def density_nats(
     x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
 ) -> Numbers:
-    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, of real x and its least noisy x_t.
+    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real x and its least noisy x_t.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -67,7 +67,7 @@ def levels_nats(
 ) -> Numbers:
     """-log p(level | x_t) in nats, p(v | x_t) proportional to N(x_t; alpha values[v], sigma^2).
 
-    Kingma et al. (2021), section 3.3, for each number of x on its own.
+    Kingma et al. (2021), section 3.3. The dimensions of x are independent given x_t.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

@@ -1,8 +1,8 @@
-"""Likelihoods, KL divergences and the bounds built of them, in nats per example.
+"""Likelihoods, KL divergences and the bounds built from them, in nats per example.
 
-Every function keeps all constants, sums over the axes of an event and leaves the axis `batch`
-alone: the mean over a batch belongs to the caller. Nothing is broadcast: arrays whose shapes do not
-fit raise ValueError. Give float32 or wider; a network that computes in bfloat16 casts its outputs.
+Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`: the
+caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments are
+float32 or wider: a network that computes in bfloat16 casts its outputs.
 """
 
 import math
@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
-# Keeps exp(-log_scale) times a distance within float32, and is no modelling choice: e^-60 is far
-# below the width of any bin. (PixelCNN++ bounds at -7 to steady its training: the model's part.)
+# Keeps exp(-log_scale) times a distance within float32. This is no modelling choice: e^-60 is far
+# below the width of any bin. (PixelCNN++ clips at -7 to stabilise training; a model may do that.)
 _MIN_LOG_SCALE = -60.0
 
 
@@ -35,7 +35,7 @@ def kl_standard_normal(
 def kl_standard_normal_by_dim(
     mean: Float[Array, 'batch latent'], log_var: Float[Array, 'batch latent']
 ) -> Float[Array, 'batch latent']:
-    """The terms of `kl_standard_normal`, one a dimension, in nats; raises as it does."""
+    """The per-dimension terms of `kl_standard_normal` in nats; raises the same errors."""
     _require_same_shape(rank=2, mean=mean, log_var=log_var)
     return 0.5 * (jnp.expm1(log_var) - log_var + jnp.square(mean))
 
@@ -51,8 +51,8 @@ def kl_diagonal_gaussians(
         1/2 sum_j [exp(d_j) - 1 - d_j + (mean_q_j - mean_p_j)^2 / exp(log_var_p_j)],
         d = log_var_q - log_var_p
 
-    Kullback (1959), Information Theory and Statistics, chapter 9, for diagonal covariances. It
-    overflows float32, to infinity, from about d_j = 88, where the true value is about e^88 / 2.
+    Kullback (1959), Information Theory and Statistics, chapter 9, for diagonal covariances. In
+    float32 it overflows to infinity from about d_j = 88, where the true value is about e^88 / 2.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
@@ -70,12 +70,12 @@ def diagonal_gaussian_log_prob(
     mean: Float[Array, 'batch *event'],
     log_var: Float[Array, 'batch *event'],
 ) -> Float[Array, 'batch']:
-    """log N(x; mean, exp(log_var)) in nats: the log density of an event of any shape.
+    """log N(x; mean, exp(log_var)) in nats, for an event of any shape.
 
         -1/2 sum_j [log(2 pi) + log_var_j + (x_j - mean_j)^2 / exp(log_var_j)]
 
-    Serves latents and, as the observation model with learned variance, continuous data. It is a
-    density: it changes with the units of x, and for quantised x it has no upper limit.
+    For latents and, as the observation model with learned variance, for continuous data. It is a
+    density: it depends on the units of x, and for quantised x it is unbounded above.
     Kingma & Welling (2014), appendix C.2.
 
     Raises:
@@ -89,12 +89,12 @@ def diagonal_gaussian_log_prob(
 def bernoulli_log_prob(
     x: Float[Array, 'batch *event'], logits: Float[Array, 'batch *event']
 ) -> Float[Array, 'batch']:
-    """log probability in nats of x in {0, 1} under independent Bernoulli(sigmoid(logits)).
+    """Log probability in nats of x in {0, 1} under independent Bernoulli(sigmoid(logits)).
 
         sum_j [x_j log sigmoid(logits_j) + (1 - x_j) log sigmoid(-logits_j)]
 
-    Grey targets, 0 < x < 1, give a cross-entropy: a loss, but no likelihood of x, because it does
-    not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
+    For grey targets, 0 < x < 1, this is a cross-entropy: a loss, but no likelihood of x, because it
+    does not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -106,15 +106,15 @@ def bernoulli_log_prob(
 def categorical_log_prob(
     x: Real[Array, 'batch *event'], logits: Float[Array, 'batch *event levels']
 ) -> Float[Array, 'batch']:
-    """log probability in nats of the levels x under independent softmax(logits).
+    """Log probability in nats of the levels x under independent softmax(logits).
 
         sum_j [logits_{j, x_j} - logsumexp_l logits_{j, l}]
 
-    x holds whole numbers 0 .. levels-1 as integers or floats; levels or more gives NaN. The softmax
+    x holds whole numbers 0 .. levels-1 as integers or floats; larger values give NaN. The softmax
     over pixel values of van den Oord et al. (2016), Pixel Recurrent Neural Networks, section 3.
 
     Raises:
-        ValueError: if logits has not the shape of x and one more axis, or there is no batch axis.
+        ValueError: if logits does not have the shape of x plus one axis, or there is no batch axis.
     """
     _require_same_shape(trailing=logits.shape[-1:], x=x, logits=logits)
     index = x.astype(jnp.int32)[..., None]
@@ -125,13 +125,13 @@ def categorical_log_prob(
 def binomial_log_prob(
     x: Real[Array, 'batch *event'], logits: Float[Array, 'batch *event'], num_trials: int
 ) -> Float[Array, 'batch']:
-    """log probability in nats of x under independent Binomial(num_trials, sigmoid(logits)).
+    """Log probability in nats of x under independent Binomial(num_trials, sigmoid(logits)).
 
         sum_j [log C(n, x_j) + x_j log sigmoid(logits_j) + (n - x_j) log sigmoid(-logits_j)]
 
-    x holds whole numbers 0 .. n = num_trials as integers or floats; more than n gives NaN. The
-    textbook mass function, as in Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions,
-    equation 3.2.
+    x holds whole numbers 0 .. n = num_trials as integers or floats; values above n give NaN. The
+    standard probability mass function: Johnson, Kemp & Kotz (2005), Univariate Discrete
+    Distributions, equation 3.2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis, or if num_trials < 1.
@@ -152,23 +152,24 @@ def discretized_logistic_mixture_log_prob(
     log_scales: Float[Array, 'batch *event components'],
     levels: int,
 ) -> Float[Array, 'batch']:
-    """log probability in nats of the levels x under a mixture of logistics, cut into bins.
+    """Log probability in nats of the levels x under a mixture of discretised logistics.
 
         sum_j log sum_k softmax(mixture_logits_j)_k [F_jk(x_j + 1/2) - F_jk(x_j - 1/2)]
         F_jk(v) = sigmoid((2 v / (levels - 1) - 1 - means_jk) / exp(log_scales_jk)),
         F_jk(-1/2) = 0,  F_jk(levels - 1/2) = 1
 
     x holds whole numbers 0 .. levels-1 as integers or floats; means and scales are in the units of
-    x rescaled to [-1, 1]. The first and the last bin take the tails, so the sum over levels is one.
-    Salimans et al. (2017), PixelCNN++, section 2.1, equation 2, computed without their
-    approximation for narrow bins; elements of an event are independent given the arguments, where
+    x rescaled to [-1, 1]. The first and last bins include the tails, so the levels' probabilities
+    sum to one. Salimans et al. (2017), PixelCNN++, section 2.1, equation 2, without their
+    approximation for narrow bins. Elements of an event are independent given the arguments, whereas
     their section 2.2 shares the component among the three colours of a pixel.
 
-    log_scales below -60 count as -60 and get no gradient. Finite in float32 while |means| < 1e10.
+    log_scales below -60 are clipped to -60 and get no gradient. The result is finite in float32 for
+    |means| < 1e10.
 
     Raises:
-        ValueError: if the last three arguments have not the shape of x and one more axis, the same
-            for all, or there is no batch axis, or if levels < 2.
+        ValueError: if mixture_logits, means and log_scales do not all have the shape of x plus the
+            same last axis, there is no batch axis, or levels < 2.
     """
     _require_same_shape(
         trailing=mixture_logits.shape[-1:],
@@ -191,8 +192,8 @@ def elbo(
 ) -> Float[Array, 'batch']:
     """log_likelihood_nats - beta * kl_nats: the evidence lower bound in nats, to be maximised.
 
-    A bound of log p(x) for beta >= 1, tightest at beta = 1; a beta below one gives an objective
-    but no bound. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
+    A lower bound on log p(x) for beta >= 1, tightest at beta = 1; an objective but no bound for
+    beta < 1. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
     equation 4.
 
     Raises:
@@ -204,12 +205,12 @@ def elbo(
 
 
 def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Float[Array, 'batch']:
-    """The k-sample bound of log p(x) in nats, where k is the length of the axis `samples`.
+    """The k-sample bound on log p(x) in nats, where k is the length of the axis `samples`.
 
         logsumexp_i log_weights_i - log k,  log_weights_i = log p(x, z_i) - log q(z_i | x)
 
-    Rises in expectation from the ELBO at k = 1 to log p(x). Burda et al. (2015), Importance
-    Weighted Autoencoders, equation 8.
+    Its expectation rises with k, from the ELBO at k = 1 to log p(x). Burda et al. (2015),
+    Importance Weighted Autoencoders, equation 8.
 
     Raises:
         ValueError: if the shape is not (samples, batch), or if there are no samples.
@@ -222,7 +223,7 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
 
 def _require_same_shape(rank=None, trailing=(), **arrays):
-    """Raises ValueError unless all have the first one's shape, followed by `trailing`."""
+    """Raises ValueError unless all other arrays have the first one's shape plus `trailing`."""
     (first, reference), *others = ((name, jnp.shape(array)) for name, array in arrays.items())
     if rank is None and not reference:
         raise ValueError(f'{first} has shape (), but needs a batch axis.')
@@ -237,15 +238,16 @@ def _require_same_shape(rank=None, trailing=(), **arrays):
 
 
 def _sum_event(values):
-    """Sums over all axes but the batch."""
+    """Sums over all axes except the batch."""
     return jnp.sum(values, axis=tuple(range(1, values.ndim)))
 
 
 def _log_powers(x, logits, n: int):
-    """x log sigmoid(l) + (n - x) log sigmoid(-l), by one exponential and one logarithm.
+    """x log sigmoid(l) + (n - x) log sigmoid(-l), with one exponential and one logarithm.
 
-    Where the sigmoid is saturated, max(l, 0) n - x l is exact, and what remains is small. The
-    maximum is (l + |l|) / 2: whatever slope JAX gives |l| at 0 cancels, that of `jnp.maximum` not.
+    Where the sigmoid saturates, x l - n max(l, 0) is exact and the remainder is small. The maximum
+    is written as (l + |l|) / 2: the derivative of |l| at 0, whatever JAX makes it, then cancels,
+    while that of `jnp.maximum` would not.
     """
     size = jnp.abs(logits)
     rest = jnp.log1p(jnp.exp(-size))
@@ -253,24 +255,25 @@ def _log_powers(x, logits, n: int):
 
 
 def _log_binomial_coefficients(n):
-    """log C(n, k) for k = 0 .. n as floats of Python.
+    """log C(n, k) for k = 0 .. n as Python floats.
 
-    In float32 the differences of lgamma lose 1e-4 nats a pixel at n = 255, the same way in each.
+    In float32, differences of lgamma have a systematic error of 1e-4 nats a pixel at n = 255.
     """
     log_factorials = [math.lgamma(k + 1) for k in range(n + 1)]
     return [log_factorials[n] - log_factorials[k] - log_factorials[n - k] for k in range(n + 1)]
 
 
 def _log_logistic_bin_mass(level, means, log_scales, levels):
-    """log of the logistic mass of each bin, by one formula for all bins and scales.
+    """Log of the logistic mass of each bin: one formula for all bins and scales.
 
-    With b and a the standardised edges of a bin, sigmoid(b) - sigmoid(a) is
-    sigmoid(b) sigmoid(-a) (1 - exp(a - b)), of which each factor has a stable logarithm; an edge at
-    infinity makes its factors one. No branch is ever infinite, so no `where` hides a NaN gradient.
+    For standardised upper edge b and lower edge a of a bin, sigmoid(b) - sigmoid(a) equals
+    sigmoid(b) sigmoid(-a) (1 - exp(a - b)). Each factor has a stable logarithm, and an edge at
+    infinity sets its factors to one. No branch is ever infinite, so no `where` hides a NaN
+    gradient.
     """
     log_scales = jnp.maximum(log_scales, _MIN_LOG_SCALE)
     inverse_scales = jnp.exp(-log_scales)
-    # The numerators are whole numbers: the bins share their edges to the last bit.
+    # The numerators are whole numbers, so adjacent bins share their edge to the last bit.
     upper = ((2 * level + 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
     lower = ((2 * level - 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
     first, last = level <= 0, level >= levels - 1

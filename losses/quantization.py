@@ -1,7 +1,7 @@
-"""What a vector-quantised autoencoder descends, and how evenly it uses its codebook.
+"""Losses of a vector-quantised autoencoder, and the perplexity of its codebook.
 
-Per example, as in `losses.elbo`: nothing is reduced over the batch and nothing is broadcast. Arrays
-whose shapes do not fit raise ValueError.
+Per example, as in `losses.elbo`: nothing is reduced over the batch and nothing is broadcast.
+Mismatched shapes raise ValueError.
 """
 
 import math
@@ -12,13 +12,13 @@ from jaxtyping import Array, Float
 
 Vectors = Float[Array, 'batch *positions dim']
 
-_TINY = 1e-30  # of a share: its logarithm has a gradient, and times itself it is 0
+_TINY = 1e-30  # floor of a share inside the log: the gradient is finite, and 0 * log(_TINY) is 0
 
 
 def straight_through(encoded: Vectors, quantized: Vectors) -> Vectors:
-    """`quantized` to the last bit, whose gradient goes to `encoded` as it is.
+    """Returns `quantized` to the last bit; its gradient goes unchanged to `encoded`.
 
-        sg(quantized) + (encoded - sg(encoded)),  sg: a constant for the derivatives
+        sg(quantized) + (encoded - sg(encoded)),  sg: stop_gradient
 
     Bengio et al. (2013), Estimating or Propagating Gradients Through Stochastic Neurons; here as in
     van den Oord et al. (2017), Neural Discrete Representation Learning, section 3.2. `quantized`
@@ -33,12 +33,12 @@ def straight_through(encoded: Vectors, quantized: Vectors) -> Vectors:
 
 
 def commitment(encoded: Vectors, quantized: Vectors) -> Float[Array, 'batch']:
-    """How far encoder outputs are from their codes: squared distances, in the mean over positions.
+    """Squared distance of encoder outputs from their codes, averaged over positions.
 
         1/N sum_n ||encoded_n - sg(quantized_n)||^2
 
     van den Oord et al. (2017), equation 3, third term, averaged over the N latents as section 3.2
-    says. `quantized` gets no gradient: codes move by moving averages.
+    says. `quantized` gets no gradient: moving averages update the codes.
 
     Raises:
         ValueError: if the shapes differ or have fewer than two axes.
@@ -50,11 +50,11 @@ def commitment(encoded: Vectors, quantized: Vectors) -> Float[Array, 'batch']:
 
 
 def perplexity(counts: Float[Array, 'batch codes']) -> Float[Array, 'batch']:
-    """exp of the entropy of each row's shares: the number of codes, were all used evenly.
+    """exp of the entropy of each row's code frequencies: the effective number of codes.
 
         exp(-sum_k p_k log p_k),  p_k = counts_k / sum_j counts_j
 
-    1 where one code has all, or nothing was counted; the number of codes where all have as much.
+    It is 1 if one code has all counts or there are none, and `codes` if all counts are equal.
 
     Raises:
         ValueError: if the shape is not (batch, codes).
@@ -67,7 +67,7 @@ def perplexity(counts: Float[Array, 'batch codes']) -> Float[Array, 'batch']:
 
 
 def _require_vectors(encoded: Array, quantized: Array) -> None:
-    """Raises ValueError unless both are vectors of examples, in one shape."""
+    """Raises ValueError unless both have the same shape [batch, ..., dim]."""
     if encoded.ndim < 2:
         raise ValueError(f'encoded has shape {encoded.shape}, but needs a batch axis and vectors.')
     if quantized.shape != encoded.shape:

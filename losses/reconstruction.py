@@ -1,7 +1,7 @@
-"""How far a reconstruction is from its example.
+"""Reconstruction losses: squared error and cross-entropy.
 
-Per example: summed over the axes of an event, the mean over a batch belongs to the caller. Nothing
-is broadcast: arrays whose shapes do not fit raise ValueError.
+Per example: each function sums over the axes of an event, and the caller takes the batch mean.
+Nothing is broadcast: mismatched shapes raise ValueError.
 """
 
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ def half_squared_error(
 ) -> Float[Array, 'batch']:
     """1/2 ||x - mean||^2, in the squared units of x.
 
-    Up to a constant -log N(x; mean, I). Over affine encoders and decoders its smallest mean over a
-    data set is half the variance that PCA leaves out: Baldi and Hornik (1989), Neural Networks and
-    Principal Component Analysis, fact 4.
+    Equals -log N(x; mean, I) up to a constant. Minimised over affine encoders and decoders, its
+    mean over a data set is half the variance that PCA leaves unexplained: Baldi and Hornik (1989),
+    Neural Networks and Principal Component Analysis, fact 4.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -32,9 +32,9 @@ def cross_entropy(
 ) -> Float[Array, 'batch']:
     """-sum_j [x_j log m_j + (1 - x_j) log (1 - m_j)], m = sigmoid(logits), for x in [0, 1].
 
-    Smallest at m = x, where it is not zero for grey x. A loss and no likelihood of grey x, which a
-    Bernoulli does not give: not to be called nats. Vincent et al. (2008), Extracting and Composing
-    Robust Features with Denoising Autoencoders, equation 2.
+    Smallest at m = x, where it is not zero for grey x. For grey x, which a Bernoulli cannot
+    generate, it is a loss and no likelihood: do not report it in nats. Vincent et al. (2008),
+    Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

@@ -1,4 +1,4 @@
-"""Total correlation of codes: how far their dimensions are from independent."""
+"""Total correlation of codes: the dependence between their dimensions."""
 
 import math
 
@@ -12,17 +12,17 @@ def total_correlation(
     means: Float[Array, 'others latent'],
     log_vars: Float[Array, 'others latent'],
 ) -> Float[Array, 'batch']:
-    """log q(z) - sum_j log q(z_j) in nats, q the mixture of N(means_i, exp(log_vars_i)).
+    """log q(z) - sum_j log q(z_j) in nats, for q the even mixture of N(means_i, exp(log_vars_i)).
 
         log mean_i prod_j q(z_j | x_i) - sum_j log mean_i q(z_j | x_i)
 
-    Its mean over z of the same examples estimates KL(q(z) || prod_j q(z_j)). Chen et al. (2018),
-    Isolating Sources of Disentanglement in VAEs, equations 2 and S3: their minibatch-weighted
-    estimate also subtracts log N, the size of the training split, from each logarithm, which adds
-    (latent - 1) log N, a constant. Both are biased for a minibatch.
+    Averaged over z of the same examples, it estimates KL(q(z) || prod_j q(z_j)). Chen et al.
+    (2018), Isolating Sources of Disentanglement in VAEs, equations 2 and S3. Their
+    minibatch-weighted estimate also subtracts log N from each logarithm, N being the size of the
+    training split; this adds the constant (latent - 1) log N. On a minibatch both are biased.
 
     Raises:
-        ValueError: if means and log_vars differ in shape, or z in its number of latents.
+        ValueError: if means and log_vars differ in shape, or z has another number of latents.
     """
     shapes = tuple(map(jnp.shape, (z, means, log_vars)))
     if len(shapes[0]) != 2 or shapes[1] != shapes[2] or shapes[0][1:] != shapes[1][1:]:

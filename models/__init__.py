@@ -1,4 +1,4 @@
-"""Flax networks, and the families of generative model that are built of them.
+"""Flax networks, and the families of generative models that are built from them.
 
 | family | module |
 |---|---|

@@ -1,1 +1,1 @@
-"""Autoencoders, variational autoencoders, hierarchical ones and VQ-VAE."""
+"""Autoencoders, variational autoencoders, hierarchical VAEs and VQ-VAE."""

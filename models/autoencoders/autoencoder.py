@@ -1,7 +1,7 @@
 """Autoencoders: plain, denoising (Vincent et al. 2008) and contractive (Rifai et al. 2011).
 
-Encoder and decoder see normalized x. Where the interval of the data is known the decoder gives
-logits and the reconstruction is their sigmoid, otherwise it gives the reconstruction itself.
+Encoder and decoder work on normalized x. If the data have a known interval, the decoder outputs
+logits and the reconstruction is their sigmoid; otherwise it outputs the reconstruction itself.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,18 @@ from losses import contraction, reconstruction
 from models.shared.reconstruction_inpainting import by_reconstruction
 
 LOSSES = ('squared_error', 'cross_entropy')
-EXACT_UP_TO = 64  # numbers of a code whose Jacobian 'auto' computes whole
+EXACT_UP_TO = 64  # code dimensions up to which 'auto' computes the exact Jacobian
 
 
 class AutoencoderParts(NamedTuple):
-    """What an autoencoder is made of.
+    """The components of an autoencoder.
 
     net: `encode` [batch, *event] -> [batch, latent] and `decode` [batch, latent] -> [batch, *event]
       of normalized x.
     spec: of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
-    corrupt: one of `atelier.data.corruption`, or None.
-    strength: of the corruption in `metrics`; that of training is a hyper.
+    corrupt: one of the functions in `atelier.data.corruption`, or None.
+    strength: corruption strength in `metrics`; the strength in training is a hyper.
     penalty: (encoder, x, keys) -> [batch], or None: see `contraction_rule`.
     """
 
@@ -54,19 +54,19 @@ def encode(
 
 
 def decode(parts: AutoencoderParts, params, codes: Float[Array, 'batch latent']):
-    """What the net makes of codes: logits, or normalized x."""
+    """The decoder's output for codes: logits, or normalized x."""
     return parts.net.apply({'params': params['model']}, codes, method='decode')
 
 
 def mean(
     parts: AutoencoderParts, output: Float[Array, 'batch *event']
 ) -> Float[Array, 'batch *event']:
-    """Normalized x of what `decode` gives."""
+    """Converts the output of `decode` to normalized x."""
     return output if parts.spec.interval is None else jax.nn.sigmoid(output)
 
 
 def errors(parts: AutoencoderParts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
-    """How far normalized x is from what is reconstructed of `seen`.
+    """Reconstruction errors against normalized x, from the network input `seen`.
 
     `squared_error` is 1/2 ||x - mean||^2, whatever the loss.
     """
@@ -80,7 +80,7 @@ def errors(parts: AutoencoderParts, params, x, seen) -> dict[str, Float[Array, '
 def denoising_errors(
     parts: AutoencoderParts, params, x, keys, strength
 ) -> dict[str, Float[Array, 'batch']]:
-    """`errors` where x is seen corrupted: the target is x as it is."""
+    """`errors` with a corrupted input; the target is the clean x."""
     corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
     seen = jax.vmap(corrupt)(x, fold_in(keys, 0))
     found = errors(parts, params, x, seen)
@@ -93,13 +93,13 @@ def contraction_of(parts: AutoencoderParts, params, x, keys) -> Float[Array, 'ba
 
 
 def exact(encoder: Callable, x, keys) -> Float[Array, 'batch']:
-    """The penalty as it is; without a draw."""
+    """The exact penalty; it draws nothing."""
     del keys
     return contraction.jacobian_squared_norm(encoder, x)
 
 
 def by_probes(num_probes: int) -> Callable:
-    """The penalty estimated by so many probes of +1 and -1 for each example."""
+    """Returns the penalty estimated with `num_probes` Rademacher probes per example."""
 
     def estimate(encoder, x, keys: UInt32[Array, 'batch 2']):
         shape = num_probes, *_shape_of_code(encoder, x)
@@ -110,7 +110,7 @@ def by_probes(num_probes: int) -> Callable:
 
 
 def contraction_rule(num_probes: int) -> dict[str, Callable | None]:
-    """{name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO numbers."""
+    """Returns {name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO dimensions."""
     at_least(1, 'model.contraction_probes', num_probes)
     estimate = by_probes(num_probes)
 
@@ -126,7 +126,7 @@ def _shape_of_code(encoder: Callable, x) -> tuple[int, ...]:
 
 
 def check(parts: AutoencoderParts) -> None:
-    """Refuses a loss that is unknown, or that the data have no interval for.
+    """Rejects an unknown loss, and cross-entropy for data without an interval.
 
     Raises:
       UserError: names the config field.
@@ -140,10 +140,10 @@ def check(parts: AutoencoderParts) -> None:
 
 
 def autoencoder(parts: AutoencoderParts) -> Family:
-    """A game of one player, `model`.
+    """The autoencoder as a game of one player, `model`.
 
     hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There
-    is no prior: codes lie where the encoder puts them.
+    is no prior over codes.
     """
     check(parts)
     spec = parts.spec

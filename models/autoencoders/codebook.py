@@ -1,8 +1,8 @@
-"""A codebook that follows the vectors it stands for by moving averages.
+"""A codebook updated by moving averages of the vectors assigned to each code.
 
-van den Oord et al. (2017), Neural Discrete Representation Learning, appendix A.1. It is no
-parameter: nothing descends a loss in it. What a batch says of it is brought together over devices,
-so that it is the same on each.
+van den Oord et al. (2017), Neural Discrete Representation Learning, appendix A.1. The codebook is
+not a parameter: no gradient updates it. Batch statistics are gathered over devices, so that every
+device holds the same codebook.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.randomness import Rng, identity
 
-SMOOTHING = 1e-5  # added to every count, in vectors a batch: Laplace's, so that none is 0
+SMOOTHING = 1e-5  # Laplace smoothing: added to every count (vectors per batch), so none is 0
 
 Vectors = Float[Array, 'batch *positions dim']
 Codes = Int[Array, 'batch *positions']
 
 
 class Codebook(NamedTuple):
-    """The codes, and the moving averages that they are quotients of.
+    """The code vectors, and the moving averages whose quotients they are.
 
     embedding: [codes, dim], e in the paper.
-    counts: [codes], N: how many vectors of a batch are nearest to each.
-    sums: [codes, dim], m: the sum of those.
+    counts: [codes], N: the average number of vectors per batch assigned to each code.
+    sums: [codes, dim], m: the average sum of those vectors.
     """
 
     embedding: Float[Array, 'codes dim']
@@ -33,9 +33,10 @@ class Codebook(NamedTuple):
 
 
 def from_vectors(key, vectors: Vectors, num_codes: int) -> Codebook:
-    """Codes that are vectors of the first batch, drawn without replacement where there are enough.
+    """Initializes the codes with random vectors of the first batch.
 
-    They begin as if all had been used evenly.
+    Draws without replacement if there are enough vectors. The averages start as if all codes had
+    been used evenly.
     """
     rows = vectors.reshape(-1, vectors.shape[-1])
     chosen = jax.random.choice(key, len(rows), (num_codes,), replace=len(rows) < num_codes)
@@ -44,11 +45,11 @@ def from_vectors(key, vectors: Vectors, num_codes: int) -> Codebook:
 
 
 def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
-    """The number of the code nearest to each vector (equation 1); of equal ones the first.
+    """The index of the code nearest to each vector (equation 1); ties go to the first.
 
-    By ||e||^2 - 2 v e, which is the squared distance but for ||v||^2: one matrix product, in full
-    float32. The fast product of a GPU has three digits, by which a code may not be nearest to
-    itself.
+    Compares ||e||^2 - 2 v e, the squared distance without ||v||^2: one matrix product, in full
+    float32. The fast matrix product of a GPU has three digits, with which a code may not be nearest
+    to itself.
 
     Raises:
       ValueError: vectors and codes have different dimensions.
@@ -62,13 +63,13 @@ def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
 
 
 def count(codes: Codes, num_codes: int, gather=identity) -> Float[Array, 'codes']:
-    """How often each code occurs in the batch of all devices."""
+    """The number of occurrences of each code in the global batch."""
     here = jnp.sum(_one_hot(codes, num_codes), 0)
     return jnp.sum(gather(here[None]), 0)
 
 
 def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
-    """log of each code's share of the running counts, in nats; finite also of an unused one."""
+    """log of each code's share of the running counts, in nats; finite for unused codes too."""
     smoothed = codebook.counts + SMOOTHING
     return jnp.log(smoothed) - jnp.log(jnp.sum(smoothed))
 
@@ -76,14 +77,14 @@ def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
 def updated(
     codebook: Codebook, vectors: Vectors, codes: Codes, rng: Rng, decay, restart_below
 ) -> Codebook:
-    """The codebook after a batch of vectors and their nearest codes.
+    """Returns the codebook updated with a batch of vectors and their nearest codes.
 
         N <- decay N + (1 - decay) n,  m <- decay m + (1 - decay) sum of the n vectors,  e = m / N
 
-    (equations 6 to 8), N smoothed in the quotient. Then every code whose count has fallen below
-    `restart_below` times that of even use begins anew at a vector of the batch, as if it had been
-    used evenly (Dhariwal et al. 2020, Jukebox, section 3.1): no vector comes near a code that the
-    encoder has left behind, and it would never move again. 0: none does.
+    (equations 6 to 8), with N smoothed in the quotient. Then every code whose count is below
+    `restart_below` times the count of even use restarts at a random vector of the batch, with the
+    count of even use (Dhariwal et al. 2020, Jukebox, section 3.1). Without restarts, a code far
+    from all encoder outputs would never move again. `restart_below` = 0 disables them.
     """
     vectors = jax.lax.stop_gradient(vectors)
     num_codes, dim = codebook.embedding.shape
@@ -103,7 +104,7 @@ def updated(
 
 
 def _averaged(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:
-    """The codebook of these averages, its counts smoothed so that they keep their sum."""
+    """Returns the codebook with these averages, dividing by smoothed counts of the same sum."""
     total = jnp.sum(counts)
     smoothed = (counts + SMOOTHING) * (total / (total + len(counts) * SMOOTHING))
     return Codebook(sums / smoothed[:, None], counts, sums)

@@ -1,9 +1,9 @@
-"""What to change where a VAE's posterior collapses, told by how validation went so far."""
+"""Advice against posterior collapse in VAEs, from the history of validation metrics."""
 
 from atelier.core.game import Advise
 
-NOTHING_NATS = 0.1  # of KL: less says nothing about x
-PATIENCE = 3  # validations in a row
+NOTHING_NATS = 0.1  # a KL below this carries no information about x
+PATIENCE = 3  # consecutive validations with such a KL before advice is given
 CURE_OF_THE_KL = (
     'lower --config.hypers.beta, let the KL grow with --config.hypers.kl_warmup_steps=STEPS, or '
     'give each {} --config.hypers.free_nats=0.1'
@@ -11,9 +11,9 @@ CURE_OF_THE_KL = (
 
 
 def adviser(cure: str, num_layers: int = 1) -> Advise:
-    """Returns `Turn.advise` of a VAE that the config lines `cure` treat.
+    """Returns a VAE's `Turn.advise`, whose warnings recommend the config changes `cure`.
 
-    It reads 'kl_nats' and, of several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
+    It reads 'kl_nats' and, with several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
     """
     layers = {f'kl_z{layer}_nats': f'z{layer}' for layer in range(1, num_layers + 1)}
     layers = layers if num_layers > 1 else {}

@@ -1,4 +1,4 @@
-"""Networks of a hierarchical VAE, two for each of its stochastic layers."""
+"""Networks of a hierarchical VAE: an encoder and a decoder for each stochastic layer."""
 
 from collections.abc import Callable
 
@@ -18,13 +18,13 @@ def networks_of(
     hidden_layers: int,
     **network,
 ) -> dict[str, nn.Module]:
-    """Encoder and decoder of each stochastic layer, as `HierarchicalNetworks` names them.
+    """Encoder and decoder of each stochastic layer, named as in `HierarchicalNetworks`.
 
     Args:
-      output_shape: of the parameters of p(x | z_1).
-      latent_dims: of z_1, z_2, ...
-      hidden_sizes: units of the networks below z_1, between z_1 and z_2, ...
-      hidden_layers: of each network.
+      output_shape: shape of the parameters of p(x | z_1).
+      latent_dims: dimensions of z_1, z_2, ...
+      hidden_sizes: units per hidden layer of the networks between x and z_1, z_1 and z_2, ...
+      hidden_layers: number of hidden layers in each network.
       **network: activation and dtype.
 
     Raises:
@@ -51,14 +51,14 @@ def networks_of(
 
 
 class Rung(nn.Module):
-    """Features of what lies below, and from them a diagonal Gaussian of this layer's latents.
+    """Features of the layer below, and from them a diagonal Gaussian over this layer's latents.
 
     Attributes:
-      hidden_sizes: units of the layers, the last of which are the features; empty: what lies below
-        is itself the features, and the Gaussian an affine map of it.
+      hidden_sizes: units of the hidden layers; the last one outputs the features. If empty, the
+        input itself is the features, and the Gaussian's parameters are an affine map of it.
       latent_dim: dimensions of this layer's latents.
       activation: after every hidden layer.
-      dtype: of the products; parameters and outputs are float32.
+      dtype: of the matrix products; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -70,7 +70,7 @@ class Rung(nn.Module):
     def __call__(
         self, x: Float[Array, 'batch *event']
     ) -> tuple[Float[Array, 'batch units'], Float[Array, 'batch twice']]:
-        """Returns (features, mean and log variance side by side [batch, 2 * latent_dim])."""
+        """Returns (features, concatenated mean and log variance [batch, 2 * latent_dim])."""
         features = x.reshape(x.shape[0], -1)
         if self.hidden_sizes:
             *sizes, last = self.hidden_sizes

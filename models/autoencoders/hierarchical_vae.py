@@ -1,9 +1,9 @@
-"""VAEs with several stochastic layers: the bottom-up one (Burda et al. 2015) and the ladder VAE.
+"""VAEs with several stochastic layers: the bottom-up VAE (Burda et al. 2015) and the ladder VAE.
 
-Both have the generative model p(x | z_1) p(z_1 | z_2) ... p(z_L), every p(z_i | z_i+1) a diagonal
-Gaussian and p(z_L) = N(0, I), and the same networks. They differ in the order of inference, each a
-function `(nets, apply, x, pick) -> layers`: what a layer of the encoder hands to the next is the
-sample in `bottom_up`, and its features in `top_down` (Sonderby et al. 2016).
+Both have the same networks and the generative model p(x | z_1) p(z_1 | z_2) ... p(z_L), where every
+p(z_i | z_i+1) is a diagonal Gaussian and p(z_L) = N(0, I). They differ in the order of inference,
+which is a function `(nets, apply, x, pick) -> layers`. An encoder layer passes its sample to the
+next layer in `bottom_up`, and its features in `top_down` (Sonderby et al. 2016).
 """
 
 from collections.abc import Callable
@@ -27,20 +27,20 @@ from models.autoencoders.vae import bound_of_samples, check_estimate, reparamete
 from models.shared.observations import Observation
 from models.shared.reconstruction_inpainting import by_reconstruction
 
-Apply = Callable[[str, Array], Array]  # (name of a network, input) -> its output
-Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> the z that stands for it
+Apply = Callable[[str, Array], Array]  # (network name, input) -> output
+Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> z: a sample or the mean of q
 
 
 class HierarchicalNetworks(NamedTuple):
-    """What a hierarchical VAE of L = len(latent_dims) layers is made of, named from x upwards.
+    """The components of a hierarchical VAE of L = len(latent_dims) layers, counted up from x.
 
-    networks: `encoder_i`, i = 1..L: what lies below z_i -> (features [batch, units], mean and log
-      variance side by side [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
+    networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
+      mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
       p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> those of
       p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
-    spec: of the data; encoder_1 sees x normalized as it says.
+    spec: of the data; encoder_1 takes x normalized with it.
     """
 
     networks: dict[str, nn.Module]
@@ -50,7 +50,7 @@ class HierarchicalNetworks(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What inference says of one z_i: q and p at the z of the layers that each depends on."""
+    """Inference result for one z_i; q and p are conditioned on the inferred z of other layers."""
 
     q: Gaussian
     p: Gaussian
@@ -59,22 +59,22 @@ class Layer(NamedTuple):
 
 
 def applying(nets: HierarchicalNetworks, params) -> Apply:
-    """The networks with these parameters."""
+    """Returns a function that applies a network, given by name, with these parameters."""
     return lambda name, value: nets.networks[name].apply({'params': params['model'][name]}, value)
 
 
 def sampling(keys: UInt32[Array, 'batch 2']) -> Pick:
-    """z ~ q, the noise of each row and layer by a key of its own."""
+    """Returns a function that draws z ~ q, with a separate key for each row and layer."""
     return lambda layer, q: reparameterize(q, fold_in(keys, layer))
 
 
 def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
-    """Mean and log variance as a network gives them."""
+    """Splits a network's output into mean and log variance."""
     return Gaussian(*jnp.split(output, 2, axis=-1))
 
 
 def generative(nets: HierarchicalNetworks, apply: Apply, layer: int, above, batch: int) -> Gaussian:
-    """p(z_layer | z_layer+1 = above), and for the top layer p(z_L) = N(0, I) of so many rows."""
+    """p(z_layer | z_layer+1 = above), or for the top layer p(z_L) = N(0, I) with `batch` rows."""
     if layer < len(nets.latent_dims):
         return side_by_side(apply(f'decoder_{layer + 1}', above))
     zeros = jnp.zeros((batch, nets.latent_dims[-1]))
@@ -82,10 +82,10 @@ def generative(nets: HierarchicalNetworks, apply: Apply, layer: int, above, batc
 
 
 def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
-    """The normalized product of two densities (Sonderby et al. 2016).
+    """The normalized product of two Gaussian densities (Sonderby et al. 2016).
 
-    Precisions add up, and each mean weighs as much as its precision. From log variances without a
-    division: the share of a's precision is sigmoid(b.log_var - a.log_var).
+    Precisions add up, and the means are weighted by precision. Computed from log variances without
+    a division: a's share of the precision is sigmoid(b.log_var - a.log_var).
     """
     share = jax.nn.sigmoid(b.log_var - a.log_var)
     return Gaussian(
@@ -95,16 +95,16 @@ def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
 
 
 def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
-    """log q(z) - log p(z): of one sample, an estimate of KL(q || p)."""
+    """log q(z) - log p(z): for z ~ q, a one-sample estimate of KL(q || p)."""
     return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
 
 
 def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
     """q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1): Burda et al. 2015, equation 2.
 
-    Only the top layer's KL has a closed form: z_i+1 depends on z_i here, so that for the others
-    p(z_i | z_i+1) has to be taken at the very z_i from which z_i+1 was drawn. Their log q - log p
-    of one sample has the right expectation; it can be negative, and is no KL by itself.
+    Only the top layer's KL has a closed form. Below it, z_i+1 is drawn given z_i, so p(z_i | z_i+1)
+    has to be evaluated at that same z_i. The one-sample log q - log p of these layers has the right
+    expectation, but it can be negative and is itself no KL.
     """
     below, seen = nets.spec.normalize(x), []
     for layer in range(1, len(nets.latent_dims) + 1):
@@ -121,12 +121,12 @@ def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[L
 
 
 def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
-    """q(z_L | x) ... q(z_1 | z_2, x): a ladder up without noise, and down beside the prior.
+    """q(z_L | x) ... q(z_1 | z_2, x): a deterministic pass up, then sampling down with the prior.
 
-    Each q(z_i | z_i+1, x) is the precision-weighted product of what the encoder says of z_i and
-    p(z_i | z_i+1), at the same z_i+1: every KL has a closed form given the layer above. The log
-    variance is an affine map of the features, where the paper takes the softplus of one for the
-    variance; batch norm, which the paper uses throughout, is left out.
+    Each q(z_i | z_i+1, x) is the precision-weighted product of the encoder's Gaussian for z_i and
+    p(z_i | z_i+1). Both use the same z_i+1, so every KL has a closed form given the layer above.
+    The log variance is an affine map of the features, whereas the paper's variance is the softplus
+    of one. Batch norm, which the paper uses throughout, is omitted.
     """
     below, evidence = nets.spec.normalize(x), []
     for layer in range(1, len(nets.latent_dims) + 1):
@@ -146,8 +146,8 @@ def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[La
 def elbo_terms(nets: HierarchicalNetworks, infer: Callable, params, x, keys) -> dict[str, Array]:
     """The terms of the bound at one sample of all layers, [batch] each, in nats.
 
-    `elbo_nats` is the evidence lower bound proper, whatever weighs the KL in the loss, and
-    `kl_nats` the sum of `kl_z1_nats`, `kl_z2_nats`, ...
+    `elbo_nats` is the unweighted evidence lower bound, whatever the KL weight in the loss;
+    `kl_nats` is the sum of `kl_z1_nats`, `kl_z2_nats`, ...
     """
     apply = applying(nets, params)
     layers = infer(nets, apply, x, sampling(keys))
@@ -164,7 +164,7 @@ def elbo_terms(nets: HierarchicalNetworks, infer: Callable, params, x, keys) -> 
 def importance_weighted_log_prob(
     nets: HierarchicalNetworks, infer: Callable, params, x, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
-    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8."""
+    """Estimates log p(x) in nats with k = num_samples: Burda et al. (2015), equation 8."""
     apply = applying(nets, params)
 
     def log_weights(number):
@@ -179,7 +179,7 @@ def importance_weighted_log_prob(
 
 
 def initialize(nets: HierarchicalNetworks, infer: Callable, key, batch: Batch) -> Weights:
-    """Parameters of each network, by the input that it meets on the way from x to z and back."""
+    """Initializes each network on the input that it gets during inference and decoding."""
     params = {}
 
     def start(name: str, value):
@@ -196,7 +196,7 @@ def initialize(nets: HierarchicalNetworks, infer: Callable, key, batch: Batch) -
 def prior(
     nets: HierarchicalNetworks, params, keys: UInt32[Array, 'batch 2']
 ) -> Float[Array, 'batch latents']:
-    """z_L ~ p(z_L), then each layer given the one above: z_1, ..., z_L side by side."""
+    """Draws z_L ~ p(z_L), then each layer given the one above; concatenates z_1, ..., z_L."""
     apply, pick, z = applying(nets, params), sampling(keys), []
     for layer in range(len(nets.latent_dims), 0, -1):
         z.append(pick(layer, generative(nets, apply, layer, z[-1] if z else None, len(keys))))
@@ -206,20 +206,20 @@ def prior(
 def hierarchical_vae(
     nets: HierarchicalNetworks, infer: Callable, num_importance_samples: int, importance_chunk: int
 ) -> Family:
-    """A game of one player, `model`; `infer` is `bottom_up` or `top_down`.
+    """The hierarchical VAE as a game of one player, `model`; `infer` is `bottom_up` or `top_down`.
 
-    Codes are the z of all layers side by side, z_1 first; `decode` needs z_1 alone. `encode` gives
-    the means of q, each at the means of the layers that it depends on.
+    Codes concatenate the z of all layers, z_1 first; `decode` needs only z_1. `encode` returns the
+    means of q, each given the means of the layers that it depends on.
 
-    hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which it rises to that; and
-    `free_nats`, of each layer's KL, for which it is not charged (0: all of it is charged).
+    hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which the weight rises to beta;
+    `free_nats`, the KL of each layer up to which its cost is constant (0: no such floor).
     """
     check_estimate(num_importance_samples, importance_chunk)
 
     def loss(weights, batch, rng, step, hypers):
         terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)
         kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
-        # Without free nats nothing is clipped: a layer's term may be negative, see `bottom_up`.
+        # Without free nats there is no floor: a layer's term may be negative, see `bottom_up`.
         floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
         charged = kl_weights.free_nats(rng.gather(jnp.stack(kl, -1)), floor)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
@@ -231,7 +231,7 @@ def hierarchical_vae(
         return jnp.concatenate([layer.z for layer in layers], -1)
 
     def parameters(params, codes):
-        """Those of p(x | z_1)."""
+        """The parameters of p(x | z_1)."""
         return applying(nets, params)('decoder_1', codes[:, : nets.latent_dims[0]])
 
     def decode(weights, codes):
@@ -242,7 +242,7 @@ def hierarchical_vae(
 
     def sample(weights, rng, condition):
         of_x = parameters(weights.params, prior(nets, weights.params, rng.keys))
-        return nets.observation.sample(fold_in(rng.keys, 0), of_x)  # no layer has number 0
+        return nets.observation.sample(fold_in(rng.keys, 0), of_x)  # layers start at 1
 
     def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(

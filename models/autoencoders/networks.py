@@ -1,4 +1,4 @@
-"""Networks of an autoencoder: a module that can `encode` and `decode`."""
+"""Networks of an autoencoder: modules with the methods `encode` and `decode`."""
 
 import math
 from collections.abc import Callable
@@ -13,12 +13,12 @@ Codes = Float[Array, 'batch latent']
 
 
 def linear(codes: Codes) -> Codes:
-    """No activation of the codes."""
+    """The identity: no activation of the codes."""
     return codes
 
 
 class Pair(nn.Module):
-    """Two networks.
+    """An encoder network and a decoder network.
 
     Attributes:
       encoder: [batch, *event] -> [batch, latent].
@@ -35,27 +35,27 @@ class Pair(nn.Module):
         return self.code_activation(self.encoder(x))
 
     def decode(self, codes: Codes) -> Events:
-        """What the observation is made of, as the family says."""
+        """Decoder output, whose meaning the family defines."""
         return self.decoder(codes)
 
     def __call__(self, x: Events) -> Events:
-        """`decode` of `encode`."""
+        """Encodes, then decodes."""
         return self.decode(self.encode(x))
 
 
 class TiedMLP(nn.Module):
-    """Fully connected; the decoder's matrices are the encoder's, transposed (Rifai et al. 2011).
+    """MLP with tied weights: decoder matrices are the encoder's, transposed (Rifai et al. 2011).
 
-    What makes the codes smaller then makes the reconstruction smaller too: a contraction cannot be
-    undone by larger weights of the decoder.
+    Weights that shrink the codes also shrink the reconstruction, so the decoder cannot undo a
+    contraction with larger weights.
 
     Attributes:
       hidden_sizes: units of the encoder's hidden layers.
-      latent_dim: numbers of a code.
+      latent_dim: dimensions of a code.
       event_shape: of x.
       activation: after every hidden layer.
       code_activation: of the codes.
-      dtype: of the products; parameters and outputs are float32.
+      dtype: of the computation; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -66,7 +66,7 @@ class TiedMLP(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self):
-        """A matrix and two biases a layer."""
+        """Creates one matrix and two biases per layer."""
         sizes = (math.prod(self.event_shape), *self.hidden_sizes, self.latent_dim)
         init, zeros = nn.initializers.lecun_normal(), nn.initializers.zeros
         pairs = list(enumerate(zip(sizes[:-1], sizes[1:], strict=True)))
@@ -80,12 +80,12 @@ class TiedMLP(nn.Module):
         return self.code_activation(self._layers(x.reshape(x.shape[0], -1), layers))
 
     def decode(self, codes: Codes) -> Events:
-        """What the observation is made of, as the family says."""
+        """Decoder output, whose meaning the family defines."""
         layers = [(k.T, b) for k, b in zip(self.kernels, self.down, strict=True)]
         return self._layers(codes, layers[::-1]).reshape(codes.shape[0], *self.event_shape)
 
     def __call__(self, x: Events) -> Events:
-        """`decode` of `encode`."""
+        """Encodes, then decodes."""
         return self.decode(self.encode(x))
 
     def _layers(self, x, layers):

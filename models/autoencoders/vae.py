@@ -1,8 +1,8 @@
 """The variational autoencoder (Kingma and Welling 2014) with a diagonal Gaussian posterior.
 
-What it descends is an `Objective` (`models.autoencoders.vae_objectives`); everything else is the
-same for all. A conditional one (Sohn et al. 2015) sees the class on both sides, and its codes end
-in it.
+The training loss is an `Objective` (`models.autoencoders.vae_objectives`); everything else is the
+same for all objectives. In a conditional VAE (Sohn et al. 2015) encoder and decoder take the class,
+and codes end in it, one-hot.
 """
 
 from collections.abc import Callable
@@ -29,16 +29,16 @@ from models.shared.reconstruction_inpainting import by_reconstruction
 
 
 class VAENetworks(NamedTuple):
-    """What a VAE is made of.
+    """The components of a VAE.
 
-    encoder: [batch, *event] -> [batch, 2 * latent_dim], mean and log variance side by side; a
-      conditional one takes the label [batch] as well.
-    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; a conditional one takes codes
-      that end in the class, one-hot.
+    encoder: [batch, *event] -> [batch, 2 * latent_dim], concatenated mean and log variance; if
+      conditional, it also takes the label [batch].
+    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; if conditional, it takes
+      codes that end in the class, one-hot.
     observation: p(x | z).
     latent_dim: dimensions of z.
-    spec: of the data; the encoder sees x normalized as it says.
-    is_conditional: whether both see the label.
+    spec: of the data; the encoder takes x normalized with it.
+    is_conditional: whether encoder and decoder take the label.
     """
 
     encoder: nn.Module
@@ -57,11 +57,11 @@ class Posterior(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What training descends, and what evaluation reports.
+    """A training loss, and the metrics that evaluation reports.
 
     loss: (nets, params, batch, rng, step, hypers) -> (scalar, metrics).
     metrics: (nets, params, batch, rng) -> {name: [batch]}.
-    cure: what a config changes where the posterior collapses, as the end of 'in a new --workdir,'.
+    cure: config changes against posterior collapse, worded to follow 'in a new --workdir,'.
     """
 
     loss: Callable
@@ -70,25 +70,25 @@ class Objective(NamedTuple):
 
 
 def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
-    """z = mean + exp(log_var / 2) * noise (section 2.4), the noise of each row from its own key."""
+    """z = mean + exp(log_var / 2) * noise (section 2.4), with a separate key for each row."""
     noise = standard_normal(keys, *posterior.mean.shape[1:])
     return posterior.mean + jnp.exp(0.5 * posterior.log_var) * noise
 
 
 def posterior(nets: VAENetworks, params, batch: Batch) -> Posterior:
-    """q(z | x) of each row, of a conditional one q(z | x, label)."""
+    """q(z | x) of each row, or q(z | x, label) if conditional."""
     inputs = encoder_inputs(nets, {**batch, 'x': nets.spec.normalize(batch['x'])})
     output = nets.encoder.apply({'params': params['model']['encoder']}, *inputs)
     return Posterior(*jnp.split(output, 2, axis=-1))
 
 
 def encoder_inputs(nets: VAENetworks, batch: Batch) -> tuple[Array, ...]:
-    """What the encoder takes: x, and the label if it is conditional."""
+    """The encoder's arguments: x, and the label if conditional."""
     return (batch['x'], batch['label']) if nets.is_conditional else (batch['x'],)
 
 
 def coded(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Batch):
-    """z as the decoder takes it: with the class of each row behind it, if it is conditional."""
+    """The decoder's input: z, followed by each row's one-hot class if conditional."""
     if not nets.is_conditional:
         return z
     return jnp.concatenate([z, jax.nn.one_hot(batch['label'], nets.spec.num_classes)], -1)
@@ -105,9 +105,9 @@ def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, '
 
 
 def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
-    """The terms of the bound (equation 10) from one sample's log p(x | z), the KL analytic; nats.
+    """The terms of the bound (equation 10) in nats: one sample's log p(x | z), and the analytic KL.
 
-    `elbo_nats` is the evidence lower bound proper, whatever an objective makes of it.
+    `elbo_nats` is the unweighted evidence lower bound, whatever the objective.
     """
     kl = elbo.kl_standard_normal(q.mean, q.log_var)
     return {
@@ -120,7 +120,7 @@ def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict
 def log_weight(
     nets: VAENetworks, params, z, batch: Batch, q: Posterior
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
-    """(log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
+    """Returns (log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
     likelihood = log_likelihood(nets, params, z, batch)
     prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
     return likelihood + prior - elbo.diagonal_gaussian_log_prob(z, *q), likelihood
@@ -129,9 +129,9 @@ def log_weight(
 def importance_weighted_log_prob(
     nets: VAENetworks, params, batch: Batch, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
-    """Estimate of log p(x) in nats with k = num_samples: Burda et al. 2015, equation 8.
+    """Estimates log p(x) in nats with k = num_samples: Burda et al. (2015), equation 8.
 
-    Sample s of a row has a key of its own.
+    Every sample of every row has its own key.
     """
     q = posterior(nets, params, batch)
 
@@ -143,16 +143,16 @@ def importance_weighted_log_prob(
 
 
 def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
-    """The bound of so many samples, `weigh(number)` the log weights [batch] of one of them.
+    """The importance-weighted bound; `weigh(number)` returns the log weights [batch] of one sample.
 
-    `chunk` samples are weighed at once: memory only.
+    Computes `chunk` of the `num_samples` samples at once, which only affects memory.
     """
     weights = jax.lax.map(weigh, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
     return elbo.importance_weighted_bound(weights)
 
 
 def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
-    """Parameters of encoder and decoder; there are no other collections."""
+    """Initializes encoder and decoder; there are no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     inputs = encoder_inputs(nets, first)
     codes = coded(nets, jnp.zeros((1, nets.latent_dim)), first)
@@ -164,7 +164,7 @@ def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
 
 
 def prior(nets: VAENetworks, keys, condition: Batch | None = None):
-    """Codes as `sample` decodes them: z ~ N(0, I), and the class that is asked for, or any."""
+    """Draws codes: z ~ N(0, I) and, if conditional, the requested or a random class, one-hot."""
     z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
@@ -173,7 +173,7 @@ def prior(nets: VAENetworks, keys, condition: Batch | None = None):
 
 
 def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
-    """Refuses an estimate of no samples.
+    """Requires at least one importance sample, and chunks of at least one.
 
     Raises:
       UserError: names the config field.
@@ -185,9 +185,9 @@ def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
 def vae(
     nets: VAENetworks, objective: Objective, num_importance_samples: int, importance_chunk: int
 ) -> Family:
-    """A game of one player, `model`; its hypers are those of the objective.
+    """The VAE as a game of one player, `model`; its hypers are those of the objective.
 
-    log_prob estimates log p(x), of a conditional one log p(x | label).
+    log_prob estimates log p(x), or log p(x | label) if conditional.
     """
     check_sizes(nets, 'latent_dim')
     check_estimate(num_importance_samples, importance_chunk)
@@ -201,7 +201,7 @@ def vae(
         return nets.observation.mean(decode(nets, weights.params, codes))
 
     def sample(weights, rng, condition):
-        """x ~ p(x | z), z ~ p(z)."""
+        """Draws z ~ p(z), then x ~ p(x | z)."""
         parameters = decode(nets, weights.params, prior(nets, rng.keys, condition))
         return nets.observation.sample(fold_in(rng.keys, 1), parameters)
 

@@ -1,4 +1,4 @@
-"""What a VAE descends: the evidence bound as it is or weighed, or one of several samples."""
+"""VAE objectives: the ELBO, plain or weighted, and multi-sample bounds."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_sam
 
 
 def one_sample(nets: VAENetworks, params, batch: Batch, rng: Rng):
-    """(q(z | x), a z of it for each row, the terms of the ELBO)."""
+    """Returns (q(z | x), one sample z per row, the terms of the ELBO)."""
     q = posterior(nets, params, batch)
     z = reparameterize(q, rng.keys)
     return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
@@ -37,17 +37,17 @@ def _terms_of_one(nets: VAENetworks, params, batch: Batch, rng: Rng) -> Terms:
 
 
 def evidence_bound() -> Objective:
-    """The negative ELBO, its KL charged for as the hypers say.
+    """The negative ELBO with a weighted KL.
 
-    hypers: `beta`, the weight of the KL (Higgins et al. 2017), `kl_warmup_steps`, over which it
-    grows to that, and `free_nats`, which every latent dimension has for nothing
-    (`losses.kl_weights`).
+    hypers: `beta`, the weight of the KL (Higgins et al. 2017); `kl_warmup_steps`, over which the
+    weight rises to beta; `free_nats`, the KL of each latent dimension up to which its cost is
+    constant (`losses.kl_weights`).
     """
 
     def loss(nets, params, batch, rng, step, hypers):
         q, _, terms = one_sample(nets, params, batch, rng)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])
-        kl = rng.gather(elbo.kl_standard_normal_by_dim(*q))  # of all devices: a batch's mean
+        kl = rng.gather(elbo.kl_standard_normal_by_dim(*q))  # free nats need the global mean
         charged = jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
         return jnp.mean(terms['reconstruction_nats']) + weight * charged, terms
 
@@ -57,8 +57,8 @@ def evidence_bound() -> Objective:
 def total_correlation_bound() -> Objective:
     """beta-TC-VAE (Chen et al. 2018, equation 4, alpha = gamma = 1).
 
-    Of the KL's three parts, mutual information, total correlation and what single dimensions lack
-    of the prior, the hyper `beta` weighs the second: -ELBO + (beta - 1) * total correlation.
+    The KL splits into mutual information, total correlation and dimension-wise KL to the prior. The
+    hyper `beta` weights the total correlation: -ELBO + (beta - 1) * total correlation.
     """
 
     def loss(nets, params, batch, rng, step, hypers):
@@ -72,7 +72,7 @@ def total_correlation_bound() -> Objective:
 
 
 def importance_weighted(num_samples: int) -> Objective:
-    """The bound of k = num_samples samples (Burda et al. 2015, equation 8)."""
+    """The importance-weighted bound with k = num_samples (Burda et al. 2015, equation 8)."""
     at_least(1, 'model.num_samples', num_samples)
 
     def loss(nets, params, batch, rng, step, hypers):
@@ -88,11 +88,11 @@ def importance_weighted(num_samples: int) -> Objective:
 
 
 def doubly_reparameterized(num_samples: int) -> Objective:
-    """The same bound, and of the encoder DReG (Tucker et al. 2019, equation 8).
+    """The importance-weighted bound with DReG for the encoder (Tucker et al. 2019, equation 8).
 
-    The encoder's gradient is sum_i w_i^2 d(log p(x, z_i) - log q(z_i | x)) / dz_i dz_i / dphi, w
-    the normalized weights: as right as the plain one, without the term of zero mean that is most of
-    its noise where there are many samples. The decoder's gradient is the plain one.
+    The encoder's gradient is sum_i w_i^2 d(log p(x, z_i) - log q(z_i | x)) / dz_i dz_i / dphi, with
+    normalized weights w. It has the expectation of the plain gradient, but not the zero-mean term
+    that is most of its noise with many samples. The decoder's gradient is the plain one.
     """
 
     def loss(nets, params, batch, rng, step, hypers):
@@ -103,7 +103,7 @@ def doubly_reparameterized(num_samples: int) -> Objective:
         weights, pull_back, likelihoods = jax.vjp(weigh, jax.lax.stop_gradient(z), has_aux=True)
         normalized = jax.lax.stop_gradient(jax.nn.softmax(weights, axis=0))
         (slopes,) = jax.lax.stop_gradient(pull_back(jnp.square(normalized)))
-        # Linear in what is differentiated: of the decoder its weights, of the encoder its z.
+        # Linear in what is differentiated: in `weights` for the decoder, in z for the encoder.
         gradients = jnp.sum(normalized * weights, 0) + jnp.sum(slopes * z, (0, 2))
         terms = _terms(q, weights, likelihoods)
         bound = jax.lax.stop_gradient(terms['importance_weighted_bound_nats'])
@@ -113,17 +113,17 @@ def doubly_reparameterized(num_samples: int) -> Objective:
 
 
 def _samples(q: Posterior, rng: Rng, number: int) -> Float[Array, 'samples batch latent']:
-    """Samples of each row, each from a key of its own."""
+    """Draws `number` samples of z per row, each with its own key."""
     draws = lambda i: reparameterize(q, fold_in(rng.keys, i))
     return jax.vmap(draws)(jnp.arange(number))
 
 
 def _weigh(nets: VAENetworks, params, z, batch, q):
-    """(log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
+    """Returns (log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
     return jax.vmap(lambda one: log_weight(nets, params, one, batch, q))(z)
 
 
 def _terms(q: Posterior, weights, likelihoods) -> Terms:
-    """Those of the ELBO, averaged over the samples, and the bound of all of them."""
+    """The terms of the ELBO, averaged over the samples, and the bound from all samples."""
     bound = elbo.importance_weighted_bound(weights)
     return {**elbo_terms(q, jnp.mean(likelihoods, 0)), 'importance_weighted_bound_nats': bound}

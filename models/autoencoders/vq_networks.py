@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder with a map of vectors between them, and no dense layer."""
+"""Convolutional encoder to a map of vectors, and decoder from it, without dense layers."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ Maps = Float[Array, 'batch *positions channels']
 
 
 class ResidualBlocks(nn.Module):
-    """Each adds to its input what activation, 3x3, activation and 1x1 convolution make of it.
+    """Residual blocks: activation, 3x3 convolution, activation, 1x1 convolution.
 
     van den Oord et al. (2017), section 4.1. Attributes:
-      channels: between the two convolutions, one number a block.
+      channels: features between the two convolutions, one entry per block.
       activation, form, dtype: as in `models.nets.conv_encoder_decoder`.
     """
 
@@ -28,7 +28,7 @@ class ResidualBlocks(nn.Module):
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
-        """Returns [batch, *positions, channels] in float32, as many channels as x has."""
+        """Returns [batch, *positions, channels] in float32, with the channels of x."""
         window, options = (3,) * (x.ndim - 2), dict(form=self.form, dtype=self.dtype)
         point = (1,) * len(window)
         for features in self.channels:
@@ -38,10 +38,10 @@ class ResidualBlocks(nn.Module):
 
 
 class MapEncoder(ConvEncoder):
-    """Convolutions of stride 2, residual blocks, and a vector for each position that is left.
+    """Convolutions of stride 2, residual blocks, then one vector per remaining position.
 
-    Attributes: those of `ConvEncoder`, without hidden layers, output_shape [*positions, dim], and
-    block_channels of the residual blocks.
+    Attributes: those of `ConvEncoder`, without hidden layers, with output_shape [*positions, dim],
+    and block_channels of the residual blocks.
     """
 
     block_channels: tuple[int, ...] = ()
@@ -56,7 +56,7 @@ class MapEncoder(ConvEncoder):
 
 
 class MapDecoder(ConvDecoder):
-    """The way back of `MapEncoder`.
+    """The decoder that mirrors `MapEncoder`.
 
     Attributes: those of `ConvDecoder`, without hidden layers, and block_channels.
     """

@@ -1,8 +1,8 @@
-"""The vector-quantised autoencoder (van den Oord et al. 2017), its codebook by moving averages.
+"""The vector-quantised autoencoder (van den Oord et al. 2017) with a moving-average codebook.
 
-An encoder makes a map of vectors, each gives way to the nearest of a codebook, and the decoder sees
-those alone. There is no prior over codes here, so that nothing is sampled and no likelihood is
-given: an autoregressive model of the codes is one.
+The encoder outputs a map of vectors, each is replaced by the nearest vector of a codebook, and the
+decoder sees only those. There is no prior over codes here, so the family has neither samples nor a
+likelihood; an autoregressive model of the codes can be that prior.
 """
 
 import math
@@ -25,20 +25,20 @@ from models.autoencoders.codebook import Codebook
 from models.shared.observations import Observation
 from models.shared.reconstruction_inpainting import by_reconstruction
 
-COLLAPSED = 0.1  # share of the codebook that a batch uses, from which on downwards it is said
+COLLAPSED = 0.1  # warns if batches use less than this share of the codebook
 Events = Float[Array, 'batch *event']
 Maps = Float[Array, 'batch *positions dim']
 
 
 class VQVAENetworks(NamedTuple):
-    """What a VQ-VAE is made of.
+    """The components of a VQ-VAE.
 
     encoder: [batch, *event] -> [batch, *map_shape], a vector at each position.
     decoder: [batch, *map_shape] -> [batch, *event, observation.size].
     observation: p(x | the map).
     map_shape: [*positions, dim].
-    num_codes: in the codebook, K in the paper.
-    spec: of the data; the encoder sees x normalized as it says.
+    num_codes: size of the codebook, K in the paper.
+    spec: of the data; the encoder takes x normalized with it.
     """
 
     encoder: nn.Module
@@ -50,15 +50,15 @@ class VQVAENetworks(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the way of x through encoder, codebook and decoder gives."""
+    """Results of a forward pass through encoder, codebook and decoder."""
 
-    encoded: Maps  # as the encoder makes them
-    codes: Int[Array, 'batch *positions']  # the number of the nearest code of each
+    encoded: Maps  # encoder output, before quantisation
+    codes: Int[Array, 'batch *positions']  # index of the nearest code at each position
     parameters: Float[Array, 'batch *parameters']  # of p(x | the codes' vectors)
 
 
 def encode(nets: VQVAENetworks, params, x: Events) -> Maps:
-    """The vectors before they are quantised."""
+    """The encoder's vectors, before quantisation."""
     return nets.encoder.apply({'params': params['model']['encoder']}, nets.spec.normalize(x))
 
 
@@ -68,12 +68,12 @@ def decode(nets: VQVAENetworks, params, vectors: Maps):
 
 
 def codebook_of(extra) -> Codebook:
-    """As the State keeps it: `extra['model']['codebook']`, a dict."""
+    """The codebook, which the State keeps as the dict `extra['model']['codebook']`."""
     return Codebook(**extra['model']['codebook'])
 
 
 def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
-    """Section 3.2: what the decoder says in its input goes to the encoder as it is."""
+    """Section 3.2: the gradient at the decoder's input goes unchanged to the encoder."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
     seen = quantization.straight_through(encoded, codebook.embedding[codes])
@@ -83,14 +83,14 @@ def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
 def terms_of(
     nets: VQVAENetworks, codebook: Codebook, seen: Pass, x: Events
 ) -> dict[str, Float[Array, 'batch']]:
-    """Of each example: -log p(x | codes), what its codes cost, and what they lose of its vectors.
+    """Terms of each example: -log p(x | codes), the cost of its codes, and the quantisation error.
 
-    `code_nats` is -log of the codes' probability, were positions independent and each code as
-    frequent as its running count: the nats in which training's code would write them. exp of its
-    mean over a split and positions is the perplexity of the codebook there, and at least that of
-    the split's own frequencies. With `reconstruction_nats` it bounds -log p(x) of a model with that
-    prior from above. `quantization_error` is the squared distance of the encoder's vectors from
-    their codes, in the mean over positions: what the loss calls commitment.
+    `code_nats` is -log p(codes) under a prior with independent positions and the running counts as
+    code frequencies: the code length under training's frequencies. exp of its mean over a split and
+    positions is the codebook's perplexity on that split, and at least the perplexity of the split's
+    own frequencies. Its sum with `reconstruction_nats` is an upper bound on -log p(x) of a model
+    with that prior. `quantization_error` is the squared distance of the encoder's vectors from
+    their codes, averaged over positions: the commitment term of the loss.
     """
     nats = -codebooks.log_shares(codebook)[seen.codes]
     return {
@@ -101,7 +101,7 @@ def terms_of(
 
 
 def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
-    """Parameters of encoder and decoder; the codebook, of codes from the batch, in `extra`."""
+    """Initializes encoder, decoder and, in `extra`, the codebook from vectors of the batch."""
     part, x = lambda number: jax.random.fold_in(key, number), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
     params = {
@@ -114,7 +114,7 @@ def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
 
 
 def check_averages(codebook_decay: float, ema_half_life: float) -> None:
-    """Refuses averages of the codebook that cannot be, and others beside them.
+    """Rejects an invalid decay of the codebook, and moving averages of the networks beside it.
 
     Raises:
       UserError: names the config field.
@@ -132,11 +132,12 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
 
 
 def vq_vae(nets: VQVAENetworks) -> Family:
-    """A game of one player, `model`; the codebook is in its `extra`.
+    """The VQ-VAE as a game of one player, `model`; the codebook is in its `extra`.
 
-    hypers: `beta`, the weight of the commitment; `codebook_decay`, what the moving averages keep at
-    a step; `restart_below`, the share of even use below which a code begins anew, 0 for never.
-    `encode` gives the codes' vectors in one row; `decode` takes any row to the nearest codes first.
+    hypers: `beta`, the weight of the commitment; `codebook_decay`, the share of the moving averages
+    kept at each step; `restart_below`, the fraction of even use below which a code restarts (0:
+    never). `encode` returns the code vectors, flattened; `decode` first maps each vector to the
+    nearest code.
     """
     check_sizes(nets, 'num_codes')
     at_least(1, 'model.num_positions', *nets.map_shape[:-1])
@@ -196,9 +197,9 @@ def vq_vae(nets: VQVAENetworks) -> Family:
 
 
 def adviser(num_codes: int) -> game.Advise:
-    """Returns `Turn.advise`: whether training's batches use few of the codes.
+    """Returns `Turn.advise`, which warns if training batches use few of the codes.
 
-    They have to at two validations, for at first the encoder runs ahead of its codes.
+    It needs two such validations in a row, because at first the encoder runs ahead of its codes.
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:

@@ -1,26 +1,26 @@
-"""What to change where a game goes wrong, told by how training and validation went so far."""
+"""Advice against failures of a GAN, from the history of training and validation metrics."""
 
 from typing import NamedTuple
 
 from atelier.core.game import Advise
 
-KNOWS = 0.98  # accuracy on both kinds, in training, from which a discriminator has won
-FALL = 0.5  # share of the best coverage so far below which a generator has collapsed
-NOTHING, PATIENCE = 0.05, 3  # coverage in so many validations in a row that is none at all
+KNOWS = 0.98  # the discriminator has won if both its training accuracies are at least this
+FALL = 0.5  # the generator has collapsed below this share of its best coverage so far
+NOTHING, PATIENCE = 0.05, 3  # also if coverage is below NOTHING in PATIENCE validations in a row
 
 
 class Cures(NamedTuple):
-    """The lines of the config to change, as the end of 'in a new --workdir, ...'."""
+    """The config changes to recommend, worded to follow 'in a new --workdir, '."""
 
     of_a_win: str
     of_a_collapse: str
 
 
 def adviser(cures: Cures) -> Advise:
-    """Returns `Turn.advise` of a game that these lines treat.
+    """Returns a game's `Turn.advise`, whose warnings recommend these config changes.
 
-    It reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game has, and
-    'coverage' of the validation examples by samples.
+    It reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game reports, and
+    'coverage', the share of validation examples covered by samples.
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
@@ -45,6 +45,6 @@ def adviser(cures: Cures) -> Advise:
 
 
 def _has_collapsed(covered: list[float]) -> bool:
-    """Fallen from its best, or never risen."""
+    """Whether coverage has fallen from its best, or never risen."""
     never = len(covered) >= PATIENCE and max(covered[-PATIENCE:]) < NOTHING
     return never or covered[-1] < FALL * max(covered)

@@ -1,8 +1,8 @@
 """Generative adversarial networks (Goodfellow et al. 2014): a game of two players.
 
-The generator makes x of noise; the discriminator tells real examples from generated ones. Which
-game they play (`losses.adversarial.GAMES`), who moves how often, labels, packing, penalties and
-norms: all of it is one family.
+The generator maps noise to x; the discriminator distinguishes real examples from generated ones.
+One family covers all losses (`losses.adversarial.GAMES`), turn schedules, labels, packing,
+penalties and norms.
 """
 
 from collections.abc import Callable
@@ -35,16 +35,16 @@ PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
 
 
 class Rules(NamedTuple):
-    """How the game is played.
+    """The rules of the game.
 
     loss: one of `losses.adversarial.GAMES`.
-    penalty: one of PENALTIES on the discriminator, weighed by hypers['penalty'].
-    feature_matching: whether the generator also descends the distance of mean features, weighed by
-      hypers['feature_matching'].
-    discriminator_turns: in each step, each on its own minibatch.
-    generator_turns: in each step, after those.
-    alternating: whether a player stands still while the other moves, for hypers['generator_steps']
-      and hypers['discriminator_steps'] steps in turn, the discriminator first.
+    penalty: one of PENALTIES on the discriminator, weighted by hypers['penalty'].
+    feature_matching: whether the generator also minimizes the distance of mean features, weighted
+      by hypers['feature_matching'].
+    discriminator_turns: turns per step, each on its own minibatch.
+    generator_turns: turns per step, after those of the discriminator.
+    alternating: whether only one player moves at a time: the discriminator for
+      hypers['discriminator_steps'] steps, then the generator for hypers['generator_steps'].
     """
 
     loss: str = 'non_saturating'
@@ -69,7 +69,7 @@ def _kernels(nets: GANNetworks, weights: Weights):
 
 
 def discriminator_turn(nets: GANNetworks, rules: Rules, number: int) -> game.Turn:
-    """The discriminator descends its loss on minibatch `number`, and the penalty."""
+    """The discriminator minimizes its loss and penalty on the step's minibatch `number`."""
     loss_of, _ = adversarial.GAMES[rules.loss]
 
     def loss(weights, batch, rng, step, hypers):
@@ -93,7 +93,7 @@ def discriminator_turn(nets: GANNetworks, rules: Rules, number: int) -> game.Tur
 
 
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
-    """Of each example; a discriminator that is penalised judges each on its own."""
+    """The penalty of each example; needs a discriminator that scores examples independently."""
     if rules.penalty == 'gradient_penalty':
         place = jax.vmap(jax.random.uniform)(fold_in(keys, 1))
         return adversarial.gradient_penalty(discriminator, real, fake, place)
@@ -103,7 +103,7 @@ def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
 def generator_turn(
     nets: GANNetworks, rules: Rules, number: int, advise: game.Advise | None = None
 ) -> game.Turn:
-    """The generator descends its loss of what it generates now."""
+    """The generator minimizes its loss on freshly generated samples."""
     _, loss_of = adversarial.GAMES[rules.loss]
 
     def loss(weights, batch, rng, step, hypers):
@@ -126,7 +126,7 @@ def generator_turn(
 
 
 def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
-    """In which steps a player moves; None: in all."""
+    """Returns the rule (hypers, step) -> whether a player moves; None: it moves in every step."""
 
     def moves(hypers, step):
         first = hypers['discriminator_steps']
@@ -137,7 +137,7 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
 
 def cures(nets: GANNetworks, rules: Rules) -> Cures:
-    """Lines that the config of this game takes."""
+    """Recommended changes that this game's config accepts."""
     if rules.penalty != 'none':
         steadier = 'raise --config.hypers.penalty'
     elif nets.judges_alone:
@@ -153,7 +153,7 @@ def cures(nets: GANNetworks, rules: Rules) -> Cures:
 
 
 def initialize(nets: GANNetworks, key, batch: Batch) -> Weights:
-    """Both players' parameters and collections."""
+    """Initializes both players' parameters and collections."""
     generator, of_generator = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
     params = {'generator': generator, 'discriminator': discriminator}
@@ -162,7 +162,7 @@ def initialize(nets: GANNetworks, key, batch: Batch) -> Weights:
 
 
 def check(nets: GANNetworks, rules: Rules) -> None:
-    """Refuses rules that are unknown, and what does not go together.
+    """Rejects unknown rules and incompatible settings.
 
     Raises:
       UserError: names the config field.
@@ -181,15 +181,16 @@ def check(nets: GANNetworks, rules: Rules) -> None:
 
 
 def gan(nets: GANNetworks, rules: Rules) -> Family:
-    """A game of `generator` and `discriminator`.
+    """The GAN as a game of `generator` and `discriminator`.
 
-    hypers: `penalty` and `feature_matching` where the rules have them.
+    hypers: `penalty`, `feature_matching`, and for alternating games `discriminator_steps` and
+    `generator_steps`; each is read only if the rules use it.
     """
     check(nets, rules)
     last = rules.discriminator_turns - 1
 
     def prior(weights, rng, condition=None):
-        """z, and behind it where the family is conditional the class, one-hot: any one unasked."""
+        """Draws z and, if conditional, the requested or a random class, one-hot."""
         z = noise(nets, rng.keys)
         if not nets.is_conditional:
             return z
@@ -198,7 +199,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     def decode(weights, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
-        label = classes if nets.is_conditional else None  # weights: a path leads between classes
+        label = classes if nets.is_conditional else None  # or class weights, to interpolate
         x, _ = _generate(nets, weights, z, label, False, identity)
         return nets.spec.denormalize(x)
 
@@ -206,9 +207,9 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         return decode(weights, prior(weights, rng, condition))
 
     def metrics(weights, batch, rng):
-        """What the discriminator says of an example, and of a generated one.
+        """The discriminator's verdicts on each example and on a generated one.
 
-        One that judges packs, or by the moments of a batch, says nothing of an example alone.
+        A discriminator of packs, or with batch norm, has no verdict on a single example.
         """
         if not nets.judges_alone:
             return {}

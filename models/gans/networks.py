@@ -1,4 +1,4 @@
-"""The two networks of a GAN around bodies of any kind, and packs of examples."""
+"""Generator and discriminator networks around arbitrary bodies, and packing of examples."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ Sizes = tuple[int, ...]
 
 
 def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tuple[Sizes, Sizes]:
-    """Sizes of a discriminator's inner dense layers, and of the last one, which makes the features.
+    """Sizes of a discriminator's inner dense layers, and of the last one, which outputs features.
 
     Args:
-      hidden_sizes: of all layers.
-      pieces: units that an activation takes a maximum of (Goodfellow et al. 2013).
+      hidden_sizes: units of all layers after their activation.
+      pieces: units per maxout activation (Goodfellow et al. 2013).
       has_norm: whether the layers between the first and the last are normalized.
 
     Raises:
-      UserError: no pieces, or no layer to normalize.
+      UserError: fewer than one piece, or no layer to normalize.
     """
     at_least(1, 'model.maxout_pieces', pieces)
     if has_norm and len(hidden_sizes) < 3:
@@ -35,13 +35,13 @@ def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tu
 
 
 class Generator(nn.Module):
-    """Noise, and the label as a vector beside it, to an event in the range of the data.
+    """Maps noise, concatenated with a label embedding, to an event in the range of the data.
 
     Attributes:
-      body: [batch, numbers] -> [batch, *event].
+      body: [batch, inputs] -> [batch, *event].
       is_bounded: whether events lie in [0, 1].
-      num_classes: of the label; 0: it sees none.
-      embedding_dim: numbers of a label's vector.
+      num_classes: of the label; 0: the network takes no label.
+      embedding_dim: dimensions of the label embedding.
     """
 
     body: nn.Module
@@ -53,7 +53,7 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, 'batch latent'], label: Array | None
     ) -> Float[Array, 'batch *event']:
-        """Returns normalized events; `label` is [batch], or weights of classes [batch, classes]."""
+        """Returns normalized events; `label` is [batch], or class weights [batch, classes]."""
         if self.num_classes:
             embed = nn.Embed(self.num_classes, self.embedding_dim)
             vector = embed(label) if label.ndim == 1 else label @ embed.embedding
@@ -67,10 +67,11 @@ class Discriminator(nn.Module):
 
     Attributes:
       body: [packs, ...] -> [packs, units], before the activation.
-      activation: of the body's units; it makes the features.
-      num_classes: of the label; 0: it sees none.
-      conditioning: 'projection' adds the product of the features with a vector of the class (Miyato
-        and Koyama 2018, equation 3); 'embedding' scales the features by such a vector.
+      activation: of the body's units; its output is the features.
+      num_classes: of the label; 0: the network takes no label.
+      conditioning: 'projection' adds the inner product of the features and a class embedding
+        (Miyato and Koyama 2018, equation 3) to the logit; 'embedding' multiplies the features by
+        1 + a class embedding.
       kernel_init: of the last layer.
     """
 
@@ -98,12 +99,12 @@ class Discriminator(nn.Module):
 
 
 def pack(x: Float[Array, 'batch *event'], packing: int) -> Float[Array, 'packs *channelled']:
-    """Neighbours in the batch become channels: [batch / packing, *event, packing].
+    """Stacks neighbours in the batch as channels: [batch / packing, *event, packing].
 
-    Lin et al. (2018), PacGAN, section 3. For 1 nothing changes.
+    Lin et al. (2018), PacGAN, section 3. With packing = 1, x is returned unchanged.
 
     Raises:
-      ValueError: this device's part of the batch is no whole number of packs.
+      ValueError: `packing` does not divide this device's share of the batch.
     """
     if packing == 1:
         return x

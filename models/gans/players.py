@@ -1,4 +1,4 @@
-"""What generator and discriminator do, as pure functions: for every game that they play in."""
+"""Generator and discriminator as pure functions, for every game that they take part in."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,22 +14,22 @@ from models.gans.networks import pack
 from models.nets.norms import spectral_normalize, spectral_vectors
 
 SPECTRAL = 'spectral'  # the collection of the discriminator's singular vectors
-MakeNetwork = Callable[[bool, Callable], nn.Module]  # from (train, gather)
+MakeNetwork = Callable[[bool, Callable], nn.Module]  # (train, gather) -> network
 
 
 class GANNetworks(NamedTuple):
-    """What a GAN is made of.
+    """The components of a GAN.
 
     generator: (train, gather) -> a network [batch, latent_dim], label -> [batch, *event],
-      normalized as `spec` says.
+      normalized with `spec`.
     discriminator: (train, gather) -> a network of packs [packs, *event, packing], label ->
       (logits [packs], features [packs, features]).
-    latent_dim: numbers of noise.
+    latent_dim: dimensions of the noise.
     spec: of the data.
     packing: examples that are judged together (Lin et al. 2018).
-    is_conditional: whether both see the label.
+    is_conditional: whether both networks take the label.
     spectral: whether the discriminator's kernels are divided by their largest singular value.
-    batch_norm: whether the discriminator has any.
+    batch_norm: whether the discriminator has batch norm.
     """
 
     generator: MakeNetwork
@@ -43,25 +43,25 @@ class GANNetworks(NamedTuple):
 
     @property
     def judges_alone(self) -> bool:
-        """Whether the discriminator has a verdict on an example by itself."""
+        """Whether the discriminator scores each example independently of the others."""
         return self.packing == 1 and not self.batch_norm
 
 
 def noise(nets: GANNetworks, keys: UInt32[Array, 'batch 2']) -> Float[Array, 'batch latent']:
-    """z ~ N(0, I), each row from its own key."""
+    """Draws z ~ N(0, I), with a separate key for each row."""
     return standard_normal(keys, nets.latent_dim)
 
 
 def generate(nets: GANNetworks, params, collections, z, label, train: bool, gather):
-    """(normalized events [batch, *event], the generator's collections afterwards)."""
+    """Returns (normalized events [batch, *event], the generator's updated collections)."""
     network = nets.generator(train, gather)
     return network.apply({'params': params, **collections}, z, label, mutable=list(collections))
 
 
 def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, gather):
-    """((logits, features), the discriminator's collections afterwards) of normalized x.
+    """Returns ((logits, features), the discriminator's updated collections) for normalized x.
 
-    Kernels are as `params` has them: those of `kernels`.
+    `params` are used as they are: pass those that `kernels` returns.
     """
     network = nets.discriminator(train, gather)
     others = {name: tree for name, tree in collections.items() if name != SPECTRAL}
@@ -72,7 +72,7 @@ def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, 
 
 
 def kernels(nets: GANNetworks, params, collections):
-    """The discriminator's parameters as it uses them, and its collections afterwards."""
+    """Returns the parameters to `discriminate` with, and the updated collections."""
     if not nets.spectral:
         return params, collections
     used, vectors = spectral_normalize(params, collections[SPECTRAL])
@@ -85,10 +85,10 @@ BOUNDARIES = {'minimax': 0.0, 'non_saturating': 0.0, 'hinge': 0.0, 'least_square
 def verdicts(
     loss: str, real_logits: Float[Array, 'packs'], fake_logits: Float[Array, 'packs']
 ) -> dict[str, Float[Array, 'packs']]:
-    """Whether the discriminator is right about real and generated packs, by the game's boundary.
+    """The discriminator's accuracy on real and generated packs, at the game's decision boundary.
 
-    A critic, of the Wasserstein game, has none: of it the difference is reported, which estimates
-    the distance that it is trained to measure.
+    A Wasserstein critic has no boundary. Its metric is the difference of its outputs, which
+    estimates the distance that it is trained to measure.
     """
     if loss not in BOUNDARIES:
         return {'critic_difference': real_logits - fake_logits}
@@ -99,7 +99,7 @@ def verdicts(
 
 
 def init_generator(nets: GANNetworks, key):
-    """(parameters, collections)."""
+    """Returns (parameters, collections)."""
     network = nets.generator(True, identity)
     z = jnp.zeros((1, nets.latent_dim))
     variables = network.init(jax.random.fold_in(key, 0), z, _any_label(nets))
@@ -107,7 +107,7 @@ def init_generator(nets: GANNetworks, key):
 
 
 def init_discriminator(nets: GANNetworks, key, x: Float[Array, 'batch *event']):
-    """(parameters, collections); x as the data have it."""
+    """Returns (parameters, collections); x is in data units."""
     network = nets.discriminator(True, identity)
     first = pack(nets.spec.normalize(x[: nets.packing]), nets.packing)
     variables = network.init(jax.random.fold_in(key, 1), first, _any_label(nets))

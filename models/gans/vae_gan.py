@@ -1,8 +1,8 @@
-"""VAE-GAN (Larsen et al. 2016): a VAE whose reconstruction is judged in a discriminator's features.
+"""VAE-GAN (Larsen et al. 2016): a VAE with its reconstruction error in discriminator features.
 
-A game of three players in one turn. `decoder` is at once the VAE's decoder and the GAN's generator;
-`encoder` learns from the KL and the reconstruction alone, `discriminator` from telling real
-examples from reconstructed and from sampled ones.
+A game of three players in one turn. `decoder` is both the VAE's decoder and the GAN's generator.
+`encoder` learns from the KL and the reconstruction alone. `discriminator` learns to distinguish
+real examples from reconstructions and from samples.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from models.gans.players import (
 )
 from models.shared.reconstruction_inpainting import by_reconstruction
 
-LOSSES = {  # of the decoder, when it is told from real: Algorithm 1's, and one with a slope then
+LOSSES = {  # of the decoder: that of Algorithm 1, and one whose gradient does not vanish
     'minimax': adversarial.minimax_generator,
     'non_saturating': adversarial.non_saturating_generator,
 }
@@ -48,12 +48,12 @@ CURES = Cures(
 
 
 class Players(NamedTuple):
-    """What a VAE-GAN is made of.
+    """The components of a VAE-GAN.
 
-    encoder: (train, gather) -> a network [batch, *event] -> [batch, 2 * latent_dim], mean and log
-      variance side by side.
+    encoder: (train, gather) -> a network [batch, *event] -> [batch, 2 * latent_dim], concatenated
+      mean and log variance.
     nets: the decoder, as the generator of a GAN, and the discriminator.
-    decoder_loss: one of LOSSES.
+    decoder_loss: one of the functions in LOSSES.
     """
 
     encoder: MakeNetwork
@@ -62,25 +62,25 @@ class Players(NamedTuple):
 
 
 def posterior(players: Players, params, collections, x, train: bool, gather):
-    """(q(z | x) of each row of x as the data have it, the encoder's collections afterwards)."""
+    """Returns (q(z | x) of each row, the encoder's updated collections); x is in data units."""
     variables, seen = {'params': params, **collections}, players.nets.spec.normalize(x)
     output, after = players.encoder(train, gather).apply(variables, seen, mutable=list(collections))
     return Posterior(*jnp.split(output, 2, axis=-1)), after
 
 
 class Pass(NamedTuple):
-    """What the one forward pass of all three players gives; logits and features of each kind."""
+    """Results of one forward pass of all three players."""
 
     kl_nats: Float[Array, 'batch']
     feature_nats: Float[Array, 'batch']  # -log N(features of x | features of its reconstruction, I)
-    real: Float[Array, 'batch']
+    real: Float[Array, 'batch']  # logits, as the next two
     reconstructed: Float[Array, 'batch']
     sampled: Float[Array, 'batch']
     squared_error: Float[Array, 'batch']  # of the reconstruction, normalized
 
 
 def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, dict]:
-    """The first half of Algorithm 1, and the collections afterwards."""
+    """Returns the first half of Algorithm 1, and the updated collections."""
     nets = players.nets
     params, extra, gather = weights.params, weights.extra, rng.gather
     make = lambda now, z: generate(nets, params['decoder'], now, z, None, train, gather)
@@ -109,7 +109,7 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, d
 
 
 def losses_of(players: Players, seen: Pass, hypers) -> dict[str, Float[Array, '']]:
-    """The second half of Algorithm 1: what each player descends."""
+    """Returns the loss of each player: the second half of Algorithm 1."""
     prior = hypers['beta'] * seen.kl_nats
     fooling = players.decoder_loss(seen.reconstructed) + players.decoder_loss(seen.sampled)
     told_apart = adversarial.minimax_discriminator(seen.real, seen.reconstructed)
@@ -122,13 +122,13 @@ def losses_of(players: Players, seen: Pass, hypers) -> dict[str, Float[Array, ''
 
 
 def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
-    """Of each example: the terms in nats, and how far its reconstruction is from it."""
+    """Metrics of each example: the terms in nats, and the squared error of its reconstruction."""
     names = ('kl_nats', 'feature_nats', 'squared_error')
     return {name: getattr(seen, name) for name in names}
 
 
 def initialize(players: Players, key, batch: Batch) -> Weights:
-    """Parameters and collections of all three."""
+    """Initializes the parameters and collections of all three players."""
     nets = players.nets
     decoder, of_decoder = init_generator(nets, key)
     discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
@@ -141,10 +141,10 @@ def initialize(players: Players, key, batch: Batch) -> Weights:
 
 
 def vae_gan(players: Players) -> Family:
-    """A game of `encoder`, `decoder` and `discriminator` in one turn.
+    """The VAE-GAN as a game of `encoder`, `decoder` and `discriminator` in one turn.
 
-    hypers: `gamma`, the decoder's weight of the reconstruction; `beta`, the encoder's of the KL, 1
-    in the paper.
+    hypers: `gamma`, the weight of the reconstruction in the decoder's loss; `beta`, the weight of
+    the KL in the encoder's loss, 1 in the paper.
     """
     nets = players.nets
     check_sizes(nets, 'latent_dim')
@@ -156,7 +156,7 @@ def vae_gan(players: Players) -> Family:
         return losses_of(players, seen, hypers), (after, report)
 
     def told(seen):
-        """Whether the discriminator is right about examples and samples."""
+        """The discriminator's accuracy on examples and samples."""
         return verdicts('minimax', seen.real, seen.sampled)
 
     def metrics(weights, batch, rng):

@@ -1,4 +1,4 @@
-"""Classes as families that sample by class see them: one-hot, at the end of a code."""
+"""Class labels in class-conditional families: one-hot in a code, or embedded in the input."""
 
 import flax.linen as nn
 import jax
@@ -12,14 +12,14 @@ from atelier.data.dataset import Spec
 def asked_for(
     keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Float[Array, 'batch classes']:
-    """`label_asked_for`, one-hot."""
+    """Returns `label_asked_for`, one-hot."""
     return jax.nn.one_hot(label_asked_for(keys, condition, spec), spec.num_classes)
 
 
 def label_asked_for(
     keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Int[Array, 'batch']:
-    """The classes of a condition; without one, any that training sees, by each key."""
+    """Returns the condition's labels; if there are none, a random training class for each key."""
     label = (condition or {}).get('label')
     if label is None:
         known = jnp.asarray(spec.known_classes)
@@ -28,10 +28,10 @@ def label_asked_for(
 
 
 class WithLabel(nn.Module):
-    """A network of events that sees their class as well: a picture of its own added to them.
+    """A network that also takes the class label: adds a learned per-class image to its input.
 
-    For a first layer W that is W x + W E y: what it would make of x and the one-hot y side by side,
-    whatever the layer is.
+    A first linear layer W then computes W x + W E y for the one-hot y, as it would from x and y
+    concatenated. It works with any kind of layer.
 
     Attributes:
       body: [batch, *event] -> [batch, *output].

@@ -1,14 +1,14 @@
-"""Convolutions and transposed convolutions, each as `lax` computes them and as one matrix product.
+"""Convolutions and transposed convolutions, each by `lax` and as one matrix product.
 
-XLA's CPU backend is fast at convolutions of one layout alone. It brings others into it outside of
-loops only, and training is a `scan`: with the layouts of the derivatives of `lax`'s convolutions, a
-step of a small autoencoder takes more than ten times as long there as with the products below. On
-GPU and TPU `lax` is the fast one.
+XLA's CPU backend is fast at convolutions in one layout only. It converts other layouts to that one,
+but not inside loops, and training is a `scan`. The derivatives of `lax` convolutions have other
+layouts: with them, a training step of a small autoencoder on CPU takes more than ten times as long
+as with the products below. On GPU and TPU, `lax` is faster.
 
-The matrix form goes axis by axis, over blocks of `stride` positions: element i of the window that
-starts at block b is position i % stride, its "phase", of block b + i // stride, so that whatever is
-read or added for one i is one contiguous slice of one phase. `jnp.split` takes arrays apart because
-its derivative is one concatenation; that of many slices is a sum of mostly zeros.
+The matrix form works axis by axis on blocks of `stride` positions. Element i of the window that
+starts at block b is position i % stride, its "phase", of block b + i // stride. So the reads or
+additions for one i form one contiguous slice of one phase. Arrays are taken apart by `jnp.split`,
+because its derivative is one concatenation; the derivative of many slices is a sum of mostly zeros.
 """
 
 import math
@@ -31,18 +31,19 @@ Output = Float[Array, 'batch *positions features']
 def conv_lax(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis, groups: int
 ) -> Output:
-    """What `nn.Conv` computes (the kernel is not flipped), over any number of axes.
+    """Convolution as in `nn.Conv` (the kernel is not flipped), over any number of axes.
 
-    In float32, or in float64 if x is.
+    The output is float32, or float64 if x is.
 
-    padding: 'SAME', 'VALID', 'CAUSAL' (one axis only, all of it before), a number for all sides, or
-      for each axis a number or a pair; negative numbers crop.
-    dilation: from one element of a window to the next.
-    groups: each makes its part of the features from its part of the channels alone.
+    padding: 'SAME', 'VALID', 'CAUSAL' (one axis only, all padding before it), an integer for all
+      sides, or for each axis an integer or a pair; negative integers crop.
+    dilation: distance between neighbouring elements of a window.
+    groups: each computes its share of the features from its share of the channels.
 
     Raises:
       ValueError: ranks or channels of input and kernel that do not match, groups that do not
-        divide, an unknown padding, or a window larger than the padded input.
+        divide the channels or features, an unknown padding, or a window larger than the padded
+        input.
     """
     axes = windows(x, kernel, strides, padding, dilation, groups)
     return _lax(x, kernel, axes, [axis.stride for axis in axes], [1] * len(axes), groups)
@@ -51,11 +52,11 @@ def conv_lax(
 def conv_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis, groups: int
 ) -> Output:
-    """`conv_lax` as the product of all windows with the kernel, under `vmap` over kernels too.
+    """`conv_lax` as the product of all windows with the kernel, also under `vmap` over kernels.
 
-    The windows are kept for the derivatives: without strides, as many times the memory of the input
-    as a window has elements. Along the last axis it is the outputs of the elements that are kept
-    and added up instead, where those are fewer numbers.
+    The windows are stored for the derivatives. Without strides that takes as many times the memory
+    of the input as a window has elements. Along the last axis, the outputs of the window's elements
+    are stored and added up instead, if those are fewer values.
     """
     axes = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
@@ -75,10 +76,11 @@ def conv_matmul(
 def conv_transpose_lax(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis
 ) -> Output:
-    """What `nn.ConvTranspose` computes: `conv_lax` of x with strides - 1 zeros between positions.
+    """As `nn.ConvTranspose`: `conv_lax` of x with strides - 1 zeros between its positions.
 
-    padding: 'SAME' for spatial * strides positions, 'VALID' for all that a window reaches, or
-      numbers as in `conv_lax`: of the input with its zeros, so that larger ones give more output.
+    padding: 'SAME' for spatial * strides output positions, 'VALID' for all that a window reaches,
+      or integers as in `conv_lax`: they pad x after the zeros are inserted, so larger integers give
+      a larger output.
 
     Raises:
       ValueError: as `conv_lax`.
@@ -90,7 +92,7 @@ def conv_transpose_lax(
 def conv_transpose_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis
 ) -> Output:
-    """`conv_transpose_lax` as x times the kernel, each product added where its window lies."""
+    """`conv_transpose_lax` as x times the kernel, each product added at its window's positions."""
     axes = windows(x, kernel, strides, padding, dilation, transposed=True)
     # Seen from the input, a window runs backwards.
     kernel = jnp.moveaxis(jnp.flip(kernel, tuple(range(len(axes)))), -2, 0)
@@ -101,15 +103,15 @@ def conv_transpose_matmul(
 
 
 class _Layer(nn.Module):
-    """What both layers share; parameters and their initial values are those of Flax's layers.
+    """Base of both layers; parameters and their initial values are those of Flax's layers.
 
     Attributes:
       features: channels of the output.
-      kernel_size: one number for each spatial axis.
+      kernel_size: window size along each spatial axis.
       strides, padding, kernel_dilation: as the functions of this module take them.
-      use_bias: whether to add one number to each feature.
-      mask: multiplies the kernel, whose shape it has.
-      dtype: of the products; parameters are float32, and outputs but of float64.
+      use_bias: whether to add a bias to each feature.
+      mask: multiplies the kernel and has its shape.
+      dtype: of the products; parameters are float32, and so are outputs unless dtype is float64.
       kernel_init: of the kernel.
       form: 'matmul', 'lax', or 'auto' for the faster one on JAX's default backend.
     """
@@ -153,7 +155,7 @@ class Conv(_Layer):
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, for an unknown form and for a mask of another shape."""
+        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
         groups = self.feature_group_count
         forms = {'matmul': conv_matmul, 'lax': conv_lax}
         return self._layer(x, forms, x.shape[-1] // groups, groups)
@@ -164,13 +166,13 @@ class ConvTranspose(_Layer):
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, for an unknown form and for a mask of another shape."""
+        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
         forms = {'matmul': conv_transpose_matmul, 'lax': conv_transpose_lax}
         return self._layer(x, forms, x.shape[-1])
 
 
 def _lax(x, kernel, axes: list[Window], strides, input_dilation, groups: int = 1):
-    """Rounded to x.dtype before it is float32, so that the derivatives have half precision too."""
+    """Rounds to x.dtype before converting to float32: so derivatives use half precision too."""
     pads = [(axis.before, axis.after) for axis in axes]
     dilation = [axis.dilation for axis in axes]
     last = x.ndim - 1
@@ -183,33 +185,33 @@ def _lax(x, kernel, axes: list[Window], strides, input_dilation, groups: int = 1
 
 
 def _of_sums(x):
-    """The dtype of sums of products."""
+    """The dtype in which products are summed."""
     return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
 
 
 def _product(x, matrix):
-    """x @ matrix; with more axes than two, XLA's CPU backend is half as fast."""
+    """x @ matrix on two axes; with more axes, XLA's CPU backend is half as fast."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # no -1: a batch may be empty
     y = lax.dot(rows, matrix, preferred_element_type=_of_sums(x))
     return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 
 def _adding_is_smaller(kernel, axis: Window) -> bool:
-    """Whether a position has fewer outputs of blocks than inputs of a window, along this axis."""
+    """Whether a position's block outputs are no more values than its window's inputs."""
     inputs, features = kernel.shape[-2:]
     return axis.dilation == 1 and axis.size * inputs >= _blocks_of_window(axis) * features
 
 
 def _blocks_of_window(axis: Window) -> int:
-    """How many blocks a window reaches into; with dilation it may leave some of them out."""
+    """The number of blocks that a window spans; with dilation it may skip some of them."""
     return axis.reach // axis.stride + 1
 
 
 def _add_along_last(x, kernel, axes: list[Window]):
-    """The convolution as outputs of blocks of the last axis, added up over those of a window.
+    """The convolution as outputs of blocks along the last axis, summed over each window's blocks.
 
-    Blocks that are padding alone are left out of the product: of a 3x3 convolution of 4x4 pixels
-    that is a third of it.
+    Blocks of padding alone are left out of the product: a third of it for a 3x3 convolution of 4x4
+    pixels.
     """
     *first, axis = axes
     number, count, features = len(axes), _blocks_of_window(axis), kernel.shape[-1]
@@ -231,17 +233,17 @@ def _add_along_last(x, kernel, axes: list[Window]):
 def _gather_all(x, axes: Sequence[Window]):
     """[batch, *lengths, .., channels] -> [batch, *starts, .., prod(sizes) * channels]."""
     for number, axis in reversed(list(enumerate(axes, 1))):
-        x = _gather(x, number, axis)  # the last first: channels become [*window, channels]
+        x = _gather(x, number, axis)  # last axis first: channels become [*window, channels]
     return x
 
 
 def _starts(x, number: int, axis: Window) -> int:
-    """How many windows start along this axis."""
+    """The number of windows along this axis."""
     return (x.shape[number] + axis.before + axis.after - axis.reach - 1) // axis.stride + 1
 
 
 def _blocks(x, number: int, axis: Window):
-    """([.., length, ..] -> [.., blocks, stride, ..], how many windows start along this axis)."""
+    """Returns ([.., length, ..] -> [.., blocks, stride, ..], number of windows along this axis)."""
     starts = _starts(x, number, axis)
     blocks = starts + _blocks_of_window(axis) - 1
     x = _pad(x, number, axis.before, blocks * axis.stride)
@@ -258,9 +260,9 @@ def _gather(x, number: int, axis: Window):
 
 
 def _scatter(y, number: int, axis: Window):
-    """[.., starts, .., size * features] -> [.., length, .., features]: windows added up.
+    """[.., starts, .., size * features] -> [.., length, .., features]: adds up windows.
 
-    The transpose of `_gather`, but for the padding, which is that of the transposed convolution.
+    The transpose of `_gather`, except for the padding: that of the transposed convolution.
     """
     starts = y.shape[number]
     blocks = starts + _blocks_of_window(axis) - 1
@@ -276,7 +278,7 @@ def _scatter(y, number: int, axis: Window):
 
 
 def _pad(x, number: int, before: int, length: int):
-    """Zeros before and, up to `length`, after; negative numbers crop, unlike those of `jnp.pad`."""
+    """Pads with `before` zeros, then to `length`; negative padding crops, unlike in `jnp.pad`."""
     config = [(0, 0, 0)] * x.ndim
     config[number] = (before, length - before - x.shape[number], 0)
     return lax.pad(x, jnp.zeros((), x.dtype), config)

@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder of images of any size, and of signals."""
+"""Convolutional encoder and decoder for images of any size, and for signals."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ STRIDE = 2
 
 
 def spatial_shape(event_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that are convolved: of [height, width(, channels)] both, of [length] the one."""
+    """The lengths of the convolved axes: (height, width) of an image, (length,) of a signal."""
     return event_shape[:2]
 
 
@@ -28,22 +28,22 @@ def stage_shapes(spatial: tuple[int, ...], num_stages: int) -> list[tuple[int, .
 
 
 class _ConvNet(nn.Module):
-    """What encoder and decoder share.
+    """Base of encoder and decoder.
 
     Attributes:
       event_shape: [height, width], [height, width, channels] or [length].
       hidden_sizes: units of the dense layers, in the order of their use.
-      output_shape: shape of one output; a decoder's begins with the event's.
-      channels: of each convolution of the encoder; the decoder goes backwards.
+      output_shape: shape of one output; a decoder's begins with the event's shape.
+      channels: of each convolution of the encoder; the decoder uses them in reverse order.
       kernel_size: of every convolution, along each axis.
-      activation: after every layer but the last.
+      activation: after every layer except the last.
       form: of the convolutions, as in `models.nets.conv`.
       dtype: of the products; parameters and outputs are float32.
-      norm: makes a layer before each activation, but that of the encoder's first convolution
-        (Radford et al. 2016); what comes before it has no bias.
+      norm: constructs a normalization layer before each activation, except that of the encoder's
+        first convolution (Radford et al. 2016); the layer before a norm has no bias.
       kernel_init: of every layer.
-      has_dense: whether there are dense layers; without them the encoder's output is its maps, in
-        `output_shape`, of which a -1 is their number, and the decoder's input is the same.
+      has_dense: whether there are dense layers. Without them, the encoder returns its maps reshaped
+        to `output_shape`, where a -1 is inferred, and the decoder takes such maps.
     """
 
     event_shape: tuple[int, ...]
@@ -61,7 +61,7 @@ class _ConvNet(nn.Module):
     def _stage(
         self, layer: type[nn.Module], features: int, use_bias: bool, stride: int = STRIDE
     ) -> nn.Module:
-        """A convolution, or its transpose."""
+        """Returns a convolution, or a transposed one."""
         axes = len(spatial_shape(self.event_shape))
         window, strides = (self.kernel_size,) * axes, (stride,) * axes
         options = dict(form=self.form, dtype=self.dtype, kernel_init=self.kernel_init)
@@ -80,14 +80,14 @@ class _ConvNet(nn.Module):
 class ConvEncoder(_ConvNet):
     """Convolutions of stride 2, then dense layers; attributes: those of `_ConvNet`.
 
-    What the last convolution makes, activated, is the intermediate `maps`.
+    The activated output of the last convolution is the intermediate `maps`.
     """
 
     @nn.compact
     def __call__(
         self, x: Float[Array, 'batch *event'], are_maps: bool = False
     ) -> Float[Array, 'batch *output']:
-        """Returns [batch, *output_shape] in float32; x are events, or `maps` already."""
+        """Returns [batch, *output_shape] in float32; x are events, or `maps` if `are_maps`."""
         if not are_maps:
             x = self._convolutions(x)
             self.sow('intermediates', 'maps', x)

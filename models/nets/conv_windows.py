@@ -1,11 +1,11 @@
-"""Where the windows of a convolution lie along each axis."""
+"""The windows of a convolution along each axis: size, stride, dilation and padding."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from jax import lax
 
-PerAxis = int | Sequence[int] | None  # for all spatial axes, or for each; None: 1
+PerAxis = int | Sequence[int] | None  # one for all spatial axes, or one each; None: 1
 Padding = str | int | Sequence[int | Sequence[int]]
 
 
@@ -20,21 +20,21 @@ class Window(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """From the first element of a window to the last."""
+        """The distance from the first to the last element of a window."""
         return (self.size - 1) * self.dilation
 
 
 def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -> list[Window]:
-    """One for each spatial axis of x [batch, *spatial, channels].
+    """Returns a `Window` for each spatial axis of x.
 
     Args:
-      x: only its shape matters, as that of kernel [*window, channels of a group, features].
-      kernel: see x.
+      x: [batch, *spatial, channels]; only its shape is used.
+      kernel: [*window, channels of a group, features]; only its shape is used.
       strides, padding, dilation, groups: as `models.nets.conv.conv_lax` takes them.
-      transposed: whether x stands with strides - 1 zeros between its positions.
+      transposed: whether strides - 1 zeros are inserted between the positions of x.
 
     Raises:
-      ValueError: what does not fit together, as `models.nets.conv.conv_lax` says.
+      ValueError: arguments that do not match, as listed in `models.nets.conv.conv_lax`.
     """
     *sizes, inputs, features = kernel.shape
     if x.ndim != kernel.ndim:
@@ -62,7 +62,7 @@ def _per_axis(name: str, value: PerAxis, axes: int) -> tuple[int, ...]:
 
 
 def _pads(padding: Padding, lengths, reaches, strides, transposed: bool):
-    """(before, after) for each axis; 'SAME' and 'VALID' as `lax` and `lax.conv_transpose` do."""
+    """(before, after) for each axis; 'SAME' and 'VALID' as in `lax` and `lax.conv_transpose`."""
     both = list(zip(reaches, strides, strict=True))
     if padding == 'SAME' and transposed:
         return [(before := min(r, (r + s) // 2), r + s - 1 - before) for r, s in both]

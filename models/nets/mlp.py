@@ -17,10 +17,11 @@ class MLP(nn.Module):
       hidden_sizes: units of the hidden layers; empty for an affine map.
       output_shape: shape of one output.
       activation: after every hidden layer.
-      dtype: of the products; parameters and outputs are float32.
-      norm: makes a layer between each hidden layer, then without a bias, and its activation.
-      is_first_plain: whether the first hidden layer goes without: a norm there makes a network
-        blind to what all of a batch have in common, by which a discriminator should know fakes.
+      dtype: of the dense layers; parameters and outputs are float32.
+      norm: constructs a normalization layer before each activation; hidden layers then have no
+        bias.
+      is_first_plain: whether the first hidden layer has a bias and no norm: a norm there hides what
+        all examples of a batch have in common, by which a discriminator should recognize fakes.
       last_bias: whether the last layer has a bias.
       kernel_init: of every layer.
     """
@@ -48,5 +49,5 @@ class MLP(nn.Module):
 
 
 def maxout(x: Float[Array, '*batch units'], pieces: int) -> Float[Array, '*batch fewer']:
-    """The largest of every `pieces` neighbouring units (Goodfellow et al. 2013): an activation."""
+    """The activation max over every `pieces` neighbouring units (Goodfellow et al. 2013)."""
     return jnp.max(x.reshape(*x.shape[:-1], -1, pieces), -1)

@@ -1,8 +1,8 @@
-"""Normalisation of activations by the batch or by groups, and of kernels by a singular value.
+"""Batch norm and group norm of activations, and spectral norm of kernels.
 
-Two of them keep what they remember outside of the parameters. A batch is the global one: what
-devices hold of it is brought together by `gather` (`Rng.gather`), so that the device count makes no
-difference.
+Batch norm and spectral norm keep their state outside of the parameters. Batch statistics are those
+of the global batch: `gather` (`Rng.gather`) combines the devices' shares, so that the device count
+makes no difference.
 """
 
 import itertools
@@ -19,14 +19,15 @@ Tree = Any
 
 
 class BatchNorm(nn.Module):
-    """Each channel less its mean and over its deviation, then scaled and shifted.
+    """Batch normalisation: standardises each channel, then scales and shifts it.
 
-    Ioffe and Szegedy (2015), Algorithm 1; the running moments, for Algorithm 2, are the collection
-    `batch_stats`. A layer before it needs no bias: the mean takes it away.
+    Ioffe and Szegedy (2015), Algorithm 1; the running moments of Algorithm 2 are the collection
+    `batch_stats`. The layer before it needs no bias: subtracting the mean removes it.
 
     Attributes:
-      train: whether by the moments of the batch, which move the running ones, or by those.
-      gather: concatenates over devices.
+      train: whether to use the moments of the batch, and update the running moments with them;
+        otherwise the running moments are used.
+      gather: concatenates an array over devices.
       momentum: share of the old running moments that an update keeps.
       epsilon: added to the variance.
     """
@@ -38,7 +39,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *event']:
-        """The last axis are the channels."""
+        """Normalises x, whose last axis is the channels."""
         channels = x.shape[-1:]
         scale = self.param('scale', nn.initializers.ones, channels, jnp.float32)
         bias = self.param('bias', nn.initializers.zeros, channels, jnp.float32)
@@ -58,14 +59,14 @@ class BatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Each group of neighbouring channels less its mean and over its deviation, in each example.
+    """Group normalisation: standardises each group of neighbouring channels in each example.
 
-    Wu and He (2018); then each channel is scaled and shifted. What Flax's computes, in about half
-    the time on a CPU: places are summed before the channels of a group, and all that is left for
-    every number is one product and one sum.
+    Wu and He (2018); then each channel is scaled and shifted. It computes the same as Flax's
+    GroupNorm in about half the time on a CPU: it sums over positions before the channels of a
+    group, which leaves one multiplication and one addition per value.
 
     Attributes:
-      groups: how many, of equally many channels.
+      groups: number of groups, of equally many channels.
       epsilon: added to the variance.
     """
 
@@ -74,7 +75,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *event']:
-        """The last axis are the channels.
+        """Normalises x, whose last axis is the channels.
 
         Raises:
           ValueError: the groups do not divide the channels.
@@ -97,15 +98,15 @@ class GroupNorm(nn.Module):
 
 
 def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'channels']:
-    """Of each channel over the global batch; all devices hold equally much of it."""
+    """The mean of each channel over the global batch, of which all devices hold equal shares."""
     local = jnp.mean(x, tuple(range(x.ndim - 1)))
     return jnp.mean(gather(local[None]), 0)
 
 
 def spectral_vectors(params: Tree, key) -> Tree:
-    """A unit vector [features] for each kernel of `params`, where `spectral_normalize` starts.
+    """Random unit vectors [features], one for each kernel: the start of `spectral_normalize`.
 
-    The table of class vectors is a kernel too: that of a map of one-hot labels.
+    A class embedding table counts as a kernel: that of a linear map of one-hot labels.
     """
     number = itertools.count()
 
@@ -119,10 +120,11 @@ def spectral_vectors(params: Tree, key) -> Tree:
 
 
 def spectral_normalize(params: Tree, vectors: Tree, steps: int = 1) -> tuple[Tree, Tree]:
-    """(kernels of `params` over their largest singular value, vectors after `steps` iterations).
+    """Returns (`params` with kernels over their largest singular value, the updated vectors).
 
-    Miyato et al. (2018), Algorithm 1: power iteration from the vectors of the call before; a kernel
-    is the matrix [all other axes, features]. The vectors are constants for the derivatives.
+    Miyato et al. (2018), Algorithm 1: `steps` power iterations from the vectors of the previous
+    call. A kernel is read as a matrix [all other axes, features]. The derivatives treat the vectors
+    as constants.
     """
 
     def normalize(leaf, vector):

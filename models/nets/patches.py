@@ -1,4 +1,4 @@
-"""Squares of an image as one place with more channels, and back."""
+"""Patches: squares of an image as one position with more channels, and back."""
 
 import itertools
 
@@ -12,7 +12,7 @@ Patches = Float[Array, 'batch *patches']
 
 
 def check_patch(patch: int, space: tuple[int, ...]) -> None:
-    """Refuses patches that are no part of an image.
+    """Rejects patches smaller than one position or larger than an image.
 
     Raises:
       UserError: names the config field.
@@ -23,14 +23,14 @@ def check_patch(patch: int, space: tuple[int, ...]) -> None:
 
 
 def to_patches(maps: Maps, patch: int) -> Patches:
-    """Squares of `patch` places a side become channels; zeros fill up the last ones of an axis.
+    """Moves squares of `patch` positions a side into channels; zeros pad the end of each axis.
 
     Args:
       maps: [batch, *space, channels].
-      patch: places along each axis of space.
+      patch: positions along each axis of space.
 
     Returns:
-      [batch, *counts, patch**axes * channels], `counts` the squares along each axis.
+      [batch, *counts, patch**axes * channels], where `counts` are the patches along each axis.
     """
     space = maps.shape[1:-1]
     counts = _counts(space, patch)
@@ -56,5 +56,5 @@ def _counts(space: tuple[int, ...], patch: int) -> list[int]:
 
 
 def _order(axes: int) -> list[int]:
-    """[batch, n_1, patch, n_2, patch, ..., channels] -> all n, all patch."""
+    """Permutation of [batch, n_1, patch, n_2, patch, ..., channels]: all n before all patch."""
     return [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]

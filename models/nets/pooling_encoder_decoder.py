@@ -1,6 +1,6 @@
-"""Convolutional encoder and decoder that change resolution by pooling and by repeating.
+"""Convolutional encoder and decoder that change resolution by pooling and repetition.
 
-Those of `models.nets.conv_encoder_decoder`, whose stages have strides, in all but their stages.
+They differ from `models.nets.conv_encoder_decoder`, whose stages are strided, in the stages only.
 """
 
 import math
@@ -22,9 +22,9 @@ Resized = Float[Array, 'batch *resized channels']
 
 
 def max_pool(x: Maps) -> Resized:
-    """The largest of every 2 neighbours along each spatial axis; of an odd axis the last alone.
+    """Max-pools every 2 neighbours along each spatial axis; the last of an odd axis is alone.
 
-    By shapes and not by `lax.reduce_window`, whose derivative is slow on CPU.
+    It reshapes instead of using `lax.reduce_window`, whose derivative is slow on CPU.
     """
     for axis in range(1, x.ndim - 1):
         pads = [(0, 0)] * x.ndim
@@ -36,14 +36,14 @@ def max_pool(x: Maps) -> Resized:
 
 
 def repeat(x: Maps, shape: tuple[int, ...]) -> Resized:
-    """Every position twice along each spatial axis (nearest neighbour), cut to `shape`."""
+    """Repeats every position twice along each spatial axis (nearest neighbour), cut to `shape`."""
     for axis in range(1, x.ndim - 1):
         x = jnp.repeat(x, STRIDE, axis)
     return x[(slice(None), *map(slice, shape))]  # an odd size was rounded up
 
 
 class PoolingEncoder(ConvEncoder):
-    """Convolutions, each with a max-pooling behind its activation; attributes: `ConvEncoder`'s."""
+    """Convolutions, each activated and then max-pooled; attributes: those of `ConvEncoder`."""
 
     def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
@@ -54,7 +54,7 @@ class PoolingEncoder(ConvEncoder):
 
 
 class PoolingDecoder(ConvDecoder):
-    """Convolutions, each repeated behind its activation, and a last one; see `ConvDecoder`."""
+    """Convolutions, each activated and then repeated, and a last one; see `ConvDecoder`."""
 
     def _transposed_convolutions(
         self, x: Float[Array, 'batch *maps']

@@ -3,17 +3,18 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-SLOWEST = 10_000.0  # as many times as long as the fastest turn is nearly the slowest one
+SLOWEST = 10_000.0  # the slowest rotation's period is nearly this many times the fastest one's
 
 
 def turned(
     numbers: Float[Array, 'batch heads tokens even'], positions: Int[Array, 'tokens']
 ) -> Float[Array, 'batch heads tokens even']:
-    """Each pair of numbers turned by its position times its pair's angle, as if a complex number.
+    """Rotates each pair of dimensions, as a complex number, by position times the pair's angle.
 
-    The product of two turned vectors depends on the vectors and on how far their positions lie
-    apart, and on nothing else. Number i and the i-th of the second half are a pair (the paper has
-    2i and 2i + 1: the same in another order), and turn by SLOWEST^(-i / pairs) a position.
+    The inner product of two rotated vectors depends only on the vectors and on the difference of
+    their positions. Dimension i of the first half and dimension i of the second half are a pair
+    (2i and 2i + 1 in the paper: the same in another order), rotated by SLOWEST^(-i / pairs) per
+    position.
     """
     pairs = numbers.shape[-1] // 2
     wide = jnp.promote_types(numbers.dtype, jnp.float32)

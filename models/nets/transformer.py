@@ -1,31 +1,32 @@
 """A causal transformer of tokens (Vaswani et al. 2017), in the layout of GPT-2.
 
-Decoder only: learned embeddings of tokens and places (or queries and keys turned by their place:
-`models.nets.rotary`), norms before attention and MLP (Radford et al. 2019, section 2.3). Token i is
-predicted from those before it, the first one from a learned start, so that no symbol of the
-vocabulary is spent on it. The same parameters are used in two ways.
+Decoder only: learned token and position embeddings (or rotary queries and keys:
+`models.nets.rotary`), and norms before attention and MLP (Radford et al. 2019, section 2.3). Token
+i is predicted from the tokens before it. The first is predicted from a learned start vector, so
+that the vocabulary needs no start token. The same parameters are used in two ways.
 
-A whole sequence, for training and likelihoods:
+A whole sequence at once, for training and likelihoods:
 
     net = Transformer(symbols=65, length=64, width=128, blocks=4, heads=4)
     params = net.init(key, tokens)['params']                     # tokens int [batch, 1..length]
     logits = net.apply({'params': params}, tokens)               # [batch, length, symbols]
-    logits = net.apply({'params': params}, tokens, keys=keys)    # training: dropout by [batch, 2]
+    logits = net.apply({'params': params}, tokens, keys=keys)    # training: dropout keys [batch, 2]
 
-`logits[:, i]` are of `tokens[:, i]` and see `tokens[:, :i]` alone; the last token is not read.
+`logits[:, i]` predict `tokens[:, i]` from `tokens[:, :i]` alone; the last token is not read.
 
-One token after the other, with the keys and values of those before it kept:
+One token at a time, with a cache of the keys and values of earlier tokens:
 
     cache = empty_cache(net, batch)                              # or shorter: length=32
     cache, logits = net.apply(
         {'params': params}, cache, before, position, method='step'
     )                                                            # [batch, symbols]
 
-are the same logits[:, position], where `before` [batch] is the token at position - 1, of any value
-at position 0. Positions come in order from 0 and are one for the whole batch; they may be traced,
-and the cache is a carry for `lax.scan`. It holds `length` positions: who goes on behind them
-overwrites the last, unnoticed, so begin a new cache with what should still be seen. A `label`
-[batch], of a network with `num_classes`, is given in both ways: it is added to every position.
+are the same logits[:, position], where `before` [batch] is the token at position - 1 (any value at
+position 0). Positions run in order from 0, one for the whole batch; they may be traced, and the
+cache can be the carry of a `lax.scan`. It holds `length` positions: a step beyond them silently
+overwrites the last one, so begin a new cache with the tokens that should stay visible. If the
+network has `num_classes`, both ways take a `label` [batch], whose embedding is added to every
+position.
 """
 
 import functools
@@ -44,8 +45,8 @@ from atelier.errors import UserError, at_least, check_sizes, share
 from models.nets.dropout import dropped
 from models.nets.rotary import turned
 
-WIDENED = 4  # times as many units as a token has, inside a block's MLP
-SMALL = nn.initializers.normal(0.02)  # of what makes logits
+WIDENED = 4  # hidden units of a block's MLP, in multiples of the width
+SMALL = nn.initializers.normal(0.02)  # of the layer that outputs logits
 Units = Float[Array, 'batch tokens width']
 Heads = Float[Array, 'batch heads tokens numbers']
 Label = Int[Array, 'batch'] | None
@@ -53,7 +54,7 @@ Keys = UInt32[Array, 'batch 2'] | None
 
 
 def check_heads(width: int, heads: int) -> None:
-    """Refuses heads of an attention that do not divide its width.
+    """Requires that the number of attention heads divides the width.
 
     Raises:
       UserError: names both config fields.
@@ -63,20 +64,21 @@ def check_heads(width: int, heads: int) -> None:
 
 
 class BlockCache(NamedTuple):
-    """What a block keeps of the positions before: [batch, heads, length, numbers] each."""
+    """A block's keys and values at earlier positions: [batch, heads, length, head dim] each."""
 
     keys: Array
     values: Array
 
 
 class Block(nn.Module):
-    """Attention, then an MLP, each added to the sum of all before.
+    """An attention branch, then an MLP branch, each added to the residual stream.
 
     Attributes:
       heads: of the attention.
-      depth: blocks of the network: what is added is smaller at the start, by sqrt(2 depth).
-      dropout: share of what is added that training drops.
-      dtype: of the products; norms, softmax and sums are float32 at least.
+      depth: number of blocks of the network: each branch's output kernel starts at a standard
+        deviation smaller by sqrt(2 depth).
+      dropout: share of each branch's output that training drops.
+      dtype: of the products; norms, softmax and sums are at least float32.
     """
 
     heads: int
@@ -86,13 +88,13 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, units: Units, attend: Callable, keys: Keys = None) -> tuple[Units, object]:
-        """Returns the sum, and what `attend` keeps.
+        """Returns the residual stream after this block, and the cache that `attend` returns.
 
         Args:
           units: [batch, tokens, width].
-          attend: (queries, keys, values), [batch, heads, tokens, numbers] each -> (mixed values of
-            the queries' shape, what it keeps).
-          keys: of dropout; None: there is none.
+          attend: (queries, keys, values), [batch, heads, tokens, head dim] each -> (mixed values of
+            the queries' shape, the cache or None).
+          keys: random keys of dropout; None: no dropout.
         """
         width, wide = units.shape[-1], wide_of(self.dtype)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
@@ -114,22 +116,23 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks over embedded tokens, called as the head of this file says.
+    """Blocks over embedded tokens; the module docstring shows the calls.
 
     Attributes:
-      symbols: of the vocabulary: tokens are 0..symbols - 1.
-      length: most tokens of a sequence.
-      width: numbers of a token.
-      blocks: how many.
-      heads: of the attention; they divide `width`.
-      num_classes: of the label; 0: there is none.
-      embedding_deviation: of embedded tokens, places and labels at the start; of tied tokens it is
-        that of the last layer.
-      dropout: share that training drops of the embedded tokens and of what each block adds
+      symbols: size of the vocabulary: tokens are 0..symbols - 1.
+      length: maximum number of tokens in a sequence.
+      width: dimensions of a token's vector.
+      blocks: number of blocks.
+      heads: number of attention heads; it divides `width`.
+      num_classes: of the label; 0: the network takes no label.
+      embedding_deviation: initial standard deviation of token, start, position and label
+        embeddings; tied token embeddings have that of the last layer.
+      dropout: share of the embedded tokens and of each branch's output that training drops
         (Vaswani et al., section 5.4).
-      is_rotary: whether queries and keys are turned by their place, and no table has it.
-      is_tied: whether the embedding of tokens is also the last layer (Press and Wolf 2017).
-      dtype: of the products; parameters are float32, norms, softmax, sums and logits at least.
+      is_rotary: whether rotary embedding replaces the table of positions.
+      is_tied: whether the token embedding is also the last layer (Press and Wolf 2017).
+      dtype: of the products; parameters are float32; norms, softmax, sums and logits are at least
+        float32.
     """
 
     symbols: int
@@ -145,7 +148,7 @@ class Transformer(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
-        """Refuses sizes that cannot be."""
+        """Rejects invalid sizes."""
         super().__post_init__()
         check_sizes(self, 'width', 'blocks', 'heads')
         check_heads(self.width, self.heads)
@@ -158,7 +161,7 @@ class Transformer(nn.Module):
         share('model.dropout', self.dropout, below_one=True)
 
     def setup(self):
-        """Tables, and the blocks."""
+        """Creates the embedding tables and the blocks."""
         embedded = nn.initializers.normal(self.embedding_deviation)
 
         def table(name: str, *shape: int, init: Callable = embedded) -> Array:
@@ -177,7 +180,7 @@ class Transformer(nn.Module):
     def __call__(
         self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
     ) -> Float[Array, 'batch tokens symbols']:
-        """The logits of every token given those before it; with `keys` those of training."""
+        """Returns the logits of every token given those before it; with `keys`, applies dropout."""
         count = tokens.shape[1]
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
         units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
@@ -199,7 +202,7 @@ class Transformer(nn.Module):
         position: Int[Array, ''] | int,
         label: Label = None,
     ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch symbols']]:
-        """The cache with this position, and the logits of its token."""
+        """Returns the cache including this position, and the logits of its token."""
         units = jnp.where(position > 0, self.tokens[before], self.start)[:, None]
         positions = jnp.asarray(position)[None]
         units = self._placed(units, positions, label)
@@ -229,7 +232,7 @@ class Transformer(nn.Module):
 
 
 def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
-    """Nothing seen yet, by blocks, with room for `length` positions, or for all of the net."""
+    """An empty cache per block, with room for `length` positions (None: the net's length)."""
     shape = (batch, net.heads, length or net.length, net.width // net.heads)
     nothing = jnp.zeros(shape, net.dtype)
     return tuple(BlockCache(nothing, nothing) for _ in range(net.blocks))
@@ -238,7 +241,7 @@ def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tupl
 def attended(
     seen: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
 ) -> tuple[Heads, BlockCache]:
-    """What one position takes from itself and those seen before, and these with it."""
+    """Attention of one position to itself and the cached positions; returns the new cache too."""
     write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
     seen = BlockCache(write(seen.keys, keys), write(seen.values, values))
     is_seen = jnp.arange(seen.keys.shape[2]) <= position
@@ -251,7 +254,7 @@ def mixed(
     values: Float[Array, 'batch heads seen numbers'],
     is_seen: Bool[Array, 'tokens seen'],
 ) -> Heads:
-    """Attention: equation 1 of Vaswani et al., over what each query may see."""
+    """Attention: equation 1 of Vaswani et al., masked by `is_seen`."""
     scale = 1 / math.sqrt(queries.shape[-1])
     wide = wide_of(queries.dtype)
     scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
@@ -260,5 +263,5 @@ def mixed(
 
 
 def wide_of(dtype: DTypeLike) -> DTypeLike:
-    """That of sums and norms: float32, or float64 where products are."""
+    """The dtype of sums and norms: float32, or float64 if `dtype` is."""
     return jnp.promote_types(dtype, jnp.float32)

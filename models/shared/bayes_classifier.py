@@ -1,4 +1,4 @@
-"""Classification by Bayes' rule: p(label | x) of a model that knows p(x | label)."""
+"""Classification by Bayes' rule: p(label | x) from a model of p(x | label)."""
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,11 @@ from atelier.data.dataset import Spec
 
 
 def classifier_by_bayes_rule(nats: PerExample, spec: Spec) -> Classify:
-    """The classifier of a family whose likelihood `nats` is that of x given its label.
+    """The classifier of a family whose log likelihood `nats` is log p(x | label).
 
-    Its logits are log p(x | label), so that the classes are equally likely before x is seen; those
-    that training does not see are impossible. The classes share an example's draws: what an
-    estimate of one owes to luck it owes for the others as well.
+    Its logits are log p(x | label): the prior over classes is uniform, and classes absent from
+    training have probability 0. All classes share an example's random draws, so that the noise of
+    their estimates is shared too.
     """
     classes = np.arange(spec.num_classes)
     is_known = np.isin(classes, spec.known_classes)

@@ -1,4 +1,4 @@
-"""Observation models p(x | z): what a decoder's numbers mean."""
+"""Observation models p(x | z): distributions parameterized by a decoder's output."""
 
 import functools
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from losses import elbo
 
 
 class Observation(NamedTuple):
-    """A distribution of x whose parameters a decoder gives as one array [batch, *event, size].
+    """A distribution of x whose parameters are a decoder's output [batch, *event, size].
 
-    `log_prob(x, parameters)` is [batch], nats; `mean(parameters)` and `sample(keys, parameters)`,
-    with one key an example, are [batch, *event], in the data's own units. So is, of one number of
-    the flat x, `sample(keys, parameters [batch, size], place)`, [batch].
+    `log_prob(x, parameters)` is [batch] in nats. `mean(parameters)` and `sample(keys, parameters)`,
+    with one key per example, are [batch, *event] in data units. To sample one dimension of the flat
+    x, pass its index: `sample(keys, parameters [batch, size], place)` is [batch] in data units.
     """
 
     size: int
@@ -31,10 +31,10 @@ class Observation(NamedTuple):
 def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
     """The number of levels of discrete data, for the observation model `name`.
 
-    A number in nats is a likelihood only if the model is a distribution over the data's values.
+    A value in nats is a likelihood only if the model is a distribution over the data's values.
 
     Raises:
-      UserError: real-valued data, or another number of levels than `exactly`.
+      UserError: real-valued data, or a number of levels other than `exactly`.
     """
     if spec.levels is None or (exactly is not None and spec.levels != exactly):
         has = 'real values' if spec.levels is None else f'{spec.levels} levels'
@@ -47,12 +47,12 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
 
 
 def _per_example(sample_one: Callable) -> Callable:
-    """Of levels: one number is drawn as all are, wherever it stands."""
+    """`Observation.sample` of discrete x: every dimension is drawn alike, so `place` is unused."""
     return lambda keys, parameters, place=None: jax.vmap(sample_one)(keys, parameters)
 
 
 def bernoulli(spec: Spec) -> Observation:
-    """x in {0, 1}, one logit each."""
+    """x in {0, 1}, with one logit per dimension."""
     levels_of(spec, 'bernoulli', exactly=2)
     return Observation(
         size=1,
@@ -65,7 +65,7 @@ def bernoulli(spec: Spec) -> Observation:
 
 
 def binomial(spec: Spec) -> Observation:
-    """x in 0..levels-1 counts successes of levels - 1 trials of one logit."""
+    """x in 0..levels-1 counts the successes of levels - 1 trials with one logit."""
     trials = levels_of(spec, 'binomial') - 1
 
     def sample_one(key, p):
@@ -81,7 +81,7 @@ def binomial(spec: Spec) -> Observation:
 
 
 def categorical(spec: Spec) -> Observation:
-    """x in 0..levels-1, one logit a level."""
+    """x in 0..levels-1, with one logit per level."""
     levels = levels_of(spec, 'categorical')
     values = jnp.arange(levels, dtype=jnp.float32)
     return Observation(
@@ -93,12 +93,12 @@ def categorical(spec: Spec) -> Observation:
 
 
 def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
-    """Any real x: mean and log variance each, of the normalized x; `min_log_var` is their floor.
+    """Real x, with mean and log variance of normalized x; `min_log_var` floors the log variance.
 
-    Without a floor on the variance the likelihood of data that lie on a plane has no maximum.
+    Without a floor on the variance, the likelihood of data that lie on a hyperplane has no maximum.
 
     Raises:
-      UserError: discrete data, of which a density is not a likelihood.
+      UserError: discrete data, for which a density is no likelihood.
     """
     if spec.levels is not None:
         raise UserError(
@@ -108,7 +108,7 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
         )
 
     def split(parameters, place=None):
-        """The mean and the log variance of x itself, or of one number of it."""
+        """Mean and log variance in data units, of x or of its dimension `place`."""
         mean, raw = parameters[..., 0], parameters[..., 1]
         shift, scale = spec.affine(mean.shape if place is None else spec.event_shape)
         if place is not None:
@@ -129,7 +129,7 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
 
 
 def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
-    """x in 0..levels-1: a mixture of logistics, integrated over each level's bin."""
+    """x in 0..levels-1, under a mixture of logistics integrated over each level's bin."""
     levels = levels_of(spec, 'discretized_logistic_mixture')
     top = levels - 1
 
@@ -140,7 +140,7 @@ def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
         return elbo.discretized_logistic_mixture_log_prob(x, *split(parameters), levels)
 
     def mean(parameters):
-        """Of the mixture before rounding, its components' means kept inside the range."""
+        """The mean of the mixture before rounding, with component means clipped to the range."""
         logits, means, _ = split(parameters)
         inside = 0.5 * top * (jnp.clip(means, -1.0, 1.0) + 1.0)
         return jnp.sum(jax.nn.softmax(logits) * inside, axis=-1)
@@ -160,7 +160,7 @@ def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
 def level_log_probs(
     observation: Observation, parameters: Float[Array, '*batch size'], levels: int
 ) -> Float[Array, '*batch levels']:
-    """log p(x_i = level) in nats of each number by itself, for all levels of the data."""
+    """log p(x_i = level) in nats of each dimension independently, for all levels of the data."""
     flat = parameters.reshape(-1, parameters.shape[-1])
     of_level = lambda level: observation.log_prob(jnp.full(len(flat), level), flat)
     each = jax.vmap(of_level, out_axes=1)(jnp.arange(levels, dtype=flat.dtype))
@@ -168,10 +168,10 @@ def level_log_probs(
 
 
 def observation_for(name: str, spec: Spec, mixture_components: int) -> Observation:
-    """The observation model that config.model.observation names, for data as `spec` says.
+    """Returns the observation model named by config.model.observation, for data of this `spec`.
 
-    'auto' is one whose number is a likelihood of such data: bernoulli of two levels,
-    discretized_logistic_mixture of more, gaussian of real values.
+    'auto' picks one whose log probability is a likelihood of such data: bernoulli for two levels,
+    discretized_logistic_mixture for more, gaussian for real values.
 
     Raises:
       UserError: an unknown name, or one that does not fit the data.

@@ -1,4 +1,4 @@
-"""Filling in what is hidden of an example by a model that encodes and decodes whole ones."""
+"""Inpainting by a model that encodes and decodes whole examples."""
 
 from collections.abc import Callable
 
@@ -9,28 +9,29 @@ from atelier.core.abilities import Inpaint, PerExample, reconstruct_by_codes
 from atelier.core.randomness import fold_in
 from atelier.data.dataset import Spec
 
-ITERATIONS = 50  # of half a digit: twice as many change a VAE's or autoencoder's PSNR by 0.2 dB
+ITERATIONS = 50  # on half digits, twice as many change the PSNR of a VAE or autoencoder by 0.2 dB
 
 
 def by_reconstruction(
     spec: Spec, codes: PerExample, decode: Callable, iterations: int = ITERATIONS
 ) -> Inpaint:
-    """The inpainting of a family that decodes what it encodes.
+    """Inpainting by repeated reconstruction, for a family that decodes what it encodes.
 
-    The Markov chain of Rezende, Mohamed and Wierstra (2014), appendix F: the example with its
-    hidden part as it is now is encoded and decoded again, and what comes out takes the place of
-    the hidden part. It begins in the middle of the data's interval, or at their mean.
+    The Markov chain of Rezende, Mohamed and Wierstra (2014), appendix F: encodes and decodes the
+    example with its current hidden part, and replaces the hidden part by the output. The chain
+    starts in the middle of the data's interval or, without an interval, at the data's mean.
 
-    Of a model with q(z | x) the code is drawn, and x is its mean, so that levels come out in
-    between. Were x drawn too and q exact, the chain would end in p(hidden | known). Where all is
-    linear and Gaussian it ends with that distribution's mean, but too narrow. A model that draws
-    nothing goes to a fixed point, and a plain autoencoder's need not look like data.
+    A model with q(z | x) draws the code, and takes the mean of p(x | z) for x, so that discrete
+    data come out between their levels. If x were drawn too and q were exact, the chain would
+    converge to p(hidden | known). If everything is linear and Gaussian, it converges to a
+    distribution with the right mean, but too narrow. A model that draws nothing converges to a
+    fixed point, and that of a plain autoencoder need not look like data.
 
     Args:
       spec: of the data.
       codes: (weights, batch, rng) -> codes [local, latent], drawn if there is a q(z | x).
       decode: (weights, codes) -> x [local, *event].
-      iterations: of the chain.
+      iterations: number of steps of the chain.
     """
 
     again = reconstruct_by_codes(codes, decode).mean

@@ -1,6 +1,6 @@
-"""A classifier trained by maximum likelihood: p(label | x), the contrast to generative models.
+"""A classifier p(label | x) trained by maximum likelihood, the contrast to generative models.
 
-The layer before its last makes the features in which samples are compared with data.
+Its penultimate layer outputs the features in which samples are compared with data.
 """
 
 from collections.abc import Callable
@@ -39,9 +39,9 @@ class Network(nn.Module):
     def __call__(
         self, x: Float[Array, 'batch *event'], keep: Callable | None, are_maps: bool = False
     ) -> tuple[Float[Array, 'batch classes'], Float[Array, 'batch features']]:
-        """Returns (logits, features); `keep` changes the features that the logits are made of.
+        """Returns (logits, features); `keep` transforms the features before the logit layer.
 
-        A convolutional body takes its own maps for x if `are_maps`.
+        If `are_maps`, x is the intermediate `maps` of a convolutional body.
         """
         features = self.activation(self.body(x, are_maps) if are_maps else self.body(x))
         kept = features if keep is None else keep(features)
@@ -49,12 +49,12 @@ class Network(nn.Module):
 
 
 class ClassifierParts(NamedTuple):
-    """What a classifier is made of.
+    """The components of a classifier.
 
     network: (train, gather) -> Network.
-    spec: of the data; the network sees x normalized as it says.
+    spec: of the data; the network takes x normalized with it.
     dropout: share of the features that training drops (Srivastava et al. 2014).
-    shift: pixels by which training moves images at most, in each direction.
+    shift: maximum shift of images in training, in pixels, in each direction.
     has_maps: whether the network's body is a `ConvEncoder`.
     """
 
@@ -68,7 +68,7 @@ class ClassifierParts(NamedTuple):
 def shifted(
     x: Float[Array, 'batch height width *channels'], keys: UInt32[Array, 'batch 2'], most: int
 ) -> Float[Array, 'batch height width *channels']:
-    """Each image moved by up to `most` pixels along both axes, zeros moving in."""
+    """Shifts each image at random by up to `most` pixels along both axes, filling with zeros."""
     if most == 0:
         return x
     rest = [(0, 0)] * (x.ndim - 3)
@@ -83,12 +83,12 @@ def shifted(
 
 
 def variables_of(weights: Weights) -> dict[str, Any]:
-    """The network's variables, as Flax takes them."""
+    """The network's variables, in Flax's form."""
     return {'params': weights.params['model'], **weights.extra['model']}
 
 
 def feature_maps(parts: ClassifierParts) -> FeatureMaps:
-    """The network before and after the maps of its last convolution, as evaluation uses it."""
+    """The evaluation network, split at the maps of its last convolution."""
     network = parts.network(False, identity)
 
     def maps(weights, batch, rng):
@@ -103,7 +103,7 @@ def feature_maps(parts: ClassifierParts) -> FeatureMaps:
 
 
 def check(parts: ClassifierParts) -> None:
-    """Refuses a dropout that cannot be, and what moves or convolves data that are no images.
+    """Rejects an invalid dropout or shift, and shifts or convolutions of data that are no images.
 
     Raises:
       UserError: names the config field.
@@ -117,7 +117,7 @@ def check(parts: ClassifierParts) -> None:
 
 
 def classifier(parts: ClassifierParts) -> Family:
-    """A game of one player, `model`; `encode` gives the features."""
+    """The classifier as a game of one player, `model`; `encode` returns the features."""
     check(parts)
 
     def outputs(weights, x, train=False, gather=identity, keep=None):

@@ -1,4 +1,4 @@
-"""Super-resolution by regression: the mean of x given its low resolution, by convolutions."""
+"""Super-resolution by regression: convolutions predict the mean of x given low-resolution x."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from models.nets.conv import Conv
 
 
 class Residual(nn.Module):
-    """The bicubic enlargement plus what convolutions make of it (Kim et al. 2016, VDSR).
+    """Bicubic enlargement plus a convolutional residual (Kim et al. 2016, VDSR).
 
     Attributes:
       factor: by which the sides of the low-resolution image are shorter.
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 
     @nn.compact
     def __call__(self, low: Float[Array, 'batch *low']) -> Float[Array, 'batch *event']:
-        """Returns the image; at the start the bicubic one."""
+        """Returns the enlarged image: at initialization, the bicubic enlargement."""
         window, options = (self.kernel_size,) * 2, dict(form=self.form, dtype=self.dtype)
         base = enlarged(low, self.factor)
         x = maps = base.reshape(*base.shape[:3], -1)
@@ -50,11 +50,11 @@ class Residual(nn.Module):
 
 
 class RegressorParts(NamedTuple):
-    """What a regressor is made of.
+    """The components of a regressor.
 
-    network: of normalized images, low resolution [batch, *low] -> [batch, *event].
+    network: low-resolution images [batch, *low] -> images [batch, *event], both normalized.
     spec: of the data.
-    factor: by which sides are shorter.
+    factor: by which the sides of the low-resolution image are shorter.
     """
 
     network: nn.Module
@@ -63,7 +63,10 @@ class RegressorParts(NamedTuple):
 
 
 def regressor(parts: RegressorParts) -> Family:
-    """A game of one player, `model`, that descends 1/2 ||x - mean||^2 of normalized x."""
+    """The regressor as a game of one player, `model`.
+
+    The loss is 1/2 ||x - mean||^2 of normalized x.
+    """
     spec = parts.spec
 
     def mean(params, low):
