@@ -132,10 +132,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
 
 
 def _ask_for_features(run: Run, is_mistake: bool) -> None:
-    """Raises, or warns, if only features could tell the quality of samples and there are none.
-
-    It raises UserError if `is_mistake`.
-    """
+    """Raises UserError, or warns unless `is_mistake`, if samples need features but have none."""
     if (
         run.family.ability(Sample) is None
         or run.family.ability(LogProb) is not None
