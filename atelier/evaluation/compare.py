@@ -1,4 +1,4 @@
-"""`--mode=compare`: runs side by side, as a table and as curves of their validation metrics."""
+"""`--mode=compare`: compares runs in a table and plots their validation metrics."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -18,27 +18,27 @@ from atelier.run import config_values, run_folder
 
 
 class Column(NamedTuple):
-    """What is shown of one run."""
+    """One run's column of the table, and its curves."""
 
     name: str
-    config: dict[str, Any]  # by dotted name
-    evaluation: dict[str, Any]  # as in evaluation.json; empty where there is none
-    curves: dict[str, list[tuple[int, float]]]  # of the validation metrics, by step
-    examples: dict[str, np.ndarray]  # every number about every test example, by metric
+    config: dict[str, Any]  # keys are dotted names
+    evaluation: dict[str, Any]  # as in evaluation.json; empty without one
+    curves: dict[str, list[tuple[int, float]]]  # (step, value) by validation metric
+    examples: dict[str, np.ndarray]  # per-example test values, by metric
 
 
 def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
-    """Prints a table of the runs and draws their curves into `target`.
+    """Prints a table of the runs and plots their curves in the folder `target`.
 
-    The numbers are those of each run's evaluation.json. Where runs were evaluated on the same test
-    examples, the mean difference to the first run stands below each number with its standard error,
-    example by example: it tells models apart that the means alone do not.
+    Values come from each run's evaluation.json. For runs evaluated on the same test examples, a row
+    below each metric gives the mean per-example difference to the first run and its standard error:
+    paired differences separate models that the means alone do not.
 
     Returns:
-      {metric: {run: mean on its test split, None where it has none}}.
+      {metric: {run: mean on its test split, or None}}.
 
     Raises:
-      UserError: fewer than two runs, a folder that is none, or the same one twice.
+      UserError: there are fewer than two runs, a folder is no run, or a run is listed twice.
     """
     if len(folders) < 2:
         raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
@@ -83,7 +83,7 @@ def _column(folder: str) -> Column:
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """What an evaluation says of samples."""
+    """Returns the part of an evaluation on samples; empty without one."""
     return evaluation.get('samples') or {}
 
 
@@ -92,14 +92,14 @@ def _names(columns: list[Column], part: Callable) -> dict[str, None]:
 
 
 def _latents(columns: list[Column]) -> list[list[str]]:
-    """A row of each number that any run has of its latent space."""
+    """Returns a row for each latent-space metric that any run has."""
     found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
     names = dict.fromkeys(name for each in found for name in each)
     return [[f'latents: {n}', *(_plain(each.get(n)) for each in found)] for n in names]
 
 
 def _plain(number: int | float | None) -> str:
-    """Counts as they are."""
+    """Formats counts as integers and other values to four decimals."""
     if number is None:
         return '-'
     return str(number) if isinstance(number, int) else f'{number:.4f}'
@@ -122,7 +122,7 @@ def _cell(column: Column, name: str) -> str:
 
 
 def _paired(columns: list[Column], name: str) -> list[list[str]]:
-    """A row of differences to the first run, where both have seen the same examples, or none."""
+    """Returns a row of mean differences to the first run, or no row without shared examples."""
     first = columns[0]
 
     def cell(column: Column) -> str:
@@ -139,14 +139,14 @@ def _paired(columns: list[Column], name: str) -> list[list[str]]:
 
 
 def _differences(columns: list[Column]) -> list[list[str]]:
-    """The fields of the configs that are not the same in all runs."""
+    """Returns a row for each config field that differs between runs."""
     fields = sorted({name for column in columns for name in column.config})
     rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
     return [row for row in rows if len(set(row[1:])) > 1]
 
 
 def _warn_of_unlike(columns: list[Column]) -> None:
-    """Numbers on other data, or of another kind, do not stand beside each other."""
+    """Warns if values are not comparable: on other data, or of another kind."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     compared = [samples for samples in map(_samples, evaluated) if samples]
     for what, values in (
@@ -160,14 +160,14 @@ def _warn_of_unlike(columns: list[Column]) -> None:
 
 
 def _data(evaluation: dict[str, Any]) -> str:
-    """What was evaluated, told by the numbers and not by the name of a file."""
+    """Returns the evaluated data's identity: their fingerprint, rather than a file name."""
     data = evaluation.get('data', {})
     return str(data.get('examined', data.get('description')))
 
 
 def _draw(columns: list[Column], path: pathlib.Path) -> None:
-    """A panel a metric, a line a run."""
-    from matplotlib.figure import Figure  # seconds that no other mode has to wait
+    """Plots one panel per metric with one line per run."""
+    from matplotlib.figure import Figure  # slow import, needed only here
 
     metrics = list(dict.fromkeys(name for column in columns for name in column.curves))
     figure = Figure(figsize=(5 * len(metrics), 4), layout='constrained')

@@ -1,4 +1,4 @@
-"""`--mode=evaluate`: the whole test split, once each, `evaluation.json` and `evaluation.npz`."""
+"""`--mode=evaluate`: evaluates the test split, writes `evaluation.json` and `evaluation.npz`."""
 
 import importlib.metadata
 import json
@@ -29,15 +29,15 @@ from atelier.run import config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-STEADY = 3  # validations in a row
+STEADY = 3  # validations in a row, which `_warn` takes to have the same means
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 def check_evaluation(config: ConfigDict) -> None:
-    """Looks at the settings of `config.eval` that every family has.
+    """Checks the fields of `config.eval` that every family has.
 
     Raises:
-      UserError: names the field and what it may be.
+      UserError: names the field and its allowed values.
     """
     for name in ('batch_size', 'num_pictures'):
         at_least(1, f'eval.{name}', config.eval[name])
@@ -51,17 +51,21 @@ def evaluate(
     trained: restore.TrainedRun | None = None,
     features: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Evaluates the run's chosen weights on the test split; returns what it writes to the folder.
+    """Evaluates the run's chosen weights on the test split; writes and returns the results.
 
-    `trained` has weights in hand, instead of the chosen checkpoint. `features`, of x [n, *event] to
-    [n, features], stands for the classifier that config.eval names; then nothing is written.
-
-    With `reuse`, at the end of a training, an evaluation of the same weights with the same settings
-    is read and not repeated, and the lack of a feature function is no mistake.
+    Args:
+      run: to evaluate.
+      devices: to compute on; None for all.
+      reuse: at the end of a training: reads an existing evaluation of the same weights with the
+        same settings instead of repeating it, and warns of a missing feature function instead of
+        raising an error.
+      trained: weights in memory, used in place of the chosen checkpoint.
+      features: maps x [n, *event] to [n, features], in place of the classifier that config.eval
+        names; then no files are written.
 
     Raises:
-      UserError: there is no checkpoint, or nothing to evaluate, or the model has no likelihood and
-        there are no features to compare its samples in.
+      UserError: there is no checkpoint or no test example, or the model has no likelihood and there
+        are no features in which to compare its samples.
     """
     with processes.folder_of(run.folder) as folder:
         return _evaluate(run._replace(folder=folder), devices, reuse, trained, features)
@@ -105,16 +109,16 @@ def _evaluate(
         return result
     try:
         with writing(path):
-            write_values(run.folder, values)  # before: what has been written is not done again
+            write_values(run.folder, values)  # first: evaluation.json marks the evaluation as done
             run_folder.write_json(path, result)
     except UserError:
-        show(result, run)  # not lost with the file
+        show(result, run)  # the result is not lost with the file
         raise
     return result
 
 
 def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
-    """What an evaluation's numbers depend on: the same again gives them again."""
+    """Returns all that determines an evaluation's values: if it is equal, so are they."""
     return {
         'data': _about_data(run),
         'log_prob': kind_of(run),
@@ -128,7 +132,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
 
 
 def _ask_for_features(run: Run, is_mistake: bool) -> None:
-    """Where nothing but features could say how good a model's samples are."""
+    """Raises UserError, or warns unless `is_mistake`, if samples need features but have none."""
     if (
         run.family.ability(Sample) is None
         or run.family.ability(LogProb) is not None
@@ -146,7 +150,7 @@ def _ask_for_features(run: Run, is_mistake: bool) -> None:
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
-    """Every number about every test example, [n] each, float64."""
+    """Returns all per-example values of the test split: float64 [n] by metric."""
     split, n = run.data.splits[SPLIT], run.data.size(SPLIT)
     key = key_for(state.key, Stream.EVALUATE)
     size = run.config.eval.batch_size
@@ -160,24 +164,24 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
     if log_prob is not None:
         nll = -apply(log_prob.nats)
         values['nll_nats'] = nll
-        if log_prob.coarser is not None:  # by how much the number of steps matters
+        if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
-        if run.data.spec.is_discrete:  # of a density, bits have no meaning
+        if run.data.spec.is_discrete:  # bits are meaningless for a density
             values.update(by_number(run.data, SPLIT, nll))
     return values
 
 
 def summary(values: np.ndarray) -> dict[str, float | None]:
-    """The mean over the split, and its standard error as a sample of the population."""
+    """Returns the mean over the split and its standard error as an estimate of the population's."""
     n = len(values)
     if not np.all(np.isfinite(values)):
-        return {'mean': None, 'standard_error': None}  # JSON knows no nan
+        return {'mean': None, 'standard_error': None}  # JSON has no NaN
     error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else None
     return {'mean': float(np.mean(values)), 'standard_error': error}
 
 
 def show(result: dict[str, Any], run: Run) -> None:
-    """A short table on the terminal, and where everything lies."""
+    """Logs a short table of the results and the paths of all outputs."""
     data = result['data']
     log.info('\n%s split of %s (%d examples)', data['split'], data['description'], data['examples'])
     for name, value in result['values'].items():
@@ -223,7 +227,7 @@ def _about_data(run: Run) -> dict[str, Any]:
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
-    """An evaluation that was written before; empty where there is none that can be read."""
+    """Returns a stored evaluation; empty if there is none or it cannot be read."""
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, TypeError, ValueError):
@@ -231,7 +235,10 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 
 
 def kind_of(run: Run) -> str | None:
-    """What log p(x) is, in words; of dequantised levels the density's, a bound for the levels."""
+    """Returns a description of the likelihood, or None without one.
+
+    For dequantised data it is that of the density, and the NLL an upper bound for the levels.
+    """
     if run.family.ability(LogProb) is None:
         return None
     bounds = run.data.spec.dequantized_levels is not None
@@ -240,12 +247,12 @@ def kind_of(run: Run) -> str | None:
 
 
 def given(family: Family) -> str:
-    """What a likelihood is conditional on, to stand behind its kind; nothing, for most."""
+    """Returns a suffix naming what the likelihood is conditional on; empty for most families."""
     return ', given the label' if is_class_conditional(family) else ''
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:
-    """Of what the family warns of in training, as if validation had stayed like this."""
+    """Logs the family's training warnings, as if validation had stayed at these means."""
     if not game.advisers(run.family.turns):
         return
     means = {name: value['mean'] for name, value in result['values'].items()}

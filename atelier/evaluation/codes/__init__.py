@@ -1,1 +1,1 @@
-"""Codes of any family: encoding, decoding, drawing."""
+"""Latent codes of any family: encoding, decoding, random draws."""

@@ -1,4 +1,4 @@
-"""Codes of a trained family: of examples, of its prior, and what is decoded from them."""
+"""Latent codes of a trained family: encoding examples, drawing from the prior, decoding."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,15 +13,15 @@ from atelier.data import preprocess
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
-Codes = Float[np.ndarray, '*n _']  # of any length
+Codes = Float[np.ndarray, '*n _']  # of any latent dimension
 
 
 def encoded(
     run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(codes [n, latent], x [n, *event] as the model sees it) of stored examples of a split.
+    """Returns (codes [n, latent], x [n, *event] as the model sees it) for stored examples.
 
-    The family has `encode`. Draws are those of an evaluation.
+    The family has `encode`. Random draws are those of an evaluation.
     """
 
     def encode(weights, batch, rng):
@@ -33,9 +33,10 @@ def encoded(
 
 
 def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
-    """(z_1, which is all of it in most families, and what else a code has: other layers, a class).
+    """Splits codes along the last axis into z_1 and the rest: other layers, a class.
 
-    Along the last axis. What moves codes moves the first, and puts the second behind it again.
+    In most families z_1 is the whole code. Functions that move codes change z_1 and append the rest
+    unchanged.
     """
     dims = codes_of(family).dims
     first = dims[0] if dims else codes.shape[-1]
@@ -43,7 +44,7 @@ def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
 
 
 def latents(family: Family, codes: Codes) -> Codes:
-    """Codes of all stochastic layers, without the class that they may end in."""
+    """Returns the codes of all stochastic layers, without the class that may follow them."""
     dims = codes_of(family).dims
     return codes[..., : sum(dims)] if dims else codes
 
@@ -51,7 +52,7 @@ def latents(family: Family, codes: Codes) -> Codes:
 def tokens(
     run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
 ) -> Int[np.ndarray, 'n positions']:
-    """The numbers of stored examples' codes; the family has `tokens`."""
+    """Returns the codebook indices of stored examples; the family has `tokens`."""
     apply = over_examples(
         codes_of(run.family).tokens.indices, run.data, run.config.eval.batch_size, devices
     )
@@ -60,7 +61,7 @@ def tokens(
 
 
 def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]) -> np.ndarray:
-    """Codes [n, latent] as `sample` draws them with this key; the family has `prior`."""
+    """Draws the codes [n, latent] that `sample` decodes for this key; the family has `prior`."""
 
     def prior(weights, batch, rng):
         del batch
@@ -71,7 +72,7 @@ def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Dev
 
 
 def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Callable:
-    """Returns decode(codes [*n, latent]) -> the mean of x [*n, *event], compiled once.
+    """Returns decode(codes [*n, latent]) -> mean of x [*n, *event], compiled once.
 
     The family has `decode`.
     """
@@ -94,5 +95,5 @@ def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Calla
 def decoded(
     run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
 ) -> np.ndarray:
-    """The mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+    """Returns the mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
     return decoder(run, state, devices)(codes)

@@ -1,7 +1,7 @@
-"""Codes drawn at random for any family that decodes: from its prior, or from a Gaussian instead.
+"""Random latent codes for any family that decodes: from its prior, or from a fitted Gaussian.
 
-An autoencoder has no prior. A Gaussian fitted to the codes of its training examples stands in for
-one: ex-post density estimation, Ghosh et al. (2020), section 4, with a single component.
+An autoencoder has no prior. A Gaussian fitted to its training codes replaces it: ex-post density
+estimation, Ghosh et al. (2020), section 4, with a single component.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,25 +18,29 @@ from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
-MOST_FITTED = 10_000  # training codes
+MOST_FITTED = 10_000  # training codes in the fit
 
 
 class CodeDraws(NamedTuple):
-    """draw(key, n) -> codes [n, latent], code i a function of (key, i); and of what, in words."""
+    """Draws codes at random.
+
+    draw: (key, n) -> codes [n, latent], where code i depends on (key, i) alone.
+    words: description of the distribution.
+    """
 
     draw: Callable
     words: str
 
 
 def can_draw_codes(family: Family) -> bool:
-    """Whether there are codes to draw, and images of them."""
+    """Whether the family can draw codes and decode them."""
     space = codes_of(family)
     has_codes = space.prior is not None or space.encode is not None
     return has_codes and space.decode is not None
 
 
 def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:
-    """From the family's `prior` if it has one, else from the Gaussian of its training codes."""
+    """Returns draws from the family's `prior`, else from a Gaussian fitted to training codes."""
     if codes_of(run.family).prior is not None:
         return CodeDraws(lambda key, n: of_prior(run, state, key, n, devices), 'the prior')
     train = {name: array[:MOST_FITTED] for name, array in run.data.splits['train'].items()}
@@ -53,7 +57,7 @@ def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Co
 def decoded_draws(
     run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
 ) -> tuple[np.ndarray, str]:
-    """(x [n, *event], decoded from codes that are drawn with this key, what these are of)."""
+    """Returns (x [n, *event] decoded from codes drawn with this key, description of the draws)."""
     draws = code_draws(run, state, devices)
     return decoded(run, state, draws.draw(key, n), devices), draws.words
 
@@ -61,9 +65,9 @@ def decoded_draws(
 def fitted_gaussian(
     codes: Float[np.ndarray, 'n latent'],
 ) -> tuple[Float[np.ndarray, 'latent'], Float[np.ndarray, 'latent latent']]:
-    """The mean of codes, and the symmetric square root of their covariance (over n), in float64.
+    """Returns the mean of codes and the symmetric root of their covariance (over n), in float64.
 
-    A direction in which codes do not vary is one without noise: the covariance may be singular.
+    The covariance may be singular: a direction without variance gets no noise.
     """
     codes = np.asarray(codes, np.float64)
     mean = codes.mean(0)
@@ -73,7 +77,7 @@ def fitted_gaussian(
 
 
 def _standard_normal(run: Run, state, key, n: int, latent: int, devices) -> np.ndarray:
-    """N(0, I), [n, latent], row i from (key, i)."""
+    """Draws N(0, I), [n, latent]; row i depends on (key, i) alone."""
 
     def noise(weights, batch, rng):
         del batch

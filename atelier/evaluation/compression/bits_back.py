@@ -1,14 +1,14 @@
-"""Bits-back coding by a model with a latent code: examples to words and back, at -ELBO bits each.
+"""Bits-back coding with a latent-variable model: examples to 32-bit words and back, at -ELBO bits.
 
-To say x by p(x | z) a z has to be said too, and many would do. Which of them is chosen by bits that
-the stack holds already, by q(z | x); they come back when x is known, for then q is. So an example
-costs -log p(x | z) - log p(z) + log q(z | x): Frey and Hinton (1997), Efficient stochastic source
-coding and an application to a Bayesian network source model; with a stack of `constriction` (ANS),
-on which examples follow each other without loss, Townsend, Bird and Barber (2019), Practical
-lossless compression with latent variables using bits back coding, Table 1. The stack begins empty:
-what the first codes would have taken has not been there, and the words are longer by that.
+Coding x with p(x | z) also requires coding z, and many z would do. The encoder draws z from
+q(z | x) with bits that are already on the stack; the decoder recovers these bits once x, and so q,
+is known. An example thus costs -log p(x | z) - log p(z) + log q(z | x): Frey and Hinton (1997),
+Efficient stochastic source coding and an application to a Bayesian network source model. The stack
+is the ANS coder of `constriction`, which chains examples without loss: Townsend, Bird and Barber
+(2019), Practical lossless compression with latent variables using bits back coding, Table 1. The
+stack starts empty: the first codes have no bits to take, and the stream is longer by as many.
 
-Encoder and decoder call the same compiled functions of one example each.
+Encoder and decoder call the same compiled functions, one example at a time.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,11 @@ from atelier.run.experiment import Run
 
 
 class Model(NamedTuple):
-    """A family with a code, compiled for one example at a time, with its weights on one device.
+    """A latent-variable family, compiled for one example, with its weights on one device.
 
     posterior: (x [dims], label) -> mean and log variance of q(z | x).
-    levels: (bins, label) -> frequencies of all levels of each number, given z.
-    latent_dim: of z.
+    levels: (bins, label) -> frequencies [dims, levels] of every level of each value of x, given z.
+    latent_dim: dimension of z.
     """
 
     posterior: Callable
@@ -46,14 +46,14 @@ class Model(NamedTuple):
 
 
 def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels) -> Bitstream:
-    """Levels of n examples, flat, and their labels where the model `is_labelled`, as words.
+    """Encodes the flat levels x of n examples, and their labels if the model `is_labelled`.
 
     Raises:
-      ValueError: the weights give no probabilities.
+      ValueError: the model's outputs are not finite.
     """
     stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
     found, code_bits = np.zeros(x.shape), np.zeros(len(x))
-    # the last one first: what is on top is decoded first
+    # from the last example to the first: the decoder pops the top of the stack first
     for i in tqdm(range(len(x))[::-1], unit='example', leave=False, delay=PATIENCE):
         label = 0 if labels is None else int(labels[i])
         bins, taken = latent_bins.draw(stack, *model.posterior(x[i], label))
@@ -71,10 +71,10 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
 def decoded(
     run: Run, state: game.State, words: Words, n: int
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
-    """The inverse of `encoded`: (x, labels).
+    """Returns (x, labels): the inverse of `encoded`.
 
     Raises:
-      ValueError: no encoder has written these words.
+      ValueError: no encoder wrote these words.
     """
     stack, model = constriction.stream.stack.AnsCoder(words), model_of(run, state)
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
@@ -92,10 +92,10 @@ def decoded(
 
 
 def model_of(run: Run, state: game.State) -> Model:
-    """The family, which has `level_log_probs`, with the averaged weights."""
+    """Compiles the run's family, which has `BitsBack`, with the averaged weights."""
     family, spec, device = run.family, run.data.spec, jax.devices()[0]
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
-    rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # which q does not read
+    rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # q does not read it
     codes, bits_back = codes_of(family), family.ability(BitsBack)
     posterior_of = jax.jit(lambda weights, batch: codes.posterior(weights, batch, rng))
     log_probs_of = jax.jit(bits_back.level_log_probs)

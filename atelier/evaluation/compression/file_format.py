@@ -1,4 +1,4 @@
-"""A file of coded examples: one line that says what is needed to decode them, then the words."""
+"""File of coded examples: a one-line header for the decoder, its checksum, then 32-bit words."""
 
 import binascii
 import json
@@ -16,17 +16,17 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
 from atelier.evaluation.compression.range_coder import Words
 
-MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # another format gets another number
+MAGIC = {'range': b'atelier3', 'bits back': b'atelier4'}  # a new format gets a new number
 
 
 class Header(NamedTuple):
-    """What a decoder has to know, and by what it notices that it cannot decode.
+    """What a decoder needs, and the checks by which it detects that it cannot decode.
 
-    num_examples, batch_size: of which the last batch may be filled up.
-    weights, examples: checksums of the model's, and of what was coded with the rest of this line.
-    made_with: the version of JAX and the device; another one rounds in another way.
+    num_examples, batch_size: the last batch may be padded.
+    weights, examples: checksums: of the model's weights; of the coded data and the other fields.
+    made_with: JAX version and device; others round differently.
     event_shape, levels, num_classes, left_out: as in `Spec`.
-    coder: that made the words; the first bytes of the file say which, and the line does not.
+    coder: which coder wrote the words; given by the first bytes of the file, not by a field.
     """
 
     num_examples: int
@@ -42,12 +42,12 @@ class Header(NamedTuple):
 
     @property
     def spec(self) -> Spec:
-        """Of the data that were coded."""
+        """The spec of the coded data."""
         return Spec(self.event_shape, self.levels, self.num_classes, left_out=self.left_out)
 
 
 def packed(header: Header, words: Words) -> bytes:
-    """The file as bytes."""
+    """Returns the content of the file."""
     line = MAGIC[header.coder] + json.dumps(_fields(header), separators=(',', ':')).encode() + b'\n'
     return line + _checksum_of(line) + words.astype('<u4').tobytes()
 
@@ -57,15 +57,15 @@ def _fields(header: Header) -> list:
 
 
 def _checksum_of(line: bytes) -> bytes:
-    """Two bytes, by which a damaged line is noticed before anything is made as large as it says."""
+    """Returns two bytes that reveal a damaged line before its sizes are used to allocate arrays."""
     return binascii.crc_hqx(line, 0).to_bytes(2, 'little')
 
 
 def read(path: pathlib.Path) -> tuple[Header, Words]:
-    """The inverse of `packed`.
+    """Reads a file: the inverse of `packed`.
 
     Raises:
-      UserError: the file is not there, is none of ours, or is damaged.
+      UserError: the file is missing, is not of this format, or is damaged.
     """
     with reading(path):
         content = path.read_bytes()
@@ -91,7 +91,7 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
 
 
 def damaged(path: pathlib.Path) -> UserError:
-    """What to say of a file that does not give back what was coded."""
+    """Returns the error for a file that does not decode to the original data."""
     return UserError(
         f'{path} does not give back what was coded: the file is damaged, or the code of the model, '
         "JAX's settings or the processor are no longer those it was written with"
@@ -99,7 +99,7 @@ def damaged(path: pathlib.Path) -> UserError:
 
 
 def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
-    """Of examples, their labels where these are coded, and the rest of the header."""
+    """Returns a checksum of examples, their labels if coded, and the rest of the header."""
     total = zlib.crc32(json.dumps(_fields(header._replace(examples=0))).encode())
     for array in (x,) if labels is None else (x, labels):
         total = checksum(np.ascontiguousarray(array), total)
@@ -107,9 +107,9 @@ def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int
 
 
 def checksum_of_weights(state: game.State) -> int:
-    """Of what probabilities are computed from, with the names of its parts."""
+    """Returns a checksum of all weights that probabilities depend on, and of their names."""
     total = 0
-    weights = state.ema, state.extra  # a plain pair: files that are there have its names in them
+    weights = state.ema, state.extra  # a plain pair: checksums in existing files have its key paths
     for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
         name = jax.tree_util.keystr(path).encode()
         total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))
@@ -117,5 +117,5 @@ def checksum_of_weights(state: game.State) -> int:
 
 
 def made_with() -> str:
-    """JAX and the device at hand: 'jax 0.10.2 cpu'."""
+    """Returns the JAX version and device in use, such as 'jax 0.10.2 cpu'."""
     return f'jax {jax.__version__} {jax.devices()[0].device_kind}'

@@ -1,4 +1,4 @@
-"""What PNG and lossless WebP make of a set of images."""
+"""Sizes of a set of images as PNG and lossless WebP."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -7,21 +7,21 @@ import numpy as np
 
 from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic
 
-SMALLEST = {  # as small as Pillow can
+SMALLEST = {  # the settings with which Pillow writes the smallest files
     'PNG': dict(format='PNG', optimize=True),
     'WebP': dict(format='WEBP', lossless=True, quality=100, method=6, exact=True),
 }
 
 
 def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
-    """Bytes an image of each format: 'together' in one mosaic, and 'apart' in a file each.
+    """Returns bytes per image of each format: 'together' in mosaics, 'apart' in a file per image.
 
-    Levels are written as they are; of two levels PNG has one bit a pixel. A file of a small image
-    is mostly headers, which the mosaic has once; they are counted.
+    Levels are written unscaled; grey images with two levels take one bit per pixel in PNG. Headers
+    are counted: they are most of a small image's file, but a mosaic has them only once.
 
     Args:
-      x: of 1 or 3 channels, 0..levels - 1.
-      levels: at most 256.
+      x: images of 1 or 3 channels, with values 0..levels - 1.
+      levels: number of levels, at most 256.
     """
     return {
         name: {
@@ -33,7 +33,7 @@ def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
 
 
 def of_format(options: dict, levels: int) -> Callable[[np.ndarray], int]:
-    """image [height, width, channels] -> the bytes of its file."""
+    """Returns a function: image [height, width, channels] -> file size in bytes."""
 
     def size(image: np.ndarray) -> int:
         return len(written(image, levels, options))
@@ -42,8 +42,8 @@ def of_format(options: dict, levels: int) -> Callable[[np.ndarray], int]:
 
 
 def written(image: np.ndarray, levels: int, options: dict) -> bytes:
-    """The file of an image [height, width, channels], as Pillow's `options` say."""
-    from PIL import Image  # not at import, as in `pictures`
+    """Returns the file of an image [height, width, channels], written with Pillow's `options`."""
+    from PIL import Image  # not at import, as in `image_grids`
 
     grey = image[..., 0] if image.shape[-1] == 1 else image
     if levels == 2 and grey.ndim == 2:

@@ -1,33 +1,33 @@
-"""Probabilities as whole numbers, which is what a range coder codes by."""
+"""Integer frequencies from log probabilities, as entropy coders need them."""
 
 import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
-TOTAL = 2**24  # of the frequencies of all levels; `constriction` codes in so many parts
+TOTAL = 2**24  # of the frequencies of all levels; the resolution of `constriction`
 
 LogProbs = Float[np.ndarray, 'n levels']
 Frequencies = Int[np.ndarray, 'n levels']
 
 
 def frequencies(log_probs: LogProbs) -> Frequencies:
-    """Whole numbers of the sum 2^24 for the levels of n numbers, each at least 1.
+    """Returns positive integer frequencies of the levels of n values; each row sums to 2^24.
 
-    One part of the total goes to every level, so that none is impossible, and the rest by
-    probability, rounded down; what is left over goes to the likeliest level. So a level costs at
-    most log2(1 / (1 - levels / 2^24)) bits more than its probability says, or 24 where that is less
-    likely, and likelier levels have no smaller frequencies. In float64 on the host: the same
-    log_probs give the same frequencies.
+    Every level gets 1, so that none is impossible. The rest is shared by probability, rounded
+    down; the remainder goes to the most probable level. So a level costs at most
+    log2(1 / (1 - levels / 2^24)) bits more than -log2 of its probability, and never more than 24
+    bits. A more probable level never has a smaller frequency. Computed in float64 on the host: the
+    same log_probs give the same frequencies.
 
     Args:
-      log_probs: nats; -inf for a level that cannot be.
+      log_probs: nats; -inf for an impossible level.
 
     Raises:
-      ValueError: a row has no probability, or what is no number.
+      ValueError: a row has only impossible levels, or a log probability that is NaN or +inf.
     """
     each = np.asarray(log_probs, np.float64)
     most = each.max(1, keepdims=True)
-    if not np.isfinite(most).all():  # of NaN the largest is NaN
+    if not np.isfinite(most).all():  # the maximum of a row with NaN is NaN
         raise ValueError('log probabilities that are not finite')
     shares = np.exp(each - most)
     rest = TOTAL - each.shape[1]
@@ -38,14 +38,14 @@ def frequencies(log_probs: LogProbs) -> Frequencies:
 
 
 def bits(table: Frequencies, numbers: Int[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
-    """What coding these levels by these frequencies costs."""
+    """Returns the cost in bits of coding these levels with these frequencies."""
     return np.log2(TOTAL / table[np.arange(len(table)), numbers])
 
 
 def as_model(table: Frequencies) -> tuple:
-    """The arguments by which `constriction` codes numbers of these frequencies, a row for each.
+    """Returns the arguments with which `constriction` codes values, one row of frequencies each.
 
-    It adds 1 to every level itself, after scaling to 2^24 - levels: here by 1, so that none of them
-    is rounded.
+    It scales a row to the sum 2^24 - levels and then adds 1 to every level. A row of table - 1 has
+    this sum already, so nothing is rounded.
     """
     return constriction.stream.model.Categorical(perfect=False), (table - 1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What JPEG makes of a set of images: bytes and pictures, headers apart."""
+"""JPEG coding of a set of images: their size without headers, and the decoded images."""
 
 import io
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ import numpy as np
 
 from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic, tiles_of
 
-SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # of colours, and the pixels that are coded as one
+SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # of chroma: side in pixels of a block coded as one
 
 
 class JpegImages(NamedTuple):
     """Images after JPEG.
 
-    quality: 1 to 95, as Pillow takes it.
-    subsampling: of colours; of grey images '4:4:4'.
-    bytes_per_image: of the entropy-coded part alone.
-    x: uint8 [n, height, width, channels].
+    quality: Pillow's, 1 to 95.
+    subsampling: of chroma; '4:4:4' for grey images.
+    bytes_per_image: entropy-coded data only.
+    x: decoded images, uint8 [n, height, width, channels].
     """
 
     quality: int
@@ -27,12 +27,12 @@ class JpegImages(NamedTuple):
 
 
 def coded(x: Images, qualities: range) -> Iterator[JpegImages]:
-    """Images of 1 or 3 channels at each quality; in colour, with and without subsampling.
+    """Codes images of 1 or 3 channels at each quality; colour with and without subsampled chroma.
 
-    All images are tiles of one mosaic, each grown by copies of its last row and column to whole
-    blocks of the transform, so that no block belongs to two of them; only the decoder smooths
-    subsampled colours across the border of two tiles. Headers and tables, which a set of images
-    needs once, are not counted: of small images they would be most.
+    Images are the tiles of a mosaic. Each tile is padded to whole transform blocks by repeating its
+    last row and column, so that no block belongs to two tiles. Only the decoder's smoothing of
+    subsampled chroma crosses tile borders. Headers and tables are needed once per set of images and
+    are not counted: for small images they would dominate.
     """
     for name, block in SUBSAMPLING.items():
         if name == '4:2:0' and x.shape[-1] == 1:
@@ -55,8 +55,8 @@ def _coded(x: Images, quality: int, subsampling: str, block: int) -> JpegImages:
 
 
 def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, Images]:
-    """(bytes of the mosaic of the tiles, the tiles after it)."""
-    from PIL import Image  # not at import, as in `pictures`
+    """Returns (entropy-coded bytes of the tiles' mosaic, decoded tiles)."""
+    from PIL import Image  # not at import, as in `image_grids`
 
     n, height, width, channels = tiles.shape
     options = dict(format='JPEG', quality=quality, optimize=True)
@@ -69,15 +69,15 @@ def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, I
 
 
 def scan_bytes(file: bytes) -> int:
-    """Of a baseline JPEG file, how many bytes are entropy-coded data (ITU-T T.81, annex B).
+    """Returns the number of entropy-coded bytes in a baseline JPEG file (ITU-T T.81, annex B).
 
     Raises:
-      ValueError: it is none.
+      ValueError: it has no scan.
     """
-    place = 2  # behind the marker of the start of the image
+    place = 2  # after the start-of-image marker
     while file[place : place + 1] == b'\xff':
         marker, length = file[place + 1], int.from_bytes(file[place + 2 : place + 4], 'big')
         place += 2 + length
-        if marker == 0xDA:  # start of scan; the file ends in the marker of the image's end
+        if marker == 0xDA:  # start of scan; the file ends with the end-of-image marker
             return len(file) - place - 2
     raise ValueError('no scan in this JPEG file')

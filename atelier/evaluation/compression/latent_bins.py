@@ -1,8 +1,8 @@
-"""Codes as bins of their prior: drawn from a stack of bits by a posterior, and put back into it.
+"""Latent codes as bins of the prior: a posterior draws them from a bit stack or puts them back.
 
-A dimension of z has 2^12 bins of the same mass under N(0, 1), so that saying which costs 12 bits
-whatever it is: Townsend, Bird and Barber (2019), Practical lossless compression with latent
-variables using bits back coding, section 2.5.1.
+A dimension of z has 2^12 bins of equal mass under N(0, 1), so coding any of them costs 12 bits:
+Townsend, Bird and Barber (2019), Practical lossless compression with latent variables using bits
+back coding, section 2.5.1.
 """
 
 import bisect
@@ -15,9 +15,9 @@ import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
-BITS = 12  # of a bin: with a posterior's deviation of 0.01 there are 16 bins in it at the mode
+BITS = 12  # per bin: a posterior's standard deviation of 0.01 spans 16 bins at the prior's mode
 NUM_BINS = 2**BITS
-PARTS = 2**22  # of a posterior's mass: few beside the 2^24 to which `constriction` rounds
+PARTS = 2**22  # of a posterior's mass: few compared with `constriction`'s resolution of 2^24
 PRIOR = constriction.stream.model.Uniform(NUM_BINS)
 
 Stack = constriction.stream.stack.AnsCoder
@@ -31,28 +31,28 @@ _ANY_PART = constriction.stream.model.Uniform(PARTS)
 
 
 def values(bins: Bins) -> Float[np.ndarray, 'latent']:
-    """The z that stands for each bin, which has as much of the prior's mass below as above it."""
+    """Returns the z that represents each bin: the median of the prior within the bin."""
     return _MIDDLES[bins]
 
 
 def draw(stack: Stack, mean: Numbers, log_var: Numbers) -> tuple[Bins, float]:
-    """Takes bits off the stack that make a z of N(mean, exp(log_var)); the inverse of `put_back`.
+    """Draws the bins of z ~ N(mean, exp(log_var)) with bits of the stack; inverse of `put_back`.
 
-    22 bits choose one of a posterior's 2^22 parts, and which of its bin's parts that was goes back:
-    what is taken is what the bin's mass says, or up to 0.32 bits less where that is most of it all.
-    Parts are counted from the bin of the mean on: of an empty stack, whose bits are all 0, that is
-    what is drawn.
+    22 bits choose one of a posterior's 2^22 parts; the index of the part within its bin is pushed
+    back. The net cost is -log2 of the bin's mass, or up to 0.32 bits less if the bin has most of
+    the mass. Parts are counted cyclically from the bin of the mean, so an empty stack, whose bits
+    are all 0, yields that bin.
 
     Returns:
-      The bins, and how many bits were taken.
+      The bins, and the number of bits taken.
 
     Raises:
-      ValueError: a mean or a variance is no number.
+      ValueError: a mean or log variance is not finite.
     """
     found, taken = [], 0.0
     for below, origin in _posteriors(mean, log_var):
         part = (stack.decode(_ANY_PART) + origin) % PARTS
-        # the last bin that begins at this part or before it
+        # the last bin that begins at or before this part
         number = bisect.bisect_right(range(1, NUM_BINS), part, key=below)
         first, size = below(number), below(number + 1) - below(number)
         if size > 1:
@@ -63,10 +63,10 @@ def draw(stack: Stack, mean: Numbers, log_var: Numbers) -> tuple[Bins, float]:
 
 
 def put_back(stack: Stack, bins: Bins, mean: Numbers, log_var: Numbers) -> None:
-    """Gives the bits back to the stack that `draw` took from it for these bins.
+    """Pushes the bits back on the stack that `draw` took from it for these bins.
 
     Raises:
-      ValueError: it never draws them, or a mean or a variance is no number.
+      ValueError: `draw` cannot draw these bins, or a mean or log variance is not finite.
     """
     drawn = zip(bins.tolist(), _posteriors(mean, log_var), strict=True)
     for number, (below, origin) in reversed([*drawn]):
@@ -78,13 +78,13 @@ def put_back(stack: Stack, bins: Bins, mean: Numbers, log_var: Numbers) -> None:
 
 
 def _posteriors(mean: Numbers, log_var: Numbers) -> Iterator[tuple[Callable[[int], int], int]]:
-    """Of each dimension, how many parts lie below a bin, by its number, and below that of the mean.
+    """Yields (below, below(bin of the mean)) per dimension: below(i) counts the parts below bin i.
 
-    Whole numbers from 0 to 2^22. A bin that has no part is never drawn.
+    Counts are integers from 0 to 2^22. A bin without parts is never drawn.
     """
     if not (np.isfinite(mean).all() and np.isfinite(log_var).all()):
         raise ValueError('posteriors that are not finite')
-    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # else a width can be 0
+    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # or a width could be 0
     for middle, width in zip(mean.tolist(), widths.tolist(), strict=True):
         below = functools.partial(_parts_below, middle, width)
         yield below, below(bisect.bisect_right(_EDGES, middle) - 1)

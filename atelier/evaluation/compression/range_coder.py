@@ -1,9 +1,9 @@
-"""Range coding by a model: examples to words and back, in as many bits as -log2 p(x) says.
+"""Range coding with an autoregressive model: examples to 32-bit words and back, at -log2 p(x) bits.
 
-Encoder and decoder walk the same way: the i-th number of all examples of a batch, then the next, by
-one compiled step, and code each by the frequencies that its log probabilities make. What differs is
-who knows the numbers. A label that the model is conditional on is coded before them, all classes
-being equally likely.
+Encoder and decoder visit values in the same order: the i-th value of all examples of a batch, then
+the next. One compiled step returns the log probabilities, whose integer frequencies code the value.
+Only the encoder knows the values beforehand. If the model is conditional on a label, the label is
+coded before them with equal probabilities of all classes.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ from atelier.run.experiment import Run
 MOST_LEVELS = 2**16
 
 Words = UInt32[np.ndarray, '_']
-Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, numbers) -> numbers
+Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, values) -> values
 Labels = Int[np.ndarray, 'n'] | None
 
 
 class Chain(NamedTuple):
-    """A family's conditionals, compiled, with its weights on one device."""
+    """A family's compiled conditionals, with its weights on one device."""
 
     begin: Callable  # (given) -> memory
     step: Callable  # (memory, i, before) -> (memory, log p [batch, levels])
@@ -39,12 +39,12 @@ class Chain(NamedTuple):
 
 
 class Bitstream(NamedTuple):
-    """Examples as one stream of words, and the bits that each number takes in it.
+    """Examples coded as one stream of words, and the cost of each value in bits.
 
-    words: of all examples together, so that the end of the stream costs little.
-    bits: of each number, by its frequency.
-    label_bits: of each example's label; 0 where there is none.
-    code_bits: of its code, less those that came back; None where there is no code.
+    words: 32-bit words of all examples together, so that the end of the stream costs little.
+    bits: cost of each value of x, from its frequency.
+    label_bits: cost of each example's label; 0 without labels.
+    code_bits: net cost of each example's latent code; None for models without one.
     """
 
     words: Words
@@ -54,9 +54,9 @@ class Bitstream(NamedTuple):
 
 
 def is_labelled(run: Run) -> bool:
-    """Whether the label is coded with x, because the model is of p(x | label).
+    """Whether the label is coded with x, because the model is p(x | label).
 
-    Where there is one class alone, nothing has to be said.
+    With a single class there is nothing to code.
     """
     return is_class_conditional(run.family) and run.data.spec.num_classes > 1
 
@@ -64,7 +64,7 @@ def is_labelled(run: Run) -> bool:
 def encoded(
     run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels, batch_size: int
 ) -> Bitstream:
-    """Levels of n examples, flat, and their labels where the model `is_labelled`, as words."""
+    """Encodes the flat levels x of n examples, and their labels if the model `is_labelled`."""
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
     def write(table, numbers):
@@ -86,10 +86,10 @@ def encoded(
 def decoded(
     run: Run, state: game.State, words: Words, n: int, batch_size: int
 ) -> tuple[Int[np.ndarray, 'n dims'], Labels]:
-    """The inverse of `encoded`: (x, labels).
+    """Returns (x, labels): the inverse of `encoded`.
 
     Raises:
-      ValueError: no encoder has written these words.
+      ValueError: no encoder wrote these words.
     """
     decoder = constriction.stream.queue.RangeDecoder(words)
 
@@ -97,7 +97,7 @@ def decoded(
         del numbers
         try:
             return decoder.decode(*integer_frequencies.as_model(table))
-        except AssertionError as error:  # constriction's word for it
+        except AssertionError as error:  # how constriction reports invalid data
             raise ValueError('words that no encoder has written') from error
 
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
@@ -109,7 +109,7 @@ def decoded(
 
 
 def chain_of(run: Run, state: game.State) -> Chain:
-    """The conditionals of the family, which has them, with the averaged weights."""
+    """Compiles the conditionals of the run's family, with the averaged weights."""
     conditionals, device = run.family.ability(Conditionals), jax.devices()[0]
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
     begin, step = jax.jit(conditionals.begin), jax.jit(conditionals.step, donate_argnums=1)
@@ -123,9 +123,9 @@ def chain_of(run: Run, state: game.State) -> Chain:
 def _walk(
     run: Run, chain: Chain, transfer: Transfer, x: np.ndarray, labels: Labels, batch_size: int
 ) -> list[tuple[slice, int | None]]:
-    """Takes every number through `transfer` into its place in x [n, dims], and labels in theirs.
+    """Passes each value of x [n, dims], and each label, through `transfer` and stores the result.
 
-    Returns what was coded, in turn: rows, and the place in x or None for labels.
+    Returns what was coded, in order: rows, and the dimension of x, or None for labels.
     """
     spec, places = run.data.spec, []
     starts = range(0, len(x), batch_size)
@@ -133,7 +133,7 @@ def _walk(
         for start in starts:
             rows = slice(start, min(start + batch_size, len(x)))
             count = rows.stop - start
-            # a whole batch, whatever is left: another shape would be another program
+            # always a whole batch: another shape would be compiled anew
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
             if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
@@ -147,7 +147,7 @@ def _walk(
                 memory, told = chain.step(memory, np.int32(i), before)
                 table = integer_frequencies.frequencies(np.asarray(told)[:count])
                 x[rows, place] = transfer(table, x[rows, place])
-                before = np.zeros(batch_size, np.float32)  # the last one may still be read
+                before = np.zeros(batch_size, np.float32)  # a new array: the old may still be read
                 before[:count] = x[rows, place]
                 places.append((rows, place))
                 bar.update()

@@ -1,4 +1,4 @@
-"""How little an example fits a trained model: by its likelihood, or by its reconstruction."""
+"""Anomaly scores under a trained model: negative log-likelihood or reconstruction error."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,10 +20,10 @@ SCORES = ('nll', 'reconstruction')
 
 
 def chosen_score(run: Run, name: str) -> str:
-    """'nll' or 'reconstruction'; of 'auto' the first that the family can give.
+    """Returns 'nll' or 'reconstruction'; for 'auto' the first that the family supports.
 
     Raises:
-      UserError: it is neither, or the family lacks what it takes.
+      UserError: `name` is no score, or the family lacks the ability it needs.
     """
     able = {
         'nll': run.family.ability(LogProb),
@@ -41,7 +41,7 @@ def chosen_score(run: Run, name: str) -> str:
 
 
 def in_words(run: Run, name: str) -> str:
-    """What the numbers are, with their unit, the kind of likelihood and its samples."""
+    """Returns a description of the score: its unit, the kind of likelihood and its budget."""
     if name == 'reconstruction':
         words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
         return words + (', of the best class' if classes_of(run) else '')
@@ -52,20 +52,20 @@ def in_words(run: Run, name: str) -> str:
 
 
 def classes_of(run: Run) -> list[int]:
-    """The classes that a family is trained on which is to be told one; empty for any other."""
+    """Returns the training classes of a class-conditional family; empty for any other."""
     if not is_class_conditional(run.family):
         return []
     return list(run.data.spec.known_classes)
 
 
 def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) -> Callable:
-    """Returns score(state, x) -> [n], float64, of stored examples x [n, *event] of `data`.
+    """Returns score(state, x) -> [n], float64, for stored examples x [n, *event] of `data`.
 
-    It is a function of x alone, and so the same for data with labels, with others, and with none.
-    A family that has to be told a class is told each of those it was trained on, one after the
-    other: nll is -log mean_y p(x | y), and the reconstruction error is the smallest of them.
-    Draws are those of an evaluation: of the test split, nll is what --mode=evaluate gives, but of
-    text, whose windows overlap, a window's own.
+    The score is a function of x alone, so labels, different labels or none do not change it. A
+    class-conditional family is evaluated for each of its training classes in turn: nll is
+    -log mean_y p(x | y), and the reconstruction error is the smallest over classes. Random draws
+    are those of an evaluation, so on the test split nll equals that of --mode=evaluate. Text is an
+    exception: its windows overlap, and here each window counts all of its characters.
     """
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
     classes = classes_of(run)
@@ -98,7 +98,7 @@ def _nll(run: Run) -> PerExample:
 
 
 def _reconstruction_error(run: Run) -> PerExample:
-    """1/2 |x - reconstruction|^2 on the scale that networks see."""
+    """Returns 1/2 |x - reconstruction|^2 on the normalized scale."""
     spec = run.data.spec
 
     def error(weights, batch, rng) -> Float[Array, 'local']:

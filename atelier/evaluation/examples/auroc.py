@@ -1,4 +1,4 @@
-"""How well a score puts one kind of example above another."""
+"""AUROC: how well a score ranks one kind of example above another."""
 
 import math
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from jaxtyping import Float
 class Auroc(NamedTuple):
     """Area under the receiver operating characteristic, and its standard error.
 
-    value: 1/2 is chance, 1 every positive example above every negative one.
-    standard_error: None where either kind has one example alone.
+    value: 1/2 at chance, 1 if every positive example scores above every negative one.
+    standard_error: None if either kind has only one example.
     """
 
     value: float
@@ -19,21 +19,21 @@ class Auroc(NamedTuple):
 
 
 def auroc(positive: Float[np.ndarray, 'm'], negative: Float[np.ndarray, 'n']) -> Auroc:
-    """The chance that a positive example scores above a negative one, ties counted half.
+    """Returns the probability that a positive example outscores a negative one; ties count half.
 
-    That is Mann and Whitney's (1947) statistic over m n, from ranks of which ties share the mean.
-    The standard error is that of DeLong et al. (1988): from the variance, over the examples of
-    either kind, of the share of the other kind that each one is beyond.
+    This is the statistic of Mann and Whitney (1947) over m n, computed from midranks. The standard
+    error is that of DeLong et al. (1988): it uses the variance, over the examples of each kind, of
+    the share of the other kind that each example is ranked correctly against.
 
     Raises:
-      ValueError: a kind is empty, or a score is no number.
+      ValueError: a kind is empty, or a score is NaN.
     """
     m, n = len(positive), len(negative)
     scores = np.concatenate([positive, negative])
     if not m or not n or np.isnan(scores).any():
         raise ValueError(f'AUROC of {m} and {n} scores, {np.isnan(scores).sum()} of them nan')
     ranks = midranks(scores)
-    below = (ranks[:m] - midranks(np.asarray(positive))) / n  # negative ones below each positive
+    below = (ranks[:m] - midranks(np.asarray(positive))) / n  # negatives below each positive
     above = 1 - (ranks[m:] - midranks(np.asarray(negative))) / m
     error = None
     if min(m, n) > 1:
@@ -42,6 +42,6 @@ def auroc(positive: Float[np.ndarray, 'm'], negative: Float[np.ndarray, 'n']) ->
 
 
 def midranks(scores: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
-    """1 for the smallest, ..., n; equal scores share the mean of their ranks."""
+    """Returns the ranks 1 to n in ascending order; equal scores share the mean of their ranks."""
     _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[group]

@@ -1,4 +1,4 @@
-"""Whether a classifier is right as often as it says: reliability, calibration error, temperature.
+"""Calibration of a classifier: reliability, expected calibration error, temperature scaling.
 
 Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks. In float64.
 """
@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 
 Logits = Float[np.ndarray, 'n classes']
 Labels = Int[np.ndarray, 'n']
-HALVINGS = 60  # of the bracket of a temperature's logarithm
+HALVINGS = 60  # bisection steps on the logarithm of the temperature
 MOST_LOG_TEMPERATURE = 20.0
 
 
 class Reliability(NamedTuple):
-    """Of predictions by their confidence, bins of one width: [bins] each, nan where none is."""
+    """Predictions in equal-width bins of confidence: [bins] each; means are NaN in empty bins."""
 
     count: Float[np.ndarray, 'bins']
     confidence: Float[np.ndarray, 'bins']
@@ -23,26 +23,26 @@ class Reliability(NamedTuple):
 
 
 def log_chances(logits: Logits) -> Logits:
-    """log p(class | x), without overflow."""
+    """Returns log p(class | x), computed without overflow."""
     away = np.asarray(logits, np.float64)
     away = away - away.max(1, keepdims=True)
     return away - np.log(np.exp(away).sum(1, keepdims=True))
 
 
 def cross_entropy(logits: Logits, label: Labels) -> Float[np.ndarray, 'n']:
-    """-log p(label | x) of each example, nats."""
+    """Returns -log p(label | x) of each example, in nats."""
     return -log_chances(logits)[np.arange(len(label)), label]
 
 
 def brier_score(logits: Logits, label: Labels) -> Float[np.ndarray, 'n']:
-    """|p - one-hot label|^2 of each example, in [0, 2] (Brier 1950)."""
+    """Returns |p - one-hot label|^2 of each example, in [0, 2] (Brier 1950)."""
     away = np.exp(log_chances(logits))
     away[np.arange(len(label)), label] -= 1
     return np.square(away).sum(1)
 
 
 def reliability(logits: Logits, label: Labels, num_bins: int) -> Reliability:
-    """How often the likeliest class is right where its probability is such: section 2 of Guo."""
+    """Returns the accuracy of the most probable class by its probability: section 2 of Guo."""
     chances = np.exp(log_chances(logits))
     confidence, is_right = chances.max(1), chances.argmax(1) == label
     # bin m is (m / bins, (m + 1) / bins]
@@ -54,19 +54,20 @@ def reliability(logits: Logits, label: Labels, num_bins: int) -> Reliability:
 
 
 def calibration_error(found: Reliability) -> float:
-    """Expected calibration error: the mean gap of accuracy and confidence, equation 3 of Guo.
+    """Returns the expected calibration error: the mean |accuracy - confidence|, equation 3 of Guo.
 
-    Of few examples it is not 0 even where the probabilities are true.
+    With few examples it is positive even for true probabilities.
     """
     gap = np.abs(found.accuracy - found.confidence)
     return float(np.nansum(found.count * gap) / found.count.sum())
 
 
 def fitted_temperature(logits: Logits, label: Labels) -> float:
-    """T whose logits / T have the least cross-entropy: section 4.2 of Guo.
+    """Returns the T that minimizes the cross-entropy of logits / T: section 4.2 of Guo.
 
-    The cross-entropy is convex in 1 / T, so that its slope is halved towards 0. Where every example
-    is classified rightly it falls for ever as T does: then there is no such T, and 1 comes out.
+    The cross-entropy is convex in 1 / T, so bisection finds the zero of its slope. If every example
+    is classified correctly, the cross-entropy falls without end as T does: there is no minimizer,
+    and T is 1.
     """
     own = np.asarray(logits, np.float64)
     if np.all(own.argmax(1) == label):

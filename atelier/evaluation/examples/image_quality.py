@@ -1,4 +1,4 @@
-"""How near one example is to another: squared error, PSNR, SSIM; one number each, in float64."""
+"""Similarity of pairs of examples: squared error, PSNR, SSIM; one float64 value per pair."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Real
@@ -7,7 +7,7 @@ from atelier.data.dataset import Spec
 
 WINDOW, DEVIATION = 11, 1.5  # pixels, of the Gaussian window (Wang et al. 2004, section III-B)
 K1, K2 = 0.01, 0.03
-CHUNK = 2**20  # numbers at once; memory only
+CHUNK = 2**20  # values processed at once; affects memory only
 
 Examples = Real[np.ndarray, 'n *event']
 OtherExamples = Real[np.ndarray, 'm *other']
@@ -16,7 +16,7 @@ OtherImages = Real[np.ndarray, 'm other_height other_width other_channels']
 
 
 def half_squared_error(x: Examples, y: OtherExamples, spec: Spec) -> Float[np.ndarray, 'n']:
-    """1/2 ||x - y||^2 on the normalized scale of `spec`, of x and y in the data's own units.
+    """Returns 1/2 ||x - y||^2 on the normalized scale of `spec`, for x and y in the data's units.
 
     Raises:
       ValueError: x and y differ in shape.
@@ -33,10 +33,10 @@ def psnr(
     value_range: float,
     where: Bool[np.ndarray, 'n *event'] | None = None,
 ) -> Float[np.ndarray, 'n']:
-    """10 log10(value_range^2 / mean squared error) of each example, in dB; of equal ones infinite.
+    """Returns 10 log10(value_range^2 / MSE) of each example, in dB; infinite if x equals y.
 
-    `value_range` is the distance from the smallest to the largest value that x can take. The mean
-    is over all numbers of an example, or over those that `where` names: at least one of each.
+    `value_range` is the largest minus the smallest value that x can take. The mean is over all
+    values of an example, or those where `where` is true: at least one in each example.
 
     Raises:
       ValueError: x and y differ in shape.
@@ -49,14 +49,14 @@ def psnr(
 
 
 def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n']:
-    """Structural similarity of each pair of images, at most 1 (Wang et al. 2004, equation 13).
+    """Returns the SSIM of each pair of images, at most 1 (Wang et al. 2004, equation 13).
 
         (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
 
-    with means m, variances v and covariance c under a Gaussian window of 11x11 pixels and deviation
-    1.5, and C = (K value_range)^2 for K1 = 0.01 and K2 = 0.03; its mean over all places where the
-    window lies inside the image, and over channels. Of a smaller image the window is the largest
-    odd one that fits, the Gaussian cut off.
+    with means m, variances v and covariance c under an 11x11 Gaussian window of standard deviation
+    1.5, and C = (K value_range)^2 for K1 = 0.01 and K2 = 0.03. SSIM is its mean over channels and
+    all positions where the window lies inside the image. For smaller images the Gaussian is cut off
+    to the largest odd window that fits.
 
     Raises:
       ValueError: x and y differ in shape.
@@ -83,7 +83,7 @@ def _ssim(x: Images, y: Images, value_range: float) -> Float[np.ndarray, 'n']:
 
 
 def _sliding(length: int, size: int) -> Float[np.ndarray, 'places length']:
-    """Row i weighs pixels i to i + size - 1 with the Gaussian window, whose sum is 1."""
+    """Returns a matrix whose row i weights pixels i to i + size - 1 by the normalized window."""
     window = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / DEVIATION) ** 2)
     matrix = np.zeros((length - size + 1, length))
     for place, row in enumerate(matrix):

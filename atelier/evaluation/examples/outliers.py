@@ -1,4 +1,4 @@
-"""What is no example of a run's data, shown to its model as those are."""
+"""Out-of-distribution inputs, converted to a run's data: another data set or an image file."""
 
 import pathlib
 
@@ -12,14 +12,14 @@ from atelier.paths import user_path
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
-LEVELS = 256  # of a picture
+LEVELS = 256  # of an image file
 
 
 def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
-    """The data set of that name, binarised and dequantised as those of the run.
+    """Returns the data set `name`, binarised and dequantised like the run's data.
 
     Raises:
-      UserError: it cannot be loaded, or its events are of another shape or kind.
+      UserError: it cannot be loaded, or its events differ in shape or kind.
     """
     config = ConfigDict({'data': run.config.data.to_dict()})
     config.data.update(name=name, path=path, data_dir=data_dir, without_classes=(), num_valid=0)
@@ -38,13 +38,13 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
 
 
 def picture_as_data(run: Run, path: str) -> Dataset:
-    """A picture of the user's as a test split of one example, light and dark as they are.
+    """Returns an image file as a test split of one example, without inverting its brightness.
 
-    Its largest centred part of the data's proportions is scaled to their size, and its 256 levels
-    to theirs.
+    The largest centred crop with the data's aspect ratio is resized to the data's image size, and
+    its 256 levels are rescaled to the data's levels.
 
     Raises:
-      UserError: it cannot be read, or the data are no images with levels.
+      UserError: the file cannot be read, or the data are not images with levels.
     """
     with about(f'--picture={path}'):
         spec, file = run.data.spec, user_path(path)
@@ -63,7 +63,7 @@ def picture_as_data(run: Run, path: str) -> Dataset:
 
 
 def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """uint8 of this shape; what is grey stays so in three channels."""
+    """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
     height, width, channels = shape
     own = min(channels, images.shape_of(file.name, file)[2])
     x = images.decode(file.name, file, (height, width, own), resize=True)
@@ -71,7 +71,7 @@ def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _levels(run: Run) -> int | None:
-    """Before they are binarised, which any number of levels can be."""
+    """Returns the number of levels before binarisation, which accepts any: then 256."""
     if run.config.data.binarize != 'none':
         return LEVELS
     return run.data.spec.levels or run.data.spec.dequantized_levels

@@ -1,4 +1,4 @@
-"""How a latent space behaves as a space: small steps, and whether all of it decodes to data."""
+"""Geometry of a latent space: continuity under small steps, and the share that decodes to data."""
 
 import functools
 from collections.abc import Sequence
@@ -22,27 +22,27 @@ from atelier.evaluation.samples.sampling import shown
 from atelier.run.experiment import Run
 
 STEP = 0.05  # of the distance between the codes of two examples
-ACCEPTED = 0.05  # quantile of real examples' confidence from which on an image counts as data
+ACCEPTED = 0.05  # quantile of real examples' confidence that an image needs to count as data
 MOST = 2000  # examples, and draws
 
 
 def continuity(
     run: Run, state: game.State, codes: Float[np.ndarray, 'n latent'], devices: Sequence[jax.Device]
 ) -> Float[np.ndarray, 'examples']:
-    """How far the output moves when the code of a test example makes a small step.
+    """Returns the relative change of the output when the code of a test example takes a small step.
 
         |x(c + s u) - x(c)| / D_x,  s = STEP * D_c
 
-    for the codes c of at most `MOST` test examples in a fixed order, u a random direction of length
-    1 for each (of z_1, in a code of several parts), and x(.) the decoded mean, normalized as
-    networks see it. D_c and D_x are the root-mean-square distances between two different examples,
-    of codes and of normalized x. A decoder that keeps all proportions comes to STEP; one that tears
-    the space apart has examples far above. The family has `decode`.
+    Here c are the codes of at most `MOST` test examples in a fixed order, u is a random unit vector
+    for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on the
+    normalized scale. D_c and D_x are root-mean-square distances between two different examples, in
+    z_1 and in normalized x. A decoder that preserves proportions scores STEP; one that tears the
+    space apart scores far more on some examples. The family has `decode`.
 
     Args:
-      run: of the family.
+      run: the run of the family.
       state: its weights.
-      codes: of the whole test split.
+      codes: codes of the whole test split.
       devices: to decode on.
     """
     codes = codes[fixed_order(len(codes))[:MOST]]
@@ -61,14 +61,14 @@ def continuity(
 
 
 def _change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Array, 'local']:
-    """The length of the output's change when the first `dims` numbers of each code move.
+    """Returns the norm of the output's change when the first `dims` entries of each code move.
 
-    The last column of a row is the length of its step.
+    The last column of a row of x is the length of its step.
     """
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
     direction = standard_normal(fold_in(rng.keys, 1), dims)
     direction /= jnp.linalg.norm(direction, axis=1, keepdims=True)
-    # no scatter: compiling one here for two CPU devices or more ends jaxlib 0.11.2 by a signal
+    # no scatter: compiling one here for two or more CPU devices crashes jaxlib 0.11.2
     moved = jnp.concatenate([codes[:, :dims] + step * direction, codes[:, dims:]], axis=1)
     ends = jnp.concatenate([codes, moved])
     before, after = jnp.split(normalize(decode(weights, ends)), 2)
@@ -76,9 +76,9 @@ def _change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Arra
 
 
 def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
-    """Root-mean-square Euclidean distance between two different ones of x.
+    """Returns the root-mean-square Euclidean distance between two different examples of x.
 
-    It follows from the variances: E |a - b|^2 = 2 sum_j var_j, these over n - 1. Of one example, 0.
+    It follows from the variances (over n - 1): E |a - b|^2 = 2 sum_j var_j. 0 for one example.
     """
     if len(x) < 2:
         return 0.0
@@ -88,22 +88,22 @@ def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
 def completeness(
     run: Run, state: game.State, judge: FeatureFunction, devices: Sequence[jax.Device]
 ) -> dict[str, Any]:
-    """The share of random codes that decode to what a classifier takes for data.
+    """Returns the share of random codes that decode to images a classifier accepts as data.
 
-    It takes an image for data if its confidence, the largest class probability, is at least that
-    which all but a twentieth of real test examples reach. Codes are drawn from the prior, or from a
-    Gaussian where there is none (`code_draws`), as many as there are real examples, at most `MOST`.
+    It accepts an image if its confidence, the largest class probability, reaches the threshold that
+    95 % of real test examples reach. Codes are drawn from the prior, or from a fitted Gaussian
+    without one (`code_draws`): as many as there are real examples, at most `MOST`.
 
     Returns:
       {'accepted': the share of decoded codes, 'real': that of test examples, about 0.95,
-      'confidence': from which on, 'num_draws', 'codes': in words what they were drawn from,
-      'classifier': with a hash of its weights}.
+      'confidence': the threshold, 'num_draws', 'codes': description of what they were drawn from,
+      'classifier': its name with a hash of its weights}.
     """
     real = shown(run, state, devices, 'test', MOST)
     key = key_for(state.key, Stream.SAMPLE)
     x, words = decoded_draws(run, state, key, len(real), devices)
     confidences = [judge.apply(images).chances.max(1) for images in (x, real)]
-    enough = np.quantile(confidences[1], ACCEPTED, method='lower')  # of an example: it counts
+    enough = np.quantile(confidences[1], ACCEPTED, method='lower')  # an example's own: it counts
     accepted, of_real = (float(np.mean(part >= enough)) for part in confidences)
     return {
         'accepted': accepted,

@@ -1,4 +1,4 @@
-"""What can be said of a run's latent space, as an evaluation keeps it."""
+"""Diagnostics of a run's latent space, as stored in an evaluation."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from atelier.evaluation.samples.features import FeatureFunction
 from atelier.log import log
 from atelier.run.experiment import Run
 
-MOST_PAIRED = 10_000  # examples whose posteriors make the aggregate one: their pairs are counted
+MOST_PAIRED = 10_000  # examples in the aggregate posterior, whose cost is quadratic
 
 
 def latent_diagnostics(
@@ -29,15 +29,15 @@ def latent_diagnostics(
     devices: Sequence[jax.Device],
     judge: FeatureFunction | None = None,
 ) -> dict[str, Any]:
-    """Every number that the family's abilities allow, of the whole test split; {} where none is.
+    """Returns all latent metrics of the test split that the family's abilities allow; {} if none.
 
-    `posterior` gives KL by dimension, active units and the information of `latents.information`;
-    without it, `encode` and `prior` give the active units of the codes, also by stochastic layer.
+    `posterior` gives KL per dimension, active units and the measures of `latents.information`.
+    Without it, `encode` and `prior` give the active units of codes, also by stochastic layer.
     `encode` and `decode` give continuity, and with the features of a classifier (`judge`)
     completeness. Data with factors give the mutual information gap. A class at the end of a code is
-    left out. Of codes as long as the events, which compress nothing, there is nothing to say. Codes
-    of a codebook say how much of it is used; they have no continuity, for a small
-    step leads back to the same code. Numbers that are not finite are None, as JSON has it.
+    left out. Codes as long as the events compress nothing and have no metrics, nor have codes that
+    are not finite (with a warning). Codes from a codebook give its usage instead of continuity,
+    since a small step leads back to the same code. Values that are not finite are None, for JSON.
     """
     space = codes_of(run.family)
     if space.posterior is None and (
@@ -70,9 +70,10 @@ def latent_diagnostics(
 
 
 def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
-    """'codes' [n, dims], 'tokens' [n, positions], and of posteriors 'mean', 'log_var' and 'noise'.
+    """Returns the test split's latent arrays, as far as the family has them.
 
-    These last are [n, latent]. What there is of them.
+    They are 'codes' [n, dims], 'tokens' [n, positions], and posteriors as 'mean', 'log_var' and
+    'noise' [n, latent].
     """
     space, n = codes_of(run.family), run.data.size('test')
 
@@ -114,7 +115,7 @@ def _of_posteriors(seen: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _units(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
-    """How many are active, of several stochastic layers also of each."""
+    """Counts active units, and with several stochastic layers also those of each layer."""
     is_active = active_units(mean)
     found: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
     if len(layers) > 1:
@@ -125,7 +126,7 @@ def _units(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
 
 
 def _usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
-    """Of a codebook, over all examples and positions."""
+    """Returns the usage of a codebook over all examples and positions."""
     counts = np.bincount(tokens.ravel(), minlength=size)
     return {
         'perplexity': float(np.exp(entropy(counts))),

@@ -1,20 +1,20 @@
-"""Principal components of many rows of numbers."""
+"""Principal component analysis of many vectors."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-BLOCK = 2**24  # numbers at once; memory only
-MOST = 4096  # side of a matrix that is taken apart: a minute
+BLOCK = 2**24  # values processed at once; affects memory only
+MOST = 4096  # largest side of a matrix to decompose, which takes a minute
 
 
 class Components(NamedTuple):
-    """An orthonormal basis through the mean of rows, by falling variance.
+    """An orthonormal basis centred at the mean, by decreasing variance.
 
     origin: [dims], the mean.
     axes: [components, dims], orthonormal rows.
-    shares: [components] of the variance along each.
+    shares: [components], share of the variance along each axis.
     """
 
     origin: np.ndarray
@@ -22,19 +22,20 @@ class Components(NamedTuple):
     shares: np.ndarray
 
     def rotate(self, rows: Float[np.ndarray, 'n dims']) -> Float[np.ndarray, 'n components']:
-        """Coordinates along the axes, from the mean."""
+        """Returns coordinates along the axes, relative to the mean."""
         return (rows - self.origin) @ self.axes.T
 
     def rotate_back(self, coordinates: Float[np.ndarray, 'n kept']) -> Float[np.ndarray, 'n dims']:
-        """Rows with these coordinates along the first axes, and the mean along all others."""
+        """Returns rows with these coordinates along the first axes, and the mean along others."""
         return self.origin + coordinates @ self.axes[: coordinates.shape[1]]
 
 
 def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
-    """The basis in which rows vary most (Pearson 1901), by their covariance or their SVD; float64.
+    """Returns the principal axes of rows (Pearson 1901), from the covariance or an SVD, in float64.
 
-    There are min(n, dims) components. Of more than 4,096 dimensions they are those of the first
-    4,096 rows. The largest entry of an axis is positive: the sign is open.
+    There are min(n, dims) components. With more than 4,096 dimensions only the first 4,096 rows are
+    used, as if n were at most 4,096. The sign of an axis is arbitrary: its largest entry in
+    magnitude is made positive.
     """
     n, dims = rows.shape
     if dims <= min(n, MOST):
@@ -49,7 +50,7 @@ def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
 
 
 def _by_covariance(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean, n variances, axes) without a copy of all rows."""
+    """Returns (mean, n * variances, axes) without copying all rows."""
     n, dims = rows.shape
     step = max(1, BLOCK // dims)
     origin, scatter = rows.mean(0, dtype=np.float64), np.zeros((dims, dims))

@@ -1,18 +1,18 @@
-"""What an evaluation says of a latent space, in a few lines on the terminal."""
+"""Latent-space metrics of an evaluation: terminal output, and headline values."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from atelier.log import log
 
-SHOWN = 8  # dimensions
-SINGLE = (  # numbers that stand for themselves
+SHOWN = 8  # dimensions listed with their KL
+SINGLE = (  # metrics that are a single value
     'active_units',
     'mutual_information_nats',
     'marginal_kl_nats',
     'perplexity',
 )
-MAIN = {  # of groups of numbers the one to look at first
+MAIN = {  # metrics with several values: the main one
     'continuity': 'mean',
     'completeness': 'accepted',
     'mutual_information_gap': 'mean',
@@ -20,13 +20,13 @@ MAIN = {  # of groups of numbers the one to look at first
 
 
 def headlines(found: dict[str, Any]) -> dict[str, int | float | None]:
-    """One number of each kind, by name: what runs are compared by."""
+    """Returns one value per metric, by which runs are compared."""
     single = {name: found[name] for name in SINGLE if name in found}
     return single | {name: found[name][part] for name, part in MAIN.items() if name in found}
 
 
 def show_latents(found: dict[str, Any]) -> None:
-    """A few lines on the terminal."""
+    """Logs the latent-space metrics."""
     if not found:
         return
     log.info('the latent space, by %d examples', found['num_examples'])
@@ -35,7 +35,7 @@ def show_latents(found: dict[str, Any]) -> None:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(name, number, note) of each line."""
+    """Yields (name, value, note) of each line."""
     plain = lambda value, digits=4: '-' if value is None else f'{value:.{digits}f}'
     if 'active_units' in found:
         yield 'active_units', f'{found["active_units"]} of {found["latent_dim"]}', _by_layer(found)
@@ -72,6 +72,6 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _by_layer(found: dict[str, Any]) -> str:
-    """Of several stochastic layers how many units of each are active."""
+    """Describes the active units of each of several stochastic layers; empty for a single one."""
     pairs = zip(found.get('active_units_by_layer', ()), found.get('latent_dims', ()), strict=True)
     return ', '.join(f'z_{i}: {part} of {all_}' for i, (part, all_) in enumerate(pairs, 1))

@@ -1,1 +1,1 @@
-"""A function over every example of a split, and the values that it gives, kept."""
+"""Applies a function to every example of a split, and stores the values."""

@@ -1,4 +1,4 @@
-"""Applies an ability of a family to every example, on all devices."""
+"""Applies a function of a family to every example, on all devices."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Dataset
 from atelier.multihost import processes
 
-PATIENCE = 5.0  # seconds, after which a bar shows how far it is: of a sampler in many steps, say
+PATIENCE = 5.0  # seconds until a progress bar appears, for example for a many-step sampler
 
 
 def over_examples(
@@ -22,10 +22,9 @@ def over_examples(
     """Compiles `f(weights, batch, rng) -> pytree of [local, ...]` for whole arrays.
 
     Returns apply(state, key, inputs, n) -> pytree of [n, ...] host arrays. `inputs` holds stored
-    arrays [n, ...] of a split, or is empty for an ability that takes no data. Row i draws from
-    (key, i) alone, so neither the batch size nor the number of devices changes the result; the
-    last batch is filled up with copies that are dropped again. Weights are
-    `state.averaged_weights`.
+    arrays [n, ...] of a split, or is empty if `f` takes no data. Row i draws from (key, i) alone,
+    so neither the batch size nor the number of devices changes the result. The last batch is padded
+    with copies of the last example, which are dropped. Weights are `state.averaged_weights`.
     """
     mine = device_lib.local_indices(devices)
     data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
@@ -38,7 +37,7 @@ def over_examples(
         rng = rng_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(weights, batch, rng))
 
-    in_axes = None, None, 0, (0,)  # boxed, for there may be no inputs: see `over_devices`
+    in_axes = None, None, 0, (0,)  # boxed, since `inputs` may be empty: see `over_devices`
     run = device_lib.over_devices(on_device, in_axes, devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
@@ -59,10 +58,10 @@ def over_examples(
 def by_number(
     dataset: Dataset, split: str, nll_nats: np.ndarray | float
 ) -> dict[str, np.ndarray | float]:
-    """Bits of one number, of text nats and bits of one, from an example's nats [n] or their mean.
+    """Returns bits per dimension, or nats and bits per character of text.
 
-    Divided is by the average count: so the mean over the split is all nats over all numbers that
-    they are of, and not a mean of examples' means.
+    Divides by the split's average count, so the mean over the split equals total nats / total
+    scored dims, not the mean of per-example means. `nll_nats` is per example [n] or its mean.
     """
     if dataset.spec.symbols is None:
         return {'bits_per_dim': dataset.spec.bits_per_dim(nll_nats)}

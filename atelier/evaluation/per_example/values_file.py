@@ -1,7 +1,7 @@
-"""What an evaluation says of each example, kept beside it, so that two runs can be paired.
+"""Per-example values of an evaluation, stored beside it for paired comparison of runs.
 
-The mean over a test split varies with its examples far more than the difference of two models on
-the same examples does.
+The mean over a test split varies far more with the choice of examples than the difference between
+two models on the same examples does.
 """
 
 import math
@@ -17,20 +17,20 @@ NAME = 'evaluation.npz'
 
 
 def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> None:
-    """Keeps every number about every example, in float32.
+    """Writes all per-example values, in float32.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     rounded = {name: value.astype(np.float32) for name, value in values.items()}
     run_folder.write_arrays(folder / NAME, rounded)
 
 
 def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:
-    """The numbers whose means are these, in float64; those that are not there are left out.
+    """Returns the stored values whose means match `means`, in float64; others are left out.
 
-    A file of another evaluation, such as of a run that was stopped between the two files, has other
-    means: it is as good as none. One that cannot be read is told in the log.
+    A file of another evaluation has other means and is ignored, for example if a run was stopped
+    between writing the two files. An unreadable file is reported in the log.
     """
     path = folder / NAME
     if not path.exists():
@@ -38,7 +38,7 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
     try:
         with np.load(path) as stored:
             found = {name: np.asarray(stored[name], np.float64) for name in stored.files}
-    except Exception as error:  # damage shows as any of a dozen kinds, from zipfile to zlib
+    except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib
         again = f'--mode=evaluate --workdir={folder} makes it again'
         log.warning('%s cannot be read (%s): %s', path, type(error).__name__, again)
         return {}

@@ -1,4 +1,4 @@
-"""Whether a classifier trained on samples knows real data: the classification accuracy score."""
+"""Classification accuracy score: the accuracy on real data of a classifier trained on samples."""
 
 import pathlib
 import tempfile
@@ -19,21 +19,21 @@ from atelier.log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-SPLITS = ('train', 'valid')  # that samples stand for
+SPLITS = ('train', 'valid')  # that are replaced by samples
 
 
 def accuracy_score(
     run: Run, state: game.State, devices: Sequence[jax.Device], classifier: Run
 ) -> dict[str, float]:
-    """Test accuracy of a classifier trained on samples of each class: Ravuri and Vinyals (2019).
+    """Returns the test accuracy of a classifier trained on samples: Ravuri and Vinyals (2019).
 
-    The same classifier with the same settings as `classifier`, which was trained on real data and
-    is the floor. Training and validation splits are samples, as many of each class as there are
-    real ones; nothing real is seen before the test.
+    It has the architecture and settings of `classifier`, which was trained on real data and is the
+    floor. Its training and validation splits are samples, as many per class as there are real
+    examples; it sees no real example before the test.
 
     Returns:
-      {'samples': accuracy, 'floor': that of `classifier`, 'num_taught': samples that it saw,
-      'num_tested': real examples}.
+      {'samples': its accuracy, 'floor': that of `classifier`, 'num_taught': number of training and
+      validation samples, 'num_tested': number of real test examples}.
     """
     real = known(classifier.data, run.data.spec.left_out)
     classifier = classifier._replace(data=real)
@@ -53,7 +53,7 @@ def accuracy_score(
 
 
 def known(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
-    """Without the examples of classes that a model has never seen, and cannot sample."""
+    """Removes examples of classes that the model never saw and cannot sample."""
     if not left_out:
         return data
     splits = {}
@@ -64,18 +64,18 @@ def known(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
 
 
 def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:
-    """`real` with samples of `run` in place of its training and validation examples."""
+    """Returns `real` with its training and validation examples replaced by samples of `run`."""
     sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
     for number, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
-        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # not those that are shown
+        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # not the samples shown elsewhere
         x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)
 
 
 def accuracy(run: Run, state: game.State, devices: Sequence[jax.Device]) -> float:
-    """Of a classifier on its test split."""
+    """Returns the accuracy of a classifier on its test split."""
     split, n = run.data.splits['test'], run.data.size('test')
 
     def right(weights, batch, rng):

@@ -1,7 +1,7 @@
-"""Distances between two sets of features: of Gaussians fitted to them, and of a kernel's means.
+"""Distances between two sets of features: Frechet distance of fitted Gaussians, kernel MMD.
 
-The numbers mean something for one feature function alone: neither is an FID or a KID, which are
-those of Inception's features.
+Values are comparable within one feature function only. They are not FID or KID, which use Inception
+features.
 """
 
 from typing import NamedTuple
@@ -16,33 +16,33 @@ Others = Float[np.ndarray, 'm features']
 
 
 class Estimate(NamedTuple):
-    """A number and its standard error."""
+    """An estimate and its standard error."""
 
     mean: float
     standard_error: float
 
 
 def frechet_distance(x: Features, y: Others) -> float:
-    """Between the Gaussians of the means and covariances of both sets: in squared feature units.
+    """Returns the distance of Gaussians fitted to the two sets, in squared feature units.
 
         ||mean_x - mean_y||^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2))
 
-    Dowson and Landau (1982); of samples' features, Heusel et al. (2017), equation 6. From finite
-    sets it is biased upwards: compare sets of one size, and with the distance of two real ones.
+    Dowson and Landau (1982); for features of samples, Heusel et al. (2017), equation 6. Finite sets
+    bias it upwards: compare sets of equal size, and with the distance of two real sets.
 
     Raises:
       UserError: a set has fewer than two examples.
     """
     (mean_x, root_x, total_x), (mean_y, root_y, total_y) = _moments(x), _moments(y)
-    # tr (C_x C_y)^(1/2) is the sum of the singular values of C_x^(1/2) C_y^(1/2): no square root of
-    # a product that is not symmetric.
+    # tr (C_x C_y)^(1/2) is the sum of the singular values of C_x^(1/2) C_y^(1/2). This avoids the
+    # square root of a product that is not symmetric.
     overlap = np.linalg.svd(root_x @ root_y, compute_uv=False).sum()
     distance = np.sum((mean_x - mean_y) ** 2) + total_x + total_y - 2 * overlap
     return max(0.0, float(distance))  # rounding
 
 
 def _moments(x: Features) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean, square root of the covariance, and the covariance's trace."""
+    """Returns the mean, the square root of the covariance, and the trace of the covariance."""
     if len(x) < 2:
         raise UserError(f'{len(x)} examples have no covariance: evaluate more')
     x = x.astype(np.float64)
@@ -53,11 +53,11 @@ def _moments(x: Features) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
-    """The squared maximum mean discrepancy under (a.b / d + 1)^3: unbiased, so it may be negative.
+    """Returns the squared MMD with kernel (a.b / d + 1)^3: unbiased, so it may be negative.
 
     Gretton et al. (2012), equation 3, averaged over pairs of disjoint blocks of at most `block`
-    examples; the kernel of Binkowski et al. (2018). The standard error is that of the mean over
-    blocks; of a single block, the jackknife's over its pairs of examples (Efron 1982).
+    examples, with the kernel of Binkowski et al. (2018). The standard error is that of the mean
+    over blocks; for a single block, the jackknife's over its pairs of examples (Efron 1982).
 
     Raises:
       UserError: a set has fewer than three examples.
@@ -74,9 +74,9 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
 
 
 class _KernelSums(NamedTuple):
-    """Of the kernel matrices of x and y, both [n, features]; each [n]."""
+    """Sums of kernel values of x and y, both [n, features]; each field is [n]."""
 
-    x: np.ndarray  # of each x with the other x
+    x: np.ndarray  # of each x with all other x
     y: np.ndarray
     rows: np.ndarray  # of each x with all y
     columns: np.ndarray  # of each y with all x
@@ -95,7 +95,7 @@ class _KernelSums(NamedTuple):
         return (self.x.sum() + self.y.sum()) / (n * (n - 1)) - 2 * self.rows.sum() / n**2
 
     def jackknife_error(self) -> float:
-        """From the n estimates that leave out one x and one y."""
+        """Returns the standard error from the n estimates that leave out one pair (x_i, y_i)."""
         n = len(self.x)
         within = self.x.sum() + self.y.sum() - 2 * (self.x + self.y)
         across = self.rows.sum() - self.rows - self.columns + self.diagonal

@@ -1,4 +1,4 @@
-"""What samples and data are compared in where there is no likelihood: functions of x, by name."""
+"""Feature functions, in which samples are compared with data where there is no likelihood."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,21 +18,22 @@ from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-MOST_COORDINATES = 16  # of an event that is compared as it is
+MOST_COORDINATES = 16  # of an event compared without a classifier
 
 
 class Seen(NamedTuple):
-    """Examples in features [n, features], and class probabilities [n, classes] where there are."""
+    """Features [n, features] and class probabilities [n, classes], or None, of examples."""
 
     features: np.ndarray
     chances: np.ndarray | None
 
 
 class FeatureFunction(NamedTuple):
-    """Maps x [n, *event], in the units of a run, to what is Seen of it.
+    """Maps x [n, *event], in the units of a run, to features.
 
-    name: which function it is, with a hash of its weights or of its values.
-    classifier: the run whose features these are, if they are.
+    name: identifies the function, with a hash of its weights or values where it has one.
+    apply: x [n, *event] -> `Seen`.
+    classifier: the run that the features come from, if any.
     """
 
     name: str
@@ -41,10 +42,10 @@ class FeatureFunction(NamedTuple):
 
 
 def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
-    """Those of config.eval.classifier; without it, for few numbers, the numbers; else None.
+    """Returns those of config.eval.classifier, else coordinates of low-dimensional data, or None.
 
     Raises:
-      UserError: config.eval.classifier is no classifier of such data.
+      UserError: config.eval.classifier is not a classifier of such data.
     """
     if run.config.eval.classifier:
         with about('config.eval.classifier'):
@@ -56,23 +57,23 @@ def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction
 
 
 def can_see(run: Run) -> bool:
-    """Whether there is a feature function of its data."""
+    """Whether the run's data have a feature function."""
     spec = run.data.spec
     are_few = len(spec.event_shape) < 2 and spec.num_dims <= MOST_COORDINATES
-    are_few = are_few and spec.symbols is None  # which are no coordinates
+    are_few = are_few and spec.symbols is None  # symbols are not coordinates
     return are_few or bool(run.config.eval.classifier)
 
 
 def coordinates(x: np.ndarray, spec: Spec) -> np.ndarray:
-    """The numbers of each example, normalized, [n, dims]."""
+    """Returns the normalized values of each example, flattened to [n, dims]."""
     return np.asarray(spec.normalize(x)).reshape(len(x), -1)
 
 
 def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> FeatureFunction:
-    """Any function of x [n, *event] to [n, features]; its values on the first of `x` are its hash.
+    """Wraps any f(x [n, *event]) -> [n, features]; its values on the first 100 of `x` are hashed.
 
     Raises:
-      UserError: it does not return an array [n, features] of finite numbers.
+      UserError: `f` does not return an array [n, features] of finite values.
     """
     values = np.asarray(f(x[:100]))
     if values.ndim != 2 or len(values) != len(x[:100]) or not np.all(np.isfinite(values)):
@@ -86,10 +87,10 @@ def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> Feature
 
 
 def classifier_for(run: Run) -> Run:
-    """The run that config.eval.classifier names.
+    """Returns the run that config.eval.classifier names.
 
     Raises:
-      UserError: it is no classifier, or of other events or classes.
+      UserError: it is not a classifier, or its event shape or number of classes differs.
     """
     folder = user_path(run.config.eval.classifier)
     other = run_folder.reopen(folder)
@@ -119,7 +120,7 @@ def classifier_for(run: Run) -> Run:
 
 
 def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
-    """The features and probabilities of the classifier that config.eval.classifier names.
+    """Returns features and probabilities of the classifier that config.eval.classifier names.
 
     Raises:
       UserError: as `classifier_for`, or it has no checkpoint.

@@ -1,4 +1,4 @@
-"""Samples counted against the known modes of a density."""
+"""Mode coverage of samples from a density with known modes."""
 
 from typing import NamedTuple
 
@@ -10,22 +10,22 @@ from atelier.errors import UserError
 
 
 class ModeCounts(NamedTuple):
-    """What Srivastava et al. (2017) and Lin et al. (2018) report, and the stricter count of ten."""
+    """Metrics of Srivastava et al. (2017) and Lin et al. (2018), and a stricter count of modes."""
 
-    modes: int  # with at least one sample of high quality
-    modes_with_ten: int
-    high_quality: float  # share of samples in a mode
+    modes: int  # with at least one accepted sample
+    modes_with_ten: int  # with at least ten
+    high_quality: float  # share of samples that are accepted
     reverse_kl_nats: float  # KL(accepted samples over modes || uniform)
 
 
 def count_modes(x: Float[np.ndarray, 'n dims'], modes: Modes) -> ModeCounts:
-    """Assigns each sample to the nearest mode and accepts it within its radius.
+    """Assigns each sample to the nearest mode and accepts it within the mode's radius.
 
-    Lin et al. (2018), PacGAN, section 4.1, on 2,500 samples. Without an accepted sample the
+    Lin et al. (2018), PacGAN, section 4.1, on 2,500 samples. If no sample is accepted, the
     divergence is infinite.
 
     Raises:
-      UserError: there is no sample.
+      UserError: there are no samples.
     """
     if not len(x):
         raise UserError('no samples: their modes cannot be counted')

@@ -1,4 +1,4 @@
-"""Nearest neighbours between sets of features, and what they say of samples."""
+"""Nearest-neighbour metrics of samples: precision, recall, density, coverage, memorisation."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from jaxtyping import Float
 
 from atelier.errors import UserError
 
-BLOCK = 2**23  # distances at once; memory only
+BLOCK = 2**23  # distances at once; affects memory only
 Features = Float[np.ndarray, 'n features']
 Others = Float[np.ndarray, 'm features']
 
 
 class Manifolds(NamedTuple):
-    """How samples and real examples lie among each other; each in [0, 1] but for density."""
+    """Overlap of samples and real examples; all fields but density lie in [0, 1]."""
 
     precision: float
     recall: float
@@ -22,7 +22,7 @@ class Manifolds(NamedTuple):
 
 
 def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and indices [n, k] of the k examples of y nearest to each of x, the nearest first.
+    """Returns distances and indices [n, k] of the k nearest neighbours in y of each x, in order.
 
     Raises:
       UserError: y has fewer than k examples.
@@ -40,19 +40,19 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 
 def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
-    """Precision, recall, density and coverage with balls to the k-th nearest neighbour.
+    """Returns precision, recall, density and coverage with balls to the k-th nearest neighbour.
 
     precision: share of fakes inside the ball of some real example; recall: the reverse
-    (Kynkaanniemi et al. 2019, equations 1 and 2). density: how many real balls a fake lies in, over
-    k; coverage: share of real balls with a fake in them (Naeem et al. 2020, equations 3 and 4). Of
-    two samples of one distribution density is 1 and coverage 1 - 2^-k in expectation, for equal
-    and large sizes.
+    (Kynkaanniemi et al. 2019, equations 1 and 2). density: mean number of real balls that contain a
+    fake, over k; coverage: share of real balls that contain a fake (Naeem et al. 2020, equations 3
+    and 4). For two large sets of equal size from one distribution, the expected density is 1 and
+    the expected coverage 1 - 2^-k.
 
     Raises:
       UserError: a set has k examples or fewer.
     """
     radius_real, radius_fake = _radii(real, k), _radii(fake, k)
-    num_balls, first = np.zeros(len(fake), int), 0  # of real examples around each fake
+    num_balls, first = np.zeros(len(fake), int), 0  # real balls around each fake
     covered, recalled = np.zeros((2, len(real)), bool)
     for d in _blocks(fake, real):  # [some fakes, reals]
         rows = slice(first, first := first + len(d))
@@ -71,29 +71,29 @@ def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
 def memorisation_rate(
     to_train: Float[np.ndarray, 'samples'], held_out_to_train: Float[np.ndarray, 'held_out']
 ) -> float:
-    """Share of samples that lie suspiciously near a training example.
+    """Returns the share of samples that lie suspiciously near a training example.
 
-    Suspicious is nearer than the nearest percent of held-out data: of other held-out data it is
-    about a hundredth, and a generator that copies exceeds it. Both arguments are distances to the
-    nearest training example, as `nearest` gives them.
+    Suspicious means nearer than the 1 % quantile of held-out distances. Other held-out data score
+    about 0.01; a generator that copies scores more. Both arguments are distances to the nearest
+    training example, as `nearest` returns them.
     """
     return float(np.mean(to_train < np.quantile(held_out_to_train, 0.01)))
 
 
 def _radii(x: Features, k: int) -> np.ndarray:
-    """The distance of each example to its k-th nearest other one."""
+    """Returns the distance of each example to its k-th nearest neighbour, itself excluded."""
     if len(x) <= k:
         raise UserError(f'{len(x)} examples have no {k} nearest neighbours: evaluate more')
     parts, first = [], 0
     for d in _blocks(x, x):
-        d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # not itself, even rounded
+        d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # not itself, despite rounding
         parts.append(np.partition(d, k - 1, axis=1)[:, k - 1])
         first += len(d)
     return np.concatenate(parts)
 
 
 def _blocks(x: Features, y: Others):
-    """Distances [rows, m] from some rows of x to all of y, block after block."""
+    """Yields the distances [rows, m] of successive blocks of rows of x to all of y."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     squared_y, rows = np.sum(y**2, 1), max(1, BLOCK // max(1, len(y)))
     for first in range(0, len(x), rows):

@@ -1,7 +1,8 @@
-"""Samples against data, without a likelihood: in features, and over known modes.
+"""Sample quality without a likelihood: comparison with data in features, or over known modes.
 
-Real data go the same way as the samples: half of the test split against the other half is the floor
-beside each number, and as many samples as one half has stand against it.
+In features, n samples are compared with n test examples, half of the split. The other half is
+compared with the same examples: the floor reported beside each value. Over modes, the floor is the
+value of as many test examples as samples.
 """
 
 import math
@@ -28,10 +29,10 @@ from atelier.log import log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
-NEIGHBOURS = 5  # as Naeem et al. (2020) choose
-MODE_SAMPLES = 2500  # as Lin et al. (2018) choose
+NEIGHBOURS = 5  # as in Naeem et al. (2020)
+MODE_SAMPLES = 2500  # as in Lin et al. (2018)
 MOST_SHOWN = 100_000  # examples of a split
-SHOWN, SHOWN_NEIGHBOURS = 16, 3  # in the picture of samples above their nearest training examples
+SHOWN, SHOWN_NEIGHBOURS = 16, 3  # in the image of samples above their nearest training examples
 
 
 def sample_quality(
@@ -40,14 +41,14 @@ def sample_quality(
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
 ) -> dict[str, Any]:
-    """What can be said of the run's samples in `features`; empty where nothing can.
+    """Returns metrics of the run's samples in `features`; empty if there are none.
 
-    Without features the modes are counted where the data are a mixture of known ones.
+    Without features, modes are counted if the data are a mixture with known modes.
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
-      'values': {name: {'samples', 'floor'}}}; a value that is of other numbers of examples has
-      them beside it.
+      'values': {name: {'samples', 'floor'}}}; a value from other numbers of examples has these
+      beside it.
     """
     picture = run.folder / 'samples' / 'nearest-training.png'
     found = against_data(run, state, devices, features, picture)
@@ -65,7 +66,7 @@ def against_data(
     features: FeatureFunction | None,
     picture: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """`sample_quality` without training a classifier; of images with a picture of neighbours."""
+    """`sample_quality` without training a classifier; saves neighbours of images to `picture`."""
     if run.family.ability(Sample) is None:
         return {}
     if features is not None:
@@ -74,12 +75,13 @@ def against_data(
 
 
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
-    """What samples of the run are compared in, if in anything; those over known modes are counted.
+    """Returns the features in which the run's samples are compared, or None.
 
-    A family that draws codes instead of samples has those judged by a classifier alone.
+    Without a classifier, data with known modes need none: their samples are counted. A family that
+    draws codes but no samples has features only with a classifier.
 
     Raises:
-      UserError: config.eval.classifier is no classifier of such data.
+      UserError: config.eval.classifier is not a classifier of such data.
     """
     if not run.config.eval.classifier and (
         run.data.modes is not None or run.family.ability(Sample) is None
@@ -90,7 +92,7 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
 
 
 def can_compare(run: Run) -> bool:
-    """Whether there is anything that samples of the run can be compared in."""
+    """Whether samples of the run can be compared with data: by modes or by features."""
     return run.data.modes is not None or can_see(run)
 
 
@@ -105,14 +107,14 @@ def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) ->
     of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
     values = _beside(_in_features(of_fake, half), _in_features(other, half))
     if labels is not None and of_fake.chances is not None:
-        values['class_agreement'] = {  # with the classes that were asked for
+        values['class_agreement'] = {  # with the requested classes
             'samples': float(np.mean(of_fake.chances.argmax(1) == labels[:n])),
             'floor': float(np.mean(other.chances.argmax(1) == labels[n:])),
         }
     of_train = features.apply(train).features
     near, index = nearest(of_fake.features, of_train, SHOWN_NEIGHBOURS)
     halves = [nearest(x.features, of_train)[0][:, 0] for x in (half, other)]
-    values['memorisation_rate'] = {  # over both halves: a percent of few examples is a coarse mark
+    values['memorisation_rate'] = {  # over both halves: a 1 % quantile of few examples is coarse
         'samples': np.mean([memorisation_rate(near[:, 0], held_out) for held_out in halves]),
         'floor': np.mean([memorisation_rate(*pair) for pair in (halves, halves[::-1])]),
     }
@@ -136,13 +138,13 @@ def _over_modes(run: Run, state, devices) -> dict[str, Any]:
 
 
 def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
-    """Of the classes of as many real examples, where the family takes any."""
+    """Draws n samples, of the classes `labels` if given."""
     key = key_for(state.key, Stream.SAMPLE)
     return sampler(run, devices)(state, key, n, labels)
 
 
 def _in_features(fake: Seen, real: Seen) -> dict[str, Any]:
-    """Every number of one set against another."""
+    """Returns all metrics of one set compared with another."""
     kernel = kernel_distance(fake.features, real.features)
     return {
         'frechet_distance': frechet_distance(fake.features, real.features),
@@ -164,7 +166,7 @@ def _in_classes(chances: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
 
 
 def _beside(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
-    """JSON knows no infinity."""
+    """Pairs each value with its floor; None if not finite, since JSON has no infinity."""
     plain = lambda value: float(value) if math.isfinite(value) else None
     return {
         name: {'samples': plain(value), 'floor': plain(floor[name])}
@@ -173,10 +175,10 @@ def _beside(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
 
 
 def entropy_score(chances: Float[np.ndarray, 'n classes']) -> float:
-    """exp E KL(p(y | x) || p(y)) of class probabilities, p(y) their mean.
+    """Returns exp E KL(p(y | x) || p(y)) of class probabilities, where p(y) is their mean.
 
-    Salimans et al. (2016), section 4, with another classifier than theirs: no Inception score. It
-    lies between 1 and the number of classes.
+    Salimans et al. (2016), section 4, but not the Inception score, since the classifier is another.
+    It lies between 1 and the number of classes.
     """
     chances = np.asarray(chances, np.float64)
     entropy = lambda p: -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0), -1)

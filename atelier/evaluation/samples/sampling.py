@@ -21,8 +21,8 @@ from atelier.run.experiment import Run
 def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
     """Returns sample(state, key, n, labels=None) -> x [n, *event].
 
-    Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for families whose
-    samples can be asked to be of a class.
+    Sample i depends on (key, i) and labels[i] alone; `labels`, int32 [n], is for class-conditional
+    families.
 
     Raises:
       UserError: the family cannot sample.
@@ -43,10 +43,10 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
 
 
 def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
-    """Classes that samples shall be of, int32.
+    """Checks the classes requested of samples; returns them as int32.
 
     Raises:
-      UserError: they are no classes of the training data, or the family does not sample by class.
+      UserError: they are not classes of the training data, or the family is not class-conditional.
     """
     if not is_class_conditional(run.family):
         raise UserError(
@@ -67,9 +67,9 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
 
 
 def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
-    """x of at most so many examples of a split as an evaluation sees them, in a fixed order.
+    """Returns x of at most `most` examples of a split as an evaluation sees it, in a fixed order.
 
-    Samples stand for what training saw: classes that it never saw are left out.
+    Classes that training never saw are left out, since samples cannot represent them.
     """
     x = run.data.splits[split]['x']
     return as_seen(run, state, devices, x[_order(run, split)[:most]])
@@ -78,14 +78,14 @@ def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int)
 def as_seen(
     run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
 ) -> np.ndarray:
-    """Stored x [n, *event], of the run's data or of `data`, as a model sees it in an evaluation."""
+    """Returns stored x [n, *event] of `data`, by default the run's, as an evaluation sees it."""
     data, size = data or run.data, run.config.eval.batch_size
     apply = over_examples(lambda weights, batch, rng: batch['x'], data, size, devices)
     return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
 
 
 def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
-    """The labels of what `shown` shows, for a family whose samples can be asked to be of them."""
+    """Returns the labels of the examples in `shown`, or None unless class-conditional."""
     if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
@@ -93,7 +93,7 @@ def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
 
 
 def _order(run: Run, split: str) -> np.ndarray:
-    """Indices of a split in a fixed order, without classes that training never saw."""
+    """Returns indices of a split in a fixed order, without classes that training never saw."""
     order = fixed_order(run.data.size(split))
     if not run.data.spec.left_out:
         return order
@@ -102,7 +102,7 @@ def _order(run: Run, split: str) -> np.ndarray:
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
-    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None without one."""
+    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None if unable."""
     if run.family.ability(Reconstruct) is None:
         return None
 
@@ -113,7 +113,7 @@ def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
 
 
 def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, spec) -> None:
-    """A grid with originals in odd rows and, below each, its reconstruction."""
+    """Saves a grid with originals in odd rows and their reconstructions below."""
     columns = min(len(x), 16)
     whole = len(x) // columns * columns
     rows = [part[:whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)]
@@ -122,5 +122,5 @@ def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, sp
 
 
 def save_columns(path: pathlib.Path, rows: Sequence[np.ndarray], spec) -> None:
-    """A grid of rows [columns, *event]: what belongs together stands below each other."""
+    """Saves a grid of rows [columns, *event]; a column holds items that belong together."""
     image_grids.save(path, image_grids.grid(np.concatenate(rows), spec, columns=len(rows[0])))
