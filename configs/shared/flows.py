@@ -1,4 +1,4 @@
-"""Shared by configs of normalizing flows: dequantization, training settings, networks."""
+"""Shared by configs of normalizing flows: dequantisation, training settings, networks."""
 
 import functools
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
         channels=64,  # of the convolutions
         blocks=1,  # residual blocks of convolutions
         conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-        scales=2,  # of an image; after each but the last, half of the dims become latent
+        scales=2,  # scales of an image; each but the last makes half of its dims latent
         steps=4,  # flow steps: per scale for images, in total for vectors
     )
     config.model.update(models.get(config.data.name, models.get('', {})))

@@ -9,7 +9,7 @@ def add_text(config: ConfigDict) -> None:
     """Adds the fields of config.data for the source `text`, and those of token sampling."""
     config.data.update(
         context=64,  # characters per window, an even number
-        valid_share=0.05,  # validation: this end of the training part; 0: it is trained on as well
+        valid_share=0.05,  # share of the training part for validation, at its end; 0: train on it
     )
     config.eval.sampler = ConfigDict(
         dict(
