@@ -1,1 +1,1 @@
-"""Speed and spread, measured: each file is one command, `python -m benchmarks.NAME`."""
+"""Benchmarks of speed and spread: each file is one command, `python -m benchmarks.NAME`."""

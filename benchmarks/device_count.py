@@ -1,10 +1,10 @@
-"""One run on 1, 2, 4, 8 devices, and what the collective costs.
+"""Speed of one run on 1, 2, 4, 8 devices, and the cost of the collective.
 
     python -m benchmarks.device_count
 
-Without accelerators eight devices are simulated on the cores that there are: the time of a step
-then says what dividing it costs, not what it gains. Each number of devices is measured with the
-mean of gradients over them, as a run has it, and without. One device, as in a run, has none.
+Without accelerators, eight devices are simulated on the available cores: the time of a step then
+measures the cost of dividing it, not the gain. Each number of devices is measured with the mean of
+gradients over devices, as in a run, and without. One device, as in a run, has no mean.
 """
 
 import pathlib
@@ -31,7 +31,7 @@ flags.DEFINE_integer('repeats', 7, 'of each arm')
 
 
 def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callable[[], None]:
-    """A dispatch on so many devices, with this mean over them."""
+    """Returns a function that computes a dispatch on `count` devices with this mean over them."""
     devices = jax.devices()[:count]
     size, gather = run.config.train.batch_size, device_lib.gather
     parts = (run.family, run.data, optimizers.chosen(run.config), size, length, count, mean, gather)
@@ -50,7 +50,7 @@ def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callabl
 
 def main(_):
     """Prints a table."""
-    jax.config.update('jax_num_cpu_devices', 8)  # before anything asks for a device
+    jax.config.update('jax_num_cpu_devices', 8)  # before JAX initializes its devices
     values = flags.FLAGS
     device_lib.enable_compilation_cache()
     which = checkout.config_file(values.config)

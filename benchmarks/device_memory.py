@@ -1,10 +1,10 @@
-"""Memory of a device against batch and steps per dispatch.
+"""Device memory as a function of batch size and steps per dispatch.
 
     python -m benchmarks.device_memory
 
-What the compiler plans for a dispatch: arguments (State and data), results that take no
-argument's place (the reports), and what is kept in between. Where a device counts, its own peak
-after a dispatch stands beside.
+The compiler's plan for a dispatch: arguments (State and data), results that reuse no argument's
+buffer (the reports), and temporaries. If a device counts its memory, its peak after a dispatch is
+printed too.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
 
 
 def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], float | None]:
-    """Megabytes by kind, and the device's own peak so far after a dispatch, if it counts."""
+    """Returns megabytes by kind, and the device's peak so far after a dispatch, or None."""
     devices = jax.devices()[:1]
     arguments = placed(run, devices)
     compiled = compile_dispatch(run, length, devices).lower(*arguments).compile()

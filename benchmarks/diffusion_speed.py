@@ -1,15 +1,16 @@
-"""The diffusion U-Net against PyTorch's: a step of training, and samples.
+"""Training and sampling speed of the diffusion U-Net, compared with PyTorch.
 
     pip install -r requirements-bench.txt
     python -m benchmarks.diffusion_speed --data_dir=TFDS_FOLDER
 
-Two sizes: the 8x8 digits with 32 and 64 channels in batches of 96, and MNIST with 32, 64 and 64 in
-batches of 64, both as bits in memory before the clock starts. Every arm begins with the same
-weights, and descends the squared error of v along the cosine schedule with Adam; ours, which is
-what a run does, also keeps the averaged weights and the report. Samples are drawn by DDIM without
-noise, in 20 evaluations, a batch at once. Without a folder MNIST is random. Compilation is timed
-apart, of ours alone. Where PyTorch is, which counts the operations of a step, the share of the rate
-of large matrix products is told as well, measured in the same repeats.
+Two sizes: the 8x8 digits with 32 and 64 channels in batches of 96, and MNIST with 32, 64 and 64
+channels in batches of 64, both binary and in memory before the clock starts. Every arm starts from
+the same weights and minimizes the squared error of v on the cosine schedule with Adam; our arm does
+what a run does, so it also keeps averaged weights and a report. Samples are drawn by DDIM without
+noise, in 20 evaluations, one batch at a time. Without a folder MNIST is replaced by random bits.
+Compilation is timed separately, for our arm only. If PyTorch is installed, which counts the FLOP of
+a step, the rate of a step is also given as a share of that of large matrix products, measured in
+the same repeats.
 """
 
 import collections
@@ -34,13 +35,16 @@ from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
 
 BLOCKS, ATTENTION, EVALUATIONS = 2, (1,), 20
-LARGE, PRODUCTS = 4096, 4  # sides of the matrices that stand for the limit, and how many
+LARGE, PRODUCTS = 4096, 4  # side of the matrices that measure the peak rate, and products per call
 
 
 class Size(NamedTuple):
-    """Of a model and its data: pixels of a side, channels of the resolutions, examples of a step.
+    """Size of a model and its data.
 
-    longer: how many times as long a step takes as one of the 8x8 pictures, roughly.
+    side: pixels per side.
+    channels: channels of each resolution.
+    batch: examples per step.
+    longer: approximate duration of a step, relative to a step on 8x8 images.
     """
 
     side: int
@@ -59,14 +63,14 @@ flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
 
 
 def bits(size: Size, data_dir: str) -> np.ndarray:
-    """[n, side, side, 1] of 0 and 1."""
+    """Returns images [n, side, side, 1] of 0 and 1."""
     if size.side == 28:
         return pictures(data_dir)[0]
     return (digits.load().splits['train']['x'] > digits.LEVELS // 2).astype(np.uint8)
 
 
 def run_of(size: Size, images: np.ndarray, precision: str) -> experiment.Run:
-    """Ours, without what PyTorch's plain loop has not: labels, warm-up, clipping, decay."""
+    """Returns our run without labels, warm-up, clipping and decay, which PyTorch's loop lacks."""
     network = dict(network='unet', channels=size.channels, blocks=BLOCKS, attention=ATTENTION)
     return run_on(
         images,
@@ -82,7 +86,7 @@ def run_of(size: Size, images: np.ndarray, precision: str) -> experiment.Run:
 
 
 def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tuple[dict, dict]:
-    """(training to losses [steps], sampling of a batch), by name."""
+    """Returns (arms that train and return losses [steps], arms that sample a batch), by name."""
     one, size = jax.devices()[:1], run.config.train.batch_size
     state = device_lib.place(restore.initial_state(run), one)
     draw, key = sampler(run, one), jax.random.PRNGKey(0)
@@ -93,7 +97,7 @@ def our_arms(stack: contextlib.ExitStack, run: experiment.Run, steps: int) -> tu
 
 
 def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
-    """The same of PyTorch's, empty where it is not installed, and the FLOP of a step, else 0."""
+    """Returns PyTorch's arms and the FLOP of a step; empty and 0 if it is not installed."""
     try:
         import torch
 
@@ -135,21 +139,21 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
 
 
 def limit(precision: str) -> tuple[Callable[[], jax.Array], int]:
-    """(products of large matrices, their FLOP): the rate that a step can have at best."""
+    """Returns (products of large matrices, their FLOP): the best rate that a step can reach."""
     side = (LARGE if jax.default_backend() != 'cpu' else LARGE // 4,) * 3
     arm = matrix_rate.arm(side, getattr(jnp, precision), PRODUCTS)
     return arm, matrix_rate.flop(side, PRODUCTS)
 
 
 def show_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):
-    """How much of the rate of large products that of a step is, of each repeat."""
+    """Prints the rate of a step as a share of the rate of large products, over the repeats."""
     rate, best = flop / seconds, limit_flop / limit_seconds
     told = f'{spread(100 * rate / best, 1)} % of {spread(best / 1e12, 2)} TFLOP/s'
     print(f'  ours, {flop / 1e9:.1f} GFLOP a repeat: {told}')
 
 
 def show(what: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> None:
-    """A table in milliseconds; `count` of the unit are a repeat."""
+    """Prints a table in milliseconds per unit; a repeat has `count` units."""
     reference = seconds.get('PyTorch eager')
     repeats = len(seconds['ours'])
     print(f'{what}: milliseconds a {unit}, median (range) of {repeats} alternating repeats')
@@ -159,7 +163,7 @@ def show(what: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> No
 
 
 def first_calls(arms: dict[str, Callable]) -> dict[str, float]:
-    """Seconds that each takes at first, when it compiles."""
+    """Returns the seconds of each arm's first call, which compiles."""
     seconds = {}
     for words, arm in arms.items():
         began = time.perf_counter()
@@ -170,7 +174,7 @@ def first_calls(arms: dict[str, Callable]) -> dict[str, float]:
 
 def main(_):
     """Prints two tables for each size."""
-    jax.config.update('jax_default_matmul_precision', 'float32')  # else a GPU's is TF32
+    jax.config.update('jax_default_matmul_precision', 'float32')  # the default on a GPU is TF32
     precision = flags.FLAGS.precision
     print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {precision}')
     for name in flags.FLAGS.sizes:

@@ -1,4 +1,4 @@
-"""What a training step cannot be faster than: its matrix products, and the copying of its State."""
+"""Lower bounds on the time of a training step: its matrix products, and copying its State."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,15 +6,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-ARRAYS = 4  # of each parameter: itself, two moments and its average
-NUMBERS = 9 / 8  # a step reads parameters, two moments, their average and a gradient; writes four
+ARRAYS = 4  # per parameter: itself, two moments and its average
+NUMBERS = 9 / 8  # a step reads these four arrays and the gradient, and writes the four
 
 
 class Product(NamedTuple):
-    """[m, k] by [k, n]: a layer for one batch, a convolution as the product of its windows.
+    """[m, k] by [k, n]: a layer applied to one batch; a convolution is the product of its windows.
 
-    inputs: whether the gradient of its input is wanted: not of the first layer's.
-    weights: whether that of its weights is: not of a player's who stands still.
+    inputs: whether to compute the gradient of its input; not for the first layer.
+    weights: whether to compute the gradient of its weights; not for a player that does not move.
     """
 
     m: int
@@ -25,12 +25,12 @@ class Product(NamedTuple):
 
 
 def flop(layers: Sequence[Product]) -> int:
-    """Operations of a step's products: forward, and for the gradients that are wanted."""
+    """Returns the FLOP of a step's products: forward, and for the requested gradients."""
     return sum(2 * each.m * each.k * each.n * (1 + each.inputs + each.weights) for each in layers)
 
 
 def products(layers: Sequence[Product], steps: int) -> Callable[[], None]:
-    """Multiplies alone: each layer forward, and for the gradients that are wanted."""
+    """Returns a function that only multiplies: each layer forward, and for its gradients."""
     keys = jax.random.split(jax.random.PRNGKey(0), len(layers))
     pairs = list(zip(keys, layers, strict=True))
     inputs = [jax.random.normal(key, (layer.m, layer.k)) for key, layer in pairs]
@@ -47,7 +47,7 @@ def products(layers: Sequence[Product], steps: int) -> Callable[[], None]:
 
 
 def _after(layer: Product, x: jax.Array, w: jax.Array) -> jax.Array:
-    """w and next to nothing of what the last product made, so that none is left out of the loop."""
+    """Returns w plus a tiny part of the last product, so that XLA removes no product."""
     y = x @ w
     z = y @ w.T if layer.inputs else x
     last = z.T @ y if layer.weights else z if layer.inputs else y
@@ -55,12 +55,12 @@ def _after(layer: Product, x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def copied_bytes(num_parameters: int) -> int:
-    """That `copying` reads and writes in a step."""
+    """Returns the bytes that `copying` reads and writes per step."""
     return 2 * ARRAYS * 4 * num_parameters
 
 
 def copying(num_parameters: int, steps: int) -> Callable[[], None]:
-    """Reads and writes four arrays of so many float32 numbers; `NUMBERS` times is a step's."""
+    """Returns a function that copies 4 float32 arrays; a training step moves `NUMBERS` as much."""
     arrays = [jnp.full(num_parameters, float(i)) for i in range(ARRAYS)]
 
     @jax.jit

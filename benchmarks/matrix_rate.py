@@ -1,4 +1,4 @@
-"""Rate of matrix products in float32 and bfloat16: the limit that a training step has.
+"""Rate of matrix products in float32 and bfloat16, the upper limit of a training step.
 
 python -m benchmarks.matrix_rate
 """
@@ -17,12 +17,12 @@ flags.DEFINE_integer('matrix_repeats', 9, 'repeats of each arm')
 
 
 def flop(shape: tuple[int, int, int], products: int) -> int:
-    """Of `arm`, two for each multiplication, there and back."""
+    """Returns the FLOP of `arm`: two per multiplication, there and back."""
     return 4 * math.prod(shape) * products
 
 
 def arm(shape: tuple[int, int, int], dtype, products: int):
-    """A function that multiplies [M, K] by [K, N] and back to [M, K], many times in one scan."""
+    """Returns a function that multiplies [M, K] by [K, N] and back, `products` times in a scan."""
     m, k, n = shape
     keys = jax.random.split(jax.random.PRNGKey(0), 3)
     sizes = ((m, k), (k, n), (n, k))

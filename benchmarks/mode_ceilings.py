@@ -1,4 +1,4 @@
-"""What the count of modes says of exact samples: the best that a generator can come to.
+"""Mode-counting metrics of exact samples: the best values that a generator can reach.
 
 python -m benchmarks.mode_ceilings
 """

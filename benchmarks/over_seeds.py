@@ -2,8 +2,8 @@
 
     python -m benchmarks.over_seeds --config=configs/vae.py --seeds=5
 
-Ordinary runs in ordinary folders; a finished one is not trained again. More `--config.X=Y` may
-follow after `--`.
+These are ordinary runs in ordinary folders; a finished run is not trained again. More
+`--config.X=Y` may follow after `--`.
 """
 
 import json
@@ -48,7 +48,7 @@ def main(arguments):
 
 
 def show(values: dict[str, list], floor: dict[str, float | None] | None = None):
-    """A line a number: mean and standard deviation over seeds, all of them, that of real data."""
+    """Prints a line per metric: mean and standard deviation over seeds, real data, all values."""
     for name, of_seeds in values.items():
         known = np.array([value for value in of_seeds if value is not None])
         deviation = np.std(known, ddof=1) if len(known) > 1 else np.nan

@@ -1,10 +1,10 @@
-"""What PCA leaves of the test split: the error that an autoencoder of this code size has to beat.
+"""PCA's reconstruction error on the test split: a baseline for autoencoders of this code size.
 
     python -m benchmarks.pca_error --config=configs/conv_autoencoder.py:mnist --components=32
 
-Fitted on the training split of the config's data; 1/2 ||x - x^||^2 of normalized x, as the
-`squared_error` of an autoencoder. A reconstruction outside of the data's interval counts as it is,
-and once more moved to the interval, which can only bring it nearer.
+PCA is fitted on the training split of the config's data. The error is 1/2 ||x - x^||^2 of
+normalized x, like the `squared_error` of an autoencoder. Reconstructions are scored unchanged, and
+once more clipped to the data's interval, which can only lower the error.
 """
 
 import jax
@@ -27,7 +27,7 @@ flags.DEFINE_multi_integer('components', [8], 'of PCA; give it again for more')
 
 
 def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
-    """x of a split as networks see it, one row an example."""
+    """Returns x of a split as networks receive it, one row per example."""
     key, n = (
         key_for(jax.random.PRNGKey(0), Stream.PREPROCESS),
         data.size(split),
@@ -37,7 +37,7 @@ def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
 
 
 def mean_and_error(values) -> str:
-    """In words: the mean over examples and its standard error."""
+    """Formats the mean over examples and its standard error."""
     told = summary(np.asarray(values, np.float64))
     return f'{told["mean"]:.4f} +- {told["standard_error"]:.4f}'
 

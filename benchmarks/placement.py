@@ -1,4 +1,4 @@
-"""Training speed with the data on the device against data streamed from the host.
+"""Training speed with data on the device, compared with data streamed from the host.
 
 python -m benchmarks.placement --config=configs/conv_vae.py:mnist --data_dir=TFDS_FOLDER
 """
@@ -24,7 +24,7 @@ flags.DEFINE_integer('repeats', 7, 'of each arm')
 
 
 def run_of(placement: str) -> experiment.Run:
-    """The config's run, its data placed so; nothing is written."""
+    """Returns the run of the config with this data placement; nothing is written to disk."""
     which = checkout.config_file(flags.FLAGS.config)
     config = which.config()
     config.data.update(placement=placement, data_dir=flags.FLAGS.data_dir)

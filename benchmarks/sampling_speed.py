@@ -1,12 +1,12 @@
-"""Samples of autoregressive models with what was computed before kept, against the whole network.
+"""Sampling speed of autoregressive models with a cache, compared with the whole network.
 
     python -m benchmarks.sampling_speed
 
-The whole network once a number is the naive way, and what a model without a cache takes. Both are
-one compiled `lax.scan` over the numbers, with the same untrained weights and the same keys, so that
-they draw the same samples but for rounding: how many numbers are equal is told as well. Images are
-28x28 bits, the models those of their configs for MNIST. The naive way takes minutes on a CPU: hence
-a small batch and few repeats.
+The naive way evaluates the whole network per dimension, as a model without a cache has to. Both
+are one compiled `lax.scan` over the dimensions, with the same untrained weights and the same keys,
+so they draw the same samples up to rounding; the share of equal values is printed too. Images are
+28x28 bits; the models are those of their configs for MNIST. The naive way takes minutes on a CPU,
+hence a small batch and few repeats.
 """
 
 from collections.abc import Callable
@@ -37,13 +37,13 @@ flags.DEFINE_integer('repeats', 3, 'of each way')
 
 
 def parts_of(config_file: str, spec: Spec) -> AutoregressiveParts:
-    """Of the model that a config describes."""
+    """Returns the parts of the model that a config describes."""
     which = checkout.config_file(config_file)
     return which.module().parts_of(which.config(), spec)
 
 
 def samplers(parts: AutoregressiveParts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
-    """Both ways to draw [batch, *event], by name."""
+    """Returns both ways to draw [batch, *event], by name."""
     x = jnp.zeros((1, *parts.spec.event_shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(0), {'x': x})
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(batch), batch)
@@ -59,7 +59,7 @@ def samplers(parts: AutoregressiveParts, batch: int) -> dict[str, Callable[[], n
 def compare(
     parts: AutoregressiveParts, batch: int, repeats: int
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Seconds [repeats] of each way, and the share of the numbers that both draw alike."""
+    """Returns the seconds [repeats] of each way, and the share of values that are equal."""
     ways = samplers(parts, batch)
     same = float(np.mean(ways[KEPT]() == ways[WHOLE]()))
     return alternate(ways, repeats), same

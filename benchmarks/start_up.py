@@ -2,7 +2,7 @@
 
     python -m benchmarks.start_up
 
-Real processes of main.py; the first dispatch is over when its line stands in metrics.jsonl.
+Runs real processes of main.py; the first dispatch has finished when its line is in metrics.jsonl.
 """
 
 import os
@@ -23,7 +23,7 @@ flags.DEFINE_integer('repeats', 5, 'of each arm')
 
 
 def seconds_to_first_dispatch(config: str, cache: str) -> float:
-    """Starts a run in a folder of its own, waits for its first line, and ends it."""
+    """Starts a run in its own folder, waits for its first line, kills it; returns the seconds."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder) / 'run'
         command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}']
@@ -48,7 +48,7 @@ def seconds_to_first_dispatch(config: str, cache: str) -> float:
 
 
 def main(_):
-    """Prints both arms, in turn."""
+    """Measures both arms in turn, and prints them."""
     cold, warm = [], []
     for _ in range(flags.FLAGS.repeats):
         with tempfile.TemporaryDirectory() as cache:

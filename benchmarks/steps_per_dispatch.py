@@ -1,10 +1,10 @@
-"""Training steps per second against steps per dispatch.
+"""Training steps per second as a function of steps per dispatch.
 
     python -m benchmarks.steps_per_dispatch
     python -m benchmarks.steps_per_dispatch --config=configs/vae.py:mnist --data_dir=TFDS_FOLDER
 
-Data, shuffle, optimizer and the wait for the report as in a run; files and pictures left out. The
-ratio is the median over repeats of the ratio to the first arm in the same round.
+Data, shuffle, optimizer and the wait for the report are those of a run; files and images are left
+out. The ratio is the median over repeats of the ratio to the first arm in the same repeat.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What `benchmarks.train_speed` trains, ours and PyTorch's: two VAEs and a GAN of 28x28 bits."""
+"""Models of `benchmarks.train_speed`, in JAX and PyTorch: two VAEs and a GAN, on 28x28 bits."""
 
 import os
 import pathlib
@@ -18,11 +18,11 @@ IMAGES = 60_000
 class Subject(NamedTuple):
     """A model and its size.
 
-    config: of ours.
-    model: what differs from it.
-    products: of a step.
-    loss: the one that is shown.
-    longer: how many times as long a step takes as one of the MLP, roughly.
+    config: our config file.
+    model: overrides of its config.model.
+    products: matrix products of one step.
+    loss: name of the reported loss.
+    longer: approximate duration of a step, relative to a step of the MLP.
     """
 
     config: str
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
 
 
 def _first(products: list[Product]) -> list[Product]:
-    """The first layer's input needs no gradient."""
+    """Returns the products, the first without a gradient with respect to its input."""
     return [products[0]._replace(inputs=False), *products[1:]]
 
 
@@ -91,10 +91,10 @@ SUBJECTS = {
             penalty='none',
         ),
         [
-            # the discriminator moves: fakes, then a verdict on both kinds
+            # discriminator's turn: generate fakes, then judge real and fake examples
             *(layer._replace(inputs=False, weights=False) for layer in _generator()),
             *_first(_discriminator(2 * BATCH)),
-            # the generator moves
+            # generator's turn
             *_first(_generator()),
             *(layer._replace(weights=False) for layer in _discriminator(BATCH)),
         ],
@@ -105,7 +105,7 @@ SUBJECTS = {
 
 
 def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.Run:
-    """The subject's run on images [n, 28, 28, 1] of bits."""
+    """Returns the subject's run on binary images [n, 28, 28, 1]."""
     return run_on(
         images,
         subject.config,
@@ -116,9 +116,9 @@ def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.R
 
 
 def run_on(images: np.ndarray, config_file: str, **changes: dict) -> experiment.Run:
-    """A run that is never written, on images [n, height, width, 1] of bits.
+    """Returns a run, never written to disk, on binary images [n, height, width, 1].
 
-    changes: of the config, by its top-level names.
+    changes: overrides of the config, by its top-level names.
     """
     which = checkout.config_file(config_file)
     config = which.config()
@@ -131,7 +131,7 @@ def run_on(images: np.ndarray, config_file: str, **changes: dict) -> experiment.
 
 
 def pictures(data_dir: str) -> tuple[np.ndarray, str]:
-    """60,000 pictures of bits [n, 28, 28, 1], and in words what they are."""
+    """Returns 60,000 binary images [n, 28, 28, 1], and a description of them."""
     if not data_dir and not os.environ.get('TFDS_DATA_DIR'):
         return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'
     x = np.asarray(tfds_images.load('mnist', data_dir).splits['train']['x'])

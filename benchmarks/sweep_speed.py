@@ -1,10 +1,10 @@
-"""A sweep against its members one after the other, in one process with the same compilation cache.
+"""A sweep, compared with its members one by one in one process with the same compilation cache.
 
     python -m benchmarks.sweep_speed --members=32
 
-Steady state: seconds of one dispatch of all members, side by side in either form and one by one as
-single runs. Whole: seconds from the start of a process to its end, files, validation and pictures
-included, with a cold compilation cache and a warm one. More `--config.X=Y` may follow after `--`.
+Steady state: seconds of one dispatch of all members, side by side in either form, and one by one as
+single runs. Whole: seconds from the start of a process to its end, including files, validation and
+images, with a cold and a warm compilation cache. More `--config.X=Y` may follow after `--`.
 """
 
 import os
@@ -42,7 +42,7 @@ flags.DEFINE_string('folder', '', 'of a process of its own')
 
 
 def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
-    """Runs that differ in their seeds."""
+    """Returns runs that differ only in their seeds."""
     which = checkout.config_file(flags.FLAGS.config)
     found = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
     (group,) = plan.groups_of(plan.runs_of(folder, which, changed(which, arguments), found))
@@ -50,7 +50,7 @@ def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
 
 
 def changed(which: checkout.ConfigFile, arguments: list[str]):
-    """The config with what follows after `--`."""
+    """Returns the config with the settings that follow after `--`."""
     config = which.config()
     values = flatten(config.to_dict())
     for word in arguments:
@@ -61,7 +61,7 @@ def changed(which: checkout.ConfigFile, arguments: list[str]):
 
 
 def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
-    """Arms of one dispatch of all members."""
+    """Returns arms that each compute one dispatch of all members."""
     for run in runs:
         with run.config.unlocked():
             run.config.train.update(steps=length, steps_per_dispatch=length)
@@ -96,7 +96,7 @@ def _together(call: Callable, placed: restore.State, arrays) -> Callable[[], Non
 
 
 def child(arguments: list[str]) -> None:
-    """What is timed as a whole: the same members, in the same folders."""
+    """Trains the members in a process that is timed as a whole; all arms use the same folders."""
     folder = pathlib.Path(flags.FLAGS.folder)
     which = checkout.config_file(flags.FLAGS.config)
     device_lib.enable_compilation_cache()
@@ -109,7 +109,7 @@ def child(arguments: list[str]) -> None:
 
 
 def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
-    """Of a process of its own."""
+    """Returns the seconds of an arm in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'benchmarks.sweep_speed', f'--child={arm}']
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']

@@ -1,4 +1,4 @@
-"""How all benchmarks time: alternating repeats, so that a busy machine hits every arm alike."""
+"""Timing of all benchmarks: alternating repeats, so a busy machine affects all arms alike."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def alternate(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, np.ndarray]:
-    """Calls each arm once to warm up, then all of them in turn; seconds [repeats] of each."""
+    """Calls each arm once to warm up, then all in turn; returns seconds [repeats] of each arm."""
     for arm in arms.values():
         arm()
     seconds = {name: [] for name in arms}
@@ -20,11 +20,11 @@ def alternate(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, np
 
 
 def keeping(arm: Callable[[], np.ndarray], losses: list) -> Callable[[], None]:
-    """`arm`, the mean of whose losses is appended to a list at every call."""
+    """Returns a function that calls `arm` and appends its mean loss to `losses`."""
     return lambda: losses.append(float(np.mean(arm())))
 
 
 def spread(values: np.ndarray, digits: int = 2) -> str:
-    """'median (lowest to highest)'."""
+    """Returns 'median (lowest to highest)'."""
     low, middle, high = np.min(values), np.median(values), np.max(values)
     return f'{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'

@@ -1,4 +1,4 @@
-"""The arms of `benchmarks.train_speed` that are PyTorch's; imported only where there is PyTorch."""
+"""PyTorch's arms of `benchmarks.train_speed`; imported only if PyTorch is installed."""
 
 import functools
 from collections.abc import Callable
@@ -19,18 +19,18 @@ BETA1 = {'dcgan': 0.5}
 
 
 def described() -> str:
-    """The version, and what it runs on."""
+    """Returns PyTorch's version and the device it runs on."""
     words = 'CUDA' if device() == 'cuda' else f'{torch.get_num_threads()} threads'
     return f'PyTorch {torch.__version__}, {words}'
 
 
 def arms(name: str, images: np.ndarray, compiled: bool) -> dict[str, Callable[[int], np.ndarray]]:
-    """train(steps) -> losses [steps], for every way that a PyTorch user may go.
+    """Returns train(steps) -> losses [steps] for each of PyTorch's ways to run a step, by name.
 
     Args:
-      name: of a subject.
-      images: of bits, [n, 28, 28, 1].
-      compiled: torch.compile as well.
+      name: of the subject.
+      images: binary, [n, 28, 28, 1].
+      compiled: whether to add torch.compile.
     """
 
     def arm(transform: Callable = lambda loss: loss, graphed: bool = False, **options) -> Callable:

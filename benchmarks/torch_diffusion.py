@@ -1,6 +1,6 @@
-"""A diffusion model as a PyTorch user writes it, for `benchmarks.diffusion_speed` alone.
+"""A diffusion model in idiomatic PyTorch, only for `benchmarks.diffusion_speed`.
 
-v prediction (Salimans and Ho 2022, appendix D) along the cosine schedule (Nichol and Dhariwal 2021,
+v prediction (Salimans and Ho 2022, appendix D) on the cosine schedule (Nichol and Dhariwal 2021,
 equation 17), and DDIM without noise (Song, Meng and Ermon 2021, equation 12).
 """
 
@@ -18,44 +18,44 @@ FIRST, LAST, OFFSET, DATA_STD = 1e-3, 0.9946, 0.008, 0.5
 
 
 def alpha_and_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the cosine schedule, in t's shape; float32, computed in double precision."""
+    """Returns alpha and sigma of the cosine schedule, in t's shape; float32 from float64."""
     angle = lambda t: 0.5 * math.pi * (t + OFFSET) / (1 + OFFSET)
     alpha = torch.cos(angle(t.double())) / math.cos(angle(0.0))
     return alpha.float(), torch.sqrt(1 - alpha**2).float()
 
 
 def output_of(network: nn.Module, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
-    """The network's, which sees x [batch, 1, height, width] scaled to deviation 1."""
+    """Returns the network's output for x [batch, 1, height, width], scaled to unit variance."""
     size = torch.sqrt((alpha * DATA_STD) ** 2 + sigma**2)
     return network(x / size[:, None, None, None], torch.log(alpha / sigma))
 
 
 class InBfloat16(nn.Module):
-    """The network with its products in bfloat16, by PyTorch's autocast."""
+    """A network with its products in bfloat16, by PyTorch's autocast."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """x's shape in float32."""
+        """Returns x's shape in float32."""
         with torch.autocast(x.device.type, torch.bfloat16):
             return self.network(x, level).float()
 
 
 def flop_of(step: Step, batch: torch.Tensor) -> int:
-    """Of the products of one step, forward and backward, two for each multiplication."""
+    """Returns the FLOP of one step's products, forward and backward, two per multiplication."""
     with FlopCounterMode(display=False) as counter:
         step(batch)
     return counter.get_total_flops()
 
 
 def step_of(network: nn.Module, adam: Callable) -> Step:
-    """A step of training on pictures of bits [batch, 1, height, width].
+    """Returns a training step on binary images [batch, 1, height, width].
 
     Args:
       network: (x [batch, 1, height, width], half log-SNR [batch]) -> v.
-      adam: makes the optimizer of parameters and a learning rate.
+      adam: (parameters, learning rate) -> optimizer.
     """
     optimizer = adam(network.parameters(), 1e-3)
 
@@ -78,7 +78,7 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
 
 @torch.no_grad()
 def sample(network: nn.Module, noise: torch.Tensor, evaluations: int) -> torch.Tensor:
-    """Means of x at the first time, [batch, 1, height, width] in [-1, 1], from N(0, 1) noise."""
+    """Returns means of x at the first time, [batch, 1, height, width] in [-1, 1], from N(0, 1)."""
     like = lambda numbers: numbers[:, None, None, None]
 
     def mean(x, alpha, sigma):

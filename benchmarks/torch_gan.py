@@ -1,4 +1,4 @@
-"""A GAN of convolutions as a PyTorch user writes it, for `benchmarks.train_speed` alone."""
+"""A convolutional GAN in idiomatic PyTorch, only for `benchmarks.train_speed`."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ CHANNELS, FEATURES, SIDE = (32, 128), 256, 7
 
 
 def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
-    """Generator of pictures [batch, 1, 28, 28] in [0, 1], and discriminator to logits [batch]."""
+    """Returns a generator of images [batch, 1, 28, 28] in [0, 1], and a discriminator -> logits."""
     first, second = CHANNELS
     inner = second * SIDE * SIDE
     generator = nn.Sequential(
@@ -41,15 +41,15 @@ def networks(latent_dim: int) -> tuple[nn.Module, nn.Module]:
 
 
 def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
-    """Both players' moves in the non-saturating game, each against fresh fakes.
+    """Returns a step of both players in the non-saturating game, each with new fakes.
 
     Args:
-      latent_dim: of z.
-      adam: makes an optimizer of parameters and a learning rate.
-      transform: of a loss as a function of x, as `torch.compile`.
+      latent_dim: dimensions of z.
+      adam: (parameters, learning rate) -> optimizer.
+      transform: applied to each loss as a function of x, for example `torch.compile`.
 
     Returns:
-      A step, the loss of which is the discriminator's.
+      A step that returns the discriminator's loss.
     """
     torch.manual_seed(0)
     generator, discriminator = as_flax(*networks(latent_dim))
@@ -76,7 +76,7 @@ def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
         loss.backward()
         judging.step()
         making.zero_grad(set_to_none=True)
-        discriminator.requires_grad_(False)  # its gradients are not wanted here
+        discriminator.requires_grad_(False)  # its gradients are not needed here
         generator_loss(x).backward()
         discriminator.requires_grad_(True)
         making.step()

@@ -1,4 +1,4 @@
-"""Training as a PyTorch user writes it, around any step, for benchmarks alone."""
+"""A training loop in idiomatic PyTorch, around any step, only for benchmarks."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,19 @@ import numpy as np
 import torch
 from torch import nn
 
-Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> the loss, all moved
+Step = Callable[[torch.Tensor], torch.Tensor]  # [batch, 1, height, width] -> loss; updates all
 
 
-torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as ours
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as in our arms
 
 
 def device() -> str:
-    """Where everything lies."""
+    """Returns the device of all tensors."""
     return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def as_flax(*networks: nn.Module) -> list[nn.Module]:
-    """The networks on the device, their weights drawn as Flax draws them."""
+    """Returns the networks on the device, with weights initialized as in Flax."""
     for network in networks:
         for layer in network.modules():
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) or not hasattr(layer, 'weight'):
@@ -35,13 +35,13 @@ def as_flax(*networks: nn.Module) -> list[nn.Module]:
 def trainer(
     step: Step, images: np.ndarray, batch_size: int, graphed: bool = False
 ) -> Callable[[int], np.ndarray]:
-    """Returns train(steps) -> the loss of each, [steps]; it goes on where it stopped.
+    """Returns train(steps) -> losses [steps], which continues where the last call stopped.
 
     Args:
       step: one step of training.
-      images: of bits, [n, height, width, 1]; they lie in the device's memory as float32.
-      batch_size: of a step, drawn from a permutation as long as it lasts.
-      graphed: the whole step as one CUDA graph.
+      images: binary, [n, height, width, 1]; they are kept on the device as float32.
+      batch_size: examples per step, taken from a permutation until it is used up.
+      graphed: whether the whole step is one CUDA graph.
     """
     data = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)).to(device())
     run = _graph(step, data[:batch_size]) if graphed else step
@@ -64,7 +64,7 @@ def trainer(
 
 
 def _graph(step: Step, example: torch.Tensor) -> Step:
-    """`step` captured once and replayed (PyTorch's notes on CUDA graphs, whole-network capture)."""
+    """Captures `step` once and replays it (PyTorch's CUDA graph notes, whole-network capture)."""
     x = example.clone()
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

@@ -1,7 +1,7 @@
-"""The diffusion U-Net as a PyTorch user writes it, for `benchmarks.diffusion_speed` alone.
+"""The diffusion U-Net in idiomatic PyTorch, only for `benchmarks.diffusion_speed`.
 
-The same blocks, channels, norms and attention as `models.diffusion.unet.UNet`; `load` copies its
-weights.
+It has the same blocks, channels, norms and attention as `models.diffusion.unet.UNet`; `load` copies
+the weights of that network.
 """
 
 import math
@@ -15,7 +15,7 @@ GROUPS, HEADS, LONGEST, SHORTEST = 8, 4, 40.0, 0.1
 
 
 class Attention(nn.Module):
-    """Every place looks at all others; added to x."""
+    """Self-attention over all positions, added to x."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -23,14 +23,14 @@ class Attention(nn.Module):
         self.mixed = nn.MultiheadAttention(channels, HEADS, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[batch, channels, height, width] to the same."""
+        """Maps [batch, channels, height, width] to the same shape."""
         places = self.norm(x).flatten(2).transpose(1, 2)
         mixed, _ = self.mixed(places, places, places, need_weights=False)
         return x + mixed.transpose(1, 2).reshape(x.shape)
 
 
 class Block(nn.Module):
-    """A residual block, scaled and shifted by the condition between its convolutions."""
+    """A residual block; the condition scales and shifts between its convolutions."""
 
     def __init__(self, channels: int, features: int, condition: int, has_attention: bool):
         super().__init__()
@@ -43,7 +43,7 @@ class Block(nn.Module):
         self.attention = Attention(features) if has_attention else nn.Identity()
 
     def forward(self, x: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-        """[batch, channels, height, width] to as many features."""
+        """Maps [batch, channels, height, width] to [batch, features, height, width]."""
         h = self.convs[0](functional.silu(self.norms[0](x)))
         scale, shift = self.across(functional.silu(vector))[:, :, None, None].chunk(2, 1)
         h = self.convs[1](functional.silu(self.norms[1](h) * (1 + scale) + shift))
@@ -51,7 +51,7 @@ class Block(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks of a resolution, on either way, and the convolution that comes between two."""
+    """The blocks of a resolution, down and up, and the convolutions that change resolution."""
 
     def __init__(self, before: int, features: int, below: int, blocks: int, *shared):
         super().__init__()
@@ -62,7 +62,7 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures [batch, 1, height, width], of even sides, and half log-SNR [batch] to pictures."""
+    """Maps images [batch, 1, height, width] of even sides and half log-SNR [batch] to images."""
 
     def __init__(self, channels: tuple[int, ...], blocks: int, attention: tuple[int, ...]):
         super().__init__()
@@ -104,10 +104,10 @@ class UNet(nn.Module):
 
 
 def load(network: UNet, params: dict) -> None:
-    """Gives it the parameters of `models.diffusion.unet.UNet`, as numpy arrays.
+    """Copies the parameters of `models.diffusion.unet.UNet`, numpy arrays, into `network`.
 
     Raises:
-      ValueError: the two are not of the same shape.
+      ValueError: the shapes differ.
     """
     last = len(network.levels) - 1
     _layer(network.vector[0], params['Dense_0'])
@@ -153,7 +153,7 @@ def _block(block: Block, params: dict) -> None:
 
 
 def _layer(layer: nn.Module, params: dict) -> None:
-    """Of a convolution, a linear map or a norm."""
+    """Copies the parameters of a convolution, a linear map or a norm."""
     weight = params['kernel'] if 'kernel' in params else params['scale']
     if weight.ndim > 1:
         weight = np.moveaxis(weight, (-1, -2), (0, 1))  # features, inputs, window

@@ -1,4 +1,4 @@
-"""Two VAEs as a PyTorch user writes them, for `benchmarks.train_speed` alone."""
+"""Two VAEs in idiomatic PyTorch, only for `benchmarks.train_speed`."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ WIDTH, CHANNELS, SIDE = 400, (32, 64), 7
 
 
 def mlp(latent_dim: int) -> tuple[nn.Module, nn.Module]:
-    """Encoder to mean and log variance, and decoder to logits, of pictures [batch, 1, 28, 28]."""
+    """Returns (encoder -> mean and log variance, decoder -> logits) for [batch, 1, 28, 28]."""
     encoder = nn.Sequential(
         nn.Flatten(), nn.Linear(784, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 2 * latent_dim)
     )
@@ -26,7 +26,7 @@ def mlp(latent_dim: int) -> tuple[nn.Module, nn.Module]:
 
 
 def conv(latent_dim: int) -> tuple[nn.Module, nn.Module]:
-    """The same with convolutions of stride 2."""
+    """Returns the same with stride-2 convolutions."""
     first, second = CHANNELS
     inner = second * SIDE * SIDE
     encoder = nn.Sequential(
@@ -49,13 +49,13 @@ def conv(latent_dim: int) -> tuple[nn.Module, nn.Module]:
 
 
 def step_of(networks: Callable, latent_dim: int, adam: Callable, transform: Callable) -> Step:
-    """A step of these networks.
+    """Returns a training step of these networks, which returns the loss.
 
     Args:
       networks: `mlp` or `conv`.
-      latent_dim: of z.
-      adam: makes the optimizer of parameters and a learning rate.
-      transform: of the loss as a function of x, as `torch.compile`.
+      latent_dim: dimensions of z.
+      adam: (parameters, learning rate) -> optimizer.
+      transform: applied to the loss as a function of x, for example `torch.compile`.
     """
     torch.manual_seed(0)
     encoder, decoder = as_flax(*networks(latent_dim))

@@ -1,14 +1,14 @@
-"""One training step of two VAEs and a GAN against PyTorch, one call a step, and their limits.
+"""Training steps of two VAEs and a GAN, compared with PyTorch and with lower bounds.
 
     pip install -r requirements-bench.txt
     python -m benchmarks.train_speed --data_dir=TFDS_FOLDER
 
-Every arm: batch 128, Adam, all cores, pictures of bits in memory before the clock starts,
-the losses read at the end of each repeat. Ours is what a run does, shuffle and report included.
-Without a folder the pictures are random. float32 products are of full precision, on a GPU too. The
-limits are the matrix products of a step alone, and those with the copying of its State after them
-(`benchmarks.limits`), which a step may do meanwhile. Both GANs draw new fakes for each player
-(Goodfellow et al. 2014, Algorithm 1).
+Every arm: batch 128, Adam, all cores, binary images in memory before the clock starts, losses read
+at the end of each repeat. Our arms do what a run does, including shuffle and report; they are
+scanned, or take one call per step as PyTorch does. Without a folder the images are random. float32
+products have full precision, on a GPU too. The lower bounds are the matrix products of a step
+alone, and these followed by copying its State (`benchmarks.limits`), which a step can overlap. Both
+GANs draw new fakes for each player (Goodfellow et al. 2014, Algorithm 1).
 """
 
 import collections
@@ -37,7 +37,7 @@ flags.DEFINE_bool('compiled', False, 'torch.compile too, which wants a C++ compi
 
 
 def arms_of(stack: contextlib.ExitStack, name: str, images: np.ndarray, steps: int) -> dict:
-    """Every way of training this model, by name; each returns its losses [steps]."""
+    """Returns our arms for this model, by name; each returns its losses [steps]."""
     subject, arms = SUBJECTS[name], {}
     many, one = math.gcd(100, steps), jax.devices()[:1]
     for words, length, precision in (
@@ -51,7 +51,7 @@ def arms_of(stack: contextlib.ExitStack, name: str, images: np.ndarray, steps: i
 
 
 def torch_arms_of(name: str, images: np.ndarray, steps: int) -> dict:
-    """The same of PyTorch's, none where it is not installed."""
+    """Returns PyTorch's arms, by name; none if it is not installed."""
     try:
         from benchmarks import torch_arms
     except ImportError:
@@ -63,13 +63,13 @@ def torch_arms_of(name: str, images: np.ndarray, steps: int) -> dict:
 
 
 def num_parameters(name: str, images: np.ndarray) -> int:
-    """Of all players."""
+    """Returns the number of parameters of all players."""
     params = restore.initial_state(run_of(SUBJECTS[name], images, 'float32')).params
     return sum(x.size for x in jax.tree.leaves(params))
 
 
 def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, count: int) -> None:
-    """A table, the rates of the limits for `count` parameters, and mean losses of each repeat."""
+    """Prints a table, the rates of the lower bounds for `count` parameters, and mean losses."""
     reference, multiplying = seconds.get('PyTorch eager'), seconds['products']
     copying = limits.NUMBERS * seconds['copying']
     print(f'\n{name}: milliseconds a step of {BATCH}, median (range) of {len(multiplying)}')
@@ -92,7 +92,7 @@ def show(name: str, seconds: dict[str, np.ndarray], losses: dict, steps: int, co
 
 def main(_):
     """Prints a table for each model."""
-    jax.config.update('jax_default_matmul_precision', 'float32')  # else a GPU's is TF32
+    jax.config.update('jax_default_matmul_precision', 'float32')  # the default on a GPU is TF32
     device_lib.enable_compilation_cache()
     images, words = pictures(flags.FLAGS.data_dir)
     print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}; {words}, {len(images)} pictures')

@@ -1,4 +1,4 @@
-"""A run's dispatches without the rest of the loop, as an arm of a benchmark."""
+"""The dispatches of a run without the rest of the loop, as an arm of a benchmark."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from atelier.training.input_pipeline import feed
 
 
 def placed(run: Run, devices: Sequence[jax.Device]) -> tuple:
-    """What a dispatch over `devices` takes, its data on them: (State, arrays, their numbers)."""
+    """Returns the arguments of a dispatch on `devices`: (State, arrays, local device indices)."""
     state = jax.tree.map(np.asarray, restore.initial_state(run))
     arrays = device_lib.place(run.data.splits['train'], devices)
     return device_lib.place(state, devices), arrays, device_lib.local_indices(devices)
@@ -32,18 +32,18 @@ def trainer(
     """Returns train() -> the losses [steps] of `steps` more steps, `length` a dispatch.
 
     Args:
-      stack: on which a stream of data is closed.
-      run: of which nothing is written.
-      length: divides steps.
-      steps: of one call.
+      stack: closes the data stream.
+      run: the run; nothing is written to disk.
+      length: steps per dispatch; divides `steps`.
+      steps: steps per call.
       devices: to train on.
-      wait: for each report, as the loop does, or for all of them at the end.
-      loss: the one that is returned.
+      wait: whether to wait for each report, as the loop does, or for all at the end.
+      loss: name of the returned loss.
     """
     if steps % length:
         raise ValueError(f'{steps} steps are no whole number of dispatches of {length}')
     with run.config.unlocked():
-        run.config.train.steps = 10**9  # a stream does not end
+        run.config.train.steps = 10**9  # so that a stream does not end
     dispatch = compile_dispatch(run, length, devices)
     next_arrays = stack.enter_context(feed(run, 0, length, devices))
     numbers = device_lib.local_indices(devices)

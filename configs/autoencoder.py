@@ -1,13 +1,13 @@
-"""Autoencoder with fully connected networks (Baldi and Hornik 1989; Hinton and Salakhutdinov 2006).
+"""Fully connected autoencoder (Baldi and Hornik 1989; Hinton and Salakhutdinov 2006).
 
     python main.py --config=configs/autoencoder.py
 
-The digits, 64-256-8-256-64, 3 seeds: 1/2 ||x - x^||^2 of test images in [0, 1] is 0.526 +- 0.007,
-of PCA with 8 components 0.810 (`python -m benchmarks.pca_error`). About 8 seconds on two CPU cores.
+The digits, 64-256-8-256-64, 3 seeds: 1/2 ||x - x^||^2 of test images in [0, 1] is 0.526 +- 0.007
+(PCA with 8 components: 0.810, `python -m benchmarks.pca_error`). About 8 seconds on two CPU cores.
 
-`:mnist` is the 784-32-784 of the Keras tutorial (Chollet 2016, Building Autoencoders in Keras), by
-cross-entropy. One seed: cross-entropy 74.1, half squared error 4.13, where PCA with 32 components
-has 6.60; about 4 minutes. 784-512-2-512-784 is --config.model.hidden_sizes="(512,)"
+`:mnist` is the 784-32-784 of the Keras tutorial (Chollet 2016, Building Autoencoders in Keras),
+trained by cross-entropy. One seed: cross-entropy 74.1, half squared error 4.13 (PCA with 32
+components: 6.60); about 4 minutes. For 784-512-2-512-784: --config.model.hidden_sizes="(512,)"
 --config.model.latent_dim=2 --config.model.code_activation=none.
 """
 
@@ -23,7 +23,7 @@ from models.autoencoders.networks import Pair, TiedMLP, linear
 from models.nets import mlp
 
 CODE_ACTIVATIONS = {'none': linear, 'sigmoid': nn.sigmoid, **common.ACTIVATIONS}
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(latent_dim=8, hidden_sizes=(256,)),
         'hypers': dict(decay_steps=1500.0),
@@ -38,23 +38,24 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/autoencoder.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, folder, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            latent_dim=32,
-            hidden_sizes=(512,),
+            latent_dim=32,  # dimensions of the code
+            hidden_sizes=(512,),  # of the encoder; the decoder reverses them
             activation='relu',
-            code_activation='none',  # or sigmoid, relu, tanh, ...
-            tied=False,  # whether the decoder's matrices are the encoder's, transposed
-            loss='squared_error',  # 1/2 ||x - x^||^2 | cross_entropy, of data in an interval
-            corruption='none',  # of what the encoder sees: gaussian | masking | salt_and_pepper
-            # penalty on ||dh/dx||^2: none | exact | probes | auto (exact where codes are small)
+            code_activation='none',  # none | sigmoid | relu | tanh | ...
+            tied=False,  # whether the decoder uses the encoder's weights, transposed
+            # squared_error (1/2 ||x - x^||^2) | cross_entropy (for data in an interval)
+            loss='squared_error',
+            corruption='none',  # of the input: none | gaussian | masking | salt_and_pepper
+            # penalty on ||dh/dx||^2: none | exact | probes | auto (exact for small codes)
             contraction='none',
-            contraction_probes=4,
+            contraction_probes=4,  # random probes of the estimated penalty
         )
     )
-    config.hypers.corruption = 0.5  # standard deviation if gaussian, else share of numbers
+    config.hypers.corruption = 0.5  # standard deviation if gaussian, else the share of values
     config.hypers.contraction = 0.1  # weight of the penalty
     config.hypers.decay_steps = 20_000.0
     config.train.update(
@@ -65,7 +66,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         best_metric='squared_error',
         best_mode='min',
     )
-    config.eval.corruption = 0.5  # as hypers.corruption, of the errors that are reported
+    config.eval.corruption = 0.5  # like hypers.corruption, for the reported errors
     config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)
@@ -73,13 +74,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant of an autoencoder."""
+    """Shrinks `config` in place to the `debug` variant of an autoencoder."""
     common.shrink(config)
     config.model.update(latent_dim=2, hidden_sizes=(16,), contraction_probes=2)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The autoencoder that `config` describes, for data as `spec` says."""
+    """Builds the autoencoder of `config` for data described by `spec`."""
     network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
     latent_dim = common.size(config, 'latent_dim')
     of_code = common.choice(config, 'code_activation', CODE_ACTIVATIONS)
@@ -93,7 +94,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def assemble(config: ConfigDict, spec: Spec, net) -> Family:
-    """The autoencoder of a network that can `encode` and `decode`."""
+    """Builds the autoencoder from a network with the methods `encode` and `decode`."""
     corrupt = common.choice(config, 'corruption', {'none': None, **NOISES})
     if corrupt is not None:
         strengths = dict(hypers=config.hypers.corruption, eval=config.eval.corruption)

@@ -1,11 +1,11 @@
-"""Recurrent network (GRU; Cho et al. 2014) over characters.
+"""Character-level language model: a recurrent network (GRU; Cho et al. 2014).
 
     python main.py --config=configs/char_gru.py
     python main.py --config=configs/char_gru.py --config.data.path=tinyshakespeare.txt
 
-The text that Python 3.11 carries, its last tenth: 1.252 +- 0.017 nats per character (+- over the
-windows, one seed), exact given at most 63 characters before; less than two minutes of CPU time, one
-on two cores. Tiny Shakespeare in 2,400 steps (`--config.train.steps=2400
+The text that ships with Python 3.11, its last tenth: 1.252 +- 0.017 nats per character (+- over the
+windows, one seed), exact given at most the 63 characters before; less than two minutes of CPU time,
+one on two cores. Tiny Shakespeare in 2,400 steps (`--config.train.steps=2400
 --config.hypers.decay_steps=2400 --config.train.evaluate_every=800`): 1.675 +- 0.007, four minutes
 of CPU time.
 """
@@ -21,11 +21,11 @@ from models.autoregressive.language_model import descended
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/char_gru.py[:text][,debug]`: `configs/char_lm.py` with another network."""
+    """Returns the `[text][,debug]` config: `configs/char_lm.py` with another network."""
     config = char_lm.get_config(argument).unlock()
     config.model = ConfigDict(dict(width=256, layers=1))
     config.hypers.weight_decay = 0.0
-    config.train.optimizer = 'adam'  # of Muon it is worse, by 0.13 nats per character
+    config.train.optimizer = 'adam'  # Muon is worse by 0.13 nats per character
     _, debug = common.parse_argument(argument, default='text')
     if debug:
         config.model.width = 16
@@ -36,7 +36,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     needs.text(config, spec)
     model = config.model
     net = GRU(spec.levels, model.width, model.layers, common.precision(config))

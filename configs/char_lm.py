@@ -1,13 +1,13 @@
-"""Causal transformer over characters (Vaswani et al. 2017; Radford et al. 2019).
+"""Character-level transformer (Vaswani et al. 2017; Radford et al. 2019).
 
     python main.py --config=configs/char_lm.py
     python main.py --config=configs/char_lm.py --config.data.path=tinyshakespeare.txt
 
-The text that Python 3.11 carries, its last tenth: 1.205 +- 0.016 nats per character (+- over the
-windows, one seed), exact given at most 63 characters before; a Markov window of four has 1.320. Two
-minutes on two CPU cores. Tiny Shakespeare takes more: 1.632 +- 0.008 after 3,000 steps
-(`--config.train.steps=3000 --config.hypers.decay_steps=3000`), in less than nine minutes. The
-setting of nanoGPT on a GPU (1.47 on what we call the test split), not measured:
+The text that ships with Python 3.11, its last tenth: 1.205 +- 0.016 nats per character (+- over the
+windows, one seed), exact given at most the 63 characters before; an n-gram model with four
+characters of context has 1.320. Two minutes on two CPU cores. Tiny Shakespeare takes longer: 1.632
++- 0.008 after 3,000 steps (`--config.train.steps=3000 --config.hypers.decay_steps=3000`), in less
+than nine minutes. The setting of nanoGPT on a GPU (1.47 on our test split), not measured here:
 
     --config.data.context=256 --config.model.blocks=6 --config.model.heads=6 \\
         --config.model.width=384 --config.model.dropout=0.2 --config.model.is_rotary=False \\
@@ -28,18 +28,18 @@ from models.autoregressive.language_model import descended
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/char_lm.py[:text][,debug]`."""
+    """Returns the `[text][,debug]` config."""
     config, debug = common.begin(argument, default='text')
     text_models.add_text(config)
     config.model = ConfigDict(
         dict(
-            width=128,  # numbers of a symbol
+            width=128,  # dimensions of a token
             blocks=4,
-            heads=4,
-            embedding_deviation=0.3,  # as large as what blocks add, which would drown it
-            dropout=0.0,  # share that training drops
-            is_rotary=True,  # whether places turn queries and keys instead of having a table
-            is_tied=False,  # whether symbols are embedded by the last layer's weights
+            heads=4,  # attention heads per block; divide the width
+            embedding_deviation=0.3,  # initial standard deviation, about that of a block's output
+            dropout=0.0,  # rate, in training
+            is_rotary=True,  # rotary position embedding; False: a learned table of positions
+            is_tied=False,  # whether the embedding shares the weights of the output layer
         )
     )
     config.hypers.update(
@@ -56,7 +56,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         batch_size=32,
         evaluate_every=250,
         checkpoint_every=250,
-        optimizer='muon',  # what it has after 800 steps takes Adam 5,000
+        optimizer='muon',  # Adam needs 5,000 steps for what Muon reaches in 800
         best_metric='log_prob_nats',
     )
     config.eval.batch_size = 100
@@ -68,7 +68,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     needs.text(config, spec)
     parts = transformer_parts(transformer_of(config, spec), spec)
     return descended(parts, text_models.draws_of(config))

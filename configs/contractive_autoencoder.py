@@ -1,4 +1,4 @@
-"""Contractive autoencoder (Rifai et al. 2011): codes that change little with the image.
+"""Contractive autoencoder (Rifai et al. 2011): penalizes the encoder Jacobian.
 
     python main.py --config=configs/contractive_autoencoder.py
 
@@ -15,11 +15,11 @@ build = autoencoder.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/contractive_autoencoder.py:DATA[,debug]`, DATA any source."""
+    """Returns the `DATA[,debug]` config; DATA is any source."""
     config = autoencoder.get_config(argument)
     config.model.update(
         contraction='auto',
         code_activation='sigmoid',
-        tied=True,  # else the decoder undoes by larger weights what the penalty makes smaller
+        tied=True,  # otherwise larger decoder weights would undo the contraction
     )
     return config

@@ -1,15 +1,15 @@
-"""Autoencoder with convolutions, for images of any shape and signals.
+"""Convolutional autoencoder, for images of any shape and signals.
 
     python main.py --config=configs/conv_autoencoder.py
     python main.py --config=configs/conv_autoencoder.py:mnist --config.model.latent_dim=32
 
 The networks are those of the Keras tutorial (Chollet 2016, Building Autoencoders in Keras), 28x28
-to 7x7x32 and back, or with strides in place of pooling and repeating. The digits, 8x8 to 2x2x8, 3
+to 7x7x32 and back, or use strides instead of pooling and upsampling. The digits, 8x8 to 2x2x8, 3
 seeds: 1/2 ||x - x^||^2 of test images in [0, 1] is 0.52 +- 0.05. About 17 seconds on two CPU cores.
 
-MNIST with a dense code of 32 numbers, the second command, one seed: cross-entropy 63.9, half
-squared error 2.64, where PCA with 32 components has 6.60 (`python -m benchmarks.pca_error`) and the
-fully connected 784-32-784 has 4.13. About 4 minutes.
+MNIST with a dense 32-dimensional code (second command), one seed: cross-entropy 63.9, half squared
+error 2.64; PCA with 32 components has 6.60 (`python -m benchmarks.pca_error`), the fully connected
+784-32-784 has 4.13. About 4 minutes.
 """
 
 from ml_collections import ConfigDict
@@ -27,18 +27,18 @@ BODIES = {'pooling': (PoolingEncoder, PoolingDecoder), 'strides': (ConvEncoder, 
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/conv_autoencoder.py:DATA[,debug]`, DATA any source of images or signals."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     name, debug = common.parse_argument(argument, default='digits')
     config = mlp_autoencoder.get_config(name)
     with config.unlocked():
         del config.model.tied
         config.model.update(
-            body='pooling',  # convolutions, and max-pooling and repeating between them | strides
-            channels=(32, 32),  # of each stage; every stage halves the resolution
+            body='pooling',  # pooling (max-pooling, and upsampling by repetition) | strides
+            channels=(32, 32),  # per stage; each stage halves the resolution
             kernel_size=3,
-            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
-            latent_dim=0,  # of a dense bottleneck; 0: the last maps are the code
-            hidden_sizes=(),  # of dense layers between convolutions and bottleneck
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            latent_dim=0,  # of a dense bottleneck; 0: the last feature maps are the code
+            hidden_sizes=(),  # dense layers between convolutions and bottleneck
             code_activation='none',
         )
         if name == 'digits':
@@ -56,7 +56,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The autoencoder that `config` describes, for data as `spec` says.
+    """Builds the autoencoder of `config` for data described by `spec`.
 
     Raises:
       UserError: dense layers without a bottleneck.

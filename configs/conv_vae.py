@@ -1,4 +1,4 @@
-"""VAE with convolutions of stride 2, for images of any shape and signals.
+"""VAE with stride-2 convolutions, for images of any shape and signals.
 
     python main.py --config=configs/conv_vae.py
 
@@ -18,15 +18,15 @@ from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/conv_vae.py:DATA[,debug]`, DATA any source of images or signals."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     name, debug = common.parse_argument(argument, default='digits')
     config = mlp_vae.get_config(name)
     with config.unlocked():
         config.model.update(
-            channels=(16, 32),  # of each stage; every stage halves the resolution
+            channels=(16, 32),  # per stage; each stage halves the resolution
             kernel_size=4,
-            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
-            hidden_sizes=(256,),  # of the dense layers between convolutions and latents
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            hidden_sizes=(256,),  # dense layers between convolutions and latents
             activation='silu',
         )
         if name != 'digits':
@@ -39,7 +39,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The VAE that `config` describes, for data as `spec` says."""
+    """Builds the VAE of `config` for data described by `spec`."""
     needs.axes(config, spec, 'configs/vae.py')
     hidden = common.sizes(config, 'hidden_sizes')
     network = {

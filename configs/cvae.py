@@ -1,11 +1,12 @@
-"""Conditional VAE (Sohn et al. 2015): encoder and decoder see the class, samples are of it.
+"""Conditional VAE (Sohn et al. 2015): a VAE of p(x | label).
 
     python main.py --config=configs/cvae.py
     python main.py --mode=sample --workdir=runs/cvae-digits --labels=all
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds, of
-p(x | label): -ELBO 89.3 +- 0.6 nats, NLL 85.8 +- 0.4 nats (importance-weighted, k = 500); without
-the label (configs/vae.py) 92.0 and 88.3. About 20 seconds on two CPU cores.
+Encoder and decoder see the label. Test split of the digits with its 17 grey levels, mean and
+standard deviation over 3 seeds: -ELBO 89.3 +- 0.6 nats, NLL 85.8 +- 0.4 nats (importance-weighted,
+k = 500), both of p(x | label); without the label (configs/vae.py) 92.0 and 88.3. About 20 seconds
+on two CPU cores.
 """
 
 from ml_collections import ConfigDict
@@ -18,12 +19,12 @@ from models.autoencoders.vae_objectives import evidence_bound
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/cvae.py:DATA[,debug]`, DATA any source with labels."""
+    """Returns the `DATA[,debug]` config; DATA is any source with labels."""
     return plain.get_config(argument)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The conditional VAE that `config` describes, for data as `spec` says."""
+    """Builds the conditional VAE of `config` for data described by `spec`."""
     needs.labels(config, spec, 'use configs/vae.py')
     objective = evidence_bound()
     return plain.assemble(config, spec, objective, **plain.bodies(config), is_conditional=True)

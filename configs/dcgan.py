@@ -1,12 +1,12 @@
-"""GAN with convolutions of stride 2, after Radford et al. (2016), for images and signals.
+"""GAN with stride-2 convolutions (after Radford et al. 2016), for images and signals.
 
     python main.py --config=configs/dcgan.py:mnist --config.eval.classifier=runs/classifier-mnist
 
 MNIST, 3 seeds, 5,000 samples in the features of that run (`configs/classifier.py:mnist`):
 Frechet distance 34.2 +- 0.8 (real data 2.0), coverage 0.72 +- 0.02 (0.97), mean confidence of the
 classifier 0.921 +- 0.002 (0.996). The digits (without `:mnist`), 3 seeds: Frechet distance 12.9 +-
-1.5 (7.1), coverage 0.62 +- 0.03 (0.96). About 7 minutes and 12 seconds on two CPU cores. In
-14,000 steps the coverage of MNIST comes to 0.87 (docs/results.md).
+1.5 (7.1), coverage 0.62 +- 0.03 (0.96). About 7 minutes and 12 seconds on two CPU cores. After
+14,000 steps the coverage on MNIST is 0.87 (docs/results.md).
 """
 
 import functools
@@ -19,7 +19,7 @@ from configs import gan as mlp_gan
 from configs.shared import common, needs
 from models.nets.conv_encoder_decoder import ConvDecoder, ConvEncoder
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(
             channels=(16, 32),
@@ -33,18 +33,18 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/dcgan.py:DATA[,debug]`, DATA any source of images or signals."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     name, debug = common.parse_argument(argument, default='digits')
     config = mlp_gan.get_config(name)
     with config.unlocked():
         del config.model.maxout_pieces
         config.model.update(
-            channels=(32, 128),  # of each stage; every stage halves the resolution
+            channels=(32, 128),  # per stage; each stage halves the resolution
             discriminator_channels=(32, 128),
             kernel_size=4,
-            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
-            hidden_sizes=(),  # of the dense layers before the generator's convolutions
-            discriminator_hidden_sizes=(256,),  # after the discriminator's; the last: its features
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            hidden_sizes=(),  # dense layers before the generator's convolutions
+            discriminator_hidden_sizes=(256,),  # dense; the last gives the features
             penalty='r1',  # none | gradient_penalty | r1 | r2
         )
         config.hypers.update(
@@ -68,12 +68,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The GAN that `config` describes, for data as `spec` says."""
+    """Builds the GAN of `config` for data described by `spec`."""
     return mlp_gan.assemble(config, spec, **bodies(config, spec))
 
 
 def bodies(config: ConfigDict, spec: Spec) -> dict:
-    """The two networks and the discriminator's activation, as `gan.assemble` takes them."""
+    """Returns both networks and the discriminator's activation, as arguments of `gan.assemble`."""
     needs.axes(config, spec, 'configs/gan.py')
     hidden, (*inner, last) = mlp_gan.layers(config)
     event, form = spec.event_shape, common.conv_form(config)

@@ -1,15 +1,15 @@
-"""Diffusion model (Ho et al. 2020; Karras et al. 2022) of 8x8 digits that sees the class.
+"""Class-conditional diffusion model (Ho et al. 2020; Karras et al. 2022).
 
     python main.py --config=configs/diffusion.py
     python main.py --mode=sample --workdir=runs/diffusion-digits --labels=all
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds: the
-Frechet distance in the features of configs/classifier.py is 10.8 +- 0.5 (a VAE's 17.6, a GAN's
-12.6, real data's 6.8), 98.5 +- 0.7 % of the samples are taken for the class that was asked for, and
-a classifier trained on samples is right in 94.4 +- 1.5 %; the bound is 232.5 +- 0.4 nats given the
-label (100 times), far above a VAE's, for the plain error that it is trained by cares little for the
-last bits. Two and a half minutes on two CPU cores that others used. MNIST (`:mnist`, a U-Net) is
-measured on a reduced budget alone (docs/results.md).
+Test split of the 8x8 digits with its 17 grey levels, mean and standard deviation over 3 seeds: the
+Frechet distance in the features of configs/classifier.py is 10.8 +- 0.5 (a VAE: 17.6, a GAN: 12.6,
+real data: 6.8); 98.5 +- 0.7 % of the samples are classified as the requested class; a classifier
+trained on samples has an accuracy of 94.4 +- 1.5 %. The bound is 232.5 +- 0.4 nats given the label
+(100 times), far above a VAE's, because the unweighted training loss gives little weight to the last
+bits. Two and a half minutes on two shared CPU cores. MNIST (`:mnist`, a U-Net) is measured only on
+a reduced budget (docs/results.md).
 """
 
 from collections.abc import Callable
@@ -30,9 +30,9 @@ from models.diffusion.unet import UNet, UNetOptions
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import check_patch
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
-        # a step of a U-Net takes twenty times as long, and 64 pixels hardly need one
+        # a U-Net step takes twenty times as long, and 64 pixels hardly need one
         'model': dict(network='mlp', width=512),
         'hypers': dict(decay_steps=3000.0, ema_half_life=20_000.0),
         'train': dict(steps=3000, batch_size=96, evaluate_every=500, checkpoint_every=500),
@@ -51,27 +51,27 @@ LIKELIHOODS = {name: name for name in ('bound', 'ode')}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/diffusion.py:DATA[,debug]`, DATA any source: digits, mnist, grid, arrays, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, grid, arrays, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            network='auto',  # unet | mlp | auto: a U-Net of images
-            channels=(64, 128, 128),  # of the U-Net's resolutions, the finest first
-            blocks=2,  # of each resolution, on either way
-            attention=(1, 2),  # resolutions (0 the finest) with attention
-            patch=1,  # pixels of each axis that a U-Net sees as one: 2 is about twice as fast
-            conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
-            width=256,  # of the MLP
-            mlp_blocks=3,
-            num_waves=0,  # sines and cosines of each number of x that the MLP sees, an even number
-            is_conditional=True,  # sees the label, where there are labels
-            label_dropout=0.1,  # share of the examples whose label is hidden, for guidance
+            network='auto',  # unet | mlp | auto (an MLP for vectors, else a U-Net)
+            channels=(64, 128, 128),  # per resolution of the U-Net, the finest first
+            blocks=2,  # per resolution, on the way down and on the way up
+            attention=(1, 2),  # resolutions with attention; 0: the finest
+            patch=1,  # side, in pixels, of the U-Net's input patches; 2 is about twice as fast
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            width=256,  # units of the MLP
+            mlp_blocks=3,  # residual blocks of the MLP
+            num_waves=0,  # Fourier features per dimension of x, input of the MLP; even
+            is_conditional=True,  # on the label, if the data have labels
+            label_dropout=0.1,  # share of training examples without their label, for guidance
             # linear | cosine | log_linear | learned | discrete | discrete_cosine | straight |
             # exploding
             schedule='cosine',
             prediction='v',  # eps | x | v | velocity | edm
-            weighting='output',  # output (its plain error) | simple | min_snr | bound | edm
-            times='uniform',  # uniform | log_normal (the sigma distribution of Karras et al.)
+            weighting='output',  # output (none) | simple | min_snr | bound | edm
+            times='uniform',  # in training: uniform | log_normal (sigma as in Karras et al.)
         )
     )
     config.hypers.update(
@@ -84,21 +84,21 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
     )
     config.eval.update(
-        likelihood='bound',  # bound | ode (of real-valued or dequantised data)
-        num_times=100,  # of the bound, of each example
-        ode_steps=50,
-        ode_probes=1,  # 0: the exact divergence
+        likelihood='bound',  # bound | ode (real-valued or dequantised data)
+        num_times=100,  # times per example in the bound
+        ode_steps=50,  # steps of the ODE likelihood
+        ode_probes=1,  # random probes of the divergence; 0: exact
         sampler=ConfigDict(
             dict(
                 # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
                 steps=20,
-                grid='auto',  # time | half_log_snr | karras | auto, by sampler and schedule
-                guidance=1.0,  # weight of the class against any; 1: none
-                eta=0.0,  # of ddim: noise, 1 as ancestral
-                churn=0.0,  # of heun
-                clip=True,  # what is known of x to the data's interval
-                resamples=10,  # of each step in inpainting: how often it is taken
+                grid='auto',  # time | half_log_snr | karras | auto (by sampler and schedule)
+                guidance=1.0,  # weight of classifier-free guidance; 1: none
+                eta=0.0,  # ddim: amount of noise, 0 (none) to 1 (ancestral)
+                churn=0.0,  # heun: S_churn of Karras et al.; 0: no noise
+                clip=True,  # clip the predicted x to the data's interval
+                resamples=10,  # inpainting (RePaint): repetitions of each step
             )
         ),
     )
@@ -109,7 +109,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant."""
+    """Shrinks `config` in place to the `debug` variant."""
     common.shrink(config)
     config.model.update(channels=(8, 8), attention=(1,), blocks=1, width=16, mlp_blocks=2)
     config.eval.update(num_times=2, ode_steps=3)
@@ -117,12 +117,12 @@ def shrink(config: ConfigDict) -> None:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The diffusion model that `config` describes, for data as `spec` says."""
+    """Builds the diffusion model of `config` for data described by `spec`."""
     return build_with(network_of, config, spec)
 
 
 def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
-    """Likewise, with the network `network_of(config, spec, num_classes)`."""
+    """Builds the diffusion model with the network `network_of(config, spec, num_classes)`."""
     is_conditional = config.model.is_conditional and spec.num_classes is not None
     std = data_std(spec)
     nets = DenoiserNetworks(
@@ -141,14 +141,14 @@ def build_with(network_of: Callable, config: ConfigDict, spec: Spec) -> Family:
 
 
 def network_of(config: ConfigDict, spec: Spec, num_classes: int) -> nn.Module:
-    """A U-Net of images, an MLP of everything else."""
+    """Returns the network that `config.model.network` selects."""
     auto = unet_of if len(spec.event_shape) > 1 else mlp_of
     options = {'auto': auto, 'unet': unet_of, 'mlp': mlp_of}
     return common.choice(config, 'network', options)(config, spec, num_classes)
 
 
 def mlp_of(config: ConfigDict, spec: Spec, num_classes: int) -> ConditionedMLP:
-    """The MLP, of any event."""
+    """Returns the MLP, for data of any shape."""
     del spec
     return ConditionedMLP(
         width=config.model.width,
@@ -160,7 +160,7 @@ def mlp_of(config: ConfigDict, spec: Spec, num_classes: int) -> ConditionedMLP:
 
 
 def unet_of(config: ConfigDict, spec: Spec, num_classes: int) -> UNet:
-    """The U-Net, of anything that has an axis."""
+    """Returns the U-Net, for data with at least one axis."""
     model = config.model
     needs.axes(config, spec, "--config.model.network='mlp'")
     check_patch(model.patch, spatial_shape(spec.event_shape))

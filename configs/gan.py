@@ -26,7 +26,7 @@ from models.nets.norms import BatchNorm
 NORMS = {'none': False, 'batch': True}
 CONDITIONED = {'none': False, **dict.fromkeys(CONDITIONINGS, True)}
 LECUN = nn.initializers.lecun_normal()
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'train': dict(steps=6000, evaluate_every=1000, checkpoint_every=1000),
     },
@@ -34,39 +34,39 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/gan.py:DATA[,debug]`, DATA any source: digits, mnist, ring, grid, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, ring, grid, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            latent_dim=64,
-            hidden_sizes=(256, 256),  # of the generator
+            latent_dim=64,  # dimensions of the noise z
+            hidden_sizes=(256, 256),  # generator
             discriminator_hidden_sizes=(256, 256),
-            activation='relu',  # of the generator
+            activation='relu',  # generator
             discriminator_activation='leaky_relu',
-            maxout_pieces=1,  # of the discriminator: units that a maximum is taken of
-            norm='batch',  # none | batch, of the generator
-            discriminator_norm='none',  # none | batch | spectral
-            init_std=0.0,  # of all kernels; 0: by their size (LeCun)
+            maxout_pieces=1,  # discriminator: units per maxout; 1: no maxout
+            norm='batch',  # generator: none | batch
+            discriminator_norm='none',  # discriminator: none | batch | spectral
+            init_std=0.0,  # initial standard deviation of all kernels; 0: LeCun
             packing=1,  # examples that the discriminator judges together
-            conditioning='none',  # none | projection | embedding, of the discriminator
+            conditioning='none',  # discriminator: none | projection | embedding
             # minimax | non_saturating | least_squares | hinge | wasserstein
             loss='non_saturating',
             penalty='none',  # none | gradient_penalty | r1 | r2
-            feature_matching=False,
-            discriminator_turns=1,  # of a step, each on its own minibatch
-            generator_turns=1,
-            alternating=False,  # one stands still while the other moves for so many steps
+            feature_matching=False,  # add feature matching to the generator's loss
+            discriminator_turns=1,  # per step, each on its own minibatch
+            generator_turns=1,  # per step
+            alternating=False,  # only one player moves at a time; see hypers.*_steps
         )
     )
     config.hypers.update(
-        learning_rate=2e-4,  # of the discriminator
+        learning_rate=2e-4,  # discriminator
         learning_rate_generator=2e-4,
         adam_beta1=0.5,
         ema_half_life=10_000.0,
         penalty=10.0,  # weight of the penalty
-        feature_matching=1.0,  # weight of the distance of mean features
-        discriminator_steps=1.0,  # where alternating
-        generator_steps=1.0,
+        feature_matching=1.0,  # weight of the distance between mean features
+        discriminator_steps=1.0,  # consecutive steps, if alternating
+        generator_steps=1.0,  # likewise
     )
     config.train.update(steps=20_000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
     config.update(DATA.get(config.data.name, {}))
@@ -77,7 +77,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The GAN that `config` describes, for data as `spec` says."""
+    """Builds the GAN of `config` for data described by `spec`."""
     model, event = config.model, spec.event_shape
     generating, discriminating = options(config)
     hidden, of_discriminator = layers(config)
@@ -96,14 +96,14 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def options(config: ConfigDict) -> tuple[dict, dict]:
-    """Activation and dtype of the generator's network, and of the discriminator's."""
+    """Returns activation and dtype, as keyword arguments, of generator and of discriminator."""
     generating = common.network_options(config)
     activation = common.choice(config, 'discriminator_activation', common.ACTIVATIONS)
     return generating, {**generating, 'activation': activation}
 
 
 def layers(config: ConfigDict) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Sizes of dense layers: the generator's, and the discriminator's."""
+    """Returns the sizes of the dense layers of generator and discriminator."""
     return (
         common.sizes(config, 'hidden_sizes'),
         common.sizes(config, 'discriminator_hidden_sizes', fewest=1),
@@ -113,10 +113,11 @@ def layers(config: ConfigDict) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def assemble(
     config: ConfigDict, spec: Spec, generator: Callable, discriminator: Callable, activation
 ) -> Family:
-    """The GAN of bodies that `generator` and `discriminator` make, given norm and kernel_init.
+    """Builds the GAN from constructors of both bodies, which take `norm` and `kernel_init`.
 
     Raises:
-      UserError: labels that the data lack, or packs that do not fill the batch.
+      UserError: the model is conditional and the data have no labels, or the packing does not
+        divide the batch size.
     """
     model, batch_size = config.model, config.train.batch_size
     common.check_hypers(config)
@@ -148,7 +149,7 @@ def networks(
     activation: Callable,
     conditioning: str = 'none',
 ) -> GANNetworks:
-    """Both players around their bodies, as `assemble` takes them."""
+    """Returns both players; `generator` and `discriminator` are constructors, as in `assemble`."""
     generator_norm = common.choice(config, 'norm', NORMS)
     discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
     is_conditional, init = conditioning != 'none', kernel_init(config)
@@ -174,12 +175,12 @@ def networks(
 
 
 def kernel_init(config: ConfigDict) -> Callable:
-    """How all kernels start."""
+    """Returns the initializer of all kernels."""
     std = config.model.init_std
     return nn.initializers.normal(std) if std else LECUN
 
 
 def with_norm(init: Callable, make: Callable, has_norm: bool, train: bool, gather: Callable):
-    """The network that `make` makes with kernels of `init`, and batch norms if it has them."""
+    """Returns `make(norm, kernel_init)`: kernels from `init`, batch norm if `has_norm`."""
     norm = functools.partial(BatchNorm, train, gather) if has_norm else None
     return make(norm=norm, kernel_init=init)

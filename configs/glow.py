@@ -3,11 +3,11 @@
     python main.py --config=configs/glow.py
 
 Test split of the dequantised digits: 102.81 +- 0.67 nats (one seed, +- over the examples), exact
-for the density and a bound for the levels; 30 seconds on two CPU cores, most of it compilation.
+for the density and a bound for the grey levels; 30 seconds on two CPU cores, mostly compilation.
 MNIST (`:mnist`) is not measured.
 
-What is factored out has no prior of its own but the standard normal, and scales are bounded by a
-tanh as in RealNVP.
+Factored-out dimensions have the standard normal as their prior, not one of their own, and scales
+are bounded by a tanh as in RealNVP.
 """
 
 import functools
@@ -23,7 +23,7 @@ from models.flows.couplings import Coupling, half_of_channels
 from models.flows.invertible_1x1_conv import InvertibleLinear
 from models.flows.multiscale import as_vector, halvings, in_scales
 
-MODELS = {  # what differs by data; '': any other
+MODELS = {  # overrides by data set; '': any other data set
     '': dict(steps=8),
     'digits': dict(network='mlp', hidden_sizes=(32,), steps=4),
     **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=16)),
@@ -31,19 +31,19 @@ MODELS = {  # what differs by data; '': any other
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/glow.py:DATA[,debug]`, DATA any source: digits, mnist, checkerboard, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, checkerboard, ..."""
     return flows.of_couplings(argument, MODELS)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The flow that `config` describes, for data as `spec` says."""
+    """Builds the flow of `config` for data described by `spec`."""
     network, elementwise = flows.network_of(config, spec), flows.elementwise_of(config)
     model = config.model
     coupling = functools.partial(Coupling, half_of_channels, network, elementwise)
     step = lambda: Chain((ActNorm(), InvertibleLinear(), coupling()))
 
     def scale(shape, is_last):
-        """Figure 2b of the paper, all scales alike."""
+        """Returns the layers of one scale and its output shape; all scales alike, Figure 2b."""
         del is_last
         height, width, channels = shape
         squeezed = height // 2, width // 2, 4 * channels

@@ -1,12 +1,12 @@
-"""VAE with two stochastic layers and bottom-up inference (Burda et al. 2015).
+"""VAE with two stochastic layers, bottom-up inference (Burda et al. 2015).
 
     python main.py --config=configs/hierarchical_vae.py
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds:
--ELBO 91.9 +- 0.4 nats, NLL 89.2 +- 0.3 nats (importance-weighted, k = 500), 2.01 bits a dimension;
-the KL of z_1 is 6.1 +- 0.4 nats, of z_2 2.4 +- 0.6. About 22 seconds of CPU time. MNIST (`:mnist`)
-is not measured yet: it takes the paper's networks, 784-200-200-z_1(100)-100-100-z_2(50), without
-its schedule; the paper reports 85.33 nats (k = 5000), and 86.76 with one layer.
+Test split of the digits with its 17 grey levels, mean and standard deviation over 3 seeds: -ELBO
+91.9 +- 0.4 nats, NLL 89.2 +- 0.3 nats (importance-weighted, k = 500), 2.01 bits per dimension; the
+KL of z_1 is 6.1 +- 0.4 nats, that of z_2 2.4 +- 0.6. About 22 seconds of CPU time. MNIST (`:mnist`)
+is not measured yet: it uses the paper's networks, 784-200-200-z_1(100)-100-100-z_2(50), without its
+schedule; the paper reports 85.33 nats (k = 5000), and 86.76 with one layer.
 """
 
 from ml_collections import ConfigDict
@@ -23,10 +23,10 @@ from models.autoencoders.hierarchical_vae import (
 )
 from models.shared.observations import observation_for
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(latent_dims=(16, 8), hidden_sizes=(128, 64)),
-        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
+        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit quickly
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
     'mnist': {'data': dict(binarize='stochastic')},
@@ -34,24 +34,24 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/hierarchical_vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            latent_dims=(100, 50),  # of z_1, z_2, ...: as many stochastic layers
+            latent_dims=(100, 50),  # of z_1, z_2, ...: one per stochastic layer
             hidden_sizes=(200, 100),  # units of the networks below z_1, between z_1 and z_2, ...
-            hidden_layers=2,  # of each of these networks
+            hidden_layers=2,  # hidden layers per network
             activation='tanh',
             inference='bottom_up',  # bottom_up | top_down (the ladder VAE)
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # of discretized_logistic_mixture
+            mixture_components=2,  # components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
-        beta=1.0,  # weight of the KL; 1 is the evidence lower bound
-        kl_warmup_steps=0.0,  # over which that weight rises from 0; 0: it is there at once
-        free_nats=0.0,  # of KL that each stochastic layer has for nothing
+        beta=1.0,  # weight of the KL; 1: the evidence lower bound
+        kl_warmup_steps=0.0,  # steps in which that weight rises from 0; 0: no warm-up
+        free_nats=0.0,  # free KL of each stochastic layer, in nats
         learning_rate_end=1e-5,
         decay_steps=50_000.0,
     )
@@ -70,14 +70,14 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant."""
+    """Shrinks `config` in place to the `debug` variant."""
     common.shrink(config)
     config.model.update(latent_dims=(4, 2), hidden_sizes=(16, 8))
     config.eval.update(num_importance_samples=10)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The hierarchical VAE that `config` describes, for data as `spec` says."""
+    """Builds the hierarchical VAE of `config` for data described by `spec`."""
     model, latent_dims = config.model, common.sizes(config, 'latent_dims')
     common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)

@@ -3,8 +3,8 @@
     python main.py --config=configs/iaf.py
 
 Test split of the dequantised digits: 104.18 +- 0.68 nats (one seed, +- over the examples), exact
-for the density and a bound for the levels; 45 seconds on two CPU cores, half of it
-compilation, for log p(x) takes 64 passes of each layer. MNIST (`:mnist`) is not measured.
+for the density and a bound for the grey levels; 45 seconds on two CPU cores, half of it
+compilation, because log p(x) takes 64 passes per layer. MNIST (`:mnist`) is not measured.
 """
 
 from ml_collections import ConfigDict
@@ -16,10 +16,10 @@ build = maf.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/iaf.py:DATA[,debug]`: `configs/maf.py`, whose layers are turned round."""
+    """Returns the `DATA[,debug]` config: `configs/maf.py` with inverted layers."""
     config = maf.get_config(argument).unlock()
     config.model.direction = 'samples'
     _, debug = common.parse_argument(argument, default='digits')
-    if config.data.name == 'digits' and not debug:  # 64 passes a layer for log p(x)
+    if config.data.name == 'digits' and not debug:  # log p(x) takes 64 passes per layer
         config.model.update(hidden_sizes=(64,), steps=2)
     return config.lock()

@@ -1,15 +1,15 @@
-"""Importance weighted autoencoder (Burda et al. 2015): a VAE whose bound takes several samples.
+"""Importance weighted autoencoder (Burda et al. 2015).
 
     python main.py --config=configs/iwae.py
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds: the
-bound of 5 samples 90.5 +- 0.3 nats, NLL 87.1 +- 0.2 nats (importance-weighted, k = 500), where
-configs/vae.py has 88.3. About 25 seconds on two CPU cores.
+A VAE whose bound averages several samples. Test split of the digits with its 17 grey levels, mean
+and standard deviation over 3 seeds: bound with 5 samples 90.5 +- 0.3 nats, NLL 87.1 +- 0.2 nats
+(importance-weighted, k = 500; configs/vae.py: 88.3). About 25 seconds on two CPU cores.
 
-`:mnist` is the paper's setting with one stochastic layer: its eight stages of 1, 3, 9, ..., 2,187
-passes, the learning rate falling by 10^(-1/7) from each to the next (the paper rounds it to tenths
-of 1e-4). `--config.train.steps` ends it earlier: 100,000 steps are the first four stages, and give
-an NLL of 91.9 +- 0.2 nats (one seed, k = 500; with one sample 93.5), in 13 minutes.
+`:mnist` is the paper's setting with one stochastic layer: eight stages of 1, 3, 9, ..., 2,187
+passes, with the learning rate multiplied by 10^(-1/7) from each to the next (the paper rounds it to
+tenths of 1e-4). `--config.train.steps` ends training earlier: 100,000 steps cover the first four
+stages and give an NLL of 91.9 +- 0.2 nats (one seed, k = 500; with one sample 93.5), in 13 minutes.
 """
 
 from ml_collections import ConfigDict
@@ -21,7 +21,7 @@ from configs.shared import common
 from models.autoencoders.vae_objectives import doubly_reparameterized, importance_weighted
 
 STAGES = 8
-PASS = 2500  # steps of 20 of the 50,000 training images
+PASS = 2500  # steps per pass: batches of 20 of the 50,000 training images
 PAPER = {
     'data': dict(num_valid=10_000),
     'model': dict(latent_dim=50, hidden_sizes=(200, 200), activation='tanh'),
@@ -44,15 +44,15 @@ ESTIMATORS = {'iwae': importance_weighted, 'dreg': doubly_reparameterized}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/iwae.py:DATA[,debug]`, DATA any source."""
+    """Returns the `DATA[,debug]` config; DATA is any source."""
     name, debug = common.parse_argument(argument, default='digits')
     config = plain.get_config(name)
     with config.unlocked():
         for name in ('beta', 'kl_warmup_steps', 'free_nats'):
             del config.hypers[name]
         config.model.update(
-            num_samples=5,  # of the bound; 1 is the VAE's
-            estimator='iwae',  # iwae | dreg (Tucker et al. 2019), of the encoder's gradient
+            num_samples=5,  # samples in the bound; 1: a VAE
+            estimator='iwae',  # of the encoder's gradient: iwae | dreg (Tucker et al. 2019)
         )
         config.train.best_metric = 'importance_weighted_bound_nats'
         if config.data.name == 'mnist':
@@ -63,7 +63,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The autoencoder that `config` describes, for data as `spec` says."""
+    """Builds the autoencoder of `config` for data described by `spec`."""
     estimator = common.choice(config, 'estimator', ESTIMATORS)
     objective = estimator(config.model.num_samples)
     return plain.assemble(config, spec, objective, **plain.bodies(config))

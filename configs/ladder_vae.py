@@ -1,13 +1,13 @@
-"""Ladder VAE (Sonderby et al. 2016): top-down inference, KL warm-up and free bits.
+"""Ladder VAE (Sonderby et al. 2016): top-down inference, warm-up, free bits.
 
     python main.py --config=configs/ladder_vae.py
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 3 seeds:
--ELBO 92.1 +- 0.6 nats, NLL 89.2 +- 0.5 nats (importance-weighted, k = 500), 2.01 bits a dimension;
-the KL of z_1 is 6.8 +- 0.6 nats, of z_2 2.2 +- 0.1. That is no better than bottom-up inference with
-the same two layers (configs/hierarchical_vae.py). About 25 seconds of CPU time. MNIST (`:mnist`) is
-not measured yet: it takes the paper's five layers without its batch norm; the paper reports 81.74
-nats.
+Test split of the digits with its 17 grey levels, mean and standard deviation over 3 seeds: -ELBO
+92.1 +- 0.6 nats, NLL 89.2 +- 0.5 nats (importance-weighted, k = 500), 2.01 bits per dimension; the
+KL of z_1 is 6.8 +- 0.6 nats, that of z_2 2.2 +- 0.1. This is no better than bottom-up inference
+with the same two layers (configs/hierarchical_vae.py). About 25 seconds of CPU time. MNIST
+(`:mnist`) is not measured yet: it uses the paper's five layers without its batch norm; the paper
+reports 81.74 nats.
 """
 
 from ml_collections import ConfigDict
@@ -19,7 +19,7 @@ build = hierarchical_vae.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/ladder_vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, folder, ..."""
     name, debug = common.parse_argument(argument, default='digits')
     config = hierarchical_vae.get_config(argument)
     config.model.inference = 'top_down'

@@ -1,11 +1,11 @@
-"""Mixture of categorical or Gaussian components fitted by EM (Dempster, Laird and Rubin 1977).
+"""Categorical or Gaussian mixture, by EM (Dempster, Laird and Rubin 1977).
 
     python main.py --config=configs/mixture.py
 
-Test split of the digits, 17 grey levels as they are: 99.38 +- 0.19 nats over 3 seeds, exact, 20
+Test split of the digits with its 17 grey levels: 99.38 +- 0.19 nats over 3 seeds, exact, with 20
 components; about ten seconds on two CPU cores. On static MNIST (`:static_mnist`) 125.9 +- 0.4 nats
-(one seed, +- over the examples) with 500 Bernoulli components, in three minutes, and 167.1 with
-10; published are 137.64 and 168.95 (docs/results.md).
+(one seed, +- over the examples) with 500 Bernoulli components, in three minutes, and 167.1 with 10;
+published: 137.64 and 168.95 (docs/results.md).
 """
 
 import functools
@@ -20,8 +20,8 @@ from models.classical.components import Components, categorical
 from models.classical.gaussian_components import diagonal_gaussian, full_gaussian, prior_of
 from models.classical.mixture import MixtureParts, mixture
 
-LLOYD_ITERATIONS = 10  # of the clusters that EM begins with
-DATA = {  # what differs from the settings for any other data
+LLOYD_ITERATIONS = 10  # of k-means, which initializes EM
+DATA = {  # overrides of the defaults, by data set
     'digits': {'model': dict(pseudo_count=0.3)},
     'mnist': {
         'data': dict(binarize='stochastic'),
@@ -34,18 +34,18 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/mixture.py:DATA[,debug]`, DATA any source: digits, mnist, grid, arrays, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, grid, arrays, ..."""
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
             num_components=20,
-            components='auto',  # categorical (of two levels Bernoulli) | gaussian | auto
-            covariance='full',  # full | diagonal | tied (one for all); of Gaussians
-            # examples added to those of each component: of each level, or of Gaussians as far from
-            # the mean as uniform numbers are; 0 is maximum likelihood
+            components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
+            covariance='full',  # of Gaussians: full | diagonal | tied (the same for all)
+            # pseudo-examples per component: for each level, or for Gaussians with variance 1/12
+            # (uniform on a known interval) or 1; 0: maximum likelihood
             pseudo_count=0.1,
-            variance_floor=1e-4,  # of Gaussians, of x normalized
-            forgetting=0.0,  # 0: a minibatch alone; above 0.5: online EM, of data too large for it
+            variance_floor=1e-4,  # of Gaussians: smallest variance of normalized x
+            forgetting=0.0,  # 0: EM on each minibatch; above 0.5: online EM, for large data
         )
     )
     config.train.update(
@@ -62,13 +62,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant."""
+    """Shrinks `config` in place to the `debug` variant."""
     common.shrink(config)
     config.model.num_components = 3
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The mixture that `config` describes, for data as `spec` says."""
+    """Builds the mixture of `config` for data described by `spec`."""
     model = config.model
     return mixture(
         MixtureParts(
@@ -84,21 +84,21 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def components_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
-    """The kind of the components, and the covariance of Gaussian ones."""
+    """Returns the components that the config selects; `covariance` is that of Gaussian ones."""
     auto = categorical_of if spec.levels is not None else gaussian_of
     kinds = {'auto': auto, 'categorical': categorical_of, 'gaussian': gaussian_of}
     return common.choice(config, 'components', kinds)(config, spec, covariance)
 
 
 def categorical_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
-    """Independent levels."""
+    """Returns components with independent categorical dimensions."""
     del covariance
     needs.levels(config, spec, "config.model.components='gaussian'")
     return categorical(spec.levels, config.model.pseudo_count)
 
 
 def gaussian_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
-    """Gaussian components."""
+    """Returns Gaussian components."""
     needs.real_values(config, spec, " or config.model.components='categorical'")
     kinds = {
         'full': full_gaussian,

@@ -1,11 +1,11 @@
-"""PacGAN (Lin et al. 2018): a discriminator that judges packs of points, on the grid of Gaussians.
+"""PacGAN (Lin et al. 2018): the discriminator judges packs of points.
 
     python main.py --config=configs/pacgan.py
 
-Published, 10 seeds, mean and standard error: 23.8 +- 0.7 modes of 25, reverse KL 0.13 +- 0.04 nats.
-Measured in a reduced setting (docs/results.md), a minute a run on two CPU cores: 22.7 +- 0.7 modes,
-0.52 +- 0.05 nats, against 18.6 +- 0.8 and 0.95 +- 0.06 without packs. As it stands here a run takes
-hours on two CPU cores; it is not measured yet.
+On the 5 x 5 grid of Gaussians. Published, 10 seeds, mean and standard error: 23.8 +- 0.7 modes of
+25, reverse KL 0.13 +- 0.04 nats. Measured in a reduced setting (docs/results.md), a minute per run
+on two CPU cores: 22.7 +- 0.7 modes, 0.52 +- 0.05 nats, against 18.6 +- 0.8 and 0.95 +- 0.06 without
+packs. A run of this config takes hours on two CPU cores; it is not measured yet.
 """
 
 from ml_collections import ConfigDict
@@ -17,10 +17,10 @@ build = gan.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/pacgan.py:DATA[,debug]`, DATA a mixture (grid, ring) or any other source."""
+    """Returns the `DATA[,debug]` config; DATA is a mixture (grid, ring) or any other source."""
     name, debug = common.parse_argument(argument, default='grid')
     config = gan.get_config(f'{name},debug' if debug else name)
-    config.model.packing = 2  # the paper has 1 (no packs) to 4; packs share the batch
+    config.model.packing = 2  # examples per pack, 1 (no packs) to 4 in the paper
     config.hypers.update(
         learning_rate=1e-4, learning_rate_generator=1e-4, adam_beta1=0.8, ema_half_life=0.0
     )
@@ -34,7 +34,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
         config.train.update(
             steps=400_000,
-            batch_size=208,  # 104 packs, the paper 100: each of eight devices holds whole ones
+            batch_size=208,  # 104 packs (paper: 100), a whole number on each of 8 devices
             steps_per_dispatch=1000,
             log_every=100,
             evaluate_every=20_000,

@@ -1,10 +1,10 @@
-"""A causal transformer over pixels (Chen et al. 2020, Image GPT), sampled with its keys kept.
+"""Causal transformer over pixels (Image GPT, Chen et al. 2020).
 
     python main.py --config=configs/pixel_transformer.py
 
-Test split of the digits, 17 grey levels as they are: 85.40 +- 0.41 nats over 2 seeds (85.69 and
-85.11), exact; 133 seconds of CPU time in all, which two free cores
-share. MNIST (`:mnist`, 20,000 steps of 64, meant for a GPU) is not measured.
+Sampling caches keys and values. Test split of the digits with its 17 grey levels: 85.40 +- 0.41
+nats over 2 seeds (85.69 and 85.11), exact; 133 seconds of CPU time in all, shared by two free
+cores. MNIST (`:mnist`, 20,000 steps with batch 64, meant for a GPU) is not measured.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +16,7 @@ from configs.shared.transformers import transformer_of
 from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_transformer import transformer_parts
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(blocks=2, dropout=0.1),
         'hypers': dict(learning_rate=2e-3, decay_steps=600.0, warmup_steps=50.0),
@@ -27,18 +27,18 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/pixel_transformer.py:DATA[,debug]`, DATA any source of levels: digits, mnist, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any discrete source: digits, mnist, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            width=64,  # numbers of a token
-            blocks=4,
-            heads=4,  # divide the width
-            embedding_deviation=0.02,  # of levels and places, at the start; of 0.3 it overfits
-            dropout=0.0,  # share of the embedded tokens and of what a block adds, in training
-            is_rotary=False,  # whether places turn queries and keys instead of having a table
-            is_tied=False,  # whether the embedding of the levels is the last layer too
-            is_conditional=False,  # a model of p(x | label), and samples by class
+            width=64,  # dimensions of a token
+            blocks=4,  # transformer blocks
+            heads=4,  # attention heads per block; divide the width
+            embedding_deviation=0.02,  # initial standard deviation; with 0.3 it overfits
+            dropout=0.0,  # rate on embedded tokens and block outputs, in training
+            is_rotary=False,  # rotary position embedding; False: a learned table of positions
+            is_tied=False,  # whether the embedding shares the weights of the output layer
+            is_conditional=False,  # model p(x | label), with class-conditional samples
         )
     )
     config.hypers.update(decay_steps=20_000.0, warmup_steps=200.0)
@@ -49,7 +49,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
         best_metric='log_prob_nats',
     )
-    config.eval.batch_size = 100  # attention remembers a number for every two pixels
+    config.eval.batch_size = 100  # attention stores a weight for every pair of pixels
     config.update(DATA.get(config.data.name, {}))
     if debug:
         common.shrink(config)
@@ -58,12 +58,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     return autoregressive(parts_of(config, spec))
 
 
 def parts_of(config: ConfigDict, spec: Spec) -> AutoregressiveParts:
-    """What it is made of."""
+    """Returns the network and its sampling steps, as `autoregressive` takes them."""
     needs.levels(config, spec, 'use configs/made.py')
     num_classes = common.num_classes_of(config, spec)
     return transformer_parts(transformer_of(config, spec, num_classes), spec)

@@ -1,11 +1,11 @@
-"""PixelCNN (van den Oord et al. 2016): masked convolutions give each pixel from those before it.
+"""PixelCNN (van den Oord et al. 2016): autoregressive masked convolutions.
 
     python main.py --config=configs/pixelcnn.py
 
-Test split of the digits, 17 grey levels as they are: 85.87 +- 0.56 nats (seed 0, +- over the
-examples), exact; two minutes on two CPU cores that four times as many others wanted, 46 seconds of
-CPU time. MNIST (`:mnist`, binarised afresh at each showing): 92.95 +- 0.21 in 10,000 steps of 64,
-less than half an hour on two cores; published are 81.45 nats, with --config.model.blocks=15
+Test split of the digits with its 17 grey levels: 85.87 +- 0.56 nats (seed 0, +- over the examples),
+exact; two minutes on two CPU cores with a fourfold load of other work, 46 seconds of CPU time.
+MNIST (`:mnist`, dynamically binarised): 92.95 +- 0.21 in 10,000 steps with batch 64, less than half
+an hour on two cores; published: 81.45 nats, with --config.model.blocks=15
 --config.train.batch_size=256 and 457 epochs.
 """
 
@@ -22,12 +22,12 @@ from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
 from models.autoregressive.raster_scan import ByPixel, by_pixel
 from models.shared.observations import observation_for
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'hypers': dict(decay_steps=1500.0),
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
-    'mnist': {  # for a CPU: published are 15 blocks, 457 epochs of batches of 256
+    'mnist': {  # sized for a CPU; published: 15 blocks, 457 epochs, batch 256
         'data': dict(binarize='stochastic'),
         'hypers': dict(decay_steps=10_000.0),
         'train': dict(steps=10_000, batch_size=64),
@@ -36,20 +36,20 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/pixelcnn.py:DATA[,debug]`, DATA any source of images: digits, mnist, cifar10, ..."""
+    """Returns the `DATA[,debug]` config; DATA: any source of images: digits, mnist, cifar10, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            blocks=5,
-            width=16,  # features of a convolution; of each channel's group a share
-            head_width=32,  # of the layer before the last
+            blocks=5,  # residual blocks
+            width=16,  # features of a convolution, divided among the image channels
+            head_width=32,  # features of the last hidden layer
             first_kernel_size=7,
             kernel_size=3,
-            conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # of discretized_logistic_mixture
-            is_conditional=False,  # p(x | label): sees the label, and classifies by Bayes' rule
+            mixture_components=2,  # components of discretized_logistic_mixture
+            is_conditional=False,  # model p(x | label), which classifies by Bayes' rule
         )
     )
     config.hypers.update(decay_steps=20_000.0, learning_rate_end=1e-4)
@@ -67,20 +67,20 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant."""
+    """Shrinks `config` in place to the `debug` variant."""
     common.shrink(config)
     config.model.update(blocks=1, width=4, head_width=4)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     return autoregressive(parts_of(config, spec))
 
 
 def parts_of(
     config: ConfigDict, spec: Spec, network_of: Callable | None = None
 ) -> AutoregressiveParts:
-    """What it is made of, with a network that is this one's or `network_of`'s."""
+    """Returns the network and its sampling steps; `network_of` replaces the plain PixelCNN."""
     needs.images(config, spec, 'use configs/made.py')
     model, num_classes = config.model, common.num_classes_of(config, spec)
     kind = CausalConvOptions(
@@ -92,7 +92,7 @@ def parts_of(
 
 
 def margins_of(config: ConfigDict) -> dict:
-    """How far windows reach from their middle, as keyword arguments of a network."""
+    """Returns the reach of the kernels from their centre, as keyword arguments of a network."""
     model = config.model
     return dict(
         first_margin=margin_of('model.first_kernel_size', model.first_kernel_size),
@@ -101,7 +101,7 @@ def margins_of(config: ConfigDict) -> dict:
 
 
 def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> ByPixel:
-    """The network, of outputs of this size."""
+    """Returns the PixelCNN, with `size` output parameters per channel."""
     model = config.model
     network = PixelCNN(
         size=size,

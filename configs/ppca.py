@@ -1,10 +1,10 @@
-"""Probabilistic PCA (Tipping and Bishop 1999), fitted in closed form: a VAE that is linear.
+"""Probabilistic PCA (Tipping and Bishop 1999): a linear VAE in closed form.
 
     python main.py --config=configs/ppca.py
 
 Test split of the dequantised digits: 157.0 +- 0.7 nats (+- over the examples), exact for the
-density and a bound for the levels, with 16 numbers of z; twenty seconds on two CPU cores, most of
-them for the diagnostics of the codes.
+density and a bound for the grey levels, with 16 latent dimensions; twenty seconds on two CPU cores,
+most of it for the diagnostics of the codes.
 """
 
 from ml_collections import ConfigDict
@@ -16,13 +16,13 @@ from models.classical.ppca import PPCAParts, ppca
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/ppca.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, ..."""
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            latent_dim=16,
-            variance_floor=1e-6,  # of the noise, of x normalized
-            forgetting=1.0,  # 1: the mean of all minibatches; 0: the last one alone
+            latent_dim=16,  # dimensions of z
+            variance_floor=1e-6,  # smallest noise variance, of normalized x
+            forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
         )
     )
     fitted.fit_once(config)
@@ -38,7 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     needs.real_values(config, spec)
     model = config.model
     return ppca(PPCAParts(model.latent_dim, spec, model.variance_floor, model.forgetting))

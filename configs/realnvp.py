@@ -1,11 +1,11 @@
-"""RealNVP (Dinh et al. 2017): affine couplings, of images in several scales.
+"""RealNVP (Dinh et al. 2017): affine couplings, multi-scale for images.
 
     python main.py --config=configs/realnvp.py
 
 Test split of the dequantised digits: 99.96 +- 0.65 nats (one seed, +- over the examples), exact
-for the density and a bound for the levels; ninety seconds on two CPU cores that others used.
-Points: 8 Gaussians (`:eight_gaussians`) 2.858 +- 0.010 nats, of which 2.833 are their entropy, and
-`:checkerboard` 3.561 +- 0.003 (3.466). MNIST (`:mnist`) is not measured.
+for the density and a bound for the grey levels; ninety seconds on two shared CPU cores. Points: 8
+Gaussians (`:eight_gaussians`) 2.858 +- 0.010 nats (entropy: 2.833), and `:checkerboard` 3.561 +-
+0.003 (3.466). MNIST (`:mnist`) is not measured.
 """
 
 import functools
@@ -21,19 +21,19 @@ from models.flows.bijectors import Chain, Repeated, Squeezed
 from models.flows.couplings import Coupling, checkerboard, half_of_channels, others
 from models.flows.multiscale import as_vector, halvings, in_scales
 
-MODELS = {  # what differs from the settings for any other data
+MODELS = {  # overrides of the defaults, by data set
     'digits': dict(network='mlp', hidden_sizes=(64,), bins=8, steps=2),
     **dict.fromkeys(POINTS, dict(hidden_sizes=(64, 64), steps=16)),
 }
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/realnvp.py:DATA[,debug]`, DATA any source: digits, mnist, checkerboard, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, checkerboard, ..."""
     return flows.of_couplings(argument, MODELS)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The flow that `config` describes, for data as `spec` says."""
+    """Builds the flow of `config` for data described by `spec`."""
     network, elementwise = flows.network_of(config, spec), flows.elementwise_of(config)
     model = config.model
 
@@ -43,7 +43,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
         return Repeated(pair, model.steps)
 
     def scale(shape, is_last):
-        """The last scale is not squeezed, as in the paper."""
+        """Returns a scale's layers and output shape; the last is not squeezed, as in the paper."""
         if is_last:
             return [pairs(checkerboard)], shape
         height, width, channels = shape

@@ -1,11 +1,10 @@
-"""Neural spline flow (Durkan et al. 2019): couplings by rational-quadratic splines.
+"""Neural spline flow (Durkan et al. 2019): rational-quadratic couplings.
 
     python main.py --config=configs/spline_flow.py
 
-Points: 8 Gaussians (`:eight_gaussians`) 2.841 +- 0.010 nats (one seed, +- over the examples), of
-which 2.833 are their entropy, `:checkerboard` 3.490 +- 0.002 (3.466); two to ten minutes on two
-CPU cores that others used. Digits, dequantised: 91.55 +- 0.48 nats, in less than two minutes. MNIST
-is not measured.
+Points: 8 Gaussians (`:eight_gaussians`) 2.841 +- 0.010 nats (one seed, +- over the examples;
+entropy: 2.833), `:checkerboard` 3.490 +- 0.002 (3.466); two to ten minutes on two shared CPU cores.
+Dequantised digits: 91.55 +- 0.48 nats, in less than two minutes. MNIST is not measured.
 """
 
 from ml_collections import ConfigDict
@@ -18,7 +17,7 @@ build = realnvp.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/spline_flow.py:DATA[,debug]`: `configs/realnvp.py` with splines."""
+    """Returns the `DATA[,debug]` config: `configs/realnvp.py` with splines."""
     config = realnvp.get_config(argument).unlock()
     config.model.transform = 'spline'
     _, debug = common.parse_argument(argument, default='digits')

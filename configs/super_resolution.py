@@ -1,14 +1,14 @@
-"""Super-resolution by diffusion (Saharia et al. 2022): 8x8 digits from 4x4 ones.
+"""Super-resolution by diffusion (Saharia et al. 2022): 4x4 to 8x8 digits.
 
     python main.py --config=configs/super_resolution.py
     python main.py --mode=super_resolve --workdir=runs/super_resolution-digits
 
-Test split of the digits, all 447, by `super_resolve` with 16 samples of each, seed 0: a sample has
-a PSNR of 18.90 +- 0.14 dB and an SSIM of 0.900, and reduced again is 36.8 dB from what was given;
-the mean of 16 samples 19.60 +- 0.15 dB, 0.909 and 40.0 dB. Bicubic interpolation has 13.51 dB,
-0.614 and 25.1 dB, and the regressor of configs/super_resolution_regressor.py, which draws nothing,
-19.46 dB and 0.911. Two minutes on two CPU cores. MNIST (`:mnist`, a U-Net, 28x28
-from 7x7) is not measured yet.
+All 447 digits of the test split, by `super_resolve` with 16 samples each, seed 0: a sample has a
+PSNR of 18.90 +- 0.14 dB and an SSIM of 0.900, and downsampled a PSNR of 36.8 dB to the input; the
+mean of 16 samples has 19.60 +- 0.15 dB, 0.909 and 40.0 dB. Bicubic interpolation has 13.51 dB,
+0.614 and 25.1 dB; the deterministic regressor of configs/super_resolution_regressor.py has 19.46 dB
+and 0.911. Two minutes on two CPU cores. MNIST (`:mnist`, a U-Net, 7x7 to 28x28) is not measured
+yet.
 """
 
 from ml_collections import ConfigDict
@@ -26,10 +26,10 @@ FACTORS = {'digits': 2}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/super_resolution.py:DATA[,debug]`, DATA any source of images: digits, mnist, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images: digits, mnist, ..."""
     config = diffusion.get_config(argument)
     with config.unlocked():
-        config.model.factor = FACTORS.get(config.data.name, 4)  # by which sides are shorter
+        config.model.factor = FACTORS.get(config.data.name, 4)  # downsampling factor of each side
         del config.model.is_conditional, config.model.label_dropout
         del config.eval.sampler.guidance, config.eval.sampler.resamples
         for name in ('likelihood', 'num_times', 'ode_steps', 'ode_probes'):
@@ -38,7 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The model that `config` describes, for data as `spec` says."""
+    """Builds the model of `config` for data described by `spec`."""
     factor, std = config.model.factor, data_std(spec)
     check_factor(factor, spec, config.data.name)
     network = diffusion.network_of(config, spec, num_classes=0)

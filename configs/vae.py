@@ -1,14 +1,14 @@
-"""VAE with fully connected networks (Kingma and Welling 2014) on 8x8 digits.
+"""VAE with fully connected networks (Kingma and Welling 2014).
 
     python main.py --config=configs/vae.py
 
-Test split of the digits, 17 grey levels as they are, mean and standard deviation over 5 seeds:
--ELBO 92.0 +- 0.4 nats, NLL 88.3 +- 0.3 nats (importance-weighted, k = 500), 1.99 bits a dimension.
-About 15 seconds on two CPU cores, compilation and evaluation included.
+Test split of the 8x8 digits with its 17 grey levels, mean and standard deviation over 5 seeds:
+-ELBO 92.0 +- 0.4 nats, NLL 88.3 +- 0.3 nats (importance-weighted, k = 500), 1.99 bits per
+dimension. About 15 seconds on two CPU cores, compilation and evaluation included.
 
-Shapes with known factors (`configs/vae.py:shapes`, and --config.hypers.beta=4 and so on), under a
-minute on two CPU cores; test split, mean and standard deviation over 3 seeds, MIG the mutual
-information gap (nothing was tuned, and seeds differ as much as betas do):
+Shapes with known factors (`configs/vae.py:shapes`, with --config.hypers.beta=4 and so on), under a
+minute on two CPU cores; test split, mean and standard deviation over 3 seeds. MIG is the mutual
+information gap. Nothing was tuned, and seeds differ as much as values of beta do:
 
 | beta | MIG | reconstruction, nats | KL, nats |
 |---|---|---|---|
@@ -32,10 +32,10 @@ from models.nets import mlp
 from models.nets.class_conditioning import WithLabel
 from models.shared.observations import observation_for
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(latent_dim=16, hidden_sizes=(256, 256), activation='relu'),
-        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit soon
+        'hypers': dict(decay_steps=1500.0, weight_decay=1.0),  # a thousand digits overfit quickly
         'train': dict(steps=1500, batch_size=96, evaluate_every=100, checkpoint_every=500),
     },
     'shapes': {
@@ -43,13 +43,13 @@ DATA = {  # what differs from the settings for any other data
             latent_dim=10,
             hidden_sizes=(256, 256),
             activation='relu',
-            observation='binomial',  # of the 16 parts of a pixel
+            observation='binomial',  # over the 16 subpixels of a pixel
         ),
         'hypers': dict(decay_steps=4000.0),
         'train': dict(steps=4000, batch_size=64, evaluate_every=500, checkpoint_every=1000),
     },
     'mnist': {'data': dict(binarize='stochastic')},
-    'static_mnist': {  # the setting of pythae (Chadebec et al. 2022) for its table of figures
+    'static_mnist': {  # the setting of pythae's results table (Chadebec et al. 2022)
         'model': dict(hidden_sizes=(400,), activation='relu'),
         'hypers': dict(
             learning_rate=1e-4,
@@ -65,22 +65,22 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, folder, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            latent_dim=40,
-            hidden_sizes=(400, 400),
+            latent_dim=40,  # dimensions of z
+            hidden_sizes=(400, 400),  # of the encoder; the decoder reverses them
             activation='silu',
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # of discretized_logistic_mixture
+            mixture_components=2,  # components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
-        beta=1.0,  # weight of the KL; 1 is the evidence lower bound
-        kl_warmup_steps=0.0,  # over which the weight grows to beta; 0: it begins with it
-        free_nats=0.0,  # of KL, that each latent dimension has for nothing
+        beta=1.0,  # weight of the KL; 1: the evidence lower bound
+        kl_warmup_steps=0.0,  # steps in which the weight rises from 0 to beta; 0: no warm-up
+        free_nats=0.0,  # free KL of each latent dimension, in nats
         learning_rate_end=1e-5,
         decay_steps=50_000.0,
     )
@@ -99,24 +99,24 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def get_sweep() -> list[str]:
-    """The axes of --mode=sweep where none are given."""
+    """Returns the default axes of --mode=sweep."""
     return ['hypers.beta=0.5,1,2,4', 'seed=0:4']
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant of a VAE."""
+    """Shrinks `config` in place to the `debug` variant of a VAE."""
     common.shrink(config)
     config.model.update(latent_dim=2, hidden_sizes=(16,))
     config.eval.update(num_importance_samples=10)
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The VAE that `config` describes, for data as `spec` says."""
+    """Builds the VAE of `config` for data described by `spec`."""
     return assemble(config, spec, evidence_bound(), **bodies(config))
 
 
 def bodies(config: ConfigDict) -> dict[str, Callable]:
-    """Encoder and decoder of a given output shape, fully connected."""
+    """Returns functions from an output shape to the fully connected encoder and decoder."""
     network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
     return dict(
         encoder=lambda output_shape: mlp.MLP(hidden, output_shape, **network),
@@ -132,7 +132,7 @@ def assemble(
     decoder: Callable,
     is_conditional: bool = False,
 ) -> Family:
-    """The VAE of networks that `encoder` and `decoder` make for the shape of one output."""
+    """Builds the VAE; `encoder` and `decoder` map the shape of one output to a network."""
     model = config.model
     common.check_hypers(config)
     observation = observation_for(model.observation, spec, model.mixture_components)

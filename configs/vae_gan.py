@@ -1,4 +1,4 @@
-"""VAE-GAN (Larsen et al. 2016): encoder, decoder and discriminator, three players in one turn.
+"""VAE-GAN (Larsen et al. 2016): encoder, decoder, discriminator in one turn.
 
     python main.py --config=configs/vae_gan.py --config.eval.classifier=runs/classifier-digits
 
@@ -36,7 +36,7 @@ ONLY_OF_GANS = (
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/vae_gan.py:DATA[,debug]`, DATA any source of images or signals."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     config = dcgan.get_config(argument)
     with config.unlocked():
         for name in ONLY_OF_GANS:
@@ -44,20 +44,20 @@ def get_config(argument: str | None = None) -> ConfigDict:
             del config[group][field]
         config.model.update(
             latent_dim=min(16, config.model.latent_dim),  # 2 in the debug variant
-            norm='batch',  # none | batch, of encoder and decoder
-            loss='non_saturating',  # of the decoder; or minimax, which is Algorithm 1's
+            norm='batch',  # of encoder and decoder: none | batch
+            loss='non_saturating',  # of the decoder: non_saturating | minimax (Algorithm 1)
         )
         config.hypers.update(
             learning_rate_discriminator=2e-4,
             decay_steps=0.0,
-            gamma=1.0,  # the decoder's weight of the reconstruction in features
-            beta=0.02,  # the encoder's weight of the KL
+            gamma=1.0,  # weight of the feature reconstruction in the decoder's loss
+            beta=0.02,  # weight of the KL in the encoder's loss
         )
     return config
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The VAE-GAN that `config` describes, for data as `spec` says."""
+    """Builds the VAE-GAN of `config` for data described by `spec`."""
     has_norm, init = common.choice(config, 'norm', mlp_gan.NORMS), mlp_gan.kernel_init(config)
     common.check_hypers(config)
     nets = mlp_gan.networks(config, spec, **dcgan.bodies(config, spec))

@@ -1,10 +1,10 @@
-"""VQ-VAE (van den Oord et al. 2017), its codebook by moving averages, for data of any kind.
+"""VQ-VAE (van den Oord et al. 2017) with a moving-average codebook.
 
     python main.py --config=configs/vq_vae.py
 
-Test split of the digits, 3 seeds, 4 codes of 64 an image: 79.6 +- 0.6 nats of reconstruction and
-16.55 +- 0.02 of codes, whose perplexity over the split is 60.0 +- 0.3. About 30 seconds on two CPU
-cores.
+For data of any kind. Test split of the digits, 3 seeds, an image as 4 codes out of 64: 79.6 +- 0.6
+nats for the reconstruction and 16.55 +- 0.02 for the codes, whose perplexity over the split is 60.0
++- 0.3. About 30 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict
@@ -18,7 +18,7 @@ from models.nets import mlp
 from models.nets.conv_encoder_decoder import spatial_shape, stage_shapes
 from models.shared.observations import observation_for
 
-DATA = {  # what differs from the settings for any other data
+DATA = {  # overrides of the defaults, by data set
     'digits': {
         'model': dict(num_codes=64, codebook_dim=16, channels=(32, 64), block_channels=(32,)),
         'hypers': dict(codebook_decay=0.9, decay_steps=1000.0, weight_decay=1.0),
@@ -29,28 +29,28 @@ DATA = {  # what differs from the settings for any other data
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/vq_vae.py:DATA[,debug]`, DATA any source: digits, mnist, arrays, folder, ..."""
+    """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, folder, ..."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            num_codes=512,
-            codebook_dim=64,
-            channels=(64, 128),  # of each stage of stride 2; (): fully connected networks
+            num_codes=512,  # entries of the codebook
+            codebook_dim=64,  # dimensions of an entry
+            channels=(64, 128),  # per stage of stride 2; (): fully connected networks
             kernel_size=4,
-            conv_form='auto',  # auto (the fast one of the backend) | matmul | lax
-            block_channels=(32, 32),  # inside each residual block
-            hidden_sizes=(256, 256),  # of fully connected networks
-            num_positions=8,  # of fully connected networks: codes of one example
+            conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+            block_channels=(32, 32),  # hidden channels of each residual block
+            hidden_sizes=(256, 256),  # fully connected networks only
+            num_positions=8,  # fully connected networks only: codes per example
             activation='relu',
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
-            mixture_components=2,  # of discretized_logistic_mixture
+            mixture_components=2,  # components of discretized_logistic_mixture
         )
     )
     config.hypers.update(
-        beta=1.0,  # weight of the commitment: 0.1 to 2 in the paper
-        codebook_decay=0.99,  # of the moving averages, at each step
-        restart_below=0.1,  # share of even use below which a code begins anew; 0: never
+        beta=1.0,  # weight of the commitment loss; 0.1 to 2 in the paper
+        codebook_decay=0.99,  # of the moving averages, per step
+        restart_below=0.1,  # reset codes used less than this fraction of even use; 0: never
         learning_rate_end=1e-5,
         decay_steps=31_000.0,
     )
@@ -71,7 +71,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
 
 
 def build(config: ConfigDict, spec: Spec) -> Family:
-    """The VQ-VAE that `config` describes, for data as `spec` says."""
+    """Builds the VQ-VAE of `config` for data described by `spec`."""
     model = config.model
     check_averages(config.hypers.codebook_decay, config.hypers.ema_half_life)
     common.check_hypers(config)
@@ -83,7 +83,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
 
 def _convolutional(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):
-    """(encoder, decoder, shape of the map between them): a code for each block of pixels."""
+    """Returns (encoder, decoder, shape of the map between them): one code per block of pixels."""
     needs.axes(config, spec, 'configs/vq_vae.py --config.model.channels="()"')
     network = {
         **common.conv_shapes(config),
@@ -98,7 +98,7 @@ def _convolutional(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]
 
 
 def _fully_connected(config: ConfigDict, spec: Spec, output_shape: tuple[int, ...]):
-    """(encoder, decoder, shape of the map between them): a code for each of `num_positions`."""
+    """Returns (encoder, decoder, shape of the map between them): `num_positions` codes."""
     del spec
     network, hidden = common.network_options(config), common.sizes(config, 'hidden_sizes')
     map_shape = (config.model.num_positions, config.model.codebook_dim)

@@ -15,14 +15,14 @@ build = dcgan.build
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """`configs/wgan_gp.py:DATA[,debug]`, DATA any source of images or signals."""
+    """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     config = dcgan.get_config(argument)
     config.model.update(
         loss='wasserstein',
         penalty='gradient_penalty',
-        discriminator_turns=5,  # of the critic
+        discriminator_turns=5,  # turns of the critic per step
     )
-    config.train.steps *= 2  # at a tenth of the learning rate
+    config.train.steps *= 2  # because the learning rate is a tenth
     # Algorithm 1's defaults
     config.hypers.update(
         learning_rate=1e-4,

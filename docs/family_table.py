@@ -1,9 +1,10 @@
-"""The table of what each config's model can do, made from the families themselves.
+"""Generates the table of the applications that each config's model supports.
 
     python -m docs.family_table
 
-writes it between the two marks of docs/using_a_run.md. A model can do what its family has the
-abilities for: those that the application needs. Some applications refuse a family all the same.
+writes the table between the two marks of docs/using_a_run.md. A model supports an application if
+its family has the abilities that the application needs; an application may still refuse some
+families.
 """
 
 import re
@@ -20,7 +21,7 @@ YES = '✓'
 
 
 def table() -> str:
-    """In Markdown: a row a config, a column an application, and what kind of number log p(x) is."""
+    """Returns Markdown: a row per config, a column per application, and the kind of log p(x)."""
     modes = applications.names()
     rows = [
         ['', *(f'`{mode}`' for mode in modes), 'log p(x)'],
@@ -34,7 +35,7 @@ def table() -> str:
 
 
 def _family(path: str) -> tuple[Family, dataset.Spec]:
-    """The family of a config's debug variant, and the Spec of its data."""
+    """Returns the family of a config's debug variant, and the Spec of its data."""
     which = checkout.config_file(f'{checkout.ROOT / path}:debug')
     config = which.config()
     spec = dataset.load(config).spec
@@ -42,7 +43,7 @@ def _family(path: str) -> tuple[Family, dataset.Spec]:
 
 
 def _by_class(family: Family):
-    """Samples of a class that is asked for are more than samples."""
+    """Returns (mode, cell) -> cell, which marks class-conditional sampling."""
     is_asked = is_class_conditional(family)
     return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_asked else cell
 
@@ -54,7 +55,7 @@ def _likelihood(family: Family) -> str:
 
 
 def insert(text: str) -> str:
-    """The page with the table between its marks."""
+    """Returns the text of the page with the table between its marks."""
     first, last = MARKS
     between = re.compile(f'{re.escape(first)}.*?{re.escape(last)}', re.DOTALL)
     return between.sub(lambda _: f'{first}\n{table()}\n{last}', text)

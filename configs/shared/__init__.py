@@ -1,1 +1,1 @@
-"""What several config files use: common fields, and settings of a family."""
+"""Code shared by several configs: common fields, and settings of one family."""

@@ -1,4 +1,4 @@
-"""The names that every config shares, and how `configs/NAME.py:DATA,debug` is read."""
+"""Fields common to all configs, and the parser of `configs/NAME.py:DATA,debug`."""
 
 import functools
 from collections.abc import Mapping
@@ -23,22 +23,22 @@ ACTIVATIONS = {
 }
 PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
-LEAST_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # of all others 0
+LEAST_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # 0 for all others
 
 
 def common_config() -> ConfigDict:
-    """Plain values for every field that the loop, the optimizer and the evaluation read."""
+    """Returns defaults of all fields that the loop, the optimizer and the evaluation read."""
     config = ConfigDict()
     config.seed = 0
     config.data = ConfigDict(
         dict(
             name='digits',
-            data_dir='',  # where the source's files lie; empty: the source's own place
-            path='',  # of one's own file or folder, for the sources that take one
-            image_shape=(),  # height, width, channels to scale and crop to; (): as they are
-            num_valid=0,  # examples for validation where the source has none; 0: it is chosen
-            without_classes=(),  # in the test split alone: novel ones (--mode=anomaly)
-            binarize='none',  # none | threshold | stochastic (afresh at each showing)
+            data_dir='',  # folder of the source's files; '': the source's default
+            path='',  # the user's own file or folder, for sources that take one
+            image_shape=(),  # (height, width, channels) to scale and crop to; (): unchanged
+            num_valid=0,  # validation examples, if the source has no such split; 0: automatic
+            without_classes=(),  # classes left out of all but the test split (--mode=anomaly)
+            binarize='none',  # none | threshold | stochastic (redrawn each time an example is used)
             dequantize='none',  # none | uniform
             placement='auto',  # of the training split: device | stream (from the host) | auto
         )
@@ -47,45 +47,45 @@ def common_config() -> ConfigDict:
     config.hypers = ConfigDict(  # traced scalars: changing one never recompiles
         dict(
             learning_rate=1e-3,
-            learning_rate_end=0.0,  # where the cosine arrives
-            warmup_steps=0.0,
-            decay_steps=0.0,  # the step at which the cosine arrives; 0: no decay
-            clip_norm=0.0,  # of the gradient, by player; 0: no clipping
+            learning_rate_end=0.0,  # final value of the cosine decay
+            warmup_steps=0.0,  # steps of linear warm-up
+            decay_steps=0.0,  # step at which the cosine decay ends; 0: no decay
+            clip_norm=0.0,  # largest gradient norm of a player; 0: no clipping
             adam_beta1=0.9,
             adam_beta2=0.999,
             adam_eps=1e-8,
             weight_decay=0.0,
-            ema_half_life=0.0,  # examples; 0: evaluation uses the plain weights
+            ema_half_life=0.0,  # in examples; 0: evaluate without weight averaging
         )
     )
     config.train = ConfigDict(
         dict(
             steps=1000,
-            batch_size=96,  # divisible by 8 devices; 0: all of the training split
-            steps_per_dispatch=100,  # a ceiling: it has to divide steps and all cadences
+            batch_size=96,  # examples, divisible by 8 devices; 0: the whole training split
+            steps_per_dispatch=100,  # upper limit; the actual length divides steps and all cadences
             log_every=1,  # steps between lines of metrics.jsonl
-            evaluate_every=100,  # on the validation split, and pictures
-            checkpoint_every=500,
-            best_metric='',  # of the validation metrics; its best checkpoint is kept
+            evaluate_every=100,  # steps between validations with sample images
+            checkpoint_every=500,  # steps
+            best_metric='',  # validation metric whose best checkpoint is kept
             best_mode='max',  # max | min
-            patience=0,  # evaluations without a better best_metric before stopping; 0: never
-            optimizer='adam',  # adam | muon (of dense kernels, and Adam of all else)
+            patience=0,  # validations without improvement before stopping; 0: never stop
+            optimizer='adam',  # adam | muon (on dense kernels; Adam on all else)
             precision='float32',  # of matrix products: float32 | bfloat16
         )
     )
     config.eval = ConfigDict(
         dict(
-            batch_size=500,
+            batch_size=500,  # examples
             weights='best',  # best | last checkpoint
-            num_pictures=64,  # in a grid
-            classifier='',  # folder of a run whose features compare samples with data
+            num_pictures=64,  # images in a grid
+            classifier='',  # folder of the run whose features compare samples with data
         )
     )
     return config
 
 
 def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
-    """`common_config` for the data set that the argument names, and whether `debug` was asked for.
+    """Returns `common_config` for the data set in `argument`, and whether it contains `debug`.
 
     Raises:
       UserError: as `parse_argument`.
@@ -100,10 +100,10 @@ def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
     """Reads the part after the colon of --config: `DATA`, `DATA,debug` or `debug`.
 
     Returns:
-      The name of the data set, and whether `debug` was asked for.
+      The name of the data set, and whether `debug` is present.
 
     Raises:
-      UserError: two data sets.
+      UserError: the argument names more than one data set.
     """
     words = [word.strip() for word in (argument or '').split(',') if word.strip()]
     names = [word for word in words if word != 'debug']
@@ -116,26 +116,26 @@ def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant of any config: every part of a run, in seconds."""
+    """Shrinks `config` in place to the `debug` variant: every part of a run, in seconds."""
     config.train.update(
         steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
     config.eval.update(batch_size=100, num_pictures=16)
     for name, most in (('decay_steps', 20.0), ('warmup_steps', 5.0)):
-        if name in config.hypers:  # not where nothing descends
+        if name in config.hypers:  # absent if the config has no optimizer
             config.hypers[name] = min(config.hypers[name], most)
 
 
 def choice(config: ConfigDict, name: str, options: Mapping[str, T]) -> T:
-    """What `config.model[name]` names among the options; raises as `choose`."""
+    """Returns the option that `config.model[name]` selects; raises as `choose`."""
     return choose(f'model.{name}', config.model[name], options)
 
 
 def sizes(config: ConfigDict, name: str, fewest: int = 0) -> tuple[int, ...]:
-    """The sizes of layers that `config.model[name]` lists.
+    """Returns the layer sizes in `config.model[name]`.
 
     Raises:
-      UserError: one is below 1, or there are fewer than `fewest`, which is 0 or 1.
+      UserError: a size is below 1, or there are fewer than `fewest` (0 or 1) sizes.
     """
     values = tuple(config.model[name])
     at_least(1, f'model.{name}', *(values or (0,) * fewest))
@@ -143,44 +143,44 @@ def sizes(config: ConfigDict, name: str, fewest: int = 0) -> tuple[int, ...]:
 
 
 def size(config: ConfigDict, name: str, least: int = 1) -> int:
-    """`config.model[name]`.
+    """Returns `config.model[name]`.
 
     Raises:
-      UserError: it is below `least`.
+      UserError: the value is below `least`.
     """
     at_least(least, f'model.{name}', config.model[name])
     return config.model[name]
 
 
 def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1) -> dict:
-    """The channels of each stage and the kernel size, as keyword arguments of a network.
+    """Returns the channels of each stage and the kernel size, as keyword arguments of a network.
 
     Raises:
-      UserError: they cannot be, or there are fewer stages than `fewest`.
+      UserError: a value is below 1, or there are fewer than `fewest` stages.
     """
     return dict(channels=sizes(config, channels, fewest), kernel_size=size(config, 'kernel_size'))
 
 
 def conv_form(config: ConfigDict) -> dict:
-    """The form of convolutions, as a keyword argument of a network."""
+    """Returns the form of convolutions, as a keyword argument of a network."""
     return dict(form=choice(config, 'conv_form', CONV_FORMS))
 
 
 def precision(config: ConfigDict) -> DTypeLike:
-    """The dtype of matrix products."""
+    """Returns the dtype of matrix products."""
     return choose('train.precision', config.train.precision, PRECISIONS)
 
 
 def network_options(config: ConfigDict) -> dict:
-    """The activation and the dtype of products, as keyword arguments of a network."""
+    """Returns the activation and the dtype of products, as keyword arguments of a network."""
     return dict(activation=choice(config, 'activation', ACTIVATIONS), dtype=precision(config))
 
 
 def num_classes_of(config: ConfigDict, spec: Spec) -> int:
-    """Classes of the label that a model sees where `config.model.is_conditional`, otherwise 0.
+    """Returns the number of classes if `config.model.is_conditional`, otherwise 0.
 
     Raises:
-      UserError: it is asked for, and the data have no labels.
+      UserError: the model is conditional, and the data have no labels.
     """
     if config.model.is_conditional and spec.num_classes is None:
         raise UserError(f'config.model.is_conditional=True: {config.data.name} has no labels')
@@ -188,10 +188,10 @@ def num_classes_of(config: ConfigDict, spec: Spec) -> int:
 
 
 def check_hypers(config: ConfigDict) -> None:
-    """Refuses what the family's loss sees as traced scalars, and so cannot refuse itself.
+    """Checks the hypers: they are traced scalars in the family's loss, which cannot check them.
 
     Raises:
-      UserError: names the field.
+      UserError: a value is too small; names the field.
     """
     for name, value in config.hypers.items():
         at_least(LEAST_HYPERS.get(name, 0), f'hypers.{name}', value)

@@ -1,4 +1,4 @@
-"""Shared by configs of diffusion models: how x becomes noise, and what the network predicts."""
+"""Shared by configs of diffusion models: the noise process, and what the network predicts."""
 
 from ml_collections import ConfigDict
 
@@ -18,31 +18,31 @@ SCHEDULES = {
     'straight': schedules.straight,
     'exploding': schedules.exploding,
 }
-NEEDED = (  # a field with this value needs another to have that one
-    ('schedule', 'learned', 'weighting', 'bound'),  # which alone does not change with it
+NEEDED = (  # (field, value, other field, the value that the other one must have)
+    ('schedule', 'learned', 'weighting', 'bound'),  # the only one invariant to it
     ('schedule', 'discrete', 'times', 'uniform'),
     ('schedule', 'discrete_cosine', 'times', 'uniform'),
-    ('schedule', 'exploding', 'times', 'log_normal'),  # hardly any of the others sees x
+    ('schedule', 'exploding', 'times', 'log_normal'),  # x is lost at most uniform times
     ('weighting', 'bound', 'times', 'uniform'),
 )
 
 
 def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
-    """What the network's output means; `std` is the data's."""
+    """Returns what the network predicts; `std` is the standard deviation of the data."""
     options = {**predictions.PREDICTIONS, 'edm': predictions.preconditioned(std)}
     return common.choice(config, 'prediction', options)
 
 
 def process_of(config: ConfigDict, std: float) -> Process:
-    """How x becomes noise, and how training looks at it; `std` is the data's.
+    """Returns the noise process and its training objective; `std` is that of the data.
 
     Raises:
-      UserError: choices that do not go together.
+      UserError: incompatible choices.
     """
     weighting_options = {
         'output': None,
-        'simple': weightings.snr,  # the error of eps, whatever is predicted
-        'min_snr': weightings.truncated_snr(5.0),  # the paper's
+        'simple': weightings.snr,  # the error of eps, for every prediction
+        'min_snr': weightings.truncated_snr(5.0),  # the paper's value
         'bound': weightings.bound_for_training,
         'edm': weightings.unit_output(std),
     }
@@ -60,5 +60,5 @@ def process_of(config: ConfigDict, std: float) -> Process:
         schedule=schedule,
         weighting=weighting,
         time=time_sampling.on_steps if getattr(schedule, 'num_steps', None) else time,
-        label_dropout=config.model.get('label_dropout', 0.0),  # none in a config without labels
+        label_dropout=config.model.get('label_dropout', 0.0),  # absent in a config without labels
     )

@@ -12,12 +12,13 @@ from models.diffusion.sampling import Sampling
 
 
 class Solver(NamedTuple):
-    """A sampler, and how its paper uses it.
+    """A sampler with the settings of its paper.
 
-    function: of `models.diffusion.process.samplers`.
-    grid: of its steps; on exploding noise all take Karras's.
-    evaluations: of the network, in a step.
-    own: the field of config.eval.sampler that it alone takes, under the same name; '': none.
+    function: from `models.diffusion.process.samplers`.
+    grid: default time grid; with exploding noise every sampler uses 'karras'.
+    evaluations: network evaluations per step.
+    own: field of config.eval.sampler that only this sampler takes, as the keyword argument of the
+      same name; '': none.
     """
 
     function: Callable
@@ -37,7 +38,7 @@ SOLVERS = {
 
 
 def sampling_of(config: ConfigDict) -> Sampling:
-    """How samples are drawn."""
+    """Returns the sampler and its settings from `config.eval.sampler`."""
     sampler = config.eval.sampler
     solver = choose('eval.sampler.name', sampler.name, SOLVERS)
     check_own_fields(sampler, solver)
@@ -48,7 +49,7 @@ def sampling_of(config: ConfigDict) -> Sampling:
         sampler=functools.partial(solver.function, **own),
         grid=choose('eval.sampler.grid', sampler.grid, grids),
         steps=sampler.steps,
-        guidance=sampler.get('guidance', 1.0),  # a config without labels has no such field
+        guidance=sampler.get('guidance', 1.0),  # absent in a config without labels
         clip=sampler.clip,
         resamples=sampler.get('resamples', 1),
         per_step=solver.evaluations,
@@ -56,7 +57,7 @@ def sampling_of(config: ConfigDict) -> Sampling:
 
 
 def check_own_fields(sampler: ConfigDict, solver: Solver) -> None:
-    """Refuses fields of other solvers, and values that the solver cannot have.
+    """Checks that only the solver's own fields are set, and that their values are in range.
 
     Raises:
       UserError: names the field.

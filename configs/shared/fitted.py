@@ -1,4 +1,4 @@
-"""Shared by configs of models that are fitted outright: no optimizer, all data at once."""
+"""Shared by configs of models fitted without gradients: no optimizer, all data at once."""
 
 from ml_collections import ConfigDict
 
@@ -6,9 +6,9 @@ from configs.shared import common
 
 
 def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
-    """`common.begin` without an optimizer; a minibatch is all of the training split.
+    """Returns `common.begin` without an optimizer; a minibatch is the whole training split.
 
-    `config.model.forgetting` says how smaller minibatches add up.
+    `config.model.forgetting` sets how smaller minibatches are averaged.
     """
     config, debug = common.begin(argument, default)
     config.hypers = ConfigDict(dict(ema_half_life=0.0))
@@ -18,6 +18,6 @@ def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bo
 
 
 def fit_once(config: ConfigDict) -> None:
-    """Settings of a closed form: one step on all examples."""
+    """Sets `config` to one step on all examples, as a closed-form solution needs."""
     cadences = ('steps', 'steps_per_dispatch', 'evaluate_every', 'checkpoint_every')
     config.train.update(dict.fromkeys(cadences, 1))

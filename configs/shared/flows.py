@@ -1,4 +1,4 @@
-"""Shared by configs of normalizing flows: data that have a density, training, networks."""
+"""Shared by configs of normalizing flows: dequantisation, training settings, networks."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from models.flows.data_bijectors import of_data
 from models.flows.flow import flow
 
 LEVELS = ('digits', 'mnist', 'fashion_mnist', 'cifar10')
-TRAINING = {  # what differs from the settings for any other data
+TRAINING = {  # overrides of the defaults, by data set
     'digits': {
         'hypers': dict(decay_steps=1000.0, weight_decay=1.0, ema_half_life=10_000.0),
         'train': dict(steps=1000, batch_size=96, evaluate_every=100, checkpoint_every=500),
@@ -34,15 +34,15 @@ Shape = tuple[int, ...]
 
 
 def begin(argument: str | None) -> tuple[ConfigDict, bool]:
-    """`common.begin` with what every flow has: levels dequantised, training, draws of samples."""
+    """Returns `common.begin` with the fields of all flows: dequantisation, training, sampling."""
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
             alpha=0.05,  # logit margin: x is squeezed into (alpha, 1 - alpha); below 1/2
             transform='affine',  # affine | spline
-            scale_bound=2.0,  # of affine: the largest log scale
-            bins=16,  # of spline
-            tail_bound=4.0,  # of spline, outside of which it is the identity
+            scale_bound=2.0,  # affine: bound on the absolute log scale
+            bins=16,  # spline: number of bins
+            tail_bound=4.0,  # spline: the identity outside [-tail_bound, tail_bound]
             activation='relu',
         )
     )
@@ -57,16 +57,16 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
 
 
 def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
-    """The config of a flow of couplings; `models` holds what differs by data, '' any other."""
+    """Returns the config of a coupling flow; `models`: overrides by data set, '' for any other."""
     config, debug = begin(argument)
     config.model.update(
-        network='auto',  # mlp | conv | auto: convolutions of images
-        hidden_sizes=(128, 128),  # of an MLP
-        channels=64,  # of convolutions
-        blocks=1,  # of convolutions: residual ones
-        conv_form='auto',  # matmul | lax | auto, which is the backend's faster one
-        scales=2,  # of an image: at each half of what is left becomes latent
-        steps=4,  # of each scale, of points of all
+        network='auto',  # mlp | conv | auto (conv for images, else mlp)
+        hidden_sizes=(128, 128),  # layers of the MLP
+        channels=64,  # of the convolutions
+        blocks=1,  # residual blocks of convolutions
+        conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
+        scales=2,  # scales of an image; each but the last makes half of its dims latent
+        steps=4,  # flow steps: per scale for images, in total for vectors
     )
     config.model.update(models.get(config.data.name, models.get('', {})))
     if debug:
@@ -75,7 +75,7 @@ def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
 
 
 def shrink(config: ConfigDict) -> None:
-    """The `debug` variant."""
+    """Shrinks `config` in place to the `debug` variant."""
     common.shrink(config)
     config.model.update(bins=4, hidden_sizes=(16,) * len(config.model.hidden_sizes))
     small = dict(channels=8, steps=2)
@@ -83,13 +83,13 @@ def shrink(config: ConfigDict) -> None:
 
 
 def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
-    """The flow whose bijector leads through `layers` from x on its own scale to a vector."""
+    """Returns the flow that maps x, in the units of the data, through `layers` to a vector."""
     bijector = Chain((of_data(spec, config.model.alpha), layers))
     return flow(bijector, spec, config.eval.sampler.temperature)
 
 
 def elementwise_of(config: ConfigDict) -> Elementwise:
-    """The bijection of single numbers."""
+    """Returns the elementwise bijection, affine or a spline."""
     model = config.model
     options = {
         'affine': affine(model.scale_bound),
@@ -99,10 +99,10 @@ def elementwise_of(config: ConfigDict) -> Elementwise:
 
 
 def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
-    """(shape of its output) -> a network.
+    """Returns a function from an output shape to a network.
 
     Raises:
-      UserError: convolutions of data that are no images.
+      UserError: convolutions for data that are not images.
     """
     auto = convolutions_of if spec.image_shape else perceptron_of
     options = {'auto': auto, 'conv': convolutions_of, 'mlp': perceptron_of}
@@ -110,14 +110,18 @@ def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
 
 
 def perceptron_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
-    """Fully connected networks."""
+    """Returns a function from an output shape to a fully connected network."""
     del spec
     hidden = common.sizes(config, 'hidden_sizes', fewest=1)
     return functools.partial(Perceptron, hidden_sizes=hidden, **common.network_options(config))
 
 
 def convolutions_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
-    """Residual convolutions."""
+    """Returns a function from an output shape to a residual convolutional network.
+
+    Raises:
+      UserError: the data are not images.
+    """
     if spec.image_shape is None:
         raise UserError(
             f"config.model.network='conv': {config.data.name} has no images, "

@@ -1,4 +1,4 @@
-"""What a config needs of its data: each refuses others in a line that names the data set."""
+"""Checks of the data a config needs; each error is one line that names the data set."""
 
 from ml_collections import ConfigDict
 
@@ -7,10 +7,10 @@ from atelier.errors import UserError
 
 
 def text(config: ConfigDict, spec: Spec) -> None:
-    """Data are windows of a text.
+    """Checks that the data are windows of a text.
 
     Raises:
-      UserError: they are something else.
+      UserError: they are not.
     """
     if spec.symbols is None:
         raise UserError(
@@ -20,20 +20,20 @@ def text(config: ConfigDict, spec: Spec) -> None:
 
 
 def labels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
-    """Data have labels.
+    """Checks that the data have labels.
 
     Raises:
-      UserError: they have none; `otherwise` is what to do then.
+      UserError: they have none; `otherwise` is the advice in the message.
     """
     if spec.num_classes is None:
         raise UserError(f'{config.data.name} has no labels: {otherwise}')
 
 
 def levels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
-    """Data are discrete.
+    """Checks that the data are discrete.
 
     Raises:
-      UserError: they are real values; `otherwise` is what to do then.
+      UserError: they are real-valued; `otherwise` is the advice in the message.
     """
     if spec.levels is None:
         raise UserError(
@@ -42,10 +42,10 @@ def levels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
 
 
 def real_values(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
-    """Data are real-valued, so that a density is a likelihood.
+    """Checks that the data are real-valued, so that a density is a likelihood.
 
     Raises:
-      UserError: they have levels; `otherwise` is what can be done besides.
+      UserError: they are discrete; `otherwise` is further advice in the message.
     """
     if spec.levels is not None:
         raise UserError(
@@ -55,10 +55,10 @@ def real_values(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
 
 
 def images(config: ConfigDict, spec: Spec, otherwise: str) -> None:
-    """Data have rows and columns.
+    """Checks that the data are images, with rows and columns.
 
     Raises:
-      UserError: they have not; `otherwise` is what to do then.
+      UserError: they are not; `otherwise` is the advice in the message.
     """
     if spec.image_shape is None:
         raise UserError(
@@ -68,10 +68,10 @@ def images(config: ConfigDict, spec: Spec, otherwise: str) -> None:
 
 
 def axes(config: ConfigDict, spec: Spec, otherwise: str) -> None:
-    """Data have an axis to convolve.
+    """Checks that the data have an axis to convolve over.
 
     Raises:
-      UserError: they are single numbers; the config file `otherwise` takes such data.
+      UserError: they are scalars; `otherwise` is the config file or setting for such data.
     """
     if not spec.event_shape:
         raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {otherwise}')

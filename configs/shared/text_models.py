@@ -1,4 +1,4 @@
-"""Shared by configs of language models: windows of a text, and how symbols are drawn."""
+"""Shared by configs of language models: windows of a text, and token sampling."""
 
 from ml_collections import ConfigDict
 
@@ -6,21 +6,21 @@ from models.autoregressive.token_sampling import Draws
 
 
 def add_text(config: ConfigDict) -> None:
-    """Adds the fields of config.data that the source `text` takes, and those of drawing."""
+    """Adds the fields of config.data for the source `text`, and those of token sampling."""
     config.data.update(
-        context=64,  # symbols of a window, an even number
-        valid_share=0.05,  # of the training part, its end; 0: validation was trained on
+        context=64,  # characters per window, an even number
+        valid_share=0.05,  # share of the training part for validation, at its end; 0: train on it
     )
     config.eval.sampler = ConfigDict(
         dict(
-            temperature=1.0,  # 0: the likeliest symbol
-            top_k=0,  # of so many likeliest symbols; 0: of all
-            top_p=1.0,  # of the fewest symbols of this probability together; 1: of all
+            temperature=1.0,  # of the logits; 0: always the most likely token
+            top_k=0,  # sample from this many most likely tokens; 0: from all
+            top_p=1.0,  # sample from the smallest set with this total probability; 1: from all
         )
     )
 
 
 def draws_of(config: ConfigDict) -> Draws:
-    """How symbols are drawn."""
+    """Returns how tokens are sampled."""
     sampler = config.eval.sampler
     return Draws(temperature=sampler.temperature, top_k=sampler.top_k, top_p=sampler.top_p)

@@ -1,4 +1,4 @@
-"""Shared by configs of causal transformers: the network of their fields."""
+"""Shared by configs of causal transformers: builds the network from the config."""
 
 from ml_collections import ConfigDict
 
@@ -8,7 +8,7 @@ from models.nets.transformer import Transformer
 
 
 def transformer_of(config: ConfigDict, spec: Spec, num_classes: int = 0) -> Transformer:
-    """The network of events of levels, which sees a label where there are classes."""
+    """Returns the transformer for discrete data, conditional on a label if num_classes > 0."""
     model = config.model
     return Transformer(
         symbols=spec.levels,
