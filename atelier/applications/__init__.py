@@ -1,4 +1,4 @@
-"""What people do with a trained model: one file for each --mode, and those of users' own."""
+"""Applications of a trained model: one file per --mode, built in or the user's own."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """What an application is made of and performed by: it needs JAX, the rest does not."""
+    """Imports the names that need JAX on first use, so that the others work without it."""
     if name not in ('Application', 'Need', 'needs', 'perform'):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from atelier.applications import _application

@@ -1,4 +1,4 @@
-"""What an application is, and what it needs of a family."""
+"""`Application`: a function of a trained run, and the abilities that it needs."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -24,23 +24,23 @@ from atelier.run.experiment import Run
 
 
 class Need(NamedTuple):
-    """Something that a family has to be able to do.
+    """A requirement on a family.
 
-    description: as messages say it, such as 'sample or decode'.
-    is_met: (family) -> whether it can.
+    description: its name in messages, such as 'sample or decode'.
+    is_met: (family) -> whether the family meets it.
     """
 
     description: str
     is_met: Callable[[Family], bool]
 
     def __or__(self, other: 'Need') -> 'Need':
-        """One of the two is enough."""
+        """Returns a requirement that either of the two meets."""
         either = lambda family: self.is_met(family) or other.is_met(family)
         return Need(f'{self.description} or {other.description}', either)
 
 
 def needs(ability: type[tuple], description: str) -> Need:
-    """The need of an ability."""
+    """Returns the requirement of an ability."""
     return Need(description, lambda family: family.ability(ability) is not None)
 
 
@@ -61,15 +61,15 @@ PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 
 
 class Application(NamedTuple):
-    """Something that people do with a trained model: a file with a value `APPLICATION`.
+    """An application of a trained model; each file of this package defines one, `APPLICATION`.
 
-    apply: (run, **options) -> its results, of a run that it fits: `perform` checks that. Each
-      option has a default of type int, float, str or bool, and becomes a flag of the command line.
-    needs: what the family has to be able to do.
-    refusal: (family, spec of its data) -> why a family that meets the needs is refused, such as
-      'cannot compress: ...', or '' where it is not; None: none is.
-    data: (folder, **options) -> the data that replace the run's, which are then not loaded, or None
-      for the run's; without it always the run's.
+    apply: (run, **options) -> results. `perform` checks first that the run fits. Each option has a
+      default of type int, float, str or bool, and becomes a command-line flag.
+    needs: requirements on the family.
+    refusal: (family, spec of its data) -> why a family that meets the needs is still refused, such
+      as 'cannot compress: ...', or '' if it is accepted. None: no family is refused.
+    data: (folder, **options) -> data that replace the run's own, which are then not loaded, or None
+      to load the run's own. Without this function the run's own data are always loaded.
     """
 
     apply: Callable[..., Any]
@@ -79,31 +79,31 @@ class Application(NamedTuple):
 
     @property
     def mode(self) -> str:
-        """What `--mode` says: `sample` or, of a user's own file, `mine.py`."""
+        """The value of `--mode`: `sample` or, for a user's own file, `mine.py`."""
         name = self.apply.__module__
         if name.startswith(f'{__package__}.'):
             return name.rpartition('.')[2]
         return pathlib.Path(getattr(self.apply, '__globals__', {}).get('__file__', name)).name
 
     def fits(self, family: Family, spec: Spec) -> bool:
-        """Whether it can be applied to a family of these data."""
+        """Whether the application accepts this family and the Spec of its data."""
         return not lacking(family, self.needs) and not self.why_refused(family, spec)
 
     def why_refused(self, family: Family, spec: Spec) -> str:
-        """The `refusal`, '' where there is none."""
+        """Returns the reason of `refusal`, or '' if the family is accepted."""
         return self.refusal(family, spec) if self.refusal else ''
 
 
 def lacking(family: Family, needs: Sequence[Need]) -> list[str]:
-    """Descriptions of the needs that a family does not meet."""
+    """Returns descriptions of the needs that the family does not meet."""
     return [need.description for need in needs if not need.is_met(family)]
 
 
 def require(application: Application, run: Run) -> None:
-    """Refuses a run that an application does not fit.
+    """Checks that an application accepts a run.
 
     Raises:
-      UserError: names what the family lacks, or why it is refused.
+      UserError: it does not; says what the family lacks, or why it is refused.
     """
     needs = application.needs
     missing = lacking(run.family, needs)
@@ -129,7 +129,7 @@ def perform(application: Application, run: Run, /, **options) -> Any:
     """Applies an application to a run; returns its results.
 
     Raises:
-      UserError: the run does not fit, or the application's own complaint.
+      UserError: the run does not fit, or the application itself raises it.
     """
     require(application, run)
     return application.apply(run, **options)

@@ -1,4 +1,4 @@
-"""What applications share: they check options, and write arrays and figures."""
+"""Shared by the applications: checks of options, and writing of arrays and figures."""
 
 import pathlib
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from atelier.run.restore import TrainedRun
 
 
 def at_least(least: int, **options: int) -> None:
-    """Refuses options below `least`.
+    """Checks that options are at least `least`.
 
     Raises:
-      UserError: names the option and its value.
+      UserError: one is not; names the option and its value.
     """
     for name, value in options.items():
         if value < least:
@@ -29,20 +29,20 @@ def at_least(least: int, **options: int) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Refuses what is no seed.
+    """Checks that a seed fits into 32 bits.
 
     Raises:
-      UserError: it does not fit 32 bits.
+      UserError: it does not.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
 
 
 def check_split(run: Run, split: str, least: int, why: str) -> None:
-    """Refuses a split of fewer than `least` examples.
+    """Checks that a split has at least `least` examples.
 
     Raises:
-      UserError: says why so many are needed.
+      UserError: it has fewer; `why` says why they are needed.
     """
     if run.data.size(split) < least:
         raise UserError(
@@ -52,7 +52,7 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
 
 
 def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
-    """Zeros in place of the data of a run with these config `values`, whose Spec is enough."""
+    """Returns zeros in place of the data of a run with config `values`, if its Spec is enough."""
     n = values['train']['batch_size']
     split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
     if spec.num_classes is not None:
@@ -63,19 +63,19 @@ def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
 
 
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
-    """Indices [n] of the test split in an order that the seed draws: more begin with the same ones.
+    """Returns n random test indices; a larger n keeps these and appends more.
 
-    Fewer where the split has fewer.
+    Returns all of them if the split has fewer than n.
     """
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
 def changed_sampler(run: Run) -> str:
-    """For the name of a file of samples: settings of `config.eval.sampler` that the run has not.
+    """Returns the settings of `config.eval.sampler` that differ from the run's, for a file name.
 
-    As '-temperature-0.5'; empty where samples are drawn as in training, and of a run of which
-    nothing is written.
+    An example is '-temperature-0.5'. It is empty if no setting changed, or if the run has no
+    config.json.
     """
     if not (run.folder / 'config.json').is_file():
         return ''
@@ -91,10 +91,9 @@ def save(
     arrays: dict[str, np.ndarray],
     numbers: dict[str, Any] | None = None,
 ) -> pathlib.Path:
-    """Writes the arrays as NAME.npz; returns the path of a figure of them, NAME.png.
+    """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
-    The few numbers that one looks at first, if any, go to NAME.json, behind a description of the
-    data and of the weights.
+    The main results, `numbers`, go to NAME.json, after descriptions of the data and the weights.
 
     Raises:
       UserError: a file cannot be written.
@@ -117,10 +116,10 @@ def draw_grid(
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> None:
-    """Writes images [..., *event] in order, as many in a row as there are names of columns.
+    """Writes images [..., *event] as a grid, in order, with one column per name in `columns`.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, len(columns))
     image_grids.save_labelled(path, image, title, rows, columns)
@@ -128,10 +127,10 @@ def draw_grid(
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:
-    """Writes a figure of matplotlib.
+    """Writes a matplotlib figure.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     image_grids.save_figure(path, figure)
     log.info('as a picture: %s', path)

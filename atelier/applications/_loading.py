@@ -1,4 +1,4 @@
-"""Which applications there are, and how the one that --mode names is trained."""
+"""Lists the built-in applications and loads the one that --mode names."""
 
 import importlib
 import inspect
@@ -16,20 +16,20 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The built-in ones."""
+    """Returns the names of the built-in applications."""
     return sorted(file.stem for file in FOLDER.glob('[!_]*.py'))
 
 
 def is_file(mode: str) -> bool:
-    """Whether --mode is the path of a user's own file."""
+    """Whether --mode is the path of a Python file instead of a built-in name."""
     return mode.endswith('.py')
 
 
 def load(mode: str) -> 'Application':
-    """The application that --mode names, or the FILE.py that a user typed there.
+    """Returns the built-in application that --mode names, or the one in the user's FILE.py.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no such application.
     """
     if is_file(mode):
         return _own(user_path(mode).resolve())
@@ -54,5 +54,5 @@ def _own(file: pathlib.Path) -> 'Application':
 
 
 def options(application: 'Application') -> dict[str, inspect.Parameter]:
-    """What its `apply` takes after the run."""
+    """Returns the parameters of its `apply` after the run."""
     return dict(list(inspect.signature(application.apply).parameters.items())[1:])

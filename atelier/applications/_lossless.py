@@ -1,4 +1,4 @@
-"""Test examples coded by a model's likelihood, decoded in another process, and counted."""
+"""Lossless coding of test examples by a model's likelihood, decoded in another process."""
 
 import os
 import pathlib
@@ -27,16 +27,16 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NAME = 'compress'
-COLUMNS = 12  # of the picture
+COLUMNS = 12  # of the figure
 
 
 def can_code(family: Family) -> bool:
-    """Whether a family says what both coders need: p(x) number by number, or p(x | z)."""
+    """Whether one of the two coders supports the family: by p(x) value by value, or by p(x | z)."""
     return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
 
 
 def why_not(family: Family, spec: Spec) -> str:
-    """What keeps a family that `can_code` rules out from coding data of this Spec."""
+    """Returns why a family that `can_code` rules out cannot code data of this Spec."""
     log_prob = family.ability(LogProb)
     if log_prob is None:
         return 'the model has no likelihood to code by'
@@ -56,21 +56,22 @@ def why_not(family: Family, spec: Spec) -> str:
 
 
 def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
-    """Writes RUN/applications/compress.bin, has it decoded, and says what it took.
+    """Writes RUN/applications/compress.bin, decodes it in another process and compares sizes.
 
-    The decoder is a process of its own, `--mode=decompress`, which gets the run's config and
-    weights and the file. What comes out has to be what went in. A label that the model is
-    conditional on is in the file too, at log2(classes) bits, and in what is reported. PNG and WebP
-    are those of `atelier.evaluation.compression.image_formats`, without a label.
+    The decoder, `--mode=decompress`, gets only the run's config, its weights and the file. Its
+    output has to equal the input. If the model is class-conditional, the file holds the labels too,
+    at log2(classes) bits each; the reported bits include them. PNG and WebP sizes are those of
+    `atelier.evaluation.compression.image_formats`, without labels.
 
-    With bits back what is reported is -ELBO, as evaluation has it: of one z, KL analytic. Numbers
-    and picture are then `compress-likelihood`, for such a model compresses by its codes too.
+    With bits-back coding the reported bits are -ELBO as in evaluation, with one z and an analytic
+    KL. The outputs are then named `compress-likelihood`, because such a model can also compress by
+    its codes.
 
     Returns:
-      index [n] in the test split and x [n, *event]; in bits, by the frequencies that it was coded
-      with, of each number bits [n, *event], of z, less those that come back, code_bits [n], and of
-      the whole example as reported, reported_bits [n], and as log_prob says, log_prob_bits [n].
-      Without bits back that is what is reported, and neither it nor code_bits are there.
+      index [n] in the test split and x [n, *event]. By the integer frequencies of the coder, in
+      bits: bits [n, *event] of each value and, with bits back, code_bits [n] of z, net of the bits
+      that come back. Of the whole example: reported_bits [n] and, with bits back, log_prob_bits [n]
+      by `log_prob`, which otherwise gives the reported bits.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.
@@ -96,10 +97,10 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
 def compute(
     trained: TrainedRun, index: np.ndarray
 ) -> tuple[dict[str, np.ndarray], range_coder.Bitstream, int]:
-    """Codes the test examples at `index`, and has them decoded.
+    """Codes the test examples at `index` and checks that they decode without loss.
 
     Returns:
-      The arrays of `apply`, the bitstream, and the bytes of the file.
+      The arrays of `apply`, the bitstream, and the size of the file in bytes.
     """
     run = trained.run
     batch, nats = _batch_and_nats(trained, index)
@@ -127,7 +128,7 @@ def compute(
 def _batch_and_nats(
     trained: TrainedRun, index: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(test examples as the model sees them, what is reported of each, in nats)."""
+    """Returns (preprocessed test examples, {name in `apply`: its values, still in nats})."""
     run = trained.run
 
     def report(weights, batch, rng):
@@ -144,7 +145,7 @@ def _batch_and_nats(
 
 
 def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """(x [n, dims], labels [n]) as whole numbers."""
+    """Returns (x [n, dims], labels [n] or None) as integers."""
     x, labels = np.rint(batch['x']).astype(np.int64), batch.get('label')
     return x.reshape(len(x), -1), None if labels is None else labels.astype(np.int64)
 
@@ -152,7 +153,9 @@ def as_levels(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | No
 def packed(
     run: Run, state: game.State, x: np.ndarray, labels: np.ndarray | None
 ) -> tuple[bytes, range_coder.Bitstream]:
-    """The file that holds these `as_levels`, and their labels where the model is of p(x | label).
+    """Returns the file content that holds x, and its labels if the model is class-conditional.
+
+    x and the labels are those of `as_levels`. The second result is the bitstream.
 
     Raises:
       UserError: the weights give no probabilities.
@@ -183,14 +186,14 @@ def packed(
 
 
 def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """What another process decodes from the file; of a run made in Python, what this one does."""
+    """Decodes the file in another process, or in this one if the run was built in Python."""
     if not run.config_file.path:
         log.info('a family made in Python is decoded in this process')
         return decompress.apply(run, str(path))
     line = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
     line += [f'--workdir={run.folder}', f'--file={path}']
     line += [f'--config.eval.weights={run.config.eval.weights}']
-    # this process has a GPU's memory
+    # this process has preallocated the GPU's memory
     environment = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
     done = subprocess.run(line, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -211,7 +214,7 @@ def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarra
 def _numbers(
     run: Run, arrays: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
 ) -> dict[str, Any]:
-    """Bits an example: of the file, of the words in it, as reported, and of other formats."""
+    """Bits per example: of the file, of its coded words, as reported, and of image formats."""
     spec, n = run.data.spec, len(arrays['x'])
     has_code = bitstream.code_bits is not None
     bound = f'-ELBO, an upper bound{given(run.family)}'
@@ -234,7 +237,7 @@ def _numbers(
         )
         numbers['log_prob_bits'] = float(arrays['log_prob_bits'].mean())
         numbers['code_bits'] = float(bitstream.code_bits.mean())
-        numbers['first_bits'] = float(32 * len(bitstream.words) - known)  # of all, not of each
+        numbers['first_bits'] = float(32 * len(bitstream.words) - known)  # of all examples together
     if image_grids.is_image(spec) and spec.levels <= 256:
         levels = np.rint(arrays['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
         for name, each in image_formats.bytes_of(levels, spec.levels).items():
@@ -244,7 +247,7 @@ def _numbers(
 
 
 def _log(run: Run, numbers: dict[str, Any], weights: str) -> None:
-    """A table of bits."""
+    """Logs a table of bits."""
     log.info('\n%d test examples by the %s', numbers['num_examples'], weights)
     off = 100 * (numbers['measured_bits'] / numbers['reported_bits'] - 1)
     label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
@@ -271,7 +274,7 @@ def _log(run: Run, numbers: dict[str, Any], weights: str) -> None:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """From the cheapest to the dearest image, and below each what its pixels cost."""
+    """Draws images from the fewest to the most bits, and below each the bits of its pixels."""
     totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
     chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
     chosen = np.argsort(totals, kind='stable')[chosen]

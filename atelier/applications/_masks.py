@@ -1,4 +1,4 @@
-"""Which numbers of an example are hidden from a model that shall fill them in."""
+"""Masks: the values of an example that are hidden and that a model has to fill in."""
 
 import math
 import pathlib
@@ -13,7 +13,7 @@ from atelier.errors import UserError, reading
 from atelier.paths import user_path
 from atelier.report import image_grids
 
-HALVES = {  # of an image of this height and width, what is hidden: rows, columns
+HALVES = {  # (height, width) of an image -> its hidden (rows, columns)
     'left': lambda h, w: (slice(None), slice(w // 2)),
     'right': lambda h, w: (slice(None), slice(w - w // 2, None)),
     'top': lambda h, w: (slice(h // 2), slice(None)),
@@ -24,7 +24,7 @@ FILE = '.npy'
 
 
 def _middle(length: int) -> slice:
-    """Half of so many, with as much on either side."""
+    """Returns the middle half of `length` positions, with equal margins."""
     edge = math.ceil(length / 4)
     return slice(edge, length - edge)
 
@@ -32,20 +32,20 @@ def _middle(length: int) -> slice:
 def hidden_parts(
     spec: Spec, mask: str, share: float, n: int, seed: int
 ) -> Bool[np.ndarray, 'n *event']:
-    """True where the first n examples of a split are hidden.
+    """Returns masks of the first n examples of a split, true where an example is hidden.
 
     Args:
-      spec: of the data.
+      spec: Spec of the data.
       mask: left, right, top or bottom, a half of an image; centre, the middle half of its rows and
-        columns; random, positions that differ from example to example; or the path of an .npy, true
-        where it hides, of the shape of an event or, of an image, [height, width].
-      share: of all positions, that random hides, rounded to whole ones. A position of an image is a
-        pixel with all its channels.
-      n: how many.
-      seed: of random: what is hidden of example i depends on the seed and i alone.
+        columns; random, other positions for each example; or the path of an .npy, true where it
+        hides, with the shape of an event or, for images, [height, width].
+      share: fraction of positions that random hides, rounded to whole positions. A position of an
+        image is a pixel with all its channels.
+      n: number of examples.
+      seed: of random. The mask of example i depends on the seed and i alone.
 
     Raises:
-      UserError: no such mask, one that does not fit, or one that hides all or nothing.
+      UserError: an unknown mask, one of the wrong shape, or one that hides all or nothing.
     """
     positions = spec.event_shape[:2] if image_grids.is_image(spec) else spec.event_shape
     if mask == 'random':
@@ -73,7 +73,7 @@ def hidden_parts(
 
 
 def _random(size: int, share: float, n: int, seed: int) -> Bool[np.ndarray, 'n size']:
-    """`share` of `size` positions, at least one of them and not all, drawn for each example."""
+    """Draws `share` of `size` positions for each example, at least one and not all."""
     if not 0 < share < 1:
         raise UserError(f'--share={share:g}: it has to lie between 0 and 1')
     count = min(max(round(share * size), 1), max(size - 1, 1))
@@ -112,7 +112,7 @@ def _load(path: pathlib.Path) -> np.ndarray:
 
 
 def name_of(mask: str, share: float) -> str:
-    """As a part of a file's name."""
+    """Returns the mask's part of a file name."""
     if mask == 'random':
         return f'random-{share:g}'
     return f'file-{pathlib.Path(mask).stem}' if mask.endswith(FILE) else mask

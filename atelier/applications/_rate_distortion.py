@@ -1,4 +1,4 @@
-"""Dimensions of the code against error, beside PCA and JPEG."""
+"""Rate-distortion: reconstruction error against bytes of the code, next to PCA and JPEG."""
 
 import math
 import pathlib
@@ -24,37 +24,37 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
-LEVELS = 256  # of a quantized number: a byte
-MOST_QUALITY = 95  # of JPEG, above which files grow and nothing else
+LEVELS = 256  # of a quantized value: one byte
+MOST_QUALITY = 95  # of JPEG; above it files grow without gain in quality
 
 Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']
 
 
 def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
-    """Keeps the first k principal components of test codes, a byte each, and decodes.
+    """Decodes test codes from their first k principal components, quantized to a byte each.
 
-    Components, means and the range of each component are those of the training split; components
-    that are not kept stay at their mean. A byte is one of 256 evenly spaced numbers between the
-    extremes of the training split. PCA of x itself goes the same way. JPEG, of images with a known
-    range of x, is that of a mosaic of the test split without its headers
-    (`atelier.evaluation.compression.jpeg`), for each quality and in colour for each subsampling.
+    The components, their means and their ranges come from the training split. Components that are
+    not kept stay at their mean. A byte is one of 256 evenly spaced values between the extremes of
+    the training split. PCA of x itself is quantized in the same way. For images with a known range,
+    JPEG codes a mosaic of the test split, without headers
+    (`atelier.evaluation.compression.jpeg`), at each quality and, in colour, each subsampling.
 
-    Of a code of several parts it is z_1, which `decode` reads; a class that it ends in is known for
-    nothing, as in p(x | label). Codes of a codebook are also written as what they are, numbers: of
-    K of them each takes log2 K bits.
+    If a code has several parts, only z_1, which `decode` reads, is compressed. A class at its end
+    costs nothing, as in p(x | label). Codes from a codebook are also coded as token indices, at
+    log2 K bits each for a codebook of K entries.
 
     Args:
       run: of a family with `encode` and `decode`.
-      quality_step: of JPEG, from 1 to 95, how far apart two settings are.
+      quality_step: step between two JPEG qualities, from 1 to 95.
 
     Returns:
-      dims [ks]: k = 1, 2, 4, ... and all, which is also the bytes of an example. The mean over the
-      test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]: of the model
-      code_error, of PCA pca_error, and without rounding to bytes code_error_unrounded and
-      pca_error_unrounded. Where there is JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and
-      jpeg_error [settings], and best_jpeg [ks], the setting of the smallest error with at most k
-      bytes an image, or -1. Of a codebook token_bytes and token_error, of whole codes.
+      dims [ks]: k = 1, 2, 4, ... and all, which is also the number of bytes per example. The mean
+      over the test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]: code_error
+      of the model, pca_error of PCA, and without rounding to bytes code_error_unrounded and
+      pca_error_unrounded. With JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and jpeg_error
+      [settings], and best_jpeg [ks], the setting with the smallest error at k or fewer bytes per
+      image, or -1. With a codebook: token_bytes and token_error of whole codes.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
@@ -74,7 +74,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
 
 
 def compute(trained: TrainedRun, quality_step: int) -> dict[str, np.ndarray]:
-    """Errors of the model, of PCA and of JPEG by bytes; returns the arrays of `apply`."""
+    """Computes the errors of the model, PCA and JPEG; returns the arrays of `apply`."""
     run, spec = trained.run, trained.run.data.spec
     codes, _, train_x = _encoded(trained, 'train')
     test_codes, rest, x = _encoded(trained, 'test')
@@ -97,19 +97,19 @@ def compute(trained: TrainedRun, quality_step: int) -> dict[str, np.ndarray]:
 
 
 def _encoded(trained: TrainedRun, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(z_1, the rest of each code, x) of a split."""
+    """Returns (z_1, the rest of each code, x) of a split."""
     run = trained.run
     codes, x = encoded(run, trained.state, run.data.splits[split], trained.devices)
     return *parted(run.family, codes), x
 
 
 def kept(latent: int) -> list[int]:
-    """1, 2, 4, ... and all."""
+    """Returns the numbers of kept components: 1, 2, 4, ... and all."""
     return [2**i for i in range((latent - 1).bit_length())] + [latent]
 
 
 def bytes_of_tokens(trained: TrainedRun) -> float:
-    """What the tokens of one example take, of a model with a codebook."""
+    """Returns the bytes of one example's tokens, for a model with a codebook."""
     run = trained.run
     first = {name: array[:1] for name, array in run.data.splits['test'].items()}
     positions = tokens(run, trained.state, first, trained.devices).shape[1]
@@ -117,7 +117,7 @@ def bytes_of_tokens(trained: TrainedRun) -> float:
 
 
 def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
-    """Normalized numbers [n, dims] -> x [n, *event], inside the range that is known."""
+    """Returns f(normalized values [n, dims]) -> x [n, *event], clipped to a known range."""
     spec = run.data.spec
 
     def back(rows):
@@ -130,7 +130,7 @@ def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
 def _errors(
     run: Run, train: Rows, test: OtherRows, x: np.ndarray, dims: Sequence[int], back: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean errors, [ks] each, of `back` from bytes, and from the numbers themselves."""
+    """Mean errors of `back`, [ks] each, from quantized components and from unrounded ones."""
     basis = principal_components(train)
     along = basis.rotate(test)
     rounded = quantized(along, *_extremes(basis, train))
@@ -146,13 +146,13 @@ def _extremes(basis: Components, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quantized(rows: Rows, low: Float[np.ndarray, 'dims'], high: Float[np.ndarray, 'dims']) -> Rows:
-    """The nearest of 256 evenly spaced numbers from low to high, of each column."""
+    """Rounds each column to the nearest of 256 evenly spaced values from low to high."""
     step = np.where(high > low, (high - low) / (LEVELS - 1), 1)
     return low + step * np.clip(np.round((rows - low) / step), 0, LEVELS - 1)
 
 
 def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
-    """Bytes an image and error of each setting."""
+    """Returns the bytes per image and the error of each JPEG setting."""
     spec, top = run.data.spec, LEVELS - 1
     low, high = spec.interval
     levels = np.round((x - low) / (high - low) * top).astype(np.uint8)
@@ -168,13 +168,13 @@ def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
 
 
 def best(arrays: dict[str, np.ndarray], most_bytes: int) -> int:
-    """Which JPEG has the smallest error with at most so many bytes an image; -1: none has."""
+    """Index of the JPEG with the smallest error at `most_bytes` or fewer per image, or -1."""
     fits = arrays['jpeg_bytes'] <= most_bytes
     return int(np.where(fits, arrays['jpeg_error'], np.inf).argmin()) if fits.any() else -1
 
 
 def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What is recorded: a row of each k and, of a codebook, its own."""
+    """Returns the recorded results: a row per k and, with a codebook, those of its tokens."""
     numbers: dict[str, Any] = {'rows': [_row(arrays, i) for i in range(len(arrays['dims']))]}
     if 'token_bytes' in arrays:
         numbers['tokens'] = {name: float(arrays[f'token_{name}']) for name in ('bytes', 'error')}
@@ -182,7 +182,7 @@ def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
-    """What is recorded of one k."""
+    """Returns the recorded results of the i-th k."""
     names = ('code_error', 'pca_error', 'code_error_unrounded', 'pca_error_unrounded')
     row = {'bytes': int(arrays['dims'][i]), **{name: float(arrays[name][i]) for name in names}}
     if 'best_jpeg' in arrays:
@@ -193,7 +193,7 @@ def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
 
 
 def _log(numbers: dict[str, Any]) -> None:
-    """A table, a row a number of bytes."""
+    """Logs a table with a row per number of bytes."""
     rows = numbers['rows']
     has_jpeg = 'jpeg' in rows[0]
     log.info('mean 1/2 squared error on the normalized scale, test split')
@@ -209,7 +209,7 @@ def _log(numbers: dict[str, Any]) -> None:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Error against bytes, both logarithmic."""
+    """Draws error against bytes, on logarithmic axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5.5), layout='constrained')

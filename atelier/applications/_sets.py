@@ -1,4 +1,4 @@
-"""Two sets of codes that a direction joins: two classes, or the ends of an attribute."""
+"""The two sets of codes that define a direction: two classes, or the ends of an attribute."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from atelier.evaluation.samples.features import of_classifier
 from atelier.report import image_grids
 from atelier.run.restore import TrainedRun
 
-MEASURES = {'thickness': strokes.thickness, 'slant': strokes.slant}  # of images alone
+MEASURES = {'thickness': strokes.thickness, 'slant': strokes.slant}  # for images only
 UNITS = {'intensity': '', 'thickness': ' pixels', 'slant': ' degrees'}
 
 
@@ -23,10 +23,10 @@ class EncodedExamples(NamedTuple):
     """Examples and their codes.
 
     codes: [n, latent].
-    x: [n, *event], as the model sees it or decodes it.
-    label: [n], or None where the data have none.
-    num_classes: of the label, or None.
-    description: where they come from.
+    x: [n, *event], preprocessed for the model, or decoded by it.
+    label: [n], or None if the data have none.
+    num_classes: number of classes of the labels, or None.
+    description: the origin of the examples.
     """
 
     codes: np.ndarray
@@ -37,11 +37,11 @@ class EncodedExamples(NamedTuple):
 
 
 class TwoSets(NamedTuple):
-    """The codes that a direction joins.
+    """The codes at both ends of a direction.
 
-    source: [n, latent], from which it leads.
-    target: [m, latent], to which it leads.
-    description: of the examples that both are taken from.
+    source: [n, latent], at its start.
+    target: [m, latent], at its end.
+    description: of the examples that both sets are drawn from.
     """
 
     source: np.ndarray
@@ -50,7 +50,7 @@ class TwoSets(NamedTuple):
 
 
 def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int], n: int) -> TwoSets:
-    """The codes of two classes or, of any attribute but label, of its quarters."""
+    """Returns the codes of two classes or, for an attribute, of its lowest and highest quarter."""
     examples = examples_of(trained, 'train', key_for(key, Stream.EVALUATE), n)
     if attribute != 'label':
         values = measure(attribute, examples.x, trained.run.data.spec)
@@ -61,7 +61,7 @@ def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int],
 
 
 def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples:
-    """The first n of a split, or n decoded codes of the prior where there is no encoder."""
+    """Returns the first n examples of a split or, without an encoder, n decoded prior codes."""
     run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
         codes = of_prior(run, state, key, n, devices)
@@ -74,7 +74,11 @@ def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples
 
 
 def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
-    """Examples with the classes that `config.eval.classifier` predicts, if they have no labels."""
+    """Adds the classes that `config.eval.classifier` predicts to examples without labels.
+
+    Raises:
+      UserError: there are no labels, and no classifier is set.
+    """
     run = trained.run
     if examples.label is not None:
         return examples
@@ -95,7 +99,11 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
 
 
 def of_class(examples: EncodedExamples, label: int) -> np.ndarray:
-    """The codes of one class, at least one."""
+    """Returns the codes of one class.
+
+    Raises:
+      UserError: there is no such class, or no example of it.
+    """
     if not 0 <= label < examples.num_classes:
         raise UserError(f'there is no class {label}: choose 0 to {examples.num_classes - 1}')
     codes = examples.codes[examples.label == label]
@@ -108,10 +116,10 @@ def of_class(examples: EncodedExamples, label: int) -> np.ndarray:
 
 
 def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Float[np.ndarray, 'n']:
-    """The attribute of each event: its mean, or a number of its strokes in UNITS.
+    """Returns the attribute of each event: its mean, or a measure of its strokes in UNITS.
 
     Raises:
-      UserError: the attribute is one of strokes, and events are no images.
+      UserError: a stroke attribute of data that are not images.
     """
     if attribute == 'intensity':
         return x.reshape(len(x), -1).mean(1, dtype=np.float64)
@@ -121,6 +129,6 @@ def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Flo
 
 
 def _quarters(examples: EncodedExamples, values: Float[np.ndarray, 'n']) -> list[np.ndarray]:
-    """The codes of the quarters with the smallest and with the largest values."""
+    """Returns the codes of the quarters with the smallest and the largest values."""
     order, quarter = np.argsort(values, kind='stable'), -(-len(values) // 4)
     return [examples.codes[order[:quarter]], examples.codes[order[-quarter:]]]

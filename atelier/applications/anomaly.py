@@ -1,4 +1,4 @@
-"""How anomalous examples are: novel classes, another data set, a picture of the user's."""
+"""Anomaly scores: of test examples, another data set, or your own image."""
 
 import math
 import pathlib
@@ -26,7 +26,7 @@ MOST_BINS = 60
 
 
 class Comparison(NamedTuple):
-    """Data that are compared with the test split; None where there are none."""
+    """Data to compare with the test split; None if not given."""
 
     outliers: Dataset | None
     picture: Dataset | None
@@ -41,30 +41,30 @@ def apply(
     picture: str = '',
     num_images: int = 16,
 ) -> dict[str, np.ndarray]:
-    """Scores every test example; higher is more anomalous.
+    """Scores every test example; a higher score is more anomalous.
 
-    The score is the negative log-likelihood in nats or, without one, half the squared error of the
-    reconstruction, x normalized. Test examples of `config.data.without_classes`, left out of
-    training, and those of another data set are set against the others by their AUROC.
+    The score is the negative log-likelihood in nats or, without a likelihood, half the squared
+    reconstruction error with x normalized. The AUROC compares test examples of the trained classes
+    with those of `config.data.without_classes`, which training left out, and with another data set.
 
     Args:
       run: of a family with `log_prob` or `reconstruct`.
       score: nll, reconstruction, or auto: the first of them that the family has.
       outliers: name of another data set, of the same shape and levels.
-      outliers_path: of it, as config.data.path.
-      outliers_data_dir: of it, as config.data.data_dir.
-      picture: path of a picture, light and dark as in the data (MNIST: white on black).
-      num_images: of the most and of the least anomalous test examples that are shown.
+      outliers_path: its path, as config.data.path.
+      outliers_data_dir: its folder, as config.data.data_dir.
+      picture: path of an image, light and dark as in the data (MNIST: white on black).
+      num_images: number of most anomalous, and of least anomalous, test examples to show.
 
     Returns:
-      score [n] of the test split, index [n] into it from the most anomalous on, is_novel [n]:
-      whether of a class left out of training, label [n] where there are any; novel_auroc,
-      outlier_score [m] and outlier_auroc, picture [*event], picture_score and picture_percentile
-      of data that are given: the share of test examples of known classes below it. An AUROC is [2]
-      with its standard error, nan where there is none.
+      score [n] of the test split; index [n] into it, most anomalous first; is_novel [n], whether
+      the class was left out of training; label [n] if the data have labels. If there are such data:
+      novel_auroc, outlier_score [m] and outlier_auroc, picture [*event], picture_score and
+      picture_percentile, the percentage of test examples of known classes with a lower score. An
+      AUROC is [2]: its value and its standard error, nan if it has none.
 
     Raises:
-      UserError: a missing checkpoint, an option that cannot be, scores that are nan.
+      UserError: a missing checkpoint, an invalid option, or scores that are nan.
     """
     _common.at_least(1, num_images=num_images)
     _common.check_split(run, 'test', 1, 'there is nothing to score')
@@ -89,7 +89,7 @@ def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> 
 
 
 def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
-    """Scores the test split and the data compared with it; returns the arrays of `apply`."""
+    """Scores the test split and the data to compare; returns the arrays of `apply`."""
     arrays = _of_test_split(trained.run, _scores(trained, trained.run.data, score))
     novel = arrays['is_novel']
     known = arrays['score'][~novel]
@@ -111,7 +111,7 @@ def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str
 
 
 def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
-    """The scores [n] of the test split of `data`."""
+    """Returns the scores [n] of the test split of `data`."""
     score = scorer(trained.run, data, name, trained.devices)
     scores = score(trained.state, data.splits['test']['x'])
     if np.isnan(scores).any():
@@ -132,7 +132,7 @@ def _of_test_split(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _auroc(outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """[2]: AUROC and its standard error, or nan."""
+    """Returns [2]: the AUROC and its standard error, or nan."""
     value, error = auroc(outliers, known)
     return np.asarray([value, np.nan if error is None else error])
 
@@ -140,7 +140,7 @@ def _auroc(outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _log(
     trained: TrainedRun, arrays: dict[str, np.ndarray], comparison: Comparison, description: str
 ) -> None:
-    """What was scored, and how the data compared with it differ."""
+    """Logs what was scored, and the comparisons."""
     n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
     num_known = n - num_novel
     log.info('%d test examples by the %s: %s', n, trained.weights, description)
@@ -161,7 +161,7 @@ def _left_out(run: Run) -> str:
 
 
 def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The few numbers that are recorded, as JSON has them."""
+    """Returns the main results for JSON; a non-finite value becomes None."""
     plain = lambda value: float(value) if np.isfinite(value) else None
     headline = {'mean': plain(arrays['score'].mean())}
     for name in ('novel_auroc', 'outlier_auroc'):
@@ -177,7 +177,7 @@ def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def _panels(
     trained: TrainedRun, arrays: dict[str, np.ndarray], num_images: int
 ) -> dict[str, np.ndarray]:
-    """Images [images, *event] as the model sees them, by their title; no other data."""
+    """Returns {title: preprocessed images [images, *event]}; empty if the data are not images."""
     run = trained.run
     if not image_grids.is_image(run.data.spec):
         return {}
@@ -200,7 +200,7 @@ def _draw(
     outliers: str,
     path: pathlib.Path,
 ) -> None:
-    """The histogram and, beside it, the images."""
+    """Draws the histogram of scores, with the images beside it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7 + 4 * len(panels), 5), layout='constrained')
@@ -216,7 +216,7 @@ def _draw(
 
 
 def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> None:
-    """Of each kind its share in each bin, without infinite scores."""
+    """Draws the histogram of each kind, normalized to 1, without infinite scores."""
     novel = arrays['is_novel']
     kinds = {'test examples': arrays['score'][~novel]}
     if novel.any():

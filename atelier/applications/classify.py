@@ -1,4 +1,4 @@
-"""The classes of the test split, and whether their probabilities can be believed."""
+"""Classification of the test split: accuracy and calibration."""
 
 import pathlib
 from typing import Any
@@ -21,23 +21,24 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
-LOGITS = ('logits', 'beside_logits')  # arrays of the run and of the one beside it
-LARGEST = 600  # area of the marker of all examples
+LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
+LARGEST = 600  # marker area of a bin with all examples
 
 
 def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarray]:
-    """Classifies the test split; says how often that is right, and how well it knows.
+    """Classifies the test split; reports accuracy and calibration.
 
-    A generative model of p(x | label) classifies by Bayes' rule. The temperature, by which logits
-    are divided, is fitted on the validation split.
+    A generative model of p(x | label) classifies by Bayes' rule. The temperature that divides the
+    logits is fitted on the validation split.
 
     Args:
       run: of a family with `classify`.
       beside: folder of another run, such as one of configs/classifier.py, on the same examples.
-      num_bins: of the confidence, for the calibration error and the picture.
+      num_bins: number of confidence bins, for the calibration error and the figure.
 
     Returns:
-      label [n], logits [n, classes] as they are, and of another run beside_logits [n, classes].
+      label [n], logits [n, classes] without temperature, and beside_logits [n, classes] of the
+      other run.
 
     Raises:
       UserError: a missing checkpoint, no labels, a bad option, or `beside` classifies
@@ -62,7 +63,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
 
 
 def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
-    """Logits [n, classes] of the validation and of the test split; keys are those of evaluation."""
+    """Returns logits [n, classes] of the validation and test splits, with the evaluation's keys."""
     run = trained.run
     size = run.config.eval.batch_size
     logits = over_examples(run.family.ability(Classify).logits, run.data, size, trained.devices)
@@ -76,10 +77,10 @@ def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
 
 
 def _other(run: Run, beside: str) -> Run:
-    """The run to stand beside.
+    """Opens the run to compare with.
 
     Raises:
-      UserError: it is none, cannot classify, or is of other test examples.
+      UserError: it is not a run, is `run` itself, cannot classify, or has other test examples.
     """
     with about(f'--beside={beside}'):
         other = run_folder.reopen(user_path(beside))
@@ -96,13 +97,13 @@ def _other(run: Run, beside: str) -> Run:
 
 
 def _names(runs: list[Run]) -> list[str]:
-    """The last part of each folder, where that tells them apart."""
+    """Returns the last part of each folder if these differ, else the whole paths."""
     names = [each.folder.name for each in runs]
     return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
 
 
 def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
-    """Means over the test split, with standard errors where they are means over examples."""
+    """Returns means over the test split, with standard errors where they average examples."""
     label = {split: np.asarray(data.splits[split]['label']) for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
     numbers = {'num_examples': len(label['test']), 'temperature': temperature}
@@ -120,12 +121,12 @@ def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dic
 
 
 def _scales(numbers: dict[str, Any]) -> dict[str, float]:
-    """Divisors of a run's logits, by the name of the numbers that follow from them."""
+    """Returns {name of the results: temperature that divides the logits}."""
     return {'as_they_are': 1.0, 'with_temperature': numbers['temperature']}
 
 
 def _log(runs: dict[str, dict[str, Any]]) -> None:
-    """A table, a row a run and temperature."""
+    """Logs a table with a row per run and temperature."""
     head = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
     log.info('%-40s' + ' %17s' * len(head), 'test split', *head)
     plain = lambda mean: '-' if mean is None else f'{mean:.4f}'
@@ -148,7 +149,7 @@ def _draw(
     num_bins: int,
     path: pathlib.Path,
 ) -> None:
-    """Of each run accuracy against confidence; a marker is as large as its bin has examples."""
+    """Draws accuracy against confidence for each run; a marker's area grows with its bin's size."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5 * len(runs), 6), layout='constrained')

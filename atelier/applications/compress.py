@@ -1,4 +1,4 @@
-"""Test examples coded without loss by their likelihood; of codes, error against bytes."""
+"""Lossless coding by likelihood, or reconstruction error against code size."""
 
 import numpy as np
 
@@ -17,21 +17,22 @@ WAYS = ('auto', 'codes', 'likelihood')
 def apply(
     run: Run, num_images: int = 1000, seed: int = 0, quality_step: int = 2, by: str = 'auto'
 ) -> dict[str, np.ndarray]:
-    """Lossless (`_lossless`) by the likelihood, or some of the code for some error.
+    """Codes test images without loss by likelihood, or keeps part of their codes.
 
-    By the likelihood goes a model that says p(x) of levels number by number, and with bits back one
-    that says p(x | z) and has a posterior of z. What is encoded and decoded, by bytes
-    (`_rate_distortion`), is of any other, but not of an exact density, such as a flow.
+    Coding by likelihood (`_lossless`) needs p(x) of discrete values, value by value, or with
+    bits-back coding p(x | z) and a posterior of z. Coding by codes (`_rate_distortion`) measures
+    the reconstruction error against the bytes of the code; it needs an encoder and a decoder. A
+    family with an exact likelihood but without such conditionals, as a flow, is refused.
 
     Args:
       run: of a family with `conditionals`, or with `encode` and `decode`.
-      num_images: of the test split, that are coded without loss; all, where there are fewer.
-      seed: of which.
-      quality_step: of JPEG, beside codes, from 1 to 95: how far apart two settings are.
-      by: 'likelihood', 'codes', or 'auto': codes where the family has them.
+      num_images: number of test images to code without loss, at most all.
+      seed: selects these images.
+      quality_step: step between two JPEG qualities, from 1 to 95; for codes only.
+      by: 'likelihood', 'codes', or 'auto': likelihood with `conditionals`, otherwise codes.
 
     Returns:
-      As the one or the other does.
+      The arrays of `_lossless.apply` or `_rate_distortion.apply`.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
@@ -42,10 +43,10 @@ def apply(
 
 
 def _way(run: Run, by: str) -> str:
-    """The one that `by` chooses: 'likelihood' or 'codes'.
+    """Returns the method that `by` selects: 'likelihood' or 'codes'.
 
     Raises:
-      UserError: there is no such way, or it is not this family's.
+      UserError: the method is unknown, or the family does not support it.
     """
     if by not in WAYS:
         raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
@@ -64,10 +65,10 @@ def _way(run: Run, by: str) -> str:
 
 
 def refusal(family: Family, spec: Spec) -> str:
-    """Why a family can go neither way, or ''.
+    """Returns why the family supports neither method, or ''.
 
-    A density with codes is refused too: to code exactly is what its exact likelihood promises, and
-    it cannot.
+    An exact density with codes is refused too: its exact likelihood promises lossless coding, which
+    it cannot do.
     """
     if CONDITIONALS.is_met(family):
         return ''

@@ -1,4 +1,4 @@
-"""A direction of codes, such as between classes, added to images in steps."""
+"""Latent directions, such as between two classes, applied to images in steps."""
 
 import pathlib
 from typing import NamedTuple
@@ -28,8 +28,8 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
-ATTRIBUTES = {  # from the set where the direction begins to the one to which it leads
-    'label': '',  # as `source` and `target` say
+ATTRIBUTES = {  # attribute: 'start to end' of its direction
+    'label': '',  # `source` and `target` name the ends
     'intensity': 'weak to strong',
     'thickness': 'thin to thick',
     'slant': 'left to right',
@@ -37,11 +37,11 @@ ATTRIBUTES = {  # from the set where the direction begins to the one to which it
 
 
 class Ends(NamedTuple):
-    """What a direction leads from and to.
+    """The two ends of a direction.
 
-    attribute: label, or one of which it joins the smallest values with the largest.
-    source: class at which it begins, where the attribute is label.
-    target: class to which it leads, likewise.
+    attribute: label, or an attribute whose smallest and largest values are the ends.
+    source: class at the start, if the attribute is label.
+    target: class at the end, if the attribute is label.
     """
 
     attribute: str
@@ -50,7 +50,7 @@ class Ends(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as '0 to 1' or 'thin to thick'."""
+        """The direction's name, such as '0 to 1' or 'thin to thick'."""
         return ATTRIBUTES[self.attribute] or f'{self.source} to {self.target}'
 
 
@@ -67,38 +67,38 @@ def apply(
     num_codes: int = 5000,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Decodes code + s (mean code of the target - mean code of the source) for steps of s.
+    """Decodes code + s (mean code of the target - mean code of the source) for several s.
 
-    Larsen et al. (2016), section 4.2; 1 is from mean to mean, and steps below 0 go the other way.
-    Where codes end in a class, the direction between two classes leads from the one to the other,
-    and that of an attribute leaves the class as it is.
-    With an encoder the means are those of training examples, and test images are changed; without
-    one both are decoded from codes of the prior. The classifier that `config.eval.classifier` names
-    assigns labels where there are none.
+    Larsen et al. (2016), section 4.2. s = 1 spans the distance of the means; a negative s goes the
+    other way. If codes end in a one-hot class, the direction between two classes changes that class
+    too, and the direction of an attribute keeps it.
+    With an encoder, the means are over training examples and the changed images are test images.
+    Without one, both are decoded from codes of the prior. The classifier of
+    `config.eval.classifier` labels examples without labels.
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
-      source: class at which the direction begins.
-      target: class to which it leads.
-      attribute: label, or what leads from the quarter of its smallest values to that of its
-        largest: intensity, the mean of x; thickness or slant of strokes
-        (`atelier.evaluation.examples.strokes`).
-      label: class of the images that are changed; below 0: any.
-      low: the first step.
-      high: the last one.
-      num_steps: of them, evenly spaced.
-      num_images: that are changed, each a row of the picture.
-      num_codes: that the two sets are taken from, at most.
-      seed: of the images, and of codes of the prior.
+      source: class at the start of the direction.
+      target: class at its end.
+      attribute: label, or an attribute whose direction leads from the quarter with its smallest
+        values to the quarter with its largest: intensity, the mean of x; thickness or slant of
+        strokes (`atelier.evaluation.examples.strokes`).
+      label: class of the images to change; below 0: any.
+      low: first value of s.
+      high: last value of s.
+      num_steps: number of evenly spaced values of s.
+      num_images: number of images to change, each a row of the figure.
+      num_codes: maximum number of codes from which the two sets are taken.
+      seed: selects the images and draws the codes of the prior.
 
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
-      and image [images, *event], which is encoded, or decoded at step 0; value [images, steps] of
-      any attribute but label, measured in x.
+      and image [images, *event], the image that was encoded, or decoded at s = 0. For an attribute
+      other than label: value [images, steps], measured in x.
 
     Raises:
-      UserError: a missing checkpoint or classifier, a bad option, a class without example,
-        strokes of what are no images.
+      UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
+        stroke attribute of data that are not images.
     """
     ends = Ends(attribute, source, target)
     _check(ends, low, high)
@@ -123,7 +123,7 @@ def compute(
     num_codes: int,
     seed: int,
 ) -> tuple[dict[str, np.ndarray], TwoSets]:
-    """Moves images in steps along the direction between two sets of codes.
+    """Moves codes in steps along the direction between two sets, and decodes them.
 
     Returns:
       The arrays of `apply`, and the two sets.
@@ -143,7 +143,7 @@ def compute(
 
 
 def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
-    """From the mean of the one set to that of the other; an attribute's has no part in a class."""
+    """Target mean minus source mean; for an attribute, with a zero for the class part."""
     direction = sets.target.mean(0, np.float64) - sets.source.mean(0, np.float64)
     if attribute != 'label':
         direction[latents(run.family, direction).size :] = 0
@@ -163,15 +163,15 @@ def _check(ends: Ends, low: float, high: float) -> None:
 def _images(
     trained: TrainedRun, key, label: int, num_images: int, num_codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(codes, x) to change, of one class where `label` names it, in an order that the seed draws.
+    """Returns (codes, x) of the images to change, in an order drawn from the seed.
 
-    A class is searched among as many as the means are taken of.
+    If `label` names a class, they are its images among as many examples as the means use.
     """
     key = key_for(key, Stream.SAMPLE)
     has_encoder = codes_of(trained.run.family).encode is not None
     n = num_images if label < 0 and not has_encoder else max(num_images, num_codes)
     examples = examples_of(trained, 'test', key, n)
-    order = np.arange(len(examples.x))  # the prior has an order of its own
+    order = np.arange(len(examples.x))  # draws from the prior are in random order already
     if has_encoder:
         order = np.asarray(jax.random.permutation(key, len(order)))
     if label >= 0:
@@ -187,7 +187,7 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
-    """Whose direction it is and, of an attribute, how far x follows it."""
+    """Logs the sizes of the two sets and, for an attribute, how far x follows it."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
     log.info('%s, on %d images, by the %s', sizes, len(arrays['x']), trained.weights)
     if attribute == 'label':
@@ -202,7 +202,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
-    """A row an image; where it was encoded, it stands itself before the steps."""
+    """Draws a row per image; an image that was encoded stands before its steps."""
     x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
     if codes_of(run.family).encode is not None:
         x, columns = np.concatenate([arrays['image'][:, None], x], 1), ['image', *columns]

@@ -1,4 +1,4 @@
-"""Examples back from the file that --mode=compress made of them, by the weights alone."""
+"""Decodes the examples in a file of --mode=compress, from the weights alone."""
 
 import pathlib
 
@@ -23,10 +23,10 @@ SHOWN = 100
 
 
 def data(folder: pathlib.Path, file: str = '') -> Dataset:
-    """What stands for the run's data, which are not read: zeros of the Spec that the file says.
+    """Returns zeros with the Spec of the file, in place of the run's data, which are not loaded.
 
     Raises:
-      UserError: there is no run, or no such file.
+      UserError: there is no run or no such file, or the run's data are dequantised.
     """
     path = _path(folder, file)
     if not path.exists():
@@ -44,18 +44,18 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
 
 
 def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
-    """Decodes the file and checks that it gives back what was coded.
+    """Decodes the file and checks that it gives the examples that were coded.
 
     Args:
       run: of a family with `conditionals` or `level_log_probs`, whose weights coded the file.
-      file: that --mode=compress wrote; by default RUN/applications/compress.bin.
+      file: written by --mode=compress; by default RUN/applications/compress.bin.
 
     Returns:
-      x [n, *event], levels; where they were coded too, label [n].
+      x [n, *event], discrete values, and label [n] if the file holds labels.
 
     Raises:
-      UserError: a missing checkpoint, no such file, a damaged one, or one that was made
-        by other weights or with another version of JAX.
+      UserError: a missing checkpoint, or a file that is missing, damaged, or written with other
+        weights, another version of JAX or on another kind of device.
     """
     path = _path(run.folder, file)
     header, words = file_format.read(path)
@@ -76,10 +76,10 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
 def compute(
     trained: TrainedRun, header: file_format.Header, words: range_coder.Words
 ) -> dict[str, np.ndarray]:
-    """Decodes by the coder that the file names; returns the arrays of `apply`.
+    """Decodes with the coder that the file names; returns the arrays of `apply`.
 
     Raises:
-      ValueError: that is not the family's coder, or the file holds other examples than were coded.
+      ValueError: the family uses another coder, or the examples do not match the file's checksum.
     """
     run, state, n = trained.run, trained.state, header.num_examples
     if header.coder != coder_of(run):
@@ -96,7 +96,7 @@ def compute(
 
 
 def coder_of(run: Run) -> str:
-    """The coder of a family that meets the NEEDS."""
+    """Returns the coder of a family that meets the NEEDS."""
     return 'range' if run.family.ability(Conditionals) is not None else 'bits back'
 
 
@@ -105,10 +105,10 @@ def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
 
 
 def _check_source(path: pathlib.Path, header: file_format.Header, trained: TrainedRun) -> None:
-    """Refuses a file whose probabilities would be others here.
+    """Checks that the file's probabilities can be reproduced here.
 
     Raises:
-      UserError: says what differs.
+      UserError: it was written with other weights, another version of JAX or on another device.
     """
     if header.weights != file_format.checksum_of_weights(trained.state):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Noise on test examples, removed by the model, and how near both are to the truth."""
+"""Denoises test examples; PSNR and SSIM before and after."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT | DENOISE,)
-NOISE = 0x6E6F6973  # the draws of ours, apart from those of `reconstruct`
+NOISE = 0x6E6F6973  # fold_in constant of this noise, to differ from the draws of `reconstruct`
 MEASURES = ('noisy_psnr_db', 'noisy_ssim', 'denoised_psnr_db', 'denoised_ssim')
 
 
@@ -35,26 +35,27 @@ def apply(
     num_images: int = 12,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Takes the noise off the whole test split again, and compares with the clean examples.
+    """Adds noise to the whole test split, removes it, and compares with the clean examples.
 
-    A family that has `denoise`, as a diffusion model, gets the size of the noise, and the numbers
-    that the noise takes beyond their range, which are clipped everywhere else.
+    The noise is added on the normalized scale. If the range of x is known, the noisy x is clipped
+    to it. For gaussian noise, a family with `denoise`, such as a diffusion model, gets the noise
+    level and the unclipped values.
 
-    Noise is put on the normalized scale, and the result is clipped to the range of x where it is
-    known. PSNR and SSIM are taken on the scale on which x goes from 0 to 1: that range or, of real
-    values, the extremes of the training split (of each column in a table). Their means leave out
-    examples that the noise left as they were: their PSNR is infinite.
+    PSNR and SSIM are on the scale on which x goes from 0 to 1. The ends are the range of x or, for
+    real-valued data, the extremes of the training split (of each column for a table). Their means
+    leave out examples that the noise did not change, whose PSNR is infinite.
 
     Args:
-      run: of a family with `reconstruct`, or with `denoise`, whose levels have an end.
-      noise: gaussian, of deviation `level`; masking, a share `level` of all numbers set to 0, or
-        salt_and_pepper, to the smallest or the largest value.
-      levels: of noise, each with rows of its own in the picture.
-      num_images: of the picture.
-      seed: of the noise, which depends on it, the level and the example alone, and of the images.
+      run: of a family with `reconstruct`, or with `denoise` for levels up to its maximum.
+      noise: gaussian, with standard deviation `level`; masking, a share `level` of the values set
+        to 0; or salt_and_pepper, such a share set to the smallest or the largest value.
+      levels: noise levels, each with its own rows in the figure.
+      num_images: number of images in the figure.
+      seed: of the noise, which depends on the seed, the level and the example alone, and of the
+        choice of images.
 
     Returns:
-      levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, of
+      levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, for
       images, noisy_ssim and denoised_ssim; index [images] in the test split, x [images, *event],
       noisy and denoised [levels, images, *event], in the data's units.
 
@@ -81,9 +82,9 @@ def apply(
 def compute(
     trained: TrainedRun, noise: str, strengths: Sequence[float], index: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Denoises the test split at each level of noise; returns the arrays of `apply`.
+    """Denoises the test split at each noise level; returns the arrays of `apply`.
 
-    Examples are kept at `index`, which are of the picture.
+    The returned examples are those at `index`.
     """
     run, scale = trained.run, Scale(trained.run)
     denoise = _denoiser(run, noise, scale, trained.devices)
@@ -99,7 +100,11 @@ def compute(
 
 
 def _check(noise: str, levels: str) -> list[float]:
-    """The levels as numbers."""
+    """Returns the levels as floats.
+
+    Raises:
+      UserError: an unknown noise, or an invalid level.
+    """
     if noise not in NOISES:
         raise UserError(f'--noise={noise}: choose one of {", ".join(NOISES)}')
     try:
@@ -114,7 +119,11 @@ def _check(noise: str, levels: str) -> list[float]:
 
 
 def _check_family(run: Run, noise: str, level: float) -> None:
-    """Refuses noise that the family cannot take off."""
+    """Checks that the family can remove this noise.
+
+    Raises:
+      UserError: it cannot.
+    """
     if run.family.ability(Reconstruct) is None and noise != 'gaussian':
         raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
     if _knows_level(run, noise) and level > run.family.ability(Denoise).max_std:
@@ -142,7 +151,7 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
         clean = spec.normalize(x)
         unclipped = jax.vmap(add_noise)(clean, fold_in(rng.keys, NOISE), level)
         noisy = unclipped if spec.interval is None else jnp.clip(unclipped, low, high)
-        noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # spared, not rounded
+        noisy = jnp.where(noisy == clean, x, spec.denormalize(noisy))  # untouched values stay exact
         rest = {name: array for name, array in batch.items() if name not in ('x', 'level')}
         if _knows_level(run, noise):
             inputs = {**rest, 'x': spec.denormalize(unclipped), 'noise_std': level}
@@ -154,7 +163,7 @@ def _denoiser(run: Run, noise: str, scale: Scale, devices: Sequence[jax.Device])
 
 
 def _noiser(noise: str, scale: Scale) -> Callable:
-    """Returns f(x [*event], key, level) -> x with noise, which no other level changes."""
+    """Returns f(x [*event], key, level) -> x with noise, independent of the other levels' noise."""
     low, high = jnp.asarray(scale.low[0]), jnp.asarray(scale.high[0])
 
     def add_noise(x, key, level):
@@ -165,7 +174,7 @@ def _noiser(noise: str, scale: Scale) -> Callable:
 
 
 def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
-    """PSNR and, of images, SSIM of each example before and after."""
+    """Returns PSNR and, for images, SSIM of each example before and after denoising."""
     before, after = (scale.nearness(x, a) for a in (noisy, denoised))
     return {
         f'{name}_{measure}': values[measure]
@@ -179,7 +188,7 @@ def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _numbers(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
-    """What is recorded: a summary of each level."""
+    """Returns the recorded results: a summary per level."""
     names = [name for name in MEASURES if name in arrays]
     levels = [
         _summary(level, {name: arrays[name][i] for name in names})
@@ -189,7 +198,7 @@ def _numbers(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
 
 
 def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Means over the examples that the noise changed, and of the gain, which is paired."""
+    """Returns means over the examples that the noise changed, and of their paired PSNR gain."""
     is_noisy = np.isfinite(values['noisy_psnr_db'])
     values = {name: value[is_noisy] for name, value in values.items()}
     values['gain_psnr_db'] = values['denoised_psnr_db'] - values['noisy_psnr_db']
@@ -198,7 +207,7 @@ def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _log(levels: list[dict[str, Any]]) -> None:
-    """A table of the means, a row a level."""
+    """Logs a table of the means with a row per level."""
     log.info('%8s %26s %18s', 'level', 'PSNR in dB, noisy denoised', 'SSIM, noisy denoised')
     for row in levels:
         names = ('noisy_psnr_db', 'denoised_psnr_db', 'noisy_ssim', 'denoised_ssim')
@@ -208,7 +217,7 @@ def _log(levels: list[dict[str, Any]]) -> None:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], noise: str, path: pathlib.Path) -> None:
-    """Of each level a row of noisy images, below it what they became, and the clean ones."""
+    """Draws for each level a row of noisy, a row of denoised and a row of clean images."""
     names, rows = [], []
     for i, level in enumerate(arrays['levels']):
         rows += [arrays['noisy'][i], arrays['denoised'][i], arrays['x']]

@@ -1,4 +1,4 @@
-"""Codes and labels of a data set, and how well classes can be predicted from the codes."""
+"""Codes of a data set, and how well they predict its classes."""
 
 import pathlib
 from typing import Any, NamedTuple
@@ -19,13 +19,13 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE,)
 MOST_STEPS = 2000  # of the linear probe's fit
-MOST_NAMED = 20  # classes with a number in the picture
+MOST_NAMED = 20  # above this many classes the figure shows no counts
 
 Labels = Int[np.ndarray, 'n']
 
 
 class Labelled(NamedTuple):
-    """Numbers from which to predict classes, and the classes."""
+    """Features and class labels of both splits."""
 
     train: Float[np.ndarray, 'n dims']
     test: Float[np.ndarray, 'm dims']
@@ -34,21 +34,21 @@ class Labelled(NamedTuple):
 
 
 def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[str, np.ndarray]:
-    """Encodes training and test split; classifies test codes by neighbours and by a linear probe.
+    """Encodes both splits; classifies test codes by nearest neighbours and by a linear probe.
 
-    Both are also recorded of the numbers of x themselves, normalized. The probe is a logistic
-    regression of standardized numbers with scikit-learn's penalty. Without labels only codes are
-    written. A class that codes end in is left out: nothing would be left to predict.
+    Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
+    on standardized features with scikit-learn's default penalty. Without labels only codes are
+    written. If codes end in a one-hot class, it is removed: nothing would be left to predict.
 
     Args:
       run: of a family with `encode`.
-      num_neighbours: that vote; of a tie, the class of the nearest wins.
-      num_codes: of the training split, the first ones, that both classifiers learn from at most.
+      num_neighbours: number of voting neighbours; a tie goes to the class of the nearest.
+      num_codes: both classifiers learn from the first `num_codes` training codes at most.
 
     Returns:
       train_codes [n, latent] and test_codes [m, latent]; with labels, train_label [n], test_label
-      [m], and the predictions for the test split neighbours_of_codes, neighbours_of_x,
-      probe_of_codes and probe_of_x [m].
+      [m], and the test predictions neighbours_of_codes, neighbours_of_x, probe_of_codes and
+      probe_of_x [m].
 
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
@@ -80,7 +80,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 def _encoded(
     trained: TrainedRun, num_codes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Codes and labels of both splits, and the numbers of x of test and `num_codes` of training."""
+    """Returns codes and labels of both splits, and flat x of `num_codes` training and all test."""
     run, arrays, x_of = trained.run, {}, {}
     for name, most in (('train', num_codes), ('test', None)):
         split = run.data.splits[name]
@@ -93,7 +93,7 @@ def _encoded(
 
 
 def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
-    """What keeps one from classifying, if anything."""
+    """Returns why the codes cannot be classified, or ''."""
     if 'train_label' not in arrays or 'test_label' not in arrays:
         return 'the data have no labels'
     if len(np.unique(arrays['train_label'][:num_codes])) < 2:
@@ -104,7 +104,7 @@ def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
 def compute(
     arrays: dict[str, np.ndarray], x: dict[str, np.ndarray], num_neighbours: int, num_codes: int
 ) -> dict[str, np.ndarray]:
-    """The predictions of both classifiers for the test split, [m] each, from codes and from x."""
+    """Returns test predictions [m] of both classifiers, from codes and from x."""
     labels = arrays['train_label'][:num_codes], arrays['test_label']
     sets = {
         'codes': Labelled(arrays['train_codes'][:num_codes], arrays['test_codes'], *labels),
@@ -118,17 +118,17 @@ def compute(
 
 
 def by_neighbours(data: Labelled, k: int) -> Labels:
-    """The class of most of the k nearest training examples; of a tie, of the nearest among them."""
+    """Majority class of the k nearest training examples; a tie goes to the class of the nearest."""
     _, index = nearest(data.test, data.train, k)
     classes, class_index = np.unique(data.train_label, return_inverse=True)
     votes = np.zeros((len(index), len(classes)))
     for rank, column in enumerate(class_index[index].T):
-        votes[np.arange(len(index)), column] += 1 + 0.25 * 0.5**rank  # a tie is broken, no more
+        votes[np.arange(len(index)), column] += 1 + 0.25 * 0.5**rank  # only breaks ties
     return classes[votes.argmax(1)]
 
 
 def by_probe(data: Labelled) -> Labels:
-    """The predictions of a linear classifier of standardized numbers (Alain and Bengio 2017)."""
+    """Predictions of a linear classifier on standardized features (Alain and Bengio 2017)."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -146,12 +146,12 @@ def by_probe(data: Labelled) -> Labels:
 
 
 def _accuracies(predictions: dict[str, np.ndarray], label: Labels) -> dict[str, Any]:
-    """Of each prediction the share that is right, with its standard error."""
+    """Returns the accuracy of each classifier, with its standard error."""
     return {name: summary((each == label).astype(float)) for name, each in predictions.items()}
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
-    """How many codes there are, and classes that training left out."""
+    """Logs the number of codes, and the classes that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
     log.info('%d + %d codes of the %s', n, m, trained.weights)
     if trained.run.data.spec.left_out:
@@ -160,7 +160,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _log_accuracies(numbers: dict[str, Any]) -> None:
-    """A table, a row a classifier."""
+    """Logs a table with a row per classifier."""
     n, k = numbers['num_train'], numbers['num_neighbours']
     log.info('test accuracy, learnt from %d examples: %12s %8s', n, 'codes', 'x itself')
     for name, title in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
@@ -169,7 +169,7 @@ def _log_accuracies(numbers: dict[str, Any]) -> None:
 
 
 def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -> None:
-    """Which classes the linear probe of the codes takes for which."""
+    """Draws the confusion matrix of the linear probe on codes."""
     from matplotlib.figure import Figure
 
     counts = np.zeros((num_classes, num_classes), int)

@@ -1,4 +1,4 @@
-"""Test examples of which a part is hidden, filled in several times, and how near that is."""
+"""Fills in hidden parts of test examples several times; PSNR and SSIM."""
 
 import math
 import pathlib
@@ -25,7 +25,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (INPAINT,)
 CHUNK = 20_000  # training examples at once; memory only
-METHODS = {  # with their names in the table
+METHODS = {  # name: title in the table
     'completion': 'a completion',
     'completions_mean': 'mean of completions',
     'training_mean': 'training mean',
@@ -41,28 +41,29 @@ def apply(
     num_examples: int = 200,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Fills in what the mask hides of test examples, several times.
+    """Fills in the hidden part of test examples, several times.
 
-    A conditional model gets the label. Its completions, their mean and, as a baseline, the mean
-    of each number over the training split are compared with the truth, over the hidden part alone;
-    a perfect model's completion errs twice as much, squared, as the best guess, which is the mean
-    of many. PSNR is on the scale on which x goes from 0 to 1, as in `denoise`, and what is recorded
-    is that of the mean squared error of all examples. SSIM is of whole images.
+    A class-conditional model gets the label. The completions, their mean and, as a baseline, the
+    mean of x over the training split are compared with the truth on the hidden part alone. The
+    squared error of a perfect model's completion is twice that of the best guess, the mean of many.
+    PSNR is on the scale on which x goes from 0 to 1, as in `denoise`; the recorded PSNR is that of
+    the mean squared error over all examples. SSIM is of whole images.
 
     Args:
       run: of a family with `inpaint`.
-      mask: what is hidden, as `_masks.hidden_parts` says.
-      share: of all positions (an image's pixels), hidden by random.
-      num_images: that are kept and shown.
-      num_completions: of each example.
-      num_examples: of the test split, in an order that the seed draws; 0: all, in their own.
-      seed: of each completion, with its index and the example's position; of random masks, the
-        order and the choice.
+      mask: the hidden part, as in `_masks.hidden_parts`.
+      share: fraction of positions (pixels of an image) that a random mask hides.
+      num_images: number of images to keep and show.
+      num_completions: number of completions per example.
+      num_examples: number of test examples, in an order drawn from the seed; 0: all, in the order
+        of the split.
+      seed: of the completions (with their index and the example's position), of random masks, of
+        the order and of the choice of images.
 
     Returns:
       completion_psnr_db [n, completions], completions_mean_psnr_db and training_mean_psnr_db [n]
-      and, of images, _ssim likewise; of those shown index [images], x and known [images, *event]
-      and completions [images, completions, *event], in the data's units.
+      and, for images, the same with _ssim. Of the images kept: index [images], x and known
+      [images, *event] and completions [images, completions, *event], in the data's units.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -95,9 +96,9 @@ def compute(
     seed: int,
     kept: Int[np.ndarray, 'images'],
 ) -> dict[str, np.ndarray]:
-    """Completes all test examples and measures the completions; returns the arrays of `apply`.
+    """Completes all test examples; returns the arrays of `apply` except index.
 
-    All but index: those kept are the examples at `kept`.
+    x, known and completions are those of the examples at `kept`.
     """
     run = trained.run
     x = as_seen(run, trained.state, trained.devices, run.data.splits['test']['x'])
@@ -113,7 +114,7 @@ def compute(
 
 
 def _some_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n']]:
-    """`run` with so many test examples alone, and which they are; 0: all."""
+    """Returns `run` reduced to n test examples (0: all), and their indices."""
     _common.at_least(0, num_examples=n)
     _common.check_split(run, 'test', 1, 'there is nothing to fill in')
     split = run.data.splits['test']
@@ -125,13 +126,13 @@ def _some_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n'
 def _completions(
     trained: TrainedRun, x: np.ndarray, hidden: Bool[np.ndarray, 'n *event'], count: int, seed: int
 ) -> Float[np.ndarray, 'completions n *event']:
-    """Completions by the family, which x does not reach where it is hidden."""
+    """Returns the family's completions; the hidden values of x never reach the family."""
     run = trained.run
     blank = np.broadcast_to(np.asarray(run.data.spec.denormalize(np.zeros(x.shape))), x.shape)
     inputs = {'x': np.where(hidden, blank, x).astype(x.dtype), 'known': ~hidden}
     if 'label' in run.data.splits['test']:
         inputs['label'] = np.asarray(run.data.splits['test']['label'], np.int32)
-    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is already preprocessed
     ability, size = run.family.ability(Inpaint), run.config.eval.batch_size
     fill = over_examples(ability.fill, data, size, trained.devices)
     completions = []
@@ -152,7 +153,7 @@ def _training_mean(trained: TrainedRun) -> Float[np.ndarray, '*event']:
 
 
 def _measure(scale: Scale, x, hidden, results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """PSNR of the hidden part and, of images, SSIM: [n], or of several x for each [n, several]."""
+    """PSNR of the hidden part and, for images, SSIM: [n], or [n, k] for k results per example."""
     arrays = {}
     for name, result in results.items():
         is_one = result.ndim == x.ndim
@@ -164,14 +165,14 @@ def _measure(scale: Scale, x, hidden, results: dict[str, np.ndarray]) -> dict[st
 
 
 def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
-    """Over all examples: PSNR of the mean squared error, its root, and the mean SSIM.
+    """Returns the PSNR of the mean squared error over all examples, the RMSE and the mean SSIM.
 
-    The root is in the data's units; of a table, whose columns have units of their own, left out.
+    The RMSE is in the data's units. A real-valued table has none: its columns may differ in units.
     """
     by_example = lambda values: values.reshape(len(values), -1).mean(1)
     squares = summary(by_example(10 ** (-arrays[f'{name}_psnr_db'] / 10)))
     mean, error = squares['mean'], squares['standard_error']
-    numbers = {'psnr_db': {'mean': None, 'standard_error': None}}  # of no error, or of nan
+    numbers = {'psnr_db': {'mean': None, 'standard_error': None}}  # if the error is 0 or nan
     if mean:
         spread = None if error is None else 10 / math.log(10) * error / mean
         numbers['psnr_db'] = {'mean': -10 * math.log10(mean), 'standard_error': spread}
@@ -185,7 +186,7 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
 
 
 def _log(methods: dict[str, dict[str, Any]]) -> None:
-    """A table, a row a method."""
+    """Logs a table with a row per method."""
     log.info('%24s %18s %12s %8s', 'of the hidden part', 'PSNR in dB', "RMSE, data's", 'SSIM')
     text = lambda value: '-' if value is None else f'{value:.3f}'
     for name, values in methods.items():
@@ -197,7 +198,7 @@ def _log(methods: dict[str, dict[str, Any]]) -> None:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
-    """Rows of images: what is known, the completions, the truth."""
+    """Draws rows of images: the known part, the completions, the truth."""
     x, completions = arrays['x'], np.swapaxes(arrays['completions'], 0, 1)
     low, high = run.data.spec.interval or (x.min(), x.max())
     known = np.where(arrays['known'], x, (low + high) / 2)

@@ -1,4 +1,4 @@
-"""Images along straight and spherical paths between two codes."""
+"""Images along linear and spherical paths between two codes."""
 
 import pathlib
 
@@ -19,24 +19,24 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 PATHS = ('linear', 'spherical')
-NEARLY_PARALLEL = 1e-6  # sine of the angle below which the two paths cannot be told apart
+NEARLY_PARALLEL = 1e-6  # sine of the angle between codes below which the path is linear
 
 
 def apply(
     run: Run, num_pairs: int = 4, num_points: int = 9, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Decodes points of the two paths between pairs of codes.
+    """Decodes points on a linear and on a spherical path between pairs of codes.
 
-    With an encoder the codes are those of test images, drawn by the seed, and the first and the
-    last image of a path are their reconstructions; without one they are those that `sample` draws
-    with this seed. Pair i joins codes 2i and 2i + 1, so more pairs begin with the same ones.
+    With an encoder, the codes are those of random test images, and a path starts and ends at their
+    reconstructions. Without one, they are the codes that `sample` draws with this seed. Pair i
+    joins codes 2i and 2i + 1, so that more pairs keep the first ones.
 
-    A class that codes end in goes straight along both paths.
+    A one-hot class at the end of the codes is interpolated linearly on both paths.
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
-      num_pairs: of codes; each has two rows in the picture, linear and below it spherical.
-      num_points: of a path, its ends included.
+      num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure.
+      num_points: number of points on a path, with its ends.
       seed: of the pairs.
 
     Returns:
@@ -44,7 +44,7 @@ def apply(
       index [pairs, 2] in the test split and ends [pairs, 2, *event], the images themselves.
 
     Raises:
-      UserError: a missing checkpoint, an option that cannot be, too few test images.
+      UserError: a missing checkpoint, an invalid option, or too few test images.
     """
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
@@ -65,7 +65,7 @@ def apply(
 
 
 def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """n codes and, with an encoder, the index and the images that they are of, in pairs."""
+    """Returns n codes and, with an encoder, the indices and the images of the pairs."""
     run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
@@ -79,7 +79,7 @@ def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str,
 def compute(
     trained: TrainedRun, ends: Float[np.ndarray, 'pairs 2 latent'], num_points: int
 ) -> dict[str, np.ndarray]:
-    """The codes of both paths between pairs of codes, and x decoded from them."""
+    """Returns the codes of both paths between pairs of codes, and x decoded from them."""
     codes = _paths(ends, num_points, latents(trained.run.family, ends).shape[-1])
     return {'codes': codes, 'x': decoded(trained.run, trained.state, codes, trained.devices)}
 
@@ -94,17 +94,17 @@ def linear(
 def spherical(
     a: Float[np.ndarray, 'latent'], b: Float[np.ndarray, 'latent'], t: Float[np.ndarray, 'points']
 ) -> Float[np.ndarray, 'points latent']:
-    """sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b.
+    """sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, where w is the angle between a and b.
 
-    Shoemake (1985), on codes of any length as White (2016) takes it: codes of a Gaussian prior lie
-    near a sphere, which the straight path leaves. Where the codes are parallel or opposite, or one
-    of them is zero, there is no such arc, and the path is the straight one.
+    Shoemake (1985), applied to codes of any norm as in White (2016): codes of a Gaussian prior lie
+    near a sphere, which the linear path leaves. If the codes are parallel or opposite, or one of
+    them is zero, there is no such arc, and the path is linear.
     """
     lengths = np.linalg.norm(a), np.linalg.norm(b)
     if min(lengths) == 0:
         return linear(a, b, t)
     u, v = a / lengths[0], b / lengths[1]
-    angle = 2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))  # exact for small ones
+    angle = 2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))  # exact if small
     if np.sin(angle) < NEARLY_PARALLEL:
         return linear(a, b, t)
     weights = np.sin(np.stack([1 - t, t]) * angle) / np.sin(angle)
@@ -112,7 +112,7 @@ def spherical(
 
 
 def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
-    """Pairs [n, 2, numbers] -> codes [n, 2 paths, points, numbers], the first `dims` on the arc."""
+    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent]; the first `dims` are on the arc."""
     t = np.linspace(0, 1, num_points)
     codes = np.asarray([[linear(a, b, t)] * 2 for a, b in np.asarray(ends, np.float64)])
     for pair, (a, b) in zip(codes, np.asarray(ends, np.float64)[..., :dims], strict=True):
@@ -121,7 +121,7 @@ def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
-    """A row a path; with an encoder the images themselves stand before and behind it."""
+    """Draws a row per path; with an encoder, it starts and ends with the images themselves."""
     x = arrays['x']
     columns = [f'{t:.3g}' for t in np.linspace(0, 1, x.shape[2])]
     if 'ends' in arrays:

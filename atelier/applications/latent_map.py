@@ -1,4 +1,4 @@
-"""The codes of the test split in a plane, and the images decoded over it."""
+"""The latent space in a plane: test codes, and a grid of decoded images."""
 
 import pathlib
 from typing import NamedTuple
@@ -23,16 +23,16 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
-NUM_DRAWN = 10_000  # codes of a prior, for its quantiles
-MOST_NAMED = 20  # classes with a colour and a name of their own
+NUM_DRAWN = 10_000  # codes drawn from a prior, for its quantiles
+MOST_NAMED = 20  # above this many classes a colour bar replaces the legend
 
 
 class Plane(NamedTuple):
     """A projection of codes to two dimensions: origin + u axes[0] + v axes[1].
 
     origin: [latent].
-    axes: [2, latent], orthonormal; the second is zero where codes have one dimension.
-    shares: [2] of the codes' variance along each axis.
+    axes: [2, latent], orthonormal; the second is zero if codes have one dimension.
+    shares: [2], the fraction of the codes' variance along each axis.
     """
 
     origin: np.ndarray
@@ -43,30 +43,30 @@ class Plane(NamedTuple):
 def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
-    Codes of two dimensions are the plane. Of more, it is that of their two principal components,
-    through their mean: the grid shows nothing that lies outside of it.
+    Codes of at most two dimensions are plotted directly. Otherwise the plane is spanned by their
+    first two principal components, through their mean, and the grid shows nothing outside it.
 
-    The grid stands at the quantiles (i + 1/2) / num_points of the prior along each axis, as figure
-    4 of Kingma and Welling (2014). Where the family has a `posterior` its prior is N(0, I), and
-    that of the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal, for codes
-    of two dimensions. Of any other `prior` the quantiles are those of NUM_DRAWN codes, projected
-    to the plane. Without one the grid spans the codes evenly.
+    The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
+    figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
+    which the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal for codes of
+    two dimensions. For any other `prior`, the quantiles are those of NUM_DRAWN codes projected to
+    the plane. Without a prior, the grid spans the codes evenly.
 
-    Of a code of several parts it is z_1 that is shown, which `decode` reads; where the codes end in
-    a class, the grid is decoded for the class `label`.
+    If a code has several parts, the map shows z_1, which `decode` reads. If codes end in a one-hot
+    class, the grid is decoded for the class `label`.
 
     Args:
       run: of a family with `encode` and `decode`.
-      num_points: of the grid, along each axis.
-      label: class of the grid, of a model that samples by class.
+      num_points: number of grid points along each axis.
+      label: class of the grid, for a class-conditional model.
 
     Returns:
-      codes [n, latent], as `encode` gives them for the test split (z_1), plane [n, 2], label [n]
-      where there are any; origin [latent], axes [2, latent] and shares [2] of the variance; u and v
-      [num_points], and x [num_points, num_points, *event] with v along the first axis.
+      codes [n, latent], z_1 of the test split as `encode` returns it, plane [n, 2], and label [n]
+      if the data have labels; origin [latent], axes [2, latent] and shares [2] of the variance; u
+      and v [num_points], and x [num_points, num_points, *event] with v along the first axis.
 
     Raises:
-      UserError: a missing checkpoint, an option that cannot be, or too few examples.
+      UserError: a missing checkpoint, an invalid option, or too few examples.
     """
     _common.at_least(1, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
@@ -85,7 +85,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
 
 
 def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.ndarray]:
-    """Projects the codes of the test split, and decodes a grid; returns the arrays of `apply`."""
+    """Projects the test codes and decodes a grid; returns the arrays of `apply`."""
     run, split = trained.run, trained.run.data.splits['test']
     all_codes, _ = encoded(run, trained.state, split, trained.devices)
     codes, rest = parted(run.family, all_codes)
@@ -101,7 +101,7 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
 
 
 def _plane(codes: np.ndarray) -> Plane:
-    """Of codes of two dimensions, or of one, themselves; of more, their principal components."""
+    """Returns the plane of codes of up to two dimensions, or of two principal components."""
     latent = codes.shape[1]
     if latent > 2:
         components = principal_components(codes)
@@ -114,7 +114,7 @@ def _plane(codes: np.ndarray) -> Plane:
 def _ticks(
     trained: TrainedRun, plane: Plane, projected: np.ndarray, n: int
 ) -> Float[np.ndarray, '2 n']:
-    """The coordinates of the grid along both axes; `_grid_position` describes them."""
+    """Returns the grid's coordinates along both axes; `_grid_position` describes them."""
     run, quantiles = trained.run, (np.arange(n) + 0.5) / n
     if codes_of(run.family).posterior is not None:
         standard = np.asarray(ndtri(quantiles), np.float64)
@@ -136,7 +136,11 @@ def _grid_position(run: Run) -> str:
 
 
 def _check_label(run: Run, label: int) -> None:
-    """A class is for models that have one in their codes, and has to be one of theirs."""
+    """Checks that a class-conditional model knows the class, and that no other model gets one.
+
+    Raises:
+      UserError: it does not, or another model gets one.
+    """
     if is_class_conditional(run.family):
         with about(f'--label={label}'):
             check_labels(run, [label])
@@ -145,7 +149,7 @@ def _check_label(run: Run, label: int) -> None:
 
 
 def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
-    """The grid with `dims` numbers behind z_1: the class, one-hot; other layers are not read."""
+    """Appends `dims` values to z_1 on the grid: the one-hot class; other layers are not read."""
     behind = np.zeros((*grid.shape[:-1], dims))
     if is_class_conditional(run.family):
         behind[..., label] = 1
@@ -165,7 +169,7 @@ def _axes_description(shares: np.ndarray, latent: int) -> str:
 def _draw(
     run: Run, arrays: dict[str, np.ndarray], title: str, position: str, path: pathlib.Path
 ) -> None:
-    """The codes at the left and, of images, the decoded grid at the right."""
+    """Draws the codes on the left and, for images, the decoded grid on the right."""
     from matplotlib.figure import Figure
 
     spec = run.data.spec
@@ -178,7 +182,7 @@ def _draw(
     _scatter(figure, panels[0], arrays, spec.num_classes)
     panels[0].set(title=title, xlabel=names[0], ylabel=names[1])
     if has_grid:
-        x, n = arrays['x'][::-1], len(arrays['u'])  # the second axis points upwards
+        x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
         texts = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
         image_grids.show(panels[1], image, texts(arrays['v'])[::-1], texts(arrays['u']))
@@ -189,7 +193,7 @@ def _draw(
 
 
 def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | None) -> None:
-    """A point a code, coloured by its class."""
+    """Plots a point per code, coloured by class."""
     from matplotlib import colormaps
 
     u, v = arrays['plane'].T

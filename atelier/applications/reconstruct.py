@@ -1,4 +1,4 @@
-"""Test examples above their reconstructions."""
+"""Test examples and their reconstructions, with the squared error."""
 
 import pathlib
 
@@ -17,18 +17,18 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (RECONSTRUCT,)
-COLUMNS = 16  # of the picture, at most
+COLUMNS = 16  # of the figure, at most
 
 
 def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
-    """Reconstructs the whole test split, and shows and keeps some of it.
+    """Reconstructs the whole test split; keeps and shows some examples.
 
-    The mean squared error of the split is recorded with its standard error.
+    Half the squared error is recorded: its mean over the split, with the standard error.
 
     Args:
       run: of a family with `reconstruct`.
-      num_images: that are kept.
-      seed: of which.
+      num_images: number of images to keep.
+      seed: selects these images.
 
     Returns:
       index [images] in the test split, x and reconstruction [images, *event] in the data's units,
@@ -60,7 +60,7 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
 
 
 def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x and its reconstruction [n, *event] of the whole test split, and half_squared_error [n]."""
+    """Returns x, its reconstruction [n, *event] and half_squared_error [n] of the test split."""
     run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
     reconstruct = reconstructor(run, trained.devices)
     x, again = reconstruct(trained.state, key, run.data.splits['test'], run.data.size('test'))
@@ -68,7 +68,7 @@ def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Rows of images, below each the row of their reconstructions."""
+    """Draws rows of images, each above the row of their reconstructions."""
     spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
     columns = min(len(arrays['x']), COLUMNS)
     missing = -len(arrays['x']) % columns

@@ -1,4 +1,4 @@
-"""What a classifier looks at: the gradient in the pixels, and class activation."""
+"""Saliency maps of a classifier: input gradients and Grad-CAM."""
 
 import pathlib
 from collections.abc import Callable
@@ -24,21 +24,20 @@ NEEDS = (CLASSIFY,)
 
 
 def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dict[str, np.ndarray]:
-    """The gradient of a class's logit in the pixels, and the activation map of that class.
+    """Computes the gradient of a class logit with respect to x, and the class activation map.
 
-    The gradient alone where the classifier has no maps (`FeatureMaps`): it has no
-    convolutions.
+    A classifier without convolutions has no `FeatureMaps`, and only the gradient is computed.
 
     Args:
       run: of a family with `classify`.
-      index: of the first image, in the test split.
-      num_images: from there on, each a row of the picture.
-      label: the class whose logit it is; below 0: the one that is predicted for each image.
+      index: test index of the first image.
+      num_images: number of consecutive images, each a row of the figure.
+      label: class of the logit; below 0: the class predicted for each image.
 
     Returns:
-      index [n], x [n, *event] as the classifier sees it, logits [n, classes], shown [n], the class
-      of each, gradient [n, *event], signed, in logits per unit of x, and where there are maps
-      activation [n, *space].
+      index [n], x [n, *event] preprocessed for the classifier, logits [n, classes], shown [n], the
+      class of the logit, gradient [n, *event], signed, in logits per unit of x; with feature maps,
+      activation [n, *space], and with labels, label [n].
 
     Raises:
       UserError: a missing checkpoint, no such image or class, or a gradient that is 0
@@ -63,7 +62,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
 
 
 def compute(trained: TrainedRun, rows: np.ndarray, label: int) -> dict[str, np.ndarray]:
-    """Gradients and maps of the test examples at `rows`; returns the arrays of `apply`.
+    """Explains the test examples at `rows`; returns the arrays of `apply`.
 
     Raises:
       UserError: the gradient is 0 everywhere.
@@ -84,7 +83,7 @@ def compute(trained: TrainedRun, rows: np.ndarray, label: int) -> dict[str, np.n
 
 
 def _explainer(classifier: Classify, label: int) -> Callable:
-    """Returns f(weights, batch, rng) -> the arrays of each example."""
+    """Returns f(weights, batch, rng) -> per-example arrays of `apply`."""
 
     def explain(weights, batch, rng):
         logits_of = lambda x: classifier.logits(weights, {**batch, 'x': x}, rng)
@@ -108,10 +107,10 @@ def _explainer(classifier: Classify, label: int) -> Callable:
 def gradient(
     logits_of: Callable, x: Float[Array, 'n *event'], label: Int[Array, 'n']
 ) -> Float[Array, 'n *event']:
-    """The derivative of the logit of each example's `label` in the example.
+    """Returns the gradient of each example's logit of `label` with respect to the example.
 
-    Simonyan et al. (2014), section 3.1: of the logit and not of the probability, which also grows
-    where another class shrinks. `logits_of` treats each row on its own.
+    Simonyan et al. (2014), section 3.1: of the logit, not of the probability, which also grows when
+    another class shrinks. `logits_of` has to treat the rows independently.
     """
     chosen = lambda x: jnp.sum(jnp.take_along_axis(logits_of(x), label[:, None], -1))
     return jax.grad(chosen)(x)
@@ -120,9 +119,9 @@ def gradient(
 def class_activation(
     logits_of: Callable, maps: Float[Array, 'n *space channels'], label: Int[Array, 'n']
 ) -> Float[Array, 'n *space']:
-    """relu(sum_k alpha_k A^k) of maps A, alpha_k the mean over space of dy / dA^k, y the logit.
+    """Grad-CAM: relu(sum_k alpha_k A^k) of maps A, with alpha_k the spatial mean of dy / dA^k.
 
-    Grad-CAM: Selvaraju et al. (2017), equations 1 and 2.
+    y is the logit. Selvaraju et al. (2017), equations 1 and 2.
     """
     slope = gradient(logits_of, maps, label)
     alpha = jnp.mean(slope, tuple(range(1, maps.ndim - 1)), keepdims=True)
@@ -130,13 +129,13 @@ def class_activation(
 
 
 def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n height width']:
-    """The absolute value, and of channels the largest (Simonyan et al. 2014, section 3.1)."""
+    """Absolute value, maximized over channels (Simonyan et al. 2014, section 3.1)."""
     size = np.abs(slope)
     return size.max(-1) if size.ndim == 4 else size
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """A row an image: as it is, the gradient, and over it the activation map, red where most."""
+    """Draws a row per image: the image, the gradient, and the image under the activation map."""
     from matplotlib.figure import Figure
 
     x = image_grids.shades(arrays['x'], run.data.spec)
@@ -165,7 +164,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
 
 
 def _title(arrays: dict[str, np.ndarray], i: int) -> str:
-    """Which image it is, its class and the class that is predicted."""
+    """Returns the image's test index, its class and the predicted class."""
     predicted = f'predicted {arrays["logits"][i].argmax()}'
     true = f'class {arrays["label"][i]}, ' if 'label' in arrays else ''
     return f'test {arrays["index"][i]}: {true}{predicted}'

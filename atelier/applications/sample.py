@@ -1,4 +1,4 @@
-"""Samples from a trained model: a PNG grid of images, a .txt of texts, and an .npz."""
+"""Samples from a trained model: an .npz, with a PNG grid or a .txt."""
 
 import math
 
@@ -25,16 +25,17 @@ NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> np.ndarray:
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
-    Sample i depends on (seed, i), its label and the weights alone: more samples begin with the same
-    ones. `labels`, such as '7' or '0,1,2', are given to the samples in turn; 'all' are all classes
-    that training sees.
+    Sample i depends on (seed, i), its label and the weights alone, so that more samples keep the
+    first ones. The samples cycle through `labels`, such as '7' or '0,1,2'; 'all' means all classes
+    in the training data.
 
-    A family that does not `sample` but has `encode` and `decode`, such as an autoencoder, decodes
-    codes of its prior or, if it has none, of a Gaussian that is fitted to its training codes: the
-    picture is then of the mean of x.
+    A family without `sample` but with `encode` and `decode`, such as an autoencoder, decodes codes
+    drawn from its prior or, without a prior, from a Gaussian fitted to its training codes. The
+    result is then the mean of x given the code.
 
     Raises:
-      UserError: a missing checkpoint, or the family does not sample by class.
+      UserError: a missing checkpoint, a bad option, or labels for a family that is not
+        class-conditional.
     """
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
@@ -60,7 +61,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
 def compute(
     trained: TrainedRun, num_samples: int, seed: int, label: np.ndarray | None
 ) -> tuple[np.ndarray, str]:
-    """(x [num_samples, *event], the description of the codes if they are decoded from any)."""
+    """Returns (x [num_samples, *event], the source of the decoded codes, '' if none)."""
     run, state, devices = trained.run, trained.state, trained.devices
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.ability(Sample) is not None:
@@ -70,15 +71,15 @@ def compute(
 
 
 def _columns(n: int, num_labels: int) -> int:
-    """About as many as rows, and a class always in the same ones."""
+    """Returns a number of columns for a near-square grid in which each class keeps its columns."""
     return num_labels * max(1, round(math.sqrt(n) / num_labels))
 
 
 def parse_labels(run: Run, labels: str) -> np.ndarray | None:
-    """The classes that `labels` names, int32 [classes]; None where it is empty.
+    """Returns the classes in `labels`, int32 [classes], or None if it is empty.
 
     Raises:
-      UserError: they are no classes of the data, or the family does not sample by class.
+      UserError: they are not classes of the training data, or the family is not class-conditional.
     """
     if not labels:
         return None

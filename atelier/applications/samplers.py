@@ -1,4 +1,4 @@
-"""One trained model's samples by sampler and number of steps, and how good they are."""
+"""Compares samplers and numbers of steps on one trained model."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (TRAJECTORY,)
-MEASURES = ('frechet_distance', 'reverse_kl_nats')  # the curve is of the first there is
+MEASURES = ('frechet_distance', 'reverse_kl_nats')  # the curve shows the first available one
 
 
 def apply(
@@ -32,21 +32,22 @@ def apply(
     num_samples: int = 10,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Samples a run by each sampler, from the same noise, and measures the samples.
+    """Samples a run with each sampler, from the same noise, and measures the sample quality.
 
-    With --config.eval.classifier they are compared in its features as --mode=evaluate does, over
-    known modes without it, and elsewhere not at all; what is not finite is nan. All other settings
-    are those of config.eval.sampler, `eta` and `churn` for the sampler of the config alone.
+    Samples are compared with the data as in --mode=evaluate: in the features of
+    --config.eval.classifier or, without it, over known modes or in the coordinates of data with few
+    dimensions. Other data are not measured. A non-finite measure becomes nan. All other settings
+    are those of config.eval.sampler; `eta` and `churn` apply only to the sampler of the config.
 
     Args:
-      run: of a family with `trajectory`, which comes to its samples in steps.
+      run: of a family with `trajectory`, which samples in steps.
       samplers: NAME:STEPS,...
-      num_samples: of each, in the picture.
-      seed: of these.
+      num_samples: number of samples per sampler in the figure.
+      seed: of these samples.
 
     Returns:
-      x [samplers, samples, *event] in the data's units; name, steps and evaluations of the network
-      [samplers]; and each measure [samplers] by its name.
+      x [samplers, samples, *event] in the data's units; name, steps and network evaluations
+      [samplers]; and each measure [samplers] under its name.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -68,7 +69,7 @@ def apply(
 def compute(
     trained: TrainedRun, runs: dict[tuple[str, int], Run], num_samples: int, seed: int
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """x [samplers, samples, *event], and a row of numbers each; `runs` by (sampler, steps)."""
+    """Returns x [samplers, samples, *event] and a row per sampler; `runs` is by (name, steps)."""
     state, devices = trained.state, trained.devices
     features = chosen_features(trained.run, devices)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
@@ -96,11 +97,11 @@ def _pairs(samplers: str) -> list[tuple[str, int]]:
 
 
 def _with_sampler(run: Run, name: str, steps: int) -> Run:
-    """The run with another sampler; nothing is trained."""
+    """Returns the run with another sampler; nothing is trained."""
     config = run.config.copy_and_resolve_references()
     with config.unlocked():
         config.eval.sampler.update(name=name, steps=steps)
-        if name != run.config.eval.sampler.name:  # what belongs to that one alone
+        if name != run.config.eval.sampler.name:  # fields of the config's sampler only
             config.eval.sampler.update(eta=0.0, churn=0.0)
     return run._replace(config=config, family=run.config_file.build(config, run.data.spec))
 
@@ -114,7 +115,7 @@ def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) -> None:
-    """A row of images a sampler."""
+    """Draws a row of images per sampler."""
     if not image_grids.is_image(run.data.spec):
         return
     names = [f'{n}, {e}' for n, e in zip(arrays['name'], arrays['evaluations'], strict=True)]
@@ -124,11 +125,11 @@ def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) ->
 
 
 def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """The first measure that there is against the steps."""
+    """Draws the first available measure against network evaluations."""
     measure = next((name for name in MEASURES if name in arrays), None)
     if measure is None:
         return
-    from matplotlib.figure import Figure  # takes seconds
+    from matplotlib.figure import Figure  # slow import
 
     figure = Figure(figsize=(6, 4), layout='constrained')
     axes = figure.subplots()

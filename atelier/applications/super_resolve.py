@@ -1,4 +1,4 @@
-"""Test images of less resolution, enlarged by the model, and how near that is to the truth."""
+"""Super-resolution of reduced test images; PSNR, SSIM and consistency."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -24,38 +24,39 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (SUPER_RESOLVE,)
-METHODS = {  # of what is compared, in the order of the table
+METHODS = {  # name: title, in the order of the table
     'nearest': 'nearest pixel',
     'bicubic': 'bicubic',
     'model': 'model',
     'model_mean': 'mean of {} samples',
 }
 SHOWN = ('bicubic', 'model', 'model_mean')
-EXACT_DB = 138.0  # an error of less than 2^-23 of the range is float32's rounding
+EXACT_DB = 138.0  # an error below 2^-23 of the range is float32 rounding
 
 
 def apply(
     run: Run, num_examples: int = 1000, num_samples: int = 8, num_images: int = 12, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Reduces test images, enlarges them by the model and by interpolation, and compares.
+    """Reduces test images, enlarges them with the model and by interpolation, and compares.
 
-    A low-resolution image is the mean of each block of pixels, as many as the model was trained
-    for; the model sees nothing else. PSNR and SSIM are those of `atelier.applications._nearness`;
-    consistency is how near the result, reduced again, is to the low-resolution image, as PSNR. What
-    a model draws is nearer to an image that could have been than to the one that was: of a model
-    that draws, the mean of several samples is measured as well.
+    A low-resolution pixel is the mean of a block of pixels; the block size is the model's factor.
+    The model gets nothing else. PSNR and SSIM are those of `atelier.applications._nearness`.
+    Consistency is the PSNR between the result, reduced again, and the low-resolution image. A
+    sample of a stochastic model is one plausible image, not the best guess, so the mean of several
+    samples is measured as well.
 
     Args:
       run: of a family with `super_resolve`.
-      num_examples: of the test split, in an order that the seed draws; all of a smaller one.
-      num_samples: of each example, of a model that draws; the first is what is called the model's.
-      num_images: of the picture.
-      seed: of the order and of the samples, which depend on it and on the index in the order.
+      num_examples: number of test examples, in an order drawn from the seed, at most all.
+      num_samples: samples per example of a stochastic model; 'model' is the first.
+      num_images: number of images in the figure.
+      seed: of the order and of the samples, which depend on the seed and the index in the order.
 
     Returns:
       index [n] in the test split; nearest_psnr_db [n], nearest_ssim [n], nearest_consistency_db
-      [n] and so on for bicubic, model and, of a model that draws, model_mean; of the first images x
-      and these enlargements [images, *event], and low, in the data's units.
+      [n] and so on for bicubic, model and, for a stochastic model, model_mean. Of the first images,
+      in the data's units: x and its enlargements bicubic, model and model_mean [images, *event],
+      and low.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -87,7 +88,7 @@ def apply(
 def compute(
     trained: TrainedRun, index: np.ndarray, num_samples: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-    """Enlarges the test examples at `index`: (images by method, measures [n] by method)."""
+    """Enlarges the test examples at `index`; returns (images, measures [n]), by method."""
     run = trained.run
     inputs = {name: array[index] for name, array in run.data.splits['test'].items()}
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
@@ -101,7 +102,7 @@ def compute(
 def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Callable:
     """Returns f(state, key, inputs, n) -> {'x', 'low', 'nearest', ...: [n, ...], 'draws': [n]}.
 
-    'draws' says whether the samples of an example differ.
+    'draws' is whether the samples of an example differ.
     """
     spec, ability = run.data.spec, run.family.ability(SuperResolve)
 
@@ -130,7 +131,7 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
 
 
 def _measure(run: Run, images: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """psnr_db, ssim (of images) and consistency_db [n] of each method."""
+    """Returns psnr_db, ssim (of images) and consistency_db [n] of each method."""
     scale, factor = Scale(run), run.family.ability(SuperResolve).factor
     reduced_again = lambda x: reduced(np.asarray(scale.of(x), np.float64), factor)
     low, measures = reduced_again(images['x']), {}
@@ -148,10 +149,10 @@ def _flat(measures: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _summary(measures: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, Any]]:
-    """Of each method the means, and that of the PSNR's gain over bicubic, which is paired.
+    """Returns the means of each method, and the mean of its paired PSNR gain over bicubic.
 
-    PSNR leaves out the `num_exact` examples that come back as they were, for theirs has no bound.
-    Consistency is the PSNR of all examples together; None where every one is consistent exactly.
+    PSNR leaves out the `num_exact` examples that are restored exactly, whose PSNR has no bound.
+    Consistency is the PSNR of the mean squared error over all examples, or None if it is exact.
     """
     return {method: _row(values, measures['bicubic']) for method, values in measures.items()}
 
@@ -173,7 +174,7 @@ def _row(values: dict[str, np.ndarray], bicubic: dict[str, np.ndarray]) -> dict[
 
 
 def _log(numbers: dict[str, Any]) -> None:
-    """A table, a row a method."""
+    """Logs a table with a row per method."""
     log.info('%-20s %10s %10s %10s', '', 'PSNR, dB', 'SSIM', 'consistency, dB')
     for method, row in numbers['methods'].items():
         means = [row.get(name, {}).get('mean') for name in ('psnr_db', 'ssim')]
@@ -190,7 +191,7 @@ def _title(method: str, numbers: dict[str, Any]) -> str:
 def _draw(
     run: Run, arrays: dict[str, np.ndarray], numbers: dict[str, Any], path: pathlib.Path
 ) -> None:
-    """Rows of images: the input, enlarged by each method, and the truth."""
+    """Draws rows of images: the input, its enlargement by each method, and the truth."""
     methods = [name for name in SHOWN if name in arrays]
     given = enlarged(arrays['low'], numbers['factor'], 'nearest')
     rows = np.stack([given, *(arrays[name] for name in methods), arrays['x']])

@@ -1,4 +1,4 @@
-"""Texts that a language model writes, behind a prompt or from nothing, printed and as a .txt."""
+"""Text from a language model, with or without a prompt, printed and as .txt."""
 
 import pathlib
 
@@ -24,9 +24,9 @@ NEEDS = (EXTEND,)
 
 
 def data(folder: pathlib.Path, **options) -> Dataset | None:
-    """What stands for the run's text, which is not read: its symbols are in the run's folder.
+    """Returns a stand-in for the run's text, which is not loaded: the folder has its vocabulary.
 
-    None for a run of no text, or from before its folder had them.
+    Returns None if the run is not of text, or if its folder is too old to have the vocabulary.
 
     Raises:
       UserError: there is no run.
@@ -43,19 +43,19 @@ def data(folder: pathlib.Path, **options) -> Dataset | None:
 def apply(
     run: Run, prompt: str = '', num_characters: int = 500, num_samples: int = 3, seed: int = 0
 ) -> list[str]:
-    """Draws `num_characters` behind the prompt, `num_samples` times.
+    """Draws `num_characters` after the prompt, `num_samples` times.
 
-    A window is drawn in one compiled scan. Behind its end the text goes on in a new one, which
-    begins with the last half of the one before: so each symbol is drawn given at least half a
-    context, as in evaluation, and of a longer prompt the last half context is seen. What is drawn
-    follows config.eval.sampler. Sample i depends on (seed, i), the prompt and the weights alone;
-    more characters begin with the same ones.
+    One compiled scan draws a window. The next window starts with the last half context of the text,
+    so that each of its characters is drawn given at least half a context, as in evaluation. Of a
+    longer prompt the model reads the last half context. config.eval.sampler sets how characters are
+    drawn. Sample i depends on (seed, i), the prompt and the weights alone; more characters keep the
+    first ones.
 
     Returns:
-      The texts, the prompt at the beginning of each.
+      The texts, each starting with the prompt.
 
     Raises:
-      UserError: a missing checkpoint, a bad option, or a prompt with a symbol outside
+      UserError: a missing checkpoint, a bad option, or a prompt with a character outside
         the vocabulary.
     """
     _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
@@ -77,9 +77,9 @@ def apply(
 def compute(
     trained: TrainedRun, x: Float[np.ndarray, 'n start'], count: int, seed: int
 ) -> Float[np.ndarray, 'n _']:
-    """x [n, start] and `count` symbols more, window by window."""
+    """Returns x [n, start] extended by `count` tokens, window by window."""
     run, context = trained.run, trained.run.data.spec.num_dims
-    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is what a model sees
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # x is already preprocessed
     size = run.config.eval.batch_size
     extend = over_examples(run.family.ability(Extend).complete, data, size, trained.devices)
     n, length = len(x), x.shape[1] + count

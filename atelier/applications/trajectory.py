@@ -1,4 +1,4 @@
-"""How samples come about: the noisy x of each step, and the model's estimate of x."""
+"""Sampling step by step: the noisy x_t, and the model's estimate of x."""
 
 import pathlib
 
@@ -24,20 +24,19 @@ NEEDS = (TRAJECTORY,)
 def apply(
     run: Run, num_samples: int = 6, num_points: int = 10, seed: int = 0, labels: str = ''
 ) -> dict[str, np.ndarray]:
-    """Draws samples as --mode=sample does with this seed, and keeps the steps on their way.
+    """Draws the samples of --mode=sample with this seed, and keeps intermediate steps.
 
     Args:
-      run: of a family with `trajectory`, which comes to its samples in steps.
-      num_samples: each has two rows in the picture: x_t, and below it the model's x.
-      num_points: steps that are kept, evenly among all, the first and the last included; all, where
-        there are fewer.
+      run: of a family with `trajectory`, which samples in steps.
+      num_samples: number of samples, each with two rows in the figure: x_t, then the model's x.
+      num_points: number of steps to keep, evenly spaced, with the first and the last; at most all.
       seed: of the samples.
       labels: of the samples, as in --mode=sample.
 
     Returns:
-      step [points]: counted from 1; x_t and x [samples, points, *event] in the data's units
-      as they are, beyond the range of the data, too, x_t scaled to their size. The last x is the
-      sample, before it is rounded where the data are levels.
+      step [points], counted from 1; x_t and x [samples, points, *event] in the data's units. They
+      are neither clipped to the range of the data nor rounded, and x_t is rescaled to the standard
+      deviation of x. The last x is the sample, before rounding if the data are discrete.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -62,7 +61,7 @@ def apply(
 def compute(
     trained: TrainedRun, inputs: dict[str, np.ndarray], num_samples: int, num_points: int, seed: int
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Draws samples, with the labels of `inputs` if any: (the arrays of `apply`, steps)."""
+    """Draws samples, with the labels of `inputs` if any; returns (arrays of `apply`, num_steps)."""
     run = trained.run
 
     def steps(weights, batch, rng):
@@ -84,8 +83,8 @@ def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], spec: Spec) 
 
 
 def _draw_points(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """A panel a step, x_t above and x below."""
-    from matplotlib.figure import Figure  # takes seconds
+    """Draws a panel per step, x_t above x."""
+    from matplotlib.figure import Figure  # slow import
 
     columns = len(arrays['step'])
     figure = Figure(figsize=(1.4 * columns, 3.1), layout='constrained')

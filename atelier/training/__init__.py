@@ -1,1 +1,1 @@
-"""What surrounds the training loop: dispatches, the input pipeline, validation, stop signals."""
+"""Parts of the training loop: dispatches, the input pipeline, validation, stop signals."""

@@ -1,4 +1,4 @@
-"""Refusing what cannot work, before anything is written, compiled or trained."""
+"""Checks of a run's settings, before anything is written, compiled or trained."""
 
 import pathlib
 
@@ -17,10 +17,10 @@ from atelier.training.validation import BEST_MODES, metric_names
 
 
 def check_training(run: Run, num_devices: int) -> None:
-    """Looks at every setting that the loop reads.
+    """Checks every setting that the loop reads.
 
     Raises:
-      UserError: says which field is wrong, and what it may be.
+      UserError: a setting is invalid; names the field and its valid values.
     """
     config, train, n = run.config, run.config.train, run.data.size('train')
     if 'valid' not in run.data.splits or run.data.size('valid') == 0:
@@ -42,7 +42,7 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     has_samples = run.family.ability(Sample) is not None
-    if config.eval.classifier and has_samples:  # before hours of training
+    if config.eval.classifier and has_samples:  # fail now, not after hours of training
         with about('config.eval.classifier'):
             classifier_for(run)
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():
@@ -51,10 +51,10 @@ def check_training(run: Run, num_devices: int) -> None:
 
 
 def check_seed(config: ConfigDict) -> None:
-    """Looks at the seed.
+    """Checks that a key can be created from the seed.
 
     Raises:
-      UserError: a key cannot be made of it.
+      UserError: the seed does not fit into 32 bits.
     """
     if not 0 <= config.seed < 2**32:
         raise UserError(f'config.seed={config.seed}: it must lie in 0..2**32 - 1')

@@ -1,4 +1,4 @@
-"""Many steps as one program: gather, preprocess and step, scanned, and pmapped over devices."""
+"""A dispatch: many steps (gather, preprocess, update) in one scan, pmapped over devices."""
 
 import contextlib
 import math
@@ -23,22 +23,22 @@ from atelier.training.input_pipeline import feed, is_streamed, most_steps
 
 
 class Program(NamedTuple):
-    """What the loop calls: `num_steps` more steps of every member.
+    """The compiled training program: each call trains every member for `num_steps` more steps.
 
-    A run on its own is the only member; a sweep has many, side by side in one State.
+    A single run is the only member; a sweep stacks many members in one State.
     """
 
     num_steps: int
-    dispatch: Callable[[State], tuple[State, list[dict[str, np.ndarray]]]]  # a report a member
-    member: Callable[[State, int], State]  # that of one, until the next dispatch
-    to_evaluate: Callable[[State], State]  # of that what an evaluation reads, on all devices
+    dispatch: Callable[[State], tuple[State, list[dict[str, np.ndarray]]]]  # one report per member
+    member: Callable[[State, int], State]  # the State of member i, valid until the next dispatch
+    to_evaluate: Callable[[State], State]  # the fields evaluation reads, placed on all devices
 
 
 @contextlib.contextmanager
 def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterator[Program]:
-    """The program of a run on its own: every device has its rows of each minibatch.
+    """Yields the program of a single run, with each minibatch split over the devices.
 
-    The State lies on all devices and is donated; the host waits once a dispatch.
+    The State is replicated on all devices and donated. The host waits once per dispatch.
     """
     length = dispatch_length(run.config.train, start, most_steps(run, devices))
     compiled = compile_dispatch(run, length, devices)
@@ -65,10 +65,10 @@ def make_dispatch(
 ) -> Callable:
     """Returns the pure dispatch(state, arrays, device) -> (state, reports [num_steps]).
 
-    `arrays` is the training split, or what a feed has read of it for these steps, and `device`
-    this device's number; device d works on rows d * b to d * b + b - 1 of every minibatch. With
-    the defaults it is the whole computation on one device, ready for a vmap over States: a member
-    of a sweep.
+    `arrays` is the training split or, with `streamed`, the minibatches that `feed` read for these
+    steps. `device` is the index of this device: device d trains on rows d * b to d * b + b - 1 of
+    every minibatch, where b is the batch size per device. With the defaults, one device computes
+    everything, so that a sweep can vmap the dispatch over the States of its members.
     """
     step = train_step.make_step(family.turns, optimizer, batch_size, mean, gather)
     local = batch_size // num_devices
@@ -90,7 +90,7 @@ def make_dispatch(
 
 
 def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Array]:
-    """This step's minibatches as they are stored, [M, local, ...]: numbers t*M to t*M + M - 1."""
+    """Returns minibatches t*M to t*M + M - 1, those of step t, as stored: [M, local, ...]."""
     key = key_for(state.key, Stream.SHUFFLE)
     n, count = len(arrays['x']), game.num_minibatches(turns)
     index = [
@@ -101,7 +101,7 @@ def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Ar
 
 
 def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[Batch]:
-    """The M minibatches as the turns see them."""
+    """Returns the M minibatches of this step, preprocessed for the turns."""
     count, batches = game.num_minibatches(turns), []
     for j in range(count):
         key = key_for(state.key, Stream.PREPROCESS, _number(state, j, count))
@@ -111,12 +111,15 @@ def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> lis
 
 
 def _number(state: State, j: int, count: int) -> Array:
-    """Of minibatch j of this step's `count`, since the beginning of the run."""
+    """Index, since the start of the run, of minibatch j of this step's `count` minibatches."""
     return state.step.astype(jnp.uint32) * count + j
 
 
 def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) -> Callable:
-    """`make_dispatch` over `devices`, fed by `feed`, the State donated; it compiles once."""
+    """Returns `make_dispatch` mapped over `devices`, for the arrays of `feed`; compiles once.
+
+    The State is donated.
+    """
     streamed = is_streamed(run, devices)
     dispatch = make_dispatch(
         run.family,
@@ -134,9 +137,9 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
 
 
 def dispatch_length(config, start: int = 0, most: float = math.inf) -> int:
-    """Steps per dispatch: the largest number that divides the steps left and every cadence.
+    """Steps per dispatch: the largest divisor of the remaining steps and of every cadence.
 
-    `train.steps_per_dispatch` is its ceiling, and `most`.
+    It is at most `train.steps_per_dispatch` and at most `most`.
     """
     common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
     ceiling = min(config.steps_per_dispatch, max(1, most))
@@ -144,7 +147,10 @@ def dispatch_length(config, start: int = 0, most: float = math.inf) -> int:
 
 
 def suggest_cadences(config, start: int = 0) -> str | None:
-    """In words, nearby cadences that make dispatches longer; None where they are long enough."""
+    """Returns a message with nearby cadences that allow longer dispatches, or None.
+
+    None: dispatches are longer than half of what the best cadences would allow.
+    """
     names = ('steps', 'evaluate_every', 'checkpoint_every')
     length, ceiling = dispatch_length(config, start), config.steps_per_dispatch
     best = min(ceiling, *(config[name] for name in names))

@@ -1,7 +1,7 @@
-"""How the training split reaches a dispatch: it lies on the devices, or is streamed to them.
+"""The input pipeline: the training split is kept on the devices, or streamed to them.
 
-Both read the same minibatches: Grain's threads evaluate the shuffle of `atelier.data.shuffle` on
-the host, one element a dispatch, and what is read depends on (seed, step) alone, as on the device.
+Both give the same minibatches, which depend on (seed, step) alone: when streaming, Grain's threads
+evaluate the shuffle of `atelier.data.shuffle` on the host, one element per dispatch.
 """
 
 import contextlib
@@ -21,14 +21,16 @@ from atelier.log import log
 from atelier.run.experiment import Run
 
 PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
-SHARE = 0.25  # of a device's memory that data may take
-CHUNK_BYTES = 1 << 26  # of one dispatch; a few of them live at once
-AHEAD = 2  # dispatches that are read before they are needed
+SHARE = 0.25  # largest fraction of a device's memory for the data
+CHUNK_BYTES = 1 << 26  # most streamed data per dispatch; a few such chunks are alive at once
+AHEAD = 2  # dispatches to prefetch
 THREADS = 2
 
 
 def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
-    """What `config.data.placement` comes to: 'auto' streams what would fill the devices.
+    """Whether the training split is streamed, by `config.data.placement`.
+
+    'auto' streams a split that takes more than `SHARE` of a device's memory.
 
     Raises:
       UserError: an unknown placement.
@@ -36,14 +38,14 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
     streamed = choose('data.placement', run.config.data.placement, PLACEMENTS)
     if streamed is None:
         size = sum(array.nbytes for array in run.data.splits['train'].values())
-        # of another process's device nothing is known
+        # the memory of another process's device is unknown
         mine = next(d for d in devices if d.process_index == jax.process_index())
         streamed = size > SHARE * device_lib.memory_bytes(mine)
     return streamed
 
 
 def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
-    """Of one dispatch: what is streamed for it stays below `CHUNK_BYTES`."""
+    """Most steps per dispatch whose streamed data stay within `CHUNK_BYTES`."""
     if not is_streamed(run, devices):
         return math.inf
     split, count = run.data.splits['train'], game.num_minibatches(run.family.turns)
@@ -55,16 +57,16 @@ def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
 def feed(
     run: Run, start: int, length: int, devices: Sequence[jax.Device]
 ) -> Iterator[Callable[[], dict]]:
-    """Gives next_arrays(): what the next dispatch of `length` steps reads, from step `start` on.
+    """Yields next_arrays(): the arrays of the next dispatch of `length` steps, from step `start`.
 
-    It is the whole split on every device, or [devices, length, minibatches, local, ...] of host
-    arrays. An error in one of Grain's threads is raised by next_arrays().
+    They are the whole split on every device or, when streaming, host arrays
+    [devices, length, minibatches, local, ...]. next_arrays() raises the errors of Grain's threads.
     """
     if not is_streamed(run, devices):
         arrays = device_lib.place(run.data.splits['train'], devices)
         yield lambda: arrays
         return
-    import grain  # seconds that only streaming has to wait
+    import grain  # slow import, needed only for streaming
 
     log.info('the training split is streamed from the host (config.data.placement)')
     read = reader(run, start, length, devices)
@@ -78,7 +80,7 @@ def feed(
 
 
 def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns read(number) -> the rows of this process's devices for a dispatch, as `feed`."""
+    """Returns read(number) -> dispatch `number`'s rows for this process's devices, as in `feed`."""
     count = game.num_minibatches(run.family.turns)
     batch_size, n = run.config.train.batch_size, run.data.size('train')
     local = batch_size // len(devices)

@@ -1,4 +1,4 @@
-"""One run while it trains: what the host does with it between two dispatches."""
+"""One run in training: its logging, validation and checkpoints between dispatches."""
 
 import math
 
@@ -15,9 +15,9 @@ from atelier.training.validation import CompiledValidation, Watch
 
 
 class Member:
-    """A run that trains, alone or beside others: its lines, its validation and its checkpoints.
+    """A run in training, alone or in a sweep: its metrics log, validation and checkpoints.
 
-    `failure` says in one line what ended it; what it has saved is good.
+    `failure` is a one-line message if the run diverged. Its saved checkpoints stay valid.
     """
 
     def __init__(self, run: Run, start: Start):
@@ -28,44 +28,44 @@ class Member:
         self._metrics_log: MetricsLog | None = None
 
     def begin(self) -> State:
-        """The newest State that it saved, or its first.
+        """Returns the newest saved State, or the initial one.
 
         Raises:
-          UserError: none of its checkpoints can be read, or the weights it begins with do not fit.
+          UserError: none of its checkpoints can be read, or its initial weights do not fit.
         """
         restored = self.checkpoints.restore_newest(self._start.like)
         state, self.memory = restored or (self._start(self.run), Memory())
         return state
 
     def open(self, step: int, validation: CompiledValidation, speaker: str = '') -> None:
-        """Before it trains on from `step`: what an earlier process wrote after it is cut.
+        """Opens the log and the validation for training from `step`.
 
-        `speaker` stands before its warnings.
+        Log lines that an earlier process wrote after `step` are cut. `speaker` prefixes warnings.
         """
-        self._metrics_log = MetricsLog(self.run.folder, step)  # before Watch reads what is left
+        self._metrics_log = MetricsLog(self.run.folder, step)  # cuts before Watch reads the rest
         self._watch = Watch(self.run, validation, speaker)
 
     def is_done(self, step: int) -> bool:
-        """Whether it is finished, or has failed."""
+        """Whether the run has finished or failed."""
         return self.failure is not None or finished(self.run.config, step, self.memory)
 
     def write(self, start: int, report: dict[str, np.ndarray], steps_per_second: float) -> None:
-        """Its lines of the dispatch that began at step `start`; sets `failure` if need be."""
+        """Logs the dispatch that began at step `start`; sets `failure` if it diverged."""
         every = self.run.config.train.log_every
         log_dispatch(self._metrics_log, every, start, report, steps_per_second)
         self.failure = non_finite(report, start, self.checkpoints.steps())
 
     def validate(self, state: State, report: dict[str, np.ndarray]) -> None:
-        """Looks at the validation split; `report` is that of the dispatch before."""
+        """Evaluates the validation split; `report` is that of the last dispatch."""
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, to_stay: bool = True) -> None:
-        """Starts to save; see `Checkpoints.save`. Of several processes the first one saves."""
+        """Starts to save; see `Checkpoints.save`. Only the first process saves."""
         if processes.is_first():
             self.checkpoints.save(state, self.memory, to_stay)
 
     def close(self) -> None:
-        """Waits for what is being saved, and closes its files."""
+        """Waits for the save in progress and closes the files."""
         try:
             if self._metrics_log:
                 self._metrics_log.close()
@@ -74,7 +74,7 @@ class Member:
 
 
 def finished(config: ConfigDict, step: int, memory: Memory) -> bool:
-    """All steps are done, or the validation metric has not improved for `patience` evaluations."""
+    """Whether all steps are done or the best value is `patience` or more evaluations old."""
     patience = config.train.patience
     return step >= config.train.steps or 0 < patience <= memory.evaluations_since_best
 
@@ -82,7 +82,10 @@ def finished(config: ConfigDict, step: int, memory: Memory) -> bool:
 def log_dispatch(
     metrics_log: MetricsLog, every: int, start: int, report: dict[str, np.ndarray], rate: float
 ) -> None:
-    """A line for every `every`-th step before a non-finite one; the board gets the last line."""
+    """Writes a line for every `every`-th step before the first non-finite one.
+
+    TensorBoard gets only the last of these lines. `rate` is the number of steps per second.
+    """
     names = [name for name in report if name != 'finite']
     good = int(np.argmin(np.append(report['finite'], False)))
     for i in range(good):
@@ -91,13 +94,13 @@ def log_dispatch(
             values = {f'train/{name}': float(report[name][i]) for name in names}
             metrics_log.write(step, values, to_board=step + every > start + good)
     metrics_log.write(start + good, {'time/steps_per_second': rate})
-    metrics_log.flush()  # before a checkpoint promises these lines
+    metrics_log.flush()  # a checkpoint of this step implies that these lines exist
 
 
 def non_finite(report: dict[str, np.ndarray], start: int, saved: list[int]) -> str | None:
-    """In words the first step of a dispatch whose loss or gradient is not a number, if any.
+    """Describes the first step of a dispatch with a non-finite loss, gradient or State, if any.
 
-    The State froze before it, and is not saved.
+    The State is frozen from that step on and is not saved.
     """
     bad = np.flatnonzero(~np.asarray(report['finite']))
     if not bad.size:

@@ -1,4 +1,4 @@
-"""Asking a run to stop."""
+"""Stop requests: SIGTERM and SIGINT end a run after its current dispatch."""
 
 import contextlib
 import signal
@@ -8,16 +8,20 @@ from atelier.log import log
 
 
 class Stopped(SystemExit):
-    """The run was asked to stop, saved its State and may be continued; the code is 128 + signal."""
+    """The run stopped on a signal, saved its State and can be resumed; exit code 128 + signal."""
 
 
 class StoppedAtOnce(Stopped):
-    """It was asked twice: nothing is waited for, and nothing but the last checkpoint is kept."""
+    """A second signal ended the run at once; only the last checkpoint remains."""
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
-    """A list that fills with the SIGTERM and SIGINT received; a second one ends at once."""
+    """Yields a list that collects the received SIGTERM or SIGINT.
+
+    Raises:
+      StoppedAtOnce: on the second signal.
+    """
     received: list[int] = []
 
     def receive(number, frame):
@@ -30,7 +34,7 @@ def stop_requests() -> Iterator[list[int]]:
     handled = (signal.SIGTERM, signal.SIGINT)
     try:
         before = {number: signal.signal(number, receive) for number in handled}
-    except ValueError:  # not in the main thread: the caller keeps its own handlers
+    except ValueError:  # not the main thread: the caller keeps its own handlers
         before = {}
     try:
         yield received

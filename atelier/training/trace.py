@@ -1,4 +1,4 @@
-"""`--profile`: what one dispatch does and when, for TensorBoard and Perfetto."""
+"""`--profile`: a trace of one dispatch, for TensorBoard and Perfetto."""
 
 import itertools
 import pathlib
@@ -14,12 +14,12 @@ NAME = 'profile'
 
 
 def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
-    """`program`, whose second dispatch is recorded in `folder`/profile; the first one compiles.
+    """Returns `program` with its second dispatch traced into `folder`/profile.
 
-    It warns where there will be no second one.
+    The first dispatch compiles. If only one dispatch is left, nothing is traced; a warning says so.
 
     Raises:
-      UserError: by the second dispatch, where the recording cannot be written.
+      UserError: from the second dispatch, if the trace cannot be written.
     """
     numbers, to = itertools.count(), folder / NAME
     if steps_left <= program.num_steps:

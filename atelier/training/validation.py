@@ -1,4 +1,4 @@
-"""What is looked at while a run trains: validation metrics, the best so far, pictures."""
+"""Validation during training: metrics, the best value so far, sample images, warnings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ from atelier.report.metrics_log import MetricsLog, read_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 
-WATCHED = 500  # validation examples, and samples
+WATCHED = 500  # validation examples, and samples, for the coverage
 NEIGHBOURS = 5
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
 
 class CompiledValidation:
-    """What is computed at a validation, compiled once for all runs of one model on one data set."""
+    """The functions of a validation, compiled once for all runs of one model on one data set."""
 
     def __init__(self, run: Run, devices: Sequence[jax.Device]):
         size, is_image = run.config.eval.batch_size, image_grids.is_image(run.data.spec)
@@ -45,28 +45,28 @@ class CompiledValidation:
         self._real: np.ndarray | None = None
 
     def real(self, state: State) -> np.ndarray:
-        """Coordinates of the validation examples that are watched: the same every time."""
+        """Coordinates of up to `WATCHED` validation examples, the same at every validation."""
         if self._real is None:
             self._real = coordinates(self._show(state), self._spec)
         return self._real
 
 
 class Watch:
-    """What happens at every evaluation: the validation split, the best so far, pictures, advice.
+    """Runs each validation: metrics, the best value so far, sample images, warnings.
 
-    A turn may `advise`: from the means of all validations so far, the newest last and with those
-    of the training steps before it, it returns {what is wrong: a warning in plain words, with the
-    config line to change}. Each is said when it becomes true. Of a family without a likelihood
-    'coverage' is among the means: the share of validation examples with a sample among their
-    nearest neighbours, in the numbers of the data.
+    A turn may have an `advise` function. It reads the means of all validations so far (newest
+    last, with the training means of the preceding dispatch) and returns {problem: a warning that
+    names the config line to change}. A warning is logged when its problem appears. For a family
+    without a likelihood, the means include 'coverage': the fraction of validation examples with a
+    sample among their nearest neighbours, by distance between normalized x.
     """
 
     def __init__(self, run: Run, validation: CompiledValidation, speaker: str = ''):
-        """`speaker` stands before each warning, where several runs train at once."""
+        """`speaker` prefixes each warning when several runs train at once."""
         self._run, self._validation, self._speaker = run, validation, speaker
         self._labels = labels_like(run, 'valid', WATCHED)
         earlier = read_validations(run.folder) if game.advisers(run.family.turns) else []
-        self._history = [means for _, means in earlier]  # of other processes too
+        self._history = [means for _, means in earlier]  # includes those of earlier processes
         self._said: set[str] = set()
 
     def __call__(
@@ -76,9 +76,9 @@ class Watch:
         metrics_log: MetricsLog,
         report: Mapping[str, np.ndarray] | None = None,
     ) -> Memory:
-        """Returns the Memory, brought up to date with `train.best_metric` if that is set.
+        """Runs a validation; returns the Memory, updated if `train.best_metric` is set.
 
-        `report` is that of the dispatch before, of which advice sees the means as 'train/...'.
+        `report` is that of the last dispatch; `advise` functions read its means as 'train/...'.
         """
         run, step = self._run, int(state.step)
         key = key_for(state.key, Stream.EVALUATE)
@@ -118,7 +118,7 @@ class Watch:
         self._said = set(warnings)
 
     def _draw(self, state: State, step: int) -> None:
-        """Samples from the same noise every time, and validation images reconstructed."""
+        """Saves samples, from the same noise every time, and reconstructed validation images."""
         run, spec = self._run, self._run.data.spec
         folder, n = run.folder / 'samples', run.config.eval.num_pictures
         key = key_for(state.key, Stream.SAMPLE)
@@ -141,7 +141,7 @@ def _is_covered(run: Run) -> bool:
 
 
 def metric_names(run: Run) -> dict[str, None]:
-    """The names that the means of a validation have, without computing any."""
+    """Returns the names of the validation means without computing them."""
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
@@ -156,7 +156,7 @@ def metric_names(run: Run) -> dict[str, None]:
 
 
 def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:
-    """The Memory after an evaluation; a value that is not a number is no improvement."""
+    """Returns the Memory after an evaluation; a non-finite value never counts as an improvement."""
     best = memory.best_value
     if math.isfinite(value) and (best is None or sign * value > sign * best):
         return Memory(value, step, 0)
