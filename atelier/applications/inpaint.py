@@ -24,7 +24,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (INPAINT,)
-CHUNK = 20_000  # training examples at once; memory only
+CHUNK = 20_000  # training examples per chunk; affects only memory
 METHODS = {  # name: title in the table
     'completion': 'a completion',
     'completions_mean': 'mean of completions',

@@ -112,7 +112,7 @@ def spherical(
 
 
 def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
-    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent]; the first `dims` are on the arc."""
+    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent], the first `dims` on the arc."""
     t = np.linspace(0, 1, num_points)
     codes = np.asarray([[linear(a, b, t)] * 2 for a, b in np.asarray(ends, np.float64)])
     for pair, (a, b) in zip(codes, np.asarray(ends, np.float64)[..., :dims], strict=True):

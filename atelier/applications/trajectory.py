@@ -67,7 +67,7 @@ def compute(
     def steps(weights, batch, rng):
         return run.family.ability(Trajectory).steps(weights, rng, batch or None)
 
-    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels as they are
+    data = run.data._replace(preprocess=lambda inputs, keys: inputs)  # labels stay as given
     draw = over_examples(steps, data, run.config.eval.batch_size, trained.devices)
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     x_t, x = draw(trained.state, key, inputs, num_samples)

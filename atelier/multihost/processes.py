@@ -1,19 +1,22 @@
-"""Several processes that train one run together: how they meet, agree, and which of them writes.
+"""Several processes that train one run together: rendezvous, broadcasts, and a single writer.
 
-The first process alone writes into the run's folder; the others work in one of their own that is
-thrown away. What one of them has read or heard and the others have not, they are told.
+Only the first process writes into the run's folder. The others write into temporary folders, which
+are deleted. Anything that only some processes have read or received is shared with the others.
 
-They meet and watch each other by `jax.distributed` alone. Where it fails in C++ it ends the process
-there, and Python hears nothing of it, so what can be said in one line is said before:
+The processes connect and monitor each other through `jax.distributed` alone. When that fails in
+C++, it ends the process without a Python exception. These failures are therefore handled earlier,
+with a one-line message if possible:
 
-- An address that cannot be listened at: JAX raises, or crashes. The first process tries it.
-- A process that does not come: JAX ends the others with a stack. A timer is faster.
-- Different `num_processes`: JAX takes what the first says. The others compare.
-- A traceback: JAX waits at exit for the others, who wait for this process. It ends before.
+- Cannot listen at the address: JAX raises or crashes. The first process tries to listen before.
+- A process does not arrive: JAX ends the others with a stack trace. A timer fires before.
+- Different `num_processes`: JAX takes that of the first process. The others compare theirs.
+- A Python exception: at exit, JAX waits for the other processes, which wait for this one. This
+  process exits at once instead.
 
-Who dies later, the others' next collective fails with, in milliseconds (`ending_together`). Where
-it does not fail because a machine is silent, or does not come because a process computes by itself
-when the first one dies, JAX has the last word: it ends them with a stack, after the heartbeat.
+When a process dies later, the next collective of the others fails within milliseconds
+(`ending_together`). It does not fail if a machine stops responding, and there is none if a process
+computes by itself when the first one dies. Then JAX ends the processes with a stack trace, after
+the heartbeat timeout.
 """
 
 import contextlib
@@ -36,10 +39,10 @@ from jax.experimental import multihost_utils
 from atelier.errors import UserError
 from atelier.log import log
 
-HEARTBEAT_SECONDS = 20  # without a sign of life before a process counts as lost
-MEETING_SECONDS = 60  # that processes wait for each other at the start
+HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
+MEETING_SECONDS = 60  # timeout of the rendezvous at the start
 TEXT_BYTES = 4096
-# how collectives and the coordination service begin what they say of one that does not answer
+# start of the error messages of collectives and the coordination service about a lost process
 LOST = re.compile(
     '(UNAVAILABLE|DEADLINE_EXCEEDED|[A-Z_]+: .*(gloo|nccl|heartbeat|connection|socket))',
     re.IGNORECASE,
@@ -47,29 +50,30 @@ LOST = re.compile(
 
 
 def join(coordinator: str, num_processes: int, process_id: int) -> None:
-    """Before anything is computed: meets the other processes at the coordinator's address.
+    """Connects to the other processes at the coordinator's address, before any computation.
 
     Args:
-      coordinator: HOST:PORT of the first process, which listens there and nowhere else (but where
-        JAX_COORDINATOR_BIND_ADDRESS says); empty: the cluster's environment says all three.
-      num_processes: how many there are.
-      process_id: this one's number.
+      coordinator: HOST:PORT of the first process, which listens there and nowhere else, or at
+        JAX_COORDINATOR_BIND_ADDRESS if set; empty: the cluster's environment gives all three.
+      num_processes: number of processes.
+      process_id: index of this process.
 
     Raises:
-      UserError: the numbers cannot be, or the address is not this machine's to listen at.
+      UserError: invalid arguments, a `num_processes` that differs from that of the first process,
+        an address where this machine cannot listen, or no cluster that JAX knows.
     """
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
+    jax.config.update('jax_enable_preemption_service', False)  # it would catch SIGTERM
     if coordinator:
         _meet(coordinator, num_processes, process_id)
     else:
         _meet_in_cluster()
-    log.info(  # before JAX has the last word
+    log.info(  # advice in advance: later JAX may end the process by itself
         'process %d of %d; when one of them ends all do: start all of them again',
         *(jax.process_index(), jax.process_count()),
     )
     if not is_first():
-        log.setLevel(logging.ERROR)  # one of them speaks
+        log.setLevel(logging.ERROR)  # only the first process logs
 
 
 def _meet_in_cluster() -> None:
@@ -100,7 +104,7 @@ def _meet(coordinator: str, num_processes: int, process_id: int) -> None:
             coordinator,
             num_processes,
             process_id,
-            initialization_timeout=2 * MEETING_SECONDS,  # later than ours: it ends in C++
+            initialization_timeout=2 * MEETING_SECONDS,  # after our timer, as JAX exits from C++
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             coordinator_bind_address=listen_at,
         )
@@ -113,9 +117,10 @@ def _meet(coordinator: str, num_processes: int, process_id: int) -> None:
 
 @contextlib.contextmanager
 def _in_time(seconds: int, complaint: str) -> Iterator[None]:
-    """Ends this process with one line unless the block has ended after `seconds`.
+    """Ends this process with a one-line message if the block takes longer than `seconds`.
 
-    The block is C++: no exception reaches it, and Ctrl-C only where Python does not handle it.
+    The block runs C++: no Python exception interrupts it, and Ctrl-C does so only with the default
+    signal handler.
     """
 
     def end():
@@ -136,7 +141,11 @@ def _in_time(seconds: int, complaint: str) -> Iterator[None]:
 
 
 def _try_to_listen(at: str) -> None:
-    """Refuses an address that is taken or not this machine's."""
+    """Checks that this process can listen at an address.
+
+    Raises:
+      UserError: the address is in use or does not belong to this machine.
+    """
     host, _, port = at.rpartition(':')
     try:
         kind = dict(type=socket.SOCK_STREAM)
@@ -162,13 +171,13 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is the first process, the only one that writes."""
     return jax.process_index() == 0
 
 
 @contextlib.contextmanager
 def folder_of(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Where this process writes: `folder` in the first, elsewhere one that is thrown away."""
+    """Yields the folder for this process: `folder` for the first, a temporary one for others."""
     if is_first():
         yield folder
         return
@@ -177,9 +186,9 @@ def folder_of(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def from_first(tree):
-    """What the first process has, in all; their trees have to be alike. Bit for bit.
+    """Broadcasts the first process's tree, bit for bit; all trees have the same structure.
 
-    It travels as bytes: a sum of numbers would turn -0 into 0.
+    The arrays are sent as bytes: the broadcast is a sum, which would turn -0 into 0.
     """
     if jax.process_count() == 1:
         return tree
@@ -196,7 +205,7 @@ def from_first(tree):
 
 
 def text_from_first(text: str) -> str:
-    """Likewise of a text of at most `TEXT_BYTES`."""
+    """Broadcasts the first process's text, of at most `TEXT_BYTES` in UTF-8."""
     if jax.process_count() == 1:
         return text
     room = np.zeros(TEXT_BYTES, np.uint8)
@@ -206,10 +215,10 @@ def text_from_first(text: str) -> str:
 
 
 def on_first(check: Callable[[], None]) -> None:
-    """Makes a check of what the first process alone can see; where it fails, all of them end.
+    """Runs a check in the first process alone; if it fails, all processes raise its error.
 
     Raises:
-      UserError: the check's.
+      UserError: that of the check.
     """
     message = ''
     if is_first():
@@ -223,7 +232,7 @@ def on_first(check: Callable[[], None]) -> None:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether it is true in any process: each has to ask at the same moment."""
+    """Whether `flag` is true in any process. A collective: all processes have to call it."""
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
@@ -231,15 +240,15 @@ def any_of(flag: bool) -> bool:
 
 @contextlib.contextmanager
 def ending_together() -> Iterator[None]:
-    """Ends this one of several processes at once where the block fails: its end ends the others.
+    """Ends this process at once if the block fails, which ends the other processes too.
 
     Raises:
-      UserError: the block's; or a collective failed, because another process is gone.
+      UserError: that of the block, or a collective failed because another process has ended.
     """
     try:
         yield
     except UserError:
-        raise  # main.py ends at once
+        raise  # main.py exits at once
     except Exception as error:
         if not jax.distributed.is_initialized():
             raise

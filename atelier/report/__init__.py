@@ -1,1 +1,1 @@
-"""What a run writes for people: the metrics log, grids of images, texts."""
+"""Human-readable output of a run: the metrics log, grids of images, texts."""

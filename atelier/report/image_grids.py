@@ -22,9 +22,9 @@ def is_image(spec: Spec) -> bool:
 
 
 def shades(x: np.ndarray, spec: Spec) -> np.ndarray:
-    """Events [n, *event] in the data's units -> [n, height, width, 1 or 3] in [0, 1].
+    """Maps events [n, *event] in the data's units to [n, height, width, 1 or 3] in [0, 1].
 
-    Real-valued data are scaled from their smallest to their largest value.
+    Real-valued data are scaled by their smallest and largest value.
     """
     x = np.asarray(x, np.float64).reshape(len(x), *spec.event_shape[:2], -1)
     low, high = spec.interval or (x.min(), x.max())
@@ -32,7 +32,7 @@ def shades(x: np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
-    """Events [n, *event], as `shades`, side by side: uint8 [height, width, 1 or 3]."""
+    """Tiles the `shades` of events [n, *event] into one image, uint8 [height, width, 1 or 3]."""
     x = shades(x, spec)
     n, height, width, channels = x.shape
     columns = columns or math.ceil(math.sqrt(n))
@@ -48,8 +48,8 @@ def grid(x: np.ndarray, spec: Spec, columns: int | None = None) -> np.ndarray:
 
 
 def save(path: pathlib.Path, image: np.ndarray, min_width: int = 400) -> None:
-    """Writes a PNG; a small image is enlarged by a whole factor, its pixels staying sharp."""
-    from PIL import Image  # not at import: a run without pictures does not need it
+    """Writes a PNG; repeats the pixels of a small image to reach `min_width`."""
+    from PIL import Image  # imported here: a run without images does not need it
 
     factor = max(1, math.ceil(min_width / image.shape[1]))
     image = image.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -59,7 +59,7 @@ def save(path: pathlib.Path, image: np.ndarray, min_width: int = 400) -> None:
 
 
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """A `grid` in axes of matplotlib, with words beside its rows and below its columns."""
+    """Shows a `grid` in matplotlib axes, with labels beside its rows and below its columns."""
     axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap='gray', vmin=0, vmax=255)
     middles = lambda size, n: (np.arange(n) + 0.5) * size / n - 0.5
     axes.set_yticks(middles(image.shape[0], len(rows)), rows)
@@ -72,10 +72,10 @@ def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
 def save_labelled(
     path: pathlib.Path, image: np.ndarray, title: str, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Writes a `grid` with a title and words beside its rows and below its columns as a PNG."""
-    from matplotlib.figure import Figure  # takes seconds; and no state outside of the figure
+    """Writes a `grid` as a PNG, with a title and with labels of its rows and columns."""
+    from matplotlib.figure import Figure  # slow import; unlike pyplot, it has no global state
 
-    width = max(0.65 * len(columns), image.shape[1] / DPI)  # room for words, no pixel lost
+    width = max(0.65 * len(columns), image.shape[1] / DPI)  # fits the labels; keeps every pixel
     height = width * image.shape[0] / image.shape[1]
     lines = textwrap.wrap(title, int(LETTERS_PER_INCH * (width + 1.5)))
     size = width + 1.5, height + 0.7 + 0.2 * len(lines)
@@ -87,7 +87,7 @@ def save_labelled(
 
 
 def save_figure(path: pathlib.Path, figure) -> None:
-    """Writes a figure of matplotlib as a PNG."""
+    """Writes a matplotlib figure as a PNG."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI)

@@ -1,4 +1,4 @@
-"""What a run says: lines on the terminal, metrics.jsonl, and TensorBoard files."""
+"""The metrics of a run: metrics.jsonl, TensorBoard files, and tables for the terminal."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from atelier.log import log
 
 
 class MetricsLog:
-    """Appends to `metrics.jsonl` (one object a line) and to TensorBoard's files.
+    """Appends to `metrics.jsonl` (one JSON object per line) and to TensorBoard's files.
 
-    A run that continues from `step` first cuts what an earlier process wrote after it, so that
-    the file ends as that of a run that was never interrupted, timings (`time/...`) apart.
+    A run that resumes from `step` first removes what an earlier process wrote after that step. Its
+    file thus equals that of an uninterrupted run, except for timings (`time/...`).
     """
 
     def __init__(self, folder: pathlib.Path, step: int):
-        from tensorboardX import SummaryWriter  # only a run that trains needs it
+        from tensorboardX import SummaryWriter  # imported here: only training needs it
 
         self._path = folder / 'metrics.jsonl'
         with writing(self._path):
@@ -25,7 +25,7 @@ class MetricsLog:
             self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
 
     def write(self, step: int, values: dict[str, float], to_board: bool = True) -> None:
-        """One line, and unless the board is left out, one point of each curve."""
+        """Writes one line and, with `to_board`, one TensorBoard point per value."""
         with writing(self._path):
             self._lines.write(json.dumps({'step': step, **values}) + '\n')
             if to_board:
@@ -33,7 +33,7 @@ class MetricsLog:
                     self._board.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Hands the lines to the operating system: a killed process loses nothing before this."""
+        """Flushes the lines to the operating system; a killed process keeps all lines before."""
         with writing(self._path):
             self._lines.flush()
 
@@ -45,9 +45,9 @@ class MetricsLog:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
-    """The lines of `metrics.jsonl`, without a last one that a killed process left unfinished.
+    """Returns the lines of `metrics.jsonl`, except an unfinished last one of a killed process.
 
-    Another line that cannot be read is left out with a warning.
+    Any other unreadable line is skipped with a warning.
     """
     path = folder / 'metrics.jsonl'
     lines = path.read_text(errors='replace').split('\n') if path.exists() else ['']
@@ -63,7 +63,7 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
 
 
 def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
-    """(step, {metric: mean}) of each validation in `metrics.jsonl`."""
+    """Returns (step, {metric: mean}) of each validation in `metrics.jsonl`."""
     found = []
     for row in read_metrics(folder):
         means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
@@ -73,14 +73,14 @@ def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]
 
 
 def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:
-    """A mean with its spread, if it has one; `sign` '+' shows that of a positive one too."""
+    """Formats a mean with its spread, if any; `sign` '+' shows the sign of a positive mean too."""
     if mean is None:
         return '-'
     return f'{mean:{sign}.4f}' + ('' if spread is None else f' +- {spread:.4f}')
 
 
 def aligned(table: list[list[str]]) -> list[str]:
-    """The lines of a table: its first column at the left, the others at the right."""
+    """Formats a table as lines, with the first column left-aligned and the others right-aligned."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     first, rest = widths[0], widths[1:]
     return [

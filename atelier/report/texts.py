@@ -1,4 +1,4 @@
-"""Texts of symbols on the terminal and as files."""
+"""Text samples: decoded from tokens and written to files."""
 
 import pathlib
 
@@ -13,12 +13,12 @@ BETWEEN = '\n\n' + 72 * '-' + '\n\n'
 
 
 def is_text(spec: Spec) -> bool:
-    """Whether an event is a window of symbols."""
+    """Whether an event is a window of tokens."""
     return spec.symbols is not None
 
 
 def save(path: pathlib.Path, x: Num[np.ndarray, 'n length'], spec: Spec) -> list[str]:
-    """Writes the texts that x stands for, between lines, as UTF-8; returns them."""
+    """Decodes x, writes the texts as UTF-8 with `BETWEEN` as separator, and returns them."""
     told = decode(x, spec.symbols)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Sweeps: many settings of one config, trained side by side in one program."""
+"""Sweeps: many settings of one config, trained together in one program."""

@@ -1,10 +1,10 @@
-"""The axes of a sweep: what `--sweep=FIELD=VALUES` means, and the settings that several make.
+"""The axes of a sweep: parses `--sweep=FIELD=VALUES`, and combines axes into settings.
 
---sweep=hypers.beta=0.5,1,2,4           these
+--sweep=hypers.beta=0.5,1,2,4           these values
 --sweep=seed=0:8                        0 to 7
 --sweep=model.hidden_sizes=(64,),(256,256)
---sweep=hypers.learning_rate=log:1e-4:1e-2     a range to draw from, as many as --sweep_random
---sweep=hypers.beta=uniform:0.5:4              likewise
+--sweep=hypers.learning_rate=log:1e-4:1e-2     log-uniform draws, as many as --sweep_random
+--sweep=hypers.beta=uniform:0.5:4              uniform draws, likewise
 """
 
 import ast
@@ -19,13 +19,13 @@ import numpy as np
 
 from atelier.errors import UserError, did_you_mean
 
-DIGITS = 4  # of a number that is drawn
+DIGITS = 4  # significant digits of a drawn number
 RANGES = ('log', 'uniform')
-Setting = dict[str, Any]  # a value for each field that is swept
+Setting = dict[str, Any]  # a value for each swept field
 
 
 class Range(NamedTuple):
-    """Numbers to draw from; with `is_log` their logarithms are uniform."""
+    """A range to draw from: uniform or, with `is_log`, log-uniform."""
 
     low: float
     high: float
@@ -34,17 +34,17 @@ class Range(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """A field of the config, by its dotted name, and its values."""
+    """A config field, by dotted name, and its values."""
 
     field: str
     values: tuple | Range
 
 
 def parse(text: str, values: dict[str, Any]) -> Axis:
-    """Reads FIELD=VALUES; `values` are the config's, by dotted name, and give the types.
+    """Parses FIELD=VALUES; `values`, the config's values by dotted name, set the types.
 
     Raises:
-      UserError: no such field, or a value that it cannot have.
+      UserError: no such field, or an invalid value.
     """
     field, equals, rest = text.partition('=')
     if not equals or not rest:
@@ -67,12 +67,12 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
 
 
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
-    """Every combination of the axes' values once; ranges are drawn `num_random` times, together.
+    """Returns each combination of the axes' values once; all ranges are drawn jointly.
 
-    Draw k of a field depends on (seed, field, k) alone.
+    There are `num_random` joint draws. Draw k of a field depends on (seed, field, k) alone.
 
     Raises:
-      UserError: a field on two axes, ranges without a number of draws, or such a number alone.
+      UserError: a field is on two axes, or only one of ranges and `num_random` is given.
     """
     fields = [axis.field for axis in axes]
     twice = [field for i, field in enumerate(fields) if field in fields[:i]]
@@ -92,11 +92,11 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     names = [axis.field for axis in lists]
     found = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
     ordered = [tuple((field, setting[field]) for field in fields) for setting in found]
-    return [dict(setting) for setting in dict.fromkeys(ordered)]  # whole numbers are drawn twice
+    return [dict(setting) for setting in dict.fromkeys(ordered)]  # draws of integers may repeat
 
 
 def folder_names(found: Sequence[Setting]) -> list[str]:
-    """A folder's name for each setting, such as beta-0.5_seed-3, different for each."""
+    """Returns a unique folder name for each setting, such as beta-0.5_seed-3."""
     fields = list(found[0])
     last = [field.rpartition('.')[2] for field in fields]
     short = {f: name if last.count(name) == 1 else f for f, name in zip(fields, last, strict=True)}
@@ -107,7 +107,7 @@ def folder_names(found: Sequence[Setting]) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Split at commas, but not at those inside brackets."""
+    """Splits at commas outside brackets."""
     words, depth = [''], 0
     for letter in text:
         depth += (letter in '([') - (letter in ')]')
@@ -119,7 +119,7 @@ def _words(text: str) -> list[str]:
 
 
 def _value(text: str, word: str, like: Any) -> Any:
-    """`word` as the type of value that the field has."""
+    """Parses `word` as the type of `like`, the field's present value."""
     try:
         if isinstance(like, bool):
             return {'true': True, 'false': False}[word.lower()]
@@ -164,7 +164,7 @@ def _range(text: str, kind: str, ends: str, like: Any) -> Range:
 
 def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    low, high = each.low, each.high + each.is_whole  # each whole number has its own interval
+    low, high = each.low, each.high + each.is_whole  # an interval for each whole number
     if each.is_log:
         low, high = math.log(low), math.log(high)
     drawn = low + (high - low) * random.random(count)
@@ -175,7 +175,7 @@ def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
 
 
 def _word(value: Any) -> str:
-    """As a part of a folder's name."""
+    """Formats a value as part of a folder name."""
     if isinstance(value, tuple):
         return 'x'.join(map(_word, value)) or 'none'
     return re.sub(r'[^A-Za-z0-9.+-]+', '-', str(value)) or 'none'

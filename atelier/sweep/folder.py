@@ -1,11 +1,11 @@
-"""The folder of a sweep: sweep.json, and what is known of its programs and members.
+"""The folder of a sweep: sweep.json, and records of its programs and members.
 
 sweep.json    config file, argument, values and axes: the same for every shard
-programs/     who trains together, and in which form, a file a program
-MEMBER/       an ordinary run; failed.json in it where its loss became no number
+programs/     one file per program: the members that train together, and the program's form
+MEMBER/       an ordinary run, with failed.json if it became non-finite
 
-Shards write the same sweep.json, and each its own view of the table: after folders are merged by
-copying, `--mode=sweep --workdir=FOLDER` makes it anew.
+All shards write the same sweep.json. Each writes the table of the members in its own copy of the
+folder: after the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table again.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ _ASKED = {
     'axes': 'axes',
     'num_random': '--sweep_random',
     'init_from': '--init_from',
-}  # as a user gives them
+}  # field of sweep.json: its name for the user
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
-    """What sweep.json holds.
+    """Reads sweep.json.
 
     Raises:
-      UserError: the folder is not a sweep.
+      UserError: the folder is not a sweep, or the file is damaged.
     """
     path = folder / NAME
     with reading(path):
@@ -56,17 +56,17 @@ def record_of(
     num_random: int,
     init_from: str | None,
 ) -> dict[str, Any]:
-    """What sweep.json of this sweep holds."""
+    """Returns the content of sweep.json for this sweep."""
     asked = dict(axes=list(axes), num_random=num_random, init_from=init_from)
     values = run_folder.with_whole_paths(config.to_dict())
     return {**which._asdict(), 'values': values, **asked}
 
 
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Checks that `folder` is the sweep of this record, or may become it.
+    """Checks that `folder` holds the sweep of this record, or is free for it.
 
     Raises:
-      UserError: it holds something else, or another sweep; train.steps may grow.
+      UserError: it holds something else, or another sweep. Only train.steps may grow.
     """
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
@@ -106,7 +106,7 @@ def write(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def program_file(folder: pathlib.Path, runs: Sequence[Run]) -> pathlib.Path:
-    """Where is kept what is known of the program of these members."""
+    """Returns the path of the record of the program that trains these members."""
     names = ' '.join(run.folder.name for run in runs)
     return folder / 'programs' / f'{hashlib.sha256(names.encode()).hexdigest()[:12]}.json'
 
@@ -118,10 +118,10 @@ def write_program(
     form: str | None = None,
     seconds: dict[str, float] | None = None,
 ) -> None:
-    """Keeps who trains together, and once it is chosen in which form.
+    """Records which members train together and, once chosen, in which form.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     names = [run.folder.name for run in runs]
     record = dict(form=form, device=device_kind, seconds=seconds or {}, members=names)
@@ -131,10 +131,10 @@ def write_program(
 
 
 def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
-    """`runs` by the programs that have begun to train them; those of none together, last.
+    """Groups `runs` by the program that started to train them; those of none form the last group.
 
-    Who has trained together goes on together: members are at the same step there, and no other's
-    step says anything of theirs. Of two programs that share members the smaller came later.
+    Members that trained together continue together: they are at the same step, and the steps of
+    other members are unrelated. If two programs share members, the smaller one is the later.
     """
     left, parts = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]
@@ -147,13 +147,13 @@ def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:
-    """The form that was chosen on such a device, if one was: then a run continues bitwise."""
+    """Returns the form chosen earlier on this kind of device, if any, to resume bitwise."""
     record = _read(path)
     return record.get('form') if record.get('device') == device_kind else None
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
-    """A record; of one that is missing or damaged nothing."""
+    """Returns a record, empty if it is missing or damaged."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -162,6 +162,6 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def failure_of(folder: pathlib.Path) -> str | None:
-    """Why the member in `folder` ended early, if it did."""
+    """Returns why the member in `folder` failed, or None."""
     message = _read(folder / FAILED).get('message')
     return None if message is None else str(message)

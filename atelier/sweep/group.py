@@ -1,4 +1,4 @@
-"""Members of one program: begun together, trained by the loop, split where there is no room."""
+"""Trains members of a sweep in one program, or in several if memory is too small."""
 
 import contextlib
 import os
@@ -20,30 +20,30 @@ from atelier.sweep.vmapped_program import Compiled, compiled_for, side_by_side
 from atelier.training.session import Member
 from atelier.training.validation import CompiledValidation
 
-FILES = 8  # that a member keeps open, and some
+FILES = 8  # open files per member, with a margin
 
 
 def train_together(
     folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]
 ) -> None:
-    """Trains runs that differ in seed and hypers alone, in as many programs as memory asks for.
+    """Trains runs that differ only in seed and hypers, in as many programs as memory requires.
 
     Args:
       folder: of the sweep.
       runs: its members.
-      devices: to spread them over.
+      devices: over which the members are spread.
 
     Raises:
       UserError: a folder belongs to another run, none of a member's checkpoints can be read, or the
         disk is full.
-      Stopped: after SIGTERM or SIGINT; the same again continues.
+      Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
     for part in sweep_folder.parts_begun(folder, runs):
         _train_part(folder, part, devices)
 
 
 def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax.Device]) -> None:
-    """In one program, or divided where there is no room for it."""
+    """Trains runs in one program, or in smaller parts if it does not fit into memory."""
     allow_files(FILES * len(runs))
     start, data = Start(runs[0]), runs[0].data.fingerprint()  # the same for all
     with contextlib.ExitStack() as stack:
@@ -70,10 +70,10 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
 
 
 def allow_files(count: int) -> None:
-    """Lets this process open so many more files, where the system does: 1024 are soon too few.
+    """Raises this process's limit to `count` more open files: the usual 1024 are soon too few.
 
     Raises:
-      UserError: it does not.
+      UserError: the system does not allow it.
     """
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = len(os.listdir('/dev/fd')) + count
@@ -98,10 +98,11 @@ def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterato
 
 
 def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
-    """The State of each, on the host, and the step from which they go on; None where all are done.
+    """Returns each member's State, on the host, and the step to resume from (None: all are done).
 
-    That is the newest that all have saved which have neither failed nor lost their patience: a
-    process may have been killed between the saves of two. What is newer is deleted.
+    The step is the newest that all members have saved, apart from those that failed or ran out of
+    patience: a process may have been killed between the saves of two members. Newer checkpoints
+    are deleted.
 
     Raises:
       UserError: none of a member's checkpoints can be read.
@@ -129,7 +130,7 @@ def _train(
     devices: Sequence[jax.Device],
     path: pathlib.Path,
 ) -> None:
-    """The loop, for members whose program is compiled."""
+    """Runs the training loop for members whose program is compiled."""
     runs = [member.run for member in members]
     validation = CompiledValidation(runs[0], devices)
     for member in members:
@@ -137,7 +138,7 @@ def _train(
             member.open(step, validation, speaker=f'{member.run.folder.name}: ')
 
     def on_choice(form: str, seconds: dict[str, float]) -> None:
-        """Kept before anything is made of it: a run that continues does so in the same form."""
+        """Records the form before its result is used, so that a resumed run has the same form."""
         taken = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
         log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
@@ -148,12 +149,12 @@ def _train(
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)
-        states.clear()  # the program has its own
+        states.clear()  # the program has copies
         train_lib.loop(members, program, placed, step, on_failure=_mark)
 
 
 def _mark(member: Member) -> None:
-    """Its State is frozen; what it saved is good, and the others go on."""
+    """Records a failed member: its State is frozen, its checkpoints are valid, others continue."""
     log.warning('%s: %s', member.run.folder.name, member.failure)
     path = member.run.folder / sweep_folder.FAILED
     with writing(path):

@@ -1,4 +1,4 @@
-"""`--launcher`: the shards of a sweep as jobs of a Slurm cluster, through the submitit library."""
+"""`--launcher`: runs the shards of a sweep as Slurm jobs, through the submitit library."""
 
 import pathlib
 import sys
@@ -10,23 +10,23 @@ from atelier.errors import UserError, writing
 from atelier.log import log
 
 LOCAL = 'submitit-local'
-CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # by the flag's value
-MINUTES = 24 * 60  # of a job, unless an option says otherwise
+CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # --launcher: submitit's cluster
+MINUTES = 24 * 60  # default time limit of a job
 
 
 def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence[str]) -> list[str]:
-    """Submits job i of n as the shard i/n of the sweep in `folder`; returns the jobs' numbers.
+    """Submits shard i/n of the sweep in `folder` as job i of n; returns the job ids.
 
-    Each job is the command that a user would give on its machine. Local jobs are waited for.
+    Each job runs the command that a user would run on that machine. The call waits for local jobs.
 
     Args:
-      folder: of a sweep, whose sweep.json is written.
-      launcher: 'submitit', or 'submitit-local' for processes of this machine.
+      folder: of a sweep whose sweep.json exists.
+      launcher: 'submitit', or 'submitit-local' for processes on this machine.
       num_jobs: n.
-      options: NAME=VALUE, as submitit has them: timeout_min, gpus_per_node, slurm_partition, ...
+      options: NAME=VALUE for submitit: timeout_min, gpus_per_node, slurm_partition, ...
 
     Raises:
-      UserError: no job, submitit is not installed, refuses an option or finds no Slurm, or a local
+      UserError: n < 1; submitit is not installed, rejects an option or finds no Slurm; or a local
         job failed.
     """
     if num_jobs < 1:
@@ -48,7 +48,7 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
         )
         with writing(folder), executor.batch():
             jobs = [executor.submit(command) for command in commands]
-    except (NameError, RuntimeError, TypeError, ValueError) as error:  # as submitit has them
+    except (NameError, RuntimeError, TypeError, ValueError) as error:  # raised by submitit
         raise UserError(f'--launcher={launcher}: {" ".join(str(error).split())}') from error
     for i, job in enumerate(jobs, 1):
         log.info('shard %d/%d: job %s, %s', i, num_jobs, job.job_id, job.paths.stdout)
@@ -60,16 +60,16 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
 
 
 def command_of(folder: pathlib.Path, number: int, count: int) -> list[str]:
-    """What trains a shard: sweep.json says the rest."""
+    """Returns the command that trains a shard; it reads everything else from sweep.json."""
     main, shard = str(ROOT / 'main.py'), f'--sweep_shard={number}/{count}'
     return [sys.executable, main, '--mode=sweep', f'--workdir={folder.resolve()}', shard]
 
 
 def parsed(options: Sequence[str]) -> dict[str, Any]:
-    """{name: value}, whole numbers as such.
+    """Parses NAME=VALUE options into {name: value}, with whole numbers as int.
 
     Raises:
-      UserError: one of them is not NAME=VALUE.
+      UserError: an option is not NAME=VALUE.
     """
     found = {}
     for text in options:

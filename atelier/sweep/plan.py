@@ -1,4 +1,4 @@
-"""Which members a sweep has, and which of them one program can train."""
+"""Plans a sweep: its members, and the groups that one program can train."""
 
 import contextlib
 import json
@@ -15,14 +15,14 @@ from atelier.run.experiment import Run, with_batch_size
 from atelier.sweep.axes import Setting, folder_names
 from atelier.training.checks import check_seed
 
-TOGETHER = ('seed', 'hypers.')  # what members of one program may differ in: it is traced
+TOGETHER = ('seed', 'hypers.')  # traced, so members of one program may differ in these
 
 
 def with_setting(config: ConfigDict, setting: Setting) -> ConfigDict:
-    """A copy of `config` with the values of `setting`.
+    """Returns a copy of `config` with the values of `setting`.
 
     Raises:
-      UserError: a value that the field cannot have.
+      UserError: a value is invalid for its field.
     """
     changed = ConfigDict(config.to_dict())
     try:
@@ -39,10 +39,10 @@ def runs_of(
     found: Sequence[Setting],
     init_from: str | None = None,
 ) -> dict[str, Run]:
-    """{name: the run of each setting}, in `folder`; data are loaded once for all that share them.
+    """Returns {name: run} for all settings, in `folder`; runs with the same data share them.
 
     Raises:
-      UserError: a setting that cannot be built.
+      UserError: a setting cannot be built.
     """
     data, runs = {}, {}
     for name, setting in zip(folder_names(found), found, strict=True):
@@ -59,9 +59,9 @@ def runs_of(
 
 
 def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
-    """Runs that differ in seed and hypers alone, in the order of their first; of one family each.
+    """Groups runs that differ only in seed and hypers, ordered by their first run.
 
-    The first run's family stands for all of a group: functions of the same numbers.
+    All runs of a group get the family of the first: seed and hypers do not change its functions.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs.values():
@@ -73,7 +73,7 @@ def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
 
 
 def parts_of(groups: list[list[Run]], num_shards: int) -> list[list[Run]]:
-    """The groups, cut further where there would be fewer than shards."""
+    """Splits the groups further if there are fewer groups than shards."""
     pieces = -(-num_shards // len(groups))
     parts = []
     for group in groups:
@@ -83,10 +83,10 @@ def parts_of(groups: list[list[Run]], num_shards: int) -> list[list[Run]]:
 
 
 def shard_of(text: str) -> tuple[int, int]:
-    """Reads i/n, with i of 1 to n; the empty text is 1/1.
+    """Parses i/n with i from 1 to n; the empty string means 1/1.
 
     Raises:
-      UserError: it is not that.
+      UserError: the text has another form.
     """
     if not text:
         return 1, 1

@@ -1,4 +1,4 @@
-"""`--mode=sweep`: every setting of some axes trained, each in a run folder of its own."""
+"""`--mode=sweep`: trains every setting of some axes, each in its own run folder."""
 
 import pathlib
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from atelier.training.checks import check_training
 
 
 class Sweep(NamedTuple):
-    """What a sweep consists of; its sweep.json is written."""
+    """A prepared sweep, whose sweep.json exists."""
 
     folder: pathlib.Path
     fields: list[str]
-    settings: dict[str, Setting]  # by the member's name
+    settings: dict[str, Setting]  # by member name
     runs: dict[str, Run]
-    groups: list[list[Run]]  # that one program trains
+    groups: list[list[Run]]  # each can be trained by one program
 
 
 def prepare(
@@ -41,15 +41,15 @@ def prepare(
     """Checks everything that can be checked before training, and writes sweep.json.
 
     Args:
-      folder: of the sweep; it may be one that goes on.
+      folder: of the sweep, new or to be continued.
       which: the config file.
-      config: what members have in common.
-      axes: as --sweep takes them; by default those that the config file's `get_sweep()` returns.
-      num_random: draws of the axes that are ranges.
-      init_from: a run whose weights all members begin with.
+      config: the values that all members share.
+      axes: in the format of --sweep; by default those of the config file's `get_sweep()`.
+      num_random: number of draws from the axes that are ranges.
+      init_from: a run whose weights initialize all members.
 
     Raises:
-      UserError: an axis or a setting that cannot be, or a folder of something else.
+      UserError: an invalid axis or setting, or a folder that holds something else.
     """
     axes = list(axes) or own_axes(which)
     values = flatten(config.to_dict())
@@ -70,20 +70,20 @@ def prepare(
 def train(
     of: Sweep, shard: tuple[int, int] = (1, 1), devices: Sequence[jax.Device] | None = None
 ) -> list[dict[str, Any]]:
-    """Trains every member, or goes on with it; returns a row a member.
+    """Trains or resumes every member; returns a row per member.
 
-    Members are ordinary runs in folders of the sweep's. Those that differ in seed and hypers alone
-    train in one program, spread over the devices. A process that is killed and started again ends
-    with bitwise the same States.
+    Members are ordinary runs in subfolders of the sweep. Those that differ only in seed and hypers
+    train in one program, spread over the devices. A killed and restarted process ends with bitwise
+    the same States.
 
     Args:
-      of: what `prepare` returned.
-      shard: (i, n), to train the i-th of n shards alone.
-      devices: all of this process by default.
+      of: the result of `prepare`.
+      shard: (i, n), to train only the i-th of n shards.
+      devices: by default all devices of this process.
 
     Raises:
-      UserError: as `summed_up`, or a member's folder is another run's.
-      Stopped: after SIGTERM or SIGINT; the same again continues.
+      UserError: as `summed_up`, or a member's folder belongs to another run.
+      Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
     number, count = shard
     parts = plan.parts_of(of.groups, count)
@@ -98,10 +98,10 @@ def train(
 
 
 def summed_up(of: Sweep) -> list[dict[str, Any]]:
-    """A row for each member, also of other shards; writes and shows the table and the picture.
+    """Returns a row per member of all shards; writes and shows the table and the figure.
 
     Raises:
-      UserError: all members failed, or nothing can be written.
+      UserError: all members failed, or a file cannot be written.
     """
     rows = table.rows_of(of.runs, of.settings)
     table.show(of.folder, rows, of.fields, table.metric_of(of.groups[0][0], rows, of.fields))
@@ -113,10 +113,10 @@ def summed_up(of: Sweep) -> list[dict[str, Any]]:
 
 
 def own_axes(which: ConfigFile) -> list[str]:
-    """The axes that a config file proposes.
+    """Returns the axes of the config file's `get_sweep()`.
 
     Raises:
-      UserError: it proposes none.
+      UserError: the file has none.
     """
     axes = which.axes()
     if axes is None:

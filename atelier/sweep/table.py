@@ -1,4 +1,4 @@
-"""What came of a sweep: sweep.csv, a table on the terminal, and a picture of the axes."""
+"""Results of a sweep: sweep.csv, a table on the terminal, and a figure of the axes."""
 
 import csv
 import io
@@ -20,23 +20,23 @@ from atelier.sweep.folder import failure_of
 from atelier.training.session import finished
 from atelier.training.validation import BEST_MODES, remember
 
-SHOWN = 20  # settings on the terminal; all are in the file
+SHOWN = 20  # settings on the terminal; the file has all
 Row = dict[str, Any]
 
 
 class Metric(NamedTuple):
-    """What settings are sorted by."""
+    """The metric by which settings are sorted."""
 
     name: str
     sign: float  # 1: more is better
 
     def better(self, value: float | None) -> float:
-        """A key to sort by, the best first; without a value last."""
+        """Returns a sort key: best first, missing or non-finite values last."""
         return math.inf if value is None or not math.isfinite(value) else -self.sign * value
 
 
 def rows_of(runs: dict[str, Run], found: dict[str, Setting]) -> list[Row]:
-    """A row for each member: its setting, how it ended, and the validation metrics of its best."""
+    """A row per member: setting, status, and validation metrics of its best or last step."""
     return [_row(name, run, found[name]) for name, run in runs.items()]
 
 
@@ -55,24 +55,24 @@ def _row(name: str, run: Run, setting: Setting) -> Row:
 
 
 def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
-    """`train.best_metric`; without one the coverage of a model of samples, or the first there is.
+    """Returns `train.best_metric`; if unset, 'coverage' if there is one, else the first metric.
 
-    `train.best_mode` says what is better.
+    `train.best_mode` gives the direction, except for 'coverage', where more is better.
     """
     sign = BEST_MODES[run.config.train.best_mode]
     if run.config.train.best_metric:
         return Metric(run.config.train.best_metric, sign)
     known = {'member', 'status', 'step', *fields}
     names = [name for row in rows for name in row if name not in known]
-    if 'coverage' in names:  # what two players say of each other is no measure of either
+    if 'coverage' in names:  # the losses of two players do not measure either of them
         return Metric('coverage', 1.0)
     return Metric(names[0], sign) if names else None
 
 
 def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> list[Row]:
-    """Mean and standard deviation over the finished seeds of each setting, the best first.
+    """Mean and standard deviation over the finished seeds of each setting, best first.
 
-    `members` are those of the mean; how many failed or are unfinished is said apart.
+    `members` counts the runs in the mean; `failed` and `unfinished` count the others.
     """
     apart = [field for field in fields if field != 'seed']
     groups: dict[tuple, list[Row]] = {}
@@ -98,10 +98,10 @@ def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> li
 def show(
     folder: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric | None
 ) -> None:
-    """Writes sweep.csv and sweep.png, and prints the settings, the best first.
+    """Writes sweep.csv and sweep.png, and prints the settings, best first.
 
     Raises:
-      UserError: they cannot be written.
+      UserError: a file cannot be written.
     """
     path = folder / 'sweep.csv'
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -134,8 +134,8 @@ def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[
 
 
 def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> None:
-    """A panel an axis: every member, and the mean of each value."""
-    from matplotlib.figure import Figure  # seconds that no other mode has to wait
+    """Draws a panel per axis: every member, and the mean at each value."""
+    from matplotlib.figure import Figure  # slow import, which other modes do not need
 
     figure = Figure(figsize=(4 * len(fields), 4), layout='constrained')
     panels = figure.subplots(1, len(fields), squeeze=False)

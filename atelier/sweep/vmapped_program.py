@@ -1,8 +1,8 @@
 """The program that trains many members at once: a State with leading axes [devices, rows].
 
-No collectives: a member lies on one device with its whole batch. There are two forms of it, with
-the same numbers to rounding: `vmap`, every operation on all members of a device at once, and
-`loop`, one member's whole dispatch after the other's. Which is faster is measured.
+There are no collectives: each member is on one device, with its whole batch. The program has two
+forms with equal results up to rounding. `vmap` applies every operation to all members of a device
+at once; `loop` runs the whole dispatch of one member after the other. The faster one is measured.
 """
 
 import contextlib
@@ -24,44 +24,44 @@ from atelier.training.dispatch import Program, dispatch_length, make_dispatch
 from atelier.training.input_pipeline import feed, is_streamed, most_steps, reader
 
 FORMS = ('vmap', 'loop')
-MEMORY_SHARE = 0.8  # of a device's that a program may take
-LOOP_PAYS = 0.95  # the share of the other's time below which the loop is chosen: noise is larger
-RACE_SECONDS, MOST_ROUNDS = 2.0, 5  # of the forms against each other
+MEMORY_SHARE = 0.8  # fraction of a device's memory that a program may use
+LOOP_PAYS = 0.95  # the loop is chosen below this fraction of vmap's time; smaller gains are noise
+RACE_SECONDS, MOST_ROUNDS = 2.0, 5  # limits of the comparison of the forms
 
 
 class Layout(NamedTuple):
-    """Where members lie: member i is row i % rows of device i // rows."""
+    """Placement of the members: member i is row i % rows of device i // rows."""
 
     num_members: int
     devices: tuple[jax.Device, ...]
     rows: int
 
     def place(self, trees: Sequence):
-        """One pytree of [devices, rows, ...] on the devices; copies of the last fill it up."""
+        """Stacks the trees to [devices, rows, ...] on the devices, padded by copies of the last."""
         shape = (len(self.devices), self.rows)
         filled = [*trees, *[trees[-1]] * (len(self.devices) * self.rows - len(trees))]
         stack = lambda *leaves: np.stack(leaves).reshape(*shape, *np.shape(leaves[0]))
         return device_lib.split(jax.tree.map(stack, *filled), self.devices)
 
     def member(self, tree, i: int):
-        """What a pytree of [devices, rows, ...] on the host has of member i, as views."""
+        """Returns the slice of member i of a host pytree [devices, rows, ...], as views."""
         where = divmod(i, self.rows)
         return jax.tree.map(lambda x: np.asarray(x[where]), tree)
 
 
 def layout_of(num_members: int, devices: Sequence[jax.Device]) -> Layout:
-    """Members spread evenly, over no more devices than that takes."""
+    """Spreads members evenly over as few devices as the rows per device allow."""
     rows = -(-num_members // len(devices))
     return Layout(num_members, tuple(devices[: -(-num_members // rows)]), rows)
 
 
 class Compiled(NamedTuple):
-    """A program for some members, in the forms that fit into the devices' memory."""
+    """A program for some members, compiled in the forms that fit into the devices' memory."""
 
     layout: Layout
     num_steps: int
     forms: dict[str, Callable]  # (states, arrays) -> (states, reports); states are donated
-    most_members: int  # that there is room for
+    most_members: int  # number of members that fit into memory
 
 
 def compiled_for(
@@ -71,24 +71,24 @@ def compiled_for(
     devices: Sequence[jax.Device],
     form: str | None = None,
 ) -> Compiled:
-    """Compiles the dispatch of `runs` in both forms, or in `form`; computes nothing.
+    """Compiles the dispatch of `runs` in both forms, or in `form` alone; runs nothing.
 
     Args:
-      runs: that differ in seed and hypers alone.
-      start: the step that they are at.
-      like: the shapes of the State of one.
-      devices: to spread them over.
-      form: the one that was chosen before.
+      runs: members that differ only in seed and hypers.
+      start: their current step.
+      like: shapes and types of one member's State.
+      devices: over which the members are spread.
+      form: the form chosen earlier, if any.
     """
     layout = layout_of(len(runs), devices)
-    most = most_steps(runs[0], layout.devices) / layout.rows  # what all read together stays small
+    most = most_steps(runs[0], layout.devices) / layout.rows  # a bound on all rows' data
     length = dispatch_length(runs[0].config.train, start, most)
     shape = (len(layout.devices), layout.rows)
     states = jax.tree.map(lambda x: jax.ShapeDtypeStruct(shape + x.shape, x.dtype), like)
     arrays = _array_shapes(runs[0], length, layout)
     wanted = [form] if form else FORMS if layout.rows > 1 else FORMS[1:]
     forms = {each: _compile(runs[0], length, layout, each, states, arrays) for each in wanted}
-    copies = 2 if len(wanted) > 1 else 0  # that wait while the first dispatch is made twice
+    copies = 2 if len(wanted) > 1 else 0  # kept while the first dispatch runs in both forms
     row_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(like))
     needed = {
         each: _bytes_of(program) + copies * layout.rows * row_bytes
@@ -132,14 +132,14 @@ def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays
 
 
 def _bytes_of(compiled) -> int:
-    """What a program needs on one device: its arguments, its results and its own."""
+    """Memory of a program on one device: arguments, results and temporaries."""
     memory = compiled.memory_analysis()
     results = memory.output_size_in_bytes - memory.alias_size_in_bytes
     return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
 
 
 def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:
-    """Of what `feed_all` gives."""
+    """Returns the shapes and types of the arrays of `feed_all`."""
     before = ()
     if is_streamed(run, layout.devices):
         count, size = game.num_minibatches(run.family.turns), run.config.train.batch_size
@@ -157,7 +157,7 @@ def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeD
 def feed_all(
     runs: Sequence[Run], start: int, length: int, layout: Layout
 ) -> Iterator[Callable[[], dict]]:
-    """Gives next_arrays(), as `input_pipeline.feed`: the split, or what each member reads of it."""
+    """Yields next_arrays() as `input_pipeline.feed`: the split, or each member's minibatches."""
     if not is_streamed(runs[0], layout.devices):
         with feed(runs[0], start, length, layout.devices) as next_arrays:
             yield next_arrays
@@ -180,14 +180,14 @@ def side_by_side(
     devices: Sequence[jax.Device],
     on_choice: Callable[[str, dict[str, float]], None],
 ) -> Iterator[Program]:
-    """The `Program` of many members; its State is placed by `compiled.layout`.
+    """Yields the `Program` of many members, whose State is placed by `compiled.layout`.
 
-    Where there are two forms, the first dispatch is computed in both and the result of the faster
-    one kept; `on_choice(form, seconds)` hears of it before anything is made of that result.
-    `devices` are those that an evaluation of one member runs on.
+    If there are two forms, the first dispatch runs in both, and the result of the faster one is
+    kept. `on_choice(form, seconds)` is called before that result is used. `devices` are those on
+    which one member is evaluated.
     """
     layout, forms = compiled.layout, dict(compiled.forms)
-    on_host: list[State] = []  # the newest, once a member of it is asked for
+    on_host: list[State] = []  # the newest State, once `member` has copied it
 
     def member(states: State, i: int) -> State:
         if not on_host:
@@ -200,7 +200,7 @@ def side_by_side(
     with feed_all(runs, start, compiled.num_steps, layout) as next_arrays:
 
         def dispatch(states: State):
-            on_host.clear()  # on a CPU a view of what is donated now
+            on_host.clear()  # on a CPU, it is a view of the buffers donated now
             arrays = next_arrays()
             if len(forms) > 1:
                 form, seconds, result = _race(forms, states, arrays)
@@ -217,10 +217,11 @@ def side_by_side(
 
 
 def _race(forms: dict[str, Callable], states: State, arrays) -> tuple[str, dict, tuple]:
-    """(the fastest form, the seconds of each, its result) of one dispatch in all of them.
+    """Runs one dispatch in each form; returns (the faster form, seconds by form, its result).
 
-    A short dispatch is repeated, in turns, and the best of each counts: the first call of all makes
-    ready what the others find. `states` are deleted: a dispatch would have taken them.
+    A short dispatch is repeated, alternating the forms, and the minimum time of each counts: the
+    very first call also warms up for the later ones. `states` are deleted, as a dispatch would
+    donate them.
     """
     seconds, results = dict.fromkeys(forms, math.inf), {}
     until = time.perf_counter() + RACE_SECONDS
