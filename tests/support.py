@@ -55,7 +55,7 @@ def first_batch(run, n):
 def scattered(params, seed=0):
     """Weights whose output depends on everything: some layers begin as zeros and hide the rest."""
     rng = np.random.default_rng(seed)  # of NumPy, which compiles nothing for a shape
-    noise = lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype)
+    noise = lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape))
     return jax.tree.map(lambda leaf: leaf if np.any(leaf) else noise(leaf), params)
 
 
