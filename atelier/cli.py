@@ -5,10 +5,12 @@
 does what the command does and can be repeated in one process. --help does not import JAX.
 """
 
+import contextlib
 import faulthandler
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -62,22 +64,21 @@ def parse(argv: list[str]) -> Command:
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
     application = _application(mode)
-    _check_flags(argv, application)
+    words = cli_flags.without('config', argv)
+    with _in_one_line():
+        _refuse_unknown_flags(words, mode, application)
     typed = value_of('config', argv)
     which = None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
-    words = cli_flags.without('config', argv)
     values = cli_flags.define()
     config = which and which.config()  # a bug in the file keeps its traceback
     if config is not None:
         _check_names(words, config)
-    try:
+    with _in_one_line():
         if application:
             cli_flags.define_options(values, mode, application)
         if config is not None:
             cli_flags.define_config(values, config, words)
         rest = values(words)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(_one_line(error)) from error
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
     return Command(values, which, bool(typed), application)
@@ -135,23 +136,26 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     return which
 
 
-def _check_flags(argv: list[str], application: 'Application | None') -> None:
-    """Refuses a flag that the mode does not have, before a config is asked for.
+def _refuse_unknown_flags(words: list[str], mode: str, application: 'Application | None') -> None:
+    """Refuses flags that the mode does not have, before the config is loaded.
 
     Raises:
-      UserError: names the modes that have it, or the flag that is most like it.
+      UserError: names the modes that have the flag, or the most similar flag.
     """
-    own = applications.options(application) if application else {}
-    known = {'config', *cli_flags.define(), *own}
-    for word in argv[1:]:
-        match = re.match(r'--?([A-Za-z_]\w*)(?=[=.]|$)', word)
-        if not match or {match.group(1), match.group(1).removeprefix('no')} & known:
+    values = cli_flags.define()
+    if application:
+        cli_flags.define_options(values, mode, application)
+    values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
+    rest = values(words, known_only=True)
+    for before, word in zip(rest, rest[1:], strict=False):
+        match = re.match(r'--?([A-Za-z_]\w*)(=|$)', word)
+        if not match or re.fullmatch(r'--?config\.[^=]+', before):
             continue
         name = match.group(1)
-        modes = [mode for mode in applications.names() if name in _options_of(mode)]
+        modes = [other for other in applications.names() if name in _options_of(other)]
         if modes:
             raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
-        hint = did_you_mean(f'--{name}', [f'--{flag}' for flag in known])
+        hint = did_you_mean(f'--{name}', [f'--{flag}' for flag in ('config', *values)])
         raise UserError(f'there is no flag --{name}{hint}')
 
 
@@ -172,6 +176,11 @@ def _check_names(argv: list[str], config) -> None:
             raise UserError(f'the config has no field {name!r}{did_you_mean(name, known)}')
 
 
-def _one_line(error: Exception) -> str:
-    """Returns an error's message without line breaks."""
-    return ' '.join(str(error.args[0] if error.args else error).split())
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Turns the errors of flags into a `UserError` without line breaks."""
+    try:
+        yield
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        message = error.args[0] if error.args else error
+        raise UserError(' '.join(str(message).split())) from error

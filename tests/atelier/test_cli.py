@@ -144,3 +144,6 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     flags = ['--mode=concept', '--config=configs/vae.py', '--noprofile', '--low', '-2.5']
     command = cli.parse(['x', *flags])
     assert (command.values.profile, command.options['low']) == (False, -2.5)
+    flags = ['--mode=text', '--config=configs/char_lm.py', '--config.data.path', '-once']
+    command = cli.parse(['x', *flags, '--prompt', '-once'])
+    assert command.options['prompt'] == command.config.data.path == '-once'
