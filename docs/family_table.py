@@ -29,7 +29,8 @@ def table() -> str:
     ]
     for path in checkout.configs():
         family, spec = _family(path)
-        can = [YES if applications.load(mode).fits(family, spec) else '' for mode in modes]
+        fitting = applications.fitting(family, spec)
+        can = [YES if mode in fitting else '' for mode in modes]
         rows.append([f'`{path}`', *map(_by_class(family), modes, can), _likelihood(family)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from atelier.applications._loading import FOLDER, is_file, load, names, options
+from atelier.applications._loading import FOLDER, fitting, is_file, load, names, options
 
 if TYPE_CHECKING:
     from atelier.applications._application import Application, Need, needs, perform
@@ -11,6 +11,7 @@ __all__ = [
     'FOLDER',
     'Application',
     'Need',
+    'fitting',
     'is_file',
     'load',
     'names',

@@ -108,21 +108,17 @@ def require(application: Application, run: Run) -> None:
     needs = application.needs
     missing = lacking(run.family, needs)
     if missing:
+        from atelier.applications._loading import fitting  # which imports this module
+
+        modes = ', '.join(fitting(run.family, run.data.spec)) or 'train and evaluate'
         raise UserError(
             f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={application.mode} '
             f'needs {", and ".join(need.description for need in needs)}; this model has the modes '
-            f'{", ".join(_modes_of(run)) or "train and evaluate"}'
+            f'{modes}'
         )
     reason = application.why_refused(run.family, run.data.spec)
     if reason:
         raise UserError(f'{run.folder} {reason}')
-
-
-def _modes_of(run: Run) -> list[str]:
-    """The built-in applications that fit a run."""
-    from atelier.applications._loading import load, names  # which imports all of them
-
-    return [name for name in names() if load(name).fits(run.family, run.data.spec)]
 
 
 def perform(application: Application, run: Run, /, **options) -> Any:

@@ -11,6 +11,8 @@ from atelier.paths import user_path
 
 if TYPE_CHECKING:
     from atelier.applications._application import Application
+    from atelier.core.family import Family
+    from atelier.data.dataset import Spec
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -51,6 +53,11 @@ def _own(file: pathlib.Path) -> 'Application':
             f'{file} is not an application: it has no APPLICATION = Application(apply, needs)'
         )
     return application
+
+
+def fitting(family: 'Family', spec: 'Spec') -> list[str]:
+    """Returns the names of the built-in applications that fit a family of these data."""
+    return [name for name in names() if load(name).fits(family, spec)]
 
 
 def options(application: 'Application') -> dict[str, inspect.Parameter]:
