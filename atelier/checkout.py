@@ -200,9 +200,8 @@ class ConfigFile(NamedTuple):
 
     def _called(self, name: str, *arguments):
         """Calls a function of the file, which may import modules when called."""
-        function = getattr(self.module(), name)
         with open_for(self.file):
-            return function(*arguments)
+            return getattr(self.module(), name)(*arguments)
 
 
 def config_file(flag: str) -> ConfigFile:
