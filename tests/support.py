@@ -46,6 +46,16 @@ def assembled(folder, name, argument='digits,debug', **changes):
     return experiment.assemble(folder, *recipe_and_config(argument, path, **changes))
 
 
+def trained_classifier(folder, **changes):
+    """The debug classifier of digits as a trained Run: no decay, and its last weights."""
+    import train_lib
+
+    settings = dict(hypers__decay_steps=0.0, hypers__ema_half_life=0.0, **changes)
+    run = assembled(folder, 'classifier', **settings)
+    train_lib.train(run, jax.devices()[:1])
+    return run
+
+
 def first_batch(run, n):
     """The first n training examples as models see them."""
     raw = {name: jnp.asarray(array[:n]) for name, array in run.data.splits['train'].items()}

@@ -3,9 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from support import assembled, replaced
+from support import assembled, replaced, trained_classifier
 
-import train_lib
 from atelier.core.abilities import Sample
 from atelier.evaluation.samples.classification_accuracy import (
     accuracy,
@@ -21,19 +20,14 @@ ONE = jax.devices()[:1]
 
 @pytest.fixture(scope='module')
 def classifier(tmp_path_factory):
-    run = assembled(
+    return trained_classifier(
         tmp_path_factory.mktemp('classifier') / 'run',
-        'classifier',
         train__steps=300,
         train__steps_per_dispatch=50,
         train__evaluate_every=100,
         train__checkpoint_every=100,
-        hypers__decay_steps=0.0,
         hypers__learning_rate=3e-3,
-        hypers__ema_half_life=0.0,
     )
-    train_lib.train(run, ONE)
-    return run
 
 
 def conditional(run, sample):

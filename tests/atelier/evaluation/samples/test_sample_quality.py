@@ -5,7 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from support import assembled, replaced
+from support import assembled, replaced, trained_classifier
 
 from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
@@ -30,17 +30,8 @@ def quality_of(run, state, devices, features=None):
 @pytest.fixture(scope='module')
 def classifier(tmp_path_factory):
     """The folder of a classifier of digits that knows a little."""
-    import train_lib
-
-    run = assembled(
-        tmp_path_factory.mktemp('classifier') / 'run',
-        'classifier',
-        train__steps=60,
-        hypers__decay_steps=0.0,
-        hypers__ema_half_life=0.0,
-    )
-    train_lib.train(run, jax.devices()[:1])
-    return run.folder
+    folder = tmp_path_factory.mktemp('classifier') / 'run'
+    return trained_classifier(folder, train__steps=60).folder
 
 
 def untrained(run, sample):
