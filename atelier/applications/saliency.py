@@ -35,9 +35,9 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       label: class of the logit; below 0: the class predicted for each image.
 
     Returns:
-      index [n], x [n, *event] preprocessed for the classifier, logits [n, classes], shown [n], the
-      class of the logit, gradient [n, *event], signed, in logits per unit of x; with feature maps,
-      activation [n, *space], and with labels, label [n].
+      index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the
+      class whose logit is explained; gradient [n, *event], signed, in logits per unit of x; with
+      feature maps also activation [n, *space], and with labels also label [n].
 
     Raises:
       UserError: a missing checkpoint, no such image or class, or a gradient that is 0

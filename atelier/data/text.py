@@ -114,7 +114,7 @@ def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndar
     stride = -(-len(part) // num_pieces)
     length = min(context + stride, len(part))
     found = scored_once(part, length, stride)
-    missing = num_pieces - len(found['x'])  # filled with copies of which nothing is scored
+    missing = num_pieces - len(found['x'])  # padded with unscored copies
     return {
         'x': np.concatenate([found['x'], np.repeat(found['x'][-1:], missing, 0)]),
         'num_scored': np.pad(found['num_scored'], (0, missing)),

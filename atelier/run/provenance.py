@@ -12,7 +12,7 @@ from atelier.run.experiment import Run
 
 
 def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Warns if the config file (shown as a diff) or the code has changed since the run began."""
+    """Warns if the config file (with its diff) or the code has changed since the run began."""
     which = ConfigFile(record['path'], record['argument'])
     now = which.source()
     if now != record['source']:

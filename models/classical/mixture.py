@@ -187,7 +187,7 @@ def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array
 
 
 def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
-    """Draws x from a component drawn by weight, or from the class asked for."""
+    """Draws a component by its weight, or takes the requested class, and then draws x from it."""
     keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
         component = label_asked_for(keys, condition, parts.spec)

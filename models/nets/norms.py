@@ -98,7 +98,7 @@ class GroupNorm(nn.Module):
 
 
 def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'channels']:
-    """The mean of each channel over the global batch, of which all devices hold equal shares."""
+    """Returns each channel's mean over the global batch; all devices hold equal shares of it."""
     local = jnp.mean(x, tuple(range(x.ndim - 1)))
     return jnp.mean(gather(local[None]), 0)
 

@@ -68,7 +68,7 @@ def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:
     sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
     for number, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
-        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # not the samples shown elsewhere
+        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # no other samples have it
         x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)

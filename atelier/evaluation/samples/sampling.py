@@ -85,7 +85,7 @@ def as_seen(
 
 
 def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
-    """Returns the labels of the examples in `shown`, or None unless class-conditional."""
+    """Returns the labels of the examples that `shown` returns; None if not class-conditional."""
     if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
