@@ -17,6 +17,7 @@ from atelier.evaluation.evaluate import given
 
 PAGE = checkout.ROOT / 'docs' / 'using_a_run.md'
 MARKS = '<!-- family table -->', '<!-- end of family table -->'
+BETWEEN_MARKS = re.compile(f'{re.escape(MARKS[0])}\n(.*?)\n{re.escape(MARKS[1])}', re.DOTALL)
 YES = '✓'
 
 
@@ -57,9 +58,12 @@ def _likelihood(family: Family) -> str:
 
 def insert(text: str) -> str:
     """Returns the text of the page with the table between its marks."""
-    first, last = MARKS
-    between = re.compile(f'{re.escape(first)}.*?{re.escape(last)}', re.DOTALL)
-    return between.sub(lambda _: f'{first}\n{table()}\n{last}', text)
+    return BETWEEN_MARKS.sub(lambda _: f'{MARKS[0]}\n{table()}\n{MARKS[1]}', text)
+
+
+def written_table(text: str) -> str:
+    """Returns the table that stands between the marks in the text of the page."""
+    return BETWEEN_MARKS.search(text).group(1)
 
 
 if __name__ == '__main__':

@@ -43,7 +43,8 @@ DENSITIES = ('ppca', *EXACT)  # which give no probabilities to compress by
 
 def coded() -> list[str]:
     """Configs of families with codes, by the table of the docs, which another test compares."""
-    table = [line.split('|') for line in family_table.PAGE.read_text().split('\n')]
+    text = family_table.written_table(family_table.PAGE.read_text())
+    table = [line.split('|') for line in text.split('\n')]
     (column,) = {row.index(' `latent_map` ') for row in table if ' `latent_map` ' in row}
     rows = [row for row in table if len(row) > column and row[1].startswith(' `configs/')]
     return [
