@@ -103,12 +103,15 @@ def _of_mode(command: str, mode: str) -> str:
 def _of_config(command: str, flag: str) -> str:
     """Describes a config and lists its fields with their defaults."""
     from atelier.run import config_values
+    from atelier.run.config_comments import field_comments
 
     which = checkout.config_file(flag)
     values = config_values.flatten(which.config().to_dict())
     lines = _paragraphs(_docstring(which.file))
     lines += ['', f'{command} --config={which} [--config.FIELD=VALUE ...]', '']
-    return '\n'.join([*lines, *(f'  --config.{name}={_shown(v)}' for name, v in values.items())])
+    comments = field_comments(which.file)
+    fields = {f'--config.{name}={_shown(v)}': comments.get(name, '') for name, v in values.items()}
+    return '\n'.join([*lines, *_wrapped_table(fields)])
 
 
 def _paragraphs(*docstrings: str | None) -> list[str]:
@@ -137,6 +140,15 @@ def _table(rows: dict[str, str]) -> list[str]:
         f'  {name:{width}}  {textwrap.shorten(words, room, placeholder=" ...")}'
         for name, words in rows.items()
     ]
+
+
+def _wrapped_table(rows: dict[str, str]) -> Iterator[str]:
+    """Formats a name and a description per row; a long one goes on in the next line."""
+    width = max(map(len, rows))
+    for name, description in rows.items():
+        first, *others = textwrap.wrap(description, max(WIDTH - width - 4, 40)) or ['']
+        yield f'  {name:{width}}  {first}'.rstrip()
+        yield from (' ' * (width + 4) + line for line in others)
 
 
 def _shown(value) -> str:

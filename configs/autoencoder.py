@@ -44,7 +44,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             latent_dim=32,  # dimensions of the code
             hidden_sizes=(512,),  # of the encoder; the decoder reverses them
-            activation='relu',
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
             code_activation='none',  # none | sigmoid | relu | tanh | ...
             tied=False,  # whether the decoder uses the encoder's weights, transposed
             # squared_error (1/2 ||x - x^||^2) | cross_entropy (for data in an interval)

@@ -23,7 +23,12 @@ from models.autoregressive.language_model import descended
 def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `[text][,debug]` config: `configs/char_lm.py` with another network."""
     config = char_lm.get_config(argument).unlock()
-    config.model = ConfigDict(dict(width=256, layers=1))
+    config.model = ConfigDict(
+        dict(
+            width=256,  # units of a layer
+            layers=1,  # GRU layers
+        )
+    )
     config.hypers.weight_decay = 0.0
     config.train.optimizer = 'adam'  # Muon is worse by 0.13 nats per character
     _, debug = common.parse_argument(argument, default='text')

@@ -34,7 +34,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             width=128,  # dimensions of a token
-            blocks=4,
+            blocks=4,  # transformer blocks
             heads=4,  # attention heads per block; divide the width
             embedding_deviation=0.3,  # initial standard deviation, about that of a block's output
             dropout=0.0,  # rate, in training

@@ -33,10 +33,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             channels=(32, 64),  # of the stride-2 convolutions; (): fully connected
-            kernel_size=4,
+            kernel_size=4,  # height and width
             hidden_sizes=(128,),  # dense layers; the last one gives the features
-            activation='relu',
-            batch_norm=True,
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
+            batch_norm=True,  # after each convolution and dense layer
             dropout=0.3,  # rate on the features, in training
             shift=2,  # largest random translation in training, in pixels
         )

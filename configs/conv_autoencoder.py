@@ -35,7 +35,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         config.model.update(
             body='pooling',  # pooling (max-pooling, and upsampling by repetition) | strides
             channels=(32, 32),  # per stage; each stage halves the resolution
-            kernel_size=3,
+            kernel_size=3,  # height and width
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             latent_dim=0,  # of a dense bottleneck; 0: the last feature maps are the code
             hidden_sizes=(),  # dense layers between convolutions and bottleneck

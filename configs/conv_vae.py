@@ -24,7 +24,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     with config.unlocked():
         config.model.update(
             channels=(16, 32),  # per stage; each stage halves the resolution
-            kernel_size=4,
+            kernel_size=4,  # height and width
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             hidden_sizes=(256,),  # dense layers between convolutions and latents
             activation='silu',

@@ -40,8 +40,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         del config.model.maxout_pieces
         config.model.update(
             channels=(32, 128),  # per stage; each stage halves the resolution
-            discriminator_channels=(32, 128),
-            kernel_size=4,
+            discriminator_channels=(32, 128),  # per stage; each stage halves the resolution
+            kernel_size=4,  # height and width
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             hidden_sizes=(),  # dense layers before the generator's convolutions
             discriminator_hidden_sizes=(256,),  # dense; the last gives the features

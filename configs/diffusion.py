@@ -92,7 +92,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             dict(
                 # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
-                steps=20,
+                steps=20,  # dpm_solver_2 and heun evaluate the network twice in each
                 grid='auto',  # time | half_log_snr | karras | auto (by sampler and schedule)
                 guidance=1.0,  # weight of classifier-free guidance; 1: none
                 eta=0.0,  # ddim: amount of noise, 0 (none) to 1 (ancestral)

@@ -39,10 +39,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dim=64,  # dimensions of the noise z
-            hidden_sizes=(256, 256),  # generator
-            discriminator_hidden_sizes=(256, 256),
-            activation='relu',  # generator
-            discriminator_activation='leaky_relu',
+            hidden_sizes=(256, 256),  # of the generator
+            discriminator_hidden_sizes=(256, 256),  # the last gives the features
+            activation='relu',  # generator: relu | tanh | gelu | silu | softplus | leaky_relu
+            discriminator_activation='leaky_relu',  # as activation
             maxout_pieces=1,  # discriminator: units per maxout; 1: no maxout
             norm='batch',  # generator: none | batch
             discriminator_norm='none',  # discriminator: none | batch | spectral
@@ -59,8 +59,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         )
     )
     config.hypers.update(
-        learning_rate=2e-4,  # discriminator
-        learning_rate_generator=2e-4,
+        learning_rate=2e-4,  # of the discriminator
+        learning_rate_generator=2e-4,  # of the generator
         adam_beta1=0.5,
         ema_half_life=10_000.0,
         penalty=10.0,  # weight of the penalty

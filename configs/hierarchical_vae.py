@@ -41,7 +41,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             latent_dims=(100, 50),  # of z_1, z_2, ...: one per stochastic layer
             hidden_sizes=(200, 100),  # units of the networks below z_1, between z_1 and z_2, ...
             hidden_layers=2,  # hidden layers per network
-            activation='tanh',
+            activation='tanh',  # relu | tanh | gelu | silu | softplus | leaky_relu
             inference='bottom_up',  # bottom_up | top_down (the ladder VAE)
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
@@ -62,7 +62,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
         best_metric='elbo_nats',
     )
-    config.eval.update(num_importance_samples=500, importance_chunk=50)
+    config.eval.update(
+        num_importance_samples=500,  # of the estimated log-likelihood (IWAE bound)
+        importance_chunk=50,  # importance samples computed at a time; saves memory
+    )
     config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)

@@ -31,8 +31,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            hidden_sizes=(500,),
-            activation='relu',
+            hidden_sizes=(500,),  # of the masked network
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
             mixture_components=2,  # components of discretized_logistic_mixture

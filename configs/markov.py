@@ -25,10 +25,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
     if debug:
         common.shrink(config)
     text_models.add_text(config)
-    config.model = ConfigDict(dict(order=4))  # characters of context
+    config.model = ConfigDict(
+        dict(
+            order=4,  # characters of context
+        )
+    )
     fitted.fit_once(config)
-    # one piece per row of the batch; all of the training part, as validation chooses nothing
-    config.data.update(num_pieces=config.train.batch_size, valid_share=0.0)
+    config.data.update(
+        num_pieces=config.train.batch_size,  # pieces of the training text, one per row of the batch
+        valid_share=0.0,  # of the text; 0, as validation chooses nothing
+    )
     return config.lock()
 
 

@@ -38,7 +38,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            num_components=20,
+            num_components=20,  # K
             components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
             covariance='full',  # of Gaussians: full | diagonal | tied (the same for all)
             # pseudo-examples per component: for each level, or for Gaussians with variance 1/12

@@ -43,8 +43,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
             blocks=5,  # residual blocks
             width=16,  # features of a convolution, divided among the image channels
             head_width=32,  # features of the last hidden layer
-            first_kernel_size=7,
-            kernel_size=3,
+            first_kernel_size=7,  # height and width of the first convolution
+            kernel_size=3,  # of all others
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',

@@ -33,8 +33,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             factor=FACTORS.get(config.data.name, 4),  # downsampling factor of each side
             channels=(64, 64, 64, 64),  # of all convolutions but the last
-            kernel_size=3,
-            activation='relu',
+            kernel_size=3,  # height and width
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
         )
     )

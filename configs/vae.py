@@ -71,7 +71,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             latent_dim=40,  # dimensions of z
             hidden_sizes=(400, 400),  # of the encoder; the decoder reverses them
-            activation='silu',
+            activation='silu',  # relu | tanh | gelu | silu | softplus | leaky_relu
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
             mixture_components=2,  # components of discretized_logistic_mixture
@@ -91,7 +91,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
         best_metric='elbo_nats',
     )
-    config.eval.update(num_importance_samples=500, importance_chunk=50)
+    config.eval.update(
+        num_importance_samples=500,  # of the estimated log-likelihood (IWAE bound)
+        importance_chunk=50,  # importance samples computed at a time; saves memory
+    )
     config.update(DATA.get(config.data.name, {}))
     if debug:
         shrink(config)

@@ -36,12 +36,12 @@ def get_config(argument: str | None = None) -> ConfigDict:
             num_codes=512,  # entries of the codebook
             codebook_dim=64,  # dimensions of an entry
             channels=(64, 128),  # per stage of stride 2; (): fully connected networks
-            kernel_size=4,
+            kernel_size=4,  # height and width
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             block_channels=(32, 32),  # hidden channels of each residual block
             hidden_sizes=(256, 256),  # fully connected networks only
             num_positions=8,  # fully connected networks only: codes per example
-            activation='relu',
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
             # bernoulli | binomial | categorical | gaussian | discretized_logistic_mixture | auto
             observation='auto',
             mixture_components=2,  # components of discretized_logistic_mixture

@@ -29,10 +29,10 @@ LEAST_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # 0 for all oth
 def common_config() -> ConfigDict:
     """Returns defaults of all fields that the loop, the optimizer and the evaluation read."""
     config = ConfigDict()
-    config.seed = 0
+    config.seed = 0  # of the weights, the batches and all noise
     config.data = ConfigDict(
         dict(
-            name='digits',
+            name='digits',  # the source; set by CONFIG:NAME
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # the user's own file or folder, for sources that take one
             image_shape=(),  # (height, width, channels) to scale and crop to; (): unchanged
@@ -46,21 +46,21 @@ def common_config() -> ConfigDict:
     config.model = ConfigDict()
     config.hypers = ConfigDict(  # traced scalars: changing one never recompiles
         dict(
-            learning_rate=1e-3,
+            learning_rate=1e-3,  # highest value, after the warm-up
             learning_rate_end=0.0,  # final value of the cosine decay
             warmup_steps=0.0,  # steps of linear warm-up
             decay_steps=0.0,  # step at which the cosine decay ends; 0: no decay
             clip_norm=0.0,  # largest gradient norm of a player; 0: no clipping
-            adam_beta1=0.9,
-            adam_beta2=0.999,
-            adam_eps=1e-8,
-            weight_decay=0.0,
+            adam_beta1=0.9,  # decay of the mean gradient
+            adam_beta2=0.999,  # decay of the mean squared gradient
+            adam_eps=1e-8,  # added to the root of the mean squared gradient
+            weight_decay=0.0,  # decoupled (AdamW), times the learning rate; 0: none
             ema_half_life=0.0,  # in examples; 0: evaluate without weight averaging
         )
     )
     config.train = ConfigDict(
         dict(
-            steps=1000,
+            steps=1000,  # in all; a finished run continues if this grows
             batch_size=96,  # examples, divisible by 8 devices; 0: the whole training split
             steps_per_dispatch=100,  # upper limit; the actual length divides steps and all cadences
             log_every=1,  # steps between lines of metrics.jsonl

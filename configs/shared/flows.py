@@ -43,7 +43,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
             scale_bound=2.0,  # affine: bound on the absolute log scale
             bins=16,  # spline: number of bins
             tail_bound=4.0,  # spline: the identity outside [-tail_bound, tail_bound]
-            activation='relu',
+            activation='relu',  # relu | tanh | gelu | silu | softplus | leaky_relu
         )
     )
     if config.data.name in LEVELS:
@@ -52,7 +52,11 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config.train.update(steps=20_000, batch_size=128, evaluate_every=1000, checkpoint_every=1000)
     config.train.best_metric = 'log_prob_nats'
     config.update(TRAINING.get(config.data.name, {}))
-    config.eval.sampler = ConfigDict(dict(temperature=1.0))  # standard deviation of z
+    config.eval.sampler = ConfigDict(
+        dict(
+            temperature=1.0,  # standard deviation of z
+        )
+    )
     return config, debug
 
 

@@ -1,0 +1,65 @@
+"""Comments beside the fields of a config describe them, in --help and on the page of all fields."""
+
+import pytest
+
+from atelier import checkout
+from atelier.run import config_values
+from atelier.run.config_comments import field_comments
+
+
+def written(tmp_path, *lines):
+    file = tmp_path / 'mine.py'
+    file.write_text('\n'.join(lines))
+    return field_comments(file)
+
+
+@pytest.mark.parametrize('path', checkout.configs())
+def test_every_field_of_every_config_is_described(path):
+    which = checkout.config_file(path)
+    comments = field_comments(which.file)
+    names = config_values.flatten(which.config().to_dict())
+    assert not [name for name in names if name not in comments]
+
+
+def test_a_comment_describes_the_field_on_its_line_or_below_it(tmp_path):
+    comments = written(
+        tmp_path,
+        'config.seed = 3  # of everything',
+        'config.model = ConfigDict(',
+        '    dict(',
+        '        # first line,',
+        '        # second line',
+        '        width=2,',
+        '        depth=3,  # layers',
+        '    )',
+        ')',
+        'config.eval.update(sampler=ConfigDict(dict(',
+        '    steps=5,  # of the sampler',
+        ')))',
+    )
+    assert comments == {
+        'seed': 'of everything',
+        'model.width': 'first line, second line',
+        'model.depth': 'layers',
+        'eval.sampler.steps': 'of the sampler',
+    }
+
+
+def test_a_comment_on_several_fields_describes_none(tmp_path):
+    assert not written(tmp_path, 'config.train.update(', '    steps=1, batch_size=2,  # tiny', ')')
+
+
+def test_the_first_comment_counts_and_parents_are_read_after_the_file(tmp_path):
+    comments = written(
+        tmp_path,
+        'from configs import vae',
+        'config.hypers.beta = 4.0  # as in my paper',
+        'config.hypers.beta = 1.0  # in debug',
+    )
+    assert comments['hypers.beta'] == 'as in my paper'
+    assert comments['model.latent_dim'] == 'dimensions of z'  # of vae
+    assert comments['train.patience'].startswith('validations')  # of common
+
+
+def test_the_source_is_not_run(tmp_path):
+    assert written(tmp_path, 'raise SystemExit', 'config.seed = 1  # one') == {'seed': 'one'}
