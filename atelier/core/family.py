@@ -36,9 +36,11 @@ class Family:
         """Refuses elements that are not abilities, and two abilities of one type."""
         _check_abilities(self.abilities)
         types = [type(ability) for ability in self.abilities]
-        twice = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
-        if twice:
-            raise ValueError(f'a family has one ability of a type, not two {" and ".join(twice)}')
+        duplicates = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
+        if duplicates:
+            raise ValueError(
+                f'a family has one ability of a type, not two {" and ".join(duplicates)}'
+            )
 
     def ability(self, kind: type[Ability]) -> Ability | None:
         """Returns the family's ability of this type, or None."""

@@ -18,7 +18,7 @@ import os, signal, sys
 from atelier.errors import UserError
 from atelier.multihost import processes
 coordinator, count, number, seconds, ending = sys.argv[1:]
-processes.MEETING_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
+processes.RENDEZVOUS_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
 try:
     processes.join(coordinator, int(count), int(number))
     with processes.ending_together():
