@@ -50,17 +50,17 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
 
 
 @contextlib.contextmanager
-def about(what: str) -> Iterator[None]:
-    """Prefixes a `UserError` with `what`, the setting that caused it."""
+def about(prefix: str) -> Iterator[None]:
+    """Begins the message of a `UserError` with `prefix`, the setting that caused it."""
     try:
         yield
     except UserError as error:
-        raise UserError(f'{what}: {error}') from error
+        raise UserError(f'{prefix}: {error}') from error
 
 
 @contextlib.contextmanager
-def writing(what: object) -> Iterator[None]:
-    """Turns a file-system error while writing `what` into a `UserError`."""
+def writing(path: object) -> Iterator[None]:
+    """Turns a file-system error while writing `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -72,7 +72,7 @@ def writing(what: object) -> Iterator[None]:
             if error.errno in FULL
             else 'choose another --workdir'
         )
-        raise UserError(f'cannot write {what}: {reason}; {advice}') from error
+        raise UserError(f'cannot write {path}: {reason}; {advice}') from error
 
 
 def at_least(least: int, field: str, *values: object) -> None:
@@ -119,9 +119,9 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def reading(what: object) -> Iterator[None]:
-    """Turns a file-system error while reading `what` into a `UserError`."""
+def reading(path: object) -> Iterator[None]:
+    """Turns a file-system error while reading `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
-        raise UserError(f'cannot read {what}: {error.strerror or error}') from error
+        raise UserError(f'cannot read {path}: {error.strerror or error}') from error

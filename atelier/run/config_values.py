@@ -84,12 +84,17 @@ def with_values(
     """
     stored, now = flatten(values), flatten(config.to_dict())
     for name in overrides:
-        allowed = any(name == may or may[-1] == '.' and name.startswith(may) for may in may_change)
+        allowed = any(
+            name == pattern or pattern[-1] == '.' and name.startswith(pattern)
+            for pattern in may_change
+        )
         if not allowed and not (name in stored and stored[name] == now.get(name)):
-            listed = ', '.join(f'{may}*' if may[-1] == '.' else may for may in may_change)
-            had = stored.get(name, 'from before there was such a field')
+            listed = ', '.join(
+                f'{pattern}*' if pattern[-1] == '.' else pattern for pattern in may_change
+            )
+            stored_value = stored.get(name, 'from before there was such a field')
             raise UserError(
-                f'--config.{name}={now.get(name)}: that belongs to the run ({had}); '
+                f'--config.{name}={now.get(name)}: that belongs to the run ({stored_value}); '
                 f'only {listed} may change, so train another one'
             )
     for name in now:

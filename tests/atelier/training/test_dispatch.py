@@ -109,7 +109,7 @@ def test_the_devices_held_different_rows(run):
         numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
         only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
         raw = program.gathered(state, numbered, rows, run.family.turns, size)
-        (batch,) = program.shown(state, raw, only, rows, run.family.turns, size)
+        (batch,) = program.preprocessed(state, raw, only, rows, run.family.turns, size)
         return batch
 
     seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
