@@ -52,7 +52,7 @@ def importable() -> Iterator[None]:
     """
     if not (ROOT / 'train_lib.py').is_file():
         raise UserError(
-            'atelier is installed without its checkout, in which configs and models lie: '
+            'atelier is installed without its checkout, which has the configs and models: '
             'git clone the repository and `pip install -e .` in it'
         )
     if any(pathlib.Path(entry).resolve() == ROOT for entry in sys.path):  # '' is the cwd
@@ -100,8 +100,8 @@ def open_for(file: pathlib.Path) -> Iterator[None]:
             name = (error.name or '').partition('.')[0]
             if file.parent != ROOT and _has_module(ROOT, name) and _has_module(file.parent, name):
                 raise UserError(
-                    f'{file} cannot import {name} beside it, which is a name of the checkout: '
-                    'rename it'
+                    f'{file} cannot import {name} beside it, because the checkout has a '
+                    f'{name} too: rename yours'
                 ) from error
             raise
 
@@ -129,7 +129,7 @@ def _refuse_foreign_modules() -> None:
             file = next(filter(None, paths), None)
             if file is None or not pathlib.Path(file).resolve().is_relative_to(ROOT):
                 raise UserError(
-                    f'the module {name!r} is already that of {file or "no file"}, not of {ROOT}: '
+                    f'the module {name!r} was imported from {file or "no file"}, not from {ROOT}: '
                     'use Atelier in a Python process that does not import it'
                 )
 
@@ -231,8 +231,8 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     leads_out = not pathlib.Path(config_file.path).is_absolute() and not file.is_relative_to(ROOT)
     if leads_out or file.is_relative_to(folder.resolve()):
         raise UserError(
-            f'{folder} names {config_file.path} as its config: code that may have come with it '
-            'is not run'
+            f'{folder} names {config_file.path} as its config, which may have come with the '
+            'folder: such code is not run'
         )
     return config_file
 

@@ -126,7 +126,7 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     if typed:
         return checkout.config_file(typed)
     if not workdir:
-        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
+        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to use a run')
     from atelier.run import run_folder  # imports JAX: too slow for --help
     from atelier.sweep import folder as sweep_folder
 

@@ -34,7 +34,7 @@ class Mode(NamedTuple):
 
 BUILT_IN = {
     'train': Mode(
-        'Train, then evaluate (the default); once more continues.',
+        'Train, then evaluate (the default); the same command continues.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
         ('init_from', *SEVERAL_PROCESSES),
@@ -95,19 +95,21 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
     flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
     flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
-    flags.DEFINE_integer('num_processes', 1, 'with --coordinator', **kwargs)
-    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the number of this one', **kwargs)
+    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: how many there are', **kwargs)
+    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the index of this one', **kwargs)
     flags.DEFINE_bool(
-        'cluster', False, 'the same, as the environment of the cluster says', **kwargs
+        'cluster', False, 'take these three from the environment of the cluster', **kwargs
     )
     flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **kwargs)
     flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **kwargs)
     flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **kwargs)
-    flags.DEFINE_integer('sweep_random', 0, 'draws of the axes that are ranges', **kwargs)
-    flags.DEFINE_string('sweep_shard', '', 'i/n: the i-th of n shards alone', **kwargs)
+    flags.DEFINE_integer(
+        'sweep_random', 0, 'number of draws from the axes that are ranges', **kwargs
+    )
+    flags.DEFINE_string('sweep_shard', '', 'i/n: train only the i-th of n shards', **kwargs)
     launchers = ['', 'submitit', 'submitit-local']
-    flags.DEFINE_enum('launcher', '', launchers, 'shards as jobs of a cluster', **kwargs)
-    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: how many', **kwargs)
+    flags.DEFINE_enum('launcher', '', launchers, 'train the shards as jobs of a cluster', **kwargs)
+    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: the number of jobs', **kwargs)
     flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **kwargs)
     return values
 

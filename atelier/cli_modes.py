@@ -36,7 +36,7 @@ def _are_several(values: flags.FlagValues) -> bool:
     """
     numbered = values['num_processes'].present or values['process_id'].present
     if values.cluster and (values.coordinator or numbered):
-        raise UserError('--cluster stands for --coordinator, --num_processes and --process_id')
+        raise UserError('--cluster replaces --coordinator, --num_processes and --process_id')
     if not values.cluster and not values.coordinator and numbered:
         raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
     several = bool(values.cluster or values.coordinator)

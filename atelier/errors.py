@@ -104,7 +104,7 @@ def above_zero(field: str, value: float) -> None:
       UserError: names the config field and the value.
     """
     if not value > 0:
-        raise UserError(f'config.{field}={value}: it is above 0')
+        raise UserError(f'config.{field}={value}: it must be above 0')
 
 
 def share(field: str, value: float, *, below_one: bool = False) -> None:
@@ -115,7 +115,7 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
     """
     if not (0 <= value <= 1 and not (below_one and value == 1)):
         end = 'below 1' if below_one else '1'
-        raise UserError(f'config.{field}={value}: it is a share, from 0 to {end}')
+        raise UserError(f'config.{field}={value}: it must be a share from 0 to {end}')
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
         return sys.modules[name]  # already imported by a neighbour
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
-        raise UserError(f'{file} is no Python file')
+        raise UserError(f'{file} is not a Python file')
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module there
     try:

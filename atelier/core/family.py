@@ -55,13 +55,15 @@ def _check_abilities(abilities: tuple[tuple, ...]) -> None:
     """
     if type(abilities) is not tuple:
         kind = type(abilities).__name__
-        raise ValueError(f'abilities: {kind} is no plain tuple; one alone is (ability,)')
+        raise ValueError(
+            f'abilities: {kind} is not a plain tuple; write a single one as (ability,)'
+        )
     for ability in abilities:
         if isinstance(ability, type):
             name = ability.__name__
             raise ValueError(f'abilities: {name} is a class; an ability is a value, {name}(...)')
         if not (isinstance(ability, tuple) and hasattr(ability, '_fields')):
-            raise ValueError(f'abilities: {type(ability).__name__} is no NamedTuple')
+            raise ValueError(f'abilities: {type(ability).__name__} is not a NamedTuple')
 
 
 def present(*abilities: tuple | None) -> tuple[tuple, ...]:

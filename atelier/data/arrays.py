@@ -83,7 +83,7 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
         if not zipfile.is_zipfile(path):
             with path.open('rb') as file:
                 is_array = file.read(6) == b'\x93NUMPY'
-            kind = 'one array: save it with numpy.savez(path, x=x)' if is_array else 'no .npz'
+            kind = 'one array: save it with numpy.savez(path, x=x)' if is_array else 'not an .npz'
             raise UserError(f'{path} is {kind}')
     try:
         with reading(path), np.load(path, allow_pickle=False) as arrays:
@@ -113,8 +113,8 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
     unknown = sorted(set(arrays) - known - {'levels'})
     if unknown:
         raise UserError(
-            f'{path}: what is {", ".join(unknown)}? Keys are x or x_train, x_valid, x_test, label '
-            'likewise, and levels'
+            f'{path}: unknown keys {", ".join(unknown)}; known are x or x_train, x_valid, x_test, '
+            'label likewise, and levels'
         )
 
 
@@ -139,7 +139,7 @@ def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndar
 
 def _valid_values(x: object, name: str) -> np.ndarray:
     if not isinstance(x, np.ndarray):
-        raise UserError(f'{name} is no array')
+        raise UserError(f'{name} is not an array')
     if x.ndim == 0 or x.size == 0:
         raise UserError(f'{name} is empty: its shape is {x.shape}')
     if x.dtype.kind == 'f':
@@ -161,11 +161,11 @@ def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
         raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
     for mean, std in zip(*moments(x), strict=True):
         if std and not SMALL < std < 1 / SMALL:
-            raise UserError(f'{name} varies by {std:.3g}, out of reach of float32: scale it')
+            raise UserError(f'{name} varies by {std:.3g}, out of the range of float32: scale it')
         if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
             raise UserError(
-                f'{name} varies by {std:.3g} around {mean:.3g}, which float32 hardly tells apart: '
-                'subtract an offset'
+                f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract '
+                'an offset'
             )
     return x.astype(np.float32)
 

@@ -58,7 +58,7 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
             try:
                 return _read(folder)
             except DAMAGE as error:
-                log.warning('%s is damaged (%s): made again', folder, error)
+                log.warning('%s is damaged (%s): it is rebuilt', folder, error)
                 _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
@@ -146,5 +146,5 @@ def _writing(folder: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f'cannot keep decoded data in {folder.parent}: {error.strerror or error}; '
-            'XDG_CACHE_HOME chooses another place'
+            'set XDG_CACHE_HOME to another folder'
         ) from error

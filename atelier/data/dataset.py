@@ -170,12 +170,14 @@ def load(config) -> Dataset:
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in accepted:
-            raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
+            raise UserError(
+                f'config.data.{name}={value!r}: {data.name} does not read it; leave it empty'
+            )
     unknown = [name for name, needed in accepted.items() if needed and name not in data]
     if unknown:
         raise UserError(
-            f'{data.name} needs config.data.{unknown[0]}, which this config has not: such data are '
-            'for other models'
+            f'{data.name} needs config.data.{unknown[0]}, which this config lacks: choose a config '
+            'for such data'
         )
     loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
@@ -294,5 +296,7 @@ def _rule_for_levels(data: Dataset, field: str, method: str, rules: dict) -> Cal
     if rule is not None and data.spec.levels is None:
         raise UserError(f'config.{field}={method!r}: {data.name} is real-valued')
     if rule is not None and data.spec.symbols is not None:
-        raise UserError(f'config.{field}={method!r}: {data.name} has symbols, which are no numbers')
+        raise UserError(
+            f"config.{field}={method!r}: {data.name} has symbols, not numbers; set 'none'"
+        )
     return rule

@@ -103,7 +103,7 @@ def _decode(
 
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
-        with tqdm(total=n, desc=title, unit='picture', dynamic_ncols=True) as bar:
+        with tqdm(total=n, desc=title, unit='image', dynamic_ncols=True) as bar:
             for done in pool.map(decode_chunk, range(0, n, CHUNK)):
                 bar.update(done)
     finally:

@@ -40,7 +40,7 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
       UserError: there are no images, or one of them cannot be used.
     """
     if not path:
-        raise UserError('folder: set config.data.path to a folder of pictures')
+        raise UserError('folder: set config.data.path to a folder of images')
     root = user_path(path).resolve()
     with reading(root):
         if not root.is_dir():
@@ -49,13 +49,14 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
         split_files = {split: _below(base) for split, base in bases.items()}
     for split, files in split_files.items():
         if not files:
-            raise UserError(f'{bases[split]} has no pictures ({", ".join(sorted(SUFFIXES))})')
+            raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
     labelled = {split: _labels(bases[split], files) for split, files in split_files.items()}
     classes = sorted({name for names in labelled.values() for name in names if name is not None})
     for split, names in labelled.items():
         if classes and None in names:
             raise UserError(
-                f'{split_files[split][0]} has no sub-folder, which the other splits have'
+                f'{split_files[split][0]} is in no sub-folder, unlike those of other splits: '
+                'move it into one'
             )
 
     def open_splits():
@@ -80,12 +81,12 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     splits = [SPLITS[name.lower()] for name in named]
     if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
         raise UserError(
-            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, the '
-            'first always, and no other folder beside them'
+            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, '
+            'with train always there and no other folder beside them'
         )
     beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     if beside:
-        raise UserError(f'{beside[0]} lies beside the folder of the training pictures: move it')
+        raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
     return dict(zip(splits, (root / name for name in named), strict=True))
 
 

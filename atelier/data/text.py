@@ -131,7 +131,7 @@ def _check(context: int, valid_share: float, num_pieces: int) -> None:
     if context % 2:
         raise UserError(f'config.data.context={context}: give an even number')
     if not 0 <= valid_share < 1:
-        raise UserError(f'config.data.valid_share={valid_share}: it is from 0 to below 1')
+        raise UserError(f'config.data.valid_share={valid_share}: it must be from 0 to below 1')
 
 
 def _read(path: str) -> str:
@@ -181,7 +181,7 @@ def _tokenized(text: str, name: str) -> tuple[Symbols, str]:
         line = 1 + int(np.sum(points[: unknown[0]] == NEWLINE))
         raise UserError(
             f'{name}: {chr(points[unknown[0]])!r} (line {line}) is outside the vocabulary, which '
-            'is that of the first nine tenths: take it out, or put it there too'
+            'comes from the first nine tenths: remove it, or add it there too'
         )
     dtype = np.uint8 if len(known) <= 256 else np.int32
     return tokens.astype(dtype), ''.join(map(chr, known))

@@ -79,14 +79,14 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     """
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     missing = (
-        f'{name!r} is not a source ({", ".join(SOURCES)}) and no TFDS set that is prepared in '
-        f'{root}{did_you_mean(name, [*SOURCES, *existing])}: config.data.data_dir or TFDS_DATA_DIR '
-        'says where sets lie'
+        f'{name!r} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
+        f'{root}{did_you_mean(name, [*SOURCES, *existing])}: set config.data.data_dir or '
+        'TFDS_DATA_DIR to the folder of prepared sets'
     )
     if importlib.util.find_spec('tensorflow') is None:
         raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
     if not _has_network():  # TFDS would retry for minutes
-        raise UserError(f'{missing}; to prepare it takes a network, and there is none')
+        raise UserError(f'{missing}; preparing it here needs a network, and there is none')
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
         raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
@@ -127,7 +127,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
         features, tfds_splits = dict(builder.info.features.items()), builder.info.splits
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if len(images) != 1:
-        raise UserError(f'{name!r} is no set of images: an example has {", ".join(features)}')
+        raise UserError(f'{name!r} is not a set of images: an example has {", ".join(features)}')
     image, label = images[0], features.get('label')
     label = label if isinstance(label, tfds.features.ClassLabel) else None
     tfds_names = {SPLITS[split]: split for split in tfds_splits if split in SPLITS}

@@ -69,7 +69,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     else:
         _rendezvous_in_cluster()
     log.info(  # advice in advance: later JAX may end the process by itself
-        'process %d of %d; when one of them ends all do: start all of them again',
+        'process %d of %d; if one ends, all end: then start all of them again',
         *(jax.process_index(), jax.process_count()),
     )
     if not is_first():
@@ -82,7 +82,7 @@ def _rendezvous_in_cluster() -> None:
     except (RuntimeError, ValueError) as error:
         reason = str(error).split('\n')[0]
         raise UserError(
-            f'--cluster: this is no cluster that JAX knows ({reason}); give --coordinator, '
+            f'--cluster: JAX recognizes no cluster here ({reason}); give --coordinator, '
             '--num_processes and --process_id'
         ) from error
 
@@ -92,7 +92,7 @@ def _rendezvous(coordinator: str, num_processes: int, process_id: int) -> None:
     listen_at = os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', coordinator)
     if process_id == 0:
         _try_to_listen(listen_at)
-        missing = f'not all {num_processes} processes have come to --coordinator={coordinator}'
+        missing = f'not all {num_processes} processes have joined at --coordinator={coordinator}'
     else:
         missing = f'process 0 at --coordinator={coordinator} does not answer, or waits for others'
     advice = (
@@ -155,7 +155,7 @@ def _try_to_listen(address: str) -> None:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(
             f'--coordinator={address}: {reason}; process 0 listens there: give an address of its '
-            'machine, or where it is behind another one set JAX_COORDINATOR_BIND_ADDRESS'
+            'machine, or set JAX_COORDINATOR_BIND_ADDRESS to where it listens'
         ) from error
 
 
@@ -165,8 +165,8 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
         raise UserError(f'--coordinator={coordinator}: give HOST:PORT of the first process')
     if not 0 <= process_id < num_processes:
         raise UserError(
-            f'--process_id={process_id} and --num_processes={num_processes}: processes have the '
-            'numbers from 0 to one less than there are'
+            f'--process_id={process_id} and --num_processes={num_processes}: --process_id '
+            'goes from 0 to --num_processes - 1'
         )
 
 

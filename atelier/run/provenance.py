@@ -40,7 +40,7 @@ def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
     then, now = record['data'], run.data.fingerprint()
     difference = data_difference(then, now)
     if then and then.get('x') != now.get('x'):
-        raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
+        raise UserError(f'the data of {run.folder} no longer fit its model: {difference}')
     if difference:
         log.warning('the data of %s have changed: %s', run.folder, difference)
 

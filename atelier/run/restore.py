@@ -130,7 +130,9 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
     """
     symbols = run.data.spec.symbols
     if symbols is not None and symbols != symbols_told(record['data'] or {}):
-        raise UserError(f'the weights of {folder} are of other symbols than {run.data.description}')
+        raise UserError(
+            f'the weights of {folder} are for other symbols than {run.data.description}'
+        )
 
 
 def _by_name(tree) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
+            log.info('on %d devices, before on %d: results agree to rounding', num_devices, before)
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)

@@ -62,7 +62,7 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     parsed = tuple(_value(text, item, like) for item in _split_at_commas(rest))
     duplicates = [value for i, value in enumerate(parsed) if value in parsed[:i]]
     if duplicates:
-        raise UserError(f'--sweep={text}: {duplicates[0]!r} is there twice')
+        raise UserError(f'--sweep={text}: {duplicates[0]!r} appears twice')
     return Axis(field, parsed)
 
 

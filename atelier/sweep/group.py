@@ -64,7 +64,7 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
             return
     del states
     size = compiled.max_members
-    log.info('there is room for %d members at once: the others follow', size)
+    log.info('memory holds %d members at once: the others train afterwards', size)
     for i in range(0, len(runs), size):
         train_together(folder, runs[i : i + size], devices)
 

@@ -96,7 +96,7 @@ def compiled_for(
     }
     budget = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
     log.info(
-        '%s, %d on each of %s: %s of %.1f GB there',
+        '%s, %d on each of %s: %s of %.1f GB available',
         counted(layout.num_members, 'member'),
         layout.rows,
         counted(len(layout.devices), f'{layout.devices[0].platform} device'),

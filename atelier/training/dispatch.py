@@ -163,4 +163,4 @@ def suggest_cadences(config, start: int = 0) -> str | None:
     short = f'a dispatch has only {length} of at most {best} steps'
     if start % best:
         return f'{short}, because the run continues from step {start}'
-    return f'{short}; {", ".join(suggestions)} would give it all'
+    return f'{short}; set {", ".join(suggestions)} to reach that'

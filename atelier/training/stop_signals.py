@@ -29,7 +29,7 @@ def stop_requests() -> Iterator[list[int]]:
         if received:
             raise StoppedAtOnce(128 + signum)
         received.append(signum)
-        log.info('\nstopping after this dispatch; once more stops at once')
+        log.info('\nstopping after this dispatch; a second signal stops at once')
 
     handled = (signal.SIGTERM, signal.SIGINT)
     try:

@@ -23,7 +23,9 @@ def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
     """
     indices, trace_folder = itertools.count(), folder / NAME
     if steps_left <= program.num_steps:
-        log.warning('--profile records the second dispatch, and only one is left: nothing')
+        log.warning(
+            '--profile records the second dispatch, and only one is left: nothing is recorded'
+        )
 
     def dispatch(state: State):
         if next(indices) != 1:
