@@ -28,7 +28,7 @@ class StoredImage(NamedTuple):
 
 
 class ImageSplit(NamedTuple):
-    """A split before decoding: `read(numbers)` returns the images at these indices."""
+    """A split before decoding: `read(indices)` returns the images at these indices."""
 
     count: int
     read: Callable[[Sequence[int]], list[StoredImage]]

@@ -89,11 +89,11 @@ def encode(text: str, symbols: str) -> Symbols:
     index_of = {symbol: index for index, symbol in enumerate(symbols)}
     for symbol in text:
         if symbol not in index_of:
-            raise UserError(f'{symbol!r} is outside the vocabulary: {shown(symbols)}')
+            raise UserError(f'{symbol!r} is outside the vocabulary: {listed(symbols)}')
     return np.array([index_of[symbol] for symbol in text], np.int32)
 
 
-def shown(symbols: str) -> str:
+def listed(symbols: str) -> str:
     """Returns a vocabulary in one line."""
     return repr(symbols)[1:-1]
 

@@ -33,7 +33,7 @@ class Memory(NamedTuple):
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
     """Keeps the last two, so that a damaged newest one costs a few minutes and not the run.
 
-    The last two are counted among the steps in `stay`; the newest and the best are always kept.
+    The last two are counted among the `kept_steps`; the newest and the best are always kept.
     """
 
     def __init__(self):

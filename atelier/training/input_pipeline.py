@@ -80,7 +80,7 @@ def feed(
 
 
 def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns read(number) -> dispatch `number`'s rows for this process's devices, as in `feed`."""
+    """Returns read(dispatch_index) -> its rows for this process's devices, as in `feed`."""
     count = game.num_minibatches(run.family.turns)
     batch_size, n = run.config.train.batch_size, run.data.size('train')
     local = batch_size // len(devices)
