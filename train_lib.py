@@ -46,8 +46,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
     devices = devices or jax.devices()
     check_training(run, len(devices))
     with contextlib.ExitStack() as stack:
-        own = stack.enter_context(processes.folder_of(run.folder))
-        run = run._replace(folder=own)
+        folder = stack.enter_context(processes.folder_of(run.folder))
+        run = run._replace(folder=folder)
         stack.enter_context(run_folder.only_trainer(run.folder))
         run_folder.write_config(run, len(devices))
         member = stack.enter_context(contextlib.closing(Member(run, Start(run))))
@@ -97,26 +97,26 @@ def loop(
         stop_requests() as received,
         _bar(config.steps, step) as bar,
     ):
-        while going := [i for i, member in enumerate(members) if not member.is_done(step)]:
+        while active := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
             state, reports = program.dispatch(state)  # the host waits once per dispatch
             rate = program.num_steps / (time.perf_counter() - began)
-            for i in going:
+            for i in active:
                 members[i].write(step, reports[i], rate)
                 if members[i].failure:
                     on_failure(members[i])
             step += program.num_steps
-            _show(bar, program.num_steps, [reports[i] for i in going], len(members))
-            good = {i: members[i] for i in going if not members[i].failure}
+            _show(bar, program.num_steps, [reports[i] for i in active], len(members))
+            healthy = {i: members[i] for i in active if not members[i].failure}
             if step % config.evaluate_every == 0 or step >= config.steps:
-                for i, member in good.items():
-                    looked_at = program.to_evaluate(program.member(state, i))
-                    member.validate(looked_at, reports[i])
+                for i, member in healthy.items():
+                    averaged = program.to_evaluate(program.member(state, i))
+                    member.validate(averaged, reports[i])
             stop = processes.any_of(bool(received))  # once: a signal may arrive between two reads
-            for_all = stop or step % config.checkpoint_every == 0
-            for i, member in good.items():
-                if for_all or member.memory.best_step == step or member.is_done(step):
-                    member.save(program.member(state, i), for_all or len(members) == 1)
+            save_all = stop or step % config.checkpoint_every == 0
+            for i, member in healthy.items():
+                if save_all or member.memory.best_step == step or member.is_done(step):
+                    member.save(program.member(state, i), save_all or len(members) == 1)
             if stop:
                 for member in members:
                     member.checkpoints.wait()
@@ -131,7 +131,7 @@ def loop(
 def announce(run: Run, state: State, num_devices: int) -> None:
     """Logs the model, the data, the devices and the steps to train."""
     train = run.config.train
-    log.info('%s: %s', run.folder, described(run, state))
+    log.info('%s: %s', run.folder, description(run, state))
     log.info(
         '%s, batch %d, steps %d to %d',
         counted(num_devices, f'{jax.devices()[0].platform} device'),
@@ -142,11 +142,12 @@ def announce(run: Run, state: State, num_devices: int) -> None:
     warn_of_settings(run, int(state.step))
 
 
-def described(run: Run, state: State) -> str:
+def description(run: Run, state: State) -> str:
     """Returns a description of the model and its training data."""
-    count, players = sum(x.size for x in jax.tree.leaves(state.params)), ', '.join(state.params)
+    num_params = sum(x.size for x in jax.tree.leaves(state.params))
+    players = ', '.join(state.params)
     examples = f'{run.data.size("train"):,} training examples ({run.data.description})'
-    return f'{count:,} parameters ({players}) on {examples}'
+    return f'{num_params:,} parameters ({players}) on {examples}'
 
 
 def warn_of_settings(run: Run, step: int) -> None:

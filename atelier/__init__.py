@@ -5,7 +5,7 @@
 
     run = atelier.load('runs/vae-digits')        # run.config, run.family, run.data, run.state
     x = atelier.sample(run, 16)                  # [16, 8, 8, 1]
-    numbers = atelier.evaluate(run)              # the contents of evaluation.json
+    evaluation = atelier.evaluate(run)           # the contents of evaluation.json
     codes = atelier.over_split(run, run.family.ability(Codes).encode, 'test')
 
     run = atelier.train(config, build, 'runs/mine')   # your own family

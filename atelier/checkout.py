@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and configs/
 FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
-_ours: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
+_root_modules: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
 
 
 def train_lib() -> types.ModuleType:
@@ -52,25 +52,25 @@ def importable() -> Iterator[None]:
     """
     if not (ROOT / 'train_lib.py').is_file():
         raise UserError(
-            'atelier is installed without its checkout, in which configs and models lie: '
+            'atelier is installed without its checkout, which has the configs and models: '
             'git clone the repository and `pip install -e .` in it'
         )
     if any(pathlib.Path(entry).resolve() == ROOT for entry in sys.path):  # '' is the cwd
-        _refuse_strangers()
+        _refuse_foreign_modules()
         try:
             yield
         finally:
-            _refuse_strangers()  # an entry before ROOT on sys.path may have supplied one
+            _refuse_foreign_modules()  # an entry before ROOT on sys.path may have supplied one
         return
-    theirs = _taken_out()
-    sys.modules.update(_ours)
+    foreign = _pop_modules()
+    sys.modules.update(_root_modules)
     sys.path.insert(0, str(ROOT))
     try:
         yield
     finally:
         sys.path.remove(str(ROOT))
-        _ours.update(_taken_out())
-        sys.modules.update(theirs)
+        _root_modules.update(_pop_modules())
+        sys.modules.update(foreign)
 
 
 @contextlib.contextmanager
@@ -91,8 +91,8 @@ def open_for(file: pathlib.Path) -> Iterator[None]:
     Raises:
       UserError: as `importable`, or a module beside the file has the name of a root module.
     """
-    is_ours = file.parent == ROOT / 'configs'  # these import each other as configs.NAME
-    neighbours = contextlib.nullcontext() if is_ours else user_files.beside(file)
+    is_own_config = file.parent == ROOT / 'configs'  # these import each other as configs.NAME
+    neighbours = contextlib.nullcontext() if is_own_config else user_files.beside(file)
     with importable(), neighbours:
         try:
             yield
@@ -100,8 +100,8 @@ def open_for(file: pathlib.Path) -> Iterator[None]:
             name = (error.name or '').partition('.')[0]
             if file.parent != ROOT and _has_module(ROOT, name) and _has_module(file.parent, name):
                 raise UserError(
-                    f'{file} cannot import {name} beside it, which is a name of the checkout: '
-                    'rename it'
+                    f'{file} cannot import {name} beside it, because the checkout has a '
+                    f'{name} too: rename yours'
                 ) from error
             raise
 
@@ -110,13 +110,13 @@ def _has_module(folder: pathlib.Path, name: str) -> bool:
     return bool(name) and ((folder / name).is_dir() or (folder / f'{name}.py').is_file())
 
 
-def _taken_out() -> dict[str, types.ModuleType]:
+def _pop_modules() -> dict[str, types.ModuleType]:
     """Removes the modules of these names from `sys.modules` and returns them."""
-    found = [name for name in sys.modules if name.partition('.')[0] in NAMES]
-    return {name: sys.modules.pop(name) for name in found}
+    names = [name for name in sys.modules if name.partition('.')[0] in NAMES]
+    return {name: sys.modules.pop(name) for name in names}
 
 
-def _refuse_strangers() -> None:
+def _refuse_foreign_modules() -> None:
     """Refuses modules from elsewhere: a config would be built from another project's models.
 
     Raises:
@@ -125,11 +125,11 @@ def _refuse_strangers() -> None:
     for name in NAMES:
         if name in sys.modules:
             module = sys.modules[name]
-            places = [getattr(module, '__file__', None), *getattr(module, '__path__', [])]
-            file = next(filter(None, places), None)
+            paths = [getattr(module, '__file__', None), *getattr(module, '__path__', [])]
+            file = next(filter(None, paths), None)
             if file is None or not pathlib.Path(file).resolve().is_relative_to(ROOT):
                 raise UserError(
-                    f'the module {name!r} is already that of {file or "no file"}, not of {ROOT}: '
+                    f'the module {name!r} was imported from {file or "no file"}, not from {ROOT}: '
                     'use Atelier in a Python process that does not import it'
                 )
 
@@ -224,16 +224,17 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     Raises:
       UserError: the file lies in the folder, or a relative path leads out of the checkout.
     """
-    which = ConfigFile(record['path'], record['argument'])
-    if not which.path:
-        return which
-    file = which.file.resolve()
-    leads_out = not pathlib.Path(which.path).is_absolute() and not file.is_relative_to(ROOT)
+    config_file = ConfigFile(record['path'], record['argument'])
+    if not config_file.path:
+        return config_file
+    file = config_file.file.resolve()
+    leads_out = not pathlib.Path(config_file.path).is_absolute() and not file.is_relative_to(ROOT)
     if leads_out or file.is_relative_to(folder.resolve()):
         raise UserError(
-            f'{folder} names {which.path} as its config: code that may have come with it is not run'
+            f'{folder} names {config_file.path} as its config, which may have come with the '
+            'folder: such code is not run'
         )
-    return which
+    return config_file
 
 
 def configs() -> list[str]:
@@ -241,8 +242,12 @@ def configs() -> list[str]:
     return [f'configs/{file.name}' for file in sorted((ROOT / 'configs').glob('[!_]*.py'))]
 
 
-def default_folder(which: ConfigFile, config: 'ConfigDict') -> pathlib.Path:
+def default_folder(config_file: ConfigFile, config: 'ConfigDict') -> pathlib.Path:
     """Returns runs/vae-digits or runs/vae-digits-debug, relative to the working directory."""
-    words = [pathlib.Path(which.path).stem, config.data.name]
-    extra = [w for w in (which.argument or '').replace(':', ',').split(',') if w not in words]
-    return pathlib.Path('runs') / '-'.join([*words, *filter(None, extra)]).replace('/', '-')
+    parts = [pathlib.Path(config_file.path).stem, config.data.name]
+    extra = [
+        part
+        for part in (config_file.argument or '').replace(':', ',').split(',')
+        if part not in parts
+    ]
+    return pathlib.Path('runs') / '-'.join([*parts, *filter(None, extra)]).replace('/', '-')

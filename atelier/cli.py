@@ -59,29 +59,31 @@ def parse(argv: list[str]) -> Command:
       UserError: unknown flag, mode or config field, wrong type, no such config.
       SystemExit: after --help, with status 0.
     """
-    if any(re.fullmatch(r'-h|--?help.*', word) for word in argv[1:]):
+    if any(re.fullmatch(r'-h|--?help.*', arg) for arg in argv[1:]):
         _print(cli_help.text(argv))
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
     application = _application(mode)
-    words = cli_flags.without('config', argv)
+    args = cli_flags.without('config', argv)
     with _in_one_line():
-        _refuse_unknown_flags(words, mode, application)
+        _refuse_unknown_flags(args, mode, application)
     typed = value_of('config', argv)
-    which = None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
+    config_file = (
+        None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
+    )
     values = cli_flags.define()
-    config = which and which.config()  # a bug in the file keeps its traceback
+    config = config_file and config_file.config()  # a bug in the file keeps its traceback
     if config is not None:
-        _check_names(words, config)
+        _check_names(args, config)
     with _in_one_line():
         if application:
             cli_flags.define_options(values, mode, application)
         if config is not None:
-            cli_flags.define_config(values, config, words)
-        rest = values(words)
+            cli_flags.define_config(values, config, args)
+        rest = values(args)
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
-    return Command(values, which, bool(typed), application)
+    return Command(values, config_file, bool(typed), application)
 
 
 def _print(text: str) -> None:
@@ -124,19 +126,19 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     if typed:
         return checkout.config_file(typed)
     if not workdir:
-        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to go on with it')
+        raise UserError('give --config=configs/NAME.py to train, or --workdir=RUN to use a run')
     from atelier.run import run_folder  # imports JAX: too slow for --help
     from atelier.sweep import folder as sweep_folder
 
     folder = user_path(workdir)
     record = (sweep_folder if mode == 'sweep' else run_folder).load(folder)
-    which = checkout.recorded(record, folder)
-    if not which.path:
+    config_file = checkout.recorded(record, folder)
+    if not config_file.path:
         raise UserError(checkout.FROM_PYTHON)
-    return which
+    return config_file
 
 
-def _refuse_unknown_flags(words: list[str], mode: str, application: 'Application | None') -> None:
+def _refuse_unknown_flags(args: list[str], mode: str, application: 'Application | None') -> None:
     """Refuses flags that the mode does not have, before the config is loaded.
 
     Raises:
@@ -146,10 +148,10 @@ def _refuse_unknown_flags(words: list[str], mode: str, application: 'Application
     if application:
         cli_flags.define_options(values, mode, application)
     values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
-    rest = values(words, known_only=True)
-    for before, word in zip(rest, rest[1:], strict=False):
-        match = re.match(r'--?([A-Za-z_]\w*)(=|$)', word)
-        if not match or re.fullmatch(r'--?config\.[^=]+', before):
+    rest = values(args, known_only=True)
+    for previous, arg in zip(rest, rest[1:], strict=False):
+        match = re.match(r'--?([A-Za-z_]\w*)(=|$)', arg)
+        if not match or re.fullmatch(r'--?config\.[^=]+', previous):
             continue
         name = match.group(1)
         modes = [other for other in applications.names() if name in _options_of(other)]
@@ -169,8 +171,8 @@ def _check_names(argv: list[str], config) -> None:
 
     known = config_values.flatten(config.to_dict())
     groups = {name.rpartition('.')[0] for name in known}
-    for word in argv[1:]:
-        match = re.match(r'--?config\.([^=]+)', word)
+    for arg in argv[1:]:
+        match = re.match(r'--?config\.([^=]+)', arg)
         if match and match.group(1) not in {*known, *groups}:
             name = match.group(1)
             raise UserError(f'the config has no field {name!r}{did_you_mean(name, known)}')

@@ -34,7 +34,7 @@ class Mode(NamedTuple):
 
 BUILT_IN = {
     'train': Mode(
-        'Train, then evaluate (the default); once more continues.',
+        'Train, then evaluate (the default); the same command continues.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
         ('init_from', *SEVERAL_PROCESSES),
@@ -90,23 +90,27 @@ class Command(NamedTuple):
 def define() -> flags.FlagValues:
     """Defines the flags of every command line, at their defaults."""
     values = flags.FlagValues()
-    to = dict(flag_values=values)
-    flags.DEFINE_string('mode', 'train', 'what to do', **to)
-    flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **to)
-    flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **to)
-    flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **to)
-    flags.DEFINE_integer('num_processes', 1, 'with --coordinator', **to)
-    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the number of this one', **to)
-    flags.DEFINE_bool('cluster', False, 'the same, as the environment of the cluster says', **to)
-    flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **to)
-    flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **to)
-    flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **to)
-    flags.DEFINE_integer('sweep_random', 0, 'draws of the axes that are ranges', **to)
-    flags.DEFINE_string('sweep_shard', '', 'i/n: the i-th of n shards alone', **to)
+    kwargs = dict(flag_values=values)
+    flags.DEFINE_string('mode', 'train', 'what to do', **kwargs)
+    flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
+    flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
+    flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
+    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: how many there are', **kwargs)
+    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the index of this one', **kwargs)
+    flags.DEFINE_bool(
+        'cluster', False, 'take these three from the environment of the cluster', **kwargs
+    )
+    flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **kwargs)
+    flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **kwargs)
+    flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **kwargs)
+    flags.DEFINE_integer(
+        'sweep_random', 0, 'number of draws from the axes that are ranges', **kwargs
+    )
+    flags.DEFINE_string('sweep_shard', '', 'i/n: train only the i-th of n shards', **kwargs)
     launchers = ['', 'submitit', 'submitit-local']
-    flags.DEFINE_enum('launcher', '', launchers, 'shards as jobs of a cluster', **to)
-    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: how many', **to)
-    flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **to)
+    flags.DEFINE_enum('launcher', '', launchers, 'train the shards as jobs of a cluster', **kwargs)
+    flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: the number of jobs', **kwargs)
+    flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **kwargs)
     return values
 
 
@@ -140,24 +144,24 @@ def define_options(values: flags.FlagValues, mode: str, application: 'Applicatio
 
 def value_of(name: str, argv: list[str]) -> str | None:
     """Returns the value of --name=VALUE or --name VALUE before parsing; the last if repeated."""
-    found = None
-    for i, word in enumerate(argv):
-        match = _match(name, word)
+    value = None
+    for i, arg in enumerate(argv):
+        match = _match(name, arg)
         if match:
-            found = match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2])
-    return found
+            value = match.group(2) if match.group(1) else ''.join(argv[i + 1 : i + 2])
+    return value
 
 
 def without(name: str, argv: list[str]) -> list[str]:
     """Returns `argv` without --name=VALUE and --name VALUE."""
     kept, is_value = [], False
-    for word in argv:
-        match = None if is_value else _match(name, word)
+    for arg in argv:
+        match = None if is_value else _match(name, arg)
         if not match and not is_value:
-            kept.append(word)
+            kept.append(arg)
         is_value = bool(match and not match.group(1))
     return kept
 
 
-def _match(name: str, word: str) -> re.Match | None:
-    return re.fullmatch(rf'--?{name}(=(.*))?', word, re.DOTALL)
+def _match(name: str, arg: str) -> re.Match | None:
+    return re.fullmatch(rf'--?{name}(=(.*))?', arg, re.DOTALL)

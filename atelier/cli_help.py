@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atelier.applications import Application
 
 WIDTH = 100
-WORDS = """\
+PLACEHOLDERS = """\
 CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
         CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
 RUN     a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need nothing else.
@@ -44,9 +44,15 @@ def text(argv: list[str]) -> str:
 
 def _of_all(command: str) -> str:
     mode_lines = {mode: _first_line(_file_of(mode)) for mode in applications.names()}
-    of_an_application = '--mode=MODE --workdir=RUN [--OPTION=VALUE ...]'
-    usages = [*(mode.usage for mode in BUILT_IN.values()), of_an_application]
-    lines = [*(f'{command} {usage}' for usage in usages), '', *WORDS.split('\n'), '', 'Modes']
+    application_usage = '--mode=MODE --workdir=RUN [--OPTION=VALUE ...]'
+    usages = [*(mode.usage for mode in BUILT_IN.values()), application_usage]
+    lines = [
+        *(f'{command} {usage}' for usage in usages),
+        '',
+        *PLACEHOLDERS.split('\n'),
+        '',
+        'Modes',
+    ]
     lines += _table({**{name: mode.summary for name, mode in BUILT_IN.items()}, **mode_lines})
     for family, paths in _by_family(checkout.configs()).items():
         lines += ['', family.replace('_', ' ').capitalize()]
@@ -56,10 +62,10 @@ def _of_all(command: str) -> str:
 
 def _by_family(paths: list[str]) -> dict[str, list[str]]:
     """Groups configs by the folder of models that they use: {folder: paths}."""
-    found: dict[str, list[str]] = {}
+    families: dict[str, list[str]] = {}
     for path in paths:
-        found.setdefault(_family(checkout.ROOT / path), []).append(path)
-    return dict(sorted(found.items()))
+        families.setdefault(_family(checkout.ROOT / path), []).append(path)
+    return dict(sorted(families.items()))
 
 
 def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
@@ -69,10 +75,12 @@ def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
     own = [name for name in own if name not in ('nets', 'shared')]
     if own:
         return collections.Counter(own).most_common(1)[0][0]
-    others = [checkout.ROOT / f'{name.replace(".", "/")}.py' for name in names]
+    imported_files = [checkout.ROOT / f'{name.replace(".", "/")}.py' for name in names]
     visited |= {file}
     families = [
-        _family(other, visited) for other in others if other.is_file() and other not in visited
+        _family(other, visited)
+        for other in imported_files
+        if other.is_file() and other not in visited
     ]
     return next((family for family in families if family != 'others'), 'others')
 
@@ -105,12 +113,14 @@ def _of_config(command: str, flag: str) -> str:
     from atelier.run import config_values
     from atelier.run.config_comments import field_comments
 
-    which = checkout.config_file(flag)
-    values = config_values.flatten(which.config().to_dict())
-    lines = _paragraphs(_docstring(which.file))
-    lines += ['', f'{command} --config={which} [--config.FIELD=VALUE ...]', '']
-    comments = field_comments(which.file)
-    fields = {f'--config.{name}={_shown(v)}': comments.get(name, '') for name, v in values.items()}
+    config_file = checkout.config_file(flag)
+    values = config_values.flatten(config_file.config().to_dict())
+    lines = _paragraphs(_docstring(config_file.file))
+    lines += ['', f'{command} --config={config_file} [--config.FIELD=VALUE ...]', '']
+    comments = field_comments(config_file.file)
+    fields = {
+        f'--config.{name}={_formatted(v)}': comments.get(name, '') for name, v in values.items()
+    }
     return '\n'.join([*lines, *_wrapped_table(fields)])
 
 
@@ -123,7 +133,7 @@ def _paragraphs(*docstrings: str | None) -> list[str]:
 
 def _option_lines(application: 'Application') -> list[str]:
     options = applications.options(application)
-    lines = [f'  --{name}={_shown(option.default)}' for name, option in options.items()]
+    lines = [f'  --{name}={_formatted(option.default)}' for name, option in options.items()]
     return lines or ['It has no options of its own.']
 
 
@@ -135,10 +145,10 @@ def _flag_lines(names: tuple[str, ...]) -> list[str]:
 def _table(rows: dict[str, str]) -> list[str]:
     """Formats one line per name and description, cut to fit."""
     width = max(map(len, rows))
-    room = WIDTH - width - 4
+    max_width = WIDTH - width - 4
     return [
-        f'  {name:{width}}  {textwrap.shorten(words, room, placeholder=" ...")}'
-        for name, words in rows.items()
+        f'  {name:{width}}  {textwrap.shorten(description, max_width, placeholder=" ...")}'
+        for name, description in rows.items()
     ]
 
 
@@ -151,7 +161,7 @@ def _wrapped_table(rows: dict[str, str]) -> Iterator[str]:
         yield from (' ' * (width + 4) + line for line in others)
 
 
-def _shown(value) -> str:
+def _formatted(value) -> str:
     """Formats a default as typed on a command line."""
     return str(value).replace(' ', '') if isinstance(value, list) else str(value)
 

@@ -36,7 +36,7 @@ def _are_several(values: flags.FlagValues) -> bool:
     """
     numbered = values['num_processes'].present or values['process_id'].present
     if values.cluster and (values.coordinator or numbered):
-        raise UserError('--cluster stands for --coordinator, --num_processes and --process_id')
+        raise UserError('--cluster replaces --coordinator, --num_processes and --process_id')
     if not values.cluster and not values.coordinator and numbered:
         raise UserError('--num_processes and --process_id are for --coordinator=HOST:PORT')
     several = bool(values.cluster or values.coordinator)
@@ -61,19 +61,21 @@ def _perform(command: Command) -> None:
 
 def _run_of(command: Command) -> experiment.Run:
     """Returns a new run, or reopens that of the folder."""
-    values, which, config = command.values, command.config_file, command.config
-    folder = user_path(values.workdir or checkout.default_folder(which, config))
+    values, config_file, config = command.values, command.config_file, command.config
+    folder = user_path(values.workdir or checkout.default_folder(config_file, config))
     if values.mode == 'train' and command.is_config_typed:
-        init_from = run_folder.beginning(values.init_from)
-        processes.on_first(lambda: run_folder.check_same(folder, which, config, init_from))
-        return experiment.assemble(folder, which, config, init_from=init_from)
+        init_from = run_folder.init_from_path(values.init_from)
+        processes.on_first(lambda: run_folder.check_same(folder, config_file, config, init_from))
+        return experiment.assemble(folder, config_file, config, init_from=init_from)
     if values.init_from is not None:
         raise UserError('--init_from is for a new run: give --config=configs/NAME.py too')
     data = None
     if command.application and command.application.data:
         data = command.application.data(folder, **command.options)
     to_train = values.mode == 'train'
-    return run_folder.reopen(folder, command.overrides, which=which, to_train=to_train, data=data)
+    return run_folder.reopen(
+        folder, command.overrides, config_file=config_file, to_train=to_train, data=data
+    )
 
 
 def _sweep(command: Command) -> None:
@@ -87,7 +89,7 @@ def _sweep(command: Command) -> None:
         folder, options = prepared.folder, values.launcher_option
         launch.launch(folder, values.launcher, values.launcher_jobs, options)
         if values.launcher == launch.LOCAL:
-            sweep.summed_up(prepared)
+            sweep.summarize(prepared)
         return
     devices.enable_compilation_cache()
     sweep.train(prepared, shard)
@@ -95,8 +97,8 @@ def _sweep(command: Command) -> None:
 
 def _prepared(command: Command) -> sweep.Sweep:
     """Returns the sweep that the flags describe, or with --workdir alone the existing one."""
-    values, which, config = command.values, command.config_file, command.config
-    default = checkout.default_folder(which, config)
+    values, config_file, config = command.values, command.config_file, command.config
+    default = checkout.default_folder(config_file, config)
     folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))
     axes, num_random, init_from = values.sweep, values.sweep_random, values.init_from
     if not command.is_config_typed:
@@ -105,7 +107,9 @@ def _prepared(command: Command) -> sweep.Sweep:
         config_values.with_values(config, record['values'], command.overrides, may_change)
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
-    return sweep.prepare(folder, which, config, axes, num_random, run_folder.beginning(init_from))
+    return sweep.prepare(
+        folder, config_file, config, axes, num_random, run_folder.init_from_path(init_from)
+    )
 
 
 def _refuse_flags_of_other_modes(values: flags.FlagValues) -> None:

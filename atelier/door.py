@@ -76,10 +76,10 @@ def train(
     """
     device_lib.enable_compilation_cache()
     config = ConfigDict(config.to_dict()).lock()  # a copy: the caller may change theirs
-    folder, which = user_path(folder), checkout.ConfigFile('', None)
-    init_from = run_folder.beginning(init_from)
-    run_folder.check_same(folder, which, config, init_from)
-    run = experiment.assemble(folder, which, config, build, init_from)
+    folder, config_file = user_path(folder), checkout.ConfigFile('', None)
+    init_from = run_folder.init_from_path(init_from)
+    run_folder.check_same(folder, config_file, config, init_from)
+    run = experiment.assemble(folder, config_file, config, build, init_from)
     checkout.train_lib().train(run, devices)
     return restore.load(run)
 

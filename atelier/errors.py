@@ -50,17 +50,17 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
 
 
 @contextlib.contextmanager
-def about(what: str) -> Iterator[None]:
-    """Prefixes a `UserError` with `what`, the setting that caused it."""
+def about(prefix: str) -> Iterator[None]:
+    """Begins the message of a `UserError` with `prefix`, the setting that caused it."""
     try:
         yield
     except UserError as error:
-        raise UserError(f'{what}: {error}') from error
+        raise UserError(f'{prefix}: {error}') from error
 
 
 @contextlib.contextmanager
-def writing(what: object) -> Iterator[None]:
-    """Turns a file-system error while writing `what` into a `UserError`."""
+def writing(path: object) -> Iterator[None]:
+    """Turns a file-system error while writing `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -72,7 +72,7 @@ def writing(what: object) -> Iterator[None]:
             if error.errno in FULL
             else 'choose another --workdir'
         )
-        raise UserError(f'cannot write {what}: {reason}; {advice}') from error
+        raise UserError(f'cannot write {path}: {reason}; {advice}') from error
 
 
 def at_least(least: int, field: str, *values: object) -> None:
@@ -104,7 +104,7 @@ def above_zero(field: str, value: float) -> None:
       UserError: names the config field and the value.
     """
     if not value > 0:
-        raise UserError(f'config.{field}={value}: it is above 0')
+        raise UserError(f'config.{field}={value}: it must be above 0')
 
 
 def share(field: str, value: float, *, below_one: bool = False) -> None:
@@ -115,13 +115,13 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
     """
     if not (0 <= value <= 1 and not (below_one and value == 1)):
         end = 'below 1' if below_one else '1'
-        raise UserError(f'config.{field}={value}: it is a share, from 0 to {end}')
+        raise UserError(f'config.{field}={value}: it must be a share from 0 to {end}')
 
 
 @contextlib.contextmanager
-def reading(what: object) -> Iterator[None]:
-    """Turns a file-system error while reading `what` into a `UserError`."""
+def reading(path: object) -> Iterator[None]:
+    """Turns a file-system error while reading `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
-        raise UserError(f'cannot read {what}: {error.strerror or error}') from error
+        raise UserError(f'cannot read {path}: {error.strerror or error}') from error

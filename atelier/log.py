@@ -29,10 +29,10 @@ def log_to_terminal() -> None:
     log.propagate = False
     logging.raiseExceptions = False  # no tracebacks after the reader has left, as in `| head`
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
-    sys.unraisablehook = _tell_unraisable
+    sys.unraisablehook = _report_unraisable
 
 
-def _tell_unraisable(unraisable) -> None:
+def _report_unraisable(unraisable) -> None:
     """Ignores the closed event loop of a failed save, to which tensorstore still writes arrays."""
     if str(unraisable.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(unraisable)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from atelier.errors import UserError
 
 _neighbours: dict[pathlib.Path, dict[str, types.ModuleType]] = collections.defaultdict(dict)
-_states: dict[pathlib.Path, int] = {}  # modification time of each imported file, in ns
+_mtimes_ns: dict[pathlib.Path, int] = {}  # modification time of each imported file, in ns
 _open_folders: list[pathlib.Path] = []
 _are_kept_open = False
 
@@ -36,11 +36,11 @@ def load(file: pathlib.Path) -> types.ModuleType:
 @functools.cache
 def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
     name = _name_of(file)
-    if name in sys.modules and _states.setdefault(file, changed_ns) == changed_ns:
+    if name in sys.modules and _mtimes_ns.setdefault(file, changed_ns) == changed_ns:
         return sys.modules[name]  # already imported by a neighbour
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
-        raise UserError(f'{file} is no Python file')
+        raise UserError(f'{file} is not a Python file')
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module there
     try:
@@ -48,15 +48,15 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
     except BaseException:
         del sys.modules[spec.name]
         raise
-    _states[file] = changed_ns
+    _mtimes_ns[file] = changed_ns
     return module
 
 
 def _name_of(file: pathlib.Path) -> str:
     """Returns the name by which neighbours import it; a unique name if another module has that."""
     if file.stem.isidentifier() and file.stem != '__main__':
-        found = importlib.util.find_spec(file.stem)
-        if found is not None and pathlib.Path(found.origin or '').resolve() == file:
+        spec = importlib.util.find_spec(file.stem)
+        if spec is not None and pathlib.Path(spec.origin or '').resolve() == file:
             return file.stem
     return f'_{file.stem}_{zlib.crc32(str(file).encode()):08x}'
 
@@ -113,7 +113,7 @@ def _leave(folder: pathlib.Path) -> None:
             if file.is_relative_to(folder) and _is_bare(name, file, folder):
                 _neighbours[folder][name] = sys.modules.pop(name)
                 if file.is_file():
-                    _states.setdefault(file, file.stat().st_mtime_ns)
+                    _mtimes_ns.setdefault(file, file.stat().st_mtime_ns)
 
 
 def _is_bare(name: str, file: pathlib.Path, folder: pathlib.Path) -> bool:

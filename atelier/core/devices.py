@@ -68,8 +68,8 @@ def gather(tree):
 
 def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
     """Returns the indices in `devices` of this process's devices: pmap's one mapped argument."""
-    mine = jax.process_index()
-    return np.asarray([i for i, d in enumerate(devices) if d.process_index == mine], np.int32)
+    process = jax.process_index()
+    return np.asarray([i for i, d in enumerate(devices) if d.process_index == process], np.int32)
 
 
 def enable_compilation_cache() -> None:

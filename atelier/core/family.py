@@ -36,9 +36,11 @@ class Family:
         """Refuses elements that are not abilities, and two abilities of one type."""
         _check_abilities(self.abilities)
         types = [type(ability) for ability in self.abilities]
-        twice = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
-        if twice:
-            raise ValueError(f'a family has one ability of a type, not two {" and ".join(twice)}')
+        duplicates = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
+        if duplicates:
+            raise ValueError(
+                f'a family has one ability of a type, not two {" and ".join(duplicates)}'
+            )
 
     def ability(self, kind: type[Ability]) -> Ability | None:
         """Returns the family's ability of this type, or None."""
@@ -53,13 +55,15 @@ def _check_abilities(abilities: tuple[tuple, ...]) -> None:
     """
     if type(abilities) is not tuple:
         kind = type(abilities).__name__
-        raise ValueError(f'abilities: {kind} is no plain tuple; one alone is (ability,)')
+        raise ValueError(
+            f'abilities: {kind} is not a plain tuple; write a single one as (ability,)'
+        )
     for ability in abilities:
         if isinstance(ability, type):
             name = ability.__name__
             raise ValueError(f'abilities: {name} is a class; an ability is a value, {name}(...)')
         if not (isinstance(ability, tuple) and hasattr(ability, '_fields')):
-            raise ValueError(f'abilities: {type(ability).__name__} is no NamedTuple')
+            raise ValueError(f'abilities: {type(ability).__name__} is not a NamedTuple')
 
 
 def present(*abilities: tuple | None) -> tuple[tuple, ...]:

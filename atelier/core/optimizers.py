@@ -99,8 +99,8 @@ def chosen(config: ConfigDict) -> Optimizer:
     return choose('train.optimizer', name, {'adam': adam, 'muon': muon})
 
 
-def clip_by_global_norm(most) -> optax.GradientTransformation:
-    """Clips the joint norm of all gradients to `most` (Pascanu et al. 2013); 0: no clipping.
+def clip_by_global_norm(max_norm) -> optax.GradientTransformation:
+    """Clips the joint norm of all gradients to `max_norm` (Pascanu et al. 2013); 0: no clipping.
 
     Like optax's, but multiplies by one factor: optax divides every gradient by the norm before it
     selects, which wastes a pass over memory if nothing is clipped.
@@ -108,9 +108,9 @@ def clip_by_global_norm(most) -> optax.GradientTransformation:
 
     def clip(updates, params):
         del params
-        most_or_all = jnp.where(most > 0, most, jnp.inf)
+        limit = jnp.where(max_norm > 0, max_norm, jnp.inf)
         norm = optax.tree.norm(updates)
-        factor = jnp.where(norm > most_or_all, most_or_all / norm, 1.0)
+        factor = jnp.where(norm > limit, limit / norm, 1.0)
         return jax.tree.map(lambda update: factor * update, updates)
 
     return optax.stateless(clip)

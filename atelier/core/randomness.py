@@ -52,9 +52,9 @@ def key_for(key: UInt32[Array, '2'], stream: Stream, *path) -> UInt32[Array, '2'
     return key
 
 
-def fold_in(keys: UInt32[Array, 'local 2'], number) -> UInt32[Array, 'local 2']:
-    """Folds `number` into each row's key; each kind of draw has a `number` of its own."""
-    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+def fold_in(keys: UInt32[Array, 'local 2'], data) -> UInt32[Array, 'local 2']:
+    """Folds the integer `data` into each row's key; each kind of draw has its own integer."""
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, data)
 
 
 def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array, 'local *shape']:

@@ -49,16 +49,16 @@ def load(path: str = '') -> Dataset:
     """
     if not path:
         raise UserError('arrays: set config.data.path to an .npz with an array x [n, *event]')
-    place = user_path(path)
-    with open_npz(place) as arrays:
-        _refuse_unknown(arrays, place)
-        splits = {split: _split(arrays, split, place) for split in SPLITS if _has(arrays, split)}
-        given = arrays.get('levels')
-    _check_alike(splits, place)
+    file = user_path(path)
+    with open_npz(file) as arrays:
+        _refuse_unknown(arrays, file)
+        splits = {split: _split(arrays, split, file) for split in SPLITS if _has(arrays, split)}
+        declared_levels = arrays.get('levels')
+    _check_same_format(splits, file)
     parts = [part['x'] for part in splits.values()]
-    levels = _levels(parts, given, place)
+    levels = _levels(parts, declared_levels, file)
     for part in splits.values():
-        part['x'] = part['x'].astype(_stored_as(levels))
+        part['x'] = part['x'].astype(_dtype_for(levels))
     labels = [part['label'] for part in splits.values() if 'label' in part]
     spec = Spec(
         event_shape=parts[0].shape[1:],
@@ -67,7 +67,7 @@ def load(path: str = '') -> Dataset:
     )
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
-    return Dataset('arrays', spec, splits, f'{place.name}, {shape} with {kind}')
+    return Dataset('arrays', spec, splits, f'{file.name}, {shape} with {kind}')
 
 
 @contextlib.contextmanager
@@ -82,18 +82,18 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
             raise UserError(f'config.data.path: there is no file {path}')
         if not zipfile.is_zipfile(path):
             with path.open('rb') as file:
-                one = file.read(6) == b'\x93NUMPY'
-            what = 'one array: save it with numpy.savez(path, x=x)' if one else 'no .npz'
-            raise UserError(f'{path} is {what}')
+                is_array = file.read(6) == b'\x93NUMPY'
+            kind = 'one array: save it with numpy.savez(path, x=x)' if is_array else 'not an .npz'
+            raise UserError(f'{path} is {kind}')
     try:
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             yield arrays
     except UNREADABLE as error:
         if 'allow_pickle' in str(error):
-            why = 'it holds Python objects, which could run code: save plain numbers'
+            reason = 'it holds Python objects, which could run code: save plain numbers'
         else:
-            why = ' '.join(str(error).split()) or type(error).__name__
-        raise UserError(f'cannot read {path}: {why}') from error
+            reason = ' '.join(str(error).split()) or type(error).__name__
+        raise UserError(f'cannot read {path}: {reason}') from error
 
 
 def _has(arrays: Mapping, split: str) -> bool:
@@ -106,20 +106,22 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
         raise UserError(f'{path} has no x and no x_train: it has {", ".join(arrays) or "nothing"}')
     if 'x' in arrays and any(f'x_{split}' in arrays for split in SPLITS):
         raise UserError(f'{path} has both x and x_train, x_valid or x_test: keep one of them')
-    ends = [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
-    known = {f'{kind}{end}' for kind in ('x', 'label') for end in ends}
+    suffixes = (
+        [''] if 'x' in arrays else [f'_{split}' for split in SPLITS if f'x_{split}' in arrays]
+    )
+    known = {f'{kind}{suffix}' for kind in ('x', 'label') for suffix in suffixes}
     unknown = sorted(set(arrays) - known - {'levels'})
     if unknown:
         raise UserError(
-            f'{path}: what is {", ".join(unknown)}? Keys are x or x_train, x_valid, x_test, label '
-            'likewise, and levels'
+            f'{path}: unknown keys {", ".join(unknown)}; known are x or x_train, x_valid, x_test, '
+            'label likewise, and levels'
         )
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the split's x as saved, and its label, in the fixed random order."""
     suffix = '' if 'x' in arrays else f'_{split}'
-    x = _numbers(arrays[f'x{suffix}'], f'x{suffix} of {path}')
+    x = _valid_values(arrays[f'x{suffix}'], f'x{suffix} of {path}')
     order = fixed_order(len(x))
     if f'label{suffix}' not in arrays:
         return {'x': x[order]}
@@ -135,78 +137,78 @@ def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndar
     return {'x': x[order], 'label': label.astype(np.int32)[order]}
 
 
-def _numbers(x: object, what: str) -> np.ndarray:
+def _valid_values(x: object, name: str) -> np.ndarray:
     if not isinstance(x, np.ndarray):
-        raise UserError(f'{what} is no array')
+        raise UserError(f'{name} is not an array')
     if x.ndim == 0 or x.size == 0:
-        raise UserError(f'{what} is empty: its shape is {x.shape}')
+        raise UserError(f'{name} is empty: its shape is {x.shape}')
     if x.dtype.kind == 'f':
-        return _as_float32(x, what)
+        return _as_float32(x, name)
     if x.dtype.kind not in 'biu':
-        raise UserError(f'{what} has type {x.dtype}: expected integers or floats')
+        raise UserError(f'{name} has type {x.dtype}: expected integers or floats')
     if x.min() < 0 or x.max() >= 2**24:
         raise UserError(
-            f'{what}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
+            f'{name}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
         )
     return x
 
 
-def _as_float32(x: np.ndarray, what: str) -> np.ndarray:
+def _as_float32(x: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(x).all():
-        raise UserError(f'{what} holds {np.sum(~np.isfinite(x))} values that are not finite')
+        raise UserError(f'{name} holds {np.sum(~np.isfinite(x))} values that are not finite')
     largest = np.abs(x).max()
     if largest > np.finfo(np.float32).max:
-        raise UserError(f'{what} goes up to {largest:.3g}, more than float32 holds: scale it')
+        raise UserError(f'{name} goes up to {largest:.3g}, more than float32 holds: scale it')
     for mean, std in zip(*moments(x), strict=True):
         if std and not SMALL < std < 1 / SMALL:
-            raise UserError(f'{what} varies by {std:.3g}, out of reach of float32: scale it')
+            raise UserError(f'{name} varies by {std:.3g}, out of the range of float32: scale it')
         if abs(mean) * 2.0**-24 > 1e-2 * std > 0:
             raise UserError(
-                f'{what} varies by {std:.3g} around {mean:.3g}, which float32 hardly tells apart: '
-                'subtract an offset'
+                f'{name} varies by {std:.3g} around {mean:.3g}, too little for float32: subtract '
+                'an offset'
             )
     return x.astype(np.float32)
 
 
-def _check_alike(splits: dict, path: pathlib.Path) -> None:
+def _check_same_format(splits: dict, path: pathlib.Path) -> None:
     kinds = {
         (part['x'].shape[1:], part['x'].dtype.kind == 'f', 'label' in part)
         for part in splits.values()
     }
     if len(kinds) > 1:
-        told = '; '.join(
+        description = '; '.join(
             f'{name}: x {part["x"].dtype} {part["x"].shape}'
             + (', labelled' if 'label' in part else '')
             for name, part in splits.items()
         )
-        raise UserError(f'the splits of {path} are not alike: {told}')
+        raise UserError(f'the splits of {path} are not alike: {description}')
 
 
-def _levels(parts: list[np.ndarray], given: np.ndarray | None, path: pathlib.Path) -> int | None:
+def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.Path) -> int | None:
     """Returns the number of levels (see the module docstring), or None for real values."""
     if parts[0].dtype.kind == 'f':
-        if given is not None:
+        if declared is not None:
             raise UserError(f'{path} has levels, but x holds real values: save x as integers')
         return None
     largest = max(int(x.max()) for x in parts)
-    if given is not None:
+    if declared is not None:
         if (
-            np.shape(given) != ()
-            or given.dtype.kind not in 'iu'
-            or not largest < given <= 2**24
-            or given < 2
+            np.shape(declared) != ()
+            or declared.dtype.kind not in 'iu'
+            or not largest < declared <= 2**24
+            or declared < 2
         ):
             raise UserError(
                 f'levels of {path} has to be a whole number above {max(largest, 1)} (and at most '
                 f'2**24), as x goes up to {largest}'
             )
-        return int(given)
+        return int(declared)
     if largest < 2:
         return 2
     return 256 if all(x.dtype == np.uint8 for x in parts) else largest + 1
 
 
-def _stored_as(levels: int | None) -> type:
+def _dtype_for(levels: int | None) -> type:
     if levels is None:
         return np.float32
     return np.uint8 if levels <= 256 else np.int32

@@ -58,14 +58,14 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
             try:
                 return _read(folder)
             except DAMAGE as error:
-                log.warning('%s is damaged (%s): made again', folder, error)
+                log.warning('%s is damaged (%s): it is rebuilt', folder, error)
                 _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
     try:
-        about = build(temporary)
+        metadata = build(temporary)
         with _writing(folder):
-            _write_entry(temporary, about)
+            _write_entry(temporary, metadata)
             entry = _read(temporary)  # the memory maps stay valid after a rename or removal
             _move(temporary, folder)
         return entry
@@ -88,9 +88,9 @@ def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
     return array
 
 
-def _write_entry(folder: pathlib.Path, about: Any) -> None:
+def _write_entry(folder: pathlib.Path, metadata: Any) -> None:
     checksums = {path.stem: _checksum(path) for path in sorted(folder.glob('*.npy'))}
-    text = json.dumps({'about': about, 'crc32': checksums})
+    text = json.dumps({'about': metadata, 'crc32': checksums})
     (folder / 'entry.json').write_text(f'{zlib.crc32(text.encode()):08x} {text}')
 
 
@@ -146,5 +146,5 @@ def _writing(folder: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f'cannot keep decoded data in {folder.parent}: {error.strerror or error}; '
-            'XDG_CACHE_HOME chooses another place'
+            'set XDG_CACHE_HOME to another folder'
         ) from error

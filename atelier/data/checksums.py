@@ -4,10 +4,10 @@ import zlib
 
 import numpy as np
 
-MOST_CHECKED_BYTES = 2**28  # per array
+MAX_CHECKED_BYTES = 2**28  # per array
 
 
 def checksum(array: np.ndarray, start: int = 0) -> int:
     """Returns the CRC-32 of all rows, or of evenly spaced ones if all would slow down the start."""
-    every = 1 + array.nbytes // MOST_CHECKED_BYTES
-    return zlib.crc32(np.ascontiguousarray(array[::every]), start)
+    stride = 1 + array.nbytes // MAX_CHECKED_BYTES
+    return zlib.crc32(np.ascontiguousarray(array[::stride]), start)

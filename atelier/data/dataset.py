@@ -93,8 +93,8 @@ class Spec(NamedTuple):
             shift, scale = self.mean, self.std
         else:
             shift, scale = self.interval[0], self.interval[1] - self.interval[0]
-        spread = lambda numbers: jnp.broadcast_to(jnp.asarray(numbers, jnp.float32), shape)
-        return spread(shift), spread(scale)
+        broadcast = lambda value: jnp.broadcast_to(jnp.asarray(value, jnp.float32), shape)
+        return broadcast(shift), broadcast(scale)
 
 
 class Dataset(NamedTuple):
@@ -142,18 +142,18 @@ class Dataset(NamedTuple):
         symbols = spec.pop('symbols')
         if symbols is not None:
             spec['symbols'] = ascii(symbols)
-        told = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
+        fingerprint = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
         for name in sorted(splits or self.splits):
             total = 0
             for _, array in sorted(self.splits[name].items()):
                 total = checksum(array, total)
-            told[name] = f'{self.size(name)} examples, checksum {total:08x}'
-        return told
+            fingerprint[name] = f'{self.size(name)} examples, checksum {total:08x}'
+        return fingerprint
 
 
-def symbols_told(told: dict[str, str]) -> str | None:
+def symbols_told(fingerprint: dict[str, str]) -> str | None:
     """Returns the symbols in a `Dataset.fingerprint`, or None if there are none."""
-    _, mark, symbols = told.get('x', '').partition(', symbols ')
+    _, mark, symbols = fingerprint.get('x', '').partition(', symbols ')
     return ast.literal_eval(symbols) if mark else None
 
 
@@ -166,18 +166,20 @@ def load(config) -> Dataset:
     data = config.data
     choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
-    takes = settings_of(data.name)
+    accepted = settings_of(data.name)
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
-        if value and name not in takes:
-            raise UserError(f'config.data.{name}={value!r} means nothing to {data.name}')
-    unknown = [name for name, needed in takes.items() if needed and name not in data]
+        if value and name not in accepted:
+            raise UserError(
+                f'config.data.{name}={value!r}: {data.name} does not read it; leave it empty'
+            )
+    unknown = [name for name, needed in accepted.items() if needed and name not in data]
     if unknown:
         raise UserError(
-            f'{data.name} needs config.data.{unknown[0]}, which this config has not: such data are '
-            'for other models'
+            f'{data.name} needs config.data.{unknown[0]}, which this config lacks: choose a config '
+            'for such data'
         )
-    loaded = _source(data.name)(**{name: data[name] for name in takes if name in data})
+    loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
     loaded = binarized(loaded, data.binarize)  # before leaving out: an example keeps its draw
     loaded = without_classes(loaded, tuple(data.without_classes))
@@ -189,7 +191,7 @@ def load(config) -> Dataset:
 def settings_of(name: str) -> dict[str, bool]:
     """Returns {field of config.data that the source takes: whether it is required}."""
     parameters = inspect.signature(_source(name)).parameters
-    return {field: known.default is known.empty for field, known in parameters.items()}
+    return {field: parameter.default is parameter.empty for field, parameter in parameters.items()}
 
 
 def _source(name: str) -> Callable[..., Dataset]:
@@ -214,18 +216,18 @@ def _source(name: str) -> Callable[..., Dataset]:
     return load
 
 
-def without_classes(source: Dataset, classes: tuple) -> Dataset:
-    """Returns `source` with `classes` only in its test split; labels keep their values.
+def without_classes(data: Dataset, classes: tuple) -> Dataset:
+    """Returns `data` with `classes` only in its test split; labels keep their values.
 
     Raises:
       UserError: as `leave_out`.
     """
     if not classes:
-        return source
-    splits = leave_out(source.splits, classes, source.spec.num_classes)
-    words = f'{source.description}, without {", ".join(map(str, classes))} in training'
-    spec = source.spec._replace(left_out=tuple(sorted({*classes})))
-    return source._replace(splits=splits, spec=spec, description=words)
+        return data
+    splits = leave_out(data.splits, classes, data.spec.num_classes)
+    description = f'{data.description}, without {", ".join(map(str, classes))} in training'
+    spec = data.spec._replace(left_out=tuple(sorted({*classes})))
+    return data._replace(splits=splits, spec=spec, description=description)
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:
@@ -246,53 +248,55 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns.mean(0, np.float64), std
 
 
-def binarized(source: Dataset, how: str) -> Dataset:
-    """Returns `source` with grey levels binarised to {0, 1} by the rule `how`; 'none': unchanged.
+def binarized(data: Dataset, method: str) -> Dataset:
+    """Returns `data` with grey levels binarised to {0, 1} by the rule `method`; 'none': unchanged.
 
     'stochastic' draws afresh every time an example is read, except in 'valid' and 'test', whose
     single draw is the same for every run and seed.
 
     Raises:
-      UserError: unknown `how`, or the data are real-valued or symbols.
+      UserError: unknown `method`, or the data are real-valued or symbols.
     """
-    rule = _rule_for_levels(source, 'data.binarize', how, preprocess.BINARIZATIONS)
+    rule = _rule_for_levels(data, 'data.binarize', method, preprocess.BINARIZATIONS)
     if rule is None:
-        return source
-    top, splits = source.spec.levels - 1, dict(source.splits)
+        return data
+    top, splits = data.spec.levels - 1, dict(data.splits)
     if rule is preprocess.stochastic:
         for name in ('valid', 'test'):
             if name in splits:
-                drawn = preprocess.fixed_draw(splits[name]['x'], top)
-                splits[name] = {**splits[name], 'x': drawn}
-    return source._replace(
-        spec=source.spec._replace(levels=2),
+                fixed = preprocess.fixed_draw(splits[name]['x'], top)
+                splits[name] = {**splits[name], 'x': fixed}
+    return data._replace(
+        spec=data.spec._replace(levels=2),
         splits=splits,
-        preprocess=preprocess.then(source.preprocess, functools.partial(rule, top=top)),
-        description=f'{source.description}, binarised: {how}',
+        preprocess=preprocess.then(data.preprocess, functools.partial(rule, top=top)),
+        description=f'{data.description}, binarised: {method}',
     )
 
 
-def dequantized(source: Dataset, how: str) -> Dataset:
-    """Returns `source` with noise in [0, 1) added to its levels by `how`; 'none': unchanged.
+def dequantized(data: Dataset, method: str) -> Dataset:
+    """Returns `data` with noise in [0, 1) added to its levels by `method`; 'none': unchanged.
 
     Raises:
-      UserError: unknown `how`, or the data are real-valued or symbols.
+      UserError: unknown `method`, or the data are real-valued or symbols.
     """
-    rule = _rule_for_levels(source, 'data.dequantize', how, preprocess.DEQUANTIZATIONS)
+    rule = _rule_for_levels(data, 'data.dequantize', method, preprocess.DEQUANTIZATIONS)
     if rule is None:
-        return source
-    return source._replace(
-        spec=source.spec._replace(levels=None, dequantized_levels=source.spec.levels),
-        preprocess=preprocess.then(source.preprocess, rule),
-        description=f'{source.description}, dequantised: {how}',
+        return data
+    return data._replace(
+        spec=data.spec._replace(levels=None, dequantized_levels=data.spec.levels),
+        preprocess=preprocess.then(data.preprocess, rule),
+        description=f'{data.description}, dequantised: {method}',
     )
 
 
-def _rule_for_levels(source: Dataset, field: str, how: str, rules: dict) -> Callable | None:
+def _rule_for_levels(data: Dataset, field: str, method: str, rules: dict) -> Callable | None:
     """Returns the rule that the config field names; real values and symbols allow only None."""
-    rule = choose(field, how, rules)
-    if rule is not None and source.spec.levels is None:
-        raise UserError(f'config.{field}={how!r}: {source.name} is real-valued')
-    if rule is not None and source.spec.symbols is not None:
-        raise UserError(f'config.{field}={how!r}: {source.name} has symbols, which are no numbers')
+    rule = choose(field, method, rules)
+    if rule is not None and data.spec.levels is None:
+        raise UserError(f'config.{field}={method!r}: {data.name} is real-valued')
+    if rule is not None and data.spec.symbols is not None:
+        raise UserError(
+            f"config.{field}={method!r}: {data.name} has symbols, not numbers; set 'none'"
+        )
     return rule

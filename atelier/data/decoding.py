@@ -19,7 +19,7 @@ CHUNK = 64  # images per task
 LEVELS = 256
 
 
-class Picture(NamedTuple):
+class StoredImage(NamedTuple):
     """One image as stored; `name` is for the message if it cannot be used."""
 
     name: str
@@ -27,16 +27,16 @@ class Picture(NamedTuple):
     label: int | None
 
 
-class Pictures(NamedTuple):
-    """A split before decoding: `read(numbers)` returns the images at these indices."""
+class ImageSplit(NamedTuple):
+    """A split before decoding: `read(indices)` returns the images at these indices."""
 
     count: int
-    read: Callable[[Sequence[int]], list[Picture]]
+    read: Callable[[Sequence[int]], list[StoredImage]]
 
 
 def decoded(
     key: str,
-    open_splits: Callable[[], tuple[dict[str, Pictures], int | None]],
+    open_splits: Callable[[], tuple[dict[str, ImageSplit], int | None]],
     name: str,
     image_shape: tuple[int, ...],
 ) -> Dataset:
@@ -65,44 +65,46 @@ def decoded(
     def build(folder: pathlib.Path) -> dict[str, Any]:
         splits, num_classes = open_splits()
         shape = image_shape
-        for split, pictures in splits.items():
-            if not pictures.count:
+        for split, image_split in splits.items():
+            if not image_split.count:
                 raise UserError(f'the split {split!r} of {name} is empty')
-            shape = shape or images.shape_of(*pictures.read([0])[0][:2])
-            _decode(folder, split, pictures, shape, bool(image_shape), f'decoding {name} {split}')
+            shape = shape or images.shape_of(*image_split.read([0])[0][:2])
+            _decode(
+                folder, split, image_split, shape, bool(image_shape), f'decoding {name} {split}'
+            )
         return {'image_shape': shape, 'num_classes': num_classes}
 
-    about, arrays = cached(key, build)
+    metadata, arrays = cached(key, build)
     splits = {}
     for array_name, array in arrays.items():
         split, kind = array_name.split('-')
-        if kind == 'x' or about['num_classes']:
+        if kind == 'x' or metadata['num_classes']:
             splits.setdefault(split, {})[kind] = array
-    shape = tuple(about['image_shape'])
-    words = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
-    return Dataset(name, Spec(shape, LEVELS, about['num_classes']), splits, words)
+    shape = tuple(metadata['image_shape'])
+    description = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
+    return Dataset(name, Spec(shape, LEVELS, metadata['num_classes']), splits, description)
 
 
 def _decode(
-    folder: pathlib.Path, split: str, pictures: Pictures, shape, resize: bool, title: str
+    folder: pathlib.Path, split: str, image_split: ImageSplit, shape, resize: bool, title: str
 ) -> None:
     """Writes 'SPLIT-x' and 'SPLIT-label' into `folder`, in `fixed_order`."""
-    n = pictures.count
+    n = image_split.count
     x = create_array(folder, f'{split}-x', (n, *shape), np.uint8)
     labels = create_array(folder, f'{split}-label', (n,), np.int32)
     order = fixed_order(n).tolist()
 
-    def work(start: int) -> int:
+    def decode_chunk(start: int) -> int:
         rows = range(start, min(start + CHUNK, n))
-        for row, picture in zip(rows, pictures.read([order[row] for row in rows]), strict=True):
-            x[row] = images.decode(picture.name, picture.raw, shape, resize)
-            labels[row] = -1 if picture.label is None else picture.label
+        for row, image in zip(rows, image_split.read([order[row] for row in rows]), strict=True):
+            x[row] = images.decode(image.name, image.raw, shape, resize)
+            labels[row] = -1 if image.label is None else image.label
         return len(rows)
 
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
-        with tqdm(total=n, desc=title, unit='picture', dynamic_ncols=True) as bar:
-            for done in pool.map(work, range(0, n, CHUNK)):
+        with tqdm(total=n, desc=title, unit='image', dynamic_ncols=True) as bar:
+            for done in pool.map(decode_chunk, range(0, n, CHUNK)):
                 bar.update(done)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 
 from atelier.data.dataset import Dataset
-from atelier.data.decoding import Picture, Pictures, decoded
+from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
@@ -40,32 +40,35 @@ def load(path: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
       UserError: there are no images, or one of them cannot be used.
     """
     if not path:
-        raise UserError('folder: set config.data.path to a folder of pictures')
+        raise UserError('folder: set config.data.path to a folder of images')
     root = user_path(path).resolve()
     with reading(root):
         if not root.is_dir():
             raise UserError(f'config.data.path: there is no folder {root}')
         bases = _splits(root)
-        found = {split: _below(base) for split, base in bases.items()}
-    for split, files in found.items():
+        split_files = {split: _below(base) for split, base in bases.items()}
+    for split, files in split_files.items():
         if not files:
-            raise UserError(f'{bases[split]} has no pictures ({", ".join(sorted(SUFFIXES))})')
-    labelled = {split: _labels(bases[split], files) for split, files in found.items()}
+            raise UserError(f'{bases[split]} has no images ({", ".join(sorted(SUFFIXES))})')
+    labelled = {split: _labels(bases[split], files) for split, files in split_files.items()}
     classes = sorted({name for names in labelled.values() for name in names if name is not None})
     for split, names in labelled.items():
         if classes and None in names:
-            raise UserError(f'{found[split][0]} has no sub-folder, which the other splits have')
+            raise UserError(
+                f'{split_files[split][0]} is in no sub-folder, unlike those of other splits: '
+                'move it into one'
+            )
 
     def open_splits():
-        numbers = {name: number for number, name in enumerate(classes)}
+        class_index = {name: index for index, name in enumerate(classes)}
         splits = {
-            split: _pictures(files, [numbers.get(name) for name in labelled[split]])
-            for split, files in found.items()
+            split: _image_split(files, [class_index.get(name) for name in labelled[split]])
+            for split, files in split_files.items()
         }
         return splits, len(classes) or None
 
     shape = tuple(image_shape)
-    key = '-'.join(['folder', *map(str, shape), f'{_fingerprint(root, found):08x}'])
+    key = '-'.join(['folder', *map(str, shape), f'{_fingerprint(root, split_files):08x}'])
     return decoded(key, open_splits, root.name, shape)
 
 
@@ -78,24 +81,24 @@ def _splits(root: pathlib.Path) -> dict[str, pathlib.Path]:
     splits = [SPLITS[name.lower()] for name in named]
     if set(named) != set(folders) or len(set(splits)) < len(splits) or 'train' not in splits:
         raise UserError(
-            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, the '
-            'first always, and no other folder beside them'
+            f'{root} has {", ".join(folders)}: splits are train, valid and test, each once, '
+            'with train always there and no other folder beside them'
         )
     beside = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     if beside:
-        raise UserError(f'{beside[0]} lies beside the folder of the training pictures: move it')
+        raise UserError(f'{beside[0]} lies beside the folder of the training images: move it')
     return dict(zip(splits, (root / name for name in named), strict=True))
 
 
 def _below(base: pathlib.Path) -> list[pathlib.Path]:
     """Returns all images below `base`, following links but visiting each folder once."""
-    files, seen = [], set()
+    files, visited = [], set()
     for name, folders, names in os.walk(base, followlinks=True):
         folder = pathlib.Path(name)
-        if folder.resolve() in seen:
+        if folder.resolve() in visited:
             folders.clear()
             continue
-        seen.add(folder.resolve())
+        visited.add(folder.resolve())
         folders[:] = sorted(below for below in folders if not below.startswith('.'))
         paths = [folder / name for name in names if not name.startswith('.')]
         files += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
@@ -107,26 +110,26 @@ def _labels(base: pathlib.Path, files: list[pathlib.Path]) -> list[str | None]:
     parts = [path.relative_to(base).parts for path in files]
     names = [part[0] if len(part) > 1 else None for part in parts]
     if None in names and set(names) != {None}:
-        lost = files[names.index(None)]
+        stray = files[names.index(None)]
         raise UserError(
-            f'{lost} lies beside sub-folders, which are labels: move it into one of them'
+            f'{stray} lies beside sub-folders, which are labels: move it into one of them'
         )
     return names
 
 
-def _pictures(files: list[pathlib.Path], labels: list[int | None]) -> Pictures:
-    def read(numbers: Sequence[int]) -> list[Picture]:
-        return [Picture(str(files[i]), files[i], labels[i]) for i in numbers]
+def _image_split(files: list[pathlib.Path], labels: list[int | None]) -> ImageSplit:
+    def read(indices: Sequence[int]) -> list[StoredImage]:
+        return [StoredImage(str(files[i]), files[i], labels[i]) for i in indices]
 
-    return Pictures(len(files), read)
+    return ImageSplit(len(files), read)
 
 
-def _fingerprint(root: pathlib.Path, found: dict[str, list[pathlib.Path]]) -> int:
+def _fingerprint(root: pathlib.Path, split_files: dict[str, list[pathlib.Path]]) -> int:
     """Returns a checksum of file names, sizes and modification times."""
     total = 0
-    for files in found.values():
+    for files in split_files.values():
         for path in files:
-            state = path.stat()
-            line = f'{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}'
+            stat = path.stat()
+            line = f'{path.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}'
             total = zlib.crc32(line.encode(errors='surrogateescape'), total)
     return total

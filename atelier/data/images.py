@@ -28,8 +28,8 @@ def decode(
     with _opened(name, raw) as (image, is_grey):
         if is_grey and channels == 3:
             raise UserError(
-                f'{name} is grey and colour is asked: config.data.image_shape={height},{width},1 '
-                'takes both kinds'
+                f'{name} is grey, not colour: set config.data.image_shape={height},{width},1 '
+                'to read both kinds as grey'
             )
         if resize:  # JPEG decodes at a reduced size, twice the target for a good final scaling
             image.draft(image.mode, (2 * max(height, width),) * 2)
@@ -39,7 +39,7 @@ def decode(
         if (image.height, image.width) != (height, width):
             raise UserError(
                 f'{name} is {image.height}x{image.width} and others are {height}x{width}: '
-                f'config.data.image_shape={height},{width},{channels} makes them alike'
+                f'set config.data.image_shape={height},{width},{channels} to scale all to one shape'
             )
         return np.asarray(image).reshape(shape)
 
@@ -66,7 +66,7 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
             pixels = image.width * image.height
             if not 0 < pixels <= MAX_PIXELS:
                 raise UserError(
-                    f'{name} has {image.height}x{image.width} pixels: the most is {MAX_PIXELS:,}'
+                    f'{name} has {image.height}x{image.width} pixels: the maximum is {MAX_PIXELS:,}'
                 )
             if image.mode not in GREY_MODES + COLOUR_MODES:
                 raise UserError(f'{name} has pixels of kind {image.mode}: convert it to 8 bits')
@@ -74,10 +74,10 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
     except UserError:
         raise
     except UnidentifiedImageError as error:
-        raise UserError(f'{name} is no picture of a known format') from error
+        raise UserError(f'{name} is not an image in a known format') from error
     except Exception as error:  # formats raise errors of many types
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f'cannot read the picture {name}: {reason}') from error
+        raise UserError(f'cannot read the image {name}: {reason}') from error
 
 
 def _upright(image):

@@ -34,7 +34,7 @@ def leave_out(
     field = f'config.data.without_classes={",".join(map(str, classes))}'
     if num_classes is None:
         raise UserError(f'{field}: these data have no labels')
-    if not all(type(number) is int and 0 <= number < num_classes for number in classes):
+    if not all(type(label) is int and 0 <= label < num_classes for label in classes):
         raise UserError(f'{field}: classes are 0 to {num_classes - 1}')
     kept = dict(splits)
     for name in SHRINK:
@@ -45,7 +45,7 @@ def leave_out(
     return kept
 
 
-def _rows(split: Split, index: np.ndarray, what: str) -> Split:
+def _rows(split: Split, index: np.ndarray, key_prefix: str) -> Split:
     """Returns rows of a split, in memory or, if it is memory-mapped, from the cache."""
     if not any(isinstance(array, np.memmap) for array in split.values()):
         return {name: array[index] for name, array in split.items()}
@@ -57,4 +57,4 @@ def _rows(split: Split, index: np.ndarray, what: str) -> Split:
                 kept[start : start + CHUNK] = array[index[start : start + CHUNK]]
 
     sums = [f'{checksum(array):08x}' for _, array in sorted(split.items())]
-    return cached('-'.join([what, str(len(index)), *sums]), build)[1]
+    return cached('-'.join([key_prefix, str(len(index)), *sums]), build)[1]

@@ -27,11 +27,11 @@ def check_factor(factor: int, spec: Spec, name: str) -> None:
         raise UserError(f'{name} are no images: there is no resolution to raise')
     height, width = spec.event_shape[:2]
     if height % factor or width % factor:
-        both = math.gcd(height, width)
-        good = [str(n) for n in range(2, both + 1) if both % n == 0]
+        divisor = math.gcd(height, width)
+        factors = [str(n) for n in range(2, divisor + 1) if divisor % n == 0]
         raise UserError(
             f'config.model.factor={factor} does not divide the {height}x{width} pixels of {name}: '
-            f'{", ".join(good) or "nothing"} would'
+            f'{", ".join(factors) or "nothing"} would'
         )
 
 

@@ -47,8 +47,8 @@ def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
 
     log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
     """
-    own = jax.random.fold_in(key, 1)  # an earlier binarisation has used the key itself
-    noisy = x + jax.random.uniform(own, x.shape)
+    noise_key = jax.random.fold_in(key, 1)  # an earlier binarisation has used the key itself
+    noisy = x + jax.random.uniform(noise_key, x.shape)
     return jnp.minimum(noisy, jnp.nextafter(x + 1, x))  # 255 + u may round to 256
 
 

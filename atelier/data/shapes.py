@@ -55,24 +55,24 @@ def load() -> Dataset:
     counts = len(KINDS), len(CENTRES), len(CENTRES), len(RADII), len(ANGLES)
     order = fixed_order(int(np.prod(counts)))
     factors = np.stack(np.unravel_index(order, counts), 1).astype(np.int32)
-    x = _pictures(factors)
+    x = _render(factors)
     splits, first = {}, 0
     for name, size in SIZES.items():
         rows = slice(first, first := first + size)
         splits[name] = {'x': x[rows], 'label': factors[rows, 0], 'factors': factors[rows]}
     spec = Spec((SIDE, SIDE, 1), LEVELS, len(KINDS))
-    words = f'{SIDE}x{SIDE} shapes with {LEVELS} grey levels 0..{LEVELS - 1}'
-    return Dataset('shapes', spec, splits, words, factor_names=FACTORS)
+    description = f'{SIDE}x{SIDE} shapes with {LEVELS} grey levels 0..{LEVELS - 1}'
+    return Dataset('shapes', spec, splits, description, factor_names=FACTORS)
 
 
-def _pictures(factors: np.ndarray) -> np.ndarray:
+def _render(factors: np.ndarray) -> np.ndarray:
     """Renders factors [n, 5] to uint8 [n, side, side, 1]: draws each form once and shifts it."""
     forms = np.stack([_forms(kind) for kind in KINDS])  # [kinds, sizes, rotations, side, side]
     kind, x, y, size, rotation = factors.T
-    pictures = forms[kind, size, rotation]
+    images = forms[kind, size, rotation]
     across = (np.arange(SIDE) - x[:, None]) % SIDE
     down = (np.arange(SIDE) - y[:, None]) % SIDE
-    return pictures[np.arange(len(x))[:, None, None], down[:, :, None], across[:, None]][..., None]
+    return images[np.arange(len(x))[:, None, None], down[:, :, None], across[:, None]][..., None]
 
 
 def _forms(inside) -> np.ndarray:

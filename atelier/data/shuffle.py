@@ -82,8 +82,8 @@ def _multiply_and_divide(a, b: int, n: int):
 def _round_keys(key, epoch):
     """Returns one uint32 per round, different for every epoch, of the shape of `epoch`."""
     keys, word = [], _mix(epoch ^ key[0]) + key[1]
-    for number in range(ROUNDS):
-        word = _mix(word + jnp.uint32(0x9E3779B9 * (number + 1) & 0xFFFFFFFF))
+    for i in range(ROUNDS):
+        word = _mix(word + jnp.uint32(0x9E3779B9 * (i + 1) & 0xFFFFFFFF))
         keys.append(word)
     return keys
 

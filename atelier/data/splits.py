@@ -5,7 +5,7 @@ import numpy as np
 from atelier.errors import UserError, at_least
 
 SPLITS = ('train', 'valid', 'test')
-MOST = 5000  # default cap on the examples that a split takes from 'train'
+MAX_HELD_OUT = 5000  # default cap on the examples that a split takes from 'train'
 
 
 def fixed_order(n: int) -> np.ndarray:
@@ -35,7 +35,7 @@ def hold_out(
             f'config.data.num_valid={num_valid}: these data have a validation split of their own'
         )
     train, n = splits['train'], len(splits['train']['x'])
-    size = num_valid or max(1, min(n // 10, MOST))
+    size = num_valid or max(1, min(n // 10, MAX_HELD_OUT))
     if size * len(missing) >= n:
         raise UserError(
             f'{n} training examples are too few to take {size} each for {" and ".join(missing)}'

@@ -31,12 +31,12 @@ def load(path: str = '') -> Dataset:
             'static_mnist: set config.data.path to an .npz of train, valid and test, or to the '
             f'folder with {AMAT.format("train")}'
         )
-    place = user_path(path)
-    with reading(place):
-        if not place.exists():
-            raise UserError(f'config.data.path: {place} does not exist')
-        read = _read_amat if place.is_dir() else _read_npz
-        bits = read(place)
+    location = user_path(path)
+    with reading(location):
+        if not location.exists():
+            raise UserError(f'config.data.path: {location} does not exist')
+        read = _read_amat if location.is_dir() else _read_npz
+        bits = read(location)
     splits = {}
     for name in SPLITS:  # the test file is sorted by class
         x = bits[name][fixed_order(len(bits[name]))].reshape(-1, *SHAPE)
@@ -52,14 +52,14 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
         return {name: _unpacked(arrays[name], f'{name} of {path}') for name in SPLITS}
 
 
-def _unpacked(array: np.ndarray, what: str) -> np.ndarray:
+def _unpacked(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype == np.uint8 and array.shape[1:] == (PIXELS // 8,) and len(array):
         return np.unpackbits(array, axis=1)
     if array.ndim == 0 or array.size == 0 or array.size != len(array) * PIXELS:
-        raise UserError(f'{what} has shape {array.shape}: expected [n, 784], or [n, 98] packed')
+        raise UserError(f'{name} has shape {array.shape}: expected [n, 784], or [n, 98] packed')
     array = array.reshape(-1, PIXELS)
     if not np.isin(array, (0, 1)).all():
-        raise UserError(f'{what} holds other values than 0 and 1')
+        raise UserError(f'{name} holds other values than 0 and 1')
     return array.astype(np.uint8)
 
 

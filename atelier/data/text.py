@@ -49,25 +49,29 @@ def load(
         vocabulary, or a setting is invalid.
     """
     _check(context, valid_share, num_pieces)
-    text, name = (_read(path), user_path(path).name) if path else (_carried(), 'pydoc topics')
-    cut = _end_of_training(len(text))
-    kept = cut - int(valid_share * cut)
-    begins = kept if valid_share else cut - int(VALID_SHARE * cut)
-    places = {'train': slice(0, kept), 'valid': slice(begins, cut), 'test': slice(cut, len(text))}
-    sizes = {split: place.stop - place.start for split, place in places.items()}
+    text, name = (_read(path), user_path(path).name) if path else (_python_topics(), 'pydoc topics')
+    test_start = _end_of_training(len(text))
+    train_stop = test_start - int(valid_share * test_start)
+    valid_start = train_stop if valid_share else test_start - int(VALID_SHARE * test_start)
+    spans = {
+        'train': slice(0, train_stop),
+        'valid': slice(valid_start, test_start),
+        'test': slice(test_start, len(text)),
+    }
+    sizes = {split: span.stop - span.start for split, span in spans.items()}
     shortest = min(sizes, key=sizes.get)
     if sizes[shortest] < context:
         raise UserError(
             f'{name} has {len(text):,} characters, of which the {shortest} split gets '
             f'{sizes[shortest]}: fewer than config.data.context={context}'
         )
-    numbers, symbols = _numbers(text, name)
-    parts = {split: numbers[place] for split, place in places.items()}
+    tokens, symbols = _tokenized(text, name)
+    parts = {split: tokens[span] for split, span in spans.items()}
     splits = {split: scored_once(part, context, context // 2) for split, part in parts.items()}
     splits['train'] = _training(parts['train'], context, num_pieces)
     spec = Spec((context,), len(symbols), None, symbols=symbols)
-    words = f'{name}: {len(text):,} characters, {len(symbols)} different ones'
-    return Dataset('text', spec, splits, f'{words}, in windows of {context}')
+    description = f'{name}: {len(text):,} characters, {len(symbols)} different ones'
+    return Dataset('text', spec, splits, f'{description}, in windows of {context}')
 
 
 def decode(x: np.ndarray, symbols: str) -> list[str]:
@@ -82,14 +86,14 @@ def encode(text: str, symbols: str) -> Symbols:
     Raises:
       UserError: names the first symbol that is outside the vocabulary.
     """
-    found = {symbol: number for number, symbol in enumerate(symbols)}
+    index_of = {symbol: index for index, symbol in enumerate(symbols)}
     for symbol in text:
-        if symbol not in found:
-            raise UserError(f'{symbol!r} is outside the vocabulary: {shown(symbols)}')
-    return np.array([found[symbol] for symbol in text], np.int32)
+        if symbol not in index_of:
+            raise UserError(f'{symbol!r} is outside the vocabulary: {listed(symbols)}')
+    return np.array([index_of[symbol] for symbol in text], np.int32)
 
 
-def shown(symbols: str) -> str:
+def listed(symbols: str) -> str:
     """Returns a vocabulary in one line."""
     return repr(symbols)[1:-1]
 
@@ -113,11 +117,11 @@ def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndar
         return {'x': np.lib.stride_tricks.sliding_window_view(part, context)}
     stride = -(-len(part) // num_pieces)
     length = min(context + stride, len(part))
-    found = scored_once(part, length, stride)
-    missing = num_pieces - len(found['x'])  # padded with unscored copies
+    pieces = scored_once(part, length, stride)
+    missing = num_pieces - len(pieces['x'])  # padded with unscored copies
     return {
-        'x': np.concatenate([found['x'], np.repeat(found['x'][-1:], missing, 0)]),
-        'num_scored': np.pad(found['num_scored'], (0, missing)),
+        'x': np.concatenate([pieces['x'], np.repeat(pieces['x'][-1:], missing, 0)]),
+        'num_scored': np.pad(pieces['num_scored'], (0, missing)),
     }
 
 
@@ -127,29 +131,29 @@ def _check(context: int, valid_share: float, num_pieces: int) -> None:
     if context % 2:
         raise UserError(f'config.data.context={context}: give an even number')
     if not 0 <= valid_share < 1:
-        raise UserError(f'config.data.valid_share={valid_share}: it is from 0 to below 1')
+        raise UserError(f'config.data.valid_share={valid_share}: it must be from 0 to below 1')
 
 
 def _read(path: str) -> str:
-    place = user_path(path)
-    with reading(place):
-        if not place.is_file():
-            raise UserError(f'config.data.path: there is no file {place}')
-        stored = place.read_bytes()
+    file = user_path(path)
+    with reading(file):
+        if not file.is_file():
+            raise UserError(f'config.data.path: there is no file {file}')
+        raw = file.read_bytes()
     try:
-        text = stored.decode('utf-8-sig')
+        text = raw.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise UserError(
-            f'{place} is not UTF-8 text (byte {error.start:,}): convert it, or give another file'
+            f'{file} is not UTF-8 text (byte {error.start:,}): convert it, or give another file'
         ) from error
     if '\0' in text:
-        raise UserError(f'{place} is not text: it has zero bytes')
+        raise UserError(f'{file} is not text: it has zero bytes')
     if not text:
-        raise UserError(f'{place} is empty')
+        raise UserError(f'{file} is empty')
     return text
 
 
-def _carried() -> str:
+def _python_topics() -> str:
     """Returns all topics in alphabetical order, without symbols that only the last fifth has.
 
     So no symbol is outside the vocabulary, whatever the version of Python.
@@ -165,19 +169,19 @@ def _end_of_training(length: int) -> int:
     return int(TRAIN_SHARE * length)
 
 
-def _numbers(text: str, name: str) -> tuple[Symbols, str]:
+def _tokenized(text: str, name: str) -> tuple[Symbols, str]:
     """Returns the text as vocabulary indices, and the vocabulary."""
     points = np.frombuffer(text.encode('utf-32-le'), np.uint32)
     known = np.unique(points[: _end_of_training(len(points))])
     if len(known) < 2:
         raise UserError(f'{name} has {len(known)} different characters in its first nine tenths')
-    numbers = np.minimum(np.searchsorted(known, points), len(known) - 1)
-    strange = np.flatnonzero(known[numbers] != points)
-    if len(strange):
-        line = 1 + int(np.sum(points[: strange[0]] == NEWLINE))
+    tokens = np.minimum(np.searchsorted(known, points), len(known) - 1)
+    unknown = np.flatnonzero(known[tokens] != points)
+    if len(unknown):
+        line = 1 + int(np.sum(points[: unknown[0]] == NEWLINE))
         raise UserError(
-            f'{name}: {chr(points[strange[0]])!r} (line {line}) is outside the vocabulary, which '
-            'is that of the first nine tenths: take it out, or put it there too'
+            f'{name}: {chr(points[unknown[0]])!r} (line {line}) is outside the vocabulary, which '
+            'comes from the first nine tenths: remove it, or add it there too'
         )
-    stored = np.uint8 if len(known) <= 256 else np.int32
-    return numbers.astype(stored), ''.join(map(chr, known))
+    dtype = np.uint8 if len(known) <= 256 else np.int32
+    return tokens.astype(dtype), ''.join(map(chr, known))

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from atelier.data.dataset import SOURCES, Dataset
-from atelier.data.decoding import Picture, Pictures, decoded
+from atelier.data.decoding import ImageSplit, StoredImage, decoded
 from atelier.errors import UserError, did_you_mean
 from atelier.log import log
 from atelier.paths import user_path
@@ -43,8 +43,8 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
     Raises:
       UserError: the data set is not prepared and cannot be prepared here, or has no images.
     """
-    place = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-    root = user_path(place)
+    location = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+    root = user_path(location)
     folder = _prepared(root, name)
     if folder is None:
         _prepare(root, name)
@@ -77,16 +77,16 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     Raises:
       UserError: TensorFlow or a network is missing, or TFDS fails.
     """
-    there = [path.name for path in root.iterdir()] if root.is_dir() else []
+    existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     missing = (
-        f'{name!r} is not a source ({", ".join(SOURCES)}) and no TFDS set that is prepared in '
-        f'{root}{did_you_mean(name, [*SOURCES, *there])}: config.data.data_dir or TFDS_DATA_DIR '
-        'says where sets lie'
+        f'{name!r} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
+        f'{root}{did_you_mean(name, [*SOURCES, *existing])}: set config.data.data_dir or '
+        'TFDS_DATA_DIR to the folder of prepared sets'
     )
     if importlib.util.find_spec('tensorflow') is None:
         raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
     if not _has_network():  # TFDS would retry for minutes
-        raise UserError(f'{missing}; to prepare it takes a network, and there is none')
+        raise UserError(f'{missing}; preparing it here needs a network, and there is none')
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
         raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
@@ -114,47 +114,47 @@ def _key(folder: pathlib.Path, name: str, image_shape: tuple[int, ...]) -> str:
             f'{folder} is prepared as {kind}, which only TensorFlow reads: prepare it again with '
             '--file_format=array_record'
         )
-    words = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
-    return f'{"-".join(words)}-{zlib.crc32(b"".join(files)):08x}'
+    parts = ['tfds', *name.split('/'), folder.name, *map(str, image_shape)]
+    return f'{"-".join(parts)}-{zlib.crc32(b"".join(files)):08x}'
 
 
-def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, Pictures], int | None]:
+def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int | None]:
     """Returns the splits on disk, not yet decoded, and the number of classes."""
     import tensorflow_datasets as tfds
 
-    with _understanding(folder):
+    with _reporting_damage(folder):
         builder = tfds.builder_from_directory(folder)
-        features, theirs = dict(builder.info.features.items()), builder.info.splits
+        features, tfds_splits = dict(builder.info.features.items()), builder.info.splits
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if len(images) != 1:
-        raise UserError(f'{name!r} is no set of images: an example has {", ".join(features)}')
+        raise UserError(f'{name!r} is not a set of images: an example has {", ".join(features)}')
     image, label = images[0], features.get('label')
     label = label if isinstance(label, tfds.features.ClassLabel) else None
-    ours = {SPLITS[split]: split for split in theirs if split in SPLITS}
-    if 'train' not in ours:
-        raise UserError(f'{name!r} has no training split, only {", ".join(theirs)}')
+    tfds_names = {SPLITS[split]: split for split in tfds_splits if split in SPLITS}
+    if 'train' not in tfds_names:
+        raise UserError(f'{name!r} has no training split, only {", ".join(tfds_splits)}')
     decoders = {image: tfds.decode.SkipDecoding()}  # Pillow decodes, in threads
 
-    def pictures(split: str) -> Pictures:
-        with _understanding(folder):
+    def image_split(split: str) -> ImageSplit:
+        with _reporting_damage(folder):
             source = builder.as_data_source(split, decoders=decoders)
 
-        def read(numbers: Sequence[int]) -> list[Picture]:
-            with _understanding(folder):
-                rows = source.__getitems__(list(numbers))
+        def read(indices: Sequence[int]) -> list[StoredImage]:
+            with _reporting_damage(folder):
+                rows = source.__getitems__(list(indices))
             return [
-                Picture(f'{name} {split} {number}', row[image], row['label'] if label else None)
-                for number, row in zip(numbers, rows, strict=True)
+                StoredImage(f'{name} {split} {index}', row[image], row['label'] if label else None)
+                for index, row in zip(indices, rows, strict=True)
             ]
 
-        return Pictures(len(source), read)
+        return ImageSplit(len(source), read)
 
-    splits = {our: pictures(their) for our, their in ours.items()}
+    splits = {name_here: image_split(tfds_name) for name_here, tfds_name in tfds_names.items()}
     return splits, label.num_classes if label else None
 
 
 @contextlib.contextmanager
-def _understanding(folder: pathlib.Path) -> Iterator[None]:
+def _reporting_damage(folder: pathlib.Path) -> Iterator[None]:
     """Reports any failure of TFDS and its readers as damaged files."""
     try:
         yield

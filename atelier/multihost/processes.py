@@ -40,7 +40,7 @@ from atelier.errors import UserError
 from atelier.log import log
 
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
-MEETING_SECONDS = 60  # timeout of the rendezvous at the start
+RENDEZVOUS_SECONDS = 60  # timeout of the rendezvous at the start
 TEXT_BYTES = 4096
 # start of the error messages of collectives and the coordination service about a lost process
 LOST = re.compile(
@@ -65,46 +65,46 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     jax.config.update('jax_enable_preemption_service', False)  # it would catch SIGTERM
     if coordinator:
-        _meet(coordinator, num_processes, process_id)
+        _rendezvous(coordinator, num_processes, process_id)
     else:
-        _meet_in_cluster()
+        _rendezvous_in_cluster()
     log.info(  # advice in advance: later JAX may end the process by itself
-        'process %d of %d; when one of them ends all do: start all of them again',
+        'process %d of %d; if one ends, all end: then start all of them again',
         *(jax.process_index(), jax.process_count()),
     )
     if not is_first():
         log.setLevel(logging.ERROR)  # only the first process logs
 
 
-def _meet_in_cluster() -> None:
+def _rendezvous_in_cluster() -> None:
     try:
         jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     except (RuntimeError, ValueError) as error:
         reason = str(error).split('\n')[0]
         raise UserError(
-            f'--cluster: this is no cluster that JAX knows ({reason}); give --coordinator, '
+            f'--cluster: JAX recognizes no cluster here ({reason}); give --coordinator, '
             '--num_processes and --process_id'
         ) from error
 
 
-def _meet(coordinator: str, num_processes: int, process_id: int) -> None:
+def _rendezvous(coordinator: str, num_processes: int, process_id: int) -> None:
     _check(coordinator, num_processes, process_id)
     listen_at = os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', coordinator)
     if process_id == 0:
         _try_to_listen(listen_at)
-        missing = f'not all {num_processes} processes have come to --coordinator={coordinator}'
+        missing = f'not all {num_processes} processes have joined at --coordinator={coordinator}'
     else:
         missing = f'process 0 at --coordinator={coordinator} does not answer, or waits for others'
     advice = (
-        f'start all {num_processes} within {MEETING_SECONDS} seconds, each with this address of '
+        f'start all {num_processes} within {RENDEZVOUS_SECONDS} seconds, each with this address of '
         f'process 0, --num_processes={num_processes} and a --process_id of its own'
     )
-    with _in_time(MEETING_SECONDS, f'{missing}: {advice}'):
+    with _in_time(RENDEZVOUS_SECONDS, f'{missing}: {advice}'):
         jax.distributed.initialize(
             coordinator,
             num_processes,
             process_id,
-            initialization_timeout=2 * MEETING_SECONDS,  # after our timer, as JAX exits from C++
+            initialization_timeout=2 * RENDEZVOUS_SECONDS,  # after our timer, as JAX exits from C++
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             coordinator_bind_address=listen_at,
         )
@@ -116,7 +116,7 @@ def _meet(coordinator: str, num_processes: int, process_id: int) -> None:
 
 
 @contextlib.contextmanager
-def _in_time(seconds: int, complaint: str) -> Iterator[None]:
+def _in_time(seconds: int, message: str) -> Iterator[None]:
     """Ends this process with a one-line message if the block takes longer than `seconds`.
 
     The block runs C++: no Python exception interrupts it, and Ctrl-C does so only with the default
@@ -125,7 +125,7 @@ def _in_time(seconds: int, complaint: str) -> Iterator[None]:
 
     def end():
         try:
-            os.write(2, f'error: {complaint}\n'.encode())
+            os.write(2, f'error: {message}\n'.encode())
         finally:
             os._exit(1)
 
@@ -140,22 +140,22 @@ def _in_time(seconds: int, complaint: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _try_to_listen(at: str) -> None:
+def _try_to_listen(address: str) -> None:
     """Checks that this process can listen at an address.
 
     Raises:
       UserError: the address is in use or does not belong to this machine.
     """
-    host, _, port = at.rpartition(':')
+    host, _, port = address.rpartition(':')
     try:
         kind = dict(type=socket.SOCK_STREAM)
-        family, _, _, _, address = socket.getaddrinfo(host.strip('[]'), port, **kind)[0]
-        socket.create_server(address, family=family).close()
+        family, _, _, _, socket_address = socket.getaddrinfo(host.strip('[]'), port, **kind)[0]
+        socket.create_server(socket_address, family=family).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise UserError(
-            f'--coordinator={at}: {reason}; process 0 listens there: give an address of its '
-            'machine, or where it is behind another one set JAX_COORDINATOR_BIND_ADDRESS'
+            f'--coordinator={address}: {reason}; process 0 listens there: give an address of its '
+            'machine, or set JAX_COORDINATOR_BIND_ADDRESS to where it listens'
         ) from error
 
 
@@ -165,8 +165,8 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
         raise UserError(f'--coordinator={coordinator}: give HOST:PORT of the first process')
     if not 0 <= process_id < num_processes:
         raise UserError(
-            f'--process_id={process_id} and --num_processes={num_processes}: processes have the '
-            'numbers from 0 to one less than there are'
+            f'--process_id={process_id} and --num_processes={num_processes}: --process_id '
+            'goes from 0 to --num_processes - 1'
         )
 
 
@@ -181,8 +181,8 @@ def folder_of(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     if is_first():
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix='atelier-') as own:
-        yield pathlib.Path(own) / folder.name
+    with tempfile.TemporaryDirectory(prefix='atelier-') as temporary:
+        yield pathlib.Path(temporary) / folder.name
 
 
 def from_first(tree):
@@ -208,10 +208,10 @@ def text_from_first(text: str) -> str:
     """Broadcasts the first process's text, of at most `TEXT_BYTES` in UTF-8."""
     if jax.process_count() == 1:
         return text
-    room = np.zeros(TEXT_BYTES, np.uint8)
-    written = np.frombuffer(text.encode(), np.uint8)
-    room[: len(written)] = written
-    return from_first(room).tobytes().rstrip(b'\0').decode()
+    buffer = np.zeros(TEXT_BYTES, np.uint8)
+    encoded = np.frombuffer(text.encode(), np.uint8)
+    buffer[: len(encoded)] = encoded
+    return from_first(buffer).tobytes().rstrip(b'\0').decode()
 
 
 def on_first(check: Callable[[], None]) -> None:

@@ -52,24 +52,24 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
     path = folder / 'metrics.jsonl'
     lines = path.read_text(errors='replace').split('\n') if path.exists() else ['']
     rows = []
-    for number, line in enumerate(lines[:-1], 1):
+    for line_number, line in enumerate(lines[:-1], 1):
         try:
             row = json.loads(line)
             row['step'] + 0
             rows.append(row)
         except (ValueError, TypeError, KeyError):
-            log.warning('line %d of %s is damaged and left out', number, path)
+            log.warning('line %d of %s is damaged and left out', line_number, path)
     return rows
 
 
 def read_validations(folder: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
     """Returns (step, {metric: mean}) of each validation in `metrics.jsonl`."""
-    found = []
+    validations = []
     for row in read_metrics(folder):
         means = {k.removeprefix('valid/'): v for k, v in row.items() if k.startswith('valid/')}
         if means:
-            found.append((row['step'], means))
-    return found
+            validations.append((row['step'], means))
+    return validations
 
 
 def plus_minus(mean: float | None, spread: float | None, sign: str = '') -> str:

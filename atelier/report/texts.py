@@ -19,8 +19,8 @@ def is_text(spec: Spec) -> bool:
 
 def save(path: pathlib.Path, x: Num[np.ndarray, 'n length'], spec: Spec) -> list[str]:
     """Decodes x, writes the texts as UTF-8 with `BETWEEN` as separator, and returns them."""
-    told = decode(x, spec.symbols)
+    texts = decode(x, spec.symbols)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(BETWEEN.join(told) + '\n', encoding='utf-8', newline='')
-    return told
+        path.write_text(BETWEEN.join(texts) + '\n', encoding='utf-8', newline='')
+    return texts

@@ -33,17 +33,17 @@ class Memory(NamedTuple):
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
     """Keeps the last two, so that a damaged newest one costs a few minutes and not the run.
 
-    The last two are counted among the steps in `stay`; the newest and the best are always kept.
+    The last two are counted among the `kept_steps`; the newest and the best are always kept.
     """
 
     def __init__(self):
         self.best_step: int | None = None
-        self.stay: set[int] = set()
+        self.kept_steps: set[int] = set()
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         del context
         present = [info.step for info in checkpoints]
-        last_two = [step for step in present if step in self.stay][-2:]
+        last_two = [step for step in present if step in self.kept_steps][-2:]
         kept = {self.best_step, *last_two, *present[-1:]}
         return [step in kept for step in present]
 
@@ -72,14 +72,14 @@ class Checkpoints:
             if not read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self.folder, options=options)
-        self._policy.stay.update(self.steps())
+        self._policy.kept_steps.update(self.steps())
 
     def steps(self) -> list[int]:
         """Returns the steps of the existing checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state: State, memory: Memory, to_stay: bool = True) -> None:
-        """Starts to save; with `to_stay` the checkpoint is kept until two such newer ones exist.
+    def save(self, state: State, memory: Memory, keep: bool = True) -> None:
+        """Starts to save; with `keep` the checkpoint is kept until two such newer ones exist.
 
         Without it, the checkpoint is kept only while it is the newest or the best: members of a
         sweep save their best steps individually, and resume together from a step that all have.
@@ -93,8 +93,8 @@ class Checkpoints:
         with _writing(self.folder):
             self._manager.wait_until_finished()  # before the policy that judges it changes
             self._policy.best_step = memory.best_step
-            if to_stay:
-                self._policy.stay.add(int(tree['step']))
+            if keep:
+                self._policy.kept_steps.add(int(tree['step']))
             self._manager.save(
                 int(tree['step']),
                 args=ocp.args.Composite(
@@ -124,8 +124,8 @@ class Checkpoints:
             state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore()
         )
         try:
-            found = self._manager.restore(step, args=args)
-            memory, digest = Memory(**found.host['memory']), found.host['digest']
+            restored = self._manager.restore(step, args=args)
+            memory, digest = Memory(**restored.host['memory']), restored.host['digest']
         except Exception as error:  # the readers raise errors of many types
             name = f'checkpoint {step} in {self.folder}'
             if 'tree structures do not match' in str(error):
@@ -134,10 +134,10 @@ class Checkpoints:
                 ) from error
             reason = str(error).split('\n')[0][:200]
             raise UserError(f'{name} is damaged: {reason}') from error
-        if _digest(found.state, memory) != digest:
+        if _digest(restored.state, memory) != digest:
             raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
         empty = dict.fromkeys(State.__dataclass_fields__, {})
-        return State(**{**empty, **found.state}), memory
+        return State(**{**empty, **restored.state}), memory
 
     def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
         """Returns the newest intact checkpoint, or None if there are no checkpoints.
@@ -150,7 +150,7 @@ class Checkpoints:
         damaged = {}
         for step in reversed(self.steps()):
             try:
-                found = self.restore(step, like)
+                restored = self.restore(step, like)
             except UserError as error:
                 damaged[step] = error
                 continue
@@ -158,7 +158,7 @@ class Checkpoints:
                 log.warning('%s; the one before is used', error)
                 if not self._read_only:
                     self._set_aside(later)
-            return found
+            return restored
         if damaged:  # all of them: more likely another model than damage, so they stay
             newest = next(iter(damaged.values()))
             raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
@@ -193,8 +193,8 @@ def _alone() -> ocp.options.MultiprocessingOptions:
     """Returns options under which no process waits for another to save or restore."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
-    me = jax.process_index()
-    return ocp.options.MultiprocessingOptions(me, {me}, f'process-{me}')
+    process = jax.process_index()
+    return ocp.options.MultiprocessingOptions(process, {process}, f'process-{process}')
 
 
 def _as_dict(state: State) -> dict:

@@ -41,8 +41,8 @@ def check_plain(values: dict[str, Any]) -> None:
             json.dumps(value)
         except TypeError as error:
             raise UserError(
-                f'config.{name}={value!r} cannot be kept in config.json: give it a name there, and '
-                'choose by that name in build'
+                f'config.{name}={value!r} cannot be stored in config.json: store a name instead, '
+                'and choose by that name in build'
             ) from error
 
 
@@ -84,13 +84,18 @@ def with_values(
     """
     stored, now = flatten(values), flatten(config.to_dict())
     for name in overrides:
-        allowed = any(name == may or may[-1] == '.' and name.startswith(may) for may in may_change)
+        allowed = any(
+            name == pattern or pattern[-1] == '.' and name.startswith(pattern)
+            for pattern in may_change
+        )
         if not allowed and not (name in stored and stored[name] == now.get(name)):
-            listed = ', '.join(f'{may}*' if may[-1] == '.' else may for may in may_change)
-            had = stored.get(name, 'from before there was such a field')
+            listed = ', '.join(
+                f'{pattern}*' if pattern[-1] == '.' else pattern for pattern in may_change
+            )
+            stored_value = stored.get(name, 'the run predates this field')
             raise UserError(
-                f'--config.{name}={now.get(name)}: that belongs to the run ({had}); '
-                f'only {listed} may change, so train another one'
+                f'--config.{name}={now.get(name)}: it is fixed for this run ({stored_value}); '
+                f'only {listed} may change: train another run'
             )
     for name in now:
         if name not in overrides and name in stored:
@@ -101,8 +106,8 @@ def with_values(
     steps = values['train']['steps']
     if config.train.steps < steps:
         raise UserError(
-            f'--config.train.steps={config.train.steps} is less than the {steps} that the run was '
-            'to have: its steps may grow only'
+            f'--config.train.steps={config.train.steps} is less than the {steps} of the run: its '
+            'steps can only grow'
         )
 
 

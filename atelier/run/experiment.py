@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 def assemble(
     folder: pathlib.Path,
-    which: ConfigFile,
+    config_file: ConfigFile,
     config: ConfigDict,
     build: Build | None = None,
     init_from: str | None = None,
@@ -44,13 +44,13 @@ def assemble(
     Raises:
       UserError: `build` does not return a Family.
     """
-    build = build or which.build
+    build = build or config_file.build
     data = dataset.load(config) if data is None else data
     config = with_batch_size(config, data)
     family = build(config, data.spec)
     if not isinstance(family, Family):
-        raise UserError(f'{which}: build returns a {type(family).__name__}, not a Family')
-    return Run(folder, which, config, family, data, init_from)
+        raise UserError(f'{config_file}: build returns a {type(family).__name__}, not a Family')
+    return Run(folder, config_file, config, family, data, init_from)
 
 
 def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:

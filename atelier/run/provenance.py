@@ -13,13 +13,15 @@ from atelier.run.experiment import Run
 
 def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Warns if the config file (with its diff) or the code has changed since the run began."""
-    which = ConfigFile(record['path'], record['argument'])
-    now = which.source()
+    config_file = ConfigFile(record['path'], record['argument'])
+    now = config_file.source()
     if now != record['source']:
         lines = difflib.unified_diff(
             record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
         )
-        log.warning('%s has changed since %s began:\n%s', which.path, folder, '\n'.join(lines))
+        log.warning(
+            '%s has changed since %s began:\n%s', config_file.path, folder, '\n'.join(lines)
+        )
     if git_hash() != record['git']:
         log.warning(
             'the code has changed since %s was trained: %s then, %s now',
@@ -38,7 +40,7 @@ def warn_if_data_changed(run: Run, record: dict[str, Any]) -> None:
     then, now = record['data'], run.data.fingerprint()
     difference = data_difference(then, now)
     if then and then.get('x') != now.get('x'):
-        raise UserError(f'the data of {run.folder} do not fit its model any more: {difference}')
+        raise UserError(f'the data of {run.folder} no longer fit its model: {difference}')
     if difference:
         log.warning('the data of %s have changed: %s', run.folder, difference)
 

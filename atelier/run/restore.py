@@ -82,8 +82,8 @@ class Start:
           UserError: the run starts with the weights of another run, and they do not fit.
         """
         if run.init_from and not self._weights:
-            self._weights, words = fitting_weights(run, pathlib.Path(run.init_from))
-            log.info('starting from the weights of %s: %s', run.init_from, words)
+            self._weights, description = fitting_weights(run, pathlib.Path(run.init_from))
+            log.info('starting from the weights of %s: %s', run.init_from, description)
         return self._init(*_arguments(run)).replace(**jax.tree.map(jnp.array, self._weights))
 
 
@@ -104,22 +104,22 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
     record = run_folder.load(folder)
     _check_symbols(run, folder, record)
     chosen = record['values']['eval'].get('weights', 'best')
-    found, words = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
-    there, like = _by_name(found.averaged_weights), abstract_state(run)
-    here = _by_name(like.averaged_weights)
+    state, description = _restore(folder, choose('eval.weights', chosen, WEIGHTS))
+    saved, like = _by_name(state.averaged_weights), abstract_state(run)
+    expected = _by_name(like.averaged_weights)
     shape = lambda leaves, name: leaves[name].shape if name in leaves else 'missing'
     differ = [
-        f'{name.partition("/")[2]} ({shape(there, name)} there, {shape(here, name)} here)'
-        for name in sorted({*here, *there})
-        if shape(here, name) != shape(there, name)
+        f'{name.partition("/")[2]} ({shape(saved, name)} there, {shape(expected, name)} here)'
+        for name in sorted({*expected, *saved})
+        if shape(expected, name) != shape(saved, name)
     ]
     if differ:
         more = f' and {len(differ) - 3} more' if len(differ) > 3 else ''
         raise UserError(f'the weights of {folder} do not fit: {"; ".join(differ[:3])}{more}')
     ema, extra = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: there[leaf_name(path)], like.averaged_weights
+        lambda path, leaf: saved[leaf_name(path)], like.averaged_weights
     )
-    return dict(params=ema, ema=jax.tree.map(np.copy, ema), extra=extra), words
+    return dict(params=ema, ema=jax.tree.map(np.copy, ema), extra=extra), description
 
 
 def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
@@ -130,7 +130,9 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
     """
     symbols = run.data.spec.symbols
     if symbols is not None and symbols != symbols_told(record['data'] or {}):
-        raise UserError(f'the weights of {folder} are of other symbols than {run.data.description}')
+        raise UserError(
+            f'the weights of {folder} are for other symbols than {run.data.description}'
+        )
 
 
 def _by_name(tree) -> dict[str, Any]:
@@ -170,30 +172,30 @@ def load(run: Run) -> TrainedRun:
     wants_best = choose('eval.weights', run.config.eval.weights, WEIGHTS)
     like = abstract_state(run)
     if processes.is_first():
-        state, words = _restore(run.folder, wants_best, like)
+        state, description = _restore(run.folder, wants_best, like)
     else:
-        state, words = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like), ''
-    state, words = processes.from_first(state), processes.text_from_first(words)
+        state, description = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like), ''
+    state, description = processes.from_first(state), processes.text_from_first(description)
     averaged = ', averaged' if run.config.hypers.ema_half_life > 0 else ''
-    return TrainedRun(run, device_lib.place(state, jax.devices()), words + averaged)
+    return TrainedRun(run, device_lib.place(state, jax.devices()), description + averaged)
 
 
 def _restore(
     folder: pathlib.Path, wants_best: bool, like: State | None = None
 ) -> tuple[State, str]:
     """Restores the best or the last checkpoint as host arrays, with a description."""
-    place = folder / 'checkpoints'
-    if not place.is_dir():
+    checkpoints_folder = folder / 'checkpoints'
+    if not checkpoints_folder.is_dir():
         raise UserError(f'{folder} has no checkpoint yet: train it first')
-    with contextlib.closing(Checkpoints(place, read_only=True)) as checkpoints:
+    with contextlib.closing(Checkpoints(checkpoints_folder, read_only=True)) as checkpoints:
         newest = checkpoints.restore_newest(like)
         if newest is None:
             raise UserError(f'{folder} has no checkpoint yet: train it first')
         state, memory = newest
-        which = 'last'
+        kind = 'last'
         if wants_best and memory.best_step is not None:
             try:
-                state, which = checkpoints.restore(memory.best_step, like)[0], 'best'
+                state, kind = checkpoints.restore(memory.best_step, like)[0], 'best'
             except UserError as error:
                 log.warning('%s; the last one is used', error)
-    return state, f'{which} checkpoint, step {int(state.step)}'
+    return state, f'{kind} checkpoint, step {int(state.step)}'

@@ -53,8 +53,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     with reading(path):
         is_file = path.is_file()
     if not is_file:
-        what = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
-        raise UserError(f'{folder} {what}; train one with --config=configs/NAME.py')
+        problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
+        raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
     try:
         record = json.loads(path.read_text())
         for group in ('data', 'model', 'hypers', 'train', 'eval'):
@@ -69,7 +69,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
-def beginning(init_from: str | pathlib.Path | None) -> str | None:
+def init_from_path(init_from: str | pathlib.Path | None) -> str | None:
     """Returns the absolute path of the run to take initial weights from, as in config.json.
 
     Raises:
@@ -84,7 +84,7 @@ def beginning(init_from: str | pathlib.Path | None) -> str | None:
 
 def check_same(
     folder: pathlib.Path,
-    which: ConfigFile,
+    config_file: ConfigFile,
     config: ConfigDict,
     init_from: str | None = None,
     warn: bool = True,
@@ -101,10 +101,10 @@ def check_same(
         exists = (folder / 'config.json').exists()
     if exists:
         record = load(folder)
-        if record['path'] != which.path:
+        if record['path'] != config_file.path:
             raise UserError(
                 f'{folder} is the run of {record["path"] or "a family made in Python"}, not of '
-                f'{which}: choose another --workdir'
+                f'{config_file}: choose another --workdir'
             )
         if record['init_from'] != init_from:
             began = record['init_from'] or 'random weights'
@@ -144,7 +144,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info('on %d devices, before on %d: the same to rounding', num_devices, before)
+            log.info('on %d devices, before on %d: results agree to rounding', num_devices, before)
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
@@ -167,7 +167,7 @@ def reopen(
     folder: pathlib.Path,
     overrides: dict[str, Any] | None = None,
     build: Build | None = None,
-    which: ConfigFile | None = None,
+    config_file: ConfigFile | None = None,
     to_train: bool = False,
     data: Dataset | None = None,
 ) -> Run:
@@ -177,7 +177,7 @@ def reopen(
       folder: the run's folder.
       overrides: new values of config.eval or of MAY_MOVE, by dotted name.
       build: for a family made in Python; otherwise that of the config file.
-      which: the config file that the run is expected to have, if any.
+      config_file: the config file that the run is expected to have, if any.
       to_train: whether train.steps may grow; `write_config` will refuse data that changed.
       data: replaces the run's own data, which is then not loaded.
 
@@ -186,10 +186,10 @@ def reopen(
         file is missing.
     """
     record, overrides = load(folder), overrides or {}
-    made_by = recorded(record, folder)
-    if which not in (None, made_by):
-        raise UserError(f'{folder} was made by --config={made_by}, not by {which}')
-    config = made_by.config() if made_by.path else ConfigDict(record['values']).lock()
+    recorded_file = recorded(record, folder)
+    if config_file not in (None, recorded_file):
+        raise UserError(f'{folder} was made by --config={recorded_file}, not by {config_file}')
+    config = recorded_file.config() if recorded_file.path else ConfigDict(record['values']).lock()
     try:
         config.update_from_flattened_dict(overrides)
     except (KeyError, TypeError, ValueError) as error:
@@ -197,7 +197,7 @@ def reopen(
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
     with_values(config, record['values'], overrides, may_change)
     warn_if_code_changed(folder, record)
-    run = assemble(folder, made_by, config, build, record['init_from'], data)
+    run = assemble(folder, recorded_file, config, build, record['init_from'], data)
     if not to_train and data is None:
         warn_if_data_changed(run, record)
     return run

@@ -58,12 +58,12 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     if kind in RANGES:
         return Axis(field, _range(text, kind, ends, like))
     if isinstance(like, int) and not isinstance(like, bool) and ':' in rest:
-        return Axis(field, _whole_numbers(text, rest))
-    found = tuple(_value(text, word, like) for word in _words(rest))
-    twice = [value for i, value in enumerate(found) if value in found[:i]]
-    if twice:
-        raise UserError(f'--sweep={text}: {twice[0]!r} is there twice')
-    return Axis(field, found)
+        return Axis(field, _integers(text, rest))
+    parsed = tuple(_value(text, item, like) for item in _split_at_commas(rest))
+    duplicates = [value for i, value in enumerate(parsed) if value in parsed[:i]]
+    if duplicates:
+        raise UserError(f'--sweep={text}: {duplicates[0]!r} appears twice')
+    return Axis(field, parsed)
 
 
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
@@ -75,9 +75,9 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
       UserError: a field is on two axes, or only one of ranges and `num_random` is given.
     """
     fields = [axis.field for axis in axes]
-    twice = [field for i, field in enumerate(fields) if field in fields[:i]]
-    if twice:
-        raise UserError(f'--sweep: {twice[0]} is on two axes')
+    duplicates = [field for i, field in enumerate(fields) if field in fields[:i]]
+    if duplicates:
+        raise UserError(f'--sweep: {duplicates[0]} is on two axes')
     ranges = [axis for axis in axes if isinstance(axis.values, Range)]
     lists = [axis for axis in axes if not isinstance(axis.values, Range)]
     if num_random < 0 or bool(ranges) != bool(num_random):
@@ -90,92 +90,92 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     combined = itertools.product(*(axis.values for axis in lists))
     pairs = itertools.product(drawn or [{}], combined)
     names = [axis.field for axis in lists]
-    found = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
-    ordered = [tuple((field, setting[field]) for field in fields) for setting in found]
+    combinations = [{**draw, **dict(zip(names, chosen, strict=True))} for draw, chosen in pairs]
+    ordered = [tuple((field, setting[field]) for field in fields) for setting in combinations]
     return [dict(setting) for setting in dict.fromkeys(ordered)]  # draws of integers may repeat
 
 
-def folder_names(found: Sequence[Setting]) -> list[str]:
+def folder_names(settings: Sequence[Setting]) -> list[str]:
     """Returns a unique folder name for each setting, such as beta-0.5_seed-3."""
-    fields = list(found[0])
+    fields = list(settings[0])
     last = [field.rpartition('.')[2] for field in fields]
     short = {f: name if last.count(name) == 1 else f for f, name in zip(fields, last, strict=True)}
-    names = ['_'.join(f'{short[f]}-{_word(v)}' for f, v in setting.items()) for setting in found]
+    names = ['_'.join(f'{short[f]}-{_slug(v)}' for f, v in setting.items()) for setting in settings]
     if len({*names}) < len(names) or max(map(len, names)) > 120:
         names = [f'{i:0{len(str(len(names)))}d}_{name[:100]}' for i, name in enumerate(names)]
     return names
 
 
-def _words(text: str) -> list[str]:
+def _split_at_commas(text: str) -> list[str]:
     """Splits at commas outside brackets."""
-    words, depth = [''], 0
+    items, depth = [''], 0
     for letter in text:
         depth += (letter in '([') - (letter in ')]')
         if letter == ',' and depth == 0:
-            words.append('')
+            items.append('')
         else:
-            words[-1] += letter
-    return words
+            items[-1] += letter
+    return items
 
 
-def _value(text: str, word: str, like: Any) -> Any:
-    """Parses `word` as the type of `like`, the field's present value."""
+def _value(text: str, item: str, like: Any) -> Any:
+    """Parses `item` as the type of `like`, the field's present value."""
     try:
         if isinstance(like, bool):
-            return {'true': True, 'false': False}[word.lower()]
+            return {'true': True, 'false': False}[item.lower()]
         if isinstance(like, str):
-            return word
+            return item
         if isinstance(like, int):
-            return int(word)
+            return int(item)
         if isinstance(like, float):
-            number = float(word)
-            if not math.isfinite(number):
-                raise ValueError(word)
-            return number
-        found = tuple(ast.literal_eval(word))
-        if like and not all(isinstance(each, type(like[0])) for each in found):
-            raise TypeError(word)
-        return found
+            value = float(item)
+            if not math.isfinite(value):
+                raise ValueError(item)
+            return value
+        values = tuple(ast.literal_eval(item))
+        if like and not all(isinstance(each, type(like[0])) for each in values):
+            raise TypeError(item)
+        return values
     except (KeyError, TypeError, ValueError, SyntaxError) as error:
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
         kind = kinds.get(type(like), 'a tuple, as in (64,)')
-        raise UserError(f'--sweep={text}: {word!r} is not {kind}') from error
+        raise UserError(f'--sweep={text}: {item!r} is not {kind}') from error
 
 
-def _whole_numbers(text: str, rest: str) -> tuple[int, ...]:
-    ends = [_value(text, word, 0) for word in rest.split(':')]
-    found = range(*ends) if len(ends) in (2, 3) and 0 not in ends[2:] else ()
-    if not found:
+def _integers(text: str, rest: str) -> tuple[int, ...]:
+    ends = [_value(text, item, 0) for item in rest.split(':')]
+    integers = range(*ends) if len(ends) in (2, 3) and 0 not in ends[2:] else ()
+    if not integers:
         raise UserError(f'--sweep={text}: no whole numbers in {rest}; 0:8 is 0 to 7')
-    return tuple(found)
+    return tuple(integers)
 
 
 def _range(text: str, kind: str, ends: str, like: Any) -> Range:
     if not isinstance(like, int | float) or isinstance(like, bool):
         raise UserError(f'--sweep={text}: a range is for numbers')
-    words = ends.split(':')
-    if len(words) != 2:
+    bounds = ends.split(':')
+    if len(bounds) != 2:
         raise UserError(f'--sweep={text}: write a range as {kind}:LOW:HIGH')
-    low, high = (_value(text, word, 0.0) for word in words)
+    low, high = (_value(text, item, 0.0) for item in bounds)
     if not low < high or (kind == 'log' and low <= 0):
         raise UserError(f'--sweep={text}: {low:g} to {high:g} is no range to draw from')
     return Range(low, high, kind == 'log', isinstance(like, int))
 
 
-def _draws(field: str, each: Range, count: int, seed: int) -> list[int | float]:
+def _draws(field: str, interval: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    low, high = each.low, each.high + each.is_whole  # an interval for each whole number
-    if each.is_log:
+    low, high = interval.low, interval.high + interval.is_whole  # an interval for each whole number
+    if interval.is_log:
         low, high = math.log(low), math.log(high)
     drawn = low + (high - low) * random.random(count)
-    drawn = np.exp(drawn) if each.is_log else drawn
-    if each.is_whole:
-        return [min(math.floor(value), math.floor(each.high)) for value in drawn]
+    drawn = np.exp(drawn) if interval.is_log else drawn
+    if interval.is_whole:
+        return [min(math.floor(value), math.floor(interval.high)) for value in drawn]
     return [float(f'{value:.{DIGITS}g}') for value in drawn]
 
 
-def _word(value: Any) -> str:
+def _slug(value: Any) -> str:
     """Formats a value as part of a folder name."""
     if isinstance(value, tuple):
-        return 'x'.join(map(_word, value)) or 'none'
+        return 'x'.join(map(_slug, value)) or 'none'
     return re.sub(r'[^A-Za-z0-9.+-]+', '-', str(value)) or 'none'

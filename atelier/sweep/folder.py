@@ -24,7 +24,7 @@ from atelier.run.experiment import Run
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
-_ASKED = {
+_REQUEST_FLAGS = {
     'axes': 'axes',
     'num_random': '--sweep_random',
     'init_from': '--init_from',
@@ -44,22 +44,22 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         try:
             record = json.loads(path.read_text())
             record['values'] = with_later_fields(record['values'])
-            return {name: record[name] for name in ('path', 'argument', 'values', *_ASKED)}
+            return {name: record[name] for name in ('path', 'argument', 'values', *_REQUEST_FLAGS)}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
 
 
 def record_of(
-    which: ConfigFile,
+    config_file: ConfigFile,
     config: ConfigDict,
     axes: Sequence[str],
     num_random: int,
     init_from: str | None,
 ) -> dict[str, Any]:
     """Returns the content of sweep.json for this sweep."""
-    asked = dict(axes=list(axes), num_random=num_random, init_from=init_from)
+    request = dict(axes=list(axes), num_random=num_random, init_from=init_from)
     values = run_folder.with_whole_paths(config.to_dict())
-    return {**which._asdict(), 'values': values, **asked}
+    return {**config_file._asdict(), 'values': values, **request}
 
 
 def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
@@ -70,9 +70,9 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
-        others = exists and not (folder.is_dir() and not any(folder.iterdir()))
+        is_occupied = exists and not (folder.is_dir() and not any(folder.iterdir()))
     if not is_sweep:
-        if others:
+        if is_occupied:
             raise UserError(f'--workdir={folder} exists and is not a sweep: choose another folder')
         return
     before = load(folder)
@@ -81,16 +81,16 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
             f'{folder} is a sweep of {before["path"]}, not of {record["path"]}: choose another '
             '--workdir'
         )
-    for name, words in _ASKED.items():
+    for name, flag in _REQUEST_FLAGS.items():
         if before[name] != record[name]:
             raise UserError(
-                f'{folder} is another sweep ({words}: {_shown(before[name])}, now: '
-                f'{_shown(record[name])}): choose another --workdir'
+                f'{folder} is another sweep ({flag}: {_formatted(before[name])}, now: '
+                f'{_formatted(record[name])}): choose another --workdir'
             )
     check_same_values(folder, before['values'], record['values'])
 
 
-def _shown(value: Any) -> str:
+def _formatted(value: Any) -> str:
     return ' '.join(value) if isinstance(value, list) else str(value)
 
 
@@ -136,14 +136,14 @@ def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
     Members that trained together continue together: they are at the same step, and the steps of
     other members are unrelated. If two programs share members, the smaller one is the later.
     """
-    left, parts = {run.folder.name: run for run in runs}, []
+    remaining, parts = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]
     for names in sorted(
         (record.get('members', []) for record in records), key=lambda n: (len(n), n)
     ):
-        if names and left.keys() >= {*names}:
-            parts.append([left.pop(name) for name in names])
-    return [*parts, *([list(left.values())] if left else [])]
+        if names and remaining.keys() >= {*names}:
+            parts.append([remaining.pop(name) for name in names])
+    return [*parts, *([list(remaining.values())] if remaining else [])]
 
 
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:

@@ -63,8 +63,8 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
             _train(members, states, step, compiled, devices, path)
             return
     del states
-    size = compiled.most_members
-    log.info('there is room for %d members at once: the others follow', size)
+    size = compiled.max_members
+    log.info('memory holds %d members at once: the others train afterwards', size)
     for i in range(0, len(runs), size):
         train_together(folder, runs[i : i + size], devices)
 
@@ -75,15 +75,15 @@ def allow_files(count: int) -> None:
     Raises:
       UserError: the system does not allow it.
     """
-    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = len(os.listdir('/dev/fd')) + count
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
+    if soft_limit != resource.RLIM_INFINITY and soft_limit < needed:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard_limit))
         except (ValueError, OSError) as error:
             raise UserError(
                 f'a sweep of so many members opens {needed} files at once, and the system allows '
-                f'{most}: raise it (ulimit -n {needed}), or train parts (--sweep_shard=1/2)'
+                f'{hard_limit}: raise it (ulimit -n {needed}), or train parts (--sweep_shard=1/2)'
             ) from error
 
 
@@ -108,17 +108,17 @@ def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
       UserError: none of a member's checkpoints can be read.
     """
     states = [jax.device_get(member.begin()) for member in members]
-    going = [i for i, member in enumerate(members) if not member.is_done(0)]
-    if all(members[i].is_done(int(states[i].step)) for i in going):
+    active = [i for i, member in enumerate(members) if not member.is_done(0)]
+    if all(members[i].is_done(int(states[i].step)) for i in active):
         return states, None
     while True:
-        saved = [{0, *members[i].checkpoints.steps()} for i in going]
+        saved = [{0, *members[i].checkpoints.steps()} for i in active]
         common = max(set.intersection(*saved))
-        for i in going:
+        for i in active:
             if int(states[i].step) != common:
                 members[i].checkpoints.forget_after(common)
                 states[i] = jax.device_get(members[i].begin())
-        if all(int(states[i].step) == common for i in going):
+        if all(int(states[i].step) == common for i in active):
             return states, common
 
 
@@ -135,25 +135,25 @@ def _train(
     validation = CompiledValidation(runs[0], devices)
     for member in members:
         if not member.is_done(0):
-            member.open(step, validation, speaker=f'{member.run.folder.name}: ')
+            member.open(step, validation, log_prefix=f'{member.run.folder.name}: ')
 
     def on_choice(form: str, seconds: dict[str, float]) -> None:
         """Records the form before its result is used, so that a resumed run has the same form."""
-        taken = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
-        log.info('members in the form %r (%s for %d steps)', form, taken, compiled.num_steps)
+        times = ', '.join(f'{name} {s:.3g} s' for name, s in seconds.items())
+        log.info('members in the form %r (%s for %d steps)', form, times, compiled.num_steps)
         sweep_folder.write_program(path, runs, devices[0].device_kind, form, seconds)
 
     train_lib, train = checkout.train_lib(), runs[0].config.train
-    words = train_lib.described(runs[0], states[0])
-    log.info('each %s; batch %d, steps %d to %d', words, train.batch_size, step, train.steps)
+    description = train_lib.description(runs[0], states[0])
+    log.info('each %s; batch %d, steps %d to %d', description, train.batch_size, step, train.steps)
     train_lib.warn_of_settings(runs[0], step)
     with side_by_side(runs, step, compiled, devices, on_choice) as program:
         placed = compiled.layout.place(states)
         states.clear()  # the program has copies
-        train_lib.loop(members, program, placed, step, on_failure=_mark)
+        train_lib.loop(members, program, placed, step, on_failure=_record_failure)
 
 
-def _mark(member: Member) -> None:
+def _record_failure(member: Member) -> None:
     """Records a failed member: its State is frozen, its checkpoints are valid, others continue."""
     log.warning('%s: %s', member.run.folder.name, member.failure)
     path = member.run.folder / sweep_folder.FAILED

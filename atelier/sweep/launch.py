@@ -59,9 +59,9 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
     return [job.job_id for job in jobs]
 
 
-def command_of(folder: pathlib.Path, number: int, count: int) -> list[str]:
+def command_of(folder: pathlib.Path, index: int, num_shards: int) -> list[str]:
     """Returns the command that trains a shard; it reads everything else from sweep.json."""
-    main, shard = str(ROOT / 'main.py'), f'--sweep_shard={number}/{count}'
+    main, shard = str(ROOT / 'main.py'), f'--sweep_shard={index}/{num_shards}'
     return [sys.executable, main, '--mode=sweep', f'--workdir={folder.resolve()}', shard]
 
 
@@ -71,13 +71,13 @@ def parsed(options: Sequence[str]) -> dict[str, Any]:
     Raises:
       UserError: an option is not NAME=VALUE.
     """
-    found = {}
+    values = {}
     for text in options:
         name, equals, value = text.partition('=')
         if not equals or not name.isidentifier():
             raise UserError(f'--launcher_option={text}: write NAME=VALUE, as in gpus_per_node=1')
-        found[name] = int(value) if value.isdigit() else value
-    return found
+        values[name] = int(value) if value.isdigit() else value
+    return values
 
 
 def _wait(jobs: list) -> None:

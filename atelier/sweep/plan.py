@@ -24,19 +24,19 @@ def with_setting(config: ConfigDict, setting: Setting) -> ConfigDict:
     Raises:
       UserError: a value is invalid for its field.
     """
-    changed = ConfigDict(config.to_dict())
+    copy = ConfigDict(config.to_dict())
     try:
-        changed.update_from_flattened_dict(setting)
+        copy.update_from_flattened_dict(setting)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'--sweep: {error}') from error
-    return changed.lock()
+    return copy.lock()
 
 
 def runs_of(
     folder: pathlib.Path,
-    which: ConfigFile,
+    config_file: ConfigFile,
     config: ConfigDict,
-    found: Sequence[Setting],
+    settings: Sequence[Setting],
     init_from: str | None = None,
 ) -> dict[str, Run]:
     """Returns {name: run} for all settings, in `folder`; runs with the same data share them.
@@ -45,16 +45,18 @@ def runs_of(
       UserError: a setting cannot be built.
     """
     data, runs = {}, {}
-    for name, setting in zip(folder_names(found), found, strict=True):
-        changed = with_setting(config, setting)
+    for name, setting in zip(folder_names(settings), settings, strict=True):
+        member_config = with_setting(config, setting)
         with about(name):
-            check_seed(changed)
-            wanted = json.dumps(changed.data.to_dict())
-            if wanted not in data:
-                data[wanted] = dataset.load(changed)
-            changed = with_batch_size(changed, data[wanted])
-            family = which.build(changed, data[wanted].spec)
-        runs[name] = Run(folder / name, which, changed, family, data[wanted], init_from)
+            check_seed(member_config)
+            data_key = json.dumps(member_config.data.to_dict())
+            if data_key not in data:
+                data[data_key] = dataset.load(member_config)
+            member_config = with_batch_size(member_config, data[data_key])
+            family = config_file.build(member_config, data[data_key].spec)
+        runs[name] = Run(
+            folder / name, config_file, member_config, family, data[data_key], init_from
+        )
     return runs
 
 
@@ -92,7 +94,7 @@ def shard_of(text: str) -> tuple[int, int]:
         return 1, 1
     first, _, last = text.partition('/')
     with contextlib.suppress(ValueError):
-        number, count = int(first), int(last)
-        if 1 <= number <= count:
-            return number, count
+        index, count = int(first), int(last)
+        if 1 <= index <= count:
+            return index, count
     raise UserError(f'--sweep_shard={text}: give i/n, the i-th of n shards, as in 1/4 to 4/4')

@@ -32,7 +32,7 @@ class Sweep(NamedTuple):
 
 def prepare(
     folder: pathlib.Path,
-    which: ConfigFile,
+    config_file: ConfigFile,
     config: ConfigDict,
     axes: Sequence[str] = (),
     num_random: int = 0,
@@ -42,7 +42,7 @@ def prepare(
 
     Args:
       folder: of the sweep, new or to be continued.
-      which: the config file.
+      config_file: the config file.
       config: the values that all members share.
       axes: in the format of --sweep; by default those of the config file's `get_sweep()`.
       num_random: number of draws from the axes that are ranges.
@@ -51,24 +51,24 @@ def prepare(
     Raises:
       UserError: an invalid axis or setting, or a folder that holds something else.
     """
-    axes = list(axes) or own_axes(which)
+    axes = list(axes) or own_axes(config_file)
     values = flatten(config.to_dict())
     parsed = [axes_lib.parse(text, values) for text in axes]
-    found = axes_lib.settings(parsed, num_random, config.seed)
-    record = sweep_folder.record_of(which, config, axes, num_random, init_from)
+    settings = axes_lib.settings(parsed, num_random, config.seed)
+    record = sweep_folder.record_of(config_file, config, axes, num_random, init_from)
     sweep_folder.check_same(folder, record)
-    runs = plan.runs_of(folder, which, config, found, init_from)
+    runs = plan.runs_of(folder, config_file, config, settings, init_from)
     groups = plan.groups_of(runs)
     for group in groups:
         with about(group[0].folder.name):
             check_training(group[0], num_devices=1)
     sweep_folder.write(folder, record)
     fields = [axis.field for axis in parsed]
-    return Sweep(folder, fields, dict(zip(runs, found, strict=True)), runs, groups)
+    return Sweep(folder, fields, dict(zip(runs, settings, strict=True)), runs, groups)
 
 
 def train(
-    of: Sweep, shard: tuple[int, int] = (1, 1), devices: Sequence[jax.Device] | None = None
+    sweep: Sweep, shard: tuple[int, int] = (1, 1), devices: Sequence[jax.Device] | None = None
 ) -> list[dict[str, Any]]:
     """Trains or resumes every member; returns a row per member.
 
@@ -77,51 +77,53 @@ def train(
     the same States.
 
     Args:
-      of: the result of `prepare`.
+      sweep: the result of `prepare`.
       shard: (i, n), to train only the i-th of n shards.
       devices: by default all devices of this process.
 
     Raises:
-      UserError: as `summed_up`, or a member's folder belongs to another run.
+      UserError: as `summarize`, or a member's folder belongs to another run.
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
-    number, count = shard
-    parts = plan.parts_of(of.groups, count)
-    mine = parts[number - 1 :: count]
-    members, programs = counted(len(of.runs), 'member'), counted(len(parts), 'program')
-    log.info('%s: %s, %s', of.folder, members, programs)
+    index, count = shard
+    parts = plan.parts_of(sweep.groups, count)
+    own_parts = parts[index - 1 :: count]
+    members, programs = counted(len(sweep.runs), 'member'), counted(len(parts), 'program')
+    log.info('%s: %s, %s', sweep.folder, members, programs)
     if count > 1:
-        log.info('shard %d of %d: %s', number, count, counted(sum(map(len, mine)), 'member'))
-    for part in mine:
-        train_together(of.folder, part, devices or jax.local_devices())
-    return summed_up(of)
+        log.info('shard %d of %d: %s', index, count, counted(sum(map(len, own_parts)), 'member'))
+    for part in own_parts:
+        train_together(sweep.folder, part, devices or jax.local_devices())
+    return summarize(sweep)
 
 
-def summed_up(of: Sweep) -> list[dict[str, Any]]:
+def summarize(sweep: Sweep) -> list[dict[str, Any]]:
     """Returns a row per member of all shards; writes and shows the table and the figure.
 
     Raises:
       UserError: all members failed, or a file cannot be written.
     """
-    rows = table.rows_of(of.runs, of.settings)
-    table.show(of.folder, rows, of.fields, table.metric_of(of.groups[0][0], rows, of.fields))
+    rows = table.rows_of(sweep.runs, sweep.settings)
+    table.show(
+        sweep.folder, rows, sweep.fields, table.metric_of(sweep.groups[0][0], rows, sweep.fields)
+    )
     failed = [row['member'] for row in rows if row['status'] == 'failed']
     if len(failed) == len(rows):
-        reason = sweep_folder.failure_of(of.folder / failed[0])
+        reason = sweep_folder.failure_of(sweep.folder / failed[0])
         raise UserError(f'all {len(rows)} members failed; {failed[0]}: {reason}')
     return rows
 
 
-def own_axes(which: ConfigFile) -> list[str]:
+def own_axes(config_file: ConfigFile) -> list[str]:
     """Returns the axes of the config file's `get_sweep()`.
 
     Raises:
       UserError: the file has none.
     """
-    axes = which.axes()
+    axes = config_file.axes()
     if axes is None:
         raise UserError(
-            f'{which} has no get_sweep(): give axes, as in --sweep=hypers.learning_rate=1e-3,3e-3 '
-            '--sweep=seed=0:4'
+            f'{config_file} has no get_sweep(): give axes, as in '
+            '--sweep=hypers.learning_rate=1e-3,3e-3 --sweep=seed=0:4'
         )
     return axes

@@ -20,7 +20,7 @@ from atelier.sweep.folder import failure_of
 from atelier.training.session import finished
 from atelier.training.validation import BEST_MODES, remember
 
-SHOWN = 20  # settings on the terminal; the file has all
+MAX_ROWS = 20  # settings on the terminal; the file has all
 Row = dict[str, Any]
 
 
@@ -35,9 +35,9 @@ class Metric(NamedTuple):
         return math.inf if value is None or not math.isfinite(value) else -self.sign * value
 
 
-def rows_of(runs: dict[str, Run], found: dict[str, Setting]) -> list[Row]:
+def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
     """A row per member: setting, status, and validation metrics of its best or last step."""
-    return [_row(name, run, found[name]) for name, run in runs.items()]
+    return [_row(name, run, settings[name]) for name, run in runs.items()]
 
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
@@ -74,25 +74,25 @@ def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> li
 
     `members` counts the runs in the mean; `failed` and `unfinished` count the others.
     """
-    apart = [field for field in fields if field != 'seed']
+    setting_fields = [field for field in fields if field != 'seed']
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[field] for field in apart), []).append(row)
+        groups.setdefault(tuple(row[field] for field in setting_fields), []).append(row)
     summaries = []
     for setting, members in groups.items():
         done = [member for member in members if member['status'] == 'finished']
         values = [m[metric.name] for m in done if m.get(metric.name) is not None]
         summaries.append(
             {
-                **dict(zip(apart, setting, strict=True)),
+                **dict(zip(setting_fields, setting, strict=True)),
                 'mean': float(np.mean(values)) if values else None,
-                'deviation': float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                'std': float(np.std(values, ddof=1)) if len(values) > 1 else None,
                 'members': len(values),
                 'failed': sum(member['status'] == 'failed' for member in members),
                 'unfinished': sum(member['status'] == 'unfinished' for member in members),
             }
         )
-    return sorted(summaries, key=lambda each: metric.better(each['mean']))
+    return sorted(summaries, key=lambda summary: metric.better(summary['mean']))
 
 
 def show(
@@ -122,14 +122,14 @@ def show(
 
 
 def _lines(summaries: list[Row], fields: Sequence[str], metric: Metric) -> list[str]:
-    apart = [field for field in fields if field != 'seed']
-    table = [[*apart, f'{metric.name}, validation', 'members', '']]
-    for each in summaries[:SHOWN]:
-        value = plus_minus(each['mean'], each['deviation'])
-        words = [f'{each[name]} {name}' for name in ('failed', 'unfinished') if each[name]]
-        settings = [str(each[field]) for field in apart]
-        table.append([*settings, value, str(each['members']), ', '.join(words)])
-    more = len(summaries) - SHOWN
+    setting_fields = [field for field in fields if field != 'seed']
+    table = [[*setting_fields, f'{metric.name}, validation', 'members', '']]
+    for summary in summaries[:MAX_ROWS]:
+        value = plus_minus(summary['mean'], summary['std'])
+        counts = [f'{summary[name]} {name}' for name in ('failed', 'unfinished') if summary[name]]
+        settings = [str(summary[field]) for field in setting_fields]
+        table.append([*settings, value, str(summary['members']), ', '.join(counts)])
+    more = len(summaries) - MAX_ROWS
     return aligned(table) + ([f'and {more} more'] if more > 0 else [])
 
 
@@ -139,19 +139,24 @@ def _draw(path: pathlib.Path, rows: Sequence[Row], fields: Sequence[str], metric
 
     figure = Figure(figsize=(4 * len(fields), 4), layout='constrained')
     panels = figure.subplots(1, len(fields), squeeze=False)
-    shown = [row for row in rows if row.get(metric.name) is not None]
+    measured = [row for row in rows if row.get(metric.name) is not None]
     for field, panel in zip(fields, panels[0], strict=True):
-        values = sorted({row[field] for row in shown})
-        is_number = all(isinstance(value, int | float) for value in values)
-        at = {value: value if is_number else i for i, value in enumerate(values)}
-        panel.plot([at[r[field]] for r in shown], [r[metric.name] for r in shown], '.', alpha=0.5)
-        means = [np.mean([r[metric.name] for r in shown if r[field] == v]) for v in values]
-        panel.plot([at[value] for value in values], means, '_' if field == 'seed' else '-')
+        values = sorted({row[field] for row in measured})
+        is_numeric = all(isinstance(value, int | float) for value in values)
+        positions = {value: value if is_numeric else i for i, value in enumerate(values)}
+        panel.plot(
+            [positions[r[field]] for r in measured],
+            [r[metric.name] for r in measured],
+            '.',
+            alpha=0.5,
+        )
+        means = [np.mean([r[metric.name] for r in measured if r[field] == v]) for v in values]
+        panel.plot([positions[value] for value in values], means, '_' if field == 'seed' else '-')
         if all(isinstance(value, int) for value in values):
             panel.xaxis.get_major_locator().set_params(integer=True)
-        if is_number and values and min(values) > 0 and max(values) >= 10 * min(values):
+        if is_numeric and values and min(values) > 0 and max(values) >= 10 * min(values):
             panel.set_xscale('log')
-        if not is_number:
+        if not is_numeric:
             panel.set_xticks(range(len(values)), [str(value) for value in values])
         panel.set(xlabel=field, ylabel=f'{metric.name}, validation')
         panel.grid(alpha=0.3)

@@ -21,12 +21,12 @@ from atelier.core.game import State
 from atelier.log import counted, log
 from atelier.run.experiment import Run
 from atelier.training.dispatch import Program, dispatch_length, make_dispatch
-from atelier.training.input_pipeline import feed, is_streamed, most_steps, reader
+from atelier.training.input_pipeline import feed, is_streamed, max_steps, reader
 
 FORMS = ('vmap', 'loop')
 MEMORY_SHARE = 0.8  # fraction of a device's memory that a program may use
 LOOP_PAYS = 0.95  # the loop is chosen below this fraction of vmap's time; smaller gains are noise
-RACE_SECONDS, MOST_ROUNDS = 2.0, 5  # limits of the comparison of the forms
+RACE_SECONDS, MAX_ROUNDS = 2.0, 5  # limits of the comparison of the forms
 
 
 class Layout(NamedTuple):
@@ -45,8 +45,8 @@ class Layout(NamedTuple):
 
     def member(self, tree, i: int):
         """Returns the slice of member i of a host pytree [devices, rows, ...], as views."""
-        where = divmod(i, self.rows)
-        return jax.tree.map(lambda x: np.asarray(x[where]), tree)
+        index = divmod(i, self.rows)
+        return jax.tree.map(lambda x: np.asarray(x[index]), tree)
 
 
 def layout_of(num_members: int, devices: Sequence[jax.Device]) -> Layout:
@@ -61,7 +61,7 @@ class Compiled(NamedTuple):
     layout: Layout
     num_steps: int
     forms: dict[str, Callable]  # (states, arrays) -> (states, reports); states are donated
-    most_members: int  # number of members that fit into memory
+    max_members: int  # number of members that fit into memory
 
 
 def compiled_for(
@@ -81,8 +81,8 @@ def compiled_for(
       form: the form chosen earlier, if any.
     """
     layout = layout_of(len(runs), devices)
-    most = most_steps(runs[0], layout.devices) / layout.rows  # a bound on all rows' data
-    length = dispatch_length(runs[0].config.train, start, most)
+    limit = max_steps(runs[0], layout.devices) / layout.rows  # a bound on all rows' data
+    length = dispatch_length(runs[0].config.train, start, limit)
     shape = (len(layout.devices), layout.rows)
     states = jax.tree.map(lambda x: jax.ShapeDtypeStruct(shape + x.shape, x.dtype), like)
     arrays = _array_shapes(runs[0], length, layout)
@@ -94,41 +94,41 @@ def compiled_for(
         each: _bytes_of(program) + copies * layout.rows * row_bytes
         for each, program in forms.items()
     }
-    room = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
+    budget = MEMORY_SHARE * min(map(device_lib.memory_bytes, layout.devices))
     log.info(
-        '%s, %d on each of %s: %s of %.1f GB there',
+        '%s, %d on each of %s: %s of %.1f GB available',
         counted(layout.num_members, 'member'),
         layout.rows,
         counted(len(layout.devices), f'{layout.devices[0].platform} device'),
         ', '.join(f'{each} takes {size / 1e9:.2f} GB' for each, size in needed.items()),
-        room / MEMORY_SHARE / 1e9,
+        budget / MEMORY_SHARE / 1e9,
     )
-    if layout.rows == 1 or min(needed.values()) <= room:  # one member cannot be divided
+    if layout.rows == 1 or min(needed.values()) <= budget:  # one member cannot be divided
         smallest = min(needed, key=needed.get)
-        kept = {each: f for each, f in forms.items() if needed[each] <= room or each == smallest}
+        kept = {each: f for each, f in forms.items() if needed[each] <= budget or each == smallest}
         return Compiled(layout, length, kept, layout.num_members)
-    rows = max(1, min(layout.rows - 1, int(layout.rows * room / min(needed.values()))))
+    rows = max(1, min(layout.rows - 1, int(layout.rows * budget / min(needed.values()))))
     return Compiled(layout, length, {}, rows * len(devices))
 
 
 def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays) -> Callable:
     size, streamed = run.config.train.batch_size, is_streamed(run, layout.devices)
-    one = make_dispatch(
+    dispatch = make_dispatch(
         run.family, run.data, optimizers.chosen(run.config), size, num_steps, streamed=streamed
     )
-    axis, alone = 0 if streamed else None, jnp.int32(0)
+    axis, device = 0 if streamed else None, jnp.int32(0)
 
     def all_at_once(states, arrays):
-        return jax.vmap(one, (0, axis, None))(states, arrays, alone)
+        return jax.vmap(dispatch, (0, axis, None))(states, arrays, device)
 
     def one_by_one(states, arrays):
         if streamed:
-            return jax.lax.map(lambda pair: one(*pair, alone), (states, arrays))
-        return jax.lax.map(lambda state: one(state, arrays, alone), states)
+            return jax.lax.map(lambda pair: dispatch(*pair, device), (states, arrays))
+        return jax.lax.map(lambda state: dispatch(state, arrays, device), states)
 
     f = {'vmap': all_at_once, 'loop': one_by_one}[form]
-    over = device_lib.over_devices(f, (0, axis), out_axes=0, donate=(0,), devices=layout.devices)
-    return over.lower(states, arrays).compile()
+    mapped = device_lib.over_devices(f, (0, axis), out_axes=0, donate=(0,), devices=layout.devices)
+    return mapped.lower(states, arrays).compile()
 
 
 def _bytes_of(compiled) -> int:
@@ -140,13 +140,13 @@ def _bytes_of(compiled) -> int:
 
 def _array_shapes(run: Run, length: int, layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes and types of the arrays of `feed_all`."""
-    before = ()
+    leading = ()
     if is_streamed(run, layout.devices):
         count, size = game.num_minibatches(run.family.turns), run.config.train.batch_size
-        before = (len(layout.devices), layout.rows, length, count, size)
+        leading = (len(layout.devices), layout.rows, length, count, size)
     return {
         name: jax.ShapeDtypeStruct(
-            (*before, *array.shape[1 if before else 0 :]),
+            (*leading, *array.shape[1 if leading else 0 :]),
             jax.dtypes.canonicalize_dtype(array.dtype),
         )
         for name, array in run.data.splits['train'].items()
@@ -163,11 +163,11 @@ def feed_all(
             yield next_arrays
         return
     readers = [reader(run, start, length, layout.devices[:1]) for run in runs]
-    numbers = iter(range(-(-(runs[0].config.train.steps - start) // length)))
+    indices = iter(range(-(-(runs[0].config.train.steps - start) // length)))
 
     def next_arrays():
-        number = next(numbers)
-        return layout.place([jax.tree.map(lambda x: x[0], read(number)) for read in readers])
+        index = next(indices)
+        return layout.place([jax.tree.map(lambda x: x[0], read(index)) for read in readers])
 
     yield next_arrays
 
@@ -224,15 +224,15 @@ def _race(forms: dict[str, Callable], states: State, arrays) -> tuple[str, dict,
     donate them.
     """
     seconds, results = dict.fromkeys(forms, math.inf), {}
-    until = time.perf_counter() + RACE_SECONDS
-    for _ in range(MOST_ROUNDS):
+    deadline = time.perf_counter() + RACE_SECONDS
+    for _ in range(MAX_ROUNDS):
         for form, call in forms.items():
             results.pop(form, None)
-            mine = jax.block_until_ready(jax.tree.map(jnp.copy, states))
+            copy = jax.block_until_ready(jax.tree.map(jnp.copy, states))
             began = time.perf_counter()
-            results[form] = jax.block_until_ready(call(mine, arrays))
+            results[form] = jax.block_until_ready(call(copy, arrays))
             seconds[form] = min(seconds[form], time.perf_counter() - began)
-        if time.perf_counter() > until:
+        if time.perf_counter() > deadline:
             break
     jax.tree.map(lambda x: x.delete(), states)
     form = 'loop' if seconds['loop'] < LOOP_PAYS * seconds['vmap'] else 'vmap'

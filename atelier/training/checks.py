@@ -66,7 +66,7 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
         raise UserError(
             f'config.train.batch_size={batch_size} is larger than the {n} training examples of '
             f'{name}: --config.train.batch_size={max(num_devices, n // num_devices * num_devices)} '
-            'is the most'
+            'is the largest'
         )
     if batch_size % num_devices:
         near = num_devices * max(1, batch_size // num_devices)
@@ -79,6 +79,7 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
 def _check_share(local: int, together: int) -> None:
     if local % together:
         raise UserError(
-            f'the model takes {together} neighbours of a batch together, which does not divide the '
-            f'{local} examples of a device: change config.train.batch_size or the number of devices'
+            f'the model needs {together} neighbours of a batch on one device, but the {local} '
+            f'examples of a device are not a multiple of {together}: change '
+            'config.train.batch_size or the number of devices'
         )

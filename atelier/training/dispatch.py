@@ -19,7 +19,7 @@ from atelier.core.types import Batch, Optimizer
 from atelier.data import shuffle
 from atelier.data.dataset import Dataset
 from atelier.run.experiment import Run
-from atelier.training.input_pipeline import feed, is_streamed, most_steps
+from atelier.training.input_pipeline import feed, is_streamed, max_steps
 
 
 class Program(NamedTuple):
@@ -40,13 +40,13 @@ def data_parallel(run: Run, start: int, devices: Sequence[jax.Device]) -> Iterat
 
     The State is replicated on all devices and donated. The host waits once per dispatch.
     """
-    length = dispatch_length(run.config.train, start, most_steps(run, devices))
+    length = dispatch_length(run.config.train, start, max_steps(run, devices))
     compiled = compile_dispatch(run, length, devices)
-    numbers = device_lib.local_indices(devices)
+    device_indices = device_lib.local_indices(devices)
     with feed(run, start, length, devices) as next_arrays:
 
         def dispatch(state: State):
-            state, report = compiled(state, next_arrays(), numbers)
+            state, report = compiled(state, next_arrays(), device_indices)
             return state, [jax.device_get(report)]
 
         yield Program(length, dispatch, lambda state, i: state, identity)
@@ -76,15 +76,17 @@ def make_dispatch(
     def dispatch(state: State, arrays: dict[str, Array], device: Int[Array, '']):
         rows = device * local + jnp.arange(local)
 
-        def one(state, raw):
+        def one_step(state, raw):
             if not streamed:
                 raw = gathered(state, arrays, rows, family.turns, batch_size)
-            batches = shown(state, raw, data, rows, family.turns, batch_size)
+            batches = preprocessed(state, raw, data, rows, family.turns, batch_size)
             return step(state, batches, rows)
 
-        state, report = jax.lax.scan(one, state, arrays if streamed else None, length=num_steps)
-        whole = train_step.all_finite((state.params, state.opt, state.ema))
-        return state, {**report, 'finite': report['finite'].at[-1].min(whole)}
+        state, report = jax.lax.scan(
+            one_step, state, arrays if streamed else None, length=num_steps
+        )
+        is_finite = train_step.all_finite((state.params, state.opt, state.ema))
+        return state, {**report, 'finite': report['finite'].at[-1].min(is_finite)}
 
     return dispatch
 
@@ -94,23 +96,23 @@ def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Ar
     key = key_for(state.key, Stream.SHUFFLE)
     n, count = len(arrays['x']), game.num_minibatches(turns)
     index = [
-        shuffle.minibatch_indices(key, _number(state, j, count), rows, batch_size, n)
+        shuffle.minibatch_indices(key, _minibatch_index(state, j, count), rows, batch_size, n)
         for j in range(count)
     ]
     return {name: jnp.stack([array[i] for i in index]) for name, array in arrays.items()}
 
 
-def shown(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[Batch]:
+def preprocessed(state: State, raw, data: Dataset, rows, turns, batch_size: int) -> list[Batch]:
     """Returns the M minibatches of this step, preprocessed for the turns."""
     count, batches = game.num_minibatches(turns), []
     for j in range(count):
-        key = key_for(state.key, Stream.PREPROCESS, _number(state, j, count))
+        key = key_for(state.key, Stream.PREPROCESS, _minibatch_index(state, j, count))
         keys = rng_for(key, rows, batch_size).keys
         batches.append(data.preprocess({name: array[j] for name, array in raw.items()}, keys))
     return batches
 
 
-def _number(state: State, j: int, count: int) -> Array:
+def _minibatch_index(state: State, j: int, count: int) -> Array:
     """Index, since the start of the run, of minibatch j of this step's `count` minibatches."""
     return state.step.astype(jnp.uint32) * count + j
 
@@ -136,13 +138,13 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
     return device_lib.over_devices(dispatch, axes, donate=(0,), devices=devices)
 
 
-def dispatch_length(config, start: int = 0, most: float = math.inf) -> int:
+def dispatch_length(config, start: int = 0, max_steps: float = math.inf) -> int:
     """Steps per dispatch: the largest divisor of the remaining steps and of every cadence.
 
-    It is at most `train.steps_per_dispatch` and at most `most`.
+    It is at most `train.steps_per_dispatch` and at most `max_steps`.
     """
     common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
-    ceiling = min(config.steps_per_dispatch, max(1, most))
+    ceiling = min(config.steps_per_dispatch, max(1, max_steps))
     return max(d for d in range(1, int(ceiling) + 1) if common % d == 0)
 
 
@@ -157,8 +159,8 @@ def suggest_cadences(config, start: int = 0) -> str | None:
     if 2 * length > best:
         return None
     near = {name: best * max(1, round(config[name] / best)) for name in names}
-    changes = [f'train.{name}={near[name]}' for name in names if near[name] != config[name]]
+    suggestions = [f'train.{name}={near[name]}' for name in names if near[name] != config[name]]
     short = f'a dispatch has only {length} of at most {best} steps'
     if start % best:
         return f'{short}, because the run continues from step {start}'
-    return f'{short}; {", ".join(changes)} would give it all'
+    return f'{short}; set {", ".join(suggestions)} to reach that'

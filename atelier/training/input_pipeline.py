@@ -39,12 +39,12 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
     if streamed is None:
         size = sum(array.nbytes for array in run.data.splits['train'].values())
         # the memory of another process's device is unknown
-        mine = next(d for d in devices if d.process_index == jax.process_index())
-        streamed = size > SHARE * device_lib.memory_bytes(mine)
+        device = next(d for d in devices if d.process_index == jax.process_index())
+        streamed = size > SHARE * device_lib.memory_bytes(device)
     return streamed
 
 
-def most_steps(run: Run, devices: Sequence[jax.Device]) -> float:
+def max_steps(run: Run, devices: Sequence[jax.Device]) -> float:
     """Most steps per dispatch whose streamed data stay within `CHUNK_BYTES`."""
     if not is_streamed(run, devices):
         return math.inf
@@ -80,7 +80,7 @@ def feed(
 
 
 def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns read(number) -> dispatch `number`'s rows for this process's devices, as in `feed`."""
+    """Returns read(dispatch_index) -> its rows for this process's devices, as in `feed`."""
     count = game.num_minibatches(run.family.turns)
     batch_size, n = run.config.train.batch_size, run.data.size('train')
     local = batch_size // len(devices)
@@ -90,13 +90,13 @@ def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> 
 
     @jax.jit
     def indices(first):
-        numbers = first + jnp.arange(length * count, dtype=jnp.uint32)
-        mine = jnp.asarray(rows.reshape(-1))
-        one = lambda number: shuffle.minibatch_indices(key, number, mine, batch_size, n)
-        return jax.vmap(one)(numbers)
+        minibatches = first + jnp.arange(length * count, dtype=jnp.uint32)
+        local_rows = jnp.asarray(rows.reshape(-1))
+        one = lambda minibatch: shuffle.minibatch_indices(key, minibatch, local_rows, batch_size, n)
+        return jax.vmap(one)(minibatches)
 
-    def read(number: int) -> dict[str, np.ndarray]:
-        first = np.uint32((start + number * length) * count % 2**32)
+    def read(dispatch_index: int) -> dict[str, np.ndarray]:
+        first = np.uint32((start + dispatch_index * length) * count % 2**32)
         with jax.default_device(host):
             index = np.asarray(indices(first))
         index = index.reshape(length, count, *rows.shape).transpose(2, 0, 1, 3)

@@ -37,13 +37,14 @@ class Member:
         state, self.memory = restored or (self._start(self.run), Memory())
         return state
 
-    def open(self, step: int, validation: CompiledValidation, speaker: str = '') -> None:
+    def open(self, step: int, validation: CompiledValidation, log_prefix: str = '') -> None:
         """Opens the log and the validation for training from `step`.
 
-        Log lines that an earlier process wrote after `step` are cut. `speaker` prefixes warnings.
+        Log lines that an earlier process wrote after `step` are cut. Warnings begin with
+        `log_prefix`.
         """
         self._metrics_log = MetricsLog(self.run.folder, step)  # cuts before Watch reads the rest
-        self._watch = Watch(self.run, validation, speaker)
+        self._watch = Watch(self.run, validation, log_prefix)
 
     def is_done(self, step: int) -> bool:
         """Whether the run has finished or failed."""
@@ -59,10 +60,10 @@ class Member:
         """Evaluates the validation split; `report` is that of the last dispatch."""
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
-    def save(self, state: State, to_stay: bool = True) -> None:
+    def save(self, state: State, keep: bool = True) -> None:
         """Starts to save; see `Checkpoints.save`. Only the first process saves."""
         if processes.is_first():
-            self.checkpoints.save(state, self.memory, to_stay)
+            self.checkpoints.save(state, self.memory, keep)
 
     def close(self) -> None:
         """Waits for the save in progress and closes the files."""
@@ -87,13 +88,13 @@ def log_dispatch(
     TensorBoard gets only the last of these lines. `rate` is the number of steps per second.
     """
     names = [name for name in report if name != 'finite']
-    good = int(np.argmin(np.append(report['finite'], False)))
-    for i in range(good):
+    num_finite = int(np.argmin(np.append(report['finite'], False)))
+    for i in range(num_finite):
         step = start + i + 1
         if step % every == 0:
             values = {f'train/{name}': float(report[name][i]) for name in names}
-            metrics_log.write(step, values, to_board=step + every > start + good)
-    metrics_log.write(start + good, {'time/steps_per_second': rate})
+            metrics_log.write(step, values, to_board=step + every > start + num_finite)
+    metrics_log.write(start + num_finite, {'time/steps_per_second': rate})
     metrics_log.flush()  # a checkpoint of this step implies that these lines exist
 
 
@@ -105,8 +106,8 @@ def non_finite(report: dict[str, np.ndarray], start: int, saved: list[int]) -> s
     bad = np.flatnonzero(~np.asarray(report['finite']))
     if not bad.size:
         return None
-    at = {name: float(v[bad[0]]) for name, v in report.items() if name != 'finite'}
-    broken = [f'{name}={v}' for name, v in at.items() if not math.isfinite(v)]
+    values = {name: float(v[bad[0]]) for name, v in report.items() if name != 'finite'}
+    broken = [f'{name}={v}' for name, v in values.items() if not math.isfinite(v)]
     names = ', '.join(broken) or 'parameters that are not finite'
     last = f'the last checkpoint is of step {saved[-1]}' if saved else 'there is no checkpoint'
     return (

@@ -24,20 +24,20 @@ def stop_requests() -> Iterator[list[int]]:
     """
     received: list[int] = []
 
-    def receive(number, frame):
+    def receive(signum, frame):
         del frame
         if received:
-            raise StoppedAtOnce(128 + number)
-        received.append(number)
-        log.info('\nstopping after this dispatch; once more stops at once')
+            raise StoppedAtOnce(128 + signum)
+        received.append(signum)
+        log.info('\nstopping after this dispatch; a second signal stops at once')
 
     handled = (signal.SIGTERM, signal.SIGINT)
     try:
-        before = {number: signal.signal(number, receive) for number in handled}
+        before = {signum: signal.signal(signum, receive) for signum in handled}
     except ValueError:  # not the main thread: the caller keeps its own handlers
         before = {}
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

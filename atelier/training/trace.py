@@ -21,16 +21,18 @@ def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
     Raises:
       UserError: from the second dispatch, if the trace cannot be written.
     """
-    numbers, to = itertools.count(), folder / NAME
+    indices, trace_folder = itertools.count(), folder / NAME
     if steps_left <= program.num_steps:
-        log.warning('--profile records the second dispatch, and only one is left: nothing')
+        log.warning(
+            '--profile records the second dispatch, and only one is left: nothing is recorded'
+        )
 
     def dispatch(state: State):
-        if next(numbers) != 1:
+        if next(indices) != 1:
             return program.dispatch(state)
-        with writing(to), jax.profiler.trace(to, create_perfetto_trace=True):
+        with writing(trace_folder), jax.profiler.trace(trace_folder, create_perfetto_trace=True):
             result = jax.block_until_ready(program.dispatch(state))
-        files = sorted(to.rglob('perfetto_trace.json.gz'))
+        files = sorted(trace_folder.rglob('perfetto_trace.json.gz'))
         log.info(
             'a trace of %d steps: %s, to open at ui.perfetto.dev', program.num_steps, files[-1]
         )

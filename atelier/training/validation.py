@@ -61,13 +61,13 @@ class Watch:
     sample among their nearest neighbours, by distance between normalized x.
     """
 
-    def __init__(self, run: Run, validation: CompiledValidation, speaker: str = ''):
-        """`speaker` prefixes each warning when several runs train at once."""
-        self._run, self._validation, self._speaker = run, validation, speaker
+    def __init__(self, run: Run, validation: CompiledValidation, log_prefix: str = ''):
+        """Warnings begin with `log_prefix`, which names the run if several train at once."""
+        self._run, self._validation, self._log_prefix = run, validation, log_prefix
         self._labels = labels_like(run, 'valid', WATCHED)
         earlier = read_validations(run.folder) if game.advisers(run.family.turns) else []
         self._history = [means for _, means in earlier]  # includes those of earlier processes
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(
         self,
@@ -113,9 +113,9 @@ class Watch:
             return
         self._history.append(means)
         warnings = game.advice(self._run.family.turns, self._history)
-        for what in warnings.keys() - self._said:
-            log.warning('%s%s', self._speaker, warnings[what])
-        self._said = set(warnings)
+        for problem in warnings.keys() - self._reported:
+            log.warning('%s%s', self._log_prefix, warnings[problem])
+        self._reported = set(warnings)
 
     def _draw(self, state: State, step: int) -> None:
         """Saves samples, from the same noise every time, and reconstructed validation images."""

@@ -91,7 +91,7 @@ def test_a_module_of_another_project_is_refused(monkeypatch, complaint, name):
     stranger.__file__ = '/another/project.py'
     monkeypatch.setitem(sys.modules, name, stranger)
     line = complaint(checkout.train_lib)
-    assert re.search(f'{name!r} is already that of /another/project.py, not of {ROOT}', line)
+    assert re.search(f'{name!r} was imported from /another/project.py, not from {ROOT}', line)
 
 
 def test_a_stranger_that_is_found_first_is_refused(tmp_path):
@@ -105,7 +105,7 @@ def test_a_stranger_that_is_found_first_is_refused(tmp_path):
     command = [sys.executable, '-c', code, str(tmp_path), str(ROOT)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     last = result.stderr.rstrip().split('\n')[-1]
-    assert f"UserError: the module 'models' is already that of {tmp_path}/models.py" in last
+    assert f"UserError: the module 'models' was imported from {tmp_path}/models.py" in last
 
 
 def test_a_package_without_its_checkout_says_what_to_do(monkeypatch, tmp_path, complaint):

@@ -96,7 +96,7 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
-        ({'model.latent_dim': 4}, r'model\.latent_dim=4: that belongs to the run \(2\)'),
+        ({'model.latent_dim': 4}, r'model\.latent_dim=4: it is fixed for this run \(2\)'),
         ({'eval.nonsense': 4}, 'nonsense'),
         ({'eval.batch_size': 'many'}, 'many'),
     ],

@@ -102,7 +102,7 @@ def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
 
 def test_what_is_no_python_file_is_refused(tmp_path):
     (tmp_path / 'read.md').write_text('# no Python')
-    with pytest.raises(UserError, match='is no Python file'):
+    with pytest.raises(UserError, match='is not a Python file'):
         load(tmp_path / 'read.md')
 
 

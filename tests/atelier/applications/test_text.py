@@ -130,7 +130,7 @@ def test_weights_of_another_alphabet_are_refused(run, tmp_path):
     run_folder.write_config(run._replace(folder=folder), 1, run.data.fingerprint())
     symbols = run.data.spec.symbols[::-1]
     other = run._replace(data=run.data._replace(spec=run.data.spec._replace(symbols=symbols)))
-    with pytest.raises(UserError, match='are of other symbols than'):
+    with pytest.raises(UserError, match='are for other symbols than'):
         restore.fitting_weights(other, folder)
 
 

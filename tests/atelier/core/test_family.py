@@ -28,11 +28,11 @@ def test_two_abilities_of_one_type_are_refused():
 @pytest.mark.parametrize(
     ('abilities', 'message'),
     [
-        (Sample(len), r'Sample is no plain tuple; one alone is \(ability,\)'),
-        ([Sample(len)], 'list is no plain tuple'),
+        (Sample(len), r'Sample is not a plain tuple; write a single one as \(ability,\)'),
+        ([Sample(len)], 'list is not a plain tuple'),
         ((Sample,), r'Sample is a class; an ability is a value, Sample\(\.\.\.\)'),
-        ((Sample(len), lambda weights, batch, rng: batch), 'function is no NamedTuple'),
-        (((Sample(len),),), 'tuple is no NamedTuple'),
+        ((Sample(len), lambda weights, batch, rng: batch), 'function is not a NamedTuple'),
+        (((Sample(len),),), 'tuple is not a NamedTuple'),
     ],
 )
 def test_what_is_no_ability_is_refused(abilities, message, monkeypatch):

@@ -290,7 +290,7 @@ LABEL = np.arange(5)
         ({}, 'has no x and no x_train: it has nothing'),
         (dict(y=TABLE), 'has no x and no x_train: it has y'),
         (dict(x_valid=TABLE, x_test=TABLE), 'no x_train: it has x_valid, x_test'),
-        (dict(x=TABLE, lable=LABEL), 'what is lable'),
+        (dict(x=TABLE, lable=LABEL), 'unknown keys lable'),
         (dict(x=TABLE, x_train=TABLE), 'both x and x_train'),
         (dict(x=TABLE, x_test=TABLE), 'both x and x_train'),
         (dict(x=np.array(3)), r'empty: its shape is \(\)'),

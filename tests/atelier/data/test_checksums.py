@@ -22,7 +22,7 @@ def test_how_rows_lie_in_memory_makes_no_difference():
 
 def test_of_a_large_array_evenly_spaced_rows_are_read(monkeypatch):
     """120 bytes where 50 are read: every third row."""
-    monkeypatch.setattr(checksums, 'MOST_CHECKED_BYTES', 50)
+    monkeypatch.setattr(checksums, 'MAX_CHECKED_BYTES', 50)
     whole, between, read = ROWS, ROWS.copy(), ROWS.copy()
     between[1], read[3] = 0, 0
     assert checksums.checksum(whole) == checksums.checksum(between) != checksums.checksum(read)

@@ -236,10 +236,13 @@ def test_the_config_says_how_data_are_shown():
     [
         (dict(binarize='stochastc'), "config.data.binarize is 'stochastc'"),
         (dict(dequantize='unifrom'), "config.data.dequantize is 'unifrom'"),
-        (dict(path='x.npz'), "config.data.path='x.npz' means nothing to digits"),
-        (dict(image_shape=(8, 8, 1)), 'config.data.image_shape=(8, 8, 1) means nothing to digits'),
-        (dict(name='arrays', data_dir='here'), "config.data.data_dir='here' means nothing"),
-        (dict(name='mnist', path='here'), "config.data.path='here' means nothing to mnist"),
+        (dict(path='x.npz'), "config.data.path='x.npz': digits does not read it"),
+        (dict(image_shape=(8, 8, 1)), 'config.data.image_shape=(8, 8, 1): digits does not read it'),
+        (
+            dict(name='arrays', data_dir='here'),
+            "config.data.data_dir='here': arrays does not read it",
+        ),
+        (dict(name='mnist', path='here'), "config.data.path='here': mnist does not read it"),
         (dict(num_valid=3), 'config.data.num_valid=3'),
     ],
 )

@@ -259,18 +259,18 @@ def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
 @pytest.mark.parametrize(
     ('files', 'message'),
     [
-        ({}, r'/pictures has no pictures \(.bmp, .*\)'),
-        ({'a.txt': b'', '.b.png': b''}, r'/pictures has no pictures'),
-        (below('train', numbered(1)) | {'test/a.txt': b''}, '/pictures/test has no pictures'),
+        ({}, r'/pictures has no images \(.bmp, .*\)'),
+        ({'a.txt': b'', '.b.png': b''}, r'/pictures has no images'),
+        (below('train', numbered(1)) | {'test/a.txt': b''}, '/pictures/test has no images'),
         (numbered(1) | {'x/a.png': picture(1)}, '/000.png lies beside sub-folders'),
         (
             below('train', numbered(1)) | below('train/x', numbered(1)),
             'train/000.png lies beside sub-folders',
         ),
         ({'a.png': picture(1), 'b.png': picture(1, size=(4, 5))}, 'is 5x4 and others are 4x5'),
-        ({'a.png': picture(1), 'b.png': Image.new('L', (5, 4))}, '/b.png is grey and colour is'),
-        (numbered(3) | {'001.png': b'rubbish'}, '/001.png is no picture of a known'),
-        (numbered(3) | {'001.png': b''}, '/001.png is no picture of a known'),
+        ({'a.png': picture(1), 'b.png': Image.new('L', (5, 4))}, '/b.png is grey, not colour'),
+        (numbered(3) | {'001.png': b'rubbish'}, '/001.png is not an image in a known'),
+        (numbered(3) | {'001.png': b''}, '/001.png is not an image in a known'),
     ],
 )
 def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message):
@@ -289,7 +289,7 @@ def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
     files = {f'{number}.{kind}': raw.getvalue() for number in range(100)}
     files[f'77.{kind}'] = raw.getvalue()[: len(raw.getvalue()) // 2]
     line = complaint(folder.load, pictures(files))
-    assert re.search(rf'(?i)cannot read the picture .*/77\.{kind}: .*truncated', line), line
+    assert re.search(rf'(?i)cannot read the image .*/77\.{kind}: .*truncated', line), line
 
 
 @pytest.mark.parametrize(

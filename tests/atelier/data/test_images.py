@@ -225,7 +225,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(complaint, width):
         lambda: images.shape_of('bomb.png', raw),
     ):
         message = complaint(ask)
-        assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the most is .*', message)
+        assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the maximum is .*', message)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50_000  # KB, where the smaller bomb alone unpacks to 200 MB
 
@@ -237,12 +237,16 @@ PNG, JPEG = stored(NOISE), stored(NOISE, 'jpeg')
 @pytest.mark.parametrize(
     ('raw', 'shape', 'message'),
     [
-        pytest.param(b'', (8, 8, 3), 'a.png is no picture of a known format', id='zero bytes'),
-        pytest.param(b'rubbish', (8, 8, 3), 'a.png is no picture of a known format', id='rubbish'),
-        pytest.param(b'a\nb' * 99, (8, 8, 3), 'a.png is no picture of a known format', id='lines'),
-        pytest.param(PNG[:20], (8, 8, 3), 'cannot read the picture a.png', id='a png header'),
+        pytest.param(b'', (8, 8, 3), 'a.png is not an image in a known format', id='zero bytes'),
+        pytest.param(
+            b'rubbish', (8, 8, 3), 'a.png is not an image in a known format', id='rubbish'
+        ),
+        pytest.param(
+            b'a\nb' * 99, (8, 8, 3), 'a.png is not an image in a known format', id='lines'
+        ),
+        pytest.param(PNG[:20], (8, 8, 3), 'cannot read the image a.png', id='a png header'),
         pytest.param(PNG[:300], (8, 8, 3), 'a.png: image file is truncated', id='half a png'),
-        pytest.param(JPEG[:99], (8, 8, 3), 'cannot read the picture a.png', id='a jpeg header'),
+        pytest.param(JPEG[:99], (8, 8, 3), 'cannot read the image a.png', id='a jpeg header'),
         pytest.param(JPEG[:-99], (8, 8, 3), 'a.png: image file is truncated', id='half a jpeg'),
         pytest.param(
             PNG[:99] + bytes([PNG[99] ^ 1]) + PNG[100:], (8, 8, 3), 'a.png: ', id='a flipped bit'
@@ -260,7 +264,7 @@ PNG, JPEG = stored(NOISE), stored(NOISE, 'jpeg')
         pytest.param(
             stored(plain('L', 7)),
             (4, 5, 3),
-            'a.png is grey and colour is asked: config.data.image_shape=4,5,1',
+            'a.png is grey, not colour: set config.data.image_shape=4,5,1',
             id='grey',
         ),
     ],

@@ -139,9 +139,7 @@ def test_numbers_that_cannot_be_are_refused(numbers, message):
 def test_a_config_without_windows_takes_no_text():
     config = common.common_config()
     config.data.name = 'text'
-    with pytest.raises(
-        UserError, match='text needs config.data.context, which this config has not'
-    ):
+    with pytest.raises(UserError, match='text needs config.data.context, which this config lacks'):
         dataset.load(config)
 
 
@@ -150,7 +148,7 @@ def test_symbols_are_not_binarised(file):
     with config.unlocked():
         config.data.update(name='text', path=file(), context=16, valid_share=0.1, num_pieces=0)
         config.data.binarize = 'threshold'
-    with pytest.raises(UserError, match='has symbols, which are no numbers'):
+    with pytest.raises(UserError, match='has symbols, not numbers'):
         dataset.load(config)
     with config.unlocked():
         config.data.binarize = 'none'

@@ -196,7 +196,7 @@ def test_a_damaged_picture_is_named(root, complaint):
     rows = pictures(7)
     rows[3] = {'image': rows[3]['image'][:50]}
     write_set(root, 'tiny', {'train': rows}, {'image': IMAGE})
-    assert complaint(load, root).startswith('cannot read the picture tiny train 3: ')
+    assert complaint(load, root).startswith('cannot read the image tiny train 3: ')
 
 
 def test_a_set_of_something_else(root, complaint):
@@ -204,7 +204,7 @@ def test_a_set_of_something_else(root, complaint):
     pair = [{'image': png(np.zeros((4, 5, 3))), 'mask': png(np.zeros((4, 5, 3)))}]
     write_set(root, 'pairs', {'train': pair}, {'image': IMAGE, 'mask': IMAGE})
     write_set(root, 'tests', {'test': pictures(2)}, {'image': IMAGE})
-    assert complaint(load, root, 'words') == "'words' is no set of images: an example has text"
+    assert complaint(load, root, 'words') == "'words' is not a set of images: an example has text"
     line = complaint(load, root, 'pairs')  # TFDS keeps no order
     assert re.search('an example has (image, mask|mask, image)', line), line
     assert complaint(load, root, 'tests') == "'tests' has no training split, only test"
@@ -258,7 +258,7 @@ def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
     monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
     line = complaint(load, root)
     assert line.startswith("'tiny' is not a source")
-    assert 'takes a network, and there is none' in line
+    assert 'needs a network, and there is none' in line
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import os, signal, sys
 from atelier.errors import UserError
 from atelier.multihost import processes
 coordinator, count, number, seconds, ending = sys.argv[1:]
-processes.MEETING_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
+processes.RENDEZVOUS_SECONDS, processes.HEARTBEAT_SECONDS = int(seconds), 10
 try:
     processes.join(coordinator, int(count), int(number))
     with processes.ending_together():
@@ -78,7 +78,9 @@ def test_who_waits_in_vain_says_in_one_line_what_to_do():
     started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
     first, other = said(*started)
     assert [process.returncode for process in started] == [1, 1]
-    expected = f'error: not all 3 processes have come to --coordinator={addresses[0]}: start all 3'
+    expected = (
+        f'error: not all 3 processes have joined at --coordinator={addresses[0]}: start all 3'
+    )
     assert first.startswith(expected) and first.count('\n') == 1
     expected = f'error: process 0 at --coordinator={addresses[1]} does not answer'
     assert other.startswith(expected) and other.count('\n') == 1

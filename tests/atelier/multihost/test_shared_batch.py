@@ -246,11 +246,11 @@ def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
         (['--coordinator=here', '--num_processes=2'], 'give HOST:PORT'),
         seldom(['--coordinator=localhost:99999', '--num_processes=2'], 'give HOST:PORT'),
         (['--coordinator=localhost:1'], 'needs --num_processes'),
-        seldom(['--cluster', '--process_id=1'], '--cluster stands for'),
+        seldom(['--cluster', '--process_id=1'], '--cluster replaces'),
         seldom(
             ['--coordinator=localhost:1', '--num_processes=2', '--process_id=2'], '--process_id=2'
         ),
-        seldom(['--cluster'], 'no cluster that JAX knows'),
+        seldom(['--cluster'], 'JAX recognizes no cluster'),
         seldom(['--num_processes=2', '--process_id=1'], 'are for --coordinator=HOST:PORT'),
         (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
     ],

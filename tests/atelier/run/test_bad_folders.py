@@ -119,7 +119,7 @@ def test_fewer_steps_than_the_run_has(folder):
         run_folder.check_same(folder, *recipe_and_config(train__steps=5))
     with pytest.raises(UserError, match=r'train\.steps'):
         run_folder.reopen(folder, {'train.steps': 5}, to_train=True)
-    with pytest.raises(UserError, match=r'train\.steps_per_dispatch=7: that belongs'):
+    with pytest.raises(UserError, match=r'train\.steps_per_dispatch=7: it is fixed'):
         run_folder.reopen(folder, {'train.steps_per_dispatch': 7}, to_train=True)
     assert contents(folder) == before
 
@@ -148,7 +148,7 @@ def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
     before = contents(folder)
     flags = ['--mode=evaluate', f'--workdir={folder}', '--config.model.latent_dim=3']
     line = error_line(main(*flags))
-    assert '--config.model.latent_dim=3: that belongs to the run' in line
+    assert '--config.model.latent_dim=3: it is fixed for this run' in line
     assert contents(folder) == before
 
 

@@ -62,4 +62,4 @@ def test_other_data_are_warned_of_and_other_shapes_refused(vae, caplog, complain
     provenance.warn_if_data_changed(vae, {'data': {**same, 'test': 'others'}})
     assert 'have changed: test: others then' in caplog.text
     line = complaint(provenance.warn_if_data_changed, vae, {'data': {**same, 'x': 'others'}})
-    assert 'do not fit its model any more: x: others then' in line
+    assert 'no longer fit its model: x: others then' in line

@@ -233,5 +233,5 @@ def test_a_run_continues_on_another_number_of_devices(tmp_path, caplog):
             with caplog.at_level('INFO', logger='atelier'):
                 state = train_lib.train(run, jax.devices()[:count])
         ends.append(jax.device_get(state.params))
-    assert caplog.text.count('on 4 devices, before on 1: the same to rounding') == 1
+    assert caplog.text.count('on 4 devices, before on 1: results agree to rounding') == 1
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), *ends)

@@ -488,13 +488,13 @@ def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
     patch = """
 import jax.numpy as jnp
 from atelier.training import dispatch as program
-shown = program.shown
+preprocessed = program.preprocessed
 
 def spoiled(state, *rest):
     factor = jnp.where(state.step == 63, jnp.nan, 1.0)
-    return [{**batch, 'x': factor * batch['x']} for batch in shown(state, *rest)]
+    return [{**batch, 'x': factor * batch['x']} for batch in preprocessed(state, *rest)]
 
-program.shown = spoiled
+program.preprocessed = spoiled
 """
     folder = tmp_path / 'run'
     assert start(folder, driver(tmp_path, patch)).wait(PATIENCE) == 1

@@ -53,7 +53,7 @@ def test_an_axis(text, values):
         ('seed=4:0', 'no whole numbers in 4:0'),
         ('seed=0:4:0', 'no whole numbers'),
         ('seed=0:x', "'x' is not a whole number"),
-        ('seed=1,2,1', '1 is there twice'),
+        ('seed=1,2,1', '1 appears twice'),
         ('hypers.beta=1,two', "'two' is not a number"),
         ('hypers.beta=nan', "'nan' is not a number"),
         ('hypers.beta=1,,2', "'' is not a number"),

@@ -244,7 +244,7 @@ def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
     """Stopped when its second program begins, it keeps what the first has finished."""
     folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
     room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
-        **({'forms': {}, 'most_members': 2} if len(runs) > 2 else {})
+        **({'forms': {}, 'max_members': 2} if len(runs) > 2 else {})
     )
     original_compiled = group.compiled_for
     monkeypatch.setattr(group, 'compiled_for', room)
@@ -290,7 +290,7 @@ def test_the_mean_is_of_finished_members():
     ]
     (told,) = table.by_setting(rows, ['seed'], table.Metric('elbo_nats', 1.0))
     assert (told['mean'], told['members'], told['failed'], told['unfinished']) == (-2.0, 2, 1, 1)
-    assert told['deviation'] == pytest.approx(2**0.5)
+    assert told['std'] == pytest.approx(2**0.5)
 
 
 @pytest.mark.slow

@@ -152,9 +152,9 @@ def test_what_has_no_room_is_not_begun(vae, monkeypatch):
     compiled = compiled_for(runs, 0, like, devices, 'vmap')
     assert seen == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
     assert not compiled.forms
-    assert compiled.most_members == 6  # 3 of 4 rows on each
+    assert compiled.max_members == 6  # 3 of 4 rows on each
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e12)
-    assert compiled_for(runs, 0, like, devices, 'vmap').most_members == 2
+    assert compiled_for(runs, 0, like, devices, 'vmap').max_members == 2
     assert compiled_for(runs[:2], 0, like, devices).forms  # one a device: nothing to divide
     room = (1e9 + 2 * 4 * state_bytes) / 0.8  # of a race: the State waits, twice
     for memory, forms in ((1.001 * room, ['vmap', 'loop']), (0.999 * room, [])):

@@ -109,7 +109,7 @@ def test_the_devices_held_different_rows(run):
         numbered = {'x': jnp.arange(run.data.size('train'), dtype=jnp.int32)}
         only = run.data._replace(preprocess=lambda raw, keys: {**raw, 'keys': keys})
         raw = program.gathered(state, numbered, rows, run.family.turns, size)
-        (batch,) = program.shown(state, raw, only, rows, run.family.turns, size)
+        (batch,) = program.preprocessed(state, raw, only, rows, run.family.turns, size)
         return batch
 
     seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
@@ -268,7 +268,7 @@ def test_short_dispatches_come_with_better_numbers():
     config = train_config(steps=301, evaluate_every=99)
     hint = suggest_cadences(config)
     assert 'only 1 of at most 50 steps' in hint
-    assert 'train.steps=300, train.evaluate_every=100 would give it all' in hint
+    assert 'set train.steps=300, train.evaluate_every=100 to reach that' in hint
     assert 'continues from step 7' in suggest_cadences(train_config(), start=7)
     assert suggest_cadences(train_config()) is None
     for name, value in [('steps', 300), ('evaluate_every', 100)]:

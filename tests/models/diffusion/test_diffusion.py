@@ -510,7 +510,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(eval__sampler__guidance=2.0), 'knows no classes'),
         (dict(model__schedule='discrete', eval__sampler__steps=1001), 'has 1000 steps'),
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
-        (dict(model__label_dropout=1.5), 'is a share'),
+        (dict(model__label_dropout=1.5), 'must be a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
         (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
         (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),

@@ -312,7 +312,7 @@ def test_a_device_has_to_hold_whole_packs(tmp_path, complaint):
     """Before a folder is written: 48 examples are packs of four, the 6 of a device are not."""
     run = make(tmp_path / 'run', model__packing=4)
     said = complaint(train_lib.train, run, jax.devices())
-    assert 'takes 4 neighbours of a batch together' in said
+    assert 'needs 4 neighbours of a batch on one device' in said
     assert '6 examples of a device' in said
     assert not run.folder.exists()
 

@@ -187,7 +187,7 @@ def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
     line = take(vae, tmp_path / 'none.png')
     assert line == f'--picture={tmp_path}/none.png: there is no such file'
     (tmp_path / 'text.png').write_text('no picture')
-    assert 'is no picture of a known format' in take(vae, tmp_path / 'text.png')
+    assert 'is not an image in a known format' in take(vae, tmp_path / 'text.png')
     real = vae._replace(data=vae.data._replace(spec=dataset.Spec((8, 8, 1), None, None)))
     assert 'are no images with levels' in take(real, save_picture(tmp_path, np.zeros((8, 8))))
 
