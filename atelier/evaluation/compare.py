@@ -43,26 +43,26 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     if len(folders) < 2:
         raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
     if len({user_path(folder).resolve() for folder in folders}) < len(folders):
-        raise UserError(f'--runs={",".join(folders)}: a run is there twice')
+        raise UserError(f'--runs={",".join(folders)}: a run is listed twice')
     columns = [_column(folder) for folder in folders]
     names = _names(columns, lambda evaluation: evaluation)
     table = [['', *(column.name for column in columns)]]
     for name in names:
         table += [[name, *(_cell(column, name) for column in columns)]]
-        table += _paired(columns, name)
+        table += _paired_differences(columns, name)
     table += [
         [f'samples: {name}', *(_sample_cell(column, name) for column in columns)]
         for name in _names(columns, _samples)
     ]
-    table += _latents(columns)
+    table += _latent_rows(columns)
     table += [['weights', *(column.evaluation.get('weights', '-') for column in columns)]]
-    table += _differences(columns)
+    table += _config_differences(columns)
     for line in aligned(table):
         log.info('%s', line)
-    _warn_of_unlike(columns)
+    _warn_if_not_comparable(columns)
     if any(column.curves for column in columns):
         path = target / 'compare.png'
-        _draw(columns, path)
+        _plot_curves(columns, path)
         log.info('curves: %s', path)
     return {name: {column.name: _mean(column, name) for column in columns} for name in names}
 
@@ -91,25 +91,28 @@ def _names(columns: list[Column], part: Callable) -> dict[str, None]:
     return dict.fromkeys(n for column in columns for n in part(column.evaluation).get('values', {}))
 
 
-def _latents(columns: list[Column]) -> list[list[str]]:
+def _latent_rows(columns: list[Column]) -> list[list[str]]:
     """Returns a row for each latent-space metric that any run has."""
-    found = [headlines(column.evaluation.get('latents') or {}) for column in columns]
-    names = dict.fromkeys(name for each in found for name in each)
-    return [[f'latents: {n}', *(_plain(each.get(n)) for each in found)] for n in names]
+    headline_values = [headlines(column.evaluation.get('latents') or {}) for column in columns]
+    names = dict.fromkeys(name for values in headline_values for name in values)
+    return [
+        [f'latents: {name}', *(_formatted(values.get(name)) for values in headline_values)]
+        for name in names
+    ]
 
 
-def _plain(number: int | float | None) -> str:
+def _formatted(value: int | float | None) -> str:
     """Formats counts as integers and other values to four decimals."""
-    if number is None:
+    if value is None:
         return '-'
-    return str(number) if isinstance(number, int) else f'{number:.4f}'
+    return str(value) if isinstance(value, int) else f'{value:.4f}'
 
 
 def _sample_cell(column: Column, name: str) -> str:
     value = _samples(column.evaluation).get('values', {}).get(name, {})
     if value.get('samples') is None:
         return '-'
-    return f'{_plain(value["samples"])} (real {_plain(value.get("floor"))})'
+    return f'{_formatted(value["samples"])} (real {_formatted(value.get("floor"))})'
 
 
 def _mean(column: Column, name: str) -> float | None:
@@ -121,51 +124,53 @@ def _cell(column: Column, name: str) -> str:
     return plus_minus(value.get('mean'), value.get('standard_error'))
 
 
-def _paired(columns: list[Column], name: str) -> list[list[str]]:
+def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
     """Returns a row of mean differences to the first run, or no row without shared examples."""
     first = columns[0]
 
     def cell(column: Column) -> str:
-        of, to = column.examples.get(name), first.examples.get(name)
-        if of is None or to is None or len(of) != len(to):
+        values, baseline = column.examples.get(name), first.examples.get(name)
+        if values is None or baseline is None or len(values) != len(baseline):
             return '-'
-        if _data(column.evaluation) != _data(first.evaluation):
+        if _data_identity(column.evaluation) != _data_identity(first.evaluation):
             return '-'
-        gap = summary(of - to)
-        return plus_minus(gap['mean'], gap['standard_error'], '+')
+        difference = summary(values - baseline)
+        return plus_minus(difference['mean'], difference['standard_error'], '+')
 
     cells = [cell(column) for column in columns[1:]]
-    return [['  less that of the first', '', *cells]] if {*cells} != {'-'} else []
+    return [['  minus that of the first', '', *cells]] if {*cells} != {'-'} else []
 
 
-def _differences(columns: list[Column]) -> list[list[str]]:
+def _config_differences(columns: list[Column]) -> list[list[str]]:
     """Returns a row for each config field that differs between runs."""
     fields = sorted({name for column in columns for name in column.config})
     rows = [[name, *(str(column.config.get(name, '-')) for column in columns)] for name in fields]
     return [row for row in rows if len(set(row[1:])) > 1]
 
 
-def _warn_of_unlike(columns: list[Column]) -> None:
+def _warn_if_not_comparable(columns: list[Column]) -> None:
     """Warns if values are not comparable: on other data, or of another kind."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     compared = [samples for samples in map(_samples, evaluated) if samples]
-    for what, values in (
+    for description, values in (
         ('features of samples', {str(samples.get('features')) for samples in compared}),
         ('numbers of samples', {str(samples.get('num_samples')) for samples in compared}),
-        ('data', {_data(e) for e in evaluated}),
+        ('data', {_data_identity(e) for e in evaluated}),
         ('kinds of log_prob', {str(e.get('log_prob')) for e in evaluated}),
     ):
         if len(values) > 1:
-            log.warning('not comparable: the %s differ (%s)', what, '; '.join(sorted(values)))
+            log.warning(
+                'not comparable: the %s differ (%s)', description, '; '.join(sorted(values))
+            )
 
 
-def _data(evaluation: dict[str, Any]) -> str:
+def _data_identity(evaluation: dict[str, Any]) -> str:
     """Returns the evaluated data's identity: their fingerprint, rather than a file name."""
     data = evaluation.get('data', {})
     return str(data.get('examined', data.get('description')))
 
 
-def _draw(columns: list[Column], path: pathlib.Path) -> None:
+def _plot_curves(columns: list[Column], path: pathlib.Path) -> None:
     """Plots one panel per metric with one line per run."""
     from matplotlib.figure import Figure  # slow import, needed only here
 

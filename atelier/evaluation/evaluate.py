@@ -78,31 +78,31 @@ def _evaluate(
     trained: restore.TrainedRun | None,
     features: Callable[[np.ndarray], np.ndarray] | None,
 ) -> dict[str, Any]:
-    began = time.perf_counter()
+    start = time.perf_counter()
     n = run.data.size(SPLIT) if SPLIT in run.data.splits else 0
     if n == 0:
         raise UserError(f'{run.data.name} has no {SPLIT} examples: nothing to evaluate')
     check_evaluation(run.config)
     devices = devices or jax.devices()
     if features is None:
-        _ask_for_features(run, is_mistake=not reuse)
-        compared_in = chosen_features(run, devices)
+        _require_features(run, is_mistake=not reuse)
+        feature_function = chosen_features(run, devices)
     else:
-        compared_in = of_function(features, run.data.splits[SPLIT]['x'])
+        feature_function = of_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
-    circumstances = _circumstances(run, weights, compared_in)
+    circumstances = _circumstances(run, weights, feature_function)
     path = run.folder / 'evaluation.json'
-    before = read_evaluation(path) if reuse else {}
-    is_known = all(before.get(name) == value for name, value in circumstances.items())
-    if processes.from_first(np.asarray(is_known)):
-        return before
+    previous = read_evaluation(path) if reuse else {}
+    is_up_to_date = all(previous.get(name) == value for name, value in circumstances.items())
+    if processes.from_first(np.asarray(is_up_to_date)):
+        return previous
     values = per_example(run, state, devices)
     result = {
         'values': {name: summary(value) for name, value in values.items()},
-        'samples': sample_quality(run, state, devices, compared_in),
-        'latents': latent_diagnostics(run, state, devices, compared_in),
+        'samples': sample_quality(run, state, devices, feature_function),
+        'latents': latent_diagnostics(run, state, devices, feature_function),
         **circumstances,
-        'seconds': round(time.perf_counter() - began, 2),
+        'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
     if features is not None:
@@ -120,7 +120,7 @@ def _evaluate(
 def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
     """Returns all that determines an evaluation's values: if it is equal, so are they."""
     return {
-        'data': _about_data(run),
+        'data': _data_record(run),
         'log_prob': kind_of(run),
         'features': features and features.name,
         'weights': weights,
@@ -131,7 +131,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     }
 
 
-def _ask_for_features(run: Run, is_mistake: bool) -> None:
+def _require_features(run: Run, is_mistake: bool) -> None:
     """Raises UserError, or warns unless `is_mistake`, if samples need features but have none."""
     if (
         run.family.ability(Sample) is None
@@ -139,14 +139,14 @@ def _ask_for_features(run: Run, is_mistake: bool) -> None:
         or can_compare(run)
     ):
         return
-    ask = (
-        'without a likelihood and without features nothing can be said of the samples: give '
-        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (of data '
-        'without labels: atelier.evaluate(run, features=...) in Python)'
+    message = (
+        'the model has no likelihood, and there are no features to compare its samples in: set '
+        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (if they '
+        'have no labels: call atelier.evaluate(run, features=...) in Python)'
     )
     if is_mistake:
-        raise UserError(ask)
-    log.warning('%s and --mode=evaluate --workdir=%s', ask, run.folder)
+        raise UserError(message)
+    log.warning('%s, then run --mode=evaluate --workdir=%s', message, run.folder)
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
@@ -205,24 +205,24 @@ def show(result: dict[str, Any], run: Run) -> None:
 def _show_samples(samples: dict[str, Any]) -> None:
     if not samples:
         return
-    where = f' in features of {samples["features"]}' if samples['features'] else ''
-    log.info('%d samples, beside as many real examples%s', samples['num_samples'], where)
-    plain = lambda value: '-' if value is None else f'{value:.4f}'
+    suffix = f' in features of {samples["features"]}' if samples['features'] else ''
+    log.info('%d samples, compared with as many real examples%s', samples['num_samples'], suffix)
+    formatted = lambda value: '-' if value is None else f'{value:.4f}'
     for name, value in samples['values'].items():
-        pair = plain(value['samples']), plain(value['floor'])
-        taught = f'  ({value["num_taught"]:,} samples)' if 'num_taught' in value else ''
-        log.info('  %-30s %10s  real: %s%s', name, *pair, taught)
+        columns = formatted(value['samples']), formatted(value['floor'])
+        note = f'  ({value["num_taught"]:,} samples)' if 'num_taught' in value else ''
+        log.info('  %-30s %10s  real: %s%s', name, *columns, note)
 
 
-def _about_data(run: Run) -> dict[str, Any]:
-    known = run.data.fingerprint(SPLIT)
+def _data_record(run: Run) -> dict[str, Any]:
+    fingerprints = run.data.fingerprint(SPLIT)
     return {
         'name': run.data.name,
         'description': run.data.description,
         'binarize': run.config.data.binarize,
         'split': SPLIT,
         'examples': run.data.size(SPLIT),
-        'examined': f'{known["x"]}; {known[SPLIT]}',
+        'examined': f'{fingerprints["x"]}; {fingerprints[SPLIT]}',
     }
 
 

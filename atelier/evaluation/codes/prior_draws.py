@@ -18,18 +18,18 @@ from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
-MOST_FITTED = 10_000  # training codes in the fit
+MAX_FITTED = 10_000  # training codes in the fit
 
 
 class CodeDraws(NamedTuple):
     """Draws codes at random.
 
     draw: (key, n) -> codes [n, latent], where code i depends on (key, i) alone.
-    words: description of the distribution.
+    description: of the distribution.
     """
 
     draw: Callable
-    words: str
+    description: str
 
 
 def can_draw_codes(family: Family) -> bool:
@@ -43,7 +43,7 @@ def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Co
     """Returns draws from the family's `prior`, else from a Gaussian fitted to training codes."""
     if codes_of(run.family).prior is not None:
         return CodeDraws(lambda key, n: of_prior(run, state, key, n, devices), 'the prior')
-    train = {name: array[:MOST_FITTED] for name, array in run.data.splits['train'].items()}
+    train = {name: array[:MAX_FITTED] for name, array in run.data.splits['train'].items()}
     codes, _ = encoded(run, state, train, devices)
     mean, root = fitted_gaussian(codes)
 
@@ -59,7 +59,7 @@ def decoded_draws(
 ) -> tuple[np.ndarray, str]:
     """Returns (x [n, *event] decoded from codes drawn with this key, description of the draws)."""
     draws = code_draws(run, state, devices)
-    return decoded(run, state, draws.draw(key, n), devices), draws.words
+    return decoded(run, state, draws.draw(key, n), devices), draws.description
 
 
 def fitted_gaussian(
@@ -71,8 +71,8 @@ def fitted_gaussian(
     """
     codes = np.asarray(codes, np.float64)
     mean = codes.mean(0)
-    away = codes - mean
-    values, vectors = np.linalg.eigh(away.T @ away / len(codes))
+    centred = codes - mean
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(codes))
     return mean, (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 

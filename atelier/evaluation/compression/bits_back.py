@@ -52,20 +52,20 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
       ValueError: the model's outputs are not finite.
     """
     stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
-    found, code_bits = np.zeros(x.shape), np.zeros(len(x))
+    bits, code_bits = np.zeros(x.shape), np.zeros(len(x))
     # from the last example to the first: the decoder pops the top of the stack first
     for i in tqdm(range(len(x))[::-1], unit='example', leave=False, delay=PATIENCE):
         label = 0 if labels is None else int(labels[i])
-        bins, taken = latent_bins.draw(stack, *model.posterior(x[i], label))
+        bins, bits_taken = latent_bins.draw(stack, *model.posterior(x[i], label))
         table = model.levels(bins, label)
         stack.encode_reverse(x[i].astype(np.int32), *integer_frequencies.as_model(table))
         stack.encode_reverse(bins, latent_bins.PRIOR)
         if labels is not None:
-            stack.encode_reverse(label, _any_label(run.data.spec))
-        found[i] = integer_frequencies.bits(table, x[i])
-        code_bits[i] = latent_bins.BITS * len(bins) - taken
+            stack.encode_reverse(label, _uniform_label(run.data.spec))
+        bits[i] = integer_frequencies.bits(table, x[i])
+        code_bits[i] = latent_bins.BITS * len(bins) - bits_taken
     label_bits = 0.0 if labels is None else float(np.log2(run.data.spec.num_classes))
-    return Bitstream(stack.get_compressed(), found, label_bits, code_bits)
+    return Bitstream(stack.get_compressed(), bits, label_bits, code_bits)
 
 
 def decoded(
@@ -82,12 +82,12 @@ def decoded(
     for i in tqdm(range(n), unit='example', leave=False, delay=PATIENCE):
         label = 0
         if labels is not None:
-            label = labels[i] = stack.decode(_any_label(run.data.spec))
+            label = labels[i] = stack.decode(_uniform_label(run.data.spec))
         bins = stack.decode(latent_bins.PRIOR, model.latent_dim)
         x[i] = stack.decode(*integer_frequencies.as_model(model.levels(bins, label)))
         latent_bins.put_back(stack, bins, *model.posterior(x[i], label))
     if not stack.is_empty():
-        raise ValueError('words behind the last example')
+        raise ValueError('words are left over after the last example')
     return x, labels
 
 
@@ -100,22 +100,22 @@ def model_of(run: Run, state: game.State) -> Model:
     posterior_of = jax.jit(lambda weights, batch: codes.posterior(weights, batch, rng))
     log_probs_of = jax.jit(bits_back.level_log_probs)
 
-    def given(label: int) -> dict[str, np.ndarray]:
+    def label_input(label: int) -> dict[str, np.ndarray]:
         return {'label': np.full(1, label, np.int32)} if is_class_conditional(family) else {}
 
     def posterior(x: np.ndarray, label: int) -> list[Float[np.ndarray, 'latent']]:
-        batch = {'x': x.astype(np.float32).reshape(1, *spec.event_shape), **given(label)}
+        batch = {'x': x.astype(np.float32).reshape(1, *spec.event_shape), **label_input(label)}
         return [np.asarray(part[0], np.float64) for part in posterior_of(weights, batch)]
 
     def levels(bins: latent_bins.Bins, label: int) -> Frequencies:
         z = latent_bins.values(bins)[None]
         return integer_frequencies.frequencies(
-            np.asarray(log_probs_of(weights, z, given(label)))[0]
+            np.asarray(log_probs_of(weights, z, label_input(label)))[0]
         )
 
     mean, _ = posterior(np.zeros(spec.num_dims), 0)
     return Model(posterior, levels, len(mean))
 
 
-def _any_label(spec: Spec):
+def _uniform_label(spec: Spec):
     return constriction.stream.model.Uniform(spec.num_classes)

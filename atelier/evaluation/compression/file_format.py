@@ -71,10 +71,12 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
         content = path.read_bytes()
     coders = [name for name, magic in MAGIC.items() if content.startswith(magic)]
     if not coders:
-        raise UserError(f'{path} holds no coded examples: --mode=compress writes such a file')
+        raise UserError(
+            f'{path} holds no coded examples: give a file that --mode=compress has written'
+        )
     line, end, rest = content.partition(b'\n')
-    found, rest = rest[:2], rest[2:]
-    if found != _checksum_of(line + end):
+    stored_checksum, rest = rest[:2], rest[2:]
+    if stored_checksum != _checksum_of(line + end):
         raise damaged(path)
     line = line.removeprefix(MAGIC[coders[0]])
     try:
@@ -82,9 +84,9 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
         header = Header(*fields, coder=coders[0])
         sizes = header.num_examples, header.batch_size, header.levels, *header.event_shape
         if not all(type(size) is int for size in sizes):
-            raise ValueError('sizes that are no whole numbers')
+            raise ValueError('sizes are not integers')
         if min(sizes) < 1 or math.prod(sizes) > 2**50:
-            raise ValueError('sizes that cannot be')
+            raise ValueError('sizes are out of range')
         return header, np.frombuffer(rest, '<u4').astype(np.uint32)
     except (TypeError, ValueError) as error:
         raise damaged(path) from error
@@ -93,8 +95,8 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
 def damaged(path: pathlib.Path) -> UserError:
     """Returns the error for a file that does not decode to the original data."""
     return UserError(
-        f'{path} does not give back what was coded: the file is damaged, or the code of the model, '
-        "JAX's settings or the processor are no longer those it was written with"
+        f'{path} does not decode to the original data: the file is damaged, or the code of the '
+        "model, JAX's settings or the processor have changed since it was written"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic
 
-SMALLEST = {  # the settings with which Pillow writes the smallest files
+OPTIONS = {  # the settings with which Pillow writes the smallest files
     'PNG': dict(format='PNG', optimize=True),
     'WebP': dict(format='WEBP', lossless=True, quality=100, method=6, exact=True),
 }
@@ -28,7 +28,7 @@ def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
             'together': sum(map(of_format(options, levels), _mosaics(x))) / len(x),
             'apart': sum(map(of_format(options, levels), x)) / len(x),
         }
-        for name, options in SMALLEST.items()
+        for name, options in OPTIONS.items()
     }
 
 
@@ -45,17 +45,17 @@ def written(image: np.ndarray, levels: int, options: dict) -> bytes:
     """Returns the file of an image [height, width, channels], written with Pillow's `options`."""
     from PIL import Image  # not at import, as in `image_grids`
 
-    grey = image[..., 0] if image.shape[-1] == 1 else image
-    if levels == 2 and grey.ndim == 2:
-        made = Image.fromarray(grey * np.uint8(255)).convert('1')
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    if levels == 2 and pixels.ndim == 2:
+        pil_image = Image.fromarray(pixels * np.uint8(255)).convert('1')
     else:
-        made = Image.fromarray(grey)
+        pil_image = Image.fromarray(pixels)
     file = io.BytesIO()
-    made.save(file, **options)
+    pil_image.save(file, **options)
     return file.getvalue()
 
 
 def _mosaics(x: Images) -> Iterator[np.ndarray]:
-    many = per_mosaic(x)
-    for first in range(0, len(x), many):
-        yield mosaic(x[first : first + many])
+    count = per_mosaic(x)
+    for first in range(0, len(x), count):
+        yield mosaic(x[first : first + count])

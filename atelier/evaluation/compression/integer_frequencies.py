@@ -25,21 +25,21 @@ def frequencies(log_probs: LogProbs) -> Frequencies:
     Raises:
       ValueError: a row has only impossible levels, or a log probability that is NaN or +inf.
     """
-    each = np.asarray(log_probs, np.float64)
-    most = each.max(1, keepdims=True)
-    if not np.isfinite(most).all():  # the maximum of a row with NaN is NaN
-        raise ValueError('log probabilities that are not finite')
-    shares = np.exp(each - most)
-    rest = TOTAL - each.shape[1]
-    parts = np.floor(rest * (shares / shares.sum(1, keepdims=True))).astype(np.int64)
-    likeliest = each.argmax(1)
-    parts[np.arange(len(parts)), likeliest] += rest - parts.sum(1)
-    return parts + 1
+    log_probs = np.asarray(log_probs, np.float64)
+    highest = log_probs.max(1, keepdims=True)
+    if not np.isfinite(highest).all():  # the maximum of a row with NaN is NaN
+        raise ValueError('log probabilities are not finite')
+    shares = np.exp(log_probs - highest)
+    rest = TOTAL - log_probs.shape[1]
+    counts = np.floor(rest * (shares / shares.sum(1, keepdims=True))).astype(np.int64)
+    most_probable = log_probs.argmax(1)
+    counts[np.arange(len(counts)), most_probable] += rest - counts.sum(1)
+    return counts + 1
 
 
-def bits(table: Frequencies, numbers: Int[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
+def bits(table: Frequencies, levels: Int[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
     """Returns the cost in bits of coding these levels with these frequencies."""
-    return np.log2(TOTAL / table[np.arange(len(table)), numbers])
+    return np.log2(TOTAL / table[np.arange(len(table)), levels])
 
 
 def as_model(table: Frequencies) -> tuple:

@@ -43,12 +43,12 @@ def coded(x: Images, qualities: range) -> Iterator[JpegImages]:
 
 def _coded(x: Images, quality: int, subsampling: str, block: int) -> JpegImages:
     n, height, width, channels = x.shape
-    growth = [(0, -size % block) for size in (height, width)]
-    tiles = np.pad(x, [(0, 0), *growth, (0, 0)], mode='edge')
-    many = per_mosaic(tiles)
+    padding = [(0, -size % block) for size in (height, width)]
+    tiles = np.pad(x, [(0, 0), *padding, (0, 0)], mode='edge')
+    count = per_mosaic(tiles)
     total, parts = 0, []
-    for first in range(0, n, many):
-        size, part = _through_jpeg(tiles[first : first + many], quality, subsampling)
+    for first in range(0, n, count):
+        size, part = _through_jpeg(tiles[first : first + count], quality, subsampling)
         total += size
         parts.append(part[:, :height, :width])
     return JpegImages(quality, subsampling, total / n, np.concatenate(parts))
@@ -64,8 +64,8 @@ def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, I
         options['subsampling'] = subsampling
     image, file = mosaic(tiles), io.BytesIO()
     Image.fromarray(image[..., 0] if channels == 1 else image).save(file, **options)
-    after = np.asarray(Image.open(file)).reshape(image.shape)
-    return scan_bytes(file.getvalue()), tiles_of(after, n, height, width)
+    decoded = np.asarray(Image.open(file)).reshape(image.shape)
+    return scan_bytes(file.getvalue()), tiles_of(decoded, n, height, width)
 
 
 def scan_bytes(file: bytes) -> int:
@@ -74,10 +74,10 @@ def scan_bytes(file: bytes) -> int:
     Raises:
       ValueError: it has no scan.
     """
-    place = 2  # after the start-of-image marker
-    while file[place : place + 1] == b'\xff':
-        marker, length = file[place + 1], int.from_bytes(file[place + 2 : place + 4], 'big')
-        place += 2 + length
+    offset = 2  # after the start-of-image marker
+    while file[offset : offset + 1] == b'\xff':
+        marker, length = file[offset + 1], int.from_bytes(file[offset + 2 : offset + 4], 'big')
+        offset += 2 + length
         if marker == 0xDA:  # start of scan; the file ends with the end-of-image marker
-            return len(file) - place - 2
+            return len(file) - offset - 2
     raise ValueError('no scan in this JPEG file')

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import UInt8
 
-MOST_PIXELS = 2**24  # of a mosaic: limits memory; formats limit sides to some 16,000
+MAX_PIXELS = 2**24  # of a mosaic: limits memory; formats limit sides to some 16,000
 
 Images = UInt8[np.ndarray, 'n height width channels']
 Mosaic = UInt8[np.ndarray, 'rows columns channels']
@@ -16,8 +16,8 @@ def mosaic(tiles: Images) -> Mosaic:
     n, height, width, channels = tiles.shape
     columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    filled = np.concatenate([tiles, np.zeros((rows * columns - n, *tiles.shape[1:]), np.uint8)])
-    grid = filled.reshape(rows, columns, height, width, channels)
+    padded = np.concatenate([tiles, np.zeros((rows * columns - n, *tiles.shape[1:]), np.uint8)])
+    grid = padded.reshape(rows, columns, height, width, channels)
     return grid.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
@@ -30,4 +30,4 @@ def tiles_of(image: Mosaic, n: int, height: int, width: int) -> Images:
 
 def per_mosaic(tiles: Images) -> int:
     """Returns the maximum number of these tiles per mosaic, at least 1."""
-    return max(1, MOST_PIXELS // tiles[0, ..., 0].size)
+    return max(1, MAX_PIXELS // tiles[0, ..., 0].size)

@@ -34,7 +34,7 @@ class Chain(NamedTuple):
     """A family's compiled conditionals, with its weights on one device."""
 
     begin: Callable  # (given) -> memory
-    step: Callable  # (memory, i, before) -> (memory, log p [batch, levels])
+    step: Callable  # (memory, i, previous) -> (memory, log p [batch, levels])
     order: Int[np.ndarray, 'dims']
 
 
@@ -67,20 +67,20 @@ def encoded(
     """Encodes the flat levels x of n examples, and their labels if the model `is_labelled`."""
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
-    def write(table, numbers):
-        encoder.encode(numbers.astype(np.int32), *integer_frequencies.as_model(table))
-        costs.append(integer_frequencies.bits(table, numbers))
-        return numbers
+    def write(table, values):
+        encoder.encode(values.astype(np.int32), *integer_frequencies.as_model(table))
+        costs.append(integer_frequencies.bits(table, values))
+        return values
 
     labels = None if labels is None else labels.copy()
-    places = _walk(run, chain_of(run, state), write, x.copy(), labels, batch_size)
-    found, label_bits = np.zeros(x.shape), 0.0
-    for (rows, place), cost in zip(places, costs, strict=True):
-        if place is None:
+    coded = _walk(run, chain_of(run, state), write, x.copy(), labels, batch_size)
+    bits, label_bits = np.zeros(x.shape), 0.0
+    for (rows, dim), cost in zip(coded, costs, strict=True):
+        if dim is None:
             label_bits = float(cost[0])
         else:
-            found[rows, place] = cost
-    return Bitstream(encoder.get_compressed(), found, label_bits)
+            bits[rows, dim] = cost
+    return Bitstream(encoder.get_compressed(), bits, label_bits)
 
 
 def decoded(
@@ -93,18 +93,18 @@ def decoded(
     """
     decoder = constriction.stream.queue.RangeDecoder(words)
 
-    def read(table, numbers):
-        del numbers
+    def read(table, values):
+        del values
         try:
             return decoder.decode(*integer_frequencies.as_model(table))
         except AssertionError as error:  # how constriction reports invalid data
-            raise ValueError('words that no encoder has written') from error
+            raise ValueError('no encoder wrote these words') from error
 
     x = np.zeros((n, run.data.spec.num_dims), np.int64)
     labels = np.zeros(n, np.int64) if is_labelled(run) else None
     _walk(run, chain_of(run, state), read, x, labels, batch_size)
     if not decoder.maybe_exhausted():
-        raise ValueError('words behind the last example')
+        raise ValueError('words are left over after the last example')
     return x, labels
 
 
@@ -127,9 +127,9 @@ def _walk(
 
     Returns what was coded, in order: rows, and the dimension of x, or None for labels.
     """
-    spec, places = run.data.spec, []
+    spec, coded = run.data.spec, []
     starts = range(0, len(x), batch_size)
-    with tqdm(total=len(starts) * x.shape[1], unit='number', leave=False, delay=PATIENCE) as bar:
+    with tqdm(total=len(starts) * x.shape[1], unit='value', leave=False, delay=PATIENCE) as bar:
         for start in starts:
             rows = slice(start, min(start + batch_size, len(x)))
             count = rows.stop - start
@@ -138,17 +138,18 @@ def _walk(
             if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
             if labels is not None:
-                even = integer_frequencies.frequencies(np.zeros((count, spec.num_classes)))
-                labels[rows] = transfer(even, labels[rows])
+                uniform = integer_frequencies.frequencies(np.zeros((count, spec.num_classes)))
+                labels[rows] = transfer(uniform, labels[rows])
                 given['label'][:count] = labels[rows]
-                places.append((rows, None))
-            memory, before = chain.begin(given), np.zeros(batch_size, np.float32)
-            for i, place in enumerate(chain.order.tolist()):
-                memory, told = chain.step(memory, np.int32(i), before)
-                table = integer_frequencies.frequencies(np.asarray(told)[:count])
-                x[rows, place] = transfer(table, x[rows, place])
-                before = np.zeros(batch_size, np.float32)  # a new array: the old may still be read
-                before[:count] = x[rows, place]
-                places.append((rows, place))
+                coded.append((rows, None))
+            memory, previous = chain.begin(given), np.zeros(batch_size, np.float32)
+            for i, dim in enumerate(chain.order.tolist()):
+                memory, log_probs = chain.step(memory, np.int32(i), previous)
+                table = integer_frequencies.frequencies(np.asarray(log_probs)[:count])
+                x[rows, dim] = transfer(table, x[rows, dim])
+                # a new array: the old may still be read
+                previous = np.zeros(batch_size, np.float32)
+                previous[:count] = x[rows, dim]
+                coded.append((rows, dim))
                 bar.update()
-    return places
+    return coded

@@ -25,30 +25,30 @@ def chosen_score(run: Run, name: str) -> str:
     Raises:
       UserError: `name` is no score, or the family lacks the ability it needs.
     """
-    able = {
+    abilities = {
         'nll': run.family.ability(LogProb),
         'reconstruction': run.family.ability(Reconstruct),
     }
-    has = [score for score in SCORES if able[score] is not None]
-    if name == 'auto' and has:
-        return has[0]
+    supported = [score for score in SCORES if abilities[score] is not None]
+    if name == 'auto' and supported:
+        return supported[0]
     if name not in SCORES:
         raise UserError(f'--score={name}: choose one of auto, {", ".join(SCORES)}')
-    if name not in has:
-        lacks = 'log_prob' if name == 'nll' else 'reconstruct'
-        raise UserError(f'--score={name}: the model of {run.folder} lacks {lacks}')
+    if name not in supported:
+        missing = 'log_prob' if name == 'nll' else 'reconstruct'
+        raise UserError(f'--score={name}: the model of {run.folder} lacks {missing}')
     return name
 
 
 def in_words(run: Run, name: str) -> str:
     """Returns a description of the score: its unit, the kind of likelihood and its budget."""
     if name == 'reconstruction':
-        words = 'reconstruction error 1/2 |x - x^|^2, x normalized'
-        return words + (', of the best class' if classes_of(run) else '')
+        description = 'reconstruction error 1/2 |x - x^|^2, x normalized'
+        return description + (', of the best class' if classes_of(run) else '')
     kind = run.family.ability(LogProb).description.replace('lower bound', 'upper bound of it')
-    average = ', likelihood averaged over the classes' if classes_of(run) else ''
-    whole = ', of all characters of a window' if run.data.spec.symbols is not None else ''
-    return f'negative log-likelihood in nats ({kind}{average}{whole})'
+    class_note = ', likelihood averaged over the classes' if classes_of(run) else ''
+    text_note = ', of all characters of a window' if run.data.spec.symbols is not None else ''
+    return f'negative log-likelihood in nats ({kind}{class_note}{text_note})'
 
 
 def classes_of(run: Run) -> list[int]:
@@ -70,20 +70,20 @@ def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) ->
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
     classes = classes_of(run)
 
-    def alone(weights, batch, rng):
+    def unconditional(weights, batch, rng):
         return score(weights, {'x': batch['x']}, rng)
 
-    def of_all_classes(weights, batch, rng):
-        def of_class(number):
-            label = jnp.full(len(batch['x']), number, jnp.int32)
+    def over_classes(weights, batch, rng):
+        def for_class(index):
+            label = jnp.full(len(batch['x']), index, jnp.int32)
             return score(weights, {'x': batch['x'], 'label': label}, rng)
 
-        scores = jax.lax.map(of_class, jnp.asarray(classes, jnp.int32))
+        scores = jax.lax.map(for_class, jnp.asarray(classes, jnp.int32))
         if name == 'reconstruction':
             return jnp.min(scores, 0)
         return jnp.log(len(classes)) - jax.nn.logsumexp(-scores, axis=0)
 
-    f = of_all_classes if classes else alone
+    f = over_classes if classes else unconditional
     apply = over_examples(f, data, run.config.eval.batch_size, devices)
 
     def scores_of(state: game.State, x: np.ndarray) -> Float[np.ndarray, 'n']:
@@ -102,8 +102,8 @@ def _reconstruction_error(run: Run) -> PerExample:
     spec = run.data.spec
 
     def error(weights, batch, rng) -> Float[Array, 'local']:
-        again = run.family.ability(Reconstruct).mean(weights, batch, rng)
-        away = spec.normalize(batch['x']) - spec.normalize(again)
-        return 0.5 * jnp.sum(jnp.square(away).reshape(len(away), -1), axis=1)
+        reconstruction = run.family.ability(Reconstruct).mean(weights, batch, rng)
+        difference = spec.normalize(batch['x']) - spec.normalize(reconstruction)
+        return 0.5 * jnp.sum(jnp.square(difference).reshape(len(difference), -1), axis=1)
 
     return error

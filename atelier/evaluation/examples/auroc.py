@@ -31,7 +31,10 @@ def auroc(positive: Float[np.ndarray, 'm'], negative: Float[np.ndarray, 'n']) ->
     m, n = len(positive), len(negative)
     scores = np.concatenate([positive, negative])
     if not m or not n or np.isnan(scores).any():
-        raise ValueError(f'AUROC of {m} and {n} scores, {np.isnan(scores).sum()} of them nan')
+        raise ValueError(
+            f'AUROC needs scores of both kinds and no NaN: there are {m} and {n} scores, '
+            f'{np.isnan(scores).sum()} of them NaN'
+        )
     ranks = midranks(scores)
     below = (ranks[:m] - midranks(np.asarray(positive))) / n  # negatives below each positive
     above = 1 - (ranks[m:] - midranks(np.asarray(negative))) / m

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Real
 
 from atelier.data.dataset import Spec
 
-WINDOW, DEVIATION = 11, 1.5  # pixels, of the Gaussian window (Wang et al. 2004, section III-B)
+WINDOW, WINDOW_STD = 11, 1.5  # pixels, of the Gaussian window (Wang et al. 2004, section III-B)
 K1, K2 = 0.01, 0.03
 CHUNK = 2**20  # values processed at once; affects memory only
 
@@ -21,7 +21,7 @@ def half_squared_error(x: Examples, y: OtherExamples, spec: Spec) -> Float[np.nd
     Raises:
       ValueError: x and y differ in shape.
     """
-    _check_alike(x, y)
+    _check_same_shape(x, y)
     _, scale = spec.affine(x.shape[1:])
     difference = (np.asarray(x, np.float64) - y) / np.asarray(scale, np.float64)
     return 0.5 * np.sum(np.reshape(difference**2, (len(x), -1)), 1)
@@ -41,11 +41,11 @@ def psnr(
     Raises:
       ValueError: x and y differ in shape.
     """
-    _check_alike(x, y)
+    _check_same_shape(x, y)
     squares = np.reshape((np.asarray(x, np.float64) - y) ** 2, (len(x), -1))
-    chosen = np.ones(squares.shape, bool) if where is None else where.reshape(squares.shape)
+    mask = np.ones(squares.shape, bool) if where is None else where.reshape(squares.shape)
     with np.errstate(divide='ignore'):
-        return 10 * np.log10(value_range**2 / squares.mean(1, where=chosen))
+        return 10 * np.log10(value_range**2 / squares.mean(1, where=mask))
 
 
 def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n']:
@@ -61,7 +61,7 @@ def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n'
     Raises:
       ValueError: x and y differ in shape.
     """
-    _check_alike(x, y)
+    _check_same_shape(x, y)
     step = max(1, CHUNK // max(1, x[0].size))
     parts = [slice(first, first + step) for first in range(0, len(x), step)]
     return np.concatenate([_ssim(x[part], y[part], value_range) for part in parts])
@@ -71,26 +71,26 @@ def _ssim(x: Images, y: Images, value_range: float) -> Float[np.ndarray, 'n']:
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     size = min(WINDOW, *x.shape[1:3])
     size -= 1 - size % 2
-    down, across = (_sliding(length, size) for length in x.shape[1:3])
+    down, across = (_window_matrix(length, size) for length in x.shape[1:3])
     local = lambda a: np.moveaxis(down @ np.moveaxis(a, -1, 1) @ across.T, 1, -1)
     mean_x, mean_y = local(x), local(y)
     variances = local(x * x) - mean_x**2 + local(y * y) - mean_y**2
     covariance = local(x * y) - mean_x * mean_y
     c1, c2 = (K1 * value_range) ** 2, (K2 * value_range) ** 2
-    similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similar /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
-    return similar.mean((1, 2, 3))
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return similarity.mean((1, 2, 3))
 
 
-def _sliding(length: int, size: int) -> Float[np.ndarray, 'places length']:
+def _window_matrix(length: int, size: int) -> Float[np.ndarray, 'positions length']:
     """Returns a matrix whose row i weights pixels i to i + size - 1 by the normalized window."""
-    window = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / DEVIATION) ** 2)
+    window = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / WINDOW_STD) ** 2)
     matrix = np.zeros((length - size + 1, length))
-    for place, row in enumerate(matrix):
-        row[place : place + size] = window / window.sum()
+    for position, row in enumerate(matrix):
+        row[position : position + size] = window / window.sum()
     return matrix
 
 
-def _check_alike(x: np.ndarray, y: np.ndarray) -> None:
+def _check_same_shape(x: np.ndarray, y: np.ndarray) -> None:
     if x.shape != y.shape:
-        raise ValueError(f'x is {x.shape}, y {y.shape}: they have to be alike')
+        raise ValueError(f'x and y have to be of the same shape: {x.shape} and {y.shape}')

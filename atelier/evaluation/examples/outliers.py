@@ -26,15 +26,15 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     if 'image_shape' not in dataset.settings_of(name):
         config.data.image_shape = ()
     with about(f'--outliers={name}'):
-        other = dataset.load(config)
+        outliers = dataset.load(config)
         for field in ('event_shape', 'levels', 'dequantized_levels', 'symbols'):
-            theirs, ours = getattr(other.spec, field), getattr(run.data.spec, field)
-            if theirs != ours:
+            value, expected = getattr(outliers.spec, field), getattr(run.data.spec, field)
+            if value != expected:
                 raise UserError(
-                    f'its {field} is {theirs!r} and that of {run.data.name} is {ours!r}: choose '
+                    f'its {field} is {value!r} and that of {run.data.name} is {expected!r}: choose '
                     'data of the same shape and levels'
                 )
-    return other
+    return outliers
 
 
 def picture_as_data(run: Run, path: str) -> Dataset:
@@ -50,23 +50,27 @@ def picture_as_data(run: Run, path: str) -> Dataset:
         spec, file = run.data.spec, user_path(path)
         levels = _levels(run)
         if not image_grids.is_image(spec) or levels is None:
-            raise UserError(f'{run.data.name} are no images with levels')
+            raise UserError(
+                f'the data set {run.data.name} does not hold images with discrete levels'
+            )
         with reading(file):
             if not file.is_file():
                 raise UserError('there is no such file')
         x = _pixels(file, spec.image_shape)
         x = np.round(x.astype(np.float64) * (levels - 1) / (LEVELS - 1)).astype(np.int32)
         x = x.reshape(1, *spec.event_shape)
-    own = Dataset('picture', Spec(spec.event_shape, levels, None), {'test': {'x': x}}, 'a picture')
+    data_set = Dataset(
+        'picture', Spec(spec.event_shape, levels, None), {'test': {'x': x}}, 'a picture'
+    )
     data = run.config.data
-    return dataset.dequantized(dataset.binarized(own, data.binarize), data.dequantize)
+    return dataset.dequantized(dataset.binarized(data_set, data.binarize), data.dequantize)
 
 
 def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
     """Decodes a file to uint8 of this shape; a grey image is repeated over three channels."""
     height, width, channels = shape
-    own = min(channels, images.shape_of(file.name, file)[2])
-    x = images.decode(file.name, file, (height, width, own), resize=True)
+    file_channels = min(channels, images.shape_of(file.name, file)[2])
+    x = images.decode(file.name, file, (height, width, file_channels), resize=True)
     return np.broadcast_to(x, shape)
 
 

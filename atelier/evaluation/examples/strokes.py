@@ -41,7 +41,7 @@ def slant(images: Images) -> Float[np.ndarray, 'n']:
     x = np.asarray(images, np.float64)
     mass = np.maximum(x.sum((1, 2)), 1e-12)[:, None, None]
     rows, columns = np.mgrid[: x.shape[1], : x.shape[2]]
-    centred = lambda place: place - (x * place).sum((1, 2), keepdims=True) / mass
+    centred = lambda coordinate: coordinate - (x * coordinate).sum((1, 2), keepdims=True) / mass
     down, right = centred(rows), centred(columns)
     mixed, vertical = (x * down * right).sum((1, 2)), (x * down**2).sum((1, 2))
     shear = np.where(vertical > 1e-9 * mass[:, 0, 0], -mixed / np.maximum(vertical, 1e-12), 0.0)

@@ -23,7 +23,7 @@ from atelier.run.experiment import Run
 
 STEP = 0.05  # of the distance between the codes of two examples
 ACCEPTED = 0.05  # quantile of real examples' confidence that an image needs to count as data
-MOST = 2000  # examples, and draws
+MAX_EXAMPLES = 2000  # examples, and draws
 
 
 def continuity(
@@ -33,10 +33,10 @@ def continuity(
 
         |x(c + s u) - x(c)| / D_x,  s = STEP * D_c
 
-    Here c are the codes of at most `MOST` test examples in a fixed order, u is a random unit vector
-    for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on the
-    normalized scale. D_c and D_x are root-mean-square distances between two different examples, in
-    z_1 and in normalized x. A decoder that preserves proportions scores STEP; one that tears the
+    Here c are the codes of at most `MAX_EXAMPLES` test examples in a fixed order, u is a random
+    unit vector for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on
+    the normalized scale. D_c and D_x are root-mean-square distances between two different examples,
+    in z_1 and in normalized x. A decoder that preserves proportions scores STEP; one that tears the
     space apart scores far more on some examples. The family has `decode`.
 
     Args:
@@ -45,22 +45,22 @@ def continuity(
       codes: codes of the whole test split.
       devices: to decode on.
     """
-    codes = codes[fixed_order(len(codes))[:MOST]]
+    codes = codes[fixed_order(len(codes))[:MAX_EXAMPLES]]
     z, _ = parted(run.family, codes)
-    real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MOST)))
+    real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MAX_EXAMPLES)))
     step = STEP * typical_distance(z)
-    change = functools.partial(
-        _change, codes_of(run.family).decode, run.data.spec.normalize, z.shape[1]
+    output_change = functools.partial(
+        _output_change, codes_of(run.family).decode, run.data.spec.normalize, z.shape[1]
     )
     data = run.data._replace(preprocess=preprocess.as_float)
-    apply = over_examples(change, data, run.config.eval.batch_size, devices)
+    apply = over_examples(output_change, data, run.config.eval.batch_size, devices)
     rows = np.concatenate([codes, np.full_like(codes[:, :1], step)], axis=1)
     key = key_for(state.key, Stream.EVALUATE)
-    moved = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
-    return moved / max(typical_distance(real), 1e-30)
+    changes = apply(state, key, {'x': rows}, len(rows)).astype(np.float64)
+    return changes / max(typical_distance(real), 1e-30)
 
 
-def _change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Array, 'local']:
+def _output_change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Array, 'local']:
     """Returns the norm of the output's change when the first `dims` entries of each code move.
 
     The last column of a row of x is the length of its step.
@@ -86,30 +86,30 @@ def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
 
 
 def completeness(
-    run: Run, state: game.State, judge: FeatureFunction, devices: Sequence[jax.Device]
+    run: Run, state: game.State, features: FeatureFunction, devices: Sequence[jax.Device]
 ) -> dict[str, Any]:
     """Returns the share of random codes that decode to images a classifier accepts as data.
 
     It accepts an image if its confidence, the largest class probability, reaches the threshold that
     95 % of real test examples reach. Codes are drawn from the prior, or from a fitted Gaussian
-    without one (`code_draws`): as many as there are real examples, at most `MOST`.
+    without one (`code_draws`): as many as there are real examples, at most `MAX_EXAMPLES`.
 
     Returns:
       {'accepted': the share of decoded codes, 'real': that of test examples, about 0.95,
       'confidence': the threshold, 'num_draws', 'codes': description of what they were drawn from,
       'classifier': its name with a hash of its weights}.
     """
-    real = shown(run, state, devices, 'test', MOST)
+    real = shown(run, state, devices, 'test', MAX_EXAMPLES)
     key = key_for(state.key, Stream.SAMPLE)
-    x, words = decoded_draws(run, state, key, len(real), devices)
-    confidences = [judge.apply(images).chances.max(1) for images in (x, real)]
-    enough = np.quantile(confidences[1], ACCEPTED, method='lower')  # an example's own: it counts
-    accepted, of_real = (float(np.mean(part >= enough)) for part in confidences)
+    x, description = decoded_draws(run, state, key, len(real), devices)
+    confidences = [features.apply(images).chances.max(1) for images in (x, real)]
+    threshold = np.quantile(confidences[1], ACCEPTED, method='lower')  # an example's own: it counts
+    accepted, real_accepted = (float(np.mean(values >= threshold)) for values in confidences)
     return {
         'accepted': accepted,
-        'real': of_real,
-        'confidence': float(enough),
+        'real': real_accepted,
+        'confidence': float(threshold),
         'num_draws': len(x),
-        'codes': words,
-        'classifier': judge.name,
+        'codes': description,
+        'classifier': features.name,
     }

@@ -20,20 +20,20 @@ from atelier.evaluation.samples.features import FeatureFunction
 from atelier.log import log
 from atelier.run.experiment import Run
 
-MOST_PAIRED = 10_000  # examples in the aggregate posterior, whose cost is quadratic
+MAX_PAIRED = 10_000  # examples in the aggregate posterior, whose cost is quadratic
 
 
 def latent_diagnostics(
     run: Run,
     state: game.State,
     devices: Sequence[jax.Device],
-    judge: FeatureFunction | None = None,
+    features: FeatureFunction | None = None,
 ) -> dict[str, Any]:
     """Returns all latent metrics of the test split that the family's abilities allow; {} if none.
 
     `posterior` gives KL per dimension, active units and the measures of `latents.information`.
     Without it, `encode` and `prior` give the active units of codes, also by stochastic layer.
-    `encode` and `decode` give continuity, and with the features of a classifier (`judge`)
+    `encode` and `decode` give continuity, and with the `features` of a classifier
     completeness. Data with factors give the mutual information gap. A class at the end of a code is
     left out. Codes as long as the events compress nothing and have no metrics, nor have codes that
     are not finite (with a warning). Codes from a codebook give its usage instead of continuity,
@@ -46,30 +46,30 @@ def latent_diagnostics(
         return {}
     if space.posterior is None and sum(space.dims) >= run.data.spec.num_dims:
         return {}
-    seen = _of_test_split(run, state, devices)
-    if not all(np.all(np.isfinite(values)) for values in seen.values()):
-        log.warning('codes of some test examples are not finite: nothing is said of them')
+    arrays = _latent_arrays(run, state, devices)
+    if not all(np.all(np.isfinite(values)) for values in arrays.values()):
+        log.warning('codes of some test examples are not finite: latent-space metrics are left out')
         return {}
-    found = {'num_examples': run.data.size('test'), **_of_posteriors(seen)}
-    codes = seen.get('codes')
+    metrics = {'num_examples': run.data.size('test'), **_posterior_metrics(arrays)}
+    codes = arrays.get('codes')
     if codes is None:
-        return found
+        return metrics
     z = latents(run.family, codes)
     if space.posterior is None and space.prior is not None:
-        found |= _units(z, space.dims)
+        metrics |= _active_unit_counts(z, space.dims)
     if space.tokens is not None:
-        found |= _usage(seen['tokens'], space.tokens.size)
+        metrics |= _codebook_usage(arrays['tokens'], space.tokens.size)
     elif space.decode is not None:
-        found['continuity'] = _summary(continuity(run, state, codes, devices))
-    is_judged = judge is not None and judge.classifier is not None
-    if space.decode is not None and is_judged:
-        found['completeness'] = completeness(run, state, judge, devices)
+        metrics['continuity'] = _change_summary(continuity(run, state, codes, devices))
+    has_classifier = features is not None and features.classifier is not None
+    if space.decode is not None and has_classifier:
+        metrics['completeness'] = completeness(run, state, features, devices)
     if 'factors' in run.data.splits['test']:
-        found['mutual_information_gap'] = _gaps(run, z)
-    return found
+        metrics['mutual_information_gap'] = _information_gaps(run, z)
+    return metrics
 
 
-def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
+def _latent_arrays(run: Run, state, devices) -> dict[str, np.ndarray]:
     """Returns the test split's latent arrays, as far as the family has them.
 
     They are 'codes' [n, dims], 'tokens' [n, positions], and posteriors as 'mean', 'log_var' and
@@ -77,55 +77,55 @@ def _of_test_split(run: Run, state, devices) -> dict[str, np.ndarray]:
     """
     space, n = codes_of(run.family), run.data.size('test')
 
-    def look(weights, batch, rng):
-        seen = {}
+    def latent_arrays(weights, batch, rng):
+        arrays = {}
         if space.encode is not None:
-            seen['codes'] = space.encode(weights, batch, rng)
+            arrays['codes'] = space.encode(weights, batch, rng)
         if space.tokens is not None:
-            seen['tokens'] = space.tokens.indices(weights, batch, rng)
+            arrays['tokens'] = space.tokens.indices(weights, batch, rng)
         if space.posterior is not None:
             mean, log_var = space.posterior(weights, batch, rng)
             noise = standard_normal(fold_in(rng.keys, 0), mean.shape[1])
-            seen |= dict(mean=mean, log_var=log_var, noise=noise)
-        return seen
+            arrays |= dict(mean=mean, log_var=log_var, noise=noise)
+        return arrays
 
-    apply = over_examples(look, run.data, run.config.eval.batch_size, devices)
+    apply = over_examples(latent_arrays, run.data, run.config.eval.batch_size, devices)
     key = key_for(state.key, Stream.EVALUATE)
     return apply(state, key, run.data.splits['test'], n)
 
 
-def _of_posteriors(seen: dict[str, np.ndarray]) -> dict[str, Any]:
-    if 'mean' not in seen:
+def _posterior_metrics(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    if 'mean' not in arrays:
         return {}
-    mean, log_var = seen['mean'], seen['log_var']
+    mean, log_var = arrays['mean'], arrays['log_var']
     kl = kl_per_dimension(mean, log_var)
-    some = fixed_order(len(mean))[:MOST_PAIRED]
-    parts = information(mean[some], log_var[some], seen['noise'][some])
+    rows = fixed_order(len(mean))[:MAX_PAIRED]
+    kl_parts = information(mean[rows], log_var[rows], arrays['noise'][rows])
     return {
-        **_units(mean),
-        'kl_nats': _plain(kl.sum()),
-        'kl_nats_by_dimension': [_plain(value) for value in kl],
-        'mutual_information_nats': _plain(parts.mutual_information),
-        'mutual_information_standard_error': _plain(parts.standard_error),
-        'mutual_information_limit_nats': parts.limit,
-        'marginal_kl_nats': _plain(parts.marginal_kl),
-        'marginal_kl_standard_error': _plain(parts.marginal_standard_error),
-        'num_paired': len(some),
+        **_active_unit_counts(mean),
+        'kl_nats': _finite_or_none(kl.sum()),
+        'kl_nats_by_dimension': [_finite_or_none(value) for value in kl],
+        'mutual_information_nats': _finite_or_none(kl_parts.mutual_information),
+        'mutual_information_standard_error': _finite_or_none(kl_parts.standard_error),
+        'mutual_information_limit_nats': kl_parts.limit,
+        'marginal_kl_nats': _finite_or_none(kl_parts.marginal_kl),
+        'marginal_kl_standard_error': _finite_or_none(kl_parts.marginal_standard_error),
+        'num_paired': len(rows),
     }
 
 
-def _units(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
+def _active_unit_counts(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
     """Counts active units, and with several stochastic layers also those of each layer."""
     is_active = active_units(mean)
-    found: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
+    metrics: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
     if len(layers) > 1:
         parts = np.split(is_active, np.cumsum(layers)[:-1])
-        found['active_units_by_layer'] = [int(part.sum()) for part in parts]
-        found['latent_dims'] = list(layers)
-    return found
+        metrics['active_units_by_layer'] = [int(part.sum()) for part in parts]
+        metrics['latent_dims'] = list(layers)
+    return metrics
 
 
-def _usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
+def _codebook_usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
     """Returns the usage of a codebook over all examples and positions."""
     counts = np.bincount(tokens.ravel(), minlength=size)
     return {
@@ -136,23 +136,23 @@ def _usage(tokens: np.ndarray, size: int) -> dict[str, Any]:
     }
 
 
-def _summary(values: np.ndarray) -> dict[str, Any]:
-    spread = _plain(np.mean(values)), _plain(np.quantile(values, 0.95))
-    return dict(zip(('mean', 'percentile_95'), spread, strict=True)) | {
+def _change_summary(values: np.ndarray) -> dict[str, Any]:
+    statistics = _finite_or_none(np.mean(values)), _finite_or_none(np.quantile(values, 0.95))
+    return dict(zip(('mean', 'percentile_95'), statistics, strict=True)) | {
         'step': STEP,
         'num_examples': len(values),
     }
 
 
-def _gaps(run: Run, codes: np.ndarray) -> dict[str, Any]:
+def _information_gaps(run: Run, codes: np.ndarray) -> dict[str, Any]:
     factors = np.asarray(run.data.splits['test']['factors'])
     gaps = mutual_information_gap(codes, factors)
-    names = run.data.factor_names or [str(number) for number in range(len(gaps))]
+    names = run.data.factor_names or [str(index) for index in range(len(gaps))]
     return {
-        'mean': _plain(gaps.mean()),
-        'by_factor': {name: _plain(gap) for name, gap in zip(names, gaps, strict=True)},
+        'mean': _finite_or_none(gaps.mean()),
+        'by_factor': {name: _finite_or_none(gap) for name, gap in zip(names, gaps, strict=True)},
     }
 
 
-def _plain(value) -> float | None:
+def _finite_or_none(value) -> float | None:
     return float(value) if math.isfinite(value) else None

@@ -24,30 +24,30 @@ def mutual_information_gap(
     Raises:
       ValueError: a factor has a single value, and so no entropy.
     """
-    entropies = np.array([entropy(np.bincount(values)) for values in _numbered(factors).T])
+    entropies = np.array([entropy(np.bincount(values)) for values in _as_indices(factors).T])
     if not np.all(entropies > 0):
         raise ValueError('a factor with a single value has no entropy')
-    known = mutual_information(binned(codes, num_bins), factors)
-    known = np.sort(np.pad(known, ((1, 0), (0, 0))), axis=0)
-    return (known[-1] - known[-2]) / entropies
+    information = mutual_information(binned(codes, num_bins), factors)
+    information = np.sort(np.pad(information, ((1, 0), (0, 0))), axis=0)
+    return (information[-1] - information[-2]) / entropies
 
 
 def binned(codes: Float[np.ndarray, 'n latent'], num_bins: int) -> Int[np.ndarray, 'n latent']:
     """Returns the index of each code's equal-width bin in its dimension, 0 to num_bins - 1."""
     codes = np.asarray(codes, np.float64)
     low, width = codes.min(0), np.ptp(codes, axis=0)
-    share = (codes - low) / np.where(width > 0, width, 1)
-    return np.minimum((share * num_bins).astype(np.int64), num_bins - 1)
+    fraction = (codes - low) / np.where(width > 0, width, 1)
+    return np.minimum((fraction * num_bins).astype(np.int64), num_bins - 1)
 
 
 def mutual_information(
     a: Int[np.ndarray, 'n first'], b: Int[np.ndarray, 'n second']
 ) -> Float[np.ndarray, 'first second']:
     """Returns the empirical mutual information of each column of a and each of b, in nats."""
-    a, b = _numbered(a), _numbered(b)
-    of = lambda column: entropy(np.bincount(column))
-    shared = lambda u, v: of(u) + of(v) - of(u * (v.max() + 1) + v)
-    return np.array([[shared(u, v) for v in b.T] for u in a.T])
+    a, b = _as_indices(a), _as_indices(b)
+    entropy_of = lambda column: entropy(np.bincount(column))
+    information = lambda u, v: entropy_of(u) + entropy_of(v) - entropy_of(u * (v.max() + 1) + v)
+    return np.array([[information(u, v) for v in b.T] for u in a.T])
 
 
 def entropy(counts: Int[np.ndarray, 'values']) -> float:
@@ -56,7 +56,7 @@ def entropy(counts: Int[np.ndarray, 'values']) -> float:
     return float(-np.sum(p * np.log(p)))
 
 
-def _numbered(values: Int[np.ndarray, 'n columns']) -> Int[np.ndarray, 'n columns']:
+def _as_indices(values: Int[np.ndarray, 'n columns']) -> Int[np.ndarray, 'n columns']:
     """Replaces the values of each column by 0, 1, ... in ascending order."""
     columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in values.T]
     return np.stack(columns, axis=1)

@@ -69,21 +69,30 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     """
     mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
     z = mean + np.exp(0.5 * log_var) * noise
-    n, ratios = len(z), _log_own(z, mean, log_var) - _log_aggregate(z, mean, log_var)
-    ratios = np.minimum(ratios, math.log(n))  # true up to rounding
-    found = float(np.mean(ratios))
+    n = len(z)
+    log_ratios = _log_posterior(z, mean, log_var) - _log_aggregate_posterior(z, mean, log_var)
+    log_ratios = np.minimum(log_ratios, math.log(n))  # true up to rounding
+    mutual_information = float(np.mean(log_ratios))
     kl = np.sum(_kl(mean, log_var), axis=1)
-    error = lambda values: float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    rest = float(np.mean(kl)) - found
-    return Information(found, rest, error(ratios), error(kl - ratios), math.log(n))
+    standard_error = lambda values: (
+        float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    )
+    marginal_kl = float(np.mean(kl)) - mutual_information
+    return Information(
+        mutual_information,
+        marginal_kl,
+        standard_error(log_ratios),
+        standard_error(kl - log_ratios),
+        math.log(n),
+    )
 
 
-def _log_own(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:
+def _log_posterior(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:
     """Returns log q(z_i | x_i), without the constant of the Gaussian."""
     return -0.5 * np.sum((z - mean) ** 2 * np.exp(-log_var) + log_var, axis=1)
 
 
-def _log_aggregate(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:
+def _log_aggregate_posterior(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:
     """Returns log q(z_i), without that constant, over all pairs by matrix products."""
     precision = np.exp(-log_var)
     factors = np.concatenate([-0.5 * precision, mean * precision], axis=1).T

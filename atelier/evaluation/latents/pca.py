@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 BLOCK = 2**24  # values processed at once; affects memory only
-MOST = 4096  # largest side of a matrix to decompose, which takes a minute
+MAX_DIMS = 4096  # largest side of a matrix to decompose, which takes a minute
 
 
 class Components(NamedTuple):
@@ -38,10 +38,10 @@ def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
     magnitude is made positive.
     """
     n, dims = rows.shape
-    if dims <= min(n, MOST):
+    if dims <= min(n, MAX_DIMS):
         origin, values, axes = _by_covariance(rows)
     else:
-        rows = np.asarray(rows[:MOST], np.float64)
+        rows = np.asarray(rows[:MAX_DIMS], np.float64)
         origin = rows.mean(0)
         _, spread, axes = np.linalg.svd(rows - origin, full_matrices=False)
         values = spread**2

@@ -26,7 +26,7 @@ def over_examples(
     so neither the batch size nor the number of devices changes the result. The last batch is padded
     with copies of the last example, which are dropped. Weights are `state.averaged_weights`.
     """
-    mine = device_lib.local_indices(devices)
+    local_devices = device_lib.local_indices(devices)
     data_key = key_for(jax.random.PRNGKey(0), Stream.PREPROCESS)
 
     def on_device(weights, key, inputs, boxed):
@@ -38,19 +38,21 @@ def over_examples(
         return device_lib.gather(f(weights, batch, rng))
 
     in_axes = None, None, 0, (0,)  # boxed, since `inputs` may be empty: see `over_devices`
-    run = device_lib.over_devices(on_device, in_axes, devices=devices)
+    compiled = device_lib.over_devices(on_device, in_axes, devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):
-        parts, quiet = [], n <= batch_size or not processes.is_first()
-        local = -(-min(batch_size, n) // len(devices))
-        size = local * len(devices)
-        with_bar = tqdm(range(0, n, size), unit='batch', leave=False, delay=PATIENCE, disable=quiet)
-        for start in with_bar:
+        outputs, quiet = [], n <= batch_size or not processes.is_first()
+        per_device = -(-min(batch_size, n) // len(devices))
+        size = per_device * len(devices)
+        starts = tqdm(range(0, n, size), unit='batch', leave=False, delay=PATIENCE, disable=quiet)
+        for start in starts:
             rows = np.minimum(start + np.arange(size, dtype=np.int32), n - 1)
-            rows = rows.reshape(len(devices), local)[mine]
-            share = {name: value[rows] for name, value in inputs.items()}
-            parts.append(jax.device_get(run(state.averaged_weights, key, share, (rows,))))
-        return jax.tree.map(lambda *pieces: np.concatenate(pieces)[:n], *parts)
+            rows = rows.reshape(len(devices), per_device)[local_devices]
+            local_inputs = {name: value[rows] for name, value in inputs.items()}
+            outputs.append(
+                jax.device_get(compiled(state.averaged_weights, key, local_inputs, (rows,)))
+            )
+        return jax.tree.map(lambda *batches: np.concatenate(batches)[:n], *outputs)
 
     return apply
 

@@ -37,10 +37,12 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
         return {}
     try:
         with np.load(path) as stored:
-            found = {name: np.asarray(stored[name], np.float64) for name in stored.files}
+            values = {name: np.asarray(stored[name], np.float64) for name in stored.files}
     except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib
-        again = f'--mode=evaluate --workdir={folder} makes it again'
-        log.warning('%s cannot be read (%s): %s', path, type(error).__name__, again)
+        advice = f'--mode=evaluate --workdir={folder} writes it again'
+        log.warning('%s cannot be read (%s): %s', path, type(error).__name__, advice)
         return {}
-    fits = lambda name: math.isclose(found[name].mean(), means[name], rel_tol=1e-5, abs_tol=1e-5)
-    return {name: found[name] for name in found if means.get(name) is not None and fits(name)}
+    matches = lambda name: math.isclose(
+        values[name].mean(), means[name], rel_tol=1e-5, abs_tol=1e-5
+    )
+    return {name: values[name] for name in values if means.get(name) is not None and matches(name)}

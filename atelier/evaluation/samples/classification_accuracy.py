@@ -35,40 +35,40 @@ def accuracy_score(
       {'samples': its accuracy, 'floor': that of `classifier`, 'num_taught': number of training and
       validation samples, 'num_tested': number of real test examples}.
     """
-    real = known(classifier.data, run.data.spec.left_out)
+    real = without_classes(classifier.data, run.data.spec.left_out)
     classifier = classifier._replace(data=real)
-    data = of_samples(run, state, devices, real)
-    log.info('a classifier learns from %s samples of known class', f'{data.size("train"):,}')
+    data = sampled_data(run, state, devices, real)
+    log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
     with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
         learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
-        learned = restore.load(learner).state
-    taught = restore.load(classifier).state
+        learner_state = restore.load(learner).state
+    classifier_state = restore.load(classifier).state
     return {
-        'samples': accuracy(learner._replace(data=real), learned, devices),
-        'floor': accuracy(classifier, taught, devices),
+        'samples': accuracy(learner._replace(data=real), learner_state, devices),
+        'floor': accuracy(classifier, classifier_state, devices),
         'num_taught': sum(data.size(name) for name in SPLITS),
         'num_tested': real.size('test'),
     }
 
 
-def known(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
+def without_classes(data: Dataset, left_out: tuple[int, ...]) -> Dataset:
     """Removes examples of classes that the model never saw and cannot sample."""
     if not left_out:
         return data
     splits = {}
     for name, split in data.splits.items():
-        stays = ~np.isin(split['label'], left_out)
-        splits[name] = {key: np.asarray(array)[stays] for key, array in split.items()}
+        keep = ~np.isin(split['label'], left_out)
+        splits[name] = {key: np.asarray(array)[keep] for key, array in split.items()}
     return data._replace(splits=splits)
 
 
-def of_samples(run: Run, state, devices, real: Dataset) -> Dataset:
+def sampled_data(run: Run, state, devices, real: Dataset) -> Dataset:
     """Returns `real` with its training and validation examples replaced by samples of `run`."""
     sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
-    for number, name in enumerate(SPLITS):
+    for index, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
-        key = key_for(state.key, Stream.SAMPLE, 1 + number)  # no other samples have it
+        key = key_for(state.key, Stream.SAMPLE, 1 + index)  # no other samples have it
         x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)
@@ -78,9 +78,9 @@ def accuracy(run: Run, state: game.State, devices: Sequence[jax.Device]) -> floa
     """Returns the accuracy of a classifier on its test split."""
     split, n = run.data.splits['test'], run.data.size('test')
 
-    def right(weights, batch, rng):
+    def is_correct(weights, batch, rng):
         logits = run.family.ability(Classify).logits(weights, batch, rng)
         return logits.argmax(-1) == batch['label']
 
-    apply = over_examples(right, run.data, run.config.eval.batch_size, devices)
+    apply = over_examples(is_correct, run.data, run.config.eval.batch_size, devices)
     return float(np.mean(apply(state, key_for(state.key, Stream.EVALUATE), split, n)))

@@ -18,10 +18,10 @@ from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-MOST_COORDINATES = 16  # of an event compared without a classifier
+MAX_COORDINATES = 16  # of an event compared without a classifier
 
 
-class Seen(NamedTuple):
+class FeatureOutput(NamedTuple):
     """Features [n, features] and class probabilities [n, classes], or None, of examples."""
 
     features: np.ndarray
@@ -32,12 +32,12 @@ class FeatureFunction(NamedTuple):
     """Maps x [n, *event], in the units of a run, to features.
 
     name: identifies the function, with a hash of its weights or values where it has one.
-    apply: x [n, *event] -> `Seen`.
+    apply: x [n, *event] -> `FeatureOutput`.
     classifier: the run that the features come from, if any.
     """
 
     name: str
-    apply: Callable[[np.ndarray], Seen]
+    apply: Callable[[np.ndarray], FeatureOutput]
     classifier: Run | None = None
 
 
@@ -50,18 +50,20 @@ def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction
     if run.config.eval.classifier:
         with about('config.eval.classifier'):
             return of_classifier(run, devices)
-    if can_see(run):
+    if has_features(run):
         spec = run.data.spec
-        return FeatureFunction('normalized coordinates', lambda x: Seen(coordinates(x, spec), None))
+        return FeatureFunction(
+            'normalized coordinates', lambda x: FeatureOutput(coordinates(x, spec), None)
+        )
     return None
 
 
-def can_see(run: Run) -> bool:
+def has_features(run: Run) -> bool:
     """Whether the run's data have a feature function."""
     spec = run.data.spec
-    are_few = len(spec.event_shape) < 2 and spec.num_dims <= MOST_COORDINATES
-    are_few = are_few and spec.symbols is None  # symbols are not coordinates
-    return are_few or bool(run.config.eval.classifier)
+    is_low_dimensional = len(spec.event_shape) < 2 and spec.num_dims <= MAX_COORDINATES
+    is_low_dimensional = is_low_dimensional and spec.symbols is None  # symbols are not coordinates
+    return is_low_dimensional or bool(run.config.eval.classifier)
 
 
 def coordinates(x: np.ndarray, spec: Spec) -> np.ndarray:
@@ -78,12 +80,12 @@ def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> Feature
     values = np.asarray(f(x[:100]))
     if values.ndim != 2 or len(values) != len(x[:100]) or not np.all(np.isfinite(values)):
         raise UserError(
-            f'features have to be finite numbers [n, features]: {len(x[:100])} examples came to '
-            f'{values.shape}'
+            f'features have to be finite and of shape [n, features]: for {len(x[:100])} examples '
+            f'the function returned shape {values.shape}'
         )
     digest = zlib.crc32(np.ascontiguousarray(values, np.float32))
     name = getattr(f, '__name__', type(f).__name__)
-    return FeatureFunction(f'{name}, {digest:08x}', lambda x: Seen(np.asarray(f(x)), None))
+    return FeatureFunction(f'{name}, {digest:08x}', lambda x: FeatureOutput(np.asarray(f(x)), None))
 
 
 def classifier_for(run: Run) -> Run:
@@ -93,30 +95,33 @@ def classifier_for(run: Run) -> Run:
       UserError: it is not a classifier, or its event shape or number of classes differs.
     """
     folder = user_path(run.config.eval.classifier)
-    other = run_folder.reopen(folder)
-    ours, theirs = run.data.spec, other.data.spec
-    needs_label = is_class_conditional(other.family)  # then its features are not of x alone
+    classifier = run_folder.reopen(folder)
+    spec, classifier_spec = run.data.spec, classifier.data.spec
+    needs_label = is_class_conditional(classifier.family)  # then its features are not of x alone
     if (
-        other.family.ability(Classify) is None
-        or codes_of(other.family).encode is None
+        classifier.family.ability(Classify) is None
+        or codes_of(classifier.family).encode is None
         or needs_label
     ):
-        raise UserError(f'{folder} is no classifier')
-    if theirs.event_shape != ours.event_shape:
+        raise UserError(f'{folder} is not a run of a classifier')
+    if classifier_spec.event_shape != spec.event_shape:
         raise UserError(
-            f'{folder} classifies {theirs.event_shape}, samples of {run.folder} are '
-            f'{ours.event_shape}'
+            f'{folder} classifies {classifier_spec.event_shape}, but samples of {run.folder} are '
+            f'{spec.event_shape}'
         )
     if (
-        None not in (ours.num_classes, theirs.num_classes)
-        and ours.num_classes != theirs.num_classes
+        None not in (spec.num_classes, classifier_spec.num_classes)
+        and spec.num_classes != classifier_spec.num_classes
     ):
         raise UserError(
-            f'{folder} knows {theirs.num_classes} classes, {run.data.name} has {ours.num_classes}'
+            f'{folder} has {classifier_spec.num_classes} classes, but {run.data.name} has '
+            f'{spec.num_classes}'
         )
-    if other.data.name != run.data.name:
-        log.warning('%s is a classifier of %s, not of %s', folder, other.data.name, run.data.name)
-    return other
+    if classifier.data.name != run.data.name:
+        log.warning(
+            '%s is a classifier of %s, not of %s', folder, classifier.data.name, run.data.name
+        )
+    return classifier
 
 
 def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
@@ -125,21 +130,21 @@ def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     Raises:
       UserError: as `classifier_for`, or it has no checkpoint.
     """
-    other = classifier_for(run)
-    family, ours, theirs = other.family, run.data.spec, other.data.spec
-    _, state, description = restore.load(other)
+    classifier = classifier_for(run)
+    family, spec, classifier_spec = classifier.family, run.data.spec, classifier.data.spec
+    _, state, description = restore.load(classifier)
 
-    def look(weights, batch, rng):
-        seen = {'x': theirs.denormalize(ours.normalize(batch['x']))}
-        chances = jax.nn.softmax(family.ability(Classify).logits(weights, seen, rng))
-        return Seen(codes_of(family).encode(weights, seen, rng), chances)
+    def features_of(weights, batch, rng):
+        inputs = {'x': classifier_spec.denormalize(spec.normalize(batch['x']))}
+        probs = jax.nn.softmax(family.ability(Classify).logits(weights, inputs, rng))
+        return FeatureOutput(codes_of(family).encode(weights, inputs, rng), probs)
 
     data = run.data._replace(preprocess=preprocess.as_float)
-    apply = over_examples(look, data, other.config.eval.batch_size, devices)
+    apply = over_examples(features_of, data, classifier.config.eval.batch_size, devices)
     return FeatureFunction(
-        f'{other.folder.name}, {description}, {_digest(state):08x}',
+        f'{classifier.folder.name}, {description}, {_digest(state):08x}',
         lambda x: apply(state, state.key, {'x': x}, len(x)),
-        other,
+        classifier,
     )
 
 

@@ -28,13 +28,13 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
       UserError: y has fewer than k examples.
     """
     if len(y) < k:
-        raise UserError(f'{len(y)} examples have no {k} nearest neighbours: evaluate more')
+        raise UserError(f'{len(y)} examples are too few for {k} nearest neighbours: evaluate more')
     distances, indices = [], []
     for d in _blocks(x, y):
         index = np.argpartition(d, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(d, index, 1)
-        order = np.argsort(found, axis=1, kind='stable')
-        distances.append(np.take_along_axis(found, order, 1))
+        smallest = np.take_along_axis(d, index, 1)
+        order = np.argsort(smallest, axis=1, kind='stable')
+        distances.append(np.take_along_axis(smallest, order, 1))
         indices.append(np.take_along_axis(index, order, 1))
     return np.concatenate(distances), np.concatenate(indices)
 
@@ -83,7 +83,7 @@ def memorisation_rate(
 def _radii(x: Features, k: int) -> np.ndarray:
     """Returns the distance of each example to its k-th nearest neighbour, itself excluded."""
     if len(x) <= k:
-        raise UserError(f'{len(x)} examples have no {k} nearest neighbours: evaluate more')
+        raise UserError(f'{len(x)} examples are too few for {k} nearest neighbours: evaluate more')
     parts, first = [], 0
     for d in _blocks(x, x):
         d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # not itself, despite rounding

@@ -21,7 +21,12 @@ from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.codes.prior_draws import can_draw_codes
 from atelier.evaluation.samples.classification_accuracy import accuracy_score
 from atelier.evaluation.samples.distances import frechet_distance, kernel_distance
-from atelier.evaluation.samples.features import FeatureFunction, Seen, can_see, feature_function
+from atelier.evaluation.samples.features import (
+    FeatureFunction,
+    FeatureOutput,
+    feature_function,
+    has_features,
+)
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
 from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, shown
@@ -31,8 +36,8 @@ from atelier.run.experiment import Run
 
 NEIGHBOURS = 5  # as in Naeem et al. (2020)
 MODE_SAMPLES = 2500  # as in Lin et al. (2018)
-MOST_SHOWN = 100_000  # examples of a split
-SHOWN, SHOWN_NEIGHBOURS = 16, 3  # in the image of samples above their nearest training examples
+MAX_EXAMPLES = 100_000  # examples of a split
+GRID_SAMPLES, GRID_NEIGHBOURS = 16, 3  # in the image of samples above their nearest neighbours
 
 
 def sample_quality(
@@ -50,13 +55,13 @@ def sample_quality(
       'values': {name: {'samples', 'floor'}}}; a value from other numbers of examples has these
       beside it.
     """
-    picture = run.folder / 'samples' / 'nearest-training.png'
-    found = against_data(run, state, devices, features, picture)
-    is_judged = features is not None and features.classifier is not None
-    if found and is_judged and is_class_conditional(run.family):
+    image_path = run.folder / 'samples' / 'nearest-training.png'
+    metrics = against_data(run, state, devices, features, image_path)
+    has_classifier = features is not None and features.classifier is not None
+    if metrics and has_classifier and is_class_conditional(run.family):
         score = accuracy_score(run, state, devices, features.classifier)
-        found['values']['classification_accuracy'] = score
-    return found
+        metrics['values']['classification_accuracy'] = score
+    return metrics
 
 
 def against_data(
@@ -64,14 +69,14 @@ def against_data(
     state: game.State,
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
-    picture: pathlib.Path | None = None,
+    image_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """`sample_quality` without training a classifier; saves neighbours of images to `picture`."""
+    """`sample_quality` without training a classifier; `image_path` gets samples and neighbours."""
     if run.family.ability(Sample) is None:
         return {}
     if features is not None:
-        return _in_view_of(features, run, state, devices, picture)
-    return _over_modes(run, state, devices) if run.data.modes is not None else {}
+        return _compare_in_features(features, run, state, devices, image_path)
+    return _compare_modes(run, state, devices) if run.data.modes is not None else {}
 
 
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
@@ -87,40 +92,50 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
         run.data.modes is not None or run.family.ability(Sample) is None
     ):
         return None
-    is_seen = run.family.ability(Sample) is not None or can_draw_codes(run.family)
-    return feature_function(run, devices) if is_seen else None
+    can_draw = run.family.ability(Sample) is not None or can_draw_codes(run.family)
+    return feature_function(run, devices) if can_draw else None
 
 
 def can_compare(run: Run) -> bool:
     """Whether samples of the run can be compared with data: by modes or by features."""
-    return run.data.modes is not None or can_see(run)
+    return run.data.modes is not None or has_features(run)
 
 
-def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) -> dict[str, Any]:
-    real, train = (shown(run, state, devices, split, MOST_SHOWN) for split in ('test', 'train'))
+def _compare_in_features(
+    features: FeatureFunction, run: Run, state, devices, image_path
+) -> dict[str, Any]:
+    real, train = (shown(run, state, devices, split, MAX_EXAMPLES) for split in ('test', 'train'))
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
         log.warning('half of %d test examples are too few to compare samples with', len(real))
         return {}
     labels = labels_like(run, 'test', 2 * n)
     fake = _samples(run, state, devices, n, None if labels is None else labels[:n])
-    of_fake, half, other = (features.apply(x) for x in (fake, real[:n], real[n : 2 * n]))
-    values = _beside(_in_features(of_fake, half), _in_features(other, half))
-    if labels is not None and of_fake.chances is not None:
+    fake_output, real_output, floor_output = (
+        features.apply(x) for x in (fake, real[:n], real[n : 2 * n])
+    )
+    values = _with_floor(
+        _feature_metrics(fake_output, real_output), _feature_metrics(floor_output, real_output)
+    )
+    if labels is not None and fake_output.chances is not None:
         values['class_agreement'] = {  # with the requested classes
-            'samples': float(np.mean(of_fake.chances.argmax(1) == labels[:n])),
-            'floor': float(np.mean(other.chances.argmax(1) == labels[n:])),
+            'samples': float(np.mean(fake_output.chances.argmax(1) == labels[:n])),
+            'floor': float(np.mean(floor_output.chances.argmax(1) == labels[n:])),
         }
     of_train = features.apply(train).features
-    near, index = nearest(of_fake.features, of_train, SHOWN_NEIGHBOURS)
-    halves = [nearest(x.features, of_train)[0][:, 0] for x in (half, other)]
+    distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
+    real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
     values['memorisation_rate'] = {  # over both halves: a 1 % quantile of few examples is coarse
-        'samples': np.mean([memorisation_rate(near[:, 0], held_out) for held_out in halves]),
-        'floor': np.mean([memorisation_rate(*pair) for pair in (halves, halves[::-1])]),
+        'samples': np.mean(
+            [memorisation_rate(distances[:, 0], held_out) for held_out in real_distances]
+        ),
+        'floor': np.mean(
+            [memorisation_rate(*halves) for halves in (real_distances, real_distances[::-1])]
+        ),
     }
-    if picture is not None and image_grids.is_image(run.data.spec):
-        columns = [fake[:SHOWN], *np.moveaxis(train[index[:SHOWN]], 1, 0)]
-        save_columns(picture, columns, run.data.spec)
+    if image_path is not None and image_grids.is_image(run.data.spec):
+        columns = [fake[:GRID_SAMPLES], *np.moveaxis(train[indices[:GRID_SAMPLES]], 1, 0)]
+        save_columns(image_path, columns, run.data.spec)
     return {
         'num_samples': n,
         'num_real': n,
@@ -130,11 +145,11 @@ def _in_view_of(features: FeatureFunction, run: Run, state, devices, picture) ->
     }
 
 
-def _over_modes(run: Run, state, devices) -> dict[str, Any]:
+def _compare_modes(run: Run, state, devices) -> dict[str, Any]:
     n = min(MODE_SAMPLES, run.data.size('test'))
     fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
     counts = [count_modes(x, run.data.modes)._asdict() for x in (fake, real)]
-    return {'num_samples': n, 'num_real': n, 'features': None, 'values': _beside(*counts)}
+    return {'num_samples': n, 'num_real': n, 'features': None, 'values': _with_floor(*counts)}
 
 
 def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
@@ -143,7 +158,7 @@ def _samples(run: Run, state, devices, n: int, labels=None) -> np.ndarray:
     return sampler(run, devices)(state, key, n, labels)
 
 
-def _in_features(fake: Seen, real: Seen) -> dict[str, Any]:
+def _feature_metrics(fake: FeatureOutput, real: FeatureOutput) -> dict[str, Any]:
     """Returns all metrics of one set compared with another."""
     kernel = kernel_distance(fake.features, real.features)
     return {
@@ -151,35 +166,35 @@ def _in_features(fake: Seen, real: Seen) -> dict[str, Any]:
         'kernel_distance': kernel.mean,
         'kernel_distance_standard_error': kernel.standard_error,
         **manifolds(real.features, fake.features, NEIGHBOURS)._asdict(),
-        **({} if fake.chances is None else _in_classes(fake.chances)),
+        **({} if fake.chances is None else _class_metrics(fake.chances)),
     }
 
 
-def _in_classes(chances: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
-    share = np.bincount(chances.argmax(1), minlength=chances.shape[1]) / len(chances)
+def _class_metrics(probs: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
+    shares = np.bincount(probs.argmax(1), minlength=probs.shape[1]) / len(probs)
     return {
-        'entropy_score': entropy_score(chances),
-        'confidence': chances.max(1).mean(),
-        'smallest_class_share': share.min(),
-        'num_classes': np.sum(share > 0),
+        'entropy_score': entropy_score(probs),
+        'confidence': probs.max(1).mean(),
+        'smallest_class_share': shares.min(),
+        'num_classes': np.sum(shares > 0),
     }
 
 
-def _beside(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
+def _with_floor(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
     """Pairs each value with its floor; None if not finite, since JSON has no infinity."""
-    plain = lambda value: float(value) if math.isfinite(value) else None
+    finite_or_none = lambda value: float(value) if math.isfinite(value) else None
     return {
-        name: {'samples': plain(value), 'floor': plain(floor[name])}
+        name: {'samples': finite_or_none(value), 'floor': finite_or_none(floor[name])}
         for name, value in samples.items()
     }
 
 
-def entropy_score(chances: Float[np.ndarray, 'n classes']) -> float:
+def entropy_score(probs: Float[np.ndarray, 'n classes']) -> float:
     """Returns exp E KL(p(y | x) || p(y)) of class probabilities, where p(y) is their mean.
 
     Salimans et al. (2016), section 4, but not the Inception score, since the classifier is another.
     It lies between 1 and the number of classes.
     """
-    chances = np.asarray(chances, np.float64)
+    probs = np.asarray(probs, np.float64)
     entropy = lambda p: -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0), -1)
-    return float(np.exp(entropy(chances.mean(0)) - entropy(chances).mean()))
+    return float(np.exp(entropy(probs.mean(0)) - entropy(probs).mean()))

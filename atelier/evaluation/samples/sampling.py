@@ -50,29 +50,31 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     """
     if not is_class_conditional(run.family):
         raise UserError(
-            f'the model of {run.folder} does not sample by class: configs/cvae.py, configs/cgan.py '
-            'and, with config.model.is_conditional, configs/diffusion.py and '
-            'configs/gated_pixelcnn.py train such ones'
+            f'the model of {run.folder} is not class-conditional and cannot sample a given class: '
+            'train configs/cvae.py, configs/cgan.py or, with config.model.is_conditional, '
+            'configs/diffusion.py or configs/gated_pixelcnn.py'
         )
-    number = run.data.spec.num_classes
-    if not len(labels) or not all(label in range(number) for label in labels):
-        raise UserError(f'labels {list(labels)}: give classes of 0..{number - 1}')
-    novel = sorted({*labels} & {*run.data.spec.left_out})
-    if novel:
+    num_classes = run.data.spec.num_classes
+    if not len(labels) or not all(label in range(num_classes) for label in labels):
+        raise UserError(f'labels {list(labels)}: give classes of 0..{num_classes - 1}')
+    unseen = sorted({*labels} & {*run.data.spec.left_out})
+    if unseen:
         raise UserError(
-            f'labels {list(labels)}: training never saw {", ".join(map(str, novel))} '
+            f'labels {list(labels)}: training never saw {", ".join(map(str, unseen))} '
             '(config.data.without_classes)'
         )
     return np.asarray(labels, np.int32)
 
 
-def shown(run: Run, state, devices: Sequence[jax.Device], split: str, most: int) -> np.ndarray:
-    """Returns x of at most `most` examples of a split as an evaluation sees it, in a fixed order.
+def shown(
+    run: Run, state, devices: Sequence[jax.Device], split: str, max_examples: int
+) -> np.ndarray:
+    """Returns x of `max_examples` or fewer of a split as an evaluation sees it, in a fixed order.
 
     Classes that training never saw are left out, since samples cannot represent them.
     """
     x = run.data.splits[split]['x']
-    return as_seen(run, state, devices, x[_order(run, split)[:most]])
+    return as_seen(run, state, devices, x[_order(run, split)[:max_examples]])
 
 
 def as_seen(
@@ -84,12 +86,12 @@ def as_seen(
     return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
 
 
-def labels_like(run: Run, split: str, most: int) -> np.ndarray | None:
+def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
     """Returns the labels of the examples that `shown` returns; None if not class-conditional."""
     if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
-    return label[_order(run, split)[:most]]
+    return label[_order(run, split)[:max_examples]]
 
 
 def _order(run: Run, split: str) -> np.ndarray:
@@ -115,8 +117,10 @@ def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
 def save_pairs(path: pathlib.Path, x: np.ndarray, reconstruction: np.ndarray, spec) -> None:
     """Saves a grid with originals in odd rows and their reconstructions below."""
     columns = min(len(x), 16)
-    whole = len(x) // columns * columns
-    rows = [part[:whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)]
+    num_whole = len(x) // columns * columns
+    rows = [
+        part[:num_whole].reshape(-1, columns, *spec.event_shape) for part in (x, reconstruction)
+    ]
     paired = np.stack(rows, axis=1).reshape(-1, *spec.event_shape)
     image_grids.save(path, image_grids.grid(paired, spec, columns))
 

@@ -55,7 +55,7 @@ def test_the_file_is_decoded_and_its_damage_noticed(tmp_path, complaint, name):
     other_coder[7] ^= ord('3') ^ ord('4')
     for broken in (flipped, content[: start + 40], more, content[:-1], other_coder):
         path.write_bytes(broken)
-        assert 'does not give back what was coded' in complaint(decompress.apply, run, str(path))
+        assert 'does not decode to the original data' in complaint(decompress.apply, run, str(path))
 
 
 @pytest.mark.usefixtures('scattered_weights')

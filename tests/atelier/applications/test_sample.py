@@ -74,7 +74,7 @@ def test_a_class_that_training_never_saw_is_refused(run, complaint):
 
 def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
     run = assembled(tmp_path, 'vae', 'moons,debug')
-    assert 'does not sample by class' in complaint(sample.apply, run, labels='all')
+    assert 'is not class-conditional' in complaint(sample.apply, run, labels='all')
 
 
 def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
@@ -84,7 +84,7 @@ def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch
         'load',
         lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
-    assert 'does not sample by class' in complaint(sample.apply, run, labels='3')
+    assert 'is not class-conditional' in complaint(sample.apply, run, labels='3')
 
 
 @pytest.mark.parametrize('has_prior', [True, False])

@@ -107,7 +107,7 @@ def test_what_cannot_be_compared(make, tmp_path):
     for folders, message in (
         ([], 'needs --runs=RUN,RUN'),
         ([a], 'at least two'),
-        ([a, f'{a}/'], 'a run is there twice'),
+        ([a, f'{a}/'], 'a run is listed twice'),
         ([a, str(tmp_path / 'b')], 'b does not exist'),
     ):
         with pytest.raises(UserError, match=message):
@@ -134,8 +134,8 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
         write_values(tmp_path / name, {'nll_nats': values})
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
-    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
-    b, sign, error, *of_c = line.removeprefix('  less that of the first').split()
+    (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
+    b, sign, error, *of_c = line.removeprefix('  minus that of the first').split()
     assert (sign, of_c) == ('+-', ['+0.0000', '+-', '0.0000'])
     assert float(b) == pytest.approx(-gaps.mean(), abs=1e-4)
     assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
@@ -147,7 +147,7 @@ def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_pat
         write_values(tmp_path / name, {'nll_nats': np.full(4, mean)})
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
-    (line,) = [message for message in caplog.messages if 'less that of the first' in message]
+    (line,) = [message for message in caplog.messages if 'minus that of the first' in message]
     assert line.split()[-4:] == ['+1.5000', '+-', '0.0000', '-']
 
 
@@ -163,7 +163,7 @@ def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, 
         path.write_bytes(path.read_bytes()[:100])
     with caplog.at_level('INFO', logger='atelier'):
         compare(folders, tmp_path / 'out')
-    assert 'less that of the first' not in caplog.text
+    assert 'minus that of the first' not in caplog.text
 
 
 def test_latent_spaces_stand_in_the_same_table(make, tmp_path, caplog):

@@ -138,7 +138,7 @@ def test_home_may_be_written_as_a_tilde(main, tmp_path):
     assert not (tmp_path / '~').exists()
     result = main('--mode=evaluate', '--workdir=~/a', **home)
     assert result.returncode == 0, result.stderr
-    assert 'a run is there twice' in error_line(
+    assert 'a run is listed twice' in error_line(
         main('--mode=compare', f'--runs=~/a,{tmp_path}/home/a', **home)
     )
 

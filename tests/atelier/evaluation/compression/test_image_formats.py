@@ -45,7 +45,7 @@ def test_headers_are_counted_once_or_for_each(levels, channels):
 def test_large_sets_make_several_mosaics(monkeypatch):
     x = images(256, 1)
     whole = formats.bytes_of(x, 256)
-    monkeypatch.setattr(mosaic, 'MOST_PIXELS', 3 * 63)
+    monkeypatch.setattr(mosaic, 'MAX_PIXELS', 3 * 63)
     parts = formats.bytes_of(x, 256)
     assert parts['PNG']['apart'] == whole['PNG']['apart']
     assert parts['PNG']['together'] > whole['PNG']['together']

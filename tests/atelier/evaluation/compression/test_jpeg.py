@@ -68,7 +68,7 @@ def test_a_flat_image_is_a_byte():
 def test_a_large_set_is_several_mosaics(monkeypatch):
     x = images(7, 8, 8, 1)
     (whole,) = jpeg.coded(x, range(50, 51))
-    monkeypatch.setattr(mosaic, 'MOST_PIXELS', 3 * 64)
+    monkeypatch.setattr(mosaic, 'MAX_PIXELS', 3 * 64)
     (parts,) = jpeg.coded(x, range(50, 51))
     np.testing.assert_array_equal(parts.x, whole.x)
     assert abs(parts.bytes_per_image - whole.bytes_per_image) <= 3

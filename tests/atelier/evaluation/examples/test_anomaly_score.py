@@ -189,7 +189,9 @@ def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
     (tmp_path / 'text.png').write_text('no picture')
     assert 'is not an image in a known format' in take(vae, tmp_path / 'text.png')
     real = vae._replace(data=vae.data._replace(spec=dataset.Spec((8, 8, 1), None, None)))
-    assert 'are no images with levels' in take(real, save_picture(tmp_path, np.zeros((8, 8))))
+    assert 'does not hold images with discrete levels' in take(
+        real, save_picture(tmp_path, np.zeros((8, 8)))
+    )
 
 
 def arrays(folder, x, **others):

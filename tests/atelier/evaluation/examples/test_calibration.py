@@ -14,19 +14,19 @@ def drawn(seed=0, scale=2.0):
     """Logits, and labels that occur as often as they say."""
     random = np.random.RandomState(seed)
     logits = scale * random.normal(size=(N, CLASSES))
-    chances = np.exp(calibration.log_chances(logits))
+    chances = np.exp(calibration.log_probs(logits))
     label = (chances.cumsum(1) < random.uniform(size=(N, 1))).sum(1)
     return logits, np.minimum(label, CLASSES - 1)
 
 
 def test_scores_are_those_of_scikit_learn():
     logits, label = drawn()
-    chances = np.exp(calibration.log_chances(logits))
+    chances = np.exp(calibration.log_probs(logits))
     np.testing.assert_allclose(
         calibration.cross_entropy(logits, label).mean(), metrics.log_loss(label, chances)
     )
     two = logits[:, :2], (label > 1).astype(int)
-    right = metrics.brier_score_loss(two[1], np.exp(calibration.log_chances(two[0]))[:, 1])
+    right = metrics.brier_score_loss(two[1], np.exp(calibration.log_probs(two[0]))[:, 1])
     # of two classes both are off by as much
     np.testing.assert_allclose(calibration.brier_score(*two).mean(), 2 * right)
 

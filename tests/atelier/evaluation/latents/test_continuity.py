@@ -9,7 +9,7 @@ from support import with_abilities
 
 from atelier.core.abilities import Codes
 from atelier.evaluation.latents import continuity as measures
-from atelier.evaluation.samples.features import FeatureFunction, Seen
+from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -67,7 +67,7 @@ def test_the_typical_distance_is_that_of_all_pairs():
 def by_brightness(x):
     """A judge that is sure of bright images."""
     share = x.reshape(len(x), -1).mean(1) / 16
-    return Seen(x, np.stack([0.5 + share / 2, 0.5 - share / 2], 1))
+    return FeatureOutput(x, np.stack([0.5 + share / 2, 0.5 - share / 2], 1))
 
 
 JUDGE = FeatureFunction('brightness', by_brightness)

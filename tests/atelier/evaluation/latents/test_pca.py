@@ -40,7 +40,7 @@ def test_blocks_and_float32_make_no_difference(monkeypatch):
 
 def test_of_many_dimensions_the_first_rows_count(monkeypatch):
     x = rows(30, 12)
-    monkeypatch.setattr(components, 'MOST', 8)
+    monkeypatch.setattr(components, 'MAX_DIMS', 8)
     found = principal_components(x)
     np.testing.assert_allclose(found.axes[:7], principal_components(x[:8]).axes[:7], atol=1e-9)
     np.testing.assert_allclose(found.origin, x[:8].mean(0))

@@ -9,8 +9,8 @@ from atelier.core.abilities import Sample
 from atelier.evaluation.samples.classification_accuracy import (
     accuracy,
     accuracy_score,
-    known,
-    of_samples,
+    sampled_data,
+    without_classes,
 )
 from atelier.run import restore
 
@@ -78,7 +78,7 @@ def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
 def test_samples_stand_for_all_that_a_classifier_learns_from(tmp_path, classifier):
     """As many of each class as there are; the test split stays what it is."""
     run, state = conditional(*_make(tmp_path))
-    data = of_samples(run, state, ONE, classifier.data)
+    data = sampled_data(run, state, ONE, classifier.data)
     for name in ('train', 'valid'):
         real = classifier.data.splits[name]
         np.testing.assert_array_equal(data.splits[name]['label'], real['label'])
@@ -95,9 +95,9 @@ def _make(tmp_path):
 
 
 def test_classes_that_the_model_never_saw_are_not_asked_of_it(classifier):
-    data = known(classifier.data, (2, 9))
+    data = without_classes(classifier.data, (2, 9))
     for name, split in classifier.data.splits.items():
         stays = ~np.isin(split['label'], (2, 9))
         np.testing.assert_array_equal(data.splits[name]['x'], split['x'][stays])
         assert set(data.splits[name]['label']) == set(range(10)) - {2, 9}
-    assert known(classifier.data, ()) is classifier.data
+    assert without_classes(classifier.data, ()) is classifier.data

@@ -39,7 +39,7 @@ def test_few_numbers_are_their_own_features(tmp_path):
 def test_images_have_none_of_their_own(tmp_path):
     run = assembled(tmp_path, 'gan')
     assert features.feature_function(run, ONE) is None
-    assert not features.can_see(run)
+    assert not features.has_features(run)
 
 
 def test_any_function_will_do(tmp_path):
@@ -72,7 +72,7 @@ def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplo
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
 def test_what_are_no_features_is_refused(tmp_path, complaint, f):
     x = np.zeros((5, 8, 8, 1))
-    assert 'finite numbers [n, features]' in complaint(features.of_function, f, x)
+    assert 'finite and of shape [n, features]' in complaint(features.of_function, f, x)
 
 
 def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog):

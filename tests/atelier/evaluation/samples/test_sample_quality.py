@@ -9,7 +9,7 @@ from support import assembled, replaced, trained_classifier
 
 from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
-from atelier.evaluation.samples.features import FeatureFunction, Seen
+from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
 from atelier.evaluation.samples.sample_quality import (
     against_data,
     chosen_features,
@@ -79,7 +79,7 @@ def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
 
     def judged(x):
         flat = np.asarray(x, np.float32).reshape(len(x), -1)
-        return Seen(flat, np.eye(17)[flat.mean(1).round().astype(int)])
+        return FeatureOutput(flat, np.eye(17)[flat.mean(1).round().astype(int)])
 
     def painted(behind):
         def sample(weights, rng, asked):
@@ -168,7 +168,7 @@ def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, com
     vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
     train_lib.train(vae, jax.devices()[:1])
     for folder, data, said in (
-        (vae.folder, 'digits', 'is no classifier'),
+        (vae.folder, 'digits', 'is not a run of a classifier'),
         (tmp_path / 'nothing', 'digits', 'does not exist'),
         (classifier, 'moons', 'classifies (8, 8, 1)'),
     ):
