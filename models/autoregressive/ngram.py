@@ -52,7 +52,7 @@ def markov(spec: Spec, order: int, draws: Draws) -> Family:
     if order > spec.num_dims // 2:
         raise UserError(
             f'config.model.order={order}: must be at most half of config.data.context='
-            f'{spec.num_dims}, since no more tokens may precede a scored one'
+            f'{spec.num_dims}, since some scored tokens have no more before them'
         )
 
     def init(key, batch):
@@ -119,8 +119,8 @@ def count_ngrams(
     """
     if x.size * symbols > MAX_CODES:
         raise UserError(
-            f'the training text has {x.size:,} tokens: with a vocabulary of {symbols}, at most '
-            f'{MAX_CODES // symbols:,} can be counted; give a shorter text'
+            f'{x.size:,} tokens with a vocabulary of {symbols} are too many to count: '
+            f'give a text of at most {MAX_CODES // symbols:,}'
         )
     levels, contexts, num_contexts = [], jnp.zeros_like(x), 1
     for _ in range(order + 1):

@@ -126,7 +126,7 @@ def test_samples_have_the_frequencies_of_the_model():
 def test_a_text_with_too_many_codes_is_refused():
     x = jax.ShapeDtypeStruct((2**16, 2**10), jnp.int32)
     is_counted = jax.ShapeDtypeStruct(x.shape, bool)
-    with pytest.raises(UserError, match='67,108,864 tokens: with a vocabulary of 100'):
+    with pytest.raises(UserError, match='67,108,864 tokens with a vocabulary of 100 are too many'):
         jax.eval_shape(lambda *a: count_ngrams(*a, 3, 100), x, is_counted)
 
 
