@@ -22,16 +22,16 @@ from models.nets.class_conditioning import label_asked_for
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 
-ORDER_DRAW, LABEL_DRAW, NUMBER_DRAWS = 0, 1, 2  # indices folded into each row's key
+ORDER_DRAW, LABEL_DRAW, DIM_DRAWS = 0, 1, 2  # indices folded into each row's key
 
 
 class Steps(NamedTuple):
     """Evaluation of one dimension at a time, in an order, with earlier computation cached.
 
-    begin: (weights, given, number) -> the initial memory, in the order with this index; x of the
-      batch `given` is not read.
-    step: (weights, memory, i, before) -> (memory, parameters [batch, size]) of the i-th dimension;
-      `before` [batch] is the value of the one before it, 0 if there is none.
+    begin: (weights, given, order_index) -> the initial memory, in the order with this index; x of
+      the batch `given` is not read.
+    step: (weights, memory, i, previous) -> (memory, parameters [batch, size]) of the i-th
+      dimension; `previous` [batch] is the value of the one before it, 0 if there is none.
     """
 
     begin: Callable
@@ -42,23 +42,23 @@ class AutoregressiveParts(NamedTuple):
     """The parts of an autoregressive model.
 
     init: (key, batch) -> weights.
-    parameters: (weights, batch, number) -> parameters of the observation, [batch, *event, size]. In
-      the order with this index they depend only on what comes before, and on the label if that is a
-      condition.
-    places: (extra) -> [orders, dims] int32: the position of each dimension of the flat x in each
+    parameters: (weights, batch, order_index) -> parameters of the observation, [batch, *event,
+      size]. In the order with this index they depend only on what comes before, and on the label if
+      that is a condition.
+    positions: (extra) -> [orders, dims] int32: the position of each dimension of the flat x in each
       order.
     observation: the distribution of each dimension.
     spec: of the data.
     steps: the same parameters one dimension at a time; None: the whole network for each of them.
     is_conditional: whether the model is p(x | label).
-    num_orders: as many as `places` gives.
+    num_orders: as many as `positions` gives.
     in_training: `parameters` with a further argument, keys [batch, 2] for its draws such as
       dropout's, for the loss; None: training draws nothing.
     """
 
     init: Callable
     parameters: Callable
-    places: Callable
+    positions: Callable
     observation: Observation
     spec: Spec
     steps: Steps | None = None
@@ -67,18 +67,18 @@ class AutoregressiveParts(NamedTuple):
     in_training: Callable | None = None
 
 
-def own_order(spec: Spec) -> Callable:
-    """Returns `places` for a single order, that of the flat x."""
+def natural_order(spec: Spec) -> Callable:
+    """Returns `positions` for a single order, that of the flat x."""
     order = jnp.arange(spec.num_dims, dtype=jnp.int32)[None]
     return lambda extra: order
 
 
-def trained(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
+def for_training(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
     """Returns `parts` for the loss, with the random draws of training."""
     if parts.in_training is None:
         return parts
-    by_keys = lambda *given: parts.in_training(*given, rng.keys)
-    return parts._replace(parameters=by_keys)
+    parameters = lambda *arguments: parts.in_training(*arguments, rng.keys)
+    return parts._replace(parameters=parameters)
 
 
 def autoregressive(parts: AutoregressiveParts) -> Family:
@@ -89,8 +89,8 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
 
     def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        number = jax.random.randint(rng.shared_key, (), 0, parts.num_orders)
-        nats = -in_order(trained(parts, rng), weights, batch, number)
+        order_index = jax.random.randint(rng.shared_key, (), 0, parts.num_orders)
+        nats = -log_prob_in_order(for_training(parts, rng), weights, batch, order_index)
         return {'model': jnp.mean(nats)}, (weights.extra, {})
 
     def nats(weights, batch, rng):
@@ -98,8 +98,8 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
         return log_prob(parts, weights, batch)
 
     def sample(weights, rng, condition):
-        nothing = jnp.zeros((len(rng.rows), *parts.spec.event_shape))
-        batch = {'x': nothing, 'known': jnp.zeros(nothing.shape, bool)}
+        x = jnp.zeros((len(rng.rows), *parts.spec.event_shape))
+        batch = {'x': x, 'known': jnp.zeros(x.shape, bool)}
         if parts.is_conditional:
             keys = fold_in(rng.keys, LABEL_DRAW)
             batch['label'] = label_asked_for(keys, condition, parts.spec)
@@ -122,19 +122,19 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
     )
 
 
-def in_order(
-    parts: AutoregressiveParts, weights, batch: Batch, number: Int[Array, '']
+def log_prob_in_order(
+    parts: AutoregressiveParts, weights, batch: Batch, order_index: Int[Array, '']
 ) -> Float[Array, 'batch']:
     """Returns log p(x), or log p(x | label), in nats, in one of the orders."""
-    told = parts.parameters(weights, batch, number)
-    return parts.observation.log_prob(batch['x'], told)
+    parameters = parts.parameters(weights, batch, order_index)
+    return parts.observation.log_prob(batch['x'], parameters)
 
 
 def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 'batch']:
     """Returns log p(x), or log p(x | label), in nats, under the mixture of all orders."""
     count = parts.num_orders
-    by = lambda number: in_order(parts, weights, batch, number)
-    return jax.nn.logsumexp(jax.lax.map(by, jnp.arange(count)), 0) - np.log(count)
+    in_order = lambda order_index: log_prob_in_order(parts, weights, batch, order_index)
+    return jax.nn.logsumexp(jax.lax.map(in_order, jnp.arange(count)), 0) - np.log(count)
 
 
 def completed(
@@ -148,31 +148,31 @@ def completed(
     """
     known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
-    by = lambda number: _walked(parts, weights, batch, rng, number)
+    draw = lambda order_index: _draw_in_order(parts, weights, batch, rng, order_index)
     if count == 1:
-        return by(0)
+        return draw(0)
     keys = fold_in(rng.keys, ORDER_DRAW)
-    own = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
-    every = jax.lax.map(by, jnp.arange(count))  # a network uses one order for the whole batch
-    return every[own, jnp.arange(len(own))]
+    chosen = jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
+    draws = jax.lax.map(draw, jnp.arange(count))  # a network uses one order for the whole batch
+    return draws[chosen, jnp.arange(len(chosen))]
 
 
-def _walked(parts, weights, batch, rng: Rng, number):
+def _draw_in_order(parts, weights, batch, rng: Rng, order_index):
     steps, shape = parts.steps or whole_network(parts), batch['x'].shape
-    order = jnp.argsort(parts.places(weights.extra)[number])
+    order = jnp.argsort(parts.positions(weights.extra)[order_index])
     flat, known = batch['x'].reshape(len(batch['x']), -1), batch['known'].reshape(shape[0], -1)
 
-    def step(carry, at):
-        memory, before = carry
-        i, place = at
-        memory, told = steps.step(weights, memory, i, before)
-        keys = fold_in(rng.keys, NUMBER_DRAWS + place)
-        made = parts.observation.sample(keys, told, place).astype(flat.dtype)
-        value = jnp.where(known[:, place], flat[:, place], made)
+    def step(carry, indices):
+        memory, previous = carry
+        i, dim = indices
+        memory, parameters = steps.step(weights, memory, i, previous)
+        keys = fold_in(rng.keys, DIM_DRAWS + dim)
+        drawn = parts.observation.sample(keys, parameters, dim).astype(flat.dtype)
+        value = jnp.where(known[:, dim], flat[:, dim], drawn)
         return (memory, value), value
 
-    first = steps.begin(weights, batch, number), jnp.zeros_like(flat[:, 0])
-    _, values = jax.lax.scan(step, first, (jnp.arange(len(order)), order))
+    start = steps.begin(weights, batch, order_index), jnp.zeros_like(flat[:, 0])
+    _, values = jax.lax.scan(step, start, (jnp.arange(len(order)), order))
     return flat.at[:, order].set(values.T).reshape(shape)
 
 
@@ -182,12 +182,12 @@ def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
         return None
     steps = parts.steps or whole_network(parts)
 
-    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        memory, told = steps.step(weights, memory, i, before)
-        return memory, level_log_probs(parts.observation, told, parts.spec.levels)
+    def step(weights, memory, i: Int[Array, ''], previous: Float[Array, 'batch']):
+        memory, parameters = steps.step(weights, memory, i, previous)
+        return memory, level_log_probs(parts.observation, parameters, parts.spec.levels)
 
     return Conditionals(
-        order=lambda weights: jnp.argsort(parts.places(weights.extra)[0]).astype(jnp.int32),
+        order=lambda weights: jnp.argsort(parts.positions(weights.extra)[0]).astype(jnp.int32),
         begin=lambda weights, given: steps.begin(weights, given, 0),
         step=step,
     )
@@ -196,20 +196,20 @@ def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
 def whole_network(parts: AutoregressiveParts) -> Steps:
     """Evaluates the whole network for each dimension and discards the parameters of the others."""
 
-    def begin(weights, given: Batch, number):
+    def begin(weights, given: Batch, order_index):
         # dimensions not drawn yet must be finite: a zero weight times NaN is NaN
-        nothing = parts.spec.denormalize(jnp.zeros_like(given['x']))
-        order = jnp.argsort(parts.places(weights.extra)[number])
-        return {**given, 'x': nothing}, number, order
+        x = parts.spec.denormalize(jnp.zeros_like(given['x']))
+        order = jnp.argsort(parts.positions(weights.extra)[order_index])
+        return {**given, 'x': x}, order_index, order
 
-    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        batch, number, order = memory
-        x = batch['x'].reshape(len(before), -1)
-        last = order[jnp.maximum(i - 1, 0)]
-        x = x.at[:, last].set(jnp.where(i > 0, before, x[:, last])).reshape(batch['x'].shape)
+    def step(weights, memory, i: Int[Array, ''], previous: Float[Array, 'batch']):
+        batch, order_index, order = memory
+        x = batch['x'].reshape(len(previous), -1)
+        dim = order[jnp.maximum(i - 1, 0)]
+        x = x.at[:, dim].set(jnp.where(i > 0, previous, x[:, dim])).reshape(batch['x'].shape)
         batch = {**batch, 'x': x}
-        told = parts.parameters(weights, batch, number)
-        told = told.reshape(len(before), -1, told.shape[-1])[:, order[i]]
-        return (batch, number, order), told
+        parameters = parts.parameters(weights, batch, order_index)
+        parameters = parameters.reshape(len(previous), -1, parameters.shape[-1])[:, order[i]]
+        return (batch, order_index, order), parameters
 
     return Steps(begin, step)

@@ -1,10 +1,10 @@
 """Convolutions of images that are causal in raster order, and their caches.
 
-A place is a pixel. Where a pixel has several channels, the features are divided into as many
-groups. At the pixel itself, group g depends on the groups below g ("mask A", in a first layer) or
-up to g ("mask B"): van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
+Where a pixel has several channels, the features are divided into as many groups. At the pixel
+itself, group g depends on the groups below g ("mask A", in a first layer) or up to g ("mask B"):
+van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
 
-A network of such layers computes all pixels at once, or one (`Place`) from the input at that pixel
+A network of such layers computes all pixels at once, or one (`Pixel`) from the input at that pixel
 alone: then each layer caches its inputs at earlier pixels in the collection 'cache'.
 """
 
@@ -21,10 +21,10 @@ from atelier.errors import UserError
 from models.nets.conv import Conv
 
 Maps = Float[Array, 'batch rows columns features']
-Made = Float[Array, 'batch new_rows new_columns new_features']
+NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 
 
-class Place(NamedTuple):
+class Pixel(NamedTuple):
     """The only pixel to compute: row and column, traced, and the image's width."""
 
     row: Array
@@ -52,7 +52,7 @@ def margin_of(field: str, kernel_size: int) -> int:
       UserError: a window without a centre, or of one pixel; names the config field.
     """
     if kernel_size < 3 or kernel_size % 2 == 0:
-        raise UserError(f'config.{field}={kernel_size}: give an odd number from 3 on')
+        raise UserError(f'config.{field}={kernel_size}: give an odd number, 3 or more')
     return kernel_size // 2
 
 
@@ -70,38 +70,38 @@ class CausalConvOptions(NamedTuple):
 
 
 class Windows(nn.Module):
-    """The input of windows: the zero-padded maps, or, given a place, that pixel's window alone.
+    """The input of windows: the zero-padded maps, or, given a pixel, that pixel's window alone.
 
-    Given a place, maps may also hold several pixels, from that one to at most the end of its row.
+    Given a pixel, maps may also hold several pixels, from that one to at most the end of its row.
     """
 
     reach: Reach
 
     @nn.compact
-    def __call__(self, x: Maps, place: Place | None = None) -> Made:
+    def __call__(self, x: Maps, pixel: Pixel | None = None) -> NewMaps:
         """Returns [batch, above + rows, left + columns + right, features].
 
         The cache is a ring buffer of as many rows as a window has. To the right of the newest
         pixels, its newest row still holds the row that it replaces: no layer may read these values.
         """
         above, left, right = self.reach
-        if place is None:
+        if pixel is None:
             return jnp.pad(x, ((0, 0), (above, 0), (left, right), (0, 0)))
-        batch, _, several, features = x.shape
-        rows, columns = above + 1, left + several + right
-        shape = (batch, rows, left + place.width + right, features)
-        kept = self.variable('cache', 'rows', jnp.zeros, shape, x.dtype)
-        at = (0, place.row % rows, place.column + left, 0)
-        kept.value = lax.dynamic_update_slice(kept.value, x, at)
-        seen = [
+        batch, _, num_pixels, features = x.shape
+        rows, columns = above + 1, left + num_pixels + right
+        shape = (batch, rows, left + pixel.width + right, features)
+        cache = self.variable('cache', 'rows', jnp.zeros, shape, x.dtype)
+        start = (0, pixel.row % rows, pixel.column + left, 0)
+        cache.value = lax.dynamic_update_slice(cache.value, x, start)
+        window = [
             lax.dynamic_slice(
-                kept.value,
-                (0, (place.row + 1 + number) % rows, place.column, 0),
+                cache.value,
+                (0, (pixel.row + 1 + i) % rows, pixel.column, 0),
                 (batch, 1, columns, features),
             )
-            for number in range(rows)
+            for i in range(rows)
         ]
-        return jnp.concatenate(seen, 1)
+        return jnp.concatenate(window, 1)
 
 
 class CausalConv(nn.Module):
@@ -122,11 +122,11 @@ class CausalConv(nn.Module):
     parts: int = 1
 
     @nn.compact
-    def __call__(self, seen: Maps, place: Place | None = None) -> Made:
+    def __call__(self, x: Maps, pixel: Pixel | None = None) -> NewMaps:
         """Returns the maps, or those of one pixel."""
         mask = causal_mask(
             self.reach,
-            groups_of(seen.shape[-1], self.kind.channels),
+            groups_of(x.shape[-1], self.kind.channels),
             np.tile(groups_of(self.features // self.parts, self.kind.channels), self.parts),
             self.is_first,
         )
@@ -136,9 +136,9 @@ class CausalConv(nn.Module):
             padding='VALID',
             mask=None if mask.all() else mask,
             dtype=self.kind.dtype,
-            form=self.kind.form if place is None else 'matmul',  # one window is a product
+            form=self.kind.form if pixel is None else 'matmul',  # one window is a product
             name='conv',
-        )(seen)
+        )(x)
 
 
 def groups_of(features: int, channels: int) -> np.ndarray:

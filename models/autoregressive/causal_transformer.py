@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import AutoregressiveParts, Steps, own_order
+from models.autoregressive.autoregressive import AutoregressiveParts, Steps, natural_order
 from models.nets.transformer import Transformer, empty_cache
 from models.shared.observations import categorical
 
@@ -26,30 +26,30 @@ def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     def tokens_of(x: Float[Array, 'batch *event']) -> Int[Array, 'batch dims']:
         return x.reshape(len(x), -1).astype(jnp.int32)
 
-    def parameters(weights, batch: Batch, number, keys=None):
-        del number
+    def parameters(weights, batch: Batch, order_index, keys=None):
+        del order_index
         x, variables = batch['x'], {'params': weights.params['model']}
         return net.apply(variables, tokens_of(x), label_of(batch), keys).reshape(*x.shape, -1)
 
     def init(key, batch: Batch):
-        one = {name: array[:1] for name, array in batch.items()}
-        variables = net.init(key, tokens_of(one['x']), label_of(one))
+        example = {name: array[:1] for name, array in batch.items()}
+        variables = net.init(key, tokens_of(example['x']), label_of(example))
         return Weights({'model': variables['params']}, {'model': {}})
 
-    def begin(weights, given: Batch, number):
-        del number
+    def begin(weights, given: Batch, order_index):
+        del order_index
         return empty_cache(net, len(given['x'])), label_of(given)
 
-    def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
+    def step(weights, memory, i: Int[Array, ''], previous: Float[Array, 'batch']):
         (cache, label), variables = memory, {'params': weights.params['model']}
-        token = before.astype(jnp.int32)
+        token = previous.astype(jnp.int32)
         cache, logits = net.apply(variables, cache, token, i, label, method='step')
         return (cache, label), logits
 
     return AutoregressiveParts(
         init=init,
         parameters=parameters,
-        places=own_order(spec),
+        positions=natural_order(spec),
         observation=categorical(spec),
         spec=spec,
         steps=Steps(begin, step),

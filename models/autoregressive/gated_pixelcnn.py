@@ -18,14 +18,14 @@ from models.autoregressive.causal_conv import (
     CausalConv,
     CausalConvOptions,
     Maps,
-    Place,
+    Pixel,
     Reach,
     Windows,
 )
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 from models.nets.conv import Conv
 
-Made = Float[Array, 'batch new_rows new_columns made']
+NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 Links = tuple[Float[Array, 'batch height width twice_width'], ...]
 
 
@@ -61,26 +61,26 @@ class Vertical(nn.Module):
 
     @nn.compact
     def __call__(
-        self, seen: Maps, label: Int[Array, 'batch'] | None, place: Place | None = None
+        self, x: Maps, label: Int[Array, 'batch'] | None, pixel: Pixel | None = None
     ) -> Links:
         """Returns each layer's input to the horizontal stack.
 
         Args:
-          seen: images with a margin but without their last row, or the rows of the margin's height
+          x: images with a margin but without their last row, or the rows of the margin's height
             above one row.
           label: of each.
-          place: the first pixel of the only row to compute, after those above it.
+          pixel: the first pixel of the only row to compute, after those above it.
         """
         size, width = self.size, 2 * self.size.width
         conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
         links, reach = [], Reach(size.margin, size.margin, size.margin)
         for layer in range(size.layers + 1):
             window = reach.window if layer else (size.first_margin, 2 * size.first_margin + 1)
-            h = conv(width, window)(seen)
+            h = conv(width, window)(x)
             links.append(conv(width, (1, 1))(h))
             if layer < size.layers:
                 h = gated(h + ClassBias(self.num_classes, width)(label))
-                seen = Windows(reach)(h, place)
+                x = Windows(reach)(h, pixel)
         return tuple(links)
 
 
@@ -102,18 +102,18 @@ class Horizontal(nn.Module):
     @nn.compact
     def __call__(
         self,
-        seen: Maps,
+        x: Maps,
         links: Links,
         label: Int[Array, 'batch'] | None,
-        place: Place | None = None,
-    ) -> Made:
+        pixel: Pixel | None = None,
+    ) -> NewMaps:
         """Returns [batch, height, width, channels * outputs], or [batch, 1, 1, ...] for one pixel.
 
         Args:
-          seen: images with a margin at the left only, or the window of one pixel.
+          x: images with a margin at the left only, or the window of one pixel.
           links: the outputs of the vertical stack.
           label: of each.
-          place: the only pixel to compute, after those before it.
+          pixel: the only pixel to compute, after those before it.
         """
         size, width = self.size, self.size.width
         conv = functools.partial(CausalConv, kind=self.kind)
@@ -121,18 +121,18 @@ class Horizontal(nn.Module):
         for layer, link in enumerate(links):
             reach = Reach(0, size.margin if layer else size.first_margin, 0)
             if layer:
-                seen = Windows(reach)(h, place)
-            r = conv(2 * width, reach=reach, is_first=not layer, parts=2)(seen, place)
+                x = Windows(reach)(h, pixel)
+            r = conv(2 * width, reach=reach, is_first=not layer, parts=2)(x, pixel)
             r = gated(r + link + ClassBias(self.num_classes, 2 * width)(label))
-            skipped = skipped + conv(width)(r, place)
+            skipped = skipped + conv(width)(r, pixel)
             if layer < size.layers:
-                r = conv(width)(r, place)
+                r = conv(width)(r, pixel)
                 h = r + h if layer else r  # the first layer's input is the image
-        h = nn.relu(conv(size.head_width)(nn.relu(skipped), place))
-        return conv(self.kind.channels * self.outputs)(h, place)
+        h = nn.relu(conv(size.head_width)(nn.relu(skipped), pixel))
+        return conv(self.kind.channels * self.outputs)(h, pixel)
 
 
-def gated(h: Maps) -> Made:
+def gated(h: Maps) -> NewMaps:
     """Returns tanh of one half of the features times the sigmoid of the other: equation 2."""
     value, gate = jnp.split(h, 2, -1)
     return jnp.tanh(value) * nn.sigmoid(gate)
@@ -141,9 +141,9 @@ def gated(h: Maps) -> Made:
 class Memory(NamedTuple):
     """The caches of both stacks, and the vertical stack's outputs for the current row."""
 
-    above: dict
+    vertical_cache: dict
     links: tuple
-    left: dict
+    horizontal_cache: dict
 
 
 def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
@@ -156,49 +156,55 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
     check_sizes(size, 'width', 'head_width', least=vertical.kind.channels)
 
     def init(key, padded, label):
-        keys = [jax.random.fold_in(key, number) for number in (0, 1)]
-        links, above = vertical.init_with_output(keys[0], padded[:, :-1], label)
-        left = horizontal.init(keys[1], beside(padded), links, label)
-        return {'vertical': above['params'], 'horizontal': left['params']}
+        keys = [jax.random.fold_in(key, i) for i in (0, 1)]
+        links, vertical_variables = vertical.init_with_output(keys[0], padded[:, :-1], label)
+        horizontal_variables = horizontal.init(keys[1], left_margin_only(padded), links, label)
+        return {
+            'vertical': vertical_variables['params'],
+            'horizontal': horizontal_variables['params'],
+        }
 
-    def beside(padded):
+    def left_margin_only(padded):
         return padded[:, margin:, :-margin]
 
     def whole(params, padded, label):
         links = vertical.apply({'params': params['vertical']}, padded[:, :-1], label)
         variables = {'params': params['horizontal']}
-        return horizontal.apply(variables, beside(padded), links, label)
+        return horizontal.apply(variables, left_margin_only(padded), links, label)
 
-    def new_row(params, above, padded, label, place: Place):
-        seen = window_at(padded, place.row, 0, margin, padded.shape[2])
-        variables = {'params': params['vertical'], 'cache': above}
-        links, changed = vertical.apply(variables, seen, label, place, mutable=['cache'])
-        return changed.get('cache', {}), links
+    def new_row(params, cache, padded, label, pixel: Pixel):
+        window = window_at(padded, pixel.row, 0, margin, padded.shape[2])
+        variables = {'params': params['vertical'], 'cache': cache}
+        links, updates = vertical.apply(variables, window, label, pixel, mutable=['cache'])
+        return updates.get('cache', {}), links
 
-    def in_row(params, memory: Memory, padded, label, place: Place):
-        seen = window_at(padded, place.row + margin, place.column, 1, margin + 1)
-        links = tuple(window_at(link, 0, place.column, 1, 1) for link in memory.links)
-        variables = {'params': params['horizontal'], 'cache': memory.left}
-        told, changed = horizontal.apply(variables, seen, links, label, place, mutable=['cache'])
-        return memory._replace(left=changed.get('cache', {})), told
+    def in_row(params, memory: Memory, padded, label, pixel: Pixel):
+        window = window_at(padded, pixel.row + margin, pixel.column, 1, margin + 1)
+        links = tuple(window_at(link, 0, pixel.column, 1, 1) for link in memory.links)
+        variables = {'params': params['horizontal'], 'cache': memory.horizontal_cache}
+        outputs, updates = horizontal.apply(
+            variables, window, links, label, pixel, mutable=['cache']
+        )
+        return memory._replace(horizontal_cache=updates.get('cache', {})), outputs
 
     def begin(params, padded, label, width: int):
-        start = Place(jnp.asarray(0), jnp.asarray(0), width)
+        start = Pixel(jnp.asarray(0), jnp.asarray(0), width)
 
-        def first():
-            above, links = new_row(params, {}, padded, label, start)
-            return in_row(params, Memory(above, links, {}), padded, label, start)[0]
+        def first_memory():
+            cache, links = new_row(params, {}, padded, label, start)
+            return in_row(params, Memory(cache, links, {}), padded, label, start)[0]
 
-        return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(first))
+        return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(first_memory))
 
-    def at(params, memory: Memory, padded, label, place: Place):
-        above, links = jax.lax.cond(
-            place.column == 0,
-            lambda above, links: new_row(params, above, padded, label, place),
-            lambda above, links: (above, links),
-            memory.above,
+    def step(params, memory: Memory, padded, label, pixel: Pixel):
+        cache, links = jax.lax.cond(
+            pixel.column == 0,
+            lambda cache, links: new_row(params, cache, padded, label, pixel),
+            lambda cache, links: (cache, links),
+            memory.vertical_cache,
             memory.links,
         )
-        return in_row(params, memory._replace(above=above, links=links), padded, label, place)
+        memory = memory._replace(vertical_cache=cache, links=links)
+        return in_row(params, memory, padded, label, pixel)
 
-    return ByPixel(init, whole, begin, at, margin)
+    return ByPixel(init, whole, begin, step, margin)

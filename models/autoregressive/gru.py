@@ -18,7 +18,7 @@ from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import check_sizes
 from models.autoregressive.autoregressive import AutoregressiveParts, Steps
-from models.autoregressive.language_model import parts_of
+from models.autoregressive.language_model import text_parts
 
 States = tuple[Float[Array, 'batch width'], ...]  # one per layer
 
@@ -43,7 +43,7 @@ class Layer(nn.Module):
         self.state = self.param('state', square, shape, jnp.float32)
 
     def __call__(
-        self, x: Float[Array, 'batch length numbers'], h: Float[Array, 'batch width']
+        self, x: Float[Array, 'batch length features'], h: Float[Array, 'batch width']
     ) -> tuple[Float[Array, 'batch length width'], Float[Array, 'batch width']]:
         """Returns the states after each input, starting from h, and the last state."""
         gates, state = self.gates.astype(self.dtype), self.state.astype(self.dtype)
@@ -57,8 +57,8 @@ class Layer(nn.Module):
             return h, h
 
         inputs = jnp.moveaxis(self.inputs(x).astype(h.dtype), 1, 0)
-        last, every = jax.lax.scan(step, h, inputs)
-        return jnp.moveaxis(every, 0, 1), last
+        last, states = jax.lax.scan(step, h, inputs)
+        return jnp.moveaxis(states, 0, 1), last
 
 
 class GRU(nn.Module):
@@ -89,27 +89,28 @@ class GRU(nn.Module):
 
     def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length symbols']:
         """Returns the logits of each token given those before it; the last token is not read."""
-        before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
-        return self._ahead(self.nothing(len(x)), before)[1]
+        previous = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
+        return self._advance(self.initial_states(len(x)), previous)[1]
 
     def step(
-        self, states: States, before: Int[Array, 'batch'], i: Int[Array, ''] | int
+        self, states: States, previous: Int[Array, 'batch'], i: Int[Array, ''] | int
     ) -> tuple[States, Float[Array, 'batch symbols']]:
         """Returns the states after the token before i, and the logits of token i."""
-        before = jnp.where(i > 0, before, self.symbols)
-        states, logits = self._ahead(states, before[:, None])
+        previous = jnp.where(i > 0, previous, self.symbols)
+        states, logits = self._advance(states, previous[:, None])
         return states, logits[:, 0]
 
-    def nothing(self, batch_size: int) -> States:
+    def initial_states(self, batch_size: int) -> States:
         """Returns the states before the first token."""
         return tuple(jnp.zeros((batch_size, self.width)) for _ in range(self.layers))
 
-    def _ahead(self, states: States, before: Int[Array, 'batch length']):
-        units, after = self.table(before), []
+    def _advance(self, states: States, previous: Int[Array, 'batch length']):
+        units, new_states = self.table(previous), []
         for layer, state in zip(self.stack, states, strict=True):
             units, last = layer(units, state)
-            after.append(last)
-        return tuple(after), self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
+            new_states.append(last)
+        logits = self.head(units).astype(jnp.promote_types(self.dtype, jnp.float32))
+        return tuple(new_states), logits
 
 
 def recurrent(net: GRU, spec: Spec) -> AutoregressiveParts:
@@ -119,16 +120,16 @@ def recurrent(net: GRU, spec: Spec) -> AutoregressiveParts:
         variables = net.init(key, batch['x'][:1].astype(jnp.int32))
         return Weights({'model': variables['params']}, {'model': {}})
 
-    def parameters(weights, batch: Batch, number):
-        del number
+    def parameters(weights, batch: Batch, order_index):
+        del order_index
         return net.apply({'params': weights.params['model']}, batch['x'].astype(jnp.int32))
 
-    def begin(weights, given: Batch, number):
-        del number
-        return net.nothing(len(given['x']))
+    def begin(weights, given: Batch, order_index):
+        del order_index
+        return net.initial_states(len(given['x']))
 
-    def step(weights, states: States, i: Int[Array, ''], before: Float[Array, 'batch']):
-        variables, symbol = {'params': weights.params['model']}, before.astype(jnp.int32)
-        return net.apply(variables, states, symbol, i, method='step')
+    def step(weights, states: States, i: Int[Array, ''], previous: Float[Array, 'batch']):
+        variables, token = {'params': weights.params['model']}, previous.astype(jnp.int32)
+        return net.apply(variables, states, token, i, method='step')
 
-    return parts_of(spec, init=init, parameters=parameters, steps=Steps(begin, step))
+    return text_parts(spec, init=init, parameters=parameters, steps=Steps(begin, step))

@@ -14,52 +14,57 @@ from atelier.core.abilities import Extend, LogProb, Sample
 from atelier.core.family import Family
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import AutoregressiveParts, completed, own_order, trained
-from models.autoregressive.token_sampling import Draws, drawn_as
+from models.autoregressive.autoregressive import (
+    AutoregressiveParts,
+    completed,
+    for_training,
+    natural_order,
+)
+from models.autoregressive.token_sampling import Draws, with_draws
 from models.shared.observations import categorical
 
-FIRST = jnp.zeros((), jnp.int32)  # index of the only order
+ONLY_ORDER = jnp.zeros((), jnp.int32)  # its index
 LogProbs = Float[Array, 'batch length']
 
 
 def descended(parts: AutoregressiveParts, draws: Draws) -> Family:
     """Returns the game of one player, `model`, which minimizes the nats per token of a window."""
-    parts = parts._replace(observation=drawn_as(parts.observation, draws))
+    parts = parts._replace(observation=with_draws(parts.observation, draws))
 
-    def by_symbol(weights, batch, parts=parts):
-        return of_symbols(parts.parameters(weights, batch, FIRST), batch['x'])
+    def token_log_probs(weights, batch, parts=parts):
+        return log_softmax_at(parts.parameters(weights, batch, ONLY_ORDER), batch['x'])
 
     def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        nats = -scored(by_symbol(weights, batch, trained(parts, rng)), batch)
+        nats = -scored_log_prob(token_log_probs(weights, batch, for_training(parts, rng)), batch)
         return {'model': jnp.mean(nats) / parts.spec.num_dims}, (weights.extra, {})
 
     turns = (game.Turn(('model',), loss),)
-    return language(parts, turns, by_symbol, most_seen=parts.spec.num_dims - 1)
+    return language_family(parts, turns, token_log_probs, max_context=parts.spec.num_dims - 1)
 
 
-def parts_of(spec: Spec, **given) -> AutoregressiveParts:
+def text_parts(spec: Spec, **fields) -> AutoregressiveParts:
     """Returns `AutoregressiveParts` for a text in its own order."""
     return AutoregressiveParts(
-        places=own_order(spec), observation=categorical(spec), spec=spec, **given
+        positions=natural_order(spec), observation=categorical(spec), spec=spec, **fields
     )
 
 
-def language(
-    parts: AutoregressiveParts, turns: game.Turns, by_symbol: Callable, most_seen: int
+def language_family(
+    parts: AutoregressiveParts, turns: game.Turns, token_log_probs: Callable, max_context: int
 ) -> Family:
     """Returns the family; its likelihood is of each example's scored tokens, in training of all.
 
     Args:
       parts: of the model; windows are drawn from them.
       turns: how the model is trained.
-      by_symbol: (weights, batch) -> log p [batch, length] of each token given those before it.
-      most_seen: number of tokens that a token can depend on.
+      token_log_probs: (weights, batch) -> log p [batch, length] of each token given those before.
+      max_context: number of tokens that a token can depend on.
     """
 
     def nats(weights, batch, rng):
         del rng
-        return scored(by_symbol(weights, batch), batch)
+        return scored_log_prob(token_log_probs(weights, batch), batch)
 
     def extend(weights, batch, rng):
         known = jnp.arange(parts.spec.num_dims) < batch['num_known'][:, None]
@@ -67,8 +72,8 @@ def language(
 
     def sample(weights, rng, condition):
         del condition
-        nothing = jnp.zeros((len(rng.rows), parts.spec.num_dims))
-        batch = {'x': nothing, 'num_known': jnp.zeros(len(nothing), jnp.int32)}
+        x = jnp.zeros((len(rng.rows), parts.spec.num_dims))
+        batch = {'x': x, 'num_known': jnp.zeros(len(x), jnp.int32)}
         return extend(weights, batch, rng)
 
     return Family(
@@ -78,20 +83,20 @@ def language(
         abilities=(
             Sample(sample),
             Extend(extend),
-            LogProb(nats, 'exact', f'given at most {most_seen} characters before'),
+            LogProb(nats, 'exact', f'given at most {max_context} characters before'),
         ),
     )
 
 
-def of_symbols(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
+def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
     """Returns log softmax of the logits at the tokens x, one value per token: nothing is summed."""
     index = x.astype(jnp.int32)[..., None]
-    most = jnp.max(logits, -1, keepdims=True)
-    chosen = jnp.take_along_axis(logits - most, index, -1)[..., 0]
-    return chosen - jnp.log(jnp.sum(jnp.exp(logits - most), -1))
+    largest = jnp.max(logits, -1, keepdims=True)
+    chosen = jnp.take_along_axis(logits - largest, index, -1)[..., 0]
+    return chosen - jnp.log(jnp.sum(jnp.exp(logits - largest), -1))
 
 
-def scored(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
+def scored_log_prob(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
     """Returns the sum over the last 'num_scored' of each row, or over all without this entry."""
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))

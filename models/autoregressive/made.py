@@ -80,20 +80,20 @@ class MADE(nn.Module):
           degrees: one vector per layer: the position of each input in the order, then the last
             position that each hidden unit depends on.
         """
-        first, outputs = degrees[0], self.size * x.shape[-1]
-        behind = jnp.repeat(first, self.size)  # an output depends on the inputs before its own
+        positions, num_outputs = degrees[0], self.size * x.shape[-1]
+        output_positions = jnp.repeat(positions, self.size)  # each depends on the inputs before
         to_outputs = functools.partial(
-            MaskedDense, outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
+            MaskedDense, num_outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
         )
-        told = to_outputs(name='direct')(x, first[:, None] < behind[None])
+        outputs = to_outputs(name='direct')(x, positions[:, None] < output_positions[None])
         h = x
         for before, after in zip(degrees, degrees[1:], strict=False):
             layer = MaskedDense(len(after), dtype=self.dtype)
             h = self.activation(layer(h, before[:, None] <= after[None]))
         if self.hidden_sizes:
             last = to_outputs(use_bias=False, name='last')
-            told += last(h, degrees[-1][:, None] < behind[None])
-        return told.reshape(*x.shape, self.size)
+            outputs += last(h, degrees[-1][:, None] < output_positions[None])
+        return outputs.reshape(*x.shape, self.size)
 
 
 class Orders(NamedTuple):
@@ -113,15 +113,17 @@ def degrees_of(
     """
 
     def of_order(key):
-        part = lambda number: jax.random.fold_in(key, number)
-        place = jnp.arange(dims)
-        place = place if orders.are_raster else jax.random.permutation(part(0), place)
-        found, least = [place], 0
-        for number, size in enumerate(hidden_sizes, 1):
-            drawn = jax.random.randint(part(number), (size,), least, max(dims - 1, 1))
-            found.append(drawn)
-            least = drawn.min()
-        return {str(number): degrees.astype(jnp.int32) for number, degrees in enumerate(found)}
+        key_for = lambda layer: jax.random.fold_in(key, layer)
+        positions = jnp.arange(dims)
+        positions = (
+            positions if orders.are_raster else jax.random.permutation(key_for(0), positions)
+        )
+        degrees, lowest = [positions], 0
+        for layer, size in enumerate(hidden_sizes, 1):
+            drawn = jax.random.randint(key_for(layer), (size,), lowest, max(dims - 1, 1))
+            degrees.append(drawn)
+            lowest = drawn.min()
+        return {str(layer): drawn.astype(jnp.int32) for layer, drawn in enumerate(degrees)}
 
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(orders.count))
     return jax.vmap(of_order)(keys)
@@ -135,12 +137,12 @@ def made(
 
     def apply(params, degrees, x):
         flat = spec.normalize(x).reshape(len(x), -1)
-        told = network.apply({'params': params}, flat, degrees)
-        return told.reshape(*x.shape, observation.size)
+        outputs = network.apply({'params': params}, flat, degrees)
+        return outputs.reshape(*x.shape, observation.size)
 
-    def own(extra, number) -> Degrees:
+    def degrees_in(extra, order_index) -> Degrees:
         layers = extra['model']['degrees']
-        return tuple(layers[str(layer)][number] for layer in range(len(layers)))
+        return tuple(layers[str(layer)][order_index] for layer in range(len(layers)))
 
     def init(key, batch: Batch):
         x = batch['x'][:1]
@@ -149,15 +151,15 @@ def made(
         )
         extra = {'model': {'degrees': degrees}}
         flat = x.reshape(1, -1)
-        variables = network.init(jax.random.fold_in(key, 1), flat, own(extra, 0))
+        variables = network.init(jax.random.fold_in(key, 1), flat, degrees_in(extra, 0))
         return Weights({'model': variables['params']}, extra)
 
     return AutoregressiveParts(
         init=init,
-        parameters=lambda weights, batch, number: apply(
-            weights.params['model'], own(weights.extra, number), batch['x']
+        parameters=lambda weights, batch, order_index: apply(
+            weights.params['model'], degrees_in(weights.extra, order_index), batch['x']
         ),
-        places=lambda extra: extra['model']['degrees']['0'],
+        positions=lambda extra: extra['model']['degrees']['0'],
         observation=observation,
         spec=spec,
         num_orders=orders.count,

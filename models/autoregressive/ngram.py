@@ -23,12 +23,12 @@ from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from models.autoregressive.autoregressive import Steps
-from models.autoregressive.language_model import language, parts_of, scored
-from models.autoregressive.token_sampling import Draws, drawn_as
+from models.autoregressive.language_model import language_family, scored_log_prob, text_parts
+from models.autoregressive.token_sampling import Draws, with_draws
 
 NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
-MOST_CODES = 2**31 - 1
-Contexts = list[Int[Array, '*place']]  # indices of the last 0, 1, ..., k tokens; -1: none
+MAX_CODES = 2**31 - 1
+Contexts = list[Int[Array, '*positions']]  # indices of the last 0, 1, ..., k tokens; -1: none
 
 
 class Level(NamedTuple):
@@ -51,57 +51,59 @@ def markov(spec: Spec, order: int, draws: Draws) -> Family:
     at_least(0, 'model.order', order)
     if order > spec.num_dims // 2:
         raise UserError(
-            f'config.model.order={order}: at most half of config.data.context={spec.num_dims} '
-            'stands before each symbol that is scored'
+            f'config.model.order={order}: must be at most half of config.data.context='
+            f'{spec.num_dims}, since some scored tokens have no more before them'
         )
 
     def init(key, batch):
         del key
-        return _apart(counted(*_pieces(batch), order, spec.levels))
+        return _as_weights(count_ngrams(*_tokens_and_mask(batch), order, spec.levels))
 
-    def by_symbol(weights, batch):
+    def token_log_probs(weights, batch):
         x = batch['x'].astype(jnp.int32)
-        return log_probs(_levels(weights), x, x[..., None], spec.levels)[..., 0]
+        return log_probs(_levels_of(weights), x, x[..., None], spec.levels)[..., 0]
 
     def fit(weights, batch, rng, step, hypers):
         del step, hypers
-        nats = -scored(by_symbol(weights, batch), batch)
+        nats = -scored_log_prob(token_log_probs(weights, batch), batch)
         scale = rng.batch_size / jnp.sum(rng.gather(batch['num_scored']))
-        whole = {name: rng.gather(batch[name]) for name in ('x', 'num_scored')}
-        after = _apart(counted(*_pieces(whole), order, spec.levels))
-        return {'model': scale * jnp.mean(nats)}, (after.params, after.extra, {})
+        gathered = {name: rng.gather(batch[name]) for name in ('x', 'num_scored')}
+        fitted = _as_weights(count_ngrams(*_tokens_and_mask(gathered), order, spec.levels))
+        return {'model': scale * jnp.mean(nats)}, (fitted.params, fitted.extra, {})
 
-    def parameters(weights, batch, number):
-        x, every = batch['x'].astype(jnp.int32), jnp.arange(spec.levels)
-        every = jnp.broadcast_to(every, (*x.shape, spec.levels))
-        return log_probs(_levels(weights), x, every, spec.levels)
+    def parameters(weights, batch, order_index):
+        x, candidates = batch['x'].astype(jnp.int32), jnp.arange(spec.levels)
+        candidates = jnp.broadcast_to(candidates, (*x.shape, spec.levels))
+        return log_probs(_levels_of(weights), x, candidates, spec.levels)
 
     steps = _steps(order, spec.levels)
-    parts = parts_of(spec, init=init, parameters=parameters, steps=steps)
-    parts = parts._replace(observation=drawn_as(parts.observation, draws))
-    return language(parts, (game.Fit(('model',), fit),), by_symbol, most_seen=order)
+    parts = text_parts(spec, init=init, parameters=parameters, steps=steps)
+    parts = parts._replace(observation=with_draws(parts.observation, draws))
+    return language_family(parts, (game.Fit(('model',), fit),), token_log_probs, max_context=order)
 
 
-def _pieces(batch: Batch) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
+def _tokens_and_mask(
+    batch: Batch,
+) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
     """Returns the tokens, and a mask of those that are counted: those that are scored."""
     x = batch['x'].astype(jnp.int32)
     first = x.shape[1] - batch['num_scored'][:, None]
     return x, jnp.arange(x.shape[1]) >= first
 
 
-def _apart(levels: list[Level]) -> Weights:
+def _as_weights(levels: list[Level]) -> Weights:
     """Returns counts as parameters and codes as `extra`, since integers cannot be averaged."""
     named = {str(n): level._asdict() for n, level in enumerate(levels)}
     codes = {n: level.pop('codes') for n, level in named.items()}
     return Weights({'model': named}, {'model': codes})
 
 
-def _levels(weights: Weights) -> list[Level]:
-    own = weights.params['model']
-    return [Level(codes=weights.extra['model'][str(n)], **own[str(n)]) for n in range(len(own))]
+def _levels_of(weights: Weights) -> list[Level]:
+    counts, codes = weights.params['model'], weights.extra['model']
+    return [Level(codes=codes[str(n)], **counts[str(n)]) for n in range(len(counts))]
 
 
-def counted(
+def count_ngrams(
     x: Int[Array, 'pieces length'],
     is_counted: Bool[Array, 'pieces length'],
     order: int,
@@ -115,42 +117,44 @@ def counted(
     Raises:
       UserError: there are more symbols than the codes have room for.
     """
-    if x.size * symbols > MOST_CODES:
+    if x.size * symbols > MAX_CODES:
         raise UserError(
-            f'{x.size:,} symbols of {symbols} kinds are too many to count: '
-            f'{MOST_CODES // symbols:,} are the most'
+            f'{x.size:,} tokens with a vocabulary of {symbols} are too many to count: '
+            f'give a text of at most {MAX_CODES // symbols:,}'
         )
     levels, contexts, num_contexts = [], jnp.zeros_like(x), 1
     for _ in range(order + 1):
         codes = jnp.where(contexts < 0, -1, contexts * symbols + x)
-        here = jnp.where(is_counted & (contexts >= 0), codes, NONE)
+        counted = jnp.where(is_counted & (contexts >= 0), codes, NONE)
         size = min(num_contexts * symbols, x.size)
-        found, counts = jnp.unique(here, size=size, fill_value=NONE, return_counts=True)
-        counts = jnp.where(found == NONE, 0, counts).astype(jnp.float32)
-        followed = found // symbols  # padding: out of range, or its count is 0
-        of_context = lambda values, followed=followed, n=num_contexts: jax.ops.segment_sum(
-            values, followed, n
+        distinct, counts = jnp.unique(counted, size=size, fill_value=NONE, return_counts=True)
+        counts = jnp.where(distinct == NONE, 0, counts).astype(jnp.float32)
+        prefixes = distinct // symbols  # padding: out of range, or its count is 0
+        sum_by_context = lambda values, prefixes=prefixes, n=num_contexts: jax.ops.segment_sum(
+            values, prefixes, n
         )
         kinds = (counts > 0).astype(jnp.float32)
-        levels.append(Level(found, counts, of_context(counts), of_context(kinds)))
-        contexts, num_contexts = _behind(_number(found, codes)), size
+        levels.append(Level(distinct, counts, sum_by_context(counts), sum_by_context(kinds)))
+        contexts, num_contexts = _as_contexts(_index_of(distinct, codes)), size
     return levels
 
 
-def _number(codes: Int[Array, 'ngrams'], wanted: Int[Array, '*place']) -> Int[Array, '*place']:
+def _index_of(
+    codes: Int[Array, 'ngrams'], queries: Int[Array, '*positions']
+) -> Int[Array, '*positions']:
     """Returns the index of each code among the sorted ones; -1 if it is absent or negative."""
-    place = jnp.minimum(jnp.searchsorted(codes, wanted), len(codes) - 1).astype(jnp.int32)
-    return jnp.where((codes[place] == wanted) & (wanted >= 0), place, -1)
+    index = jnp.minimum(jnp.searchsorted(codes, queries), len(codes) - 1).astype(jnp.int32)
+    return jnp.where((codes[index] == queries) & (queries >= 0), index, -1)
 
 
-def _behind(numbers: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
+def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
     """Shifts n-grams to become the context of the next token; the first of a row has no context."""
-    return jnp.pad(numbers[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 
-def _after(level: Level, contexts, x, symbols: int):
+def _extend(level: Level, contexts, x, symbols: int):
     """Returns the index of each context extended by the next token."""
-    return _number(level.codes, jnp.where(contexts < 0, -1, contexts * symbols + x))
+    return _index_of(level.codes, jnp.where(contexts < 0, -1, contexts * symbols + x))
 
 
 def log_probs(
@@ -162,22 +166,22 @@ def log_probs(
     """Returns log p of each candidate at each position, given the tokens before it in its row."""
     contexts = [jnp.zeros_like(x)]
     for level in levels[:-1]:
-        contexts.append(_behind(_after(level, contexts[-1], x, symbols)))
+        contexts.append(_as_contexts(_extend(level, contexts[-1], x, symbols)))
     return interpolated(levels, contexts, candidates, symbols)
 
 
 def interpolated(
     levels: list[Level],
     contexts: Contexts,
-    candidates: Int[Array, '*place candidates'],
+    candidates: Int[Array, '*positions candidates'],
     symbols: int,
-) -> Float[Array, '*place candidates']:
+) -> Float[Array, '*positions candidates']:
     """Returns log p of each candidate after its contexts, by the module docstring's equation."""
     p = jnp.full(candidates.shape, 1 / symbols)
     for level, context in zip(levels, contexts, strict=True):
         context = context[..., None]
-        number = _after(level, context, candidates, symbols)
-        count = jnp.where(number < 0, 0.0, level.counts[number])
+        index = _extend(level, context, candidates, symbols)
+        count = jnp.where(index < 0, 0.0, level.counts[index])
         total = jnp.where(context < 0, 0.0, level.totals[context])
         kinds = level.kinds[context]
         p = jnp.where(total > 0, (count + kinds * p) / jnp.where(total > 0, total + kinds, 1.0), p)
@@ -187,18 +191,18 @@ def interpolated(
 def _steps(order: int, symbols: int) -> Steps:
     """Evaluates token by token; the memory holds the contexts' indices."""
 
-    def begin(weights, given, number):
-        del number
-        nothing = jnp.full(len(given['x']), -1, jnp.int32)
-        return [jnp.zeros_like(nothing), *[nothing] * order]
+    def begin(weights, given, order_index):
+        del order_index
+        absent = jnp.full(len(given['x']), -1, jnp.int32)
+        return [jnp.zeros_like(absent), *[absent] * order]
 
-    def step(weights, contexts, i, before):
-        levels, before = _levels(weights), before.astype(jnp.int32)
+    def step(weights, contexts, i, previous):
+        levels, previous = _levels_of(weights), previous.astype(jnp.int32)
         pairs = zip(levels[:-1], contexts[:-1], strict=True)
-        longer = [_after(level, context, before, symbols) for level, context in pairs]
-        after = [jnp.where(i > 0, *pair) for pair in zip(longer, contexts[1:], strict=True)]
-        contexts = [contexts[0], *after]
-        every = jnp.broadcast_to(jnp.arange(symbols), (len(before), symbols))
-        return contexts, interpolated(levels, contexts, every, symbols)
+        longer = [_extend(level, context, previous, symbols) for level, context in pairs]
+        longer = [jnp.where(i > 0, *pair) for pair in zip(longer, contexts[1:], strict=True)]
+        contexts = [contexts[0], *longer]
+        candidates = jnp.broadcast_to(jnp.arange(symbols), (len(previous), symbols))
+        return contexts, interpolated(levels, contexts, candidates, symbols)
 
     return Steps(begin, step)

@@ -16,13 +16,13 @@ from models.autoregressive.causal_conv import (
     CausalConv,
     CausalConvOptions,
     Maps,
-    Place,
+    Pixel,
     Reach,
     Windows,
 )
 from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
 
-Made = Float[Array, 'batch new_rows new_columns made']
+NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 
 
 class PixelCNN(nn.Module):
@@ -56,26 +56,26 @@ class PixelCNN(nn.Module):
 
     @nn.compact
     def __call__(
-        self, seen: Maps, label: Int[Array, 'batch'] | None, place: Place | None = None
-    ) -> Made:
+        self, x: Maps, label: Int[Array, 'batch'] | None, pixel: Pixel | None = None
+    ) -> NewMaps:
         """Returns [batch, height, width, channels * size], or [batch, 1, 1, ...] for one pixel.
 
         Args:
-          seen: images with a margin of zeros, or the window of one pixel, as returned by `Windows`.
+          x: images with a margin of zeros, or the window of one pixel, as returned by `Windows`.
           label: of each.
-          place: the only pixel to compute, after those before it.
+          pixel: the only pixel to compute, after those before it.
         """
         conv = functools.partial(CausalConv, kind=self.kind)
         first = Reach(*[self.first_margin] * 3)
-        h = conv(2 * self.width, reach=first, is_first=True)(seen, place)
+        h = conv(2 * self.width, reach=first, is_first=True)(x, pixel)
         for _ in range(self.blocks):
             r = nn.relu(h + ClassBias(self.num_classes, 2 * self.width)(label))
-            r = nn.relu(conv(self.width)(r, place))
+            r = nn.relu(conv(self.width)(r, pixel))
             reach = Reach(*[self.margin] * 3)
-            r = nn.relu(conv(self.width, reach=reach)(Windows(reach)(r, place), place))
-            h = h + conv(2 * self.width)(r, place)
-        h = nn.relu(conv(self.head_width)(nn.relu(h), place))
-        return conv(self.kind.channels * self.size)(h, place)
+            r = nn.relu(conv(self.width, reach=reach)(Windows(reach)(r, pixel), pixel))
+            h = h + conv(2 * self.width)(r, pixel)
+        h = nn.relu(conv(self.head_width)(nn.relu(h), pixel))
+        return conv(self.kind.channels * self.size)(h, pixel)
 
 
 def pixelcnn(network: PixelCNN) -> ByPixel:
@@ -83,20 +83,20 @@ def pixelcnn(network: PixelCNN) -> ByPixel:
     rows, columns = Reach(*[network.first_margin] * 3).window
 
     def begin(params, padded, label, width: int):
-        start = Place(jnp.asarray(0), jnp.asarray(0), width)
-        cache = jax.eval_shape(lambda: at(params, {}, padded, label, start)[0])
+        start = Pixel(jnp.asarray(0), jnp.asarray(0), width)
+        cache = jax.eval_shape(lambda: step(params, {}, padded, label, start)[0])
         return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), cache)
 
-    def at(params, cache, padded, label, place: Place):
-        seen = window_at(padded, place.row, place.column, rows, columns)
+    def step(params, cache, padded, label, pixel: Pixel):
+        window = window_at(padded, pixel.row, pixel.column, rows, columns)
         variables = {'params': params, 'cache': cache}
-        told, changed = network.apply(variables, seen, label, place, mutable=['cache'])
-        return changed['cache'], told
+        outputs, updates = network.apply(variables, window, label, pixel, mutable=['cache'])
+        return updates['cache'], outputs
 
     return ByPixel(
         init=lambda key, padded, label: network.init(key, padded, label)['params'],
         whole=lambda params, padded, label: network.apply({'params': params}, padded, label),
         begin=begin,
-        at=at,
+        step=step,
         margin=network.first_margin,
     )

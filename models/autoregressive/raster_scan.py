@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
-from models.autoregressive.autoregressive import AutoregressiveParts, Steps, own_order
-from models.autoregressive.causal_conv import Place
+from models.autoregressive.autoregressive import AutoregressiveParts, Steps, natural_order
+from models.autoregressive.causal_conv import Pixel
 from models.shared.observations import Observation
 
 Padded = Float[Array, 'batch rows columns channels']
@@ -26,15 +26,15 @@ class ByPixel(NamedTuple):
     init: (key, padded, label) -> params; label [batch] is None if it is no condition.
     whole: (params, padded, label) -> [batch, height, width, channels * size].
     begin: (params, padded, label, width) -> the initial memory.
-    at: (params, memory, padded, label, place) -> (memory, [batch, 1, 1, channels * size]); it reads
-      only the pixels before the place.
+    step: (params, memory, padded, label, pixel) -> (memory, [batch, 1, 1, channels * size]); it
+      reads only the pixels before this one.
     margin: width of the padding.
     """
 
     init: Callable
     whole: Callable
     begin: Callable
-    at: Callable
+    step: Callable
     margin: int
 
 
@@ -72,42 +72,43 @@ def by_pixel(
         return batch['label'] if is_conditional else None
 
     def init(key, batch: Batch):
-        one = {name: array[:1] for name, array in batch.items()}
-        params = network.init(key, padded(one['x']), label_of(one))
+        example = {name: array[:1] for name, array in batch.items()}
+        params = network.init(key, padded(example['x']), label_of(example))
         return Weights({'model': params}, {'model': {}})
 
-    def parameters(weights, batch: Batch, number):
-        del number
-        told = network.whole(weights.params['model'], padded(batch['x']), label_of(batch))
-        return told.reshape(*batch['x'].shape, size)
+    def parameters(weights, batch: Batch, order_index):
+        del order_index
+        outputs = network.whole(weights.params['model'], padded(batch['x']), label_of(batch))
+        return outputs.reshape(*batch['x'].shape, size)
 
-    def begin(weights, given: Batch, number):
-        del number
-        nothing, label = jnp.zeros_like(padded(given['x'])), label_of(given)
-        return nothing, label, network.begin(weights.params['model'], nothing, label, shape[1])
+    def begin(weights, given: Batch, order_index):
+        del order_index
+        zeros, label = jnp.zeros_like(padded(given['x'])), label_of(given)
+        return zeros, label, network.begin(weights.params['model'], zeros, label, shape[1])
 
-    def step(weights, memory, i, before):
-        (image, label, kept), (_, width, channels) = memory, shape
-        image = written(image, jnp.maximum(i - 1, 0), jnp.where(i > 0, spec.normalize(before), 0.0))
-        row, column, channel = address(i)
-        place = Place(row, column, width)
-        kept, told = network.at(weights.params['model'], kept, image, label, place)
-        return (image, label, kept), told.reshape(len(before), channels, size)[:, channel]
+    def step(weights, memory, i, previous):
+        (image, label, cache), (_, width, channels) = memory, shape
+        value = jnp.where(i > 0, spec.normalize(previous), 0.0)
+        image = with_value(image, jnp.maximum(i - 1, 0), value)
+        row, column, channel = row_column_channel(i)
+        pixel = Pixel(row, column, width)
+        cache, outputs = network.step(weights.params['model'], cache, image, label, pixel)
+        return (image, label, cache), outputs.reshape(len(previous), channels, size)[:, channel]
 
-    def written(image, i, value):
-        row, column, channel = address(i)
+    def with_value(image, i, value):
+        row, column, channel = row_column_channel(i)
         value = value.astype(image.dtype)[:, None, None, None]
-        at = (0, margin + row, margin + column, channel)
-        return lax.dynamic_update_slice(image, value, at)
+        start = (0, margin + row, margin + column, channel)
+        return lax.dynamic_update_slice(image, value, start)
 
-    def address(i):
+    def row_column_channel(i):
         _, width, channels = shape
         return i // channels // width, i // channels % width, i % channels
 
     return AutoregressiveParts(
         init=init,
         parameters=parameters,
-        places=own_order(spec),
+        positions=natural_order(spec),
         observation=observation,
         spec=spec,
         steps=Steps(begin, step),

@@ -37,23 +37,23 @@ def tempered(logits: Logits, temperature: float) -> Logits:
     return logits / temperature
 
 
-def of_top_k(logits: Logits, k: int) -> Logits:
+def keep_top_k(logits: Logits, k: int) -> Logits:
     """Keeps the k most likely tokens, the first ones among equals; 0: all."""
     if not 0 < k < logits.shape[-1]:
         return logits
     return jnp.where(_rank(logits) < k, logits, -jnp.inf)
 
 
-def of_nucleus(logits: Logits, p: float) -> Logits:
+def keep_nucleus(logits: Logits, p: float) -> Logits:
     """Keeps the smallest set of tokens with probability p or more: Holtzman et al. (2020), eq. 2.
 
     The most likely token is always kept; p = 1 keeps all.
     """
     if p >= 1:
         return logits
-    falling = -jnp.sort(-jax.nn.softmax(logits))
-    likelier = jnp.cumsum(falling, -1) - falling  # the total probability of likelier tokens
-    count = jnp.maximum(jnp.sum(likelier < p, -1, keepdims=True), 1)
+    descending = -jnp.sort(-jax.nn.softmax(logits))
+    mass_before = jnp.cumsum(descending, -1) - descending  # total probability of likelier tokens
+    count = jnp.maximum(jnp.sum(mass_before < p, -1, keepdims=True), 1)
     return jnp.where(_rank(logits) < count, logits, -jnp.inf)
 
 
@@ -62,13 +62,13 @@ def _rank(logits: Logits) -> Array:
     return jnp.argsort(jnp.argsort(-logits, -1), -1)
 
 
-def chosen(logits: Logits, draws: Draws) -> Logits:
+def sampling_logits(logits: Logits, draws: Draws) -> Logits:
     """Returns the logits of the distribution to draw from."""
-    logits = of_top_k(tempered(logits, draws.temperature), draws.top_k)
-    return of_nucleus(logits, draws.top_p)
+    logits = keep_top_k(tempered(logits, draws.temperature), draws.top_k)
+    return keep_nucleus(logits, draws.top_p)
 
 
-def drawn_as(observation: Observation, draws: Draws) -> Observation:
+def with_draws(observation: Observation, draws: Draws) -> Observation:
     """Returns a categorical observation with only its sampling changed, to follow `draws`.
 
     Raises:
@@ -77,9 +77,9 @@ def drawn_as(observation: Observation, draws: Draws) -> Observation:
     for name, value in draws._asdict().items():
         at_least(0, f'eval.sampler.{name}', value)
     if not 0 < draws.top_p <= 1:
-        raise UserError(f'config.eval.sampler.top_p={draws.top_p}: it is above 0, and at most 1')
+        raise UserError(f'config.eval.sampler.top_p={draws.top_p}: must be above 0 and at most 1')
 
-    def sample(keys, logits, place=None):
-        return observation.sample(keys, chosen(logits, draws), place)
+    def sample(keys, logits, dim=None):
+        return observation.sample(keys, sampling_logits(logits, draws), dim)
 
     return observation._replace(sample=sample)

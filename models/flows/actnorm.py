@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from models.flows.bijectors import Events, LogDet
 
 Channels = Float[Array, '*ones channels']
-LEAST_STD = 1e-3  # lower bound of the initial std: a constant channel has none
+MIN_STD = 1e-3  # lower bound of the initial std: a constant channel has none
 
 
 class ActNorm(nn.Module):
@@ -32,7 +32,7 @@ class ActNorm(nn.Module):
     def _moments(self, x: Events) -> tuple[Channels, Channels]:
         """Returns mean and log std of the data's side, shaped to broadcast against x."""
         axes = tuple(range(x.ndim - 1))
-        std = lambda: jnp.maximum(jnp.std(x, axes), LEAST_STD)
+        std = lambda: jnp.maximum(jnp.std(x, axes), MIN_STD)
         mean = self.param('mean', lambda key: jnp.mean(x, axes))
         log_std = self.param('log_std', lambda key: jnp.log(std()))
         along = lambda a: jnp.expand_dims(a, axes)

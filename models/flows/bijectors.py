@@ -2,13 +2,13 @@
 
 Each is a Linen module with a pair of methods:
 
-    forward_and_log_det: x [batch, *event] -> (z [batch, *made], log |det dz/dx| [batch]), in nats
+    forward_and_log_det: x [batch, *event] -> (z [batch, *new_event], log |det dz/dx| [batch])
     inverse_and_log_det: z -> (x, log |det dx/dz|)
 
-*Forward* maps the data to the latent, so that log p(x) = log p(z) + log_det takes one call;
-sampling is the inverse. A chain is initialized in its forward direction: a layer with a
-data-dependent initialization reads the outputs of the layers before it. What is drawn once and
-never trained, such as a permutation, is in the collection `fixed`.
+Log-determinants are in nats. *Forward* maps the data to the latent, so that log p(x) = log p(z) +
+log_det takes one call; sampling is the inverse. A chain is initialized in its forward direction: a
+layer with a data-dependent initialization reads the outputs of the layers before it. What is drawn
+once and never trained, such as a permutation, is in the collection `fixed`.
 """
 
 import math
@@ -24,7 +24,7 @@ from models.nets.patches import from_patches, to_patches
 
 FIXED = 'fixed'
 Events = Float[Array, 'batch *event']
-Made = Float[Array, 'batch *made']  # events of another shape
+NewEvents = Float[Array, 'batch *new_event']  # events of another shape
 LogDet = Float[Array, 'batch']
 
 
@@ -37,7 +37,7 @@ class Chain(nn.Module):
 
     layers: tuple[nn.Module, ...]
 
-    def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
+    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
         """Applies all layers and sums their log-determinants."""
         total = jnp.zeros(len(x), x.dtype)
         for layer in self.layers:
@@ -45,7 +45,7 @@ class Chain(nn.Module):
             total += log_det
         return x, total
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
+    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
         """Inverts all layers, the last one first."""
         total = jnp.zeros(len(z), z.dtype)
         for layer in self.layers[::-1]:
@@ -63,11 +63,11 @@ class Inverted(nn.Module):
 
     layer: nn.Module
 
-    def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
+    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
         """The layer's inverse."""
         return self.layer.inverse_and_log_det(x)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
+    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
         """The layer's forward direction."""
         return self.layer.forward_and_log_det(z)
 
@@ -110,11 +110,11 @@ class Repeated(nn.Module):
 
     def setup(self):
         """Creates them under one scan."""
-        own = dict(
+        options = dict(
             variable_axes={'params': 0, FIXED: 0}, split_rngs={'params': True}, length=self.count
         )
-        both = {'forward': own, 'inverse': {**own, 'reverse': True}}
-        self.steps = nn.scan(_Carried, methods=both)(self.make)
+        methods = {'forward': options, 'inverse': {**options, 'reverse': True}}
+        self.steps = nn.scan(_Carried, methods=methods)(self.make)
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
         """Applies all of them."""
@@ -150,11 +150,11 @@ class Reshaped(nn.Module):
     before: tuple[int, ...]
     after: tuple[int, ...]
 
-    def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
+    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
         """The log-determinant is 0."""
         return x.reshape(len(x), *self.after), jnp.zeros(len(x), x.dtype)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
+    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
         """The inverse reshape."""
         return z.reshape(len(z), *self.before), jnp.zeros(len(z), z.dtype)
 
@@ -165,13 +165,13 @@ class Squeezed(nn.Module):
     [height, width, channels] -> [height / 2, width / 2, 4 channels]; height and width are even.
     """
 
-    def forward_and_log_det(self, x: Events) -> tuple[Made, LogDet]:
+    def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
         """Raises ValueError if a side is odd, since padding would be no bijection."""
         if any(length % 2 for length in x.shape[1:-1]):
-            raise ValueError(f'{x.shape[1:-1]}: sides have to be even')
+            raise ValueError(f'an image of {x.shape[1:-1]} pixels: both sides have to be even')
         return to_patches(x, 2), jnp.zeros(len(x), x.dtype)
 
-    def inverse_and_log_det(self, z: Events) -> tuple[Made, LogDet]:
+    def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
         """Moves channels back into squares of pixels."""
         space = tuple(2 * length for length in z.shape[1:-1])
         return from_patches(z, space, 2), jnp.zeros(len(z), z.dtype)
@@ -195,7 +195,7 @@ class FactoredOut(nn.Module):
         z, log_det = self.rest.forward_and_log_det(kept)
         return jnp.concatenate([z, out.reshape(len(x), -1)], -1), log_det
 
-    def inverse_and_log_det(self, z: Float[Array, 'batch dims']) -> tuple[Made, LogDet]:
+    def inverse_and_log_det(self, z: Float[Array, 'batch dims']) -> tuple[NewEvents, LogDet]:
         """Maps a vector to an event."""
         *space, channels = self.shape
         size = math.prod(space) * (channels // 2)

@@ -18,7 +18,7 @@ from models.nets.mlp import MLP
 
 Events = Float[Array, 'batch *event']
 Shape = tuple[int, ...]
-Told = Float[Array, 'batch *output']
+Outputs = Float[Array, 'batch *output']
 
 
 def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.Module]:
@@ -51,7 +51,7 @@ class Perceptron(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Events) -> Told:
+    def __call__(self, x: Events) -> Outputs:
         """Returns [batch, *output_shape]."""
         first, *rest = self.hidden_sizes
         layer = functools.partial(nn.Dense, dtype=self.dtype)
@@ -59,8 +59,8 @@ class Perceptron(nn.Module):
         if rest:
             h = MLP(tuple(rest[:-1]), (rest[-1],), self.activation, self.dtype)(self.activation(h))
         zeros = nn.initializers.zeros
-        told = layer(math.prod(self.output_shape), kernel_init=zeros)(self.activation(h))
-        return told.astype(jnp.float32).reshape(len(x), *self.output_shape)
+        outputs = layer(math.prod(self.output_shape), kernel_init=zeros)(self.activation(h))
+        return outputs.astype(jnp.float32).reshape(len(x), *self.output_shape)
 
 
 class ResidualConvolutions(nn.Module):
@@ -83,13 +83,13 @@ class ResidualConvolutions(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Events) -> Told:
+    def __call__(self, x: Events) -> Outputs:
         """Returns [batch, *output_shape]; x is [batch, height, width, channels]."""
         conv = functools.partial(Conv, form=self.form, dtype=self.dtype)
         h = conv(self.channels, (3, 3))(x)
         for _ in range(self.blocks):
-            more = conv(self.channels, (3, 3))(self.activation(h))
-            h += conv(self.channels, (1, 1))(self.activation(more))
+            inner = conv(self.channels, (3, 3))(self.activation(h))
+            h += conv(self.channels, (1, 1))(self.activation(inner))
         size = math.prod(self.output_shape[2:])
-        told = conv(size, (3, 3), kernel_init=nn.initializers.zeros)(self.activation(h))
-        return told.reshape(len(x), *self.output_shape)
+        outputs = conv(size, (3, 3), kernel_init=nn.initializers.zeros)(self.activation(h))
+        return outputs.reshape(len(x), *self.output_shape)

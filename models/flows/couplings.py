@@ -57,7 +57,7 @@ def spline(bins: int, bound: float) -> Elementwise:
     """A rational-quadratic spline with `bins` bins on [-bound, bound], the identity outside."""
     above_zero('model.tail_bound', bound)
     if not 2 <= bins <= 500:
-        raise UserError(f'config.model.bins={bins}: there are 2 to 500')
+        raise UserError(f'config.model.bins={bins}: must be from 2 to 500')
     knots = functools.partial(rational_quadratic_spline.knots_of, bins=bins, bound=bound)
     return Elementwise(
         rational_quadratic_spline.num_parameters(bins),
@@ -98,17 +98,17 @@ class Coupling(nn.Module):
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
         """Equations 7 to 9 of the paper."""
-        return self._moved(x, self.elementwise.forward)
+        return self._transformed(x, self.elementwise.forward)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
         """As fast as forward: the network reads only the fixed dimensions."""
-        return self._moved(z, self.elementwise.inverse)
+        return self._transformed(z, self.elementwise.inverse)
 
     @nn.compact
-    def _moved(self, x: Events, move: Callable) -> tuple[Events, LogDet]:
+    def _transformed(self, x: Events, transform: Callable) -> tuple[Events, LogDet]:
         event = x.shape[1:]
-        stays = jnp.asarray(self.mask(event))[None]
-        told = self.network((*event, self.elementwise.size))(jnp.where(stays, x, 0.0))
-        moved, log_slope = move(x, told)
-        log_det = jnp.sum(jnp.where(stays, 0.0, log_slope).reshape(len(x), -1), -1)
-        return jnp.where(stays, x, moved), log_det
+        is_fixed = jnp.asarray(self.mask(event))[None]
+        parameters = self.network((*event, self.elementwise.size))(jnp.where(is_fixed, x, 0.0))
+        y, log_slope = transform(x, parameters)
+        log_det = jnp.sum(jnp.where(is_fixed, 0.0, log_slope).reshape(len(x), -1), -1)
+        return jnp.where(is_fixed, x, y), log_det

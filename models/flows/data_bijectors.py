@@ -52,29 +52,29 @@ class Logit(nn.Module):
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
         """Returns the logits, and log_det with respect to x in the data's own units."""
-        low, high = self._shares(x), self._shares(self.top - x)  # sum to 1
+        low, high = self._fraction(x), self._fraction(self.top - x)  # sum to 1
         is_possible = jnp.all(((low > 0) & (high > 0)).reshape(len(x), -1), -1)
-        low, high = (jnp.log(jnp.maximum(share, EDGE)) for share in (low, high))
-        log_det = self._summed(-low - high)
+        low, high = (jnp.log(jnp.maximum(fraction, EDGE)) for fraction in (low, high))
+        log_det = self._log_det(-low - high)
         return low - high, jnp.where(is_possible, log_det, -jnp.inf)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
         """Maps logits back to x."""
-        share = nn.sigmoid(z)
-        x = self.top * (share - self.alpha) / (1 - 2 * self.alpha)
-        return x, -self._summed(nn.softplus(z) + nn.softplus(-z))
+        fraction = nn.sigmoid(z)
+        x = self.top * (fraction - self.alpha) / (1 - 2 * self.alpha)
+        return x, -self._log_det(nn.softplus(z) + nn.softplus(-z))
 
-    def _shares(self, x: Events) -> Events:
+    def _fraction(self, x: Events) -> Events:
         return self.alpha + (1 - 2 * self.alpha) * x / self.top
 
-    def _summed(self, slopes: Events) -> Float[Array, 'batch']:
+    def _log_det(self, log_slopes: Events) -> Float[Array, 'batch']:
         """Returns the log-determinant: the sum of the log slopes, with their constant added."""
-        each = slopes + math.log((1 - 2 * self.alpha) / self.top)
-        return jnp.sum(each.reshape(len(each), -1), -1)
+        log_slopes = log_slopes + math.log((1 - 2 * self.alpha) / self.top)
+        return jnp.sum(log_slopes.reshape(len(log_slopes), -1), -1)
 
 
 def of_data(spec: Spec, alpha: float) -> nn.Module:
     """Returns `Logit` for data with a known interval, otherwise `Standardized`."""
     if not 0 < alpha < 0.5:
-        raise UserError(f'config.model.alpha={alpha}: it lies between 0 and 0.5')
+        raise UserError(f'config.model.alpha={alpha}: must lie between 0 and 0.5')
     return Standardized(spec) if spec.interval is None else Logit(spec.interval[1], alpha)

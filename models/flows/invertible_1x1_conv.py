@@ -25,8 +25,8 @@ class InvertibleLinear(nn.Module):
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
         """Returns W x."""
         order, lower, upper, log_s = self._factors(x.shape[-1])
-        made = jnp.matmul(jnp.matmul(x, upper.T, precision=EXACT), lower.T, precision=EXACT)
-        return made[..., order], _log_volume(x, log_s)
+        y = jnp.matmul(jnp.matmul(x, upper.T, precision=EXACT), lower.T, precision=EXACT)
+        return y[..., order], _log_volume(x, log_s)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
         """Returns the solution of W x = z."""
@@ -64,5 +64,5 @@ def rotation_factors(
 
 
 def _log_volume(x: Events, log_s: Vector) -> LogDet:
-    places = math.prod(x.shape[1:-1])
-    return jnp.full(len(x), places * log_s.sum(), x.dtype)
+    num_pixels = math.prod(x.shape[1:-1])
+    return jnp.full(len(x), num_pixels * log_s.sum(), x.dtype)

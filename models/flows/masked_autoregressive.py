@@ -31,8 +31,8 @@ class MaskedAutoregressive(nn.Module):
 
     def forward_and_log_det(self, x: Vectors) -> tuple[Vectors, LogDet]:
         """One pass: equation 4 of the paper, whose Jacobian is triangular."""
-        told = self.network(x, self._degrees(x.shape[1]))
-        z, log_slope = self.elementwise.forward(x, told)
+        parameters = self.network(x, self._degrees(x.shape[1]))
+        z, log_slope = self.elementwise.forward(x, parameters)
         return z, jnp.sum(log_slope, -1)
 
     def inverse_and_log_det(self, z: Vectors) -> tuple[Vectors, LogDet]:
@@ -41,11 +41,11 @@ class MaskedAutoregressive(nn.Module):
         self.network(z, degrees)  # creates its weights if there are none yet
         network, variables = self.network.unbind()
 
-        def step(carry, place):
+        def step(carry, dim):
             x, total = carry
-            told = network.apply(variables, x, degrees)[:, place]
-            value, log_slope = self.elementwise.inverse(z[:, place], told)
-            return (x.at[:, place].set(value), total + log_slope), None
+            parameters = network.apply(variables, x, degrees)[:, dim]
+            value, log_slope = self.elementwise.inverse(z[:, dim], parameters)
+            return (x.at[:, dim].set(value), total + log_slope), None
 
         start = jnp.zeros_like(z), jnp.zeros(len(z), z.dtype)
         carry, _ = jax.lax.scan(step, start, jnp.arange(z.shape[1]))
@@ -57,8 +57,8 @@ class MaskedAutoregressive(nn.Module):
 
         def draw():
             key = self.make_rng('params')
-            found = degrees_of(key, dims, self.network.hidden_sizes, Orders(1, True))
-            return {layer: degrees[0] for layer, degrees in found.items()}
+            degrees = degrees_of(key, dims, self.network.hidden_sizes, Orders(1, True))
+            return {layer: of_orders[0] for layer, of_orders in degrees.items()}
 
-        found = self.variable(FIXED, 'degrees', draw).value
-        return tuple(found[str(layer)] for layer in range(len(found)))
+        degrees = self.variable(FIXED, 'degrees', draw).value
+        return tuple(degrees[str(layer)] for layer in range(len(degrees)))

@@ -54,8 +54,8 @@ def check_scales(spec: Spec, num_scales: int, max_scales: int) -> None:
         )
     if not 1 <= num_scales <= max_scales:
         raise UserError(
-            f'config.model.scales={num_scales}: of {height} x {width} pixels there are 1 to '
-            f'{max_scales}'
+            f'config.model.scales={num_scales}: must be from 1 to {max_scales} for images of '
+            f'{height} x {width} pixels'
         )
 
 

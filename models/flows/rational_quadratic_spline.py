@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-LEAST_SIZE = 1e-3  # of a bin, as a fraction of the whole interval
-LEAST_SLOPE = 1e-3
-Numbers = Float[Array, '*numbers']
+MIN_SIZE = 1e-3  # of a bin, as a fraction of the whole interval
+MIN_SLOPE = 1e-3
+Values = Float[Array, '*values']
 
 
 class Knots(NamedTuple):
@@ -22,9 +22,9 @@ class Knots(NamedTuple):
     x and y increase from -bound to bound; slopes are positive, and 1 at both ends.
     """
 
-    x: Float[Array, '*numbers knots']
-    y: Float[Array, '*numbers knots']
-    slope: Float[Array, '*numbers knots']
+    x: Float[Array, '*values knots']
+    y: Float[Array, '*values knots']
+    slope: Float[Array, '*values knots']
 
 
 def num_parameters(bins: int) -> int:
@@ -32,7 +32,7 @@ def num_parameters(bins: int) -> int:
     return 3 * bins - 1
 
 
-def knots_of(raw: Float[Array, '*numbers parameters'], bins: int, bound: float) -> Knots:
+def knots_of(raw: Float[Array, '*values parameters'], bins: int, bound: float) -> Knots:
     """Returns the knots for unconstrained parameters; zeros give the identity.
 
     Raises:
@@ -41,89 +41,99 @@ def knots_of(raw: Float[Array, '*numbers parameters'], bins: int, bound: float) 
     if raw.shape[-1] != num_parameters(bins):
         raise ValueError(f'{raw.shape[-1]} parameters of {bins} bins')
     widths, heights, slopes = jnp.split(raw, [bins, 2 * bins], -1)
-    start = math.log(math.expm1(1 - LEAST_SLOPE))  # a zero then gives the slope 1
-    slopes = LEAST_SLOPE + jax.nn.softplus(slopes + start)
+    start = math.log(math.expm1(1 - MIN_SLOPE))  # a zero then gives the slope 1
+    slopes = MIN_SLOPE + jax.nn.softplus(slopes + start)
     ends = [(0, 0)] * (raw.ndim - 1) + [(1, 1)]
     slopes = jnp.pad(slopes, ends, constant_values=1)
-    return Knots(_places(widths, bound), _places(heights, bound), slopes)
+    return Knots(_knot_positions(widths, bound), _knot_positions(heights, bound), slopes)
 
 
-def _places(raw: Float[Array, '*numbers bins'], bound: float) -> Float[Array, '*numbers knots']:
+def _knot_positions(
+    raw: Float[Array, '*values bins'], bound: float
+) -> Float[Array, '*values knots']:
     bins = raw.shape[-1]
-    shares = LEAST_SIZE + (1 - LEAST_SIZE * bins) * jax.nn.softmax(raw)
+    shares = MIN_SIZE + (1 - MIN_SIZE * bins) * jax.nn.softmax(raw)
     inner = 2 * bound * jnp.cumsum(shares, -1)[..., :-1] - bound
     end = jnp.full((*raw.shape[:-1], 1), bound, raw.dtype)
     return jnp.concatenate([-end, inner, end], -1)
 
 
-def forward(x: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
+def forward(x: Values, knots: Knots) -> tuple[Values, Values]:
     """Returns (y, log dy/dx): equations 4 and 5 of the paper."""
-    inside, bin = _bin_of(x, knots, knots.x)
-    at = (inside - bin.x) / bin.width
-    y = bin.y + bin.height * _rise(bin, at) / _under(bin, at)
-    return _with_tails(x, knots, y, _log_slope(bin, at))
+    clipped, bin = _bin_of(x, knots, knots.x)
+    xi = (clipped - bin.x) / bin.width
+    y = bin.y + bin.height * _numerator(bin, xi) / _denominator(bin, xi)
+    return _with_tails(x, knots, y, _log_slope(bin, xi))
 
 
-def inverse(y: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
+def inverse(y: Values, knots: Knots) -> tuple[Values, Values]:
     """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation."""
-    inside, bin = _bin_of(y, knots, knots.y)
-    up, steepness = inside - bin.y, bin.before + bin.after - 2 * bin.mean
-    a = bin.height * (bin.mean - bin.before) + up * steepness
-    b = bin.height * bin.before - up * steepness
-    c = -bin.mean * up
+    clipped, bin = _bin_of(y, knots, knots.y)
+    rise, steepness = clipped - bin.y, bin.left_slope + bin.right_slope - 2 * bin.mean_slope
+    a = bin.height * (bin.mean_slope - bin.left_slope) + rise * steepness
+    b = bin.height * bin.left_slope - rise * steepness
+    c = -bin.mean_slope * rise
     root = jnp.sqrt(jnp.maximum(jnp.square(b) - 4 * a * c, 0.0))
-    at = jnp.clip(2 * c / (-b - root), 0.0, 1.0)
-    return _with_tails(y, knots, bin.x + at * bin.width, -_log_slope(bin, at))
+    xi = jnp.clip(2 * c / (-b - root), 0.0, 1.0)
+    return _with_tails(y, knots, bin.x + xi * bin.width, -_log_slope(bin, xi))
 
 
 class _Bin(NamedTuple):
-    """The bin of each input: its lower corner, its size, and its slopes."""
+    """The bin of each input: its lower corner, its size, and the slopes at its knots.
 
-    x: Numbers
-    y: Numbers
-    width: Numbers
-    height: Numbers
-    before: Numbers  # the slope at its left knot
-    after: Numbers
-    mean: Numbers  # height / width
+    An input is at the fraction `xi` of its bin's width, as in the paper.
+    """
+
+    x: Values
+    y: Values
+    width: Values
+    height: Values
+    left_slope: Values
+    right_slope: Values
+    mean_slope: Values  # height / width
 
 
 def _bin_of(
-    value: Numbers, knots: Knots, places: Float[Array, '*numbers knots']
-) -> tuple[Numbers, _Bin]:
-    """Returns (the value clipped to the knots, its bin among `places`)."""
-    inside = jnp.clip(value, places[..., 0], places[..., -1])
-    is_behind = inside[..., None] >= places[..., 1:-1]  # no gather: its derivative is slow on a CPU
-    one = jnp.ones_like(is_behind[..., :1])
+    value: Values, knots: Knots, positions: Float[Array, '*values knots']
+) -> tuple[Values, _Bin]:
+    """Returns (the value clipped to the knots, its bin among `positions`)."""
+    clipped = jnp.clip(value, positions[..., 0], positions[..., -1])
+    # No gather: its derivative is slow on a CPU.
+    is_above = clipped[..., None] >= positions[..., 1:-1]
+    one = jnp.ones_like(is_above[..., :1])
     begins, ends = (
-        jnp.concatenate([one, is_behind], -1),
-        jnp.concatenate([is_behind, ~one], -1),
+        jnp.concatenate([one, is_above], -1),
+        jnp.concatenate([is_above, ~one], -1),
     )
-    own = begins & ~ends
-    pick = lambda numbers: jnp.sum(jnp.where(own, numbers, 0), -1)
+    is_own = begins & ~ends
+    pick = lambda per_bin: jnp.sum(jnp.where(is_own, per_bin, 0), -1)
     x, y = pick(knots.x[..., :-1]), pick(knots.y[..., :-1])
     width, height = pick(jnp.diff(knots.x)), pick(jnp.diff(knots.y))
-    before, after = pick(knots.slope[..., :-1]), pick(knots.slope[..., 1:])
-    return inside, _Bin(x, y, width, height, before, after, height / width)
+    left, right = pick(knots.slope[..., :-1]), pick(knots.slope[..., 1:])
+    return clipped, _Bin(x, y, width, height, left, right, height / width)
 
 
-def _rise(bin: _Bin, at: Numbers) -> Numbers:
-    return bin.mean * jnp.square(at) + bin.before * at * (1 - at)
+def _numerator(bin: _Bin, xi: Values) -> Values:
+    return bin.mean_slope * jnp.square(xi) + bin.left_slope * xi * (1 - xi)
 
 
-def _under(bin: _Bin, at: Numbers) -> Numbers:
-    return bin.mean + (bin.before + bin.after - 2 * bin.mean) * at * (1 - at)
+def _denominator(bin: _Bin, xi: Values) -> Values:
+    return bin.mean_slope + (bin.left_slope + bin.right_slope - 2 * bin.mean_slope) * xi * (1 - xi)
 
 
-def _log_slope(bin: _Bin, at: Numbers) -> Numbers:
-    rest = 1 - at
-    above = bin.after * jnp.square(at) + 2 * bin.mean * at * rest + bin.before * jnp.square(rest)
-    return 2 * jnp.log(bin.mean) + jnp.log(above) - 2 * jnp.log(_under(bin, at))
+def _log_slope(bin: _Bin, xi: Values) -> Values:
+    rest = 1 - xi
+    numerator = (
+        bin.right_slope * jnp.square(xi)
+        + 2 * bin.mean_slope * xi * rest
+        + bin.left_slope * jnp.square(rest)
+    )
+    return 2 * jnp.log(bin.mean_slope) + jnp.log(numerator) - 2 * jnp.log(_denominator(bin, xi))
 
 
 def _with_tails(
-    value: Numbers, knots: Knots, made: Numbers, log_slope: Numbers
-) -> tuple[Numbers, Numbers]:
+    value: Values, knots: Knots, transformed: Values, log_slope: Values
+) -> tuple[Values, Values]:
     """Applies the identity outside the bound."""
     is_inside = (value > knots.x[..., 0]) & (value < knots.x[..., -1])
-    return jnp.where(is_inside, made, value), jnp.where(is_inside, log_slope, 0.0)
+    return jnp.where(is_inside, transformed, value), jnp.where(is_inside, log_slope, 0.0)

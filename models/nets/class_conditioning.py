@@ -22,8 +22,8 @@ def label_asked_for(
     """Returns the condition's labels; if there are none, a random training class for each key."""
     label = (condition or {}).get('label')
     if label is None:
-        known = jnp.asarray(spec.known_classes)
-        label = known[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(known)))(keys)]
+        classes = jnp.asarray(spec.known_classes)
+        label = classes[jax.vmap(lambda key: jax.random.randint(key, (), 0, len(classes)))(keys)]
     return label
 
 
@@ -46,5 +46,5 @@ class WithLabel(nn.Module):
         self, x: Float[Array, 'batch *event'], label: Int[Array, 'batch']
     ) -> Float[Array, 'batch *output']:
         """Returns the body's output."""
-        picture = nn.Embed(self.num_classes, x[0].size, embedding_init=nn.initializers.zeros)(label)
-        return self.body(x + picture.reshape(x.shape))
+        image = nn.Embed(self.num_classes, x[0].size, embedding_init=nn.initializers.zeros)(label)
+        return self.body(x + image.reshape(x.shape))

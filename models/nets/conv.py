@@ -45,8 +45,9 @@ def conv_lax(
         divide the channels or features, an unknown padding, or a window larger than the padded
         input.
     """
-    axes = windows(x, kernel, strides, padding, dilation, groups)
-    return _lax(x, kernel, axes, [axis.stride for axis in axes], [1] * len(axes), groups)
+    axis_windows = windows(x, kernel, strides, padding, dilation, groups)
+    strides = [w.stride for w in axis_windows]
+    return _lax(x, kernel, axis_windows, strides, [1] * len(strides), groups)
 
 
 def conv_matmul(
@@ -58,18 +59,19 @@ def conv_matmul(
     of the input as a window has elements. Along the last axis, the outputs of the window's elements
     are stored and added up instead, if those are fewer values.
     """
-    axes = windows(x, kernel, strides, padding, dilation, groups)
+    axis_windows = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
-        apart = lambda a: a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups)
-        one = lambda x, kernel: conv_matmul(x, kernel, strides, padding, dilation, 1)
-        y = jax.vmap(one, -2, -2)(apart(x), apart(kernel))
+        split = lambda a: a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups)
+        one_group = lambda x, kernel: conv_matmul(x, kernel, strides, padding, dilation, 1)
+        y = jax.vmap(one_group, -2, -2)(split(x), split(kernel))
         return y.reshape(*y.shape[:-2], kernel.shape[-1])
-    if x.shape[1:-1] == kernel.shape[:-2] and not any(w.before or w.after for w in axes):
-        x = x.reshape(len(x), *[1] * len(axes), math.prod(x.shape[1:]))  # one window, all of x
+    if x.shape[1:-1] == kernel.shape[:-2] and not any(w.before or w.after for w in axis_windows):
+        # One window covers all of x.
+        x = x.reshape(len(x), *[1] * len(axis_windows), math.prod(x.shape[1:]))
         return _product(x, kernel.reshape(-1, kernel.shape[-1]))
-    if _adding_is_smaller(kernel, axes[-1]):
-        return _add_along_last(x, kernel, axes)
-    x = _gather_all(x, axes)
+    if _adding_is_smaller(kernel, axis_windows[-1]):
+        return _add_along_last(x, kernel, axis_windows)
+    x = _gather_all(x, axis_windows)
     return _product(x, kernel.reshape(-1, kernel.shape[-1]))
 
 
@@ -85,20 +87,21 @@ def conv_transpose_lax(
     Raises:
       ValueError: as `conv_lax`.
     """
-    axes = windows(x, kernel, strides, padding, dilation, transposed=True)
-    return _lax(x, kernel, axes, [1] * len(axes), [axis.stride for axis in axes])
+    axis_windows = windows(x, kernel, strides, padding, dilation, transposed=True)
+    strides = [w.stride for w in axis_windows]
+    return _lax(x, kernel, axis_windows, [1] * len(strides), strides)
 
 
 def conv_transpose_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis
 ) -> Output:
     """`conv_transpose_lax` as x times the kernel, each product added at its window's positions."""
-    axes = windows(x, kernel, strides, padding, dilation, transposed=True)
+    axis_windows = windows(x, kernel, strides, padding, dilation, transposed=True)
     # Seen from the input, a window runs backwards.
-    kernel = jnp.moveaxis(jnp.flip(kernel, tuple(range(len(axes)))), -2, 0)
+    kernel = jnp.moveaxis(jnp.flip(kernel, tuple(range(len(axis_windows)))), -2, 0)
     y = _product(x, kernel.reshape(x.shape[-1], -1))
-    for number, axis in enumerate(axes, 1):
-        y = _scatter(y, number, axis)
+    for axis, window in enumerate(axis_windows, 1):
+        y = _scatter(y, axis, window)
     return y
 
 
@@ -140,8 +143,8 @@ class _Layer(nn.Module):
                 raise ValueError(f'mask of shape {jnp.shape(self.mask)} for a kernel of {shape}')
             kernel *= jnp.asarray(self.mask, jnp.float32)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
-        window = self.strides, self.padding, self.kernel_dilation
-        y = forms[form](x, kernel, *window, *groups)
+        windowing = self.strides, self.padding, self.kernel_dilation
+        y = forms[form](x, kernel, *windowing, *groups)
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
             y += jnp.expand_dims(bias, tuple(range(y.ndim - 1))).astype(y.dtype)
@@ -171,20 +174,20 @@ class ConvTranspose(_Layer):
         return self._layer(x, forms, x.shape[-1])
 
 
-def _lax(x, kernel, axes: list[Window], strides, input_dilation, groups: int = 1):
+def _lax(x, kernel, axis_windows: list[Window], strides, input_dilation, groups: int = 1):
     """Rounds to x.dtype before converting to float32: so derivatives use half precision too."""
-    pads = [(axis.before, axis.after) for axis in axes]
-    dilation = [axis.dilation for axis in axes]
+    pads = [(window.before, window.after) for window in axis_windows]
+    dilation = [window.dilation for window in axis_windows]
     last = x.ndim - 1
     layout = (0, last, *range(1, last))
     layouts = lax.ConvDimensionNumbers(layout, (last, last - 1, *range(last - 1)), layout)
     y = lax.conv_general_dilated(
         x, kernel, strides, pads, input_dilation, dilation, layouts, groups
     )
-    return y.astype(_of_sums(x))
+    return y.astype(_sum_dtype(x))
 
 
-def _of_sums(x):
+def _sum_dtype(x):
     """The dtype in which products are summed."""
     return jnp.float64 if x.dtype == jnp.float64 else jnp.float32
 
@@ -192,93 +195,93 @@ def _of_sums(x):
 def _product(x, matrix):
     """x @ matrix on two axes; with more axes, XLA's CPU backend is half as fast."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # no -1: a batch may be empty
-    y = lax.dot(rows, matrix, preferred_element_type=_of_sums(x))
+    y = lax.dot(rows, matrix, preferred_element_type=_sum_dtype(x))
     return y.reshape(*x.shape[:-1], matrix.shape[-1])
 
 
-def _adding_is_smaller(kernel, axis: Window) -> bool:
+def _adding_is_smaller(kernel, window: Window) -> bool:
     """Whether a position's block outputs are no more values than its window's inputs."""
     inputs, features = kernel.shape[-2:]
-    return axis.dilation == 1 and axis.size * inputs >= _blocks_of_window(axis) * features
+    return window.dilation == 1 and window.size * inputs >= _blocks_of_window(window) * features
 
 
-def _blocks_of_window(axis: Window) -> int:
+def _blocks_of_window(window: Window) -> int:
     """The number of blocks that a window spans; with dilation it may skip some of them."""
-    return axis.reach // axis.stride + 1
+    return window.reach // window.stride + 1
 
 
-def _add_along_last(x, kernel, axes: list[Window]):
+def _add_along_last(x, kernel, axis_windows: list[Window]):
     """The convolution as outputs of blocks along the last axis, summed over each window's blocks.
 
     Blocks of padding alone are left out of the product: a third of it for a 3x3 convolution of 4x4
     pixels.
     """
-    *first, axis = axes
-    number, count, features = len(axes), _blocks_of_window(axis), kernel.shape[-1]
-    starts, padding = _starts(x, number, axis), max(axis.before, 0) // axis.stride
-    before = axis.before - padding * axis.stride
-    blocks = -(-(x.shape[number] + before) // axis.stride)
+    *first, window = axis_windows
+    axis, count, features = len(axis_windows), _blocks_of_window(window), kernel.shape[-1]
+    starts, padding = _starts(x, axis, window), max(window.before, 0) // window.stride
+    before = window.before - padding * window.stride
+    blocks = -(-(x.shape[axis] + before) // window.stride)
     blocks = max(0, min(blocks, starts + count - 1 - padding))
-    x = _pad(x, number, before, blocks * axis.stride)
-    x = x.reshape(*x.shape[:number], blocks, axis.stride * x.shape[-1])
+    x = _pad(x, axis, before, blocks * window.stride)
+    x = x.reshape(*x.shape[:axis], blocks, window.stride * x.shape[-1])
     x = _gather_all(x, first)  # channels: [*first, phases, inputs]
-    kernel = _pad(kernel, number - 1, 0, count * axis.stride)
-    apart = *kernel.shape[: number - 1], count, axis.stride, *kernel.shape[number:]
-    kernel = jnp.moveaxis(kernel.reshape(apart), number - 1, -2)
+    kernel = _pad(kernel, axis - 1, 0, count * window.stride)
+    shape = *kernel.shape[: axis - 1], count, window.stride, *kernel.shape[axis:]
+    kernel = jnp.moveaxis(kernel.reshape(shape), axis - 1, -2)
     y = _product(x, kernel.reshape(x.shape[-1], count * features))
     parts = enumerate(jnp.split(y, count, -1))
-    return sum(_pad(part, number, padding - b, starts) for b, part in parts)
+    return sum(_pad(part, axis, padding - b, starts) for b, part in parts)
 
 
-def _gather_all(x, axes: Sequence[Window]):
+def _gather_all(x, axis_windows: Sequence[Window]):
     """[batch, *lengths, .., channels] -> [batch, *starts, .., prod(sizes) * channels]."""
-    for number, axis in reversed(list(enumerate(axes, 1))):
-        x = _gather(x, number, axis)  # last axis first: channels become [*window, channels]
+    for axis, window in reversed(list(enumerate(axis_windows, 1))):
+        x = _gather(x, axis, window)  # last axis first: channels become [*window, channels]
     return x
 
 
-def _starts(x, number: int, axis: Window) -> int:
+def _starts(x, axis: int, window: Window) -> int:
     """The number of windows along this axis."""
-    return (x.shape[number] + axis.before + axis.after - axis.reach - 1) // axis.stride + 1
+    return (x.shape[axis] + window.before + window.after - window.reach - 1) // window.stride + 1
 
 
-def _blocks(x, number: int, axis: Window):
+def _blocks(x, axis: int, window: Window):
     """Returns ([.., length, ..] -> [.., blocks, stride, ..], number of windows along this axis)."""
-    starts = _starts(x, number, axis)
-    blocks = starts + _blocks_of_window(axis) - 1
-    x = _pad(x, number, axis.before, blocks * axis.stride)
-    return x.reshape(*x.shape[:number], blocks, axis.stride, *x.shape[number + 1 :]), starts
+    starts = _starts(x, axis, window)
+    blocks = starts + _blocks_of_window(window) - 1
+    x = _pad(x, axis, window.before, blocks * window.stride)
+    return x.reshape(*x.shape[:axis], blocks, window.stride, *x.shape[axis + 1 :]), starts
 
 
-def _gather(x, number: int, axis: Window):
+def _gather(x, axis: int, window: Window):
     """[.., length, .., channels] -> [.., starts, .., size * channels]: windows along one axis."""
-    x, starts = _blocks(x, number, axis)
-    phases = [phase.squeeze(number + 1) for phase in jnp.split(x, axis.stride, number + 1)]
-    places = [divmod(i * axis.dilation, axis.stride) for i in range(axis.size)]
-    slices = [lax.slice_in_dim(phases[p], b, b + starts, axis=number) for b, p in places]
+    x, starts = _blocks(x, axis, window)
+    phases = [phase.squeeze(axis + 1) for phase in jnp.split(x, window.stride, axis + 1)]
+    offsets = [divmod(i * window.dilation, window.stride) for i in range(window.size)]
+    slices = [lax.slice_in_dim(phases[p], b, b + starts, axis=axis) for b, p in offsets]
     return jnp.concatenate(slices, -1)
 
 
-def _scatter(y, number: int, axis: Window):
+def _scatter(y, axis: int, window: Window):
     """[.., starts, .., size * features] -> [.., length, .., features]: adds up windows.
 
     The transpose of `_gather`, except for the padding: that of the transposed convolution.
     """
-    starts = y.shape[number]
-    blocks = starts + _blocks_of_window(axis) - 1
-    parts = jnp.split(y, axis.size, -1)
-    phases = [_pad(jnp.zeros_like(parts[0]), number, 0, blocks)] * axis.stride
+    starts = y.shape[axis]
+    blocks = starts + _blocks_of_window(window) - 1
+    parts = jnp.split(y, window.size, -1)
+    phases = [_pad(jnp.zeros_like(parts[0]), axis, 0, blocks)] * window.stride
     for i, part in enumerate(parts):
-        block, phase = divmod(i * axis.dilation, axis.stride)
-        phases[phase] += _pad(part, number, block, blocks)
-    y = jnp.stack(phases, number + 1)
-    y = y.reshape(*y.shape[:number], blocks * axis.stride, *y.shape[number + 2 :])
-    length = (starts - 1) * axis.stride + 1 + axis.before + axis.after - axis.reach
-    return _pad(y, number, axis.before - axis.reach, length)
+        block, phase = divmod(i * window.dilation, window.stride)
+        phases[phase] += _pad(part, axis, block, blocks)
+    y = jnp.stack(phases, axis + 1)
+    y = y.reshape(*y.shape[:axis], blocks * window.stride, *y.shape[axis + 2 :])
+    length = (starts - 1) * window.stride + 1 + window.before + window.after - window.reach
+    return _pad(y, axis, window.before - window.reach, length)
 
 
-def _pad(x, number: int, before: int, length: int):
+def _pad(x, axis: int, before: int, length: int):
     """Pads with `before` zeros, then to `length`; negative padding crops, unlike in `jnp.pad`."""
     config = [(0, 0, 0)] * x.ndim
-    config[number] = (before, length - before - x.shape[number], 0)
+    config[axis] = (before, length - before - x.shape[axis], 0)
     return lax.pad(x, jnp.zeros((), x.dtype), config)

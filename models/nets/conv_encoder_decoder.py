@@ -95,9 +95,9 @@ class ConvEncoder(_ConvNet):
 
     def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
-        for number, features in enumerate(self.channels):
-            x = self._stage(Conv, features, use_bias=number == 0 or self.norm is None)(x)
-            x = self.activation(x) if number == 0 else self._activated(x)
+        for stage, features in enumerate(self.channels):
+            x = self._stage(Conv, features, use_bias=stage == 0 or self.norm is None)(x)
+            x = self.activation(x) if stage == 0 else self._activated(x)
         return x
 
 
@@ -118,8 +118,8 @@ class ConvDecoder(_ConvNet):
         *larger, _ = stage_shapes(spatial, len(self.channels))
         last = math.prod(self.output_shape[len(spatial) :])
         stages = list(zip(larger[::-1], (*self.channels[-2::-1], last), strict=True))
-        for number, (shape, features) in enumerate(stages, 1):
-            is_last = number == len(stages)
+        for stage, (shape, features) in enumerate(stages, 1):
+            is_last = stage == len(stages)
             layer = self._stage(ConvTranspose, features, use_bias=is_last or self.norm is None)
             x = layer(self._activated(x))
             x = x[(slice(None), *map(slice, shape))]  # an odd size was rounded up

@@ -38,9 +38,11 @@ def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -
     """
     *sizes, inputs, features = kernel.shape
     if x.ndim != kernel.ndim:
-        raise ValueError(f'a window of {len(sizes)} axes for an input of shape {x.shape}')
+        raise ValueError(f'a window of {len(sizes)} axes does not fit an input of shape {x.shape}')
     if x.shape[-1] != inputs * groups or features % groups:
-        raise ValueError(f'{groups} groups: input of shape {x.shape}, kernel of {kernel.shape}')
+        raise ValueError(
+            f'{groups} groups do not fit an input of shape {x.shape} and a kernel of {kernel.shape}'
+        )
     strides = _per_axis('strides', strides, len(sizes))
     dilation = _per_axis('dilation', dilation, len(sizes))
     lengths = x.shape[1:-1]
@@ -49,7 +51,9 @@ def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -
     reaches = [(size - 1) * d for size, d in zip(sizes, dilation, strict=True)]
     pads = _pads(padding, lengths, reaches, strides, transposed)
     if any(n + sum(pad) <= r for n, pad, r in zip(lengths, pads, reaches, strict=True)):
-        raise ValueError(f'a window of {sizes} in an input of shape {x.shape}: {padding=}')
+        raise ValueError(
+            f'a window of {sizes} is larger than the input of shape {x.shape} with {padding=}'
+        )
     return [Window(*w, *pad) for *w, pad in zip(sizes, strides, dilation, pads, strict=True)]
 
 
@@ -75,5 +79,5 @@ def _pads(padding: Padding, lengths, reaches, strides, transposed: bool):
     pairs = [padding] * len(reaches) if isinstance(padding, int) else padding
     pairs = [(p, p) if isinstance(p, int) else p for p in pairs]
     if len(pairs) != len(reaches) or any(isinstance(p, str) or len(p) != 2 for p in pairs):
-        raise ValueError(f'{padding=} for {len(reaches)} axes')
+        raise ValueError(f'{padding=} does not fit {len(reaches)} axes')
     return pairs

@@ -6,8 +6,8 @@ from jaxtyping import Array, Float, UInt32
 
 
 def dropped(
-    units: Float[Array, 'batch *units'], keys: UInt32[Array, 'batch 2'], share: float
+    units: Float[Array, 'batch *units'], keys: UInt32[Array, 'batch 2'], rate: float
 ) -> Float[Array, 'batch *units']:
-    """Sets each unit to zero with probability `share`, and scales up the others."""
-    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, units.shape[1:]))(keys)
-    return jnp.where(keep, units / (1 - share), 0.0)
+    """Sets each unit to zero with probability `rate`, and scales up the others."""
+    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, units.shape[1:]))(keys)
+    return jnp.where(keep, units / (1 - rate), 0.0)

@@ -40,8 +40,8 @@ class MLP(nn.Module):
         """Returns [batch, *output_shape] in float32."""
         x = x.reshape(x.shape[0], -1).astype(self.dtype)
         layer = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=self.kernel_init)
-        for number, size in enumerate(self.hidden_sizes):
-            norm = None if number == 0 and self.is_first_plain else self.norm
+        for index, size in enumerate(self.hidden_sizes):
+            norm = None if index == 0 and self.is_first_plain else self.norm
             x = layer(size, use_bias=norm is None)(x)
             x = self.activation(norm()(x) if norm else x)
         x = layer(math.prod(self.output_shape), use_bias=self.last_bias)(x)

@@ -82,19 +82,21 @@ class GroupNorm(nn.Module):
         """
         channels = x.shape[-1]
         if channels % self.groups:
-            raise ValueError(f'{self.groups} groups of {channels} channels')
+            raise ValueError(f'{self.groups} groups do not divide {channels} channels')
         scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
-        places = x.reshape(len(x), math.prod(x.shape[1:-1]), channels)
-        apart = (len(x), self.groups, channels // self.groups)
-        numbers = places.shape[1] * apart[2]
-        moment = lambda a: jnp.sum(jnp.sum(a, 1).reshape(apart), 2, keepdims=True) / numbers
-        mean = moment(places)
-        var = jnp.maximum(moment(jnp.square(places)) - jnp.square(mean), 0.0)
-        factor = jax.lax.rsqrt(var + self.epsilon) * scale.reshape(1, *apart[1:])
-        shift = bias.reshape(1, *apart[1:]) - mean * factor
+        flat = x.reshape(len(x), math.prod(x.shape[1:-1]), channels)
+        group_shape = (len(x), self.groups, channels // self.groups)
+        group_size = flat.shape[1] * group_shape[2]
+        moment = lambda a: (
+            jnp.sum(jnp.sum(a, 1).reshape(group_shape), 2, keepdims=True) / group_size
+        )
+        mean = moment(flat)
+        var = jnp.maximum(moment(jnp.square(flat)) - jnp.square(mean), 0.0)
+        factor = jax.lax.rsqrt(var + self.epsilon) * scale.reshape(1, *group_shape[1:])
+        shift = bias.reshape(1, *group_shape[1:]) - mean * factor
         along = lambda a: a.reshape(len(x), 1, channels)
-        return (places * along(factor) + along(shift)).reshape(x.shape)
+        return (flat * along(factor) + along(shift)).reshape(x.shape)
 
 
 def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'channels']:
@@ -108,12 +110,12 @@ def spectral_vectors(params: Tree, key) -> Tree:
 
     A class embedding table counts as a kernel: that of a linear map of one-hot labels.
     """
-    number = itertools.count()
+    indices = itertools.count()
 
     def start(path, leaf):
         if not _is_kernel(path):
             return None
-        vector = jax.random.normal(jax.random.fold_in(key, next(number)), leaf.shape[-1:])
+        vector = jax.random.normal(jax.random.fold_in(key, next(indices)), leaf.shape[-1:])
         return vector / jnp.linalg.norm(vector)
 
     return jax.tree_util.tree_map_with_path(start, params)

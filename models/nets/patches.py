@@ -19,7 +19,9 @@ def check_patch(patch: int, space: tuple[int, ...]) -> None:
     """
     at_least(1, 'model.patch', patch)
     if patch > min(space, default=1):
-        raise UserError(f'config.model.patch={patch}: an example has {space} places')
+        raise UserError(
+            f'config.model.patch={patch}: must not exceed any side of an example, {space}'
+        )
 
 
 def to_patches(maps: Maps, patch: int) -> Patches:
@@ -34,20 +36,20 @@ def to_patches(maps: Maps, patch: int) -> Patches:
     """
     space = maps.shape[1:-1]
     counts = _counts(space, patch)
-    more = [(0, n * patch - length) for n, length in zip(counts, space, strict=True)]
-    filled = jnp.pad(maps, [(0, 0), *more, (0, 0)])
+    padding = [(0, n * patch - length) for n, length in zip(counts, space, strict=True)]
+    padded = jnp.pad(maps, [(0, 0), *padding, (0, 0)])
     sides = itertools.chain.from_iterable((n, patch) for n in counts)
-    apart = filled.reshape(len(maps), *sides, maps.shape[-1])
-    return apart.transpose(_order(len(space))).reshape(len(maps), *counts, -1)
+    split = padded.reshape(len(maps), *sides, maps.shape[-1])
+    return split.transpose(_order(len(space))).reshape(len(maps), *counts, -1)
 
 
 def from_patches(patches: Patches, space: tuple[int, ...], patch: int) -> Maps:
     """The inverse of `to_patches` for maps of this `space`."""
     counts, axes = _counts(space, patch), len(space)
-    apart = patches.reshape(len(patches), *counts, *[patch] * axes, -1)
+    split = patches.reshape(len(patches), *counts, *[patch] * axes, -1)
     order = _order(axes)
-    together = apart.transpose([order.index(axis) for axis in range(len(order))])
-    maps = together.reshape(len(patches), *[n * patch for n in counts], apart.shape[-1])
+    joined = split.transpose([order.index(axis) for axis in range(len(order))])
+    maps = joined.reshape(len(patches), *[n * patch for n in counts], split.shape[-1])
     return maps[(slice(None), *(slice(length) for length in space))]
 
 

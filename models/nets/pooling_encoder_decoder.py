@@ -47,9 +47,9 @@ class PoolingEncoder(ConvEncoder):
 
     def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
-        for number, features in enumerate(self.channels):
-            x = self._stage(Conv, features, use_bias=number == 0 or self.norm is None, stride=1)(x)
-            x = max_pool(self.activation(x) if number == 0 else self._activated(x))
+        for stage, features in enumerate(self.channels):
+            x = self._stage(Conv, features, use_bias=stage == 0 or self.norm is None, stride=1)(x)
+            x = max_pool(self.activation(x) if stage == 0 else self._activated(x))
         return x
 
 

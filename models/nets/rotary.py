@@ -6,8 +6,8 @@ from jaxtyping import Array, Float, Int
 SLOWEST = 10_000.0  # the slowest rotation's period is nearly this many times the fastest one's
 
 
-def turned(
-    numbers: Float[Array, 'batch heads tokens even'], positions: Int[Array, 'tokens']
+def rotated(
+    vectors: Float[Array, 'batch heads tokens even'], positions: Int[Array, 'tokens']
 ) -> Float[Array, 'batch heads tokens even']:
     """Rotates each pair of dimensions, as a complex number, by position times the pair's angle.
 
@@ -16,10 +16,10 @@ def turned(
     (2i and 2i + 1 in the paper: the same in another order), rotated by SLOWEST^(-i / pairs) per
     position.
     """
-    pairs = numbers.shape[-1] // 2
-    wide = jnp.promote_types(numbers.dtype, jnp.float32)
+    pairs = vectors.shape[-1] // 2
+    wide = jnp.promote_types(vectors.dtype, jnp.float32)
     angles = positions[:, None] * SLOWEST ** -(jnp.arange(pairs, dtype=wide) / pairs)
     cos, sin = jnp.cos(angles), jnp.sin(angles)
-    first, second = jnp.split(numbers.astype(wide), 2, -1)
-    both = jnp.concatenate([cos * first - sin * second, sin * first + cos * second], -1)
-    return both.astype(numbers.dtype)
+    first, second = jnp.split(vectors.astype(wide), 2, -1)
+    rotated_halves = jnp.concatenate([cos * first - sin * second, sin * first + cos * second], -1)
+    return rotated_halves.astype(vectors.dtype)

@@ -18,11 +18,11 @@ One token at a time, with a cache of the keys and values of earlier tokens:
 
     cache = empty_cache(net, batch)                              # or shorter: length=32
     cache, logits = net.apply(
-        {'params': params}, cache, before, position, method='step'
+        {'params': params}, cache, previous, position, method='step'
     )                                                            # [batch, symbols]
 
-are the same logits[:, position], where `before` [batch] is the token at position - 1 (any value at
-position 0). Positions run in order from 0, one for the whole batch; they may be traced, and the
+are the same logits[:, position], where `previous` [batch] is the token at position - 1 (any value
+at position 0). Positions run in order from 0, one for the whole batch; they may be traced, and the
 cache can be the carry of a `lax.scan`. It holds `length` positions: a step beyond them silently
 overwrites the last one, so begin a new cache with the tokens that should stay visible. If the
 network has `num_classes`, both ways take a `label` [batch], whose embedding is added to every
@@ -43,12 +43,12 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from atelier.core.randomness import fold_in
 from atelier.errors import UserError, at_least, check_sizes, share
 from models.nets.dropout import dropped
-from models.nets.rotary import turned
+from models.nets.rotary import rotated
 
-WIDENED = 4  # hidden units of a block's MLP, in multiples of the width
+MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
 SMALL = nn.initializers.normal(0.02)  # of the layer that outputs logits
 Units = Float[Array, 'batch tokens width']
-Heads = Float[Array, 'batch heads tokens numbers']
+Heads = Float[Array, 'batch heads tokens head_dim']
 Label = Int[Array, 'batch'] | None
 Keys = UInt32[Array, 'batch 2'] | None
 
@@ -96,23 +96,23 @@ class Block(nn.Module):
             the queries' shape, the cache or None).
           keys: random keys of dropout; None: no dropout.
         """
-        width, wide = units.shape[-1], wide_of(self.dtype)
+        width, wide = units.shape[-1], sum_dtype(self.dtype)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        less = nn.initializers.variance_scaling(0.5 / self.depth, 'fan_in', 'truncated_normal')
+        small = nn.initializers.variance_scaling(0.5 / self.depth, 'fan_in', 'truncated_normal')
         norm = functools.partial(nn.LayerNorm, dtype=wide)
 
-        def added(inner: Array, number: int) -> Array:
-            made = layer(width, kernel_init=less, name=f'add_{number}')(inner).astype(wide)
+        def branch(inner: Array, index: int) -> Array:
+            outputs = layer(width, kernel_init=small, name=f'add_{index}')(inner).astype(wide)
             if keys is None or not self.dropout:
-                return made
-            return dropped(made, fold_in(keys, number), self.dropout)
+                return outputs
+            return dropped(outputs, fold_in(keys, index), self.dropout)
 
-        three = layer(3 * width, name='attention')(norm()(units))
-        three = three.reshape(*units.shape[:2], 3, self.heads, -1)
-        mixed, kept = attend(*jnp.moveaxis(three, (2, 3), (0, 2)))
-        units += added(jnp.moveaxis(mixed, 1, 2).reshape(units.shape), 0)
-        inner = nn.gelu(layer(WIDENED * width, name='widen')(norm()(units)))
-        return units + added(inner, 1), kept
+        qkv = layer(3 * width, name='attention')(norm()(units))
+        qkv = qkv.reshape(*units.shape[:2], 3, self.heads, -1)
+        mixed, cache = attend(*jnp.moveaxis(qkv, (2, 3), (0, 2)))
+        units += branch(jnp.moveaxis(mixed, 1, 2).reshape(units.shape), 0)
+        inner = nn.gelu(layer(MLP_FACTOR * width, name='widen')(norm()(units)))
+        return units + branch(inner, 1), cache
 
 
 class Transformer(nn.Module):
@@ -154,8 +154,8 @@ class Transformer(nn.Module):
         check_heads(self.width, self.heads)
         if self.is_rotary and self.width // self.heads % 2:
             raise UserError(
-                f'config.model.is_rotary=True: {self.width // self.heads} numbers of a head '
-                '(config.model.width by config.model.heads) are no pairs'
+                'config.model.is_rotary=True: config.model.width / config.model.heads='
+                f'{self.width // self.heads} must be even'
             )
         at_least(0, 'model.embedding_deviation', self.embedding_deviation)
         share('model.dropout', self.dropout, below_one=True)
@@ -175,7 +175,7 @@ class Transformer(nn.Module):
         self.layers = [
             Block(self.heads, self.blocks, self.dropout, self.dtype) for _ in range(self.blocks)
         ]
-        self.norm = nn.LayerNorm(dtype=wide_of(self.dtype))
+        self.norm = nn.LayerNorm(dtype=sum_dtype(self.dtype))
 
     def __call__(
         self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
@@ -185,83 +185,83 @@ class Transformer(nn.Module):
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
         units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
         positions = jnp.arange(count)
-        units = self._placed(units, positions, label)
+        units = self._with_positions(units, positions, label)
         if keys is not None and self.dropout:
             units = dropped(units, fold_in(keys, 0), self.dropout)
-        is_seen = jnp.tri(count, dtype=bool)
-        attend = lambda *three: (mixed(*self._turned(positions, *three), is_seen), None)
-        for number, block in enumerate(self.layers, 1):
-            own = None if keys is None else fold_in(keys, number)
-            units, _ = block(units, attend, own)
+        is_visible = jnp.tri(count, dtype=bool)
+        attend = lambda *qkv: (attention(*self._rotated(positions, *qkv), is_visible), None)
+        for index, block in enumerate(self.layers, 1):
+            block_keys = None if keys is None else fold_in(keys, index)
+            units, _ = block(units, attend, block_keys)
         return self._logits(units)
 
     def step(
         self,
         cache: tuple[BlockCache, ...],
-        before: Int[Array, 'batch'],
+        previous: Int[Array, 'batch'],
         position: Int[Array, ''] | int,
         label: Label = None,
     ) -> tuple[tuple[BlockCache, ...], Float[Array, 'batch symbols']]:
         """Returns the cache including this position, and the logits of its token."""
-        units = jnp.where(position > 0, self.tokens[before], self.start)[:, None]
+        units = jnp.where(position > 0, self.tokens[previous], self.start)[:, None]
         positions = jnp.asarray(position)[None]
-        units = self._placed(units, positions, label)
-        after = []
-        for block, seen in zip(self.layers, cache, strict=True):
-            attend = lambda *three, seen=seen: attended(
-                seen, position, *self._turned(positions, *three)
+        units = self._with_positions(units, positions, label)
+        new_cache = []
+        for block, block_cache in zip(self.layers, cache, strict=True):
+            attend = lambda *qkv, cache=block_cache: attend_to_cache(
+                cache, position, *self._rotated(positions, *qkv)
             )
-            units, kept = block(units, attend)
-            after.append(kept)
-        return tuple(after), self._logits(units)[:, 0]
+            units, block_cache = block(units, attend)
+            new_cache.append(block_cache)
+        return tuple(new_cache), self._logits(units)[:, 0]
 
-    def _placed(self, units: Units, positions: Int[Array, 'tokens'], label: Label) -> Units:
-        units = units.astype(wide_of(self.dtype))
+    def _with_positions(self, units: Units, positions: Int[Array, 'tokens'], label: Label) -> Units:
+        units = units.astype(sum_dtype(self.dtype))
         if not self.is_rotary:
             units += self.places[positions]
         return units if self.classes is None else units + self.classes[label][:, None]
 
-    def _turned(self, positions: Int[Array, 'tokens'], queries: Heads, keys: Heads, values: Heads):
+    def _rotated(self, positions: Int[Array, 'tokens'], queries: Heads, keys: Heads, values: Heads):
         if not self.is_rotary:
             return queries, keys, values
-        return turned(queries, positions), turned(keys, positions), values
+        return rotated(queries, positions), rotated(keys, positions), values
 
     def _logits(self, units: Units) -> Float[Array, 'batch tokens symbols']:
         last, head = self.norm(units).astype(self.dtype), self.head.astype(self.dtype)
-        return jnp.einsum('btw,sw->bts', last, head, preferred_element_type=wide_of(self.dtype))
+        return jnp.einsum('btw,sw->bts', last, head, preferred_element_type=sum_dtype(self.dtype))
 
 
 def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
     """An empty cache per block, with room for `length` positions (None: the net's length)."""
     shape = (batch, net.heads, length or net.length, net.width // net.heads)
-    nothing = jnp.zeros(shape, net.dtype)
-    return tuple(BlockCache(nothing, nothing) for _ in range(net.blocks))
+    zeros = jnp.zeros(shape, net.dtype)
+    return tuple(BlockCache(zeros, zeros) for _ in range(net.blocks))
 
 
-def attended(
-    seen: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
+def attend_to_cache(
+    cache: BlockCache, position: Int[Array, ''] | int, queries: Heads, keys: Heads, values: Heads
 ) -> tuple[Heads, BlockCache]:
     """Attention of one position to itself and the cached positions; returns the new cache too."""
     write = lambda all_, one: jax.lax.dynamic_update_slice_in_dim(all_, one, position, axis=2)
-    seen = BlockCache(write(seen.keys, keys), write(seen.values, values))
-    is_seen = jnp.arange(seen.keys.shape[2]) <= position
-    return mixed(queries, seen.keys, seen.values, is_seen[None]), seen
+    cache = BlockCache(write(cache.keys, keys), write(cache.values, values))
+    is_visible = jnp.arange(cache.keys.shape[2]) <= position
+    return attention(queries, cache.keys, cache.values, is_visible[None]), cache
 
 
-def mixed(
+def attention(
     queries: Heads,
-    keys: Float[Array, 'batch heads seen numbers'],
-    values: Float[Array, 'batch heads seen numbers'],
-    is_seen: Bool[Array, 'tokens seen'],
+    keys: Float[Array, 'batch heads cached head_dim'],
+    values: Float[Array, 'batch heads cached head_dim'],
+    is_visible: Bool[Array, 'tokens cached'],
 ) -> Heads:
-    """Attention: equation 1 of Vaswani et al., masked by `is_seen`."""
+    """Attention: equation 1 of Vaswani et al., masked by `is_visible`."""
     scale = 1 / math.sqrt(queries.shape[-1])
-    wide = wide_of(queries.dtype)
+    wide = sum_dtype(queries.dtype)
     scores = jnp.einsum('bhqn,bhkn->bhqk', queries, keys, preferred_element_type=wide)
-    weights = jax.nn.softmax(jnp.where(is_seen, scale * scores, -jnp.inf))
+    weights = jax.nn.softmax(jnp.where(is_visible, scale * scores, -jnp.inf))
     return jnp.einsum('bhqk,bhkn->bhqn', weights.astype(values.dtype), values)
 
 
-def wide_of(dtype: DTypeLike) -> DTypeLike:
+def sum_dtype(dtype: DTypeLike) -> DTypeLike:
     """The dtype of sums and norms: float32, or float64 if `dtype` is."""
     return jnp.promote_types(dtype, jnp.float32)

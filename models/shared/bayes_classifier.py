@@ -19,11 +19,11 @@ def classifier_by_bayes_rule(nats: PerExample, spec: Spec) -> Classify:
     is_known = np.isin(classes, spec.known_classes)
 
     def logits(weights, batch, rng):
-        def of_class(number):
-            label = jnp.full(len(batch['x']), number, jnp.int32)
+        def log_prob_given(class_index):
+            label = jnp.full(len(batch['x']), class_index, jnp.int32)
             return nats(weights, {**batch, 'label': label}, rng)
 
-        each = jax.lax.map(of_class, jnp.asarray(classes)).T
-        return jnp.where(is_known, each, -jnp.inf)
+        log_probs = jax.lax.map(log_prob_given, jnp.asarray(classes)).T
+        return jnp.where(is_known, log_probs, -jnp.inf)
 
     return Classify(logits)

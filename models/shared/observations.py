@@ -19,7 +19,7 @@ class Observation(NamedTuple):
 
     `log_prob(x, parameters)` is [batch] in nats. `mean(parameters)` and `sample(keys, parameters)`,
     with one key per example, are [batch, *event] in data units. To sample one dimension of the flat
-    x, pass its index: `sample(keys, parameters [batch, size], place)` is [batch] in data units.
+    x, pass its index: `sample(keys, parameters [batch, size], dim)` is [batch] in data units.
     """
 
     size: int
@@ -40,15 +40,15 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
         has = 'real values' if spec.levels is None else f'{spec.levels} levels'
         needs = 'discrete levels' if exactly is None else f'{exactly} levels'
         raise UserError(
-            f'config.model.observation={name!r} needs data of {needs} and these have {has}: '
-            'choose another, or see config.data.binarize'
+            f'config.model.observation={name!r} needs data with {needs}, but the data have {has}: '
+            'choose another observation, or set config.data.binarize'
         )
     return spec.levels
 
 
 def _per_example(sample_one: Callable) -> Callable:
-    """`Observation.sample` of discrete x: every dimension is drawn alike, so `place` is unused."""
-    return lambda keys, parameters, place=None: jax.vmap(sample_one)(keys, parameters)
+    """`Observation.sample` of discrete x: every dimension is drawn alike, so `dim` is unused."""
+    return lambda keys, parameters, dim=None: jax.vmap(sample_one)(keys, parameters)
 
 
 def bernoulli(spec: Spec) -> Observation:
@@ -102,22 +102,22 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
     """
     if spec.levels is not None:
         raise UserError(
-            "config.model.observation='gaussian' needs real-valued data and these have "
+            "config.model.observation='gaussian' needs real-valued data, but the data have "
             f'{spec.levels} levels: choose categorical or discretized_logistic_mixture, or '
             "config.data.dequantize='uniform'"
         )
 
-    def split(parameters, place=None):
-        """Mean and log variance in data units, of x or of its dimension `place`."""
+    def split(parameters, dim=None):
+        """Mean and log variance in data units, of x or of its dimension `dim`."""
         mean, raw = parameters[..., 0], parameters[..., 1]
-        shift, scale = spec.affine(mean.shape if place is None else spec.event_shape)
-        if place is not None:
-            shift, scale = shift.ravel()[place], scale.ravel()[place]
+        shift, scale = spec.affine(mean.shape if dim is None else spec.event_shape)
+        if dim is not None:
+            shift, scale = shift.ravel()[dim], scale.ravel()[dim]
         log_var = min_log_var + jax.nn.softplus(raw - min_log_var)
         return shift + scale * mean, log_var + 2 * jnp.log(scale)
 
-    def sample(keys, parameters, place=None):
-        mean, log_var = split(parameters, place)
+    def sample(keys, parameters, dim=None):
+        mean, log_var = split(parameters, dim)
         return mean + jnp.exp(0.5 * log_var) * standard_normal(keys, *mean.shape[1:])
 
     return Observation(

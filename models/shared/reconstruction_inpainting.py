@@ -34,15 +34,15 @@ def by_reconstruction(
       iterations: number of steps of the chain.
     """
 
-    again = reconstruct_by_codes(codes, decode).mean
+    reconstruct = reconstruct_by_codes(codes, decode).mean
 
     def fill(weights, batch, rng):
         x, known = batch['x'], batch['known'].astype(bool)
 
-        def step(filled, number):
-            own = rng.replace(keys=fold_in(rng.keys, number))
-            made = again(weights, {**batch, 'x': filled}, own)
-            return jnp.where(known, x, made), None
+        def step(filled, iteration):
+            step_rng = rng.replace(keys=fold_in(rng.keys, iteration))
+            mean = reconstruct(weights, {**batch, 'x': filled}, step_rng)
+            return jnp.where(known, x, mean), None
 
         middle = jnp.full_like(x, 0.0 if spec.interval is None else 0.5)
         start = jnp.where(known, x, spec.denormalize(middle))

@@ -129,15 +129,15 @@ def slopes_of(parts, weights, spread=1.0):
     """|d parameter i / d x_j| [orders, dims, dims], greatest of some x and of a number's own."""
     x = spread * jax.random.normal(jax.random.PRNGKey(1), (8, *parts.spec.event_shape))
 
-    def told(x, number):
-        made = parts.parameters(weights, {'x': x[None]}, number)[0]
-        return made.reshape(parts.spec.num_dims, -1)
+    def parameters(x, order_index):
+        flat = parts.parameters(weights, {'x': x[None]}, order_index)[0]
+        return flat.reshape(parts.spec.num_dims, -1)
 
-    def slopes(number):
-        each = jax.vmap(jax.jacrev(told), (0, None))(x, number)
+    def slopes(order_index):
+        each = jax.vmap(jax.jacrev(parameters), (0, None))(x, order_index)
         return jnp.abs(each.reshape(*each.shape[:3], -1)).max((0, 2))
 
-    count = len(parts.places(weights.extra))
+    count = len(parts.positions(weights.extra))
     return np.asarray(jax.jit(lambda: jax.lax.map(slopes, jnp.arange(count)))())
 
 
@@ -146,10 +146,10 @@ def test_a_number_depends_on_those_before_it_alone(name):
     """The Jacobian is zero there, and nowhere where a connection leads."""
     parts = ALL[name](BITS)
     weights = weights_of(parts)
-    orders = np.asarray(parts.places(weights.extra))
-    for slopes, places in zip(slopes_of(parts, weights), orders, strict=True):
-        is_before = places[None, :] < places[:, None]
-        assert sorted(places) == list(range(9))
+    orders = np.asarray(parts.positions(weights.extra))
+    for slopes, positions in zip(slopes_of(parts, weights), orders, strict=True):
+        is_before = positions[None, :] < positions[:, None]
+        assert sorted(positions) == list(range(9))
         assert (slopes[~is_before] == 0).all()
         assert (slopes[is_before] > 0).all() or name in BLIND
 
@@ -195,8 +195,8 @@ KEPT = [
 
 def stepwise(parts, weights, batch):
     """The parameters of all numbers, one after the other."""
-    number = 0
-    order = jnp.argsort(parts.places(weights.extra)[number])
+    order_index = 0
+    order = jnp.argsort(parts.positions(weights.extra)[order_index])
     flat = batch['x'].reshape(len(batch['x']), -1)[:, order]
     before = jnp.concatenate([jnp.zeros_like(flat[:, :1]), flat[:, :-1]], 1)
 
@@ -204,10 +204,10 @@ def stepwise(parts, weights, batch):
         return parts.steps.step(weights, memory, *at)
 
     given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # it is not read
-    memory = parts.steps.begin(weights, given, number)
-    _, told = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
-    told = jnp.zeros_like(told).at[order].set(told)
-    return jnp.moveaxis(told, 0, 1).reshape(*batch['x'].shape, -1)
+    memory = parts.steps.begin(weights, given, order_index)
+    _, parameters = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
+    parameters = jnp.zeros_like(parameters).at[order].set(parameters)
+    return jnp.moveaxis(parameters, 0, 1).reshape(*batch['x'].shape, -1)
 
 
 @pytest.mark.parametrize('spec', KEPT)

@@ -15,7 +15,12 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.autoregressive.causal_transformer import transformer_parts
 from models.autoregressive.gru import GRU, Layer, recurrent
-from models.autoregressive.language_model import FIRST, descended, of_symbols, scored
+from models.autoregressive.language_model import (
+    ONLY_ORDER,
+    descended,
+    log_softmax_at,
+    scored_log_prob,
+)
 from models.autoregressive.token_sampling import Draws
 from models.nets.transformer import Transformer
 
@@ -44,7 +49,7 @@ def weights_of(name):
 def logits_of(name):
     """logits(x) of the whole network."""
     parameters, weights = NETS[name].parameters, weights_of(name)
-    return jax.jit(lambda x: parameters(weights, {'x': x}, FIRST))
+    return jax.jit(lambda x: parameters(weights, {'x': x}, ONLY_ORDER))
 
 
 def every_text(length=4):
@@ -79,7 +84,7 @@ def test_symbol_by_symbol_are_the_whole_networks_logits(name):
     @jax.jit
     def one_by_one(weights):
         step = lambda memory, at: steps.step(weights, memory, *at)
-        begun = steps.begin(weights, {'x': x}, FIRST)
+        begun = steps.begin(weights, {'x': x}, ONLY_ORDER)
         return jax.lax.scan(step, begun, (jnp.arange(4), before))[1]
 
     found = jnp.moveaxis(one_by_one(weights), 0, 1)
@@ -107,13 +112,13 @@ def test_a_layer_is_the_papers():
 def test_only_what_is_scored_counts():
     log_probs = jnp.asarray([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
     batch = {'num_scored': jnp.asarray([3, 1])}
-    assert scored(log_probs, batch).tolist() == [7, 32]
-    assert scored(log_probs, {}).tolist() == [7, 56]
+    assert scored_log_prob(log_probs, batch).tolist() == [7, 32]
+    assert scored_log_prob(log_probs, {}).tolist() == [7, 56]
 
 
 def test_log_probs_of_symbols():
     logits = jnp.asarray([[[1.0, 2.0, 1000.0], [0.0, 0.0, 0.0]]])
-    found = of_symbols(logits, jnp.asarray([[2.0, 1.0]]))
+    found = log_softmax_at(logits, jnp.asarray([[2.0, 1.0]]))
     np.testing.assert_allclose(found, [[0.0, -np.log(3)]], rtol=1e-6)
 
 

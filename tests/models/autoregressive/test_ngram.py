@@ -20,7 +20,7 @@ from atelier.evaluation import evaluate
 from atelier.report.metrics_log import read_metrics
 from atelier.run import restore
 from models.autoregressive import ngram as markov_lib
-from models.autoregressive.ngram import counted, markov
+from models.autoregressive.ngram import count_ngrams, markov
 from models.autoregressive.token_sampling import Draws
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -59,7 +59,7 @@ def levels_of(train, order, num_pieces=7, context=8):
     pieces = text._training(train, context, num_pieces)
     x = jnp.asarray(pieces['x'], jnp.int32)
     is_counted = jnp.arange(x.shape[1]) >= x.shape[1] - jnp.asarray(pieces['num_scored'])[:, None]
-    return jax.jit(counted, static_argnums=(2, 3))(x, is_counted, order, SYMBOLS)
+    return jax.jit(count_ngrams, static_argnums=(2, 3))(x, is_counted, order, SYMBOLS)
 
 
 @pytest.mark.parametrize('order', [0, 1, 3])
@@ -97,7 +97,7 @@ def test_drawn_one_by_one_as_the_whole_says():
     """The same probabilities with the contexts' numbers kept."""
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     levels, x = levels_of(some_text(), 3), jnp.asarray(some_text(16, seed=2).reshape(2, 8))
-    weights = markov_lib._apart(levels)
+    weights = markov_lib._as_weights(levels)
     steps = markov_lib._steps(3, SYMBOLS)
     begun = steps.begin(weights, {'x': x}, 0)
     before = jnp.pad(x[:, :-1], ((0, 0), (1, 0))).T.astype(jnp.float32)
@@ -111,13 +111,13 @@ def test_drawn_one_by_one_as_the_whole_says():
 def test_samples_have_the_frequencies_of_the_model():
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     family = markov(spec, 2, Draws())
-    weights = markov_lib._apart(levels_of(some_text(), 2))
+    weights = markov_lib._as_weights(levels_of(some_text(), 2))
     n = 20_000
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
     x = np.asarray(jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, rng), int)
     seen = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
     every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(-1, 3)
-    levels = markov_lib._levels(weights)
+    levels = markov_lib._levels_of(weights)
     first = jnp.asarray(every, jnp.int32)
     p = np.exp(log_probs(levels, first, first[..., None], SYMBOLS).sum((1, 2)))
     np.testing.assert_allclose(seen, p, atol=4 * np.sqrt(0.25 / n))
@@ -126,14 +126,14 @@ def test_samples_have_the_frequencies_of_the_model():
 def test_a_text_with_too_many_codes_is_refused():
     x = jax.ShapeDtypeStruct((2**16, 2**10), jnp.int32)
     is_counted = jax.ShapeDtypeStruct(x.shape, bool)
-    with pytest.raises(UserError, match='67,108,864 symbols of 100 kinds are too many to count'):
-        jax.eval_shape(lambda *a: counted(*a, 3, 100), x, is_counted)
+    with pytest.raises(UserError, match='67,108,864 tokens with a vocabulary of 100 are too many'):
+        jax.eval_shape(lambda *a: count_ngrams(*a, 3, 100), x, is_counted)
 
 
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(model__order=40), 'order=40: at most half of config.data.context=64'),
+        (dict(model__order=40), 'order=40: must be at most half of config.data.context=64'),
         (dict(model__order=-1), 'config.model.order=-1'),
         (dict(train__batch_size=40), 'they are the same'),
         (dict(data__name='digits'), 'digits is no text'),

@@ -104,7 +104,7 @@ def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
     ('change', 'words'),
     [
         (dict(model__blocks=0), 'config.model.blocks=0'),
-        (dict(model__kernel_size=4), 'config.model.kernel_size=4: give an odd number from 3 on'),
+        (dict(model__kernel_size=4), 'config.model.kernel_size=4: give an odd number, 3 or more'),
         (dict(model__first_kernel_size=1), 'config.model.first_kernel_size=1'),
         (dict(model__width=0), 'config.model.width=0'),
         (dict(model__conv_form='fast'), 'config.model.conv_form'),

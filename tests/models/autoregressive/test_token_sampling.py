@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from atelier.data.dataset import Spec
 from models.autoregressive.token_sampling import (
     Draws,
-    chosen,
-    drawn_as,
-    of_nucleus,
-    of_top_k,
+    keep_nucleus,
+    keep_top_k,
+    sampling_logits,
     tempered,
+    with_draws,
 )
 from models.shared.observations import categorical
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @given(logits_of, st.integers(1, SYMBOLS))
 def test_top_k_keeps_the_k_likeliest_and_their_proportions(logits, k):
-    found, p = softmax(of_top_k(jnp.asarray(logits), k)), softmax(logits)
+    found, p = softmax(keep_top_k(jnp.asarray(logits), k)), softmax(logits)
     kept = np.argsort(-logits)[:k]
     want = np.zeros(SYMBOLS)
     want[kept] = p[kept] / p[kept].sum()
@@ -46,7 +46,7 @@ def test_top_k_keeps_the_k_likeliest_and_their_proportions(logits, k):
 
 @given(logits_of, st.floats(0.01, 1.0))
 def test_the_nucleus_is_the_smallest_set_of_enough_probability(logits, p):
-    found, all_ = softmax(of_nucleus(jnp.asarray(logits), p)), softmax(logits)
+    found, all_ = softmax(keep_nucleus(jnp.asarray(logits), p)), softmax(logits)
     kept = found > 0
     mass = all_[kept].sum()
     assert mass >= p - 1e-6
@@ -71,21 +71,21 @@ def test_temperature_0_is_the_likeliest(logits):
 
 def test_of_equally_likely_symbols_as_many_are_kept_as_asked_for():
     logits = jnp.zeros((2, 4))
-    assert np.isfinite(of_top_k(logits, 2)).sum(-1).tolist() == [2, 2]
-    assert np.isfinite(of_nucleus(logits, 0.5)).sum(-1).tolist() == [2, 2]
+    assert np.isfinite(keep_top_k(logits, 2)).sum(-1).tolist() == [2, 2]
+    assert np.isfinite(keep_nucleus(logits, 0.5)).sum(-1).tolist() == [2, 2]
     assert np.isfinite(tempered(logits, 0.0)).sum(-1).tolist() == [1, 1]
 
 
 def test_nothing_is_left_out_by_default():
     logits = jnp.asarray([0.0, -50.0, 3.0])
-    np.testing.assert_array_equal(chosen(logits, Draws()), logits)
-    assert np.isfinite(chosen(logits, Draws(top_k=3, top_p=1.0))).all()
+    np.testing.assert_array_equal(sampling_logits(logits, Draws()), logits)
+    assert np.isfinite(sampling_logits(logits, Draws(top_k=3, top_p=1.0))).all()
 
 
 def test_an_observation_draws_so_and_its_likelihood_stays():
     spec = Spec((2,), 3, None, symbols='abc')
     plain = categorical(spec)
-    observation = drawn_as(plain, Draws(top_k=1))
+    observation = with_draws(plain, Draws(top_k=1))
     logits = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 3))
     x = observation.sample(jax.random.split(jax.random.PRNGKey(1), 5), logits)
     np.testing.assert_array_equal(x, np.argmax(logits, -1))

@@ -59,7 +59,10 @@ def test_how_often_an_image_can_be_halved(shape, expected):
 def test_more_scales_than_an_image_has_room_for_are_refused(complaint):
     for num_scales in (0, 4):
         line = complaint(multiscale.check_scales, SPEC, num_scales, 3)
-        assert f'config.model.scales={num_scales}: of 8 x 8 pixels there are 1 to 3' in line
+        assert (
+            f'config.model.scales={num_scales}: must be from 1 to 3 for images of 8 x 8 pixels'
+            in line
+        )
     assert 'cannot be halved' in complaint(multiscale.check_scales, SPEC, 1, 0)
     multiscale.check_scales(SPEC, 3, 3)
 

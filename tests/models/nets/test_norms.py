@@ -77,7 +77,7 @@ def test_group_norm_in_double_precision_is_its_definition():
 
 
 def test_groups_that_do_not_divide_the_channels_are_refused():
-    with pytest.raises(ValueError, match='4 groups of 6 channels'):
+    with pytest.raises(ValueError, match='4 groups do not divide 6 channels'):
         GroupNorm(4).init(jax.random.PRNGKey(0), jnp.ones((2, 3, 6)))
 
 
