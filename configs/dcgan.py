@@ -77,7 +77,7 @@ def bodies(config: ConfigDict, spec: Spec) -> dict:
     needs.axes(config, spec, 'configs/gan.py')
     hidden, (*inner, last) = mlp_gan.layers(config)
     event, form = spec.event_shape, common.conv_form(config)
-    generating, discriminating = ({**each, **form} for each in mlp_gan.options(config))
+    generating, discriminating = ({**options, **form} for options in mlp_gan.options(config))
     generating.update(common.conv_shapes(config))
     discriminating.update(common.conv_shapes(config, 'discriminator_channels'))
     return dict(

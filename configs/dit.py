@@ -20,7 +20,7 @@ from models.diffusion.dit import DiT
 from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import check_patch
 
-OTHERS = ('network', 'channels', 'attention', 'conv_form', 'mlp_blocks', 'num_waves')
+UNUSED = ('network', 'channels', 'attention', 'conv_form', 'mlp_blocks', 'num_waves')
 DATA = {  # overrides of the defaults, by data set
     'digits': dict(patch=2, width=128, blocks=4),
 }
@@ -29,7 +29,7 @@ DATA = {  # overrides of the defaults, by data set
 def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source: digits, mnist, arrays, ..."""
     config = diffusion.get_config(argument).unlock()
-    for name in OTHERS:  # fields of the networks of configs/diffusion.py
+    for name in UNUSED:  # fields of the networks of configs/diffusion.py
         del config.model[name]
     config.model.update(
         patch=4,  # side of a token's patch, in pixels

@@ -21,7 +21,7 @@ from configs.shared import common
 from models.autoencoders.vae_objectives import doubly_reparameterized, importance_weighted
 
 STAGES = 8
-PASS = 2500  # steps per pass: batches of 20 of the 50,000 training images
+PASS_STEPS = 2500  # steps per pass: batches of 20 of the 50,000 training images
 PAPER = {
     'data': dict(num_valid=10_000),
     'model': dict(latent_dim=50, hidden_sizes=(200, 200), activation='tanh'),
@@ -29,14 +29,14 @@ PAPER = {
         learning_rate=1e-3,
         decay_steps=0.0,
         adam_eps=1e-4,
-        **{f'milestone_{i}': PASS * (3.0**i - 1) / 2 for i in range(1, STAGES)},
+        **{f'milestone_{i}': PASS_STEPS * (3.0**i - 1) / 2 for i in range(1, STAGES)},
         milestone_factor=10 ** (-1 / 7),
     ),
     'train': dict(
-        steps=PASS * (3**STAGES - 1) // 2,
+        steps=PASS_STEPS * (3**STAGES - 1) // 2,
         batch_size=20,
-        evaluate_every=PASS * 5,
-        checkpoint_every=PASS * 5,
+        evaluate_every=PASS_STEPS * 5,
+        checkpoint_every=PASS_STEPS * 5,
     ),
     'eval': dict(num_importance_samples=5000),
 }

@@ -93,13 +93,13 @@ def components_of(config: ConfigDict, spec: Spec, covariance: str) -> Components
 def categorical_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
     """Returns components with independent categorical dimensions."""
     del covariance
-    needs.levels(config, spec, "config.model.components='gaussian'")
+    needs.levels(config, spec, '--config.model.components=gaussian')
     return categorical(spec.levels, config.model.pseudo_count)
 
 
 def gaussian_of(config: ConfigDict, spec: Spec, covariance: str) -> Components:
     """Returns Gaussian components."""
-    needs.real_values(config, spec, " or config.model.components='categorical'")
+    needs.real_values(config, spec, ' or --config.model.components=categorical')
     kinds = {
         'full': full_gaussian,
         'diagonal': diagonal_gaussian,

@@ -19,7 +19,7 @@ from configs.shared import common
 from models.gans.vae_gan import LOSSES, Players, vae_gan
 from models.nets.conv_encoder_decoder import ConvEncoder
 
-ONLY_OF_GANS = (
+GAN_ONLY = (
     'model.packing',
     'model.conditioning',
     'model.penalty',
@@ -39,7 +39,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of images or signals."""
     config = dcgan.get_config(argument)
     with config.unlocked():
-        for name in ONLY_OF_GANS:
+        for name in GAN_ONLY:
             group, field = name.split('.')
             del config[group][field]
         config.model.update(

@@ -134,15 +134,18 @@ def slope_squared(discriminator: Callable[[Events], Logits], x: Events) -> Logit
     """
     logits, pull_back = jax.vjp(discriminator, x)
     if logits.shape != x.shape[:1]:
-        raise ValueError(f'a discriminator of {x.shape} returned {logits.shape}')
+        raise ValueError(
+            f'the discriminator returned shape {logits.shape} for x of shape {x.shape}: it has to '
+            'return one logit for each example.'
+        )
     (slopes,) = pull_back(jnp.ones_like(logits))
     return jnp.sum(jnp.square(slopes), tuple(range(1, x.ndim)))
 
 
 def gradient_penalty(
-    discriminator: Callable[[Events], Logits], real: Events, fake: Events, place: Logits
+    discriminator: Callable[[Events], Logits], real: Events, fake: Events, fraction: Logits
 ) -> Logits:
-    """(||dD/dx|| - 1)^2 at x = place real + (1 - place) fake, for place uniform in [0, 1].
+    """(||dD/dx|| - 1)^2 at x = u real + (1 - u) fake, for a `fraction` u uniform in [0, 1].
 
     Gulrajani et al. (2017), Improved Training of Wasserstein GANs, equation 3. Where D is flat, the
     norm has no derivative and 0 is used.
@@ -150,10 +153,13 @@ def gradient_penalty(
     Raises:
         ValueError: if the shapes do not match, or as in `slope_squared`.
     """
-    if real.shape != fake.shape or place.shape != real.shape[:1]:
-        raise ValueError(f'real {real.shape}, fake {fake.shape} and place {place.shape}')
-    place = jnp.expand_dims(place, tuple(range(1, real.ndim)))
-    squared = slope_squared(discriminator, place * real + (1 - place) * fake)
+    if real.shape != fake.shape or fraction.shape != real.shape[:1]:
+        raise ValueError(
+            f'real has shape {real.shape}, fake {fake.shape} and fraction {fraction.shape}: '
+            'give real and fake of one shape, and a fraction for each example.'
+        )
+    fraction = jnp.expand_dims(fraction, tuple(range(1, real.ndim)))
+    squared = slope_squared(discriminator, fraction * real + (1 - fraction) * fake)
     is_flat = squared == 0
     norm = jnp.where(is_flat, 0.0, jnp.sqrt(jnp.where(is_flat, 1.0, squared)))
     return jnp.square(norm - 1)
@@ -178,5 +184,5 @@ def feature_matching(
 def _require_batches(**logits: Array) -> None:
     shapes = {array.shape for array in logits.values()}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-        told = ', '.join(f'{name} {array.shape}' for name, array in logits.items())
-        raise ValueError(f'expected logits of one shape (batch,): {told}')
+        description = ', '.join(f'{name} {array.shape}' for name, array in logits.items())
+        raise ValueError(f'logits need one shape (batch,): {description}')

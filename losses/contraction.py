@@ -26,7 +26,7 @@ def jacobian_squared_norm(encoder: Encoder, x: Events) -> Float[Array, 'batch']:
     codes, pull_back = _codes(encoder, x)
     rows = jnp.eye(codes.shape[1], dtype=codes.dtype)[:, None, :]
     units = jnp.broadcast_to(rows, (codes.shape[1], *codes.shape))
-    return jnp.sum(_lengths(pull_back, units), axis=0)
+    return jnp.sum(_squared_norms(pull_back, units), axis=0)
 
 
 def jacobian_squared_norm_estimate(
@@ -45,19 +45,25 @@ def jacobian_squared_norm_estimate(
     """
     codes, pull_back = _codes(encoder, x)
     if probes.shape[1:] != codes.shape or not len(probes):
-        raise ValueError(f'probes have shape {probes.shape} and codes {codes.shape}.')
-    return jnp.mean(_lengths(pull_back, probes), axis=0)
+        raise ValueError(
+            f'probes have shape {probes.shape} and codes {codes.shape}: give probes of shape '
+            '(probes, batch, latent), at least one.'
+        )
+    return jnp.mean(_squared_norms(pull_back, probes), axis=0)
 
 
 def _codes(encoder: Encoder, x: Events):
     """Returns (h, pull_back), where pull_back maps covectors of h to covectors of x."""
     codes, pull_back = jax.vjp(encoder, x)
     if codes.ndim != 2 or codes.shape[:1] != x.shape[:1]:
-        raise ValueError(f'an encoder of {x.shape} returned {codes.shape}.')
+        raise ValueError(
+            f'the encoder returned shape {codes.shape} for x of shape {x.shape}: it has to return '
+            '(batch, latent).'
+        )
     return codes, pull_back
 
 
-def _lengths(pull_back, covectors: Float[Array, 'n batch latent']) -> Float[Array, 'n batch']:
+def _squared_norms(pull_back, covectors: Float[Array, 'n batch latent']) -> Float[Array, 'n batch']:
     """||u^T dh/dx||^2 for each covector u and each example."""
     (slopes,) = jax.vmap(pull_back)(covectors)
     return jnp.sum(jnp.square(slopes), axis=tuple(range(2, slopes.ndim)))

@@ -11,10 +11,10 @@ from losses.elbo import categorical_log_prob, diagonal_gaussian_log_prob, kl_sta
 from losses.reconstruction import half_squared_error
 
 Events = Float[Array, 'batch *event']
-Numbers = Float[Array, 'batch']
+PerExample = Float[Array, 'batch']
 
 
-def denoising_error(target: Events, output: Events, weight: Numbers) -> Numbers:
+def denoising_error(target: Events, output: Events, weight: PerExample) -> PerExample:
     """weight ||target - output||^2, in the squared units of the target.
 
     Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
@@ -30,7 +30,7 @@ def denoising_error(target: Events, output: Events, weight: Numbers) -> Numbers:
     return 2.0 * weight * half_squared_error(target, output)
 
 
-def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Numbers:
+def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> PerExample:
     """KL(N(alpha x, sigma^2 I) || N(0, (alpha^2 + sigma^2) I)) in nats.
 
     The information about x left in the noisiest x_t: the prior loss of Kingma et al. (2021),
@@ -48,7 +48,7 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Num
 
 def density_nats(
     x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
-) -> Numbers:
+) -> PerExample:
     """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real x and its least noisy x_t.
 
     Raises:
@@ -64,7 +64,7 @@ def levels_nats(
     values: Float[Array, 'levels'],
     alpha: Float[Array, ''],
     sigma: Float[Array, ''],
-) -> Numbers:
+) -> PerExample:
     """-log p(level | x_t) in nats, p(v | x_t) proportional to N(x_t; alpha values[v], sigma^2).
 
     Kingma et al. (2021), section 3.3. The dimensions of x are independent given x_t.
@@ -72,5 +72,5 @@ def levels_nats(
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
     """
-    away = jnp.subtract.outer(x_t, alpha * values) / sigma
-    return -categorical_log_prob(level, -0.5 * jnp.square(away))
+    standardized = jnp.subtract.outer(x_t, alpha * values) / sigma
+    return -categorical_log_prob(level, -0.5 * jnp.square(standardized))

@@ -82,8 +82,8 @@ def diagonal_gaussian_log_prob(
         ValueError: if the shapes differ or there is no batch axis.
     """
     _require_same_shape(x=x, mean=mean, log_var=log_var)
-    deviation = (x - mean) * jnp.exp(-0.5 * log_var)
-    return -0.5 * _sum_event(math.log(2 * math.pi) + log_var + jnp.square(deviation))
+    standardized = (x - mean) * jnp.exp(-0.5 * log_var)
+    return -0.5 * _sum_event(math.log(2 * math.pi) + log_var + jnp.square(standardized))
 
 
 def bernoulli_log_prob(

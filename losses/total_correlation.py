@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 def total_correlation(
     z: Float[Array, 'batch latent'],
-    means: Float[Array, 'others latent'],
-    log_vars: Float[Array, 'others latent'],
+    means: Float[Array, 'examples latent'],
+    log_vars: Float[Array, 'examples latent'],
 ) -> Float[Array, 'batch']:
     """log q(z) - sum_j log q(z_j) in nats, for q the even mixture of N(means_i, exp(log_vars_i)).
 
@@ -27,10 +27,11 @@ def total_correlation(
     shapes = tuple(map(jnp.shape, (z, means, log_vars)))
     if len(shapes[0]) != 2 or shapes[1] != shapes[2] or shapes[0][1:] != shapes[1][1:]:
         raise ValueError(
-            f'z, means, log_vars have shapes {shapes}: (batch, latent) and twice (others, latent).'
+            'z, means and log_vars need shapes (batch, latent), (examples, latent) and (examples, '
+            f'latent), but have {shapes}.'
         )
     z, means, log_vars = z[:, None], means[None], log_vars[None]
-    deviation = (z - means) * jnp.exp(-0.5 * log_vars)
-    log_densities = -0.5 * (math.log(2 * math.pi) + log_vars + jnp.square(deviation))
+    standardized = (z - means) * jnp.exp(-0.5 * log_vars)
+    log_densities = -0.5 * (math.log(2 * math.pi) + log_vars + jnp.square(standardized))
     log_mean = lambda values: jax.nn.logsumexp(values, 1) - math.log(means.shape[1])
     return log_mean(jnp.sum(log_densities, -1)) - jnp.sum(log_mean(log_densities), -1)

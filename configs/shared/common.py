@@ -23,7 +23,7 @@ ACTIVATIONS = {
 }
 PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
-LEAST_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # 0 for all others
+MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # 0 for all others
 
 
 def common_config() -> ConfigDict:
@@ -105,14 +105,14 @@ def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
     Raises:
       UserError: the argument names more than one data set.
     """
-    words = [word.strip() for word in (argument or '').split(',') if word.strip()]
-    names = [word for word in words if word != 'debug']
+    parts = [part.strip() for part in (argument or '').split(',') if part.strip()]
+    names = [part for part in parts if part != 'debug']
     if len(names) > 1:
         hint = ''.join(did_you_mean(name, ['debug']) for name in names)
         raise UserError(
             f'the config takes one data set after its colon, not {" and ".join(names)}{hint}'
         )
-    return (names[0] if names else default), 'debug' in words
+    return (names[0] if names else default), 'debug' in parts
 
 
 def shrink(config: ConfigDict) -> None:
@@ -121,9 +121,9 @@ def shrink(config: ConfigDict) -> None:
         steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
     config.eval.update(batch_size=100, num_pictures=16)
-    for name, most in (('decay_steps', 20.0), ('warmup_steps', 5.0)):
+    for name, maximum in (('decay_steps', 20.0), ('warmup_steps', 5.0)):
         if name in config.hypers:  # absent if the config has no optimizer
-            config.hypers[name] = min(config.hypers[name], most)
+            config.hypers[name] = min(config.hypers[name], maximum)
 
 
 def choice(config: ConfigDict, name: str, options: Mapping[str, T]) -> T:
@@ -194,4 +194,4 @@ def check_hypers(config: ConfigDict) -> None:
       UserError: a value is too small; names the field.
     """
     for name, value in config.hypers.items():
-        at_least(LEAST_HYPERS.get(name, 0), f'hypers.{name}', value)
+        at_least(MIN_HYPERS.get(name, 0), f'hypers.{name}', value)

@@ -71,4 +71,4 @@ def check_own_fields(sampler: ConfigDict, solver: Solver) -> None:
                 f'--config.eval.sampler.name={name}, not for {sampler.name!r}'
             )
     if sampler.eta > 1:
-        raise UserError(f'config.eval.sampler.eta={sampler.eta}: it goes from 0, no noise, to 1')
+        raise UserError(f'config.eval.sampler.eta={sampler.eta}: give 0 (no noise) to 1')

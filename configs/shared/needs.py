@@ -14,8 +14,8 @@ def text(config: ConfigDict, spec: Spec) -> None:
     """
     if spec.symbols is None:
         raise UserError(
-            f'{config.data.name} is no text: this model takes config.data.name=text, and with '
-            "config.data.path a file of one's own; of images see configs/made.py"
+            f'{config.data.name} is no text: this model needs --config.data.name=text, with '
+            '--config.data.path=FILE for your own text; for images use configs/made.py'
         )
 
 
@@ -37,7 +37,8 @@ def levels(config: ConfigDict, spec: Spec, otherwise: str) -> None:
     """
     if spec.levels is None:
         raise UserError(
-            f'{config.data.name}: this model is one of levels, these are real values: {otherwise}'
+            f'{config.data.name}: the data are real-valued, but this model needs '
+            f'discrete levels: {otherwise}'
         )
 
 
@@ -49,8 +50,8 @@ def real_values(config: ConfigDict, spec: Spec, otherwise: str = '') -> None:
     """
     if spec.levels is not None:
         raise UserError(
-            f'{config.data.name} has {spec.levels} levels, and a density is no likelihood of such '
-            f"data: config.data.dequantize='uniform'{otherwise}"
+            f'{config.data.name} has {spec.levels} levels, but this model is a density of real '
+            f'values: give --config.data.dequantize=uniform{otherwise}'
         )
 
 
@@ -62,7 +63,7 @@ def images(config: ConfigDict, spec: Spec, otherwise: str) -> None:
     """
     if spec.image_shape is None:
         raise UserError(
-            f'{config.data.name}: x of shape {spec.event_shape} is no image, which has rows and '
+            f'{config.data.name}: x of shape {spec.event_shape} is no image with rows and '
             f'columns: {otherwise}'
         )
 
@@ -74,4 +75,4 @@ def axes(config: ConfigDict, spec: Spec, otherwise: str) -> None:
       UserError: they are scalars; `otherwise` is the config file or setting for such data.
     """
     if not spec.event_shape:
-        raise UserError(f'{config.data.name}: single numbers cannot be convolved: use {otherwise}')
+        raise UserError(f'{config.data.name}: scalars cannot be convolved: use {otherwise}')

@@ -65,16 +65,16 @@ def mean(
     return output if parts.spec.interval is None else jax.nn.sigmoid(output)
 
 
-def errors(parts: AutoencoderParts, params, x, seen) -> dict[str, Float[Array, 'batch']]:
-    """Reconstruction errors against normalized x, from the network input `seen`.
+def errors(parts: AutoencoderParts, params, x, network_input) -> dict[str, Float[Array, 'batch']]:
+    """Reconstruction errors against normalized x, given the network input.
 
     `squared_error` is 1/2 ||x - mean||^2, whatever the loss.
     """
-    output = decode(parts, params, encode(parts, params, seen))
-    found = {'squared_error': reconstruction.half_squared_error(x, mean(parts, output))}
+    output = decode(parts, params, encode(parts, params, network_input))
+    terms = {'squared_error': reconstruction.half_squared_error(x, mean(parts, output))}
     if parts.loss == 'cross_entropy':
-        found['cross_entropy'] = reconstruction.cross_entropy(x, output)
-    return found
+        terms['cross_entropy'] = reconstruction.cross_entropy(x, output)
+    return terms
 
 
 def denoising_errors(
@@ -82,9 +82,9 @@ def denoising_errors(
 ) -> dict[str, Float[Array, 'batch']]:
     """`errors` with a corrupted input; the target is the clean x."""
     corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
-    seen = jax.vmap(corrupt)(x, fold_in(keys, 0))
-    found = errors(parts, params, x, seen)
-    return {f'denoising_{name}': values for name, values in found.items()}
+    corrupted = jax.vmap(corrupt)(x, fold_in(keys, 0))
+    terms = errors(parts, params, x, corrupted)
+    return {f'denoising_{name}': values for name, values in terms.items()}
 
 
 def contraction_of(parts: AutoencoderParts, params, x, keys) -> Float[Array, 'batch']:

@@ -64,8 +64,8 @@ def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
 
 def count(codes: Codes, num_codes: int, gather=identity) -> Float[Array, 'codes']:
     """The number of occurrences of each code in the global batch."""
-    here = jnp.sum(_one_hot(codes, num_codes), 0)
-    return jnp.sum(gather(here[None]), 0)
+    local = jnp.sum(_one_hot(codes, num_codes), 0)
+    return jnp.sum(gather(local[None]), 0)
 
 
 def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
@@ -95,12 +95,12 @@ def updated(
     counts = mix(codebook.counts, count(codes, num_codes, rng.gather))
     sums = mix(codebook.sums, sums)
 
-    everyone = rng.gather(vectors).reshape(-1, dim)
-    even = len(everyone) / num_codes
-    chosen = everyone[jax.random.randint(rng.shared_key, (num_codes,), 0, len(everyone))]
-    is_dead = counts < restart_below * even
-    counts = jnp.where(is_dead, even, counts)
-    return _averaged(counts, jnp.where(is_dead[:, None], even * chosen, sums))
+    all_vectors = rng.gather(vectors).reshape(-1, dim)
+    even_count = len(all_vectors) / num_codes
+    chosen = all_vectors[jax.random.randint(rng.shared_key, (num_codes,), 0, len(all_vectors))]
+    is_dead = counts < restart_below * even_count
+    counts = jnp.where(is_dead, even_count, counts)
+    return _averaged(counts, jnp.where(is_dead[:, None], even_count * chosen, sums))
 
 
 def _averaged(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:

@@ -2,16 +2,16 @@
 
 from atelier.core.game import Advise
 
-NOTHING_NATS = 0.1  # a KL below this carries no information about x
+COLLAPSED_NATS = 0.1  # a KL below this carries no information about x
 PATIENCE = 3  # consecutive validations with such a KL before advice is given
-CURE_OF_THE_KL = (
+KL_ADVICE = (
     'lower --config.hypers.beta, let the KL grow with --config.hypers.kl_warmup_steps=STEPS, or '
     'give each {} --config.hypers.free_nats=0.1'
 )
 
 
-def adviser(cure: str, num_layers: int = 1) -> Advise:
-    """Returns a VAE's `Turn.advise`, whose warnings recommend the config changes `cure`.
+def adviser(advice: str, num_layers: int = 1) -> Advise:
+    """Returns a VAE's `Turn.advise`, whose warnings recommend the config changes `advice`.
 
     It reads 'kl_nats' and, with several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
     """
@@ -19,32 +19,32 @@ def adviser(cure: str, num_layers: int = 1) -> Advise:
     layers = layers if num_layers > 1 else {}
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
-        newest = history[-PATIENCE:]
+        recent = history[-PATIENCE:]
         highest = {
-            name: max(abs(metrics[name]) for metrics in newest)
+            name: max(abs(metrics[name]) for metrics in recent)
             for name in ('kl_nats', *layers)
-            if name in newest[-1]
+            if name in recent[-1]
         }
-        silent = [name for name, nats in highest.items() if nats < NOTHING_NATS]
-        if len(newest) < PATIENCE or not silent:
+        collapsed = [name for name, nats in highest.items() if nats < COLLAPSED_NATS]
+        if len(recent) < PATIENCE or not collapsed:
             return {}
-        if 'kl_nats' in silent:
+        if 'kl_nats' in collapsed:
             return {
-                'posterior has collapsed': _words('the posterior', 'z', newest, 'kl_nats', cure)
+                'posterior has collapsed': _warning('the posterior', 'z', recent, 'kl_nats', advice)
             }
         return {
-            f'{layers[name]} has collapsed': _words(
-                f'the posterior of {layers[name]}', layers[name], newest, name, cure
+            f'{layers[name]} has collapsed': _warning(
+                f'the posterior of {layers[name]}', layers[name], recent, name, advice
             )
-            for name in silent
+            for name in collapsed
         }
 
     return advise
 
 
-def _words(what: str, z: str, newest: list[dict[str, float]], name: str, cure: str) -> str:
-    same = ', and the decoder makes the same of every code' if name == 'kl_nats' else ''
+def _warning(subject: str, z: str, recent: list[dict[str, float]], name: str, advice: str) -> str:
+    decoder = ', and the decoder outputs the same for every code' if name == 'kl_nats' else ''
     return (
-        f'{what} has collapsed: its KL to the prior is {newest[-1][name]:.2g} nats, so that {z} '
-        f'says nothing about x{same}; in a new --workdir, {cure}'
+        f'{subject} has collapsed: its KL to the prior is {recent[-1][name]:.2g} nats, so {z} '
+        f'carries no information about x{decoder}; in a new --workdir, {advice}'
     )

@@ -21,7 +21,7 @@ from atelier.core.randomness import fold_in
 from atelier.core.types import Batch, Weights
 from atelier.data.dataset import Spec
 from losses import elbo, kl_weights
-from models.autoencoders.collapse_advice import CURE_OF_THE_KL, adviser
+from models.autoencoders.collapse_advice import KL_ADVICE, adviser
 from models.autoencoders.vae import Posterior as Gaussian
 from models.autoencoders.vae import bound_of_samples, check_estimate, reparameterize
 from models.shared.observations import Observation
@@ -58,9 +58,9 @@ class Layer(NamedTuple):
     kl_nats: Float[Array, 'batch']
 
 
-def applying(nets: HierarchicalNetworks, params) -> Apply:
+def apply_with(nets: HierarchicalNetworks, params) -> Apply:
     """Returns a function that applies a network, given by name, with these parameters."""
-    return lambda name, value: nets.networks[name].apply({'params': params['model'][name]}, value)
+    return lambda name, inputs: nets.networks[name].apply({'params': params['model'][name]}, inputs)
 
 
 def sampling(keys: UInt32[Array, 'batch 2']) -> Pick:
@@ -68,7 +68,7 @@ def sampling(keys: UInt32[Array, 'batch 2']) -> Pick:
     return lambda layer, q: reparameterize(q, fold_in(keys, layer))
 
 
-def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
+def gaussian_of(output: Float[Array, 'batch twice']) -> Gaussian:
     """Splits a network's output into mean and log variance."""
     return Gaussian(*jnp.split(output, 2, axis=-1))
 
@@ -76,7 +76,7 @@ def side_by_side(output: Float[Array, 'batch twice']) -> Gaussian:
 def generative(nets: HierarchicalNetworks, apply: Apply, layer: int, above, batch: int) -> Gaussian:
     """p(z_layer | z_layer+1 = above), or for the top layer p(z_L) = N(0, I) with `batch` rows."""
     if layer < len(nets.latent_dims):
-        return side_by_side(apply(f'decoder_{layer + 1}', above))
+        return gaussian_of(apply(f'decoder_{layer + 1}', above))
     zeros = jnp.zeros((batch, nets.latent_dims[-1]))
     return Gaussian(zeros, zeros)
 
@@ -106,15 +106,15 @@ def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[L
     has to be evaluated at that same z_i. The one-sample log q - log p of these layers has the right
     expectation, but it can be negative and is itself no KL.
     """
-    below, seen = nets.spec.normalize(x), []
+    below, inferred = nets.spec.normalize(x), []
     for layer in range(1, len(nets.latent_dims) + 1):
-        q = side_by_side(apply(f'encoder_{layer}', below)[1])
+        q = gaussian_of(apply(f'encoder_{layer}', below)[1])
         below = pick(layer, q)
-        seen.append((q, below))
+        inferred.append((q, below))
     layers = []
-    for layer, (q, z) in enumerate(seen, 1):
-        is_top = layer == len(seen)
-        p = generative(nets, apply, layer, None if is_top else seen[layer][1], len(x))
+    for layer, (q, z) in enumerate(inferred, 1):
+        is_top = layer == len(inferred)
+        p = generative(nets, apply, layer, None if is_top else inferred[layer][1], len(x))
         kl = elbo.kl_diagonal_gaussians(*q, *p) if is_top else log_ratio(q, p, z)
         layers.append(Layer(q, p, z, kl))
     return layers
@@ -131,7 +131,7 @@ def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[La
     below, evidence = nets.spec.normalize(x), []
     for layer in range(1, len(nets.latent_dims) + 1):
         below, output = apply(f'encoder_{layer}', below)
-        evidence.append(side_by_side(output))
+        evidence.append(gaussian_of(output))
     above, layers = None, []
     for layer in range(len(evidence), 0, -1):
         p = generative(nets, apply, layer, above, len(x))
@@ -149,7 +149,7 @@ def elbo_terms(nets: HierarchicalNetworks, infer: Callable, params, x, keys) -> 
     `elbo_nats` is the unweighted evidence lower bound, whatever the KL weight in the loss;
     `kl_nats` is the sum of `kl_z1_nats`, `kl_z2_nats`, ...
     """
-    apply = applying(nets, params)
+    apply = apply_with(nets, params)
     layers = infer(nets, apply, x, sampling(keys))
     log_likelihood = nets.observation.log_prob(x, apply('decoder_1', layers[0].z))
     kl = sum(layer.kl_nats for layer in layers)
@@ -157,7 +157,7 @@ def elbo_terms(nets: HierarchicalNetworks, infer: Callable, params, x, keys) -> 
         'elbo_nats': log_likelihood - kl,
         'reconstruction_nats': -log_likelihood,
         'kl_nats': kl,
-        **{f'kl_z{number}_nats': layer.kl_nats for number, layer in enumerate(layers, 1)},
+        **{f'kl_z{index}_nats': layer.kl_nats for index, layer in enumerate(layers, 1)},
     }
 
 
@@ -165,11 +165,11 @@ def importance_weighted_log_prob(
     nets: HierarchicalNetworks, infer: Callable, params, x, keys, num_samples: int, chunk: int
 ) -> Float[Array, 'batch']:
     """Estimates log p(x) in nats with k = num_samples: Burda et al. (2015), equation 8."""
-    apply = applying(nets, params)
+    apply = apply_with(nets, params)
 
-    def log_weights(number):
+    def log_weights(index):
         """log p(x, z_1, ..., z_L) - log q(z_1, ..., z_L | x)."""
-        layers = infer(nets, apply, x, sampling(fold_in(keys, number)))
+        layers = infer(nets, apply, x, sampling(fold_in(keys, index)))
         weights = nets.observation.log_prob(x, apply('decoder_1', layers[0].z))
         for layer in layers:
             weights -= log_ratio(layer.q, layer.p, layer.z)
@@ -182,14 +182,14 @@ def initialize(nets: HierarchicalNetworks, infer: Callable, key, batch: Batch) -
     """Initializes each network on the input that it gets during inference and decoding."""
     params = {}
 
-    def start(name: str, value):
+    def initialize_network(name: str, inputs):
         network_key = jax.random.fold_in(key, list(nets.networks).index(name))
-        output, variables = nets.networks[name].init_with_output(network_key, value)
+        output, variables = nets.networks[name].init_with_output(network_key, inputs)
         params[name] = variables['params']
         return output
 
-    layers = infer(nets, start, batch['x'][:1], lambda layer, q: q.mean)
-    start('decoder_1', layers[0].z)
+    layers = infer(nets, initialize_network, batch['x'][:1], lambda layer, q: q.mean)
+    initialize_network('decoder_1', layers[0].z)
     return Weights({'model': params}, {'model': {}})
 
 
@@ -197,7 +197,7 @@ def prior(
     nets: HierarchicalNetworks, params, keys: UInt32[Array, 'batch 2']
 ) -> Float[Array, 'batch latents']:
     """Draws z_L ~ p(z_L), then each layer given the one above; concatenates z_1, ..., z_L."""
-    apply, pick, z = applying(nets, params), sampling(keys), []
+    apply, pick, z = apply_with(nets, params), sampling(keys), []
     for layer in range(len(nets.latent_dims), 0, -1):
         z.append(pick(layer, generative(nets, apply, layer, z[-1] if z else None, len(keys))))
     return jnp.concatenate(z[::-1], -1)
@@ -227,22 +227,22 @@ def hierarchical_vae(
         return {'model': total}, (weights.extra, terms)
 
     def encode(weights, batch, rng):
-        layers = infer(nets, applying(nets, weights.params), batch['x'], lambda layer, q: q.mean)
+        layers = infer(nets, apply_with(nets, weights.params), batch['x'], lambda layer, q: q.mean)
         return jnp.concatenate([layer.z for layer in layers], -1)
 
     def parameters(params, codes):
         """The parameters of p(x | z_1)."""
-        return applying(nets, params)('decoder_1', codes[:, : nets.latent_dims[0]])
+        return apply_with(nets, params)('decoder_1', codes[:, : nets.latent_dims[0]])
 
     def decode(weights, codes):
         return nets.observation.mean(parameters(weights.params, codes))
 
     def draw_z_1(weights, batch, rng):
-        return infer(nets, applying(nets, weights.params), batch['x'], sampling(rng.keys))[0].z
+        return infer(nets, apply_with(nets, weights.params), batch['x'], sampling(rng.keys))[0].z
 
     def sample(weights, rng, condition):
-        of_x = parameters(weights.params, prior(nets, weights.params, rng.keys))
-        return nets.observation.sample(fold_in(rng.keys, 0), of_x)  # layers start at 1
+        x_parameters = parameters(weights.params, prior(nets, weights.params, rng.keys))
+        return nets.observation.sample(fold_in(rng.keys, 0), x_parameters)  # layers start at 1
 
     def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(
@@ -255,7 +255,7 @@ def hierarchical_vae(
             importance_chunk,
         )
 
-    advise = adviser(CURE_OF_THE_KL.format('stochastic layer'), len(nets.latent_dims))
+    advise = adviser(KL_ADVICE.format('stochastic layer'), len(nets.latent_dims))
     return Family(
         init=lambda key, batch: initialize(nets, infer, key, batch),
         turns=(game.Turn(('model',), loss, advise=advise),),

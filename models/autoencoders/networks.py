@@ -89,7 +89,7 @@ class TiedMLP(nn.Module):
         return self.decode(self.encode(x))
 
     def _layers(self, x, layers):
-        for number, (kernel, bias) in enumerate(layers, 1):
+        for layer, (kernel, bias) in enumerate(layers, 1):
             x = x.astype(self.dtype) @ kernel.astype(self.dtype) + bias.astype(self.dtype)
-            x = self.activation(x) if number < len(layers) else x
+            x = self.activation(x) if layer < len(layers) else x
         return x.astype(jnp.float32)

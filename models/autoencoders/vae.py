@@ -66,7 +66,7 @@ class Objective(NamedTuple):
 
     loss: Callable
     metrics: Callable
-    cure: str
+    advice: str
 
 
 def reparameterize(posterior: Posterior, keys: UInt32[Array, 'batch 2']):
@@ -87,7 +87,7 @@ def encoder_inputs(nets: VAENetworks, batch: Batch) -> tuple[Array, ...]:
     return (batch['x'], batch['label']) if nets.is_conditional else (batch['x'],)
 
 
-def coded(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Batch):
+def decoder_input(nets: VAENetworks, z: Float[Array, 'batch latent'], batch: Batch):
     """The decoder's input: z, followed by each row's one-hot class if conditional."""
     if not nets.is_conditional:
         return z
@@ -101,7 +101,9 @@ def decode(nets: VAENetworks, params, codes: Float[Array, 'batch codes']):
 
 def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, 'batch']:
     """log p(x | z) of each row in nats."""
-    return nets.observation.log_prob(batch['x'], decode(nets, params, coded(nets, z, batch)))
+    return nets.observation.log_prob(
+        batch['x'], decode(nets, params, decoder_input(nets, z, batch))
+    )
 
 
 def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
@@ -135,19 +137,19 @@ def importance_weighted_log_prob(
     """
     q = posterior(nets, params, batch)
 
-    def weigh(number):
-        z = reparameterize(q, fold_in(keys, number))
+    def log_weights(index):
+        z = reparameterize(q, fold_in(keys, index))
         return log_weight(nets, params, z, batch, q)[0]
 
-    return bound_of_samples(weigh, num_samples, chunk)
+    return bound_of_samples(log_weights, num_samples, chunk)
 
 
-def bound_of_samples(weigh: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
-    """The importance-weighted bound; `weigh(number)` returns the log weights [batch] of one sample.
+def bound_of_samples(log_weights: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
+    """The importance-weighted bound; `log_weights(index)` is [batch], of one sample per row.
 
     Computes `chunk` of the `num_samples` samples at once, which only affects memory.
     """
-    weights = jax.lax.map(weigh, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
+    weights = jax.lax.map(log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
     return elbo.importance_weighted_bound(weights)
 
 
@@ -155,7 +157,7 @@ def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
     """Initializes encoder and decoder; there are no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
     inputs = encoder_inputs(nets, first)
-    codes = coded(nets, jnp.zeros((1, nets.latent_dim)), first)
+    codes = decoder_input(nets, jnp.zeros((1, nets.latent_dim)), first)
     params = {
         'encoder': nets.encoder.init(jax.random.fold_in(key, 0), *inputs)['params'],
         'decoder': nets.decoder.init(jax.random.fold_in(key, 1), codes)['params'],
@@ -209,24 +211,26 @@ def vae(
         return posterior(nets, weights.params, batch)
 
     def encode(weights, batch, rng):
-        return coded(nets, posterior(nets, weights.params, batch).mean, batch)
+        return decoder_input(nets, posterior(nets, weights.params, batch).mean, batch)
 
     def draw_codes(weights, batch, rng):
-        return coded(nets, reparameterize(posterior(nets, weights.params, batch), rng.keys), batch)
+        return decoder_input(
+            nets, reparameterize(posterior(nets, weights.params, batch), rng.keys), batch
+        )
 
     def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(
             nets, weights.params, batch, rng.keys, num_importance_samples, importance_chunk
         )
 
-    def of_levels(weights, z, given):
-        parameters = decode(nets, weights.params, coded(nets, z, given))
+    def log_probs_of_levels(weights, z, given):
+        parameters = decode(nets, weights.params, decoder_input(nets, z, given))
         flat = parameters.reshape(len(z), -1, parameters.shape[-1])
         return level_log_probs(nets.observation, flat, levels)
 
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
-        turns=(game.Turn(('model',), loss, advise=adviser(objective.cure)),),
+        turns=(game.Turn(('model',), loss, advise=adviser(objective.advice)),),
         metrics=lambda weights, batch, rng: objective.metrics(nets, weights.params, batch, rng),
         abilities=present(
             Sample(sample, nets.is_conditional),
@@ -240,7 +244,7 @@ def vae(
             reconstruct_by_codes(encode, mean_of),
             by_reconstruction(nets.spec, draw_codes, mean_of),
             LogProb(log_prob, 'estimate', f'k = {num_importance_samples}'),
-            None if levels is None else BitsBack(of_levels),
+            None if levels is None else BitsBack(log_probs_of_levels),
             classifier_by_bayes_rule(log_prob, nets.spec) if nets.is_conditional else None,
         ),
     )

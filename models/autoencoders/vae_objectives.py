@@ -9,7 +9,7 @@ from atelier.core.types import Batch
 from atelier.errors import at_least
 from losses import elbo, kl_weights
 from losses.total_correlation import total_correlation
-from models.autoencoders.collapse_advice import CURE_OF_THE_KL
+from models.autoencoders.collapse_advice import KL_ADVICE
 from models.autoencoders.vae import (
     Objective,
     Posterior,
@@ -22,7 +22,7 @@ from models.autoencoders.vae import (
 )
 
 Terms = dict[str, Float[Array, 'batch']]
-CURE_OF_SAMPLES = 'lower --config.hypers.learning_rate or --config.model.num_samples'
+SAMPLES_ADVICE = 'lower --config.hypers.learning_rate or --config.model.num_samples'
 
 
 def one_sample(nets: VAENetworks, params, batch: Batch, rng: Rng):
@@ -32,7 +32,7 @@ def one_sample(nets: VAENetworks, params, batch: Batch, rng: Rng):
     return q, z, elbo_terms(q, log_likelihood(nets, params, z, batch))
 
 
-def _terms_of_one(nets: VAENetworks, params, batch: Batch, rng: Rng) -> Terms:
+def _one_sample_terms(nets: VAENetworks, params, batch: Batch, rng: Rng) -> Terms:
     return one_sample(nets, params, batch, rng)[-1]
 
 
@@ -51,7 +51,7 @@ def evidence_bound() -> Objective:
         charged = jnp.sum(kl_weights.free_nats(kl, hypers['free_nats']))
         return jnp.mean(terms['reconstruction_nats']) + weight * charged, terms
 
-    return Objective(loss, _terms_of_one, CURE_OF_THE_KL.format('dimension'))
+    return Objective(loss, _one_sample_terms, KL_ADVICE.format('dimension'))
 
 
 def total_correlation_bound() -> Objective:
@@ -68,7 +68,7 @@ def total_correlation_bound() -> Objective:
         value = jnp.mean((hypers['beta'] - 1) * tc - terms['elbo_nats'])
         return value, {**terms, 'batch_total_correlation_nats': tc}
 
-    return Objective(loss, _terms_of_one, 'lower --config.hypers.beta')
+    return Objective(loss, _one_sample_terms, 'lower --config.hypers.beta')
 
 
 def importance_weighted(num_samples: int) -> Objective:
@@ -82,9 +82,9 @@ def importance_weighted(num_samples: int) -> Objective:
 
     def metrics(nets, params, batch, rng):
         q = posterior(nets, params, batch)
-        return _terms(q, *_weigh(nets, params, _samples(q, rng, num_samples), batch, q))
+        return _terms(q, *_log_weights(nets, params, _samples(q, rng, num_samples), batch, q))
 
-    return Objective(loss, metrics, CURE_OF_SAMPLES)
+    return Objective(loss, metrics, SAMPLES_ADVICE)
 
 
 def doubly_reparameterized(num_samples: int) -> Objective:
@@ -98,32 +98,34 @@ def doubly_reparameterized(num_samples: int) -> Objective:
     def loss(nets, params, batch, rng, step, hypers):
         del step, hypers
         q = posterior(nets, params, batch)
-        z, fixed = _samples(q, rng, num_samples), jax.lax.stop_gradient(q)
-        weigh = lambda z: _weigh(nets, params, z, batch, fixed)
-        weights, pull_back, likelihoods = jax.vjp(weigh, jax.lax.stop_gradient(z), has_aux=True)
-        normalized = jax.lax.stop_gradient(jax.nn.softmax(weights, axis=0))
+        z, fixed_q = _samples(q, rng, num_samples), jax.lax.stop_gradient(q)
+        log_weights_of = lambda z: _log_weights(nets, params, z, batch, fixed_q)
+        log_weights, pull_back, likelihoods = jax.vjp(
+            log_weights_of, jax.lax.stop_gradient(z), has_aux=True
+        )
+        normalized = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
         (slopes,) = jax.lax.stop_gradient(pull_back(jnp.square(normalized)))
         # Linear in what is differentiated: in `weights` for the decoder, in z for the encoder.
-        gradients = jnp.sum(normalized * weights, 0) + jnp.sum(slopes * z, (0, 2))
-        terms = _terms(q, weights, likelihoods)
+        gradients = jnp.sum(normalized * log_weights, 0) + jnp.sum(slopes * z, (0, 2))
+        terms = _terms(q, log_weights, likelihoods)
         bound = jax.lax.stop_gradient(terms['importance_weighted_bound_nats'])
         return -jnp.mean(bound + gradients - jax.lax.stop_gradient(gradients)), terms
 
-    return Objective(loss, importance_weighted(num_samples).metrics, CURE_OF_SAMPLES)
+    return Objective(loss, importance_weighted(num_samples).metrics, SAMPLES_ADVICE)
 
 
-def _samples(q: Posterior, rng: Rng, number: int) -> Float[Array, 'samples batch latent']:
-    """Draws `number` samples of z per row, each with its own key."""
-    draws = lambda i: reparameterize(q, fold_in(rng.keys, i))
-    return jax.vmap(draws)(jnp.arange(number))
+def _samples(q: Posterior, rng: Rng, num_samples: int) -> Float[Array, 'samples batch latent']:
+    """Draws `num_samples` samples of z per row, each with its own key."""
+    draw = lambda index: reparameterize(q, fold_in(rng.keys, index))
+    return jax.vmap(draw)(jnp.arange(num_samples))
 
 
-def _weigh(nets: VAENetworks, params, z, batch, q):
+def _log_weights(nets: VAENetworks, params, z, batch, q):
     """Returns (log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
-    return jax.vmap(lambda one: log_weight(nets, params, one, batch, q))(z)
+    return jax.vmap(lambda sample: log_weight(nets, params, sample, batch, q))(z)
 
 
-def _terms(q: Posterior, weights, likelihoods) -> Terms:
+def _terms(q: Posterior, log_weights, likelihoods) -> Terms:
     """The terms of the ELBO, averaged over the samples, and the bound from all samples."""
-    bound = elbo.importance_weighted_bound(weights)
+    bound = elbo.importance_weighted_bound(log_weights)
     return {**elbo_terms(q, jnp.mean(likelihoods, 0)), 'importance_weighted_bound_nats': bound}

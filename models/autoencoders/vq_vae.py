@@ -76,12 +76,12 @@ def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
     """Section 3.2: the gradient at the decoder's input goes unchanged to the encoder."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
-    seen = quantization.straight_through(encoded, codebook.embedding[codes])
-    return Pass(encoded, codes, decode(nets, params, seen))
+    decoder_input = quantization.straight_through(encoded, codebook.embedding[codes])
+    return Pass(encoded, codes, decode(nets, params, decoder_input))
 
 
 def terms_of(
-    nets: VQVAENetworks, codebook: Codebook, seen: Pass, x: Events
+    nets: VQVAENetworks, codebook: Codebook, outputs: Pass, x: Events
 ) -> dict[str, Float[Array, 'batch']]:
     """Terms of each example: -log p(x | codes), the cost of its codes, and the quantisation error.
 
@@ -92,24 +92,26 @@ def terms_of(
     with that prior. `quantization_error` is the squared distance of the encoder's vectors from
     their codes, averaged over positions: the commitment term of the loss.
     """
-    nats = -codebooks.log_shares(codebook)[seen.codes]
+    nats = -codebooks.log_shares(codebook)[outputs.codes]
     return {
-        'reconstruction_nats': -nets.observation.log_prob(x, seen.parameters),
+        'reconstruction_nats': -nets.observation.log_prob(x, outputs.parameters),
         'code_nats': jnp.sum(nats, axis=tuple(range(1, nats.ndim))),
-        'quantization_error': quantization.commitment(seen.encoded, codebook.embedding[seen.codes]),
+        'quantization_error': quantization.commitment(
+            outputs.encoded, codebook.embedding[outputs.codes]
+        ),
     }
 
 
 def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
     """Initializes encoder, decoder and, in `extra`, the codebook from vectors of the batch."""
-    part, x = lambda number: jax.random.fold_in(key, number), batch['x']
+    key_of, x = lambda index: jax.random.fold_in(key, index), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
     params = {
-        'encoder': nets.encoder.init(part(0), x[:1])['params'],
-        'decoder': nets.decoder.init(part(1), z)['params'],
+        'encoder': nets.encoder.init(key_of(0), x[:1])['params'],
+        'decoder': nets.decoder.init(key_of(1), z)['params'],
     }
     vectors = encode(nets, {'model': params}, x)
-    codebook = codebooks.from_vectors(part(2), vectors, nets.num_codes)
+    codebook = codebooks.from_vectors(key_of(2), vectors, nets.num_codes)
     return Weights({'model': params}, {'model': {'codebook': codebook._asdict()}})
 
 
@@ -121,8 +123,8 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
     """
     if not 0 <= codebook_decay < 1:
         raise UserError(
-            f'config.hypers.codebook_decay={codebook_decay}: it is the share that a step keeps, '
-            'from 0 to below 1'
+            f'config.hypers.codebook_decay={codebook_decay}: give the share that a step keeps, '
+            'at least 0 and below 1'
         )
     if ema_half_life:
         raise UserError(
@@ -146,20 +148,23 @@ def vq_vae(nets: VQVAENetworks) -> Family:
     def loss(weights, batch, rng, step, hypers):
         del step
         codebook = codebook_of(weights.extra)
-        seen = forward(nets, weights.params, codebook, batch['x'])
-        terms = terms_of(nets, codebook, seen, batch['x'])
-        after = codebooks.updated(
+        outputs = forward(nets, weights.params, codebook, batch['x'])
+        terms = terms_of(nets, codebook, outputs, batch['x'])
+        new_codebook = codebooks.updated(
             codebook,
-            seen.encoded,
-            seen.codes,
+            outputs.encoded,
+            outputs.codes,
             rng,
             hypers['codebook_decay'],
             hypers['restart_below'],
         )
-        counts = codebooks.count(seen.codes, nets.num_codes, rng.gather)
+        counts = codebooks.count(outputs.codes, nets.num_codes, rng.gather)
         report = {**terms, 'perplexity': quantization.perplexity(counts[None])[0]}
         objective = terms['reconstruction_nats'] + hypers['beta'] * terms['quantization_error']
-        return {'model': jnp.mean(objective)}, ({'model': {'codebook': after._asdict()}}, report)
+        return {'model': jnp.mean(objective)}, (
+            {'model': {'codebook': new_codebook._asdict()}},
+            report,
+        )
 
     def metrics(weights, batch, rng):
         codebook = codebook_of(weights.extra)
@@ -167,7 +172,7 @@ def vq_vae(nets: VQVAENetworks) -> Family:
             nets, codebook, forward(nets, weights.params, codebook, batch['x']), batch['x']
         )
 
-    def snapped(extra, vectors: Maps) -> Maps:
+    def quantized(extra, vectors: Maps) -> Maps:
         embedding = codebook_of(extra).embedding
         return embedding[codebooks.nearest(vectors, embedding)]
 
@@ -177,11 +182,11 @@ def vq_vae(nets: VQVAENetworks) -> Family:
         return codes.reshape(len(codes), math.prod(nets.map_shape[:-1]))
 
     def encode_row(weights, batch, rng):
-        vectors = snapped(weights.extra, encode(nets, weights.params, batch['x']))
+        vectors = quantized(weights.extra, encode(nets, weights.params, batch['x']))
         return vectors.reshape(len(vectors), math.prod(nets.map_shape))
 
     def decode_row(weights, codes):
-        vectors = snapped(weights.extra, codes.reshape(len(codes), *nets.map_shape))
+        vectors = quantized(weights.extra, codes.reshape(len(codes), *nets.map_shape))
         return nets.observation.mean(decode(nets, weights.params, vectors))
 
     return Family(
@@ -203,13 +208,15 @@ def adviser(num_codes: int) -> game.Advise:
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
-        seen = [means['train/perplexity'] for means in history if 'train/perplexity' in means][-2:]
-        if len(seen) < 2 or max(seen) >= COLLAPSED * num_codes:
+        perplexities = [
+            means['train/perplexity'] for means in history if 'train/perplexity' in means
+        ][-2:]
+        if len(perplexities) < 2 or max(perplexities) >= COLLAPSED * num_codes:
             return {}
         return {
             'codebook has collapsed': (
                 f'the codebook has collapsed: a training batch uses its {num_codes} codes as '
-                f'if there were {seen[-1]:.1f} (perplexity); in a new --workdir, raise '
+                f'if there were {perplexities[-1]:.1f} (perplexity); in a new --workdir, raise '
                 '--config.hypers.restart_below, or lower --config.model.num_codes'
             )
         }

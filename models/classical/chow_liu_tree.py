@@ -21,7 +21,7 @@ from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from models.classical.components import TINY
-from models.classical.estimator import Estimator, Statistics, fit_turn, started, summed
+from models.classical.estimator import Estimator, Statistics, fit_turn, initial_weights, summed
 
 ROOT = 0
 MAX_PAIRS = 20_000**2  # of levels of two dimensions: 1.6 gigabytes
@@ -62,12 +62,13 @@ def check(parts: ChowLiuParts) -> None:
     spec = parts.spec
     at_least(0, 'model.pseudo_count', parts.pseudo_count)
     if spec.levels is None:
-        raise UserError('config.data: these are real values, and a tree is one of levels')
+        raise UserError('config.data: the data are real-valued, but a tree needs discrete levels')
     pairs = (spec.num_dims * spec.levels) ** 2
     if pairs > MAX_PAIRS:
         raise UserError(
-            f'{spec.num_dims} numbers of {spec.levels} levels make {pairs:,} pairs to count: '
-            'fewer levels (config.data.binarize) or smaller images'
+            f'config.data: {spec.num_dims} dimensions of {spec.levels} levels make {pairs:,} pairs '
+            f'to count, and {MAX_PAIRS:,} are the limit: give fewer levels '
+            '(--config.data.binarize=threshold) or smaller images'
         )
 
 
@@ -78,7 +79,7 @@ def chow_liu(parts: ChowLiuParts) -> Family:
 
     def init(key, batch):
         del key
-        return started(estimator, pair_counts(flat(batch['x']), spec.levels))
+        return initial_weights(estimator, pair_counts(flat(batch['x']), spec.levels))
 
     def nats(weights, batch, rng):
         del rng
@@ -87,14 +88,14 @@ def chow_liu(parts: ChowLiuParts) -> Family:
     def sample(weights, rng, condition):
         del condition
         tree = tree_of(weights)
-        nothing = jnp.zeros((len(rng.rows), *tree.log_probs.shape[:2]))
-        return shaped(spec, drawn(tree, rng.keys, nothing))
+        no_evidence = jnp.zeros((len(rng.rows), *tree.log_probs.shape[:2]))
+        return shaped(spec, draw_given(tree, rng.keys, no_evidence))
 
     def inpaint(weights, batch, rng):
         tree, known = tree_of(weights), batch['known'].astype(bool)
         x = flat(jnp.where(known, batch['x'], 0.0))
-        told = gathered(tree, evidence(x, known.reshape(x.shape), spec.levels))
-        return shaped(spec, drawn(tree, rng.keys, told))
+        log_evidence = upward_evidence(tree, evidence(x, known.reshape(x.shape), spec.levels))
+        return shaped(spec, draw_given(tree, rng.keys, log_evidence))
 
     return Family(
         init=init,
@@ -125,8 +126,8 @@ def shaped(spec: Spec, x: Levels):
 
 def tree_of(weights: Weights) -> Tree:
     """Returns the fitted tree in the weights."""
-    own = weights.extra['model']
-    return Tree(weights.params['model']['log_probs'], own['parent'], own['order'])
+    structure = weights.extra['model']
+    return Tree(weights.params['model']['log_probs'], structure['parent'], structure['order'])
 
 
 def estimator_of(parts: ChowLiuParts) -> Estimator:
@@ -137,8 +138,8 @@ def estimator_of(parts: ChowLiuParts) -> Estimator:
         x = flat(batch['x'])
         return pair_counts(x, levels), -log_prob(tree_of(weights), x)
 
-    def maximize(found: Statistics):
-        joint = smoothed(found['pairs'], found['count'], parts.pseudo_count)
+    def maximize(stats: Statistics):
+        joint = smoothed(stats['pairs'], stats['count'], parts.pseudo_count)
         parent, order = spanning_tree(mutual_information(joint))
         structure = {'parent': parent, 'order': order}
         tables = conditional_tables(joint, parent)
@@ -149,9 +150,9 @@ def estimator_of(parts: ChowLiuParts) -> Estimator:
 
 def pair_counts(x: Levels, levels: int) -> Statistics:
     """Returns 'pairs', how often x_i = a and x_j = b, and 'count', the number of examples."""
-    seen = jax.nn.one_hot(x, levels).reshape(len(x), -1)
+    one_hot = jax.nn.one_hot(x, levels).reshape(len(x), -1)
     dims = x.shape[1]
-    pairs = (seen.T @ seen).reshape(dims, levels, dims, levels)
+    pairs = (one_hot.T @ one_hot).reshape(dims, levels, dims, levels)
     return {'pairs': pairs, 'count': jnp.full((), len(x), pairs.dtype)}
 
 
@@ -162,21 +163,21 @@ def smoothed(pairs: Pairs, count: Float[Array, ''], pseudo_count: float) -> Pair
     """
     dims, levels = pairs.shape[:2]
     is_same = jnp.eye(dims)[:, None, :, None]
-    alone = jnp.eye(levels)[None, :, None, :] / levels
-    even = is_same * alone + (1 - is_same) / levels**2
+    diagonal = jnp.eye(levels)[None, :, None, :] / levels
+    even = is_same * diagonal + (1 - is_same) / levels**2
     return (pairs + pseudo_count * even) / (count + pseudo_count)
 
 
 def marginals(joint: Pairs) -> Float[Array, 'dims levels']:
     """Returns p(x_i = a)."""
-    number, level = jnp.arange(joint.shape[0])[:, None], jnp.arange(joint.shape[1])
-    return joint[number, level, number, level]
+    dim, level = jnp.arange(joint.shape[0])[:, None], jnp.arange(joint.shape[1])
+    return joint[dim, level, dim, level]
 
 
 def mutual_information(joint: Pairs) -> Float[Array, 'dims dims']:
     """Returns I(x_i; x_j) = H(x_i) + H(x_j) - H(x_i, x_j), in nats."""
-    alone = entr(marginals(joint)).sum(-1)
-    return alone[:, None] + alone - entr(joint).sum((1, 3))
+    entropies = entr(marginals(joint)).sum(-1)
+    return entropies[:, None] + entropies - entr(joint).sum((1, 3))
 
 
 def spanning_tree(
@@ -206,26 +207,26 @@ def conditional_tables(
     joint: Pairs, parent: Int[Array, 'dims']
 ) -> Float[Array, 'dims levels levels']:
     """Returns p(x_i = b | x_parent(i) = a); p(x_i = b) if a never occurs, and for the root."""
-    number, alone = jnp.arange(len(parent)), marginals(joint)
-    together = joint[parent, :, number, :]
-    above = alone[parent][..., None]
-    apart = jnp.broadcast_to(alone[:, None, :], together.shape)
-    is_given = (above > 0) & (number != ROOT)[:, None, None]
-    return jnp.where(is_given, together / jnp.maximum(above, TINY), apart)
+    dim, marginal = jnp.arange(len(parent)), marginals(joint)
+    pair = joint[parent, :, dim, :]
+    of_parent = marginal[parent][..., None]
+    unconditional = jnp.broadcast_to(marginal[:, None, :], pair.shape)
+    is_given = (of_parent > 0) & (dim != ROOT)[:, None, None]
+    return jnp.where(is_given, pair / jnp.maximum(of_parent, TINY), unconditional)
 
 
 def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
     """Returns log p(x) in nats."""
-    number = jnp.arange(x.shape[1])
-    return tree.log_probs[number, x[:, tree.parent], x].sum(-1)
+    dim = jnp.arange(x.shape[1])
+    return tree.log_probs[dim, x[:, tree.parent], x].sum(-1)
 
 
 def conditional(weights, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
     """Returns (x so far, log p(x_i = level | x_parent(i)) [batch, levels]), i in tree order."""
     tree = tree_of(weights)
-    last, number = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
-    x = x.at[:, last].set(jnp.where(i > 0, before.astype(x.dtype), x[:, last]))
-    return x, tree.log_probs[number][x[:, tree.parent[number]]]
+    previous, dim = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
+    x = x.at[:, previous].set(jnp.where(i > 0, before.astype(x.dtype), x[:, previous]))
+    return x, tree.log_probs[dim][x[:, tree.parent[dim]]]
 
 
 def evidence(
@@ -236,29 +237,29 @@ def evidence(
     return jnp.where(is_possible, 0.0, -jnp.inf)
 
 
-def gathered(
-    tree: Tree, told: Float[Array, 'batch dims levels']
+def upward_evidence(
+    tree: Tree, log_evidence: Float[Array, 'batch dims levels']
 ) -> Float[Array, 'batch dims levels']:
     """Returns log p(evidence at and below i | x_i), [batch, i, level]: Pearl (1988), 4.2."""
 
-    def pass_up(told, number):
-        of_parent = tree.log_probs[number] + told[:, number][:, None, :]
+    def pass_up(log_evidence, dim):
+        of_parent = tree.log_probs[dim] + log_evidence[:, dim][:, None, :]
         message = jax.nn.logsumexp(of_parent, -1)
-        message = jnp.where(number == ROOT, 0.0, message)
-        return told.at[:, tree.parent[number]].add(message), None
+        message = jnp.where(dim == ROOT, 0.0, message)
+        return log_evidence.at[:, tree.parent[dim]].add(message), None
 
-    return jax.lax.scan(pass_up, told, tree.order, reverse=True)[0]
+    return jax.lax.scan(pass_up, log_evidence, tree.order, reverse=True)[0]
 
 
-def drawn(
-    tree: Tree, keys: UInt32[Array, 'batch 2'], told: Float[Array, 'batch dims levels']
+def draw_given(
+    tree: Tree, keys: UInt32[Array, 'batch 2'], log_evidence: Float[Array, 'batch dims levels']
 ) -> Levels:
-    """Draws x given the gathered evidence, parents first."""
+    """Draws x given the upward evidence, parents first."""
 
-    def draw(x, number):
-        logits = tree.log_probs[number][x[:, tree.parent[number]]] + told[:, number]
-        level = jax.vmap(jax.random.categorical)(fold_in(keys, number), logits)
-        return x.at[:, number].set(level.astype(x.dtype)), None
+    def draw(x, dim):
+        logits = tree.log_probs[dim][x[:, tree.parent[dim]]] + log_evidence[:, dim]
+        level = jax.vmap(jax.random.categorical)(fold_in(keys, dim), logits)
+        return x.at[:, dim].set(level.astype(x.dtype)), None
 
-    start = jnp.zeros(told.shape[:2], jnp.int32)
+    start = jnp.zeros(log_evidence.shape[:2], jnp.int32)
     return jax.lax.scan(draw, start, tree.order)[0]

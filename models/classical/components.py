@@ -56,10 +56,10 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     @higher.defjvp
     def slope(primals, tangents):
         """Levels have no derivative: the difference quotient over x's neighbours replaces it."""
-        (x,), (moved,) = primals, tangents
+        (x,), (tangent,) = primals, tangents
         below, above = jnp.maximum(x - 1, 0), jnp.minimum(x + 1, levels - 1)
         rise = (higher(above) - higher(below)) / (above - below)[..., None]
-        return higher(x), moved[..., None] * rise
+        return higher(x), tangent[..., None] * rise
 
     def statistics(x: Rows, weights: Weights) -> Statistics:
         return {
@@ -67,21 +67,23 @@ def categorical(levels: int, pseudo_count: float) -> Components:
             'higher': jnp.einsum('bk,bdl->kdl', weights, higher(x)),
         }
 
-    def maximize(found: Statistics):
-        above, count = found['higher'], found['count'][:, None]
+    def maximize(stats: Statistics):
+        above, count = stats['higher'], stats['count'][:, None]
         counts = jnp.concatenate([(count - above.sum(-1))[..., None], above], -1)
         total = jnp.maximum(count + levels * pseudo_count, TINY)[..., None]
         return {'log_probs': jnp.log(jnp.maximum((counts + pseudo_count) / total, TINY))}
 
     def log_prob(params, x: Rows, known: Bool[Array, 'batch dims'] | None = None) -> Weights:
         lowest, above = params['log_probs'][..., 0], params['log_probs'][..., 1:]
-        seen = jnp.ones_like(x) if known is None else known.astype(x.dtype)
-        more = jnp.einsum('bdl,kdl->bk', higher(x) * seen[..., None], above - lowest[..., None])
-        return seen @ lowest.T + more
+        mask = jnp.ones_like(x) if known is None else known.astype(x.dtype)
+        difference = jnp.einsum(
+            'bdl,kdl->bk', higher(x) * mask[..., None], above - lowest[..., None]
+        )
+        return mask @ lowest.T + difference
 
     def sample(keys: UInt32[Array, 'batch 2'], params, component: Int[Array, 'batch']) -> Rows:
-        chosen = lambda key, k: jax.random.categorical(key, params['log_probs'][k])
-        return jax.vmap(chosen)(keys, component).astype(jnp.float32)
+        draw_level = lambda key, k: jax.random.categorical(key, params['log_probs'][k])
+        return jax.vmap(draw_level)(keys, component).astype(jnp.float32)
 
     def fill(keys, params, component, x: Rows, known: Bool[Array, 'batch dims']) -> Rows:
         return jnp.where(known, x, sample(keys, params, component))

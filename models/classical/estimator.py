@@ -46,22 +46,22 @@ def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
 
     def fit(weights, batch, rng, step, hypers):
         del hypers
-        here, loss = estimator.statistics(weights, batch)
-        each = jax.tree.map(lambda leaf: rng.gather(leaf[None]), here)  # from all devices
-        new = estimator.pooled(each, jnp.ones(jax.tree.leaves(each)[0].shape[0]))
+        local, loss = estimator.statistics(weights, batch)
+        by_device = jax.tree.map(lambda leaf: rng.gather(leaf[None]), local)  # from all devices
+        new = estimator.pooled(by_device, jnp.ones(jax.tree.leaves(by_device)[0].shape[0]))
         share = (step + 1.0) ** -forgetting
-        both = jax.tree.map(
+        stacked = jax.tree.map(
             lambda *parts: jnp.stack(parts), weights.extra['model']['statistics'], new
         )
-        kept = estimator.pooled(both, jnp.stack([1 - share, share]))
-        moved, structure = estimator.maximize(kept)
+        kept = estimator.pooled(stacked, jnp.stack([1 - share, share]))
+        params, structure = estimator.maximize(kept)
         extra = {'model': {'statistics': kept, **structure}}
-        return {'model': jnp.mean(loss)}, ({'model': moved}, extra, {})
+        return {'model': jnp.mean(loss)}, ({'model': params}, extra, {})
 
     return game.Fit(('model',), fit)
 
 
-def started(estimator: Estimator, statistics: Statistics) -> Weights:
+def initial_weights(estimator: Estimator, statistics: Statistics) -> Weights:
     """Returns the weights before the first step, estimated from these statistics."""
     params, structure = estimator.maximize(statistics)
     return Weights({'model': params}, {'model': {'statistics': statistics, **structure}})

@@ -20,7 +20,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import at_least
 from losses import elbo
 from models.classical.components import TINY, Components
-from models.classical.estimator import Estimator, fit_turn, started
+from models.classical.estimator import Estimator, fit_turn, initial_weights
 from models.classical.kmeans import nearest_of
 from models.nets.class_conditioning import label_asked_for
 
@@ -64,7 +64,7 @@ def mixture(parts: MixtureParts) -> Family:
         return log_joint(parts, weights.params['model'], batch['x'])
 
     return Family(
-        init=lambda key, batch: started(estimator, first_statistics(parts, key, batch)),
+        init=lambda key, batch: initial_weights(estimator, first_statistics(parts, key, batch)),
         turns=(fit_turn(estimator, parts.forgetting),),
         metrics=lambda weights, batch, rng: metrics_of(parts, weights.params['model'], batch),
         abilities=present(
@@ -97,8 +97,8 @@ def log_volume(spec: Spec):
 
 def log_joint(parts: MixtureParts, params, x):
     """Returns log w_k + log p(x | k), [batch, K], in nats of x as given."""
-    each = parts.components.log_prob(params['components'], scaled(parts.spec, x))
-    return params['log_weights'] + each - log_volume(parts.spec)
+    log_probs = parts.components.log_prob(params['components'], scaled(parts.spec, x))
+    return params['log_weights'] + log_probs - log_volume(parts.spec)
 
 
 def estimator_of(parts: MixtureParts) -> Estimator:
@@ -113,11 +113,11 @@ def estimator_of(parts: MixtureParts) -> Estimator:
             shares, nats = jax.nn.softmax(joint), -jax.nn.logsumexp(joint, -1)
         return parts.components.statistics(scaled(parts.spec, batch['x']), shares), nats
 
-    def maximize(found):
-        counts = found['count'] + parts.pseudo_count
+    def maximize(stats):
+        counts = stats['count'] + parts.pseudo_count
         weights = jnp.maximum(counts / counts.sum(), TINY)
-        own = parts.components.maximize(found)
-        return {'components': own, 'log_weights': jnp.log(weights)}, {}
+        components = parts.components.maximize(stats)
+        return {'components': components, 'log_weights': jnp.log(weights)}, {}
 
     return Estimator(statistics, parts.components.pooled, maximize)
 
@@ -162,11 +162,11 @@ def conditionals(parts: MixtureParts) -> Conditionals | None:
         return jnp.broadcast_to(log_weights, (len(given['x']), parts.count))
 
     def step(weights, memory, i: Int[Array, ''], before: Float[Array, 'batch']):
-        own = weights.params['model']['components']
-        seen = levels_of(own, jnp.maximum(i - 1, 0))[:, before.astype(jnp.int32)].T
-        memory = memory + jnp.where(i > 0, seen, 0.0)
-        now = jnp.exp(levels_of(own, i))
-        return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), now, precision='highest'))
+        params = weights.params['model']['components']
+        log_probs = levels_of(params, jnp.maximum(i - 1, 0))[:, before.astype(jnp.int32)].T
+        memory = memory + jnp.where(i > 0, log_probs, 0.0)
+        probs = jnp.exp(levels_of(params, i))
+        return memory, jnp.log(jnp.matmul(jax.nn.softmax(memory), probs, precision='highest'))
 
     order = lambda weights: jnp.arange(parts.spec.num_dims, dtype=jnp.int32)
     return Conditionals(order, begin, step)
@@ -175,39 +175,45 @@ def conditionals(parts: MixtureParts) -> Conditionals | None:
 def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array]:
     """Returns log p(x), and by Bayes' rule metrics of p(label | x), of each example."""
     joint = log_joint(parts, params, batch['x'])
-    found = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
+    terms = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
     if not parts.is_labelled:
-        return found
-    right = jnp.argmax(joint, -1) == batch['label']
+        return terms
+    is_correct = jnp.argmax(joint, -1) == batch['label']
     return {
-        **found,
-        'accuracy': right.astype(jnp.float32),
+        **terms,
+        'accuracy': is_correct.astype(jnp.float32),
         'cross_entropy_nats': -elbo.categorical_log_prob(batch['label'], joint),
     }
 
 
 def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
     """Draws a component by its weight, or takes the requested class, and then draws x from it."""
-    keys = fold_in(rng.keys, COMPONENT_DRAW)
+    component_keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
-        component = label_asked_for(keys, condition, parts.spec)
+        component = label_asked_for(component_keys, condition, parts.spec)
     else:
-        component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(keys)
-    own = fold_in(rng.keys, EXAMPLE_DRAW)
-    return unscaled(parts.spec, parts.components.sample(own, params['components'], component))
+        component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(
+            component_keys
+        )
+    example_keys = fold_in(rng.keys, EXAMPLE_DRAW)
+    return unscaled(
+        parts.spec, parts.components.sample(example_keys, params['components'], component)
+    )
 
 
 def inpainted(parts: MixtureParts, params, batch: Batch, rng: Rng):
     """Returns x with the hidden part drawn from p(hidden | known), or p(hidden | known, label)."""
     known = batch['known'].astype(bool).reshape(len(batch['x']), -1)
     x = jnp.where(known, scaled(parts.spec, batch['x']), 0.0)
-    kind = parts.components
+    components = parts.components
     if parts.is_labelled:
         component = batch['label']
     else:
-        logits = params['log_weights'] + kind.log_prob(params['components'], x, known)
-        keys = fold_in(rng.keys, COMPONENT_DRAW)
-        component = jax.vmap(jax.random.categorical)(keys, logits)
-    own = fold_in(rng.keys, EXAMPLE_DRAW)
-    made = unscaled(parts.spec, kind.fill(own, params['components'], component, x, known))
-    return jnp.where(batch['known'].astype(bool), batch['x'], made)  # known values are bit-exact
+        logits = params['log_weights'] + components.log_prob(params['components'], x, known)
+        component_keys = fold_in(rng.keys, COMPONENT_DRAW)
+        component = jax.vmap(jax.random.categorical)(component_keys, logits)
+    example_keys = fold_in(rng.keys, EXAMPLE_DRAW)
+    filled = unscaled(
+        parts.spec, components.fill(example_keys, params['components'], component, x, known)
+    )
+    return jnp.where(batch['known'].astype(bool), batch['x'], filled)  # known values are bit-exact

@@ -18,12 +18,12 @@ from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, above_zero, check_sizes
 from models.classical.components import TINY
-from models.classical.estimator import Estimator, Statistics, fit_turn, started
-from models.classical.gaussian_components import LOG_2_PI, LOOSE, full_gaussian
+from models.classical.estimator import Estimator, Statistics, fit_turn, initial_weights
+from models.classical.gaussian_components import LOG_2_PI, NO_PRIOR, full_gaussian
 from models.classical.mixture import log_volume, scaled, unscaled
 
 LATENT_DRAW, NOISE_DRAW = 0, 1
-GAUSSIAN = full_gaussian(LOOSE)  # for moments and inpainting
+GAUSSIAN = full_gaussian(NO_PRIOR)  # for moments and inpainting
 Rows = Float[Array, 'batch dims']
 
 
@@ -52,8 +52,8 @@ def check(parts: PPCAParts) -> None:
     above_zero('model.variance_floor', parts.variance_floor)
     if parts.latent_dim >= parts.spec.num_dims:
         raise UserError(
-            f'config.model.latent_dim={parts.latent_dim}: it must be below the '
-            f'{parts.spec.num_dims} numbers of an example'
+            f'config.model.latent_dim={parts.latent_dim}: give fewer than the '
+            f'{parts.spec.num_dims} dimensions of an example'
         )
 
 
@@ -68,7 +68,7 @@ def ppca(parts: PPCAParts) -> Family:
 
     def init(key, batch):
         del key
-        return started(estimator, moments(scaled(spec, batch['x'])))
+        return initial_weights(estimator, moments(scaled(spec, batch['x'])))
 
     def nats(weights, batch, rng):
         del rng
@@ -79,8 +79,8 @@ def ppca(parts: PPCAParts) -> Family:
         return posterior(weights.params['model'], scaled(spec, batch['x']))
 
     def decode(weights, codes):
-        own = weights.params['model']
-        return unscaled(spec, codes @ own['loadings'].T + own['mean'])
+        params = weights.params['model']
+        return unscaled(spec, codes @ params['loadings'].T + params['mean'])
 
     def prior(weights, rng):
         keys = fold_in(rng.keys, LATENT_DRAW)
@@ -120,14 +120,14 @@ def estimator_of(parts: PPCAParts) -> Estimator:
         nats = log_volume(parts.spec) - log_prob(weights.params['model'], x)
         return moments(x), nats
 
-    def maximize(found):
-        covariance = found['scatter'][0] / jnp.maximum(found['count'][0], TINY)
+    def maximize(stats):
+        covariance = stats['scatter'][0] / jnp.maximum(stats['count'][0], TINY)
         variances, axes = jnp.linalg.eigh(covariance)  # the smallest first
         kept = variances.shape[0] - parts.latent_dim
         noise = jnp.maximum(jnp.mean(variances[:kept]), parts.variance_floor)
         scales = jnp.sqrt(jnp.maximum(variances[kept:][::-1] - noise, 0.0))
         loadings = axes[:, kept:][:, ::-1] * scales
-        return {'mean': found['mean'][0], 'noise_variance': noise, 'loadings': loadings}, {}
+        return {'mean': stats['mean'][0], 'noise_variance': noise, 'loadings': loadings}, {}
 
     return Estimator(statistics, GAUSSIAN.pooled, maximize)
 
@@ -139,15 +139,17 @@ def moments(x: Rows) -> Statistics:
 
 def along_axes(params, x: Rows) -> tuple[Rows, Float[Array, 'batch latent'], Array]:
     """Returns x less its mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
-    off, loadings = x - params['mean'], params['loadings']
-    return off, off @ loadings, jnp.square(loadings).sum(0) + params['noise_variance']
+    centered, loadings = x - params['mean'], params['loadings']
+    return centered, centered @ loadings, jnp.square(loadings).sum(0) + params['noise_variance']
 
 
 def log_prob(params, x: Rows) -> Float[Array, 'batch']:
     """Returns log N(x; mean, W W^T + noise_variance I), nats, without a matrix of dims x dims."""
-    off, products, variances = along_axes(params, x)
+    centered, products, variances = along_axes(params, x)
     noise, dims = params['noise_variance'], x.shape[1]
-    distance = (jnp.square(off).sum(-1) - jnp.sum(jnp.square(products) / variances, -1)) / noise
+    distance = (
+        jnp.square(centered).sum(-1) - jnp.sum(jnp.square(products) / variances, -1)
+    ) / noise
     log_det = jnp.log(variances).sum() + (dims - len(variances)) * jnp.log(noise)
     return -0.5 * (distance + log_det + dims * LOG_2_PI)
 
@@ -166,7 +168,7 @@ def inpainted(spec: Spec, params, batch: Batch, rng: Rng):
     noise = params['noise_variance'] * jnp.eye(x.shape[1])
     whole = params['loadings'] @ params['loadings'].T + noise
     gaussian = {'mean': params['mean'][None], 'covariance': whole[None]}
-    only = jnp.zeros(len(x), jnp.int32)
+    component = jnp.zeros(len(x), jnp.int32)
     keys = fold_in(rng.keys, NOISE_DRAW)
-    made = GAUSSIAN.fill(keys, gaussian, only, x, known.reshape(len(x), -1))
-    return jnp.where(known, batch['x'], unscaled(spec, made))
+    filled = GAUSSIAN.fill(keys, gaussian, component, x, known.reshape(len(x), -1))
+    return jnp.where(known, batch['x'], unscaled(spec, filled))

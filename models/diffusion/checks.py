@@ -15,11 +15,14 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
     if not is_conditional:
         return
     if label_dropout == 1:
-        raise UserError('config.model.label_dropout=1 hides every label: is_conditional=False')
+        raise UserError(
+            'config.model.label_dropout=1 hides every label: give less, or '
+            '--config.model.is_conditional=False'
+        )
     if spec.left_out and not label_dropout:
         raise UserError(
-            'config.data.without_classes needs config.model.label_dropout above 0: a new class is '
-            'seen as any'
+            'config.data.without_classes needs --config.model.label_dropout above 0: examples of '
+            'these classes get the null label, which has to be trained'
         )
 
 
@@ -37,24 +40,25 @@ def check_sampling(
     at_least(1, 'eval.sampler.resamples', sampling.resamples)
     if max_steps and steps > max_steps:
         raise UserError(
-            f'config.eval.sampler.steps={steps}: the discrete process has {max_steps} steps'
+            f'config.eval.sampler.steps={steps}: the discrete process has {max_steps} steps, give '
+            'no more'
         )
     if guidance != 1.0 and not is_conditional:
         raise UserError(
-            f'config.eval.sampler.guidance={guidance}: this model knows no classes '
-            '(config.model.is_conditional, and data with labels)'
+            f'config.eval.sampler.guidance={guidance}: this model knows no classes; give 1, '
+            'or train with --config.model.is_conditional=True on data with labels'
         )
     if guidance != 1.0 and not label_dropout:
         raise UserError(
-            f'config.eval.sampler.guidance={guidance} weighs a class against any, which a '
-            'model with config.model.label_dropout=0 never saw'
+            f'config.eval.sampler.guidance={guidance} needs a model trained with '
+            '--config.model.label_dropout above 0, as the null label is untrained; give 1'
         )
 
 
 def check_likelihood(
     spec: Spec, kind: str, num_times: int, ode_steps: int, ode_probes: int
 ) -> None:
-    """Refuses numbers out of range, and a density of discrete levels.
+    """Refuses values out of range, and a density of discrete levels.
 
     Raises:
       UserError: names the config field.

@@ -12,7 +12,7 @@ from models.diffusion.process.predictions import Prediction
 from models.diffusion.process.schedules import Schedule
 
 Events = Float[Array, 'batch *event']
-Numbers = Float[Array, 'batch']
+Times = Float[Array, 'batch']
 Labels = Int[Array, 'batch'] | None
 Condition = Labels | Float[Array, 'batch *condition']
 
@@ -71,13 +71,13 @@ def as_data(spec: Spec, x: Array) -> Array:
 
 
 def output_of(
-    nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Numbers, seen: Condition
+    nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Times, condition: Condition
 ) -> Events:
     """Returns the network's output; its inputs are x_t at unit variance and the half log-SNR."""
     alpha, sigma = scales(schedule, t, x_t)
     size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)
-    return nets.network.apply({'params': weights}, x_t / size, level, seen)
+    return nets.network.apply({'params': weights}, x_t / size, level, condition)
 
 
 def denoiser(
@@ -87,7 +87,7 @@ def denoiser(
     label: Condition = None,
     guidance: float = 1.0,
     clip: bool = False,
-) -> Callable[[Events, Numbers], Events]:
+) -> Callable[[Events, Times], Events]:
     """Returns (x_t, t) -> the mean of x given x_t, as samplers take it.
 
     Args:
@@ -119,7 +119,7 @@ def denoiser(
     return clipped if clip and nets.spec.interval is not None else guided
 
 
-def scales(schedule: Schedule, t: Numbers, x: Events) -> tuple[Array, Array]:
+def scales(schedule: Schedule, t: Times, x: Events) -> tuple[Array, Array]:
     """Returns (alpha, sigma) of each row, shaped to broadcast against x."""
-    like = lambda numbers: jnp.expand_dims(numbers, tuple(range(1, x.ndim)))
+    like = lambda values: jnp.expand_dims(values, tuple(range(1, x.ndim)))
     return like(schedule.alpha(t)), like(schedule.sigma(t))

@@ -38,10 +38,10 @@ from models.diffusion.sampling import (
     denoised,
     inpainted,
     of_prior,
+    rescaled_trajectory,
     sampled,
-    shown,
 )
-from models.diffusion.variational_bound import bound_terms, ode_nats, weighed_error
+from models.diffusion.variational_bound import bound_terms, ode_nats, weighted_error
 from models.nets.class_conditioning import label_asked_for
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
@@ -113,7 +113,9 @@ def diffusion(
     def metrics(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
         count = min(METRIC_TIMES, likelihood.num_times)
-        terms = bound_terms(nets, schedule, params, batch, rng.keys, seen(nets, batch), count)
+        terms = bound_terms(
+            nets, schedule, params, batch, rng.keys, condition_of(nets, batch), count
+        )
         return terms if nets.spec.levels is None else {**terms, **in_bits(terms, nets.spec)}
 
     log_prob = log_prob_of(nets, process, likelihood)
@@ -134,13 +136,15 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
     def bound(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
         count = likelihood.num_times
-        terms = bound_terms(nets, schedule, params, batch, rng.keys, seen(nets, batch), count)
+        terms = bound_terms(
+            nets, schedule, params, batch, rng.keys, condition_of(nets, batch), count
+        )
         return terms['elbo_nats']
 
     def by_ode(steps):
         def nats(weights, batch, rng):
             schedule, params = schedule_of(process, weights.params), weights.params['model']
-            probes, label = likelihood.ode_probes, seen(nets, batch)
+            probes, label = likelihood.ode_probes, condition_of(nets, batch)
             return ode_nats(nets, schedule, params, batch, rng.keys, label, steps, probes)
 
         return nats
@@ -159,7 +163,10 @@ def sampling_abilities(
     """Returns what a trained model can do with its process and its ODE."""
 
     def walk(weights, rng, condition):
-        schedule, label = schedule_of(process, weights.params), asked(nets, rng, condition)
+        schedule, label = (
+            schedule_of(process, weights.params),
+            requested_label(nets, rng, condition),
+        )
         return sampled(nets, schedule, sampling, weights.params['model'], rng, label)
 
     def sample(weights, rng, condition):
@@ -168,23 +175,27 @@ def sampling_abilities(
 
     def trajectory(weights, rng, condition):
         schedule = schedule_of(process, weights.params)
-        return shown(nets.spec, schedule, sampling, walk(weights, rng, condition))
+        return rescaled_trajectory(nets.spec, schedule, sampling, walk(weights, rng, condition))
 
     def denoise(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
-        return denoised(nets, schedule, sampling, params, batch, rng.keys, seen(nets, batch))
+        return denoised(
+            nets, schedule, sampling, params, batch, rng.keys, condition_of(nets, batch)
+        )
 
     def inpaint(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
-        return inpainted(nets, schedule, sampling, params, batch, rng.keys, seen(nets, batch))
+        return inpainted(
+            nets, schedule, sampling, params, batch, rng.keys, condition_of(nets, batch)
+        )
 
     def prior(weights, rng):
-        return of_prior(nets, rng, asked(nets, rng, None))
+        return of_prior(nets, rng, requested_label(nets, rng, None))
 
     def encode(weights, batch, rng):
         del rng
         schedule = schedule_of(process, weights.params)
-        x, label = batch['x'], seen(nets, batch)
+        x, label = batch['x'], condition_of(nets, batch)
         return coded(nets, schedule, weights.params['model'], x, label, ode_steps)
 
     def decode(weights, codes):
@@ -194,13 +205,13 @@ def sampling_abilities(
     return (
         Sample(sample, nets.is_conditional),
         Trajectory(trajectory, sampling.evaluations),
-        Denoise(denoise, most_noise(process) / stretch(nets.spec)),
+        Denoise(denoise, max_noise(process) / stretch(nets.spec)),
         Inpaint(inpaint),
         Codes(encode, decode, prior, dims=(nets.spec.num_dims,)),
     )
 
 
-def most_noise(process: Process) -> float:
+def max_noise(process: Process) -> float:
     """Returns sigma / alpha at the process's last time."""
     schedule = process.schedule
     if not isinstance(schedule, Schedule):
@@ -211,7 +222,7 @@ def most_noise(process: Process) -> float:
 def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> Weights:
     """Returns the parameters of the network and of a learned schedule; no other collections."""
     first = {name: array[:1] for name, array in batch.items()}
-    level, label = jnp.zeros(1), seen(nets, first)
+    level, label = jnp.zeros(1), condition_of(nets, first)
     args = to_process(nets.spec, first['x']), level, label
     params = {'model': nets.network.init(jax.random.fold_in(key, 0), *args)['params']}
     if not isinstance(process.schedule, Schedule):
@@ -237,15 +248,15 @@ def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batc
     """Returns the weighted error of each example at a random time, [batch]."""
     schedule = schedule_of(process, params)
     t = process.time(schedule, time_sampling.spread_over_batch(rng))
-    label = seen(nets, batch)
+    label = condition_of(nets, batch)
     if nets.is_conditional:
-        place = jax.vmap(jax.random.uniform)(fold_in(rng.keys, HIDDEN_DRAW))
-        label = jnp.where(place < process.label_dropout, nets.spec.num_classes, label)
+        u = jax.vmap(jax.random.uniform)(fold_in(rng.keys, HIDDEN_DRAW))
+        label = jnp.where(u < process.label_dropout, nets.spec.num_classes, label)
     x, eps_keys = to_process(nets.spec, batch['x']), fold_in(rng.keys, EPS_DRAW)
-    return weighed_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)
+    return weighted_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)
 
 
-def seen(nets: DenoiserNetworks, batch: Batch) -> Condition:
+def condition_of(nets: DenoiserNetworks, batch: Batch) -> Condition:
     """Returns the network's condition; labels left out of training become the null label."""
     if nets.given is not None:
         return nets.given(batch)
@@ -255,7 +266,7 @@ def seen(nets: DenoiserNetworks, batch: Batch) -> Condition:
     return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
-def asked(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
+def requested_label(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
     """Returns the class of each sample; by default a random class of the training split."""
     if not nets.is_conditional:
         return None

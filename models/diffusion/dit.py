@@ -32,18 +32,16 @@ class Block(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, tokens: Tokens, vector: Float[Array, 'batch numbers']
-    ) -> tuple[Tokens, None]:
+    def __call__(self, tokens: Tokens, vector: Float[Array, 'batch dims']) -> tuple[Tokens, None]:
         """Returns the tokens in float32, and None, as `nn.scan` expects."""
         width, layer = tokens.shape[-1], functools.partial(nn.Dense, dtype=self.dtype)
-        changes = _changes(6, width, vector, self.dtype)
-        scale, shift, gate, scale_mlp, shift_mlp, gate_mlp = changes
-        seen = adaptive_norm(tokens, scale, shift)
+        modulation = _modulation(6, width, vector, self.dtype)
+        scale, shift, gate, scale_mlp, shift_mlp, gate_mlp = modulation
+        normed = adaptive_norm(tokens, scale, shift)
         attention = nn.MultiHeadDotProductAttention(
             self.heads, dtype=self.dtype, force_fp32_for_softmax=True
         )
-        tokens += gate * attention(seen).astype(jnp.float32)
+        tokens += gate * attention(normed).astype(jnp.float32)
         wide = nn.gelu(layer(WIDENED * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
         return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
 
@@ -86,11 +84,11 @@ class DiT(nn.Module):
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, self.width, self.num_classes)
         patches = to_patches(x.reshape(len(x), *space, -1), self.patch)
-        place, count = nn.initializers.normal(0.02), math.prod(patches.shape[1:-1])
-        places = self.param('places', place, (count, self.width), jnp.float32)
+        position_init, count = nn.initializers.normal(0.02), math.prod(patches.shape[1:-1])
+        positions = self.param('places', position_init, (count, self.width), jnp.float32)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
         tokens = layer(self.width)(patches.reshape(len(x), count, -1))
-        tokens = tokens.astype(jnp.float32) + places
+        tokens = tokens.astype(jnp.float32) + positions
         tokens, _ = nn.scan(
             Block,
             variable_axes={'params': 0},
@@ -98,13 +96,13 @@ class DiT(nn.Module):
             in_axes=nn.broadcast,
             length=self.blocks,
         )(self.heads, self.dtype)(tokens, vector)
-        tokens = adaptive_norm(tokens, *_changes(2, self.width, vector, self.dtype))
+        tokens = adaptive_norm(tokens, *_modulation(2, self.width, vector, self.dtype))
         last = layer(patches.shape[-1], kernel_init=nn.initializers.zeros)
-        made = last(tokens).astype(jnp.float32).reshape(patches.shape)
-        return from_patches(made, space, self.patch).reshape(len(x), *event)
+        output = last(tokens).astype(jnp.float32).reshape(patches.shape)
+        return from_patches(output, space, self.patch).reshape(len(x), *event)
 
 
-def _changes(number: int, width: int, vector: Float[Array, 'batch numbers'], dtype: DTypeLike):
-    """Returns `number` vectors [batch, 1, width] computed from the condition, initially 0."""
-    layer = nn.Dense(number * width, dtype=dtype, kernel_init=nn.initializers.zeros)
-    return jnp.split(layer(nn.silu(vector)).astype(jnp.float32)[:, None], number, -1)
+def _modulation(count: int, width: int, vector: Float[Array, 'batch dims'], dtype: DTypeLike):
+    """Returns `count` vectors [batch, 1, width] computed from the condition, initially 0."""
+    layer = nn.Dense(count * width, dtype=dtype, kernel_init=nn.initializers.zeros)
+    return jnp.split(layer(nn.silu(vector)).astype(jnp.float32)[:, None], count, -1)

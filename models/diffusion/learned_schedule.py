@@ -48,14 +48,14 @@ def learned(module: MonotoneHalfLogSnr, params) -> Schedule:
     """Returns the schedule with these parameters; it finds times by bisection."""
     half_log_snr = lambda t: module.apply({'params': params}, t)
 
-    def time(wanted: Float[Array, '*times']) -> Float[Array, '*times']:
+    def time(value: Float[Array, '*times']) -> Float[Array, '*times']:
         def halve(_, ends):
             early, late = ends
             middle = 0.5 * (early + late)
-            is_later = half_log_snr(middle) > wanted
+            is_later = half_log_snr(middle) > value
             return jnp.where(is_later, middle, early), jnp.where(is_later, late, middle)
 
-        ends = jnp.zeros_like(wanted), jnp.ones_like(wanted)
+        ends = jnp.zeros_like(value), jnp.ones_like(value)
         early, late = jax.lax.fori_loop(0, HALVINGS, halve, ends)
         return 0.5 * (early + late)
 

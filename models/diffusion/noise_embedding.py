@@ -11,21 +11,20 @@ from jaxtyping import Array, Float, Int
 from atelier.errors import UserError, at_least, check_sizes
 
 CONDITION = 128  # width of the MLP's condition vector
-# longest and shortest wavelength
-OF_LEVEL = 40.0, 0.1  # for the half log-SNR, which lies in -10 to 10
-OF_POINTS = 4.0, 0.2  # for x, whose standard deviation is about 1
+LEVEL_WAVELENGTHS = 40.0, 0.1  # longest and shortest, for the half log-SNR in -10 to 10
+POINT_WAVELENGTHS = 4.0, 0.2  # for x, of a standard deviation about 1
 
 
 def waves(
-    values: Float[Array, '*values'], numbers: int, ends: tuple[float, float]
+    values: Float[Array, '*values'], num_waves: int, ends: tuple[float, float]
 ) -> Float[Array, '*values waves']:
-    """Returns `numbers` sines and cosines of each value, with geometrically spaced wavelengths.
+    """Returns `num_waves` sines and cosines of each value, with geometrically spaced wavelengths.
 
     For positions: Vaswani et al. (2017), section 3.5. For coordinates, so that a network learns
     high frequencies: Tancik et al. (2020), equation 5 with geometric frequencies.
     """
     longest, shortest = ends
-    lengths = longest * (shortest / longest) ** jnp.linspace(0.0, 1.0, numbers // 2)
+    lengths = longest * (shortest / longest) ** jnp.linspace(0.0, 1.0, num_waves // 2)
     angles = 2 * math.pi * values[..., None] / lengths
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
@@ -33,17 +32,17 @@ def waves(
 def condition_vector(
     half_log_snr: Float[Array, 'batch'],
     label: Int[Array, 'batch'] | None,
-    numbers: int,
+    dims: int,
     num_classes: int,
-) -> Float[Array, 'batch numbers']:
+) -> Float[Array, 'batch dims']:
     """Returns an embedding of the noise level, and of the label if there are classes.
 
     Call it inside a compact method. Class `num_classes` is the null label (Ho and Salimans 2022).
     """
-    vector = nn.Dense(numbers)(waves(half_log_snr, numbers, OF_LEVEL))
-    vector = nn.Dense(numbers)(nn.silu(vector))
+    vector = nn.Dense(dims)(waves(half_log_snr, dims, LEVEL_WAVELENGTHS))
+    vector = nn.Dense(dims)(nn.silu(vector))
     if num_classes:
-        vector += nn.Embed(num_classes + 1, numbers)(label)
+        vector += nn.Embed(num_classes + 1, dims)(label)
     return vector
 
 
@@ -72,12 +71,12 @@ class ConditionedBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, h: Float[Array, 'batch units'], vector: Float[Array, 'batch numbers']
+        self, h: Float[Array, 'batch units'], vector: Float[Array, 'batch dims']
     ) -> Float[Array, 'batch units']:
         """Returns h's shape in float32."""
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        across = layer(2 * h.shape[-1])(nn.silu(vector)).astype(jnp.float32)
-        scale, shift = jnp.split(across, 2, -1)
+        scale_and_shift = layer(2 * h.shape[-1])(nn.silu(vector)).astype(jnp.float32)
+        scale, shift = jnp.split(scale_and_shift, 2, -1)
         inner = nn.silu(layer(h.shape[-1])(adaptive_norm(h, scale, shift)))
         zeros = nn.initializers.zeros
         return h + layer(h.shape[-1], kernel_init=zeros)(inner).astype(jnp.float32)
@@ -118,9 +117,9 @@ class ConditionedMLP(nn.Module):
         """Returns x's shape in float32; at initialization 0 for any x."""
         vector = condition_vector(half_log_snr, label, CONDITION, self.num_classes)
         flat = x.reshape(len(x), -1)
-        seen = waves(flat, self.num_waves, OF_POINTS).reshape(len(x), -1)
+        features = waves(flat, self.num_waves, POINT_WAVELENGTHS).reshape(len(x), -1)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
-        h = layer(self.width)(jnp.concatenate([flat, seen], -1)).astype(jnp.float32)
+        h = layer(self.width)(jnp.concatenate([flat, features], -1)).astype(jnp.float32)
         for _ in range(self.blocks):
             h = ConditionedBlock(self.dtype)(h, vector)
         last = layer(flat.shape[-1], kernel_init=nn.initializers.zeros)

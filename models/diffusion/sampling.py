@@ -56,8 +56,8 @@ class Sampling(NamedTuple):
     @property
     def evaluations(self) -> int:
         """Network evaluations per sample; guidance doubles them (with and without the class)."""
-        looks = 1 if self.guidance == 1.0 else 2
-        return looks * (self.per_step * (self.steps - 1) + 1)
+        per_mean = 1 if self.guidance == 1.0 else 2
+        return per_mean * (self.per_step * (self.steps - 1) + 1)
 
 
 def walk(
@@ -98,20 +98,20 @@ def _start(nets: DenoiserNetworks, schedule: Schedule, keys: Keys) -> Events:
     return schedule.last_std(noise.dtype) * noise
 
 
-def shown(
-    spec: Spec, schedule: Schedule, sampling: Sampling, parts: tuple[Trajectory, Trajectory]
+def rescaled_trajectory(
+    spec: Spec, schedule: Schedule, sampling: Sampling, steps_and_end: tuple[Trajectory, Trajectory]
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
     """Returns (x_t, mean) of all steps, [local, steps, *event], in the data's units.
 
     x_t is rescaled to the data's standard deviation. Values are neither clipped to the data's
     interval nor rounded to levels.
     """
-    whole = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *parts)
+    trajectory = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), *steps_and_end)
     grid = sampling.grid(schedule, sampling.steps - 1)
-    alpha, sigma = scales(schedule, grid, whole.x_t)
+    alpha, sigma = scales(schedule, grid, trajectory.x_t)
     std = data_std(spec)
-    x_t = whole.x_t * std / jnp.sqrt((alpha * std) ** 2 + sigma**2)
-    return tuple(from_process(spec, jnp.moveaxis(a, 0, 1)) for a in (x_t, whole.mean))
+    x_t = trajectory.x_t * std / jnp.sqrt((alpha * std) ** 2 + sigma**2)
+    return tuple(from_process(spec, jnp.moveaxis(a, 0, 1)) for a in (x_t, trajectory.mean))
 
 
 def denoised(
@@ -135,8 +135,8 @@ def denoised(
 
     def of_row(x, t, key, label):
         label = None if label is None else label[None]
-        own, x_t = schedule._replace(last=t), schedule.alpha(t) * x[None]
-        _, end = walk(nets, own, sampling, weights, x_t, key[None], label)
+        row_schedule, x_t = schedule._replace(last=t), schedule.alpha(t) * x[None]
+        _, end = walk(nets, row_schedule, sampling, weights, x_t, key[None], label)
         return end.mean[0]
 
     keys = fold_in(keys, STEP_DRAWS)

@@ -57,10 +57,10 @@ def super_resolution(
         given=lambda batch: to_process(spec, reduced(batch['x'], factor)),
     )
     likelihood = Likelihood('bound', METRIC_TIMES, ode_steps=1, ode_probes=0)
-    ours = diffusion(nets, process, sampling, likelihood)
+    base = diffusion(nets, process, sampling, likelihood)
 
     def metrics(weights, batch, rng):
-        terms = ours.metrics(weights, batch, rng)
+        terms = base.metrics(weights, batch, rng)
         return {re.sub('_(nats|bits_per_dim)$', r'_given_low_\1', k): v for k, v in terms.items()}
 
     def enlarge(weights, batch, rng):
@@ -68,4 +68,4 @@ def super_resolution(
         _, end = sampled(nets, schedule, sampling, weights.params['model'], rng, low)
         return as_data(spec, end.mean)
 
-    return Family(ours.init, ours.turns, metrics, (SuperResolve(enlarge, factor),))
+    return Family(base.init, base.turns, metrics, (SuperResolve(enlarge, factor),))

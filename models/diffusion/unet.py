@@ -22,8 +22,8 @@ from models.nets.patches import from_patches, to_patches
 
 UNROLLED = 2  # blocks: compiles as fast as one, and two blocks need no loop and none of its copies
 Maps = Float[Array, 'batch *maps']
-Made = Float[Array, 'batch *made']  # maps of another size or number of channels
-Vectors = Float[Array, 'batch numbers']
+NewMaps = Float[Array, 'batch *new_maps']  # maps of another size or number of channels
+Vectors = Float[Array, 'batch dims']
 
 
 class UNetOptions(NamedTuple):
@@ -60,12 +60,14 @@ class ResidualBlock(nn.Module):
     kind: UNetOptions
 
     @nn.compact
-    def __call__(self, x: Maps, vector: Vectors) -> Made:
+    def __call__(self, x: Maps, vector: Vectors) -> NewMaps:
         """Returns [batch, *space, features]."""
         h = _conv(self.kind, self.features)(nn.silu(_norm(self.kind, x)))
-        across = nn.Dense(2 * self.features, dtype=self.kind.dtype)(nn.silu(vector))
-        across = across.astype(jnp.float32)
-        scale, shift = jnp.split(jnp.expand_dims(across, tuple(range(1, x.ndim - 1))), 2, -1)
+        scale_and_shift = nn.Dense(2 * self.features, dtype=self.kind.dtype)(nn.silu(vector))
+        scale_and_shift = scale_and_shift.astype(jnp.float32)
+        scale, shift = jnp.split(
+            jnp.expand_dims(scale_and_shift, tuple(range(1, x.ndim - 1))), 2, -1
+        )
         h = nn.silu(_norm(self.kind, h) * (1 + scale) + shift)
         h = _conv(self.kind, self.features, kernel_init=nn.initializers.zeros)(h)
         if x.shape[-1] != self.features:
@@ -83,14 +85,14 @@ class Attention(nn.Module):
     def __call__(self, x: Maps) -> Maps:
         """Returns x's shape."""
         features = x.shape[-1]
-        places = _norm(self.kind, x).reshape(len(x), -1, features)
+        positions = _norm(self.kind, x).reshape(len(x), -1, features)
         heads = max(n for n in range(1, self.kind.heads + 1) if features % n == 0)
         mixed = nn.MultiHeadDotProductAttention(
             heads,
             dtype=self.kind.dtype,
             out_kernel_init=nn.initializers.zeros,
             force_fp32_for_softmax=True,
-        )(places)
+        )(positions)
         return x + mixed.reshape(x.shape)
 
 
@@ -102,7 +104,7 @@ class _Down(nn.Module):
     kind: UNetOptions
 
     @nn.compact
-    def __call__(self, x: Maps, vector: Vectors) -> tuple[Made, Made]:
+    def __call__(self, x: Maps, vector: Vectors) -> tuple[NewMaps, NewMaps]:
         x = ResidualBlock(self.features, self.has_attention, self.kind)(x, vector)
         return x, x
 
@@ -116,9 +118,9 @@ class _Up(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Maps, kept: Float[Array, 'batch *kept'], vector: Vectors
-    ) -> tuple[Made, None]:
-        both = jnp.concatenate([x, kept], -1)
+        self, x: Maps, skip: Float[Array, 'batch *skip'], vector: Vectors
+    ) -> tuple[NewMaps, None]:
+        both = jnp.concatenate([x, skip], -1)
         return ResidualBlock(self.features, self.has_attention, self.kind)(both, vector), None
 
 
@@ -149,7 +151,7 @@ class UNet(nn.Module):
         check_sizes(self, 'blocks', 'patch')
         if not {*self.attention} <= {*range(len(self.channels))}:
             raise UserError(
-                f'config.model.attention={self.attention}: there are the resolutions 0 to '
+                f'config.model.attention={self.attention}: give resolutions from 0 to '
                 f'{len(self.channels) - 1} (config.model.channels)'
             )
 
@@ -164,24 +166,24 @@ class UNet(nn.Module):
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
         maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
-        outputs, kept = maps.shape[-1], []
+        out_channels, skips = maps.shape[-1], []
         maps = _conv(self.kind, self.channels[0])(maps)
         for level, features in enumerate(self.channels):
             if level:
                 maps = _conv(self.kind, features, STRIDE)(maps)
-            maps, seen = self._scanned(_Down, level, nn.broadcast)(maps, vector)
-            kept.append(seen)
+            maps, skip = self._scanned(_Down, level, nn.broadcast)(maps, vector)
+            skips.append(skip)
         coarsest = len(self.channels) - 1
         middle = ResidualBlock(self.channels[-1], coarsest in self.attention, self.kind)
         maps = middle(maps, vector)
         for level in reversed(range(len(self.channels))):
-            seen = kept[level][::-1]
+            skip = skips[level][::-1]
             if level < coarsest:
-                maps = _conv(self.kind, self.channels[level])(_enlarged(maps, seen.shape[2:-1]))
-            maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, seen, vector)
-        last = _conv(self.kind, outputs, kernel_init=nn.initializers.zeros)
-        made = last(nn.silu(_norm(self.kind, maps)))
-        return from_patches(made, space, self.patch).reshape(len(x), *event)
+                maps = _conv(self.kind, self.channels[level])(_enlarged(maps, skip.shape[2:-1]))
+            maps, _ = self._scanned(_Up, level, 0, nn.broadcast)(maps, skip, vector)
+        last = _conv(self.kind, out_channels, kernel_init=nn.initializers.zeros)
+        output = last(nn.silu(_norm(self.kind, maps)))
+        return from_patches(output, space, self.patch).reshape(len(x), *event)
 
     def _scanned(self, block: type[nn.Module], level: int, *in_axes) -> nn.Module:
         """Returns `blocks` scanned blocks, each with its own parameters."""
@@ -197,7 +199,7 @@ class UNet(nn.Module):
 
 
 def _conv(kind: UNetOptions, features: int, stride: int = 1, **options) -> Callable:
-    def layer(x: Maps) -> Made:
+    def layer(x: Maps) -> NewMaps:
         axes = x.ndim - 2
         window = (kind.kernel_size,) * axes, (stride,) * axes
         return Conv(features, *window, form=kind.form, dtype=kind.dtype, **options)(x)
@@ -212,7 +214,7 @@ def _norm(kind: UNetOptions, x: Maps) -> Maps:
     return GroupNorm(groups)(x)
 
 
-def _enlarged(x: Maps, space: tuple[int, ...]) -> Made:
+def _enlarged(x: Maps, space: tuple[int, ...]) -> NewMaps:
     """Repeats each position `STRIDE` times along every axis, cropped to `space`."""
     for axis, length in enumerate(space, 1):
         x = jax.lax.slice_in_dim(jnp.repeat(x, STRIDE, axis), 0, length, axis=axis)

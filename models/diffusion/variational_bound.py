@@ -28,14 +28,14 @@ Keys = UInt32[Array, 'batch 2']
 Nats = Float[Array, 'batch']
 
 
-def weighed_error(
+def weighted_error(
     nets: DenoiserNetworks,
     schedule: Schedule,
     weights,
     x: Float[Array, 'batch *event'],
     t: Float[Array, 'batch'],
     keys: Keys,
-    seen: Condition,
+    condition: Condition,
     weighting: Callable | None,
 ) -> Float[Array, 'batch']:
     """Returns the weighted squared error of the network's output for x (process scale) at time t.
@@ -45,7 +45,7 @@ def weighed_error(
     """
     alpha, sigma = scales(schedule, t, x)
     eps = standard_normal(keys, *x.shape[1:]).astype(x.dtype)
-    output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, seen)
+    output = output_of(nets, schedule, weights, alpha * x + sigma * eps, t, condition)
     weight = jnp.ones_like(t)
     if weighting is not None:
         scale = nets.prediction.scale(schedule.alpha(t), schedule.sigma(t))
@@ -59,7 +59,7 @@ def bound_terms(
     weights,
     batch: Batch,
     keys: Keys,
-    seen: Condition,
+    condition: Condition,
     count: int,
 ) -> dict[str, Nats]:
     """Returns the terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
@@ -72,7 +72,7 @@ def bound_terms(
     terms = {
         'prior_nats': denoising.prior_kl(x, *_scales_at(schedule, schedule.last)),
         'reconstruction_nats': _reconstruction(spec, schedule, batch['x'], x, keys),
-        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, seen, count),
+        'diffusion_nats': _diffusion(nets, schedule, weights, x, keys, condition, count),
     }
     return {'elbo_nats': -sum(terms.values()), **terms}
 
@@ -88,19 +88,19 @@ def _reconstruction(spec, schedule: Schedule, given, x, keys: Keys) -> Nats:
     return denoising.levels_nats(given, x_t, values, alpha, sigma)
 
 
-def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, seen, count: int) -> Nats:
+def _diffusion(nets, schedule: Schedule, weights, x, keys: Keys, condition, count: int) -> Nats:
     if schedule.num_steps:
         time, weighting = time_sampling.on_steps, weightings.bound
     else:
         time, weighting = time_sampling.uniform_half_log_snr, weightings.bound_by_half_log_snr
 
-    def one(number):
-        own = fold_in(keys, TIME_DRAWS + number)
-        t = time(schedule, time_sampling.stratified(fold_in(own, 0), number, count))
-        eps_keys = fold_in(own, 1)
-        return weighed_error(nets, schedule, weights, x, t, eps_keys, seen, weighting)
+    def error_at(index):
+        sample_keys = fold_in(keys, TIME_DRAWS + index)
+        t = time(schedule, time_sampling.stratified(fold_in(sample_keys, 0), index, count))
+        eps_keys = fold_in(sample_keys, 1)
+        return weighted_error(nets, schedule, weights, x, t, eps_keys, condition, weighting)
 
-    return jnp.mean(jax.lax.map(one, jnp.arange(count)), 0)
+    return jnp.mean(jax.lax.map(error_at, jnp.arange(count)), 0)
 
 
 def log_stretching(spec, x: Float[Array, 'batch *event']) -> Nats:

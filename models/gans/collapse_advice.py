@@ -4,19 +4,19 @@ from typing import NamedTuple
 
 from atelier.core.game import Advise
 
-KNOWS = 0.98  # the discriminator has won if both its training accuracies are at least this
-FALL = 0.5  # the generator has collapsed below this share of its best coverage so far
-NOTHING, PATIENCE = 0.05, 3  # also if coverage is below NOTHING in PATIENCE validations in a row
+WON = 0.98  # the discriminator has won if both its training accuracies are at least this
+COLLAPSED = 0.5  # the generator has collapsed below this share of its best coverage so far
+UNCOVERED, PATIENCE = 0.05, 3  # or below UNCOVERED in PATIENCE validations in a row
 
 
-class Cures(NamedTuple):
+class Advice(NamedTuple):
     """The config changes to recommend, worded to follow 'in a new --workdir, '."""
 
-    of_a_win: str
-    of_a_collapse: str
+    discriminator_won: str
+    generator_collapsed: str
 
 
-def adviser(cures: Cures) -> Advise:
+def adviser(advice: Advice) -> Advise:
     """Returns a game's `Turn.advise`, whose warnings recommend these config changes.
 
     It reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game reports, and
@@ -24,27 +24,27 @@ def adviser(cures: Cures) -> Advise:
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
-        warnings, newest = {}, history[-1]
-        pair = [newest.get(f'train/accuracy_{kind}', 0.0) for kind in ('real', 'fake')]
-        if min(pair) >= KNOWS:
+        warnings, latest = {}, history[-1]
+        accuracies = [latest.get(f'train/accuracy_{kind}', 0.0) for kind in ('real', 'fake')]
+        if min(accuracies) >= WON:
             warnings['discriminator has won'] = (
-                f'the discriminator has won: it knows {pair[0]:.0%} of real and {pair[1]:.0%} of '
-                'generated examples, and teaches the generator little; in a new --workdir, '
-                f'{cures.of_a_win}'
+                f'the discriminator has won: it recognizes {accuracies[0]:.0%} of real and '
+                f'{accuracies[1]:.0%} of generated examples, so the generator learns '
+                f'little; in a new --workdir, {advice.discriminator_won}'
             )
-        covered = [metrics['coverage'] for metrics in history if 'coverage' in metrics]
-        if covered and _has_collapsed(covered):
+        coverages = [metrics['coverage'] for metrics in history if 'coverage' in metrics]
+        if coverages and _has_collapsed(coverages):
             warnings['generator has collapsed'] = (
-                f'the generator has collapsed: its samples cover {covered[-1]:.0%} of the '
-                f'validation examples, {max(covered):.0%} at best; in a new --workdir, '
-                f'{cures.of_a_collapse}'
+                f'the generator has collapsed: its samples cover {coverages[-1]:.0%} of the '
+                f'validation examples, {max(coverages):.0%} at best; in a new --workdir, '
+                f'{advice.generator_collapsed}'
             )
         return warnings
 
     return advise
 
 
-def _has_collapsed(covered: list[float]) -> bool:
+def _has_collapsed(coverages: list[float]) -> bool:
     """Whether coverage has fallen from its best, or never risen."""
-    never = len(covered) >= PATIENCE and max(covered[-PATIENCE:]) < NOTHING
-    return never or covered[-1] < FALL * max(covered)
+    never = len(coverages) >= PATIENCE and max(coverages[-PATIENCE:]) < UNCOVERED
+    return never or coverages[-1] < COLLAPSED * max(coverages)

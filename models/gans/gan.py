@@ -18,7 +18,7 @@ from atelier.core.randomness import fold_in, identity
 from atelier.core.types import Batch, Weights
 from atelier.errors import UserError, check_sizes, choose
 from losses import adversarial
-from models.gans.collapse_advice import Cures, adviser
+from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
     GANNetworks,
     discriminate,
@@ -68,16 +68,18 @@ def _kernels(nets: GANNetworks, weights: Weights):
     return kernels(nets, weights.params['discriminator'], weights.extra['discriminator'])
 
 
-def discriminator_turn(nets: GANNetworks, rules: Rules, number: int) -> game.Turn:
-    """The discriminator minimizes its loss and penalty on the step's minibatch `number`."""
+def discriminator_turn(nets: GANNetworks, rules: Rules, index: int) -> game.Turn:
+    """The discriminator minimizes its loss and penalty on the step's minibatch `index`."""
     loss_of, _ = adversarial.GAMES[rules.loss]
 
     def loss(weights, batch, rng, step, hypers):
         del step
         real, label = nets.spec.normalize(batch['x']), _label(nets, batch)
         fake, _ = _generate(nets, weights, noise(nets, rng.keys), label, True, rng.gather)
-        used, collections = _kernels(nets, weights)
-        judge = lambda x, now: discriminate(nets, used, now, x, label, True, rng.gather)
+        params, collections = _kernels(nets, weights)
+        judge = lambda x, collections: discriminate(
+            nets, params, collections, x, label, True, rng.gather
+        )
         (real_logits, _), collections = judge(real, collections)
         (fake_logits, _), collections = judge(fake, collections)
         losses = loss_of(real_logits, fake_logits)
@@ -89,19 +91,19 @@ def discriminator_turn(nets: GANNetworks, rules: Rules, number: int) -> game.Tur
         extra = {**weights.extra, 'discriminator': collections}
         return {'discriminator': jnp.mean(losses)}, (extra, metrics)
 
-    return game.Turn(('discriminator',), loss, number, _when(rules, True), together=nets.packing)
+    return game.Turn(('discriminator',), loss, index, _when(rules, True), together=nets.packing)
 
 
 def _penalty(rules: Rules, discriminator: Callable, real, fake, keys):
     """The penalty of each example; needs a discriminator that scores examples independently."""
     if rules.penalty == 'gradient_penalty':
-        place = jax.vmap(jax.random.uniform)(fold_in(keys, 1))
-        return adversarial.gradient_penalty(discriminator, real, fake, place)
+        fraction = jax.vmap(jax.random.uniform)(fold_in(keys, 1))
+        return adversarial.gradient_penalty(discriminator, real, fake, fraction)
     return 0.5 * adversarial.slope_squared(discriminator, real if rules.penalty == 'r1' else fake)
 
 
 def generator_turn(
-    nets: GANNetworks, rules: Rules, number: int, advise: game.Advise | None = None
+    nets: GANNetworks, rules: Rules, index: int, advise: game.Advise | None = None
 ) -> game.Turn:
     """The generator minimizes its loss on freshly generated samples."""
     _, loss_of = adversarial.GAMES[rules.loss]
@@ -111,18 +113,20 @@ def generator_turn(
         label = _label(nets, batch)
         z = noise(nets, rng.keys)
         fake, after = _generate(nets, weights, z, label, True, rng.gather)
-        used, collections = _kernels(nets, weights)
-        judge = lambda x: discriminate(nets, used, collections, x, label, True, rng.gather)[0]
-        logits, features = judge(fake)
+        params, collections = _kernels(nets, weights)
+        judge = lambda x: discriminate(nets, params, collections, x, label, True, rng.gather)[0]
+        logits, fake_features = judge(fake)
         total = jnp.mean(loss_of(logits))
         if rules.feature_matching:
-            _, wanted = judge(nets.spec.normalize(batch['x']))
-            distance = adversarial.feature_matching(rng.gather(wanted), rng.gather(features))
+            _, real_features = judge(nets.spec.normalize(batch['x']))
+            distance = adversarial.feature_matching(
+                rng.gather(real_features), rng.gather(fake_features)
+            )
             total += hypers['feature_matching'] * distance
         return {'generator': total}, ({**weights.extra, 'generator': after}, {})
 
     when = _when(rules, False)
-    return game.Turn(('generator',), loss, number, when, nets.packing, advise)
+    return game.Turn(('generator',), loss, index, when, nets.packing, advise)
 
 
 def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
@@ -130,34 +134,34 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
     def moves(hypers, step):
         first = hypers['discriminator_steps']
-        place = jnp.mod(step.astype(jnp.float32), first + hypers['generator_steps'])
-        return (place < first) == is_discriminator
+        position = jnp.mod(step.astype(jnp.float32), first + hypers['generator_steps'])
+        return (position < first) == is_discriminator
 
     return moves if rules.alternating else None
 
 
-def cures(nets: GANNetworks, rules: Rules) -> Cures:
+def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
     """Recommended changes that this game's config accepts."""
     if rules.penalty != 'none':
-        steadier = 'raise --config.hypers.penalty'
+        stabilize = 'raise --config.hypers.penalty'
     elif nets.judges_alone:
-        steadier = 'give --config.model.penalty=r1'
+        stabilize = 'give --config.model.penalty=r1'
     else:
-        steadier = 'give --config.model.discriminator_norm=spectral'
+        stabilize = 'give --config.model.discriminator_norm=spectral'
     can_pack = rules.penalty == 'none' and nets.packing == 1 and not nets.is_conditional
     packs = 'give --config.model.packing=4, or ' if can_pack else ''
-    return Cures(
-        f"{steadier}, or lower --config.hypers.learning_rate, the discriminator's",
-        f'{packs}{steadier}, or lower --config.hypers.learning_rate_generator',
+    return Advice(
+        f"{stabilize}, or lower --config.hypers.learning_rate, the discriminator's",
+        f'{packs}{stabilize}, or lower --config.hypers.learning_rate_generator',
     )
 
 
 def initialize(nets: GANNetworks, key, batch: Batch) -> Weights:
     """Initializes both players' parameters and collections."""
-    generator, of_generator = init_generator(nets, key)
-    discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
+    generator, generator_vars = init_generator(nets, key)
+    discriminator, discriminator_vars = init_discriminator(nets, key, batch['x'])
     params = {'generator': generator, 'discriminator': discriminator}
-    extra = {'generator': of_generator, 'discriminator': of_discriminator}
+    extra = {'generator': generator_vars, 'discriminator': discriminator_vars}
     return Weights(params, extra)
 
 
@@ -172,11 +176,14 @@ def check(nets: GANNetworks, rules: Rules) -> None:
     choose('model.loss', rules.loss, adversarial.GAMES)
     choose('model.penalty', rules.penalty, dict.fromkeys(PENALTIES))
     if nets.is_conditional and nets.packing > 1:
-        raise UserError('config.model.packing: examples of a pack have labels of their own, use 1')
+        raise UserError(
+            f'config.model.packing={nets.packing}: the examples of a pack have different labels, '
+            'so a conditional GAN needs --config.model.packing=1'
+        )
     if rules.penalty != 'none' and not nets.judges_alone:
         raise UserError(
-            f'config.model.penalty={rules.penalty!r} judges each example on its own: for packs or '
-            'batch norm of the discriminator give --config.model.penalty=none too'
+            f'config.model.penalty={rules.penalty!r} needs a discriminator that judges each '
+            'example on its own: with packing or its batch norm, give --config.model.penalty=none'
         )
 
 
@@ -216,12 +223,12 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         label = _label(nets, batch)
         z = noise(nets, rng.keys)
         fake, _ = _generate(nets, weights, z, label, False, rng.gather)
-        used, collections = _kernels(nets, weights)
-        judge = lambda x: discriminate(nets, used, collections, x, label, False, rng.gather)[0][0]
+        params, collections = _kernels(nets, weights)
+        judge = lambda x: discriminate(nets, params, collections, x, label, False, rng.gather)[0][0]
         return verdicts(rules.loss, judge(nets.spec.normalize(batch['x'])), judge(fake))
 
     dims = (nets.latent_dim,) if nets.is_conditional else ()
-    advise = adviser(cures(nets, rules))
+    advise = adviser(advice_for(nets, rules))
     return Family(
         init=lambda key, batch: initialize(nets, key, batch),
         turns=(

@@ -27,8 +27,8 @@ def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tu
     at_least(1, 'model.maxout_pieces', pieces)
     if has_norm and len(hidden_sizes) < 3:
         raise UserError(
-            "config.model.discriminator_norm='batch': the discriminator's first and last layer go "
-            'without, so give three config.model.discriminator_hidden_sizes or more'
+            "config.model.discriminator_norm='batch': the discriminator's first and last layer "
+            'have no norm, so give --config.model.discriminator_hidden_sizes three sizes or more'
         )
     *inner, last = (size * pieces for size in hidden_sizes)
     return tuple(inner), (last,)
@@ -109,5 +109,5 @@ def pack(x: Float[Array, 'batch *event'], packing: int) -> Float[Array, 'packs *
     if packing == 1:
         return x
     if len(x) % packing:
-        raise ValueError(f'{len(x)} examples on a device are no whole packs of {packing}')
+        raise ValueError(f'{len(x)} examples on a device do not fill packs of {packing}')
     return jnp.moveaxis(x.reshape(-1, packing, *x.shape[1:]), 1, -1)

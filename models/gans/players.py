@@ -64,9 +64,12 @@ def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, 
     `params` are used as they are: pass those that `kernels` returns.
     """
     network = nets.discriminator(train, gather)
-    others = {name: tree for name, tree in collections.items() if name != SPECTRAL}
+    own = {name: tree for name, tree in collections.items() if name != SPECTRAL}
     output, after = network.apply(
-        {'params': params, **others}, pack(x, nets.packing), label, mutable=list(others)
+        {'params': params, **own},
+        pack(x, nets.packing),
+        label,
+        mutable=list(own),
     )
     return output, {**collections, **after}
 
@@ -75,8 +78,8 @@ def kernels(nets: GANNetworks, params, collections):
     """Returns the parameters to `discriminate` with, and the updated collections."""
     if not nets.spectral:
         return params, collections
-    used, vectors = spectral_normalize(params, collections[SPECTRAL])
-    return used, {**collections, SPECTRAL: vectors}
+    normalized, vectors = spectral_normalize(params, collections[SPECTRAL])
+    return normalized, {**collections, SPECTRAL: vectors}
 
 
 BOUNDARIES = {'minimax': 0.0, 'non_saturating': 0.0, 'hinge': 0.0, 'least_squares': 0.5}

@@ -20,7 +20,7 @@ from atelier.core.types import Batch, Weights
 from atelier.errors import check_sizes
 from losses import adversarial, elbo
 from models.autoencoders.vae import Posterior, reparameterize
-from models.gans.collapse_advice import Cures, adviser
+from models.gans.collapse_advice import Advice, adviser
 from models.gans.players import (
     GANNetworks,
     MakeNetwork,
@@ -40,7 +40,7 @@ LOSSES = {  # of the decoder: that of Algorithm 1, and one whose gradient does n
 }
 
 
-CURES = Cures(
+ADVICE = Advice(
     'lower --config.hypers.learning_rate_discriminator or give '
     '--config.model.discriminator_norm=spectral',
     'raise --config.hypers.gamma or lower --config.hypers.learning_rate_discriminator',
@@ -63,8 +63,10 @@ class Players(NamedTuple):
 
 def posterior(players: Players, params, collections, x, train: bool, gather):
     """Returns (q(z | x) of each row, the encoder's updated collections); x is in data units."""
-    variables, seen = {'params': params, **collections}, players.nets.spec.normalize(x)
-    output, after = players.encoder(train, gather).apply(variables, seen, mutable=list(collections))
+    variables, normalized = {'params': params, **collections}, players.nets.spec.normalize(x)
+    output, after = players.encoder(train, gather).apply(
+        variables, normalized, mutable=list(collections)
+    )
     return Posterior(*jnp.split(output, 2, axis=-1)), after
 
 
@@ -83,20 +85,34 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, d
     """Returns the first half of Algorithm 1, and the updated collections."""
     nets = players.nets
     params, extra, gather = weights.params, weights.extra, rng.gather
-    make = lambda now, z: generate(nets, params['decoder'], now, z, None, train, gather)
-    used, judging = kernels(nets, params['discriminator'], extra['discriminator'])
-    judge = lambda now, x: discriminate(nets, used, now, x, None, train, gather)
+    make = lambda collections, z: generate(
+        nets, params['decoder'], collections, z, None, train, gather
+    )
+    judge_params, discriminator_vars = kernels(
+        nets, params['discriminator'], extra['discriminator']
+    )
+    judge = lambda collections, x: discriminate(
+        nets, judge_params, collections, x, None, train, gather
+    )
 
     x = nets.spec.normalize(batch['x'])
-    q, encoding = posterior(players, params['encoder'], extra['encoder'], batch['x'], train, gather)
+    q, encoder_vars = posterior(
+        players, params['encoder'], extra['encoder'], batch['x'], train, gather
+    )
     z = reparameterize(q, fold_in(rng.keys, 0))
-    reconstruction, decoding = make(extra['decoder'], z)
-    sample, decoding = make(decoding, noise(nets, fold_in(rng.keys, 1)))
-    (real, features), judging = judge(judging, x)
-    (reconstructed, theirs), judging = judge(judging, reconstruction)
-    (sampled, _), judging = judge(judging, sample)
-    after = {'encoder': encoding, 'decoder': decoding, 'discriminator': judging}
-    likelihood = elbo.diagonal_gaussian_log_prob(features, theirs, jnp.zeros_like(theirs))
+    reconstruction, decoder_vars = make(extra['decoder'], z)
+    sample, decoder_vars = make(decoder_vars, noise(nets, fold_in(rng.keys, 1)))
+    (real, features), discriminator_vars = judge(discriminator_vars, x)
+    (reconstructed, recon_features), discriminator_vars = judge(discriminator_vars, reconstruction)
+    (sampled, _), discriminator_vars = judge(discriminator_vars, sample)
+    after = {
+        'encoder': encoder_vars,
+        'decoder': decoder_vars,
+        'discriminator': discriminator_vars,
+    }
+    likelihood = elbo.diagonal_gaussian_log_prob(
+        features, recon_features, jnp.zeros_like(recon_features)
+    )
     axes = tuple(range(1, x.ndim))
     return Pass(
         kl_nats=elbo.kl_standard_normal(q.mean, q.log_var),
@@ -108,35 +124,39 @@ def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, d
     ), after
 
 
-def losses_of(players: Players, seen: Pass, hypers) -> dict[str, Float[Array, '']]:
+def losses_of(players: Players, outputs: Pass, hypers) -> dict[str, Float[Array, '']]:
     """Returns the loss of each player: the second half of Algorithm 1."""
-    prior = hypers['beta'] * seen.kl_nats
-    fooling = players.decoder_loss(seen.reconstructed) + players.decoder_loss(seen.sampled)
-    told_apart = adversarial.minimax_discriminator(seen.real, seen.reconstructed)
-    told_apart -= adversarial.minimax_generator(seen.sampled)
+    prior = hypers['beta'] * outputs.kl_nats
+    gan_loss = players.decoder_loss(outputs.reconstructed) + players.decoder_loss(outputs.sampled)
+    discriminator_loss = adversarial.minimax_discriminator(outputs.real, outputs.reconstructed)
+    discriminator_loss -= adversarial.minimax_generator(outputs.sampled)
     return {
-        'encoder': jnp.mean(prior + seen.feature_nats),
-        'decoder': jnp.mean(hypers['gamma'] * seen.feature_nats + fooling),
-        'discriminator': jnp.mean(told_apart),
+        'encoder': jnp.mean(prior + outputs.feature_nats),
+        'decoder': jnp.mean(hypers['gamma'] * outputs.feature_nats + gan_loss),
+        'discriminator': jnp.mean(discriminator_loss),
     }
 
 
-def terms_of(seen: Pass) -> dict[str, Float[Array, 'batch']]:
+def terms_of(outputs: Pass) -> dict[str, Float[Array, 'batch']]:
     """Metrics of each example: the terms in nats, and the squared error of its reconstruction."""
     names = ('kl_nats', 'feature_nats', 'squared_error')
-    return {name: getattr(seen, name) for name in names}
+    return {name: getattr(outputs, name) for name in names}
 
 
 def initialize(players: Players, key, batch: Batch) -> Weights:
     """Initializes the parameters and collections of all three players."""
     nets = players.nets
-    decoder, of_decoder = init_generator(nets, key)
-    discriminator, of_discriminator = init_discriminator(nets, key, batch['x'])
+    decoder, decoder_vars = init_generator(nets, key)
+    discriminator, discriminator_vars = init_discriminator(nets, key, batch['x'])
     network, x = players.encoder(True, identity), nets.spec.normalize(batch['x'][:1])
-    of_encoder = network.init(jax.random.fold_in(key, 3), x)
-    encoder = of_encoder.pop('params')
+    encoder_vars = network.init(jax.random.fold_in(key, 3), x)
+    encoder = encoder_vars.pop('params')
     params = {'encoder': encoder, 'decoder': decoder, 'discriminator': discriminator}
-    extra = {'encoder': of_encoder, 'decoder': of_decoder, 'discriminator': of_discriminator}
+    extra = {
+        'encoder': encoder_vars,
+        'decoder': decoder_vars,
+        'discriminator': discriminator_vars,
+    }
     return Weights(params, extra)
 
 
@@ -151,17 +171,17 @@ def vae_gan(players: Players) -> Family:
 
     def loss(weights, batch, rng, step, hypers):
         del step
-        seen, after = forward(players, weights, batch, rng, train=True)
-        report = {**terms_of(seen), **told(seen)}
-        return losses_of(players, seen, hypers), (after, report)
+        outputs, after = forward(players, weights, batch, rng, train=True)
+        report = {**terms_of(outputs), **accuracies(outputs)}
+        return losses_of(players, outputs, hypers), (after, report)
 
-    def told(seen):
+    def accuracies(outputs):
         """The discriminator's accuracy on examples and samples."""
-        return verdicts('minimax', seen.real, seen.sampled)
+        return verdicts('minimax', outputs.real, outputs.sampled)
 
     def metrics(weights, batch, rng):
-        seen, _ = forward(players, weights, batch, rng, train=False)
-        return {**terms_of(seen), **(told(seen) if nets.judges_alone else {})}
+        outputs, _ = forward(players, weights, batch, rng, train=False)
+        return {**terms_of(outputs), **(accuracies(outputs) if nets.judges_alone else {})}
 
     def infer(weights, batch, rng):
         """q(z | x) of each row."""
@@ -189,7 +209,7 @@ def vae_gan(players: Players) -> Family:
 
     return Family(
         init=lambda key, batch: initialize(players, key, batch),
-        turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss, advise=adviser(CURES)),),
+        turns=(game.Turn(('encoder', 'decoder', 'discriminator'), loss, advise=adviser(ADVICE)),),
         metrics=metrics,
         abilities=(
             Sample(sample),

@@ -66,16 +66,16 @@ class ClassifierParts(NamedTuple):
 
 
 def shifted(
-    x: Float[Array, 'batch height width *channels'], keys: UInt32[Array, 'batch 2'], most: int
+    x: Float[Array, 'batch height width *channels'], keys: UInt32[Array, 'batch 2'], max_shift: int
 ) -> Float[Array, 'batch height width *channels']:
-    """Shifts each image at random by up to `most` pixels along both axes, filling with zeros."""
-    if most == 0:
+    """Shifts each image at random by up to `max_shift` pixels along both axes; fills with zeros."""
+    if max_shift == 0:
         return x
     rest = [(0, 0)] * (x.ndim - 3)
 
     def move(image, key):
-        start = jax.random.randint(key, (2,), 0, 2 * most + 1)
-        padded = jnp.pad(image, [(most, most), (most, most), *rest])
+        start = jax.random.randint(key, (2,), 0, 2 * max_shift + 1)
+        padded = jnp.pad(image, [(max_shift, max_shift), (max_shift, max_shift), *rest])
         zeros = [jnp.zeros((), start.dtype)] * len(rest)
         return jax.lax.dynamic_slice(padded, (start[0], start[1], *zeros), image.shape)
 
@@ -112,7 +112,8 @@ def check(parts: ClassifierParts) -> None:
     share('model.dropout', parts.dropout, below_one=True)
     if len(parts.spec.event_shape) < 2 and (parts.has_maps or parts.shift):
         raise UserError(
-            'config.data: these are no images: --config.model.channels="()" --config.model.shift=0'
+            'config.data: the examples are no images: give --config.model.channels="()" '
+            '--config.model.shift=0'
         )
 
 
@@ -127,24 +128,24 @@ def classifier(parts: ClassifierParts) -> Family:
 
     def loss(weights, batch, rng, step, hypers):
         del step, hypers
-        moves, drops = (fold_in(rng.keys, number) for number in (0, 1))
-        x = shifted(batch['x'], moves, parts.shift)
-        keep = (lambda f: dropped(f, drops, parts.dropout)) if parts.dropout else None
+        shift_keys, dropout_keys = (fold_in(rng.keys, stream) for stream in (0, 1))
+        x = shifted(batch['x'], shift_keys, parts.shift)
+        keep = (lambda f: dropped(f, dropout_keys, parts.dropout)) if parts.dropout else None
         (logits, _), after = outputs(weights, x, True, rng.gather, keep)
         terms = terms_of(logits, batch['label'])
         return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)
 
     def terms_of(logits, label):
-        right = jnp.argmax(logits, -1) == label
+        is_correct = jnp.argmax(logits, -1) == label
         return {
             'cross_entropy_nats': -elbo.categorical_log_prob(label, logits),
-            'accuracy': right.astype(jnp.float32),
+            'accuracy': is_correct.astype(jnp.float32),
         }
 
     def init(key, batch):
-        started = parts.network(True, identity).init(key, batch['x'][:1], None)
-        params = started.pop('params')
-        return Weights({'model': params}, {'model': started})
+        variables = parts.network(True, identity).init(key, batch['x'][:1], None)
+        params = variables.pop('params')
+        return Weights({'model': params}, {'model': variables})
 
     return Family(
         init=init,

@@ -238,7 +238,7 @@ def gradient_penalty():
         arguments={
             'real': normal(0, 3, 2, 2),
             'fake': normal(1, 3, 2, 2),
-            'place': jnp.asarray([0.0, 0.3, 1.0]),
+            'fraction': jnp.asarray([0.0, 0.3, 1.0]),
         },
         static={'discriminator': bowl},
         extreme=(

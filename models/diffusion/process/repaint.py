@@ -45,9 +45,9 @@ def repaint(
       x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].
     """
 
-    def one_pass(x_t, at):
-        t, s, number, is_back = at
-        drawn = standard_normal(fold_in(keys, number), 2, *x.shape[1:]).astype(x.dtype)
+    def one_pass(x_t, pass_inputs):
+        t, s, index, is_back = pass_inputs
+        drawn = standard_normal(fold_in(keys, index), 2, *x.shape[1:]).astype(x.dtype)
         noise, noise_back = drawn[:, 0], drawn[:, 1]
         alpha_s, sigma_s, sigma_t = schedule.alpha(s), schedule.sigma(s), schedule.sigma(t)
         ratio = schedule.alpha(t) / alpha_s

@@ -50,14 +50,14 @@ def ddim(
     eta = 1 is ancestral sampling; eta = 0 is deterministic.
     """
 
-    def step(x_t, t, s, number):
+    def step(x_t, t, s, index):
         alpha_t, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
         mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
         noise = eta * jnp.sqrt(schedule.added_variance(t, s)) * sigma_s / sigma_t  # equation 16
         kept = jnp.sqrt(jnp.maximum(sigma_s**2 - noise**2, 0.0))
         x_s = alpha_s * mean + kept * eps
         if eta:
-            drawn = standard_normal(fold_in(keys, number), *x.shape[1:])
+            drawn = standard_normal(fold_in(keys, index), *x.shape[1:])
             x_s += noise * drawn.astype(x.dtype)
         return x_s, mean
 
@@ -77,8 +77,8 @@ def dpm_solver_2(
     """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step."""
     del keys
 
-    def step(x_t, t, s, number):
-        del number
+    def step(x_t, t, s, index):
+        del index
         alpha_t, _, alpha_s, sigma_s = _scales(schedule, t, s)
         start = schedule.half_log_snr(t)
         h = schedule.half_log_snr(s) - start
@@ -103,15 +103,15 @@ def dpm_solver_pp_2m(
     del keys
     steps = len(times) - 1
 
-    def step(carry, t, s, number):
-        x_t, before, h_before = carry
+    def step(carry, t, s, index):
+        x_t, previous, h_previous = carry
         _, sigma_t, alpha_s, sigma_s = _scales(schedule, t, s)
         h = schedule.half_log_snr(s) - schedule.half_log_snr(t)
         mean = denoiser(x_t, jnp.full(len(x_t), t))
-        ratio = jnp.where(h_before > 0, 0.5 * h / jnp.where(h_before > 0, h_before, 1.0), 0.0)
-        is_second = (number > 0) & ((number < steps - 1) | (steps >= FEW))
-        towards = jnp.where(is_second, mean + ratio * (mean - before), mean)
-        x_s = sigma_s / sigma_t * x_t - alpha_s * jnp.expm1(-h) * towards
+        ratio = jnp.where(h_previous > 0, 0.5 * h / jnp.where(h_previous > 0, h_previous, 1.0), 0.0)
+        is_second = (index > 0) & ((index < steps - 1) | (steps >= FEW))
+        direction = jnp.where(is_second, mean + ratio * (mean - previous), mean)
+        x_s = sigma_s / sigma_t * x_t - alpha_s * jnp.expm1(-h) * direction
         return (x_s, mean, h), mean
 
     (x, *_), path = _scan(step, (x, jnp.zeros_like(x), jnp.ones((), times.dtype)), times)
@@ -127,8 +127,8 @@ def euler(
     """
     del keys
 
-    def step(x_t, t, s, number):
-        del number
+    def step(x_t, t, s, index):
+        del index
         slope, mean = velocity(denoiser, x_t, t, schedule)
         return x_t + (s - t) * slope, mean
 
@@ -151,9 +151,9 @@ def heun(
     """
     gamma = min(churn / len(times), 2**0.5 - 1)  # their N also counts the step to zero noise
 
-    def step(x_t, t, s, number):
+    def step(x_t, t, s, index):
         if gamma:
-            x_t, t = _noisier(x_t, t, gamma, schedule, fold_in(keys, number))
+            x_t, t = _noisier(x_t, t, gamma, schedule, fold_in(keys, index))
         slope, mean = velocity(denoiser, x_t, t, schedule)
         proposal = x_t + (s - t) * slope
         end, _ = velocity(denoiser, proposal, s, schedule)
@@ -205,12 +205,12 @@ def _scales(schedule: Schedule, t, s):
 
 
 def _scan(step: Callable, start, times: Times):
-    """Scans `step(carry, t, s, number)` over adjacent times; x_t is the carry or its first item."""
+    """Scans `step(carry, t, s, index)` over adjacent times; x_t is the carry or its first item."""
 
-    def kept(carry, at):
+    def recorded(carry, step_inputs):
         x_t = carry[0] if isinstance(carry, tuple) else carry
-        carry, mean = step(carry, *at)
+        carry, mean = step(carry, *step_inputs)
         return carry, Trajectory(x_t, mean)
 
-    numbers = jnp.arange(len(times) - 1)
-    return jax.lax.scan(kept, start, (times[:-1], times[1:], numbers))
+    indices = jnp.arange(len(times) - 1)
+    return jax.lax.scan(recorded, start, (times[:-1], times[1:], indices))

@@ -111,12 +111,12 @@ def cosine(offset: float = 0.008) -> Schedule:
 
     def log_alpha(t):
         """log(cos(start + rate t) / cos(start)), computed without cancellation."""
-        fallen = 2 * jnp.sin(start + 0.5 * rate * t) * jnp.sin(0.5 * rate * t)
-        return jnp.log1p(-fallen / math.cos(start))
+        drop = 2 * jnp.sin(start + 0.5 * rate * t) * jnp.sin(0.5 * rate * t)
+        return jnp.log1p(-drop / math.cos(start))
 
     def time(log_alpha):
-        fallen = math.sin(0.5 * start) ** 2 - 0.5 * math.cos(start) * jnp.expm1(log_alpha)
-        return (2 * jnp.arcsin(jnp.sqrt(fallen)) - start) / rate
+        drop = math.sin(0.5 * start) ** 2 - 0.5 * math.cos(start) * jnp.expm1(log_alpha)
+        return (2 * jnp.arcsin(jnp.sqrt(drop)) - start) / rate
 
     return variance_preserving(log_alpha, time, last=0.9946)  # as Lu et al. (2022a), appendix D.2
 
@@ -171,8 +171,8 @@ def discrete(num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float =
 
 def discrete_cosine(num_steps: int = 1000, offset: float = 0.008) -> Schedule:
     """`cosine` in discrete steps, no beta above 0.999: Nichol and Dhariwal (2021), section 3.2."""
-    places = np.linspace(0.0, 1.0, num_steps + 1)
-    squares = np.cos(0.5 * math.pi * (places + offset) / (1 + offset)) ** 2  # up to a factor
+    times = np.linspace(0.0, 1.0, num_steps + 1)
+    squares = np.cos(0.5 * math.pi * (times + offset) / (1 + offset)) ** 2  # up to a factor
     return of_betas(np.minimum(1 - squares[1:] / squares[:-1], 0.999))
 
 
@@ -183,13 +183,13 @@ def of_betas(betas: Float[np.ndarray, 'steps']) -> Schedule:
     """
     num_steps = len(betas)
     table = np.concatenate([[0.0], 0.5 * np.cumsum(np.log1p(-betas))])
-    places = np.linspace(0.0, 1.0, num_steps + 1)
+    times = np.linspace(0.0, 1.0, num_steps + 1)
 
     def log_alpha(t):
-        return jnp.interp(t, places.astype(t.dtype), table.astype(t.dtype))
+        return jnp.interp(t, times.astype(t.dtype), table.astype(t.dtype))
 
     def time(log_alpha):
         falling = table[::-1].astype(log_alpha.dtype)
-        return jnp.interp(log_alpha, falling, places[::-1].astype(log_alpha.dtype))
+        return jnp.interp(log_alpha, falling, times[::-1].astype(log_alpha.dtype))
 
     return variance_preserving(log_alpha, time, first=1.0 / num_steps, num_steps=num_steps)

@@ -33,8 +33,8 @@ def karras(schedule: Schedule, steps: int, rho: float = 7.0) -> Grid:
 def _equal_steps(schedule: Schedule, steps: int, of_level: Callable, level_of: Callable) -> Grid:
     """Returns equal steps of a function of the half log-SNR, given with its inverse; exact ends."""
     ends = jnp.asarray([schedule.last, schedule.first])
-    places = jnp.linspace(*of_level(schedule.half_log_snr(ends)), steps + 1)
-    inner = schedule.time(level_of(places[1:-1]))
+    values = jnp.linspace(*of_level(schedule.half_log_snr(ends)), steps + 1)
+    inner = schedule.time(level_of(values[1:-1]))
     return jnp.concatenate([ends[:1], inner, ends[1:]])[: steps + 1]
 
 

@@ -9,11 +9,11 @@ from jaxtyping import Array, Float, UInt32
 from atelier.core.randomness import Rng, fold_in
 from models.diffusion.process.schedules import Schedule
 
-Numbers = Float[Array, 'local']
-Time = Callable[[Schedule, Numbers], Numbers]
+Values = Float[Array, 'local']
+Time = Callable[[Schedule, Values], Values]
 
 
-def spread_over_batch(rng: Rng) -> Numbers:
+def spread_over_batch(rng: Rng) -> Values:
     """Returns one u in [0, 1) per row: (u + i / B) mod 1 for row i of B, with one random u for all.
 
     Kingma et al. (2021), appendix I.1. Rows are those of the global batch, so the values do not
@@ -23,21 +23,21 @@ def spread_over_batch(rng: Rng) -> Numbers:
     return jnp.mod(start + rng.rows.astype(start.dtype) / rng.batch_size, 1.0)
 
 
-def stratified(keys: UInt32[Array, 'local 2'], number, count: int) -> Numbers:
-    """Draws u for each row from the `number`-th of `count` equal strata of [0, 1)."""
-    place = jax.vmap(jax.random.uniform)(fold_in(keys, number))
-    return (number + place) / count
+def stratified(keys: UInt32[Array, 'local 2'], stratum, count: int) -> Values:
+    """Draws u for each row from the `stratum`-th of `count` equal strata of [0, 1)."""
+    u = jax.vmap(jax.random.uniform)(fold_in(keys, stratum))
+    return (stratum + u) / count
 
 
-def uniform(schedule: Schedule, u: Numbers) -> Numbers:
+def uniform(schedule: Schedule, u: Values) -> Values:
     """Returns t uniform between the schedule's ends."""
     return schedule.first + u * (schedule.last - schedule.first)
 
 
-def on_steps(schedule: Schedule, u: Numbers) -> Numbers:
+def on_steps(schedule: Schedule, u: Values) -> Values:
     """Returns one of the process's steps 1 / T, 2 / T, ..., 1: Ho et al. (2020), Algorithm 1."""
-    number = jnp.minimum(jnp.floor(u * schedule.num_steps), schedule.num_steps - 1.0)
-    return (number + 1.0) / schedule.num_steps
+    step = jnp.minimum(jnp.floor(u * schedule.num_steps), schedule.num_steps - 1.0)
+    return (step + 1.0) / schedule.num_steps
 
 
 def log_normal(mean: float, std: float) -> Time:
@@ -46,14 +46,14 @@ def log_normal(mean: float, std: float) -> Time:
     Karras et al. (2022), table 1.
     """
 
-    def time(schedule: Schedule, u: Numbers) -> Numbers:
+    def time(schedule: Schedule, u: Values) -> Values:
         noise = mean + std * jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))
         return jnp.clip(schedule.time(-noise), schedule.first, schedule.last)
 
     return time
 
 
-def uniform_half_log_snr(schedule: Schedule, u: Numbers) -> Numbers:
+def uniform_half_log_snr(schedule: Schedule, u: Values) -> Values:
     """Returns t uniform in log(alpha / sigma)."""
     ends = jnp.asarray([schedule.first, schedule.last], u.dtype)
     high, low = schedule.half_log_snr(ends)

@@ -20,9 +20,9 @@ def snr(schedule: Schedule, t: Times) -> Times:
     return jnp.exp(2 * schedule.half_log_snr(t))
 
 
-def truncated_snr(most: float) -> Weighting:
-    """Returns min(SNR, most): Min-SNR of Hang et al. (2023), equation 8."""
-    return lambda schedule, t: jnp.minimum(snr(schedule, t), most)
+def truncated_snr(max_snr: float) -> Weighting:
+    """Returns min(SNR, max_snr): Min-SNR of Hang et al. (2023), equation 8."""
+    return lambda schedule, t: jnp.minimum(snr(schedule, t), max_snr)
 
 
 def unit_output(data_std: float) -> Weighting:

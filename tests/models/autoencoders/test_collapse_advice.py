@@ -27,7 +27,7 @@ def test_a_layer_that_says_nothing_is_told_by_its_name():
     terms = {'kl_nats': 20.0, 'kl_z1_nats': 19.99, 'kl_z2_nats': 0.01}
     told = adviser('do this', 2)([terms] * PATIENCE)
     assert list(told) == ['z2 has collapsed']
-    assert 'so that z2 says nothing about x; in a new' in told['z2 has collapsed']
+    assert 'so z2 carries no information about x; in a new' in told['z2 has collapsed']
     assert adviser('do this', 2)([{**terms, 'kl_z2_nats': 1.0}] * PATIENCE) == {}
 
 

@@ -23,7 +23,7 @@ from losses import elbo
 from models.autoencoders.hierarchical_networks import Rung
 from models.autoencoders.hierarchical_vae import (
     HierarchicalNetworks,
-    applying,
+    apply_with,
     bottom_up,
     hierarchical_vae,
     precision_weighted,
@@ -250,7 +250,7 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
 
 def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
     """kl_z2 is the same number for every draw, and kl_z1 a function of z_2 alone."""
-    apply = applying(NETS, weights_of('top_down', wider=0.5).params)
+    apply = apply_with(NETS, weights_of('top_down', wider=0.5).params)
     x = repeated(64)['x']
 
     @jax.jit

@@ -152,7 +152,7 @@ def test_samples_and_completions_have_their_probabilities(num_known):
 @pytest.mark.parametrize(
     ('argument', 'change', 'words'),
     [
-        ('grid,debug', {}, 'a tree is one of levels'),
+        ('grid,debug', {}, 'a tree needs discrete levels'),
         ('digits,debug', dict(model__pseudo_count=-1.0), 'config.model.pseudo_count=-1.0'),
         ('digits,debug', dict(model__forgetting=1.5), 'from 0 to 1'),
     ],

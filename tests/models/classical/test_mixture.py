@@ -389,7 +389,7 @@ def test_number_of_devices_does_not_matter(tmp_path, name, change):
     ('name', 'change', 'words'),
     [
         ('mixture', dict(model__num_components=0), 'config.model.num_components=0'),
-        ('mixture', dict(model__components='gaussian'), 'a density is no likelihood'),
+        ('mixture', dict(model__components='gaussian'), 'is a density of real values'),
         ('mixture', dict(model__components='poisson'), 'config.model.components'),
         ('mixture', dict(model__forgetting=2.0), 'from 0 to 1'),
         ('mixture', dict(model__pseudo_count=-1.0), 'config.model.pseudo_count=-1.0'),

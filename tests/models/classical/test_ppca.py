@@ -124,8 +124,8 @@ def test_hidden_numbers_are_drawn_from_their_conditional(rows):
     ('change', 'words'),
     [
         (dict(model__latent_dim=0), 'config.model.latent_dim=0'),
-        (dict(model__latent_dim=64), 'below the 64 numbers'),
-        (dict(data__dequantize='none'), 'a density is no likelihood'),
+        (dict(model__latent_dim=64), 'fewer than the 64 dimensions'),
+        (dict(data__dequantize='none'), 'is a density of real values'),
         (dict(model__variance_floor=0.0), 'above 0'),
         (dict(model__forgetting=-1.0), 'from 0 to 1'),
     ],

@@ -9,7 +9,7 @@ import pytest
 from support import scattered
 
 from models.diffusion.dit import DiT
-from models.diffusion.noise_embedding import OF_LEVEL, ConditionedMLP, waves
+from models.diffusion.noise_embedding import LEVEL_WAVELENGTHS, ConditionedMLP, waves
 from models.diffusion.unet import ResidualBlock, UNet, UNetOptions
 from models.nets.patches import from_patches, to_patches
 
@@ -137,6 +137,6 @@ def test_the_middle_attends_where_the_coarsest_resolution_does():
 
 
 def test_waves_tell_noise_levels_apart():
-    found = waves(jnp.linspace(-10.0, 10.0, 201), 32, OF_LEVEL)
+    found = waves(jnp.linspace(-10.0, 10.0, 201), 32, LEVEL_WAVELENGTHS)
     assert found.shape == (201, 32)
     assert np.linalg.norm(np.diff(found, axis=0), axis=1).min() > 0.1

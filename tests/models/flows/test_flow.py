@@ -158,7 +158,7 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name):
 @pytest.mark.parametrize(
     ('name', 'change', 'words'),
     [
-        ('realnvp', dict(data__dequantize='none'), "config.data.dequantize='uniform'"),
+        ('realnvp', dict(data__dequantize='none'), '--config.data.dequantize=uniform'),
         ('realnvp', dict(model__alpha=0.0), 'config.model.alpha=0.0'),
         ('realnvp', dict(model__scales=5), 'there are 1 to 4'),
         ('realnvp', dict(model__scale_bound=0.0), 'config.model.scale_bound=0.0'),

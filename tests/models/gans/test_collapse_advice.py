@@ -8,9 +8,9 @@ from atelier import checkout
 from atelier.core import game
 from atelier.data.dataset import Spec
 from models.gans import vae_gan
-from models.gans.collapse_advice import Cures, adviser
+from models.gans.collapse_advice import Advice, adviser
 
-advise = adviser(Cures('do this', 'do that'))
+advise = adviser(Advice('do this', 'do that'))
 FAIR = {'train/accuracy_real': 0.7, 'train/accuracy_fake': 0.75, 'coverage': 0.6}
 
 
@@ -96,7 +96,7 @@ def named(text):
 
 def test_the_lines_of_a_vae_gan_are_its_own():
     config = checkout.ConfigFile('configs/vae_gan.py', None).config()
-    for cure in vae_gan.CURES:
+    for cure in vae_gan.ADVICE:
         for name, _ in named(cure):
             group, field = name.split('.')
             assert field in config[group], name

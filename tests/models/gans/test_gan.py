@@ -288,7 +288,7 @@ class Constant(nn.Module):
     [
         (dict(model__packing=5), 'config.model.packing=5 does not divide config.train.batch_size'),
         (dict(model__loss='minmax'), "did you mean 'minimax'"),
-        (dict(model__discriminator_norm='batch'), 'three config.model.discriminator_hidden_sizes'),
+        (dict(model__discriminator_norm='batch'), 'discriminator_hidden_sizes three sizes or more'),
         (dict(model__penalty='r1', model__packing=2), 'judges each example on its own'),
         (
             dict(
@@ -298,7 +298,7 @@ class Constant(nn.Module):
             ),
             'on its own',
         ),
-        (dict(model__conditioning='projection', model__packing=2), 'labels of their own'),
+        (dict(model__conditioning='projection', model__packing=2), 'different labels'),
         (dict(model__conditioning='projection', data__name='checkerboard'), 'has no labels'),
         (dict(model__discriminator_hidden_sizes=()), 'discriminator_hidden_sizes'),
         (dict(hypers__generator_steps=0.0), 'hypers.generator_steps'),
