@@ -79,7 +79,7 @@ def test_a_picture_of_ones_own(vae, tmp_path, caplog):
     assert found['picture_score'] == 4 * 16
     np.testing.assert_array_equal(found['picture'][..., 0], grey // 255 * 16.0)
     assert found['picture_percentile'] == pytest.approx(100 * np.mean(found['score'] < 64))
-    assert f'the picture: 64.00, more than {found["picture_percentile"]:.1f} %' in caplog.text
+    assert f'the picture: score 64.00, above {found["picture_percentile"]:.1f} %' in caplog.text
     assert (vae.folder / 'applications' / 'anomaly-nll-mine.png').stat().st_size > 5000
 
 
@@ -149,4 +149,4 @@ def test_what_cannot_be_scored_is_said(vae, gan, complaint):
     line = complaint(perform, anomaly.APPLICATION, gan)
     assert 'lacks log_prob or reconstruct: --mode=anomaly needs log_prob or reconstruct' in line
     every = without(by_ink(vae), *range(10))
-    assert 'all test examples are of classes' in complaint(anomaly.apply, every)
+    assert 'all test examples belong to classes' in complaint(anomaly.apply, every)

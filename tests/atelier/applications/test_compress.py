@@ -36,10 +36,10 @@ def linear(vae):
 
 
 def test_kept_dimensions_double_up_to_all():
-    assert _rate_distortion.kept(1) == [1]
-    assert _rate_distortion.kept(2) == [1, 2]
-    assert _rate_distortion.kept(16) == [1, 2, 4, 8, 16]
-    assert _rate_distortion.kept(20) == [1, 2, 4, 8, 16, 20]
+    assert _rate_distortion.component_counts(1) == [1]
+    assert _rate_distortion.component_counts(2) == [1, 2]
+    assert _rate_distortion.component_counts(16) == [1, 2, 4, 8, 16]
+    assert _rate_distortion.component_counts(20) == [1, 2, 4, 8, 16, 20]
 
 
 def test_a_linear_model_is_pca(linear):
@@ -162,9 +162,9 @@ def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
     why = {
         ('gan', 'digits'): 'no likelihood to code by, and it has no encode',
         ('classifier', 'digits'): 'no likelihood to code by, and it has no decode',
-        ('mixture', 'ring'): 'gives no probability of an example',
-        ('realnvp', 'digits'): 'a density of real values gives no probability',
-        ('ppca', 'digits'): 'a density of real values gives no probability',
+        ('mixture', 'ring'): 'the model has a density of real values',
+        ('realnvp', 'digits'): 'the model has a density of real values',
+        ('ppca', 'digits'): 'the model has a density of real values',
     }
     for (name, data), words in why.items():
         run = assembled(tmp_path, name, f'{data},debug')

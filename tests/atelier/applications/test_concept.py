@@ -99,7 +99,7 @@ def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
     np.savez(tmp_path / 'table.npz', x=np.random.RandomState(0).normal(size=(60, 3)))
     run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
     line = complaint(concept.apply, run, attribute=attribute)
-    assert line == f'--attribute={attribute} is of images: these data are none'
+    assert line == f'--attribute={attribute} needs images: these data are not images'
 
 
 @pytest.fixture

@@ -217,5 +217,5 @@ def test_a_model_that_is_told_the_noise(vae):
 
 def test_such_a_model_removes_no_other_noise(vae, complaint):
     run = with_abilities(vae, Denoise(identity, 1.0))
-    assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
+    assert 'removes only gaussian noise' in complaint(denoise.apply, run, noise='masking')
     assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

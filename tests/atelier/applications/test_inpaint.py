@@ -82,7 +82,7 @@ def test_a_mask_of_ones_own(tmp_path):
         (np.full((6, 8), 0.5), 'give true or 1 where it hides'),
         (np.zeros((6, 8), bool), 'hides nothing'),
         (np.ones((6, 8), bool), 'hides everything'),
-        (b'no array', 'is no .npy'),
+        (b'no array', 'is not an .npy'),
         (None, 'there is no file'),
     ],
 )

@@ -69,7 +69,7 @@ def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae
     run = of_codes(vae, codes, posterior=vae.family.ability(Codes).posterior)
     with caplog.at_level('INFO', logger='atelier'):
         found = latent_map.apply(run, num_points=5)
-    assert 'the grid stands at quantiles of the N(0, I) prior' in caplog.text
+    assert 'grid points at quantiles of the N(0, I) prior' in caplog.text
     drawn = np.random.RandomState(1).normal(size=(200_000, 3))
     seen = (drawn - found['origin']) @ found['axes'].T
     want = np.quantile(seen, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
@@ -87,7 +87,7 @@ def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
     codes = np.random.RandomState(0).randint(0, 17, (30, 2))
     with caplog.at_level('INFO', logger='atelier'):
         found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
-    assert 'the grid stands at quantiles of 10,000 codes of the prior' in caplog.text
+    assert 'grid points at quantiles of 10,000 codes of the prior' in caplog.text
     np.testing.assert_allclose(found['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
     np.testing.assert_array_equal(found['v'], [0, 0, 1, 1])
     again = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)

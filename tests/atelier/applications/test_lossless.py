@@ -70,7 +70,7 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     density.folder.mkdir()
     run_folder.write_config(density, 1)
     line = complaint(decompress.data, density.folder, str(path))
-    assert 'no file of examples is coded by a density' in line
+    assert 'a density cannot code examples' in line
 
 
 @pytest.mark.usefixtures('untrained')
@@ -83,16 +83,16 @@ def test_bad_options_are_one_line(tmp_path, complaint):
     assert 'lacks conditionals or level_log_probs' in complaint(
         perform, decompress.APPLICATION, gan
     )
-    assert '--by=chance: it is one of auto, codes, likelihood' in complaint(
+    assert '--by=chance: choose one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )
     assert 'it has no encode and no decode' in complaint(compress.apply, run, by='codes')
     why = {
         ('gan', 'digits'): 'no likelihood to code by',
         ('autoencoder', 'digits'): 'no likelihood to code by',
-        ('vae', 'ring'): 'gives no probability of an example',
+        ('vae', 'ring'): 'the model has a density of real values',
         ('hierarchical_vae', 'digits'): 'with a posterior of one layer',
-        ('ppca', 'digits'): 'gives no probability of an example',
+        ('ppca', 'digits'): 'the model has a density of real values',
     }
     for (name, data), words in why.items():
         other = assembled(tmp_path, name, f'{data},debug')

@@ -110,7 +110,7 @@ def test_samples_are_texts_too(run, capsys):
     x = sample.apply(run, num_samples=7)
     path = run.folder / 'samples' / 'seed-0.txt'
     assert len(path.read_text().split('-' * 72)) == 7
-    assert capsys.readouterr().out.count('-' * 72) == sample.MOST_PRINTED - 1
+    assert capsys.readouterr().out.count('-' * 72) == sample.MAX_PRINTED - 1
     assert x.shape == (7, 8)
     assert (run.folder / 'samples' / 'samples-0000001.txt').exists()
 
