@@ -23,11 +23,15 @@ from atelier.training.dispatch import make_dispatch
 from benchmarks.timing import alternate, spread
 from benchmarks.training import placed
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
-flags.DEFINE_list('counts', ['1', '2', '4', '8'], 'of devices; those that are not there are left')
-flags.DEFINE_integer('length', 100, 'steps of a dispatch')
-flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
+flags.DEFINE_list(
+    'counts',
+    ['1', '2', '4', '8'],
+    'numbers of devices; those above the available number are skipped',
+)
+flags.DEFINE_integer('length', 100, 'steps per dispatch')
+flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 
 
 def arm(run: experiment.Run, count: int, length: int, mean: Callable) -> Callable[[], None]:
@@ -53,30 +57,30 @@ def main(_):
     jax.config.update('jax_num_cpu_devices', 8)  # before JAX initializes its devices
     values = flags.FLAGS
     device_lib.enable_compilation_cache()
-    which = checkout.config_file(values.config)
-    config = which.config()
+    config_file = checkout.config_file(values.config)
+    config = config_file.config()
     config.data.update(data_dir=values.data_dir, placement='device')
-    run = experiment.assemble(pathlib.Path('unused'), which, config)
+    run = experiment.assemble(pathlib.Path('unused'), config_file, config)
     counts = [count for count in map(int, values.counts) if count <= jax.device_count()]
     means = {'with the mean': device_lib.mean, 'without': identity}
     arms = {
-        (count, words): arm(run, count, values.length, mean)
+        (count, name): arm(run, count, values.length, mean)
         for count in counts
-        for words, mean in means.items()
+        for name, mean in means.items()
         if count > 1 or mean is identity
     }
     seconds = alternate(arms, values.repeats)
     kind, size = jax.devices()[0].device_kind, config.train.batch_size
     print(f'{values.config}: ms a step of {size} examples, median (range) of {values.repeats}')
     for count in counts:
-        mine = {words: seconds[count, words] for words in means if (count, words) in seconds}
-        shown = ', '.join(
-            f'{words} {spread(1e3 * taken / values.length, 3)}' for words, taken in mine.items()
+        of_count = {name: seconds[count, name] for name in means if (count, name) in seconds}
+        timings = ', '.join(
+            f'{name} {spread(1e3 * times / values.length, 3)}' for name, times in of_count.items()
         )
-        as_a_run = mine.get('with the mean', mine['without'])
-        cost = np.median(as_a_run / mine['without'])
-        ratio = np.median(seconds[counts[0], 'without'] / as_a_run)
-        print(f'  {count} x {kind}: {shown}; the mean x {cost:.2f}; speed x {ratio:.2f}')
+        as_trained = of_count.get('with the mean', of_count['without'])
+        cost = np.median(as_trained / of_count['without'])
+        ratio = np.median(seconds[counts[0], 'without'] / as_trained)
+        print(f'  {count} x {kind}: {timings}; the mean x {cost:.2f}; speed x {ratio:.2f}')
 
 
 if __name__ == '__main__':

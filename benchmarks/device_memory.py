@@ -18,9 +18,9 @@ from atelier.run import experiment
 from atelier.training.dispatch import compile_dispatch
 from benchmarks.training import placed
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
-flags.DEFINE_list('batches', ['96', '384', '960'], 'examples of a step')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
+flags.DEFINE_list('batches', ['96', '384', '960'], 'batch sizes')
 flags.DEFINE_list('lengths', ['1', '10', '100', '1000'], 'steps per dispatch')
 
 
@@ -37,7 +37,7 @@ def planned_mb(run: experiment.Run, length: int) -> tuple[dict[str, float], floa
     planned = dict(
         arguments=memory.argument_size_in_bytes / 1e6,
         reports=results / 1e6,
-        between=memory.temp_size_in_bytes / 1e6,
+        temporaries=memory.temp_size_in_bytes / 1e6,
     )
     return planned, peak and peak / 1e6
 
@@ -46,18 +46,18 @@ def main(_):
     """Prints a table."""
     values = flags.FLAGS
     device_lib.enable_compilation_cache()
-    which = checkout.config_file(values.config)
+    config_file = checkout.config_file(values.config)
     print(f'{values.config}, MB on one {jax.devices()[0].device_kind}')
     for batch in map(int, values.batches):
-        config = which.config()
+        config = config_file.config()
         config.train.batch_size = batch
         config.data.update(data_dir=values.data_dir, placement='device')
-        run = experiment.assemble(pathlib.Path('unused'), which, config)
+        run = experiment.assemble(pathlib.Path('unused'), config_file, config)
         for length in map(int, values.lengths):
             planned, peak = planned_mb(run, length)
-            told = ', '.join(f'{kind} {size:.3f}' for kind, size in planned.items())
-            own = '' if peak is None else f'; peak so far {peak:.1f}'
-            print(f'  batch {batch}, {length} steps a dispatch: {told}{own}')
+            sizes = ', '.join(f'{kind} {size:.3f}' for kind, size in planned.items())
+            peak_text = '' if peak is None else f'; peak so far {peak:.1f}'
+            print(f'  batch {batch}, {length} steps a dispatch: {sizes}{peak_text}')
 
 
 if __name__ == '__main__':

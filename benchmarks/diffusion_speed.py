@@ -30,7 +30,7 @@ from atelier.data import digits
 from atelier.evaluation.samples.sampling import sampler
 from atelier.run import experiment, restore
 from benchmarks import matrix_rate
-from benchmarks.subjects import pictures, run_on
+from benchmarks.subjects import binary_images, run_on
 from benchmarks.timing import alternate, keeping, spread
 from benchmarks.training import trainer
 
@@ -44,28 +44,30 @@ class Size(NamedTuple):
     side: pixels per side.
     channels: channels of each resolution.
     batch: examples per step.
-    longer: approximate duration of a step, relative to a step on 8x8 images.
+    relative_time: approximate duration of a step, relative to a step on 8x8 images.
     """
 
     side: int
     channels: tuple[int, ...]
     batch: int
-    longer: int = 1
+    relative_time: int = 1
 
 
 SIZES = {'digits': Size(8, (32, 64), 96), 'mnist': Size(28, (32, 64, 64), 64, 10)}
 
-flags.DEFINE_multi_enum('sizes', list(SIZES), list(SIZES), 'which')
-flags.DEFINE_integer('steps', 40, 'of one repeat of the digits; MNIST takes fewer')
-flags.DEFINE_integer('repeats', 7, 'of each arm')
-flags.DEFINE_enum('precision', 'float32', ['float32', 'bfloat16'], 'of the products, all arms')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_multi_enum('sizes', list(SIZES), list(SIZES), 'sizes to measure')
+flags.DEFINE_integer('steps', 40, 'steps per repeat of the digits; MNIST takes fewer')
+flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
+flags.DEFINE_enum(
+    'precision', 'float32', ['float32', 'bfloat16'], 'precision of matrix products, in all arms'
+)
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 
 
 def bits(size: Size, data_dir: str) -> np.ndarray:
     """Returns images [n, side, side, 1] of 0 and 1."""
     if size.side == 28:
-        return pictures(data_dir)[0]
+        return binary_images(data_dir)[0]
     return (digits.load().splits['train']['x'] > digits.LEVELS // 2).astype(np.uint8)
 
 
@@ -103,38 +105,38 @@ def torch_arms(size: Size, run: experiment.Run, images: np.ndarray, steps: int):
 
         from benchmarks import torch_diffusion, torch_training, torch_unet
     except ImportError:
-        print('PyTorch is not installed (requirements-bench.txt): its arms are left out')
+        print('PyTorch is not installed (requirements-bench.txt): its arms are skipped')
         return {}, {}, 0
     params = jax.tree.map(np.asarray, restore.initial_state(run).params['model'])
     device = torch_training.device()
     print(f'PyTorch {torch.__version__}, {device}, {torch.get_num_threads()} threads')
 
     def network() -> torch.nn.Module:
-        made = torch_unet.UNet(size.channels, BLOCKS, ATTENTION)
-        torch_unet.load(made, params)
+        unet = torch_unet.UNet(size.channels, BLOCKS, ATTENTION)
+        torch_unet.load(unet, params)
         is_rounded = run.config.train.precision == 'bfloat16'
-        return (torch_diffusion.InBfloat16(made) if is_rounded else made).to(device)
+        return (torch_diffusion.InBfloat16(unet) if is_rounded else unet).to(device)
 
     def training(**options) -> Callable[[], np.ndarray]:
         adam = functools.partial(torch.optim.Adam, **options)
         step = torch_diffusion.step_of(network(), adam)
         return functools.partial(torch_training.trainer(step, images, size.batch), steps)
 
-    trained, shape = network(), (size.batch, 1, size.side, size.side)
+    sampled, shape = network(), (size.batch, 1, size.side, size.side)
 
     def sampling() -> np.ndarray:
         noise = torch.randn(shape, device=device)
-        return torch_diffusion.sample(trained, noise, EVALUATIONS).cpu().numpy()
+        return torch_diffusion.sample(sampled, noise, EVALUATIONS).cpu().numpy()
 
-    ours, theirs = (
+    num_ours, num_torch = (
         sum(leaf.size for leaf in jax.tree.leaves(params)),
-        sum(leaf.numel() for leaf in trained.parameters()),
+        sum(leaf.numel() for leaf in sampled.parameters()),
     )
-    if ours != theirs:
-        raise ValueError(f'{ours} parameters of ours, {theirs} of PyTorch')
+    if num_ours != num_torch:
+        raise ValueError(f'our network has {num_ours} parameters, that of PyTorch {num_torch}')
     arms = {'PyTorch eager': training(), 'PyTorch eager, fused Adam': training(fused=True)}
-    once = torch_diffusion.step_of(network(), torch.optim.Adam)
-    flop = torch_diffusion.flop_of(once, torch.rand(shape, device=device))
+    counted_step = torch_diffusion.step_of(network(), torch.optim.Adam)
+    flop = torch_diffusion.flop_of(counted_step, torch.rand(shape, device=device))
     return arms, {'PyTorch eager': sampling}, flop
 
 
@@ -145,30 +147,30 @@ def limit(precision: str) -> tuple[Callable[[], jax.Array], int]:
     return arm, matrix_rate.flop(side, PRODUCTS)
 
 
-def show_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):
+def print_share(flop: float, seconds: np.ndarray, limit_flop: float, limit_seconds: np.ndarray):
     """Prints the rate of a step as a share of the rate of large products, over the repeats."""
-    rate, best = flop / seconds, limit_flop / limit_seconds
-    told = f'{spread(100 * rate / best, 1)} % of {spread(best / 1e12, 2)} TFLOP/s'
-    print(f'  ours, {flop / 1e9:.1f} GFLOP a repeat: {told}')
+    rate, peak = flop / seconds, limit_flop / limit_seconds
+    share = f'{spread(100 * rate / peak, 1)} % of {spread(peak / 1e12, 2)} TFLOP/s'
+    print(f'  ours, {flop / 1e9:.1f} GFLOP a repeat: {share}')
 
 
-def show(what: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> None:
+def print_table(title: str, unit: str, seconds: dict[str, np.ndarray], count: int) -> None:
     """Prints a table in milliseconds per unit; a repeat has `count` units."""
     reference = seconds.get('PyTorch eager')
     repeats = len(seconds['ours'])
-    print(f'{what}: milliseconds a {unit}, median (range) of {repeats} alternating repeats')
-    for words, taken in seconds.items():
-        ratio = '' if reference is None else f'{spread(reference / taken)} x PyTorch eager'
-        print(f'  {words:26} {spread(1e3 * taken / count, 1):28} {ratio}')
+    print(f'{title}: milliseconds a {unit}, median (range) of {repeats} alternating repeats')
+    for name, times in seconds.items():
+        ratio = '' if reference is None else f'{spread(reference / times)} x PyTorch eager'
+        print(f'  {name:26} {spread(1e3 * times / count, 1):28} {ratio}')
 
 
 def first_calls(arms: dict[str, Callable]) -> dict[str, float]:
     """Returns the seconds of each arm's first call, which compiles."""
     seconds = {}
-    for words, arm in arms.items():
-        began = time.perf_counter()
+    for name, arm in arms.items():
+        start = time.perf_counter()
         arm()
-        seconds[words] = time.perf_counter() - began
+        seconds[name] = time.perf_counter() - start
     return seconds
 
 
@@ -179,27 +181,35 @@ def main(_):
     print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {precision}')
     for name in flags.FLAGS.sizes:
         size, losses = SIZES[name], collections.defaultdict(list)
-        steps, images = max(1, flags.FLAGS.steps // size.longer), bits(size, flags.FLAGS.data_dir)
+        steps = max(1, flags.FLAGS.steps // size.relative_time)
+        images = bits(size, flags.FLAGS.data_dir)
         run = run_of(size, images, precision)
         print(f'\n{name}: {size.side}x{size.side}, channels {size.channels}, batch {size.batch}')
         with contextlib.ExitStack() as stack:
             training, sampling = our_arms(stack, run, steps)
             their_training, their_sampling, flop = torch_arms(size, run, images, steps)
             training |= their_training
-            training = {words: keeping(arm, losses[words]) for words, arm in training.items()}
-            stepping, drawing = (first_calls(arms)['ours'] for arms in (training, sampling))
-            print(f'ours at the first call: {stepping:.0f} s, {drawing:.0f} s to sample')
+            training = {label: keeping(arm, losses[label]) for label, arm in training.items()}
+            first_training, first_sampling = (
+                first_calls(arms)['ours'] for arms in (training, sampling)
+            )
+            print(
+                f'first call of ours: {first_training:.0f} s to train, '
+                f'{first_sampling:.0f} s to sample'
+            )
             products, products_flop = limit(precision)
             seconds = alternate({**training, 'limit': products}, flags.FLAGS.repeats)
             products_seconds = seconds.pop('limit')
-            show('training', f'step of {size.batch}', seconds, steps)
+            print_table('training', f'step of {size.batch}', seconds, steps)
             if flop:
-                show_share(flop * steps, seconds['ours'], products_flop, products_seconds)
-            drawn = alternate(sampling | their_sampling, flags.FLAGS.repeats)
-            show(f'DDIM, {EVALUATIONS} evaluations', f'batch of {size.batch}', drawn, 1)
+                print_share(flop * steps, seconds['ours'], products_flop, products_seconds)
+            sampling_seconds = alternate(sampling | their_sampling, flags.FLAGS.repeats)
+            print_table(
+                f'DDIM, {EVALUATIONS} evaluations', f'batch of {size.batch}', sampling_seconds, 1
+            )
         print(f'  mean loss of every {steps} steps, the first two to warm up:')
-        for words, curve in losses.items():
-            print(f'  {words:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
+        for label, curve in losses.items():
+            print(f'  {label:26} ' + ' '.join(f'{loss:6.4g}' for loss in curve))
 
 
 if __name__ == '__main__':

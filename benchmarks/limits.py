@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 ARRAYS = 4  # per parameter: itself, two moments and its average
-NUMBERS = 9 / 8  # a step reads these four arrays and the gradient, and writes the four
+STEP_TRAFFIC = 9 / 8  # a step reads these four arrays and the gradient, and writes the four
 
 
 class Product(NamedTuple):
@@ -60,7 +60,7 @@ def copied_bytes(num_parameters: int) -> int:
 
 
 def copying(num_parameters: int, steps: int) -> Callable[[], None]:
-    """Returns a function that copies 4 float32 arrays; a training step moves `NUMBERS` as much."""
+    """Returns a function that copies 4 float32 arrays; a step moves `STEP_TRAFFIC` times that."""
     arrays = [jnp.full(num_parameters, float(i)) for i in range(ARRAYS)]
 
     @jax.jit

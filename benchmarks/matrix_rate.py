@@ -45,10 +45,10 @@ def main(_):
         products = max(1, int(2e9 / flop(shape, 1)))
         arms = {d: arm(shape, getattr(jnp, d), products) for d in ('float32', 'bfloat16')}
         seconds = alternate(arms, flags.FLAGS.matrix_repeats)
-        rates = {name: flop(shape, products) / taken / 1e9 for name, taken in seconds.items()}
+        rates = {name: flop(shape, products) / times / 1e9 for name, times in seconds.items()}
         ratio = np.median(rates['bfloat16'] / rates['float32'])
-        told = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
-        print(f'{text}: GFLOP/s {told}; bfloat16 is {ratio:.2f} times as fast')
+        summary = ', '.join(f'{name} {spread(rate, 0)}' for name, rate in rates.items())
+        print(f'{text}: GFLOP/s {summary}; bfloat16 is {ratio:.2f} times as fast')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ from atelier.data.toy import DRAWS, MODES
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.sample_quality import MODE_SAMPLES
 
-flags.DEFINE_integer('draws', 1000, 'sets of samples')
+flags.DEFINE_integer('draws', 1000, 'number of sets of samples')
 
 
 def main(_):
@@ -22,9 +22,9 @@ def main(_):
             for seed in range(flags.FLAGS.draws)
         )
         counts = np.array([count_modes(x, modes) for x in draws])
-        for number, field in enumerate(('modes', 'modes_with_ten', 'high_quality', 'reverse_kl')):
-            of_field = counts[:, number]
-            print(f'  {name:16} {field:16} {of_field.mean():9.4f} +- {of_field.std(ddof=1):.4f}')
+        for i, field in enumerate(('modes', 'modes_with_ten', 'high_quality', 'reverse_kl')):
+            values = counts[:, i]
+            print(f'  {name:16} {field:16} {values.mean():9.4f} +- {values.std(ddof=1):.4f}')
 
 
 if __name__ == '__main__':

@@ -17,9 +17,9 @@ from absl import app, flags
 from atelier import checkout
 from atelier.evaluation.latents.report import headlines
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_integer('seeds', 5, 'seeds 0, 1, ...')
-flags.DEFINE_string('folder', 'runs/over-seeds', 'a folder for the runs')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_integer('seeds', 5, 'number of seeds: 0, 1, ...')
+flags.DEFINE_string('folder', 'runs/over-seeds', 'folder for the runs')
 
 
 def main(arguments):
@@ -33,29 +33,31 @@ def main(arguments):
         results.append(json.loads((folder / 'evaluation.json').read_text()))
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
-    show({name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']})
+    print_metrics(
+        {name: [r['values'][name]['mean'] for r in results] for name in results[0]['values']}
+    )
     latents = [headlines(result['latents']) for result in results]
-    show({name: [each[name] for each in latents] for name in latents[0]})
+    print_metrics({name: [each[name] for each in latents] for name in latents[0]})
     samples = [result['samples'] for result in results]
     if not samples[0]:
         return
     print(f'  {samples[0]["num_samples"]} samples; features: {samples[0]["features"]}; (real data)')
     pairs = {name: [s['values'][name] for s in samples] for name in samples[0]['values']}
-    show(
+    print_metrics(
         {name: [pair['samples'] for pair in values] for name, values in pairs.items()},
         {name: values[0]['floor'] for name, values in pairs.items()},
     )
 
 
-def show(values: dict[str, list], floor: dict[str, float | None] | None = None):
+def print_metrics(values: dict[str, list], floor: dict[str, float | None] | None = None):
     """Prints a line per metric: mean and standard deviation over seeds, real data, all values."""
-    for name, of_seeds in values.items():
-        known = np.array([value for value in of_seeds if value is not None])
-        deviation = np.std(known, ddof=1) if len(known) > 1 else np.nan
-        mean = np.mean(known) if len(known) else np.nan
-        beside = '' if floor is None or floor[name] is None else f'  ({floor[name]:.4f})'
-        each = ', '.join('-' if value is None else f'{value:.4g}' for value in of_seeds)
-        print(f'  {name:30} {mean:10.4f} +- {deviation:.4f} (sd over seeds){beside}  {each}')
+    for name, seed_values in values.items():
+        present = np.array([value for value in seed_values if value is not None])
+        std = np.std(present, ddof=1) if len(present) > 1 else np.nan
+        mean = np.mean(present) if len(present) else np.nan
+        floor_text = '' if floor is None or floor[name] is None else f'  ({floor[name]:.4f})'
+        all_values = ', '.join('-' if value is None else f'{value:.4g}' for value in seed_values)
+        print(f'  {name:30} {mean:10.4f} +- {std:.4f} (sd over seeds){floor_text}  {all_values}')
 
 
 if __name__ == '__main__':

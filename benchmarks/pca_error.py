@@ -21,9 +21,9 @@ from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.features import coordinates
 from losses.reconstruction import half_squared_error
 
-flags.DEFINE_string('config', 'configs/autoencoder.py', 'whose data')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
-flags.DEFINE_multi_integer('components', [8], 'of PCA; give it again for more')
+flags.DEFINE_string('config', 'configs/autoencoder.py', 'config whose data are used')
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
+flags.DEFINE_multi_integer('components', [8], 'number of PCA components; may be repeated')
 
 
 def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
@@ -38,8 +38,8 @@ def normalized(data: Dataset, split: str) -> Float[np.ndarray, 'n dims']:
 
 def mean_and_error(values) -> str:
     """Formats the mean over examples and its standard error."""
-    told = summary(np.asarray(values, np.float64))
-    return f'{told["mean"]:.4f} +- {told["standard_error"]:.4f}'
+    statistics = summary(np.asarray(values, np.float64))
+    return f'{statistics["mean"]:.4f} +- {statistics["standard_error"]:.4f}'
 
 
 def main(_):
@@ -52,12 +52,12 @@ def main(_):
     pca, x = principal_components(normalized(data, 'train')), normalized(data, 'test')
     print(f'{len(x)} test examples of {data.description}: PCA of {data.size("train")} others')
     for components in values.components:
-        seen = pca.rotate_back(pca.rotate(x)[:, :components]).astype(np.float32)
-        errors = [half_squared_error(x, seen)]
+        reconstruction = pca.rotate_back(pca.rotate(x)[:, :components]).astype(np.float32)
+        errors = [half_squared_error(x, reconstruction)]
         if data.spec.interval is not None:
-            errors.append(half_squared_error(x, np.clip(seen, 0, 1)))
-        told = ', moved to the interval '.join(map(mean_and_error, errors))
-        print(f'  {components:5} components: squared_error {told}')
+            errors.append(half_squared_error(x, np.clip(reconstruction, 0, 1)))
+        summary_text = ', clipped to the interval '.join(map(mean_and_error, errors))
+        print(f'  {components:5} components: squared_error {summary_text}')
 
 
 if __name__ == '__main__':

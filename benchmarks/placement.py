@@ -16,19 +16,19 @@ from atelier.run import experiment
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
-flags.DEFINE_string('config', 'configs/conv_vae.py', 'which')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_string('config', 'configs/conv_vae.py', 'config file')
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 flags.DEFINE_integer('length', 50, 'steps per dispatch')
-flags.DEFINE_integer('dispatches', 4, 'of one repeat')
-flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_integer('dispatches', 4, 'dispatches per repeat')
+flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 
 
 def run_of(placement: str) -> experiment.Run:
     """Returns the run of the config with this data placement; nothing is written to disk."""
-    which = checkout.config_file(flags.FLAGS.config)
-    config = which.config()
+    config_file = checkout.config_file(flags.FLAGS.config)
+    config = config_file.config()
     config.data.update(placement=placement, data_dir=flags.FLAGS.data_dir)
-    return experiment.assemble(pathlib.Path('unused'), which, config)
+    return experiment.assemble(pathlib.Path('unused'), config_file, config)
 
 
 def main(_):
@@ -43,9 +43,9 @@ def main(_):
         }
         seconds = alternate(arms, values.repeats)
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
-    for name, taken in seconds.items():
-        ratio = np.median(seconds['device'] / taken)
-        print(f'  {name:8} {spread(steps / taken, 1):28} ratio to device {ratio:.2f}')
+    for name, times in seconds.items():
+        ratio = np.median(seconds['device'] / times)
+        print(f'  {name:8} {spread(steps / times, 1):28} ratio to device {ratio:.2f}')
 
 
 if __name__ == '__main__':

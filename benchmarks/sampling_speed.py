@@ -28,18 +28,18 @@ SUBJECTS = {  # config files whose module has `parts_of(config, spec)`
     'gated_pixelcnn': 'configs/gated_pixelcnn.py:mnist',
     'pixel_transformer': 'configs/pixel_transformer.py:mnist',
 }
-KEPT, WHOLE = 'what was computed is kept', 'the whole network'
+CACHED, WHOLE = 'with a cache', 'whole network'
 
-flags.DEFINE_multi_enum('subjects', list(SUBJECTS), list(SUBJECTS), 'which')
-flags.DEFINE_integer('side', 28, 'pixels of an image, each way')
-flags.DEFINE_integer('batch', 4, 'samples at once')
-flags.DEFINE_integer('repeats', 3, 'of each way')
+flags.DEFINE_multi_enum('subjects', list(SUBJECTS), list(SUBJECTS), 'models to measure')
+flags.DEFINE_integer('side', 28, 'height and width of the images')
+flags.DEFINE_integer('batch', 4, 'samples per batch')
+flags.DEFINE_integer('repeats', 3, 'repeats of each arm')
 
 
-def parts_of(config_file: str, spec: Spec) -> AutoregressiveParts:
+def parts_of(config_path: str, spec: Spec) -> AutoregressiveParts:
     """Returns the parts of the model that a config describes."""
-    which = checkout.config_file(config_file)
-    return which.module().parts_of(which.config(), spec)
+    config_file = checkout.config_file(config_path)
+    return config_file.module().parts_of(config_file.config(), spec)
 
 
 def samplers(parts: AutoregressiveParts, batch: int) -> dict[str, Callable[[], np.ndarray]]:
@@ -53,30 +53,30 @@ def samplers(parts: AutoregressiveParts, batch: int) -> dict[str, Callable[[], n
         compiled = jax.jit(lambda weights: family.ability(Sample).draw(weights, rng, None))
         return lambda: np.asarray(compiled(weights))
 
-    return {KEPT: sampler(parts), WHOLE: sampler(parts._replace(steps=None))}
+    return {CACHED: sampler(parts), WHOLE: sampler(parts._replace(steps=None))}
 
 
 def compare(
     parts: AutoregressiveParts, batch: int, repeats: int
 ) -> tuple[dict[str, np.ndarray], float]:
     """Returns the seconds [repeats] of each way, and the share of values that are equal."""
-    ways = samplers(parts, batch)
-    same = float(np.mean(ways[KEPT]() == ways[WHOLE]()))
-    return alternate(ways, repeats), same
+    arms = samplers(parts, batch)
+    share_equal = float(np.mean(arms[CACHED]() == arms[WHOLE]()))
+    return alternate(arms, repeats), share_equal
 
 
 def main(_):
     """Prints a table for each subject."""
     side, batch, repeats = flags.FLAGS.side, flags.FLAGS.batch, flags.FLAGS.repeats
     spec = Spec((side, side, 1), 2, None)
-    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {spec.num_dims} numbers')
+    print(f'JAX {jax.__version__}, {jax.devices()[0].device_kind}, {spec.num_dims} dimensions')
     for name in flags.FLAGS.subjects:
-        seconds, same = compare(parts_of(SUBJECTS[name], spec), batch, repeats)
+        seconds, share_equal = compare(parts_of(SUBJECTS[name], spec), batch, repeats)
         print(f'\n{name}: seconds for {batch} samples, median (range) of {repeats}')
-        for words, taken in seconds.items():
-            print(f'  {words:26} {spread(taken, 3)}')
-        print(f'  {spread(seconds[WHOLE] / seconds[KEPT], 1)} times as fast')
-        print(f'  {100 * same:.2f} % of the numbers are the same')
+        for arm, times in seconds.items():
+            print(f'  {arm:26} {spread(times, 3)}')
+        print(f'  {spread(seconds[WHOLE] / seconds[CACHED], 1)} times as fast')
+        print(f'  {100 * share_equal:.2f} % of the values are equal')
 
 
 if __name__ == '__main__':

@@ -18,8 +18,8 @@ from absl import app, flags
 from atelier import checkout
 from benchmarks.timing import spread
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_integer('repeats', 5, 'of each arm')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_integer('repeats', 5, 'repeats of each arm')
 
 
 def seconds_to_first_dispatch(config: str, cache: str) -> float:
@@ -28,7 +28,7 @@ def seconds_to_first_dispatch(config: str, cache: str) -> float:
         workdir = pathlib.Path(folder) / 'run'
         command = [sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}']
         environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
-        began = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.Popen(
             [*command, '--config.train.log_every=1'],
             cwd=checkout.ROOT,
@@ -36,15 +36,15 @@ def seconds_to_first_dispatch(config: str, cache: str) -> float:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        lines = workdir / 'metrics.jsonl'
-        while not (lines.exists() and lines.stat().st_size):
+        metrics_file = workdir / 'metrics.jsonl'
+        while not (metrics_file.exists() and metrics_file.stat().st_size):
             if process.poll() is not None:
                 raise RuntimeError('main.py ended before its first dispatch')
             time.sleep(0.01)
-        taken = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         process.kill()
         process.wait()
-    return taken
+    return seconds
 
 
 def main(_):

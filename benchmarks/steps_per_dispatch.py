@@ -20,38 +20,38 @@ from atelier.run import experiment
 from benchmarks.timing import alternate, spread
 from benchmarks.training import trainer
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_string('data_dir', '', 'where TFDS sets lie')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_string('data_dir', '', 'folder of the TFDS data sets')
 flags.DEFINE_list('lengths', ['1', '10', '100', 'epoch'], 'steps per dispatch')
-flags.DEFINE_list('precisions', ['float32'], 'of the products: float32, bfloat16')
-flags.DEFINE_integer('steps', 200, 'of one repeat, at least: whole dispatches')
-flags.DEFINE_integer('repeats', 7, 'of each arm')
+flags.DEFINE_list('precisions', ['float32'], 'precisions of matrix products: float32, bfloat16')
+flags.DEFINE_integer('steps', 200, 'minimum steps per repeat, rounded up to whole dispatches')
+flags.DEFINE_integer('repeats', 7, 'repeats of each arm')
 
 
 def main(_):
     """Prints a table."""
     device_lib.enable_compilation_cache()
     values = flags.FLAGS
-    which = checkout.config_file(values.config)
+    config_file = checkout.config_file(values.config)
     arms, steps = {}, {}
     with contextlib.ExitStack() as stack:
         for precision in values.precisions:
-            config = which.config()
+            config = config_file.config()
             config.train.precision, config.data.data_dir = precision, values.data_dir
-            run = experiment.assemble(pathlib.Path('unused'), which, config)
+            run = experiment.assemble(pathlib.Path('unused'), config_file, config)
             epoch = max(1, run.data.size('train') // config.train.batch_size)
-            for word in values.lengths:
-                length = epoch if word == 'epoch' else int(word)
-                name = f'{precision}, {length}{" (an epoch)" if word == "epoch" else ""}'
+            for length_flag in values.lengths:
+                length = epoch if length_flag == 'epoch' else int(length_flag)
+                name = f'{precision}, {length}{" (an epoch)" if length_flag == "epoch" else ""}'
                 steps[name] = -(-values.steps // length) * length
                 arms[name] = trainer(stack, run, length, steps[name], jax.devices())
         seconds = alternate(arms, values.repeats)
-    rates = {name: steps[name] / taken for name, taken in seconds.items()}
+    rates = {name: steps[name] / times for name, times in seconds.items()}
     print(f'{values.config}: steps per second, median (range) of {values.repeats} repeats')
     first = next(iter(rates.values()))
     for name, rate in rates.items():
-        told = f'ratio to the first {np.median(rate / first):.2f}'
-        print(f'  {name + " a dispatch":34} {spread(rate, 0):28} {told}')
+        ratio = f'ratio to the first {np.median(rate / first):.2f}'
+        print(f'  {name + " a dispatch":34} {spread(rate, 0):28} {ratio}')
 
 
 if __name__ == '__main__':

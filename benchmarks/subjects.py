@@ -22,14 +22,14 @@ class Subject(NamedTuple):
     model: overrides of its config.model.
     products: matrix products of one step.
     loss: name of the reported loss.
-    longer: approximate duration of a step, relative to a step of the MLP.
+    relative_time: approximate duration of a step, relative to a step of the MLP.
     """
 
     config: str
     model: dict
     products: list[Product]
     loss: str = 'loss'
-    longer: int = 4
+    relative_time: int = 4
 
 
 def _first(products: list[Product]) -> list[Product]:
@@ -59,7 +59,7 @@ SUBJECTS = {
                 Product(BATCH, 400, 784),
             ]
         ),
-        longer=1,
+        relative_time=1,
     ),
     'conv': Subject(
         'configs/conv_vae.py',
@@ -99,7 +99,7 @@ SUBJECTS = {
             *(layer._replace(weights=False) for layer in _discriminator(BATCH)),
         ],
         loss='loss_discriminator',
-        longer=16,
+        relative_time=16,
     ),
 }
 
@@ -115,22 +115,22 @@ def run_of(subject: Subject, images: np.ndarray, precision: str) -> experiment.R
     )
 
 
-def run_on(images: np.ndarray, config_file: str, **changes: dict) -> experiment.Run:
+def run_on(images: np.ndarray, config_path: str, **overrides: dict) -> experiment.Run:
     """Returns a run, never written to disk, on binary images [n, height, width, 1].
 
-    changes: overrides of the config, by its top-level names.
+    overrides: new values of the config's fields, by its top-level names.
     """
-    which = checkout.config_file(config_file)
-    config = which.config()
+    config_file = checkout.config_file(config_path)
+    config = config_file.config()
     with config.unlocked():
-        config.update(changes)
+        config.update(overrides)
     spec = dataset.Spec(images.shape[1:], 2, None)
     data = dataset.Dataset('bits', spec, {'train': {'x': images}}, 'bits')
-    family = which.build(config, spec)
-    return experiment.Run(pathlib.Path('unused'), which, config, family, data)
+    family = config_file.build(config, spec)
+    return experiment.Run(pathlib.Path('unused'), config_file, config, family, data)
 
 
-def pictures(data_dir: str) -> tuple[np.ndarray, str]:
+def binary_images(data_dir: str) -> tuple[np.ndarray, str]:
     """Returns 60,000 binary images [n, 28, 28, 1], and a description of them."""
     if not data_dir and not os.environ.get('TFDS_DATA_DIR'):
         return np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), np.uint8), 'random'

@@ -32,29 +32,33 @@ from atelier.sweep.vmapped_program import compiled_for
 from atelier.training.dispatch import compile_dispatch
 from benchmarks.timing import alternate, spread
 
-flags.DEFINE_string('config', 'configs/vae.py', 'which')
-flags.DEFINE_integer('members', 32, 'seeds 0, 1, ...')
-flags.DEFINE_integer('length', 100, 'steps of a dispatch, in steady state')
-flags.DEFINE_integer('repeats', 5, 'of each arm, in steady state')
-flags.DEFINE_bool('whole', True, 'measure whole processes too')
-flags.DEFINE_enum('child', '', ['', 'sweep', 'one by one'], 'what a process of its own does')
-flags.DEFINE_string('folder', '', 'of a process of its own')
+flags.DEFINE_string('config', 'configs/vae.py', 'config file')
+flags.DEFINE_integer('members', 32, 'number of members, with seeds 0, 1, ...')
+flags.DEFINE_integer('length', 100, 'steps per dispatch, in steady state')
+flags.DEFINE_integer('repeats', 5, 'repeats of each arm, in steady state')
+flags.DEFINE_bool('whole', True, 'also measure whole processes')
+flags.DEFINE_enum(
+    'child', '', ['', 'sweep', 'one by one'], 'internal: the arm that this process measures'
+)
+flags.DEFINE_string('folder', '', 'internal: folder of its runs')
 
 
 def members(arguments: list[str], folder: pathlib.Path) -> list[Run]:
     """Returns runs that differ only in their seeds."""
-    which = checkout.config_file(flags.FLAGS.config)
-    found = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
-    (group,) = plan.groups_of(plan.runs_of(folder, which, changed(which, arguments), found))
+    config_file = checkout.config_file(flags.FLAGS.config)
+    seeds = settings([parse(f'seed=0:{flags.FLAGS.members}', {'seed': 0})], 0, 0)
+    (group,) = plan.groups_of(
+        plan.runs_of(folder, config_file, changed(config_file, arguments), seeds)
+    )
     return group
 
 
-def changed(which: checkout.ConfigFile, arguments: list[str]):
+def changed(config_file: checkout.ConfigFile, arguments: list[str]):
     """Returns the config with the settings that follow after `--`."""
-    config = which.config()
+    config = config_file.config()
     values = flatten(config.to_dict())
-    for word in arguments:
-        field, _, value = word.removeprefix('--config.').partition('=')
+    for argument in arguments:
+        field, _, value = argument.removeprefix('--config.').partition('=')
         (setting,) = settings([parse(f'{field}={value}', values)], 0, 0)
         config = plan.with_setting(config, setting)
     return config
@@ -67,26 +71,27 @@ def steady(runs: list[Run], length: int) -> dict[str, Callable[[], None]]:
             run.config.train.update(steps=length, steps_per_dispatch=length)
             run.config.train.update(evaluate_every=length, checkpoint_every=length)
     devices, start = jax.devices(), restore.Start(runs[0])
-    first = [jax.tree.map(np.asarray, start(run)) for run in runs]
+    initial_states = [jax.tree.map(np.asarray, start(run)) for run in runs]
     compiled = compiled_for(runs, 0, start.like, devices)
     arrays = device_lib.place(runs[0].data.splits['train'], devices)
     arms = {
-        f'side by side, {form}': _together(call, compiled.layout.place(first), arrays)
+        f'side by side, {form}': _together(call, compiled.layout.place(initial_states), arrays)
         for form, call in compiled.forms.items()
     }
-    one, numbers = compile_dispatch(runs[0], length, devices), device_lib.local_indices(devices)
-    alone = [device_lib.place(state, devices) for state in first]
+    dispatch = compile_dispatch(runs[0], length, devices)
+    device_indices = device_lib.local_indices(devices)
+    states = [device_lib.place(state, devices) for state in initial_states]
 
     def one_by_one():
-        for i in range(len(alone)):
-            alone[i], report = one(alone[i], arrays, numbers)
+        for i in range(len(states)):
+            states[i], report = dispatch(states[i], arrays, device_indices)
             jax.device_get(report)
 
     return {'one by one': one_by_one, **arms}
 
 
-def _together(call: Callable, placed: restore.State, arrays) -> Callable[[], None]:
-    box = [placed]
+def _together(call: Callable, states: restore.State, arrays) -> Callable[[], None]:
+    box = [states]
 
     def dispatch():
         box[0], reports = call(box[0], arrays)
@@ -98,11 +103,11 @@ def _together(call: Callable, placed: restore.State, arrays) -> Callable[[], Non
 def child(arguments: list[str]) -> None:
     """Trains the members in a process that is timed as a whole; all arms use the same folders."""
     folder = pathlib.Path(flags.FLAGS.folder)
-    which = checkout.config_file(flags.FLAGS.config)
+    config_file = checkout.config_file(flags.FLAGS.config)
     device_lib.enable_compilation_cache()
     if flags.FLAGS.child == 'sweep':
         axes = [f'seed=0:{flags.FLAGS.members}']
-        sweep.train(sweep.prepare(folder, which, changed(which, arguments), axes))
+        sweep.train(sweep.prepare(folder, config_file, changed(config_file, arguments), axes))
         return
     for run in members(arguments, folder):
         train_lib.train(run)
@@ -115,13 +120,13 @@ def seconds_of(arm: str, arguments: list[str], cache: str) -> float:
         command += [f'--folder={folder}/runs', f'--config={flags.FLAGS.config}']
         command += [f'--members={flags.FLAGS.members}', '--', *arguments]
         environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache}
-        began = time.perf_counter()
-        done = subprocess.run(
+        start = time.perf_counter()
+        process = subprocess.run(
             command, cwd=checkout.ROOT, env=environment, capture_output=True, text=True
         )
-        if done.returncode:
-            raise UserError(f'{arm}: {done.stderr[-500:]}')
-        return time.perf_counter() - began
+        if process.returncode:
+            raise UserError(f'{arm}: {process.stderr[-500:]}')
+        return time.perf_counter() - start
 
 
 def main(arguments):
@@ -135,20 +140,20 @@ def main(arguments):
     print(f'{values.config}, {len(runs)} members, {jax.device_count()} {jax.devices()[0].platform}')
     seconds = alternate(steady(runs, values.length), values.repeats)
     print(f'steady state, ms a step of a member, median (range) of {values.repeats} repeats')
-    alone = seconds['one by one']
-    for name, taken in seconds.items():
-        each = 1e3 * taken / len(runs) / values.length
-        print(f'  {name:24} {spread(each, 3):28} ratio {np.median(alone / taken):.2f}')
+    reference = seconds['one by one']
+    for name, times in seconds.items():
+        per_step = 1e3 * times / len(runs) / values.length
+        print(f'  {name:24} {spread(per_step, 3):28} ratio {np.median(reference / times):.2f}')
     if not values.whole:
         return
     print('whole processes, seconds')
     with tempfile.TemporaryDirectory() as root:
-        for words in ('cold compilation cache', 'warm compilation cache'):
-            taken = {
+        for cache_state in ('cold compilation cache', 'warm compilation cache'):
+            times = {
                 arm: seconds_of(arm, arguments, f'{root}/{arm}') for arm in ('one by one', 'sweep')
             }
-            told = ', '.join(f'{arm} {each:.1f}' for arm, each in taken.items())
-            print(f'  {words}: {told}, ratio {taken["one by one"] / taken["sweep"]:.2f}')
+            summary = ', '.join(f'{arm} {total:.1f}' for arm, total in times.items())
+            print(f'  {cache_state}: {summary}, ratio {times["one by one"] / times["sweep"]:.2f}')
 
 
 if __name__ == '__main__':

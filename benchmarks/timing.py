@@ -13,9 +13,9 @@ def alternate(arms: dict[str, Callable[[], None]], repeats: int) -> dict[str, np
     seconds = {name: [] for name in arms}
     for _ in range(repeats):
         for name, arm in arms.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             arm()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - start)
     return {name: np.asarray(values) for name, values in seconds.items()}
 
 

@@ -20,8 +20,8 @@ BETA1 = {'dcgan': 0.5}
 
 def described() -> str:
     """Returns PyTorch's version and the device it runs on."""
-    words = 'CUDA' if device() == 'cuda' else f'{torch.get_num_threads()} threads'
-    return f'PyTorch {torch.__version__}, {words}'
+    hardware = 'CUDA' if device() == 'cuda' else f'{torch.get_num_threads()} threads'
+    return f'PyTorch {torch.__version__}, {hardware}'
 
 
 def arms(name: str, images: np.ndarray, compiled: bool) -> dict[str, Callable[[int], np.ndarray]]:
@@ -38,9 +38,9 @@ def arms(name: str, images: np.ndarray, compiled: bool) -> dict[str, Callable[[i
         adam = functools.partial(torch.optim.Adam, betas=betas, capturable=graphed, **options)
         return trainer(STEPS[name](adam, transform), images, subjects.BATCH, graphed)
 
-    found = {'PyTorch eager': arm(), 'PyTorch eager, fused Adam': arm(fused=True)}
+    arms_by_name = {'PyTorch eager': arm(), 'PyTorch eager, fused Adam': arm(fused=True)}
     if compiled:
-        found['torch.compile, fused Adam'] = arm(torch.compile, fused=True)
+        arms_by_name['torch.compile, fused Adam'] = arm(torch.compile, fused=True)
     if device() == 'cuda':
-        found['PyTorch, CUDA graph'] = arm(graphed=True)
-    return found
+        arms_by_name['PyTorch, CUDA graph'] = arm(graphed=True)
+    return arms_by_name

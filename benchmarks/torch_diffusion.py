@@ -62,8 +62,8 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
     def step(x: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
         x = 2 * x - 1
-        places = torch.arange(len(x), device=x.device) / len(x)
-        u = (torch.rand((), device=x.device) + places) % 1
+        offsets = torch.arange(len(x), device=x.device) / len(x)
+        u = (torch.rand((), device=x.device) + offsets) % 1
         alpha, sigma = alpha_and_sigma(FIRST + u * (LAST - FIRST))
         a, s = alpha[:, None, None, None], sigma[:, None, None, None]
         eps = torch.randn_like(x)
@@ -79,7 +79,7 @@ def step_of(network: nn.Module, adam: Callable) -> Step:
 @torch.no_grad()
 def sample(network: nn.Module, noise: torch.Tensor, evaluations: int) -> torch.Tensor:
     """Returns means of x at the first time, [batch, 1, height, width] in [-1, 1], from N(0, 1)."""
-    like = lambda numbers: numbers[:, None, None, None]
+    like = lambda values: values[:, None, None, None]
 
     def mean(x, alpha, sigma):
         output = output_of(network, x, alpha, sigma)

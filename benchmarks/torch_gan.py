@@ -53,8 +53,8 @@ def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
     """
     torch.manual_seed(0)
     generator, discriminator = as_flax(*networks(latent_dim))
-    making = adam(generator.parameters(), 1e-3)
-    judging = adam(discriminator.parameters(), 1e-3)
+    generator_optimizer = adam(generator.parameters(), 1e-3)
+    discriminator_optimizer = adam(discriminator.parameters(), 1e-3)
 
     def fake_like(x: torch.Tensor) -> torch.Tensor:
         return generator(torch.randn(len(x), latent_dim, device=x.device))
@@ -71,15 +71,15 @@ def step_of(latent_dim: int, adam: Callable, transform: Callable) -> Step:
         return torch.mean(functional.softplus(-discriminator(fake_like(x))))
 
     def step(x: torch.Tensor) -> torch.Tensor:
-        judging.zero_grad(set_to_none=True)
+        discriminator_optimizer.zero_grad(set_to_none=True)
         loss = discriminator_loss(x)
         loss.backward()
-        judging.step()
-        making.zero_grad(set_to_none=True)
+        discriminator_optimizer.step()
+        generator_optimizer.zero_grad(set_to_none=True)
         discriminator.requires_grad_(False)  # its gradients are not needed here
         generator_loss(x).backward()
         discriminator.requires_grad_(True)
-        making.step()
+        generator_optimizer.step()
         return loss.detach()
 
     return step

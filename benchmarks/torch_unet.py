@@ -24,8 +24,8 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps [batch, channels, height, width] to the same shape."""
-        places = self.norm(x).flatten(2).transpose(1, 2)
-        mixed, _ = self.mixed(places, places, places, need_weights=False)
+        positions = self.norm(x).flatten(2).transpose(1, 2)
+        mixed, _ = self.mixed(positions, positions, positions, need_weights=False)
         return x + mixed.transpose(1, 2).reshape(x.shape)
 
 
@@ -74,8 +74,7 @@ class UNet(nn.Module):
         self.first = nn.Conv2d(1, channels[0], 3, padding=1)
         neighbours = zip((0, *channels), channels, (*channels[1:], 0), strict=False)
         self.levels = nn.ModuleList(
-            Level(*sizes, blocks, condition, number in attention)
-            for number, sizes in enumerate(neighbours)
+            Level(*sizes, blocks, condition, i in attention) for i, sizes in enumerate(neighbours)
         )
         self.middle = Block(channels[-1], channels[-1], condition, last in attention)
         self.norm = nn.GroupNorm(GROUPS, channels[0], eps=1e-6)
@@ -114,15 +113,18 @@ def load(network: UNet, params: dict) -> None:
     _layer(network.vector[2], params['Dense_1'])
     _layer(network.first, params['Conv_0'])
     _block(network.middle, params['ResidualBlock_0'])
-    for number, level in enumerate(network.levels):
+    for i, level in enumerate(network.levels):
         if level.smaller is not None:
-            _layer(level.smaller, params[f'Conv_{number}'])
+            _layer(level.smaller, params[f'Conv_{i}'])
         if level.larger is not None:
-            _layer(level.larger, params[f'Conv_{2 * last - number}'])
-        for i in range(len(level.down)):
-            one = lambda leaf, i=i: leaf[i]
-            _block(level.down[i], _each(one, params[f'Scan_Down_{number}']['ResidualBlock_0']))
-            _block(level.up[i], _each(one, params[f'Scan_Up_{last - number}']['ResidualBlock_0']))
+            _layer(level.larger, params[f'Conv_{2 * last - i}'])
+        for j in range(len(level.down)):
+            take = lambda leaf, j=j: leaf[j]
+            _block(level.down[j], _each(take, params[f'Scan_Down_{i}']['ResidualBlock_0']))
+            _block(
+                level.up[j],
+                _each(take, params[f'Scan_Up_{last - i}']['ResidualBlock_0']),
+            )
     _layer(network.norm, params['GroupNorm_0'])
     _layer(network.last, params[f'Conv_{2 * last + 1}'])
 
@@ -132,9 +134,9 @@ def _each(f, tree: dict) -> dict:
 
 
 def _block(block: Block, params: dict) -> None:
-    for number, (norm, conv) in enumerate(zip(block.norms, block.convs, strict=True)):
-        _layer(norm, params[f'GroupNorm_{number}'])
-        _layer(conv, params[f'Conv_{number}'])
+    for i, (norm, conv) in enumerate(zip(block.norms, block.convs, strict=True)):
+        _layer(norm, params[f'GroupNorm_{i}'])
+        _layer(conv, params[f'Conv_{i}'])
     _layer(block.across, params['Dense_0'])
     if 'through' in params:
         _layer(block.through, params['through'])

@@ -41,18 +41,18 @@ def trainer(
       loss: name of the returned loss.
     """
     if steps % length:
-        raise ValueError(f'{steps} steps are no whole number of dispatches of {length}')
+        raise ValueError(f'{steps} steps cannot be divided into dispatches of {length}')
     with run.config.unlocked():
         run.config.train.steps = 10**9  # so that a stream does not end
     dispatch = compile_dispatch(run, length, devices)
     next_arrays = stack.enter_context(feed(run, 0, length, devices))
-    numbers = device_lib.local_indices(devices)
+    device_indices = device_lib.local_indices(devices)
     box = [device_lib.place(jax.tree.map(np.asarray, restore.initial_state(run)), devices)]
 
     def train():
         reports = []
         for _ in range(steps // length):
-            box[0], report = dispatch(box[0], next_arrays(), numbers)
+            box[0], report = dispatch(box[0], next_arrays(), device_indices)
             reports.append(jax.device_get(report[loss]) if wait else report[loss])
         return np.concatenate(jax.device_get(reports))
 

@@ -59,7 +59,7 @@ def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
         split['label'] = np.zeros(n, np.int32)
     if spec.symbols is not None:
         split['num_scored'] = np.zeros(n, np.int32)
-    return Dataset(values['data']['name'], spec, {'train': split}, 'of which nothing is known')
+    return Dataset(values['data']['name'], spec, {'train': split}, 'data that are not loaded')
 
 
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
@@ -79,32 +79,32 @@ def changed_sampler(run: Run) -> str:
     """
     if not (run.folder / 'config.json').is_file():
         return ''
-    then = run_folder.load(run.folder)['values']['eval'].get('sampler', {})
-    now = run.config.eval.get('sampler', {})
-    changed = [name for name in now if name in then and now[name] != then[name]]
-    return ''.join(f'-{name}-{now[name]}' for name in changed)
+    saved = run_folder.load(run.folder)['values']['eval'].get('sampler', {})
+    current = run.config.eval.get('sampler', {})
+    changed = [name for name in current if name in saved and current[name] != saved[name]]
+    return ''.join(f'-{name}-{current[name]}' for name in changed)
 
 
 def save(
     trained: TrainedRun,
     name: str,
     arrays: dict[str, np.ndarray],
-    numbers: dict[str, Any] | None = None,
+    results: dict[str, Any] | None = None,
 ) -> pathlib.Path:
     """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
-    The main results, `numbers`, go to NAME.json, after descriptions of the data and the weights.
+    The main results, `results`, go to NAME.json, after descriptions of the data and the weights.
 
     Raises:
       UserError: a file cannot be written.
     """
     path = trained.run.folder / 'applications' / f'{name}.npz'
     run_folder.write_arrays(path, arrays)
-    log.info('numbers: %s', path)
-    if numbers is not None:
+    log.info('arrays: %s', path)
+    if results is not None:
         source = {'data': trained.run.data.description, 'weights': trained.weights}
         with writing(path.with_suffix('.json')):
-            run_folder.write_json(path.with_suffix('.json'), {**source, **numbers})
+            run_folder.write_json(path.with_suffix('.json'), {**source, **results})
     return path.with_suffix('.png')
 
 
@@ -123,7 +123,7 @@ def draw_grid(
     """
     image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, len(columns))
     image_grids.save_labelled(path, image, title, rows, columns)
-    log.info('as a picture: %s', path)
+    log.info('figure: %s', path)
 
 
 def draw_figure(path: pathlib.Path, figure) -> None:
@@ -133,4 +133,4 @@ def draw_figure(path: pathlib.Path, figure) -> None:
       UserError: the file cannot be written.
     """
     image_grids.save_figure(path, figure)
-    log.info('as a picture: %s', path)
+    log.info('figure: %s', path)

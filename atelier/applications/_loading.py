@@ -34,13 +34,13 @@ def load(mode: str) -> 'Application':
       UserError: there is no such application.
     """
     if is_file(mode):
-        return _own(user_path(mode).resolve())
+        return _load_file(user_path(mode).resolve())
     if mode not in names():
         raise UserError(f'--mode={mode}: there is no such application{did_you_mean(mode, names())}')
     return importlib.import_module(f'atelier.applications.{mode}').APPLICATION
 
 
-def _own(file: pathlib.Path) -> 'Application':
+def _load_file(file: pathlib.Path) -> 'Application':
     if not file.is_file():
         raise UserError(f'--mode={file}: there is no such file')
     with checkout.open_for(file):

@@ -41,17 +41,17 @@ def why_not(family: Family, spec: Spec) -> str:
     if log_prob is None:
         return 'the model has no likelihood to code by'
     if spec.levels is None:
-        return 'a density of real values gives no probability of an example to code it by'
+        return 'coding needs probabilities, and the model has a density of real values'
     if spec.symbols is not None:
-        return 'windows of a text overlap, so that they are not coded one by one'
+        return 'the windows of a text overlap, so they cannot be coded one by one'
     if log_prob.kind != 'exact':
         return (
-            'the model says neither p(x) number by number nor, with a posterior of one layer, '
-            'p(x | z), as a VAE does'
+            'the model gives neither p(x) one dimension at a time nor, like a VAE with a posterior '
+            'of one layer, p(x | z)'
         )
     return (
-        'the model does not say p(x) number by number, as a mixture of several orders cannot '
-        '(of config.model.num_orders=1 it does)'
+        'the model does not give p(x) one dimension at a time: a model of several orders needs '
+        '--config.model.num_orders=1'
     )
 
 
@@ -81,14 +81,16 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     _common.check_split(run, 'test', 1, 'there is nothing to code')
     spec = run.data.spec
     if spec.levels > range_coder.MOST_LEVELS:
-        raise UserError(f'{spec.levels} levels: coding is of at most {range_coder.MOST_LEVELS}')
+        raise UserError(
+            f'the data have {spec.levels} levels: coding allows at most {range_coder.MOST_LEVELS}'
+        )
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
     arrays, bitstream, num_bytes = compute(trained, index)
-    numbers = _numbers(run, arrays, num_bytes, bitstream)
-    _log(run, numbers, trained.weights)
+    results = _results(run, arrays, num_bytes, bitstream)
+    _log(run, results, trained.weights)
     name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
-    path = _common.save(trained, name, arrays, numbers)
+    path = _common.save(trained, name, arrays, results)
     if image_grids.is_image(spec):
         _draw(run, arrays, path)
     return arrays
@@ -105,16 +107,16 @@ def compute(
     run = trained.run
     batch, nats = _batch_and_nats(trained, index)
     x, labels = as_levels(batch)
-    began = time.perf_counter()
+    start = time.perf_counter()
     content, bitstream = packed(run, trained.state, x, labels)
     path = run.folder / 'applications' / f'{NAME}.bin'
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    encoded_after = time.perf_counter()
-    log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_after - began, path)
+    encoded_at = time.perf_counter()
+    log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_at - start, path)
     _check_same(_decoded_elsewhere(run, path), x, labels)
-    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_after)
+    log.info('decoded without loss in %.1f seconds', time.perf_counter() - encoded_at)
     arrays = {
         'index': index,
         'x': batch['x'],
@@ -188,19 +190,19 @@ def packed(
 def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
     """Decodes the file in another process, or in this one if the run was built in Python."""
     if not run.config_file.path:
-        log.info('a family made in Python is decoded in this process')
+        log.info('decoding in this process, because the run has no config file')
         return decompress.apply(run, str(path))
-    line = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
-    line += [f'--workdir={run.folder}', f'--file={path}']
-    line += [f'--config.eval.weights={run.config.eval.weights}']
+    command = [sys.executable, str(checkout.ROOT / 'main.py'), '--mode=decompress']
+    command += [f'--workdir={run.folder}', f'--file={path}']
+    command += [f'--config.eval.weights={run.config.eval.weights}']
     # this process has preallocated the GPU's memory
     environment = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
-    done = subprocess.run(line, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        last = done.stderr.rstrip().rpartition('\n')[2]
-        if last.startswith('error: '):
-            raise UserError(f'the decoder says: {last.removeprefix("error: ")}')
-        raise RuntimeError(f'the decoder failed:\n{done.stderr}')
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if process.returncode:
+        last_line = process.stderr.rstrip().rpartition('\n')[2]
+        if last_line.startswith('error: '):
+            raise UserError(f'the decoder says: {last_line.removeprefix("error: ")}')
+        raise RuntimeError(f'the decoder failed:\n{process.stderr}')
     with np.load(run.folder / 'applications' / f'{decompress.NAME}.npz') as arrays:
         return dict(arrays)
 
@@ -208,17 +210,17 @@ def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
 def _check_same(decoded: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray | None) -> None:
     same = np.array_equal(decoded['x'].reshape(x.shape), x)
     if not same or ('label' in decoded and not np.array_equal(decoded['label'], labels)):
-        raise RuntimeError('what was decoded is not what was coded')
+        raise RuntimeError('the decoded examples differ from the coded ones')
 
 
-def _numbers(
+def _results(
     run: Run, arrays: dict[str, np.ndarray], num_bytes: int, bitstream: range_coder.Bitstream
 ) -> dict[str, Any]:
     """Bits per example: of the file, of its coded words, as reported, and of image formats."""
     spec, n = run.data.spec, len(arrays['x'])
     has_code = bitstream.code_bits is not None
     bound = f'-ELBO, an upper bound{given(run.family)}'
-    numbers = {
+    results = {
         'num_examples': n,
         'coder': decompress.coder_of(run),
         'reported': bound if has_code else f'log_prob, {kind_of(run)}',
@@ -230,59 +232,61 @@ def _numbers(
         'num_dims': spec.num_dims,
     }
     if has_code:
-        known = (
+        accounted_bits = (
             arrays['bits'].sum(dtype=np.float64)
             + bitstream.code_bits.sum()
             + n * bitstream.label_bits
         )
-        numbers['log_prob_bits'] = float(arrays['log_prob_bits'].mean())
-        numbers['code_bits'] = float(bitstream.code_bits.mean())
-        numbers['first_bits'] = float(32 * len(bitstream.words) - known)  # of all examples together
+        results['log_prob_bits'] = float(arrays['log_prob_bits'].mean())
+        results['code_bits'] = float(bitstream.code_bits.mean())
+        results['first_bits'] = float(
+            32 * len(bitstream.words) - accounted_bits
+        )  # of all examples together
     if image_grids.is_image(spec) and spec.levels <= 256:
         levels = np.rint(arrays['x']).astype(np.uint8).reshape(n, *spec.event_shape[:2], -1)
         for name, each in image_formats.bytes_of(levels, spec.levels).items():
-            numbers[f'{name.lower()}_bits'] = 8 * each['together']
-            numbers[f'{name.lower()}_bits_apart'] = 8 * each['apart']
-    return numbers
+            results[f'{name.lower()}_bits'] = 8 * each['together']
+            results[f'{name.lower()}_bits_apart'] = 8 * each['apart']
+    return results
 
 
-def _log(run: Run, numbers: dict[str, Any], weights: str) -> None:
+def _log(run: Run, results: dict[str, Any], weights: str) -> None:
     """Logs a table of bits."""
-    log.info('\n%d test examples by the %s', numbers['num_examples'], weights)
-    off = 100 * (numbers['measured_bits'] / numbers['reported_bits'] - 1)
-    label = f', and {numbers["label_bits"]:.2f} of the label' if numbers['label_bits'] else ''
+    log.info('\n%d test examples by the %s', results['num_examples'], weights)
+    excess = 100 * (results['measured_bits'] / results['reported_bits'] - 1)
+    label_note = f', and {results["label_bits"]:.2f} of the label' if results['label_bits'] else ''
     rows = {
-        f'file, {off:+.2f} %': 'measured_bits',
+        f'file, {excess:+.2f} %': 'measured_bits',
         'the same without its header': 'measured_bits_without_header',
-        f'{numbers["reported"]}{label}': 'reported_bits',
-        f'log_prob, {numbers["log_prob"]}{label}': 'log_prob_bits',
+        f'{results["reported"]}{label_note}': 'reported_bits',
+        f'log_prob, {results["log_prob"]}{label_note}': 'log_prob_bits',
         'PNG, all in one image': 'png_bits',
-        'PNG, a file each': 'png_bits_apart',
+        'PNG, one file each': 'png_bits_apart',
         'WebP, all in one image': 'webp_bits',
-        'WebP, a file each': 'webp_bits_apart',
+        'WebP, one file each': 'webp_bits_apart',
     }
     width = max(map(len, rows))
-    log.info('%s %12s %12s', ' ' * width, 'bits each', 'a dimension')
+    log.info('%s %12s %12s', ' ' * width, 'bits each', 'per dim')
     for title, name in rows.items():
-        if name in numbers:
-            bits = numbers[name]
+        if name in results:
+            bits = results[name]
             log.info('%s %12.2f %12.4f', title.ljust(width), bits, bits / run.data.spec.num_dims)
-    if 'first_bits' in numbers:
-        total = numbers['num_examples'] * numbers['measured_bits']
-        percent = 100 * numbers['first_bits'] / total
-        log.info('of the file %.2f %% is what the first codes found no bits to take for', percent)
+    if 'first_bits' in results:
+        total = results['num_examples'] * results['measured_bits']
+        percent = 100 * results['first_bits'] / total
+        log.info('%.2f %% of the file are the initial bits of bits-back coding', percent)
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws images from the fewest to the most bits, and below each the bits of its pixels."""
     totals = arrays['bits'].reshape(len(arrays['x']), -1).sum(1) + arrays.get('code_bits', 0)
-    chosen = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
-    chosen = np.argsort(totals, kind='stable')[chosen]
-    x, bits = (arrays[name][chosen] for name in ('x', 'bits'))
+    indices = np.linspace(0, len(totals) - 1, min(COLUMNS, len(totals))).round().astype(int)
+    indices = np.argsort(totals, kind='stable')[indices]
+    x, bits = (arrays[name][indices] for name in ('x', 'bits'))
     low, high = run.data.spec.interval
-    most = bits.max() or 1.0
-    rows = np.stack([x, low + (high - low) * bits / most])
-    columns = [f'{total:.0f}' for total in totals[chosen]]
-    which = 'each pixel given the code' if 'code_bits' in arrays else 'each pixel'
-    title = f'Test images by their bits, and those of {which} (white: {most:.1f})'
+    max_bits = bits.max() or 1.0
+    rows = np.stack([x, low + (high - low) * bits / max_bits])
+    columns = [f'{total:.0f}' for total in totals[indices]]
+    pixels = 'each pixel given the code' if 'code_bits' in arrays else 'each pixel'
+    title = f'Test images by their bits, and those of {pixels} (white: {max_bits:.1f})'
     _common.draw_grid(path, rows, run.data.spec, title, ['image', 'bits'], columns)

@@ -25,8 +25,8 @@ FILE = '.npy'
 
 def _middle(length: int) -> slice:
     """Returns the middle half of `length` positions, with equal margins."""
-    edge = math.ceil(length / 4)
-    return slice(edge, length - edge)
+    margin = math.ceil(length / 4)
+    return slice(margin, length - margin)
 
 
 def hidden_parts(
@@ -53,21 +53,21 @@ def hidden_parts(
     elif mask.endswith(FILE):
         hidden = np.broadcast_to(_from_file(mask, spec, positions), (n, *spec.event_shape))
     elif mask in HALVES and image_grids.is_image(spec):
-        one = np.zeros(positions, bool)
-        one[HALVES[mask](*positions)] = True
-        hidden = np.broadcast_to(one, (n, *positions))
+        area = np.zeros(positions, bool)
+        area[HALVES[mask](*positions)] = True
+        hidden = np.broadcast_to(area, (n, *positions))
     else:
-        images = '' if mask not in HALVES else f': {mask} is of images, and these are none'
-        choice = 'random or FILE.npy' if images else f'{", ".join(HALVES)}, random or FILE.npy'
-        raise UserError(f'--mask={mask}{images}; choose {choice}')
+        reason = '' if mask not in HALVES else f': {mask} needs images: these data are none'
+        choice = 'random or FILE.npy' if reason else f'{", ".join(HALVES)}, random or FILE.npy'
+        raise UserError(f'--mask={mask}{reason}; choose {choice}')
     hidden = hidden.reshape(*hidden.shape, *(1,) * (1 + len(spec.event_shape) - hidden.ndim))
     hidden = np.broadcast_to(hidden, (n, *spec.event_shape))
-    whole = hidden.reshape(n, -1)
-    if whole.all(1).any() or not whole.any(1).all():
-        what = 'everything' if whole.all(1).any() else 'nothing'
+    flat = hidden.reshape(n, -1)
+    if flat.all(1).any() or not flat.any(1).all():
+        extent = 'everything' if flat.all(1).any() else 'nothing'
         raise UserError(
-            f'--mask={mask} hides {what} of an example of shape {spec.event_shape}: some of it has '
-            'to be hidden and some known'
+            f'--mask={mask} hides {extent} of an example of shape {spec.event_shape}: some of it '
+            'has to be hidden and some known'
         )
     return hidden
 
@@ -104,7 +104,7 @@ def _load(path: pathlib.Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise UserError(
-            f'--mask={path} is no .npy of numbers: save it with numpy.save(path, mask)'
+            f'--mask={path} is not an .npy array: save it with numpy.save(path, mask)'
         ) from error
     if not isinstance(array, np.ndarray):
         raise UserError(f'--mask={path} holds several arrays: save one with numpy.save(path, mask)')

@@ -20,13 +20,13 @@ class Scale:
 
     def __init__(self, run: Run):
         self._spec = spec = run.data.spec
-        edges = spec.interval
-        if edges is None:
+        ends = spec.interval
+        if ends is None:
             x = run.data.splits['train']['x']
             axis = 0 if len(spec.event_shape) == 1 else None  # per column for a table
-            edges = x.min(axis), x.max(axis)
-        whole = lambda edge: np.broadcast_to(np.asarray(edge, np.float32), (1, *spec.event_shape))
-        self.low, self.high = (np.asarray(spec.normalize(whole(edge))) for edge in edges)
+            ends = x.min(axis), x.max(axis)
+        broadcast = lambda end: np.broadcast_to(np.asarray(end, np.float32), (1, *spec.event_shape))
+        self.low, self.high = (np.asarray(spec.normalize(broadcast(end))) for end in ends)
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """Maps x [n, *event] from the data's units to this scale; a constant column becomes 0."""

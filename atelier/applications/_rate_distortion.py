@@ -25,7 +25,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
 LEVELS = 256  # of a quantized value: one byte
-MOST_QUALITY = 95  # of JPEG; above it files grow without gain in quality
+MAX_QUALITY = 95  # of JPEG; above it files grow without gain in quality
 
 Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']
@@ -59,16 +59,16 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
     """
-    if not 1 <= quality_step <= MOST_QUALITY:
-        raise UserError(f'--quality_step={quality_step}: it goes from 1 to {MOST_QUALITY}')
-    _common.check_split(run, 'train', 2, 'they have no components')
+    if not 1 <= quality_step <= MAX_QUALITY:
+        raise UserError(f'--quality_step={quality_step}: it must lie in 1..{MAX_QUALITY}')
+    _common.check_split(run, 'train', 2, 'there are no principal components')
     _common.check_split(run, 'test', 1, 'there is nothing to compress')
     trained = restore.load(run)
     arrays = compute(trained, quality_step)
-    numbers = {'num_examples': run.data.size('test'), **_numbers(arrays)}
+    results = {'num_examples': run.data.size('test'), **_results(arrays)}
     log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], trained.weights)
-    _log(numbers)
-    path = _common.save(trained, 'compress', arrays, numbers)
+    _log(results)
+    path = _common.save(trained, 'compress', arrays, results)
     _draw(run, arrays, path)
     return arrays
 
@@ -78,20 +78,20 @@ def compute(trained: TrainedRun, quality_step: int) -> dict[str, np.ndarray]:
     run, spec = trained.run, trained.run.data.spec
     codes, _, train_x = _encoded(trained, 'train')
     test_codes, rest, x = _encoded(trained, 'test')
-    decode, dims = decoder(run, trained.state, trained.devices), kept(codes.shape[1])
+    decode, dims = decoder(run, trained.state, trained.devices), component_counts(codes.shape[1])
     methods = {
         'code': (codes, test_codes, lambda z: decode(np.concatenate([z, rest], 1))),
         'pca': (coordinates(train_x, spec), coordinates(x, spec), _as_events(run)),
     }
     arrays = {'dims': np.asarray(dims)}
-    for name, (train, test, back) in methods.items():
-        errors = _errors(run, train, test, x, dims, back)
+    for name, (train, test, to_x) in methods.items():
+        errors = _errors(run, train, test, x, dims, to_x)
         arrays[f'{name}_error'], arrays[f'{name}_error_unrounded'] = errors
     if codes_of(run.family).tokens is not None:
         arrays['token_bytes'] = np.asarray(bytes_of_tokens(trained))
         arrays['token_error'] = half_squared_error(x, decode(test_codes), spec).mean()
     if image_grids.is_image(spec) and spec.interval is not None:
-        arrays.update(_jpeg(run, x, range(1, MOST_QUALITY + 1, quality_step)))
+        arrays.update(_jpeg(run, x, range(1, MAX_QUALITY + 1, quality_step)))
         arrays['best_jpeg'] = np.array([best(arrays, k) for k in dims])
     return arrays
 
@@ -103,7 +103,7 @@ def _encoded(trained: TrainedRun, split: str) -> tuple[np.ndarray, np.ndarray, n
     return *parted(run.family, codes), x
 
 
-def kept(latent: int) -> list[int]:
+def component_counts(latent: int) -> list[int]:
     """Returns the numbers of kept components: 1, 2, 4, ... and all."""
     return [2**i for i in range((latent - 1).bit_length())] + [latent]
 
@@ -120,29 +120,32 @@ def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """Returns f(normalized values [n, dims]) -> x [n, *event], clipped to a known range."""
     spec = run.data.spec
 
-    def back(rows):
+    def to_x(rows):
         x = np.asarray(spec.denormalize(rows.reshape(-1, *spec.event_shape)))
         return x if spec.interval is None else np.clip(x, *spec.interval)
 
-    return back
+    return to_x
 
 
 def _errors(
-    run: Run, train: Rows, test: OtherRows, x: np.ndarray, dims: Sequence[int], back: Callable
+    run: Run, train: Rows, test: OtherRows, x: np.ndarray, dims: Sequence[int], to_x: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean errors of `back`, [ks] each, from quantized components and from unrounded ones."""
+    """Mean errors of `to_x`, [ks] each, from quantized components and from unrounded ones."""
     basis = principal_components(train)
-    along = basis.rotate(test)
-    rounded = quantized(along, *_extremes(basis, train))
-    error = lambda rows: half_squared_error(x, back(rows), run.data.spec).mean()
-    whole = [[error(basis.rotate_back(part[:, :k])) for k in dims] for part in (rounded, along)]
-    return tuple(map(np.asarray, whole))
+    scores = basis.rotate(test)
+    rounded = quantized(scores, *_extremes(basis, train))
+    mean_error = lambda rows: half_squared_error(x, to_x(rows), run.data.spec).mean()
+    errors = [
+        [mean_error(basis.rotate_back(components[:, :k])) for k in dims]
+        for components in (rounded, scores)
+    ]
+    return tuple(map(np.asarray, errors))
 
 
 def _extremes(basis: Components, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest coordinate along each axis."""
-    along = basis.rotate(rows)
-    return along.min(0), along.max(0)
+    scores = basis.rotate(rows)
+    return scores.min(0), scores.max(0)
 
 
 def quantized(rows: Rows, low: Float[np.ndarray, 'dims'], high: Float[np.ndarray, 'dims']) -> Rows:
@@ -153,32 +156,32 @@ def quantized(rows: Rows, low: Float[np.ndarray, 'dims'], high: Float[np.ndarray
 
 def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
     """Returns the bytes per image and the error of each JPEG setting."""
-    spec, top = run.data.spec, LEVELS - 1
+    spec, max_level = run.data.spec, LEVELS - 1
     low, high = spec.interval
-    levels = np.round((x - low) / (high - low) * top).astype(np.uint8)
+    levels = np.round((x - low) / (high - low) * max_level).astype(np.uint8)
     images = levels.reshape(*x.shape[:3], -1)
     settings = []
-    for each in coded(images, qualities):
-        again = low + each.x.reshape(x.shape) / top * (high - low)
-        error = half_squared_error(x, again, spec).mean()
-        is_subsampled = each.subsampling != '4:4:4'
-        settings.append((each.quality, is_subsampled, each.bytes_per_image, error))
+    for jpeg in coded(images, qualities):
+        reconstruction = low + jpeg.x.reshape(x.shape) / max_level * (high - low)
+        error = half_squared_error(x, reconstruction, spec).mean()
+        is_subsampled = jpeg.subsampling != '4:4:4'
+        settings.append((jpeg.quality, is_subsampled, jpeg.bytes_per_image, error))
     names = ('jpeg_quality', 'jpeg_is_subsampled', 'jpeg_bytes', 'jpeg_error')
     return dict(zip(names, map(np.asarray, zip(*settings, strict=True)), strict=True))
 
 
-def best(arrays: dict[str, np.ndarray], most_bytes: int) -> int:
-    """Index of the JPEG with the smallest error at `most_bytes` or fewer per image, or -1."""
-    fits = arrays['jpeg_bytes'] <= most_bytes
+def best(arrays: dict[str, np.ndarray], max_bytes: int) -> int:
+    """Index of the JPEG with the smallest error at `max_bytes` or fewer per image, or -1."""
+    fits = arrays['jpeg_bytes'] <= max_bytes
     return int(np.where(fits, arrays['jpeg_error'], np.inf).argmin()) if fits.any() else -1
 
 
-def _numbers(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _results(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Returns the recorded results: a row per k and, with a codebook, those of its tokens."""
-    numbers: dict[str, Any] = {'rows': [_row(arrays, i) for i in range(len(arrays['dims']))]}
+    results: dict[str, Any] = {'rows': [_row(arrays, i) for i in range(len(arrays['dims']))]}
     if 'token_bytes' in arrays:
-        numbers['tokens'] = {name: float(arrays[f'token_{name}']) for name in ('bytes', 'error')}
-    return numbers
+        results['tokens'] = {name: float(arrays[f'token_{name}']) for name in ('bytes', 'error')}
+    return results
 
 
 def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
@@ -192,9 +195,9 @@ def _row(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:
     return row
 
 
-def _log(numbers: dict[str, Any]) -> None:
+def _log(results: dict[str, Any]) -> None:
     """Logs a table with a row per number of bytes."""
-    rows = numbers['rows']
+    rows = results['rows']
     has_jpeg = 'jpeg' in rows[0]
     log.info('mean 1/2 squared error on the normalized scale, test split')
     log.info('%8s %12s %12s %s', 'bytes', 'model', 'PCA', ' ' * 8 + 'JPEG' if has_jpeg else '')
@@ -203,9 +206,9 @@ def _log(numbers: dict[str, Any]) -> None:
         text = f'{jpeg["error"]:12.4f} at {jpeg["bytes"]:.1f} bytes' if jpeg else ' ' * 11 + '-'
         columns = row['bytes'], row['code_error'], row['pca_error'], text if has_jpeg else ''
         log.info('%8d %12.4f %12.4f %s', *columns)
-    if 'tokens' in numbers:
-        tokens = numbers['tokens']
-        log.info('as numbers of the codebook: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
+    if 'tokens' in results:
+        tokens = results['tokens']
+        log.info('as codebook indices: %.2f bytes, %.4f', tokens['bytes'], tokens['error'])
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
@@ -216,9 +219,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     axes = figure.subplots()
     axes.plot(arrays['dims'], arrays['code_error'], 'o-', label='components of the code')
     if 'token_bytes' in arrays:
-        axes.plot(
-            arrays['token_bytes'], arrays['token_error'], '*', label='numbers of the codebook'
-        )
+        axes.plot(arrays['token_bytes'], arrays['token_error'], '*', label='codebook indices')
     axes.plot(arrays['dims'], arrays['pca_error'], 's--', label='PCA')
     if 'jpeg_bytes' in arrays:
         for is_subsampled in np.unique(arrays['jpeg_is_subsampled']):
@@ -229,7 +230,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     axes.set_yscale('log')
     axes.xaxis.set_major_formatter('{x:g}')
     axes.grid(alpha=0.3)
-    axes.set(xlabel='bytes an example, one for each component kept')
+    axes.set(xlabel='bytes per example, one per kept component')
     axes.set(ylabel='1/2 squared error, normalized scale')
     axes.set_title(f'Test split of {run.data.name}')
     axes.legend()

@@ -85,15 +85,15 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
     if not run.config.eval.classifier:
         raise UserError(
             f'the {examples.description} have no labels: give --config.eval.classifier=RUN, the '
-            'run of a classifier (configs/classifier.py), or do without: --attribute=intensity '
-            '--label=-1'
+            'run of a classifier (configs/classifier.py), or use --attribute=intensity --label=-1, '
+            'which need no labels'
         )
     with about('config.eval.classifier'):
         features = of_classifier(run, trained.devices)
-    chances = features.apply(examples.x).chances
+    probs = features.apply(examples.x).chances
     return examples._replace(
-        label=chances.argmax(1),
-        num_classes=chances.shape[1],
+        label=probs.argmax(1),
+        num_classes=probs.shape[1],
         description=f'{examples.description}, classes by {features.classifier.folder.name}',
     )
 
@@ -124,7 +124,7 @@ def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Flo
     if attribute == 'intensity':
         return x.reshape(len(x), -1).mean(1, dtype=np.float64)
     if not image_grids.is_image(spec):
-        raise UserError(f'--attribute={attribute} is of images: these data are none')
+        raise UserError(f'--attribute={attribute} needs images: these data are not images')
     return MEASURES[attribute](image_grids.shades(x, spec).mean(-1))
 
 

@@ -22,7 +22,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (LOG_PROB | RECONSTRUCT,)
-MOST_BINS = 60
+MAX_BINS = 60
 
 
 class Comparison(NamedTuple):
@@ -90,11 +90,11 @@ def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> 
 
 def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
     """Scores the test split and the data to compare; returns the arrays of `apply`."""
-    arrays = _of_test_split(trained.run, _scores(trained, trained.run.data, score))
+    arrays = _test_arrays(trained.run, _scores(trained, trained.run.data, score))
     novel = arrays['is_novel']
     known = arrays['score'][~novel]
     if not len(known):
-        raise UserError('all test examples are of classes that were left out of training')
+        raise UserError('all test examples belong to classes that were left out of training')
     if novel.any():
         arrays['novel_auroc'] = _auroc(arrays['score'][novel], known)
     if comparison.outliers is not None:
@@ -119,7 +119,7 @@ def _scores(trained: TrainedRun, data: Dataset, name: str) -> np.ndarray:
     return scores
 
 
-def _of_test_split(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
+def _test_arrays(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
     arrays = {
         'score': score,
         'index': np.argsort(-score, kind='stable'),
@@ -153,7 +153,7 @@ def _log(
         log.info(auroc_of, name, *arrays['outlier_auroc'], num_outliers, num_known)
     if 'picture_score' in arrays:
         values = arrays['picture_score'], arrays['picture_percentile'], num_known
-        log.info('the picture: %.2f, more than %.1f %% of %d test examples', *values)
+        log.info('the picture: score %.2f, above %.1f %% of %d test examples', *values)
 
 
 def _left_out(run: Run) -> str:
@@ -162,15 +162,15 @@ def _left_out(run: Run) -> str:
 
 def _headline(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Returns the main results for JSON; a non-finite value becomes None."""
-    plain = lambda value: float(value) if np.isfinite(value) else None
-    headline = {'mean': plain(arrays['score'].mean())}
+    finite = lambda value: float(value) if np.isfinite(value) else None
+    headline = {'mean': finite(arrays['score'].mean())}
     for name in ('novel_auroc', 'outlier_auroc'):
         if name in arrays:
-            value, error = map(plain, arrays[name])
+            value, error = map(finite, arrays[name])
             headline[name] = {'value': value, 'standard_error': error}
     for name in ('picture_score', 'picture_percentile'):
         if name in arrays:
-            headline[name] = plain(arrays[name])
+            headline[name] = finite(arrays[name])
     return headline
 
 
@@ -205,11 +205,11 @@ def _draw(
 
     figure = Figure(figsize=(7 + 4 * len(panels), 5), layout='constrained')
     widths = [6, *[4] * len(panels)]
-    first, *others = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-    _histogram(first, run, arrays, outliers)
+    score_axes, *image_axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    _histogram(score_axes, run, arrays, outliers)
     label = '\n'.join(textwrap.wrap(description, 60))
-    first.set(title='Scores', xlabel=label, ylabel='share of a kind')
-    for axes, (title, x) in zip(others, panels.items(), strict=True):
+    score_axes.set(title='Scores', xlabel=label, ylabel='share of the examples')
+    for axes, (title, x) in zip(image_axes, panels.items(), strict=True):
         image_grids.show(axes, image_grids.grid(x, run.data.spec), [''], [''])
         axes.set(title=title)
     _common.draw_figure(path, figure)
@@ -225,7 +225,7 @@ def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> 
         kinds[outliers] = arrays['outlier_score']
     kinds = {name: scores[np.isfinite(scores)] for name, scores in kinds.items()}
     finite = np.concatenate([*kinds.values()])
-    edges = np.histogram_bin_edges(finite, min(MOST_BINS, 1 + math.isqrt(len(finite))))
+    edges = np.histogram_bin_edges(finite, min(MAX_BINS, 1 + math.isqrt(len(finite))))
     for i, (name, scores) in enumerate(kinds.items()):
         shares = np.full(len(scores), 1 / max(len(scores), 1))
         axes.hist(scores, edges, weights=shares, alpha=0.5, color=f'C{i}', label=name)

@@ -22,7 +22,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (CLASSIFY,)
 LOGITS = ('logits', 'beside_logits')  # array names, of the run and of `beside`
-LARGEST = 600  # marker area of a bin with all examples
+MAX_AREA = 600  # marker area of a bin with all examples
 
 
 def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarray]:
@@ -48,17 +48,17 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
     _common.check_split(run, 'test', 1, 'there is nothing to classify')
     if 'label' not in run.data.splits['test']:
         raise UserError(f'the examples of {run.data.name} have no labels to classify them by')
-    runs = [run, _other(run, beside)] if beside else [run]
-    trained = [restore.load(each) for each in runs]
+    runs = [run, _open_beside(run, beside)] if beside else [run]
+    trained = [restore.load(trained_run) for trained_run in runs]
     label = np.asarray(run.data.splits['test']['label'], np.int32)
-    arrays, numbers = {'label': label}, {}
-    for array, name, each in zip(LOGITS, _names(runs), trained, strict=False):
-        logits = compute(each)
-        arrays[array] = logits['test']
-        numbers[name] = {'weights': each.weights, **_numbers(run.data, logits, num_bins)}
-    path = _common.save(trained[0], 'classify', arrays, {'runs': numbers})
-    _log(numbers)
-    _draw(arrays, numbers, num_bins, path)
+    arrays, metrics = {'label': label}, {}
+    for array_name, name, trained_run in zip(LOGITS, _names(runs), trained, strict=False):
+        logits = compute(trained_run)
+        arrays[array_name] = logits['test']
+        metrics[name] = {'weights': trained_run.weights, **_metrics(run.data, logits, num_bins)}
+    path = _common.save(trained[0], 'classify', arrays, {'runs': metrics})
+    _log(metrics)
+    _draw(arrays, metrics, num_bins, path)
     return arrays
 
 
@@ -76,7 +76,7 @@ def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
     }
 
 
-def _other(run: Run, beside: str) -> Run:
+def _open_beside(run: Run, beside: str) -> Run:
     """Opens the run to compare with.
 
     Raises:
@@ -86,9 +86,9 @@ def _other(run: Run, beside: str) -> Run:
         other = run_folder.reopen(user_path(beside))
         require(APPLICATION, other)
     if other.folder.resolve() == run.folder.resolve():
-        raise UserError(f'--beside={beside}: that is the run itself, give another one')
-    ours, theirs = (each.data.splits['test'].get('label') for each in (run, other))
-    if run.data.name != other.data.name or not np.array_equal(ours, theirs):
+        raise UserError(f'--beside={beside}: that is the run itself, give another run')
+    label, other_label = (each.data.splits['test'].get('label') for each in (run, other))
+    if run.data.name != other.data.name or not np.array_equal(label, other_label):
         raise UserError(
             f'--beside={beside} classifies the test split of {other.data.name}, {run.folder} that '
             f'of {run.data.name}: give a run on the same examples'
@@ -102,45 +102,45 @@ def _names(runs: list[Run]) -> list[str]:
     return names if len({*names}) == len(names) else [str(each.folder) for each in runs]
 
 
-def _numbers(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
+def _metrics(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
     """Returns means over the test split, with standard errors where they average examples."""
     label = {split: np.asarray(data.splits[split]['label']) for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
-    numbers = {'num_examples': len(label['test']), 'temperature': temperature}
-    for name, scale in _scales(numbers).items():
+    metrics = {'num_examples': len(label['test']), 'temperature': temperature}
+    for name, scale in _scales(metrics).items():
         scaled = logits['test'] / scale
         bins = calibration.reliability(scaled, label['test'], num_bins)
-        numbers[name] = {
+        metrics[name] = {
             'cross_entropy_nats': summary(calibration.cross_entropy(scaled, label['test'])),
             'brier_score': summary(calibration.brier_score(scaled, label['test'])),
             'confidence': float(np.nansum(bins.count * bins.confidence) / bins.count.sum()),
             'calibration_error': calibration.calibration_error(bins),
         }
     is_right = logits['test'].argmax(1) == label['test']
-    return {'accuracy': summary(is_right.astype(float)), **numbers}
+    return {'accuracy': summary(is_right.astype(float)), **metrics}
 
 
-def _scales(numbers: dict[str, Any]) -> dict[str, float]:
+def _scales(metrics: dict[str, Any]) -> dict[str, float]:
     """Returns {name of the results: temperature that divides the logits}."""
-    return {'as_they_are': 1.0, 'with_temperature': numbers['temperature']}
+    return {'as_they_are': 1.0, 'with_temperature': metrics['temperature']}
 
 
 def _log(runs: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per run and temperature."""
-    head = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
-    log.info('%-40s' + ' %17s' * len(head), 'test split', *head)
-    plain = lambda mean: '-' if mean is None else f'{mean:.4f}'
-    for name, numbers in runs.items():
-        for key, scale in _scales(numbers).items():
-            title = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
+    header = 'accuracy', 'confidence', 'cross-entropy', 'Brier', 'calibration error'
+    log.info('%-40s' + ' %17s' * len(header), 'test split', *header)
+    text = lambda mean: '-' if mean is None else f'{mean:.4f}'
+    for name, metrics in runs.items():
+        for key, scale in _scales(metrics).items():
+            row_title = name if key == 'as_they_are' else f'  at temperature {scale:.4g}'
             row = [
-                numbers['accuracy']['mean'],
-                numbers[key]['confidence'],
-                numbers[key]['cross_entropy_nats']['mean'],
-                numbers[key]['brier_score']['mean'],
-                numbers[key]['calibration_error'],
+                metrics['accuracy']['mean'],
+                metrics[key]['confidence'],
+                metrics[key]['cross_entropy_nats']['mean'],
+                metrics[key]['brier_score']['mean'],
+                metrics[key]['calibration_error'],
             ]
-            log.info('%-40s' + ' %17s' * len(row), title, *map(plain, row))
+            log.info('%-40s' + ' %17s' * len(row), row_title, *map(text, row))
 
 
 def _draw(
@@ -155,17 +155,17 @@ def _draw(
     figure = Figure(figsize=(5.5 * len(runs), 6), layout='constrained')
     axes = figure.subplots(1, len(runs), squeeze=False)[0]
     all_logits = [arrays[name] for name in LOGITS if name in arrays]
-    for axis, (name, numbers), logits in zip(axes, runs.items(), all_logits, strict=True):
+    for axis, (name, metrics), logits in zip(axes, runs.items(), all_logits, strict=True):
         axis.plot([0, 1], [0, 1], color='grey', linewidth=1)
-        for key, scale in _scales(numbers).items():
+        for key, scale in _scales(metrics).items():
             bins = calibration.reliability(logits / scale, arrays['label'], num_bins)
-            error = numbers[key]['calibration_error']
+            error = metrics[key]['calibration_error']
             label = f'{key.replace("_", " ")}: error {error:.3f}'
-            area = LARGEST * bins.count / len(arrays['label'])
+            area = MAX_AREA * bins.count / len(arrays['label'])
             axis.scatter(bins.confidence, bins.accuracy, 12 + area, alpha=0.7, label=label)
             axis.plot(bins.confidence, bins.accuracy, alpha=0.25)
         axis.set(xlim=(0, 1.05), ylim=(-0.05, 1.05), aspect='equal', title=name)
-        axis.set(xlabel='probability of the likeliest class', ylabel='share that is right')
+        axis.set(xlabel='probability of the most likely class', ylabel='accuracy')
         axis.grid(alpha=0.3)
         legend = axis.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12))
         for marker in legend.legend_handles:

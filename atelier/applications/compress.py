@@ -11,7 +11,7 @@ from atelier.errors import UserError
 from atelier.log import log
 from atelier.run.experiment import Run
 
-WAYS = ('auto', 'codes', 'likelihood')
+METHODS = ('auto', 'codes', 'likelihood')
 
 
 def apply(
@@ -37,19 +37,19 @@ def apply(
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
     """
-    if _way(run, by) == 'likelihood':
+    if _method(run, by) == 'likelihood':
         return _lossless.apply(run, num_images, seed)
     return _rate_distortion.apply(run, quality_step)
 
 
-def _way(run: Run, by: str) -> str:
+def _method(run: Run, by: str) -> str:
     """Returns the method that `by` selects: 'likelihood' or 'codes'.
 
     Raises:
       UserError: the method is unknown, or the family does not support it.
     """
-    if by not in WAYS:
-        raise UserError(f'--by={by}: it is one of {", ".join(WAYS)}')
+    if by not in METHODS:
+        raise UserError(f'--by={by}: choose one of {", ".join(METHODS)}')
     family, can_code = run.family, _lossless.can_code(run.family)
     if by == 'likelihood' or (by == 'auto' and CONDITIONALS.is_met(family)):
         if not can_code:
@@ -60,7 +60,7 @@ def _way(run: Run, by: str) -> str:
     if missing:
         raise UserError(f'{run.folder} cannot compress: it has no {" and no ".join(missing)}')
     if can_code:
-        log.info('by its codes; --by=likelihood codes test examples themselves, without loss')
+        log.info('compressing by codes; --by=likelihood codes the test examples without loss')
     return 'codes'
 
 

@@ -157,7 +157,7 @@ def _check(ends: Ends, low: float, high: float) -> None:
     if attribute == 'label' and source == target:
         raise UserError(f'--source={source} --target={target}: the classes have to differ')
     if not low < high:
-        raise UserError(f'--low={low:g} --high={high:g}: the steps go from the low to the high one')
+        raise UserError(f'--low={low:g} --high={high:g}: low has to be smaller than high')
 
 
 def _images(
@@ -182,8 +182,8 @@ def _images(
 
 
 def _file_name(ends: Ends, label: int, seed: int) -> str:
-    which = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
-    return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{which}'
+    suffix = ''.join([f'-of-{label}' * (label >= 0), f'-seed-{seed}' * (seed > 0)])
+    return f'concept-{ends.attribute}-{ends.name.replace(" ", "-")}{suffix}'
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:

@@ -19,7 +19,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (CONDITIONALS | BITS_BACK,)
 NAME = 'decompress'
-SHOWN = 100
+MAX_IMAGES = 100
 
 
 def data(folder: pathlib.Path, file: str = '') -> Dataset:
@@ -31,14 +31,14 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     path = _path(folder, file)
     if not path.exists():
         raise UserError(
-            f'{path} does not exist: --mode=compress writes it, of models of levels that say p(x) '
-            'number by number, or with --by=likelihood of VAEs'
+            f'{path} does not exist: write it with --mode=compress, for a VAE with '
+            '--mode=compress --by=likelihood'
         )
     header, _ = file_format.read(path)
     values, spec = run_folder.load(folder)['values'], header.spec
     if values['data'].get('dequantize', 'none') != 'none':
         raise UserError(
-            f'{folder} is of dequantised data: no file of examples is coded by a density'
+            f'{folder} was trained on dequantised data: a density cannot code examples without loss'
         )
     return _common.stand_in(values, spec)
 
@@ -66,10 +66,10 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     except ValueError as error:
         raise file_format.damaged(path) from error
     log.info('%d examples of %s, by the %s', len(arrays['x']), path, trained.weights)
-    picture = _common.save(trained, NAME, arrays)
+    image_path = _common.save(trained, NAME, arrays)
     if image_grids.is_image(header.spec):
-        image_grids.save(picture, image_grids.grid(arrays['x'][:SHOWN], header.spec))
-        log.info('the first of them: %s', picture)
+        image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))
+        log.info('the first examples: %s', image_path)
     return arrays
 
 
@@ -83,15 +83,15 @@ def compute(
     """
     run, state, n = trained.run, trained.state, header.num_examples
     if header.coder != coder_of(run):
-        raise ValueError('the first bytes of the file are not those it was written with')
+        raise ValueError('the header names another coder')
     if header.coder == 'bits back':
         x, labels = bits_back.decoded(run, state, words, n)
     else:
         x, labels = range_coder.decoded(run, state, words, n, header.batch_size)
     if file_format.checksum_of(header, x, labels) != header.examples:
-        raise ValueError('the examples are not those that were coded')
-    kind = np.uint8 if header.levels <= 256 else np.uint16
-    arrays = {'x': x.astype(kind).reshape(-1, *header.event_shape)}
+        raise ValueError('the decoded examples differ from the coded ones')
+    dtype = np.uint8 if header.levels <= 256 else np.uint16
+    arrays = {'x': x.astype(dtype).reshape(-1, *header.event_shape)}
     return arrays if labels is None else {**arrays, 'label': labels}
 
 
@@ -112,13 +112,13 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
     """
     if header.weights != file_format.checksum_of_weights(trained.state):
         raise UserError(
-            f'{path} was coded by other weights than the {trained.weights}: decode it with its own '
-            'run, and with its config.eval.weights'
+            f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
+            '--config.eval.weights of the run that coded it'
         )
     if header.made_with != file_format.made_with():
         raise UserError(
             f'{path} was coded with {header.made_with} and this is {file_format.made_with()}, '
-            'which rounds probabilities in another way'
+            'which rounds probabilities differently: decode it where it was coded'
         )
 
 

@@ -70,10 +70,10 @@ def apply(
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
-    numbers, n = _numbers(arrays, noise), run.data.size('test')
+    results, n = _results(arrays, noise), run.data.size('test')
     log.info('%d test examples with %s noise, by the %s', n, noise, trained.weights)
-    path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, numbers)
-    _log(numbers['levels'])
+    path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, results)
+    _log(results['levels'])
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, noise, path)
     return arrays
@@ -110,11 +110,11 @@ def _check(noise: str, levels: str) -> list[float]:
     try:
         strengths = [float(level) for level in levels.split(',')]
     except ValueError as error:
-        raise UserError(f'--levels={levels}: give numbers, as 0.1,0.25,0.5') from error
-    most = np.inf if noise == 'gaussian' else 1
-    if not all(0 < level <= most and np.isfinite(level) for level in strengths):
-        up_to = '' if noise == 'gaussian' else ' and at most 1, for they are shares'
-        raise UserError(f'--levels={levels}: each has to be above 0{up_to}')
+        raise UserError(f'--levels={levels}: give numbers, such as 0.1,0.25,0.5') from error
+    max_level = np.inf if noise == 'gaussian' else 1
+    if not all(0 < level <= max_level and np.isfinite(level) for level in strengths):
+        limit = '' if noise == 'gaussian' else ' and at most 1, as it is a share of the values'
+        raise UserError(f'--levels={levels}: each has to be above 0{limit}')
     return strengths
 
 
@@ -125,11 +125,11 @@ def _check_family(run: Run, noise: str, level: float) -> None:
       UserError: it cannot.
     """
     if run.family.ability(Reconstruct) is None and noise != 'gaussian':
-        raise UserError(f'--noise={noise}: the model of {run.folder} removes gaussian noise alone')
+        raise UserError(f'--noise={noise}: the model of {run.folder} removes only gaussian noise')
     if _knows_level(run, noise) and level > run.family.ability(Denoise).max_std:
         raise UserError(
-            f'--levels: {level:g} is more noise than the model of {run.folder} knows, which is '
-            f'{run.family.ability(Denoise).max_std:.3g}'
+            f'--levels: {level:g} is more noise than the model of {run.folder} was trained on: '
+            f'give at most {run.family.ability(Denoise).max_std:.3g}'
         )
 
 
@@ -175,7 +175,7 @@ def _noiser(noise: str, scale: Scale) -> Callable:
 
 def _measure(scale: Scale, x, noisy, denoised) -> dict[str, np.ndarray]:
     """Returns PSNR and, for images, SSIM of each example before and after denoising."""
-    before, after = (scale.nearness(x, a) for a in (noisy, denoised))
+    before, after = (scale.nearness(x, y) for y in (noisy, denoised))
     return {
         f'{name}_{measure}': values[measure]
         for name, values in (('noisy', before), ('denoised', after))
@@ -187,7 +187,7 @@ def _stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _numbers(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
+def _results(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
     """Returns the recorded results: a summary per level."""
     names = [name for name in MEASURES if name in arrays]
     levels = [

@@ -18,8 +18,8 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE,)
-MOST_STEPS = 2000  # of the linear probe's fit
-MOST_NAMED = 20  # above this many classes the figure shows no counts
+MAX_STEPS = 2000  # of the linear probe's fit
+MAX_COUNTED_CLASSES = 20  # above this many classes the figure shows no counts
 
 Labels = Int[np.ndarray, 'n']
 
@@ -61,17 +61,17 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
     arrays, x = _encoded(trained, num_codes)
     _log(trained, arrays)
     m, latent_dims = arrays['test_codes'].shape
-    numbers: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
+    results: dict[str, Any] = {'num_test': m, 'latent_dims': latent_dims}
     reason = _why_not(arrays, num_codes)
     if reason:
         log.info('only codes are written: %s', reason)
     else:
         predictions = compute(arrays, x, num_neighbours, num_codes)
-        numbers.update(num_neighbours=num_neighbours, num_train=len(x['train']))
-        numbers['accuracy'] = _accuracies(predictions, arrays['test_label'])
+        results.update(num_neighbours=num_neighbours, num_train=len(x['train']))
+        results['accuracy'] = _accuracies(predictions, arrays['test_label'])
         arrays.update(predictions)
-        _log_accuracies(numbers)
-    path = _common.save(trained, 'embed', arrays, numbers)
+        _log_accuracies(results)
+    path = _common.save(trained, 'embed', arrays, results)
     if not reason:
         _draw(arrays, run.data.spec.num_classes, path)
     return arrays
@@ -81,15 +81,15 @@ def _encoded(
     trained: TrainedRun, num_codes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Returns codes and labels of both splits, and flat x of `num_codes` training and all test."""
-    run, arrays, x_of = trained.run, {}, {}
-    for name, most in (('train', num_codes), ('test', None)):
+    run, arrays, flat_x = trained.run, {}, {}
+    for name, limit in (('train', num_codes), ('test', None)):
         split = run.data.splits[name]
         codes, x = encoded(run, trained.state, split, trained.devices)
-        x_of[name] = coordinates(x[:most], run.data.spec)
+        flat_x[name] = coordinates(x[:limit], run.data.spec)
         arrays[f'{name}_codes'] = latents(run.family, codes)
         if 'label' in split:
             arrays[f'{name}_label'] = np.asarray(split['label'])
-    return arrays, x_of
+    return arrays, flat_x
 
 
 def _why_not(arrays: dict[str, np.ndarray], num_codes: int) -> str:
@@ -134,14 +134,14 @@ def by_probe(data: Labelled) -> Labels:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    mean, deviation = data.train.mean(0, np.float64), data.train.std(0, np.float64)
-    standardize = lambda a: (a - mean) / np.where(deviation > 0, deviation, 1)
+    mean, std = data.train.mean(0, np.float64), data.train.std(0, np.float64)
+    standardize = lambda a: (a - mean) / np.where(std > 0, std, 1)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)  # logged below
-        probe = LogisticRegression(max_iter=MOST_STEPS)
+        probe = LogisticRegression(max_iter=MAX_STEPS)
         probe.fit(standardize(data.train), data.train_label)
-    if probe.n_iter_.max() >= MOST_STEPS:
-        log.info('the linear probe has not converged in %d steps', MOST_STEPS)
+    if probe.n_iter_.max() >= MAX_STEPS:
+        log.info('the linear probe did not converge in %d steps', MAX_STEPS)
     return probe.predict(standardize(data.test))
 
 
@@ -156,15 +156,15 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
     log.info('%d + %d codes of the %s', n, m, trained.weights)
     if trained.run.data.spec.left_out:
         classes = ', '.join(map(str, trained.run.data.spec.left_out))
-        log.warning('training never saw %s: test examples of that count as mistakes', classes)
+        log.warning('training left out classes %s: their test examples count as mistakes', classes)
 
 
-def _log_accuracies(numbers: dict[str, Any]) -> None:
+def _log_accuracies(results: dict[str, Any]) -> None:
     """Logs a table with a row per classifier."""
-    n, k = numbers['num_train'], numbers['num_neighbours']
-    log.info('test accuracy, learnt from %d examples: %12s %8s', n, 'codes', 'x itself')
+    n, k = results['num_train'], results['num_neighbours']
+    log.info('test accuracy, fitted on %d examples: %12s %8s', n, 'codes', 'x itself')
     for name, title in (('neighbours', f'{k} nearest neighbours'), ('probe', 'linear probe')):
-        means = [numbers['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
+        means = [results['accuracy'][f'{name}_of_{source}']['mean'] for source in ('codes', 'x')]
         log.info('  %-45s %.4f   %.4f', title, *means)
 
 
@@ -179,14 +179,14 @@ def _draw(arrays: dict[str, np.ndarray], num_classes: int, path: pathlib.Path) -
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label='share of the true class')
-    if num_classes <= MOST_NAMED:
+    if num_classes <= MAX_COUNTED_CLASSES:
         axes.set(xticks=range(num_classes), yticks=range(num_classes))
         for (i, j), count in np.ndenumerate(counts):
             colour = 'white' if shares[i, j] > 0.5 else 'black'
             axes.text(j, i, str(count or ''), ha='center', va='center', color=colour, fontsize=8)
-    right = np.mean(arrays['test_label'] == arrays['probe_of_codes'])
+    accuracy = np.mean(arrays['test_label'] == arrays['probe_of_codes'])
     axes.set(xlabel='predicted class', ylabel='class')
-    axes.set_title(f'Linear probe of the codes, test split\naccuracy {100 * right:.1f} %')
+    axes.set_title(f'Linear probe of the codes, test split\naccuracy {100 * accuracy:.1f} %')
     _common.draw_figure(path, figure)
 
 

@@ -70,17 +70,17 @@ def apply(
     """
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
-    run, order = _some_of_test(run, num_examples, seed)
+    run, order = _subset_of_test(run, num_examples, seed)
     hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, hidden, num_completions, seed, kept)
     arrays['index'] = order[kept]
     options = {'mask': mask, 'hidden_share': float(hidden.mean()), 'num_examples': len(order)}
     methods = {name: _summary(run, arrays, name) for name in METHODS}
-    numbers = {**options, 'num_completions': num_completions, **methods}
+    results = {**options, 'num_completions': num_completions, **methods}
     name = name_of(mask, share)
     file = f'inpaint-{name}-seed-{seed}{_common.changed_sampler(run)}'
-    path = _common.save(trained, file, arrays, numbers)
+    path = _common.save(trained, file, arrays, results)
     percent = 100 * hidden.mean()
     log.info('%d test examples, by the %s: %.0f %% hidden', len(order), trained.weights, percent)
     _log(methods)
@@ -113,14 +113,14 @@ def compute(
     return {**arrays, 'completions': np.swapaxes(completions, 0, 1)[kept]}
 
 
-def _some_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n']]:
+def _subset_of_test(run: Run, n: int, seed: int) -> tuple[Run, Int[np.ndarray, 'n']]:
     """Returns `run` reduced to n test examples (0: all), and their indices."""
     _common.at_least(0, num_examples=n)
     _common.check_split(run, 'test', 1, 'there is nothing to fill in')
     split = run.data.splits['test']
     order = _common.random_test_indices(run, n, seed) if n else np.arange(run.data.size('test'))
-    some = {name: array[order] for name, array in split.items()}
-    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': some})), order
+    subset = {name: array[order] for name, array in split.items()}
+    return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': subset})), order
 
 
 def _completions(
@@ -137,11 +137,11 @@ def _completions(
     fill = over_examples(ability.fill, data, size, trained.devices)
     completions = []
     for i in range(count):
-        log.info('completion %d of %d, of %d test examples', i + 1, count, len(x))
+        log.info('completion %d of %d for %d test examples', i + 1, count, len(x))
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
         completions.append(fill(trained.state, key, inputs, len(x)))
     if count > 1 and np.array_equal(completions[0], completions[1]):
-        log.info('this model draws nothing: its completions are all the same')
+        log.info('this model is deterministic: its completions are all the same')
     return np.stack(completions)
 
 
@@ -157,9 +157,9 @@ def _measure(scale: Scale, x, hidden, results: dict[str, np.ndarray]) -> dict[st
     arrays = {}
     for name, result in results.items():
         is_one = result.ndim == x.ndim
-        each = [scale.nearness(x, a, hidden) for a in ([result] if is_one else result)]
-        for measure in each[0]:
-            columns = np.stack([values[measure] for values in each], 1)
+        qualities = [scale.nearness(x, y, hidden) for y in ([result] if is_one else result)]
+        for measure in qualities[0]:
+            columns = np.stack([values[measure] for values in qualities], 1)
             arrays[f'{name}_{measure}'] = columns[:, 0] if is_one else columns
     return arrays
 
@@ -169,32 +169,32 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
 
     The RMSE is in the data's units. A real-valued table has none: its columns may differ in units.
     """
-    by_example = lambda values: values.reshape(len(values), -1).mean(1)
-    squares = summary(by_example(10 ** (-arrays[f'{name}_psnr_db'] / 10)))
-    mean, error = squares['mean'], squares['standard_error']
-    numbers = {'psnr_db': {'mean': None, 'standard_error': None}}  # if the error is 0 or nan
+    example_means = lambda values: values.reshape(len(values), -1).mean(1)
+    squared_error = summary(example_means(10 ** (-arrays[f'{name}_psnr_db'] / 10)))
+    mean, error = squared_error['mean'], squared_error['standard_error']
+    metrics = {'psnr_db': {'mean': None, 'standard_error': None}}  # if the error is 0 or nan
     if mean:
-        spread = None if error is None else 10 / math.log(10) * error / mean
-        numbers['psnr_db'] = {'mean': -10 * math.log10(mean), 'standard_error': spread}
+        psnr_error = None if error is None else 10 / math.log(10) * error / mean
+        metrics['psnr_db'] = {'mean': -10 * math.log10(mean), 'standard_error': psnr_error}
     if len(run.data.spec.event_shape) != 1 or run.data.spec.interval is not None:
         scale = Scale(run)
         low, high = (np.asarray(run.data.spec.denormalize(end)) for end in (scale.low, scale.high))
-        numbers['rmse'] = None if mean is None else math.sqrt(mean) * float((high - low).max())
+        metrics['rmse'] = None if mean is None else math.sqrt(mean) * float((high - low).max())
     if f'{name}_ssim' in arrays:
-        numbers['ssim'] = summary(by_example(arrays[f'{name}_ssim']))
-    return numbers
+        metrics['ssim'] = summary(example_means(arrays[f'{name}_ssim']))
+    return metrics
 
 
 def _log(methods: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per method."""
-    log.info('%24s %18s %12s %8s', 'of the hidden part', 'PSNR in dB', "RMSE, data's", 'SSIM')
+    log.info('%24s %18s %18s %8s', 'of the hidden part', 'PSNR in dB', 'RMSE in data units', 'SSIM')
     text = lambda value: '-' if value is None else f'{value:.3f}'
     for name, values in methods.items():
         mean, error = values['psnr_db'].values()
         psnr_db = text(mean) if error is None else f'{mean:.2f} +- {error:.2f}'
         ssim = values.get('ssim', {}).get('mean')
         row = METHODS[name], psnr_db, text(values.get('rmse')), text(ssim)
-        log.info('%24s %18s %12s %8s', *row)
+        log.info('%24s %18s %18s %8s', *row)
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path) -> None:
@@ -203,7 +203,7 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], name: str, path: pathlib.Path
     low, high = run.data.spec.interval or (x.min(), x.max())
     known = np.where(arrays['known'], x, (low + high) / 2)
     names = ['known', *(f'completion {i + 1}' for i in range(len(completions))), 'truth']
-    rows, title = np.stack([known, *completions, x]), f'Filled in where it is hidden: {name}'
+    rows, title = np.stack([known, *completions, x]), f'Hidden parts filled in: {name}'
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(x))
 
 

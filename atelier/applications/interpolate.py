@@ -52,7 +52,7 @@ def apply(
     n = 2 * num_pairs
     has_encoder = codes_of(run.family).encode is not None
     if has_encoder:
-        _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} takes two a pair')
+        _common.check_split(run, 'test', n, f'--num_pairs={num_pairs} needs two per pair')
     trained = restore.load(run)
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}

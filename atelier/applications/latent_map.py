@@ -23,8 +23,8 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
-NUM_DRAWN = 10_000  # codes drawn from a prior, for its quantiles
-MOST_NAMED = 20  # above this many classes a colour bar replaces the legend
+NUM_PRIOR_CODES = 10_000  # codes drawn from a prior, for its quantiles
+MAX_LEGEND_CLASSES = 20  # above this many classes a colour bar replaces the legend
 
 
 class Plane(NamedTuple):
@@ -49,8 +49,8 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
     figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
     which the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal for codes of
-    two dimensions. For any other `prior`, the quantiles are those of NUM_DRAWN codes projected to
-    the plane. Without a prior, the grid spans the codes evenly.
+    two dimensions. For any other `prior`, the quantiles are those of NUM_PRIOR_CODES codes
+    projected to the plane. Without a prior, the grid spans the codes evenly.
 
     If a code has several parts, the map shows z_1, which `decode` reads. If codes end in a one-hot
     class, the grid is decoded for the class `label`.
@@ -77,7 +77,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     if is_class_conditional(run.family):
         name, position = f'latent_map-of-{label}', f'{position}, as class {label}'
     description = _axes_description(arrays['shares'], arrays['origin'].size)
-    message = '%d codes of the %s: %s; the grid stands %s'
+    message = '%d codes of the %s: %s; grid points %s'
     log.info(message, len(arrays['codes']), trained.weights, description, position)
     path = _common.save(trained, name, arrays)
     _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
@@ -93,7 +93,7 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
     projected = (codes - plane.origin) @ plane.axes.T
     u, v = _ticks(trained, plane, projected, num_points)
     grid = plane.origin + u[:, None] * plane.axes[0] + v[:, None, None] * plane.axes[1]
-    x = decoded(run, trained.state, _whole(run, grid, rest.shape[1], label), trained.devices)
+    x = decoded(run, trained.state, _full_codes(run, grid, rest.shape[1], label), trained.devices)
     arrays = {'codes': codes, 'plane': projected, **plane._asdict(), 'u': u, 'v': v, 'x': x}
     if 'label' in split:
         arrays['label'] = np.asarray(split['label'])
@@ -121,7 +121,7 @@ def _ticks(
         return standard - (plane.axes @ plane.origin)[:, None]
     if codes_of(run.family).prior is not None:
         key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
-        prior_codes = of_prior(run, trained.state, key, NUM_DRAWN, trained.devices)
+        prior_codes = of_prior(run, trained.state, key, NUM_PRIOR_CODES, trained.devices)
         prior_codes, _ = parted(run.family, prior_codes)
         return np.quantile((prior_codes - plane.origin) @ plane.axes.T, quantiles, axis=0).T
     return np.linspace(projected.min(0), projected.max(0), n, axis=1)
@@ -131,7 +131,7 @@ def _grid_position(run: Run) -> str:
     if codes_of(run.family).posterior is not None:
         return 'at quantiles of the N(0, I) prior'
     if codes_of(run.family).prior is not None:
-        return f'at quantiles of {NUM_DRAWN:,} codes of the prior'
+        return f'at quantiles of {NUM_PRIOR_CODES:,} codes of the prior'
     return 'over the extent of the codes'
 
 
@@ -145,20 +145,20 @@ def _check_label(run: Run, label: int) -> None:
         with about(f'--label={label}'):
             check_labels(run, [label])
     elif label != 0:
-        raise UserError(f'--label={label}: codes of this model have no class')
+        raise UserError(f'--label={label}: this model is not class-conditional, give no --label')
 
 
-def _whole(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
+def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
     """Appends `dims` values to z_1 on the grid: the one-hot class; other layers are not read."""
-    behind = np.zeros((*grid.shape[:-1], dims))
+    rest = np.zeros((*grid.shape[:-1], dims))
     if is_class_conditional(run.family):
-        behind[..., label] = 1
-    return np.concatenate([grid, behind], -1)
+        rest[..., label] = 1
+    return np.concatenate([grid, rest], -1)
 
 
 def _axes_description(shares: np.ndarray, latent: int) -> str:
     if latent <= 2:
-        return f'{latent} dimensions, as they are'
+        return f'{latent} dimensions, plotted directly'
     first, second = 100 * shares
     return (
         f'2 principal components of {latent} dimensions, {first:.0f} % and {second:.0f} % of '
@@ -184,10 +184,12 @@ def _draw(
     if has_grid:
         x, n = arrays['x'][::-1], len(arrays['u'])  # v points upwards
         image = image_grids.grid(x.reshape(-1, *spec.event_shape), spec, n)
-        texts = lambda ticks: [f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)]
-        image_grids.show(panels[1], image, texts(arrays['v'])[::-1], texts(arrays['u']))
-        beyond = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
-        panels[1].set(title=f'Decoded from the plane\n{position}{beyond}')
+        tick_labels = lambda ticks: [
+            f'{tick:.2f}' if i % 2 == 0 else '' for i, tick in enumerate(ticks)
+        ]
+        image_grids.show(panels[1], image, tick_labels(arrays['v'])[::-1], tick_labels(arrays['u']))
+        suffix = ', through the mean code' if arrays['codes'].shape[1] > 2 else ''
+        panels[1].set(title=f'Decoded from the plane\n{position}{suffix}')
         panels[1].set(xlabel=names[0], ylabel=names[1])
     _common.draw_figure(path, figure)
 
@@ -203,7 +205,7 @@ def _scatter(figure, axes, arrays: dict[str, np.ndarray], num_classes: int | Non
         axes.scatter(u, v, s=12)
         return
     label = arrays['label']
-    if num_classes > MOST_NAMED:
+    if num_classes > MAX_LEGEND_CLASSES:
         figure.colorbar(axes.scatter(u, v, s=12, c=label, cmap='turbo'), ax=axes, label='class')
         return
     colours = colormaps['tab10' if num_classes <= 10 else 'tab20']

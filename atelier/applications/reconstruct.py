@@ -52,8 +52,8 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
     log.info(
         '%d test examples, by the %s: 1/2 squared error %.4f', n, trained.weights, error.mean()
     )
-    numbers = {'num_examples': n, 'half_squared_error': summary(error)}
-    path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, numbers)
+    results = {'num_examples': n, 'half_squared_error': summary(error)}
+    path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, path)
     return arrays
@@ -63,17 +63,19 @@ def compute(trained: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns x, its reconstruction [n, *event] and half_squared_error [n] of the test split."""
     run, key = trained.run, key_for(trained.state.key, Stream.EVALUATE)
     reconstruct = reconstructor(run, trained.devices)
-    x, again = reconstruct(trained.state, key, run.data.splits['test'], run.data.size('test'))
-    return x, again, half_squared_error(x, again, run.data.spec)
+    x, reconstruction = reconstruct(
+        trained.state, key, run.data.splits['test'], run.data.size('test')
+    )
+    return x, reconstruction, half_squared_error(x, reconstruction, run.data.spec)
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """Draws rows of images, each above the row of their reconstructions."""
     spec, rows = run.data.spec, (arrays['x'], arrays['reconstruction'])
     columns = min(len(arrays['x']), COLUMNS)
-    missing = -len(arrays['x']) % columns
-    fill = np.full((missing, *spec.event_shape), arrays['x'].min())
-    lines = [np.concatenate([row, fill]).reshape(-1, columns, *spec.event_shape) for row in rows]
+    num_missing = -len(arrays['x']) % columns
+    padding = np.full((num_missing, *spec.event_shape), arrays['x'].min())
+    lines = [np.concatenate([row, padding]).reshape(-1, columns, *spec.event_shape) for row in rows]
     names = ('image', 'reconstruction') * len(lines[0])
     title = 'Test images and their reconstructions'
     _common.draw_grid(path, np.stack(lines, 1), spec, title, names, [''] * columns)

@@ -54,28 +54,28 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     arrays = compute(trained, rows, label)
     log.info('%d test images, by the %s', len(rows), trained.weights)
     if 'activation' not in arrays:
-        log.info('no class activation: the classifier has no convolutions, or does not show them')
+        log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     path = _common.save(trained, f'saliency-{index}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, path)
     return arrays
 
 
-def compute(trained: TrainedRun, rows: np.ndarray, label: int) -> dict[str, np.ndarray]:
-    """Explains the test examples at `rows`; returns the arrays of `apply`.
+def compute(trained: TrainedRun, index: np.ndarray, label: int) -> dict[str, np.ndarray]:
+    """Explains the test examples at `index`; returns the arrays of `apply`.
 
     Raises:
       UserError: the gradient is 0 everywhere.
     """
     run = trained.run
-    examples = {name: array[rows] for name, array in run.data.splits['test'].items()}
+    examples = {name: array[index] for name, array in run.data.splits['test'].items()}
     explain = _explainer(run.family.ability(Classify), label)
     apply = over_examples(explain, run.data, run.config.eval.batch_size, trained.devices)
     key = key_for(trained.state.key, Stream.EVALUATE)
-    arrays = {'index': rows, **apply(trained.state, key, examples, len(rows))}
+    arrays = {'index': index, **apply(trained.state, key, examples, len(index))}
     if not np.any(arrays['gradient']):
         raise UserError(
-            f'the model of {run.folder} takes x as levels, of which no logit has a gradient'
+            f'the gradient is 0 everywhere: the model of {run.folder} reads x as discrete levels'
         )
     if 'label' in examples:
         arrays['label'] = np.asarray(examples['label'])
@@ -112,8 +112,8 @@ def gradient(
     Simonyan et al. (2014), section 3.1: of the logit, not of the probability, which also grows when
     another class shrinks. `logits_of` has to treat the rows independently.
     """
-    chosen = lambda x: jnp.sum(jnp.take_along_axis(logits_of(x), label[:, None], -1))
-    return jax.grad(chosen)(x)
+    sum_of_logits = lambda x: jnp.sum(jnp.take_along_axis(logits_of(x), label[:, None], -1))
+    return jax.grad(sum_of_logits)(x)
 
 
 def class_activation(
@@ -130,8 +130,8 @@ def class_activation(
 
 def strongest(slope: Float[np.ndarray, 'n *event']) -> Float[np.ndarray, 'n height width']:
     """Absolute value, maximized over channels (Simonyan et al. 2014, section 3.1)."""
-    size = np.abs(slope)
-    return size.max(-1) if size.ndim == 4 else size
+    magnitude = np.abs(slope)
+    return magnitude.max(-1) if magnitude.ndim == 4 else magnitude
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
@@ -140,23 +140,23 @@ def _draw(run: Run, arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
 
     x = image_grids.shades(arrays['x'], run.data.spec)
     slope, n = strongest(arrays['gradient']), len(x)
-    heat = arrays.get('activation')
-    columns = 2 if heat is None else 3
+    activation = arrays.get('activation')
+    columns = 2 if activation is None else 3
     height = 2.6 * x.shape[1] / x.shape[2] + 0.3
     figure = Figure(figsize=(2.6 * columns + 0.2, height * n + 0.2), layout='constrained')
     panels = figure.subplots(n, columns, squeeze=False)
-    if heat is not None:
-        smooth = np.asarray(jax.image.resize(heat, x.shape[:3], 'bilinear'))
+    if activation is not None:
+        smooth = np.asarray(jax.image.resize(activation, x.shape[:3], 'bilinear'))
     for i, row in enumerate(panels):
         image = x[i].squeeze(-1) if x.shape[-1] == 1 else x[i]
         row[0].imshow(image, cmap='gray', vmin=0, vmax=1)
         row[0].set_title(_title(arrays, i), fontsize=9)
         row[1].imshow(slope[i], cmap='inferno', vmin=0)
         row[1].set_title(f'|gradient| of logit {arrays["shown"][i]}', fontsize=9)
-        if heat is not None:
+        if activation is not None:
             row[2].imshow(image, cmap='gray', vmin=0, vmax=1)
             row[2].imshow(smooth[i], cmap='jet', alpha=0.5, vmin=0)
-            space = 'x'.join(map(str, heat.shape[1:]))
+            space = 'x'.join(map(str, activation.shape[1:]))
             row[2].set_title(f'Grad-CAM of logit {arrays["shown"][i]}, maps {space}', fontsize=9)
         for axes in row:
             axes.set_axis_off()

@@ -18,7 +18,7 @@ from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
-MOST_PRINTED = 5  # texts
+MAX_PRINTED = 5  # texts
 NEEDS = (SAMPLE | ENCODE, SAMPLE | DECODE)
 
 
@@ -39,22 +39,22 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     """
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
-    chosen = parse_labels(run, labels)
-    label = None if chosen is None else np.resize(chosen, num_samples)
+    classes = parse_labels(run, labels)
+    label = None if classes is None else np.resize(classes, num_samples)
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
-    name = f'seed-{seed}' if chosen is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
+    name = f'seed-{seed}' if classes is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}{_common.changed_sampler(run)}.npz'
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info('%d samples of the %s%s: %s', num_samples, trained.weights, origin, path)
     if image_grids.is_image(run.data.spec):
-        columns = None if chosen is None else _columns(num_samples, len(chosen))
+        columns = None if classes is None else _columns(num_samples, len(classes))
         image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))
-        log.info('as a picture: %s', path.with_suffix('.png'))
+        log.info('image grid: %s', path.with_suffix('.png'))
     if texts.is_text(run.data.spec):
         lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
-        log.info('as text: %s', path.with_suffix('.txt'))
-        print(texts.BETWEEN.join(lines[:MOST_PRINTED]))
+        log.info('text: %s', path.with_suffix('.txt'))
+        print(texts.BETWEEN.join(lines[:MAX_PRINTED]))
     return x
 
 
@@ -66,8 +66,8 @@ def compute(
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     if run.family.ability(Sample) is not None:
         return sampler(run, devices)(state, key, num_samples, label), ''
-    x, codes = decoded_draws(run, state, key, num_samples, devices)
-    return x, f', decoded from codes of {codes}'
+    x, source = decoded_draws(run, state, key, num_samples, devices)
+    return x, f', decoded from codes of {source}'
 
 
 def _columns(n: int, num_labels: int) -> int:
@@ -87,7 +87,7 @@ def parse_labels(run: Run, labels: str) -> np.ndarray | None:
     if labels == 'all':
         classes = list(map(str, run.data.spec.known_classes))
     elif not all(each.strip().isdecimal() for each in classes):
-        raise UserError(f'--labels={labels}: give classes, as 7 or 0,1,2, or all')
+        raise UserError(f'--labels={labels}: give classes, such as 7 or 0,1,2, or all')
     with about(f'--labels={labels}'):
         return check_labels(run, [int(each) for each in classes])
 

@@ -57,7 +57,7 @@ def apply(
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
     trained = restore.load(run)
     x, rows = compute(trained, runs, num_samples, seed)
-    log.info('by the %s', trained.weights)
+    log.info('samples by the %s', trained.weights)
     arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
     path = _common.save(trained, f'samplers-seed-{seed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
@@ -92,7 +92,9 @@ def _pairs(samplers: str) -> list[tuple[str, int]]:
         pairs = [pair.split(':') for pair in samplers.split(',')]
         pairs = [(name, int(steps)) for name, steps in pairs]
     except ValueError as error:
-        raise UserError(f'--samplers={samplers}: give NAME:STEPS,..., as ddim:10,heun:5') from error
+        raise UserError(
+            f'--samplers={samplers}: give NAME:STEPS,..., such as ddim:10,heun:5'
+        ) from error
     return list(dict.fromkeys(pairs))
 
 
@@ -108,10 +110,10 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
 
 def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     with writing(path), path.open('w', newline='') as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    log.info('as a table: %s', path)
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    log.info('table: %s', path)
 
 
 def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], run: Run) -> None:
@@ -140,7 +142,7 @@ def _draw_curve(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     axes.legend()
     curve = path.with_name(path.stem + '-curve.png')
     image_grids.save_figure(curve, figure)
-    log.info('as a curve: %s', curve)
+    log.info('curve: %s', curve)
 
 
 APPLICATION = Application(apply, NEEDS)

@@ -30,7 +30,7 @@ METHODS = {  # name: title, in the order of the table
     'model': 'model',
     'model_mean': 'mean of {} samples',
 }
-SHOWN = ('bicubic', 'model', 'model_mean')
+FIGURE_METHODS = ('bicubic', 'model', 'model_mean')
 EXACT_DB = 138.0  # an error below 2^-23 of the range is float32 rounding
 
 
@@ -68,8 +68,10 @@ def apply(
     index = _common.random_test_indices(run, num_examples, seed)
     images, measures = compute(trained, index, num_samples, seed)
     arrays = {'index': index, **_flat(measures)}
-    arrays |= {name: images[name][:num_images] for name in ('x', 'low', *SHOWN) if name in images}
-    numbers = {
+    arrays |= {
+        name: images[name][:num_images] for name in ('x', 'low', *FIGURE_METHODS) if name in images
+    }
+    results = {
         'factor': run.family.ability(SuperResolve).factor,
         'num_examples': len(index),
         'num_samples': num_samples if 'model_mean' in images else 1,
@@ -78,10 +80,10 @@ def apply(
     log.info(
         '%d of %d test examples, by the %s', len(index), run.data.size('test'), trained.weights
     )
-    path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, numbers)
-    _log(numbers)
+    path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, results)
+    _log(results)
     if image_grids.is_image(run.data.spec):
-        _draw(run, arrays, numbers, path)
+        _draw(run, arrays, results, path)
     return arrays
 
 
@@ -110,8 +112,8 @@ def _enlarger(run: Run, num_samples: int, devices: Sequence[jax.Device]) -> Call
         low = reduced(batch['x'], ability.factor)
 
         def sample(index):
-            own = rng.replace(keys=fold_in(rng.keys, index))
-            return ability.enlarge(weights, {'low': low}, own)
+            sample_rng = rng.replace(keys=fold_in(rng.keys, index))
+            return ability.enlarge(weights, {'low': low}, sample_rng)
 
         samples = jax.lax.map(sample, jnp.arange(num_samples))
         bicubic = enlarged(low, ability.factor)
@@ -158,46 +160,46 @@ def _summary(measures: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, 
 
 
 def _row(values: dict[str, np.ndarray], bicubic: dict[str, np.ndarray]) -> dict[str, Any]:
-    own, other = values['psnr_db'], bicubic['psnr_db']
-    differs = own < EXACT_DB
-    both = differs & (other < EXACT_DB)
+    method_psnr, bicubic_psnr = values['psnr_db'], bicubic['psnr_db']
+    differs = method_psnr < EXACT_DB
+    both = differs & (bicubic_psnr < EXACT_DB)
     squares = np.mean(10 ** (-values['consistency_db'] / 10))
-    row: dict[str, Any] = {'num_exact': int(len(own) - differs.sum())}
+    row: dict[str, Any] = {'num_exact': int(len(method_psnr) - differs.sum())}
     if differs.any():
-        row['psnr_db'] = summary(own[differs])
+        row['psnr_db'] = summary(method_psnr[differs])
     if both.any():
-        row['gain_psnr_db'] = summary(own[both] - other[both])
+        row['gain_psnr_db'] = summary(method_psnr[both] - bicubic_psnr[both])
     if 'ssim' in values:
         row['ssim'] = summary(values['ssim'])
     is_consistent = squares < 10 ** (-EXACT_DB / 10)
     return row | {'consistency_db': None if is_consistent else float(-10 * np.log10(squares))}
 
 
-def _log(numbers: dict[str, Any]) -> None:
+def _log(results: dict[str, Any]) -> None:
     """Logs a table with a row per method."""
     log.info('%-20s %10s %10s %10s', '', 'PSNR, dB', 'SSIM', 'consistency, dB')
-    for method, row in numbers['methods'].items():
+    for method, row in results['methods'].items():
         means = [row.get(name, {}).get('mean') for name in ('psnr_db', 'ssim')]
         columns = ['-' if mean is None else f'{mean:.3f}' for mean in means]
         consistency = row['consistency_db']
         columns += ['exact' if consistency is None else f'{consistency:.3f}']
-        log.info('%-20s %10s %10s %15s', _title(method, numbers), *columns)
+        log.info('%-20s %10s %10s %15s', _title(method, results), *columns)
 
 
-def _title(method: str, numbers: dict[str, Any]) -> str:
-    return METHODS[method].format(numbers['num_samples'])
+def _title(method: str, results: dict[str, Any]) -> str:
+    return METHODS[method].format(results['num_samples'])
 
 
 def _draw(
-    run: Run, arrays: dict[str, np.ndarray], numbers: dict[str, Any], path: pathlib.Path
+    run: Run, arrays: dict[str, np.ndarray], results: dict[str, Any], path: pathlib.Path
 ) -> None:
     """Draws rows of images: the input, its enlargement by each method, and the truth."""
-    methods = [name for name in SHOWN if name in arrays]
-    given = enlarged(arrays['low'], numbers['factor'], 'nearest')
-    rows = np.stack([given, *(arrays[name] for name in methods), arrays['x']])
-    names = ['given', *(_title(name, numbers) for name in methods), 'truth']
+    methods = [name for name in FIGURE_METHODS if name in arrays]
+    low = enlarged(arrays['low'], results['factor'], 'nearest')
+    rows = np.stack([low, *(arrays[name] for name in methods), arrays['x']])
+    names = ['given', *(_title(name, results) for name in methods), 'truth']
     height, width = arrays['low'].shape[1:3]
-    title = f'{height}x{width} pixels enlarged by {numbers["factor"]}'
+    title = f'{height}x{width} pixels enlarged by {results["factor"]}'
     _common.draw_grid(path, rows, run.data.spec, title, names, [''] * len(arrays['x']))
 
 

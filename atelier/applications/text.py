@@ -69,7 +69,7 @@ def apply(
     file = f'text-seed-{seed}{_common.changed_sampler(run)}'
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
-    log.info('by the %s: %s', trained.weights, path)
+    log.info('texts by the %s: %s', trained.weights, path)
     print(texts.BETWEEN.join(lines))
     return lines
 
@@ -86,14 +86,14 @@ def compute(
     i = 0
     while x.shape[1] < length:
         known = x[:, max(0, x.shape[1] - context // 2) :]
-        room = context - known.shape[1]
+        num_new = context - known.shape[1]
         inputs = {
-            'x': np.pad(known, ((0, 0), (0, room))),
+            'x': np.pad(known, ((0, 0), (0, num_new))),
             'num_known': np.full(n, known.shape[1], np.int32),
         }
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE, i)
         window = extend(trained.state, key, inputs, n)
-        x = np.concatenate([x, window[:, context - room :]], 1)
+        x = np.concatenate([x, window[:, context - num_new :]], 1)
         i += 1
     return x[:, :length]
 

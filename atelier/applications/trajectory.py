@@ -44,8 +44,8 @@ def apply(
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     _common.at_least(2, num_points=num_points)
-    chosen = parse_labels(run, labels)
-    inputs = {} if chosen is None else {'label': np.resize(chosen, num_samples)}
+    classes = parse_labels(run, labels)
+    inputs = {} if classes is None else {'label': np.resize(classes, num_samples)}
     trained = restore.load(run)
     arrays, num_steps = compute(trained, inputs, num_samples, num_points, seed)
     log.info('%d samples in %d steps of the %s', num_samples, num_steps, trained.weights)
@@ -72,8 +72,8 @@ def compute(
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     x_t, x = draw(trained.state, key, inputs, num_samples)
     num_steps = x.shape[1]
-    kept = np.unique(np.linspace(0, num_steps - 1, num_points).round().astype(int))
-    return {'step': kept + 1, 'x_t': x_t[:, kept], 'x': x[:, kept]}, num_steps
+    indices = np.unique(np.linspace(0, num_steps - 1, num_points).round().astype(int))
+    return {'step': indices + 1, 'x_t': x_t[:, indices], 'x': x[:, indices]}, num_steps
 
 
 def _draw_images(path: pathlib.Path, arrays: dict[str, np.ndarray], spec: Spec) -> None:

@@ -64,11 +64,11 @@ def test_a_benchmark_ends_in_its_table(name, arguments, rows):
 @pytest.mark.slow
 def test_the_memory_of_a_dispatch_ends_in_its_table():
     printed = output_of('device_memory', DEBUG, '--batches=8,16', '--lengths=1,4')
-    row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), between (\S+)'
+    row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), temporaries (\S+)'
     rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
     assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
-    assert all(state > 0 and between > 0 for *_, state, _, between in rows)
-    assert rows[2][4] > rows[0][4]  # twice the batch needs more in between
+    assert all(state > 0 and temporaries > 0 for *_, state, _, temporaries in rows)
+    assert rows[2][4] > rows[0][4]  # twice the batch needs larger temporaries
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_the_error_of_pca_is_scikit_learns():
     from atelier.data import digits, splits
 
     printed = output_of('pca_error', '--components=3', '--components=8')
-    line = r'(\d+) components: squared_error (\S+) \+- \S+, moved to the interval (\S+) '
+    line = r'(\d+) components: squared_error (\S+) \+- \S+, clipped to the interval (\S+) '
     found = re.findall(line, printed)
     assert [row[0] for row in found] == ['3', '8']
     data = splits.hold_out(digits.load().splits, 0)

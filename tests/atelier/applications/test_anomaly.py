@@ -1,4 +1,4 @@
-"""Anomalies: which scores are compared, in which direction, what is written, and refusals."""
+"""Anomaly scores: their comparison and direction, the files written, and refusals."""
 
 import json
 
@@ -24,67 +24,67 @@ def by_ink(run):
 
 
 def without(run, *classes):
-    """`run` on data of which these were left out of training."""
+    """Returns `run` with these classes left out of training."""
     spec = run.data.spec._replace(left_out=classes)
     return run._replace(data=run.data._replace(spec=spec))
 
 
-def test_classes_left_out_are_set_against_the_others(vae, caplog):
+def test_left_out_classes_are_compared_with_the_known_ones(vae, caplog):
     test = vae.data.splits['test']
     with caplog.at_level('INFO', logger='atelier'):
-        found = anomaly.apply(without(by_ink(vae), 3, 8), num_images=4)
+        arrays = anomaly.apply(without(by_ink(vae), 3, 8), num_images=4)
     score = test['x'].reshape(447, -1).sum(1).astype(float)
-    np.testing.assert_array_equal(found['score'], score)
-    np.testing.assert_array_equal(found['label'], test['label'])
+    np.testing.assert_array_equal(arrays['score'], score)
+    np.testing.assert_array_equal(arrays['label'], test['label'])
     novel = np.isin(test['label'], [3, 8])
-    np.testing.assert_array_equal(found['is_novel'], novel)
-    assert found['novel_auroc'][0] == pytest.approx(roc_auc_score(novel, score))
-    assert np.all(np.diff(score[found['index']]) <= 0)
-    assert sorted(found['index']) == list(range(447))
+    np.testing.assert_array_equal(arrays['is_novel'], novel)
+    assert arrays['novel_auroc'][0] == pytest.approx(roc_auc_score(novel, score))
+    assert np.all(np.diff(score[arrays['index']]) <= 0)
+    assert sorted(arrays['index']) == list(range(447))
     assert 'negative log-likelihood in nats (exact)' in caplog.text
     assert 'classes left out of training (3, 8): AUROC 0.' in caplog.text
     stored = np.load(vae.folder / 'applications' / 'anomaly-nll.npz')
-    assert set(stored) == set(found)
+    assert set(stored) == set(arrays)
     np.testing.assert_array_equal(stored['score'], score)
-    told = json.loads((vae.folder / 'applications' / 'anomaly-nll.json').read_text())
-    assert told['novel_auroc']['value'] == found['novel_auroc'][0]
-    assert told['mean'] == pytest.approx(score.mean())
+    headline = json.loads((vae.folder / 'applications' / 'anomaly-nll.json').read_text())
+    assert headline['novel_auroc']['value'] == arrays['novel_auroc'][0]
+    assert headline['mean'] == pytest.approx(score.mean())
     assert (vae.folder / 'applications' / 'anomaly-nll.png').stat().st_size > 5000
 
 
 def test_other_data_are_outliers(vae, tmp_path):
-    """They have no labels; a class left out of training is no part of what they are set against."""
+    """They have no labels; classes left out of training are not compared with them."""
     random = np.random.RandomState(0)
     x = random.randint(0, 17, (30, 8, 8, 1)).astype(np.uint8)
     np.savez(tmp_path / 'noise.npz', x_train=x, x_test=x[:11], levels=17)
     options = dict(outliers='arrays', outliers_path=str(tmp_path / 'noise.npz'))
-    found = anomaly.apply(without(by_ink(vae), 5), **options)
+    arrays = anomaly.apply(without(by_ink(vae), 5), **options)
     score = np.sort(x[:11].reshape(11, -1).sum(1))
-    np.testing.assert_array_equal(np.sort(found['outlier_score']), score)
-    known = found['score'][found['label'] != 5]
+    np.testing.assert_array_equal(np.sort(arrays['outlier_score']), score)
+    known = arrays['score'][arrays['label'] != 5]
     truth = np.repeat([1, 0], [11, len(known)])
     want = roc_auc_score(truth, np.concatenate([score, known]))
-    assert found['outlier_auroc'][0] == pytest.approx(want)
-    assert 0 < found['outlier_auroc'][1] < 0.2
+    assert arrays['outlier_auroc'][0] == pytest.approx(want)
+    assert 0 < arrays['outlier_auroc'][1] < 0.2
     assert (vae.folder / 'applications' / 'anomaly-nll-noise.npz').exists()
     assert (vae.folder / 'applications' / 'anomaly-nll-noise.png').exists()
 
 
-def test_a_picture_of_ones_own(vae, tmp_path, caplog):
+def test_an_image_file_is_scored(vae, tmp_path, caplog):
     grey = np.zeros((8, 8), np.uint8)
     grey[2:6, 3] = 255
     Image.fromarray(grey).save(tmp_path / 'mine.png')
     with caplog.at_level('INFO', logger='atelier'):
-        found = anomaly.apply(by_ink(vae), picture=str(tmp_path / 'mine.png'))
-    assert found['picture_score'] == 4 * 16
-    np.testing.assert_array_equal(found['picture'][..., 0], grey // 255 * 16.0)
-    assert found['picture_percentile'] == pytest.approx(100 * np.mean(found['score'] < 64))
-    assert f'the picture: 64.00, more than {found["picture_percentile"]:.1f} %' in caplog.text
+        arrays = anomaly.apply(by_ink(vae), picture=str(tmp_path / 'mine.png'))
+    assert arrays['picture_score'] == 4 * 16
+    np.testing.assert_array_equal(arrays['picture'][..., 0], grey // 255 * 16.0)
+    assert arrays['picture_percentile'] == pytest.approx(100 * np.mean(arrays['score'] < 64))
+    assert f'the picture: score 64.00, above {arrays["picture_percentile"]:.1f} %' in caplog.text
     assert (vae.folder / 'applications' / 'anomaly-nll-mine.png').stat().st_size > 5000
 
 
-def test_a_family_that_needs_a_class_scores_what_has_none(vae, tmp_path):
-    """Pictures and data without labels, and test examples alike."""
+def test_a_class_conditional_family_scores_unlabelled_data(vae, tmp_path):
+    """An image file and another data set without labels."""
 
     def reconstruct(weights, batch, rng):
         return jnp.broadcast_to(batch['label'][:, None, None, None], batch['x'].shape) + 0.0
@@ -93,18 +93,18 @@ def test_a_family_that_needs_a_class_scores_what_has_none(vae, tmp_path):
     x = np.full((20, 8, 8, 1), 12, np.uint8)
     np.savez(tmp_path / 'flat.npz', x=x, levels=17)
     Image.fromarray(np.full((8, 8), 64, np.uint8)).save(tmp_path / 'mine.png')
-    found = anomaly.apply(
+    arrays = anomaly.apply(
         run,
         outliers='arrays',
         outliers_path=str(tmp_path / 'flat.npz'),
         picture=str(tmp_path / 'mine.png'),
     )
-    np.testing.assert_allclose(found['outlier_score'], 0.5 * 64 * (3 / 16) ** 2, rtol=1e-6)
-    assert found['picture_score'] == pytest.approx(0, abs=1e-9)  # 64 is level 4, a class
+    np.testing.assert_allclose(arrays['outlier_score'], 0.5 * 64 * (3 / 16) ** 2, rtol=1e-6)
+    assert arrays['picture_score'] == pytest.approx(0, abs=1e-9)  # 64 is level 4, a class
 
 
 def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
-    """Infinite ones are above all others."""
+    """Infinite scores rank above all others."""
     x = np.arange(60, dtype=np.float32)[:, None] * [1, 2, 3]
     np.savez(tmp_path / 'table.npz', x=x)
     run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
@@ -113,9 +113,9 @@ def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
         return jnp.where(batch['x'][:, 0] > 50, -jnp.inf, batch['x'][:, 0])
 
     infinite = with_abilities(run, LogProb(nats, 'exact'))
-    found = anomaly.apply(infinite)
-    assert found['score'].shape == (6,)
-    assert np.isinf(found['score']).any()
+    arrays = anomaly.apply(infinite)
+    assert arrays['score'].shape == (6,)
+    assert np.isinf(arrays['score']).any()
     assert (tmp_path / 'applications' / 'anomaly-nll.png').stat().st_size > 1000
     nan = lambda *arguments: jnp.log(-1 - jnp.abs(nats(*arguments)))
     broken = with_abilities(run, LogProb(nan, 'exact'))
@@ -130,7 +130,7 @@ def test_real_families_have_scores(vae, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(num_images=0), '--num_images=0'),
         (dict(score='best'), '--score=best: choose one of auto, nll, reconstruction'),
@@ -141,12 +141,12 @@ def test_real_families_have_scores(vae, tmp_path):
         (dict(picture='none.png'), '--picture=none.png: there is no such file'),
     ],
 )
-def test_bad_options_end_in_one_line(vae, complaint, options, said):
-    assert said in complaint(anomaly.apply, by_ink(vae), **options)
+def test_bad_options_raise_one_line(vae, complaint, options, message):
+    assert message in complaint(anomaly.apply, by_ink(vae), **options)
 
 
-def test_what_cannot_be_scored_is_said(vae, gan, complaint):
+def test_what_cannot_be_scored_is_refused(vae, gan, complaint):
     line = complaint(perform, anomaly.APPLICATION, gan)
     assert 'lacks log_prob or reconstruct: --mode=anomaly needs log_prob or reconstruct' in line
-    every = without(by_ink(vae), *range(10))
-    assert 'all test examples are of classes' in complaint(anomaly.apply, every)
+    all_left_out = without(by_ink(vae), *range(10))
+    assert 'all test examples belong to classes' in complaint(anomaly.apply, all_left_out)

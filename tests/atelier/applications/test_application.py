@@ -1,4 +1,4 @@
-"""An application is performed on a run that it fits, and on no other."""
+"""An application runs only on runs that it fits."""
 
 import pytest
 from support import make_run, with_abilities
@@ -15,7 +15,7 @@ def double(run, n: int = 1) -> int:
     return 2 * n
 
 
-OWN = Application(double, (needs(Sample, 'sample'),), refusal=of_two_levels)
+DOUBLE = Application(double, (needs(Sample, 'sample'),), refusal=of_two_levels)
 
 
 @pytest.fixture
@@ -23,21 +23,21 @@ def run(tmp_path):
     return with_abilities(make_run(tmp_path), Sample(lambda weights, batch, rng: batch))
 
 
-def test_one_of_ones_own_is_checked_from_python_too(run, complaint):
-    line = complaint(perform, OWN, with_abilities(run), n=3)
+def test_a_users_application_is_checked_from_python_too(run, complaint):
+    line = complaint(perform, DOUBLE, with_abilities(run), n=3)
     assert (
         'lacks sample: --mode=test_application.py needs sample; this model has the modes ' in line
     )
-    assert complaint(perform, OWN, run, n=3) == f'{run.folder} cannot count 17 levels'
+    assert complaint(perform, DOUBLE, run, n=3) == f'{run.folder} cannot count 17 levels'
     of_bits = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=2)))
-    assert perform(OWN, of_bits, n=3) == 6
+    assert perform(DOUBLE, of_bits, n=3) == 6
 
 
-def test_it_fits_what_it_can_be_performed_on(run):
+def test_fits_agrees_with_the_needs_and_the_refusal(run):
     spec = run.data.spec
-    assert OWN.fits(run.family, spec._replace(levels=2))
-    assert not OWN.fits(run.family, spec)
-    assert not OWN.fits(with_abilities(run).family, spec._replace(levels=2))
+    assert DOUBLE.fits(run.family, spec._replace(levels=2))
+    assert not DOUBLE.fits(run.family, spec)
+    assert not DOUBLE.fits(with_abilities(run).family, spec._replace(levels=2))
 
 
 def test_each_knows_its_mode():

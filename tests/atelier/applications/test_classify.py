@@ -1,4 +1,4 @@
-"""`--mode=classify`: probabilities of classes, and whether they can be believed."""
+"""`--mode=classify`: class probabilities and their calibration."""
 
 import json
 
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 def trained(folder, name):
     """A run with its folder, as `--beside` opens it again."""
-    which = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py:digits,debug')
-    config = which.config()
-    run_folder.check_same(folder, which, config)
-    run = experiment.assemble(folder, which, config)
+    config_file = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py:digits,debug')
+    config = config_file.config()
+    run_folder.check_same(folder, config_file, config)
+    run = experiment.assemble(folder, config_file, config)
     train_lib.train(run)
     return run
 
@@ -34,20 +34,20 @@ def runs(tmp_path_factory):
 
 def test_bayes_rule_beside_a_classifier(runs):
     run, other = runs['naive_bayes'], runs['classifier']
-    found = classify.apply(run, beside=str(other.folder))
-    told = json.loads((run.folder / 'applications' / 'classify.json').read_text())['runs']
+    arrays = classify.apply(run, beside=str(other.folder))
+    metrics = json.loads((run.folder / 'applications' / 'classify.json').read_text())['runs']
     assert (run.folder / 'applications' / 'classify.png').exists()
-    assert found['logits'].shape == found['beside_logits'].shape == (447, 10)
-    for each in (run, other):  # as the evaluation has them
+    assert arrays['logits'].shape == arrays['beside_logits'].shape == (447, 10)
+    for each in (run, other):  # equal to those of the evaluation
         values = evaluate.evaluate(each)['values']
-        here = told[each.folder.name]
-        np.testing.assert_allclose(here['accuracy']['mean'], values['accuracy']['mean'])
+        own_metrics = metrics[each.folder.name]
+        np.testing.assert_allclose(own_metrics['accuracy']['mean'], values['accuracy']['mean'])
         np.testing.assert_allclose(
-            here['as_they_are']['cross_entropy_nats']['mean'],
+            own_metrics['as_they_are']['cross_entropy_nats']['mean'],
             values['cross_entropy_nats']['mean'],
             rtol=1e-4,
         )
-    naive = told['naive_bayes']  # which counts what depends on each other twice, and is too sure
+    naive = metrics['naive_bayes']  # overconfident: it ignores dependence between pixels
     assert naive['temperature'] > 1.1
     assert (
         naive['with_temperature']['calibration_error'] < naive['as_they_are']['calibration_error']
@@ -60,18 +60,18 @@ def test_a_conditional_vae_classifies_by_its_likelihood(tmp_path):
 
     run = few_of_test(assembled(tmp_path, 'cvae', eval__num_importance_samples=5), 30)
     state = train_lib.train(run)
-    found = classify.apply(run)
-    assert found['logits'].shape == (30, 10) and np.isfinite(found['logits']).all()
+    arrays = classify.apply(run)
+    assert arrays['logits'].shape == (30, 10) and np.isfinite(arrays['logits']).all()
     assert restore.load(run).state.step == state.step
 
 
-def test_what_cannot_be_is_refused(runs, tmp_path):
+def test_bad_input_is_refused(runs, tmp_path):
     run = runs['naive_bayes']
-    for beside, words in (
+    for beside, message in (
         (str(run.folder), 'the run itself'),
         (str(tmp_path / 'none'), 'none'),
     ):
-        with pytest.raises(UserError, match=words):
+        with pytest.raises(UserError, match=message):
             classify.apply(run, beside=beside)
     with pytest.raises(UserError, match='--num_bins=0'):
         classify.apply(run, num_bins=0)

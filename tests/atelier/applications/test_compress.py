@@ -1,4 +1,4 @@
-"""A linear model is PCA; what is kept, what a byte costs, and JPEG beside it."""
+"""Rate-distortion: a linear model equals PCA, quantization to bytes, and JPEG."""
 
 import json
 
@@ -35,47 +35,47 @@ def linear(vae):
     return with_abilities(vae, Codes(encode=encode, decode=decode)), pca
 
 
-def test_kept_dimensions_double_up_to_all():
-    assert _rate_distortion.kept(1) == [1]
-    assert _rate_distortion.kept(2) == [1, 2]
-    assert _rate_distortion.kept(16) == [1, 2, 4, 8, 16]
-    assert _rate_distortion.kept(20) == [1, 2, 4, 8, 16, 20]
+def test_component_counts_double_up_to_all():
+    assert _rate_distortion.component_counts(1) == [1]
+    assert _rate_distortion.component_counts(2) == [1, 2]
+    assert _rate_distortion.component_counts(16) == [1, 2, 4, 8, 16]
+    assert _rate_distortion.component_counts(20) == [1, 2, 4, 8, 16, 20]
 
 
 def test_a_linear_model_is_pca(linear):
-    """Before rounding both curves are scikit-learn's; a byte a component costs little here."""
+    """Before rounding both curves equal scikit-learn's; rounding to bytes costs little here."""
     run, _ = linear
-    found = compress.apply(run, quality_step=30)
+    arrays = compress.apply(run, quality_step=30)
     train, test = (run.data.splits[s]['x'].reshape(-1, 64) / 16 for s in ('train', 'test'))
-    want = []
-    for k in found['dims']:
+    expected = []
+    for k in arrays['dims']:
         pca = PCA(k).fit(train)
-        again = np.clip(pca.inverse_transform(pca.transform(test)), 0, 1)
-        want.append(0.5 * np.sum((test - again) ** 2, 1).mean())
-    assert found['dims'].tolist() == [1, 2, 4, 6]
-    np.testing.assert_allclose(found['pca_error_unrounded'], want, rtol=1e-4)
-    np.testing.assert_allclose(found['code_error_unrounded'], want, rtol=1e-4)
-    np.testing.assert_allclose(found['code_error'], found['pca_error'], rtol=1e-3)
-    cost = found['code_error'] - found['code_error_unrounded']
-    assert np.all(np.abs(cost) < 0.01 * found['code_error'])
-    assert np.any(np.abs(cost) > 1e-7 * found['code_error'])
+        reconstruction = np.clip(pca.inverse_transform(pca.transform(test)), 0, 1)
+        expected.append(0.5 * np.sum((test - reconstruction) ** 2, 1).mean())
+    assert arrays['dims'].tolist() == [1, 2, 4, 6]
+    np.testing.assert_allclose(arrays['pca_error_unrounded'], expected, rtol=1e-4)
+    np.testing.assert_allclose(arrays['code_error_unrounded'], expected, rtol=1e-4)
+    np.testing.assert_allclose(arrays['code_error'], arrays['pca_error'], rtol=1e-3)
+    cost = arrays['code_error'] - arrays['code_error_unrounded']
+    assert np.all(np.abs(cost) < 0.01 * arrays['code_error'])
+    assert np.any(np.abs(cost) > 1e-7 * arrays['code_error'])
 
 
-def test_a_byte_is_the_nearest_of_256_numbers():
+def test_a_byte_is_the_nearest_of_256_values():
     random = np.random.RandomState(0)
     low, high = np.array([-2.0, 5.0, 1.0]), np.array([3.0, 9.0, 1.0])
     rows = np.concatenate([random.uniform(-4, 11, (500, 3)), [low, high]])
-    found = _rate_distortion.quantized(rows, low, high)
+    rounded = _rate_distortion.quantized(rows, low, high)
     for column in range(2):
         grid = np.linspace(low[column], high[column], 256)
         nearest = grid[np.abs(rows[:, [column]] - grid).argmin(1)]
-        np.testing.assert_allclose(found[:, column], nearest, atol=1e-9)
-    assert len(np.unique(found[:, 0].round(9))) <= 256
-    np.testing.assert_allclose(found[-2:], [low, high])
+        np.testing.assert_allclose(rounded[:, column], nearest, atol=1e-9)
+    assert len(np.unique(rounded[:, 0].round(9))) <= 256
+    np.testing.assert_allclose(rounded[-2:], [low, high])
 
 
-def test_rounding_is_between_the_extremes_of_the_training_split(vae):
-    """Training codes 0 and 255 / 16: test codes go to whole multiples of 1 / 16 and no further."""
+def test_rounding_uses_the_extremes_of_the_training_split(vae):
+    """Training codes 0 and 255 / 16: test codes round to multiples of 1 / 16 within that range."""
     encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :1] / 16
 
     def decode(weights, codes):
@@ -87,44 +87,44 @@ def test_rounding_is_between_the_extremes_of_the_training_split(vae):
     splits = {'train': flat(0.0, 255.0), 'test': flat(10.4, 99.6, 300.0)}
     run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
     run = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=None)))
-    found = compress.apply(run)
+    arrays = compress.apply(run)
     back = np.array([10, 100, 255]) / 16
     want = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
-    np.testing.assert_allclose(found['code_error'], [want.mean()], rtol=1e-5)
-    assert 'jpeg_error' not in found  # no range, no grey levels
+    np.testing.assert_allclose(arrays['code_error'], [want.mean()], rtol=1e-5)
+    assert 'jpeg_error' not in arrays  # no range, no grey levels
 
 
 def test_all_components_are_the_reconstruction(vae):
-    """Of the debug VAE, decoded from all of its code and before rounding."""
-    found = compress.apply(vae, quality_step=50)
+    """All components of the debug VAE's codes, unrounded, give its reconstruction."""
+    arrays = compress.apply(vae, quality_step=50)
     reconstruct.apply(vae)
     path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
     want = json.loads(path.read_text())['half_squared_error']['mean']
-    np.testing.assert_allclose(found['code_error_unrounded'][-1], want, rtol=1e-4)
+    np.testing.assert_allclose(arrays['code_error_unrounded'][-1], want, rtol=1e-4)
     stored = np.load(vae.folder / 'applications' / 'compress.npz')
-    assert set(stored) == set(found)
+    assert set(stored) == set(arrays)
     assert (vae.folder / 'applications' / 'compress.png').stat().st_size > 5000
 
 
 def test_jpeg_is_the_best_that_fits(linear):
     run, _ = linear
-    found = compress.apply(run, quality_step=10)
-    size, error = found['jpeg_bytes'], found['jpeg_error']
-    assert found['jpeg_quality'].tolist() == list(range(1, 96, 10))
-    for k, j in zip(found['dims'], found['best_jpeg'], strict=True):
+    arrays = compress.apply(run, quality_step=10)
+    size, error = arrays['jpeg_bytes'], arrays['jpeg_error']
+    assert arrays['jpeg_quality'].tolist() == list(range(1, 96, 10))
+    for k, j in zip(arrays['dims'], arrays['best_jpeg'], strict=True):
         fits = np.flatnonzero(size <= k)
         assert (j == -1) == (len(fits) == 0)
         assert j == -1 or (j in fits and error[j] == error[fits].min())
-    assert -1 in found['best_jpeg'] and found['best_jpeg'][-1] >= 0
+    assert -1 in arrays['best_jpeg'] and arrays['best_jpeg'][-1] >= 0
     assert error[-1] < 0.01 < error[0]  # on the scale of the model's
     rows = json.loads((run.folder / 'applications' / 'compress.json').read_text())['rows']
-    assert [row['bytes'] for row in rows] == found['dims'].tolist()
+    assert [row['bytes'] for row in rows] == arrays['dims'].tolist()
     assert rows[0]['jpeg'] is None and rows[-1]['jpeg']['bytes'] <= rows[-1]['bytes']
-    assert rows[1]['code_error'] == found['code_error'][1]
+    assert rows[1]['code_error'] == arrays['code_error'][1]
 
 
 def test_black_and_white_and_colours_have_a_jpeg(vae):
-    """Levels 0 and 1 go to 0 and 255, which JPEG gives back nearly."""
+    """Levels 0 and 1 become 0 and 255, which JPEG nearly preserves."""
     first = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)[:, :1]
     for levels, channels in ((2, 1), (256, 3)):
         decode = lambda weights, codes, c=channels: jnp.zeros((len(codes), 8, 8, c))
@@ -134,40 +134,40 @@ def test_black_and_white_and_colours_have_a_jpeg(vae):
             vae, Codes(encode=first, decode=decode), splits={'train': {'x': x}, 'test': {'x': x}}
         )
         spec = run.data.spec._replace(levels=levels, event_shape=(8, 8, channels))
-        found = compress.apply(run._replace(data=run.data._replace(spec=spec)), quality_step=94)
-        assert found['jpeg_quality'].tolist() == [1, 95] * (1 + (channels == 3))
-        assert found['jpeg_is_subsampled'].tolist() == [False, False, True, True][: 1 + channels]
+        arrays = compress.apply(run._replace(data=run.data._replace(spec=spec)), quality_step=94)
+        assert arrays['jpeg_quality'].tolist() == [1, 95] * (1 + (channels == 3))
+        assert arrays['jpeg_is_subsampled'].tolist() == [False, False, True, True][: 1 + channels]
         half_square = 0.5 * np.sum((x[0] / (levels - 1)) ** 2)
-        assert found['jpeg_error'][1] < 0.001 * half_square
-        np.testing.assert_allclose(found['code_error'], [half_square], rtol=1e-5)
+        assert arrays['jpeg_error'][1] < 0.001 * half_square
+        np.testing.assert_allclose(arrays['code_error'], [half_square], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
 )
-def test_of_other_families_and_data(tmp_path, name, data):
+def test_other_families_and_data(tmp_path, name, data):
     run = assembled(tmp_path, name, f'{data},debug')
     short = {s: {n: a[:40] for n, a in part.items()} for s, part in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=short))
-    found = compress.apply(run, quality_step=50)
-    assert ('jpeg_error' in found) == (data == 'digits')
-    np.testing.assert_array_less(np.diff(found['pca_error_unrounded']), 0)
+    arrays = compress.apply(run, quality_step=50)
+    assert ('jpeg_error' in arrays) == (data == 'digits')
+    np.testing.assert_array_less(np.diff(arrays['pca_error_unrounded']), 0)
     if data == 'ring':  # as many components as columns
-        np.testing.assert_allclose(found['pca_error_unrounded'][-1], 0, atol=1e-10)
+        np.testing.assert_allclose(arrays['pca_error_unrounded'][-1], 0, atol=1e-10)
 
 
-def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
+def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     for step in (0, 96):
         assert f'--quality_step={step}' in complaint(compress.apply, vae, quality_step=step)
-    why = {
+    reasons = {
         ('gan', 'digits'): 'no likelihood to code by, and it has no encode',
         ('classifier', 'digits'): 'no likelihood to code by, and it has no decode',
-        ('mixture', 'ring'): 'gives no probability of an example',
-        ('realnvp', 'digits'): 'a density of real values gives no probability',
-        ('ppca', 'digits'): 'a density of real values gives no probability',
+        ('mixture', 'ring'): 'the model has a density of real values',
+        ('realnvp', 'digits'): 'the model has a density of real values',
+        ('ppca', 'digits'): 'the model has a density of real values',
     }
-    for (name, data), words in why.items():
+    for (name, data), message in reasons.items():
         run = assembled(tmp_path, name, f'{data},debug')
-        assert words in complaint(perform, compress.APPLICATION, run)
-    several = assembled(tmp_path, 'made', model__num_orders=2)
-    assert 'several orders' in complaint(perform, compress.APPLICATION, several)
+        assert message in complaint(perform, compress.APPLICATION, run)
+    several_orders = assembled(tmp_path, 'made', model__num_orders=2)
+    assert 'several orders' in complaint(perform, compress.APPLICATION, several_orders)

@@ -1,4 +1,4 @@
-"""Directions of codes: recovered where they are known, and what they refuse."""
+"""Latent directions: known ones are recovered, and bad options are refused."""
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
 normal = lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (64,)))(rng.keys)
 
 
-def pictures_of(label, noise=3, seed=0):
-    """Pictures with a stroke as strong as their label, on backgrounds that ten of them share."""
+def images_of(label, noise=3, seed=0):
+    """Images with a stroke as strong as their label; each background is shared by ten of them."""
     random = np.random.RandomState(seed)
     stroke = np.zeros((8, 8, 1), np.uint8)
     stroke[2:5, 3] = 1
@@ -32,42 +32,42 @@ def pictures_of(label, noise=3, seed=0):
 
 
 def test_a_known_direction_is_recovered_and_added(vae):
-    """Of each background there is one of each class: what differs in the mean is the stroke."""
+    """Each background has one image per class, so class means differ only by the stroke."""
     label = np.tile(np.arange(10), 30).astype(np.uint8)
-    split, stroke = pictures_of(label)
-    test, _ = pictures_of(label[:100], seed=1)
+    split, stroke = images_of(label)
+    test, _ = images_of(label[:100], seed=1)
     splits = {**vae.data.splits, 'train': split, 'test': test}
     run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
-    found = concept.apply(run, source=2, target=7, num_steps=3, num_images=4, low=0.0, high=2.0)
-    np.testing.assert_allclose(found['direction'], 5 * stroke[0], atol=1e-5)
-    np.testing.assert_array_equal(found['steps'], [0, 1, 2])
-    moved = flat(found['image'])[:, None] + np.array([0, 5, 10])[:, None] * stroke
-    np.testing.assert_allclose(found['x'], moved.reshape(4, 3, 8, 8, 1), atol=1e-4)
+    arrays = concept.apply(run, source=2, target=7, num_steps=3, num_images=4, low=0.0, high=2.0)
+    np.testing.assert_allclose(arrays['direction'], 5 * stroke[0], atol=1e-5)
+    np.testing.assert_array_equal(arrays['steps'], [0, 1, 2])
+    moved = flat(arrays['image'])[:, None] + np.array([0, 5, 10])[:, None] * stroke
+    np.testing.assert_allclose(arrays['x'], moved.reshape(4, 3, 8, 8, 1), atol=1e-4)
     rows = flat(test['x']).astype(int)
-    assert all(any(np.array_equal(row, image) for row in rows) for image in flat(found['image']))
+    assert all(any(np.array_equal(row, image) for row in rows) for image in flat(arrays['image']))
     folder = run.folder / 'applications'
     stored = np.load(folder / 'concept-label-2-to-7.npz')
-    np.testing.assert_array_equal(stored['x'], found['x'])
+    np.testing.assert_array_equal(stored['x'], arrays['x'])
     assert (folder / 'concept-label-2-to-7.png').stat().st_size > 1000
 
 
-def test_images_of_one_class_are_changed_where_it_is_named(vae):
+def test_label_selects_images_of_one_class(vae):
     label = np.tile(np.arange(10), 10).astype(np.uint8)
-    split, _ = pictures_of(label, noise=1)
+    split, _ = images_of(label, noise=1)
     splits = {**vae.data.splits, 'train': split, 'test': split}
     run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
-    found = concept.apply(run, label=9, num_images=3, num_steps=1)
-    assert np.all(found['image'].max((1, 2, 3)) == 9)
+    arrays = concept.apply(run, label=9, num_images=3, num_steps=1)
+    assert np.all(arrays['image'].max((1, 2, 3)) == 9)
 
 
 def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
-    """Constant pictures of 0 ... 15: the quarters' means are 1.5 and 13.5, labels or none."""
+    """Constant images of 0 ... 15: the quarters' means are 1.5 and 13.5; no labels are needed."""
     x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
     split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
     splits = {**vae.data.splits, 'train': split, 'test': split}
     run = with_abilities(vae, Codes(encode=encode, decode=decode), splits=splits)
-    found = concept.apply(run, attribute='intensity', num_images=2)
-    np.testing.assert_allclose(found['direction'], 12)
+    arrays = concept.apply(run, attribute='intensity', num_images=2)
+    np.testing.assert_allclose(arrays['direction'], 12)
 
 
 @pytest.mark.parametrize(
@@ -77,18 +77,18 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
         ('slant', strokes.slant, 'left-to-right'),
     ],
 )
-def test_strokes_lead_from_their_small_values_to_their_large_ones(vae, attribute, measure, name):
-    """The means of the quarters, as this test takes them; and the values are those of x."""
+def test_stroke_directions_lead_from_small_values_to_large_ones(vae, attribute, measure, name):
+    """The direction joins the means of the quarters, and `value` is measured in x."""
     x = vae.data.splits['train']['x']
     run = with_abilities(vae, Codes(encode=encode, decode=decode))
-    found = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
+    arrays = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
     values = measure(x[..., 0] / 16)
     low, high = np.quantile(values, [0.25, 0.75])
     want = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
-    np.testing.assert_allclose(found['direction'], want, atol=0.1)  # but for ties at the border
-    shades = np.clip(found['x'].reshape(6, 8, 8) / 16, 0, 1)
-    np.testing.assert_allclose(found['value'], measure(shades).reshape(3, 2), rtol=1e-5)
-    assert np.all(found['value'][:, 1] > found['value'][:, 0])
+    np.testing.assert_allclose(arrays['direction'], want, atol=0.1)  # but for ties at the border
+    shades = np.clip(arrays['x'].reshape(6, 8, 8) / 16, 0, 1)
+    np.testing.assert_allclose(arrays['value'], measure(shades).reshape(3, 2), rtol=1e-5)
+    assert np.all(arrays['value'][:, 1] > arrays['value'][:, 0])
     for ending in ('npz', 'png'):
         path = vae.folder / 'applications' / f'concept-{attribute}-{name}.{ending}'
         assert path.stat().st_size > 1000
@@ -99,11 +99,11 @@ def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
     np.savez(tmp_path / 'table.npz', x=np.random.RandomState(0).normal(size=(60, 3)))
     run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))
     line = complaint(concept.apply, run, attribute=attribute)
-    assert line == f'--attribute={attribute} is of images: these data are none'
+    assert line == f'--attribute={attribute} needs images: these data are not images'
 
 
 @pytest.fixture
-def judge(monkeypatch, gan):
+def classifier(monkeypatch, gan):
     """A classifier of two classes: whether the first pixel is above 0."""
     logits = lambda weights, batch, rng: jnp.stack(
         [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
@@ -118,32 +118,32 @@ def generator(gan, folder='somewhere'):
     return with_abilities(gan, Codes(decode=decode, prior=normal))
 
 
-def test_without_an_encoder_a_classifier_tells_the_sets_apart(gan, judge):
-    """The two halves of a normal variable are 2 sqrt(2 / pi) apart; nothing else differs."""
-    found = concept.apply(generator(gan), num_codes=4000, num_images=2, label=1)
+def test_without_an_encoder_a_classifier_labels_the_sets(gan, classifier):
+    """The means of the two halves of a normal variable differ by 2 sqrt(2 / pi)."""
+    arrays = concept.apply(generator(gan), num_codes=4000, num_images=2, label=1)
     want = np.zeros(64)
     want[0] = 2 * np.sqrt(2 / np.pi)
-    np.testing.assert_allclose(found['direction'], want, atol=5 * 2 / np.sqrt(4000))
-    assert np.all(flat(found['image'])[:, 0] > 0)
+    np.testing.assert_allclose(arrays['direction'], want, atol=5 * 2 / np.sqrt(4000))
+    assert np.all(flat(arrays['image'])[:, 0] > 0)
 
 
-def test_images_without_an_encoder_are_samples_of_the_seed(gan, judge):
-    found = concept.apply(generator(gan), num_codes=50, num_images=3, num_steps=1, seed=4)
+def test_images_without_an_encoder_are_samples_of_the_seed(gan, classifier):
+    arrays = concept.apply(generator(gan), num_codes=50, num_images=3, num_steps=1, seed=4)
     key = key_for(jax.random.PRNGKey(4), Stream.SAMPLE)
     codes = normal(None, rng_for(key, jnp.arange(3), 3))
-    np.testing.assert_allclose(flat(found['image']), codes, rtol=1e-5)
+    np.testing.assert_allclose(flat(arrays['image']), codes, rtol=1e-5)
 
 
 def test_a_trained_family_of_either_kind_has_directions(vae, gan):
     for run, images in ((vae, vae.data.splits['test']['x']), (gan, None)):
-        found = concept.apply(run, attribute='intensity', num_codes=40, num_steps=3, num_images=2)
-        assert found['x'].shape == (2, 3, 8, 8, 1)
+        arrays = concept.apply(run, attribute='intensity', num_codes=40, num_steps=3, num_images=2)
+        assert arrays['x'].shape == (2, 3, 8, 8, 1)
         if images is not None:
-            assert any(np.array_equal(found['image'][0], image) for image in images)
+            assert any(np.array_equal(arrays['image'][0], image) for image in images)
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(target=10), 'there is no class 10: choose 0 to 9'),
         (dict(source=-1), 'there is no class -1'),
@@ -161,11 +161,11 @@ def test_a_trained_family_of_either_kind_has_directions(vae, gan):
         (dict(seed=2**32), '--seed='),
     ],
 )
-def test_bad_options_end_in_one_line(vae, complaint, options, said):
-    assert said in complaint(concept.apply, vae, **options)
+def test_bad_options_raise_one_line(vae, complaint, options, message):
+    assert message in complaint(concept.apply, vae, **options)
 
 
-def test_what_is_missing_is_said(vae, gan, judge, complaint, tmp_path):
+def test_missing_classifiers_and_labels_are_refused(vae, gan, classifier, complaint, tmp_path):
     without = generator(gan, folder='')
     assert 'give --config.eval.classifier=RUN' in complaint(concept.apply, without)
     line = complaint(concept.apply, generator(gan), target=2, num_codes=20)

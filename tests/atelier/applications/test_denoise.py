@@ -1,4 +1,4 @@
-"""Denoisers whose gain is known, the noise as an address, and a model that was really trained."""
+"""Denoisers with a known gain, reproducible noise, and a trained model."""
 
 import json
 
@@ -25,11 +25,11 @@ def identity(weights, batch, rng):
 
 
 def of_test(run, x, spec=None, reconstruct=identity, **more):
-    """A run whose test split is this."""
-    made = with_abilities(
+    """Returns `run` with test images x and this reconstruction."""
+    changed = with_abilities(
         run, Reconstruct(reconstruct), splits={**run.data.splits, 'test': {'x': x, **more}}
     )
-    return made._replace(data=made.data._replace(spec=spec or run.data.spec))
+    return changed._replace(data=changed.data._replace(spec=spec or run.data.spec))
 
 
 def recorded(run, noise):
@@ -38,50 +38,50 @@ def recorded(run, noise):
 
 
 @pytest.mark.parametrize('noise', ['gaussian', 'masking', 'salt_and_pepper'])
-def test_what_shrinks_the_noise_gains_so_many_decibels(vae, noise):
-    """x + (noisy - x) / 4 is 20 log10(4) dB nearer to x than noisy is, whatever the noise."""
+def test_shrinking_the_noise_gains_a_known_psnr(vae, noise):
+    """Shrinking the noise to a quarter gains 20 log10(4) dB, for every kind of noise."""
     nearer = lambda weights, batch, rng: 8 + (batch['x'] - 8) / 4
     run = of_test(vae, np.full((30, 8, 8, 1), 8, np.uint8), reconstruct=nearer)
-    found = denoise.apply(run, noise=noise, levels='0.2,0.7')
-    gain = found['denoised_psnr_db'] - found['noisy_psnr_db']
+    arrays = denoise.apply(run, noise=noise, levels='0.2,0.7')
+    gain = arrays['denoised_psnr_db'] - arrays['noisy_psnr_db']
     np.testing.assert_allclose(gain, 20 * np.log10(4), atol=1e-4)
     for row in recorded(run, noise):
         np.testing.assert_allclose(row['gain_psnr_db']['mean'], 20 * np.log10(4), atol=1e-4)
         assert row['num_changed'] == 30
-    np.testing.assert_allclose(found['denoised'], 8 + (found['noisy'] - 8) / 4, rtol=1e-6)
-    assert np.all(found['denoised_ssim'] > found['noisy_ssim'])
+    np.testing.assert_allclose(arrays['denoised'], 8 + (arrays['noisy'] - 8) / 4, rtol=1e-6)
+    assert np.all(arrays['denoised_ssim'] > arrays['noisy_ssim'])
 
 
 def test_the_best_linear_denoiser_of_a_gaussian(vae):
-    """x and noise normal: x / (1 + s^2) has s^2 / (1 + s^2) of the error, the noise alone s^2."""
+    """For normal x and noise, noisy / (1 + s^2) has error s^2 / (1 + s^2) instead of s^2."""
     random, spec = np.random.RandomState(0), Spec((2000,), None, None)
     x, s = random.normal(size=(20, 2000)).astype(np.float32), 0.8
     train = {'x': np.stack([np.full(2000, -4.0), np.full(2000, 4.0)])}
     run = of_test(vae, x, spec, lambda weights, batch, rng: batch['x'] / (1 + s**2))
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': train}))
-    found = denoise.apply(run, levels=str(s), num_images=2)
-    mean = lambda name: found[name].mean()
+    arrays = denoise.apply(run, levels=str(s), num_images=2)
+    mean = lambda name: arrays[name].mean()
     np.testing.assert_allclose(mean('noisy_psnr_db'), 20 * np.log10(8 / s), atol=0.1)
     want = 10 * np.log10(1 + s**2)
     np.testing.assert_allclose(mean('denoised_psnr_db') - mean('noisy_psnr_db'), want, atol=0.1)
-    assert np.abs(found['noisy']).max() > 4  # nothing is clipped where no range is known
-    assert 'noisy_ssim' not in found
+    assert np.abs(arrays['noisy']).max() > 4  # nothing is clipped where no range is known
+    assert 'noisy_ssim' not in arrays
 
 
-def test_columns_of_a_table_count_alike(vae):
-    """In units of a thousandth or of a thousand: noise and PSNR are those of the normalized x."""
+def test_columns_of_a_table_have_equal_weight(vae):
+    """Columns in units of 0.001 and 1000: noise and PSNR are on the normalized scale."""
     random = np.random.RandomState(0)
     x = random.uniform(-1, 1, (40, 2)).astype(np.float32)
     scaled = x * np.float32([1e-3, 1e3])
-    found = []
+    both = []
     for table in (x, scaled):
         spec = Spec((2,), None, None, std=tuple(map(float, table.std(0))))
         run = of_test(vae, table, spec)
         run = run._replace(
             data=run.data._replace(splits={'train': {'x': table}, 'test': {'x': table}})
         )
-        found.append(denoise.apply(run, noise='salt_and_pepper', levels='0.5', num_images=40))
-    plain, stretched = found
+        both.append(denoise.apply(run, noise='salt_and_pepper', levels='0.5', num_images=40))
+    plain, stretched = both
     np.testing.assert_allclose(plain['noisy_psnr_db'], stretched['noisy_psnr_db'], rtol=1e-4)
     noisy = stretched['noisy'][0]
     hit = ~np.isclose(noisy, stretched['x'], rtol=1e-4)
@@ -90,38 +90,38 @@ def test_columns_of_a_table_count_alike(vae):
     assert np.all(nearest[hit] < 1e-4) and 0.3 < hit.mean() < 0.7
 
 
-def test_noise_is_an_address(vae):
-    """Of the seed, the level and the example: not of other levels, the batch or the split's size"""
+def test_noise_depends_on_seed_level_and_example_alone(vae):
+    """Other levels, the batch size and the size of the split do not change it."""
     grey = np.full((40, 8, 8, 1), 8, np.uint8)
-    in_order = lambda found, level: found['noisy'][level][np.argsort(found['index'])]
-    whole = denoise.apply(of_test(vae, grey), levels='0.2,0.1', num_images=40)
-    small = of_test(assembled(vae.folder, 'vae', eval__batch_size=5), grey[:12])
-    alone = denoise.apply(small, levels='0.1', num_images=12)
-    np.testing.assert_allclose(in_order(alone, 0), in_order(whole, 1)[:12], atol=1e-5)
+    in_order = lambda arrays, level: arrays['noisy'][level][np.argsort(arrays['index'])]
+    full = denoise.apply(of_test(vae, grey), levels='0.2,0.1', num_images=40)
+    small_run = of_test(assembled(vae.folder, 'vae', eval__batch_size=5), grey[:12])
+    small_split = denoise.apply(small_run, levels='0.1', num_images=12)
+    np.testing.assert_allclose(in_order(small_split, 0), in_order(full, 1)[:12], atol=1e-5)
     other = denoise.apply(of_test(vae, grey), levels='0.1', num_images=40, seed=1)
-    draws = [in_order(whole, 0), in_order(whole, 1), in_order(other, 0)]
+    draws = [in_order(full, 0), in_order(full, 1), in_order(other, 0)]
     draws += [draws[0][::-1]]  # of other examples
     correlation = np.corrcoef(np.reshape(draws, (4, -1)))
     np.testing.assert_allclose(correlation, np.eye(4), atol=0.1)
 
 
-def test_noisy_levels_stay_in_their_range(vae):
-    found = denoise.apply(of_test(vae, vae.data.splits['test']['x']), levels='2', num_images=50)
-    assert found['noisy'].min() == 0 and found['noisy'].max() == 16
-    assert np.any(found['noisy'] % 1 != 0)  # real values in between
+def test_noisy_values_are_clipped_to_the_range(vae):
+    arrays = denoise.apply(of_test(vae, vae.data.splits['test']['x']), levels='2', num_images=50)
+    assert arrays['noisy'].min() == 0 and arrays['noisy'].max() == 16
+    assert np.any(arrays['noisy'] % 1 != 0)  # real values in between
 
 
-def test_examples_that_the_noise_spares_are_left_out_of_the_means(vae):
-    """Masked zeros are zeros: only the others have a finite PSNR, here of all hidden white."""
+def test_unchanged_examples_are_left_out_of_the_means(vae):
+    """Masking leaves zeros unchanged: only the white images have a finite PSNR."""
     x = np.zeros((6, 8, 8, 1), np.uint8)
     x[::2] = 16
     run = of_test(vae, x, reconstruct=lambda weights, batch, rng: 0 * batch['x'] + 8)
-    found = denoise.apply(run, noise='masking', levels='1')
+    arrays = denoise.apply(run, noise='masking', levels='1')
     (row,) = recorded(run, 'masking')
     assert row['num_changed'] == 3
     np.testing.assert_allclose(row['noisy_psnr_db']['mean'], 0, atol=1e-6)
     np.testing.assert_allclose(row['denoised_psnr_db']['mean'], 20 * np.log10(2), rtol=1e-6)
-    assert np.isinf(found['noisy_psnr_db'][0, 1::2]).all()
+    assert np.isinf(arrays['noisy_psnr_db'][0, 1::2]).all()
 
 
 def test_labels_go_with_their_examples(vae):
@@ -129,9 +129,9 @@ def test_labels_go_with_their_examples(vae):
         return jnp.ones_like(batch['x']) * batch['label'][:, None, None, None]
 
     run = vae._replace(family=replaced(vae.family, Reconstruct(by_label)))
-    found = denoise.apply(run, levels='0.1', num_images=9)
-    label = vae.data.splits['test']['label'][found['index']]
-    assert found['denoised'][0, :, 0, 0, 0].tolist() == label.tolist()
+    arrays = denoise.apply(run, levels='0.1', num_images=9)
+    label = vae.data.splits['test']['label'][arrays['index']]
+    assert arrays['denoised'][0, :, 0, 0, 0].tolist() == label.tolist()
 
 
 @pytest.mark.slow
@@ -139,26 +139,26 @@ def test_labels_go_with_their_examples(vae):
     ('name', 'data'),
     [('vae', 'digits'), ('vae_gan', 'digits'), ('vae', 'ring')],
 )
-def test_of_every_family_that_reconstructs(tmp_path, name, data):
-    """Untrained: what is called denoised is its reconstruction of the noisy examples."""
+def test_families_that_reconstruct(tmp_path, name, data):
+    """Untrained: `denoised` is the reconstruction of the noisy examples."""
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
-    found = denoise.apply(run, levels='0.5', num_images=20)
+    arrays = denoise.apply(run, levels='0.5', num_images=20)
     state = restore.initial_state(run)
     rng = rng_for(state.key, jnp.arange(20), 20)
-    batch = {'x': jnp.asarray(found['noisy'][0])}
+    batch = {'x': jnp.asarray(arrays['noisy'][0])}
     want = jax.jit(run.family.ability(Reconstruct).mean)(state.averaged_weights, batch, rng)
-    np.testing.assert_allclose(found['denoised'][0], want, rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(found['x'], run.data.splits['test']['x'][found['index']])
-    assert found['noisy_psnr_db'].shape == (1, 20)
-    written = {path.suffix for path in (tmp_path / 'applications').iterdir()}
+    np.testing.assert_allclose(arrays['denoised'][0], want, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(arrays['x'], run.data.splits['test']['x'][arrays['index']])
+    assert arrays['noisy_psnr_db'].shape == (1, 20)
+    suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
     is_image = data == 'digits'
-    assert written == ({'.npz', '.json', '.png'} if is_image else {'.npz', '.json'})
-    assert ('noisy_ssim' in found) == is_image
+    assert suffixes == ({'.npz', '.json', '.png'} if is_image else {'.npz', '.json'})
+    assert ('noisy_ssim' in arrays) == is_image
 
 
 @pytest.mark.slow
 def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
-    """Of the digits, after a few seconds: strong noise, and by more the stronger it is."""
+    """After a few seconds of training on digits: the stronger the noise, the larger the gain."""
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})
     train_lib.train(run, jax.devices())
@@ -170,7 +170,7 @@ def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(noise='grain'), '--noise=grain: choose one of gaussian, masking, salt_and_pepper'),
         (dict(levels='0.1,x'), '--levels=0.1,x: give numbers'),
@@ -182,8 +182,8 @@ def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
         (dict(seed=-1), '--seed=-1'),
     ],
 )
-def test_bad_options_end_in_one_line(vae, complaint, options, said):
-    assert said in complaint(denoise.apply, vae, **options)
+def test_bad_options_raise_one_line(vae, complaint, options, message):
+    assert message in complaint(denoise.apply, vae, **options)
 
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
@@ -191,31 +191,31 @@ def test_a_missing_ability_is_named(tmp_path, complaint):
     assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
 
 
-def test_a_model_that_is_told_the_noise(vae):
-    """The best denoiser of a Gaussian again, which here knows s; what it sees is not clipped."""
+def test_a_denoiser_gets_the_level_and_unclipped_values(vae):
+    """Again the best denoiser of a Gaussian, which here gets s, and values outside the range."""
     random, s = np.random.RandomState(0), 0.8
     x = random.randint(0, 17, size=(20, 8, 8, 1)).astype(np.uint8)
-    seen = []
+    batches = []
 
     def denoised(weights, batch, rng):
-        jax.debug.callback(lambda a: seen.append(np.asarray(a)), batch['x'])
+        jax.debug.callback(lambda a: batches.append(np.asarray(a)), batch['x'])
         return 8 + (batch['x'] - 8) / (1 + batch['noise_std'][:, None, None, None] ** 2)
 
     run = of_test(vae, x)
     run = with_abilities(run, Denoise(denoised, 1.0))
-    found = denoise.apply(run, levels=str(s), num_images=20)
+    arrays = denoise.apply(run, levels=str(s), num_images=20)
     jax.effects_barrier()
-    whole = np.concatenate(seen)
-    assert whole.min() < -1 and whole.max() > 17
-    assert found['noisy'].min() == 0 and found['noisy'].max() == 16
-    by_model = 8 + (whole[: len(x)] - 8) / (1 + s**2)
+    inputs = np.concatenate(batches)
+    assert inputs.min() < -1 and inputs.max() > 17
+    assert arrays['noisy'].min() == 0 and arrays['noisy'].max() == 16
+    by_model = 8 + (inputs[: len(x)] - 8) / (1 + s**2)
     order = [
-        np.abs(by_model - one).reshape(len(x), -1).max(1).argmin() for one in found['denoised'][0]
+        np.abs(by_model - one).reshape(len(x), -1).max(1).argmin() for one in arrays['denoised'][0]
     ]
-    np.testing.assert_allclose(found['denoised'][0], by_model[order], atol=1e-4)
+    np.testing.assert_allclose(arrays['denoised'][0], by_model[order], atol=1e-4)
 
 
-def test_such_a_model_removes_no_other_noise(vae, complaint):
+def test_a_denoiser_refuses_other_noise(vae, complaint):
     run = with_abilities(vae, Denoise(identity, 1.0))
-    assert 'removes gaussian noise alone' in complaint(denoise.apply, run, noise='masking')
+    assert 'removes only gaussian noise' in complaint(denoise.apply, run, noise='masking')
     assert '3 is more noise than' in complaint(denoise.apply, run, levels='0.5,3')

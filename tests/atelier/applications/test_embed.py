@@ -1,4 +1,4 @@
-"""Both classifiers against scikit-learn and by hand, and what is written without labels."""
+"""Both classifiers against scikit-learn and by hand, and the output without labels."""
 
 import json
 
@@ -38,19 +38,19 @@ def levels(codes, rest=0):
     return x.reshape(-1, 8, 8, 1)
 
 
-def numbers(run):
+def results(run):
     return json.loads((run.folder / 'applications' / 'embed.json').read_text())
 
 
 def test_neighbours_are_scikit_learns():
-    """Of two classes with an odd number of neighbours there are no ties."""
+    """Two classes and an odd number of neighbours have no ties."""
     data = blobs(classes=2)
     want = KNeighborsClassifier(5).fit(data.train, data.train_label).predict(data.test)
     np.testing.assert_array_equal(embed.by_neighbours(data, 5), want)
 
 
-def test_the_nearest_breaks_a_tie_and_no_majority():
-    """Of classes 7, 3, 9 at distances 1 to 5 from 0."""
+def test_the_nearest_only_breaks_ties():
+    """Classes 7, 3, 9 at distances 1 to 5 from 0."""
 
     def at(*labels):
         distances = np.arange(1.0, 1 + len(labels))[:, None]
@@ -62,7 +62,7 @@ def test_the_nearest_breaks_a_tie_and_no_majority():
     assert embed.by_neighbours(at(9, 9, 3, 3, 3), 5).tolist() == [3]
 
 
-def test_the_probe_is_a_logistic_regression_of_standardized_numbers():
+def test_the_probe_is_a_logistic_regression_on_standardized_features():
     data = blobs()
     scale = StandardScaler().fit(data.train)
     probe = LogisticRegression(max_iter=2000).fit(scale.transform(data.train), data.train_label)
@@ -74,8 +74,8 @@ def test_the_probe_is_a_logistic_regression_of_standardized_numbers():
     np.testing.assert_array_equal(embed.by_probe(constant), want)
 
 
-def test_codes_that_are_the_class_tell_all(vae):
-    """Codes are 8 and 0 or 0 and 8 by class, all other numbers noise without meaning."""
+def test_codes_that_encode_the_class_are_classified_perfectly(vae):
+    """Codes are (8, 0) or (0, 8) by class; all other pixels are noise."""
     random = np.random.RandomState(0)
 
     def split(n):
@@ -85,19 +85,19 @@ def test_codes_that_are_the_class_tell_all(vae):
         return {'x': x.reshape(-1, 8, 8, 1), 'label': label}
 
     run = of_codes(vae, split(60), split(40))
-    found = embed.apply(run)
-    told = numbers(run)
-    accuracy = {name: value['mean'] for name, value in told['accuracy'].items()}
+    arrays = embed.apply(run)
+    recorded = results(run)
+    accuracy = {name: value['mean'] for name, value in recorded['accuracy'].items()}
     assert accuracy['neighbours_of_codes'] == accuracy['probe_of_codes'] == 1
     assert accuracy['neighbours_of_x'] < 0.95
-    for name, value in told['accuracy'].items():
-        assert value['mean'] == np.mean(found[name] == found['test_label'])
-    assert (told['num_train'], told['num_test'], told['latent_dims']) == (60, 40, 2)
+    for name, value in recorded['accuracy'].items():
+        assert value['mean'] == np.mean(arrays[name] == arrays['test_label'])
+    assert (recorded['num_train'], recorded['num_test'], recorded['latent_dims']) == (60, 40, 2)
     assert (run.folder / 'applications' / 'embed.png').stat().st_size > 5000
 
 
-def test_only_the_first_codes_teach(vae):
-    """The first 10 are right about their class, the others wrong; all are written."""
+def test_only_the_first_codes_are_fitted(vae):
+    """The first 10 codes match their class, the others do not; all are written."""
     label = np.arange(50) % 2
     codes = 8 * np.eye(2, dtype=int)[label]
     codes[10:] = codes[10:, ::-1]
@@ -110,7 +110,7 @@ def test_only_the_first_codes_teach(vae):
     assert few['train_codes'].shape == (50, 2)
     for name in ('neighbours_of_codes', 'probe_of_codes', 'neighbours_of_x', 'probe_of_x'):
         assert few[name].tolist() == [0, 1]
-        if 'probe' in name:  # which neighbours of equal distance vote is open
+        if 'probe' in name:  # neighbours at equal distance vote in no fixed order
             assert all_of_them[name].tolist() == [1, 0]
 
 
@@ -119,10 +119,10 @@ def test_codes_and_labels_are_those_of_the_splits(tmp_path, name):
     run = assembled(tmp_path, name)
     short = {s: {n: a[:70] for n, a in part.items()} for s, part in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=short))
-    found = embed.apply(run)
+    arrays = embed.apply(run)
     trained = door.TrainedRun(run, restore.initial_state(run), '')
     stored = np.load(tmp_path / 'applications' / 'embed.npz')
-    assert set(stored) == set(found)
+    assert set(stored) == set(arrays)
     for split in ('train', 'test'):
         codes = door.over_split(trained, run.family.ability(Codes).encode, split)
         np.testing.assert_array_equal(stored[f'{split}_codes'], codes)
@@ -130,26 +130,26 @@ def test_codes_and_labels_are_those_of_the_splits(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ('label', 'said'),
+    ('label', 'message'),
     [(None, 'the data have no labels'), (np.ones(9, int), 'the training examples')],
 )
-def test_without_classes_codes_are_written_alone(vae, caplog, label, said):
+def test_without_classes_only_codes_are_written(vae, caplog, label, message):
     split = {'x': levels(np.zeros((9, 2), int)), **({} if label is None else {'label': label})}
     run = of_codes(vae, split, split)
-    picture = run.folder / 'applications' / 'embed.png'
-    picture.unlink(missing_ok=True)
+    figure = run.folder / 'applications' / 'embed.png'
+    figure.unlink(missing_ok=True)
     with caplog.at_level('INFO', logger='atelier'):
-        found = embed.apply(run)
-    assert f'only codes are written: {said}' in caplog.text
-    assert {'train_codes', 'test_codes'} <= set(found) and 'probe_of_codes' not in found
-    assert 'accuracy' not in numbers(run) and not picture.exists()
+        arrays = embed.apply(run)
+    assert f'only codes are written: {message}' in caplog.text
+    assert {'train_codes', 'test_codes'} <= set(arrays) and 'probe_of_codes' not in arrays
+    assert 'accuracy' not in results(run) and not figure.exists()
 
 
-def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
+def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     assert '--num_neighbours=0' in complaint(embed.apply, vae, num_neighbours=0)
     assert '--num_codes=4: it must be at least 5' in complaint(embed.apply, vae, num_codes=4)
     few = {'x': levels(np.zeros((4, 2), int))}
-    said = complaint(embed.apply, of_codes(vae, few, few))
-    assert 'train split of digits has 4 examples, fewer than 5' in said
+    message = complaint(embed.apply, of_codes(vae, few, few))
+    assert 'train split of digits has 4 examples, fewer than 5' in message
     line = complaint(perform, embed.APPLICATION, assembled(tmp_path, 'gan'))
     assert 'lacks encode: --mode=embed needs encode' in line

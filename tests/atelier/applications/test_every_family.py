@@ -1,4 +1,4 @@
-"""Every application does on every family with an encoder and a decoder what it promises of all."""
+"""Every application keeps its promises on every family with an encoder and a decoder."""
 
 import pathlib
 
@@ -20,7 +20,7 @@ from docs import family_table
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
-OPTIONS = {  # as little as shows it
+OPTIONS = {  # as small as possible
     'anomaly': dict(num_images=2),
     'classify': {},
     'compress': {},
@@ -37,12 +37,12 @@ OPTIONS = {  # as little as shows it
 }
 OF_OTHERS = ('decompress', 'super_resolve', 'text')  # without an encoder and a decoder
 QUICK = ('autoencoder',)
-EXACT = ('realnvp', 'spline_flow', 'glow', 'maf', 'iaf')  # codes lead back to x, noise and all
-DENSITIES = ('ppca', *EXACT)  # which give no probabilities to compress by
+EXACT = ('realnvp', 'spline_flow', 'glow', 'maf', 'iaf')  # codes decode to the dequantised x
+DENSITIES = ('ppca', *EXACT)  # which cannot compress
 
 
 def coded() -> list[str]:
-    """Configs of families with codes, by the table of the docs, which another test compares."""
+    """Returns configs of families with codes, by the table of the docs, which is tested too."""
     text = family_table.written_table(family_table.PAGE.read_text())
     table = [line.split('|') for line in text.split('\n')]
     (column,) = {row.index(' `latent_map` ') for row in table if ' `latent_map` ' in row}
@@ -56,15 +56,15 @@ def coded() -> list[str]:
 def run_of(tmp_path_factory):
     """The debug run of a config, trained, with forty test examples."""
 
-    def make(name):
+    def trained(name):
         run = few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
         train_lib.train(run)
         return run
 
-    return make
+    return trained
 
 
-def test_all_modes_and_families_are_looked_at():
+def test_all_modes_and_families_are_covered():
     assert {*OPTIONS, *OF_OTHERS, 'sample'} == set(applications.names())
     assert {'vae', 'cvae', 'diffusion', 'conv_autoencoder', 'ladder_vae', 'vq_vae', 'vae_gan'} <= {
         *coded()
@@ -76,53 +76,53 @@ def test_all_modes_and_families_are_looked_at():
     'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in coded()]
 )
 def test_every_application_works(name, run_of):
-    run, found = run_of(name), {}
+    run, results = run_of(name), {}
     for mode, options in OPTIONS.items():
         application = applications.load(mode)
         if not application.fits(run.family, run.data.spec):
             continue
-        found[mode] = applications.perform(application, run, **options)
-        written = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
-        assert {'.npz', '.png'} <= set(written), mode
+        results[mode] = applications.perform(application, run, **options)
+        suffixes = [file.suffix for file in (run.folder / 'applications').glob(f'{mode}*')]
+        assert {'.npz', '.png'} <= set(suffixes), mode
     assert sample.apply(run, num_samples=2).shape == (2, *run.data.spec.event_shape)
-    assert {*found} >= {'anomaly', 'interpolate', 'latent_map'}
-    assert ('compress' in found) == (name not in DENSITIES)
+    assert {*results} >= {'anomaly', 'interpolate', 'latent_map'}
+    assert ('compress' in results) == (name not in DENSITIES)
     if name not in EXACT:
-        assert {*found} >= {'denoise', 'inpaint'}
-    _check(run, found)
+        assert {*results} >= {'denoise', 'inpaint'}
+    _check(run, results)
 
 
-def _check(run, found):
-    """Ends of paths are reconstructions, and codes are those of `encode`.
+def _check(run, results):
+    """Checks that ends of paths are reconstructions, and codes those of `encode`.
 
-    Of dequantised data about so: noise belongs to the place of an example in what is asked for.
+    With dequantised data they agree only roughly: the noise depends on an example's index.
     """
     exact = dict(rtol=1e-4, atol=1e-4)
     near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
     state, split = restore.load(run).state, run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
     z_1, _ = parted(run.family, codes)
-    np.testing.assert_allclose(found['latent_map']['codes'], z_1, **exact)
-    paths = found['interpolate']
+    np.testing.assert_allclose(results['latent_map']['codes'], z_1, **exact)
+    paths = results['interpolate']
     (pair,), (straight, _) = paths['index'], paths['x'][0]
     knows_density = run.family.ability(LogProb) is not None
-    if knows_density and run.family.ability(Inpaint) is None:  # a flow: x, noise and all
+    if knows_density and run.family.ability(Inpaint) is None:  # a flow: decodes to dequantised x
         assert run.data.spec.dequantized_levels
-        away = straight[[0, -1]] - split['x'][pair]
-        assert away.min() > -1e-2 and away.max() < 1 + 1e-2
+        difference = straight[[0, -1]] - split['x'][pair]
+        assert difference.min() > -1e-2 and difference.max() < 1 + 1e-2
         return
     np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], **near)
-    shown, ability = found.get('reconstruct'), run.family.ability(Reconstruct)
-    if shown is None:  # of a diffusion model or a flow, whose codes only lead back
-        shown = {'index': pair[:0], 'reconstruction': straight[:0]}
+    kept, ability = results.get('reconstruct'), run.family.ability(Reconstruct)
+    if kept is None:  # a diffusion model or a flow, whose codes decode to x
+        kept = {'index': pair[:0], 'reconstruction': straight[:0]}
         space = codes_of(run.family)
         ability = reconstruct_by_codes(space.encode, space.decode)
-    index = np.concatenate([pair, shown['index']])
+    index = np.concatenate([pair, kept['index']])
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
     batch = run.data.preprocess(raw, rng.keys)
     want = ability.mean(state.averaged_weights, batch, rng)
-    made = np.concatenate([straight[[0, -1]], shown['reconstruction']])
+    outputs = np.concatenate([straight[[0, -1]], kept['reconstruction']])
     unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
     bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)
-    np.testing.assert_allclose(made, want, **bounds)
+    np.testing.assert_allclose(outputs, want, **bounds)

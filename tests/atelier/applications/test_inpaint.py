@@ -1,4 +1,4 @@
-"""What is hidden and what is not, and how far completions are from the truth: known answers."""
+"""Masks, and the error of completions where it is known."""
 
 import json
 
@@ -25,7 +25,7 @@ def grey(weights, batch, rng):
 
 
 def filling(run, fill=grey, x=None):
-    """A run with this for the ability, perhaps with such a test split."""
+    """Returns `run` with this `Inpaint` and, if x is given, these test images."""
     splits = run.data.splits if x is None else {**run.data.splits, 'test': {'x': x}}
     family = replaced(run.family, Inpaint(fill))
     return run._replace(family=family, data=run.data._replace(splits=splits))
@@ -55,8 +55,8 @@ def test_parts_of_an_image(mask, rows, columns):
     np.testing.assert_array_equal(hidden, wanted)
 
 
-def test_random_places_hide_their_share_by_seed_and_example():
-    """All channels of a pixel together; of whatever else there is each number by itself."""
+def test_random_masks_hide_their_share_by_seed_and_example():
+    """Images hide all channels of a pixel; tables hide single values."""
     colours = Spec((4, 5, 3), 17, None)
     many, few, other = (hidden_parts(colours, 'random', 0.3, *a) for a in ((9, 1), (4, 1), (9, 2)))
     assert many.shape == (9, 4, 5, 3) and np.all(many.sum((1, 2, 3)) == 3 * 6)
@@ -67,7 +67,7 @@ def test_random_places_hide_their_share_by_seed_and_example():
     assert np.all(table.sum(1) == 1) and 10 < table[:, 0].sum() < 40
 
 
-def test_a_mask_of_ones_own(tmp_path):
+def test_a_mask_file(tmp_path):
     one = np.random.default_rng(0).random((6, 8)) < 0.4
     for name, array in (('flat', one), ('whole', one[..., None].astype(np.float64))):
         np.save(tmp_path / f'{name}.npy', array)
@@ -76,86 +76,86 @@ def test_a_mask_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('array', 'said'),
+    ('array', 'message'),
     [
         (np.ones((3, 4), bool), 'has the shape (3, 4), and an example has (6, 8, 1)'),
         (np.full((6, 8), 0.5), 'give true or 1 where it hides'),
         (np.zeros((6, 8), bool), 'hides nothing'),
         (np.ones((6, 8), bool), 'hides everything'),
-        (b'no array', 'is no .npy'),
+        (b'no array', 'is not an .npy'),
         (None, 'there is no file'),
     ],
 )
-def test_a_file_that_is_no_mask_is_one_line(tmp_path, complaint, array, said):
+def test_a_bad_mask_file_raises_one_line(tmp_path, complaint, array, message):
     path = tmp_path / 'mask.npy'
     if isinstance(array, bytes):
         path.write_bytes(array)
     elif array is not None:
         np.save(path, array)
     line = complaint(hidden_parts, IMAGE, str(path), 0.5, 2, 0)
-    assert said in line and str(path) in line
+    assert message in line and str(path) in line
 
 
-# What becomes of them
+# Completions
 
 
-def test_what_is_known_stays_and_what_is_hidden_does_not_reach_the_model(vae):
-    def told(weights, batch, rng):
+def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
+    def add_label(weights, batch, rng):
         label = batch['label'][:, None, None, None]
         return jnp.where(batch['known'], batch['x'], batch['x'] + label)
 
-    run = filling(vae, told)
-    found = inpaint.apply(run, mask='right', num_images=6, num_completions=2, num_examples=50)
-    split, index = run.data.splits['test'], found['index']
+    run = filling(vae, add_label)
+    arrays = inpaint.apply(run, mask='right', num_images=6, num_completions=2, num_examples=50)
+    split, index = run.data.splits['test'], arrays['index']
     assert len({*index}) == 6 and index.max() >= 50  # from all of the split
-    np.testing.assert_array_equal(found['x'], split['x'][index])
-    for completion in np.swapaxes(found['completions'], 0, 1):
+    np.testing.assert_array_equal(arrays['x'], split['x'][index])
+    for completion in np.swapaxes(arrays['completions'], 0, 1):
         np.testing.assert_array_equal(completion[:, :, :4], split['x'][index][:, :, :4])
         wanted = np.broadcast_to(split['label'][index][:, None, None, None], (6, 8, 4, 1))
         np.testing.assert_array_equal(completion[:, :, 4:], wanted)  # the hidden x were 0
-    assert not found['known'][:, :, 4:].any() and found['known'][:, :, :4].all()
+    assert not arrays['known'][:, :, 4:].any() and arrays['known'][:, :, :4].all()
     stored = np.load(run.folder / 'applications' / 'inpaint-right-seed-0.npz')
-    assert {*stored} == {*found}
-    assert found['completion_psnr_db'].shape == (50, 2)
+    assert {*stored} == {*arrays}
+    assert arrays['completion_psnr_db'].shape == (50, 2)
 
 
 def test_errors_are_those_of_the_hidden_part(vae):
-    """Half white, half black, guessed grey: 1/2 of the range off, whatever is known beside it."""
+    """White and black images, filled with grey: the error is half the range, in the hidden part."""
     x = np.zeros((30, 8, 8, 1), np.uint8)
     x[::2] = 16
     run = filling(vae, x=x)
     found = inpaint.apply(run, num_completions=1)
     np.testing.assert_allclose(found['completion_psnr_db'], 20 * np.log10(2))
     np.testing.assert_allclose(found['completions_mean_psnr_db'], 20 * np.log10(2))
-    numbers = recorded(run)
-    assert numbers['completion']['rmse'] == 8.0
-    assert (numbers['num_examples'], numbers['hidden_share']) == (30, 0.5)
+    results = recorded(run)
+    assert results['completion']['rmse'] == 8.0
+    assert (results['num_examples'], results['hidden_share']) == (30, 0.5)
     mean = run.data.splits['train']['x'].mean(0)[:, :4] / 16
     error = 0.5 * (np.mean(mean**2) + np.mean((1 - mean) ** 2))
-    found = numbers['training_mean']['psnr_db']['mean']
+    found = results['training_mean']['psnr_db']['mean']
     np.testing.assert_allclose(found, -10 * np.log10(error), rtol=1e-5)
-    assert numbers['completion']['ssim']['mean'] < 1
+    assert results['completion']['ssim']['mean'] < 1
 
 
 @pytest.mark.slow
 def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
-    """Errors of 0.1 up or down: their mean is right where there are as many of both."""
+    """Errors of +-0.1 of the range: averaging 16 completions divides their square by 16."""
 
     def noisy(weights, batch, rng):
         signs = jax.vmap(lambda key: jax.random.rademacher(key, (8, 8, 1), jnp.float32))(rng.keys)
         return jnp.where(batch['known'], batch['x'], 8 + 1.6 * signs)
 
     run = filling(vae, noisy, x=np.full((40, 8, 8, 1), 8, np.uint8))
-    found = inpaint.apply(run, num_completions=16, num_images=40)
-    np.testing.assert_allclose(found['completion_psnr_db'], 20.0, rtol=1e-5)
-    numbers = recorded(run)
-    np.testing.assert_allclose(numbers['completion']['psnr_db']['mean'], 20.0, rtol=1e-5)
-    of_mean = numbers['completions_mean']['psnr_db']
-    assert abs(of_mean['mean'] - 20 - 10 * np.log10(16)) < 4 * of_mean['standard_error'] < 1
+    arrays = inpaint.apply(run, num_completions=16, num_images=40)
+    np.testing.assert_allclose(arrays['completion_psnr_db'], 20.0, rtol=1e-5)
+    results = recorded(run)
+    np.testing.assert_allclose(results['completion']['psnr_db']['mean'], 20.0, rtol=1e-5)
+    mean_psnr = results['completions_mean']['psnr_db']
+    assert abs(mean_psnr['mean'] - 20 - 10 * np.log10(16)) < 4 * mean_psnr['standard_error'] < 1
     small = inpaint.apply(run, num_completions=2, num_images=40, num_examples=7)
-    same = [found['index'].tolist().index(i) for i in small['index']]
-    ours = found['completions'][same, :2]  # of seed, completion and place alone
-    np.testing.assert_array_equal(small['completions'], ours)
+    same = [arrays['index'].tolist().index(i) for i in small['index']]
+    same_completions = arrays['completions'][same, :2]  # depends only on seed, completion and index
+    np.testing.assert_array_equal(small['completions'], same_completions)
     other = inpaint.apply(run, num_completions=2, num_images=40, num_examples=7, seed=1)
     assert not np.array_equal(other['completions'], small['completions'])
     every = inpaint.apply(run, num_completions=1, num_images=40, num_examples=0)
@@ -169,7 +169,7 @@ def test_a_perfect_completion_has_no_finite_psnr(vae):
     assert recorded(run)['completion']['rmse'] == 0.0
 
 
-def test_the_picture_has_known_completions_and_truth_below_each_other(vae):
+def test_the_figure_has_rows_known_completions_and_truth(vae):
     run = filling(vae, x=np.full((4, 8, 8, 1), 16, np.uint8))
     black = lambda weights, batch, rng: jnp.where(batch['known'], batch['x'], 0.0)
     inpaint.apply(run._replace(family=replaced(run.family, Inpaint(black))), num_completions=2)
@@ -180,20 +180,20 @@ def test_the_picture_has_known_completions_and_truth_below_each_other(vae):
     assert [shade for shade in runs if shade in (0, 255)] == [255, 0, 0, 255, 255]
 
 
-def test_points_have_no_picture_and_no_unit_in_common(tmp_path):
+def test_points_have_no_figure_and_no_rmse(tmp_path):
     run = few_of_test(assembled(tmp_path, 'vae', 'ring,debug'), 20)
-    found = inpaint.apply(run, mask='random', num_images=20, num_completions=2)
-    assert found['completions'].shape == (20, 2, 2)
-    known = found['known'][:, None].repeat(2, 1)
-    x = found['x'][:, None].repeat(2, 1)
-    np.testing.assert_array_equal(found['completions'][known], x[known])
-    assert np.all(found['known'].sum(1) == 1)
+    arrays = inpaint.apply(run, mask='random', num_images=20, num_completions=2)
+    assert arrays['completions'].shape == (20, 2, 2)
+    known = arrays['known'][:, None].repeat(2, 1)
+    x = arrays['x'][:, None].repeat(2, 1)
+    np.testing.assert_array_equal(arrays['completions'][known], x[known])
+    assert np.all(arrays['known'].sum(1) == 1)
     assert {path.suffix for path in (tmp_path / 'applications').iterdir()} == {'.npz', '.json'}
     assert {'psnr_db'} == {*recorded(run, 'random-0.5')['completion']}
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(mask='middle'), '--mask=middle; choose left, right, top, bottom, centre, random or'),
         (dict(mask='random', share=0.0), '--share=0: it has to lie between 0 and 1'),
@@ -204,11 +204,11 @@ def test_points_have_no_picture_and_no_unit_in_common(tmp_path):
         (dict(seed=-1), '--seed=-1'),
     ],
 )
-def test_bad_options_end_in_one_line(vae, complaint, options, said):
-    assert said in complaint(inpaint.apply, vae, **options)
+def test_bad_options_raise_one_line(vae, complaint, options, message):
+    assert message in complaint(inpaint.apply, vae, **options)
 
 
-def test_halves_are_of_images(tmp_path, complaint):
+def test_half_masks_need_images(tmp_path, complaint):
     line = complaint(inpaint.apply, assembled(tmp_path, 'vae', 'ring,debug'), mask='left')
     assert '--mask=left' in line and 'random or FILE.npy' in line and 'centre' not in line
 
@@ -220,9 +220,9 @@ def test_a_missing_ability_is_named(gan, complaint):
 
 
 def test_example_keys_differ_between_completions(vae):
-    def own(weights, batch, rng):
+    def draw(weights, batch, rng):
         return jnp.where(batch['known'], batch['x'], standard_normal(rng.keys, 8, 8, 1))
 
-    found = inpaint.apply(filling(vae, own), num_images=5, num_completions=3, num_examples=5)
-    draws = found['completions'][~np.broadcast_to(found['known'][:, None], (5, 3, 8, 8, 1))]
+    arrays = inpaint.apply(filling(vae, draw), num_images=5, num_completions=3, num_examples=5)
+    draws = arrays['completions'][~np.broadcast_to(arrays['known'][:, None], (5, 3, 8, 8, 1))]
     assert len(np.unique(draws)) == draws.size

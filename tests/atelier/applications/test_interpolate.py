@@ -1,4 +1,4 @@
-"""Paths between codes: their closed forms, their ends, and what they refuse."""
+"""Paths between codes: closed forms, ends, and refusals."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ T = np.linspace(0, 1, 7)
 
 
 def test_an_arc_turns_evenly_and_keeps_the_length():
-    """Between codes of length 3, 50 degrees apart in a plane of five dimensions."""
+    """Codes of length 3, 50 degrees apart, in five dimensions."""
     random = np.random.RandomState(0)
     u, v = np.linalg.qr(random.normal(size=(5, 2)))[0].T
     at = lambda angle: 3 * (np.cos(angle) * u + np.sin(angle) * v)
@@ -25,8 +25,8 @@ def test_an_arc_turns_evenly_and_keeps_the_length():
     np.testing.assert_allclose(path, [at(t * angle) for t in T], atol=1e-12)
 
 
-def test_lengths_are_weighed_as_directions_are():
-    """Codes of other lengths, at a right angle: cos a + sin b."""
+def test_codes_of_different_lengths():
+    """At a right angle the path is cos(w) a + sin(w) b."""
     a, b = np.array([2.0, 0, 0]), np.array([0, 5.0, 0])
     path = interpolate.spherical(a, b, T)
     quarter = T * np.pi / 2
@@ -35,15 +35,15 @@ def test_lengths_are_weighed_as_directions_are():
 
 
 @pytest.mark.parametrize('factor', [1.0, 2.5, -1.0, 0.0])
-def test_without_an_angle_the_path_is_straight(factor):
+def test_parallel_codes_have_a_straight_path(factor):
     a = np.array([1.0, 2.0, -1.0])
     path = interpolate.spherical(a, factor * a, T)
     np.testing.assert_array_equal(path, interpolate.linear(a, factor * a, T))
     assert np.all(np.isfinite(path))
 
 
-def test_a_small_angle_is_no_trouble():
-    """Far below what the cosine of the angle can tell from 1."""
+def test_a_small_angle_is_exact():
+    """The cosine of this angle rounds to 1."""
     a, b = np.array([1.0, 0.0]), np.array([1.0, 3e-6])
     path = interpolate.spherical(a, b, T)
     np.testing.assert_allclose(path, interpolate.linear(a, b, T), atol=1e-11)
@@ -51,35 +51,35 @@ def test_a_small_angle_is_no_trouble():
 
 
 def test_the_ends_are_reconstructions_of_test_images(vae):
-    found = interpolate.apply(vae, num_pairs=3, num_points=4, seed=2)
-    assert found['x'].shape == (3, 2, 4, 8, 8, 1)
+    arrays = interpolate.apply(vae, num_pairs=3, num_points=4, seed=2)
+    assert arrays['x'].shape == (3, 2, 4, 8, 8, 1)
     state = restore.initial_state(vae)
-    x = vae.data.splits['test']['x'][found['index']].astype(np.float32)
-    np.testing.assert_array_equal(found['ends'], x)
+    x = vae.data.splits['test']['x'][arrays['index']].astype(np.float32)
+    np.testing.assert_array_equal(arrays['ends'], x)
     batch = {'x': jnp.asarray(x.reshape(-1, 8, 8, 1))}
     codes = vae.family.ability(Codes).encode(state.averaged_weights, batch, None)
     decoded = vae.family.ability(Codes).decode(state.averaged_weights, codes)
     decoded = np.asarray(decoded).reshape(x.shape)
     for path in range(2):
-        np.testing.assert_allclose(found['x'][:, path, [0, -1]], decoded, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(arrays['x'][:, path, [0, -1]], decoded, rtol=1e-4, atol=1e-4)
     stored = np.load(vae.folder / 'applications' / 'interpolate-seed-2.npz')
-    assert set(stored) == set(found)
-    np.testing.assert_array_equal(stored['x'], found['x'])
+    assert set(stored) == set(arrays)
+    np.testing.assert_array_equal(stored['x'], arrays['x'])
     assert (vae.folder / 'applications' / 'interpolate-seed-2.png').stat().st_size > 1000
     fewer = interpolate.apply(vae, num_pairs=2, num_points=4, seed=2)
-    np.testing.assert_array_equal(fewer['index'], found['index'][:2])
-    assert len(np.unique(found['index'])) == 6
+    np.testing.assert_array_equal(fewer['index'], arrays['index'][:2])
+    assert len(np.unique(arrays['index'])) == 6
 
 
 def test_without_an_encoder_the_ends_are_samples(gan):
-    found = interpolate.apply(gan, num_pairs=2, num_points=3, seed=5)
+    arrays = interpolate.apply(gan, num_pairs=2, num_points=3, seed=5)
     samples = sample.apply(gan, 4, seed=5).reshape(2, 2, 8, 8, 1)
     for path in range(2):
-        np.testing.assert_allclose(found['x'][:, path, [0, -1]], samples, rtol=1e-4, atol=1e-4)
-    assert set(found) == {'codes', 'x'}
+        np.testing.assert_allclose(arrays['x'][:, path, [0, -1]], samples, rtol=1e-4, atol=1e-4)
+    assert set(arrays) == {'codes', 'x'}
 
 
-def test_points_have_numbers_and_no_picture(tmp_path):
+def test_points_have_arrays_and_no_figure(tmp_path):
     run = assembled(tmp_path, 'gan', 'ring,debug')
     plain = with_abilities(
         run,
@@ -88,15 +88,15 @@ def test_points_have_numbers_and_no_picture(tmp_path):
             prior=lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (2,)))(rng.keys),
         ),
     )
-    found = interpolate.apply(plain, num_pairs=1)
-    np.testing.assert_allclose(found['x'], 2 * found['codes'])
+    arrays = interpolate.apply(plain, num_pairs=1)
+    np.testing.assert_allclose(arrays['x'], 2 * arrays['codes'])
     assert [path.name for path in (tmp_path / 'applications').iterdir()] == [
         'interpolate-seed-0.npz'
     ]
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(num_points=1), '--num_points=1: it must be at least 2'),
         (dict(num_pairs=0), '--num_pairs=0: it must be at least 1'),
@@ -104,8 +104,8 @@ def test_points_have_numbers_and_no_picture(tmp_path):
         (dict(num_pairs=224), 'has 447 examples, fewer than 448: --num_pairs=224'),
     ],
 )
-def test_bad_options_end_in_one_line(vae, complaint, options, said):
-    assert said in complaint(interpolate.apply, vae, **options)
+def test_bad_options_raise_one_line(vae, complaint, options, message):
+    assert message in complaint(interpolate.apply, vae, **options)
 
 
 def test_a_missing_ability_is_named(tmp_path, vae, complaint):

@@ -1,4 +1,4 @@
-"""The plane of the codes: whose they are, the components where they are known, and the grid."""
+"""The plane of the codes, its principal components, and the grid."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def vae(tmp_path_factory):
 
 
 def first_pixels(n):
-    """An encoder that takes the first pixels for codes, and a decoder that puts them back."""
+    """Returns codes that are the first n pixels; the decoder sets the others to 0."""
     rest = 64 - n
 
     def decode(weights, codes):
@@ -31,17 +31,17 @@ def first_pixels(n):
     return Codes(encode, decode)
 
 
-def of_codes(run, codes, **others):
-    """A run whose test split has these codes, [n, latent] of levels, and `others` of `Codes`."""
+def of_codes(run, codes, **abilities):
+    """Returns `run` with these test codes [n, latent], and fields of `Codes` from `abilities`."""
     x = np.zeros((len(codes), 64), np.uint8)
     x[:, : codes.shape[1]] = codes
     split = {'x': x.reshape(-1, 8, 8, 1)}
-    ability = first_pixels(codes.shape[1])._replace(**others)
+    ability = first_pixels(codes.shape[1])._replace(**abilities)
     return with_abilities(run, ability, splits={**run.data.splits, 'test': split})
 
 
-def test_the_codes_are_those_of_the_test_split_and_two_are_the_plane(vae):
-    found = latent_map.apply(vae, num_points=3)
+def test_codes_of_two_dimensions_are_the_plane(vae):
+    arrays = latent_map.apply(vae, num_points=3)
     trained = door.TrainedRun(vae, restore.initial_state(vae), '')
     codes = door.over_split(trained, vae.family.ability(Codes).encode, 'test')
     stored = np.load(vae.folder / 'applications' / 'latent_map.npz')
@@ -49,36 +49,36 @@ def test_the_codes_are_those_of_the_test_split_and_two_are_the_plane(vae):
     np.testing.assert_array_equal(stored['plane'], codes)
     np.testing.assert_array_equal(stored['label'], vae.data.splits['test']['label'])
     np.testing.assert_allclose(stored['shares'].sum(), 1)
-    assert found['x'].shape == (3, 3, 8, 8, 1)
+    assert arrays['x'].shape == (3, 3, 8, 8, 1)
     assert (vae.folder / 'applications' / 'latent_map.png').stat().st_size > 5000
 
 
-def test_the_grid_stands_at_the_quantiles_of_the_prior(vae):
-    found = latent_map.apply(vae, num_points=4)
+def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):
+    arrays = latent_map.apply(vae, num_points=4)
     want = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
-    np.testing.assert_allclose([found['u'], found['v']], [want, want], rtol=1e-5)
+    np.testing.assert_allclose([arrays['u'], arrays['v']], [want, want], rtol=1e-5)
     state = restore.initial_state(vae)
     codes = np.asarray([[u, v] for v in want for u in want], np.float32)
     x = vae.family.ability(Codes).decode(state.averaged_weights, jax.numpy.asarray(codes))
-    np.testing.assert_allclose(found['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(arrays['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
 
 
-def test_of_more_dimensions_it_stands_at_the_priors_quantiles_along_the_axes(vae, caplog):
-    """With a `posterior` the prior is N(0, I), wherever the codes lie: drawn, it says the same."""
+def test_with_more_dimensions_the_grid_lies_at_the_prior_quantiles_along_the_axes(vae, caplog):
+    """With a `posterior` the prior is N(0, I), for any codes: its draws have these quantiles."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
     run = of_codes(vae, codes, posterior=vae.family.ability(Codes).posterior)
     with caplog.at_level('INFO', logger='atelier'):
-        found = latent_map.apply(run, num_points=5)
-    assert 'the grid stands at quantiles of the N(0, I) prior' in caplog.text
+        arrays = latent_map.apply(run, num_points=5)
+    assert 'grid points at quantiles of the N(0, I) prior' in caplog.text
     drawn = np.random.RandomState(1).normal(size=(200_000, 3))
-    seen = (drawn - found['origin']) @ found['axes'].T
-    want = np.quantile(seen, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
-    np.testing.assert_allclose([found['u'], found['v']], want, atol=0.02)
+    projected = (drawn - arrays['origin']) @ arrays['axes'].T
+    want = np.quantile(projected, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
+    np.testing.assert_allclose([arrays['u'], arrays['v']], want, atol=0.02)
 
 
 @pytest.mark.slow
-def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
-    """Uniform in [3, 5] along one axis, a coin of 0 and 1 along the other."""
+def test_another_prior_gives_the_quantiles_of_its_codes(vae, caplog):
+    """Uniform in [3, 5] along one axis, 0 or 1 along the other."""
 
     def prior(weights, rng):
         uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(rng.keys)
@@ -86,63 +86,63 @@ def test_another_prior_stands_at_quantiles_of_its_own_codes(vae, caplog):
 
     codes = np.random.RandomState(0).randint(0, 17, (30, 2))
     with caplog.at_level('INFO', logger='atelier'):
-        found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
-    assert 'the grid stands at quantiles of 10,000 codes of the prior' in caplog.text
-    np.testing.assert_allclose(found['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
-    np.testing.assert_array_equal(found['v'], [0, 0, 1, 1])
+        arrays = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
+    assert 'grid points at quantiles of 10,000 codes of the prior' in caplog.text
+    np.testing.assert_allclose(arrays['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
+    np.testing.assert_array_equal(arrays['v'], [0, 0, 1, 1])
     again = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
-    np.testing.assert_array_equal(again['u'], found['u'])
+    np.testing.assert_array_equal(again['u'], arrays['u'])
 
 
-def test_the_codes_of_another_prior_are_seen_in_the_plane(vae):
-    """A prior of one code: both quantiles are its place."""
+def test_codes_of_another_prior_are_projected_to_the_plane(vae):
+    """A prior with one code: both quantiles are its coordinates."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
     point = np.array([5.0, -2.0, 1.0])
     prior = lambda weights, rng: jax.numpy.tile(point, (len(rng.keys), 1))
-    found = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=2)
-    u, v = found['axes'] @ (point - found['origin'])
-    np.testing.assert_allclose([found['u'], found['v']], [[u, u], [v, v]], rtol=1e-5)
+    arrays = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=2)
+    u, v = arrays['axes'] @ (point - arrays['origin'])
+    np.testing.assert_allclose([arrays['u'], arrays['v']], [[u, u], [v, v]], rtol=1e-5)
 
 
 def test_without_a_prior_the_grid_spans_the_codes(vae):
     codes = np.random.RandomState(0).randint(0, 17, (30, 2))
-    found = latent_map.apply(of_codes(vae, codes), num_points=3)
+    arrays = latent_map.apply(of_codes(vae, codes), num_points=3)
     low, high = codes.min(0), codes.max(0)
-    np.testing.assert_allclose(found['u'], [low[0], (low[0] + high[0]) / 2, high[0]])
-    np.testing.assert_allclose(found['v'], [low[1], (low[1] + high[1]) / 2, high[1]])
-    corners = found['x'].reshape(3, 3, 64)[..., :2]
+    np.testing.assert_allclose(arrays['u'], [low[0], (low[0] + high[0]) / 2, high[0]])
+    np.testing.assert_allclose(arrays['v'], [low[1], (low[1] + high[1]) / 2, high[1]])
+    corners = arrays['x'].reshape(3, 3, 64)[..., :2]
     np.testing.assert_allclose(corners[0, 2], [high[0], low[1]])  # v along the first axis
     np.testing.assert_allclose(corners[2, 0], [low[0], high[1]])
 
 
-def test_codes_of_a_plane_are_found_in_it(vae, caplog):
-    """Codes origin + a u + b v: nothing is lost, the wider one comes first, and it is said."""
+def test_codes_in_a_plane_are_restored_from_it(vae, caplog):
+    """Codes origin + a u + b v: nothing is lost, the axis of larger variance comes first."""
     random = np.random.RandomState(1)
     wide, narrow = random.randint(-4, 5, (2, 40)) * [[1], [1]]
     u, v = np.array([1, 1, 0, 0]), np.array([0, 0, 0, 1])
     codes = np.array([8, 8, 3, 8]) + wide[:, None] * u + (narrow // 2)[:, None] * v
     with caplog.at_level('INFO', logger='atelier'):
-        found = latent_map.apply(of_codes(vae, codes), num_points=2)
+        arrays = latent_map.apply(of_codes(vae, codes), num_points=2)
     assert '2 principal components of 4 dimensions' in caplog.text
-    np.testing.assert_allclose(found['shares'].sum(), 1)
-    np.testing.assert_allclose(found['axes'] @ found['axes'].T, np.eye(2), atol=1e-12)
-    again = found['origin'] + found['plane'] @ found['axes']
-    np.testing.assert_allclose(again, codes, atol=1e-6)
-    np.testing.assert_allclose(found['origin'], codes.mean(0))
-    assert found['plane'][:, 0].var() > found['plane'][:, 1].var()
-    in_the_plane = found['x'].reshape(4, 64)[:, :4] - found['origin']
-    off = in_the_plane - in_the_plane @ found['axes'].T @ found['axes']
+    np.testing.assert_allclose(arrays['shares'].sum(), 1)
+    np.testing.assert_allclose(arrays['axes'] @ arrays['axes'].T, np.eye(2), atol=1e-12)
+    restored = arrays['origin'] + arrays['plane'] @ arrays['axes']
+    np.testing.assert_allclose(restored, codes, atol=1e-6)
+    np.testing.assert_allclose(arrays['origin'], codes.mean(0))
+    assert arrays['plane'][:, 0].var() > arrays['plane'][:, 1].var()
+    in_the_plane = arrays['x'].reshape(4, 64)[:, :4] - arrays['origin']
+    off = in_the_plane - in_the_plane @ arrays['axes'].T @ arrays['axes']
     np.testing.assert_allclose(off, 0, atol=1e-5)
 
 
 def test_one_dimension_is_a_line(vae):
     codes = np.arange(10)[:, None]
-    found = latent_map.apply(of_codes(vae, codes), num_points=3)
-    np.testing.assert_array_equal(found['plane'], np.pad(codes, ((0, 0), (0, 1))))
-    np.testing.assert_allclose(found['u'], [0, 4.5, 9])
+    arrays = latent_map.apply(of_codes(vae, codes), num_points=3)
+    np.testing.assert_array_equal(arrays['plane'], np.pad(codes, ((0, 0), (0, 1))))
+    np.testing.assert_allclose(arrays['u'], [0, 4.5, 9])
 
 
-def test_what_cannot_be_mapped_is_one_line(vae, complaint, tmp_path):
+def test_bad_input_raises_one_line(vae, complaint, tmp_path):
     assert '--num_points=0' in complaint(latent_map.apply, vae, num_points=0)
     few = of_codes(vae, np.ones((1, 2), int))
     assert 'has 1 examples, fewer than 2' in complaint(latent_map.apply, few)

@@ -1,4 +1,4 @@
-"""Applications by their names: which there are, and what they take."""
+"""Built-in applications: their names and options."""
 
 import pytest
 
@@ -13,11 +13,11 @@ def test_every_file_is_an_application(name):
         assert option.default is not option.empty, option  # the command line need not give it
 
 
-def test_what_applications_share_is_none():
+def test_shared_modules_are_no_applications():
     assert 'sample' in applications.names()
     assert not [name for name in applications.names() if name.startswith('_')]
 
 
-def test_a_misspelt_name_is_told(complaint):
+def test_a_misspelt_name_gets_a_suggestion(complaint):
     assert "'sample'" in complaint(applications.load, 'sampel')
     assert 'no such application' in complaint(applications.load, '_common')

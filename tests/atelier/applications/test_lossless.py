@@ -1,4 +1,4 @@
-"""Coding test examples: what comes back, from what, and what it took."""
+"""Lossless coding: decoding, damaged files, and the bits used."""
 
 import json
 import shutil
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture(scope='module')
 def digits():
-    """32 of them."""
+    """Returns 32 digits."""
     from sklearn.datasets import load_digits
 
     return load_digits().images[:32]
 
 
 def coded(run, num_images=20):
-    """The file of test examples of a run, and they themselves."""
+    """Returns the file of a run's coded test examples, and the examples."""
     x, labels = (run.data.splits['test'][name][:num_images] for name in ('x', 'label'))
     x, labels = _lossless.as_levels({'x': x, 'label': labels})
     state = restore.load(run).state
@@ -39,14 +39,14 @@ def coded(run, num_images=20):
 @pytest.mark.parametrize(
     'name', ['naive_bayes', 'chow_liu', pytest.param('cvae', marks=pytest.mark.slow)]
 )
-def test_the_file_is_decoded_and_its_damage_noticed(tmp_path, complaint, name):
+def test_the_file_is_decoded_and_damage_is_detected(tmp_path, complaint, name):
     run = assembled(tmp_path / 'run', name)
     path, x = coded(run)
-    found = decompress.apply(run, str(path))
-    np.testing.assert_array_equal(found['x'].reshape(x.shape), x)
-    assert found['x'].dtype == np.uint8 and ('label' in found) == (name != 'chow_liu')
-    if 'label' in found:
-        np.testing.assert_array_equal(found['label'], run.data.splits['test']['label'][:20])
+    arrays = decompress.apply(run, str(path))
+    np.testing.assert_array_equal(arrays['x'].reshape(x.shape), x)
+    assert arrays['x'].dtype == np.uint8 and ('label' in arrays) == (name != 'chow_liu')
+    if 'label' in arrays:
+        np.testing.assert_array_equal(arrays['label'], run.data.splits['test']['label'][:20])
     content = path.read_bytes()
     start = content.index(b'\n') + 3
     flipped = bytearray(content)
@@ -70,11 +70,11 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     density.folder.mkdir()
     run_folder.write_config(density, 1)
     line = complaint(decompress.data, density.folder, str(path))
-    assert 'no file of examples is coded by a density' in line
+    assert 'a density cannot code examples' in line
 
 
 @pytest.mark.usefixtures('untrained')
-def test_bad_options_are_one_line(tmp_path, complaint):
+def test_bad_options_raise_one_line(tmp_path, complaint):
     run = assembled(tmp_path, 'chow_liu')
     assert '--num_images=0' in complaint(compress.apply, run, num_images=0)
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
@@ -83,89 +83,89 @@ def test_bad_options_are_one_line(tmp_path, complaint):
     assert 'lacks conditionals or level_log_probs' in complaint(
         perform, decompress.APPLICATION, gan
     )
-    assert '--by=chance: it is one of auto, codes, likelihood' in complaint(
+    assert '--by=chance: choose one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )
     assert 'it has no encode and no decode' in complaint(compress.apply, run, by='codes')
-    why = {
+    reasons = {
         ('gan', 'digits'): 'no likelihood to code by',
         ('autoencoder', 'digits'): 'no likelihood to code by',
-        ('vae', 'ring'): 'gives no probability of an example',
+        ('vae', 'ring'): 'the model has a density of real values',
         ('hierarchical_vae', 'digits'): 'with a posterior of one layer',
-        ('ppca', 'digits'): 'gives no probability of an example',
+        ('ppca', 'digits'): 'the model has a density of real values',
     }
-    for (name, data), words in why.items():
+    for (name, data), message in reasons.items():
         other = assembled(tmp_path, name, f'{data},debug')
         line = complaint(compress.apply, other, by='likelihood')
-        assert 'cannot compress by likelihood' in line and words in line
+        assert 'cannot compress by likelihood' in line and message in line
 
 
-def test_a_run_in_python_decodes_in_the_same_process(tmp_path, one_device):
-    """And what is measured is what is reported."""
+def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device):
+    """The measured bits equal the reported bits."""
     run = few_of_test(assembled(tmp_path, 'naive_bayes'), 100)
     run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
-    found = compress.apply(run, num_images=80)
-    assert found['bits'].shape == found['x'].shape == (80, 8, 8, 1)
-    whole = found['bits'].reshape(80, -1).sum(1) + np.log2(10)
-    np.testing.assert_allclose(whole, found['reported_bits'], rtol=1e-3)
-    numbers = json.loads((tmp_path / 'applications' / 'compress.json').read_text())
-    assert numbers['reported_bits'] == pytest.approx(found['reported_bits'].mean())
-    assert numbers['label_bits'] == pytest.approx(np.log2(10), rel=1e-5)
-    stream = numbers['measured_bits_without_header']
-    assert abs(stream / numbers['reported_bits'] - 1) < 0.01
-    assert stream < numbers['measured_bits'] < stream + 8 * 120 / 80
-    assert numbers['webp_bits'] < numbers['png_bits'] < numbers['png_bits_apart']
+    arrays = compress.apply(run, num_images=80)
+    assert arrays['bits'].shape == arrays['x'].shape == (80, 8, 8, 1)
+    totals = arrays['bits'].reshape(80, -1).sum(1) + np.log2(10)
+    np.testing.assert_allclose(totals, arrays['reported_bits'], rtol=1e-3)
+    results = json.loads((tmp_path / 'applications' / 'compress.json').read_text())
+    assert results['reported_bits'] == pytest.approx(arrays['reported_bits'].mean())
+    assert results['label_bits'] == pytest.approx(np.log2(10), rel=1e-5)
+    stream = results['measured_bits_without_header']
+    assert abs(stream / results['reported_bits'] - 1) < 0.01
+    assert stream < results['measured_bits'] < stream + 8 * 120 / 80
+    assert results['webp_bits'] < results['png_bits'] < results['png_bits_apart']
     for name in ('compress', 'decompress'):
         assert (tmp_path / 'applications' / f'{name}.png').stat().st_size > 1000
 
 
 @pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
-def test_bits_come_back(tmp_path, one_device, name):
-    """Measured is -ELBO, to the noise of two draws of z, and the decoder needs nothing else."""
+def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
+    """The measured bits are -ELBO, up to the noise of two draws of z."""
     run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
     run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
-    found = compress.apply(run, num_images=300, by='likelihood')
-    totals = found['bits'].reshape(300, -1).sum(1) + found['code_bits']
+    arrays = compress.apply(run, num_images=300, by='likelihood')
+    totals = arrays['bits'].reshape(300, -1).sum(1) + arrays['code_bits']
     label_bits = np.log2(10) if name == 'cvae' else 0.0
-    away = totals + label_bits - found['reported_bits']
-    assert abs(away.mean()) < 5 * away.std() / np.sqrt(300) < 0.02 * totals.mean()
-    assert found['reported_bits'].mean() > found['log_prob_bits'].mean()
+    difference = totals + label_bits - arrays['reported_bits']
+    assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(300) < 0.02 * totals.mean()
+    assert arrays['reported_bits'].mean() > arrays['log_prob_bits'].mean()
     folder = tmp_path / 'applications'
-    numbers = json.loads((folder / 'compress-likelihood.json').read_text())
-    assert numbers['coder'] == 'bits back' and 'upper bound' in numbers['reported']
-    assert numbers['label_bits'] == pytest.approx(label_bits)
-    stream = 300 * numbers['measured_bits_without_header']
-    assert numbers['first_bits'] == pytest.approx(stream - (totals + label_bits).sum(), abs=0.5)
-    assert 0 < numbers['first_bits'] < 2 * 22 + 64  # two dimensions
+    results = json.loads((folder / 'compress-likelihood.json').read_text())
+    assert results['coder'] == 'bits back' and 'upper bound' in results['reported']
+    assert results['label_bits'] == pytest.approx(label_bits)
+    stream = 300 * results['measured_bits_without_header']
+    assert results['first_bits'] == pytest.approx(stream - (totals + label_bits).sum(), abs=0.5)
+    assert 0 < results['first_bits'] < 2 * 22 + 64  # two dimensions
     assert (folder / 'compress-likelihood.png').stat().st_size > 1000
-    np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], found['x'])
+    np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], arrays['x'])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['chow_liu', 'fvsbn', 'vae'])
-def test_another_process_has_weights_and_a_file_and_no_data(main, tmp_path, digits, name):
-    """Where the data are gone and the folder has moved, it still gives them back."""
+def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, name):
+    """Decodes after the data are deleted and the file has moved."""
     data = tmp_path / 'mine.npz'
     np.savez(data, x=np.tile(digits > 7, (80, 1, 1)).astype(np.uint8))
     folder, small = tmp_path / 'run', ('--config.train.steps=1' if name == 'chow_liu' else '')
     arguments = [f'--config=configs/{name}.py:arrays,debug', f'--config.data.path={data}']
     assert main(*arguments, *filter(None, [small]), f'--workdir={folder}').returncode == 0
-    done = main('--mode=compress', f'--workdir={folder}', '--by=likelihood')
-    assert done.returncode == 0, done.stderr
-    assert 'decoded without loss' in done.stdout + done.stderr
-    written = 'compress-likelihood' if name == 'vae' else 'compress'
-    numbers = json.loads((folder / 'applications' / f'{written}.json').read_text())
-    assert abs(numbers['measured_bits_without_header'] / numbers['reported_bits'] - 1) < 0.01
-    with np.load(folder / 'applications' / f'{written}.npz') as arrays:
+    process = main('--mode=compress', f'--workdir={folder}', '--by=likelihood')
+    assert process.returncode == 0, process.stderr
+    assert 'decoded without loss' in process.stdout + process.stderr
+    name_of_file = 'compress-likelihood' if name == 'vae' else 'compress'
+    results = json.loads((folder / 'applications' / f'{name_of_file}.json').read_text())
+    assert abs(results['measured_bits_without_header'] / results['reported_bits'] - 1) < 0.01
+    with np.load(folder / 'applications' / f'{name_of_file}.npz') as arrays:
         x = arrays['x']
     file = tmp_path / 'alone.bin'
     shutil.move(folder / 'applications' / 'compress.bin', file)
     shutil.rmtree(folder / 'applications')
     data.unlink()
-    again = main('--mode=decompress', f'--workdir={folder}', f'--file={file}')
-    assert again.returncode == 0, again.stderr
+    decoding = main('--mode=decompress', f'--workdir={folder}', f'--file={file}')
+    assert decoding.returncode == 0, decoding.stderr
     with np.load(folder / 'applications' / 'decompress.npz') as arrays:
         np.testing.assert_array_equal(arrays['x'], x)
     assert 'compress.bin does not exist' in error_line(

@@ -1,4 +1,4 @@
-"""Which examples are shown, that they are what the family reconstructs, and by how much it errs."""
+"""Reconstructions, their errors, and the choice of examples."""
 
 import json
 
@@ -17,37 +17,37 @@ from atelier.run import restore
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 
-def test_what_is_shown_is_what_the_family_reconstructs(vae):
-    found = reconstruct.apply(vae, num_images=5, seed=3)
+def test_reconstructions_are_those_of_the_family(vae):
+    arrays = reconstruct.apply(vae, num_images=5, seed=3)
     state, split = restore.initial_state(vae), vae.data.splits['test']
-    x = jnp.asarray(split['x'][found['index']], jnp.float32)
-    np.testing.assert_array_equal(found['x'], x)
+    x = jnp.asarray(split['x'][arrays['index']], jnp.float32)
+    np.testing.assert_array_equal(arrays['x'], x)
     rng = rng_for(state.key, jnp.arange(5), 5)
     codes = jax.jit(vae.family.ability(Codes).encode)(state.averaged_weights, {'x': x}, rng)
     decoded = jax.jit(vae.family.ability(Codes).decode)(state.averaged_weights, codes)
-    np.testing.assert_allclose(found['reconstruction'], decoded, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(arrays['reconstruction'], decoded, rtol=1e-4, atol=1e-4)
     folder = vae.folder / 'applications'
     stored = np.load(folder / 'reconstruct-seed-3.npz')
-    assert set(stored) == set(found) == {'index', 'x', 'reconstruction', 'half_squared_error'}
-    np.testing.assert_array_equal(stored['reconstruction'], found['reconstruction'])
-    assert len(np.unique(found['index'])) == 5
+    assert set(stored) == set(arrays) == {'index', 'x', 'reconstruction', 'half_squared_error'}
+    np.testing.assert_array_equal(stored['reconstruction'], arrays['reconstruction'])
+    assert len(np.unique(arrays['index'])) == 5
     fewer = reconstruct.apply(vae, num_images=2, seed=3)
-    np.testing.assert_array_equal(fewer['index'], found['index'][:2])
+    np.testing.assert_array_equal(fewer['index'], arrays['index'][:2])
 
 
-def test_the_error_is_that_of_the_normalized_scale(vae):
-    """Every number too large by 4 of 16: 1/2 * 64 * (1/4)^2, of the whole split."""
+def test_the_error_is_on_the_normalized_scale(vae):
+    """Every value is too large by 4 of 16: 1/2 * 64 * (1/4)^2, over the whole split."""
     run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: batch['x'] + 4))
-    found = reconstruct.apply(run, num_images=3)
-    np.testing.assert_allclose(found['half_squared_error'], 2)
-    numbers = json.loads((run.folder / 'applications' / 'reconstruct-seed-0.json').read_text())
-    assert numbers['num_examples'] == 447
-    assert numbers['half_squared_error'] == {'mean': 2.0, 'standard_error': 0.0}
-    assert numbers['weights'] == 'first weights'
+    arrays = reconstruct.apply(run, num_images=3)
+    np.testing.assert_allclose(arrays['half_squared_error'], 2)
+    results = json.loads((run.folder / 'applications' / 'reconstruct-seed-0.json').read_text())
+    assert results['num_examples'] == 447
+    assert results['half_squared_error'] == {'mean': 2.0, 'standard_error': 0.0}
+    assert results['weights'] == 'first weights'
 
 
-def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
-    """Whichever are shown: a reconstruction that draws is the same one."""
+def test_draws_depend_on_the_position_in_the_split(vae):
+    """A stochastic reconstruction does not depend on which examples are kept."""
 
     def draw_one(weights, batch, rng):
         return batch['x'] + standard_normal(rng.keys, 8, 8, 1)
@@ -59,13 +59,13 @@ def test_an_example_has_the_draws_of_its_place_in_the_split(vae):
 
 
 def test_originals_stand_above_reconstructions(vae):
-    """Of more than a row, the second pair of rows is below the first; white is the largest level"""
+    """Further pairs of rows follow below the first; white is the largest level."""
     run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: 16 + 0 * batch['x']))
     black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': black}))
     reconstruct.apply(run, num_images=18)
-    picture = Image.open(run.folder / 'applications' / 'reconstruct-seed-0.png').convert('L')
-    shades = np.asarray(picture)[:, -40]  # through the last column
+    figure = Image.open(run.folder / 'applications' / 'reconstruct-seed-0.png').convert('L')
+    shades = np.asarray(figure)[:, -40]  # through the last column
     runs = shades[np.flatnonzero(np.diff(shades.astype(int), prepend=-1))]
     only = [shade for shade in runs if shade in (0, 255)]
     assert [s for s, before in zip(only, [None, *only], strict=False) if s != before] == [
@@ -80,15 +80,15 @@ def test_originals_stand_above_reconstructions(vae):
 @pytest.mark.parametrize(
     ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
 )
-def test_of_every_family_with_an_encoder(tmp_path, name, data):
+def test_families_with_an_encoder(tmp_path, name, data):
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
-    found = reconstruct.apply(run, num_images=4)
-    assert found['reconstruction'].shape == (4, *run.data.spec.event_shape)
-    written = {path.suffix for path in (tmp_path / 'applications').iterdir()}
-    assert written == ({'.npz', '.json', '.png'} if data == 'digits' else {'.npz', '.json'})
+    arrays = reconstruct.apply(run, num_images=4)
+    assert arrays['reconstruction'].shape == (4, *run.data.spec.event_shape)
+    suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
+    assert suffixes == ({'.npz', '.json', '.png'} if data == 'digits' else {'.npz', '.json'})
 
 
-def test_what_cannot_be_is_one_line(tmp_path, vae, complaint):
+def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     assert '--num_images=0' in complaint(reconstruct.apply, vae, num_images=0)
     assert '--seed=-1' in complaint(reconstruct.apply, vae, seed=-1)
     line = complaint(perform, reconstruct.APPLICATION, assembled(tmp_path, 'gan'))

@@ -1,4 +1,4 @@
-"""Gradients and class activation where both are known by hand."""
+"""Gradients and class activation, computed by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ def classifier(tmp_path_factory):
 
 
 WEIGHTS = np.random.RandomState(0).normal(size=(64, 10)).astype(np.float32)
-WEIGHTS -= WEIGHTS.mean(0)  # or one class has all pictures
+WEIGHTS -= WEIGHTS.mean(0)  # otherwise one class is predicted for all images
 
 
 def affine(weights, batch, rng):
@@ -29,27 +29,27 @@ def affine(weights, batch, rng):
 
 def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
     run = with_abilities(classifier, Classify(affine))
-    found = saliency.apply(run, index=5, num_images=3, label=4)
+    arrays = saliency.apply(run, index=5, num_images=3, label=4)
     want = np.broadcast_to(WEIGHTS[:, 4].reshape(8, 8, 1), (3, 8, 8, 1))
-    np.testing.assert_allclose(found['gradient'], want, rtol=1e-6)
-    np.testing.assert_array_equal(found['index'], [5, 6, 7])
-    np.testing.assert_array_equal(found['x'], run.data.splits['test']['x'][5:8])
-    np.testing.assert_array_equal(found['label'], run.data.splits['test']['label'][5:8])
-    assert 'activation' not in found
+    np.testing.assert_allclose(arrays['gradient'], want, rtol=1e-6)
+    np.testing.assert_array_equal(arrays['index'], [5, 6, 7])
+    np.testing.assert_array_equal(arrays['x'], run.data.splits['test']['x'][5:8])
+    np.testing.assert_array_equal(arrays['label'], run.data.splits['test']['label'][5:8])
+    assert 'activation' not in arrays
     stored = np.load(run.folder / 'applications' / 'saliency-5.npz')
-    np.testing.assert_array_equal(stored['gradient'], found['gradient'])
+    np.testing.assert_array_equal(stored['gradient'], arrays['gradient'])
     assert (run.folder / 'applications' / 'saliency-5.png').stat().st_size > 1000
 
 
-def test_the_predicted_class_is_the_one_that_is_shown(classifier):
-    found = saliency.apply(with_abilities(classifier, Classify(affine)), num_images=6)
-    np.testing.assert_array_equal(found['shown'], found['logits'].argmax(1))
-    assert len(set(found['shown'])) > 1
-    want = WEIGHTS[:, found['shown']].T.reshape(6, 8, 8, 1)
-    np.testing.assert_allclose(found['gradient'], want, rtol=1e-6)
+def test_the_predicted_class_is_explained_by_default(classifier):
+    arrays = saliency.apply(with_abilities(classifier, Classify(affine)), num_images=6)
+    np.testing.assert_array_equal(arrays['shown'], arrays['logits'].argmax(1))
+    assert len(set(arrays['shown'])) > 1
+    want = WEIGHTS[:, arrays['shown']].T.reshape(6, 8, 8, 1)
+    np.testing.assert_allclose(arrays['gradient'], want, rtol=1e-6)
 
 
-def test_of_channels_the_strongest_counts():
+def test_channels_are_reduced_by_their_maximum():
     slope = np.zeros((1, 2, 2, 3))
     slope[0, 0, 1] = [1, -5, 2]
     np.testing.assert_array_equal(saliency.strongest(slope), [[[0, 5], [0, 0]]])
@@ -59,18 +59,18 @@ def test_of_channels_the_strongest_counts():
 def test_each_map_feeds_one_class(classifier):
     """Logits w_k sum_ij A_ij^k of maps A: the activation of class k is relu(w_k A^k).
 
-    Of a map with a negative weight nothing is left, and other classes' maps make no difference.
+    A map with a negative weight gives 0, and other classes' maps have no effect.
     """
     weights = jnp.array([2.0, -3.0, 0.5])
     logits = lambda maps: weights * maps.sum((1, 2))
     maps = jax.random.uniform(jax.random.PRNGKey(0), (4, 3, 5, 3))
     label = jnp.array([0, 1, 2, 0])
-    found = saliency.class_activation(logits, maps, label)
+    activation = saliency.class_activation(logits, maps, label)
     want = [2 * maps[0, ..., 0], 0 * maps[1, ..., 1], 0.5 * maps[2, ..., 2], 2 * maps[3, ..., 0]]
-    np.testing.assert_allclose(found, want, rtol=1e-6)
+    np.testing.assert_allclose(activation, want, rtol=1e-6)
 
 
-def test_a_map_that_the_logit_does_not_depend_on_is_not_seen():
+def test_a_map_that_the_logit_ignores_has_no_effect():
     maps = jax.random.uniform(jax.random.PRNGKey(0), (2, 3, 3, 2))
     logits = lambda maps: jnp.stack([maps[..., 0].sum((1, 2)), jnp.zeros(2)], 1)
     changed = maps.at[..., 1].set(100.0)
@@ -82,53 +82,53 @@ def test_a_map_that_the_logit_does_not_depend_on_is_not_seen():
 
 
 def test_weights_are_means_over_space():
-    """Of a logit that looks at one place alone, the weight is a share of its slope there."""
+    """If a logit depends on one position, the weight is its slope over the number of positions."""
     maps = jax.random.uniform(jax.random.PRNGKey(0), (1, 2, 4, 1))
     logits = lambda maps: maps[:, 1, 2]
-    found = saliency.class_activation(logits, maps, jnp.array([0]))
-    np.testing.assert_allclose(found, maps[..., 0] / 8, rtol=1e-6)
+    activation = saliency.class_activation(logits, maps, jnp.array([0]))
+    np.testing.assert_allclose(activation, maps[..., 0] / 8, rtol=1e-6)
 
 
 def test_signals_have_maps_along_one_axis():
     maps = jax.random.uniform(jax.random.PRNGKey(0), (2, 6, 3))
     logits = lambda maps: maps.sum(1)
-    found = saliency.class_activation(logits, maps, jnp.array([1, 2]))
-    np.testing.assert_allclose(found, [maps[0, :, 1], maps[1, :, 2]], rtol=1e-6)
+    activation = saliency.class_activation(logits, maps, jnp.array([1, 2]))
+    np.testing.assert_allclose(activation, [maps[0, :, 1], maps[1, :, 2]], rtol=1e-6)
 
 
 @pytest.mark.slow
-def test_a_network_of_convolutions(classifier):
-    """The slope by finite differences along it, and the activation by its two halves."""
-    found = saliency.apply(classifier, num_images=3)
+def test_a_convolutional_network(classifier):
+    """The gradient equals finite differences, and the activation that of the two halves."""
+    arrays = saliency.apply(classifier, num_images=3)
     state, family = restore.initial_state(classifier), classifier.family
     n = jnp.arange(3)
     rng, weights = rng_for(state.key, n, 3), state.averaged_weights
     logit = lambda x: family.ability(Classify).logits(weights, {'x': jnp.asarray(x)}, rng)[
-        n, found['shown']
+        n, arrays['shown']
     ]
-    slope, step = found['gradient'], 1e-2
+    slope, step = arrays['gradient'], 1e-2
     size = np.sqrt(np.sum(slope**2, (1, 2, 3), keepdims=True))
     move = step * slope / size
-    change = (logit(found['x'] + move) - logit(found['x'] - move)) / (2 * step)
+    change = (logit(arrays['x'] + move) - logit(arrays['x'] - move)) / (2 * step)
     np.testing.assert_allclose(change, size.reshape(-1), rtol=0.02)
-    maps = family.ability(Classify).feature_maps.maps(weights, {'x': jnp.asarray(found['x'])}, rng)
+    maps = family.ability(Classify).feature_maps.maps(weights, {'x': jnp.asarray(arrays['x'])}, rng)
     halves = lambda maps: family.ability(Classify).feature_maps.logits(weights, maps)
-    want = saliency.class_activation(halves, maps, jnp.asarray(found['shown']))
-    np.testing.assert_allclose(found['activation'], want, rtol=1e-4, atol=1e-6)
-    assert found['activation'].shape == (3, 4, 4)
+    want = saliency.class_activation(halves, maps, jnp.asarray(arrays['shown']))
+    np.testing.assert_allclose(arrays['activation'], want, rtol=1e-4, atol=1e-6)
+    assert arrays['activation'].shape == (3, 4, 4)
 
 
 def test_without_convolutions_the_gradient_stands_alone(tmp_path, caplog):
     run = assembled(tmp_path, 'classifier', model__channels=())
     with caplog.at_level('INFO', logger='atelier'):
-        found = saliency.apply(run, num_images=1)
+        arrays = saliency.apply(run, num_images=1)
     assert 'no class activation' in caplog.text
-    assert 'activation' not in found
-    assert np.any(found['gradient'] != 0)
+    assert 'activation' not in arrays
+    assert np.any(arrays['gradient'] != 0)
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         (dict(label=10), '--label=10: there is no such class, choose 0 to 9'),
         (dict(index=447), 'there is no --index=447'),
@@ -136,10 +136,10 @@ def test_without_convolutions_the_gradient_stands_alone(tmp_path, caplog):
         (dict(num_images=0), '--num_images=0'),
     ],
 )
-def test_bad_options_end_in_one_line(classifier, complaint, options, said):
-    assert said in complaint(saliency.apply, classifier, **options)
+def test_bad_options_raise_one_line(classifier, complaint, options, message):
+    assert message in complaint(saliency.apply, classifier, **options)
 
 
-def test_what_classifies_nothing_says_so(tmp_path, complaint):
+def test_a_missing_ability_is_named(tmp_path, complaint):
     line = complaint(perform, saliency.APPLICATION, assembled(tmp_path, 'vae'))
     assert 'lacks classify: --mode=saliency needs classify' in line

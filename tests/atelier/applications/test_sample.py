@@ -16,26 +16,26 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A conditional GAN that paints the number of the class."""
+    """Returns a conditional GAN whose samples are filled with their label."""
 
     def paint(weights, rng, condition):
         label = (condition or {'label': jax.numpy.full(len(rng.keys), 5)})['label']
         return jax.numpy.ones((len(label), 8, 8, 1)) * label[:, None, None, None]
 
-    made = assembled(tmp_path, 'cgan')
+    untrained = assembled(tmp_path, 'cgan')
     monkeypatch.setattr(
         restore,
         'load',
         lambda run: restore.TrainedRun(run, restore.initial_state(run), 'untrained'),
     )
-    return made._replace(family=replaced(made.family, Sample(paint, True)))
+    return untrained._replace(family=replaced(untrained.family, Sample(paint, True)))
 
 
 @pytest.mark.parametrize(
     ('labels', 'want'),
     [('7', [7, 7, 7, 7, 7]), ('0,3', [0, 3, 0, 3, 0]), ('all', [0, 1, 2, 3, 4]), ('', [5] * 5)],
 )
-def test_labels_are_given_in_turn(run, labels, want):
+def test_samples_cycle_through_the_labels(run, labels, want):
     x = sample.apply(run, num_samples=5, labels=labels)
     assert x[:, 0, 0, 0].tolist() == want
     (path,) = (run.folder / 'samples').glob('*.npz')
@@ -46,30 +46,30 @@ def test_labels_are_given_in_turn(run, labels, want):
             assert file['label'].tolist() == want
 
 
-def test_a_class_is_a_column_of_the_picture(run):
+def test_each_class_has_a_column_of_the_image(run):
     sample.apply(run, num_samples=6, labels='0,8,9')
     (path,) = (run.folder / 'samples').glob('*.png')
-    picture = np.asarray(Image.open(path))
+    image = np.asarray(Image.open(path))
     factor = -(-400 // 28)  # three columns of 8 pixels and four borders
-    assert picture.shape == (factor * 19, factor * 28)
-    assert picture[2 * factor, 2 * factor] == 0
-    assert picture[2 * factor, 11 * factor] == picture[11 * factor, 11 * factor] == 128
+    assert image.shape == (factor * 19, factor * 28)
+    assert image[2 * factor, 2 * factor] == 0
+    assert image[2 * factor, 11 * factor] == image[11 * factor, 11 * factor] == 128
 
 
 @pytest.mark.parametrize('labels', ['10', 'x', '1,', '-1', 'ALL'])
-def test_what_is_no_class_is_refused(run, complaint, labels):
+def test_bad_labels_are_refused(run, complaint, labels):
     assert 'give classes' in complaint(sample.apply, run, labels=labels)
 
 
-def test_a_class_that_training_never_saw_is_refused(run, complaint):
+def test_a_class_left_out_of_training_is_refused(run, complaint):
     data = run.data._replace(spec=run.data.spec._replace(left_out=(9,)))
     without = run._replace(data=data)
     assert 'training never saw 9' in complaint(sample.apply, without, labels='8,9')
     x = sample.apply(without, num_samples=10, labels='all')
     assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
     assert set(labels_like(without, 'test', 1000)) == set(range(9))
-    seen = shown(without, restore.initial_state(without), jax.devices()[:1], 'test', 1000)
-    assert len(seen) == np.sum(run.data.splits['test']['label'] != 9)
+    images = shown(without, restore.initial_state(without), jax.devices()[:1], 'test', 1000)
+    assert len(images) == np.sum(run.data.splits['test']['label'] != 9)
 
 
 def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
@@ -77,7 +77,7 @@ def test_all_classes_of_data_without_labels_are_refused(tmp_path, complaint):
     assert 'is not class-conditional' in complaint(sample.apply, run, labels='all')
 
 
-def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch):
+def test_labels_need_a_class_conditional_family(tmp_path, complaint, monkeypatch):
     run = assembled(tmp_path, 'gan')
     monkeypatch.setattr(
         restore,
@@ -89,7 +89,7 @@ def test_a_family_that_knows_no_classes_says_so(tmp_path, complaint, monkeypatch
 
 @pytest.mark.parametrize('has_prior', [True, False])
 def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
-    """Of its prior, or of the Gaussian of its training codes; a picture is the mean of x."""
+    """Codes come from its prior, or from a Gaussian fitted to training codes."""
     codes = Codes(
         encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
         decode=lambda weights, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),
@@ -106,11 +106,11 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
         assert 'decoded from codes of the prior' in caplog.text
     else:
         pixel = vae.data.splits['train']['x'].reshape(-1, 64)[:, 10]
-        away = (many[:, 0, 0, 0].mean() - 100 - pixel.mean()) / (pixel.std() / np.sqrt(40))
-        assert abs(away) < 5
+        z_score = (many[:, 0, 0, 0].mean() - 100 - pixel.mean()) / (pixel.std() / np.sqrt(40))
+        assert abs(z_score) < 5
         assert 'codes of a Gaussian fitted to 1,000 training codes' in caplog.text
 
 
-def test_who_can_neither_sample_nor_decode_codes_is_refused(vae, complaint):
+def test_a_family_without_sample_and_decode_is_refused(vae, complaint):
     run = with_abilities(vae, Codes(encode=lambda weights, batch, rng: batch['x']))
     assert 'lacks sample or decode' in complaint(perform, sample.APPLICATION, run)

@@ -1,4 +1,4 @@
-"""--mode=text: behind a prompt, longer than a window, and the same whoever asks."""
+"""--mode=text: prompts, texts longer than a window, and reproducible draws."""
 
 import shutil
 
@@ -19,28 +19,28 @@ TEXT = 'abcabcabd' * 400
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """Counts of a text in which what follows is certain after two symbols, or nearly."""
+    """Returns an n-gram model of a text whose next symbol is nearly certain after two symbols."""
     folder = tmp_path_factory.mktemp('text')
     (folder / 'mine.txt').write_text(TEXT)
-    changes = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=2)
-    run = assembled(folder / 'run', 'markov', 'debug', **changes)
+    fields = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=2)
+    run = assembled(folder / 'run', 'markov', 'debug', **fields)
     train_lib.train(run)
     return run
 
 
-def test_texts_begin_with_the_prompt_and_are_as_long_as_asked_for(run, capsys):
-    told = text.apply(run, prompt='abca', num_characters=30, num_samples=2, seed=1)
-    assert [len(one) for one in told] == [34, 34]
-    assert all(one.startswith('abca') for one in told)
-    assert all(one.count('b') > 5 for one in told)
+def test_texts_start_with_the_prompt_and_have_the_requested_length(run, capsys):
+    texts = text.apply(run, prompt='abca', num_characters=30, num_samples=2, seed=1)
+    assert [len(each) for each in texts] == [34, 34]
+    assert all(each.startswith('abca') for each in texts)
+    assert all(each.count('b') > 5 for each in texts)
     path = run.folder / 'applications' / 'text-seed-1.txt'
-    assert [one.strip() for one in path.read_text().split('-' * 72)] == told
-    assert told[1] in capsys.readouterr().out
+    assert [each.strip() for each in path.read_text().split('-' * 72)] == texts
+    assert texts[1] in capsys.readouterr().out
     x = np.load(path.with_suffix('.npz'))['x']
-    assert [''.join('abcd'[i] for i in row) for row in x] == told
+    assert [''.join('abcd'[i] for i in row) for row in x] == texts
 
 
-def test_more_of_them_and_longer_ones_begin_with_the_same(run):
+def test_more_and_longer_texts_keep_the_first_characters(run):
     few = text.apply(run, num_characters=3, num_samples=2)
     many = text.apply(run, num_characters=21, num_samples=3)
     assert [one[:3] for one in many[:2]] == few
@@ -48,13 +48,13 @@ def test_more_of_them_and_longer_ones_begin_with_the_same(run):
 
 
 def test_a_prompt_may_be_longer_than_a_window(run):
-    (told,) = text.apply(run, prompt=TEXT[:50], num_characters=5, num_samples=1)
-    assert told[:50] == TEXT[:50]
-    assert len(told) == 55
+    (written,) = text.apply(run, prompt=TEXT[:50], num_characters=5, num_samples=1)
+    assert written[:50] == TEXT[:50]
+    assert len(written) == 55
 
 
 def test_each_window_is_given_half_a_context(run):
-    """Of a text that always goes on in the same way, at temperature 0."""
+    """At temperature 0 the text continues deterministically."""
     always = assembled(
         run.folder,
         'markov',
@@ -64,10 +64,10 @@ def test_each_window_is_given_half_a_context(run):
         model__order=2,
         eval__sampler__temperature=0.0,
     )
-    (told,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
-    assert told == 'abd' + ('abc' * 20)  # c follows ab twice as often as d
-    made = run.folder / 'applications' / 'text-seed-0-temperature-0.0.txt'
-    assert made.read_text().strip() == told  # and that of temperature 1 is kept
+    (written,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
+    assert written == 'abd' + ('abc' * 20)  # c follows ab twice as often as d
+    path = run.folder / 'applications' / 'text-seed-0-temperature-0.0.txt'
+    assert path.read_text().strip() == written  # the file of temperature 1 is kept
 
 
 @pytest.mark.parametrize(
@@ -79,29 +79,29 @@ def test_each_window_is_given_half_a_context(run):
         (dict(seed=-1), '--seed=-1'),
     ],
 )
-def test_what_cannot_be_written_is_refused(run, options, message):
+def test_bad_options_are_refused(run, options, message):
     with pytest.raises(UserError, match=message):
         text.apply(run, **options)
 
 
-def test_the_text_that_it_was_trained_on_need_not_be_there(run):
+def test_the_training_text_need_not_exist(run):
     before = text.apply(run, prompt='ab', num_characters=20)
     shutil.move(run.config.data.path, f'{run.config.data.path}.moved')
     try:
-        again = run_folder.reopen(run.folder, data=text.data(run.folder, prompt='ab'))
+        reopened = run_folder.reopen(run.folder, data=text.data(run.folder, prompt='ab'))
     finally:
         shutil.move(f'{run.config.data.path}.moved', run.config.data.path)
-    assert text.apply(again, prompt='ab', num_characters=20) == before
+    assert text.apply(reopened, prompt='ab', num_characters=20) == before
 
 
-def test_a_run_of_no_text_keeps_its_data(tiny_run):
-    made = tiny_run()
-    made.folder.mkdir()
-    run_folder.write_config(made, 1)
-    assert text.data(made.folder) is None
+def test_a_run_without_text_loads_its_data(tiny_run):
+    run = tiny_run()
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    assert text.data(run.folder) is None
 
 
-def test_another_family_lacks_it(run):
+def test_a_missing_ability_is_named(run):
     with pytest.raises(UserError, match='lacks extend'):
         perform(text.APPLICATION, with_abilities(run))
 
@@ -110,18 +110,18 @@ def test_samples_are_texts_too(run, capsys):
     x = sample.apply(run, num_samples=7)
     path = run.folder / 'samples' / 'seed-0.txt'
     assert len(path.read_text().split('-' * 72)) == 7
-    assert capsys.readouterr().out.count('-' * 72) == sample.MOST_PRINTED - 1
+    assert capsys.readouterr().out.count('-' * 72) == sample.MAX_PRINTED - 1
     assert x.shape == (7, 8)
     assert (run.folder / 'samples' / 'samples-0000001.txt').exists()
 
 
 def test_an_anomaly_score_is_of_a_whole_window(run):
-    found = anomaly.apply(run, num_images=2)
-    whole = {'num_scored': np.full(len(found['score']), 8, np.int32)}
+    arrays = anomaly.apply(run, num_images=2)
+    whole = {'num_scored': np.full(len(arrays['score']), 8, np.int32)}
     split = {**run.data.splits['test'], **whole}
-    again = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': split}))
-    values = evaluate.evaluate(again)['values']['nll_nats']
-    np.testing.assert_allclose(found['score'].mean(), values['mean'], rtol=1e-5)
+    whole_windows = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': split}))
+    values = evaluate.evaluate(whole_windows)['values']['nll_nats']
+    np.testing.assert_allclose(arrays['score'].mean(), values['mean'], rtol=1e-5)
 
 
 def test_weights_of_another_alphabet_are_refused(run, tmp_path):
@@ -139,15 +139,17 @@ def test_weights_of_another_alphabet_are_refused(run, tmp_path):
 def test_networks_are_trained_evaluated_and_write(tmp_path, name):
     run = few_of_test(assembled(tmp_path, name, 'debug'), 40)
     train_lib.train(run)
-    found = evaluate.evaluate(run)
-    assert found['log_prob'] == 'exact, given at most 15 characters before'
-    per_window = found['values']['nll_nats']['mean'] / found['values']['nats_per_character']['mean']
+    result = evaluate.evaluate(run)
+    assert result['log_prob'] == 'exact, given at most 15 characters before'
+    per_window = (
+        result['values']['nll_nats']['mean'] / result['values']['nats_per_character']['mean']
+    )
     np.testing.assert_allclose(per_window, run.data.scored_dims('test'))
-    told = text.apply(run, prompt='The ', num_characters=30, num_samples=2)
-    assert [len(one) for one in told] == [34, 34] and all(one[:4] == 'The ' for one in told)
+    texts = text.apply(run, prompt='The ', num_characters=30, num_samples=2)
+    assert [len(one) for one in texts] == [34, 34] and all(one[:4] == 'The ' for one in texts)
 
 
-def test_the_evaluation_says_of_what(run):
+def test_the_evaluation_reports_nats_per_character(run):
     result = evaluate.evaluate(run)
     assert result['log_prob'] == 'exact, given at most 2 characters before'
     values = {name: value['mean'] for name, value in result['values'].items()}

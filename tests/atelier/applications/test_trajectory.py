@@ -1,4 +1,4 @@
-"""The steps of sampling as numbers and as a picture."""
+"""The steps of sampling, as arrays and as a figure."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 
 @pytest.mark.parametrize('data', ['moons', pytest.param('digits', marks=pytest.mark.slow)])
-def test_it_ends_in_the_samples_of_the_same_seed(tmp_path, data):
+def test_the_last_step_is_the_sample_of_the_same_seed(tmp_path, data):
     run = assembled(tmp_path, 'diffusion', f'{data},debug', model__network='mlp')
-    found = trajectory.apply(run, num_samples=3, num_points=3, seed=2)
-    np.testing.assert_array_equal(found['step'], [1, 3, 4])  # of the four that debug has
-    assert found['x_t'].shape == found['x'].shape == (3, 3, *run.data.spec.event_shape)
-    drawn = sample.apply(run, num_samples=3, seed=2)
-    last = found['x'][:, -1] if run.data.spec.levels is None else found['x'][:, -1].round()
-    np.testing.assert_allclose(last, drawn, atol=1e-4)
+    arrays = trajectory.apply(run, num_samples=3, num_points=3, seed=2)
+    np.testing.assert_array_equal(arrays['step'], [1, 3, 4])  # debug has four steps
+    assert arrays['x_t'].shape == arrays['x'].shape == (3, 3, *run.data.spec.event_shape)
+    samples = sample.apply(run, num_samples=3, seed=2)
+    last = arrays['x'][:, -1] if run.data.spec.levels is None else arrays['x'][:, -1].round()
+    np.testing.assert_allclose(last, samples, atol=1e-4)
     assert (run.folder / 'applications' / 'trajectory-seed-2.png').exists()
 
 

@@ -115,7 +115,7 @@ def test_a_map_is_decoded_for_the_class_that_is_asked_for(conditional, vae, comp
     spec = conditional.data.spec._replace(left_out=(7,))
     without = conditional._replace(data=conditional.data._replace(spec=spec))
     assert 'training never saw 7' in complaint(latent_map.apply, without, label=7)
-    assert 'codes of this model have no class' in complaint(latent_map.apply, vae, label=1)
+    assert 'this model is not class-conditional' in complaint(latent_map.apply, vae, label=1)
 
 
 def test_a_path_between_classes_is_straight_and_an_attribute_keeps_them(conditional):
