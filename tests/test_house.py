@@ -32,6 +32,7 @@ OF_SEVERAL_MODULES = {
     'atelier/run/test_survival',
     'benchmarks/test_benchmarks',
     'configs/test_config_fields',  # of every config
+    'docs/test_architecture',
     'docs/test_readme',
     'losses/test_every_loss',
     'models/autoregressive/test_conditionals',  # of every family that has them
