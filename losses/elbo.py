@@ -26,6 +26,10 @@ def kl_standard_normal(
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
+
+    Example:
+        >>> print(kl_standard_normal(jnp.asarray([[0.0, 2.0]]), jnp.zeros((1, 2))))
+        [2.]
     """
     return jnp.sum(kl_standard_normal_by_dim(mean, log_var), -1)
 
@@ -33,7 +37,12 @@ def kl_standard_normal(
 def kl_standard_normal_by_dim(
     mean: Float[Array, 'batch latent'], log_var: Float[Array, 'batch latent']
 ) -> Float[Array, 'batch latent']:
-    """The per-dimension terms of `kl_standard_normal` in nats; raises the same errors."""
+    """The per-dimension terms of `kl_standard_normal` in nats; raises the same errors.
+
+    Example:
+        >>> print(kl_standard_normal_by_dim(jnp.asarray([[0.0, 2.0]]), jnp.zeros((1, 2))))
+        [[0. 2.]]
+    """
     _require_same_shape(rank=2, mean=mean, log_var=log_var)
     return 0.5 * (jnp.expm1(log_var) - log_var + jnp.square(mean))
 
@@ -54,6 +63,11 @@ def kl_diagonal_gaussians(
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
+
+    Example:
+        >>> mean, zeros = jnp.asarray([[0.0, 3.0]]), jnp.zeros((1, 2))
+        >>> print(kl_diagonal_gaussians(mean, zeros, zeros, zeros))  # 3^2 / 2
+        [4.5]
     """
     _require_same_shape(
         rank=2, mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p
@@ -78,6 +92,11 @@ def diagonal_gaussian_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> x = jnp.zeros((1, 2))
+        >>> round(diagonal_gaussian_log_prob(x, x, x).item(), 3)  # -log(2 pi)
+        -1.838
     """
     _require_same_shape(x=x, mean=mean, log_var=log_var)
     deviation = (x - mean) * jnp.exp(-0.5 * log_var)
@@ -96,6 +115,10 @@ def bernoulli_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> round(bernoulli_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2))).item(), 3)  # -log 4
+        -1.386
     """
     _require_same_shape(x=x, logits=logits)
     return _sum_event(_stable_logs.log_powers(x, logits, 1))
@@ -113,6 +136,10 @@ def categorical_log_prob(
 
     Raises:
         ValueError: if logits does not have the shape of x plus one axis, or there is no batch axis.
+
+    Example:
+        >>> round(categorical_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2, 4))).item(), 3)  # -log 16
+        -2.773
     """
     _require_same_shape(trailing=logits.shape[-1:], x=x, logits=logits)
     index = x.astype(jnp.int32)[..., None]
@@ -133,6 +160,11 @@ def binomial_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis, or if num_trials < 1.
+
+    Example:
+        >>> log_prob = binomial_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2)), num_trials=2)
+        >>> round(log_prob.item(), 3)  # 2 log(1/2)
+        -1.386
     """
     _require_same_shape(x=x, logits=logits)
     if num_trials < 1:
@@ -168,6 +200,13 @@ def discretized_logistic_mixture_log_prob(
     Raises:
         ValueError: if mixture_logits, means and log_scales do not all have the shape of x plus the
             same last axis, there is no batch axis, or levels < 2.
+
+    Example:
+        >>> zeros = jnp.zeros((1, 2, 4))  # the means are midway between the two levels
+        >>> x, arguments = jnp.ones((1, 2)), (zeros, zeros, zeros)
+        >>> log_prob = discretized_logistic_mixture_log_prob(x, *arguments, levels=2)
+        >>> round(log_prob.item(), 3)  # 2 log(1/2)
+        -1.386
     """
     _require_same_shape(
         trailing=mixture_logits.shape[-1:],
@@ -196,6 +235,10 @@ def elbo(
 
     Raises:
         ValueError: if the shapes differ or are not (batch,), or if beta is not a scalar.
+
+    Example:
+        >>> print(elbo(jnp.asarray([-3.0]), jnp.asarray([1.0]), beta=2.0))
+        [-5.]
     """
     _require_same_shape(rank=1, log_likelihood_nats=log_likelihood_nats, kl_nats=kl_nats)
     _require_same_shape(rank=0, beta=beta)
@@ -212,6 +255,11 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
     Raises:
         ValueError: if the shape is not (samples, batch), or if there are no samples.
+
+    Example:
+        >>> log_weights = jnp.log(jnp.asarray([[1.0], [3.0]]))
+        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log 2, of the mean weight
+        0.693
     """
     _require_same_shape(rank=2, log_weights=log_weights)
     num_samples = log_weights.shape[0]
