@@ -57,7 +57,14 @@ def _places(raw: Float[Array, '*numbers bins'], bound: float) -> Float[Array, '*
 
 
 def forward(x: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
-    """Returns (y, log dy/dx): equations 4 and 5 of the paper."""
+    """Returns (y, log dy/dx): equations 4 and 5 of the paper.
+
+    Example:
+      >>> x, y, slope = jnp.asarray([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0], [1.0, 2.0, 1.0]])[:, None]
+      >>> y_0, log_slope = forward(jnp.zeros(1), Knots(x, y, slope))  # the inner knot; log 2
+      >>> y_0.item(), round(log_slope.item(), 3)
+      (0.5, 0.693)
+    """
     inside, bin = _bin_of(x, knots, knots.x)
     at = (inside - bin.x) / bin.width
     y = bin.y + bin.height * _rise(bin, at) / _under(bin, at)
@@ -65,7 +72,14 @@ def forward(x: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
 
 
 def inverse(y: Numbers, knots: Knots) -> tuple[Numbers, Numbers]:
-    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation."""
+    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation.
+
+    Example:
+      >>> x, y, slope = jnp.asarray([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0], [1.0, 2.0, 1.0]])[:, None]
+      >>> x_0, log_slope = inverse(jnp.full(1, 0.5), Knots(x, y, slope))  # the inner knot; -log 2
+      >>> x_0.item(), round(log_slope.item(), 3)
+      (0.0, -0.693)
+    """
     inside, bin = _bin_of(y, knots, knots.y)
     up, steepness = inside - bin.y, bin.before + bin.after - 2 * bin.mean
     a = bin.height * (bin.mean - bin.before) + up * steepness
