@@ -25,6 +25,10 @@ def minimax_discriminator(real: Logits, fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shapes differ or are not (batch,).
+
+    Example:
+        >>> round(minimax_discriminator(jnp.zeros(1), jnp.zeros(1)).item(), 3)  # log 4
+        1.386
     """
     _require_batches(real=real, fake=fake)
     return jax.nn.softplus(-real) + jax.nn.softplus(fake)
@@ -38,6 +42,10 @@ def minimax_generator(fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shape is not (batch,).
+
+    Example:
+        >>> round(minimax_generator(jnp.zeros(1)).item(), 3)  # D = 1/2
+        -0.693
     """
     _require_batches(fake=fake)
     return -jax.nn.softplus(fake)
@@ -50,6 +58,10 @@ def non_saturating_generator(fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shape is not (batch,).
+
+    Example:
+        >>> round(non_saturating_generator(jnp.asarray([-20.0])).item(), 3)  # D = e^-20
+        20.0
     """
     _require_batches(fake=fake)
     return jax.nn.softplus(-fake)
@@ -62,6 +74,10 @@ def least_squares_discriminator(real: Logits, fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shapes differ or are not (batch,).
+
+    Example:
+        >>> print(least_squares_discriminator(jnp.asarray([0.0]), jnp.asarray([2.0])))
+        [2.5]
     """
     _require_batches(real=real, fake=fake)
     return 0.5 * jnp.square(real - 1) + 0.5 * jnp.square(fake)
@@ -72,6 +88,10 @@ def least_squares_generator(fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shape is not (batch,).
+
+    Example:
+        >>> print(least_squares_generator(jnp.asarray([3.0])))
+        [2.]
     """
     _require_batches(fake=fake)
     return 0.5 * jnp.square(fake - 1)
@@ -85,6 +105,10 @@ def hinge_discriminator(real: Logits, fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shapes differ or are not (batch,).
+
+    Example:
+        >>> print(hinge_discriminator(jnp.asarray([2.0]), jnp.asarray([0.5])))
+        [1.5]
     """
     _require_batches(real=real, fake=fake)
     return jax.nn.relu(1 - real) + jax.nn.relu(1 + fake)
@@ -97,6 +121,10 @@ def wasserstein_discriminator(real: Logits, fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shapes differ or are not (batch,).
+
+    Example:
+        >>> print(wasserstein_discriminator(jnp.asarray([3.0]), jnp.asarray([1.0])))
+        [-2.]
     """
     _require_batches(real=real, fake=fake)
     return fake - real
@@ -109,6 +137,10 @@ def wasserstein_generator(fake: Logits) -> Logits:
 
     Raises:
         ValueError: if the shape is not (batch,).
+
+    Example:
+        >>> print(wasserstein_generator(jnp.asarray([3.0])))
+        [-3.]
     """
     _require_batches(fake=fake)
     return -fake
@@ -131,6 +163,11 @@ def slope_squared(discriminator: Callable[[Events], Logits], x: Events) -> Logit
 
     Raises:
         ValueError: if the discriminator does not return (batch,).
+
+    Example:
+        >>> discriminator = lambda x: 0.5 * jnp.sum(x**2, 1)  # dD/dx = x
+        >>> print(slope_squared(discriminator, jnp.asarray([[3.0, 4.0]])))
+        [25.]
     """
     logits, pull_back = jax.vjp(discriminator, x)
     if logits.shape != x.shape[:1]:
@@ -152,6 +189,12 @@ def gradient_penalty(
 
     Raises:
         ValueError: if the shapes do not match, or as in `slope_squared`.
+
+    Example:
+        >>> discriminator = lambda x: 3 * x[:, 0] + 4 * x[:, 1]  # of slope 5 everywhere
+        >>> real, fake = jnp.ones((1, 2)), jnp.zeros((1, 2))
+        >>> round(gradient_penalty(discriminator, real, fake, jnp.asarray([0.5])).item(), 3)
+        16.0
     """
     if real.shape != fake.shape or fraction.shape != real.shape[:1]:
         raise ValueError(
@@ -175,6 +218,11 @@ def feature_matching(
 
     Raises:
         ValueError: if the shapes of an example's features differ, or a batch is empty.
+
+    Example:
+        >>> real, fake = jnp.asarray([[0.0], [2.0]]), jnp.asarray([[4.0]])  # means 1 and 4
+        >>> print(feature_matching(real, fake))
+        9.0
     """
     if real.shape[1:] != fake.shape[1:] or 0 in (len(real), len(fake)):
         raise ValueError(f'features of shape {real.shape} and {fake.shape}')

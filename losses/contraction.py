@@ -22,6 +22,11 @@ def jacobian_squared_norm(encoder: Encoder, x: Events) -> Float[Array, 'batch']:
 
     Raises:
         ValueError: if the encoder does not return (batch, latent).
+
+    Example:
+        >>> encoder = lambda x: 2 * x  # J = 2 I
+        >>> print(jacobian_squared_norm(encoder, jnp.ones((1, 2))))
+        [8.]
     """
     codes, pull_back = _codes(encoder, x)
     rows = jnp.eye(codes.shape[1], dtype=codes.dtype)[:, None, :]
@@ -42,6 +47,11 @@ def jacobian_squared_norm_estimate(
     Raises:
         ValueError: if the encoder does not return (batch, latent), the probes do not have the shape
             (probes, batch, latent), or there are no probes.
+
+    Example:
+        >>> encoder, probes = lambda x: 2 * x, jnp.asarray([[[1.0, -1.0]]])  # J J^T = 4 I
+        >>> print(jacobian_squared_norm_estimate(encoder, jnp.ones((1, 2)), probes))
+        [8.]
     """
     codes, pull_back = _codes(encoder, x)
     if probes.shape[1:] != codes.shape or not len(probes):

@@ -24,6 +24,11 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> eps, output = jnp.asarray([[1.0, 2.0]]), jnp.zeros((1, 2))
+        >>> print(denoising_error(eps, output, weight=jnp.asarray([1.0])))
+        [5.]
     """
     if weight.shape != target.shape[:1]:
         raise ValueError(f'weight has shape {weight.shape} and target {target.shape}.')
@@ -38,6 +43,14 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Per
 
     Raises:
         ValueError: if there is no batch axis.
+
+    Example:
+        >>> x = jnp.asarray([[0.0, 3.0]])
+        >>> prior_kl(x, alpha=jnp.asarray(0.0), sigma=jnp.asarray(1.0)).item()  # x is lost
+        0.0
+        >>> kl_nats = prior_kl(x, alpha=jnp.asarray(0.6), sigma=jnp.asarray(0.8))
+        >>> round(kl_nats.item(), 3)  # 1.8^2 / 2 + 0.64 - 1 - log 0.64
+        1.706
     """
     if x.ndim == 0:
         raise ValueError('x has no batch axis.')
@@ -53,6 +66,11 @@ def density_nats(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> x, one = jnp.zeros((1, 2)), jnp.asarray(1.0)
+        >>> round(density_nats(x, x, alpha=one, sigma=one).item(), 3)  # log(2 pi)
+        1.838
     """
     log_var = jnp.full_like(x, 2.0) * jnp.log(sigma / alpha)
     return -diagonal_gaussian_log_prob(x, x_t / alpha, log_var)
@@ -71,6 +89,12 @@ def levels_nats(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> values, one = jnp.asarray([-1.0, 1.0]), jnp.asarray(1.0)
+        >>> level, x_t = jnp.zeros((1, 1)), jnp.zeros((1, 1))  # midway between the two
+        >>> round(levels_nats(level, x_t, values, alpha=one, sigma=one).item(), 3)  # log 2
+        0.693
     """
     standardized = jnp.subtract.outer(x_t, alpha * values) / sigma
     return -categorical_log_prob(level, -0.5 * jnp.square(standardized))

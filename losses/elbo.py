@@ -11,9 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
-# Keeps exp(-log_scale) times a distance within float32. This is no modelling choice: e^-60 is far
-# below the width of any bin. (PixelCNN++ clips at -7 to stabilise training; a model may do that.)
-_MIN_LOG_SCALE = -60.0
+from losses import _stable_logs
 
 
 def kl_standard_normal(
@@ -28,6 +26,10 @@ def kl_standard_normal(
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
+
+    Example:
+        >>> print(kl_standard_normal(jnp.asarray([[0.0, 2.0]]), jnp.zeros((1, 2))))
+        [2.]
     """
     return jnp.sum(kl_standard_normal_by_dim(mean, log_var), -1)
 
@@ -35,7 +37,12 @@ def kl_standard_normal(
 def kl_standard_normal_by_dim(
     mean: Float[Array, 'batch latent'], log_var: Float[Array, 'batch latent']
 ) -> Float[Array, 'batch latent']:
-    """The per-dimension terms of `kl_standard_normal` in nats; raises the same errors."""
+    """The per-dimension terms of `kl_standard_normal` in nats; raises the same errors.
+
+    Example:
+        >>> print(kl_standard_normal_by_dim(jnp.asarray([[0.0, 2.0]]), jnp.zeros((1, 2))))
+        [[0. 2.]]
+    """
     _require_same_shape(rank=2, mean=mean, log_var=log_var)
     return 0.5 * (jnp.expm1(log_var) - log_var + jnp.square(mean))
 
@@ -56,6 +63,11 @@ def kl_diagonal_gaussians(
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
+
+    Example:
+        >>> mean, zeros = jnp.asarray([[0.0, 3.0]]), jnp.zeros((1, 2))
+        >>> print(kl_diagonal_gaussians(mean, zeros, zeros, zeros))  # 3^2 / 2
+        [4.5]
     """
     _require_same_shape(
         rank=2, mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p
@@ -80,6 +92,11 @@ def diagonal_gaussian_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> x = jnp.zeros((1, 2))
+        >>> round(diagonal_gaussian_log_prob(x, x, x).item(), 3)  # -log(2 pi)
+        -1.838
     """
     _require_same_shape(x=x, mean=mean, log_var=log_var)
     standardized = (x - mean) * jnp.exp(-0.5 * log_var)
@@ -98,9 +115,13 @@ def bernoulli_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> round(bernoulli_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2))).item(), 3)  # -log 4
+        -1.386
     """
     _require_same_shape(x=x, logits=logits)
-    return _sum_event(_log_powers(x, logits, 1))
+    return _sum_event(_stable_logs.log_powers(x, logits, 1))
 
 
 def categorical_log_prob(
@@ -115,6 +136,10 @@ def categorical_log_prob(
 
     Raises:
         ValueError: if logits does not have the shape of x plus one axis, or there is no batch axis.
+
+    Example:
+        >>> round(categorical_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2, 4))).item(), 3)  # -log 16
+        -2.773
     """
     _require_same_shape(trailing=logits.shape[-1:], x=x, logits=logits)
     index = x.astype(jnp.int32)[..., None]
@@ -135,13 +160,18 @@ def binomial_log_prob(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis, or if num_trials < 1.
+
+    Example:
+        >>> log_prob = binomial_log_prob(jnp.ones((1, 2)), jnp.zeros((1, 2)), num_trials=2)
+        >>> round(log_prob.item(), 3)  # 2 log(1/2)
+        -1.386
     """
     _require_same_shape(x=x, logits=logits)
     if num_trials < 1:
         raise ValueError(f'num_trials is {num_trials}, but a binomial needs at least one trial.')
     successes = x.astype(logits.dtype)
-    log_coefficients = jnp.array(_log_binomial_coefficients(num_trials), logits.dtype)
-    log_powers = _log_powers(successes, logits, num_trials)
+    log_coefficients = jnp.array(_stable_logs.log_binomial_coefficients(num_trials), logits.dtype)
+    log_powers = _stable_logs.log_powers(successes, logits, num_trials)
     return _sum_event(log_powers + log_coefficients.at[x.astype(jnp.int32)].get(mode='fill'))
 
 
@@ -170,6 +200,13 @@ def discretized_logistic_mixture_log_prob(
     Raises:
         ValueError: if mixture_logits, means and log_scales do not all have the shape of x plus the
             same last axis, there is no batch axis, or levels < 2.
+
+    Example:
+        >>> zeros = jnp.zeros((1, 2, 4))  # the means are midway between the two levels
+        >>> x, arguments = jnp.ones((1, 2)), (zeros, zeros, zeros)
+        >>> log_prob = discretized_logistic_mixture_log_prob(x, *arguments, levels=2)
+        >>> round(log_prob.item(), 3)  # 2 log(1/2)
+        -1.386
     """
     _require_same_shape(
         trailing=mixture_logits.shape[-1:],
@@ -181,7 +218,7 @@ def discretized_logistic_mixture_log_prob(
     if levels < 2:
         raise ValueError(f'levels is {levels}, but a discretised logistic needs at least two.')
     level = x.astype(means.dtype)[..., None]
-    log_masses = _log_logistic_bin_mass(level, means, log_scales, levels)
+    log_masses = _stable_logs.log_logistic_bin_mass(level, means, log_scales, levels)
     return _sum_event(jax.nn.logsumexp(jax.nn.log_softmax(mixture_logits) + log_masses, axis=-1))
 
 
@@ -198,6 +235,10 @@ def elbo(
 
     Raises:
         ValueError: if the shapes differ or are not (batch,), or if beta is not a scalar.
+
+    Example:
+        >>> print(elbo(jnp.asarray([-3.0]), jnp.asarray([1.0]), beta=2.0))
+        [-5.]
     """
     _require_same_shape(rank=1, log_likelihood_nats=log_likelihood_nats, kl_nats=kl_nats)
     _require_same_shape(rank=0, beta=beta)
@@ -214,6 +255,11 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
     Raises:
         ValueError: if the shape is not (samples, batch), or if there are no samples.
+
+    Example:
+        >>> log_weights = jnp.log(jnp.asarray([[1.0], [3.0]]))
+        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log 2, of the mean weight
+        0.693
     """
     _require_same_shape(rank=2, log_weights=log_weights)
     num_samples = log_weights.shape[0]
@@ -240,54 +286,3 @@ def _require_same_shape(rank=None, trailing=(), **arrays):
 def _sum_event(values):
     """Sums over all axes except the batch."""
     return jnp.sum(values, axis=tuple(range(1, values.ndim)))
-
-
-def _log_powers(x, logits, n: int):
-    """x log sigmoid(l) + (n - x) log sigmoid(-l), with one exponential and one logarithm.
-
-    Where the sigmoid saturates, x l - n max(l, 0) is exact and the remainder is small. The maximum
-    is written as (l + |l|) / 2: the derivative of |l| at 0, whatever JAX makes it, then cancels,
-    while that of `jnp.maximum` would not.
-    """
-    size = jnp.abs(logits)
-    rest = jnp.log1p(jnp.exp(-size))
-    return (x * logits - n * (0.5 * (logits + size))) - n * rest
-
-
-def _log_binomial_coefficients(n):
-    """log C(n, k) for k = 0 .. n as Python floats.
-
-    In float32, differences of lgamma have a systematic error of 1e-4 nats a pixel at n = 255.
-    """
-    log_factorials = [math.lgamma(k + 1) for k in range(n + 1)]
-    return [log_factorials[n] - log_factorials[k] - log_factorials[n - k] for k in range(n + 1)]
-
-
-def _log_logistic_bin_mass(level, means, log_scales, levels):
-    """Log of the logistic mass of each bin: one formula for all bins and scales.
-
-    For standardised upper edge b and lower edge a of a bin, sigmoid(b) - sigmoid(a) equals
-    sigmoid(b) sigmoid(-a) (1 - exp(a - b)). Each factor has a stable logarithm, and an edge at
-    infinity sets its factors to one. No branch is ever infinite, so no `where` hides a NaN
-    gradient.
-    """
-    log_scales = jnp.maximum(log_scales, _MIN_LOG_SCALE)
-    inverse_scales = jnp.exp(-log_scales)
-    # The numerators are whole numbers, so adjacent bins share their edge to the last bit.
-    upper = ((2 * level + 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
-    lower = ((2 * level - 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
-    first, last = level <= 0, level >= levels - 1
-    log_below_upper = jnp.where(last, 0.0, jax.nn.log_sigmoid(upper))
-    log_above_lower = jnp.where(first, 0.0, jax.nn.log_sigmoid(-lower))
-    log_width = math.log(2 / (levels - 1)) - log_scales
-    log_overlap = jnp.where(first | last, 0.0, _log_one_minus_exp_minus_exp(log_width))
-    return log_below_upper + log_above_lower + log_overlap
-
-
-def _log_one_minus_exp_minus_exp(log_width):
-    """log(1 - exp(-exp(log_width))), also where exp(log_width) underflows."""
-    width = jnp.exp(log_width)
-    tiny = log_width < -20
-    # The branch not taken must be finite too: its gradient is multiplied by 0, and 0 * inf is NaN.
-    series = log_width - 0.5 * width
-    return jnp.where(tiny, series, jnp.log(-jnp.expm1(-jnp.where(tiny, 1.0, width))))

@@ -9,6 +9,10 @@ def warmup(step, num_steps) -> Float[Array, '...']:
 
     KL annealing: Bowman et al. (2016), section 3.1, and Sonderby et al. (2016). Either argument may
     be a traced scalar.
+
+    Example:
+        >>> print(warmup(jnp.asarray([0, 1, 99]), num_steps=4))
+        [0.25 0.5  1.  ]
     """
     step = jnp.asarray(step, jnp.float32)
     steps = jnp.maximum(jnp.asarray(num_steps, jnp.float32), 1.0)
@@ -26,6 +30,11 @@ def free_nats(
 
     Raises:
         ValueError: kl_nats does not have two axes, or free is not a scalar.
+
+    Example:
+        >>> kl_nats = jnp.asarray([[0.0, 3.0], [1.0, 5.0]])  # of mean 0.5 and 4
+        >>> print(free_nats(kl_nats, free=1.0))
+        [1. 4.]
     """
     if kl_nats.ndim != 2 or jnp.ndim(free) != 0:
         raise ValueError(

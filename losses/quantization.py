@@ -26,6 +26,14 @@ def straight_through(encoded: Vectors, quantized: Vectors) -> Vectors:
 
     Raises:
         ValueError: if the shapes differ or have fewer than two axes.
+
+    Example:
+        >>> encoded, quantized = jnp.asarray([[0.8, 0.1]]), jnp.asarray([[1.0, 0.0]])
+        >>> print(straight_through(encoded, quantized))
+        [[1. 0.]]
+        >>> loss = lambda *vectors: 3 * jnp.sum(straight_through(*vectors))
+        >>> print(*jax.grad(loss, (0, 1))(encoded, quantized))
+        [[3. 3.]] [[0. 0.]]
     """
     _require_vectors(encoded, quantized)
     constant = jax.lax.stop_gradient
@@ -42,6 +50,11 @@ def commitment(encoded: Vectors, quantized: Vectors) -> Float[Array, 'batch']:
 
     Raises:
         ValueError: if the shapes differ or have fewer than two axes.
+
+    Example:
+        >>> encoded, quantized = jnp.asarray([[[3.0, 4.0], [0.0, 1.0]]]), jnp.zeros((1, 2, 2))
+        >>> print(commitment(encoded, quantized))  # (25 + 1) / 2 positions
+        [13.]
     """
     _require_vectors(encoded, quantized)
     error = jnp.sum(jnp.square(encoded - jax.lax.stop_gradient(quantized)), axis=-1)
@@ -58,6 +71,10 @@ def perplexity(counts: Float[Array, 'batch codes']) -> Float[Array, 'batch']:
 
     Raises:
         ValueError: if the shape is not (batch, codes).
+
+    Example:
+        >>> round(perplexity(jnp.asarray([[5.0, 5.0, 0.0, 0.0]])).item(), 3)  # two codes in use
+        2.0
     """
     if counts.ndim != 2:
         raise ValueError(f'counts has shape {counts.shape}, but needs 2 axes.')

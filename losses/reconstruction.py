@@ -21,6 +21,10 @@ def half_squared_error(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> print(half_squared_error(jnp.asarray([[3.0, 4.0]]), jnp.zeros((1, 2))))
+        [12.5]
     """
     if x.ndim == 0 or x.shape != mean.shape:
         raise ValueError(f'x has shape {x.shape} and mean {mean.shape}: nothing is broadcast.')
@@ -38,5 +42,9 @@ def cross_entropy(
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
+
+    Example:
+        >>> round(cross_entropy(jnp.full((1, 2), 0.5), jnp.zeros((1, 2))).item(), 3)  # 2 log 2
+        1.386
     """
     return -elbo.bernoulli_log_prob(x, logits)

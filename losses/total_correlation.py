@@ -23,6 +23,11 @@ def total_correlation(
 
     Raises:
         ValueError: if means and log_vars differ in shape, or z has another number of latents.
+
+    Example:
+        >>> means = jnp.asarray([[-9.0, -9.0], [9.0, 9.0]])  # each latent tells which
+        >>> round(total_correlation(means[:1], means, jnp.zeros((2, 2))).item(), 3)  # log 2
+        0.693
     """
     shapes = tuple(map(jnp.shape, (z, means, log_vars)))
     if len(shapes[0]) != 2 or shapes[1] != shapes[2] or shapes[0][1:] != shapes[1][1:]:

@@ -21,6 +21,7 @@ FILES_AT_THE_ROOT = {  # besides Python files and requirements; mkdocs.yml is of
 # What a test file is named after is the module that it tests; these are of several.
 OF_SEVERAL_MODULES = {
     *('test_heavy_imports', 'test_house', 'test_imports', 'test_source_files'),  # of the house
+    'test_examples',  # of every loss, sampler and bijector
     'atelier/test_bad_input',  # what users do wrong, by main.py
     'atelier/test_installation',
     'atelier/test_own_files',  # a family, an ability and an application of a user's own

@@ -170,9 +170,7 @@ def load(config) -> Dataset:
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in accepted:
-            raise UserError(
-                f'config.data.{name}={value!r}: {data.name} does not read it; leave it empty'
-            )
+            raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it')
     unknown = [name for name, needed in accepted.items() if needed and name not in data]
     if unknown:
         raise UserError(

@@ -16,6 +16,14 @@ class ActNorm(nn.Module):
     Both are initialized to the mean and standard deviation of the initial batch, so that channels
     start with mean 0 and unit variance. Later batches are not normalised: the density of x does not
     depend on the rest of its batch.
+
+    Example:
+      >>> weights = {'mean': jnp.asarray([3.0]), 'log_std': jnp.log(jnp.asarray([2.0]))}
+      >>> layer = ActNorm().bind({'params': weights})
+      >>> z, log_det = layer.forward_and_log_det(jnp.asarray([[5.0]]))  # (5 - 3) / 2; -log 2
+      >>> x, _ = layer.inverse_and_log_det(z)
+      >>> [round(v.item(), 3) for v in (z, log_det, x)]
+      [1.0, -0.693, 5.0]
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:

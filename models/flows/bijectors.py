@@ -33,6 +33,15 @@ class Chain(nn.Module):
 
     Attributes:
       layers: bijectors.
+
+    Example:
+      >>> from models.flows.data_bijectors import Logit
+      >>> chain = Chain((Logit(top=1.0, alpha=0.25), Reversed())).bind({})
+      >>> z, log_det = chain.forward_and_log_det(jnp.asarray([[0.5, 1.0]]))
+      >>> [round(v, 3) for v in z[0].tolist()], round(log_det.item(), 3)  # slopes 2, 8/3
+      ([1.099, 0.0], 1.674)
+      >>> print(chain.inverse_and_log_det(z)[0].round(1))
+      [[0.5 1. ]]
     """
 
     layers: tuple[nn.Module, ...]
@@ -59,6 +68,13 @@ class Inverted(nn.Module):
 
     Attributes:
       layer: its inverse is this one's forward direction.
+
+    Example:
+      >>> from models.flows.data_bijectors import Logit
+      >>> layer = Inverted(Logit(top=1.0, alpha=0.25)).bind({})
+      >>> x, log_det = layer.forward_and_log_det(jnp.zeros((1, 1)))
+      >>> x.item(), round(log_det.item(), 3), layer.inverse_and_log_det(x)[0].item()  # -log 2
+      (0.5, -0.693, 0.0)
     """
 
     layer: nn.Module
@@ -98,6 +114,14 @@ class Repeated(nn.Module):
     Attributes:
       make: () -> a bijector that keeps the shape of an event.
       count: how many.
+
+    Example:
+      >>> from models.flows.actnorm import ActNorm
+      >>> own = {'mean': jnp.asarray([[1.0], [2.0], [3.0]]), 'log_std': jnp.zeros((3, 1))}
+      >>> layers = Repeated(ActNorm, count=3).bind({'params': {'steps': {'layer': own}}})
+      >>> z, log_det = layers.forward_and_log_det(jnp.asarray([[10.0]]))  # 10 - 1 - 2 - 3
+      >>> z.item(), log_det.item(), layers.inverse_and_log_det(z)[0].item()
+      (4.0, 0.0, 10.0)
     """
 
     make: Callable[[], nn.Module]
@@ -128,7 +152,14 @@ class Repeated(nn.Module):
 
 
 class Reversed(nn.Module):
-    """Reverses the order of a vector's dimensions; its own inverse."""
+    """Reverses the order of a vector's dimensions; its own inverse.
+
+    Example:
+      >>> layer = Reversed().bind({})
+      >>> z, log_det = layer.forward_and_log_det(jnp.asarray([[1.0, 2.0, 3.0]]))
+      >>> print(z, log_det, layer.inverse_and_log_det(z)[0])
+      [[3. 2. 1.]] [0.] [[1. 2. 3.]]
+    """
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
         """The log-determinant is 0."""
@@ -145,6 +176,12 @@ class Reshaped(nn.Module):
     Attributes:
       before: event shape on the data's side.
       after: event shape on the latent's side.
+
+    Example:
+      >>> layer = Reshaped(before=(2, 2), after=(4,)).bind({})
+      >>> z, log_det = layer.forward_and_log_det(jnp.ones((1, 2, 2)))
+      >>> z.shape, log_det.item(), layer.inverse_and_log_det(z)[0].shape
+      ((1, 4), 0.0, (1, 2, 2))
     """
 
     before: tuple[int, ...]
@@ -163,6 +200,13 @@ class Squeezed(nn.Module):
     """Moves squares of 2 x 2 pixels into channels: Dinh et al. (2017), section 3.6.
 
     [height, width, channels] -> [height / 2, width / 2, 4 channels]; height and width are even.
+
+    Example:
+      >>> layer = Squeezed().bind({})
+      >>> z, log_det = layer.forward_and_log_det(jnp.arange(8.0).reshape(1, 2, 4, 1))
+      >>> print(z[0, 0], log_det, layer.inverse_and_log_det(z)[0].shape)
+      [[0. 1. 4. 5.]
+       [2. 3. 6. 7.]] [0.] (1, 2, 4, 1)
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
@@ -184,6 +228,12 @@ class FactoredOut(nn.Module):
       shape: [height, width, channels] of an event with at least two channels.
       rest: a bijector from the first half of the channels, rounded down, to a vector. The other
         half follows this vector, so that a code starts with the coarsest scale.
+
+    Example:
+      >>> layer = FactoredOut((1, 2, 2), rest=Reshaped((1, 2, 1), (2,))).bind({})
+      >>> z, log_det = layer.forward_and_log_det(jnp.asarray([[[[1.0, 2.0], [3.0, 4.0]]]]))
+      >>> print(z, log_det, layer.inverse_and_log_det(z)[0].shape)
+      [[1. 3. 2. 4.]] [0.] (1, 1, 2, 2)
     """
 
     shape: tuple[int, int, int]

@@ -36,6 +36,12 @@ def affine(bound: float) -> Elementwise:
     """x exp(s) + t with |s| below `bound`: section 3.2, whose tanh keeps the scales from diverging.
 
     Kingma and Dhariwal (2018) bound the scale from above by a sigmoid instead.
+
+    Example:
+      >>> x, parameters = jnp.asarray([5.0]), jnp.asarray([[0.0, 2.0]])  # scale e^0, shift 2
+      >>> y, log_slope = affine(bound=1.0).forward(x, parameters)
+      >>> y.item(), log_slope.item(), affine(bound=1.0).inverse(y, parameters)[0].item()
+      (7.0, 0.0, 5.0)
     """
     above_zero('model.scale_bound', bound)
 
@@ -54,7 +60,14 @@ def affine(bound: float) -> Elementwise:
 
 
 def spline(bins: int, bound: float) -> Elementwise:
-    """A rational-quadratic spline with `bins` bins on [-bound, bound], the identity outside."""
+    """A rational-quadratic spline with `bins` bins on [-bound, bound], the identity outside.
+
+    Example:
+      >>> bijection, zeros = spline(bins=2, bound=3.0), jnp.zeros((1, 5))
+      >>> y, log_slope = bijection.forward(jnp.ones(1), zeros)  # zeros give the identity
+      >>> [round(abs(v.item()), 3) for v in (y, log_slope, bijection.inverse(y, zeros)[0])]
+      [1.0, 0.0, 1.0]
+    """
     above_zero('model.tail_bound', bound)
     if not 2 <= bins <= 500:
         raise UserError(f'config.model.bins={bins}: must be from 2 to 500')
@@ -90,6 +103,13 @@ class Coupling(nn.Module):
       mask: (shape of an event) -> true where a dimension stays fixed.
       network: (shape of its output) -> a network of events, [batch, *event] -> [batch, *output].
       elementwise: the scalar bijection.
+
+    Example:
+      >>> network = lambda shape: lambda x: jnp.stack([jnp.full_like(x, 9.0), x[:, ::-1]], -1)
+      >>> layer = Coupling(half_of_channels, network, affine(bound=1.0)).bind({})
+      >>> z, log_det = layer.forward_and_log_det(jnp.asarray([[3.0, 2.0]]))  # 3, 2 e + 3; log e
+      >>> [round(v.item(), 3) for v in (*z[0], *log_det, *layer.inverse_and_log_det(z)[0][0])]
+      [3.0, 8.437, 1.0, 3.0, 2.0]
     """
 
     mask: Mask

@@ -33,8 +33,8 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
 
     if spec.levels is not None:
         raise UserError(
-            f'config.data has {spec.levels} discrete levels, but a flow needs real values: set '
-            "config.data.dequantize='uniform'"
+            f'the data have {spec.levels} discrete levels, but a flow needs real values: set '
+            '--config.data.dequantize=uniform'
         )
     at_least(0, 'eval.sampler.temperature', temperature)
 

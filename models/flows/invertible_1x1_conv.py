@@ -20,6 +20,15 @@ class InvertibleLinear(nn.Module):
 
     W is initialized to a random rotation. Its permutation P and the signs of s are not trained. The
     diagonal of L is ones and that of U zeros, so that log |det W| is the sum of log |s|.
+
+    Example:
+      >>> zeros, log_s = jnp.zeros((2, 2)), jnp.log(jnp.asarray([2.0, 3.0]))
+      >>> fixed = {'order': jnp.asarray([1, 0]), 'sign': jnp.ones(2)}  # the rows change places
+      >>> weights = {'params': {'lower': zeros, 'upper': zeros, 'log_s': log_s}, FIXED: fixed}
+      >>> layer = InvertibleLinear().bind(weights)
+      >>> z, log_det = layer.forward_and_log_det(jnp.asarray([[3.0, 4.0]]))  # 3 * 4, 2 * 3; log 6
+      >>> [round(v.item(), 3) for v in (*z[0], *log_det, *layer.inverse_and_log_det(z)[0][0])]
+      [12.0, 6.0, 1.792, 3.0, 4.0]
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:

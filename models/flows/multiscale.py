@@ -24,6 +24,15 @@ def in_scales(spec: Spec, num_scales: int, scale: MakeScale, max_scales: int) ->
 
     Raises:
       UserError: more scales than that.
+
+    Example:
+      >>> import jax
+      >>> from models.flows.bijectors import Squeezed
+      >>> squeeze = lambda shape, _: ([Squeezed()], (shape[0] // 2, shape[1] // 2, 4 * shape[2]))
+      >>> flow = in_scales(Spec((4, 4), None, None), 2, squeeze, max_scales=2).bind({})
+      >>> z, log_det = flow.forward_and_log_det(jax.numpy.ones((1, 4, 4)))
+      >>> z.shape, log_det.item(), flow.inverse_and_log_det(z)[0].shape
+      ((1, 16), 0.0, (1, 4, 4))
     """
     check_scales(spec, num_scales, max_scales)
 
@@ -67,5 +76,14 @@ def halvings(spec: Spec) -> int:
 
 
 def as_vector(spec: Spec, layers: tuple[nn.Module, ...]) -> nn.Module:
-    """Applies `layers` to events flattened to vectors."""
+    """Applies `layers` to events flattened to vectors.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from models.flows.bijectors import Reversed
+      >>> flow = as_vector(Spec((1, 3), None, None), (Reversed(),)).bind({})
+      >>> z, log_det = flow.forward_and_log_det(jnp.asarray([[[1.0, 2.0, 3.0]]]))
+      >>> print(z, log_det, flow.inverse_and_log_det(z)[0])
+      [[3. 2. 1.]] [0.] [[[1. 2. 3.]]]
+    """
     return Chain((Reshaped(spec.event_shape, (spec.num_dims,)), *layers))

@@ -59,7 +59,14 @@ def _knot_positions(
 
 
 def forward(x: Values, knots: Knots) -> tuple[Values, Values]:
-    """Returns (y, log dy/dx): equations 4 and 5 of the paper."""
+    """Returns (y, log dy/dx): equations 4 and 5 of the paper.
+
+    Example:
+      >>> x, y, slope = jnp.asarray([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0], [1.0, 2.0, 1.0]])[:, None]
+      >>> y_0, log_slope = forward(jnp.zeros(1), Knots(x, y, slope))  # the inner knot; log 2
+      >>> y_0.item(), round(log_slope.item(), 3)
+      (0.5, 0.693)
+    """
     clipped, bin = _bin_of(x, knots, knots.x)
     xi = (clipped - bin.x) / bin.width
     y = bin.y + bin.height * _numerator(bin, xi) / _denominator(bin, xi)
@@ -67,7 +74,14 @@ def forward(x: Values, knots: Knots) -> tuple[Values, Values]:
 
 
 def inverse(y: Values, knots: Knots) -> tuple[Values, Values]:
-    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation."""
+    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation.
+
+    Example:
+      >>> x, y, slope = jnp.asarray([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0], [1.0, 2.0, 1.0]])[:, None]
+      >>> x_0, log_slope = inverse(jnp.full(1, 0.5), Knots(x, y, slope))  # the inner knot; -log 2
+      >>> x_0.item(), round(log_slope.item(), 3)
+      (0.0, -0.693)
+    """
     clipped, bin = _bin_of(y, knots, knots.y)
     rise, steepness = clipped - bin.y, bin.left_slope + bin.right_slope - 2 * bin.mean_slope
     a = bin.height * (bin.mean_slope - bin.left_slope) + rise * steepness

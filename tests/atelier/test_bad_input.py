@@ -215,13 +215,13 @@ def test_a_mixture_of_nothing():
 @pytest.mark.parametrize(
     ('observation', 'levels', 'message'),
     [
-        ('bernoulli', 17, 'needs data of 2 levels and these have 17 levels'),
-        ('bernoulli', None, 'these have real values'),
-        ('binomial', None, 'these have real values'),
-        ('categorical', None, 'these have real values'),
-        ('discretized_logistic_mixture', None, 'these have real values'),
-        ('gaussian', 17, 'needs real-valued data and these have 17 levels'),
-        ('gaussian', 2, 'needs real-valued data and these have 2 levels'),
+        ('bernoulli', 17, 'needs data with 2 levels, but the data have 17 levels'),
+        ('bernoulli', None, 'the data have real values'),
+        ('binomial', None, 'the data have real values'),
+        ('categorical', None, 'the data have real values'),
+        ('discretized_logistic_mixture', None, 'the data have real values'),
+        ('gaussian', 17, 'needs real-valued data, but the data have 17 levels'),
+        ('gaussian', 2, 'needs real-valued data, but the data have 2 levels'),
     ],
 )
 def test_a_number_that_would_be_no_likelihood(observation, levels, message):

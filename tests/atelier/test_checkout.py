@@ -49,7 +49,7 @@ def test_a_neighbour_of_a_config_with_a_name_of_the_root(elsewhere, complaint):
     (elsewhere / 'models.py').write_text('my_network = None')
     (elsewhere / 'mine.py').write_text('from models import my_network')
     line = complaint(checkout.config_file('mine.py').config)
-    assert f'{elsewhere}/mine.py cannot import models beside it' in line and 'rename it' in line
+    assert f'{elsewhere}/mine.py cannot import models beside it' in line and 'rename yours' in line
 
 
 def test_a_function_of_a_config_imports_where_a_command_calls_it(elsewhere):

@@ -434,6 +434,8 @@ def public_functions():
     """{'module.function': function} of all that the modules of `losses` define themselves."""
     found = {}
     for info in pkgutil.walk_packages(losses.__path__, 'losses.'):
+        if '._' in info.name:
+            continue
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             is_ours = getattr(value, '__module__', None) == module.__name__

@@ -39,6 +39,14 @@ def ode_log_prob(
       steps: of the solver; its error falls with their square.
       probes: Jacobian-vector products per slope; 0: the exact divergence, one product for each
         dimension of an event.
+
+    Example:
+      >>> from models.diffusion.process.schedules import exploding
+      >>> schedule, keys = exploding(), jnp.zeros((1, 2), jnp.uint32)
+      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 4)
+      >>> found = ode_log_prob(mean, jnp.zeros((1, 1)), schedule, keys, steps=400, probes=0)
+      >>> round(found.item(), 2)  # -log(8 pi) / 2
+      -1.61
     """
     times = uniform_half_log_snr(schedule, steps).astype(x.dtype)[::-1]
     directions = _directions(x, keys, probes)

@@ -43,6 +43,15 @@ def repaint(
 
     Returns:
       x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule, keys = schedules.exploding(), jnp.zeros((1, 2), jnp.uint32)
+      >>> twice = lambda x_t, t: jnp.full((1, 2), x_t.sum() / (2 + schedule.sigma(t[0]) ** 2))
+      >>> start, x, known = jnp.asarray([[80.0, 80.0], [2.0, 0.0], [1.0, 0.0]])[:, None]
+      >>> times = time_grids.karras(schedule, 400)
+      >>> print(repaint(twice, start, x, known == 1, times, schedule, keys, resamples=5).round(1))
+      [[2. 2.]]
     """
 
     def one_pass(x_t, pass_inputs):

@@ -48,6 +48,14 @@ def ddim(
     """DDIM: Song, Meng and Ermon (2021), equation 12, with sigma_t = `eta` times equation 16.
 
     eta = 1 is ancestral sampling; eta = 0 is deterministic.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule, keys = schedules.exploding(), jnp.zeros((1, 2), jnp.uint32)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> x_t, times = jnp.full((1, 1), 80.0), time_grids.karras(schedule, 400)
+      >>> round(ddim(mean, x_t, times, schedule, keys)[0].item(), 1)  # from one std to one std
+      1.0
     """
 
     def step(x_t, t, s, index):
@@ -67,14 +75,32 @@ def ddim(
 def ancestral(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
 ) -> tuple[Events, Trajectory]:
-    """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid."""
+    """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule, keys = schedules.exploding(), jax.random.split(jax.random.PRNGKey(0), 4000)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> noise, times = 80 * standard_normal(keys, 1), time_grids.karras(schedule, 400)
+      >>> round(ancestral(mean, noise, times, schedule, keys)[0].std().item(), 1)
+      1.0
+    """
     return ddim(denoiser, x, times, schedule, keys, eta=1.0)
 
 
 def dpm_solver_2(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Trajectory]:
-    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step."""
+    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule = schedules.exploding()
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> times = time_grids.karras(schedule, 400)
+      >>> round(dpm_solver_2(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
+      1.0
+    """
     del keys
 
     def step(x_t, t, s, index):
@@ -99,6 +125,14 @@ def dpm_solver_pp_2m(
 
     The first step is of order one, and so is the last if there are fewer than `FEW` steps, as the
     authors advise. The evaluation at times[-1], which a caller may add, does not count as a step.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule = schedules.exploding()
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> times = time_grids.karras(schedule, 400)
+      >>> round(dpm_solver_pp_2m(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
+      1.0
     """
     del keys
     steps = len(times) - 1
@@ -124,6 +158,14 @@ def euler(
     """Euler's method for the probability-flow ODE.
 
     For straight paths: Liu et al. (2023), section 2.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule = schedules.straight()
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> times = time_grids.uniform_time(schedule, 400)
+      >>> round(euler(mean, jnp.full((1, 1), 1.0), times, schedule)[0].item(), 1)
+      1.0
     """
     del keys
 
@@ -148,6 +190,14 @@ def heun(
     Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; their
     S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's last
     time, where x starts, because the process defines no noisier times.
+
+    Example:
+      >>> from models.diffusion.process import schedules, time_grids
+      >>> schedule = schedules.exploding()
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> times = time_grids.karras(schedule, 400)
+      >>> round(heun(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
+      1.0
     """
     gamma = min(churn / len(times), 2**0.5 - 1)  # their N also counts the step to zero noise
 
@@ -175,6 +225,13 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
     """Returns (dx/dt, the denoiser's x) of the probability-flow ODE: alpha' x + sigma' eps.
 
     Song et al. (2021), equation 13, in terms of the schedule's two functions.
+
+    Example:
+      >>> from models.diffusion.process.schedules import straight
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> slope, x = velocity(mean, jnp.full((1, 1), 0.68), jnp.asarray(0.2), straight())
+      >>> round(slope.item(), 3), round(x.item(), 3)  # 0.2 - 0.8: eps - x
+      (-0.6, 0.8)
     """
     alpha_rate, sigma_rate = schedule.rates(t)
     mean, eps = _mean_and_eps(denoiser, x_t, t, schedule)
@@ -185,6 +242,13 @@ def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Sche
     """Returns (x_t / size(t), t) -> the mean of x, and the schedule of x_t / size(t).
 
     If x grows ten thousandfold, as in an exploding process, the ODE is solved much better this way.
+
+    Example:
+      >>> from models.diffusion.process.schedules import exploding
+      >>> mean, unit = on_unit_size(lambda x_t, t: x_t, exploding())
+      >>> t = jnp.ones(1)
+      >>> round(unit.size(t).item(), 3), round(mean(jnp.ones((1, 1)), t).item(), 1)
+      (1.0, 80.0)
     """
 
     def mean(scaled, t):

@@ -513,7 +513,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(model__label_dropout=1.5), 'must be a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
         (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
-        (dict(model__network='unet', model__attention=(3,)), 'resolutions 0 to 1'),
+        (dict(model__network='unet', model__attention=(3,)), 'resolutions from 0 to 1'),
         (dict(eval__likelihood='ode', eval__ode_steps=0), 'eval.ode_steps'),
         (dict(model__prediction='noise'), "'eps'"),
         (dict(eval__sampler__eta=0.5), 'for --config.eval.sampler.name=ddim'),

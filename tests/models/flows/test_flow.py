@@ -160,7 +160,7 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name):
     [
         ('realnvp', dict(data__dequantize='none'), '--config.data.dequantize=uniform'),
         ('realnvp', dict(model__alpha=0.0), 'config.model.alpha=0.0'),
-        ('realnvp', dict(model__scales=5), 'there are 1 to 4'),
+        ('realnvp', dict(model__scales=5), 'from 1 to 4'),
         ('realnvp', dict(model__scale_bound=0.0), 'config.model.scale_bound=0.0'),
         ('realnvp', dict(model__hidden_sizes=()), 'config.model.hidden_sizes'),
         ('spline_flow', dict(model__bins=1), 'config.model.bins=1'),

@@ -33,14 +33,14 @@ def coder(run):
 def test_a_family_with_a_prior_draws_from_it(vae):
     state = restore.initial_state(vae)
     draws = prior_draws.code_draws(vae, state, ONE)
-    assert draws.words == 'the prior'
+    assert draws.description == 'the prior'
     np.testing.assert_array_equal(draws.draw(KEY, 6), of_prior(vae, state, KEY, 6, ONE))
 
 
 def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae):
     run = coder(vae)
     draws = prior_draws.code_draws(run, restore.initial_state(vae), ONE)
-    assert draws.words == 'a Gaussian fitted to 1,000 training codes'
+    assert draws.description == 'a Gaussian fitted to 1,000 training codes'
     drawn = draws.draw(KEY, 20_000)
     batch = {'x': jnp.float32(vae.data.splits['train']['x'])}
     codes = np.asarray(run.family.ability(Codes).encode(None, batch, None), np.float64)

@@ -198,5 +198,5 @@ def test_words_of_nobody_are_noticed(vae):
             assert not np.array_equal(again, x)
         except ValueError:
             pass
-    with pytest.raises(ValueError, match='behind the last'):
+    with pytest.raises(ValueError, match='left over after the last example'):
         bits_back.decoded(run, state, words, 19)

@@ -20,10 +20,10 @@ def images(levels, channels, n=6):
 
 
 @pytest.mark.parametrize(('levels', 'channels'), KINDS)
-@pytest.mark.parametrize('name', formats.SMALLEST)
+@pytest.mark.parametrize('name', formats.OPTIONS)
 def test_nothing_is_lost(name, levels, channels):
     x = images(levels, channels)[0]
-    file = io.BytesIO(formats.written(x, levels, formats.SMALLEST[name]))
+    file = io.BytesIO(formats.written(x, levels, formats.OPTIONS[name]))
     with Image.open(file) as image:
         assert image.format == name.upper()
         if levels == 2 and name == 'PNG':
@@ -37,7 +37,7 @@ def test_nothing_is_lost(name, levels, channels):
 def test_headers_are_counted_once_or_for_each(levels, channels):
     x = images(levels, channels)[:1]
     one, many = (formats.bytes_of(x.repeat(n, 0), levels) for n in (1, 50))
-    for name in formats.SMALLEST:
+    for name in formats.OPTIONS:
         assert one[name]['together'] == one[name]['apart'] == many[name]['apart']
         assert many[name]['together'] < 0.4 * many[name]['apart']
 

@@ -54,5 +54,5 @@ def test_one_example_has_no_standard_error():
 
 @pytest.mark.parametrize(('positive', 'negative'), [([], [1.0]), ([1.0], []), ([np.nan], [1.0])])
 def test_what_has_no_rank_is_refused(positive, negative):
-    with pytest.raises(ValueError, match='AUROC of'):
+    with pytest.raises(ValueError, match='AUROC needs scores of both kinds'):
         auroc(np.asarray(positive), np.asarray(negative))

@@ -98,7 +98,7 @@ def test_error_on_the_normalized_scale():
 def test_shapes_have_to_agree():
     x, y = images(2, 12, 12, 1), images(1, 12, 12, 1)
     for measure in (psnr, ssim):
-        with pytest.raises(ValueError, match='alike'):
+        with pytest.raises(ValueError, match='same shape'):
             measure(x, y, 1.0)
-    with pytest.raises(ValueError, match='alike'):
+    with pytest.raises(ValueError, match='same shape'):
         half_squared_error(x, y, LEVELS)
