@@ -16,8 +16,8 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs import char_lm
 from configs.shared import common, needs, text_models
-from models.autoregressive.gru import GRU, recurrent
-from models.autoregressive.language_model import descended
+from models.autoregressive.gru import GRU, gru_parts
+from models.autoregressive.language_model import language_model
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -45,4 +45,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     needs.text(config, spec)
     model = config.model
     net = GRU(spec.levels, model.width, model.layers, common.precision(config))
-    return descended(recurrent(net, spec), text_models.draws_of(config))
+    return language_model(gru_parts(net, spec), text_models.draws_of(config))

@@ -24,7 +24,7 @@ from atelier.data.dataset import Spec
 from configs.shared import common, needs, text_models
 from configs.shared.transformers import transformer_of
 from models.autoregressive.causal_transformer import transformer_parts
-from models.autoregressive.language_model import descended
+from models.autoregressive.language_model import language_model
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -71,4 +71,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the model of `config` for data described by `spec`."""
     needs.text(config, spec)
     parts = transformer_parts(transformer_of(config, spec), spec)
-    return descended(parts, text_models.draws_of(config))
+    return language_model(parts, text_models.draws_of(config))

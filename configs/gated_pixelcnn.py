@@ -19,7 +19,7 @@ from configs.shared import common
 from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
-from models.autoregressive.raster_scan import ByPixel
+from models.autoregressive.raster_scan import PixelNetwork
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -41,7 +41,7 @@ def parts_of(config: ConfigDict, spec: Spec) -> AutoregressiveParts:
     return pixelcnn.parts_of(config, spec, gated)
 
 
-def gated(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> ByPixel:
+def gated(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> PixelNetwork:
     """Returns both stacks, with `size` output parameters per channel."""
     model, margins = config.model, pixelcnn.margins_of(config)
     own = Size(layers=model.blocks, width=model.width, head_width=model.head_width, **margins)

@@ -13,7 +13,7 @@ from atelier.core.family import Family
 from atelier.data.dataset import Spec
 from configs.shared import common
 from models.autoregressive.autoregressive import autoregressive
-from models.autoregressive.made import MADE, Orders, made
+from models.autoregressive.made import MADE, Orders, made_parts
 from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
@@ -62,4 +62,4 @@ def build(config: ConfigDict, spec: Spec) -> Family:
     observation = observation_for(model.observation, spec, model.mixture_components)
     network = MADE(hidden, observation.size, **common.network_options(config))
     orders = Orders(model.num_orders, are_raster)
-    return autoregressive(made(network, orders, observation, spec))
+    return autoregressive(made_parts(network, orders, observation, spec))

@@ -19,7 +19,7 @@ from configs.shared import common, needs
 from models.autoregressive.autoregressive import AutoregressiveParts, autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions, margin_of
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
-from models.autoregressive.raster_scan import ByPixel, by_pixel
+from models.autoregressive.raster_scan import PixelNetwork, raster_scan_parts
 from models.shared.observations import observation_for
 
 DATA = {  # overrides of the defaults, by data set
@@ -88,7 +88,7 @@ def parts_of(
     )
     observation = observation_for(model.observation, spec, model.mixture_components)
     network = (network_of or plain)(config, observation.size, kind, num_classes)
-    return by_pixel(network, observation, spec, model.is_conditional)
+    return raster_scan_parts(network, observation, spec, model.is_conditional)
 
 
 def margins_of(config: ConfigDict) -> dict:
@@ -100,7 +100,7 @@ def margins_of(config: ConfigDict) -> dict:
     )
 
 
-def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> ByPixel:
+def plain(config: ConfigDict, size: int, kind: CausalConvOptions, num_classes: int) -> PixelNetwork:
     """Returns the PixelCNN, with `size` output parameters per channel."""
     model = config.model
     network = PixelCNN(

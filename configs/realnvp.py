@@ -18,7 +18,7 @@ from atelier.data.dataset import POINTS, Spec
 from configs.shared import flows
 from models.flows.actnorm import ActNorm
 from models.flows.bijectors import Chain, Repeated, Squeezed
-from models.flows.couplings import Coupling, checkerboard, half_of_channels, others
+from models.flows.couplings import Coupling, checkerboard, complement, half_of_channels
 from models.flows.multiscale import as_vector, halvings, in_scales
 
 MODELS = {  # overrides of the defaults, by data set
@@ -39,7 +39,7 @@ def build(config: ConfigDict, spec: Spec) -> Family:
 
     def pairs(mask) -> nn.Module:
         coupling = functools.partial(Coupling, network=network, elementwise=elementwise)
-        pair = lambda: Chain((ActNorm(), coupling(mask), coupling(others(mask))))
+        pair = lambda: Chain((ActNorm(), coupling(mask), coupling(complement(mask))))
         return Repeated(pair, model.steps)
 
     def scale(shape, is_last):

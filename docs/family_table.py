@@ -13,7 +13,7 @@ from atelier import applications, checkout
 from atelier.core.abilities import LogProb
 from atelier.core.family import Family, is_class_conditional
 from atelier.data import dataset
-from atelier.evaluation.evaluate import given
+from atelier.evaluation.evaluate import condition_suffix
 
 PAGE = checkout.ROOT / 'docs' / 'using_a_run.md'
 MARKS = '<!-- family table -->', '<!-- end of family table -->'
@@ -53,7 +53,7 @@ def _by_class(family: Family):
 def _likelihood(family: Family) -> str:
     if family.ability(LogProb) is None:
         return ''
-    return family.ability(LogProb).kind + given(family)
+    return family.ability(LogProb).kind + condition_suffix(family)
 
 
 def insert(text: str) -> str:

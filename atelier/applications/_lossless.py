@@ -18,7 +18,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, writing
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
-from atelier.evaluation.evaluate import given, kind_of
+from atelier.evaluation.evaluate import condition_suffix, likelihood_description
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.log import log
 from atelier.report import image_grids
@@ -80,9 +80,9 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to code')
     spec = run.data.spec
-    if spec.levels > range_coder.MOST_LEVELS:
+    if spec.levels > range_coder.MAX_LEVELS:
         raise UserError(
-            f'the data have {spec.levels} levels: coding allows at most {range_coder.MOST_LEVELS}'
+            f'the data have {spec.levels} levels: coding allows at most {range_coder.MAX_LEVELS}'
         )
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
@@ -176,7 +176,7 @@ def packed(
         batch_size=size,
         weights=file_format.checksum_of_weights(state),
         examples=0,
-        made_with=file_format.made_with(),
+        software_version=file_format.software_version(),
         event_shape=spec.event_shape,
         levels=spec.levels,
         num_classes=spec.num_classes,
@@ -219,12 +219,12 @@ def _results(
     """Bits per example: of the file, of its coded words, as reported, and of image formats."""
     spec, n = run.data.spec, len(arrays['x'])
     has_code = bitstream.code_bits is not None
-    bound = f'-ELBO, an upper bound{given(run.family)}'
+    bound = f'-ELBO, an upper bound{condition_suffix(run.family)}'
     results = {
         'num_examples': n,
         'coder': decompress.coder_of(run),
-        'reported': bound if has_code else f'log_prob, {kind_of(run)}',
-        'log_prob': kind_of(run),
+        'reported': bound if has_code else f'log_prob, {likelihood_description(run)}',
+        'log_prob': likelihood_description(run),
         'measured_bits': 8 * num_bytes / n,
         'measured_bits_without_header': 32 * len(bitstream.words) / n,
         'reported_bits': float(arrays['reported_bits'].mean()),

@@ -11,7 +11,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
 from atelier.evaluation.examples import strokes
-from atelier.evaluation.samples.features import of_classifier
+from atelier.evaluation.samples.features import from_classifier
 from atelier.report import image_grids
 from atelier.run.restore import TrainedRun
 
@@ -89,8 +89,8 @@ def labelled(trained: TrainedRun, examples: EncodedExamples) -> EncodedExamples:
             'which need no labels'
         )
     with about('config.eval.classifier'):
-        features = of_classifier(run, trained.devices)
-    probs = features.apply(examples.x).chances
+        features = from_classifier(run, trained.devices)
+    probs = features.apply(examples.x).probs
     return examples._replace(
         label=probs.argmax(1),
         num_classes=probs.shape[1],

@@ -11,10 +11,10 @@ from atelier.applications import _common
 from atelier.applications._application import LOG_PROB, RECONSTRUCT, Application
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError
-from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
+from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
 from atelier.evaluation.examples.auroc import auroc
-from atelier.evaluation.examples.outliers import another_data_set, picture_as_data
-from atelier.evaluation.samples.sampling import as_seen
+from atelier.evaluation.examples.outliers import another_data_set, image_as_data
+from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import log
 from atelier.report import image_grids
 from atelier.run import restore
@@ -71,7 +71,7 @@ def apply(
     score = chosen_score(run, score)
     comparison = _comparison(run, outliers, outliers_path, outliers_data_dir, picture)
     trained = restore.load(run)
-    arrays, description = compute(trained, score, comparison), in_words(run, score)
+    arrays, description = compute(trained, score, comparison), description_of(run, score)
     _log(trained, arrays, comparison, description)
     outliers = pathlib.Path(outliers_path).stem or outliers
     parts = [score, outliers, pathlib.Path(picture).stem]
@@ -85,7 +85,7 @@ def _comparison(run: Run, name: str, path: str, data_dir: str, picture: str) -> 
     if not name and (path or data_dir):
         raise UserError('--outliers_path and --outliers_data_dir need --outliers=NAME')
     outliers = another_data_set(run, name, path, data_dir) if name else None
-    return Comparison(outliers, picture_as_data(run, picture) if picture else None)
+    return Comparison(outliers, image_as_data(run, picture) if picture else None)
 
 
 def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str, np.ndarray]:
@@ -104,7 +104,7 @@ def compute(trained: TrainedRun, score: str, comparison: Comparison) -> dict[str
         (arrays['picture_score'],) = _scores(trained, comparison.picture, score)
         arrays['picture_percentile'] = 100 * np.mean(known < arrays['picture_score'])
         x = comparison.picture.splits['test']['x']
-        (arrays['picture'],) = as_seen(
+        (arrays['picture'],) = preprocessed(
             trained.run, trained.state, trained.devices, x, comparison.picture
         )
     return arrays
@@ -186,7 +186,7 @@ def _panels(
     for end, rows in (('Most', index[:num_images]), ('Least', index[::-1][:num_images])):
         first, last = score[rows[[0, -1]]]
         title = f'{end} anomalous test examples\n{first:.4g} to {last:.4g}'
-        panels[title] = as_seen(run, trained.state, trained.devices, x[rows])
+        panels[title] = preprocessed(run, trained.state, trained.devices, x[rows])
     if 'picture' in arrays:
         panels['The picture'] = arrays['picture'][None]
     return panels

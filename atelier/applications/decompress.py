@@ -115,9 +115,10 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
             f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
             '--config.eval.weights of the run that coded it'
         )
-    if header.made_with != file_format.made_with():
+    version = file_format.software_version()
+    if header.software_version != version:
         raise UserError(
-            f'{path} was coded with {header.made_with} and this is {file_format.made_with()}, '
+            f'{path} was coded with {header.software_version} and this is {version}, '
             'which rounds probabilities differently: decode it where it was coded'
         )
 

@@ -16,7 +16,7 @@ from atelier.core.abilities import Inpaint
 from atelier.core.randomness import Stream, key_for
 from atelier.evaluation.evaluate import summary
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.evaluation.samples.sampling import as_seen
+from atelier.evaluation.samples.sampling import preprocessed
 from atelier.log import log
 from atelier.report import image_grids
 from atelier.run import restore
@@ -101,7 +101,7 @@ def compute(
     x, known and completions are those of the examples at `kept`.
     """
     run = trained.run
-    x = as_seen(run, trained.state, trained.devices, run.data.splits['test']['x'])
+    x = preprocessed(run, trained.state, trained.devices, run.data.splits['test']['x'])
     completions = _completions(trained, x, hidden, num_completions, seed)
     results = {
         'completion': completions,
@@ -148,7 +148,7 @@ def _completions(
 def _training_mean(trained: TrainedRun) -> Float[np.ndarray, '*event']:
     x = trained.run.data.splits['train']['x']
     parts = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]
-    input_of = lambda part: as_seen(trained.run, trained.state, trained.devices, part)
+    input_of = lambda part: preprocessed(trained.run, trained.state, trained.devices, part)
     return sum(input_of(part).sum(0, np.float64) for part in parts) / len(x)
 
 

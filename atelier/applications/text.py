@@ -10,7 +10,7 @@ from atelier.applications import _common
 from atelier.applications._application import EXTEND, Application
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec, symbols_told
+from atelier.data.dataset import Dataset, Spec, symbols_of
 from atelier.data.text import encode
 from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -33,7 +33,7 @@ def data(folder: pathlib.Path, **options) -> Dataset | None:
     """
     del options
     record = run_folder.load(folder)
-    symbols, values = symbols_told(record['data'] or {}), record['values']
+    symbols, values = symbols_of(record['data'] or {}), record['values']
     if symbols is None:
         return None
     spec = Spec((values['data']['context'],), len(symbols), None, symbols=symbols)

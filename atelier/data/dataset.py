@@ -151,7 +151,7 @@ class Dataset(NamedTuple):
         return fingerprint
 
 
-def symbols_told(fingerprint: dict[str, str]) -> str | None:
+def symbols_of(fingerprint: dict[str, str]) -> str | None:
     """Returns the symbols in a `Dataset.fingerprint`, or None if there are none."""
     _, mark, symbols = fingerprint.get('x', '').partition(', symbols ')
     return ast.literal_eval(symbols) if mark else None

@@ -19,9 +19,9 @@ from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
-from atelier.evaluation.per_example.over_examples import by_number, over_examples
+from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.per_example.values_file import write_values
-from atelier.evaluation.samples.features import FeatureFunction, of_function
+from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import log
 from atelier.multihost import processes
@@ -88,7 +88,7 @@ def _evaluate(
         _require_features(run, is_mistake=not reuse)
         feature_function = chosen_features(run, devices)
     else:
-        feature_function = of_function(features, run.data.splits[SPLIT]['x'])
+        feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
     circumstances = _circumstances(run, weights, feature_function)
     path = run.folder / 'evaluation.json'
@@ -121,7 +121,7 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     """Returns all that determines an evaluation's values: if it is equal, so are they."""
     return {
         'data': _data_record(run),
-        'log_prob': kind_of(run),
+        'log_prob': likelihood_description(run),
         'features': features and features.name,
         'weights': weights,
         'eval': config_values.flatten(run.config.eval.to_dict()),
@@ -167,7 +167,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
         if run.data.spec.is_discrete:  # bits are meaningless for a density
-            values.update(by_number(run.data, SPLIT, nll))
+            values.update(per_dimension(run.data, SPLIT, nll))
     return values
 
 
@@ -234,7 +234,7 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
         return {}
 
 
-def kind_of(run: Run) -> str | None:
+def likelihood_description(run: Run) -> str | None:
     """Returns a description of the likelihood, or None without one.
 
     For dequantised data it is that of the density, and the NLL an upper bound for the levels.
@@ -243,10 +243,10 @@ def kind_of(run: Run) -> str | None:
         return None
     bounds = run.data.spec.dequantized_levels is not None
     density = ' for the density, an upper bound for the levels' if bounds else ''
-    return run.family.ability(LogProb).description + density + given(run.family)
+    return run.family.ability(LogProb).description + density + condition_suffix(run.family)
 
 
-def given(family: Family) -> str:
+def condition_suffix(family: Family) -> str:
     """Returns a suffix naming what the likelihood is conditional on; empty for most families."""
     return ', given the label' if is_class_conditional(family) else ''
 

@@ -16,7 +16,7 @@ from atelier.core import optimizers, train_step
 from atelier.core.family import Family
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.data.dataset import Dataset, symbols_told
+from atelier.data.dataset import Dataset, symbols_of
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
@@ -129,7 +129,7 @@ def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> No
       UserError: `run` is of text, and the weights are not of text with the same symbols.
     """
     symbols = run.data.spec.symbols
-    if symbols is not None and symbols != symbols_told(record['data'] or {}):
+    if symbols is not None and symbols != symbols_of(record['data'] or {}):
         raise UserError(
             f'the weights of {folder} are for other symbols than {run.data.description}'
         )

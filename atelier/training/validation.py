@@ -11,7 +11,7 @@ from atelier.core import game
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.evaluation.per_example.over_examples import by_number, over_examples
+from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
 from atelier.evaluation.samples.features import coordinates
 from atelier.evaluation.samples.neighbours import manifolds
 from atelier.evaluation.samples.sampling import (
@@ -19,7 +19,7 @@ from atelier.evaluation.samples.sampling import (
     reconstructor,
     sampler,
     save_pairs,
-    shown,
+    split_examples,
 )
 from atelier.log import log
 from atelier.report import image_grids, texts
@@ -40,7 +40,7 @@ class CompiledValidation:
         self.metrics = over_examples(run.family.metrics, run.data, size, devices)
         self.sample = sampler(run, devices) if run.family.ability(Sample) else None
         self.reconstruct = reconstructor(run, devices) if is_image else None
-        self._show = lambda state: shown(run, state, devices, 'valid', WATCHED)
+        self._show = lambda state: split_examples(run, state, devices, 'valid', WATCHED)
         self._spec = run.data.spec
         self._real: np.ndarray | None = None
 
@@ -88,7 +88,7 @@ class Watch:
         means = {name: float(np.mean(v, dtype=np.float64)) for name, v in values.items()}
         means.update(self._coverage(state))
         if texts.is_text(run.data.spec) and 'log_prob_nats' in means:
-            means.update(by_number(run.data, 'valid', -means['log_prob_nats']))
+            means.update(per_dimension(run.data, 'valid', -means['log_prob_nats']))
         metrics_log.write(step, {f'valid/{name}': value for name, value in means.items()})
         metrics_log.flush()
         self._warn(

@@ -13,7 +13,7 @@ from configs.shared import common
 from models.flows.bijectors import Chain
 from models.flows.conditioners import Perceptron, convolutions
 from models.flows.couplings import Elementwise, affine, spline
-from models.flows.data_bijectors import of_data
+from models.flows.data_bijectors import data_bijector
 from models.flows.flow import flow
 
 LEVELS = ('digits', 'mnist', 'fashion_mnist', 'cifar10')
@@ -88,7 +88,7 @@ def shrink(config: ConfigDict) -> None:
 
 def flow_of(config: ConfigDict, spec: Spec, layers: nn.Module) -> Family:
     """Returns the flow that maps x, in the units of the data, through `layers` to a vector."""
-    bijector = Chain((of_data(spec, config.model.alpha), layers))
+    bijector = Chain((data_bijector(spec, config.model.alpha), layers))
     return flow(bijector, spec, config.eval.sampler.temperature)
 
 

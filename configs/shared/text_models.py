@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from models.autoregressive.token_sampling import Draws
+from models.autoregressive.token_sampling import SamplingOptions
 
 
 def add_text(config: ConfigDict) -> None:
@@ -20,7 +20,9 @@ def add_text(config: ConfigDict) -> None:
     )
 
 
-def draws_of(config: ConfigDict) -> Draws:
+def draws_of(config: ConfigDict) -> SamplingOptions:
     """Returns how tokens are sampled."""
     sampler = config.eval.sampler
-    return Draws(temperature=sampler.temperature, top_k=sampler.top_k, top_p=sampler.top_p)
+    return SamplingOptions(
+        temperature=sampler.temperature, top_k=sampler.top_k, top_p=sampler.top_p
+    )

@@ -22,7 +22,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import at_least, check_sizes
 from losses import elbo
 from models.autoencoders.collapse_advice import adviser
-from models.nets.class_conditioning import asked_for
+from models.nets.class_conditioning import requested_class
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 from models.shared.reconstruction_inpainting import by_reconstruction
@@ -170,7 +170,7 @@ def prior(nets: VAENetworks, keys, condition: Batch | None = None):
     z = standard_normal(fold_in(keys, 0), nets.latent_dim)
     if not nets.is_conditional:
         return z
-    classes = asked_for(fold_in(keys, 2), condition, nets.spec)
+    classes = requested_class(fold_in(keys, 2), condition, nets.spec)
     return jnp.concatenate([z, classes], -1)
 
 

@@ -18,7 +18,7 @@ from atelier.core.family import Family, present
 from atelier.core.randomness import Rng, fold_in
 from atelier.core.types import Batch
 from atelier.data.dataset import Spec
-from models.nets.class_conditioning import label_asked_for
+from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 from models.shared.observations import Observation, level_log_probs
 
@@ -102,7 +102,7 @@ def autoregressive(parts: AutoregressiveParts) -> Family:
         batch = {'x': x, 'known': jnp.zeros(x.shape, bool)}
         if parts.is_conditional:
             keys = fold_in(rng.keys, LABEL_DRAW)
-            batch['label'] = label_asked_for(keys, condition, parts.spec)
+            batch['label'] = requested_label(keys, condition, parts.spec)
         return completed(parts, weights, batch, rng)
 
     def inpaint(weights, batch, rng):

@@ -22,7 +22,7 @@ from models.autoregressive.causal_conv import (
     Reach,
     Windows,
 )
-from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
+from models.autoregressive.raster_scan import ClassBias, PixelNetwork, window_at
 from models.nets.conv import Conv
 
 NewMaps = Float[Array, 'batch new_rows new_columns new_features']
@@ -146,7 +146,7 @@ class Memory(NamedTuple):
     horizontal_cache: dict
 
 
-def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
+def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
     """Returns both stacks, whole and pixel by pixel.
 
     Pixel by pixel, the vertical stack computes a whole row at its first pixel.
@@ -207,4 +207,4 @@ def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> ByPixel:
         memory = memory._replace(vertical_cache=cache, links=links)
         return in_row(params, memory, padded, label, pixel)
 
-    return ByPixel(init, whole, begin, step, margin)
+    return PixelNetwork(init, whole, begin, step, margin)

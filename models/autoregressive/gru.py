@@ -113,7 +113,7 @@ class GRU(nn.Module):
         return tuple(new_states), logits
 
 
-def recurrent(net: GRU, spec: Spec) -> AutoregressiveParts:
+def gru_parts(net: GRU, spec: Spec) -> AutoregressiveParts:
     """Returns the parts of `net` for `autoregressive`, with its states cached."""
 
     def init(key, batch: Batch):

@@ -20,14 +20,14 @@ from models.autoregressive.autoregressive import (
     for_training,
     natural_order,
 )
-from models.autoregressive.token_sampling import Draws, with_draws
+from models.autoregressive.token_sampling import SamplingOptions, with_draws
 from models.shared.observations import categorical
 
 ONLY_ORDER = jnp.zeros((), jnp.int32)  # its index
 LogProbs = Float[Array, 'batch length']
 
 
-def descended(parts: AutoregressiveParts, draws: Draws) -> Family:
+def language_model(parts: AutoregressiveParts, draws: SamplingOptions) -> Family:
     """Returns the game of one player, `model`, which minimizes the nats per token of a window."""
     parts = parts._replace(observation=with_draws(parts.observation, draws))
 

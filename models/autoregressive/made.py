@@ -129,7 +129,7 @@ def degrees_of(
     return jax.vmap(of_order)(keys)
 
 
-def made(
+def made_parts(
     network: MADE, orders: Orders, observation: Observation, spec: Spec
 ) -> AutoregressiveParts:
     """Returns MADE's parts for `autoregressive`; its degrees are drawn, so they are in `extra`."""

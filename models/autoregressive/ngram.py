@@ -24,7 +24,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least
 from models.autoregressive.autoregressive import Steps
 from models.autoregressive.language_model import language_family, scored_log_prob, text_parts
-from models.autoregressive.token_sampling import Draws, with_draws
+from models.autoregressive.token_sampling import SamplingOptions, with_draws
 
 NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
 MAX_CODES = 2**31 - 1
@@ -46,7 +46,7 @@ class Level(NamedTuple):
     kinds: Float[Array, 'contexts']
 
 
-def markov(spec: Spec, order: int, draws: Draws) -> Family:
+def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
     """Returns the game of one player, `model`, fitted in one step to the whole training split."""
     at_least(0, 'model.order', order)
     if order > spec.num_dims // 2:

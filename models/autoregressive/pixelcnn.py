@@ -20,7 +20,7 @@ from models.autoregressive.causal_conv import (
     Reach,
     Windows,
 )
-from models.autoregressive.raster_scan import ByPixel, ClassBias, window_at
+from models.autoregressive.raster_scan import ClassBias, PixelNetwork, window_at
 
 NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 
@@ -78,7 +78,7 @@ class PixelCNN(nn.Module):
         return conv(self.kind.channels * self.size)(h, pixel)
 
 
-def pixelcnn(network: PixelCNN) -> ByPixel:
+def pixelcnn(network: PixelCNN) -> PixelNetwork:
     """Returns the network, whole and pixel by pixel; each block's cache holds its windows' rows."""
     rows, columns = Reach(*[network.first_margin] * 3).window
 
@@ -93,7 +93,7 @@ def pixelcnn(network: PixelCNN) -> ByPixel:
         outputs, updates = network.apply(variables, window, label, pixel, mutable=['cache'])
         return updates['cache'], outputs
 
-    return ByPixel(
+    return PixelNetwork(
         init=lambda key, padded, label: network.init(key, padded, label)['params'],
         whole=lambda params, padded, label: network.apply({'params': params}, padded, label),
         begin=begin,

@@ -18,7 +18,7 @@ Padded = Float[Array, 'batch rows columns channels']
 Window = Float[Array, 'batch few_rows few_columns channels']
 
 
-class ByPixel(NamedTuple):
+class PixelNetwork(NamedTuple):
     """A network of images that are zero-padded above, left and right.
 
     Its output at a pixel holds the parameters of the pixel's channels, one after the other.
@@ -58,8 +58,8 @@ class ClassBias(nn.Module):
         return of_class(label)[:, None, None]
 
 
-def by_pixel(
-    network: ByPixel, observation: Observation, spec: Spec, is_conditional: bool = False
+def raster_scan_parts(
+    network: PixelNetwork, observation: Observation, spec: Spec, is_conditional: bool = False
 ) -> AutoregressiveParts:
     """Returns the network's parts in raster order, the channels of a pixel one after the other."""
     shape, size, margin = spec.image_shape, observation.size, network.margin

@@ -16,7 +16,7 @@ from models.shared.observations import Observation
 Logits = Float[Array, '*batch symbols']
 
 
-class Draws(NamedTuple):
+class SamplingOptions(NamedTuple):
     """How tokens are drawn; the settings apply in this order.
 
     temperature: 1: the model's distribution; 0: the most likely token.
@@ -62,13 +62,13 @@ def _rank(logits: Logits) -> Array:
     return jnp.argsort(jnp.argsort(-logits, -1), -1)
 
 
-def sampling_logits(logits: Logits, draws: Draws) -> Logits:
+def sampling_logits(logits: Logits, draws: SamplingOptions) -> Logits:
     """Returns the logits of the distribution to draw from."""
     logits = keep_top_k(tempered(logits, draws.temperature), draws.top_k)
     return keep_nucleus(logits, draws.top_p)
 
 
-def with_draws(observation: Observation, draws: Draws) -> Observation:
+def with_draws(observation: Observation, draws: SamplingOptions) -> Observation:
     """Returns a categorical observation with only its sampling changed, to follow `draws`.
 
     Raises:

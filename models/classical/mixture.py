@@ -22,7 +22,7 @@ from losses import elbo
 from models.classical.components import TINY, Components
 from models.classical.estimator import Estimator, fit_turn, initial_weights
 from models.classical.kmeans import nearest_of
-from models.nets.class_conditioning import label_asked_for
+from models.nets.class_conditioning import requested_label
 
 COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
 
@@ -190,7 +190,7 @@ def sampled(parts: MixtureParts, params, rng: Rng, condition: Batch | None):
     """Draws a component by its weight, or takes the requested class, and then draws x from it."""
     component_keys = fold_in(rng.keys, COMPONENT_DRAW)
     if parts.is_labelled:
-        component = label_asked_for(component_keys, condition, parts.spec)
+        component = requested_label(component_keys, condition, parts.spec)
     else:
         component = jax.vmap(lambda key: jax.random.categorical(key, params['log_weights']))(
             component_keys

@@ -42,7 +42,7 @@ from models.diffusion.sampling import (
     sampled,
 )
 from models.diffusion.variational_bound import bound_terms, ode_nats, weighted_error
-from models.nets.class_conditioning import label_asked_for
+from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, HIDDEN_DRAW = 0, 1  # key indices of the training loss
@@ -165,7 +165,7 @@ def sampling_abilities(
     def walk(weights, rng, condition):
         schedule, label = (
             schedule_of(process, weights.params),
-            requested_label(nets, rng, condition),
+            label_of_samples(nets, rng, condition),
         )
         return sampled(nets, schedule, sampling, weights.params['model'], rng, label)
 
@@ -190,7 +190,7 @@ def sampling_abilities(
         )
 
     def prior(weights, rng):
-        return of_prior(nets, rng, requested_label(nets, rng, None))
+        return of_prior(nets, rng, label_of_samples(nets, rng, None))
 
     def encode(weights, batch, rng):
         del rng
@@ -266,8 +266,8 @@ def condition_of(nets: DenoiserNetworks, batch: Batch) -> Condition:
     return jnp.where(jnp.isin(label, novel), nets.spec.num_classes, label)
 
 
-def requested_label(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
+def label_of_samples(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
     """Returns the class of each sample; by default a random class of the training split."""
     if not nets.is_conditional:
         return None
-    return label_asked_for(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)
+    return requested_label(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)

@@ -14,7 +14,7 @@ from models.nets.conv_encoder_decoder import spatial_shape
 from models.nets.patches import from_patches, to_patches
 from models.nets.transformer import check_heads
 
-WIDENED = 4  # hidden units of a block's MLP, as a multiple of the token width
+MLP_FACTOR = 4  # hidden units of a block's MLP, as a multiple of the token width
 Tokens = Float[Array, 'batch tokens width']
 
 
@@ -42,7 +42,7 @@ class Block(nn.Module):
             self.heads, dtype=self.dtype, force_fp32_for_softmax=True
         )
         tokens += gate * attention(normed).astype(jnp.float32)
-        wide = nn.gelu(layer(WIDENED * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
+        wide = nn.gelu(layer(MLP_FACTOR * width)(adaptive_norm(tokens, scale_mlp, shift_mlp)))
         return tokens + gate_mlp * layer(width)(wide).astype(jnp.float32), None
 
 

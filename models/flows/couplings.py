@@ -91,7 +91,7 @@ def half_of_channels(shape: Shape) -> Bool[np.ndarray, '*event']:
     return np.broadcast_to(np.arange(shape[-1]) < -(-shape[-1] // 2), shape)
 
 
-def others(mask: Mask) -> Mask:
+def complement(mask: Mask) -> Mask:
     """Returns the complement of `mask`."""
     return lambda shape: ~mask(shape)
 

@@ -85,7 +85,7 @@ class Logit(nn.Module):
         return jnp.sum(log_slopes.reshape(len(log_slopes), -1), -1)
 
 
-def of_data(spec: Spec, alpha: float) -> nn.Module:
+def data_bijector(spec: Spec, alpha: float) -> nn.Module:
     """Returns `Logit` for data with a known interval, otherwise `Standardized`.
 
     Example:

@@ -29,7 +29,7 @@ from models.gans.players import (
     noise,
     verdicts,
 )
-from models.nets.class_conditioning import asked_for
+from models.nets.class_conditioning import requested_class
 
 PENALTIES = ('none', 'gradient_penalty', 'r1', 'r2')
 
@@ -201,7 +201,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         z = noise(nets, rng.keys)
         if not nets.is_conditional:
             return z
-        classes = asked_for(fold_in(rng.keys, 1), condition, nets.spec)
+        classes = requested_class(fold_in(rng.keys, 1), condition, nets.spec)
         return jnp.concatenate([z, classes], -1)
 
     def decode(weights, codes):

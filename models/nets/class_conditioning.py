@@ -9,14 +9,14 @@ from atelier.core.types import Batch
 from atelier.data.dataset import Spec
 
 
-def asked_for(
+def requested_class(
     keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Float[Array, 'batch classes']:
-    """Returns `label_asked_for`, one-hot."""
-    return jax.nn.one_hot(label_asked_for(keys, condition, spec), spec.num_classes)
+    """Returns `requested_label`, one-hot."""
+    return jax.nn.one_hot(requested_label(keys, condition, spec), spec.num_classes)
 
 
-def label_asked_for(
+def requested_label(
     keys: UInt32[Array, 'batch 2'], condition: Batch | None, spec: Spec
 ) -> Int[Array, 'batch']:
     """Returns the condition's labels; if there are none, a random training class for each key."""

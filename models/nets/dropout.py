@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 
-def dropped(
+def dropout(
     units: Float[Array, 'batch *units'], keys: UInt32[Array, 'batch 2'], rate: float
 ) -> Float[Array, 'batch *units']:
     """Sets each unit to zero with probability `rate`, and scales up the others."""

@@ -42,7 +42,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from atelier.core.randomness import fold_in
 from atelier.errors import UserError, at_least, check_sizes, share
-from models.nets.dropout import dropped
+from models.nets.dropout import dropout
 from models.nets.rotary import rotated
 
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
@@ -105,7 +105,7 @@ class Block(nn.Module):
             outputs = layer(width, kernel_init=small, name=f'add_{index}')(inner).astype(wide)
             if keys is None or not self.dropout:
                 return outputs
-            return dropped(outputs, fold_in(keys, index), self.dropout)
+            return dropout(outputs, fold_in(keys, index), self.dropout)
 
         qkv = layer(3 * width, name='attention')(norm()(units))
         qkv = qkv.reshape(*units.shape[:2], 3, self.heads, -1)
@@ -187,7 +187,7 @@ class Transformer(nn.Module):
         positions = jnp.arange(count)
         units = self._with_positions(units, positions, label)
         if keys is not None and self.dropout:
-            units = dropped(units, fold_in(keys, 0), self.dropout)
+            units = dropout(units, fold_in(keys, 0), self.dropout)
         is_visible = jnp.tri(count, dtype=bool)
         attend = lambda *qkv: (attention(*self._rotated(positions, *qkv), is_visible), None)
         for index, block in enumerate(self.layers, 1):

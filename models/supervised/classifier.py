@@ -19,7 +19,7 @@ from atelier.core.types import Weights
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, at_least, share
 from losses import elbo
-from models.nets.dropout import dropped
+from models.nets.dropout import dropout
 
 
 class Network(nn.Module):
@@ -130,7 +130,7 @@ def classifier(parts: ClassifierParts) -> Family:
         del step, hypers
         shift_keys, dropout_keys = (fold_in(rng.keys, stream) for stream in (0, 1))
         x = shifted(batch['x'], shift_keys, parts.shift)
-        keep = (lambda f: dropped(f, dropout_keys, parts.dropout)) if parts.dropout else None
+        keep = (lambda f: dropout(f, dropout_keys, parts.dropout)) if parts.dropout else None
         (logits, _), after = outputs(weights, x, True, rng.gather, keep)
         terms = terms_of(logits, batch['label'])
         return {'model': jnp.mean(terms['cross_entropy_nats'])}, ({'model': after}, terms)

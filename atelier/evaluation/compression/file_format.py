@@ -24,7 +24,7 @@ class Header(NamedTuple):
 
     num_examples, batch_size: the last batch may be padded.
     weights, examples: checksums: of the model's weights; of the coded data and the other fields.
-    made_with: JAX version and device; others round differently.
+    software_version: JAX version and device; others round differently.
     event_shape, levels, num_classes, left_out: as in `Spec`.
     coder: which coder wrote the words; given by the first bytes of the file, not by a field.
     """
@@ -33,7 +33,7 @@ class Header(NamedTuple):
     batch_size: int
     weights: int
     examples: int
-    made_with: str
+    software_version: str
     event_shape: tuple[int, ...]
     levels: int
     num_classes: int | None
@@ -118,6 +118,6 @@ def checksum_of_weights(state: game.State) -> int:
     return total
 
 
-def made_with() -> str:
+def software_version() -> str:
     """Returns the JAX version and device in use, such as 'jax 0.10.2 cpu'."""
     return f'jax {jax.__version__} {jax.devices()[0].device_kind}'

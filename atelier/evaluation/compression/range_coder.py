@@ -23,7 +23,7 @@ from atelier.evaluation.compression.integer_frequencies import Frequencies
 from atelier.evaluation.per_example.over_examples import PATIENCE
 from atelier.run.experiment import Run
 
-MOST_LEVELS = 2**16
+MAX_LEVELS = 2**16
 
 Words = UInt32[np.ndarray, '_']
 Transfer = Callable[[Frequencies, np.ndarray], np.ndarray]  # (frequencies, values) -> values

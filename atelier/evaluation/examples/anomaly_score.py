@@ -40,7 +40,7 @@ def chosen_score(run: Run, name: str) -> str:
     return name
 
 
-def in_words(run: Run, name: str) -> str:
+def description_of(run: Run, name: str) -> str:
     """Returns a description of the score: its unit, the kind of likelihood and its budget."""
     if name == 'reconstruction':
         description = 'reconstruction error 1/2 |x - x^|^2, x normalized'

@@ -37,7 +37,7 @@ def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     return outliers
 
 
-def picture_as_data(run: Run, path: str) -> Dataset:
+def image_as_data(run: Run, path: str) -> Dataset:
     """Returns an image file as a test split of one example, without inverting its brightness.
 
     The largest centred crop with the data's aspect ratio is resized to the data's image size, and

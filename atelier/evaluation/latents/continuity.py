@@ -18,7 +18,7 @@ from atelier.evaluation.codes.encoding import parted
 from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
-from atelier.evaluation.samples.sampling import shown
+from atelier.evaluation.samples.sampling import split_examples
 from atelier.run.experiment import Run
 
 STEP = 0.05  # of the distance between the codes of two examples
@@ -47,7 +47,9 @@ def continuity(
     """
     codes = codes[fixed_order(len(codes))[:MAX_EXAMPLES]]
     z, _ = parted(run.family, codes)
-    real = np.asarray(run.data.spec.normalize(shown(run, state, devices, 'test', MAX_EXAMPLES)))
+    real = np.asarray(
+        run.data.spec.normalize(split_examples(run, state, devices, 'test', MAX_EXAMPLES))
+    )
     step = STEP * typical_distance(z)
     output_change = functools.partial(
         _output_change, codes_of(run.family).decode, run.data.spec.normalize, z.shape[1]
@@ -99,10 +101,10 @@ def completeness(
       'confidence': the threshold, 'num_draws', 'codes': description of what they were drawn from,
       'classifier': its name with a hash of its weights}.
     """
-    real = shown(run, state, devices, 'test', MAX_EXAMPLES)
+    real = split_examples(run, state, devices, 'test', MAX_EXAMPLES)
     key = key_for(state.key, Stream.SAMPLE)
     x, description = decoded_draws(run, state, key, len(real), devices)
-    confidences = [features.apply(images).chances.max(1) for images in (x, real)]
+    confidences = [features.apply(images).probs.max(1) for images in (x, real)]
     threshold = np.quantile(confidences[1], ACCEPTED, method='lower')  # an example's own: it counts
     accepted, real_accepted = (float(np.mean(values >= threshold)) for values in confidences)
     return {

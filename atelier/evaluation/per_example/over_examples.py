@@ -57,7 +57,7 @@ def over_examples(
     return apply
 
 
-def by_number(
+def per_dimension(
     dataset: Dataset, split: str, nll_nats: np.ndarray | float
 ) -> dict[str, np.ndarray | float]:
     """Returns bits per dimension, or nats and bits per character of text.

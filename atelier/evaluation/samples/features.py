@@ -25,7 +25,7 @@ class FeatureOutput(NamedTuple):
     """Features [n, features] and class probabilities [n, classes], or None, of examples."""
 
     features: np.ndarray
-    chances: np.ndarray | None
+    probs: np.ndarray | None
 
 
 class FeatureFunction(NamedTuple):
@@ -49,7 +49,7 @@ def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction
     """
     if run.config.eval.classifier:
         with about('config.eval.classifier'):
-            return of_classifier(run, devices)
+            return from_classifier(run, devices)
     if has_features(run):
         spec = run.data.spec
         return FeatureFunction(
@@ -71,7 +71,7 @@ def coordinates(x: np.ndarray, spec: Spec) -> np.ndarray:
     return np.asarray(spec.normalize(x)).reshape(len(x), -1)
 
 
-def of_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> FeatureFunction:
+def from_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> FeatureFunction:
     """Wraps any f(x [n, *event]) -> [n, features]; its values on the first 100 of `x` are hashed.
 
     Raises:
@@ -124,7 +124,7 @@ def classifier_for(run: Run) -> Run:
     return classifier
 
 
-def of_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
+def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     """Returns features and probabilities of the classifier that config.eval.classifier names.
 
     Raises:

@@ -29,7 +29,7 @@ from atelier.evaluation.samples.features import (
 )
 from atelier.evaluation.samples.modes import count_modes
 from atelier.evaluation.samples.neighbours import manifolds, memorisation_rate, nearest
-from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, shown
+from atelier.evaluation.samples.sampling import labels_like, sampler, save_columns, split_examples
 from atelier.log import log
 from atelier.report import image_grids
 from atelier.run.experiment import Run
@@ -104,7 +104,9 @@ def can_compare(run: Run) -> bool:
 def _compare_in_features(
     features: FeatureFunction, run: Run, state, devices, image_path
 ) -> dict[str, Any]:
-    real, train = (shown(run, state, devices, split, MAX_EXAMPLES) for split in ('test', 'train'))
+    real, train = (
+        split_examples(run, state, devices, split, MAX_EXAMPLES) for split in ('test', 'train')
+    )
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
         log.warning('half of %d test examples are too few to compare samples with', len(real))
@@ -117,10 +119,10 @@ def _compare_in_features(
     values = _with_floor(
         _feature_metrics(fake_output, real_output), _feature_metrics(floor_output, real_output)
     )
-    if labels is not None and fake_output.chances is not None:
+    if labels is not None and fake_output.probs is not None:
         values['class_agreement'] = {  # with the requested classes
-            'samples': float(np.mean(fake_output.chances.argmax(1) == labels[:n])),
-            'floor': float(np.mean(floor_output.chances.argmax(1) == labels[n:])),
+            'samples': float(np.mean(fake_output.probs.argmax(1) == labels[:n])),
+            'floor': float(np.mean(floor_output.probs.argmax(1) == labels[n:])),
         }
     of_train = features.apply(train).features
     distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
@@ -147,7 +149,7 @@ def _compare_in_features(
 
 def _compare_modes(run: Run, state, devices) -> dict[str, Any]:
     n = min(MODE_SAMPLES, run.data.size('test'))
-    fake, real = _samples(run, state, devices, n), shown(run, state, devices, 'test', n)
+    fake, real = _samples(run, state, devices, n), split_examples(run, state, devices, 'test', n)
     counts = [count_modes(x, run.data.modes)._asdict() for x in (fake, real)]
     return {'num_samples': n, 'num_real': n, 'features': None, 'values': _with_floor(*counts)}
 
@@ -166,7 +168,7 @@ def _feature_metrics(fake: FeatureOutput, real: FeatureOutput) -> dict[str, Any]
         'kernel_distance': kernel.mean,
         'kernel_distance_standard_error': kernel.standard_error,
         **manifolds(real.features, fake.features, NEIGHBOURS)._asdict(),
-        **({} if fake.chances is None else _class_metrics(fake.chances)),
+        **({} if fake.probs is None else _class_metrics(fake.probs)),
     }
 
 

@@ -66,7 +66,7 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
     return np.asarray(labels, np.int32)
 
 
-def shown(
+def split_examples(
     run: Run, state, devices: Sequence[jax.Device], split: str, max_examples: int
 ) -> np.ndarray:
     """Returns x of `max_examples` or fewer of a split as an evaluation sees it, in a fixed order.
@@ -74,10 +74,10 @@ def shown(
     Classes that training never saw are left out, since samples cannot represent them.
     """
     x = run.data.splits[split]['x']
-    return as_seen(run, state, devices, x[_order(run, split)[:max_examples]])
+    return preprocessed(run, state, devices, x[_order(run, split)[:max_examples]])
 
 
-def as_seen(
+def preprocessed(
     run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
 ) -> np.ndarray:
     """Returns stored x [n, *event] of `data`, by default the run's, as an evaluation sees it."""

@@ -64,7 +64,7 @@ def test_other_weights_and_another_jax_are_refused(tmp_path, complaint, monkeypa
     path, _ = coded(run)
     other = assembled(tmp_path / 'other', 'fvsbn', seed=1)
     assert 'other weights' in complaint(decompress.apply, other, str(path))
-    monkeypatch.setattr(file_format, 'made_with', lambda: 'jax 99 abacus')
+    monkeypatch.setattr(file_format, 'software_version', lambda: 'jax 99 abacus')
     assert 'this is jax 99 abacus' in complaint(decompress.apply, run, str(path))
     density = assembled(tmp_path / 'density', 'glow')
     density.folder.mkdir()

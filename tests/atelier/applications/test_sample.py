@@ -8,7 +8,7 @@ from support import assembled, replaced, with_abilities
 
 from atelier.applications import perform, sample
 from atelier.core.abilities import Codes, Sample
-from atelier.evaluation.samples.sampling import labels_like, shown
+from atelier.evaluation.samples.sampling import labels_like, split_examples
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -68,7 +68,9 @@ def test_a_class_left_out_of_training_is_refused(run, complaint):
     x = sample.apply(without, num_samples=10, labels='all')
     assert x[:, 0, 0, 0].tolist() == [*range(9), 0]
     assert set(labels_like(without, 'test', 1000)) == set(range(9))
-    images = shown(without, restore.initial_state(without), jax.devices()[:1], 'test', 1000)
+    images = split_examples(
+        without, restore.initial_state(without), jax.devices()[:1], 'test', 1000
+    )
     assert len(images) == np.sum(run.data.splits['test']['label'] != 9)
 
 

@@ -20,9 +20,9 @@ from models.autoregressive.autoregressive import autoregressive
 from models.autoregressive.causal_conv import CausalConvOptions
 from models.autoregressive.causal_transformer import transformer_parts
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
-from models.autoregressive.made import MADE, Orders, made
+from models.autoregressive.made import MADE, Orders, made_parts
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
-from models.autoregressive.raster_scan import by_pixel
+from models.autoregressive.raster_scan import raster_scan_parts
 from models.nets.transformer import Transformer
 from models.shared.observations import observation_for
 
@@ -33,7 +33,7 @@ BITS, COLOURS = Spec((3, 3), 2, None), Spec((1, 2, 3), 3, None)
 
 def made_of(hidden, orders, spec):
     observation = observation_for('auto', spec, 2)
-    return made(MADE(hidden, observation.size), orders, observation, spec)
+    return made_parts(MADE(hidden, observation.size), orders, observation, spec)
 
 
 def pixelcnn_of(spec, classes=0, dtype=jnp.float32):
@@ -42,7 +42,7 @@ def pixelcnn_of(spec, classes=0, dtype=jnp.float32):
         CausalConvOptions(spec.image_shape[2], dtype=dtype),
     )
     network = PixelCNN(observation.size, 1, 6, 6, 1, 1, kind, classes)
-    return by_pixel(pixelcnn(network), observation, spec, classes > 0)
+    return raster_scan_parts(pixelcnn(network), observation, spec, classes > 0)
 
 
 def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
@@ -52,7 +52,7 @@ def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
     )
     size = Size(layers=1, width=6, head_width=6, first_margin=1, margin=1)
     stacks = Vertical(size, kind, classes), Horizontal(observation.size, size, kind, classes)
-    return by_pixel(gated_pixelcnn(*stacks), observation, spec, classes > 0)
+    return raster_scan_parts(gated_pixelcnn(*stacks), observation, spec, classes > 0)
 
 
 def transformer_of(spec, classes=0, dtype=jnp.float32):

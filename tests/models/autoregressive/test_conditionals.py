@@ -16,7 +16,7 @@ from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import rng_for, standard_normal
 from atelier.data.dataset import Spec
 from models.autoregressive.autoregressive import autoregressive
-from models.autoregressive.made import MADE, Orders, made
+from models.autoregressive.made import MADE, Orders, made_parts
 from models.classical import chow_liu_tree, mixture
 from models.classical.components import categorical
 from models.shared.observations import observation_for
@@ -47,7 +47,7 @@ def family_of(name, spec) -> Family:
         return OTHERS[name](spec)
     hidden, orders, kind = MADES[name]
     observation = observation_for(kind, spec, 2)
-    return autoregressive(made(MADE(hidden, observation.size), orders, observation, spec))
+    return autoregressive(made_parts(MADE(hidden, observation.size), orders, observation, spec))
 
 
 def weights_of(name, family, spec):

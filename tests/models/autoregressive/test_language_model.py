@@ -14,14 +14,14 @@ from atelier.core.randomness import rng_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.autoregressive.causal_transformer import transformer_parts
-from models.autoregressive.gru import GRU, Layer, recurrent
+from models.autoregressive.gru import GRU, Layer, gru_parts
 from models.autoregressive.language_model import (
     ONLY_ORDER,
-    descended,
+    language_model,
     log_softmax_at,
     scored_log_prob,
 )
-from models.autoregressive.token_sampling import Draws
+from models.autoregressive.token_sampling import SamplingOptions
 from models.nets.transformer import Transformer
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 ABC = Spec((4,), 3, None, symbols='abc')
 NETS = {
     'transformer': transformer_parts(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
-    'gru': recurrent(GRU(3, width=6, layers=2), ABC),
+    'gru': gru_parts(GRU(3, width=6, layers=2), ABC),
 }
 every_net = pytest.mark.parametrize(  # the transformer's own tests say the same of its parts
     'name', ['gru', pytest.param('transformer', marks=pytest.mark.slow)]
@@ -59,7 +59,7 @@ def every_text(length=4):
 @pytest.mark.slow
 @every_net
 def test_probabilities_of_all_texts_sum_to_one(name):
-    family, x = descended(NETS[name], Draws()), jnp.asarray(every_text())
+    family, x = language_model(NETS[name], SamplingOptions()), jnp.asarray(every_text())
     nats = jax.jit(family.ability(LogProb).nats)(weights_of(name), {'x': x}, draw_of(81))
     np.testing.assert_allclose(np.exp(np.float64(nats)).sum(), 1.0, rtol=1e-5)
     assert np.ptp(nats) > 0.5
@@ -126,7 +126,7 @@ def test_log_probs_of_symbols():
 def test_what_is_written_follows_what_is_known(count):
     """As often as the probabilities of all texts with that beginning say."""
     name, n = 'gru', 20_000
-    family, weights = descended(NETS[name], Draws()), weights_of(name)
+    family, weights = language_model(NETS[name], SamplingOptions()), weights_of(name)
     x = np.tile(np.float32([2, 1, 0, 0]), (n, 1))
     batch = {'x': jnp.asarray(x), 'num_known': jnp.full(n, count)}
     made = np.asarray(jax.jit(family.ability(Extend).complete)(weights, batch, draw_of(n)), int)
@@ -142,14 +142,17 @@ def test_what_is_written_follows_what_is_known(count):
 
 @every_net
 def test_at_temperature_0_each_symbol_is_the_likeliest(name):
-    family, weights = descended(NETS[name], Draws(temperature=0.0)), weights_of(name)
+    family, weights = language_model(NETS[name], SamplingOptions(temperature=0.0)), weights_of(name)
     made = jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, draw_of(2))
     np.testing.assert_array_equal(made, np.argmax(logits_of(name)(made), -1))
 
 
 def test_dropout_is_for_training_alone():
     net = Transformer(3, 4, width=8, blocks=1, heads=2, dropout=0.5)
-    family, x = descended(transformer_parts(net, ABC), Draws()), jnp.asarray(every_text(4)[:8])
+    family, x = (
+        language_model(transformer_parts(net, ABC), SamplingOptions()),
+        jnp.asarray(every_text(4)[:8]),
+    )
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
     weights = weights._replace(params=scattered(weights.params))
     nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x}, draw_of(8))

@@ -21,7 +21,7 @@ from atelier.report.metrics_log import read_metrics
 from atelier.run import restore
 from models.autoregressive import ngram as markov_lib
 from models.autoregressive.ngram import count_ngrams, markov
-from models.autoregressive.token_sampling import Draws
+from models.autoregressive.token_sampling import SamplingOptions
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -110,7 +110,7 @@ def test_drawn_one_by_one_as_the_whole_says():
 
 def test_samples_have_the_frequencies_of_the_model():
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
-    family = markov(spec, 2, Draws())
+    family = markov(spec, 2, SamplingOptions())
     weights = markov_lib._as_weights(levels_of(some_text(), 2))
     n = 20_000
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)

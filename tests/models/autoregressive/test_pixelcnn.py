@@ -12,7 +12,7 @@ from atelier.data.dataset import Spec
 from models.autoregressive.causal_conv import CausalConvOptions, Reach, causal_mask, groups_of
 from models.autoregressive.gated_pixelcnn import Horizontal, Size, Vertical, gated_pixelcnn
 from models.autoregressive.pixelcnn import PixelCNN, pixelcnn
-from models.autoregressive.raster_scan import by_pixel
+from models.autoregressive.raster_scan import raster_scan_parts
 from models.shared.observations import observation_for
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -33,7 +33,9 @@ def slopes_of(network, shape):
     """Greatest |d parameter / d x| of some x: [numbers, numbers], rows are those that depend."""
     spec = Spec(shape, 2, None)
     observation = observation_for('bernoulli', spec, 1)
-    parts = by_pixel(network(observation, CausalConvOptions((*shape, 1)[2])), observation, spec)
+    parts = raster_scan_parts(
+        network(observation, CausalConvOptions((*shape, 1)[2])), observation, spec
+    )
     x = jax.random.normal(jax.random.PRNGKey(0), (16, *shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
     weights = weights._replace(params=scattered(weights.params, seed=2))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from atelier.data.dataset import Spec
 from models.autoregressive.token_sampling import (
-    Draws,
+    SamplingOptions,
     keep_nucleus,
     keep_top_k,
     sampling_logits,
@@ -78,14 +78,14 @@ def test_of_equally_likely_symbols_as_many_are_kept_as_asked_for():
 
 def test_nothing_is_left_out_by_default():
     logits = jnp.asarray([0.0, -50.0, 3.0])
-    np.testing.assert_array_equal(sampling_logits(logits, Draws()), logits)
-    assert np.isfinite(sampling_logits(logits, Draws(top_k=3, top_p=1.0))).all()
+    np.testing.assert_array_equal(sampling_logits(logits, SamplingOptions()), logits)
+    assert np.isfinite(sampling_logits(logits, SamplingOptions(top_k=3, top_p=1.0))).all()
 
 
 def test_an_observation_draws_so_and_its_likelihood_stays():
     spec = Spec((2,), 3, None, symbols='abc')
     plain = categorical(spec)
-    observation = with_draws(plain, Draws(top_k=1))
+    observation = with_draws(plain, SamplingOptions(top_k=1))
     logits = jax.random.normal(jax.random.PRNGKey(0), (5, 2, 3))
     x = observation.sample(jax.random.split(jax.random.PRNGKey(1), 5), logits)
     np.testing.assert_array_equal(x, np.argmax(logits, -1))

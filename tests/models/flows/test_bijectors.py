@@ -22,7 +22,14 @@ from models.flows.bijectors import (
     Squeezed,
 )
 from models.flows.conditioners import Perceptron, ResidualConvolutions
-from models.flows.couplings import Coupling, affine, checkerboard, half_of_channels, others, spline
+from models.flows.couplings import (
+    Coupling,
+    affine,
+    checkerboard,
+    complement,
+    half_of_channels,
+    spline,
+)
 from models.flows.data_bijectors import Logit, Standardized
 from models.flows.invertible_1x1_conv import InvertibleLinear, rotation_factors
 from models.flows.masked_autoregressive import MaskedAutoregressive
@@ -37,7 +44,7 @@ CONVOLUTIONS = functools.partial(ResidualConvolutions, channels=3)
 
 def pair():
     coupling = functools.partial(Coupling, network=MLP, elementwise=affine(2.0))
-    return Chain((ActNorm(), coupling(checkerboard), coupling(others(checkerboard))))
+    return Chain((ActNorm(), coupling(checkerboard), coupling(complement(checkerboard))))
 
 
 def masked(elementwise, sizes=(7,)):
@@ -57,7 +64,7 @@ BIJECTORS = {  # what makes it, and the shape of an event
     'affine, alternating': (lambda: Coupling(checkerboard, MLP, affine(2.0)), (5,)),
     'affine, checkerboard': (lambda: Coupling(checkerboard, CONVOLUTIONS, affine(2.0)), (2, 2, 1)),
     'affine, channels': (lambda: Coupling(half_of_channels, CONVOLUTIONS, affine(2.0)), (2, 1, 3)),
-    'spline': (lambda: Coupling(others(checkerboard), MLP, spline(4, 2.0)), (4,)),
+    'spline': (lambda: Coupling(complement(checkerboard), MLP, spline(4, 2.0)), (4,)),
     'single number': (pair, (1,)),
     'repeated': (lambda: Repeated(pair, 3), (3,)),
     'maf': (lambda: masked(affine(2.0)), (4,)),
@@ -181,7 +188,7 @@ def test_masks():
     assert (board[..., 0] == board[..., 1]).all() and board.shape == (3, 3, 2)
     assert (board[:-1] != board[1:]).all() and (board[:, :-1] != board[:, 1:]).all()
     np.testing.assert_array_equal(half_of_channels((1, 5))[0], [True, True, True, False, False])
-    assert (others(checkerboard)((4,)) == ~checkerboard((4,))).all()
+    assert (complement(checkerboard)((4,)) == ~checkerboard((4,))).all()
 
 
 def test_squares_of_an_odd_side_are_refused():

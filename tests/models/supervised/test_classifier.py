@@ -11,7 +11,7 @@ from atelier.core import train_step
 from atelier.core.abilities import Classify, Codes
 from atelier.core.randomness import rng_for
 from atelier.evaluation import evaluate
-from models.nets.dropout import dropped
+from models.nets.dropout import dropout
 from models.supervised import classifier
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -46,7 +46,7 @@ def test_no_shift_is_nothing():
 
 def test_dropping_keeps_the_mean():
     features = jnp.ones((500, 20)) * 3
-    left = np.asarray(dropped(features, keys(500), 0.25))
+    left = np.asarray(dropout(features, keys(500), 0.25))
     assert set(np.unique(left)) == {0.0, 4.0}
     assert left.mean() == pytest.approx(3, abs=0.1)
     assert np.mean(left == 0) == pytest.approx(0.25, abs=0.02)

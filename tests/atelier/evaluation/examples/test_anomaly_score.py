@@ -13,7 +13,7 @@ from atelier.core.abilities import LogProb, Reconstruct, Sample
 from atelier.data import dataset
 from atelier.evaluation import evaluate
 from atelier.evaluation.examples import outliers
-from atelier.evaluation.examples.anomaly_score import chosen_score, in_words, scorer
+from atelier.evaluation.examples.anomaly_score import chosen_score, description_of, scorer
 from atelier.run import restore
 from configs.shared import common
 
@@ -112,11 +112,11 @@ def test_the_score_is_chosen_by_the_abilities(vae, complaint):
 
 
 def test_what_a_score_is_stands_in_words(vae):
-    assert in_words(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
+    assert description_of(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
     bound = with_abilities(vae, LogProb(nats_of_class, 'lower bound', 'k = 7'))
-    assert '(upper bound of it, k = 7)' in in_words(bound, 'nll')
-    assert '(exact, likelihood averaged over the classes)' in in_words(by_class(vae), 'nll')
-    assert in_words(by_class(vae), 'reconstruction').endswith('of the best class')
+    assert '(upper bound of it, k = 7)' in description_of(bound, 'nll')
+    assert '(exact, likelihood averaged over the classes)' in description_of(by_class(vae), 'nll')
+    assert description_of(by_class(vae), 'reconstruction').endswith('of the best class')
 
 
 # What is compared
@@ -147,7 +147,7 @@ def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
     """Of its size already: 0..255 become 0..16; colours become grey."""
     grey = np.arange(64).reshape(8, 8) * 4
     for mode in (None, 'RGB', 'RGBA'):
-        data = outliers.picture_as_data(vae, save_picture(tmp_path, grey, mode=mode))
+        data = outliers.image_as_data(vae, save_picture(tmp_path, grey, mode=mode))
         np.testing.assert_array_equal(seen(vae, data)[0, ..., 0], np.round(grey * 16 / 255))
 
 
@@ -155,22 +155,22 @@ def test_the_centre_of_a_picture_is_scaled(vae, tmp_path):
     """Of 80 x 160 the middle 80 x 80, here white between black ends."""
     wide = np.zeros((80, 160))
     wide[:, 40:120] = 255
-    data = outliers.picture_as_data(vae, save_picture(tmp_path, wide))
+    data = outliers.image_as_data(vae, save_picture(tmp_path, wide))
     np.testing.assert_array_equal(seen(vae, data), np.full((1, 8, 8, 1), 16))
 
 
 def test_a_picture_is_binarised_and_dequantised_as_the_data_are(vae, tmp_path):
     path = save_picture(tmp_path, np.repeat([[0], [100], [150], [255]], 2, 0) * np.ones((1, 8)))
     threshold = run_on(vae, binarize='threshold')
-    found = seen(threshold, outliers.picture_as_data(threshold, path))[0, :, 0, 0]
+    found = seen(threshold, outliers.image_as_data(threshold, path))[0, :, 0, 0]
     np.testing.assert_array_equal(found, [0, 0, 0, 0, 1, 1, 1, 1])
     drawn = run_on(vae, binarize='stochastic')
-    found = seen(drawn, outliers.picture_as_data(drawn, path))[0, ..., 0]
+    found = seen(drawn, outliers.image_as_data(drawn, path))[0, ..., 0]
     assert set(np.unique(found)) == {0, 1}
     assert not found[:2].any()
     assert found[-2:].all()
     noisy = run_on(vae, dequantize='uniform')
-    found = seen(noisy, outliers.picture_as_data(noisy, path))[0, :, 0, 0]
+    found = seen(noisy, outliers.image_as_data(noisy, path))[0, :, 0, 0]
     np.testing.assert_array_equal(np.floor(found), [0, 0, 6, 6, 9, 9, 16, 16])
 
 
@@ -178,12 +178,12 @@ def test_grey_pictures_serve_data_of_colour(vae, tmp_path):
     spec = dataset.Spec((8, 8, 3), 256, None)
     run = vae._replace(data=vae.data._replace(spec=spec))
     grey = np.arange(64).reshape(8, 8)
-    x = seen(run, outliers.picture_as_data(run, save_picture(tmp_path, grey)))
+    x = seen(run, outliers.image_as_data(run, save_picture(tmp_path, grey)))
     np.testing.assert_array_equal(x[0], np.repeat(grey[..., None], 3, 2))
 
 
 def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
-    take = lambda run, path: complaint(outliers.picture_as_data, run, str(path))
+    take = lambda run, path: complaint(outliers.image_as_data, run, str(path))
     line = take(vae, tmp_path / 'none.png')
     assert line == f'--picture={tmp_path}/none.png: there is no such file'
     (tmp_path / 'text.png').write_text('no picture')

@@ -25,7 +25,7 @@ def test_few_numbers_are_their_own_features(tmp_path):
     x = run.data.splits['test']['x'][:50]
     seen = function.apply(x)
     assert function.name == 'normalized coordinates'
-    assert seen.chances is None
+    assert seen.probs is None
     mean, std = np.asarray(run.data.spec.mean), np.asarray(run.data.spec.std)
     np.testing.assert_allclose(seen.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
     few = {name: {'x': split['x'][:300]} for name, split in run.data.splits.items()}
@@ -50,10 +50,10 @@ def test_any_function_will_do(tmp_path):
     def pixels(x):
         return x.reshape(len(x), -1)
 
-    function = features.of_function(pixels, x)
+    function = features.from_function(pixels, x)
     assert function.name.startswith('pixels, ')
     np.testing.assert_array_equal(function.apply(x).features, pixels(x))
-    other = features.of_function(lambda x: 2 * pixels(x), x)
+    other = features.from_function(lambda x: 2 * pixels(x), x)
     assert other.name.split()[1] != function.name.split()[1]
     quality = quality_of(run, restore.initial_state(run), ONE, function)
     assert quality['features'] == function.name
@@ -72,7 +72,7 @@ def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplo
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
 def test_what_are_no_features_is_refused(tmp_path, complaint, f):
     x = np.zeros((5, 8, 8, 1))
-    assert 'finite and of shape [n, features]' in complaint(features.of_function, f, x)
+    assert 'finite and of shape [n, features]' in complaint(features.from_function, f, x)
 
 
 def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog):

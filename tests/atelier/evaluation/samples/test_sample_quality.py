@@ -16,7 +16,7 @@ from atelier.evaluation.samples.sample_quality import (
     entropy_score,
     sample_quality,
 )
-from atelier.evaluation.samples.sampling import labels_like, shown
+from atelier.evaluation.samples.sampling import labels_like, split_examples
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -93,10 +93,10 @@ def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
     right, wrong = painted(0), painted(1)
     assert right['samples'] == 1.0 and wrong['samples'] == 0.0
     x, label = (
-        shown(run, untrained(run, None)[1], devices, 'test', 446),
+        split_examples(run, untrained(run, None)[1], devices, 'test', 446),
         labels_like(run, 'test', 446),
     )
-    is_right = np.argmax(judged(x).chances, 1) == label
+    is_right = np.argmax(judged(x).probs, 1) == label
     assert right['floor'] == wrong['floor'] == np.mean(is_right[223:])
 
 
