@@ -49,6 +49,7 @@ def test_the_readme_and_ci_run_the_same_line():
     assert TEST_LINE in ci
     others = {'python -m pytest -m slow', 'pip install -e .', 'ruff check', 'ruff format --check'}
     assert others <= set(ci)
+    assert any(line.startswith('sphinx-build -W ') for line in ci)
 
 
 def test_files_that_the_readme_names_exist():

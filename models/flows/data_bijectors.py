@@ -89,9 +89,9 @@ def data_bijector(spec: Spec, alpha: float) -> nn.Module:
     """Returns `Logit` for data with a known interval, otherwise `Standardized`.
 
     Example:
-      >>> type(of_data(Spec((2,), levels=256, num_classes=None), alpha=0.05)).__name__
+      >>> type(data_bijector(Spec((2,), levels=256, num_classes=None), alpha=0.05)).__name__
       'Logit'
-      >>> type(of_data(Spec((2,), levels=None, num_classes=None), alpha=0.05)).__name__
+      >>> type(data_bijector(Spec((2,), levels=None, num_classes=None), alpha=0.05)).__name__
       'Standardized'
     """
     if not 0 < alpha < 0.5:

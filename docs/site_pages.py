@@ -1,0 +1,139 @@
+"""Prepares pages and docstrings for the documentation site.
+
+The pages at the root (README.md, ...) become pages of the site. Docstrings are plain text with
+Google's sections; Sphinx reads reStructuredText, where `*event` would begin an emphasis.
+"""
+
+import pathlib
+import re
+
+ROOT_PAGES = {  # at the root: on the site
+    'README.md': 'index.md',
+    'CONTRIBUTING.md': 'contributing.md',
+    'CHANGELOG.md': 'changelog.md',
+    'SECURITY.md': 'security.md',
+}
+CONTENTS = """
+
+```{toctree}
+:hidden:
+:caption: Guides
+
+data
+autoencoders
+games
+flows
+autoregressive
+text
+diffusion
+classical
+using_a_run
+evaluation
+sweeps
+clusters
+notebooks
+```
+
+```{toctree}
+:hidden:
+:caption: Reference
+
+configs
+api/atelier/modules
+api/losses/modules
+api/models/modules
+api/configs/modules
+results
+performance
+gallery/README
+```
+
+```{toctree}
+:hidden:
+:caption: Project
+
+architecture
+design_notes
+contributing
+changelog
+security
+```
+"""
+LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
+PACKAGES = ('atelier', 'configs', 'losses', 'models')
+SECTIONS = re.compile(r'(Args|Returns|Yields|Raises|Example|Examples|Note):$')
+
+
+def write_root_pages(docs: pathlib.Path) -> None:
+    """Writes the root's pages into the folder of the site's pages, with their links adjusted."""
+    for name, page in ROOT_PAGES.items():
+        text = LINK.sub(_link_from_docs, (docs.parent / name).read_text())
+        (docs / page).write_text(text + (CONTENTS if page == 'index.md' else ''))
+
+
+def _link_from_docs(match: re.Match) -> str:
+    """Rewrites a link of a root page, as seen from docs/."""
+    opening, target = match.groups()
+    if target in ROOT_PAGES:
+        return opening + ROOT_PAGES[target]
+    return opening + (
+        target.removeprefix('docs/') if target.startswith('docs/') else f'../{target}'
+    )
+
+
+def convert_page(app, name: str, source: list[str]) -> None:
+    """Points links to the root's pages at their pages of the site; Sphinx passes [text]."""
+    for page, on_site in ROOT_PAGES.items():
+        source[0] = source[0].replace(f'](../{page}', f']({on_site}')
+
+
+def convert_docstring(app, what, name, obj, options, lines: list[str]) -> None:
+    """Converts a docstring in place; Sphinx passes its lines."""
+    lines[:] = to_restructured_text(lines)
+
+
+def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
+    """Returns True for a member that another page or library documents.
+
+    Such are default values (`activation = jnp.tanh`), and classes that a package passes on.
+    """
+    module = getattr(obj, '__module__', None) if callable(obj) else None
+    if not module:
+        return None
+    is_passed_on = isinstance(obj, type) and module != app.env.ref_context.get('py:module', module)
+    return True if is_passed_on or module.split('.')[0] not in PACKAGES else None
+
+
+def to_restructured_text(lines: list[str]) -> list[str]:
+    """Returns a docstring in reStructuredText; Google's sections stay as they are.
+
+    Prose and sections are escaped. A paragraph with indentation, a table or a list of fields
+    (`name: description`) keeps its lines as a literal block.
+    """
+    converted, in_section = [], False
+    for paragraph in re.split(r'\n\s*\n', '\n'.join(lines).strip('\n')):
+        block = paragraph.split('\n')
+        in_section = bool(SECTIONS.match(block[0])) or (in_section and block[0].startswith(' '))
+        if in_section:
+            converted += map(_escape, block)
+        elif _has_layout(block):
+            converted += ['.. code-block:: text', '', *(f'    {line}' for line in block)]
+        else:
+            converted += map(_escape, block)
+        converted.append('')
+    return converted
+
+
+def _has_layout(block: list[str]) -> bool:
+    return any(re.match(r'\s|\||[-*] |\d+\. |\w+(, \w+)*: ', line) for line in block)
+
+
+def _escape(line: str) -> str:
+    """Escapes the marks of reStructuredText outside of `code`; examples stay as they are."""
+    if line.lstrip().startswith('>>>'):
+        return line
+    parts = line.split('`')
+    parts[::2] = [re.sub(r'([*|\\]|_\b|\b_)', r'\\\1', part) for part in parts[::2]]
+    parts[2::2] = [f'\\ {part}' if re.match(r'[\w(]', part) else part for part in parts[2::2]]
+    parts[:-1:2] = [f'{part}\\ ' if re.search(r'\w$', part) else part for part in parts[:-1:2]]
+    return '`'.join(parts)

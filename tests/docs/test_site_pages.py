@@ -1,0 +1,65 @@
+"""Pages at the root and docstrings are converted for the documentation site."""
+
+import re
+
+import pytest
+from source_files import files_of_git
+
+from atelier import checkout
+from docs import site_pages
+from docs.site_pages import to_restructured_text
+
+
+def converted(text):
+    return '\n'.join(to_restructured_text(text.split('\n'))).strip()
+
+
+@pytest.mark.parametrize(
+    ('docstring', 'expected'),
+    [
+        ('x of shape [batch, *event].', r'x of shape [batch, \*event].'),
+        ('Either a | b.', r'Either a \| b.'),
+        ('Weights w_ and _x.', r'Weights w\_ and \_x.'),
+        ('Returns `f(*x)` of `a | b`.', 'Returns `f(*x)` of `a | b`.'),
+        ('z = `elementwise`(x)', r'z = `elementwise`\ (x)'),
+        ('Args:\n  x: [n, *event].', 'Args:\n  x: [n, \\*event].'),
+        ('Example:\n  >>> f(*x)\n  3', 'Example:\n  >>> f(*x)\n  3'),
+        ('    a = b * c', '.. code-block:: text\n\n        a = b * c'),
+        (
+            'mean: [n, *event]\nstd: likewise',
+            '.. code-block:: text\n\n    mean: [n, *event]\n    std: likewise',
+        ),
+        ('| a | b |\n|---|---|', '.. code-block:: text\n\n    | a | b |\n    |---|---|'),
+    ],
+)
+def test_docstrings_become_restructured_text(docstring, expected):
+    assert converted(docstring) == expected
+
+
+def test_a_section_ends_where_the_indentation_does():
+    text = converted('Args:\n  x: first.\n\n  y: second.\n\nBut:\n  a * b')
+    assert '  y: second.' in text.split('\n')  # still of the section
+    assert text.endswith('.. code-block:: text\n\n    But:\n      a * b')
+
+
+def test_links_of_the_root_lead_to_pages_of_the_site(tmp_path):
+    docs = tmp_path / 'docs'
+    docs.mkdir()
+    for name in site_pages.ROOT_PAGES:
+        text = '[a](docs/data.md) [b](configs/vae.py) [c](CHANGELOG.md) <img src="docs/x.png">'
+        (tmp_path / name).write_text(text + ' [d](https://e.org/docs/f) [g](#h)')
+    site_pages.write_root_pages(docs)
+    text = (docs / 'contributing.md').read_text()
+    assert re.findall(r'\]\((.*?)\)', text) == [
+        *('data.md', '../configs/vae.py', 'changelog.md', 'https://e.org/docs/f', '#h')
+    ]
+    assert 'src="x.png"' in text
+
+
+def test_every_page_is_in_the_contents():
+    tracked = files_of_git(checkout.ROOT, '--cached')
+    if tracked is None:
+        pytest.skip('no git repository')
+    pages = [name for name in tracked if re.fullmatch(r'docs/(gallery/)?\w+\.md', name)]
+    names = {name.removeprefix('docs/').removesuffix('.md') for name in pages} - {'README'}
+    assert len(names) > 15 and names <= set(site_pages.CONTENTS.split())
