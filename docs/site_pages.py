@@ -6,6 +6,7 @@ Google's sections; Sphinx reads reStructuredText, where `*event` would begin an 
 
 import pathlib
 import re
+from typing import NamedTuple
 
 ROOT_PAGES = {  # at the root: on the site
     'README.md': 'index.md',
@@ -60,6 +61,7 @@ security
 ```
 """
 LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
+TUPLE_FIELD = type(NamedTuple('Example', [('field', int)]).field)
 PACKAGES = ('atelier', 'configs', 'losses', 'models')
 SECTIONS = re.compile(r'(Args|Returns|Yields|Raises|Example|Examples|Note):$')
 
@@ -95,8 +97,11 @@ def convert_docstring(app, what, name, obj, options, lines: list[str]) -> None:
 def skip_if_from_elsewhere(app, what, name, obj, skip, options) -> bool | None:
     """Returns True for a member that another page or library documents.
 
-    Such are default values (`activation = jnp.tanh`), and classes that a package passes on.
+    Such are default values (`activation = jnp.tanh`), and classes that a package passes on. The
+    fields of a NamedTuple are described in its docstring.
     """
+    if isinstance(obj, TUPLE_FIELD):
+        return True
     module = getattr(obj, '__module__', None) if callable(obj) else None
     if not module:
         return None
@@ -125,7 +130,9 @@ def to_restructured_text(lines: list[str]) -> list[str]:
 
 
 def _has_layout(block: list[str]) -> bool:
-    return any(re.match(r'\s|\||[-*] |\d+\. |\w+(, \w+)*: ', line) for line in block)
+    """Returns whether the line breaks of a paragraph carry meaning."""
+    are_fields = all(re.match(r'\s|[a-z]\w*(, \w+)*: ', line) for line in block)
+    return are_fields or any(re.match(r'\s|\||[-*] |\d+\. ', line) for line in block)
 
 
 def _escape(line: str) -> str:

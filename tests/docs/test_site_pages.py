@@ -29,6 +29,7 @@ def converted(text):
             'mean: [n, *event]\nstd: likewise',
             '.. code-block:: text\n\n    mean: [n, *event]\n    std: likewise',
         ),
+        ('Samplers: ddim, euler\nand heun.', 'Samplers: ddim, euler\nand heun.'),
         ('| a | b |\n|---|---|', '.. code-block:: text\n\n    | a | b |\n    |---|---|'),
     ],
 )
