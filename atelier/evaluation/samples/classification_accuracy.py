@@ -39,8 +39,9 @@ def accuracy_score(
     classifier = classifier._replace(data=real)
     data = sampled_data(run, state, devices, real)
     log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
-    with tempfile.TemporaryDirectory(prefix='atelier-') as folder:
-        learner = classifier._replace(folder=pathlib.Path(folder), data=data, init_from=None)
+    with tempfile.TemporaryDirectory(prefix='atelier-') as parent:
+        folder = pathlib.Path(parent, f'{classifier.folder.name}-on-samples')  # the log names it
+        learner = classifier._replace(folder=folder, data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
         learner_state = restore.load(learner).state
     classifier_state = restore.load(classifier).state
