@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]  # has train_lib.py and confi
 FROM_PYTHON = 'the run was trained from Python: atelier.load(folder, build) opens it'
 NAMES = ('train_lib', 'configs', 'models', 'losses')  # top-level modules of the root
 _root_modules: dict[str, types.ModuleType] = {}  # the root's modules while they are not importable
+_trusted: set[pathlib.Path] = set()  # files that the user named: their code may run
 
 
 def train_lib() -> types.ModuleType:
@@ -207,11 +208,13 @@ class ConfigFile(NamedTuple):
 def config_file(flag: str) -> ConfigFile:
     """Splits the value of --config, PATH or PATH:ARGUMENT.
 
-    PATH is looked up in the working directory, then in the checkout.
+    PATH is looked up in the working directory, then in the checkout. The user named it, so that its
+    code may run.
     """
     path, _, argument = flag.partition(':')
     here = user_path(path).resolve()
     full = here if here.is_file() or not (ROOT / path).is_file() else (ROOT / path).resolve()
+    trust(full)
     inside = full.is_relative_to(ROOT)
     return ConfigFile(str(full.relative_to(ROOT) if inside else full), argument or None)
 
@@ -219,22 +222,27 @@ def config_file(flag: str) -> ConfigFile:
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
-    The folder may come from a stranger, so it must not name code that came with it.
+    The folder may come from a stranger, so it must not choose the code that runs: only a config of
+    the checkout, or a file that the user named as well.
 
     Raises:
-      UserError: the file lies in the folder, or a relative path leads out of the checkout.
+      UserError: the file is neither in `configs/` of the checkout nor trusted.
     """
     config_file = ConfigFile(record['path'], record['argument'])
     if not config_file.path:
         return config_file
     file = config_file.file.resolve()
-    leads_out = not pathlib.Path(config_file.path).is_absolute() and not file.is_relative_to(ROOT)
-    if leads_out or file.is_relative_to(folder.resolve()):
+    if not file.is_relative_to(ROOT / 'configs') and file not in _trusted:
         raise UserError(
-            f'{folder} names {config_file.path} as its config, which may have come with the '
-            'folder: such code is not run'
+            f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
+            f'trust its code, add --trust={file}'
         )
     return config_file
+
+
+def trust(*paths: str | pathlib.Path) -> None:
+    """Allows run folders to name these files as their config, until the process ends."""
+    _trusted.update(user_path(path).resolve() for path in paths)
 
 
 def configs() -> list[str]:

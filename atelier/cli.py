@@ -67,6 +67,7 @@ def parse(argv: list[str]) -> Command:
     args = cli_flags.without('config', argv)
     with _in_one_line():
         _refuse_unknown_flags(args, mode, application)
+    checkout.trust(*filter(None, (value_of('trust', argv) or '').split(',')))
     typed = value_of('config', argv)
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))

@@ -37,18 +37,19 @@ BUILT_IN = {
         'Train, then evaluate (the default); the same command continues.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
-        ('init_from', *SEVERAL_PROCESSES),
+        ('init_from', 'trust', *SEVERAL_PROCESSES),
     ),
     'evaluate': Mode(
         'Evaluate a run on the whole test split.',
         '--mode=evaluate --workdir=RUN [--config.eval.FIELD=VALUE ...]',
         (),
-        SEVERAL_PROCESSES,
+        ('trust', *SEVERAL_PROCESSES),
     ),
     'compare': Mode(
         'Runs side by side: a table and their curves.',
         '--mode=compare --runs=RUN,RUN,...',
         ('runs',),
+        ('trust',),
     ),
     'sweep': Mode(
         'Every combination of settings, side by side in one program.',
@@ -57,7 +58,7 @@ BUILT_IN = {
             *('sweep', 'sweep_random', 'sweep_shard'),
             *('launcher', 'launcher_jobs', 'launcher_option'),
         ),
-        ('init_from',),
+        ('init_from', 'trust'),
     ),
 }
 
@@ -93,6 +94,7 @@ def define() -> flags.FlagValues:
     kwargs = dict(flag_values=values)
     flags.DEFINE_string('mode', 'train', 'what to do', **kwargs)
     flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
+    flags.DEFINE_list('trust', [], 'own config files that runs may name, FILE,FILE', **kwargs)
     flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
     flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
     flags.DEFINE_integer('num_processes', 1, 'with --coordinator: how many there are', **kwargs)

@@ -39,6 +39,7 @@ def load(
     folder: str | pathlib.Path,
     build: experiment.Build | None = None,
     overrides: dict[str, Any] | None = None,
+    trust: str | pathlib.Path | None = None,
 ) -> TrainedRun:
     """Opens a run folder.
 
@@ -46,10 +47,14 @@ def load(
       folder: the run's folder.
       build: the `build` passed to `train`; only for a run trained from Python.
       overrides: new values of config.eval, as {'eval.weights': 'last'}.
+      trust: the run's config file, if it is not in `configs/` of the checkout.
 
     Raises:
-      UserError: the folder is not a run, or has no checkpoint.
+      UserError: the folder is not a run or has no checkpoint, or its config file is elsewhere and
+        not trusted.
     """
+    if trust is not None:
+        checkout.trust(trust)
     device_lib.enable_compilation_cache()
     run = run_folder.reopen(user_path(folder), overrides, build)
     return restore.load(run)

@@ -136,21 +136,39 @@ def test_a_recorded_path_means_the_checkout(elsewhere):
     (elsewhere / 'configs' / 'vae.py').write_text('')  # where one stands: not what was meant
     record = {'path': 'configs/vae.py', 'argument': 'debug'}
     assert checkout.recorded(record, elsewhere / 'run').file == ROOT / 'configs' / 'vae.py'
-    own = {'path': str(elsewhere / 'mine.py'), 'argument': None}
-    assert checkout.recorded(own, elsewhere / 'run').file == elsewhere / 'mine.py'
     assert checkout.recorded({'path': '', 'argument': None}, elsewhere).path == ''
 
 
 def test_code_that_came_with_a_run_is_not_run(elsewhere, complaint):
     folder = elsewhere / 'run'
+    folder.mkdir()
+    (folder / 'configs').symlink_to(folder)
     for path in (
         f'{folder}/evil.py',
-        f'{folder}/../run/evil.py',
+        f'{elsewhere}/other/../run/evil.py',
+        f'{folder}/configs/evil.py',
+        f'{elsewhere}/neighbour/evil.py',
+        '/proc/self/cwd/evil.py',
         '../evil.py',
         'configs/../../x.py',
+        'configs/../runs/x/evil.py',
+        'runs/x/evil.py',
+        'main.py',
     ):
         line = complaint(checkout.recorded, {'path': path, 'argument': None}, folder)
-        assert 'is not run' in line
+        assert 'not in configs/ of the checkout' in line and '--trust=' in line
+
+
+def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch):
+    monkeypatch.setattr(checkout, '_trusted', set())
+    folder = elsewhere / 'run'
+    by_trust, by_config, by_neither = (elsewhere / name for name in ('a.py', 'b.py', 'c.py'))
+    recorded = lambda file: checkout.recorded({'path': str(file), 'argument': None}, folder)
+    complaint(recorded, by_trust)
+    checkout.trust('a.py')  # where one stands
+    checkout.config_file('b.py:digits')
+    assert recorded(by_trust).file == by_trust and recorded(by_config).file == by_config
+    assert f'--trust={by_neither}' in complaint(recorded, by_neither)
 
 
 def test_nothing_else_of_the_engine_imports_the_root():

@@ -35,7 +35,7 @@ print(*[name for name, spec in specs.items() if spec and house in repr(spec)])
 LOADS = """
 import atelier, sys
 assert not {'jax', 'numpy'} & {*sys.modules}
-run = atelier.load('runs/mine-digits')
+run = atelier.load('runs/mine-digits', trust='mine.py')
 assert atelier.sample(run, 2).shape == (2, 8, 8, 1)
 assert type(run) is atelier.TrainedRun
 """
@@ -99,7 +99,7 @@ def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
     assert json.loads((folder / 'config.json').read_text())['path'] == f'{tmp_path}/mine.py'
     first = (folder / 'evaluation.json').read_text()
     (tmp_path / 'other').mkdir()
-    evaluate = ['--mode=evaluate', f'--workdir={folder}']
+    evaluate = ['--mode=evaluate', f'--workdir={folder}', f'--trust={tmp_path}/mine.py']
     check(programs / 'atelier', *evaluate, cwd=tmp_path / 'other')
     again = json.loads((folder / 'evaluation.json').read_text())
     assert again['values'] == json.loads(first)['values']

@@ -124,7 +124,9 @@ def test_a_family_with_an_ability_and_an_application_of_ones_own(main, own_files
     help_text = main('--mode=entropy.py', '--help', cwd=own_files).stdout
     assert 'The entropy of a model.' in help_text and '--times=1.0' in help_text
 
-    result = main('--mode=entropy.py', '--workdir=run', '--times=2', cwd=own_files)
+    result = main(
+        '--mode=entropy.py', '--workdir=run', '--trust=pixels.py', '--times=2', cwd=own_files
+    )
     assert result.returncode == 0, result.stderr
     nats = json.loads((own_files / 'run' / 'entropy.json').read_text()) / 2
     assert 64 * 0.1 < nats < 64 * 2.84  # below log 17 a pixel, from which training begins
