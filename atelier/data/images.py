@@ -9,6 +9,8 @@ import numpy as np
 
 from atelier.errors import UserError
 
+# Pillow would give an EPS to Ghostscript, a program, whatever the file is called
+FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'PPM')
 MAX_PIXELS = 1 << 26  # per image: 8192 x 8192 are 200 MB in colour
 GREY_MODES = ('1', 'L', 'LA', 'La')
 COLOUR_MODES = ('RGB', 'RGBA', 'RGBa', 'RGBX', 'P', 'PA', 'CMYK', 'YCbCr', 'HSV', 'LAB')
@@ -62,7 +64,8 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
 
     Image.MAX_IMAGE_PIXELS = None  # the limit below replaces it, as an error
     try:
-        with Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw) as image:
+        file = io.BytesIO(raw) if isinstance(raw, bytes) else raw
+        with Image.open(file, formats=FORMATS) as image:
             pixels = image.width * image.height
             if not 0 < pixels <= MAX_PIXELS:
                 raise UserError(
@@ -74,7 +77,8 @@ def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
     except UserError:
         raise
     except UnidentifiedImageError as error:
-        raise UserError(f'{name} is not an image in a known format') from error
+        known = ', '.join(FORMATS)
+        raise UserError(f'{name} is not an image in a known format ({known})') from error
     except Exception as error:  # formats raise errors of many types
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise UserError(f'cannot read the image {name}: {reason}') from error

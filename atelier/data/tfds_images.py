@@ -23,6 +23,9 @@ from atelier.errors import UserError, did_you_mean
 from atelier.log import log
 from atelier.paths import user_path
 
+# TFDS imports the module of each class that features.json names: only its own are allowed
+OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
+CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
 PREPARE = (
@@ -123,6 +126,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
     import tensorflow_datasets as tfds
 
     with _reporting_damage(folder):
+        _check_features(json.loads((folder / 'features.json').read_text()))
         builder = tfds.builder_from_directory(folder)
         features, tfds_splits = dict(builder.info.features.items()), builder.info.splits
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
@@ -153,11 +157,29 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
     return splits, label.num_classes if label else None
 
 
+def _check_features(content) -> None:
+    """Refuses features whose classes are not TFDS's own; `content` is that of features.json.
+
+    Raises:
+      UserError: names the class.
+    """
+    if isinstance(content, dict):
+        for key in CLASS_KEYS:
+            name = content.get(key, '')
+            if isinstance(name, str) and name and not OWN_FEATURE.fullmatch(name):
+                raise UserError(f'features.json names the class {name!r}, which is not of TFDS')
+    if isinstance(content, dict | list):
+        for part in content.values() if isinstance(content, dict) else content:
+            _check_features(part)
+
+
 @contextlib.contextmanager
 def _reporting_damage(folder: pathlib.Path) -> Iterator[None]:
     """Reports any failure of TFDS and its readers as damaged files."""
     try:
         yield
+    except UserError as error:
+        raise UserError(f'{folder}: {error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise UserError(f'{folder} cannot be read, prepare it again: {reason}') from error

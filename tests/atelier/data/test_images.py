@@ -7,6 +7,7 @@ import io
 import re
 import resource
 import struct
+import subprocess
 import zlib
 
 import numpy as np
@@ -228,6 +229,15 @@ def test_a_bomb_is_refused_before_it_is_unpacked(complaint, width):
         assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the maximum is .*', message)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50_000  # KB, where the smaller bomb alone unpacks to 200 MB
+
+
+def test_a_format_that_starts_a_program_is_refused(complaint, monkeypatch):
+    started = []
+    monkeypatch.setattr(subprocess, 'Popen', lambda *arguments, **_: started.append(arguments))
+    text = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n'
+    line = complaint(images.decode, 'a.png', text, (8, 8, 3), False)
+    assert line.startswith('a.png is not an image in a known format (PNG, JPEG, ')
+    assert not started
 
 
 SIXTEEN_BITS = np.arange(20, dtype=np.uint16).reshape(4, 5)

@@ -192,6 +192,21 @@ def test_a_damaged_set(root, complaint, damage):
     assert 'tiny' in complaint(load, root)
 
 
+@pytest.mark.parametrize('key', ['pythonClassName', 'python_class_name', 'type'])
+def test_a_set_cannot_name_code(root, complaint, tmp_path, monkeypatch, key):
+    folder = write_tiny(root)
+    (tmp_path / 'evil.py').write_text('raise SystemExit("it ran")')
+    monkeypatch.syspath_prepend(tmp_path)
+    text = (folder / 'features.json').read_text()
+    text = re.sub(
+        r'"pythonClassName": "[^"]*Image"', f'"{key}": "evil.Image", "content": {{}}', text
+    )
+    assert 'evil.Image' in text
+    (folder / 'features.json').write_text(text)
+    assert "features.json names the class 'evil.Image'" in complaint(load, root)
+    assert 'evil' not in sys.modules
+
+
 def test_a_damaged_picture_is_named(root, complaint):
     rows = pictures(7)
     rows[3] = {'image': rows[3]['image'][:50]}
