@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
-from atelier.errors import UserError
+from atelier.errors import UserError, did_you_mean
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class ConfigFile(NamedTuple):
 
     def source(self) -> str:
         """Returns the text of the file, or '' if there is none."""
-        return self.file.read_text() if self.path and self.file.is_file() else ''
+        return user_files.source(self.file) if self.path and self.file.is_file() else ''
 
     def module(self) -> types.ModuleType:
         """Imports the file and returns the module; never imports code from a run folder.
@@ -168,7 +168,8 @@ class ConfigFile(NamedTuple):
         """
         with open_for(self.file):
             if not self.file.is_file():
-                raise UserError(f'no config file {self.file}')
+                hint = did_you_mean(f'configs/{self.file.stem}.py', configs())
+                raise UserError(f'no config file {self.file}{hint}: --help lists the configs')
             module = user_files.load(self.file)
         missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]
         if missing:

@@ -65,10 +65,10 @@ def parse(argv: list[str]) -> Command:
     mode = value_of('mode', argv) or 'train'
     application = _application(mode)
     args = cli_flags.without('config', argv)
-    with _in_one_line():
-        _refuse_unknown_flags(args, mode, application)
-    checkout.trust(*filter(None, (value_of('trust', argv) or '').split(',')))
     typed = value_of('config', argv)
+    with _in_one_line():
+        _refuse_unknown_flags(args, mode, application, typed)
+    checkout.trust(*filter(None, (value_of('trust', argv) or '').split(',')))
     config_file = (
         None if mode == 'compare' else _config_file(typed, mode, value_of('workdir', argv))
     )
@@ -139,7 +139,9 @@ def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.
     return config_file
 
 
-def _refuse_unknown_flags(args: list[str], mode: str, application: 'Application | None') -> None:
+def _refuse_unknown_flags(
+    args: list[str], mode: str, application: 'Application | None', typed: str | None
+) -> None:
     """Refuses flags that the mode does not have, before the config is loaded.
 
     Raises:
@@ -151,15 +153,28 @@ def _refuse_unknown_flags(args: list[str], mode: str, application: 'Application 
     values.set_gnu_getopt(True)  # flags may follow the values of --config.FIELD
     rest = values(args, known_only=True)
     for previous, arg in zip(rest, rest[1:], strict=False):
-        match = re.match(r'--?([A-Za-z_]\w*)(=|$)', arg)
+        match = re.match(r'--?(?!config\.)([A-Za-z_][\w.]*)(=|$)', arg)
         if not match or re.fullmatch(r'--?config\.[^=]+', previous):
             continue
         name = match.group(1)
         modes = [other for other in applications.names() if name in _options_of(other)]
         if modes:
             raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
-        hint = did_you_mean(f'--{name}', [f'--{flag}' for flag in ('config', *values)])
+        fields = _described_fields(typed)
+        meant = next((field for field in fields if f'.{field}'.endswith(f'.{name}')), None)
+        flags = [
+            f'--{flag}' for flag in ('config', *values, *(f'config.{name}' for name in fields))
+        ]
+        hint = did_you_mean(f'--{name}' if meant is None else f'--config.{meant}', flags)
         raise UserError(f'there is no flag --{name}{hint}')
+
+
+def _described_fields(typed: str | None) -> list[str]:
+    """Returns the fields of the config that --config names, from its source: it is not run yet."""
+    from atelier.run.config_comments import field_comments
+
+    file = checkout.config_file(typed).file if typed else None
+    return [*field_comments(file)] if file and file.is_file() else []
 
 
 def _options_of(mode: str) -> dict:

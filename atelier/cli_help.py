@@ -13,6 +13,7 @@ from atelier import applications, checkout, cli_flags
 from atelier.cli_flags import BUILT_IN, value_of
 from atelier.errors import UserError
 from atelier.paths import user_path
+from atelier.user_files import source
 
 if TYPE_CHECKING:
     from atelier.applications import Application
@@ -87,7 +88,7 @@ def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
 
 def _imported(file: pathlib.Path) -> Iterator[str]:
     """Yields the modules in a file's `from` imports, submodules of `configs` included."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(source(file))):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             if node.module.startswith('configs'):
@@ -133,8 +134,24 @@ def _paragraphs(*docstrings: str | None) -> list[str]:
 
 def _option_lines(application: 'Application') -> list[str]:
     options = applications.options(application)
-    lines = [f'  --{name}={_formatted(option.default)}' for name, option in options.items()]
-    return lines or ['It has no options of its own.']
+    if not options:
+        return ['It has no options of its own.']
+    described = _arguments(inspect.getdoc(application.apply) or '')
+    return list(
+        _wrapped_table(
+            {
+                f'--{name}={_formatted(option.default)}': described.get(name, '')
+                for name, option in options.items()
+            }
+        )
+    )
+
+
+def _arguments(docstring: str) -> dict[str, str]:
+    """Returns the descriptions in the Args section of a docstring, by argument."""
+    section = re.search(r'^Args:\n((?: .*\n?|\n)*)', docstring, re.MULTILINE)
+    entries = re.findall(r'^  (\w+): (.*(?:\n    .*)*)', section.group(1) if section else '', re.M)
+    return {name: ' '.join(text.split()) for name, text in entries}
 
 
 def _flag_lines(names: tuple[str, ...]) -> list[str]:
@@ -182,4 +199,4 @@ def _docstring(file: pathlib.Path) -> str:
     """
     if not file.is_file():
         raise UserError(f'there is no file {file}')
-    return ast.get_docstring(ast.parse(file.read_text())) or file.stem
+    return ast.get_docstring(ast.parse(source(file))) or file.stem

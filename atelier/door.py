@@ -89,6 +89,17 @@ def train(
     return restore.load(run)
 
 
+def _run_of(trained) -> experiment.Run:
+    """Returns the run.
+
+    Raises:
+      UserError: `trained` is something else, such as the path of a run.
+    """
+    if not isinstance(trained, TrainedRun):
+        raise UserError(f'{trained!r} is not a loaded run: pass atelier.load(FOLDER)')
+    return trained.run
+
+
 def sample(
     trained: TrainedRun, n: int, seed: int = 0, labels: Sequence[int] | None = None
 ) -> np.ndarray:
@@ -101,7 +112,7 @@ def sample(
       UserError: the family cannot sample, or not class-conditionally, or n is not positive.
     """
     _at_least_one(n)
-    run, state, devices = trained.run, trained.state, jax.devices()
+    run, state, devices = _run_of(trained), trained.state, jax.devices()
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     label = None if labels is None else np.resize(check_labels(run, labels), n)
     if run.family.ability(Sample) is None and can_draw_codes(run.family):
@@ -123,7 +134,7 @@ def evaluate(
     Raises:
       UserError: the data have no test split, or nothing can be evaluated without features.
     """
-    return evaluate_lib.evaluate(trained.run, trained=trained, features=features)
+    return evaluate_lib.evaluate(_run_of(trained), trained=trained, features=features)
 
 
 def over_split(
@@ -144,11 +155,13 @@ def over_split(
     Raises:
       UserError: the family lacks the ability, or there is no such split.
     """
-    run = trained.run
+    run = _run_of(trained)
     if ability is None:
-        raise UserError(f'the model of {run.folder} lacks this ability')
+        raise UserError(f'the model of {run.folder} lacks this ability (it is None)')
     if split not in run.data.splits:
-        raise UserError(f'{run.data.name} has no split {split!r}')
+        raise UserError(
+            f'{run.data.name} has no split {split!r}, only {", ".join(run.data.splits)}'
+        )
     if isinstance(ability, LogProb):
         ability = ability.nats
     if not callable(ability):

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import pathlib
 import sys
+import tokenize
 import types
 import zlib
 from collections.abc import Iterator
@@ -50,6 +51,19 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
         raise
     _mtimes_ns[file] = changed_ns
     return module
+
+
+def source(file: pathlib.Path) -> str:
+    """Returns the text of a Python file, in the encoding that it declares.
+
+    Raises:
+      UserError: it is not a Python file.
+    """
+    try:
+        with tokenize.open(file) as opened:
+            return opened.read()
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UserError(f'{file} is not a Python file: {error}') from error
 
 
 def _name_of(file: pathlib.Path) -> str:

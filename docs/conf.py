@@ -24,6 +24,7 @@ extensions = [
     'sphinx.ext.viewcode',  # links to the source
 ]
 exclude_patterns = ['README.md']  # the forge's table of contents
+smartquotes = False  # --flag='value' stays as it is typed
 default_role = 'code'  # `name` in a docstring
 myst_heading_anchors = 3
 myst_enable_extensions = ['html_image']

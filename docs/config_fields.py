@@ -44,6 +44,9 @@ def page() -> str:
 def _table(values: dict, file: pathlib.Path) -> str:
     """Formats a row per field: name, value, description."""
     comments = field_comments(file)
+    without = [name for name in values if name not in comments]
+    if without:
+        raise SystemExit(f'{file}: write a comment beside {", ".join(without)}')
     rows = [
         f'| `{name}` | `{_formatted(value)}` | {_cell(comments[name])} |'
         for name, value in values.items()

@@ -46,8 +46,8 @@ def _family(path: str) -> tuple[Family, dataset.Spec]:
 
 def _by_class(family: Family):
     """Returns (mode, cell) -> cell, which marks class-conditional sampling."""
-    is_asked = is_class_conditional(family)
-    return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_asked else cell
+    is_conditional = is_class_conditional(family)
+    return lambda mode, cell: f'{cell} by class' if mode == 'sample' and is_conditional else cell
 
 
 def _likelihood(family: Family) -> str:

@@ -19,7 +19,7 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
 
     Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
     are eps and the weight is 1. With the weight of
-    `models.diffusion.diffusion.process.weightings.bound` it is the diffusion term of the bound in
+    `models.diffusion.process.weightings.bound` it is the diffusion term of the bound in
     nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
 
     Raises:

@@ -44,19 +44,19 @@ def needs(ability: type[tuple], description: str) -> Need:
     return Need(description, lambda family: family.ability(ability) is not None)
 
 
-SAMPLE = needs(Sample, 'sample')
-RECONSTRUCT = needs(Reconstruct, 'reconstruct')
-INPAINT = needs(Inpaint, 'inpaint')
-EXTEND = needs(Extend, 'extend')
-DENOISE = needs(Denoise, 'denoise')
-TRAJECTORY = needs(Trajectory, 'trajectory')
-SUPER_RESOLVE = needs(SuperResolve, 'super_resolve')
-LOG_PROB = needs(LogProb, 'log_prob')
-CONDITIONALS = needs(Conditionals, 'conditionals')
-BITS_BACK = needs(BitsBack, 'level_log_probs')
-CLASSIFY = needs(Classify, 'classify')
-ENCODE = Need('encode', lambda family: codes_of(family).encode is not None)
-DECODE = Need('decode', lambda family: codes_of(family).decode is not None)
+SAMPLE = needs(Sample, 'sampler')
+RECONSTRUCT = needs(Reconstruct, 'reconstruction')
+INPAINT = needs(Inpaint, 'inpainting')
+EXTEND = needs(Extend, 'text continuation')
+DENOISE = needs(Denoise, 'denoiser')
+TRAJECTORY = needs(Trajectory, 'sampling trajectory')
+SUPER_RESOLVE = needs(SuperResolve, 'super-resolution')
+LOG_PROB = needs(LogProb, 'likelihood')
+CONDITIONALS = needs(Conditionals, 'conditional distributions')
+BITS_BACK = needs(BitsBack, 'bits-back coding')
+CLASSIFY = needs(Classify, 'class probabilities')
+ENCODE = Need('encoder', lambda family: codes_of(family).encode is not None)
+DECODE = Need('decoder', lambda family: codes_of(family).decode is not None)
 PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 
 
@@ -103,18 +103,16 @@ def require(application: Application, run: Run) -> None:
     """Checks that an application accepts a run.
 
     Raises:
-      UserError: it does not; says what the family lacks, or why it is refused.
+      UserError: it does not; says what the model lacks, or why it is refused.
     """
-    needs = application.needs
-    missing = lacking(run.family, needs)
+    missing = lacking(run.family, application.needs)
     if missing:
         from atelier.applications._loading import fitting  # which imports this module
 
         modes = ', '.join(fitting(run.family, run.data.spec)) or 'train and evaluate'
         raise UserError(
-            f'the model of {run.folder} lacks {", and ".join(missing)}: --mode={application.mode} '
-            f'needs {", and ".join(need.description for need in needs)}; this model has the modes '
-            f'{modes}'
+            f'--mode={application.mode} does not fit the model of {run.folder}, which has no '
+            f'{" and no ".join(missing)}; modes that fit it: {modes}'
         )
     reason = application.why_refused(run.family, run.data.spec)
     if reason:

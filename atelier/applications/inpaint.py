@@ -51,7 +51,8 @@ def apply(
 
     Args:
       run: of a family with `inpaint`.
-      mask: the hidden part, as in `_masks.hidden_parts`.
+      mask: the hidden part: left, right, top, bottom, centre, random, or the path of an .npy that
+        is true where it hides.
       share: fraction of positions (pixels of an image) that a random mask hides.
       num_images: number of images to keep and show.
       num_completions: number of completions per example.

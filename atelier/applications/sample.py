@@ -26,12 +26,18 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     """Draws x [num_samples, *event] and writes it to the run's folder `samples`.
 
     Sample i depends on (seed, i), its label and the weights alone, so that more samples keep the
-    first ones. The samples cycle through `labels`, such as '7' or '0,1,2'; 'all' means all classes
-    in the training data.
+    first ones.
 
     A family without `sample` but with `encode` and `decode`, such as an autoencoder, decodes codes
     drawn from its prior or, without a prior, from a Gaussian fitted to its training codes. The
     result is then the mean of x given the code.
+
+    Args:
+      run: of a family with `sample`, or with a decoder.
+      num_samples: number of samples.
+      seed: of the samples.
+      labels: classes through which the samples cycle, such as '7' or '0,1,2'; 'all' means all
+        classes in the training data; empty: random classes.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or labels for a family that is not

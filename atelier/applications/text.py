@@ -51,6 +51,13 @@ def apply(
     drawn. Sample i depends on (seed, i), the prompt and the weights alone; more characters keep the
     first ones.
 
+    Args:
+      run: of a language model.
+      prompt: beginning of each text.
+      num_characters: number of characters drawn after it.
+      num_samples: number of texts.
+      seed: of the draws.
+
     Returns:
       The texts, each starting with the prompt.
 

@@ -7,6 +7,9 @@ import tokenize
 from collections.abc import Iterator
 
 from atelier import checkout
+from atelier.user_files import source
+
+FOR_TOOLS = ('noqa', 'type: ', 'pragma', 'fmt: ', 'pylint', 'ruff')  # these describe nothing
 
 
 def field_comments(file: pathlib.Path) -> dict[str, str]:
@@ -21,7 +24,8 @@ def field_comments(file: pathlib.Path) -> dict[str, str]:
 
 def _comments_of(file: pathlib.Path, visited: set[pathlib.Path]) -> dict[str, str]:
     visited.add(file)
-    tree, comments = ast.parse(file.read_text()), _Comments(file.read_text())
+    text = source(file)
+    tree, comments = ast.parse(text), _Comments(text)
     described: dict[str, str] = {}
     for name, node in _fields(tree):
         if comment := comments.on(node):
@@ -90,7 +94,10 @@ class _Comments:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT:
                 line = token.start[0]
-                self._by_line[line] = token.string.lstrip('# ')
+                text = token.string.lstrip('#: ')
+                if text.startswith(FOR_TOOLS):
+                    continue
+                self._by_line[line] = text
                 if not token.line[: token.start[1]].strip():
                     self._alone.add(line)
 
@@ -102,7 +109,7 @@ class _Comments:
         line = self._lines[node.lineno - 1]
         if line[: node.col_offset].strip():
             return ''
-        if node.lineno in self._by_line and line[node.end_col_offset :].lstrip(', ')[:1] == '#':
+        if node.lineno in self._by_line and line[node.end_col_offset :].lstrip(', \t')[:1] == '#':
             return self._by_line[node.lineno]
         lines, line = [], node.lineno - 1
         while line in self._alone:

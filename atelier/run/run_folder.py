@@ -53,6 +53,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     with reading(path):
         is_file = path.is_file()
     if not is_file:
+        if (folder / 'sweep.json').is_file():
+            raise UserError(f'{folder} is a sweep: name one of the runs in it')
         problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
     try:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atelier import cli
+from atelier import applications, cli, cli_help
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 
@@ -134,6 +134,17 @@ def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
             ['--mode=sample', '--noprofil'],
             "there is no flag --noprofil (did you mean '--profile'?)",
         ),
+        (
+            ['--config=configs/vae.py', '--cofig.hypers.beta=3'],
+            "there is no flag --cofig.hypers.beta (did you mean '--config.hypers.beta'?)",
+        ),
+        (
+            ['--config=configs/vae.py', '--hypers.beta=3'],
+            "there is no flag --hypers.beta (did you mean '--config.hypers.beta'?)",
+        ),
+        (['--config=configs/vae.py', '--beta=3'], "(did you mean '--config.hypers.beta'?)"),
+        (['--config=configs/vea.py'], "vea.py (did you mean 'configs/vae.py'?): --help lists"),
+        (['--config=vae'], "vae (did you mean 'configs/vae.py'?): --help lists the configs"),
     ],
 )
 def test_a_flag_that_there_is_not(complaint, flags, message):
@@ -147,3 +158,11 @@ def test_a_flag_may_be_negated_and_a_value_may_begin_with_a_dash():
     flags = ['--mode=text', '--config=configs/char_lm.py', '--config.data.path', '-once']
     command = cli.parse(['x', *flags, '--prompt', '-once'])
     assert command.options['prompt'] == command.config.data.path == '-once'
+
+
+def test_every_option_of_every_mode_is_described():
+    for mode in applications.names():
+        lines = cli_help.text(['x', f'--mode={mode}']).split('\n')
+        for name in applications.options(applications.load(mode)):
+            (line,) = (line for line in lines if line.startswith(f'  --{name}='))
+            assert len(line.split(maxsplit=1)) == 2, (mode, name)

@@ -108,6 +108,8 @@ def test_settings_that_may_not_change(folder, overrides, message):
 
 def test_what_cannot_be_asked(folder, tmp_path):
     run = door.load(folder)
+    with pytest.raises(UserError, match="'x' is not a loaded run: pass atelier.load"):
+        door._run_of('x')  # the public functions have types, which tests enforce
     with pytest.raises(UserError, match='lacks this ability'):
         door.over_split(run, run.family.ability(Classify))
     for n in (0, -1):

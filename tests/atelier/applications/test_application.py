@@ -25,9 +25,7 @@ def run(tmp_path):
 
 def test_a_users_application_is_checked_from_python_too(run, complaint):
     line = complaint(perform, DOUBLE, with_abilities(run), n=3)
-    assert (
-        'lacks sample: --mode=test_application.py needs sample; this model has the modes ' in line
-    )
+    assert '--mode=test_application.py does not fit the model of ' in line
     assert complaint(perform, DOUBLE, run, n=3) == f'{run.folder} cannot count 17 levels'
     of_bits = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=2)))
     assert perform(DOUBLE, of_bits, n=3) == 6

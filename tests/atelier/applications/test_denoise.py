@@ -188,7 +188,7 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
     line = complaint(perform, denoise.APPLICATION, assembled(tmp_path, 'gan'))
-    assert 'lacks reconstruct or denoise: --mode=denoise needs' in line
+    assert 'has no reconstruction or denoiser; modes that fit it: ' in line
 
 
 def test_a_denoiser_gets_the_level_and_unclipped_values(vae):

@@ -110,6 +110,6 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
 
 def test_a_missing_ability_is_named(tmp_path, vae, complaint):
     line = complaint(perform, interpolate.APPLICATION, assembled(tmp_path, 'classifier'))
-    assert 'lacks decode: --mode=interpolate needs decode, and encode or prior' in line
+    assert 'has no decoder; modes that fit it: ' in line
     neither = with_abilities(vae, Codes(decode=vae.family.ability(Codes).decode))
-    assert 'lacks encode or prior' in complaint(perform, interpolate.APPLICATION, neither)
+    assert 'has no encoder or prior' in complaint(perform, interpolate.APPLICATION, neither)

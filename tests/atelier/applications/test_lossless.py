@@ -80,7 +80,7 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
     assert '--seed=-1' in complaint(compress.apply, run, seed=-1)
     assert 'cannot read' in complaint(decompress.apply, run, 'nowhere.bin')
     gan = assembled(tmp_path, 'gan')
-    assert 'lacks conditionals or level_log_probs' in complaint(
+    assert 'no conditional distributions or bits-back coding' in complaint(
         perform, decompress.APPLICATION, gan
     )
     assert '--by=chance: choose one of auto, codes, likelihood' in complaint(

@@ -92,4 +92,4 @@ def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     assert '--num_images=0' in complaint(reconstruct.apply, vae, num_images=0)
     assert '--seed=-1' in complaint(reconstruct.apply, vae, seed=-1)
     line = complaint(perform, reconstruct.APPLICATION, assembled(tmp_path, 'gan'))
-    assert 'lacks reconstruct: --mode=reconstruct needs reconstruct' in line
+    assert 'has no reconstruction; modes' in line

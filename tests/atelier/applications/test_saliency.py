@@ -142,4 +142,4 @@ def test_bad_options_raise_one_line(classifier, complaint, options, message):
 
 def test_a_missing_ability_is_named(tmp_path, complaint):
     line = complaint(perform, saliency.APPLICATION, assembled(tmp_path, 'vae'))
-    assert 'lacks classify: --mode=saliency needs classify' in line
+    assert 'has no class probabilities; modes' in line

@@ -115,4 +115,4 @@ def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prio
 
 def test_a_family_without_sample_and_decode_is_refused(vae, complaint):
     run = with_abilities(vae, Codes(encode=lambda weights, batch, rng: batch['x']))
-    assert 'lacks sample or decode' in complaint(perform, sample.APPLICATION, run)
+    assert 'has no sampler or decoder' in complaint(perform, sample.APPLICATION, run)

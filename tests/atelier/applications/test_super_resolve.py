@@ -156,4 +156,4 @@ def test_bad_input_raises_one_line(vae, complaint):
         assert f'--{name}=0' in complaint(super_resolve.apply, run, **{name: 0})
     assert '--seed=-1' in complaint(super_resolve.apply, run, seed=-1)
     line = complaint(perform, super_resolve.APPLICATION, vae)
-    assert 'lacks super_resolve: --mode=super_resolve needs super_resolve' in line
+    assert 'has no super-resolution; modes' in line

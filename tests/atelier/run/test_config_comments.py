@@ -63,3 +63,11 @@ def test_the_first_comment_counts_and_parents_are_read_after_the_file(tmp_path):
 
 def test_the_source_is_not_run(tmp_path):
     assert written(tmp_path, 'raise SystemExit', 'config.seed = 1  # one') == {'seed': 'one'}
+
+
+def test_marks_for_tools_describe_nothing_and_any_encoding_is_read(tmp_path):
+    assert not written(tmp_path, 'config.seed = 1  # noqa: E501')
+    (tmp_path / 'mine.py').write_bytes(b'# coding: latin-1\nconfig.seed = 1  # Gr\xf6\xdfe\n')
+    assert field_comments(tmp_path / 'mine.py') == {'seed': 'Größe'}
+    (tmp_path / 'mine.py').write_bytes(b'\xef\xbb\xbfconfig.seed = 1\t# one\n')
+    assert field_comments(tmp_path / 'mine.py') == {'seed': 'one'}
