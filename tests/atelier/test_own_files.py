@@ -135,4 +135,4 @@ def test_a_family_with_an_ability_and_an_application_of_ones_own(main, own_files
     assert other.returncode == 0, other.stderr
     refused = main('--mode=entropy.py', '--workdir=vae', cwd=own_files)
     assert refused.returncode == 1
-    assert 'lacks entropy: --mode=entropy.py needs entropy' in refused.stderr
+    assert '--mode=entropy.py does not fit the model of ' in refused.stderr

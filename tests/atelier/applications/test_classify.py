@@ -76,9 +76,9 @@ def test_bad_input_is_refused(runs, tmp_path):
     with pytest.raises(UserError, match='--num_bins=0'):
         classify.apply(run, num_bins=0)
     vae = make_run(tmp_path / 'vae')
-    with pytest.raises(UserError, match='lacks classify'):
+    with pytest.raises(UserError, match='has no class probabilities'):
         perform(classify.APPLICATION, vae)
     vae.folder.mkdir()
     run_folder.write_config(vae, 1)
-    with pytest.raises(UserError, match='lacks classify'):
+    with pytest.raises(UserError, match='has no class probabilities'):
         classify.apply(run, beside=str(vae.folder))

@@ -176,4 +176,4 @@ def test_missing_classifiers_and_labels_are_refused(vae, gan, classifier, compla
         concept.apply, unlabelled
     )
     line = complaint(perform, concept.APPLICATION, assembled(tmp_path, 'classifier'))
-    assert 'lacks decode' in line
+    assert 'has no decoder' in line

@@ -152,4 +152,4 @@ def test_bad_input_raises_one_line(tmp_path, vae, complaint):
     message = complaint(embed.apply, of_codes(vae, few, few))
     assert 'train split of digits has 4 examples, fewer than 5' in message
     line = complaint(perform, embed.APPLICATION, assembled(tmp_path, 'gan'))
-    assert 'lacks encode: --mode=embed needs encode' in line
+    assert 'has no encoder; modes that fit it: ' in line

@@ -148,4 +148,4 @@ def test_bad_input_raises_one_line(vae, complaint, tmp_path):
     assert 'has 1 examples, fewer than 2' in complaint(latent_map.apply, few)
     for name, missing in (('gan', 'has no encoder'), ('classifier', 'no decoder')):
         line = complaint(perform, latent_map.APPLICATION, assembled(tmp_path, name))
-        assert f'{missing}: --mode=latent_map needs encode, and decode' in line
+        assert f'{missing}; modes that fit it: ' in line

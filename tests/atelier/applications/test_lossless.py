@@ -86,7 +86,7 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
     assert '--by=chance: choose one of auto, codes, likelihood' in complaint(
         compress.apply, run, by='chance'
     )
-    assert 'it has no encode and no decode' in complaint(compress.apply, run, by='codes')
+    assert 'it has no encoder and no decoder' in complaint(compress.apply, run, by='codes')
     reasons = {
         ('gan', 'digits'): 'no likelihood to code by',
         ('autoencoder', 'digits'): 'no likelihood to code by',

@@ -102,7 +102,7 @@ def test_a_run_without_text_loads_its_data(tiny_run):
 
 
 def test_a_missing_ability_is_named(run):
-    with pytest.raises(UserError, match='lacks extend'):
+    with pytest.raises(UserError, match='has no text continuation'):
         perform(text.APPLICATION, with_abilities(run))
 
 

@@ -22,4 +22,4 @@ def test_the_last_step_is_the_sample_of_the_same_seed(tmp_path, data):
 
 
 def test_a_family_without_steps_is_refused(gan, complaint):
-    assert 'lacks trajectory' in complaint(perform, trajectory.APPLICATION, gan)
+    assert 'has no sampling trajectory' in complaint(perform, trajectory.APPLICATION, gan)

@@ -94,7 +94,7 @@ def test_samples_depend_on_seed_and_index_alone(trained):
 def test_a_family_without_samples_says_so(trained):
     codes = trained.family.ability(Codes)._replace(decode=None)
     silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
-    with pytest.raises(UserError, match='lacks sample or decode'):
+    with pytest.raises(UserError, match='no sampler or decoder'):
         perform(sample.APPLICATION, silent, num_samples=5)
 
 
