@@ -1,9 +1,9 @@
 """The training loop: compiled dispatches of many steps, and the host's work between them.
 
-The State of a Run (config, family, data) is restored from a checkpoint or initialized. Each
-dispatch passes it through a `Program`, which is pure and runs on every device. The host then logs
-and checks the report of each `Member`, evaluates the validation split and saves checkpoints. Every
-State is checked before it is saved.
+The State of a Run (config, family, data) is restored from a checkpoint or initialized. A `Program`
+advances it by many steps in one call, a dispatch: a pure function, compiled for all devices. The
+host then logs and checks the report of each `Member`, evaluates the validation split and saves
+checkpoints. Every State is checked before it is saved.
 """
 
 import contextlib
@@ -65,7 +65,10 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
 
 
 def _agreed(member: Member) -> State:
-    """Broadcasts the first process's initial State and Memory to all processes."""
+    """Returns the first process's State to start from, in every process.
+
+    `member.memory` becomes the first process's Memory.
+    """
     state = processes.from_first(member.begin())
     memory = json.loads(processes.text_from_first(json.dumps(member.memory)))
     member.memory = Memory(*memory)
@@ -112,7 +115,7 @@ def loop(
                 for i, member in healthy.items():
                     averaged = program.to_evaluate(program.member(state, i))
                     member.validate(averaged, reports[i])
-            stop = processes.any_of(bool(received))  # once: a signal may arrive between two reads
+            stop = processes.any_of(bool(received))  # once: a signal may come between reads
             save_all = stop or step % config.checkpoint_every == 0
             for i, member in healthy.items():
                 if save_all or member.memory.best_step == step or member.is_done(step):

@@ -44,10 +44,11 @@ def apply(
     """Fills in the hidden part of test examples, several times.
 
     A class-conditional model gets the label. The completions, their mean and, as a baseline, the
-    mean of x over the training split are compared with the truth on the hidden part alone. The
-    squared error of a perfect model's completion is twice that of the best guess, the mean of many.
-    PSNR is on the scale on which x goes from 0 to 1, as in `denoise`; the recorded PSNR is that of
-    the mean squared error over all examples. SSIM is of whole images.
+    mean of x over the training split are compared with the truth on the hidden part alone. Even for
+    a perfect model, the expected squared error of one completion is twice that of the best guess,
+    which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
+    `denoise`. The returned arrays hold a PSNR for each completion or example; the JSON file records
+    the PSNR of the mean squared error over all examples. SSIM is of whole images.
 
     Args:
       run: of a family with `inpaint`.
@@ -58,13 +59,16 @@ def apply(
       num_completions: number of completions per example.
       num_examples: number of test examples, in an order drawn from the seed; 0: all, in the order
         of the split.
-      seed: of the completions (with their index and the example's position), of random masks, of
-        the order and of the choice of images.
+      seed: of the completions, the random masks, the order of the examples and the choice of
+        images. A completion also depends on its own index and on its example's position in that
+        order.
 
     Returns:
-      completion_psnr_db [n, completions], completions_mean_psnr_db and training_mean_psnr_db [n]
-      and, for images, the same with _ssim. Of the images kept: index [images], x and known
-      [images, *event] and completions [images, completions, *event], in the data's units.
+      For all n examples: completion_psnr_db [n, completions], completions_mean_psnr_db [n] and
+      training_mean_psnr_db [n]; for images also the same three names ending in _ssim. For the
+      `num_images` kept examples: index [images], their indices in the test split; x [images,
+      *event] and completions [images, completions, *event] in the data's units; known [images,
+      *event], true where x was given.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.

@@ -65,7 +65,7 @@ class Spec(NamedTuple):
 
     @property
     def is_discrete(self) -> bool:
-        """Whether nats are those of discrete levels or bound them; else bits are meaningless."""
+        """Whether bits per dimension make sense: x has levels, or is dequantised from levels."""
         return self.levels is not None or self.dequantized_levels is not None
 
     @property
@@ -100,12 +100,12 @@ class Spec(NamedTuple):
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    'factors' [n, factors] are an example's known generative factors (indices of values), named by
-    `factor_names`. 'num_scored' [n], if present, says that the likelihood of an example counts only
-    its last `num_scored` values. The arrays are as stored (uint8 where that is enough) and may be
-    memory-mapped. `preprocess` makes the batch that models see, on the device, from one key per
-    example: {'x': float32, 'label': int32, ...}. `description` describes the values in `x`. `modes`
-    are those of a density whose modes are known.
+    'factors' [n, factors] are the known generative factors of each example, each as the index of
+    its value; `factor_names` names them. 'num_scored' [n], if present, says that the likelihood of
+    an example counts only its last `num_scored` values. Arrays have the type in which they are
+    stored, and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
+    from one key per example: {'x': float32, 'label': int32, ...}. `description` describes the
+    values in `x`. `modes` are the modes of the density of the data, if they are known.
     """
 
     name: str
@@ -179,7 +179,7 @@ def load(config) -> Dataset:
         )
     loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
-    loaded = binarized(loaded, data.binarize)  # before leaving out: an example keeps its draw
+    loaded = binarized(loaded, data.binarize)  # first: the draw does not depend on classes
     loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
@@ -241,7 +241,7 @@ def with_moments(spec: Spec, x: np.ndarray) -> Spec:
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation per column of a table, else of all values as one."""
     columns = x if x.ndim == 2 else x.reshape(-1, 1)
-    is_constant = columns.min(0) == columns.max(0)  # around a rounded mean, std is not 0
+    is_constant = columns.min(0) == columns.max(0)  # std: not 0, as the mean is rounded
     std = np.where(is_constant, 0.0, columns.std(0, np.float64))
     return columns.mean(0, np.float64), std
 

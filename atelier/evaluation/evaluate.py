@@ -29,7 +29,7 @@ from atelier.run import config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-STEADY = 3  # validations in a row, which `_warn` takes to have the same means
+STEADY = 3  # `_warn` passes the test means to the family's advice as this many validations
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -56,9 +56,9 @@ def evaluate(
     Args:
       run: to evaluate.
       devices: to compute on; None for all.
-      reuse: at the end of a training: reads an existing evaluation of the same weights with the
-        same settings instead of repeating it, and warns of a missing feature function instead of
-        raising an error.
+      reuse: true at the end of training. An existing evaluation of the same weights with the same
+        settings is then returned instead of being repeated, and a missing feature function causes
+        a warning instead of an error.
       trained: weights in memory, used in place of the chosen checkpoint.
       features: maps x [n, *event] to [n, features], in place of the classifier that config.eval
         names; then no files are written.
@@ -118,7 +118,10 @@ def _evaluate(
 
 
 def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
-    """Returns all that determines an evaluation's values: if it is equal, so are they."""
+    """Returns everything that an evaluation's values depend on.
+
+    Two evaluations that agree in all of it have the same values.
+    """
     return {
         'data': _data_record(run),
         'log_prob': likelihood_description(run),
@@ -132,7 +135,10 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
 
 
 def _require_features(run: Run, is_mistake: bool) -> None:
-    """Raises UserError, or warns unless `is_mistake`, if samples need features but have none."""
+    """Checks that samples which can be evaluated only in features have some.
+
+    If they have none, raises UserError if `is_mistake` and logs a warning otherwise.
+    """
     if (
         run.family.ability(Sample) is None
         or run.family.ability(LogProb) is not None
@@ -172,7 +178,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
 
 
 def summary(values: np.ndarray) -> dict[str, float | None]:
-    """Returns the mean over the split and its standard error as an estimate of the population's."""
+    """Returns the mean of the values, and its standard error as an estimate of the true mean."""
     n = len(values)
     if not np.all(np.isfinite(values)):
         return {'mean': None, 'standard_error': None}  # JSON has no NaN
@@ -237,7 +243,8 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 def likelihood_description(run: Run) -> str | None:
     """Returns a description of the likelihood, or None without one.
 
-    For dequantised data it is that of the density, and the NLL an upper bound for the levels.
+    For dequantised data, the likelihood is that of the density, and its NLL is an upper bound on
+    the NLL of the levels.
     """
     if run.family.ability(LogProb) is None:
         return None
@@ -252,7 +259,7 @@ def condition_suffix(family: Family) -> str:
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:
-    """Logs the family's training warnings, as if validation had stayed at these means."""
+    """Logs the warnings of the family if its last validations had all had these test means."""
     if not game.advisers(run.family.turns):
         return
     means = {name: value['mean'] for name, value in result['values'].items()}

@@ -31,9 +31,10 @@ class Memory(NamedTuple):
 
 
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Keeps the last two, so that a damaged newest one costs a few minutes and not the run.
+    """Preserves the newest checkpoint, the best one, and the last two of the `kept_steps`.
 
-    The last two are counted among the `kept_steps`; the newest and the best are always kept.
+    The `kept_steps` are those saved with `keep`, and all that existed at the start. Two are
+    preserved, so that a damaged newest one costs a few minutes of training and not the run.
     """
 
     def __init__(self):
@@ -65,7 +66,7 @@ class Checkpoints:
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
-            create=False,  # Orbax refuses to for one process of several
+            create=False,  # Orbax refuses to create a folder for one process of several
             multiprocessing_options=_alone(),
         )
         with _writing(self.folder):
@@ -79,10 +80,12 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, state: State, memory: Memory, keep: bool = True) -> None:
-        """Starts to save; with `keep` the checkpoint is kept until two such newer ones exist.
+        """Starts an asynchronous save.
 
-        Without it, the checkpoint is kept only while it is the newest or the best: members of a
-        sweep save their best steps individually, and resume together from a step that all have.
+        With `keep`, the checkpoint stays until two newer ones have been saved with `keep`. Without
+        `keep`, it stays only while it is the newest or the best. Sweeps need both: each member
+        saves its own best step without `keep`, and all members resume from the newest step that
+        every one of them has saved.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
@@ -91,7 +94,7 @@ class Checkpoints:
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
-            self._manager.wait_until_finished()  # before the policy that judges it changes
+            self._manager.wait_until_finished()  # the policy below is not for this save
             self._policy.best_step = memory.best_step
             if keep:
                 self._policy.kept_steps.add(int(tree['step']))
@@ -114,7 +117,8 @@ class Checkpoints:
     def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
         """Returns the State and Memory of one checkpoint, as host arrays.
 
-        Without `like`, it restores any model's checkpoint: as dicts only, without empty ones.
+        `like` gives the expected tree, shapes and dtypes. Without it, the checkpoint of any model
+        is restored: all its trees are plain dicts, and empty subtrees are missing.
 
         Raises:
           UserError: the checkpoint is damaged, or belongs to another model.
@@ -159,7 +163,7 @@ class Checkpoints:
                 if not self._read_only:
                     self._set_aside(later)
             return restored
-        if damaged:  # all of them: more likely another model than damage, so they stay
+        if damaged:  # none can be read: more likely the model changed, so all stay
             newest = next(iter(damaged.values()))
             raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
         return None
@@ -207,7 +211,10 @@ def _host_copy(state: State) -> dict:
 
 
 def _digest(tree: dict, memory: Memory) -> int:
-    """Returns a checksum of names, dtypes, shapes and bits; tensorstore misses a changed bit."""
+    """Returns a checksum of the Memory and of all leaves: names, dtypes, shapes and bits.
+
+    Tensorstore does not notice a changed bit.
+    """
     total = zlib.crc32(repr(memory).encode())
     named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
     for name, leaf in sorted(named.items()):

@@ -93,10 +93,10 @@ def diffusion(
 ) -> Family:
     """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
 
-    The model minimizes the mean error per dimension of x, so that one limit of the gradient norm
-    serves events of any size. The schedule minimizes the mean square of the same error, and with it
-    the variance of the bound's estimate, since the bound itself does not depend on the schedule
-    (Kingma et al. 2021, appendix I.2).
+    The model minimizes the mean error per dimension of x, so that one `clip_norm` serves events of
+    any size. The schedule minimizes the mean square of the same error, relative to its mean over
+    the batch. Because the bound's expected value does not depend on the schedule, this minimizes
+    the variance of its estimate (Kingma et al. 2021, appendix I.2).
     """
     check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
@@ -106,7 +106,7 @@ def diffusion(
         error = training_error(nets, process, weights.params, batch, rng) / nets.spec.num_dims
         values = {'model': jnp.mean(error)}
         if 'schedule' in players:
-            size = jax.lax.stop_gradient(jnp.mean(rng.gather(error)))  # of all devices
+            size = jax.lax.stop_gradient(jnp.mean(rng.gather(error)))  # over all devices
             values['schedule'] = jnp.mean(jnp.square(error / size))
         return values, (weights.extra, {})
 
@@ -131,7 +131,7 @@ def diffusion(
 
 
 def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood) -> LogProb:
-    """Returns the bound, or the ODE's estimate with one at half the steps on the same probes."""
+    """Returns the bound, or the ODE's estimate and a coarser one: half the steps, same probes."""
 
     def bound(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
