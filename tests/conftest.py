@@ -1,4 +1,4 @@
-"""What tests share: simulated devices, checked shapes, tiny runs, main.py in a process."""
+"""Shared fixtures: simulated devices, strict promotion, tiny runs, main.py as a subprocess."""
 
 import importlib.metadata
 import os
@@ -10,14 +10,14 @@ import tempfile
 import hypothesis
 import pytest
 
-# The same examples at every run: a red test stays red until it is mended.
+# Hypothesis draws the same examples in every run: a failing test fails until it is fixed.
 hypothesis.settings.register_profile('atelier', derandomize=True, deadline=None)
 hypothesis.settings.load_profile('atelier')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_DEVICES = 8
 
-# Half of what compiling takes, and most of a test is that. A flag that XLA does not know ends it.
+# These flags halve compilation, which takes most of a test's time. XLA aborts on unknown flags.
 IS_KNOWN = importlib.metadata.version('jaxlib').startswith('0.10.')
 QUICKER = (
     '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
@@ -25,8 +25,8 @@ QUICKER = (
     else ''
 )
 
-# Before jax is imported. The workers and the subprocesses share the caches, which nobody else sees:
-# decoded data of an earlier run would be found in the user's.
+# Set before jax is imported. Workers and subprocesses share private caches: the user's cache may
+# hold data decoded by an earlier run.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={NUM_DEVICES} {QUICKER}'
 if 'PYTEST_XDIST_WORKER' not in os.environ:
@@ -38,7 +38,7 @@ os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 
 @pytest.fixture
 def main():
-    """Runs `python main.py ARGUMENTS` on one device; returns the finished process."""
+    """Runs `python main.py ARGUMENTS`, on one device by default; returns the finished process."""
 
     def run(*arguments, cwd=ROOT, num_devices=1, timeout=300, **variables):
         flags = f'--xla_force_host_platform_device_count={num_devices} {QUICKER}'
@@ -57,16 +57,16 @@ def main():
 
 @pytest.fixture
 def tiny_run(tmp_path):
-    """Makes the debug VAE as a Run in a folder of its own; keywords like `train__steps=40`."""
+    """Makes the debug VAE as a Run in a fresh folder; keywords like `train__steps=40`."""
 
-    from support import make_run  # not earlier: it imports jax
+    from support import make_run  # imported late: it imports jax
 
     return lambda folder=None, **changes: make_run(folder or tmp_path / 'run', **changes)
 
 
 @pytest.fixture(scope='module')
 def vae(tmp_path_factory):
-    """The debug VAE as a Run, of which nothing is written."""
+    """The debug VAE as a Run; writes nothing."""
     from support import assembled
 
     return assembled(tmp_path_factory.mktemp('vae'), 'vae')
@@ -74,7 +74,7 @@ def vae(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def gan(tmp_path_factory):
-    """The debug GAN, likewise."""
+    """The debug GAN as a Run; writes nothing."""
     from support import assembled
 
     return assembled(tmp_path_factory.mktemp('gan'), 'gan')
@@ -82,9 +82,9 @@ def gan(tmp_path_factory):
 
 @pytest.fixture
 def strict_promotion():
-    """No silent change of type or rank in our own mathematics.
+    """Forbids implicit dtype and rank promotion in Atelier's own mathematics.
 
-    Not for the optimizer: optax raises a traced beta to an integer power.
+    Unsuitable for the optimizer: optax raises a traced beta to an integer power.
     """
     import jax
 
@@ -94,7 +94,7 @@ def strict_promotion():
 
 @pytest.fixture(scope='module')
 def quick_compilation():
-    """For tests of what is computed and not of how fast: half the time goes into compiling."""
+    """Disables most XLA optimizations: compiling takes half of a test that measures no speed."""
     import jax
 
     before = jax.config.read('jax_disable_most_optimizations')
@@ -105,14 +105,14 @@ def quick_compilation():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """The folder of cached data, empty and this test's own."""
+    """Path of an empty data cache private to this test."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return tmp_path / 'cache' / 'atelier' / 'data'
 
 
 @pytest.fixture
 def one_device(monkeypatch):
-    """As if there were no more."""
+    """Makes `jax.devices()` return only the first device."""
     import jax
 
     one = jax.devices()[:1]
@@ -121,7 +121,7 @@ def one_device(monkeypatch):
 
 @pytest.fixture
 def untrained(monkeypatch, one_device):
-    """Every run has the weights that it would begin with, or none, on one device."""
+    """`restore.load` returns the initial State (which may have no weights), on one device."""
     from atelier.run import restore
 
     first = lambda run: restore.TrainedRun(run, restore.initial_state(run), 'first weights')
@@ -130,7 +130,7 @@ def untrained(monkeypatch, one_device):
 
 @pytest.fixture
 def scattered_weights(monkeypatch, untrained):
-    """As `untrained`, but no layer of zeros hides the rest of a network."""
+    """As `untrained`, but with noise in all-zero layers, which would hide the rest of a network."""
     from support import scattered
 
     from atelier.run import restore
@@ -145,7 +145,7 @@ def scattered_weights(monkeypatch, untrained):
 
 @pytest.fixture
 def complaint():
-    """Calls what has to end in a `UserError` and returns its one line."""
+    """Calls a function that must raise `UserError`; returns its one-line message."""
 
     from atelier.errors import UserError
 
@@ -162,7 +162,7 @@ def complaint():
 
 @pytest.fixture(autouse=True, scope='module')
 def forget_programs():
-    """A worker that keeps every program of every module comes to need five gigabytes."""
+    """Clears JAX's caches after each module: a worker's memory would grow to five gigabytes."""
     yield
     if 'jax' in sys.modules:
         sys.modules['jax'].clear_caches()

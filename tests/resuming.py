@@ -1,4 +1,4 @@
-"""Runs that are stopped and continued, for tests of any family."""
+"""Helpers that stop and resume runs, for tests of any family."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ SETTINGS = dict(
 
 
 def train(run, stop_after=None):
-    """Trains to the end, or until the first checkpoint at or after a step was saved."""
+    """Trains to the end, or to the first checkpoint at or after step `stop_after`."""
     with contextlib.ExitStack() as stack:
         if stop_after is not None:
             stack.enter_context(interrupted_after(stop_after))
@@ -32,7 +32,7 @@ def train(run, stop_after=None):
 
 @contextlib.contextmanager
 def interrupted_after(step):
-    """The request to stop that a signal makes, once `step` is done."""
+    """Raises `Stopped`, as a signal would, after the first checkpoint at or after `step`."""
     plain = Checkpoints.save
 
     def save(self, state, memory, *rest):
@@ -49,7 +49,7 @@ def interrupted_after(step):
 
 
 def outcome(run):
-    """Everything that has to be the same: States of the last and the best, and the lines."""
+    """What must agree: last and best State, the checkpoint's memory, and metrics without times."""
     checkpoints = Checkpoints(run.folder / 'checkpoints')
     with contextlib.closing(checkpoints):
         like = restore.initial_state(run)

@@ -1,4 +1,4 @@
-"""The files of a checkout, without what else lies in its folder: environments, runs, builds."""
+"""Lists a checkout's source files, without environments, runs and builds in its folder."""
 
 import pathlib
 import subprocess
@@ -12,7 +12,7 @@ def python_files(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def source_files(root: pathlib.Path) -> list[pathlib.Path]:
-    """Files that git tracks or would add; all files where there is no git.
+    """Files that git tracks or would add; without git, all files.
 
     Files in hidden folders, in virtual environments and in `NOT_SOURCE` are left out.
     """
@@ -22,7 +22,7 @@ def source_files(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def files_of_git(root: pathlib.Path, *options: str) -> list[str] | None:
-    """What `git ls-files` names; None where `root` is no repository."""
+    """The paths that `git ls-files` lists; None if `root` is no repository or git fails."""
     if not (root / '.git').exists():
         return None
     command = ['git', '-C', str(root), 'ls-files', '-z', *options]

@@ -1,4 +1,4 @@
-"""Helpers that several test files share."""
+"""Helpers shared by several test files."""
 
 import dataclasses
 import functools
@@ -19,7 +19,7 @@ from atelier.training.dispatch import compile_dispatch
 
 
 def make_run(folder, argument='digits,debug', **changes):
-    """The VAE config as a Run in `folder`; fields change by keywords such as train__steps=40."""
+    """The VAE config as a Run in `folder`; keywords such as train__steps=40 override fields."""
     which = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:{argument}')
     config = which.config()
     for name, value in changes.items():
@@ -41,13 +41,13 @@ def recipe_and_config(argument='debug', path=f'{checkout.ROOT}/configs/vae.py', 
 
 
 def assembled(folder, name, argument='digits,debug', **changes):
-    """configs/NAME.py as a Run in `folder`, of which nothing is written."""
+    """configs/NAME.py as a Run in `folder`; writes nothing."""
     path = f'{checkout.ROOT}/configs/{name}.py'
     return experiment.assemble(folder, *recipe_and_config(argument, path, **changes))
 
 
 def trained_classifier(folder, **changes):
-    """The debug classifier of digits as a trained Run: no decay, and its last weights."""
+    """The debug digits classifier as a trained Run, without learning-rate decay or weight EMA."""
     import train_lib
 
     settings = dict(hypers__decay_steps=0.0, hypers__ema_half_life=0.0, **changes)
@@ -57,20 +57,20 @@ def trained_classifier(folder, **changes):
 
 
 def first_batch(run, n):
-    """The first n training examples as models see them."""
+    """The first n training examples, preprocessed."""
     raw = {name: jnp.asarray(array[:n]) for name, array in run.data.splits['train'].items()}
     return run.data.preprocess(raw, rng_for(jax.random.PRNGKey(0), jnp.arange(n), n).keys)
 
 
 def scattered(params, seed=0):
-    """Weights whose output depends on everything: some layers begin as zeros and hide the rest."""
-    rng = np.random.default_rng(seed)  # of NumPy, which compiles nothing for a shape
+    """Replaces all-zero leaves by noise: a layer initialized to zero hides all layers before it."""
+    rng = np.random.default_rng(seed)  # NumPy: jax.random compiles anew for each shape
     noise = lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape))
     return jax.tree.map(lambda leaf: leaf if np.any(leaf) else noise(leaf), params)
 
 
 def steps_on(run, num_devices, num_steps=10):
-    """(State, report) after each of the first steps, on so many devices."""
+    """(State, report) after each of the first `num_steps` steps on `num_devices` devices."""
     devices = jax.devices()[:num_devices]
     host = jax.tree.map(np.asarray, restore.initial_state(run))
     state = device_lib.place(host, devices)
@@ -84,7 +84,7 @@ def steps_on(run, num_devices, num_steps=10):
 
 
 def check_same_on_any_devices(one, many):
-    """Of what `steps_on` gives: gradients of the first step to 1e-5, all losses to 1e-4."""
+    """Compares two results of `steps_on`: first gradients to 1e-5, all losses to 1e-4."""
     for player in one[0][0].params:
         slopes = [first_moments(steps[0][0], player) for steps in (many, one)]
         scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
@@ -98,14 +98,14 @@ def check_same_on_any_devices(one, many):
 
 
 def first_moments(state, player):
-    """After one step they are the gradients times 1 - beta_1: one tree of Adam, two of Muon."""
+    """First moments: the gradients times 1 - beta_1 after one step. Adam has one tree, Muon two."""
     has_moments = lambda part: hasattr(part, 'mu')
     parts = jax.tree.leaves(state.opt[player], is_leaf=has_moments)
     return [part.mu for part in parts if has_moments(part)]
 
 
 def error_line(result) -> str:
-    """The one line that a mistake ends in, without 'error: '."""
+    """The single error line of a failed process, without the prefix 'error: '."""
     assert result.returncode == 1, result.stderr
     assert 'Traceback' not in result.stdout + result.stderr
     lines = result.stderr.rstrip('\n').split('\n')
@@ -116,7 +116,7 @@ def error_line(result) -> str:
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
-    """Every file of a folder with what is in it, and every folder in it."""
+    """{relative path: bytes of a file, None for a folder} of everything below `folder`."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in folder.rglob('*')
@@ -129,7 +129,7 @@ def dotted(name: str) -> str:
 
 
 def with_abilities(run, *abilities, splits=None):
-    """`run` with a family without weights that has these alone, and perhaps other `splits`."""
+    """`run` with a weightless family that has only these abilities, and optionally new `splits`."""
     nothing = Weights({'model': {}}, {'model': {}})
     family = Family(lambda key, batch: nothing, (), nothing_measured, abilities)
     return run._replace(family=family, data=run.data._replace(splits=splits or run.data.splits))
@@ -140,7 +140,7 @@ def nothing_measured(weights, batch, rng):
 
 
 def replaced(family, *abilities):
-    """`family` with these abilities in place of its own of their types."""
+    """`family` with these abilities replacing its own of the same types."""
     kinds = {type(ability) for ability in abilities}
     kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
     return dataclasses.replace(family, abilities=kept + abilities)
@@ -153,11 +153,11 @@ def without(family, *kinds):
 
 
 def few_of_test(run, n):
-    """`run` with the first n examples of its test split alone."""
+    """`run` with its test split cut to the first n examples."""
     few = {name: array[:n] for name, array in run.data.splits['test'].items()}
     return run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
 
 
 def untimed_lines(folder):
-    """The lines of a run's metrics.jsonl but those that say how fast it was."""
+    """The rows of a run's metrics.jsonl, without those that report speed."""
     return [row for row in read_metrics(folder) if 'time/steps_per_second' not in row]

@@ -1,4 +1,4 @@
-"""Examples in docstrings: they hold, and every loss, sampler and bijector has one."""
+"""Docstring examples pass as doctests, and every loss, sampler and bijector has one."""
 
 import doctest
 import importlib
@@ -32,7 +32,7 @@ def own_members(module):
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, '__module__', None) == module.__name__
-        and getattr(value, '__name__', None) == name  # no instance, no annotation
+        and getattr(value, '__name__', None) == name  # neither instances nor annotations
         and name[0] != '_'
     }
 
@@ -67,7 +67,7 @@ def is_loss(value):
 
 
 def members_that_need_an_example():
-    """{full name: module}: a new loss, sampler or bijector is found by what it is."""
+    """{full name: module} of all losses, samplers and bijectors, recognized by their signatures."""
     kinds = zip(PACKAGES, (is_loss, is_sampler, is_bijector), strict=True)
     return {
         f'{module.__name__}.{name}': module

@@ -1,4 +1,4 @@
-"""A run imports nothing heavy: what a real one imports while it trains, evaluates and samples."""
+"""A real run imports no heavy module while it trains, evaluates and samples."""
 
 import json
 import pathlib
@@ -51,11 +51,11 @@ def recorded(main, tmp_path):
     file, before_all = tmp_path / 'imported.txt', tmp_path / 'before'
     before_all.mkdir()
     recorder = f'FILE = {str(file)!r}\n{RECORDER}'
-    (before_all / 'sitecustomize.py').write_text(recorder)  # Python imports it at its start
+    (before_all / 'sitecustomize.py').write_text(recorder)  # Python imports it at startup
 
     def run(*arguments):
         file.write_text('')
-        quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}  # compiled, not run
+        quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}  # compiling dominates
         result = main(*arguments, cwd=tmp_path, PYTHONPATH=str(before_all), **quickly)
         return result, set(file.read_text().split())
 
@@ -66,7 +66,7 @@ def recorded(main, tmp_path):
 def test_a_run_imports_nothing_heavy(recorded, tmp_path):
     config, workdir = f'--config={ROOT}/configs/vae.py:digits,debug', f'--workdir={tmp_path}/run'
     for arguments in [
-        [config, workdir],  # evaluates at its end
+        [config, workdir],  # trains, then evaluates
         ['--mode=sample', workdir, '--num_samples=4'],
     ]:
         result, heavy = recorded(*arguments)
@@ -78,7 +78,7 @@ def test_a_run_imports_nothing_heavy(recorded, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
-    """TFDS itself only to decode: the second run finds its data in the cache."""
+    """A run imports TFDS only to decode: the second run reads its data from the cache."""
     write_set(tmp_path, 'tiny', {'train': pictures(80)}, {'image': IMAGE})
     flags = [f'--config={ROOT}/configs/vae.py:tiny,debug', f'--config.data.data_dir={tmp_path}']
     for name, expected in (('first', {'tensorflow_datasets'}), ('second', set())):
@@ -87,7 +87,7 @@ def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
         assert heavy == expected
 
 
-@pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # the one is not installed
+@pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # only the latter is installed
 def test_a_heavy_import_is_found(recorded, tmp_path, module):
     source = f'try:\n    import {module}\nexcept ImportError:\n    pass\n'
     (tmp_path / 'heavy.py').write_text(source)

@@ -1,4 +1,4 @@
-"""The house's own rules: what README and .ci/run say, what lies where, and how long files are."""
+"""Repository rules: README and .ci/run agree, files are where they belong, and files are short."""
 
 import pathlib
 import re
@@ -13,18 +13,18 @@ TEST_LINE = 'pip install -r requirements.txt -r requirements-dev.txt && python -
 JOB_LINE = 'pip install -r requirements.txt && python main.py --config=configs/vae.py'
 
 FOLDERS = {'atelier', 'benchmarks', 'configs', 'docs', 'losses', 'models', 'tests'}
-FILES_AT_THE_ROOT = {  # besides Python files and requirements; mkdocs.yml is of the documentation
+FILES_AT_THE_ROOT = {  # besides Python files and requirements; mkdocs.yml builds the docs
     *('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE'),
     *('pyproject.toml', 'mkdocs.yml', '.gitignore', '.ci'),
 }
 
-# What a test file is named after is the module that it tests; these are of several.
+# A test file bears the name of the module that it tests; these test several modules.
 OF_SEVERAL_MODULES = {
-    *('test_heavy_imports', 'test_house', 'test_imports', 'test_source_files'),  # of the house
-    'test_examples',  # of every loss, sampler and bijector
-    'atelier/test_bad_input',  # what users do wrong, by main.py
+    *('test_heavy_imports', 'test_house', 'test_imports', 'test_source_files'),  # repository
+    'test_examples',  # every loss, sampler and bijector
+    'atelier/test_bad_input',  # user mistakes, through main.py
     'atelier/test_installation',
-    'atelier/test_own_files',  # a family, an ability and an application of a user's own
+    'atelier/test_own_files',  # a user's own family, ability and application
     'atelier/applications/test_every_family',
     'atelier/data/test_own_data',  # from files to samples
     'atelier/multihost/test_shared_batch',  # several processes of main.py train one run
@@ -32,11 +32,11 @@ OF_SEVERAL_MODULES = {
     'atelier/run/test_resume',
     'atelier/run/test_survival',
     'benchmarks/test_benchmarks',
-    'configs/test_config_fields',  # of every config
+    'configs/test_config_fields',  # every config
     'docs/test_architecture',
     'docs/test_readme',
     'losses/test_every_loss',
-    'models/autoregressive/test_conditionals',  # of every family that has them
+    'models/autoregressive/test_conditionals',  # every family that has them
     'models/classical/test_fitted_runs',
 }
 
@@ -70,7 +70,7 @@ def test_links_of_the_pages_lead_somewhere():
 
 
 def test_the_root_is_short():
-    """`ls` tells the story: at most three Python files, and nothing that nobody expects."""
+    """The root has at most three Python files, and no unexpected files or folders."""
     tracked = files_of_git(ROOT, '--cached')
     if tracked is None:
         pytest.skip('no git repository')
@@ -82,7 +82,7 @@ def test_the_root_is_short():
 
 
 def test_tests_mirror_the_tree():
-    """A test file has the name and the place of the module that it tests."""
+    """A test file mirrors the name and the folder of the module that it tests."""
     names = [str(path.relative_to(ROOT).with_suffix('')) for path in python_files(ROOT)]
     assert without_a_module(names) == sorted(OF_SEVERAL_MODULES)
     assert without_tests(names) == []
@@ -96,14 +96,14 @@ def test_a_test_without_its_module_and_a_package_without_tests_are_found():
 
 
 def without_a_module(names: list[str]) -> list[str]:
-    """Test files, of these files of the checkout, with no module at the same place."""
+    """Test files among `names` that have no module at the mirrored path."""
     tests = [name.removeprefix('tests/') for name in names if is_test(name)]
     modules = lambda name: {name.replace('test_', '', 1), name.replace('test_', '_', 1)}
     return [name for name in tests if not modules(name) & {*names}]
 
 
 def without_tests(names: list[str]) -> list[str]:
-    """Packages of the product with code of their own and no test file in their mirror."""
+    """Packages of the product that contain code but have no test file in the mirrored folder."""
     tested = {str(pathlib.PurePath(name).parent) for name in names if is_test(name)}
     packages = {
         str(pathlib.PurePath(name).parent)
@@ -135,5 +135,5 @@ def test_every_file_says_what_it_is_for():
 
 
 def product_files() -> list[pathlib.Path]:
-    """Every Python file but those of the tests."""
+    """Every Python file outside tests/."""
     return [path for path in python_files(ROOT) if path.relative_to(ROOT).parts[0] != 'tests']

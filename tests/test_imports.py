@@ -1,9 +1,8 @@
-"""Imports run one way.
+"""Import rules between packages.
 
-The house: main -> train_lib -> atelier; configs -> models -> losses, and of the engine only its
-core, its data and its errors. Inside the engine the packages are layers, and few of them may cross
-the bridge to the root. All of it is read from the source, on packages, imports inside functions
-included.
+main -> train_lib -> atelier; configs -> models -> losses. Of the engine, configs and models import
+only core, data and errors. The engine's packages form layers, and few of them may import the
+bridges to files of the root. The tests read the source and include imports inside functions.
 """
 
 import ast
@@ -18,7 +17,7 @@ from source_files import python_files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# The engine, lowest layer first: a package may import those of lower layers, and itself.
+# The engine's layers, lowest first: a package may import lower layers and itself.
 LAYERS = [
     {'atelier.errors', 'atelier.log', 'atelier.paths'},
     {'atelier.user_files'},
@@ -32,16 +31,16 @@ LAYERS = [
     {'atelier.training', 'atelier.applications'},
     {'atelier.sweep'},
     {f'atelier.{name}' for name in ('cli', 'cli_flags', 'cli_help', 'cli_modes', 'door')},
-    {'atelier'},  # the package itself, whose functions are those of `door`
+    {'atelier'},  # the package's __init__, which exports the functions of `door`
 ]
-# What loads files of the root, or of a user, by name; and who in the engine may ask it to.
+# BRIDGES load files of the root or of a user by name; MAY_CROSS lists who may import them.
 BRIDGES = {'atelier.checkout', 'atelier.user_files'}
 MAY_CROSS = BRIDGES | {
     *('atelier.run', 'atelier.evaluation.samples', 'atelier.sweep', 'atelier.applications'),
     *('atelier.cli', 'atelier.cli_flags', 'atelier.cli_help', 'atelier.cli_modes', 'atelier.door'),
 }
 FOR_MODELS = {'atelier.core', 'atelier.data', 'atelier.errors'}
-# Outside the engine: who may import what, by the first parts of names. Not named: anyone.
+# Allowed imports outside the engine, by name prefix. A package not listed may import anything.
 MAY_IMPORT = {
     'losses': {'losses'},
     'models': {'models', 'losses', *FOR_MODELS},
@@ -53,7 +52,7 @@ THIRD_PARTIES = {
     'losses': {'jax', 'optax', 'numpy', 'jaxtyping'},
     'atelier.core': {'jax', 'flax', 'optax', 'numpy', 'jaxtyping', 'ml_collections'},
 }
-# Other ways to import, which no rule on imports can see; and who needs them.
+# Imports by string, which the import rules cannot see, and the modules that need them.
 BY_NAME = {
     *('import_module', '__import__', 'spec_from_file_location', 'exec_module'),
     *('run_path', 'run_module', 'exec'),
@@ -65,7 +64,7 @@ MAY_IMPORT_BY_NAME = BRIDGES | {'atelier', 'atelier.applications._loading'}
 
 
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The file of every module of the product: {'models.autoencoders.vae': .../vae.py}."""
+    """{module name: its file}, tests excluded, such as {'models.autoencoders.vae': .../vae.py}."""
     found = {}
     for path in python_files(root):
         parts = path.relative_to(root).with_suffix('').parts
@@ -74,11 +73,11 @@ def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
     return found
 
 
-parsed = functools.cache(ast.parse)  # all rules read the same files
+parsed = functools.cache(ast.parse)  # all rules parse the same files
 
 
 def nodes(tree: ast.AST, inside_functions: bool = True) -> Iterator[ast.AST]:
-    """Every node of a module, or only what runs when it is imported."""
+    """Yields every AST node of a module, or only the nodes that run at import."""
     for node in ast.iter_child_nodes(tree):
         yield node
         if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -86,7 +85,7 @@ def nodes(tree: ast.AST, inside_functions: bool = True) -> Iterator[ast.AST]:
 
 
 def imported(name: str, path: pathlib.Path, known: Iterable[str], inside_functions=True) -> set:
-    """The modules that a module imports: ours as `known` has them, others as written."""
+    """The modules that a module imports: `from a import b` gives a.b if that is `known`, else a."""
     package = name if path.name == '__init__.py' else name.rpartition('.')[0]
     found = set()
     for node in nodes(parsed(path.read_text()), inside_functions):
@@ -113,14 +112,14 @@ def begins_with(name: str, prefix: str) -> bool:
 
 
 def package_of(name: str, path: pathlib.Path) -> str:
-    """The folder of a module; a module at the root, or right in the engine, is its own."""
+    """A module's package; a module at the root or directly in atelier/ is its own package."""
     if path.name == '__init__.py' or name.count('.') == 0:
         return name
     parent = name.rpartition('.')[0]
     return name if parent == 'atelier' else parent
 
 
-# The rules; each returns what breaks it
+# The rules; each returns its violations
 
 
 def layer_of(name: str) -> int | None:
@@ -134,12 +133,12 @@ def layer_of(name: str) -> int | None:
 
 
 def may_import(name: str, target: str) -> bool:
-    """Whether a module of ours may import another one of ours."""
+    """Whether module `name` of the product may import module `target` of the product."""
     if top(name) == 'atelier':
         own, other = layer_of(name), layer_of(target)
         is_same = own == other and name.split('.')[:2] == target.split('.')[:2]
         if own is None or other is None:
-            return False  # a package that LAYERS does not have
+            return False  # not in LAYERS
         if target in BRIDGES and not any(begins_with(name, prefix) for prefix in MAY_CROSS):
             return False
         is_top = own == other == len(LAYERS) - 2  # the command line and the door
@@ -149,7 +148,7 @@ def may_import(name: str, target: str) -> bool:
 
 
 def wrong_ways(root: pathlib.Path) -> list[str]:
-    """Imports of ours by ours that run against the house."""
+    """Imports between the product's modules that break the layering."""
     edges = graph(root)
     ours = {top(name) for name in edges}
     return [
@@ -161,7 +160,7 @@ def wrong_ways(root: pathlib.Path) -> list[str]:
 
 
 def strangers(root: pathlib.Path, package: str) -> list[str]:
-    """What a package imports besides its third parties, the standard library and ours."""
+    """Imports of a package beyond THIRD_PARTIES, the standard library and the product."""
     edges = graph(root)
     known = THIRD_PARTIES[package] | sys.stdlib_module_names | {top(name) for name in edges}
     return [
@@ -173,7 +172,7 @@ def strangers(root: pathlib.Path, package: str) -> list[str]:
 
 
 def imports_by_name(root: pathlib.Path) -> list[str]:
-    """Modules that import others by strings, and need not."""
+    """Uses of string-based imports in modules not listed in MAY_IMPORT_BY_NAME."""
     return [
         f'{name} has {found}'
         for name, path in sources(root).items()
@@ -184,14 +183,14 @@ def imports_by_name(root: pathlib.Path) -> list[str]:
 
 
 def names_of(node: ast.AST) -> set[str]:
-    """Names in code that a node stands for: of `jax.pmap` and of `from jax import pmap`, pmap."""
+    """Names that an AST node refers to: pmap for both `jax.pmap` and `from jax import pmap`."""
     if isinstance(node, ast.alias):
         return set(node.name.split('.'))
     return {getattr(node, 'attr', None), getattr(node, 'id', None)} - {None}
 
 
 def imports_of_tests(root: pathlib.Path) -> list[str]:
-    """Imports of tests, or of what they share, by the product."""
+    """Imports of tests or their helper modules by the product."""
     tests = {'tests', *(path.stem for path in root.glob('tests/*.py'))}
     return [
         f'{name} imports {target}'
@@ -202,7 +201,7 @@ def imports_of_tests(root: pathlib.Path) -> list[str]:
 
 
 def packages(root: pathlib.Path) -> dict[str, set[str]]:
-    """Which package imports which, sub-packages being packages of their own."""
+    """{package: packages it imports}; a sub-package counts as a package of its own."""
     files, edges = sources(root), graph(root)
     between: dict[str, set[str]] = {}
     for name, targets in edges.items():
@@ -213,7 +212,7 @@ def packages(root: pathlib.Path) -> dict[str, set[str]]:
 
 
 def cycle(edges: dict[str, set[str]]) -> list[str]:
-    """A cycle of a graph, or an empty list."""
+    """One cycle of a graph, or an empty list."""
     done: set[str] = set()
 
     def visit(name, path):
@@ -231,7 +230,7 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
 
 
 def pmaps(root: pathlib.Path) -> list[str]:
-    """The modules that mention pmap in code, once for each time."""
+    """The modules that use pmap in code, one entry per use."""
     return [
         name
         for name, path in sources(root).items()
@@ -250,7 +249,7 @@ def test_losses_and_the_core_know_few_libraries(package):
 
 
 def test_no_module_imports_by_name():
-    """Else the rules on imports would not see it."""
+    """The import rules cannot see imports by string."""
     assert imports_by_name(ROOT) == []
 
 
@@ -271,7 +270,7 @@ def test_one_pmap():
 
 
 def test_every_convolution_is_ours():
-    """Flax's are an order of magnitude slower inside a scan on CPU."""
+    """Flax's convolutions are an order of magnitude slower inside a scan on CPU."""
     users = {
         name
         for name, path in sources(ROOT).items()
@@ -289,7 +288,7 @@ def test_no_module_of_odds_and_ends():
 
 
 def test_all_of_the_house_is_read():
-    """Else the rules would hold of nothing."""
+    """If `sources` missed modules, the rules would hold vacuously."""
     names = set(sources(ROOT))
     assert {'main', 'train_lib', 'losses.elbo', 'models.autoencoders.vae'} <= names
     assert {layer_of(name) for name in names if top(name) == 'atelier'} == set(range(len(LAYERS)))
@@ -300,12 +299,12 @@ def test_all_of_the_house_is_read():
     assert 'models.nets' in packages(ROOT)['models.autoencoders']
 
 
-# Each rule can be broken
+# Each rule reports a violation
 
 
 @pytest.fixture
 def house(tmp_path):
-    """Writes a small house: `house({'models/flows/flow.py': 'import train_lib'})`."""
+    """Writes a miniature checkout: `house({'models/flows/flow.py': 'import train_lib'})`."""
 
     def build(files: dict[str, str]) -> pathlib.Path:
         empty = ['main', 'train_lib', 'losses/elbo', 'models/gans/gan', 'configs/gan']

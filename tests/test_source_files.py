@@ -1,4 +1,4 @@
-"""What belongs to a checkout, with git and without."""
+"""The source files of a checkout, with and without git."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Small TFDS sets as TFDS prepares them, written without TensorFlow."""
+"""Writes small data sets in TFDS's prepared format, without TensorFlow."""
 
 import io
 import json
@@ -25,12 +25,12 @@ def png(array):
 
 
 def pictures(count, first=0):
-    """Examples whose red is their number."""
+    """Examples whose image is filled with the example's index."""
     return [{'image': png(np.full((4, 5, 3), n))} for n in range(first, first + count)]
 
 
 def write_set(root, name, splits, features, version='1.0.0'):
-    """A set as TFDS prepares it: one array_record file a split, and what is in it as JSON."""
+    """Writes a prepared TFDS set: one array_record file per split, and its metadata as JSON."""
     from array_record.python.array_record_module import ArrayRecordWriter
     from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 

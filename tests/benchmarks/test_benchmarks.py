@@ -1,4 +1,4 @@
-"""Benchmarks run to their tables, with as little work as it takes; nothing is timed here."""
+"""Each benchmark runs through to its table on a minimal workload; nothing is timed here."""
 
 import json
 import os
@@ -20,7 +20,7 @@ DEBUG = '--config=configs/vae.py:digits,debug'
 
 
 def output_of(name, *arguments):
-    """What `python -m benchmarks.NAME` prints, on one device and random pictures."""
+    """The output of `python -m benchmarks.NAME` on one device and random images."""
     result = subprocess.run(
         [sys.executable, '-m', f'benchmarks.{name}', *arguments],
         cwd=checkout.ROOT,
@@ -68,13 +68,13 @@ def test_the_memory_of_a_dispatch_ends_in_its_table():
     rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
     assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
     assert all(state > 0 and temporaries > 0 for *_, state, _, temporaries in rows)
-    assert rows[2][4] > rows[0][4]  # twice the batch needs larger temporaries
+    assert rows[2][4] > rows[0][4]  # doubling the batch needs larger temporaries
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SUBJECTS)
 def test_the_products_are_those_of_our_step(name):
-    """By XLA's own count of a step's operations; what is no product is a tenth at most."""
+    """Our count of products is within a tenth of XLA's count of all operations of a step."""
     images = np.zeros((512, 28, 28, 1), np.uint8)
     run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
     compiled = compile_dispatch(run, 1, devices).lower(*placed(run, devices)).compile()
@@ -84,7 +84,7 @@ def test_the_products_are_those_of_our_step(name):
 
 @pytest.mark.slow
 def test_seeds_are_summed_up_with_their_samples(tmp_path):
-    """Mean and deviation over seeds, each seed, and real data in brackets."""
+    """Prints mean and standard deviation over seeds, real data in brackets, and each seed."""
     config = '--config=configs/gan.py:ring,debug'
     printed = output_of('over_seeds', config, '--seeds=2', f'--folder={tmp_path}')
     evaluations = [
@@ -100,7 +100,7 @@ def test_seeds_are_summed_up_with_their_samples(tmp_path):
 
 @pytest.mark.slow
 def test_the_error_of_pca_is_scikit_learns():
-    """On the digits, fitted on the training split alone."""
+    """On the digits, with PCA fitted on the training split only."""
     from sklearn.decomposition import PCA
 
     from atelier.data import digits, splits

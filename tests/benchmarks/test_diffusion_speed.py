@@ -1,4 +1,4 @@
-"""PyTorch's U-Net, of `benchmarks.diffusion_speed`, computes what ours computes."""
+"""The PyTorch U-Net of `benchmarks.diffusion_speed` computes the same function as ours."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ X = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)
 
 
 def both(shape):
-    """(our network, its weights away from their start, PyTorch's of the same weights)."""
+    """(our network, random weights without zero layers, PyTorch's network with those weights)."""
     ours, theirs = UNet(*shape), torch_unet.UNet(*shape)
     like = jax.eval_shape(ours.init, jax.random.PRNGKey(0), X, LEVELS)['params']
     draws = np.random.default_rng(1)
@@ -54,7 +54,7 @@ def test_weights_of_another_shape_are_refused():
 
 
 def test_both_have_the_same_process_and_draw_the_same_samples():
-    """By a network that is linear, so that nothing but the samplers can differ."""
+    """Uses a linear network, so that only schedules and samplers can differ."""
     schedule = schedules.cosine()
     t = jnp.linspace(schedule.first, schedule.last, 9)
     alpha, sigma = torch_diffusion.alpha_and_sigma(torch.from_numpy(np.array(t)))
@@ -81,7 +81,7 @@ def test_both_have_the_same_process_and_draw_the_same_samples():
 
 
 def test_a_step_of_pytorch_descends_the_error_of_v():
-    """A network that says 0 has E |v|^2 = 1 a pixel for its loss, bits being -1 and 1."""
+    """For bits of -1 and 1 a network that outputs 0 has the loss E |v|^2 = 1 per pixel."""
     weight = torch.nn.Parameter(torch.zeros(()))
     network = torch.nn.Module()
     network.register_parameter('weight', weight)
@@ -94,7 +94,7 @@ def test_a_step_of_pytorch_descends_the_error_of_v():
 
 
 class Linear(torch.nn.Module):
-    """All pixels by one matrix."""
+    """One dense matrix over all pixels."""
 
     def __init__(self):
         super().__init__()
@@ -105,7 +105,7 @@ class Linear(torch.nn.Module):
 
 
 def test_the_operations_of_a_step_are_counted():
-    """A product forward and one back, to the weights: x needs no gradient."""
+    """One product forward and one backward, to the weights: x needs no gradient."""
     step = torch_diffusion.step_of(Linear(), torch.optim.SGD)
     flop = torch_diffusion.flop_of(step, torch.zeros(5, 1, 8, 8))
     assert flop == 2 * 2 * 5 * 64 * 64

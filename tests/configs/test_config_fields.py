@@ -1,9 +1,9 @@
-"""Every field of every config is read, and every config is what the house says a config is.
+"""Every field of every config is read, and every config follows the rules for configs.
 
-The reads are recorded while the debug run of the config is built, trained, evaluated and sampled
-from. To iterate over a group, or to check that a value is possible, is not to read it. A hyper is
-read if the result of a training step depends on it. Each config is given fields that nobody reads,
-and they have to be found: the recording itself can fail.
+Reads are recorded while the config's debug run is built, trained, evaluated and sampled from.
+Iterating over a group or validating a value does not count as a read. A hyper counts as read if
+the result of a training step depends on it. Each config also gets fields that nothing reads; the
+recording must report them, which shows that it works.
 """
 
 import functools
@@ -65,11 +65,11 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 class Listed(str):
-    """A field's name that came from iterating over its group: no reader wrote it down."""
+    """A field name obtained by iterating over its group; using it does not count as a read."""
 
 
 class Recorded:
-    """A group of a config that notes in `reads` which of its fields are asked for by name."""
+    """A config group that records in `reads` which of its fields are accessed by name."""
 
     def __init__(self, group: ConfigDict, reads: set[str], prefix: str = ''):
         self._group, self._reads, self._prefix = group, reads, prefix
@@ -84,10 +84,10 @@ class Recorded:
 
     @property
     def __class__(self):
-        return ConfigDict  # where types are checked
+        return ConfigDict  # passes isinstance checks
 
     def __getattr__(self, name):
-        """A field, or a method of the group: items(), to_dict() and so on read nothing."""
+        """A field or a method of the group; items(), to_dict() and so on count as no read."""
         return self[name] if name in self._group else getattr(self._group, name)
 
     def get(self, name, default=None):
@@ -104,7 +104,7 @@ class Recorded:
 
 
 def debug_config(path: str) -> tuple[checkout.ConfigFile, ConfigDict]:
-    """The debug config of a file, as short as it can be, and with fields that nobody reads."""
+    """The debug config of a file with two training steps, plus the fields of UNREAD."""
     which = checkout.config_file(f'{ROOT / path}:debug')
     config = which.config().unlock()
     config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
@@ -115,7 +115,7 @@ def debug_config(path: str) -> tuple[checkout.ConfigFile, ConfigDict]:
 
 
 def hypers_of_the_step(run: Run) -> set[str]:
-    """The hypers on which State and report after one step depend."""
+    """The hypers on which the State and the report of one step depend."""
     size = run.config.train.batch_size
     dispatch = program.make_dispatch(
         run.family, run.data, optimizers.chosen(run.config), size, num_steps=1
@@ -124,7 +124,7 @@ def hypers_of_the_step(run: Run) -> set[str]:
 
     def apply(hypers):
         after, report = dispatch(state.replace(hypers=hypers), arrays, jnp.int32(0))
-        return after.replace(hypers={}), report  # a step hands them on, read or not
+        return after.replace(hypers={}), report  # a step passes hypers on whether or not it reads them
 
     jaxpr = jax.make_jaxpr(apply)(state.hypers).jaxpr
     _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
@@ -133,11 +133,11 @@ def hypers_of_the_step(run: Run) -> set[str]:
 
 @pytest.fixture(scope='module')
 def unread_fields(tmp_path_factory):
-    """unread_fields(path) -> the fields of a config that its debug run never reads."""
+    """Function: config path -> the fields that the config's debug run never reads."""
 
     @functools.cache
     def run_and_record(path: str) -> set[str]:
-        """What is read neither as the file is nor with the settings that ALSO has for it."""
+        """The fields read neither with the file's values nor with its settings in ALSO."""
         also = ALSO.get(pathlib.Path(path).stem, {})
         unread = record(path, also)
         return unread & record(path, {}) if also and unread - UNREAD else unread
@@ -165,12 +165,12 @@ def unread_fields(tmp_path_factory):
 
 
 def parent_of(path: str) -> str | None:
-    """The config whose `build` a variant takes; None of one with a `build` of its own."""
+    """The config whose `build` a variant reuses; None for a config that defines its own."""
     taken = re.search(r'^build = (\w+)\.build$', (ROOT / path).read_text(), re.MULTILINE)
     return taken and f'configs/{taken.group(1)}.py'
 
 
-QUICK = ('configs/vae.py',)  # the others take minutes
+QUICK = ('configs/vae.py',)  # all configs take minutes
 with_own_build = pytest.mark.parametrize(
     'path',
     [
@@ -188,7 +188,7 @@ def test_every_field_is_read(unread_fields, path):
 
 @pytest.mark.parametrize('path', [path for path in CONFIGS if parent_of(path)])
 def test_a_variant_has_the_fields_of_its_parent(path):
-    """Which are read, for both have the same `build`."""
+    """The parent's fields are read, and both configs share one `build`."""
     fields, expected = (
         set(config_values.flatten(checkout.ConfigFile(p, None).config().to_dict()))
         for p in (path, parent_of(path))
@@ -211,7 +211,7 @@ def test_to_list_a_group_is_not_to_read_it():
     assert reads == {'a.b', 'a.c', 'a.d'}
 
 
-# What a config is
+# Rules for configs
 
 
 @every_config
@@ -250,7 +250,7 @@ def test_the_docstring_gives_its_own_command(path):
 
 @every_config
 def test_every_file_can_be_run(path):
-    """What several configs share is in configs/shared/."""
+    """Code shared by several configs belongs in configs/shared/."""
     module = checkout.ConfigFile(path, None).module()
     assert callable(module.get_config) and callable(module.build)
 
@@ -268,7 +268,7 @@ def test_batches_can_be_shared_by_eight_devices(path, argument):
 
 @pytest.mark.parametrize('path', checkout.configs())
 def test_the_docstring_gives_a_number_to_expect(path):
-    """With its spread, and the hardware and time it takes."""
+    """The docstring also gives the number's spread, the hardware and the time."""
     docstring = checkout.ConfigFile(path, None).module().__doc__
     assert re.search(r'\d \+- \d', docstring)
     assert re.search(r'seconds|minutes|hours', docstring)

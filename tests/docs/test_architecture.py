@@ -1,4 +1,4 @@
-"""What the architecture page shows is true: its signatures, its worked family, and its length."""
+"""The architecture page: its signatures match the code, its worked family runs, it stays short."""
 
 import json
 import re
@@ -16,7 +16,7 @@ BLOCKS = re.findall(r'```python\n(.*?)```', PAGE, re.DOTALL)
 
 
 def quoted() -> list[tuple[str, str]]:
-    """(file, line) of every line of code that the page quotes."""
+    """(file, line) for each line of code quoted on the page."""
     lines, file = [], ''
     for line in ''.join(block for block in BLOCKS if block.startswith('# ')).splitlines():
         if re.fullmatch(r'# [\w/]+\.py', line):
@@ -41,7 +41,7 @@ def test_files_that_the_page_names_exist():
 
 @pytest.mark.slow
 def test_the_worked_family(main, tmp_path):
-    """Its commands, in their order: the debug variants are trained, and a picture is drawn."""
+    """Runs the page's commands in order, on debug variants; samples and a path are written."""
     (own,) = [block for block in BLOCKS if block.startswith('"""')]
     (tmp_path / 'energy.py').write_text(own)
     section = PAGE[PAGE.index(own) :].partition('\n## ')[0]

@@ -1,4 +1,4 @@
-"""A page lists the fields of every config, made from the configs."""
+"""The page of config fields, generated from the configs, is up to date."""
 
 from docs import config_fields
 

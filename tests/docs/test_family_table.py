@@ -1,4 +1,4 @@
-"""A page says of every config what its family can do, in a table made from the families."""
+"""The table of what each config's family can do, generated from the families, is up to date."""
 
 from atelier import applications, checkout
 from docs import family_table
@@ -14,7 +14,7 @@ def test_the_page_has_the_table_that_the_families_give():
 def test_a_row_that_is_not_true_is_found():
     page = family_table.PAGE.read_text()
     row = next(line for line in page.split('\n') if line.startswith('| `configs/classifier.py`'))
-    assert row.count(family_table.YES) == 3  # classes, saliency, and codes of its features
+    assert row.count(family_table.YES) == 3  # classification, saliency and feature codes
     assert family_table.insert(page.replace(row, row.replace('| ✓', '|  '))) == page
 
 

@@ -1,4 +1,4 @@
-"""What the README shows works: its Python, its variant of a config, and its change of a loss."""
+"""The README's examples work: its Python programs, its config variant and its change of a loss."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def house(tmp_path):
-    """A copy of the checkout, that a test may change."""
+    """A copy of the checkout that a test may change."""
     copy = tmp_path / 'house'
     for path in source_files(ROOT):
         target = copy / path.relative_to(ROOT)
@@ -31,7 +31,7 @@ def house(tmp_path):
 
 
 def python(house, *arguments):
-    """Compiled, not run fast."""
+    """Runs Python in `house` with most XLA optimizations off, since compiling dominates."""
     environment = {**os.environ, 'XLA_FLAGS': '', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
     result = subprocess.run(
         [sys.executable, *arguments], cwd=house, env=environment, capture_output=True, text=True
@@ -41,7 +41,7 @@ def python(house, *arguments):
 
 
 def changed(text: str, hunk: str) -> str:
-    """`text` with one hunk of the README's diff applied: it has to fit in exactly one place."""
+    """Applies one hunk of the README's diff to `text`; the hunk must match exactly once."""
     lines = hunk.split('\n')
     before = '\n'.join(line[1:] for line in lines if line[:1] in ' -')
     after = '\n'.join(line[1:] for line in lines if line[:1] in ' +')
@@ -51,7 +51,7 @@ def changed(text: str, hunk: str) -> str:
 
 @pytest.mark.slow
 def test_the_change_of_a_loss(house):
-    """As the README's diff makes it: what costs is how far the KL is from so many nats."""
+    """After the README's diff the loss is -E[log p(x | z)] + |KL - capacity_nats|."""
     (diff,) = blocks('diff')
     files = re.findall(r'--- a/(\S+)\n\+\+\+ b/\S+\n@@[^\n]*\n(.*?)\n(?=---|\Z)', diff, re.DOTALL)
     assert [name for name, _ in files] == [
@@ -71,7 +71,7 @@ def test_the_change_of_a_loss(house):
 
 @pytest.mark.slow
 def test_the_python(house):
-    """The two programs, one after the other, as they stand."""
+    """Runs both programs of the README; the second with fewer steps, evaluated less often."""
     use, _, own = blocks('python')
     python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
     told = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')

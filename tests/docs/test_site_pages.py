@@ -1,4 +1,4 @@
-"""Pages at the root and docstrings are converted for the documentation site."""
+"""Conversion of root pages and docstrings for the documentation site."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_docstrings_become_restructured_text(docstring, expected):
 
 def test_a_section_ends_where_the_indentation_does():
     text = converted('Args:\n  x: first.\n\n  y: second.\n\nBut:\n  a * b')
-    assert '  y: second.' in text.split('\n')  # still of the section
+    assert '  y: second.' in text.split('\n')  # still inside the section
     assert text.endswith('.. code-block:: text\n\n    But:\n      a * b')
 
 

@@ -1,4 +1,4 @@
-"""losses/adversarial.py against closed forms, quadrature and the games' own theorems."""
+"""losses/adversarial.py against closed forms, quadrature and the theorems of the papers."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=4)
 log_sigmoid = scipy.special.log_expit
 
-FORMULAS = {  # (discriminator's, generator's), in float64
+FORMULAS = {  # (discriminator loss, generator loss), in float64
     'minimax': (lambda r, f: -log_sigmoid(r) - log_sigmoid(-f), lambda f: log_sigmoid(-f)),
     'non_saturating': (lambda r, f: -log_sigmoid(r) - log_sigmoid(-f), lambda f: -log_sigmoid(f)),
     'least_squares': (lambda r, f: ((r - 1) ** 2 + f**2) / 2, lambda f: (f - 1) ** 2 / 2),
@@ -50,7 +50,7 @@ def test_a_discriminator_that_knows_nothing_has_the_value_minus_log_4():
 
 
 def test_the_minimax_game_is_zero_sum():
-    """The generator descends exactly what the discriminator climbs."""
+    """The generator's gradient is the negative of the discriminator's."""
     x, noise = jax.random.normal(jax.random.PRNGKey(0), (2, 5))
     logit = lambda x: 3 * x - x**2
     fake = lambda theta: logit(theta * noise + 1)
@@ -71,7 +71,7 @@ def test_both_generators_of_goodfellow_go_the_same_way_and_only_one_saturates():
 
 @pytest.fixture(scope='module')
 def densities():
-    """Points, their weights for an integral, and two densities of total one."""
+    """Grid points, the grid spacing and two normalized densities p and q on the grid."""
     points, weights = np.linspace(-12, 12, 4001, retstep=True)
     p = scipy.stats.norm(-0.5, 1).pdf(points)
     q = scipy.stats.norm(1, 1.5).pdf(points)
@@ -79,13 +79,13 @@ def densities():
 
 
 def test_the_best_discriminator_is_p_over_p_plus_q(densities):
-    """No slope there, more loss beside it, and the value -log 4 + 2 JSD (Goodfellow, theorem 1)."""
+    """A stationary point, a minimum, and the value -log 4 + 2 JSD (Goodfellow, theorem 1)."""
     points, width, p, q = densities
     real_part, fake_part = arrays(p * width, q * width)
 
     @jax.jit
     def loss(logits):
-        """E_p[-log D] + E_q[-log (1 - D)]: each term with the other's logits out of the way."""
+        """E_p[-log D] + E_q[-log (1 - D)]; extreme logits zero the other term of each call."""
         away = jnp.full_like(logits, 1e4)
         real = adversarial.minimax_discriminator(logits, -away)
         fake = adversarial.minimax_discriminator(away, logits)
@@ -101,12 +101,12 @@ def test_the_best_discriminator_is_p_over_p_plus_q(densities):
 
 
 def test_the_best_discriminator_of_least_squares_is_p_over_p_plus_q(densities):
-    """Mao et al. (2017), equation 10 with a = 0, b = 1: of the raw output."""
+    """Mao et al. (2017), equation 10 with a = 0, b = 1, for the raw output."""
     _, _, p, q = densities
     real_part, fake_part = arrays(p, q)
     best = real_part / (real_part + fake_part)
 
-    def loss(output):  # 1/2 (1 - 1)^2 = 1/2 0^2 = 0: again the other's term is out of the way
+    def loss(output):  # 1/2 (1 - 1)^2 = 1/2 0^2 = 0: the other term vanishes here too
         real = adversarial.least_squares_discriminator(output, jnp.zeros_like(output))
         fake = adversarial.least_squares_discriminator(jnp.ones_like(output), output)
         return jnp.sum(real_part * real + fake_part * fake)
@@ -115,7 +115,7 @@ def test_the_best_discriminator_of_least_squares_is_p_over_p_plus_q(densities):
 
 
 def test_the_wasserstein_critic_reaches_the_distance_of_two_shifted_sets():
-    """D(x) = x is 1-Lipschitz and the best critic there."""
+    """The optimal 1-Lipschitz critic here is D(x) = x."""
     fake = np.random.default_rng(0).normal(size=50)
     real = fake[::-1] + 3
     distance = scipy.stats.wasserstein_distance(real, fake)
@@ -162,7 +162,7 @@ def test_the_gradient_penalty_is_taken_between_real_and_fake(place):
 
 
 def test_what_the_penalty_teaches_a_linear_critic():
-    """d/dw (||w|| - 1)^2 = 2 (||w|| - 1) w / ||w||: a derivative of a derivative."""
+    """The second-order gradient d/dw (||w|| - 1)^2 = 2 (||w|| - 1) w / ||w||."""
 
     @jax.jit
     @jax.grad
@@ -173,7 +173,7 @@ def test_what_the_penalty_teaches_a_linear_critic():
     norm = np.sqrt((SLOPE**2).sum())
     got = slope(jnp.asarray(SLOPE, jnp.float32))
     np.testing.assert_allclose(got, 2 * (norm - 1) * SLOPE / norm, rtol=1e-5)
-    assert np.all(slope(jnp.zeros((2, 2))) == 0)  # flat everywhere: not NaN
+    assert np.all(slope(jnp.zeros((2, 2))) == 0)  # a critic flat everywhere gives 0, not NaN
 
 
 def test_r1_pulls_a_linear_discriminator_to_zero():

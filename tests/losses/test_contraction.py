@@ -1,4 +1,4 @@
-"""losses/contraction.py against `jax.jacfwd`, closed forms and all probes that there are."""
+"""losses/contraction.py against `jax.jacfwd`, closed forms and enumeration of all probes."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def by_jacfwd(encoder, x):
 
 
 def every_sign(n):
-    """[2^latent, n, latent]"""
+    """All sign vectors for each of n examples: [2^latent, n, latent]."""
     return jnp.broadcast_to(jnp.asarray(SIGNS)[:, None], (len(SIGNS), n, LATENT))
 
 
@@ -52,14 +52,14 @@ def test_of_an_affine_encoder_it_is_the_norm_of_its_matrix():
 
 @pytest.mark.parametrize('encoder', [affine, curved])
 def test_the_mean_over_all_probes_is_exact(encoder):
-    """Over the 2^latent vectors of signs, which are drawn with the same chance."""
+    """The mean over the 2^latent equally likely sign vectors is the exact squared norm."""
     estimate = jax.jit(jacobian_squared_norm_estimate, static_argnums=0)
     got = estimate(encoder, events(), every_sign(5))
     np.testing.assert_allclose(got, by_jacfwd(encoder, events()), rtol=1e-5)
 
 
 def test_single_probes_spread_as_hutchinson_says():
-    """2 sum_{i != k} (J J^T)_ik^2, here enumerated."""
+    """The variance over all sign vectors is 2 sum_{i != k} (J J^T)_ik^2."""
     gram = MATRIX.T @ MATRIX
     want = 2 * (np.sum(gram**2) - np.sum(np.diag(gram) ** 2))
     x = jnp.zeros((1, 2, 2))
@@ -76,7 +76,7 @@ def test_one_probe_is_exact_for_one_number():
 
 @pytest.mark.parametrize('is_exact', [True, False])
 def test_what_the_penalty_teaches_an_affine_encoder(is_exact):
-    """d/dW ||W||_F^2 = 2 W: a derivative of a derivative."""
+    """The second-order gradient d/dW ||W||_F^2 = 2 W."""
 
     def penalty(matrix):
         encoder = lambda x: affine(x, matrix)

@@ -1,4 +1,4 @@
-"""The mathematics of losses/elbo.py against closed forms, quadrature, enumeration and SciPy."""
+"""losses/elbo.py against closed forms, quadrature, enumeration and SciPy."""
 
 import decimal
 import functools
@@ -44,7 +44,7 @@ def arrays(*values):
 
 
 def rows_of(parameter, count):
-    """The same parameters for each of `count` examples."""
+    """Repeats the parameters for each of `count` examples."""
     return jnp.broadcast_to(parameter, (count, *parameter.shape))
 
 
@@ -75,7 +75,7 @@ def test_kl_equals_quadrature(mean_q, log_var_q, mean_p, log_var_p):
 
 
 def test_kl_equals_monte_carlo():
-    """In three dimensions, to five standard errors of 100,000 samples (about 0.03 nats)."""
+    """In three dimensions, within five standard errors of 100,000 samples (about 0.03 nats)."""
     rng = np.random.default_rng(0)
     mean_q, log_var_q, mean_p, log_var_p = rng.normal(size=(4, 3))
     z = mean_q + np.exp(0.5 * log_var_q) * rng.normal(size=(100_000, 3))
@@ -96,7 +96,7 @@ def test_kl_is_not_negative_and_zero_for_equals(parameters):
     mean_q, log_var_q, mean_p, log_var_p = arrays(*np.moveaxis([parameters], -1, 0))
     divergence = kl_diagonal_gaussians(mean_q, log_var_q, mean_p, log_var_p)[0]
     to_standard = kl_standard_normal(mean_q, log_var_q)[0]
-    # Unequal variances can only add to the divergence that the means make.
+    # The means alone give a lower bound: unequal variances only add to the divergence.
     distance = jnp.square(mean_q - mean_p) * jnp.exp(-log_var_p)
     assert divergence >= 0.5 * jnp.sum(distance) * (1 - 1e-5) - 1e-6
     assert to_standard >= 0.5 * jnp.sum(jnp.square(mean_q)) * (1 - 1e-5) - 1e-6
@@ -126,7 +126,7 @@ def test_kl_keeps_its_digits_near_zero():
 @checked
 @given(st.floats(-5, 5), st.one_of(st.sampled_from([-60.0, 60.0]), st.floats(-20, 20)))
 def test_gaussian_integrates_to_one(shift, log_var):
-    """By the trapezoid rule over 12 standard deviations to both sides."""
+    """Trapezoid rule over 12 standard deviations on both sides of the mean."""
     deviations = np.linspace(-12, 12, 401)
     scale = np.exp(0.5 * log_var)
     x, mean = arrays(deviations[:, None] * scale + shift * scale, [shift * scale])
@@ -141,7 +141,7 @@ def test_gaussian_equals_scipy():
 
 
 def all_events(levels, size):
-    """Every event of `size` elements with the given number of levels, one a row."""
+    """Every event of `size` elements with `levels` discrete values, one per row."""
     return jnp.asarray(list(itertools.product(range(levels), repeat=size)), jnp.float32)
 
 
@@ -190,7 +190,7 @@ def test_bernoulli_keeps_its_digits_when_sure():
 
 @pytest.mark.parametrize('logit', [-3.0, 0.0, 1e-20, 2.0])
 def test_slopes_are_those_of_the_logarithm_also_at_zero(logit):
-    """x - n sigmoid(l): an output layer that starts at zero has logits of exactly 0."""
+    """The gradient x - n sigmoid(l) also at l = 0, where zero-initialized output layers start."""
     x, logits = jnp.asarray([[0.0], [1.0]]), jnp.full((2, 1), logit)
     want = np.asarray([[0.0], [1.0]]) - scipy.special.expit(logit)
     slope = jax.grad(lambda logits: bernoulli(x, logits).sum())(logits)
@@ -212,7 +212,7 @@ def test_categorical_equals_numpy(dtype):
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.int32, jnp.uint8])
 @pytest.mark.parametrize('num_trials', [1, 16, 300])
 def test_binomial_equals_scipy(num_trials, dtype):
-    """Summed over the 100 pixels of a picture."""
+    """Summed over the 100 pixels of an image."""
     rng = np.random.default_rng(0)
     x = rng.integers(min(num_trials, 255) + 1, size=(2, 10, 10))  # within uint8
     logits = rng.normal(size=(2, 10, 10))
@@ -249,7 +249,7 @@ def test_counts_that_make_no_sense_are_refused():
         elbo.importance_weighted_bound(jnp.zeros((0, 1)))
 
 
-# The mixture of discretised logistics
+# Mixture of discretised logistics
 
 COMPONENT = st.tuples(
     LOGITS,
@@ -277,7 +277,7 @@ def test_logistic_mixture_sums_to_one_in_float64(components):
 
 
 def exact_log_mass(level, mean, log_scale, levels):
-    """log of a difference of two CDFs, taken literally in 600 digits."""
+    """log(CDF(level + 1/2) - CDF(level - 1/2)), computed directly with 600 digits."""
     with decimal.localcontext(prec=600):
         inverse_scale = (-decimal.Decimal(float(log_scale))).exp()
 
@@ -297,14 +297,14 @@ def exact_log_prob(level, mixture_logits, means, log_scales, levels):
     return np.logaddexp.reduce(logits + masses) - np.logaddexp.reduce(logits)
 
 
-# log_scale -7 is the floor of PixelCNN++; the scale is then a quarter of half a bin of 256.
+# PixelCNN++ clips log_scale at -7, a scale of a quarter of half a bin of 256 levels.
 SCALES = {'ordinary': (-2.0, -3.0), 'narrow': (-5.0, -6.0), 'wide': (8.0, 3.0), 'floor': (-7, -6.5)}
 
 
 @pytest.mark.parametrize('levels', [2, 16, 256])
 @pytest.mark.parametrize('log_scales', SCALES.values(), ids=SCALES)
 def test_logistic_mixture_equals_exact_arithmetic(levels, log_scales):
-    """Far from the means too, where the mass is below e^-700 and differences of CDFs give 0."""
+    """Holds far from the means too, where masses below e^-700 make CDF differences 0."""
     x = np.unique(np.linspace(0, levels - 1, 6).round())
     logits, means = np.array([0.5, -1.0]), np.array([0.25, -0.75])
     expected = [exact_log_prob(level, logits, means, log_scales, levels) for level in x]
@@ -402,7 +402,7 @@ def wrong_posterior():
 
 
 def log_likelihood(z):
-    """log p(x | z) of the one x for every row of z."""
+    """log p(x | z) of the single x for each row of z."""
     mean = z @ jnp.asarray(WEIGHTS.T) + rows_of(jnp.asarray(OFFSET), len(z))
     x, log_var = rows_of(jnp.asarray(X), len(z)), jnp.full(mean.shape, np.log(NOISE))
     return gaussian(x, mean, log_var)
@@ -410,7 +410,7 @@ def log_likelihood(z):
 
 @jax.jit
 def log_weights(z, mean, log_var):
-    """log p(x, z) - log q(z) for every row of z."""
+    """log p(x, z) - log q(z) for each row of z."""
     zeros = jnp.zeros_like(z)
     log_joint = log_likelihood(z) + gaussian(z, zeros, zeros)
     return log_joint - gaussian(z, rows_of(mean, len(z)), rows_of(log_var, len(z)))
@@ -422,7 +422,7 @@ def sample(mean, log_var, *shape):
 
 
 def exact_elbo(mean, log_var):
-    """The bound with its expectation by quadrature, which is exact for this quadratic."""
+    """The ELBO, with the expectation by quadrature, which is exact for this quadratic."""
     (first, first_weights), (second, second_weights) = (
         normal_nodes(mean[j], log_var[j], nodes=4) for j in range(2)
     )
@@ -451,9 +451,9 @@ def test_the_gap_of_the_elbo_is_the_divergence_from_the_posterior():
 
 @in_float64
 def test_importance_weighted_bound_rises_to_the_evidence():
-    """Means over as many repetitions as 20,000 weights allow; tolerances of five standard errors.
+    """Averages over the repetitions that 20,000 weights allow, within five standard errors.
 
-    At k samples the gap is about var(weight) / 2k, here below 1 / k nats.
+    The gap at k samples is about var(weight) / 2k, here below 1 / k nats.
     """
     q = wrong_posterior()
     weights = log_weights(sample(*q, 20_000), *q)

@@ -1,7 +1,7 @@
-"""What every loss of the package promises, checked on every public function that can be found.
+"""Properties that every public function of `losses` must have.
 
-A new function needs one entry in EXAMPLES; without it `test_has_an_entry` fails and says so. Where
-a function cannot keep a promise by its nature, its entry says which one and why, in `exempt`.
+A new function needs one entry in EXAMPLES, or `test_has_an_entry` fails. If a function cannot have
+a property, its entry names the property and the reason in `exempt`.
 """
 
 import functools
@@ -25,14 +25,14 @@ PROMISES = ('jit', 'gradient', 'vmap', 'output_shape', 'finite', 'rows', 'broadc
 
 
 class Entry(NamedTuple):
-    """Example inputs of one function. Every mapping goes from the name of an argument."""
+    """Example inputs of one function. Mappings are keyed by argument name, `exempt` by promise."""
 
-    arguments: Mapping[str, Any]  # the arrays and traced scalars of an ordinary call
-    extreme: tuple[Mapping[str, Any], ...]  # what each extreme call changes of them
+    arguments: Mapping[str, Any]  # arrays and traced scalars of an ordinary call
+    extreme: tuple[Mapping[str, Any], ...]  # replacements for each extreme call
     static: Mapping[str, Any] = {}  # Python arguments, never traced: numbers of levels, functions
-    batch_axis: Mapping[str, int | None] = {}  # where not 0; None: shared by all examples
+    batch_axis: Mapping[str, int | None] = {}  # if not 0; None: shared by all examples
     free_axes: Mapping[str, tuple[int, ...]] = {}  # axes whose length no other argument determines
-    exempt: Mapping[str, str] = {}  # promise -> why this function does not make it
+    exempt: Mapping[str, str] = {}  # promise -> why this function cannot keep it
 
     def axis_of(self, name):
         return self.batch_axis.get(name, 0)
@@ -59,7 +59,7 @@ def whole(seed, below, *shape):
 
 
 def both_signs(size, *shape):
-    """An array of +size and -size in turns along the flattened axes, so that they meet in a row."""
+    """+size and -size, alternating along the flattened axes, so that each row has both signs."""
     signs = np.where(np.arange(np.prod(shape)) % 2, -1.0, 1.0)
     return jnp.asarray(size * signs.reshape(shape), jnp.float32)
 
@@ -96,7 +96,7 @@ def kl_diagonal_gaussians():
             {'log_var_q': both_signs(60, 3, 2)},
             {'log_var_p': both_signs(60, 3, 2)},
             {'log_var_q': both_signs(60, 3, 2), 'log_var_p': both_signs(60, 3, 2)},
-            # The other way round the divergence is e^120, which float32 does not hold.
+            # With arguments swapped the divergence is e^120, which overflows float32.
             {'log_var_q': jnp.full((3, 2), -60.0), 'log_var_p': jnp.full((3, 2), 60.0)},
             {'mean_q': both_signs(1e4, 3, 2), 'log_var_p': both_signs(60, 3, 2)},
         ),
@@ -220,7 +220,7 @@ def of_the_generator():
 
 
 def bowl(x):
-    """A discriminator of every event, flat in the middle."""
+    """A discriminator |x|^2 / 2 for any event shape, with zero gradient at the origin."""
     return 0.5 * jnp.sum(jnp.square(x), tuple(range(1, x.ndim)))
 
 
@@ -328,7 +328,7 @@ def cross_entropy():
 
 
 def halves(x):
-    """An encoder of every event: x^2 / 2 of each of its numbers, so that J = diag(x)."""
+    """An encoder for any event shape: x^2 / 2 elementwise, so that J = diag(x)."""
     return 0.5 * jnp.square(x.reshape(len(x), -1))
 
 
@@ -431,7 +431,7 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
 
 
 def public_functions():
-    """{'module.function': function} of all that the modules of `losses` define themselves."""
+    """{'module.function': function} of all public functions defined in `losses`."""
     found = {}
     for info in pkgutil.walk_packages(losses.__path__, 'losses.'):
         if '._' in info.name:
@@ -450,12 +450,12 @@ KNOWN = sorted(FUNCTIONS.keys() & EXAMPLES.keys())
 
 @functools.cache
 def compiled_loss(name):
-    """The function under jit, static arguments filled in; one compilation serves all tests."""
+    """The jitted function with its static arguments bound; compiled once for all tests."""
     return jax.jit(functools.partial(FUNCTIONS[name], **EXAMPLES[name]().static))
 
 
 def keeps(promise):
-    """Runs a test for every known function that does not declare itself exempt from `promise`."""
+    """Decorator: runs a test for every known function not exempt from `promise`."""
     assert promise in PROMISES
 
     def decorate(test):
@@ -485,7 +485,7 @@ def floating(arguments):
 
 
 def with_rows(entry, rows, arguments=None):
-    """The arguments with the examples `rows` in that order."""
+    """The arguments with their examples indexed by `rows`, in that order."""
     arguments = entry.arguments if arguments is None else arguments
     return {
         name: value if entry.axis_of(name) is None else jnp.take(value, rows, entry.axis_of(name))
@@ -494,7 +494,7 @@ def with_rows(entry, rows, arguments=None):
 
 
 def wrong_shapes(entry):
-    """(argument, value) for each way to give one argument a shape that would broadcast."""
+    """Yields (argument, value) for each wrong shape of one argument that would broadcast."""
     for name, value in entry.arguments.items():
         axis = entry.axis_of(name)
         if axis is None:
@@ -590,7 +590,7 @@ def test_permuting_examples_permutes_the_output(entry, loss):
 
 @keeps('rows')
 def test_examples_do_not_touch_each_other(entry, loss):
-    """A NaN in one example stays there: it would spoil every row that it reached, even times 0."""
+    """A NaN in one example stays there; even times 0 it would reach every row that depends on it."""
     for poisoned in range(entry.batch_size):
         is_poisoned = jnp.arange(entry.batch_size) == poisoned
         others = np.flatnonzero(~is_poisoned)

@@ -1,4 +1,4 @@
-"""The weight of the KL in its first steps, and the nats of it that are free."""
+"""KL warm-up and free nats."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def test_only_a_group_beyond_its_free_nats_is_pulled():
 
 
 def test_an_example_is_not_clipped_by_itself():
-    """One below and one above the free nats: their mean counts."""
+    """With one KL below and one above the free nats, the threshold applies to their mean."""
     charged = kl_weights.free_nats(jnp.asarray([[0.0], [4.0]]), 1.5)
     np.testing.assert_array_equal(charged, [2.0])
 

@@ -1,4 +1,4 @@
-"""Straight-through, commitment and perplexity against their closed forms."""
+"""Straight-through estimator, commitment loss and perplexity against closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ ENCODED, QUANTIZED = jnp.asarray(RANDOM.normal(size=(2, 3, 2, 2, 5)), jnp.float3
 
 
 def test_straight_through_is_the_quantized_to_the_last_bit():
-    far = 1e3 * ENCODED  # encoded + (quantized - encoded) would have lost digits
+    far = 1e3 * ENCODED  # encoded + (quantized - encoded) would lose digits
     np.testing.assert_array_equal(quantization.straight_through(far, QUANTIZED), QUANTIZED)
 
 
@@ -40,7 +40,7 @@ def test_commitment_pulls_the_encoder_alone():
 
 
 def test_perplexity_counts_codes_that_are_used_evenly():
-    """All of 7 alike: 7; one: 1; two of them: 2; none: 1; shares 1/2, 1/4, 1/4: 2^1.5."""
+    """7 equally used codes: 7; one: 1; two: 2; none: 1; shares 1/2, 1/4, 1/4: 2^1.5."""
     counts = np.zeros((5, 7), np.float32)
     counts[0], counts[1, 3], counts[2, [1, 5]], counts[4, :3] = 12, 9, 0.5, (4, 2, 2)
     want = [7, 1, 2, 1, 2**1.5]

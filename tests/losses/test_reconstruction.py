@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 def test_half_the_squared_error_is_minus_a_log_density_but_for_its_constant():
     x, mean = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
     density = scipy.stats.norm(mean, 1).logpdf(x).sum((1, 2))
-    constant = 2 * np.log(2 * np.pi)  # 1/2 log 2 pi for each of four numbers
+    constant = 2 * np.log(2 * np.pi)  # 1/2 log 2 pi for each of four values
     got = jax.jit(half_squared_error)(jnp.float32(x), jnp.float32(mean))
     np.testing.assert_allclose(got, -density - constant, rtol=1e-5, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The total correlation of codes, against mixtures of which it is known."""
+"""The total correlation of codes against mixtures with known total correlation."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def drawn(means, log_vars, n):
-    """n codes of the mixture of these Gaussians."""
+    """Draws n codes from the uniform mixture of these Gaussians."""
     random = np.random.default_rng(0)
     rows = random.integers(len(means), size=n)
     noise = random.normal(size=(n, means.shape[1]))
@@ -28,7 +28,7 @@ def test_of_one_posterior_for_all_it_is_zero():
 
 
 def test_of_two_copies_of_a_dimension_it_is_their_entropy():
-    """Of posteriors far apart, one of n equally likely: log n nats, from every code."""
+    """With n equally likely posteriors far apart, every code's estimate is log n nats."""
     means = np.repeat(100.0 * np.arange(7)[:, None], 2, 1)
     log_vars = np.zeros_like(means)
     tc = total_correlation(drawn(means, log_vars, 30), jnp.float32(means), jnp.float32(log_vars))
@@ -36,7 +36,7 @@ def test_of_two_copies_of_a_dimension_it_is_their_entropy():
 
 
 def test_its_mean_is_the_divergence_from_the_product_of_the_marginals():
-    """KL(q(z_1, z_2) || q(z_1) q(z_2)) of a mixture of three Gaussians, by a sum over a grid."""
+    """KL(q(z_1, z_2) || q(z_1) q(z_2)) of a mixture of three Gaussians, summed over a grid."""
     means = np.array([[-1.0, -1.0], [0.0, 0.5], [1.5, 1.0]])
     log_vars = np.log(np.array([[0.3, 0.2], [0.1, 0.4], [0.2, 0.3]]))
     ticks = np.linspace(-5, 6, 441)

@@ -1,4 +1,4 @@
-"""What follows a config's colon, and the fields of a debug run."""
+"""The argument after a config path's colon, and the fields of a debug run."""
 
 import pytest
 

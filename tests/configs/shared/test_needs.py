@@ -1,4 +1,4 @@
-"""Data that a config cannot use are refused by name, and others are not."""
+"""A config rejects a data set that it cannot use, naming it, and accepts others."""
 
 import pytest
 
