@@ -87,7 +87,7 @@ def test_a_run_on_tfds_data_imports_no_tensorflow(recorded, tmp_path):
         assert heavy == expected
 
 
-@pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # only the latter is installed
+@pytest.mark.parametrize('module', ['tensorflow', 'sklearn.datasets'])  # only sklearn installed
 def test_a_heavy_import_is_found(recorded, tmp_path, module):
     source = f'try:\n    import {module}\nexcept ImportError:\n    pass\n'
     (tmp_path / 'heavy.py').write_text(source)

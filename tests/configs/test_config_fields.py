@@ -124,7 +124,7 @@ def hypers_of_the_step(run: Run) -> set[str]:
 
     def apply(hypers):
         after, report = dispatch(state.replace(hypers=hypers), arrays, jnp.int32(0))
-        return after.replace(hypers={}), report  # a step passes hypers on whether or not it reads them
+        return after.replace(hypers={}), report  # a step passes them on, read or not
 
     jaxpr = jax.make_jaxpr(apply)(state.hypers).jaxpr
     _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
@@ -170,7 +170,7 @@ def parent_of(path: str) -> str | None:
     return taken and f'configs/{taken.group(1)}.py'
 
 
-QUICK = ('configs/vae.py',)  # all configs take minutes
+QUICK = ('configs/vae.py',)  # the others take minutes
 with_own_build = pytest.mark.parametrize(
     'path',
     [

@@ -1,4 +1,4 @@
-"""The autoencoder family against PCA, `jax.jacfwd` and nets whose errors are known."""
+"""The autoencoder family against PCA, `jax.jacfwd` and networks with known errors."""
 
 import flax.linen as nn
 import jax
@@ -36,7 +36,7 @@ def draws(n, seed=0):
 
 
 def parts_of(spec=REAL, loss='squared_error', tied=False, **rules):
-    """Not linear, and small."""
+    """Small nonlinear networks."""
     if tied:
         net = TiedMLP((6, 4), 3, spec.event_shape, nn.tanh, nn.sigmoid)
     else:
@@ -54,7 +54,7 @@ def loss_of(family, weights, batch, rng, hypers=HYPERS):
 
 @pytest.fixture(scope='module')
 def table():
-    """Data in their own units, and half of what PCA of two components leaves, normalized."""
+    """(data in original units, their PCA, half of PCA's squared error per normalized example)."""
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_with_the_axes_of_pca_the_error_is_what_pca_leaves(table):
 
 
 def test_training_ends_at_what_pca_leaves(table):
-    """Baldi and Hornik (1989): no other minimum, only saddles."""
+    """Baldi and Hornik (1989): PCA is the only minimum; all other critical points are saddles."""
     x, _, left = table
     family, rule = linear(), optax.adam(optax.cosine_decay_schedule(3e-2, 3000))
     start = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
@@ -127,7 +127,7 @@ def test_the_loss_is_the_mean_of_its_terms():
 
 
 class Constant(nn.Module):
-    """Codes are examples, and every reconstruction is 0."""
+    """Codes are the inputs, and every reconstruction is 0."""
 
     def encode(self, x):
         return x
@@ -137,7 +137,7 @@ class Constant(nn.Module):
 
 
 class Identity(Constant):
-    """Reconstructions are what was seen."""
+    """Reconstructs the network's input exactly."""
 
     def decode(self, codes):
         return codes
@@ -155,7 +155,7 @@ def test_the_target_is_the_clean_image_whatever_is_seen():
 
 
 def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_in_evaluation():
-    """An identity's error is the noise's: 1/2 strength^2 chi^2 of DIMS degrees of freedom."""
+    """The identity's error is the noise's: 1/2 strength^2 chi^2 with DIMS degrees of freedom."""
     n = 4000
     batch = {'x': jnp.ones((n, DIMS))}
     family = autoencoder(AutoencoderParts(Identity(), REAL, 'squared_error', gaussian, 0.5))
@@ -165,7 +165,7 @@ def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_i
     error = np.mean(report['denoising_squared_error'])
     assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * spread
     assert abs(np.mean(values['denoising_squared_error']) / 0.25 - DIMS / 2) < 5 * spread
-    assert not np.any(values['squared_error'])  # of the clean input
+    assert not np.any(values['squared_error'])  # on the clean input
     assert 'squared_error' not in report
 
 
@@ -212,12 +212,12 @@ def test_probes_estimate_the_penalty_without_bias():
     want = exact.metrics(weights, batch, draws(n))['contraction'][0]
     got = np.asarray(jax.jit(by_probes.metrics)(weights, batch, draws(n))['contraction'])
     assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
-    assert 0.01 < got.std() / want < 1  # rows have probes of their own
+    assert 0.01 < got.std() / want < 1  # each row has its own probes
 
 
 @pytest.mark.parametrize(('latent', 'is_exact'), [(64, True), (65, False)])
 def test_small_codes_have_the_exact_penalty(latent, is_exact):
-    """The norm of an orthonormal map is its rank; probes see it exactly too, but for its mix."""
+    """'auto' uses the exact penalty for small codes and random probes for larger ones."""
     matrix = jax.random.normal(jax.random.PRNGKey(0), (4, latent))
     encoder, x = lambda x: x @ matrix, jnp.ones((2, 4))
     rules = contraction_rule(1)
@@ -328,7 +328,7 @@ def test_the_device_count_makes_no_difference(tmp_path, name):
 
 @pytest.mark.slow
 def test_every_step_corrupts_afresh(tmp_path):
-    """One image in all rows and weights that stand still: only the noise can change the loss."""
+    """With one image in all rows and a learning rate of 0, only the noise can change the loss."""
     still = dict(hypers__learning_rate=0.0)
     losses = {}
     for kind in ('none', 'gaussian'):

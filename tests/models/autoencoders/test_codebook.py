@@ -1,4 +1,4 @@
-"""The codebook: nearest codes by brute force, moving averages by hand, dead codes brought back."""
+"""The codebook: nearest codes by brute force, moving averages by hand, restarts of dead codes."""
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,7 @@ def test_codes_begin_at_different_vectors_of_the_batch_as_if_used_evenly():
 
 
 def test_codes_are_quotients_of_moving_averages():
-    """Over ten batches, with weights (1 - g) g^age and g^10 for the start, in float64."""
+    """In float64 over ten batches, with weights (1 - g) g^age, and g^10 for the initial values."""
     decay, book = 0.8, codebooks.from_vectors(jax.random.PRNGKey(1), normal(6, 4, 3), 5)
     counts, sums = (0.8**10 * np.asarray(a, np.float64) for a in (book.counts, book.sums))
     for age in reversed(range(10)):
@@ -76,7 +76,7 @@ def test_smoothing_keeps_the_sum_and_codes_that_nobody_uses_finite():
 
 def test_a_code_that_is_left_begins_anew_at_a_vector_of_the_batch():
     vectors = normal(6, 2, 4)
-    embedding = jnp.concatenate([normal(2, 4), jnp.full((2, 4), 1e3)])  # two are out of reach
+    embedding = jnp.concatenate([normal(2, 4), jnp.full((2, 4), 1e3)])  # the last two are never nearest
     counts = jnp.asarray([6.0, 6.0, 0.31, 0.29])
     book = codebooks.Codebook(embedding, counts, counts[:, None] * embedding)
     codes = codebooks.nearest(vectors, embedding)
@@ -91,7 +91,7 @@ def test_a_code_that_is_left_begins_anew_at_a_vector_of_the_batch():
 
 
 def used_after(restart_below, num_steps=150):
-    """Perplexity of 12 codes over eight clusters; all codes but the first begin out of reach."""
+    """Final perplexity of 12 codes on eight clusters; all codes but the first start far away."""
     angle = 2 * np.pi * np.arange(8) / 8
     centres = np.stack([np.cos(angle), np.sin(angle)], 1)
     start = jnp.asarray(np.concatenate([centres[:1], np.full((11, 2), 50.0)]), jnp.float32)

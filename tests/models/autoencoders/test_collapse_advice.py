@@ -1,4 +1,4 @@
-"""A posterior that says nothing is told, with a line of the config that is there."""
+"""A collapsed posterior is reported, with advice that names an existing config field."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_it_takes_several_validations_in_a_row():
 
 
 def test_a_layer_that_says_nothing_is_told_by_its_name():
-    """The bottom-up term of a lower layer is one sample's, and may be below 0 when it says much."""
+    """A lower layer's bottom-up term uses one sample: it may be negative in an informative layer."""
     terms = {'kl_nats': 20.0, 'kl_z1_nats': 19.99, 'kl_z2_nats': 0.01}
     told = adviser('do this', 2)([terms] * PATIENCE)
     assert list(told) == ['z2 has collapsed']
@@ -33,7 +33,7 @@ def test_a_layer_that_says_nothing_is_told_by_its_name():
 
 @pytest.mark.slow
 def test_a_training_that_collapses_says_so(tiny_run, caplog):
-    """With a KL a thousand times as dear."""
+    """With the KL weighted a thousandfold."""
     run = tiny_run(hypers__beta=1000.0, train__steps=40)
     train_lib.train(run)
     assert 'the posterior has collapsed' in caplog.text

@@ -1,7 +1,7 @@
-"""Hierarchical VAEs against a linear-Gaussian chain, of which all densities are known.
+"""Hierarchical VAEs against a linear-Gaussian chain with known densities.
 
-z_2 ~ N(0, I), z_1 = A z_2 + a + noise, x = B z_1 + b + noise. Where A is diagonal and B has
-orthogonal columns every conditional of the posterior is a diagonal Gaussian, with an affine mean.
+z_2 ~ N(0, I), z_1 = A z_2 + a + noise, x = B z_1 + b + noise. If A is diagonal and B has orthogonal
+columns, every conditional of the posterior is a diagonal Gaussian with an affine mean.
 """
 
 import functools
@@ -40,7 +40,7 @@ ORDERS = {'bottom_up': bottom_up, 'top_down': top_down}
 both_orders = pytest.mark.parametrize('order', ORDERS)
 PLAIN = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
 
-# The chain: two dimensions of z_2, three of z_1, five of x.
+# The chain: z_2 has two dimensions, z_1 three, x five.
 random = np.random.default_rng(0)
 A = np.array([[0.9, 0], [0, -1.4], [0, 0]])
 SPREAD = np.array([0.6, 0.5, 1.1])  # of z_1 around A z_2 + a
@@ -67,7 +67,7 @@ NETS = HierarchicalNetworks(
             x, p[..., 0], jnp.full(x.shape, 2 * np.log(NOISE))
         ),
         mean=lambda p: p[..., 0],
-        sample=lambda keys, p: p[..., 0],  # without noise: what it observes is the mean
+        sample=lambda keys, p: p[..., 0],  # no noise: returns the mean
     ),
     latent_dims=(3, 2),
     spec=Spec((5,), None, None),
@@ -75,7 +75,7 @@ NETS = HierarchicalNetworks(
 
 
 def affine(matrix, offset, variance=None):
-    """A Dense layer of value -> matrix @ value + offset and, if given, a constant log variance."""
+    """Dense layer: value -> matrix @ value + offset and, if given, a constant log variance."""
     if variance is not None:
         matrix = np.concatenate([matrix, np.zeros_like(matrix)])
         offset = np.concatenate([offset, np.log(variance)])
@@ -85,7 +85,7 @@ def affine(matrix, offset, variance=None):
 def conditioned(matrix, offset, noise_variance, mean, variance):
     """(matrix, offset, variance) of z given y = matrix z + offset + noise, z ~ N(mean, variance).
 
-    All covariances diagonal; checked to be so.
+    Checks that all covariances are diagonal.
     """
     precision = np.diag(1 / variance) + matrix.T @ np.diag(1 / noise_variance) @ matrix
     covariance = np.linalg.inv(precision)
@@ -96,13 +96,13 @@ def conditioned(matrix, offset, noise_variance, mean, variance):
 
 @functools.cache
 def exact_encoders(order):
-    """What the encoders have to say for q to be the posterior: (matrix, offset, variance) each."""
+    """(matrix, offset, variance) of each encoder that makes q the exact posterior."""
     noise = np.full(5, NOISE**2)
     ones, zeros = np.ones(2), np.zeros(2)
     if order == 'bottom_up':
         first = conditioned(B, OFFSET_X, noise, OFFSET_1, np.diag(OF_Z1))
         return first, conditioned(A, OFFSET_1, SPREAD**2, zeros, ones)
-    # The likelihood of z_1 alone, for p(z_1 | z_2) comes in by its precision; q(z_2 | x) of x.
+    # encoder_1 is the likelihood of z_1: precision weighting adds p(z_1 | z_2). encoder_2: q(z_2 | x).
     inverse = np.linalg.inv(B.T @ B)
     first = inverse @ B.T, -inverse @ B.T @ OFFSET_X, NOISE**2 * np.diag(inverse)
     seen = first[2] + SPREAD**2  # the variance of that estimate of z_1 around A z_2 + a
@@ -111,7 +111,7 @@ def exact_encoders(order):
 
 
 def weights_of(order, shift=0.0, wider=0.0):
-    """The chain's parameters; `shift` all means of q, `wider` adds to all of its log variances."""
+    """The chain's parameters; `shift` is added to q's means, `wider` to its log variances."""
     model = {
         'decoder_1': affine(B, OFFSET_X),
         'decoder_2': affine(A, OFFSET_1, SPREAD**2),
@@ -136,7 +136,7 @@ def repeated(n, row=0):
 
 
 def check_mean(values, expected, most_error):
-    """The mean of `values` is `expected`, within five standard errors, which are small enough."""
+    """Checks the mean within five standard errors, and the standard error below `most_error`."""
     values = np.asarray(values, np.float64)
     error = values.std() / np.sqrt(len(values))
     assert error < most_error
@@ -163,7 +163,7 @@ def test_the_exact_posterior_makes_the_bound_tight(order):
 
 @both_orders
 def test_the_bound_misses_by_the_divergence_of_a_wrong_posterior(order):
-    """Of the joint Gaussians of z_1 and z_2, made of the same parameters in numpy."""
+    """The gap is the KL of the joint Gaussians of (z_1, z_2), built in numpy."""
     metrics = jax.jit(chain(order).metrics)
     weights = weights_of(order, shift=0.3, wider=0.4)
     values = metrics(weights, repeated(60_000), draws(60_000))
@@ -192,7 +192,7 @@ def joint(order, shift=0.0, wider=0.0):
 
 
 def divergence(q, p):
-    """KL of full Gaussians."""
+    """KL(q || p) between full-covariance Gaussians."""
     (m, s), (n, t) = q, p
     inverse = np.linalg.inv(t)
     logdets = np.linalg.slogdet(t)[1] - np.linalg.slogdet(s)[1]
@@ -217,7 +217,7 @@ def test_the_estimate_rises_with_k_to_the_evidence(order):
 
 @both_orders
 def test_the_kl_of_each_layer_is_that_of_samples(order):
-    """log q - log p of each layer, averaged over samples that numpy draws of the joint q."""
+    """Each layer's log q - log p, averaged over numpy samples of the joint q."""
     weights = weights_of(order, shift=0.2, wider=0.5)
     values = jax.jit(chain(order).metrics)(weights, repeated(60_000), draws(60_000))
     mean, covariance = joint(order, 0.2, 0.5)
@@ -227,7 +227,7 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
         value, mean, np.sqrt(variance)
     ).sum(-1)
     log_p = [normal(below, above @ A.T + OFFSET_1, SPREAD**2), normal(above, 0.0, np.ones(2))]
-    # q of one layer is its marginal, or its conditional on the layer that it depends on
+    # One layer's q is its marginal; the other's is its conditional on that layer.
     marginal = slice(0, 3) if order == 'bottom_up' else slice(3, 5)
     part = scipy.stats.multivariate_normal(mean[marginal], covariance[marginal, marginal])
     of_it = part.logpdf(z[:, marginal])
@@ -249,13 +249,13 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
 
 
 def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
-    """kl_z2 is the same number for every draw, and kl_z1 a function of z_2 alone."""
+    """kl_z2 is the same for every draw, and kl_z1 depends on z_2 only."""
     apply = apply_with(NETS, weights_of('top_down', wider=0.5).params)
     x = repeated(64)['x']
 
     @jax.jit
     def layers(of_1, of_2):
-        """With the noise of each layer from keys of its own."""
+        """The top-down pass with separate keys for each layer's noise."""
         picks = {1: sampling(of_1), 2: sampling(of_2)}
         return top_down(NETS, apply, x, lambda layer, q: picks[layer](layer, q))
 
@@ -272,7 +272,7 @@ def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
 
 
 def test_precision_weighting_is_the_product_of_densities():
-    """Its normalized product's moments, by quadrature, also where one says far more."""
+    """Moments of the normalized product by quadrature, also with very unequal precisions."""
     a = np.array([[0.3, -2.0, 1.0], [0.5, -1.0, 4.0]])  # means and log variances
     b = np.array([[-1.0, 2.0, 3.0], [-0.7, -1.0, -3.0]])
     gaussian = lambda g: Gaussian(*jnp.float32(g)[:, None])
@@ -289,7 +289,7 @@ def test_precision_weighting_is_the_product_of_densities():
 
 @pytest.mark.parametrize('extreme', [-100.0, 100.0])
 def test_precision_weighting_survives_any_certainty(extreme):
-    """One that is certain, or knows nothing, beside an ordinary one; with slopes."""
+    """Extreme with ordinary precision: mean, log variance and finite gradients."""
     mean = lambda log_var: precision_weighted(
         Gaussian(jnp.ones((1, 1)), jnp.full((1, 1), log_var)),
         Gaussian(jnp.full((1, 1), 3.0), jnp.zeros((1, 1))),
@@ -306,12 +306,12 @@ def test_precision_weighting_survives_any_certainty(extreme):
 
 @functools.cache
 def turn_of(order):
-    """The turn of the chain as one program for all hypers."""
+    """The chain's turn, jitted once for all hypers."""
     return jax.jit(functools.partial(train_step.play, chain(order).turns[0]))
 
 
 def slopes(order, **hypers):
-    """(gradients, loss, metrics) of the chain with a wrong posterior, on all of X."""
+    """(gradients, loss, mean metrics) of the chain with a wrong posterior, on all of X."""
     chosen = weights_of(order, shift=0.2, wider=0.3)
     step = hypers.pop('step', 0)
     moves, losses, _, metrics = turn_of(order)(
@@ -344,7 +344,7 @@ def test_beta_and_warm_up_weigh_the_kl_and_leave_the_reported_bound(order):
 
 @both_orders
 def test_free_nats_are_charged_and_pull_at_nothing(order):
-    """Under the threshold the gradient is that of the reconstruction alone."""
+    """Below the threshold the gradient is that of the reconstruction term alone."""
     alone, _, _ = slopes(order, beta=0.0)
     under, loss, metrics = slopes(order, free_nats=50.0)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), under, alone)
@@ -353,7 +353,7 @@ def test_free_nats_are_charged_and_pull_at_nothing(order):
 
 @both_orders
 def test_each_layer_has_free_nats_of_its_own(order):
-    """Between the KL of the two layers the larger one is charged in full."""
+    """With free nats between the layers' KLs, the larger KL is charged in full."""
     _, plain, metrics = slopes(order)
     layers = sorted([metrics['kl_z1_nats'], metrics['kl_z2_nats']])
     free = float(np.mean(layers))
@@ -364,7 +364,7 @@ def test_each_layer_has_free_nats_of_its_own(order):
 
 
 def test_a_negative_term_counts_where_nothing_is_free():
-    """z_2 repeats z_1, in q as in p: the layers' terms are far from zero and cancel."""
+    """z_2 copies z_1 in both q and p: the layers' terms are far from zero and cancel."""
     repeating = weights_of('bottom_up')
     narrow, link = np.full(3, 1e-4), np.eye(3, 2)
     repeating.params['model'] |= {
@@ -383,7 +383,7 @@ def test_a_negative_term_counts_where_nothing_is_free():
 
 
 def test_the_prior_is_drawn_from_above():
-    """The moments of (z_1, z_2) under the generative chain."""
+    """Prior codes have the moments of (z_1, z_2) under the generative chain."""
     weights = weights_of('top_down')
     codes = np.asarray(
         jax.jit(chain('top_down').ability(Codes).prior)(weights, draws(60_000)), np.float64
@@ -411,7 +411,7 @@ def test_samples_are_decoded_from_the_prior(order):
 
 @both_orders
 def test_codes_are_the_means_of_the_exact_posterior(order):
-    """In a linear chain the means at the means below or above are those of the joint."""
+    """In a linear chain, propagating means from layer to layer gives the means of the joint."""
     codes = jax.jit(chain(order).ability(Codes).encode)(
         weights_of(order), {'x': jnp.float32(X[:1])}, draws(1)
     )
@@ -435,7 +435,7 @@ def any_family(order, dims, k=4):
 @pytest.mark.slow
 @both_orders
 def test_every_ability_of_three_layers(order):
-    """Of shape and kind as promised, and each row of its own key and data alone."""
+    """Outputs have the declared shapes, and each row depends only on its own key and data."""
     spec, family = any_family(order, dims=(4, 1, 3))
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
@@ -465,7 +465,7 @@ def test_every_ability_of_three_layers(order):
     assert set(np.unique(got['samples'])) <= set(range(spec.levels))
     assert np.all(np.isfinite(got['nats']))
     assert family.ability(LogProb).description == 'estimate, k = 4'
-    # q of no layer is measured against N(0, I) alone
+    # no layer's q is compared with N(0, I) alone
     assert family.ability(Codes).posterior is None
     order = jnp.asarray([4, 0, 5, 1, 3, 2])
     mixed = everything({'x': x[order]}, rng_for(jax.random.PRNGKey(0), order, 6))
@@ -481,7 +481,7 @@ QUICK = {'model__observation': 'binomial'}  # a logistic mixture takes longer to
 
 @pytest.mark.slow
 def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
-    """Also where one device's mean KL would be free and another's would not."""
+    """Holds also if some devices' mean KL is below the free nats and others' is above."""
     changes = dict(hypers__free_nats=0.4, hypers__kl_warmup_steps=0.0)
     run = assembled(tmp_path, 'ladder_vae', **QUICK, **changes)
     with jax.numpy_dtype_promotion('standard'):  # optax
@@ -507,7 +507,7 @@ def test_mistakes_in_the_config_end_in_one_line(tmp_path, complaint, changes, sa
 
 
 def test_the_papers_sizes(tmp_path):
-    """784-200-200-z_1(100)-100-100-z_2(50) and back: the shapes of all layers, biases apart."""
+    """784-200-200-z_1(100)-100-100-z_2(50) and back: kernel shapes of all layers."""
     from configs import hierarchical_vae as config_file
 
     config = config_file.get_config('mnist')

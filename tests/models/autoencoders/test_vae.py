@@ -1,7 +1,7 @@
-"""The VAE family against a model whose likelihood is known, and its promises about shapes and keys.
+"""The VAE family against a model with known likelihood, and its guarantees on shapes and keys.
 
 A VAE with affine networks and a Gaussian observation of fixed variance is probabilistic PCA
-(Tipping and Bishop 1999): log p(x) and the posterior have closed forms.
+(Tipping and Bishop 1999), so log p(x) and the posterior have closed forms.
 """
 
 import flax.linen as nn
@@ -53,9 +53,9 @@ def linear_vae(num_importance_samples):
 
 @pytest.fixture(scope='module')
 def ppca():
-    """Loadings W, offset m, data x, exact log p(x), and the encoder of the true posterior.
+    """(data x, exact log p(x), encoder of the exact posterior, decoder).
 
-    W has orthogonal columns, so that the posterior covariance is diagonal.
+    The loadings have orthogonal columns, so that the posterior covariance is diagonal.
     """
     rng = np.random.default_rng(0)
     loadings = np.linalg.qr(rng.normal(size=(DIMS, LATENT)))[0] * [1.5, 0.8]
@@ -84,7 +84,7 @@ def draws(n, seed=0):
 
 
 def test_importance_weights_are_constant_at_the_exact_posterior(ppca):
-    """One sample is enough: every weight equals p(x)."""
+    """A single sample suffices, as every weight equals p(x)."""
     x, exact, encoder, decoder = ppca
     log_prob = jax.jit(linear_vae(1).ability(LogProb).nats)
     for seed in range(3):
@@ -118,7 +118,7 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
 
 
 def test_importance_weighted_estimate_converges_from_below(ppca):
-    """With a posterior that is too wide and off centre, by k; mean over the examples."""
+    """Mean gap over the examples for growing k, with a biased and too wide posterior."""
     x, exact, encoder, decoder = ppca
     wide = weights_of({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
     gaps = []
@@ -137,8 +137,8 @@ def test_importance_weighted_estimate_converges_from_below(ppca):
 def test_training_reaches_the_maximum_likelihood_of_ppca():
     """The learned linear VAE comes within 0.05 nats of the closed-form optimum, from below.
 
-    Its posterior covariance is the same for all x and at the optimum diagonal (Lucas et al. 2019),
-    so that the evidence lower bound loses nothing.
+    The posterior covariance is the same for all x and diagonal at the optimum (Lucas et al. 2019),
+    so that the evidence lower bound is tight.
     """
     rng = np.random.default_rng(1)
     data = rng.normal(size=(500, LATENT)) @ rng.normal(size=(LATENT, DIMS)) * 1.2
@@ -252,7 +252,7 @@ def test_every_ability_works_for_any_event_shape(event):
 
 
 def test_abilities_of_a_row_depend_on_its_key_alone():
-    """Any part of a batch gives the same rows: no leak between examples, no shared noise."""
+    """A slice of a batch gives the same rows: examples share no noise and leak nothing."""
     spec, family = family_for('image')
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})

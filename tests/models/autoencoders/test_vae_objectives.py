@@ -1,4 +1,4 @@
-"""What VAEs descend against what is known of it: gradients in expectation, bounds in order."""
+"""VAE objectives against theory: expected gradients and the ordering of bounds."""
 
 import functools
 
@@ -48,15 +48,15 @@ def family_of(objective, latent_dim=LATENT):
 
 
 def some(family, n=4):
-    """(weights, batch): the first weights, and examples."""
+    """(initial weights, batch of n random examples)."""
     batch = {'x': 2 * jax.random.normal(jax.random.PRNGKey(3), (n, DIMS))}
     return family.init(jax.random.PRNGKey(0), batch), batch
 
 
 def learned(n=4, latent_dim=LATENT, amiss=0.2):
-    """The same of a model whose posterior is nearly the exact one: off by `amiss`, and wider.
+    """(weights, batch) of a model whose posterior is perturbed by `amiss` and wider than exact.
 
-    (A narrower one would have weights without a variance.)
+    With a narrower posterior the importance weights would have infinite variance.
     """
     random = np.random.default_rng(0)
     loadings = np.linalg.qr(random.normal(size=(DIMS, latent_dim)))[0] * [1.2, 0.8][:latent_dim]
@@ -83,7 +83,7 @@ def loss_at(family, weights, batch, hypers=None, step=0, seed=0):
     return losses['model'], metrics
 
 
-# The evidence bound
+# Evidence lower bound
 
 
 def test_the_hypers_weigh_the_kl_of_the_loss_and_not_the_reported_elbo():
@@ -104,7 +104,7 @@ def bound():
 
 
 def test_free_nats_are_a_dimensions_own_and_of_the_whole_batch():
-    """Between the mean KLs of two dimensions: the lesser one is charged the threshold."""
+    """With the threshold between two dimensions' mean KLs, the smaller one is charged it."""
     family = family_of(bound())
     weights, batch = some(family)
     q = family.ability(Codes).posterior(weights, batch, None)
@@ -117,7 +117,7 @@ def test_free_nats_are_a_dimensions_own_and_of_the_whole_batch():
 
 
 def test_under_the_threshold_nothing_pulls_to_the_prior():
-    """With a decoder that ignores z all of the encoder's gradient is that of the KL."""
+    """With a decoder that ignores z, the encoder's whole gradient comes from the KL."""
     family = family_of(bound())
     weights, batch = some(family)
     decoder = jax.tree.map(jnp.zeros_like, weights.params['model']['decoder'])
@@ -138,7 +138,7 @@ def test_under_the_threshold_nothing_pulls_to_the_prior():
 
 @pytest.mark.parametrize('make', ['importance_weighted', 'doubly_reparameterized'])
 def test_one_sample_gives_the_elbo(make):
-    """In expectation; of the same noise, with log q(z | x) of the sample in place of the KL."""
+    """Equal in expectation: the bound uses log q(z | x) of the sample in place of the KL."""
     family = family_of(getattr(vae_objectives, make)(1))
     weights, batch = some(family, 20_000)
     batch = {'x': jnp.broadcast_to(batch['x'][:1], batch['x'].shape)}
@@ -149,7 +149,7 @@ def test_one_sample_gives_the_elbo(make):
 
 
 def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
-    """Of one example, means of 20,000 draws; log p(x) is that of a Gaussian."""
+    """Means over 20,000 draws for one example; log p(x) is Gaussian."""
     means, errors, n = [], [], 20_000
     for k in (1, 2, 8, 32):
         family = family_of(vae_objectives.importance_weighted(k))
@@ -172,7 +172,7 @@ def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
 
 
 def gradients_at_nodes(monkeypatch, make, k, nodes):
-    """The gradient of one latent's loss for each pair of noises, by leaf: [pairs, ...]."""
+    """The gradient of a one-latent model's loss at each row of `nodes`; leaves [pairs, ...]."""
     family = family_of(make(k), latent_dim=1)
     weights, batch = learned(1, latent_dim=1)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch)[0]
@@ -187,7 +187,7 @@ def gradients_at_nodes(monkeypatch, make, k, nodes):
 
 @pytest.mark.slow
 def test_both_estimators_of_the_gradient_have_the_same_mean(monkeypatch):
-    """Two samples of one latent: the expectation is an integral over a plane, by quadrature."""
+    """With two samples of one latent the expectation is a plane integral, by quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     pairs = jnp.asarray([(a, b) for a in nodes for b in nodes], jnp.float32)
     weights = np.outer(weights, weights).ravel() / np.sum(weights) ** 2
@@ -201,7 +201,7 @@ def test_both_estimators_of_the_gradient_have_the_same_mean(monkeypatch):
 
 
 def encoder_and_decoder_slopes(make, k, n=4, seed=0):
-    """The gradient of n examples' loss in the parameters of both networks."""
+    """Gradient of the loss on n examples with respect to encoder and decoder parameters."""
     family = family_of(make(k))
     weights, batch = learned(n)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch, seed=seed)[0]
@@ -218,7 +218,7 @@ def test_the_decoders_gradient_is_the_plain_one_at_every_draw():
 
 
 def signal_to_noise(make, k, num_draws=3000):
-    """|mean| / deviation over draws of the encoder's gradient, the median over parameters."""
+    """|mean| / standard deviation of the encoder's gradient over draws; median over parameters."""
     one = lambda seed: encoder_and_decoder_slopes(make, k, 1, seed)['encoder']
     slopes = jax.tree.leaves(jax.jit(jax.vmap(one))(jnp.arange(num_draws)))
     flat = np.concatenate([np.reshape(leaf, (num_draws, -1)) for leaf in slopes], 1)
@@ -227,7 +227,7 @@ def signal_to_noise(make, k, num_draws=3000):
 
 @pytest.mark.slow
 def test_the_signal_of_the_encoders_gradient_against_its_noise():
-    """Rainforth et al. (2018): with more samples it is lost, and with DReG it is gained."""
+    """With more samples the SNR falls (Rainforth et al. 2018), but rises with DReG."""
     plain, doubly = ([signal_to_noise(make, k) for k in (1, 64)] for make in ESTIMATORS)
     assert plain[1] < 0.5 * plain[0]
     assert doubly[1] > 2 * doubly[0]
@@ -284,7 +284,7 @@ def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
 
 @pytest.mark.slow
 def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
-    """Its picture begins at zero, and has a gradient there."""
+    """The encoder's class embedding starts at zero and has a nonzero gradient there."""
     family, batch = conditional.family, first_batch(conditional, 6)
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch, PLAIN)[0]
@@ -341,7 +341,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
 
 
 def test_the_stages_of_the_importance_weighted_autoencoder_are_those_of_the_paper():
-    """Of 1, 3, 9, ..., 2,187 passes over 50,000 images in batches of 20: 3,280 in all."""
+    """Stages of 1, 3, 9, ..., 2,187 passes over 50,000 images, 3,280 in all, batch size 20."""
     config = checkout.config_file(f'{checkout.ROOT}/configs/iwae.py:mnist').config()
     assert (config.data.num_valid, config.train.batch_size) == (10_000, 20)
     passes = 50_000 // 20

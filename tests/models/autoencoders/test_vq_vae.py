@@ -1,4 +1,4 @@
-"""The VQ-VAE: whom each gradient reaches, one codebook on all devices, abilities that agree."""
+"""The VQ-VAE: where gradients flow, one codebook on all devices, consistent abilities."""
 
 import functools
 
@@ -73,7 +73,7 @@ def assert_close(trees, **tolerance):
 
 
 def by_hand(weights):
-    """(encoder's vectors, their pull-back, their quantised ones, the decoder's loss of those)."""
+    """(encoder vectors, their VJP, quantised vectors, loss as a function of decoder and vectors)."""
     params, codebook = weights.params['model'], codebook_of(weights.extra)
     encode = lambda p: NETS.encoder.apply({'params': p}, NETS.spec.normalize(BATCH['x']))
     vectors, pull_back = jax.vjp(encode, params['encoder'])
@@ -100,7 +100,7 @@ def test_the_commitment_moves_the_encoder_alone(weights):
     vectors, pull_back, quantized, _ = by_hand(weights)
     without, moves = moves_of(weights, beta=0.0), moves_of(weights)
     assert_close((moves['decoder'], without['decoder']), rtol=1e-6)
-    (pull,) = pull_back(0.7 * 2 * (vectors - quantized) / (3 * N))  # of the mean over both
+    (pull,) = pull_back(0.7 * 2 * (vectors - quantized) / (3 * N))  # the mean runs over both
     difference = jax.tree.map(jnp.subtract, moves['encoder'], without['encoder'])
     assert_close((difference, pull), rtol=1e-3, atol=1e-6)
     assert np.abs(pull['Dense_0']['kernel']).max() > 1e-3
@@ -114,11 +114,11 @@ def test_the_loss_has_no_slope_in_the_codebook(weights):
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(slope))
 
 
-# What is reported
+# Metrics
 
 
 def test_terms_are_those_of_the_definition(weights):
-    """Of a codebook whose counts are 1, 2, ..., 6."""
+    """Metrics for a codebook with counts 1, 2, ..., 6."""
     codebook = {**weights.extra['model']['codebook'], 'counts': jnp.arange(1.0, 7.0)}
     weights = Weights(weights.params, {'model': {'codebook': codebook}})
     values = FAMILY.metrics(weights, BATCH, DRAW)
@@ -146,7 +146,7 @@ def test_perplexity_is_of_the_batch(weights):
 
 @pytest.mark.slow
 def test_the_device_count_makes_no_difference(tmp_path):
-    """With codes that begin anew: the threshold is even use, and half of all fall below it."""
+    """With code restarts: the threshold is uniform usage, so that about half of the codes restart."""
     run = make(tmp_path, hypers__restart_below=1.0)
     one, many = steps_on(run, 1, 5), steps_on(run, 8, 5)
     check_same_on_any_devices(one, many)
@@ -161,7 +161,7 @@ def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
     steps = steps_on(run, 1, 150)
     loss, used = ([report[name] for _, report in steps] for name in ('loss', 'perplexity'))
     assert loss[-1] < 0.9 * loss[0]
-    assert used[-1] > max(4, min(used[:60]))  # of 8; first the encoder runs ahead
+    assert used[-1] > max(4, min(used[:60]))  # of 8; usage drops first, as the encoder moves ahead of the codes
 
 
 # Abilities
@@ -179,7 +179,7 @@ def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
     np.testing.assert_array_equal(x, decode(weights, codes))
     rows = {tuple(row) for row in np.asarray(codebook_of(state.extra).embedding)}
     assert all(tuple(vector) in rows for vector in np.asarray(codes).reshape(-1, 4))
-    near = codes + 1e-3 * np.abs(codes).min()  # snaps back
+    near = codes + 1e-3 * np.abs(codes).min()  # is quantised back to `codes`
     np.testing.assert_array_equal(decode(weights, near), x)
     assert all(family.ability(kind) is None for kind in (Sample, LogProb, Classify))
     assert family.ability(Codes).prior is family.ability(Codes).posterior is None

@@ -1,4 +1,4 @@
-"""Every bijector: its inverse leads back, and log-determinants are those of its Jacobian."""
+"""Every bijector: the inverse is exact, and log-determinants match the Jacobian."""
 
 import functools
 import math
@@ -51,7 +51,7 @@ def masked(elementwise, sizes=(7,)):
     return MaskedAutoregressive(MADE(sizes, elementwise.size), elementwise)
 
 
-BIJECTORS = {  # what makes it, and the shape of an event
+BIJECTORS = {  # (constructor, event shape)
     'standardized table': (lambda: Standardized(TABLE), (3,)),
     'standardized image': (lambda: Standardized(SIGNAL), (2, 2, 1)),
     'logit': (lambda: Logit(17.0, 0.05), (2, 2)),
@@ -164,7 +164,7 @@ def test_an_iaf_is_the_inverse_of_the_maf_of_the_same_weights():
 
 def test_actnorm_begins_with_mean_0_and_deviation_1_behind_others():
     x = 5.0 + 3.0 * jax.random.normal(jax.random.PRNGKey(0), (64, 2, 2, 3))
-    x = x.at[..., 2].set(7.0)  # nothing is known of its scale
+    x = x.at[..., 2].set(7.0)  # a constant channel: its scale is undetermined
     chain = Chain((InvertibleLinear(), ActNorm()))
     begun = jax.jit(functools.partial(chain.init_with_output, method='forward_and_log_det'))
     (z, _), _ = begun(jax.random.PRNGKey(0), x)
@@ -197,7 +197,7 @@ def test_squares_of_an_odd_side_are_refused():
 
 
 def test_codes_begin_with_the_coarsest_scale():
-    """And what a scale factors out lies behind that, place by place."""
+    """The dimensions that a finer scale factors out follow, in order of position."""
     rest = Chain((Squeezed(), FactoredOut((1, 1, 4), Reshaped((1, 1, 2), (2,)))))
     chain = Chain((Reshaped((8,), (2, 2, 2)), FactoredOut((2, 2, 2), rest)))
     z, log_det = chain.apply({}, jnp.arange(8.0)[None], method='forward_and_log_det')

@@ -1,4 +1,4 @@
-"""Normalizing flows: densities that integrate to one, samples that have them, and whole runs."""
+"""Normalizing flows: densities integrate to one, samples follow them, and runs resume."""
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ def draw_of(n, seed=0):
 
 
 def of_points(tmp_path, name, **changes):
-    """(family, weights) of a flow of points, in which nothing is the identity."""
+    """(family, weights) of a flow on 2-D points, with random weights in its all-zero layers."""
     run = assembled(tmp_path, name, 'eight_gaussians,debug', **changes)
     weights = jax.jit(run.family.init)(jax.random.PRNGKey(0), first_batch(run, 64))
     return run.family, weights._replace(params=scattered(weights.params))
@@ -50,7 +50,7 @@ def of_points(tmp_path, name, **changes):
     'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
 )
 def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
-    """On a grid; the share of samples in each of sixteen squares is the density's integral."""
+    """On a grid, each of sixteen cells holds the fraction of samples that the density predicts."""
     family, weights = of_points(tmp_path, name, model__scale_bound=0.5, model__steps=1)
     half, cells, n = 24.0, 480, 20_000
     ticks = (np.arange(cells) + 0.5) * 2 * half / cells - half
@@ -67,7 +67,7 @@ def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
 
 
 def of_levels(alpha):
-    """(family, weights) of a single dequantised number."""
+    """(family, weights) of a flow on one dequantised dimension."""
     layer = MaskedAutoregressive(MADE((), 2), affine(2.0))
     spec = Spec((1,), None, None, dequantized_levels=LEVELS)
     family = flow(Chain((Logit(float(LEVELS), alpha), Reshaped((1,), (1,)), layer)), spec)
@@ -109,7 +109,7 @@ def test_temperature_scales_the_codes(tmp_path):
 
 
 def test_the_first_state_sees_the_first_minibatch(tmp_path):
-    """The last actnorm has it: couplings begin as the identity, so that codes are normalised."""
+    """The last actnorm normalises the first minibatch's codes: couplings start as the identity."""
     run = assembled(tmp_path, 'glow')
     state = restore.initial_state(run)
     size = run.config.train.batch_size
@@ -132,7 +132,7 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name):
 
 @pytest.mark.slow
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
-    """The start that depends on data is not repeated."""
+    """Resuming does not repeat the data-dependent initialization."""
     make = lambda folder: assembled(folder, 'glow', **SETTINGS)
     train(make(tmp_path / 'whole'))
     for stop in (10, 25, None):

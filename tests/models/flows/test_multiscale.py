@@ -1,4 +1,4 @@
-"""Images through several scales: what each is given, what becomes latent, and where it stands."""
+"""Multiscale flows on images: each scale's input, what becomes latent, and the code's layout."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +12,7 @@ SPEC = Spec((8, 8), None, None)
 
 
 def recorded_scales(num_scales):
-    """A flow that only squeezes, and the (shape, is last) that each of its scales is given."""
+    """(a flow that only squeezes, the (shape, is_last) passed to each of its scales)."""
     given = []
 
     def scale(shape, is_last):
@@ -41,7 +41,7 @@ def test_a_code_has_every_number_once_and_leads_back(num_scales):
 
 
 def test_a_code_begins_with_the_coarsest_scale():
-    """The 32 numbers that the first of two scales leaves out are the last ones."""
+    """The 32 dimensions that the first of two scales factors out come last."""
     flow, _ = recorded_scales(2)
     x = jnp.arange(64.0).reshape(1, 8, 8)
     first, _ = Squeezed().apply({}, x[..., None], method='forward_and_log_det')

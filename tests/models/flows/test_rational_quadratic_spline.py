@@ -1,4 +1,4 @@
-"""Rational-quadratic splines: increasing, inverted, and as steep as they say."""
+"""Rational-quadratic splines: monotonicity, inverse and log slopes."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ BINS, BOUND, N = 5, 3.0, 16
 
 
 def told(raw, x):
-    """Everything that the tests look at, of N numbers under one spline."""
+    """Knots, values, inverses and slopes of one spline at the N points x."""
     knots = rq.knots_of(raw, BINS, BOUND)
     every = rq.Knots(*(jnp.broadcast_to(part, (N, *part.shape)) for part in knots))
     y, log_slope = rq.forward(x, every)
@@ -52,7 +52,7 @@ SPLINES = arrays(np.float64, rq.num_parameters(BINS), elements=st.floats(-6, 6))
 @settings(max_examples=60)
 @given(raw=SPLINES, x=arrays(np.float64, N, elements=st.floats(-5, 5)))
 def test_increasing_inverted_and_steep_as_said(raw, x):
-    """Within the bound and in the tails."""
+    """Holds within the bound and in the tails."""
     x = np.sort(x)
     found = shown(raw, x)
     assert (np.diff(found['y'])[np.diff(x) > 1e-6] > 0).all()
@@ -68,7 +68,7 @@ def test_increasing_inverted_and_steep_as_said(raw, x):
 @settings(max_examples=30)
 @given(raw=SPLINES)
 def test_it_goes_through_its_knots_with_their_slopes(raw):
-    """From either side of each, also of those where the tails begin."""
+    """Checks both sides of each knot, including those where the tails begin."""
     knots = shown(raw, np.zeros(N))['knots']
     assert (np.diff(knots['x']) > 0).all() and (np.diff(knots['y']) > 0).all()
     assert (knots['slope'] > 0).all() and (knots['slope'][[0, -1]] == 1).all()
@@ -91,7 +91,7 @@ def test_zeros_are_the_identity():
 
 
 def test_gradients_are_finite_in_float32_however_extreme():
-    """In the parameters and in x: at knots, in tails, with bins as narrow as they get."""
+    """Gradients in the parameters and in x, at knots, in tails and with the narrowest bins."""
     x = jnp.asarray([-1e6, -3.0, -2.9999998, -1e-7, 0.0, 2.9999998, 3.0, 1e6])
     count = rq.num_parameters(BINS)
     for size in (0.0, 1e4):

@@ -1,4 +1,4 @@
-"""When a game is said to go wrong, and which line of the config is named."""
+"""When a game is reported as failing, and which config lines the advice names."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_a_collapse_is_a_fall_of_coverage_from_its_best():
 
 def test_never_to_have_covered_anything_is_a_collapse_too():
     nothing = {**FAIR, 'coverage': 0.01}
-    assert advise([nothing] * 2) == {}  # it has hardly begun
+    assert advise([nothing] * 2) == {}  # too early to tell
     assert list(advise([nothing] * 3)) == ['generator has collapsed']
     assert advise([nothing, nothing, FAIR]) == {}
 
@@ -63,7 +63,7 @@ def test_packs_have_no_accuracies():
     ids=str,
 )
 def test_a_cure_is_one_that_the_config_takes(changes):
-    """Each line of the advice is given to the config, and the game is built with it."""
+    """The config accepts each advised line, and the game builds with it."""
     recipe = checkout.ConfigFile('configs/gan.py', 'digits,debug')
     module, spec = recipe.module(), Spec((8, 8, 1), 17, 10)
     config = recipe.config()
@@ -90,7 +90,7 @@ def test_a_cure_is_one_that_the_config_takes(changes):
 
 
 def named(text):
-    """(field, value) of each line of a config in a text; no value where it is lowered or raised."""
+    """(field, value) of each config line in a text; the value is '' for advice to lower or raise."""
     return re.findall(r'--config\.([\w.]+)(?:=(\w+))?', text)
 
 

@@ -1,4 +1,4 @@
-"""The GAN family: whose gradient is whose, the device count, packs, labels, and who may move."""
+"""The GAN family: each player's gradients and updates, device counts, packing and labels."""
 
 import functools
 
@@ -27,7 +27,7 @@ QUICK = ('minimax', 'hinge')
 
 
 def make(folder, name='gan', **changes):
-    """The debug GAN of the digits as a Run; fields change by keywords such as model__packing=2."""
+    """The debug digits GAN as a Run; keywords such as model__packing=2 override fields."""
     return assembled(folder, name, **changes)
 
 
@@ -36,7 +36,7 @@ def batch_of(run):
 
 
 def one_turn(run, number, state=None):
-    """The Gradients of one turn on the first examples."""
+    """The result of playing turn `number` on the first examples."""
     state = state or restore.initial_state(run)
     size = run.config.train.batch_size
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
@@ -51,7 +51,7 @@ def one_turn(run, number, state=None):
     [g if g in QUICK else pytest.param(g, marks=pytest.mark.slow) for g in adversarial.GAMES],
 )
 def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
-    """Written out without the family: one network after the other, and both losses."""
+    """Against both networks and losses written out without the family."""
     run = make(tmp_path, model__loss=loss, model__norm='none')
     state, size = restore.initial_state(run), run.config.train.batch_size
     key = jax.random.PRNGKey(1)
@@ -86,7 +86,7 @@ def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
 
 
 def test_who_does_not_move_is_bitwise_untouched(tmp_path):
-    """Parameters, moments and collections, with every kind of collection there is."""
+    """The other player's parameters, optimizer moments and collections stay bitwise equal."""
     run = make(tmp_path, model__discriminator_norm='spectral')
     state = restore.initial_state(run)
     batch, rows = batch_of(run), jnp.arange(run.config.train.batch_size)
@@ -120,7 +120,7 @@ def test_there_is_no_bias_before_a_batch_norm(tmp_path):
 
 @pytest.mark.slow
 def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(tmp_path):
-    """A norm on its first layer would take a pattern that is added to all of a batch away."""
+    """Batch norm on the first layer would remove a pattern added to the whole batch."""
     run = make(
         tmp_path, model__discriminator_norm='batch', model__discriminator_hidden_sizes=(8, 8, 8)
     )
@@ -134,7 +134,7 @@ def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(t
 
 
 def test_there_is_none_among_convolutions_either(tmp_path):
-    """But for the last layers, and the discriminator's first, which has no norm."""
+    """Convolutions have no bias, except last layers and the discriminator's first (no norm)."""
     run = make(tmp_path, 'dcgan', model__penalty='none', model__discriminator_norm='batch')
     params = restore.initial_state(run).params
     biased = {
@@ -161,7 +161,7 @@ SETTINGS = {
         model__penalty='gradient_penalty',
         model__discriminator_turns=2,
         model__norm='none',
-        model__discriminator_activation='silu',  # the slope of others jumps where rounding decides
+        model__discriminator_activation='silu',  # other slopes jump, so that rounding would matter
     ),
     'features matched': dict(model__feature_matching=True),
     'labels, spectral': dict(
@@ -173,7 +173,7 @@ SETTINGS = {
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SETTINGS)
 def test_the_device_count_makes_no_difference(tmp_path, name):
-    """Gradients of the first step to 1e-5, losses of ten steps to 1e-4."""
+    """First-step gradients agree to 1e-5, the losses of ten steps to 1e-4."""
     run = make(tmp_path, **SETTINGS[name])
     check_same_on_any_devices(steps_on(run, 1), steps_on(run, 8))
 
@@ -209,7 +209,7 @@ def test_players_that_alternate_stand_still_in_turn(tmp_path):
     assert moved == [['d'], ['d'], ['g'], ['g'], ['g'], ['d'], ['d']]
 
 
-# Packs
+# Packing
 
 
 def test_neighbours_become_channels():
@@ -222,7 +222,7 @@ def test_neighbours_become_channels():
 
 
 def test_a_pack_is_judged_at_once(tmp_path):
-    """Another neighbour changes the logit."""
+    """A discriminator with packing 2 takes two images and gives one verdict per pair."""
     run = make(tmp_path, model__packing=2, train__batch_size=48)
     params = restore.initial_state(run).params['discriminator']
     assert params['body']['Dense_0']['kernel'].shape[0] == 2 * 64
@@ -233,7 +233,7 @@ def test_a_pack_is_judged_at_once(tmp_path):
 
 
 def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
-    """An untrained generator already makes another x of another label, and the same of the same."""
+    """Even an untrained generator's x changes with the label, and only with it for a fixed key."""
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
     rng = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
@@ -280,7 +280,7 @@ class Constant(nn.Module):
         return jnp.full((len(z), *self.shape), 0.5)
 
 
-# What does not go together
+# Invalid combinations
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
 
 
 def test_a_device_has_to_hold_whole_packs(tmp_path, complaint):
-    """Before a folder is written: 48 examples are packs of four, the 6 of a device are not."""
+    """Packs of four divide 48 examples but not a device's 6; refused before writing a folder."""
     run = make(tmp_path / 'run', model__packing=4)
     said = complaint(train_lib.train, run, jax.devices())
     assert 'needs 4 neighbours of a batch on one device' in said
@@ -327,7 +327,7 @@ def test_of_packs_the_best_checkpoint_is_that_of_the_best_coverage(tmp_path):
     ('loss', 'want'), [('least_squares', [1, 0]), ('hinge', [1, 0]), ('non_saturating', [1, 0])]
 )
 def test_verdicts_stand_at_the_boundary_of_the_game(loss, want):
-    """Of least squares between its targets 0 and 1, of the others at 0."""
+    """Least squares decides at 1/2, between its targets 0 and 1; the other games at 0."""
     boundary = 0.5 if loss == 'least_squares' else 0.0
     logits = jnp.array([boundary + 0.1, boundary - 0.1])
     told = gan_players.verdicts(loss, logits, logits[::-1])
@@ -341,7 +341,7 @@ def test_a_critic_has_a_difference_and_no_verdict():
 
 
 def test_a_path_leads_from_class_to_class(tmp_path):
-    """The ends are samples of the classes; halfway the generator sees half of each vector."""
+    """The ends are the classes' samples; the midpoint averages both codes and class vectors."""
     run = make(tmp_path, model__conditioning='projection')
     state = restore.initial_state(run)
     weights, rng = state.weights, rng_for(state.key, jnp.arange(2), 2)

@@ -1,4 +1,4 @@
-"""The VAE-GAN: Algorithm 1 of Larsen et al. (2016), written out a second time."""
+"""The VAE-GAN against a second implementation of Algorithm 1 of Larsen et al. (2016)."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 
 
 SPEC = Spec((3,), 17, None)
-PLAYERS = vae_gan.Players(  # without norms: functions of their parameters alone
+PLAYERS = vae_gan.Players(  # no norms: outputs depend on the parameters only
     encoder=lambda train, gather: mlp.MLP((8,), (4,), jnp.tanh),
     nets=players.GANNetworks(
         generator=lambda train, gather: networks.Generator(mlp.MLP((8,), (3,), jnp.tanh), True),
@@ -46,7 +46,7 @@ BATCH = {'x': jnp.asarray(np.random.default_rng(0).integers(0, 17, (N, 3)), jnp.
 
 
 def algorithm_1(params, x, keys):
-    """{player: the loss that it descends} as the paper's box has it, on probabilities."""
+    """{player: its loss} as in the paper's Algorithm 1, computed from probabilities."""
     nets, normal = PLAYERS.nets, lambda key: jax.random.normal(key, (2,))
     apply = lambda make, player, *inputs: make(True, identity).apply(
         {'params': params[player]}, *inputs
@@ -63,7 +63,7 @@ def algorithm_1(params, x, keys):
     l_llike = jnp.mean(0.5 * jnp.sum((layer - layer_rec) ** 2, -1)) + constant
     d = jax.nn.sigmoid
     l_gan = jnp.mean(jnp.log(d(real)) + jnp.log(1 - d(rec)) + jnp.log(1 - d(fake)))
-    of_decoder = jnp.mean(jnp.log(1 - d(rec)) + jnp.log(1 - d(fake)))  # L_GAN but for a constant
+    of_decoder = jnp.mean(jnp.log(1 - d(rec)) + jnp.log(1 - d(fake)))  # L_GAN up to a constant
     return {
         'encoder': HYPERS['beta'] * l_prior + l_llike,
         'decoder': HYPERS['gamma'] * l_llike + of_decoder,
@@ -137,7 +137,7 @@ def test_abilities_fit_each_other(run):
 
 @pytest.mark.slow
 def test_batch_norm_leaves_the_device_count_without_effect(tmp_path):
-    """Gradients of the first step to 1e-5, losses of ten steps to 1e-4; all collections move."""
+    """First-step gradients agree to 1e-5, ten losses to 1e-4; all collections change."""
     run = make(tmp_path, model__discriminator_norm='batch', model__activation='silu')
     one, many = steps_on(run, 1), steps_on(run, 8)
     check_same_on_any_devices(one, many)

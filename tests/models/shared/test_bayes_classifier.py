@@ -1,4 +1,4 @@
-"""Bayes' rule over any conditional likelihood: the posterior of a model that can be counted."""
+"""Bayes' rule over any conditional likelihood, against a tabulated model's exact posterior."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ TABLE = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4], [0.25, 0.5,
 
 
 def nats(weights, batch, rng):
-    """log p(x | label) by a table, and a draw of the example's own, the same for all classes."""
+    """log p(x | label) from a table, plus noise per example that is the same for all classes."""
     luck = jax.vmap(jax.random.normal)(rng.keys)
     return jnp.log(weights.params)[batch['label'], batch['x'].astype(int)] + luck
 

@@ -1,4 +1,4 @@
-"""Observation models: samples follow the probabilities, means are means, unfit data are refused."""
+"""Observation models: samples match probabilities, means are right, unfit data are refused."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def keys(n):
 
 @pytest.mark.parametrize('name', DISCRETE)
 def test_samples_occur_as_often_as_log_prob_says(name):
-    """Each level's frequency within five standard errors; the levels' probabilities sum to one."""
+    """Level frequencies match within five standard errors; probabilities sum to one."""
     levels, make = DISCRETE[name]
     model = make(Spec((1,), levels, None))
     one = 0.8 * jax.random.normal(jax.random.PRNGKey(3), (1, 1, model.size))
@@ -45,7 +45,7 @@ def test_samples_occur_as_often_as_log_prob_says(name):
 
 @pytest.mark.parametrize('name', DISCRETE)
 def test_levels_one_by_one_are_what_log_prob_sums(name):
-    """Of each number every level; of an example those that it has, together."""
+    """Each dimension's levels sum to one; an example's own levels multiply to its probability."""
     levels, make = DISCRETE[name]
     model = make(Spec((2, 3), levels, None))
     told = jax.random.normal(jax.random.PRNGKey(0), (4, 2, 3, model.size))
@@ -65,7 +65,7 @@ def test_the_mean_is_the_expectation(name):
     model = make(Spec((3,), levels, None))
     parameters = jax.random.normal(jax.random.PRNGKey(1), (1, 3, model.size))
     total = 0.0
-    for level in range(levels):  # one dimension at a time: the others are summed out
+    for level in range(levels):  # one dimension at a time; the rest is summed out
         x = jnp.full((3, 1), float(level))
         single = jnp.swapaxes(parameters, 0, 1)
         total = total + level * np.exp(model.log_prob(x, single))
@@ -73,7 +73,7 @@ def test_the_mean_is_the_expectation(name):
 
 
 def test_the_mixtures_mean_lies_near_its_samples_mean():
-    """Rounding and clipping move it by less than a third of a level."""
+    """Rounding and clipping shift the mean by less than a third of a level."""
     model = observations.discretized_logistic_mixture(Spec((1,), 17, None), components=2)
     one = jnp.array([[[0.3, -0.5, -0.4, 0.5, -3.0, -2.5]]])
     x = model.sample(keys(20_000), jnp.repeat(one, 20_000, axis=0))
@@ -108,7 +108,7 @@ def test_the_gaussian_of_a_table_is_that_of_its_columns():
 def test_a_column_of_a_table_is_drawn_alone_as_beside_the_others():
     spec = Spec((2,), None, None, mean=(3.0, -700.0), std=(0.5, 100.0))
     model, n = observations.gaussian(spec), 20_000
-    told = jnp.asarray([[0.4, -1.0], [-0.2, 0.5]])  # the mean and raw log variance of each
+    told = jnp.asarray([[0.4, -1.0], [-0.2, 0.5]])  # (mean, raw log variance) of each
     mean = model.mean(told)
     for place in range(2):
         x = jax.jit(model.sample)(keys(n), jnp.repeat(told[place][None], n, 0), place)
@@ -130,7 +130,7 @@ def test_real_values_are_refused_by_models_of_levels(name):
 
 
 def test_a_bernoulli_of_grey_levels_is_refused():
-    """It would be a loss and not a likelihood."""
+    """On grey levels a Bernoulli loss is no likelihood."""
     with pytest.raises(UserError, match='2 levels'):
         observations.bernoulli(Spec((1,), 17, None))
 

@@ -1,4 +1,4 @@
-"""The chain of reconstructions against probabilistic PCA, whose conditional is known."""
+"""Inpainting by repeated reconstruction against PPCA, whose conditional is known."""
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +22,11 @@ KNOWN, VALUES = np.array([True, True, False, False]), np.array([4.0, -3.0])
 LOADINGS = np.random.default_rng(3).normal(size=(DIMS, LATENT))
 OFFSET = np.array([0.3, -0.2, 0.6, 0.0])
 INVERSE = np.linalg.inv(LOADINGS.T @ LOADINGS + NOISE**2 * np.eye(LATENT))
-ROOT = np.linalg.cholesky(NOISE**2 * INVERSE)  # of the posterior's covariance
+ROOT = np.linalg.cholesky(NOISE**2 * INVERSE)  # Cholesky factor of the posterior covariance
 
 
 def parts(is_drawn):
-    """(codes, decode): z ~ q(z | x), the true posterior, and x ~ p(x | z), or its mean."""
+    """(codes, decode): draws z from the exact posterior, and x from p(x | z) or its mean."""
 
     def codes(weights, batch, rng):
         noise = standard_normal(rng.keys, LATENT + DIMS)
@@ -40,14 +40,14 @@ def parts(is_drawn):
 
 
 def conditional():
-    """Mean and covariance of the hidden numbers."""
+    """Exact mean and covariance of the hidden dimensions given the known ones."""
     whole = LOADINGS @ LOADINGS.T + NOISE**2 * np.eye(DIMS)
     gain = whole[2:, :2] @ np.linalg.inv(whole[:2, :2])
     return OFFSET[2:] + gain @ (VALUES - OFFSET[:2]), whole[2:, 2:] - gain @ whole[:2, 2:]
 
 
 def narrower():
-    """The covariance where the mean of x is taken: S = A S A^T + W cov(z) W^T, summed up."""
+    """Covariance if x is the decoder's mean: the fixed point of S = A S A^T + W cov(z) W^T."""
     passed = LOADINGS[2:] @ INVERSE @ LOADINGS[2:].T
     added = LOADINGS[2:] @ ROOT @ ROOT.T @ LOADINGS[2:].T
     covariance = np.zeros((2, 2))
@@ -67,7 +67,7 @@ def filled_in(is_drawn, rows=ROWS, hidden=0.0, iterations=50):
 
 @pytest.mark.parametrize('is_drawn', [False, True])
 def test_the_chain_ends_in_the_conditional(is_drawn):
-    """In distribution where x is drawn; where it is its mean, by the mean, and narrower."""
+    """If x is drawn, mean and covariance are exact; with x its mean, the covariance is narrower."""
     x = filled_in(is_drawn)
     np.testing.assert_array_equal(x[:, :2], np.broadcast_to(np.float32(VALUES), (ROWS, 2)))
     mean, whole = conditional()
@@ -119,7 +119,7 @@ def test_every_family_keeps_what_is_known_and_reads_nothing_else(tmp_path, name)
 
 @pytest.mark.parametrize('name', slow('diffusion', 'vae'))
 def test_what_is_filled_in_does_not_depend_on_the_devices(tmp_path, name):
-    """Nor on the batch: the 17 rows are three batches of 8, or two of 10."""
+    """Nor on the batch size: 17 rows make three batches of 8 or two of 10."""
     run = assembled(tmp_path, name, 'moons,debug')
     host = jax.tree.map(np.asarray, restore.initial_state(run))
     x = np.asarray(run.data.splits['test']['x'][:17], np.float32)

@@ -1,4 +1,4 @@
-"""The classifier: shifts, drops, what it learns, and what it refuses."""
+"""The classifier: random shifts, dropout, training, and rejected settings."""
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def test_dropping_keeps_the_mean():
 
 @pytest.mark.slow
 def test_evaluation_drops_and_moves_nothing(tmp_path):
-    """The same numbers whatever the noise; training's differ."""
+    """Evaluation gives the same values for any noise, while training losses differ."""
     run = make(tmp_path, model__dropout=0.5)
     weights = run.family.init(jax.random.PRNGKey(0), batch := first_batch(run, 10))
     metrics = [
@@ -89,7 +89,7 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
 
 @pytest.mark.slow
 def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
-    """The maps are what the last convolution makes: positive, 2x2 after two strides of 2."""
+    """The maps are the last convolution's output: nonnegative, 2x2 after two strides of 2."""
     run = make(tmp_path, model__channels=(4, 5))
     batch = first_batch(run, 6)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
@@ -108,7 +108,7 @@ def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
 
 
 def test_the_names_of_its_parameters_stay(tmp_path):
-    """Checkpoints know them by these; and what an evaluation notes is no part of the weights."""
+    """Checkpoints rely on these names; values recorded in evaluation are not part of the weights."""
     run = make(tmp_path, model__channels=(4, 4))
     weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
     assert set(weights.extra['model']) == {'batch_stats'}
