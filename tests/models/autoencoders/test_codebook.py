@@ -76,7 +76,7 @@ def test_smoothing_keeps_the_sum_and_codes_that_nobody_uses_finite():
 
 def test_a_code_that_is_left_begins_anew_at_a_vector_of_the_batch():
     vectors = normal(6, 2, 4)
-    embedding = jnp.concatenate([normal(2, 4), jnp.full((2, 4), 1e3)])  # the last two are never nearest
+    embedding = jnp.concatenate([normal(2, 4), jnp.full((2, 4), 1e3)])  # two are out of reach
     counts = jnp.asarray([6.0, 6.0, 0.31, 0.29])
     book = codebooks.Codebook(embedding, counts, counts[:, None] * embedding)
     codes = codebooks.nearest(vectors, embedding)

@@ -43,7 +43,7 @@ PLAIN = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
 # The chain: z_2 has two dimensions, z_1 three, x five.
 random = np.random.default_rng(0)
 A = np.array([[0.9, 0], [0, -1.4], [0, 0]])
-SPREAD = np.array([0.6, 0.5, 1.1])  # of z_1 around A z_2 + a
+SPREAD = np.array([0.6, 0.5, 1.1])  # standard deviation of z_1 around A z_2 + a
 B = np.linalg.qr(random.normal(size=(5, 3)))[0] * [1.5, 0.8, 1.2]
 OFFSET_1, OFFSET_X = random.normal(size=3), random.normal(size=5)
 NOISE = 0.7
@@ -102,7 +102,7 @@ def exact_encoders(order):
     if order == 'bottom_up':
         first = conditioned(B, OFFSET_X, noise, OFFSET_1, np.diag(OF_Z1))
         return first, conditioned(A, OFFSET_1, SPREAD**2, zeros, ones)
-    # encoder_1 is the likelihood of z_1: precision weighting adds p(z_1 | z_2). encoder_2: q(z_2 | x).
+    # encoder_1: the likelihood of z_1, as precision weighting adds p(z_1 | z_2). encoder_2: q(z_2 | x).
     inverse = np.linalg.inv(B.T @ B)
     first = inverse @ B.T, -inverse @ B.T @ OFFSET_X, NOISE**2 * np.diag(inverse)
     seen = first[2] + SPREAD**2  # the variance of that estimate of z_1 around A z_2 + a

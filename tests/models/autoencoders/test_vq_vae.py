@@ -73,7 +73,7 @@ def assert_close(trees, **tolerance):
 
 
 def by_hand(weights):
-    """(encoder vectors, their VJP, quantised vectors, loss as a function of decoder and vectors)."""
+    """(encoder vectors, their VJP, quantised vectors, loss(decoder params, vectors))."""
     params, codebook = weights.params['model'], codebook_of(weights.extra)
     encode = lambda p: NETS.encoder.apply({'params': p}, NETS.spec.normalize(BATCH['x']))
     vectors, pull_back = jax.vjp(encode, params['encoder'])
@@ -146,7 +146,7 @@ def test_perplexity_is_of_the_batch(weights):
 
 @pytest.mark.slow
 def test_the_device_count_makes_no_difference(tmp_path):
-    """With code restarts: the threshold is uniform usage, so that about half of the codes restart."""
+    """With code restarts below uniform usage, where half of the codes restart."""
     run = make(tmp_path, hypers__restart_below=1.0)
     one, many = steps_on(run, 1, 5), steps_on(run, 8, 5)
     check_same_on_any_devices(one, many)
@@ -161,7 +161,7 @@ def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
     steps = steps_on(run, 1, 150)
     loss, used = ([report[name] for _, report in steps] for name in ('loss', 'perplexity'))
     assert loss[-1] < 0.9 * loss[0]
-    assert used[-1] > max(4, min(used[:60]))  # of 8; usage drops first, as the encoder moves ahead of the codes
+    assert used[-1] > max(4, min(used[:60]))  # of 8; first the encoder outruns it
 
 
 # Abilities
@@ -186,7 +186,7 @@ def test_reconstructions_are_decoded_codes_and_codes_are_of_the_codebook(run):
 
 
 CHANNELS, SHAPES, LEVELS = ((3, 4), (3,), ()), ((9, 6, 3), (7, 10), (11,)), (2, 5, None)
-KINDS = [  # in the plain line two of any kind meet, in the other one all three
+KINDS = [  # fast tests cover all pairs of values, slow ones all triples
     pytest.param(channels, shape, levels, marks=[] if (i + j + k) % 3 == 0 else [pytest.mark.slow])
     for i, channels in enumerate(CHANNELS)
     for j, shape in enumerate(SHAPES)

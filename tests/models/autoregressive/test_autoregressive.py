@@ -1,4 +1,4 @@
-"""What holds of every autoregressive family: normalised, causal, and sampled as it says."""
+"""Every autoregressive family is normalised and causal, and samples follow its probabilities."""
 
 import functools
 import itertools
@@ -56,7 +56,7 @@ def gated_pixelcnn_of(spec, classes=0, dtype=jnp.float32):
 
 
 def transformer_of(spec, classes=0, dtype=jnp.float32):
-    """Its logits larger than they begin."""
+    """A transformer whose initial output weights are multiplied by 5."""
     sizes = dict(symbols=spec.levels, length=spec.num_dims, width=8, blocks=2, heads=2)
     parts = transformer_parts(Transformer(**sizes, num_classes=classes, dtype=dtype), spec)
 
@@ -75,18 +75,18 @@ MADES = {
     'mixture': functools.partial(made_of, (8,), Orders(3, False)),
 }
 CONVOLUTIONS = {'pixelcnn': pixelcnn_of, 'gated_pixelcnn': gated_pixelcnn_of}
-WITH_STEPS = {**CONVOLUTIONS, 'transformer': transformer_of}  # that keep something
+WITH_STEPS = {**CONVOLUTIONS, 'transformer': transformer_of}  # these sample with a cache
 ALL = {**MADES, **WITH_STEPS}
 SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
 SOME_SLOW = [SLOW('pixelcnn'), 'gated_pixelcnn', SLOW('transformer')]
-BLIND = ('pixelcnn',)  # to some of what comes before
+BLIND = ('pixelcnn',)  # ignores some previous pixels
 
 
 def weights_of(parts, seed=3):
     batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, jnp.int32)}
     weights = jax.jit(parts.init)(jax.random.PRNGKey(seed), batch)
     doubled = jax.tree.map(lambda a: 2 * a, scattered(weights.params, seed=3))
-    return weights._replace(params=doubled)  # so that much depends on x
+    return weights._replace(params=doubled)  # makes the output depend on x
 
 
 def draw_of(n):
@@ -99,7 +99,7 @@ def every_event(spec):
 
 
 def chances(parts, weights, **more):
-    """Of every event."""
+    """The probability of every event."""
     x = jnp.asarray(every_event(parts.spec))
     nats = jax.jit(autoregressive(parts).ability(LogProb).nats)
     return np.exp(np.float64(nats(weights, {'x': x, **more}, draw_of(len(x)))))
@@ -122,11 +122,11 @@ def test_probabilities_of_all_events_sum_to_one(name, spec):
     found = chances(parts, weights_of(parts))
     assert len(found) == spec.levels**spec.num_dims
     np.testing.assert_allclose(found.sum(), 1.0, rtol=1e-5)
-    assert np.ptp(np.log(found)) > 0.5  # and they are not all the same
+    assert np.ptp(np.log(found)) > 0.5  # not uniform
 
 
 def slopes_of(parts, weights, spread=1.0):
-    """|d parameter i / d x_j| [orders, dims, dims], greatest of some x and of a number's own."""
+    """max |d parameters of x_i / d x_j| over random x and over x_i's parameters: [orders, dims, dims]."""
     x = spread * jax.random.normal(jax.random.PRNGKey(1), (8, *parts.spec.event_shape))
 
     def parameters(x, order_index):
@@ -143,7 +143,7 @@ def slopes_of(parts, weights, spread=1.0):
 
 @pytest.mark.parametrize('name', {**MADES, **CONVOLUTIONS})
 def test_a_number_depends_on_those_before_it_alone(name):
-    """The Jacobian is zero there, and nowhere where a connection leads."""
+    """The Jacobian is zero except for earlier dimensions, and nonzero for all connected ones."""
     parts = ALL[name](BITS)
     weights = weights_of(parts)
     orders = np.asarray(parts.positions(weights.extra))
@@ -155,14 +155,14 @@ def test_a_number_depends_on_those_before_it_alone(name):
 
 
 def check_shares(drawn, events, chance):
-    """Of `drawn` [n, *event], how many are each of the events, within four deviations."""
+    """Checks the share of each event in `drawn` [n, *event] within four standard deviations."""
     shares = [(drawn == event).reshape(len(drawn), -1).all(1).mean() for event in events]
     np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / len(drawn)))
 
 
 @pytest.mark.parametrize('name', ['mixture', *map(SLOW, ['raster', *WITH_STEPS])])
 def test_samples_have_their_probabilities(name):
-    """Of 2x2 images, all sixteen of them."""
+    """On all sixteen binary 2x2 images."""
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
     drawn = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
@@ -184,7 +184,7 @@ def test_what_comes_behind_is_drawn_given_what_comes_before(name):
     check_shares(drawn, events[fits], chance[fits] / chance[fits].sum())
 
 
-# What is kept of the numbers before
+# Cached sampling
 
 KEPT = [
     SLOW(Spec((3, 4), 2, 3)),
@@ -194,7 +194,7 @@ KEPT = [
 
 
 def stepwise(parts, weights, batch):
-    """The parameters of all numbers, one after the other."""
+    """The parameters of all dimensions, computed step by step."""
     order_index = 0
     order = jnp.argsort(parts.positions(weights.extra)[order_index])
     flat = batch['x'].reshape(len(batch['x']), -1)[:, order]
@@ -203,7 +203,7 @@ def stepwise(parts, weights, batch):
     def step(memory, at):
         return parts.steps.step(weights, memory, *at)
 
-    given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # it is not read
+    given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # must not be read
     memory = parts.steps.begin(weights, given, order_index)
     _, parameters = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
     parameters = jnp.zeros_like(parameters).at[order].set(parameters)
@@ -229,7 +229,7 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', WITH_STEPS)
 def test_in_float64_samples_are_those_of_the_whole_network(name):
-    """Where rounding decides no draw, number by number the same."""
+    """In float64, where rounding changes no draw, cached and full sampling agree exactly."""
     with jax.enable_x64(True):
         parts = WITH_STEPS[name](Spec((4, 3, 2), 5, 3), 3, jnp.float64)
         weights = jax.tree.map(lambda a: a.astype(jnp.float64), weights_of(parts))
@@ -324,4 +324,4 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name, change):
         jax.tree.map(lambda a: a.dtype, state.extra)
         for state in (restore.load(run).state, restore.initial_state(run))
     ]
-    assert types[0] == types[1]  # degrees are whole numbers
+    assert types[0] == types[1]  # degrees stay integers

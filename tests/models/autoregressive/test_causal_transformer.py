@@ -1,4 +1,4 @@
-"""The transformer over pixels, besides what holds of every autoregressive family."""
+"""The transformer over pixels; test_autoregressive.py tests what all families share."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def parts_of(spec=BITS, **options):
 
 
 def weights_of(parts):
-    """Of which nothing is so small that it hides the rest."""
+    """Weights without zero or near-zero layers, which would hide the rest."""
     batch = {'x': jnp.zeros((1, *parts.spec.event_shape)), 'label': jnp.zeros(1, int)}
     weights = jax.jit(parts.init)(jax.random.PRNGKey(3), batch)
     own = weights.params['model']

@@ -1,6 +1,6 @@
-"""p(x) number by number is p(x): of every family that says both, over all small images.
+"""A family's conditionals multiply to its p(x), over all small images.
 
-And p(x | z), which VAEs say of each number by itself.
+Also tests the per-dimension p(x | z) of VAEs.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def family_of(name, spec) -> Family:
 def weights_of(name, family, spec):
     random = np.random.RandomState(0)
     x = random.randint(0, spec.levels, (40, *spec.event_shape)).astype(np.float32)
-    x = np.sort(x, axis=1)  # numbers depend on each other
+    x = np.sort(x, axis=1)  # makes dimensions dependent
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(random.randint(0, 3, 40))}
     weights = jax.jit(family.init)(jax.random.PRNGKey(3), batch)
     return weights if name in OTHERS else weights._replace(params=scattered(weights.params))
@@ -66,7 +66,7 @@ def every_example(spec):
 
 
 def tables(family, weights, batch):
-    """log p of each level of each number, [n, dims, levels], numbers in their places in x."""
+    """log p of each level of each dimension, [n, dims, levels], in the order of x."""
     chain, x = family.ability(Conditionals), np.asarray(batch['x']).reshape(len(batch['x']), -1)
     given = {**batch, 'x': jnp.full_like(batch['x'], 0.0)}
     memory = jax.jit(chain.begin)(weights, given)
@@ -103,7 +103,7 @@ def test_conditionals_multiply_to_the_probability(name, spec):
 
 
 def test_who_has_no_such_chain_says_nothing(tmp_path):
-    """Mixtures of orders, and densities."""
+    """Mixtures of orders and densities lack the ability."""
     several = assembled(tmp_path, 'made', model__num_orders=2)
     assert several.family.ability(Conditionals) is None
     assert several.family.ability(LogProb) is not None
@@ -120,7 +120,7 @@ def test_who_has_no_such_chain_says_nothing(tmp_path):
     ],
 )
 def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation):
-    """Of the z that it draws; they are normalised, and their mean is what is decoded."""
+    """At the bound's own z, level probabilities are normalised and their mean is the decoding."""
     run = assembled(tmp_path, name, model__observation=observation)
     batch, family = first_batch(run, 5), run.family
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
@@ -142,6 +142,6 @@ def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation)
 
 
 def test_who_says_no_levels_given_a_code(tmp_path):
-    """Densities, and those with several layers of codes."""
+    """Densities and models with several latent layers lack `BitsBack`."""
     for name, argument in (('vae', 'ring,debug'), ('hierarchical_vae', 'digits,debug')):
         assert assembled(tmp_path, name, argument).family.ability(BitsBack) is None

@@ -1,4 +1,4 @@
-"""Language models: normalised, causal, and drawn symbol by symbol as the whole network says."""
+"""Language models: normalised, causal, and stepwise sampling agrees with the whole network."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ NETS = {
     'transformer': transformer_parts(Transformer(3, 4, width=8, blocks=2, heads=2), ABC),
     'gru': gru_parts(GRU(3, width=6, layers=2), ABC),
 }
-every_net = pytest.mark.parametrize(  # the transformer's own tests say the same of its parts
+every_net = pytest.mark.parametrize(  # the transformer has its own tests as well
     'name', ['gru', pytest.param('transformer', marks=pytest.mark.slow)]
 )
 
@@ -47,7 +47,7 @@ def weights_of(name):
 
 
 def logits_of(name):
-    """logits(x) of the whole network."""
+    """The function x -> logits of the whole network, jitted."""
     parameters, weights = NETS[name].parameters, weights_of(name)
     return jax.jit(lambda x: parameters(weights, {'x': x}, ONLY_ORDER))
 
@@ -68,7 +68,7 @@ def test_probabilities_of_all_texts_sum_to_one(name):
 
 @every_net
 def test_a_symbol_depends_on_those_before_it_alone(name):
-    """Another symbol changes the logits behind it and no others."""
+    """Changing a token changes exactly the logits after it."""
     logits, x = logits_of(name), jnp.zeros((1, 4))
     for place in range(4):
         differs = np.any(logits(x) != logits(x.at[0, place].set(2)), axis=-1)[0]
@@ -79,7 +79,7 @@ def test_a_symbol_depends_on_those_before_it_alone(name):
 def test_symbol_by_symbol_are_the_whole_networks_logits(name):
     weights, steps = weights_of(name), NETS[name].steps
     x = jnp.asarray(every_text()[::7])
-    before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=1).T  # the first is not read
+    before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=1).T  # the first row is not read
 
     @jax.jit
     def one_by_one(weights):
@@ -92,7 +92,7 @@ def test_symbol_by_symbol_are_the_whole_networks_logits(name):
 
 
 def test_a_layer_is_the_papers():
-    """Cho et al. (2014), equations 5 to 8, in a loop of numpy."""
+    """Against a numpy loop of Cho et al. (2014), equations 5 to 8."""
     layer, rng = Layer(3), np.random.default_rng(0)
     x, h = jnp.asarray(rng.normal(size=(2, 5, 4)), jnp.float32), jnp.zeros((2, 3))
     params = scattered(jax.jit(layer.init)(jax.random.PRNGKey(0), x, h)['params'])
@@ -124,7 +124,7 @@ def test_log_probs_of_symbols():
 
 @pytest.mark.parametrize('count', [0, 2])
 def test_what_is_written_follows_what_is_known(count):
-    """As often as the probabilities of all texts with that beginning say."""
+    """Completions follow the probabilities of all texts with the known beginning."""
     name, n = 'gru', 20_000
     family, weights = language_model(NETS[name], SamplingOptions()), weights_of(name)
     x = np.tile(np.float32([2, 1, 0, 0]), (n, 1))

@@ -1,6 +1,6 @@
 """MADE and the fully visible belief network: their orders and masks.
 
-What holds of every autoregressive model is in test_autoregressive.py.
+test_autoregressive.py tests what all autoregressive models share.
 """
 
 import jax

@@ -1,4 +1,4 @@
-"""The Markov window against counts in plain Python, and as a distribution."""
+"""The n-gram model against counts in plain Python; its probabilities are normalised."""
 
 import collections
 import math
@@ -31,7 +31,7 @@ log_probs = jax.jit(markov_lib.log_probs, static_argnums=3)
 
 
 def some_text(n=300, seed=0):
-    """Symbols in which the second before one matters; the last symbol comes once."""
+    """Random tokens that depend on the token two before; the last symbol occurs once."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, SYMBOLS - 1, n)
     for i in range(2, n):
@@ -42,7 +42,7 @@ def some_text(n=300, seed=0):
 
 
 def plainly(train, context, symbol):
-    """p(symbol | context) by Witten and Bell: the recursion as it is written."""
+    """p(symbol | context) by the Witten-Bell recursion, in plain Python."""
     train, context = list(map(int, train)), list(map(int, context))
     counts = collections.Counter()
     for i in range(len(context), len(train)):
@@ -73,7 +73,7 @@ def test_counts_in_plain_python_agree(order):
 
 
 def test_any_context_has_probabilities_that_sum_to_one():
-    """Those never seen, too."""
+    """Unseen contexts included."""
     levels = levels_of(some_text(), 3)
     every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3), -1).reshape(-1, 3)
     x = jnp.asarray(np.pad(every, ((0, 0), (0, 1))), jnp.int32)
@@ -94,7 +94,7 @@ def test_how_the_text_is_cut_makes_no_difference(num_pieces):
 
 
 def test_drawn_one_by_one_as_the_whole_says():
-    """The same probabilities with the contexts' numbers kept."""
+    """Steps with cached context indices give the same probabilities."""
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     levels, x = levels_of(some_text(), 3), jnp.asarray(some_text(16, seed=2).reshape(2, 8))
     weights = markov_lib._as_weights(levels)
@@ -146,7 +146,7 @@ def test_what_cannot_be_is_refused(tmp_path, changes, message):
 
 @pytest.fixture
 def nats_of_run(tmp_path):
-    """The evaluation of a run of order 2 on some text, on so many devices."""
+    """Function: num_devices -> the metrics of an order-2 run trained on some text."""
 
     def train(num_devices):
         (tmp_path / 'mine.txt').write_text(''.join('abcd'[i] for i in some_text(3000)))
@@ -164,7 +164,7 @@ def nats_of_run(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_says_all_nats_over_all_symbols(nats_of_run):
-    """Those of plain counting, of each symbol; validation is of what was counted."""
+    """Metrics match plain counting per token; the validation text is part of the counted text."""
     found, x = nats_of_run(1), some_text(3000)
     train = x[:2700]
 

@@ -1,4 +1,4 @@
-"""PixelCNN and gated PixelCNN: what each pixel sees, and what their configs refuse."""
+"""PixelCNN and gated PixelCNN: receptive fields and masks, and rejected configs."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from models.shared.observations import observation_for
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-SIDE, LAYERS, REACH = 7, 2, 3  # windows reach one place further with each of three layers
+SIDE, LAYERS, REACH = 7, 2, 3  # each of three layers adds one pixel
 
 
 def plain(observation, kind):
@@ -30,7 +30,7 @@ def gated(observation, kind):
 
 
 def slopes_of(network, shape):
-    """Greatest |d parameter / d x| of some x: [numbers, numbers], rows are those that depend."""
+    """max |d parameters of x_i / d x_j| over random x: [i, j]."""
     spec = Spec(shape, 2, None)
     observation = observation_for('bernoulli', spec, 1)
     parts = raster_scan_parts(
@@ -45,7 +45,7 @@ def slopes_of(network, shape):
 
 
 def offsets():
-    """How far up, and how far to the right, the place of a column lies from that of a row."""
+    """(up, right) from pixel i to pixel j, each [i, j]."""
     row, column = np.divmod(np.arange(SIDE * SIDE), SIDE)
     return row[:, None] - row, column - column[:, None]
 
@@ -60,7 +60,7 @@ def test_the_gated_one_sees_all_that_comes_before_within_reach():
 
 @pytest.mark.slow
 def test_the_plain_one_is_blind_above_to_the_right():
-    """A window ends at its place: from there it goes right only as far as it goes up."""
+    """The blind spot: windows end at their own pixel, so each step right needs one step up."""
     up, right = offsets()
     is_before = (up > 0) | ((up == 0) & (right < 0))
     within = (up <= REACH) & (np.abs(right) <= REACH)
@@ -85,7 +85,7 @@ def test_features_belong_to_channels_as_evenly_as_may_be():
 
 
 def test_masks_are_those_of_the_paper():
-    """Figure 2 of Pixel Recurrent Neural Networks: of RGB, by mask A and by mask B."""
+    """Masks A and B on RGB as in Figure 2 of Pixel Recurrent Neural Networks."""
     reach, rgb = Reach(1, 1, 1), np.arange(3)
     for is_first, own in [(True, np.triu(np.ones((3, 3)), 1)), (False, np.triu(np.ones((3, 3))))]:
         mask = causal_mask(reach, rgb, rgb, is_first)
@@ -95,7 +95,7 @@ def test_masks_are_those_of_the_paper():
 
 @pytest.mark.slow
 def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
-    """What a config can ask for is built, and steps through bfloat16 as well."""
+    """A 5x5 kernel in bfloat16 builds, and log p(x) stays float32."""
     run = assembled(tmp_path, 'gated_pixelcnn', model__kernel_size=5, train__precision='bfloat16')
     batch = {'x': jnp.zeros((2, 8, 8, 1))}
     weights = run.family.init(jax.random.PRNGKey(0), batch)

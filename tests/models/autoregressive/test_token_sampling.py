@@ -1,4 +1,4 @@
-"""What is drawn from, against distributions in plain numpy."""
+"""Temperature, top-k and nucleus sampling against plain numpy."""
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,7 @@ def test_the_nucleus_is_the_smallest_set_of_enough_probability(logits, p):
     kept = found > 0
     mass = all_[kept].sum()
     assert mass >= p - 1e-6
-    if kept.sum() > 1:  # without the least likely it would not be enough
+    if kept.sum() > 1:  # dropping the least likely token falls below p
         assert mass - all_[kept].min() < p + 1e-6
     assert all_[kept].min() >= all_[~kept].max(initial=0)
     np.testing.assert_allclose(found[kept], all_[kept] / mass, rtol=1e-4)

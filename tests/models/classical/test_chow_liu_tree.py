@@ -1,4 +1,4 @@
-"""The Chow-Liu tree against enumeration, scipy's spanning trees and counts by hand."""
+"""The Chow-Liu tree against enumeration, scipy's spanning trees and manual counts."""
 
 import itertools
 
@@ -30,7 +30,7 @@ def draw_of(n):
 
 
 def chains(levels, n=400, dims=5, seed=0):
-    """Rows in which number i is that before it, or anything."""
+    """Rows of a Markov chain that copies the previous dimension or draws anew; columns permuted."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, levels, (n, dims))
     for i in range(1, dims):
@@ -70,7 +70,7 @@ def test_a_level_never_seen_is_no_end():
 
 @pytest.mark.parametrize('levels', [2, 4])
 def test_tree_is_the_likeliest_of_all(levels):
-    """All 125 trees of five numbers, by Pruefer's sequences: none fits the data better."""
+    """The tree has the highest likelihood of all 125 trees on five dimensions."""
     x = chains(levels)
     family, weights = fitted(x, levels, 0.0)
     found = jax.jit(family.ability(LogProb).nats)(
@@ -87,7 +87,7 @@ def test_tree_is_the_likeliest_of_all(levels):
 
 
 def trees(dims):
-    """The edges of each tree of so many numbers."""
+    """Yields the edges of each labelled tree on `dims` nodes, from Pruefer sequences."""
     for sequence in itertools.product(range(dims), repeat=dims - 2):
         degree = np.bincount(sequence, minlength=dims) + 1
         edges = []
@@ -126,7 +126,7 @@ def test_conditionals_are_counted():
 
 @pytest.mark.parametrize('num_known', [0, 2])
 def test_samples_and_completions_have_their_probabilities(num_known):
-    """Of nothing known, and of two numbers in the middle of the tree."""
+    """With nothing known, and with two dimensions in the middle of the tree known."""
     family, weights = fitted(chains(2), 2)
     n, start = 20_000, jnp.asarray([1.0, 0.0, 1.0, 1.0, 0.0])
     known = np.isin(np.arange(5), [1, 3][:num_known])

@@ -1,4 +1,4 @@
-"""Models that are fitted outright go through the same command as all others."""
+"""Models fitted in closed form go through the same command as all others."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_trained_evaluated_and_used(tmp_path, name, change):
     state = restore.load(run).state
     assert 'model' not in state.opt
     values = evaluate.evaluate(run)['values']
-    assert values['nll_nats']['mean'] < 64 * np.log(17) + 40  # better than any level anywhere
+    assert values['nll_nats']['mean'] < 64 * np.log(17) + 40  # uniform levels and a margin
     x = sample.apply(run, num_samples=6)
     assert x.shape == (6, 8, 8, 1) and np.isfinite(x).all()
     if is_class_conditional(run.family):
@@ -45,7 +45,7 @@ def test_trained_evaluated_and_used(tmp_path, name, change):
 
 
 def test_all_of_the_training_split_is_fitted(tmp_path):
-    """Whatever its size; the run keeps that, and the same command goes on with it."""
+    """Batch size 0 becomes the split's size; the run keeps it, and the same command resumes."""
     change = dict(model__pseudo_count=0.0, data__without_classes=(9,))
     run = assembled(tmp_path, 'naive_bayes', 'digits', **change)
     x, label = (np.asarray(run.data.splits['train'][name]) for name in ('x', 'label'))
@@ -63,7 +63,7 @@ def test_all_of_the_training_split_is_fitted(tmp_path):
 
 @pytest.mark.slow
 def test_minibatches_add_up_to_the_whole(tmp_path):
-    """Naive Bayes of the ten minibatches of an epoch is that of all of it."""
+    """Naive Bayes fitted on an epoch's ten minibatches equals the fit on the whole split."""
     whole = assembled(tmp_path / 'whole', 'naive_bayes', 'digits', model__pseudo_count=0.0)
     cadence = dict(train__steps=10, train__evaluate_every=10, train__checkpoint_every=10)
     parts = assembled(

@@ -49,7 +49,7 @@ def parts_of(components, spec, count=3, **more):
 
 
 def steps_of(family, batch, count):
-    """The States before the first and after each of so many steps on the same minibatch."""
+    """The initial State and the States after each of `count` steps on the same minibatch."""
     n = len(batch['x'])
     hypers = {'ema_half_life': jnp.zeros(())}
     state = train_step.init_state(family, optimizers.adam, jax.random.PRNGKey(3), batch, hypers)
@@ -96,7 +96,7 @@ def test_probabilities_sum_to_one(levels):
 
 @pytest.mark.parametrize('kind', GAUSSIANS)
 def test_em_is_that_of_scikit_learn(kind):
-    """The same start, the same number of iterations, the same likelihood."""
+    """Equal likelihood from the same start after the same number of iterations."""
     x, iterations = points(), 7
     family = mixture(parts_of(GAUSSIANS[kind], PLANE))
     found = steps_of(family, {'x': jnp.asarray(x)}, iterations)
@@ -114,7 +114,7 @@ def test_em_is_that_of_scikit_learn(kind):
         precisions_init=precisions,
     )  # fmt: skip
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # that it has not converged
+        warnings.simplefilter('ignore')  # EM has not converged
         theirs.fit(x)
     before = nats_of(family, found[-2], x).mean()
     np.testing.assert_allclose(before, theirs.lower_bound_, rtol=1e-9)
@@ -126,7 +126,7 @@ def test_em_is_that_of_scikit_learn(kind):
     ('components', 'spec', 'data'),
     [
         (categorical(2, 0.0), BITS, images),
-        (full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points),  # where the floor holds
+        (full_gaussian(Prior(0.0, 1.0, 0.3)), PLANE, points),  # the variance floor is active
         pytest.param(diagonal_gaussian(LOOSE), PLANE, points, marks=pytest.mark.slow),
         pytest.param(full_gaussian(LOOSE, is_tied=True), PLANE, points, marks=pytest.mark.slow),
     ],
@@ -153,7 +153,7 @@ def test_a_component_on_one_point_keeps_its_variance():
 
 @pytest.mark.parametrize('kind', ['full', 'tied', 'diag'])
 def test_what_is_unknown_is_integrated_out(kind):
-    """p(known) by scipy's marginals; and of nothing known it is 1."""
+    """p(known) equals scipy's marginals, and is 1 if nothing is known."""
     x = np.random.default_rng(1).normal(size=(6, 4))
     truth = np.random.default_rng(2).normal(size=(30, 4))
     components = GAUSSIANS[kind]
@@ -182,7 +182,7 @@ def test_what_is_unknown_is_integrated_out(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', GAUSSIANS)
 def test_hidden_numbers_are_drawn_from_their_conditional(kind):
-    """Of a mixture: moments of p(x_2 | x_1) by quadrature."""
+    """Against the moments of a mixture's p(x_2 | x_1), by quadrature."""
     family = mixture(parts_of(GAUSSIANS[kind], PLANE))
     found = steps_of(family, {'x': jnp.asarray(points())}, 10)
     n, first = 40_000, 1.0
@@ -234,7 +234,7 @@ def samples_of(family, state, n, condition=None):
     [pytest.param(k, marks=[] if k == 'tied' else pytest.mark.slow) for k in GAUSSIANS],
 )
 def test_samples_of_gaussians_are_of_the_mixture(kind):
-    """In several directions, as many lie below each number as the density has there."""
+    """Projected onto several directions, samples match the CDF of the density."""
     family, n = mixture(parts_of(GAUSSIANS[kind], PLANE)), 20_000
     state = steps_of(family, {'x': jnp.asarray(points())}, 10)[-1]
     made = samples_of(family, state, n)
@@ -253,7 +253,7 @@ def test_samples_of_gaussians_are_of_the_mixture(kind):
 
 @pytest.mark.parametrize('is_labelled', [False, True])
 def test_samples_of_levels_are_of_the_mixture(is_labelled):
-    """Of each of the 512 images; of naive Bayes given its label."""
+    """Frequencies of all 512 images; for naive Bayes, given a label."""
     n, every = 40_000, all_images()
     batch = {'x': jnp.asarray(images()), 'label': jnp.arange(len(images())) % 3}
     asked = jnp.full(n, 2) if is_labelled else None
@@ -270,7 +270,7 @@ def test_samples_of_levels_are_of_the_mixture(is_labelled):
 
 
 def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
-    """One step on all of the digits: classes, their probabilities, and log p(x | label)."""
+    """One step on all digits: class log probabilities and log p(x | label)."""
     run = assembled(tmp_path, 'naive_bayes', 'digits')
     x = np.asarray(run.data.splits['train']['x'], np.float64)
     label = np.asarray(run.data.splits['train']['label'], np.int32)
@@ -287,7 +287,7 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
         )
     )
     want = theirs.predict_joint_log_proba(test.reshape(447, -1))
-    # they do not smooth the classes' shares
+    # scikit-learn does not smooth class frequencies
     shares = np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - theirs.class_log_prior_
     np.testing.assert_allclose(logits, want + shares, rtol=1e-9)
 
@@ -325,7 +325,7 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize('kind', ['full', 'diag', 'tied'])
 def test_minibatches_of_an_epoch_are_the_whole(kind):
-    """With forgetting 1 the moments of parts are merged to those of all, to the last digits."""
+    """With forgetting 1, pooled moments of the parts equal the moments of the whole."""
     components, x = GAUSSIANS[kind], jnp.asarray(points())
     weights = jnp.asarray(np.random.default_rng(0).dirichlet(np.ones(3), len(x)))
     whole = components.statistics(x, weights)
@@ -335,7 +335,7 @@ def test_minibatches_of_an_epoch_are_the_whole(kind):
 
 
 def test_k_means_plus_plus_prefers_what_is_far():
-    """Second centres in proportion to the squared distance from the first one."""
+    """Second centres have probability proportional to the squared distance from the first."""
     x = jnp.asarray([[0.0], [1.0], [2.0]])
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
         jax.random.PRNGKey(0), jnp.arange(30_000)

@@ -1,4 +1,4 @@
-"""Probabilistic PCA against scikit-learn and Gaussians of scipy."""
+"""Probabilistic PCA against scikit-learn and scipy's Gaussians."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def draw_of(n):
 
 
 def fitted(x, num_batches=1):
-    """(family, weights) after a step on each part of x."""
+    """(family, weights) after one step on each of `num_batches` parts of x."""
     family = ppca(PPCAParts(LATENT, SPEC, 1e-6, 1.0))
     parts = [{'x': jnp.asarray(part)} for part in np.split(x, num_batches)]
     hypers = {'ema_half_life': jnp.zeros(())}
@@ -53,12 +53,12 @@ def fitted(x, num_batches=1):
 
 @pytest.mark.parametrize('num_batches', [1, 3])
 def test_likelihood_is_that_of_scikit_learn(rows, num_batches):
-    """In nats of x as it is: the scale of each column is counted."""
+    """In nats of the original x, which include each column's scale."""
     family, weights = fitted(rows, num_batches)
     found = family.ability(LogProb).nats(weights, {'x': jnp.asarray(rows)}, draw_of(300))
     x = (rows - np.array(SPEC.mean)) / np.array(SPEC.std)
     theirs = sklearn.decomposition.PCA(LATENT, svd_solver='full').fit(x)
-    # their covariance divides by n - 1
+    # scikit-learn's covariance divides by n - 1
     theirs.explained_variance_ *= 299 / 300
     theirs.noise_variance_ *= 299 / 300
     want = theirs.score_samples(x) - np.log(SPEC.std).sum()

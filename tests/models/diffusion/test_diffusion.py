@@ -1,6 +1,6 @@
-"""The diffusion family against Gaussian data, whose best denoiser, entropy and scores are known.
+"""The diffusion family on Gaussian data, with known optimal denoiser, entropy and scores.
 
-A network that returns the exact mean of x stands for a perfectly trained one.
+A network that returns the exact mean of x stands in for a perfectly trained one.
 """
 
 import flax.linen as nn
@@ -45,11 +45,11 @@ STD, CENTRE, DIMS = 0.6, 0.7, 2  # two classes N(-CENTRE, STD^2) and N(CENTRE, S
 
 
 class Exact(nn.Module):
-    """What a kind of prediction should be where x is E[x | x_t, label]; label 2 stands for any."""
+    """The exact output for a prediction kind, from E[x | x_t, label]; label 2 means any class."""
 
     centres: tuple[float, ...]
     kind: predictions.Prediction = predictions.X
-    data_std: float = 1.0  # by which `output_of` scales x_t
+    data_std: float = 1.0  # `output_of` scales x_t by it
     is_straight: bool = False
 
     @nn.compact
@@ -105,7 +105,7 @@ def draw(n, seed=0):
 
 
 def expected_bound(schedule):
-    """Minus the bound of N(0, STD^2) by the best denoiser, exactly, from float64 sums; nats."""
+    """Exact negative bound in nats of N(0, STD^2) with the optimal denoiser, from float64 sums."""
     with jax.enable_x64(True):
         if schedule.num_steps:
             t = jnp.arange(1, schedule.num_steps + 1) / schedule.num_steps
@@ -124,7 +124,7 @@ def expected_bound(schedule):
 
 @pytest.mark.parametrize('name', ['log_linear', *slow('linear', 'discrete', 'straight')])
 def test_the_bound_of_the_best_denoiser(name):
-    """Of N(0, STD^2): its closed form, which in continuous time is the entropy."""
+    """The closed form for N(0, STD^2), which in continuous time is the entropy."""
     n, schedule = 4000, getattr(schedules, name)()
     ours, _ = family(num_times=64, schedule=schedule, is_straight=name == 'straight')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
@@ -164,7 +164,7 @@ UNITS = {
     ],
 )
 def test_nats_are_those_of_the_data_as_given(name, kind):
-    """Another unit changes them by the logarithm of what it stretches, whatever is inside."""
+    """Rescaling the data shifts nats by the log of the factor, whatever the network predicts."""
     spec, given, stretch = UNITS[name]
     u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     nats = []
@@ -202,7 +202,7 @@ def test_the_ode_gives_the_density():
 
 @pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
 def test_guidance_is_the_tilted_score(guidance):
-    """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
+    """Against the score of p(x_t) (p(x_t | class) / p(x_t))^guidance by automatic differentiation."""
     centres, schedule = (-CENTRE, CENTRE), schedules.cosine()
     _, nets = family(centres=centres, is_conditional=True)
     x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
@@ -223,7 +223,7 @@ def test_guidance_is_the_tilted_score(guidance):
 
 
 def test_the_mean_stays_within_the_interval_of_the_data():
-    """Where it is known, and where that is asked for; guided, it would go far beyond."""
+    """Clips the guided mean, which would leave the interval, if the interval is known."""
     label, weights = jnp.arange(30) % 2, {'unused': jnp.zeros(())}
     x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)
     for levels in (16, None):
@@ -248,7 +248,7 @@ def test_samples_of_a_class_are_its_gaussian(label):
     np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
 
 
-# What else a trained model does
+# Denoising and codes
 
 
 def of_classes(**more):
@@ -273,7 +273,7 @@ def test_a_trajectory_ends_in_the_sample():
 
 @pytest.mark.parametrize('spec', [Spec((DIMS,), None, 2), *slow(Spec((DIMS,), None, 2, 16))])
 def test_in_one_step_it_denoises_to_the_mean(spec):
-    """x STD^2 / (STD^2 + s^2) from the centre, in the units of the data; each row its own s."""
+    """The mean shrinks to the centre by STD^2 / (STD^2 + s^2) in data units, with s per row."""
     nets = DenoiserNetworks(
         Exact((-CENTRE, CENTRE), data_std=data_std(spec)), predictions.X, spec, True
     )
@@ -293,7 +293,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
 
 @pytest.mark.parametrize('sampler', [samplers.ddim, *slow(samplers.dpm_solver_pp_2m)])
 def test_in_many_steps_it_draws_from_the_posterior(sampler):
-    """Of N(0, STD^2) with noise 0.5, by 200 ancestral steps, whatever the sampler."""
+    """N(0, STD^2) with noise 0.5, in 200 ancestral steps whatever the configured sampler."""
     spec, s, n = Spec((1,), None, None), 0.5, 4000
     nets = DenoiserNetworks(Exact((0.0,), predictions.X, data_std(spec)), predictions.X, spec)
     many = Sampling(sampler, time_grids.uniform_half_log_snr, 200, 1.0, False)
@@ -307,7 +307,7 @@ def test_in_many_steps_it_draws_from_the_posterior(sampler):
 
 
 def test_codes_lead_back_to_x():
-    """And are normal quantiles: x of a Gaussian has (x - centre) / STD; behind it its class."""
+    """Codes are normal quantiles, (x - centre) / STD for a Gaussian, then the one-hot class."""
     ours, weights = of_classes()
     x, label = STD * jax.random.normal(jax.random.PRNGKey(0), (8, DIMS)), jnp.arange(8) % 2
     x += jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
@@ -325,12 +325,12 @@ def test_codes_lead_back_to_x():
     assert np.abs(of_any - x).max() > 0.1
 
 
-# The schedule that is learned
+# The learned schedule
 
 
 @pytest.mark.parametrize('seed', range(2))
 def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
-    """Whatever the weights."""
+    """Holds for any weights."""
     module = MonotoneHalfLogSnr(6.65, -2.5)
     params = jax.jit(module.init)(jax.random.PRNGKey(seed), jnp.zeros(1))['params']
     params = jax.tree.map(
@@ -347,7 +347,7 @@ def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
 
 @pytest.mark.slow
 def test_the_schedules_player_descends_the_squared_error(tmp_path):
-    """And nothing else of the turn."""
+    """The schedule's gradient is that of its own loss alone."""
     changes = dict(model__schedule='learned', model__weighting='bound', model__prediction='eps')
     run = assembled(tmp_path, 'diffusion', 'grid,debug', **changes)
     (_, report), *_ = steps_on(run, 1, 1)
@@ -371,7 +371,7 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
 
 @pytest.mark.parametrize('name', [*slow('cosine'), 'straight'])
 def test_the_bound_does_not_depend_on_where_its_times_lie(name):
-    """An error that depends on the noise level alone, by quadrature in t and in the log-SNR."""
+    """Quadrature in t and in log-SNR agree for an error that depends only on the noise level."""
     schedule = getattr(schedules, name)()
     error = lambda t: 1.0 / (1.0 + weightings.snr(schedule, t)) ** 1.5
     u = (jnp.arange(400_000) + 0.5) / 400_000
@@ -404,7 +404,7 @@ def test_truncation_and_unit_output():
     np.testing.assert_allclose(weightings.unit_output(0.5)(schedule, t) * scale**2, 1.0, rtol=1e-5)
 
 
-# The promises of every family
+# Guarantees of every family
 
 
 RECIPES = {
@@ -424,7 +424,7 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name):
 
 @pytest.mark.slow
 def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
-    """On eight devices as on one, to the rounding of derivatives of derivatives."""
+    """Eight devices agree with one up to rounding in second derivatives."""
     changes = dict(model__schedule='learned', model__weighting='bound')
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
     losses = [
@@ -436,7 +436,7 @@ def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
 
 @pytest.mark.slow
 def test_samples_do_not_depend_on_the_devices(tmp_path):
-    """Noise of the start and of every step included."""
+    """The same holds for the initial noise and the noise of every step."""
     changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
     host = jax.tree.map(np.asarray, restore.initial_state(run))
@@ -469,7 +469,7 @@ def test_what_the_process_sees_comes_back(levels):
 
 @pytest.mark.slow
 def test_simple_is_the_error_of_eps_whatever_is_predicted(tmp_path):
-    """And as such it is what the output weighs of a network that predicts eps."""
+    """For a network that predicts eps, weighting 'simple' equals weighting 'output'."""
     found = {}
     for weighting in ('simple', 'output'):
         changes = dict(model__prediction='eps', model__weighting=weighting)

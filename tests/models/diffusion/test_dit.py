@@ -1,4 +1,4 @@
-"""The diffusion transformer alone; with the other networks it is in test_unet.py."""
+"""The diffusion transformer alone; test_unet.py compares it with the other networks."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 @pytest.mark.slow
 def test_a_token_sees_all_others_and_its_place():
-    """One pixel reaches every patch; patches of the same content are told apart."""
+    """One pixel affects every patch; patches with equal content give different outputs."""
     net, x = DiT(2, 8, 1, 2), jnp.ones((1, 6, 6))
     params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS[:1]))
     apply = jax.jit(net.apply)
@@ -29,7 +29,7 @@ def test_a_token_sees_all_others_and_its_place():
 
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
 def test_a_new_block_is_the_identity(dtype):
-    """In all of float32's digits: what it adds is rounded, and not the sum."""
+    """Exact in float32: the block rounds what it adds, not the sum."""
     tokens, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 5, 8)), jnp.ones((2, 6))
     block = Block(2, dtype)
     found, _ = jax.jit(block.apply)(

@@ -1,4 +1,4 @@
-"""Super-resolution against Gaussian pixels, whose conditional mean is known, and least squares."""
+"""Super-resolution of Gaussian pixels with known conditional mean, and least squares."""
 
 import flax.linen as nn
 import jax
@@ -23,7 +23,7 @@ from models.supervised.super_resolution_regressor import RegressorParts, Residua
 slow = lambda *values: [pytest.param(value, marks=pytest.mark.slow) for value in values]
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-STD = 0.6  # of four independent pixels, of which the mean is given
+STD = 0.6  # of each of four independent pixels; their mean is given
 BOTH = ('super_resolution', 'super_resolution_regressor')
 
 
@@ -38,7 +38,7 @@ def draw(n, seed=0):
 
 
 class Exact(nn.Module):
-    """E[x | x_t, mean of x] of the variance-preserving process, as a network of both."""
+    """Network computing E[x | x_t, mean of x] of the variance-preserving process."""
 
     @nn.compact
     def __call__(self, both, half_log_snr, label):
@@ -61,7 +61,7 @@ def exact_family():
 
 
 def test_samples_are_of_the_conditional_gaussian():
-    """Of four pixels given their mean m: N(m, STD^2 (I - 1/4)), and m again for every sample."""
+    """Four pixels given their mean m follow N(m, STD^2 (I - 1/4)); each sample has mean m."""
     n, ours = 2000, exact_family()
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
     low = jnp.linspace(-1.0, 1.0, n).reshape(-1, 1, 1, 1)
@@ -74,7 +74,7 @@ def test_samples_are_of_the_conditional_gaussian():
 
 
 def test_the_best_network_has_the_smallest_loss():
-    """STD^2 of three free pixels of four, by quadrature over the times: what noise leaves open."""
+    """The posterior variance of three free pixels of four, by quadrature over the times."""
     n, ours = 4096, exact_family()
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, 2, 2, 1)), jnp.float32)
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
@@ -103,13 +103,13 @@ def test_its_bound_is_of_x_given_the_low_resolution():
 
 
 def pictures(n):
-    """Smooth ones, of which neighbours say much, of 8x6 pixels."""
+    """n smooth images of 8x6 pixels, with correlated neighbours."""
     noise = np.random.default_rng(0).normal(size=(n, 10, 8, 1))
     return np.float32(sum(noise[:, i : i + 8, j : j + 6] for i in range(3) for j in range(3)) / 3)
 
 
 def test_least_squares_is_where_the_regressor_comes_to_rest():
-    """Without hidden layers it is linear: a 3x3 filter and a constant, added to bicubic."""
+    """Without hidden layers the regressor is bicubic plus a 3x3 filter and a constant."""
     x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
     ours = regressor(RegressorParts(Residual(2, ()), spec, 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
@@ -145,7 +145,7 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
 
 @pytest.mark.parametrize('shape', [(4, 6), *slow((4, 6, 3))])
 def test_it_begins_with_the_bicubic_image(shape):
-    """Inside of the range that is known."""
+    """The initial output is the bicubic image, clipped to the known range."""
     x = np.float32(np.random.default_rng(0).integers(0, 16, (5, *shape)))
     ours = regressor(RegressorParts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
@@ -165,12 +165,12 @@ def test_training_brings_it_far_above_bicubic(tmp_path, one_device):
     assert np.mean(found['model_consistency_db'] - found['bicubic_consistency_db']) > 3.0
 
 
-# The promises of both
+# Guarantees of both models
 
 
 @pytest.mark.parametrize('network', [BOTH[1], *slow(BOTH[0], 'unet')])
 def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, network):
-    """Each row on its own: on its image, and of the model that draws on its key."""
+    """Each row depends on its own image only, and on its key in the model that samples."""
     changes = {'model__network': 'unet'} if network == 'unet' else {}
     run = assembled(tmp_path, BOTH[0] if changes else network, **changes)
     batch = first_batch(run, 6)

@@ -1,4 +1,4 @@
-"""Networks of diffusion models: any shape, each row alone, and small to compile."""
+"""Diffusion networks: any image shape, independent rows, and small compiled programs."""
 
 import functools
 
@@ -28,7 +28,7 @@ def network(name, num_classes=0, blocks=1):
 
 
 def moved(net, *arguments):
-    """Parameters away from their start, where the output is 0."""
+    """Parameters with noise in zero-initialized layers, which make the initial output 0."""
     return scattered(jax.jit(net.init)(jax.random.PRNGKey(0), *arguments))
 
 
@@ -60,7 +60,7 @@ def test_any_shape_and_each_row_alone(name, event):
 @pytest.mark.parametrize('name', [SLOW('unet'), SLOW('mlp'), 'dit'])
 def test_noise_level_and_label_matter(name):
     x = jnp.broadcast_to(jax.random.normal(jax.random.PRNGKey(2), (1, 8, 8)), (3, 8, 8))
-    net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: any
+    net, label = network(name, num_classes=2), jnp.asarray([0, 1, 2])  # 2: no class
     params, same = moved(net, x, LEVELS, label), jnp.zeros(3)
     apply = jax.jit(net.apply)
     by_label = apply(params, x, same, label)
@@ -72,7 +72,7 @@ def test_noise_level_and_label_matter(name):
 
 @pytest.mark.parametrize('name', [SLOW('unet'), 'dit'])
 def test_more_blocks_are_not_more_to_compile(name):
-    """They are scanned, of a U-Net by twos: two and four of them are about as much."""
+    """Blocks are scanned (in a U-Net, by twos): four give about as much code as two."""
 
     def size(blocks):
         net, x = network(name, blocks=blocks), jnp.zeros((3, 8, 8))
@@ -85,7 +85,7 @@ def test_more_blocks_are_not_more_to_compile(name):
 
 @pytest.mark.slow
 def test_bfloat16_rounds_what_a_block_adds_and_not_the_sum():
-    """A new block adds 0: what comes out is x, or x through its map, in all of float32's digits."""
+    """A new block adds 0: it returns x, or x through its linear map, in full float32 precision."""
     x, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 4, 4, 8)), jnp.ones((2, 6))
     for features in (8, 4):
         net = ResidualBlock(features, True, UNetOptions(dtype=jnp.bfloat16))

@@ -1,6 +1,6 @@
-"""The bound of levels whose distribution is known, and the logarithm of a change of units.
+"""The bound on discrete levels with known distribution, and the log of a change of units.
 
-That of Gaussian data, and the density by the ODE, are in test_diffusion.py.
+test_diffusion.py tests the bound on Gaussian data and the density by the ODE.
 """
 
 import flax.linen as nn
@@ -22,7 +22,7 @@ N = 1000  # draws for each level
 
 
 class MeanOfLevels(nn.Module):
-    """E[x | x_t] of one number that is each of its levels equally often, or 0."""
+    """E[x | x_t] of one dimension with equally likely levels; 0 if not `is_exact`."""
 
     is_exact: bool
 
@@ -48,7 +48,7 @@ def test_the_bound_of_the_best_denoiser_is_nearly_log_p(name):
     schedule = getattr(schedules, name)()
     best, worse = bounds(True, schedule), bounds(False, schedule)
     np.testing.assert_allclose(best.mean(), -np.log(3), atol=0.05)
-    assert np.exp(best).sum() < 1.05  # probabilities of all events, or less
+    assert np.exp(best).sum() < 1.05  # a lower bound on the sum of all probabilities
     assert worse.mean() < best.mean() - 0.5
 
 

@@ -90,7 +90,7 @@ def test_a_cure_is_one_that_the_config_takes(changes):
 
 
 def named(text):
-    """(field, value) of each config line in a text; the value is '' for advice to lower or raise."""
+    """(field, value) of each config line in a text; value '' for advice to lower or raise."""
     return re.findall(r'--config\.([\w.]+)(?:=(\w+))?', text)
 
 

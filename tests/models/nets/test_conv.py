@@ -1,4 +1,4 @@
-"""Both forms of both layers against Flax's, and what a sweep, half precision and a mask need."""
+"""Both forms of both layers against Flax's, and under sweeps, half precision and masks."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ def normal(seed, *shape):
 
 
 def with_bias(params):
-    """A bias that is not zero, so that it is missed where it is not added."""
+    """Replaces the bias by a nonzero one, so that a layer that omits it fails."""
     kernel = params['params']['kernel']
     return {'params': {'kernel': kernel, 'bias': normal(5, kernel.shape[-1])}}
 
@@ -38,7 +38,7 @@ def assert_close(got, want):
 
 @st.composite
 def cases(draw, transposed):
-    """(shape of the input, features, what makes the layer), windows always fitting."""
+    """Draws (input shape, features, layer options) whose windows always fit."""
     axes = draw(st.integers(1, 3))
     some = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))
     size, strides, dilation, extra = (
@@ -70,14 +70,14 @@ def cases(draw, transposed):
 
 
 def padded(padding, axis, reach, transposed):
-    """How much padding a window of this reach can count on."""
+    """The total padding of an axis for a window of this reach."""
     if isinstance(padding, str):
         return 0 if padding == 'VALID' and not transposed else reach
     return sum(np.broadcast_to(padding if isinstance(padding, int) else padding[axis], 2))
 
 
 def outputs_and_gradients(layers, params, x):
-    """Of each layer: its output, and for one random cotangent the gradients of params and x."""
+    """Each layer's output, and its VJP of one random cotangent in params and x."""
 
     def pull(layer):
         y, vjp = jax.vjp(layer.apply, params, x)
@@ -132,7 +132,7 @@ def test_conv_transpose_and_its_gradients_equal_flax(case):
 
 
 class Net(nn.Module):
-    """One of each layer of a library, so that the names given by Flax count too."""
+    """Both layers of a library, so that automatic parameter names are compared too."""
 
     library: Any
     more: dict
@@ -165,7 +165,7 @@ def many_params(number, x):
 
 @pytest.mark.slow
 def test_a_sweep_over_kernels_stays_a_product():
-    """Under vmap `lax` makes one grouped convolution of all kernels; the matrix form makes none."""
+    """Under vmap, form 'lax' becomes one grouped convolution; 'matmul' stays matrix products."""
     x = normal(0, 2, 4, 3, 2)
     params = many_params(3, x)
     sweep = lambda form: jax.vmap(jax.value_and_grad(loss_of(form)), (0, None))
@@ -180,7 +180,7 @@ def test_a_sweep_over_kernels_stays_a_product():
 
 @pytest.mark.slow
 def test_second_derivatives_of_both_forms_are_equal():
-    """As a gradient penalty takes them, backward over backward, and forward over backward."""
+    """Reverse over reverse, as in a gradient penalty, and forward over reverse."""
     x = normal(0, 2, 4, 3, 2)
     params = jax.tree.map(lambda p: p[0], many_params(1, x))
 
@@ -222,7 +222,7 @@ def test_bfloat16_products_keep_float32_parameters_outputs_and_gradients(name, f
 
 @both_layers
 def test_the_matrix_form_sums_bfloat16_in_float32(name):
-    """256 and 1 are numbers of bfloat16, their sum is none."""
+    """bfloat16 represents 256 and 1, but not their sum."""
     layer = LAYERS[name][0](1, (2,), padding=1, use_bias=False, dtype=jnp.bfloat16, form='matmul')
     params = {'params': {'kernel': jnp.float32([256, 1]).reshape(2, 1, 1)}}
     assert np.max(layer.apply(params, jnp.ones((1, 2, 1)))) == 257
@@ -304,7 +304,7 @@ def test_a_kernel_for_other_channels_or_of_another_rank_is_refused(convolve):
 
 @both_layers
 @both_forms
-@pytest.mark.parametrize('features', [2, 64])  # outputs, or windows, are the fewer numbers
+@pytest.mark.parametrize('features', [2, 64])  # outputs, then windows, are smaller
 def test_a_batch_may_be_empty(name, form, features):
     layer = LAYERS[name][0](features, (4, 4), strides=2, form=form)
     y, _ = jax.jit(layer.init_with_output)(jax.random.PRNGKey(0), jnp.zeros((0, 8, 8, 3)))

@@ -1,4 +1,4 @@
-"""The convolutional encoder and decoder: any image shape, mirrored stages, both forms alike."""
+"""The convolutional encoder and decoder: any image shape, mirrored stages, equal forms."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def test_stages_halve_and_round_up():
 @pytest.mark.parametrize('event_shape', EVENTS)
 @pytest.mark.parametrize('kernel_size', [3, 4])
 def test_any_image_shape(event_shape, kernel_size):
-    """The output has the event's shape, and each of its numbers depends on z."""
+    """The output has the event's shape, and every output depends on z."""
     options = dict(
         channels=CHANNELS, kernel_size=kernel_size, hidden_sizes=(6,), activation=jnp.tanh
     )
@@ -32,7 +32,7 @@ def test_any_image_shape(event_shape, kernel_size):
     params = jax.jit(encoder.init)(jax.random.PRNGKey(1), x)
     assert encoder.apply(params, x).shape == (2, 4)
     gradient = jax.grad(lambda x: jnp.sum(encoder.apply(params, x) ** 2))(x)
-    assert np.all(np.any(np.asarray(gradient) != 0, axis=0))  # every pixel is seen
+    assert np.all(np.any(np.asarray(gradient) != 0, axis=0))  # every pixel matters
     z = jax.random.normal(jax.random.PRNGKey(2), (20, 4))
     params = jax.jit(decoder.init)(jax.random.PRNGKey(3), z)
     outputs = np.asarray(decoder.apply(params, z))

@@ -1,4 +1,4 @@
-"""Batch and group norm beside Flax's, batch norm over devices, spectral norm beside numpy."""
+"""Batch and group norm against Flax, batch norm over devices, spectral norm against numpy."""
 
 import functools
 
@@ -29,7 +29,7 @@ def variables():
 @pytest.mark.parametrize('shape', [(8, 3), (8, 5, 3), (4, 5, 6, 3)])
 @pytest.mark.parametrize('train', [True, False])
 def test_batch_norm_is_flaxs(variables, shape, train):
-    """Outputs, running moments and gradients."""
+    """Outputs, running moments and gradients match."""
     x, cotangent = 2 + 3 * normal(0, *shape), normal(5, *shape)
     ours = BatchNorm(train, identity, momentum=0.9, epsilon=1e-5)
     theirs = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False)
@@ -50,7 +50,7 @@ def test_batch_norm_is_flaxs(variables, shape, train):
 
 @pytest.mark.parametrize(('shape', 'groups'), [((3, 4, 5, 6), 2), ((3, 4, 6), 6), ((3, 8), 1)])
 def test_group_norm_is_flaxs(shape, groups):
-    """Parameters, outputs and gradients."""
+    """Initial parameters, outputs and gradients match."""
     x, cotangent = 2 + 3 * normal(0, *shape), normal(5, *shape)
     params = {'scale': 1 + 0.3 * normal(1, shape[-1]), 'bias': normal(2, shape[-1])}
     results = []
@@ -63,7 +63,7 @@ def test_group_norm_is_flaxs(shape, groups):
 
 
 def test_group_norm_in_double_precision_is_its_definition():
-    """By two passes of numpy; of a group of equal numbers the bias is left."""
+    """Against two-pass numpy; a group of equal values gives the bias."""
     with jax.enable_x64(True):
         x = np.random.default_rng(0).normal(3.0, 2.0, (2, 3, 4, 6))
         x[0, ..., :3] = 7.0
@@ -83,7 +83,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused():
 
 @pytest.mark.slow
 def test_the_batch_is_that_of_all_devices(variables):
-    """Eight devices give the outputs, the moments and the gradients of one."""
+    """Eight devices give the same outputs, moments and gradients as one."""
     x, cotangent = 1 + normal(0, 16, 4, 3), normal(5, 16, 4, 3)
 
     def terms(params, x, cotangent, gather):
@@ -158,7 +158,7 @@ def test_the_gradient_goes_through_the_norm_and_not_through_the_vectors():
 
 
 def test_one_iteration_a_call_follows_a_kernel_that_moves():
-    """As in training: the estimate stays near, though it is never brought to its end."""
+    """As in training, one power iteration per call tracks the norm without converging."""
     params = {'kernel': normal(0, 20, 10)}
     vectors = spectral_vectors(params, jax.random.PRNGKey(9))
     for number in range(100):

@@ -1,4 +1,4 @@
-"""Squares of an image as places."""
+"""Conversion between images and grids of square patches."""
 
 import jax.numpy as jnp
 import numpy as np

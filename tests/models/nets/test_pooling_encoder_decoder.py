@@ -1,4 +1,4 @@
-"""The encoder and decoder that pool and repeat: Flax's pooling, any image shape, the tutorial."""
+"""The pooling encoder and upsampling decoder: Flax's pooling, any image shape, the tutorial."""
 
 import flax.linen as nn
 import jax
@@ -29,7 +29,7 @@ CASES = [
 
 @pytest.mark.parametrize('shape', [(2, 8, 6, 3), (2, 7, 5, 1), (3, 9, 2), (1, 1, 4, 2)])
 def test_max_pooling_is_flaxs(shape):
-    """Value and slope; no two neighbours are equal here."""
+    """Values and gradients match on inputs without ties."""
     x = jax.random.normal(jax.random.PRNGKey(0), shape)
     window = (2,) * (len(shape) - 2)
     theirs = lambda x: nn.max_pool(x, window, window, 'SAME')
@@ -48,7 +48,7 @@ def test_repeating_is_the_nearest_neighbour():
 
 @pytest.mark.parametrize(('event_shape', 'body', 'are_codes_maps'), CASES)
 def test_any_image_shape(event_shape, body, are_codes_maps):
-    """Every pixel is seen, and each number of the output depends on the code."""
+    """The code depends on every pixel, and every output depends on the code."""
     options = dict(channels=(3, 4, 5), kernel_size=3, activation=jnp.tanh)
     options['has_dense'] = not are_codes_maps
     make_encoder, make_decoder = PAIRS[body]
@@ -71,7 +71,7 @@ def test_any_image_shape(event_shape, body, are_codes_maps):
 
 
 def test_the_tutorials_networks():
-    """Conv 32, pool, conv 32, pool: 7x7x32; conv 32, up, conv 32, up, conv 1; all of 3x3."""
+    """Conv 32, pool, conv 32, pool: 7x7x32; conv 32, up, conv 32, up, conv 1; all kernels 3x3."""
     event, options = (28, 28, 1), dict(channels=(32, 32), kernel_size=3, has_dense=False)
     encoder = PoolingEncoder(event, (), (-1,), **options)
     decoder = PoolingDecoder(event, (), event, **options)

@@ -1,4 +1,4 @@
-"""Rotary positions: turns of complex numbers, by which only distances count."""
+"""Rotary positions: complex rotations; inner products depend on distances only."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The causal transformer: one network in two ways, and no token sees what comes behind it."""
+"""The causal transformer: whole-sequence and stepwise evaluation agree, and it is causal."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ LABEL = jnp.asarray([0, 2, 1])
 
 
 def made(**options):
-    """A network, weights that hide nothing, tokens [3, 7], and the label where it takes one."""
+    """(network, weights without zero layers, tokens [3, 7], label or None)."""
     net = Transformer(**SIZES, **options)
     tokens = jnp.asarray(np.random.default_rng(1).integers(0, 5, (3, 7)), jnp.int32)
     label = LABEL if net.num_classes else None
@@ -36,7 +36,7 @@ def keys(n=3, seed=0):
 
 
 def one_by_one(net, params, tokens, label, length=None):
-    """The logits of each token by `step`, as of the whole sequence."""
+    """The logits of all positions, computed by `step`."""
 
     def step(carry, position):
         cache, before = carry
@@ -44,7 +44,7 @@ def one_by_one(net, params, tokens, label, length=None):
         cache, logits = net.apply(weights, cache, before, position, label, method='step')
         return (cache, tokens[:, position]), logits
 
-    first = empty_cache(net, len(tokens), length), tokens[:, -1]  # which is not read
+    first = empty_cache(net, len(tokens), length), tokens[:, -1]  # not read
     _, logits = jax.lax.scan(step, first, jnp.arange(tokens.shape[1]))
     return jnp.moveaxis(logits, 0, 1)
 
@@ -72,7 +72,7 @@ def test_a_shorter_cache_is_of_a_shorter_sequence():
 
 @pytest.mark.parametrize('kind', ['plain', 'label', 'rotary'])
 def test_a_token_moves_the_logits_behind_it_alone(kind):
-    """Those of itself and of tokens before it stay bit for bit, all others move."""
+    """Logits up to the token's own position stay bitwise equal; all later ones change."""
     net, params, tokens, label = made(**KINDS[kind])
     apply = jax.jit(lambda tokens: net.apply({'params': params}, tokens, label))
     same = np.asarray(apply(tokens))
@@ -83,7 +83,7 @@ def test_a_token_moves_the_logits_behind_it_alone(kind):
 
 
 def test_the_slopes_in_embedded_tokens_are_zero_before_them():
-    """With a symbol for each place, a row of the table is the token at that place."""
+    """Each position has its own token, so that a row of the table belongs to one position."""
     net = Transformer(symbols=6, length=6, width=8, blocks=2, heads=2)
     tokens = jnp.arange(6)[None]
     params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), tokens)['params'])
@@ -108,7 +108,7 @@ def test_dropout_belongs_to_the_example_and_to_training():
     apply = jax.jit(lambda tokens, keys: net.apply({'params': params}, tokens, keys=keys))
     whole, own = jax.jit(net.apply)({'params': params}, tokens), keys()
     plain = jax.jit(Transformer(**SIZES).apply)({'params': params}, tokens)
-    np.testing.assert_array_equal(whole, plain)  # without keys nothing drops
+    np.testing.assert_array_equal(whole, plain)  # no keys, no dropout
     train = apply(tokens, own)
     assert (np.abs(train - whole).max((1, 2)) > 1e-2).all()
     np.testing.assert_allclose(apply(tokens[1:], own[1:]), train[1:], rtol=1e-5, atol=1e-5)
@@ -116,7 +116,7 @@ def test_dropout_belongs_to_the_example_and_to_training():
 
 
 def test_what_blocks_add_is_small_at_the_start():
-    """By the square root of twice as many as there are."""
+    """Residual kernels start smaller by a factor sqrt(2 * blocks)."""
     net = Transformer(symbols=5, length=7, width=64, blocks=2, heads=2)
     params = jax.jit(net.init)(jax.random.PRNGKey(0), jnp.zeros((1, 7), int))['params']
     for block in (params['layers_0'], params['layers_1']):

@@ -108,7 +108,7 @@ def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
 
 
 def test_the_names_of_its_parameters_stay(tmp_path):
-    """Checkpoints rely on these names; values recorded in evaluation are not part of the weights."""
+    """Checkpoints rely on these names; values recorded in evaluation are no weights."""
     run = make(tmp_path, model__channels=(4, 4))
     weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 6))
     assert set(weights.extra['model']) == {'batch_stats'}

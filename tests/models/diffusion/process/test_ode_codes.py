@@ -1,4 +1,4 @@
-"""Codes by the ODE of Gaussian data: its quantiles, and the way back to the order of the solver."""
+"""ODE codes of Gaussian data are its quantiles; both directions have the solver's order."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The ODE's log density against closed forms, its order in the steps, and its random probes."""
+"""The ODE's log density: closed forms, order of convergence in the steps, and random probes."""
 
 import functools
 
@@ -18,7 +18,7 @@ MEANS, WEIGHTS, STD = (
     0.3,
 )
 
-SCHEDULES = {  # that forget the data's mean, which the usual ones keep a hundredth of
+SCHEDULES = {  # noisier at the end: the usual ones keep a hundredth of the data's mean
     'linear': schedules.linear(beta_max=40.0),
     'straight': schedules.straight()._replace(last=1.0 - 1e-4),
     'exploding': schedules.exploding(sigma_max=5000.0),
@@ -32,7 +32,7 @@ def wide():
 
 
 def of_mixture(schedule, means, weights):
-    """(E[x | x_t], log p_t) where x is of a mixture of Gaussians of deviation STD."""
+    """(E[x | x_t], log p_t) for a mixture of Gaussians with standard deviation STD."""
 
     def exponents(x_t, t):
         alpha, sigma = (
@@ -52,7 +52,7 @@ def of_mixture(schedule, means, weights):
 
 @functools.cache
 def evaluated(name, count, steps, probes):
-    """(estimated, exact) of points of a mixture of so many Gaussians."""
+    """(estimated, exact) log densities of points drawn from a mixture of `count` Gaussians."""
     schedule = SCHEDULES[name]
     means, weights = MEANS[:count], WEIGHTS[:count] / WEIGHTS[:count].sum()
     denoiser, log_density = of_mixture(schedule, means, weights)
@@ -69,7 +69,7 @@ def evaluated(name, count, steps, probes):
 )
 @pytest.mark.parametrize('count', [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_it_is_the_closed_form(name, count):
-    found, exact = evaluated(name, count, 800, 0)  # errs by less than half of this
+    found, exact = evaluated(name, count, 800, 0)  # the error is below half the tolerance
     np.testing.assert_allclose(found, exact, atol=1e-3)
 
 
@@ -88,7 +88,7 @@ SHIPPED = {
     'name', [n if n == 'cosine' else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED]
 )
 def test_it_is_the_density_of_what_the_prior_becomes(name):
-    """Of a Gaussian the ODE's map is affine; the prior, N(0, size^2), is not where x ends."""
+    """For a Gaussian the ODE's map is affine; x does not quite end in the prior N(0, size^2)."""
     schedule, mean, std = SHIPPED[name], 1.5, 0.5
     at = jnp.asarray([schedule.first, schedule.last])
     alphas, sigmas = schedule.alpha(at), schedule.sigma(at)

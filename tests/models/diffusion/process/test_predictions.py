@@ -1,4 +1,4 @@
-"""What a network may predict: each kind says the same x, and errors count as `scale` says."""
+"""Prediction kinds: all convert to the same x, and their errors scale as `scale` says."""
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ def test_scale_says_how_far_x_moves(name, x_t, output, angle):
 
 @given(x_t=numbers, eps=numbers, angle=angles)
 def test_kinds_convert_into_one_another(x_t, eps, angle):
-    """The same eps said as x, v and velocity leads to the same x."""
+    """Every kind's target converts back to the same x."""
     alpha, sigma = np.cos(angle), np.sin(angle)
     x = KINDS['eps'].to_x(x_t, eps, alpha, sigma)
     for kind in KINDS.values():
@@ -52,7 +52,7 @@ def test_kinds_convert_into_one_another(x_t, eps, angle):
 
 
 def test_the_preconditioned_output_has_unit_size():
-    """Karras et al. (2022), appendix B.6: at every noise level, for data of that deviation."""
+    """Karras et al. (2022), appendix B.6: at any noise level, for data of standard deviation 0.5."""
     random = np.random.default_rng(0)
     x, eps = 0.5 * random.normal(size=200_000), random.normal(size=200_000)
     for angle in (0.1, 0.8, 1.5):

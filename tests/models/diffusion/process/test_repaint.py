@@ -1,4 +1,4 @@
-"""RePaint against a correlated Gaussian: what its passes do to mean and covariance is known."""
+"""RePaint on a correlated Gaussian, against the exact evolution of mean and covariance."""
 
 import functools
 
@@ -26,14 +26,14 @@ def wide():
 
 
 def conditional():
-    """Mean and covariance of the hidden numbers where the first one is VALUE."""
+    """Exact mean and covariance of the hidden dimensions if the first one is VALUE."""
     gain = COVARIANCE[1:, 0] / COVARIANCE[0, 0]
     mean = MEAN[1:] + gain * (VALUE - MEAN[0])
     return mean, COVARIANCE[1:, 1:] - np.outer(gain, COVARIANCE[0, 1:])
 
 
 def gain_at(alpha, sigma):
-    """That of E[x | x_t] = MEAN + gain (x_t - alpha MEAN)."""
+    """The gain in E[x | x_t] = MEAN + gain (x_t - alpha MEAN)."""
     return alpha * COVARIANCE @ np.linalg.inv(alpha**2 * COVARIANCE + sigma**2 * np.eye(3))
 
 
@@ -56,7 +56,7 @@ def compiled(schedule, resamples):
 
 
 def filled_in(schedule, steps, resamples, rows=ROWS, hidden=0.0, seed=1):
-    """x [rows, 3] by `repaint`."""
+    """x [rows, 3] inpainted by `repaint`."""
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.PRNGKey(seed), jnp.arange(rows))
     start = jax.vmap(lambda key: jax.random.normal(key, (3,), jnp.float64))(keys)
     start = schedule.last_std(start.dtype) * start
@@ -67,7 +67,7 @@ def filled_in(schedule, steps, resamples, rows=ROWS, hidden=0.0, seed=1):
 
 
 def expected(schedule, steps, resamples):
-    """Mean and covariance of what is filled in: Algorithm 1 line by line, for moments."""
+    """Mean and covariance of the inpainted dimensions, by Algorithm 1 applied to moments."""
     times = time_grids.uniform_half_log_snr(schedule, steps)
     alphas, sigmas = np.asarray(schedule.alpha(times)), np.asarray(schedule.sigma(times))
     mean, covariance = np.zeros(3), (alphas[0] ** 2 + sigmas[0] ** 2) * np.eye(3)
@@ -89,7 +89,7 @@ def expected(schedule, steps, resamples):
 
 
 def check_moments(x, mean, covariance):
-    """Within four standard errors."""
+    """Checks sample mean and covariance within four standard errors."""
     hidden, n = x[:, 1:], len(x)
     assert np.all(np.abs(hidden.mean(0) - mean) < 4 * np.sqrt(np.diag(covariance) / n))
     variances = np.diag(covariance)
@@ -113,13 +113,13 @@ def test_every_pass_has_its_moments(schedule, resamples):
 
 
 def distance(mean, covariance):
-    """From the exact conditional: of the means and of the covariances, the largest each."""
+    """[largest error of the mean, of the covariance] against the exact conditional."""
     return [np.abs(a - b).max() for a, b in zip((mean, covariance), conditional(), strict=True)]
 
 
 @pytest.mark.slow
 def test_resampling_leads_to_the_conditional():
-    """One pass misses the mean by half a deviation; what ten and a hundred miss falls as 1 / U."""
+    """One pass misses the mean by half a standard deviation; with U passes errors fall as 1 / U."""
     x = {u: filled_in(COSINE, 30, u)[:, 1:] for u in (1, 10)}
     far, near = (distance(x[u].mean(0), np.cov(x[u].T)) for u in (1, 10))
     assert far[0] > 0.25 and near[0] < 0.15 and near[1] < 0.15
@@ -129,7 +129,7 @@ def test_resampling_leads_to_the_conditional():
 
 
 def test_what_is_hidden_is_never_read():
-    """Not even where it is no number."""
+    """Even NaN in hidden dimensions has no effect."""
     found = [filled_in(COSINE, 6, 4, rows=5, hidden=value) for value in (0.0, 9.0, np.nan)]
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])

@@ -1,4 +1,4 @@
-"""Samplers against what is known: closed-form ODE maps and their orders, exact scores, moments."""
+"""Samplers against closed-form ODE maps, their theoretical orders, and exact moments."""
 
 import functools
 
@@ -23,7 +23,7 @@ def wide():
 
 
 def of_gaussian(schedule, mean=MEAN, std=STD):
-    """E[x | x_t] where x ~ N(mean, std^2)."""
+    """E[x | x_t] for x ~ N(mean, std^2)."""
 
     def denoiser(x_t, t):
         alpha, sigma = (f(t)[:, None] for f in (schedule.alpha, schedule.sigma))
@@ -34,7 +34,7 @@ def of_gaussian(schedule, mean=MEAN, std=STD):
 
 
 def exact_map(schedule, x, t, s):
-    """Where the probability-flow ODE takes x_t of such data: to the same quantile of x_s."""
+    """The probability-flow ODE on Gaussian data maps x_t to the same quantile of x_s."""
     deviation = lambda t: jnp.sqrt((schedule.alpha(t) * STD) ** 2 + schedule.sigma(t) ** 2)
     centre = lambda t: schedule.alpha(t) * MEAN
     return centre(s) + deviation(s) / deviation(t) * (x - centre(t))
@@ -59,7 +59,7 @@ def noise(n=ROWS, dims=1):
     ],
 )
 def test_the_error_falls_with_the_samplers_order(name, order, error):
-    """Against the closed form; at 160 steps it is as large as computed apart from this code."""
+    """Errors against the closed form; at 160 steps they match an independent computation."""
     schedule, sampler = schedules.linear(), getattr(samplers, name)
     first, last = jnp.asarray(schedule.first), jnp.asarray(schedule.last)
     x, errors = noise(), []
@@ -75,7 +75,7 @@ def test_the_error_falls_with_the_samplers_order(name, order, error):
 
 @pytest.mark.parametrize('name', ['ancestral', 'ddim', 'dpm_solver_2', 'dpm_solver_pp_2m', 'heun'])
 def test_where_there_is_no_way_to_go_nothing_moves(name):
-    """Noise as little as the process begins with: the grid's ends are one time."""
+    """If the last time equals the first, all times of the grid coincide and x stays."""
     schedule = schedules.linear()
     schedule = schedule._replace(last=schedule.first)
     times = time_grids.uniform_half_log_snr(schedule, 4)
@@ -85,7 +85,7 @@ def test_where_there_is_no_way_to_go_nothing_moves(name):
 
 @pytest.mark.parametrize('name', [pytest.param('ancestral', marks=pytest.mark.slow), 'churned'])
 def test_samplers_that_draw_end_in_the_data(name):
-    """By mean and deviation, within four standard errors and the error of the steps."""
+    """Mean and standard deviation within four standard errors plus discretization error."""
     schedule = schedules.linear()
     times = time_grids.uniform_half_log_snr(schedule, 200)
     churned = functools.partial(samplers.heun, churn=40.0)
@@ -109,7 +109,7 @@ SCHEDULES = {
 
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_the_forward_process_has_its_moments(name):
-    """alpha and sigma say what they should, and a time follows from its half log-SNR."""
+    """alpha, sigma and their rates are consistent, and `time` inverts the half log-SNR."""
     schedule = SCHEDULES[name]
     t = jnp.linspace(schedule.first, schedule.last, 101)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
@@ -125,7 +125,7 @@ def test_the_forward_process_has_its_moments(name):
     np.testing.assert_allclose(wanted, 1.0, rtol=1e-10)
     assert np.all(np.diff(schedule.half_log_snr(t)) < 0)
     np.testing.assert_allclose(schedule.time(schedule.half_log_snr(t)), t, rtol=1e-7, atol=1e-9)
-    inside = (jnp.floor(1000 * t[5:-5]) + 0.5) / 1000  # between the knots of a table
+    inside = (jnp.floor(1000 * t[5:-5]) + 0.5) / 1000  # between the table's knots
     rates, step = schedule.rates(inside), 1e-6
     for rate, f in zip(rates, (schedule.alpha, schedule.sigma), strict=True):
         measured = (f(inside + step) - f(inside - step)) / (2 * step)
@@ -133,14 +133,14 @@ def test_the_forward_process_has_its_moments(name):
 
 
 def test_the_discrete_process_is_that_of_ddpm():
-    """Its 1,000 steps have the products of 1 - beta that Ho et al. give."""
+    """alpha^2 at the 1,000 steps is the product of 1 - beta of Ho et al."""
     schedule = schedules.discrete()
     products = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
     np.testing.assert_allclose(schedule.alpha(jnp.arange(1, 1001) / 1000) ** 2, products, rtol=1e-9)
 
 
 def test_the_discrete_cosine_ends_with_noise_that_leaves_something():
-    """It is the cosine's at the steps, but at the last, whose beta is 0.999."""
+    """alpha^2 is the cosine schedule's at all steps but the last, whose beta is 0.999."""
     steps, schedule = jnp.arange(1, 1001) / 1000, schedules.discrete_cosine()
     square = (
         jnp.cos(0.5 * jnp.pi * (steps + 0.008) / 1.008) ** 2
@@ -152,7 +152,7 @@ def test_the_discrete_cosine_ends_with_noise_that_leaves_something():
 
 
 def test_noise_is_that_of_the_papers_differential_equations():
-    """The linear one's: dx = -beta x / 2 dt + sqrt(beta) dw."""
+    """The linear schedule follows dx = -beta x / 2 dt + sqrt(beta) dw."""
     schedule, t = schedules.linear(), jnp.linspace(0.01, 1.0, 50)
     beta = 0.1 + 19.9 * t
     alpha_rate, sigma_rate = schedule.rates(t)
@@ -163,7 +163,7 @@ def test_noise_is_that_of_the_papers_differential_equations():
 
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_noise_added_in_two_parts_is_that_added_at_once(name):
-    """x_s and then x_t given x_s have the moments of x_t given x: by draws of both."""
+    """Drawing x_s, then x_t given x_s, gives the moments of x_t given x."""
     schedule, n = SCHEDULES[name], 100_000
     s, t = schedule.first + jnp.asarray([0.2, 0.6]) * (schedule.last - schedule.first)
     x_s = schedule.alpha(s) * MEAN + schedule.sigma(s) * noise(n)[:, 0]

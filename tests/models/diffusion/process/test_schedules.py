@@ -10,7 +10,7 @@ from models.diffusion.process import schedules
 
 @pytest.mark.parametrize('name', ['linear', 'cosine', 'log_linear', 'straight', 'exploding'])
 def test_single_precision_is_enough(name):
-    """Times come back from their half log-SNR, also where there is hardly any noise."""
+    """`time` inverts the half log-SNR in float32, also at very low noise."""
     schedule = getattr(schedules, name)()
     t = jnp.linspace(schedule.first, min(schedule.last, 0.99), 300, dtype=jnp.float32)
     level = schedule.half_log_snr(t)

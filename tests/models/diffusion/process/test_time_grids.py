@@ -1,4 +1,4 @@
-"""Times at which samplers stop."""
+"""The time grids of samplers."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Times that training looks at."""
+"""The distribution of training times."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ def test_log_normal_times():
 
 def test_every_step_is_looked_at_and_no_other():
     schedule = schedules.discrete(10)
-    u = jnp.asarray([0.0, 0.05, 0.15, 0.95, 1.0])  # 1: rounded up
+    u = jnp.asarray([0.0, 0.05, 0.15, 0.95, 1.0])  # 1.0 arises by rounding
     np.testing.assert_allclose(time_sampling.on_steps(schedule, u), [0.1, 0.1, 0.2, 1.0, 1.0])
 
 
