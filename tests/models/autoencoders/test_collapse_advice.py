@@ -23,7 +23,7 @@ def test_it_takes_several_validations_in_a_row():
 
 
 def test_a_layer_that_says_nothing_is_told_by_its_name():
-    """A lower layer's bottom-up term uses one sample: an informative layer may have a negative one."""
+    """A lower layer's bottom-up term uses one sample; it may be negative if informative."""
     terms = {'kl_nats': 20.0, 'kl_z1_nats': 19.99, 'kl_z2_nats': 0.01}
     told = adviser('do this', 2)([terms] * PATIENCE)
     assert list(told) == ['z2 has collapsed']

@@ -102,7 +102,8 @@ def exact_encoders(order):
     if order == 'bottom_up':
         first = conditioned(B, OFFSET_X, noise, OFFSET_1, np.diag(OF_Z1))
         return first, conditioned(A, OFFSET_1, SPREAD**2, zeros, ones)
-    # encoder_1: the likelihood of z_1, as precision weighting adds p(z_1 | z_2). encoder_2: q(z_2 | x).
+    # encoder_1 gives the likelihood of z_1 alone, as precision weighting adds p(z_1 | z_2);
+    # encoder_2 gives q(z_2 | x).
     inverse = np.linalg.inv(B.T @ B)
     first = inverse @ B.T, -inverse @ B.T @ OFFSET_X, NOISE**2 * np.diag(inverse)
     seen = first[2] + SPREAD**2  # the variance of that estimate of z_1 around A z_2 + a

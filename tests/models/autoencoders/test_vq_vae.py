@@ -219,7 +219,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     advise, used = adviser(50), lambda *values: [{'train/perplexity': v} for v in values]
     few, many = COLLAPSED * 50 - 1, COLLAPSED * 50 + 1
     assert advise(used(few)) == advise(used(few, many)) == advise(used(many, few)) == {}
-    assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # of a process before, training is gone
+    assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # an earlier process: no training row
     (text,) = advise(used(many, few, few)).values()
     assert '50 codes as if there were 4.0' in text
     config = checkout.ConfigFile('configs/vq_vae.py', None).config()

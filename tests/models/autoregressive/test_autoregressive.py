@@ -126,7 +126,7 @@ def test_probabilities_of_all_events_sum_to_one(name, spec):
 
 
 def slopes_of(parts, weights, spread=1.0):
-    """max |d parameters of x_i / d x_j| over random x and over x_i's parameters: [orders, dims, dims]."""
+    """max |d parameter of x_i / d x_j| over random x and x_i's parameters: [orders, dims, dims]."""
     x = spread * jax.random.normal(jax.random.PRNGKey(1), (8, *parts.spec.event_shape))
 
     def parameters(x, order_index):

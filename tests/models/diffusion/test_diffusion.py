@@ -202,7 +202,7 @@ def test_the_ode_gives_the_density():
 
 @pytest.mark.parametrize('guidance', [*slow(0.0), 3.0])
 def test_guidance_is_the_tilted_score(guidance):
-    """Against the score of p(x_t) (p(x_t | class) / p(x_t))^guidance by automatic differentiation."""
+    """The score of p(x_t) (p(x_t | class) / p(x_t))^guidance, by automatic differentiation."""
     centres, schedule = (-CENTRE, CENTRE), schedules.cosine()
     _, nets = family(centres=centres, is_conditional=True)
     x_t, t = jax.random.normal(jax.random.PRNGKey(0), (30, DIMS)), jnp.linspace(0.1, 0.9, 30)

@@ -70,7 +70,7 @@ def cases(draw, transposed):
 
 
 def padded(padding, axis, reach, transposed):
-    """The total padding of an axis for a window of this reach."""
+    """The padding along an axis that is available to a window of this reach."""
     if isinstance(padding, str):
         return 0 if padding == 'VALID' and not transposed else reach
     return sum(np.broadcast_to(padding if isinstance(padding, int) else padding[axis], 2))

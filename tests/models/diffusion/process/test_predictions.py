@@ -52,7 +52,7 @@ def test_kinds_convert_into_one_another(x_t, eps, angle):
 
 
 def test_the_preconditioned_output_has_unit_size():
-    """Karras et al. (2022), appendix B.6: at any noise level, for data of standard deviation 0.5."""
+    """Karras et al. (2022), appendix B.6; at any noise level, for data with std 0.5."""
     random = np.random.default_rng(0)
     x, eps = 0.5 * random.normal(size=200_000), random.normal(size=200_000)
     for angle in (0.1, 0.8, 1.5):
