@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
     arguments: Mapping[str, Any]  # arrays and traced scalars of an ordinary call
     extreme: tuple[Mapping[str, Any], ...]  # replacements for each extreme call
-    static: Mapping[str, Any] = {}  # Python arguments, never traced: numbers of levels, functions
+    static: Mapping[str, Any] = {}  # Python arguments, never traced: level counts, functions
     batch_axis: Mapping[str, int | None] = {}  # if not 0; None: shared by all examples
     free_axes: Mapping[str, tuple[int, ...]] = {}  # axes whose length no other argument determines
     exempt: Mapping[str, str] = {}  # promise -> why this function cannot keep it

@@ -59,7 +59,7 @@ def test_probabilities_sum_to_one(levels, pseudo_count):
 
 
 def test_a_level_never_seen_is_no_end():
-    """Without pseudo-counts: what follows it is as everywhere."""
+    """Without pseudo-counts, children of an unseen level follow their marginal distribution."""
     x = chains(2)
     x[:, 1] = 0
     family, weights = fitted(x, 2, 0.0)

@@ -109,7 +109,7 @@ def pictures(n):
 
 
 def test_least_squares_is_where_the_regressor_comes_to_rest():
-    """Without hidden layers the regressor is bicubic plus a 3x3 filter and a constant."""
+    """A regressor without hidden layers is bicubic plus a 3x3 filter and a constant."""
     x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
     ours = regressor(RegressorParts(Residual(2, ()), spec, 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
