@@ -71,7 +71,7 @@ def test_the_change_of_a_loss(house):
 
 @pytest.mark.slow
 def test_the_python(house):
-    """Runs both programs of the README; the second with fewer steps, evaluated less often."""
+    """Runs both Python programs of the README, the second with 20 training steps."""
     use, _, own = blocks('python')
     python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
     told = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')
