@@ -94,7 +94,7 @@ def strict_promotion():
 
 @pytest.fixture(scope='module')
 def quick_compilation():
-    """Disables most XLA optimizations, for tests that time nothing: compiling is half their time."""
+    """Disables most XLA optimizations, for tests of results: compiling takes half their time."""
     import jax
 
     before = jax.config.read('jax_disable_most_optimizations')
