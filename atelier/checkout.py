@@ -168,7 +168,8 @@ class ConfigFile(NamedTuple):
         """
         with open_for(self.file):
             if not self.file.is_file():
-                hint = did_you_mean(f'configs/{self.file.stem}.py', configs())
+                paths = {pathlib.Path(path).stem: path for path in configs()}
+                hint = did_you_mean(self.file.stem, paths, shown=paths)
                 raise UserError(f'no config file {self.file}{hint}: --help lists the configs')
             module = user_files.load(self.file)
         missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]

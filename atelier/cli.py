@@ -162,10 +162,12 @@ def _refuse_unknown_flags(
             raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
         fields = _described_fields(typed)
         meant = next((field for field in fields if f'.{field}'.endswith(f'.{name}')), None)
-        flags = [
-            f'--{flag}' for flag in ('config', *values, *(f'config.{name}' for name in fields))
-        ]
-        hint = did_you_mean(f'--{name}' if meant is None else f'--config.{meant}', flags)
+        field_flags = [f'--config.{field}' for field in fields]
+        if meant is not None:
+            hint = did_you_mean(f'--config.{meant}', field_flags)
+        else:
+            flags = field_flags if '.' in name else [f'--{flag}' for flag in ('config', *values)]
+            hint = did_you_mean(f'--{name}', flags)
         raise UserError(f'there is no flag --{name}{hint}')
 
 

@@ -29,10 +29,13 @@ class UserError(Exception):
     """
 
 
-def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """Returns ' (did you mean X?)' for the closest of `known`, or an empty string."""
+def did_you_mean(value: str, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    """Returns ' (did you mean X?)' for the closest of `known`, or an empty string.
+
+    `shown` maps the known values to what the message shows in their place.
+    """
     close = difflib.get_close_matches(value, list(known), n=1)
-    return f' (did you mean {close[0]!r}?)' if close else ''
+    return f' (did you mean {(shown or {}).get(close[0], close[0])!r}?)' if close else ''
 
 
 def choose(field: str, value: str, options: Mapping[str, T]) -> T:

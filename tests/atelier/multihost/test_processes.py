@@ -140,7 +140,8 @@ def test_a_kill_of_one_ends_all(victim):
     for number, text in enumerate(said(*started)):
         assert started[number].returncode != 0
         # where a collective hangs, JAX's heartbeat is faster
-        ours = last_line(text).startswith('error: another process has ended')
+        # JAX's threads may log after our line
+        ours = re.search('^error: another process has ended', text, re.MULTILINE)
         expected = number == victim or ours or 'Terminating process' in text
         assert expected, text
 
