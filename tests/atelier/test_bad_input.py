@@ -1,8 +1,8 @@
-"""Every mistake of the user's ends in one line that says what to do, and nothing is lost or left.
+"""Every user mistake ends in one line that says what to do; nothing is lost or left behind.
 
-main.py itself is run for one mistake of every kind: the line, the exit status, no traceback. The
-other mistakes are made in this process, where `UserError` is what main.py turns into that line.
-A bug is no mistake of the user's: it keeps its traceback.
+main.py itself is run once for each kind of mistake, to check the line, the exit status and that
+there is no traceback. All other mistakes are made in this process, where `UserError` is the
+exception that main.py turns into that line. A bug is not a user mistake: it keeps its traceback.
 """
 
 import math
@@ -25,7 +25,7 @@ DEBUG = f'{CONFIG}:debug'
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-# Mistakes in the flags: each is a process, so that most are tried by the long line alone
+# Mistakes in the flags: each starts a process, so most run only with the slow tests
 
 slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
 
@@ -54,7 +54,7 @@ def test_a_mistake_in_the_flags(main, tmp_path, arguments, message):
 
 
 def test_a_data_set_that_does_not_exist(main, tmp_path):
-    """One line within seconds, with or without a network."""
+    """The error comes within seconds, with or without a network."""
     began = time.monotonic()
     line = error_line(main(f'{CONFIG}:digitz', cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path)))
     assert time.monotonic() - began < 20
@@ -76,7 +76,7 @@ def test_the_order_of_flags_is_no_mistake(words, place):
 
 @pytest.mark.slow
 def test_the_config_may_stand_behind_its_fields(main, tmp_path):
-    """The last field is refused by the loop, so that both were read."""
+    """The training loop refuses the last field, so the config file and both fields were read."""
     fields = ['--config.train.batch_size=40', '--config.train.steps=0']
     line = error_line(main(*fields, f'{CONFIG}:debug', cwd=tmp_path))
     assert 'config.train.steps=0: it must be a number from 1 on' in line
@@ -102,17 +102,17 @@ def test_a_file_that_is_not_a_config(tmp_path, source, message):
 
 
 def test_help_names_every_config_and_every_mode(main):
-    """A line each that fits the terminal."""
+    """Each has one line that fits the terminal."""
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
     words = result.stdout.split()
     assert set(checkout.configs()) | set(cli.modes()) <= set(words)
     assert max(map(len, result.stdout.split('\n'))) <= 100
     assert 'configs/vae.py' in words
-    assert 'common' not in result.stdout  # a base file is no config
+    assert 'common' not in result.stdout  # shared base files are not configs
 
 
-# Mistakes in the values, found before anything is made
+# Mistakes in the values, found before anything is written
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_help_names_every_config_and_every_mode(main):
     ],
 )
 def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
-    """Else the corrected command would be refused as that of another config."""
+    """Otherwise the corrected command would be refused because its config differs."""
     flags = [DEBUG, '--config.train.batch_size=48', f'--config.{argument}']
     line = error_line(main(*flags, f'--workdir={tmp_path}/run', num_devices=4))
     assert re.search(message, line), line
@@ -138,7 +138,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('train__steps', 0),
         ('train__steps', -1),
         ('train__batch_size', -5),
-        ('train__batch_size', 1001),  # of 1,000 examples
+        ('train__batch_size', 1001),  # the training split has 1,000 examples
         ('train__steps_per_dispatch', 0),
         ('train__log_every', 0),
         ('train__evaluate_every', 0),
@@ -162,7 +162,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
     ],
 )
 def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
-    """They are refused before the first compilation, however late they would be needed."""
+    """They are refused before the first compilation, even if training needs them only later."""
 
     def too_late(run):
         raise AssertionError(f'{name}={value} was not refused')
@@ -195,7 +195,7 @@ def test_data_that_there_are_not(name, value, message):
         ('model__latent_dim', 0, 'latent_dim'),
         ('model__latent_dim', -1, 'latent_dim'),
         ('model__hidden_sizes', (0,), 'hidden_sizes'),
-        ('model__hidden_sizes', ('(a,)',), 'hidden_sizes'),  # of --config...hidden_sizes=(a,)
+        ('model__hidden_sizes', ('(a,)',), 'hidden_sizes'),  # from --config...hidden_sizes=(a,)
     ],
 )
 def test_models_that_cannot_be_built(name, value, message):
@@ -262,5 +262,5 @@ def test_a_bug_keeps_its_traceback(main, tmp_path, source):
     assert result.returncode == 1
     assert 'Traceback' in result.stderr
     assert result.stderr.rstrip().endswith('ZeroDivisionError: division by zero')
-    assert 'return 1 / 0' in result.stderr  # where it is
+    assert 'return 1 / 0' in result.stderr  # the failing line
     assert 'error: ' not in re.sub(r'\w+Error: ', '', result.stderr)

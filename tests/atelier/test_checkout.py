@@ -1,4 +1,4 @@
-"""The bridge from the engine to the root: what is found there, and what is refused."""
+"""The bridge from the engine to the root: which files it finds, and what it refuses."""
 
 import ast
 import importlib
@@ -16,7 +16,7 @@ from atelier.checkout import ROOT, ConfigFile
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """One stands in an empty folder, and the root's modules cannot be imported."""
+    """Changes to an empty folder and makes the root's modules impossible to import."""
     monkeypatch.chdir(tmp_path)
     others = [entry for entry in sys.path if pathlib.Path(entry).resolve() != ROOT]
     monkeypatch.setattr(sys, 'path', others)
@@ -31,7 +31,7 @@ def test_the_root_is_on_the_path_for_a_moment(elsewhere):
 
 
 def test_a_project_has_its_own_modules_of_these_names(elsewhere, monkeypatch):
-    """Ours while the root can be imported, theirs before and afterwards."""
+    """`importable` gives ours; before and afterwards `models` is the project's own module."""
     for name in [name for name in sys.modules if name.partition('.')[0] in checkout.NAMES]:
         monkeypatch.delitem(sys.modules, name)
     theirs = types.ModuleType('models')
@@ -133,7 +133,7 @@ def test_a_config_of_ones_own_builds_on_those_of_the_checkout(elsewhere):
 
 def test_a_recorded_path_means_the_checkout(elsewhere):
     (elsewhere / 'configs').mkdir()
-    (elsewhere / 'configs' / 'vae.py').write_text('')  # where one stands: not what was meant
+    (elsewhere / 'configs' / 'vae.py').write_text('')  # not this one
     record = {'path': 'configs/vae.py', 'argument': 'debug'}
     assert checkout.recorded(record, elsewhere / 'run').file == ROOT / 'configs' / 'vae.py'
     assert checkout.recorded({'path': '', 'argument': None}, elsewhere).path == ''
@@ -165,14 +165,14 @@ def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch
     by_trust, by_config, by_neither = (elsewhere / name for name in ('a.py', 'b.py', 'c.py'))
     recorded = lambda file: checkout.recorded({'path': str(file), 'argument': None}, folder)
     complaint(recorded, by_trust)
-    checkout.trust('a.py')  # where one stands
+    checkout.trust('a.py')  # relative to the current folder
     checkout.config_file('b.py:digits')
     assert recorded(by_trust).file == by_trust and recorded(by_config).file == by_config
     assert f'--trust={by_neither}' in complaint(recorded, by_neither)
 
 
 def test_nothing_else_of_the_engine_imports_the_root():
-    """Read from the source; `checkout` imports them by name."""
+    """Checks the source for import statements; `checkout` itself imports the modules by name."""
     for path in sorted((ROOT / 'atelier').rglob('*.py')):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -1,4 +1,4 @@
-"""The command line as a function: parsed and performed from Python, and what --help says."""
+"""The command line as a function: parsed and run from Python, and the text of --help."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ APPLICATION = Application(apply)
 
 @pytest.fixture
 def application(tmp_path, monkeypatch):
-    """The user's own, where one stands."""
+    """Writes a user's application to the current folder."""
     (tmp_path / 'mean.py').write_text(APPLICATION)
     monkeypatch.chdir(tmp_path)
 
@@ -74,7 +74,7 @@ def test_help_imports_no_jax():
 
 
 def test_a_reader_of_help_may_leave():
-    """As `main.py --help | head -1` does; what is read is left in the pipe's first page."""
+    """`main.py --help | head -1` closes the pipe before all output is written."""
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, 'main.py', '--help']

@@ -1,4 +1,4 @@
-"""Atelier from Python: a run opened, sampled and evaluated; a family of one's own trained."""
+"""The Python API: opens, samples and evaluates a run; trains a user's own family."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A run of the debug VAE, trained as main.py would."""
+    """The folder of a debug VAE run, trained as main.py would train it."""
     from support import make_run
 
     folder = tmp_path_factory.mktemp('run') / 'run'
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_run_is_opened_sampled_and_evaluated(folder):
-    """With the numbers that the modes of main.py give."""
+    """The results equal those of the modes of main.py."""
     run = door.load(folder)
     assert run.config.model.latent_dim == 2
     assert run.data.name == 'digits'
@@ -76,7 +76,7 @@ def test_evaluation_settings_may_change(folder):
 
 
 def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
-    """Twice in one process, and with an application of one's own."""
+    """Works twice in one process, and with a user's own application."""
     monkeypatch.setattr(sys, 'argv', ['pytest'])
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
@@ -109,7 +109,7 @@ def test_settings_that_may_not_change(folder, overrides, message):
 def test_what_cannot_be_asked(folder, tmp_path):
     run = door.load(folder)
     with pytest.raises(UserError, match="'x' is not a loaded run: pass atelier.load"):
-        door._run_of('x')  # the public functions have types, which tests enforce
+        door._run_of('x')  # tests enforce the types of the public functions
     with pytest.raises(UserError, match='lacks this ability'):
         door.over_split(run, run.family.ability(Classify))
     for n in (0, -1):
@@ -124,7 +124,7 @@ def test_what_cannot_be_asked(folder, tmp_path):
 
 
 def independent_pixels(config, spec):
-    """The README's family: each pixel has its own distribution over the levels."""
+    """The README's family: each pixel has its own distribution over the discrete values."""
 
     def log_prob(weights, batch, rng):
         table = jax.nn.log_softmax(weights.params['model'])
@@ -155,7 +155,7 @@ def settings():
 
 
 def test_a_family_of_ones_own(settings, tmp_path):
-    """It reaches the closed form: the entropy of each pixel's counts, on the training data."""
+    """Its training NLL reaches the closed form: the entropy of each pixel's counts."""
     run = door.train(settings, independent_pixels, tmp_path / 'mine')
     x = run.data.splits['train']['x'].astype(int)
     counts = np.eye(17)[x].mean(0)
@@ -189,7 +189,7 @@ def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings
 
 
 def test_the_config_of_a_run_is_its_own(settings, tmp_path):
-    """The caller goes on with theirs, to the next seed."""
+    """The caller may change its config for the next seed; the first run keeps its own."""
     first = door.train(settings, independent_pixels, tmp_path / '0')
     settings.seed = 1
     assert first.config.seed == 0

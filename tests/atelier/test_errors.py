@@ -1,4 +1,4 @@
-"""Mistakes of the user's, which end in one line."""
+"""User mistakes, which end in one line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`pip install -e .`, used from another folder: one name, one command, configs of one's own."""
+"""`pip install -e .`, used from another folder: one name, one command, a user's own configs."""
 
 import json
 import os
@@ -43,13 +43,13 @@ assert type(run) is atelier.TrainedRun
 
 @pytest.fixture(scope='module')
 def installed(tmp_path_factory):
-    """(a copy of the checkout, the bin folder of an environment that it is installed in)."""
+    """(A copy of the checkout, the bin folder of the environment in which it is installed.)"""
     folder = tmp_path_factory.mktemp('installed')
     ignored = shutil.ignore_patterns('.git', 'runs', 'tests', '__pycache__', '.*_cache', '.venv')
     house = shutil.copytree(ROOT, folder / 'house', ignore=ignored)
     venv.create(folder / 'env', symlinks=True)
     (packages,) = (folder / 'env' / 'lib').glob('*/site-packages')
-    ours = sysconfig.get_path('purelib')  # so that nothing has to be fetched
+    ours = sysconfig.get_path('purelib')  # so that pip downloads nothing
     (packages / 'ours.pth').write_text(f'import site; site.addsitedir({ours!r})')
     pip = [folder / 'env' / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', '-e', house]
     check(*pip, '--no-deps', '--no-build-isolation', cwd=folder)
@@ -57,7 +57,7 @@ def installed(tmp_path_factory):
 
 
 def run(*command, cwd, **variables):
-    """Compiled, not run fast, on one device."""
+    """Runs a command on one device, with fast compilation instead of fast code."""
     quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': ''}
     environment = {**os.environ, **quickly, **variables}
     environment.pop('PYTHONPATH', None)
@@ -72,7 +72,7 @@ def check(*command, **options) -> str:
 
 
 def test_requirements_are_those_of_the_files():
-    """Nothing is said twice."""
+    """pyproject.toml reads all requirements from the requirements files: none is listed twice."""
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
     assert {'version', 'dependencies', 'optional-dependencies'} == {*project['project']['dynamic']}
     dynamic = project['tool']['setuptools']['dynamic']
@@ -91,7 +91,7 @@ def test_an_installation_exposes_one_name(installed, tmp_path):
 
 @pytest.mark.slow
 def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
-    """Trained by the command, evaluated and loaded by other processes, after one has moved on."""
+    """One process trains the run; others evaluate and load it from another folder."""
     _, programs = installed
     (tmp_path / 'mine.py').write_text(MINE)
     check(programs / 'atelier', '--config=mine.py', cwd=tmp_path)
@@ -116,7 +116,7 @@ def test_the_command_is_main(installed, tmp_path):
 
 @pytest.mark.slow
 def test_a_wheel_has_no_checkout(installed, tmp_path):
-    """It has the types' marker, and says in one line what it needs."""
+    """It contains the marker py.typed, and says in one line what it needs."""
     house, programs = installed
     wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]
     check(programs / 'python', *wheel, cwd=tmp_path)

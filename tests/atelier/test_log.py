@@ -1,4 +1,4 @@
-"""What the log says."""
+"""Messages of the log."""
 
 from atelier.log import counted
 

@@ -1,4 +1,4 @@
-"""A family, a new ability and its application from a user's own files: nothing here is touched."""
+"""A family, a new ability and its application in a user's own files, without changes here."""
 
 import json
 
@@ -92,7 +92,7 @@ APPLICATION = Application(apply, (needs(Entropy, 'entropy'),))
 
 @pytest.fixture(scope='module')
 def own_files(tmp_path_factory):
-    """One folder for all tests here: in one process a neighbour's name belongs to one file."""
+    """One folder for all tests here: within a process, a module name belongs to one file."""
     folder = tmp_path_factory.mktemp('own_files')
     files = {'pixels': CONFIG, 'entropy': APPLICATION}
     for name, text in files.items():
@@ -129,7 +129,7 @@ def test_a_family_with_an_ability_and_an_application_of_ones_own(main, own_files
     )
     assert result.returncode == 0, result.stderr
     nats = json.loads((own_files / 'run' / 'entropy.json').read_text()) / 2
-    assert 64 * 0.1 < nats < 64 * 2.84  # below log 17 a pixel, from which training begins
+    assert 64 * 0.1 < nats < 64 * 2.84  # below log 17 a pixel, the initial value
 
     other = main('--config=configs/vae.py:debug', '--workdir=vae', cwd=own_files)
     assert other.returncode == 0, other.stderr

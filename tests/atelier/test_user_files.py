@@ -1,4 +1,4 @@
-"""Files that a user names are run once, and each folder has its own neighbours."""
+"""User files are executed once, and imports in each folder find that folder's own modules."""
 
 import sys
 
@@ -22,7 +22,7 @@ def load(file):
 
 @pytest.fixture
 def two_folders(tmp_path):
-    """Two files that import a neighbour, of the same names."""
+    """Two files that import a sibling module; the names are the same in both folders."""
     text = 'import a_neighbour\nvalue = a_neighbour.value\n'
     text += 'def again():\n    import a_neighbour\n    return a_neighbour.value\n'
     for value in (1, 2):
@@ -63,7 +63,7 @@ def test_a_folder_has_its_own_neighbours(two_folders):
 
 @pytest.mark.parametrize('order', [('a_family', 'of_it'), ('of_it', 'a_family')])
 def test_a_file_and_its_neighbours_have_the_same_classes(tmp_path, order):
-    """A file that is loaded and imported by its neighbour is one module, until it changes."""
+    """A file that is loaded directly and imported by a sibling is one module, until it changes."""
     text = 'class Ability: ...'
     folder = write(tmp_path, a_family=text, of_it='from a_family import Ability')
     first, second = (load(folder / f'{name}.py') for name in order)

@@ -36,7 +36,7 @@ def test_two_abilities_of_one_type_are_refused():
     ],
 )
 def test_what_is_no_ability_is_refused(abilities, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)  # a user's run checks no types
+    monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)  # as in a user's run
     with pytest.raises(ValueError, match=message):
         Family(len, (), len, abilities)
 

@@ -1,6 +1,6 @@
 """The game: gradients, turns, freezing and averages against explicit derivatives and closed forms.
 
-Two-player and three-player toy families stand in for the GAN and the VAE-GAN.
+Toy families with several players stand in for the GAN and the VAE-GAN.
 """
 
 import jax
@@ -107,7 +107,7 @@ def test_nobody_moves_in_anothers_turn(toy, mover):
 
 
 def test_turns_move_one_after_another(toy):
-    """The second turn sees the first one's move: alternating, not simultaneous."""
+    """The second turn uses the parameters updated by the first: alternating, not simultaneous."""
     params, batch = toy
     turns = toy_turn(('discriminator',)), toy_turn(('decoder',))
     both, _ = step_of(*turns, batch_size=8)(start(params), [batch], jnp.arange(8))
@@ -118,7 +118,7 @@ def test_turns_move_one_after_another(toy):
 
 
 def bilinear(alternating):
-    """min over x, max over y of x * y: eigenvalues are known."""
+    """min over x, max over y of x * y: the eigenvalues are known."""
 
     def loss(players):
         def f(weights, batch, rng, step, hypers):
@@ -137,7 +137,7 @@ def test_bilinear_game_follows_its_closed_form(alternating):
     step = step_of(*bilinear(alternating))
     for _ in range(steps):
         state, report = step(state, [{}], jnp.arange(1))
-    if alternating:  # y sees the new x
+    if alternating:  # y uses the updated x
         matrix = np.array([[1, -rate], [rate, 1 - rate**2]])
     else:
         matrix = np.array([[1, -rate], [rate, 1]])
@@ -169,7 +169,7 @@ def test_quadratic_by_gradient_descent_follows_its_closed_form(curvature, rate):
 @settings(max_examples=20, deadline=None)
 @given(half_life=st.floats(1.0, 1e6), batch_size=st.integers(1, 512))
 def test_moving_average_has_the_half_life_it_says(half_life, batch_size):
-    """A constant parameter c from an average of 0: c * (1 - 2^(-examples / half-life))."""
+    """Averaging a constant c from 0 gives c * (1 - 2^(-examples / half-life))."""
     average = jnp.float32(0.0)
     for _ in range(20):
         average = train_step.moving_average(average, jnp.float32(3.0), half_life, batch_size)
@@ -221,7 +221,7 @@ def test_turns_of_one_step_draw_different_noise_and_steps_too():
     turn = game.Turn(('model',), loss)
     one, two = run((turn,)), run((turn, turn))
     assert one[0] != one[1]
-    assert two[0] != one[0]  # the mean over both turns: the second drew something else
+    assert two[0] != one[0]  # the report averages both turns, and the second has other random draws
 
 
 def test_draws_belong_to_global_rows():
@@ -250,7 +250,7 @@ SPOILERS = {
 
 @pytest.mark.parametrize('spoiler', SPOILERS)
 def test_a_non_finite_step_freezes_the_state(spoiler):
-    """From step 3 on every leaf stays as it was, the step included; the report says which step."""
+    """From step 3 on every leaf stays the same, `step` included; the report names the step."""
 
     def loss(weights, batch, rng, step, hypers):
         healthy = lambda x: 0.5 * (x - 1.0) ** 2
@@ -280,7 +280,7 @@ def test_losses_have_to_be_those_of_the_players(toy):
 
 
 def to_mean(offset=0.0, when=None):
-    """The 'centre' takes the mean of its minibatch over all devices."""
+    """Sets 'centre' to the mean of the minibatch over all devices."""
 
     def fit(weights, batch, rng, step, hypers):
         del step, hypers
@@ -297,7 +297,7 @@ def test_a_fit_replaces_its_players_and_leaves_the_others(toy):
     params = {**params, 'centre': {'w': jnp.zeros(4)}}
     turns = to_mean(), toy_turn(('encoder',))
     state = train_step.init_state(toy_family(params, turns), sgd, jax.random.PRNGKey(0), {}, HYPERS)
-    assert set(state.opt) == {*PLAYERS}  # there is nothing to remember of a fit
+    assert set(state.opt) == {*PLAYERS}  # a fit has no optimizer state
     new, report = step_of(*turns, batch_size=8)(state, [batch], jnp.arange(8))
     np.testing.assert_allclose(new.params['centre']['w'], batch['x'].mean(0), rtol=1e-6)
     assert report['loss_centre'] == pytest.approx(float(jnp.abs(batch['x']).mean()), rel=1e-6)
@@ -319,7 +319,7 @@ def test_a_fit_can_wait():
 
 
 def test_a_fit_that_is_not_finite_freezes_the_state():
-    """Here and now, though its loss is that of the parameters before."""
+    """At the same step, though its loss, computed with the previous parameters, is finite."""
     state = start({'centre': {'w': jnp.zeros(4)}})
     new, report = step_of(to_mean(offset=jnp.nan))(state, [{'x': jnp.ones((1, 4))}], jnp.arange(1))
     assert not report['finite'] and np.isfinite(report['loss_centre'])

@@ -1,6 +1,7 @@
-"""Optimizers: rates that follow a schedule, Adam as optax has it, Muon.
+"""Optimizers: scheduled learning rates, Adam as in optax, and Muon.
 
-Muon moves dense kernels by orthogonal matrices, as far as Adam moves them; all else by Nadam.
+Muon updates dense kernels by orthogonal matrices with the RMS of Adam's updates; Nadam updates
+all other parameters.
 """
 
 import functools
@@ -32,7 +33,7 @@ SHAPES = {
 is_shape = lambda x: isinstance(x, tuple)
 
 
-# Rates and Adam
+# Learning rates and Adam
 
 
 def rate(step, player='model', **changes):
@@ -79,13 +80,13 @@ def test_any_hyper_of_adam_may_be_a_players_own():
             update, state = rule.update({'w': jnp.float32(gradient)}, state, params)
         return float(update['w'])
 
-    np.testing.assert_allclose(second_move('critic'), 1e-2, rtol=1e-5)  # without momentum
+    np.testing.assert_allclose(second_move('critic'), 1e-2, rtol=1e-5)  # no momentum
     assert second_move('generator') < 1e-3
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 0.1, 100.0])
 def test_adam_is_optax_adamw_with_clipping(clip_norm):
-    """Under jit with traced hypers, over ten steps."""
+    """Under jit, with traced hypers, over ten steps."""
     hypers = {**SCHEDULED, 'decay_steps': 0.0, 'warmup_steps': 0.0, 'weight_decay': 0.1}
     hypers = {name: jnp.float32(v) for name, v in {**hypers, 'clip_norm': clip_norm}.items()}
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
@@ -118,7 +119,7 @@ def draws(seed: int) -> dict:
 
 
 def moved(optimizer, gradients: list[dict], params: dict, **changes) -> dict:
-    """The last update, under jit with traced hypers."""
+    """Returns the last update, computed under jit with traced hypers."""
     hypers = {name: jnp.float32(v) for name, v in {**HYPERS, **changes}.items()}
 
     @jax.jit
@@ -138,12 +139,15 @@ def matrix(update: dict, layer: str) -> np.ndarray:
 
 @pytest.mark.parametrize('layer', ['dense', 'tall'])
 def test_a_kernel_moves_by_the_orthogonal_factor_of_its_gradient(layer):
-    """-U V^T of U S V^T; five steps of Newton and Schulz leave singular values of 0.7 to 1.2."""
+    """The update for a gradient U S V^T is about -U V^T.
+
+    Five Newton-Schulz iterations leave singular values of 0.7 to 1.2.
+    """
     gradient = draws(0)
     left, _, right = np.linalg.svd(matrix(gradient, layer), full_matrices=False)
     update = matrix(moved(optimizers.muon, [gradient], draws(1)), layer)
     scale = 1e-2 * optimizers.RMS * np.sqrt(max(update.shape))
-    inner = -left.T @ update @ right.T / scale  # in the gradient's own directions
+    inner = -left.T @ update @ right.T / scale  # in the basis of the gradient's singular vectors
     assert np.all((np.diag(inner) > 0.6) & (np.diag(inner) < 1.3))
     np.testing.assert_allclose(inner - np.diag(np.diag(inner)), 0, atol=1e-3)
 
@@ -170,7 +174,7 @@ def test_all_else_moves_as_by_nadam():
 
 
 def test_its_weight_decay_is_that_of_adam():
-    """Without gradients nothing else moves."""
+    """With zero gradients only the weight decay changes the parameters."""
     params, still = draws(0), jax.tree.map(jnp.zeros_like, draws(0))
     update = moved(optimizers.muon, [still], params, weight_decay=0.5)
     expected = jax.tree.map(lambda x: -1e-2 * 0.5 * x, params)

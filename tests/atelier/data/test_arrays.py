@@ -1,4 +1,4 @@
-"""One's own arrays from an .npz: splits, events of any shape, levels, and bad files as one line."""
+"""User arrays from an .npz: splits, events of any shape, levels; bad files give one line."""
 
 import io
 import pathlib
@@ -19,13 +19,13 @@ REAL = np.random.RandomState(0).normal(3, 2, (40, 6))
 
 
 def event_numbers(n, shape=(3,)):
-    """x whose every number is that of its example."""
+    """Returns x in which every value is the index of its example."""
     return np.broadcast_to(np.arange(n).reshape(n, *[1] * len(shape)), (n, *shape)).copy()
 
 
 @pytest.fixture
 def npz(tmp_path):
-    """Writes an .npz of these arrays; returns its path."""
+    """Returns a function that writes arrays to an .npz and returns its path."""
 
     def write(**named):
         path = tmp_path / 'mine.npz'
@@ -49,7 +49,7 @@ def load_as_a_run_does(path, **data):
     [(100, 0, 10), (60_000, 0, 5000), (25, 0, 2), (3, 0, 1), (100, 7, 7), (100, 49, 49)],
 )
 def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
-    """A tenth each and at most 5,000; nothing twice and nothing lost, in no order."""
+    """Held-out splits have a tenth each, at most 5,000. Each example occurs once, shuffled."""
     data = load_as_a_run_does(npz(x=event_numbers(n, ())), num_valid=num_valid)
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
     assert sizes == [n - 2 * held_out, held_out, held_out]
@@ -100,7 +100,7 @@ def test_the_number_of_classes_is_that_of_all_splits(npz):
     assert arrays.load(path).spec.num_classes == 4
 
 
-# Events and levels
+# Events and discrete values
 
 
 @pytest.mark.parametrize('shape', [(8, 8, 3), (8, 8, 1), (100,), (3, 50), ()])
@@ -159,7 +159,7 @@ def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
 
 @pytest.mark.parametrize('constant', [7.0, 0.1, 1e9 + 0.1])
 def test_a_constant_column_has_deviation_one(npz, constant):
-    """Also where its mean is rounded."""
+    """Also if its computed mean is rounded."""
     x = np.stack([np.full(50, constant), np.arange(50.0)], 1)
     spec = load_as_a_run_does(npz(x_train=x, x_valid=x, x_test=x)).spec
     assert spec.mean == (pytest.approx(constant), 24.5)
@@ -177,7 +177,7 @@ def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, compla
     assert 'around 1e+09' in complaint(arrays.load, npz(x=x))
 
 
-# What is no file of arrays
+# Files that hold no arrays
 
 
 @pytest.mark.parametrize('path', ['', 'missing.npz', '.', 'missing/mine.npz', 'x' * 300])
@@ -210,7 +210,7 @@ def npy(change=lambda raw: raw) -> bytes:
 
 
 def compressed_by(method: int, raw: bytes) -> bytes:
-    place = raw.index(b'PK\1\2') + 10  # in the directory at the end
+    place = raw.index(b'PK\1\2') + 10  # in the central directory
     return raw[:place] + bytes([method]) + raw[place + 1 :]
 
 
@@ -248,7 +248,7 @@ def test_a_damaged_file(tmp_path, complaint, raw):
 
 
 class Trap:
-    """Touches a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -269,10 +269,10 @@ def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, place):
     assert path in complaint(arrays.load, path)
     assert not sprung.exists()
     pickle.loads(pickle.dumps(Trap(sprung)))
-    assert sprung.exists()  # the trap was a trap
+    assert sprung.exists()  # unpickling does create the file
 
 
-# Arrays that cannot be data
+# Arrays that are not valid data
 
 
 def with_value(value, x=REAL):
@@ -323,10 +323,10 @@ LABEL = np.arange(5)
         (dict(x=TABLE, levels=20.0), 'levels of .* whole number above 19'),
         (dict(x=TABLE, levels=[20]), 'levels of .* whole number above 19'),
         (dict(x_train=TABLE, x_test=2 * TABLE, levels=20), 'x goes up to 38'),
-        (dict(x=TABLE, levels=np.arange(99)), 'levels'),  # many lines
-        (dict(x=0 * TABLE, levels=1), 'levels'),  # divided by 0 later
+        (dict(x=TABLE, levels=np.arange(99)), 'levels'),  # printed on several lines
+        (dict(x=0 * TABLE, levels=1), 'levels'),  # would later divide by 0
         (dict(x=REAL, levels=9), 'levels'),
-        (dict(x=TABLE, label=LABEL * 2**40), 'label'),  # all become 0
+        (dict(x=TABLE, label=LABEL * 2**40), 'label'),  # all become 0 as int32
         (dict(x=TABLE, label_train=LABEL), 'label_train'),
         (dict(x_train=TABLE, x_test=TABLE, label=LABEL), 'label'),
         (dict(x_train=TABLE, label_test=LABEL), 'label_test'),

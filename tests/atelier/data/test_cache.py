@@ -1,7 +1,7 @@
-"""The cache of decoded data: made once, made again where it is damaged, and nothing else left.
+"""The cache of decoded data: built once, rebuilt if damaged, and no other files left behind.
 
-Whatever stands in the way (a full disk, a folder that cannot be written, another process that makes
-the same entry) ends as the right arrays or as one line.
+Whatever goes wrong (a full disk, a folder that is not writable, another process that builds the
+same entry) ends with the right arrays or with one line.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ ABOUT = {'image_shape': [4], 'num_classes': None, 'words': 'grün'}
 
 
 class Build:
-    """Makes the entry and counts how often; `inside` is called halfway."""
+    """Builds the entry and counts the calls; calls `inside` halfway."""
 
     def __init__(self, inside=lambda: None):
         self.times, self.inside = 0, inside
@@ -49,7 +49,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-# Made once
+# Built once
 
 
 def test_the_second_call_does_not_build(cache):
@@ -70,7 +70,7 @@ def test_another_key_is_another_entry(cache):
 
 def test_the_arrays_are_memory_mapped_and_cannot_be_written(cache):
     build = Build()
-    for _ in range(2):  # made, and found
+    for _ in range(2):  # built, then read
         _, arrays = cached('key', build)
         assert {type(array) for array in arrays.values()} == {np.memmap}
         with pytest.raises(ValueError, match='read-only'):
@@ -78,12 +78,12 @@ def test_the_arrays_are_memory_mapped_and_cannot_be_written(cache):
 
 
 def test_an_array_has_its_place_on_disk_before_it_is_written(tmp_path):
-    """A write to a map for which there is no space is a signal, not an error."""
+    """Without disk space, a write to a memory map raises a signal (SIGBUS), not an exception."""
     array = create_array(tmp_path, 'x', (1 << 20,), np.uint8)
     assert (tmp_path / 'x.npy').stat().st_blocks * 512 >= array.nbytes
 
 
-# Made again
+# Rebuilt
 
 
 def flipped(name, place):
@@ -134,7 +134,7 @@ def a_file_instead(entry):
     ],
 )
 def test_a_damaged_entry_is_made_again(cache, monkeypatch, caplog, damage):
-    monkeypatch.setattr(log, 'propagate', True)  # caplog listens at the root
+    monkeypatch.setattr(log, 'propagate', True)  # caplog listens to the root logger
     build = Build()
     cached('key', build)
     (entry,) = cache.iterdir()
@@ -162,7 +162,7 @@ def test_a_build_that_fails_leaves_nothing_behind(cache, kind):
     assert_whole(*cached('key', Build()))
 
 
-# Two at once
+# Two processes at once
 
 OTHER_PROCESS = """
 import sys
@@ -181,7 +181,7 @@ assert about == 'theirs' and (arrays['x'] == 7).all()
 
 
 def test_two_processes_make_the_same_entry_at_once(cache):
-    """The other is inside its build while ours begins and ends; the first one stays."""
+    """Our build starts and ends during that of the other process; the first entry stays."""
     with subprocess.Popen(
         [sys.executable, '-c', OTHER_PROCESS],
         cwd=ROOT,
@@ -193,14 +193,14 @@ def test_two_processes_make_the_same_entry_at_once(cache):
         about, arrays = cached('key', Build())
         other.communicate('go on\n', timeout=60)
     assert other.returncode == 0
-    assert_whole(about, arrays)  # what was mapped stays, though its file is gone
+    assert_whole(about, arrays)  # the memory map stays valid, though the temporary path is gone
     assert_whole(*cached('key', Build()))
     assert len(names(cache)) == 1
 
 
 @pytest.mark.parametrize('moment', ['before our move', 'after our move'])
 def test_another_process_steps_in_between(cache, monkeypatch, moment):
-    """Theirs arrives when we have seen that nothing is there, or takes ours away to replace it."""
+    """Another process adds its entry before our move, or deletes ours afterwards to replace it."""
     rename = os.rename
 
     def step_in(source, target):
@@ -215,7 +215,7 @@ def test_another_process_steps_in_between(cache, monkeypatch, moment):
     assert_whole(*cached('key', Build()))
 
 
-# What stands in the way
+# Obstacles
 
 
 def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
@@ -228,7 +228,7 @@ def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
 
 @contextlib.contextmanager
 def as_nobody():
-    """Root may write anywhere."""
+    """Runs as an unprivileged user, because root can write anywhere."""
     if os.geteuid():
         yield
         return
@@ -247,7 +247,7 @@ def as_nobody():
     ],
 )
 def test_a_cache_that_may_not_be_written(monkeypatch, complaint, mode):
-    with tempfile.TemporaryDirectory() as place:  # tmp_path lies in a folder closed to nobody
+    with tempfile.TemporaryDirectory() as place:  # any user may enter it, unlike tmp_path
         home = pathlib.Path(place, 'home')
         home.mkdir(mode)
         pathlib.Path(place).chmod(0o755)

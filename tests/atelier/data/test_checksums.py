@@ -1,4 +1,4 @@
-"""Checksums tell arrays apart, of large ones by some of their rows."""
+"""Checksums distinguish arrays; for large arrays they read only some rows."""
 
 import zlib
 
@@ -21,7 +21,7 @@ def test_how_rows_lie_in_memory_makes_no_difference():
 
 
 def test_of_a_large_array_evenly_spaced_rows_are_read(monkeypatch):
-    """120 bytes where 50 are read: every third row."""
+    """With 120 bytes and a limit of 50, every third row is read."""
     monkeypatch.setattr(checksums, 'MAX_CHECKED_BYTES', 50)
     whole, between, read = ROWS, ROWS.copy(), ROWS.copy()
     between[1], read[3] = 0, 0

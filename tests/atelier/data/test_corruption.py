@@ -1,4 +1,4 @@
-"""How much each noise changes, and what it leaves."""
+"""How much each noise changes, and what it leaves unchanged."""
 
 import jax
 import jax.numpy as jnp

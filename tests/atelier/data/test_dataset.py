@@ -1,6 +1,6 @@
-"""What a model knows of its data, and the data as a config wants them shown.
+"""`Spec`, and the data as a config asks for them.
 
-The round trip of `Spec.normalize` for each of its kinds; binarised and dequantised data sets.
+Tests the round trip of `Spec.normalize` for each kind, and binarised and dequantised data sets.
 """
 
 import jax
@@ -20,11 +20,11 @@ SHAPE = (3, 2)
 
 @pytest.fixture(autouse=True)
 def quick(quick_compilation, strict_promotion):
-    """Each test compiles little."""
+    """Reduces compilation time."""
 
 
 def source(levels=LEVELS):
-    """Read-only, as a memory map is."""
+    """Returns a small data set whose arrays are read-only, like memory maps."""
     splits = {}
     for number, (name, n) in enumerate({'train': 50, 'valid': 30, 'test': 20}.items()):
         x = np.random.RandomState(number).randint(0, LEVELS, (n, *SHAPE)).astype(np.uint8)
@@ -38,7 +38,7 @@ def keys(n, seed):
 
 
 def shown(data, split, seed):
-    """A whole split as a model sees it."""
+    """Returns x of a whole split, preprocessed as for a model."""
     raw = {name: jnp.asarray(array) for name, array in data.splits[split].items()}
     batch = data.preprocess(raw, keys(data.size(split), seed))
     assert {name: value.dtype for name, value in batch.items()} == {
@@ -49,7 +49,7 @@ def shown(data, split, seed):
     return np.asarray(batch['x'])
 
 
-# The description
+# Spec
 
 
 def test_discrete_data_lie_in_0_to_1():
@@ -103,7 +103,7 @@ def test_denormalize_is_the_inverse_of_normalize(spec, place):
     there = np.asarray(spec.normalize(jnp.asarray(x, jnp.float32)))
     back = np.asarray(spec.denormalize(jnp.asarray(there)))
     assert there.dtype == back.dtype == np.float32
-    precision = 4 * 2.0**-23 * max(abs(low), abs(high))  # of float32 at the size of x
+    precision = 4 * 2.0**-23 * max(abs(low), abs(high))  # float32 rounding at the scale of x
     np.testing.assert_allclose(back, x, rtol=0, atol=precision)
     if spec.interval:
         assert np.all((there >= 0) & (there <= 1))
@@ -192,7 +192,7 @@ def test_binarised_and_then_dequantised():
 
 
 def test_the_noise_does_not_know_the_bit():
-    """Else x + u bounds no probability: within each bit it has to be uniform."""
+    """Otherwise x + u gives no bound on the log-likelihood: u must be uniform given each bit."""
     half = source(levels=9)
     half.splits['train']['x'] = np.full((5000, 4), 4, np.uint8)
     half.splits['train']['label'] = np.arange(5000)
@@ -203,7 +203,7 @@ def test_the_noise_does_not_know_the_bit():
         assert abs(noise.mean() - 1 / 2) < 5 * np.sqrt(1 / 12 / len(noise))
 
 
-# Loading, and what cannot be
+# Loading, and data that cannot be loaded
 
 
 @pytest.mark.parametrize('change', [binarized, dequantized])

@@ -1,4 +1,4 @@
-"""A folder of pictures: labels, splits, what is left out, the cache, and mistakes as one line."""
+"""A folder of images: labels, splits, excluded files, the cache, and mistakes as one line."""
 
 import io
 import os
@@ -21,7 +21,7 @@ def picture(*colour, size=(5, 4)):
 
 
 def numbered(count, first=0):
-    """Pictures whose red is their number."""
+    """Returns `count` images whose red channel is their index."""
     return {f'{number:03}.png': picture(number, 9, 9) for number in range(first, first + count)}
 
 
@@ -31,7 +31,7 @@ def below(name, pictures):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Writes files, pictures or bytes or text, by their paths; returns the folder's path."""
+    """Returns a function that writes images, bytes or text by path and returns the folder."""
 
     def write(files):
         root = tmp_path / 'pictures'
@@ -52,7 +52,7 @@ def reds(split):
     return split['x'][:, 0, 0, 0].tolist()
 
 
-# What is read
+# Files that are read
 
 
 def test_pictures_without_sub_folders_have_no_labels(pictures):
@@ -62,11 +62,11 @@ def test_pictures_without_sub_folders_have_no_labels(pictures):
     assert list(data.splits['train']) == ['x']
     assert data.splits['train']['x'].dtype == np.uint8
     assert sorted(reds(data.splits['train'])) == list(range(30))
-    assert reds(data.splits['train']) != list(range(30))  # in an order without meaning
+    assert reds(data.splits['train']) != list(range(30))  # shuffled
 
 
 def test_sub_folders_are_labels_in_alphabetical_order(pictures):
-    """Also of pictures that lie deeper, and not in the order of making."""
+    """Also for images in deeper folders, and whatever the order in which the files were written."""
     path = pictures(
         below('mouse', numbered(3, 20))
         | below('cat', numbered(5, 0))
@@ -171,7 +171,7 @@ def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path
         assert folder.load(path).name == 'pictures'
 
 
-# The cache and the bar
+# The cache and the progress bar
 
 
 def test_the_second_start_decodes_nothing_and_shows_nothing(pictures, monkeypatch, capfd):
@@ -193,8 +193,8 @@ def test_the_second_start_decodes_nothing_and_shows_nothing(pictures, monkeypatc
 def changed(root):
     before = (root / '001.png').stat().st_size
     picture(99, 9, 9).save(root / '001.png')
-    os.utime(root / '001.png', ns=(0, 0))  # a quick machine may write both in one tick
-    assert (root / '001.png').stat().st_size == before  # only the time tells
+    os.utime(root / '001.png', ns=(0, 0))  # both may be written in one clock tick
+    assert (root / '001.png').stat().st_size == before  # only the time differs
 
 
 def added(root):
@@ -244,7 +244,7 @@ def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
     assert reds(first.splits['train']) == reds(second.splits['train'])
 
 
-# What is no folder of pictures
+# Folders that hold no images
 
 
 @pytest.mark.parametrize('path', ['', 'missing', 'file.png', 'file.png/below'])
@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message
     line = complaint(folder.load, path)
     assert re.search(message, line), line
     assert path in line
-    assert not cache.exists() or list(cache.iterdir()) == []  # nothing half done stays
+    assert not cache.exists() or list(cache.iterdir()) == []  # nothing unfinished stays
 
 
 @pytest.mark.parametrize('kind', ['png', 'jpeg'])
@@ -351,7 +351,7 @@ def test_other_names_of_the_validation_split(pictures, name):
     ],
 )
 def test_folders_that_look_like_splits_and_are_not(pictures, complaint, names):
-    """Else test pictures would be trained on."""
+    """Otherwise test images would be in the training split."""
     files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
     assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
 

@@ -1,6 +1,6 @@
-"""One picture -> an array: every kind of pixel, the centred crop, and pictures that are refused.
+"""Decodes one image into an array: all pixel formats, the centre crop, and refused images.
 
-The pictures are made here; what is expected of them is computed with numpy, not with Pillow.
+The images are made here; numpy, not Pillow, computes the expected arrays.
 """
 
 import io
@@ -45,7 +45,7 @@ def colours(array):
     return sorted({tuple(map(int, pixel)) for pixel in array.reshape(-1, array.shape[-1])})
 
 
-# Pixels of every kind
+# Pixel formats
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def colours(array):
         pytest.param(stored(plain('L', 77)), (4, 5, 1), (77,), id='grey'),
         pytest.param(stored(plain('1', 1)), (4, 5, 1), (255,), id='bits'),
         pytest.param(stored(plain('RGB', RED)), (4, 5, 3), RED, id='colour'),
-        # ITU-R 601-2: 0.299 of the red, rounded
+        # ITU-R 601-2: 0.299 times red, rounded
         pytest.param(stored(plain('RGB', RED)), (4, 5, 1), (76,), id='colour as grey'),
         pytest.param(stored(plain('RGB', RED).convert('P')), (4, 5, 3), RED, id='palette'),
         pytest.param(stored(plain('RGB', RED), 'gif'), (4, 5, 3), RED, id='gif'),
@@ -134,7 +134,7 @@ def test_a_crop_alone_copies_the_centre():
 
 
 @settings(max_examples=60)
-@example(height=40, width=29, shape=(28, 28, 1))  # 28 * (29 / 28) > 29 in floats
+@example(height=40, width=29, shape=(28, 28, 1))  # 28 * (29 / 28) > 29 in floating point
 @example(height=150, width=109, shape=(100, 100, 3))
 @given(
     height=st.integers(1, 40),
@@ -154,7 +154,7 @@ def test_a_line_of_pixels(size, shape):
 
 
 def with_margins(long, short, axis):
-    """A black square in the middle of white margins."""
+    """A black square centred between white margins."""
     x = np.full((long, short), 255, np.uint8)
     x[(long - short) // 2 : (long + short) // 2] = 0
     return x if axis == 0 else x.T
@@ -177,16 +177,16 @@ def test_the_crop_has_nothing_of_the_margins(axis, side):
 
 @pytest.mark.parametrize('side', [7, 16, 100])
 def test_a_slope_stays_a_slope(side):
-    """Scaled by any factor, each pixel has the slope's value at its centre."""
+    """Under any scaling, each pixel has the value of the linear ramp at its centre."""
     slope = np.broadcast_to(np.arange(64, dtype=np.uint8) * 4, (64, 64))
     array = decode(stored(np.ascontiguousarray(slope)), (side, side, 1))[..., 0].astype(int)
     expected = ((np.arange(side) + 0.5) * 64 / side - 0.5) * 4
-    inner = slice(side // 5, -(side // 5))  # at the border the filter sees one side only
+    inner = slice(side // 5, -(side // 5))  # at the border the filter is one-sided
     np.testing.assert_allclose(array[:, inner] - expected[inner], 0, atol=3)
 
 
 def test_scaling_while_a_jpeg_is_decoded_shows_the_same_picture():
-    """Waves of 2.5 of the pixels that are left: decoded to exactly these they would be paler."""
+    """The wavelength is 2.5 output pixels: decoding the JPEG to exactly that size would fade it."""
     y, x = np.mgrid[:128, :128] * 2 * np.pi / 20
     waves = np.uint8(127 + 60 * np.sin(x) + 60 * np.cos(y))
     jpeg = stored(waves, 'jpeg', quality=95)
@@ -197,11 +197,11 @@ def test_scaling_while_a_jpeg_is_decoded_shows_the_same_picture():
     assert np.ptp(late) > 150
 
 
-# Pictures that are refused
+# Refused images
 
 
 def png_of(width, height, pixels):
-    """A PNG of colour whose header says whatever it likes."""
+    """An RGB PNG whose header gives any size, whatever the pixel data."""
 
     def chunk(kind, content):
         checked = kind + content
@@ -228,7 +228,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(complaint, width):
         message = complaint(ask)
         assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the maximum is .*', message)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 50_000  # KB, where the smaller bomb alone unpacks to 200 MB
+    assert grown < 50_000  # in KB; the smaller bomb alone unpacks to 200 MB
 
 
 def test_a_format_that_starts_a_program_is_refused(complaint, monkeypatch):

@@ -1,4 +1,4 @@
-"""Classes left out of training: which examples stay, in memory and on disk, and what is refused."""
+"""Classes left out of training: which examples remain, in memory and on disk, and refusals."""
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ NUM_CLASSES = 4
 
 
 def splits_of(labels):
-    """x is the number of the example, over all splits."""
+    """Returns splits in which x is the index of the example, counted over all splits."""
     splits, first = {}, 0
     for name, label in labels.items():
         x = np.arange(first, first + len(label), dtype=np.int32)[:, None]
@@ -42,7 +42,7 @@ def test_all_others_stay_in_their_order(train, valid, test, classes):
 
 @pytest.fixture
 def on_disk(cache):
-    """Splits of 3,000 memory-mapped examples, as decoded pictures are."""
+    """Splits of 3,000 memory-mapped examples, like decoded images."""
     random = np.random.RandomState(0)
     x, label = random.randint(0, 256, (3000, 5, 2)).astype(np.uint8), random.randint(0, 4, 3000)
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_left_out(complaint, classes, num_classes, said):
     assert said in complaint(leave_out, splits, classes, num_classes)
 
 
-# In a config
+# Settings in a config
 
 
 def with_data(**changes):
@@ -108,7 +108,7 @@ def with_data(**changes):
 
 @pytest.mark.parametrize('how', ['none', 'threshold', 'stochastic'])
 def test_a_config_leaves_out_whatever_is_binarised(how):
-    """And the other examples keep their draw, in validation too."""
+    """The other examples keep their binarisation, in the validation split too."""
     without = dataset.load(with_data(binarize=how, without_classes=(9, 2)))
     whole = dataset.load(with_data(binarize=how))
     assert without.spec == whole.spec._replace(left_out=(2, 9))
@@ -137,7 +137,7 @@ def test_data_without_labels_end_in_one_line(complaint, tmp_path):
 
 
 def test_minibatches_are_streamed_from_what_is_left_on_disk(tiny_run, on_disk):
-    """The same as of arrays in memory, and none of what is left out among them."""
+    """Streaming gives the minibatches of arrays in memory, and none has an excluded class."""
     run = tiny_run()
     kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
     in_memory = {name: {k: np.array(v) for k, v in part.items()} for name, part in kept.items()}

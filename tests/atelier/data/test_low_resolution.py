@@ -1,4 +1,4 @@
-"""Means of blocks by hand and as a projection, and cubic convolution by its kernel."""
+"""Block means by hand and as a projection; bicubic upsampling by its kernel."""
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ def test_channels_and_examples_stay_apart():
 
 @pytest.mark.parametrize(('shape', 'factor'), [((2, 6, 9), 3), ((2, 4, 8, 3), 4)])
 def test_repeating_is_its_adjoint_and_its_inverse(shape, factor):
-    """Up to factor^2: one after the other is the projection on what is constant in blocks"""
+    """The adjoint up to factor^2: enlarging after reducing projects onto block-constant images."""
     x = jnp.asarray(images(*shape))
     low, pull_back = jax.vjp(lambda x: reduced(x, factor), x)
     other = jnp.asarray(images(*low.shape))
@@ -44,14 +44,14 @@ def test_repeating_is_its_adjoint_and_its_inverse(shape, factor):
 
 
 def test_bicubic_is_cubic_convolution():
-    """A pixel at 1/4 of the way between two, by Keys's kernel with a = -1/2, inside of an image."""
+    """Interpolates at 1/4 between two pixels with Keys's kernel, a = -1/2, away from the border."""
     near = lambda d: 1.5 * d**3 - 2.5 * d**2 + 1
     far = lambda d: -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
     weights = np.array([far(1.25), near(0.25), near(0.75), far(1.75)])
     low = images(1, 8, 8)
     high = jax.jit(lambda low: enlarged(low, 2))(low)
     want = weights @ low[0, 2:6, 2:6] @ weights
-    np.testing.assert_allclose(high[0, 7, 7], want, rtol=1e-4)  # 3 + 1/4 of low's pixels, from 0
+    np.testing.assert_allclose(high[0, 7, 7], want, rtol=1e-4)  # at 3 + 1/4 in low's pixels, from 0
     np.testing.assert_allclose(enlarged(np.ones((1, 8, 8), np.float32), 2), 1.0, rtol=1e-6)
 
 

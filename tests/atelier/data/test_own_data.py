@@ -1,4 +1,4 @@
-"""One's own data through a whole run: tables, signals and pictures, trained, evaluated, sampled."""
+"""User data through a whole run: tables, signals and images, trained, evaluated and sampled."""
 
 import json
 
@@ -28,7 +28,7 @@ def saved(folder, x=None, **more):
 
 
 def table(folder, rng):
-    """Real values far from 0 and 1, which networks would not like as they are."""
+    """Real values far from 0 and 1, which need normalization."""
     return saved(folder, 1000 + 300 * rng.normal(size=(N, 5)))
 
 
@@ -60,7 +60,7 @@ QUICK = ('a table',)
     params=[n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
 )
 def run(request, tmp_path):
-    """(A trained run on such data, its event shape)."""
+    """(A run trained on these data, its event shape.)"""
     path, name, make, changes, shape = CASES[request.param]
     files = make(tmp_path, np.random.default_rng(0))
     which, config = recipe_and_config(
@@ -85,7 +85,7 @@ def test_a_run_on_ones_own_data(run):
     assert x.shape == (20, *shape)
     if run.data.spec.levels:
         assert set(np.unique(x)) <= set(range(run.data.spec.levels))
-    else:  # in the data's own units
+    else:  # in the units of the data
         train = run.data.splits['train']['x']
         assert abs(x.mean() - train.mean()) < 3 * train.std()
     pictured = len(shape) == 3
@@ -94,7 +94,7 @@ def test_a_run_on_ones_own_data(run):
 
 @pytest.mark.slow
 def test_data_may_move_but_not_change(tmp_path, caplog):
-    """A run finds its data from anywhere, or where it is told, and says so if they are others."""
+    """A run finds its data from any folder or at a new path, and warns if their content changed."""
     rng = np.random.default_rng(0)
     file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
     which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
@@ -120,7 +120,7 @@ LABEL = np.arange(N) % 3
 
 @pytest.mark.parametrize('changed', ['the training x alone', 'labels alone'])
 def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
-    """Even where x of the other splits is the same: mean and deviation are those of 'train'."""
+    """Even if x of the other splits is equal: they are normalized by the moments of 'train'."""
     x = np.random.default_rng(0).normal(size=(3, N, 4))
     parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
     labels = {f'label_{split}': LABEL for split in ('train', 'valid', 'test')}
@@ -141,7 +141,7 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
 
 
 def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
-    """Its config.json has one checksum for all data, and does not know every field of today."""
+    """Its config.json has one checksum for all data, and lacks fields added since."""
     which, config = recipe_and_config('digits,debug', train__steps=5)
     run = experiment.assemble(tmp_path / 'run', which, config)
     run.folder.mkdir()
@@ -155,7 +155,7 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
 
 
 def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
-    """Whether a config file made it or Python; and it cannot be given the field later."""
+    """For runs made by a config file and from Python; the field cannot be set afterwards."""
     which, config = recipe_and_config('digits,debug', train__steps=5)
     build = which.module().build
     for folder, made_by in (('file', which), ('python', checkout.ConfigFile('', None))):
@@ -178,7 +178,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
 
 @pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
 def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
-    """It had Adam, whatever its config names now, and goes on with it; who is fitted has none."""
+    """It continues with Adam, whatever its config file names now; a fitted model has none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
     run.folder.mkdir()
@@ -208,7 +208,7 @@ def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
 
 
 def test_moments_are_of_the_examples_that_train(tmp_path):
-    """And not of those that are cut off for validation and test."""
+    """The examples held out for validation and test do not count."""
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
     _, config = recipe_and_config('arrays,debug', data__path=str(file))
     data = dataset.load(config)

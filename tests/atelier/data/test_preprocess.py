@@ -1,4 +1,4 @@
-"""What happens to stored numbers: the rules one by one, and the draw that all evaluations share."""
+"""Preprocessing of stored values: each rule, and the fixed binarisation that evaluations share."""
 
 import zlib
 
@@ -19,17 +19,17 @@ def keys(n, seed=0):
 
 
 def assert_frequencies(bits, top):
-    """Of [n, top + 1]: level x is 1 in x / top of all rows, to five standard errors."""
+    """Checks bits [n, top + 1]: column x is 1 at rate x / top, to five standard errors."""
     chance = np.arange(top + 1) / top
     error = np.sqrt(chance * (1 - chance) / len(bits))
     assert np.all(np.abs(np.mean(bits, axis=0) - chance) <= 5 * error)
 
 
-# The draw that never changes
+# The fixed binarisation
 
 
 def test_the_fixed_draw_is_frozen():
-    """Another draw is another test set, and no number could be compared with an older one."""
+    """A change would make another test set, and results would not compare with earlier ones."""
     x = (np.arange(12_340) % 256).astype(np.uint8).reshape(1234, 5, 2)
     assert zlib.crc32(preprocess.fixed_draw(x, 255).tobytes()) == 0x729772CF
     half = preprocess.fixed_draw(np.full((2, 8), 8, np.uint8), 16) // 16
@@ -42,7 +42,7 @@ def test_the_fixed_draw_has_the_type_of_x_and_two_values(dtype):
     drawn = preprocess.fixed_draw(x, 16)
     assert (drawn.dtype, drawn.shape) == (x.dtype, x.shape)
     assert np.unique(drawn).tolist() == [0, 16]
-    np.testing.assert_array_equal(x, LEVELS)  # and x itself stays
+    np.testing.assert_array_equal(x, LEVELS)  # x itself is unchanged
 
 
 @pytest.mark.parametrize('n', [1, 7, 999, 1000, 1001, 2001])
@@ -64,7 +64,7 @@ def test_the_fixed_draw_differs_between_examples_and_pixels():
 
 @pytest.mark.parametrize('top', [1, 16, 255, 299])
 def test_stochastic_leaves_a_fixed_draw_as_it_is(top):
-    """So training's own preprocessing serves validation and test, whatever the key."""
+    """So training's preprocessing also serves validation and test, whatever the key."""
     x = np.random.RandomState(0).randint(0, top + 1, (200, 9)).astype(np.int32)
     drawn = preprocess.fixed_draw(x, top)
     for seed in range(3):
@@ -123,7 +123,7 @@ def test_uniform_adds_noise_of_one_level(level):
     noisy = preprocess.uniform(x, jax.random.PRNGKey(0))
     assert noisy.dtype == jnp.float32
     noise = np.asarray(noisy, np.float64) - level
-    # Mean and variance of a uniform, and its quarters, to five standard errors.
+    # Mean, variance and share in each quarter of a uniform variable, to five standard errors.
     assert abs(noise.mean() - 1 / 2) < 5 * np.sqrt(1 / 12 / noise.size)
     assert abs(noise.var() - 1 / 12) < 5 * np.sqrt(1 / 180 / noise.size)
     quarters = np.bincount(np.int64(noise * 4), minlength=4) / noise.size

@@ -1,4 +1,4 @@
-"""The generated shapes: every combination once, and of the size, place and turn that it says."""
+"""The generated shapes: every combination once; size, position and rotation as labelled."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def data():
 
 @pytest.fixture(scope='module')
 def whole(data):
-    """All pictures as shares of white [n, 16, 16], and their factors."""
+    """Returns all images [n, 16, 16], scaled to white = 1, and their factors."""
     parts = [data.splits[name] for name in ('train', 'valid', 'test')]
     x, factors = (np.concatenate([part[name] for part in parts]) for name in ('x', 'factors'))
     return x[..., 0] / 16, factors
@@ -31,7 +31,7 @@ def test_every_combination_is_there_once_and_no_two_look_alike(whole):
 
 
 def test_the_data_are_the_same_for_ever(data):
-    """Other pictures, or another order, and no number could be compared with an older one."""
+    """With other images or another order, results would not compare with earlier ones."""
     assert {name: data.size(name) for name in data.splits} == shapes.SIZES
     assert data.spec == Spec((16, 16, 1), 17, 3)
     assert data.fingerprint()['test'] == '1536 examples, checksum 40556573'
@@ -47,9 +47,9 @@ def test_splits_are_fair_samples(data):
 
 
 def test_areas_are_those_of_the_kinds(whole):
-    """To two percent, on average over rotations."""
+    """Within two percent, averaged over rotations."""
     x, factors = whole
-    per_square = np.array([2, np.pi / 2, 3 * np.sqrt(3) / 4])  # of the circle's radius
+    per_square = np.array([2, np.pi / 2, 3 * np.sqrt(3) / 4])  # in units of circumradius squared
     for kind, size in itertools.product(range(3), range(4)):
         chosen = (factors[:, 0] == kind) & (factors[:, 3] == size)
         want = per_square[kind] * shapes.RADII[size] ** 2
@@ -65,7 +65,7 @@ def test_the_centre_of_mass_is_where_the_factors_say(whole):
 
 
 def test_ellipses_are_turned_by_the_rotation(whole):
-    """The angle of their second moments; large ones, for pixels are coarse."""
+    """Measures the angle by second moments, of large ellipses only because pixels are coarse."""
     x, factors = whole
     chosen = (factors[:, 0] == 1) & (factors[:, 3] == 3)
     x, factors = x[chosen], factors[chosen]

@@ -1,4 +1,4 @@
-"""The shuffle: every example exactly once an epoch, whatever the sizes and the devices."""
+"""The shuffle: every example exactly once per epoch, for all sizes and device counts."""
 
 import collections
 
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.usefixtures('strict_promotion', 'quick_compilation')
 KEY = jax.random.PRNGKey(3)
 
 
-PADDED = 4096  # one shape, so that one compilation serves many sizes
+PADDED = 4096  # one shape, so that all sizes share one compilation
 
 
 def permutation(n, epoch, key=KEY):
-    """The first n entries, of n positions padded with repetitions."""
+    """Returns the first n entries; positions are repeated up to one padded shape."""
     positions = np.arange(PADDED) % n
     return np.asarray(shuffle.shuffle(key, np.uint32(epoch), positions, n))[:n]
 
@@ -36,7 +36,7 @@ def test_every_epoch_is_a_permutation(n, epoch, seed):
 @settings(max_examples=6, deadline=None)
 @given(n=st.integers(8, 60), batch=st.integers(1, 7), devices=st.sampled_from([1, 2, 4, 8]))
 def test_minibatches_walk_through_the_epochs(n, batch, devices):
-    """Straddling epochs, in order, each example once an epoch, on any number of devices."""
+    """Minibatches straddle epochs; each epoch has every example once, on any number of devices."""
     batch = min(batch * devices, n // devices * devices)
     local, epochs = batch // devices, 3
 
@@ -61,7 +61,7 @@ def test_minibatches_walk_through_the_epochs(n, batch, devices):
     number=st.integers(0, 2**32 - 1),
 )
 def test_positions_do_not_overflow(n, batch, number):
-    """Against Python's integers, for runs and data sets far larger than 2**32 positions."""
+    """Equals Python's integer arithmetic, for runs and data sets far beyond 2**32 positions."""
     rows = np.array([0, batch // 2, batch - 1])
     positions = [number * batch + int(row) for row in rows]
     epochs = np.array([position // n % 2**32 for position in positions], np.uint32)
@@ -72,7 +72,7 @@ def test_positions_do_not_overflow(n, batch, number):
 
 
 def test_small_permutations_are_equally_likely():
-    """Chi-square over the 24 orders of 4 examples in 24,000 epochs; 23 degrees of freedom."""
+    """Chi-square test over the 24 orders of 4 examples in 24,000 epochs, 23 degrees of freedom."""
     count = 24_000
     orders = jax.vmap(lambda epoch: shuffle.shuffle(KEY, epoch, jnp.arange(4), 4))
     seen = collections.Counter(map(tuple, np.asarray(orders(jnp.arange(count)))))
@@ -90,13 +90,13 @@ def test_orders_of_two_epochs_and_of_two_seeds_are_unrelated():
         np.arange(n),
     ):
         assert abs(np.corrcoef(first, other)[0, 1]) < 0.13  # four standard errors
-        assert np.sum(first == np.asarray(other)) < 8  # Poisson of mean 1
+        assert np.sum(first == np.asarray(other)) < 8  # Poisson with mean 1
 
 
 def test_neighbours_do_not_stay_neighbours():
     n = 1000
     order = np.asarray(shuffle.shuffle(KEY, 2, jnp.arange(n), n))
-    assert np.sum(np.abs(np.diff(order)) == 1) < 12  # Poisson of mean 2
+    assert np.sum(np.abs(np.diff(order)) == 1) < 12  # Poisson with mean 2
 
 
 def test_traced_minibatch_numbers_give_the_same_indices():

@@ -1,4 +1,4 @@
-"""Held-out splits: the frozen order, sizes, nothing twice and nothing lost, and refusals."""
+"""Held-out splits: the fixed order, sizes, every example exactly once, and refusals."""
 
 import zlib
 
@@ -11,7 +11,7 @@ from atelier.data.splits import fixed_order, hold_out
 
 
 def splits_of(sizes):
-    """Splits whose x and label are the number of the example, over all splits."""
+    """Returns splits in which x and label are the index of the example, over all splits."""
     splits, first = {}, 0
     for name, n in sizes.items():
         numbers = np.arange(first, first + n)
@@ -24,7 +24,7 @@ def splits_of(sizes):
 
 
 def test_the_fixed_order_is_frozen():
-    """Another order is another test split, and no number could be compared with an older one."""
+    """Another order would change the test split; results would not compare with earlier ones."""
     assert fixed_order(10).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
     for n, crc32 in ((1797, 0x344D4D7C), (70_000, 0x2BDDC896)):
         assert zlib.crc32(fixed_order(n).astype('<i8').tobytes()) == crc32
@@ -44,7 +44,7 @@ def test_the_fixed_order_does_not_touch_numpys_own_state():
 
 
 def test_any_stretch_of_sorted_examples_is_a_fair_sample():
-    """Of 10 classes in order, each has its tenth of the last tenth, to five standard errors."""
+    """If 10 classes are in order, each fills a tenth of the last tenth, to five standard errors."""
     n = 10_000
     classes = fixed_order(n)[-n // 10 :] // (n // 10)
     counts = np.bincount(classes, minlength=10)

@@ -1,6 +1,6 @@
-"""Static binarised MNIST: three formats that agree, the published numbers, and damaged files.
+"""Static binarised MNIST: three formats that agree, the published sizes, and damaged files.
 
-The small files here have the form of the real ones; the real one is read where it is at hand.
+The small files here have the format of the real one, which is tested where it is available.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ def packed():
 
 
 def amat(bits) -> str:
-    """As they are published: a space after every digit, the last one too."""
+    """Returns the published text format: a space follows every digit, including the last."""
     return ''.join(''.join(f'{bit} ' for bit in row) + '\n' for row in bits)
 
 
@@ -70,7 +70,7 @@ def test_what_is_read_is_what_was_written(npz):
 
 
 def test_rows_are_shuffled_and_the_same_way_at_every_load(npz):
-    """A file may be sorted by class: its first thousand would be zeros only."""
+    """A file may be sorted by class: its first thousand rows would all be zeros."""
     path = npz()
     first, second = static_mnist.load(path), static_mnist.load(path)
     assert_same(first, second)
@@ -106,7 +106,7 @@ def test_the_texts_agree_with_the_npz(npz, texts, change):
     assert_same(static_mnist.load(path), static_mnist.load(npz()))
 
 
-# What is something else
+# Other files
 
 
 @pytest.mark.parametrize('path', ['', 'missing.npz', 'missing/bits.npz'])
@@ -190,6 +190,6 @@ def test_the_published_file():
     data = static_mnist.load(str(REAL))
     assert [data.size(name) for name in SIZES] == [50_000, 10_000, 10_000]
     assert data.splits['test']['x'].mean() == pytest.approx(0.132512, abs=5e-7)
-    # The file's test rows are sorted by class: there, neighbours share 55 pixels.
+    # The file's test rows are sorted by class; in that order neighbours share 55 pixels.
     x = data.splits['test']['x'].reshape(-1, 784)
     assert np.mean(np.sum(x[1:] & x[:-1], axis=1)) == pytest.approx(36.7, abs=1)

@@ -1,4 +1,4 @@
-"""Text: each symbol scored once, the split of others, and files that are none."""
+"""Text: each token is scored once, the usual split, and files that are not text."""
 
 import pathlib
 import sys
@@ -40,7 +40,7 @@ def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, d
 
 
 def test_the_split_is_that_of_others(file):
-    """The first nine tenths, of which validation is the end, and the last tenth."""
+    """The first nine tenths are train, then valid; the last tenth is test."""
     data, whole = text.load(file(), context=16), ROWS * 100
     cut = int(0.9 * len(whole))
     kept = cut - int(0.05 * cut)

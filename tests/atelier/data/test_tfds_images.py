@@ -1,7 +1,7 @@
-"""TFDS sets in array_record: which one is taken, what is read, and what to do where there is none.
+"""TFDS sets in array_record: which version is used, what is read, and advice if there is none.
 
-The small sets are written here as TFDS writes them, without TensorFlow; MNIST, where it is at hand,
-is compared with what TFDS itself decodes.
+The small sets are written here in the format of TFDS, without TensorFlow. MNIST, where it is
+available, is compared with the output of TFDS itself.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ NEEDS_MNIST = pytest.mark.skipif(not (REAL / 'mnist').exists(), reason=f'there i
 
 @pytest.fixture
 def root(tmp_path, cache, monkeypatch):
-    """An empty folder of TFDS sets, with a cache of its own."""
+    """An empty folder for TFDS sets, with its own cache."""
     monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
     return tmp_path / 'tfds'
 
@@ -42,7 +42,7 @@ def reds(split):
     return split['x'][:, 0, 0, 0].tolist()
 
 
-# What is read
+# Images that are read
 
 
 def test_a_set_without_labels_and_with_a_validation_split(root):
@@ -57,7 +57,7 @@ def test_a_set_without_labels_and_with_a_validation_split(root):
     assert data.splits['train']['x'].dtype == np.uint8
     assert sorted(reds(data.splits['train'])) == list(range(90))
     assert sorted(reds(data.splits['valid'])) == list(range(90, 97))
-    assert reds(data.splits['train']) != list(range(90))  # in an order without meaning
+    assert reds(data.splits['train']) != list(range(90))  # shuffled
     assert 'tensorflow' not in sys.modules
 
 
@@ -89,14 +89,14 @@ def test_image_shape_scales_and_crops(root):
     np.testing.assert_array_equal(data.splits['train']['x'], np.full((3, 2, 3, 1), 40))
 
 
-# Which set is taken
+# Which version is used
 
 
 def test_the_newest_version_is_taken_by_number(root):
     for version, count in (('1.9.0', 3), ('1.10.0', 4), ('1.2.11', 5)):
         write_tiny(root, count=count, version=version)
     (root / 'tiny' / '2.0.0.incomplete').mkdir()
-    (root / 'tiny' / '3.0.0').mkdir()  # without dataset_info.json
+    (root / 'tiny' / '3.0.0').mkdir()  # no dataset_info.json
     assert load(root).size('train') == 4
 
 
@@ -127,7 +127,7 @@ def test_a_warm_start_does_not_import_tfds(root, monkeypatch, capfd):
     write_tiny(root)
     first = load(root)
     assert 'decoding tiny train' in capfd.readouterr().err
-    monkeypatch.setitem(sys.modules, 'tensorflow_datasets', None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, 'tensorflow_datasets', None)  # importing it fails
     second = load(root)
     assert second.spec == first.spec
     np.testing.assert_array_equal(second.splits['train']['x'], first.splits['train']['x'])
@@ -144,7 +144,7 @@ def test_a_set_that_is_prepared_again_is_decoded_again(root):
     assert load(root).size('train') == 4
 
 
-# What cannot be read
+# Sets that cannot be read
 
 
 @pytest.mark.parametrize('kind', ['tfrecord', 'riegeli', None])
@@ -152,7 +152,7 @@ def test_a_set_that_only_tensorflow_reads(root, complaint, kind):
     folder = write_tiny(root)
     info = json.loads((folder / 'dataset_info.json').read_text())
     info['fileFormat'] = kind
-    if kind is None:  # as TFDS wrote it before there was a choice
+    if kind is None:  # as TFDS wrote it before the format could be chosen
         del info['fileFormat']
     (folder / 'dataset_info.json').write_text(json.dumps(info))
     line = complaint(load, root)
@@ -220,17 +220,17 @@ def test_a_set_of_something_else(root, complaint):
     write_set(root, 'pairs', {'train': pair}, {'image': IMAGE, 'mask': IMAGE})
     write_set(root, 'tests', {'test': pictures(2)}, {'image': IMAGE})
     assert complaint(load, root, 'words') == "'words' is not a set of images: an example has text"
-    line = complaint(load, root, 'pairs')  # TFDS keeps no order
+    line = complaint(load, root, 'pairs')  # TFDS does not keep the order of features
     assert re.search('an example has (image, mask|mask, image)', line), line
     assert complaint(load, root, 'tests') == "'tests' has no training split, only test"
 
 
-# What is not prepared
+# Sets that are not prepared
 
 
 @pytest.fixture
 def tensorflow(monkeypatch):
-    """Pretends that TensorFlow is installed or not, and a network there or not."""
+    """Simulates whether TensorFlow is installed and whether a network is available."""
     find = importlib.util.find_spec
 
     def pretend(installed, network=False):
@@ -260,7 +260,7 @@ def tensorflow(monkeypatch):
 )
 def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint):
     tensorflow(installed=False)
-    (root / 'mnist').mkdir(parents=True)  # its name only
+    (root / 'mnist').mkdir(parents=True)  # an empty folder of that name
     line = complaint(load, root, name)
     assert re.match(rf'{re.escape(repr(name))} is not a source \(digits, ', line), line
     assert f'{root}{hint}' in line
@@ -291,7 +291,7 @@ def test_tfds_cannot_prepare_it(root, complaint, tensorflow, monkeypatch, progra
 
 
 def test_a_set_is_prepared_and_then_read(root, tmp_path, tensorflow, monkeypatch):
-    """By a process that is given the name and the folder."""
+    """A separate process prepares it, given the name and the folder."""
     tensorflow(installed=True, network=True)
     write_tiny(tmp_path / 'elsewhere', 'emnist/letters')
     source = str(tmp_path / 'elsewhere' / 'emnist' / 'letters')
@@ -340,7 +340,7 @@ def test_mnist_is_what_tfds_decodes(mnist, split):
 
 @NEEDS_MNIST
 def test_mnist_scaled_to_half(root):
-    """A hundred of them: each pixel is near the mean of the four that it covers."""
+    """For 100 images, each pixel is near the mean of the four that it covers."""
     images = [row['image'][..., 0] for row in decoded_by_tfds('test', 100)]
     rows = [{'image': png(image), 'label': number % 10} for number, image in enumerate(images)]
     write_set(root, 'hundred', {'train': rows}, {'image': IMAGE, 'label': LABEL})

@@ -1,4 +1,4 @@
-"""Toy densities: integrals, published entropies, and points where they belong."""
+"""Toy densities: integrals, published entropies, and points in the right regions."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from atelier.data import toy
 from atelier.data.dataset import POINTS
 from atelier.data.toy import DRAWS, LOG_DENSITIES, MIXTURES, SIZES
 
-ENTROPY_NATS = {  # closed forms, but for the third, whose Gaussians overlap: a Monte-Carlo integral
+ENTROPY_NATS = {  # closed forms; the third, with overlapping Gaussians, by Monte Carlo
     'ring': np.log(8) + 1 + np.log(2 * np.pi) + 2 * np.log(0.01),
     'grid': np.log(25) + 1 + np.log(2 * np.pi) + 2 * np.log(0.05),
     'eight_gaussians': 2.833,
@@ -35,12 +35,12 @@ def test_points_are_the_same_for_every_run(loaded, name):
     assert {split: data.size(split) for split in data.splits} == SIZES
     x = np.concatenate([part['x'] for part in data.splits.values()])
     assert x.dtype == np.float32
-    assert len(np.unique(x, axis=0)) > 0.99 * len(x)  # no split repeats another
+    assert len(np.unique(x, axis=0)) > 0.99 * len(x)  # splits share no points
 
 
 @pytest.mark.parametrize('name', LOG_DENSITIES)
 def test_the_density_of_the_points_is_that_of_the_entropy(loaded, name):
-    """E[-log p(x)] of test points, within five standard errors."""
+    """E[-log p(x)] over test points equals the entropy within five standard errors."""
     log_density = np.asarray(jax.jit(LOG_DENSITIES[name])(loaded[name].splits['test']['x']))
     error = log_density.std() / np.sqrt(len(log_density))
     assert abs(-log_density.mean() - ENTROPY_NATS[name]) < 5 * error + 2e-3
@@ -48,7 +48,7 @@ def test_the_density_of_the_points_is_that_of_the_entropy(loaded, name):
 
 @pytest.mark.parametrize('name', LOG_DENSITIES)
 def test_the_density_integrates_to_one(name):
-    """By importance sampling from a density that covers it: its own points, spread out."""
+    """By importance sampling from a wider density around the same centres."""
     random = np.random.RandomState(5)
     centres = MIXTURES[name].means if name in MIXTURES else np.zeros((1, 2))
     width = 2 * MIXTURES[name].std if name in MIXTURES else 4.0
