@@ -1,4 +1,4 @@
-"""Anomaly scores: their comparison and direction, the files written, and refusals."""
+"""Anomaly scores: comparison of data sets, direction of the scores, output files, and refusals."""
 
 import json
 
@@ -18,7 +18,7 @@ ink = lambda batch: batch['x'].reshape(len(batch['x']), -1).sum(1)
 
 
 def by_ink(run):
-    """Its negative log-likelihood is the sum of x."""
+    """Returns `run` whose negative log-likelihood is the sum of x."""
     nats = LogProb(lambda weights, batch, rng: -ink(batch), 'exact')
     return with_abilities(run, nats)
 
@@ -53,7 +53,7 @@ def test_left_out_classes_are_compared_with_the_known_ones(vae, caplog):
 
 
 def test_other_data_are_outliers(vae, tmp_path):
-    """They have no labels; classes left out of training are not compared with them."""
+    """Other data have no labels; the run's left-out classes are excluded from the comparison."""
     random = np.random.RandomState(0)
     x = random.randint(0, 17, (30, 8, 8, 1)).astype(np.uint8)
     np.savez(tmp_path / 'noise.npz', x_train=x, x_test=x[:11], levels=17)
@@ -100,11 +100,11 @@ def test_a_class_conditional_family_scores_unlabelled_data(vae, tmp_path):
         picture=str(tmp_path / 'mine.png'),
     )
     np.testing.assert_allclose(arrays['outlier_score'], 0.5 * 64 * (3 / 16) ** 2, rtol=1e-6)
-    assert arrays['picture_score'] == pytest.approx(0, abs=1e-9)  # 64 is level 4, a class
+    assert arrays['picture_score'] == pytest.approx(0, abs=1e-9)  # level 4 is what class 4 gives
 
 
 def test_a_table_has_scores_and_no_images(vae, tmp_path, complaint):
-    """Infinite scores rank above all others."""
+    """Infinite scores rank highest."""
     x = np.arange(60, dtype=np.float32)[:, None] * [1, 2, 3]
     np.savez(tmp_path / 'table.npz', x=x)
     run = assembled(tmp_path, 'vae', 'arrays,debug', data__path=str(tmp_path / 'table.npz'))

@@ -1,4 +1,4 @@
-"""An application runs only on runs that it fits."""
+"""An application runs only on runs whose family has its required abilities."""
 
 import pytest
 from support import make_run, with_abilities

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
 
 def trained(folder, name):
-    """A run with its folder, as `--beside` opens it again."""
+    """A run with its folder, which `--beside` can reopen."""
     config_file = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py:digits,debug')
     config = config_file.config()
     run_folder.check_same(folder, config_file, config)
@@ -38,7 +38,7 @@ def test_bayes_rule_beside_a_classifier(runs):
     metrics = json.loads((run.folder / 'applications' / 'classify.json').read_text())['runs']
     assert (run.folder / 'applications' / 'classify.png').exists()
     assert arrays['logits'].shape == arrays['beside_logits'].shape == (447, 10)
-    for each in (run, other):  # equal to those of the evaluation
+    for each in (run, other):  # equal to the evaluation's values
         values = evaluate.evaluate(each)['values']
         own_metrics = metrics[each.folder.name]
         np.testing.assert_allclose(own_metrics['accuracy']['mean'], values['accuracy']['mean'])

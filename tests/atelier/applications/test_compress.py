@@ -18,11 +18,11 @@ LATENT = 6
 
 @pytest.fixture(scope='module')
 def linear(vae):
-    """Codes are an oblique image of the first principal components of the training digits."""
+    """Codes are the first principal components of the training digits, rotated and shifted."""
     train = vae.data.splits['train']['x'].reshape(-1, 64) / 16
     pca = PCA(LATENT).fit(train)
     mix = np.random.RandomState(0).normal(size=(LATENT, LATENT))
-    mix = np.linalg.qr(mix)[0]  # turns codes and keeps their length
+    mix = np.linalg.qr(mix)[0]  # rotates codes and keeps their length
     to_codes, shift = pca.components_.T @ mix, pca.mean_ - 3 * pca.components_[0]
 
     def encode(weights, batch, rng):
@@ -43,7 +43,7 @@ def test_component_counts_double_up_to_all():
 
 
 def test_a_linear_model_is_pca(linear):
-    """Before rounding both curves equal scikit-learn's; rounding to bytes costs little here."""
+    """Unquantized, both curves equal scikit-learn's PCA; rounding to bytes costs little here."""
     run, _ = linear
     arrays = compress.apply(run, quality_step=30)
     train, test = (run.data.splits[s]['x'].reshape(-1, 64) / 16 for s in ('train', 'test'))
@@ -75,7 +75,7 @@ def test_a_byte_is_the_nearest_of_256_values():
 
 
 def test_rounding_uses_the_extremes_of_the_training_split(vae):
-    """Training codes 0 and 255 / 16: test codes round to multiples of 1 / 16 within that range."""
+    """Training codes are 0 and 255 / 16: test codes round to multiples of 1 / 16 in that range."""
     encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :1] / 16
 
     def decode(weights, codes):
@@ -91,11 +91,11 @@ def test_rounding_uses_the_extremes_of_the_training_split(vae):
     back = np.array([10, 100, 255]) / 16
     want = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
     np.testing.assert_allclose(arrays['code_error'], [want.mean()], rtol=1e-5)
-    assert 'jpeg_error' not in arrays  # no range, no grey levels
+    assert 'jpeg_error' not in arrays  # no value range, so no grey levels
 
 
 def test_all_components_are_the_reconstruction(vae):
-    """All components of the debug VAE's codes, unrounded, give its reconstruction."""
+    """With all components, unrounded, the debug VAE's codes give its reconstruction."""
     arrays = compress.apply(vae, quality_step=50)
     reconstruct.apply(vae)
     path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
@@ -116,7 +116,7 @@ def test_jpeg_is_the_best_that_fits(linear):
         assert (j == -1) == (len(fits) == 0)
         assert j == -1 or (j in fits and error[j] == error[fits].min())
     assert -1 in arrays['best_jpeg'] and arrays['best_jpeg'][-1] >= 0
-    assert error[-1] < 0.01 < error[0]  # on the scale of the model's
+    assert error[-1] < 0.01 < error[0]  # on the model's scale
     rows = json.loads((run.folder / 'applications' / 'compress.json').read_text())['rows']
     assert [row['bytes'] for row in rows] == arrays['dims'].tolist()
     assert rows[0]['jpeg'] is None and rows[-1]['jpeg']['bytes'] <= rows[-1]['bytes']
@@ -124,7 +124,7 @@ def test_jpeg_is_the_best_that_fits(linear):
 
 
 def test_black_and_white_and_colours_have_a_jpeg(vae):
-    """Levels 0 and 1 become 0 and 255, which JPEG nearly preserves."""
+    """Levels 0 and 1 become 0 and 255, which JPEG almost preserves."""
     first = lambda weights, batch, rng: batch['x'].reshape(len(batch['x']), -1)[:, :1]
     for levels, channels in ((2, 1), (256, 3)):
         decode = lambda weights, codes, c=channels: jnp.zeros((len(codes), 8, 8, c))

@@ -1,4 +1,4 @@
-"""Latent directions: known ones are recovered, and bad options are refused."""
+"""Latent directions: recovers known ones and refuses bad options."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ normal = lambda weights, rng: jax.vmap(lambda k: jax.random.normal(k, (64,)))(rn
 
 
 def images_of(label, noise=3, seed=0):
-    """Images with a stroke as strong as their label; each background is shared by ten of them."""
+    """Returns images with a stroke as strong as their label; ten images share each background."""
     random = np.random.RandomState(seed)
     stroke = np.zeros((8, 8, 1), np.uint8)
     stroke[2:5, 3] = 1
@@ -61,7 +61,7 @@ def test_label_selects_images_of_one_class(vae):
 
 
 def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
-    """Constant images of 0 ... 15: the quarters' means are 1.5 and 13.5; no labels are needed."""
+    """Constant images of 0 ... 15: the outer quarters average 1.5 and 13.5; no labels needed."""
     x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
     split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
     splits = {**vae.data.splits, 'train': split, 'test': split}
@@ -78,14 +78,14 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
     ],
 )
 def test_stroke_directions_lead_from_small_values_to_large_ones(vae, attribute, measure, name):
-    """The direction joins the means of the quarters, and `value` is measured in x."""
+    """The direction joins the means of the outer quarters; `value` is measured in x."""
     x = vae.data.splits['train']['x']
     run = with_abilities(vae, Codes(encode=encode, decode=decode))
     arrays = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
     values = measure(x[..., 0] / 16)
     low, high = np.quantile(values, [0.25, 0.75])
     want = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
-    np.testing.assert_allclose(arrays['direction'], want, atol=0.1)  # but for ties at the border
+    np.testing.assert_allclose(arrays['direction'], want, atol=0.1)  # up to ties at the edges
     shades = np.clip(arrays['x'].reshape(6, 8, 8) / 16, 0, 1)
     np.testing.assert_allclose(arrays['value'], measure(shades).reshape(3, 2), rtol=1e-5)
     assert np.all(arrays['value'][:, 1] > arrays['value'][:, 0])
@@ -104,7 +104,7 @@ def test_a_table_has_no_strokes(tmp_path, complaint, attribute):
 
 @pytest.fixture
 def classifier(monkeypatch, gan):
-    """A classifier of two classes: whether the first pixel is above 0."""
+    """A classifier with two classes: whether the first pixel is positive."""
     logits = lambda weights, batch, rng: jnp.stack(
         [-flat(batch['x'])[:, 0], flat(batch['x'])[:, 0]], 1
     )
@@ -119,7 +119,7 @@ def generator(gan, folder='somewhere'):
 
 
 def test_without_an_encoder_a_classifier_labels_the_sets(gan, classifier):
-    """The means of the two halves of a normal variable differ by 2 sqrt(2 / pi)."""
+    """The means of the two halves of a standard normal variable differ by 2 sqrt(2 / pi)."""
     arrays = concept.apply(generator(gan), num_codes=4000, num_images=2, label=1)
     want = np.zeros(64)
     want[0] = 2 * np.sqrt(2 / np.pi)

@@ -1,4 +1,4 @@
-"""Denoisers with a known gain, reproducible noise, and a trained model."""
+"""Denoising: known gains, reproducible noise, and a trained model."""
 
 import json
 
@@ -17,7 +17,7 @@ from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
-LOAD = restore.load  # before `untrained`
+LOAD = restore.load  # the original, before the fixture `untrained` patches it
 
 
 def identity(weights, batch, rng):
@@ -25,7 +25,7 @@ def identity(weights, batch, rng):
 
 
 def of_test(run, x, spec=None, reconstruct=identity, **more):
-    """Returns `run` with test images x and this reconstruction."""
+    """Returns `run` with test images x and this `reconstruct`."""
     changed = with_abilities(
         run, Reconstruct(reconstruct), splits={**run.data.splits, 'test': {'x': x, **more}}
     )
@@ -39,7 +39,7 @@ def recorded(run, noise):
 
 @pytest.mark.parametrize('noise', ['gaussian', 'masking', 'salt_and_pepper'])
 def test_shrinking_the_noise_gains_a_known_psnr(vae, noise):
-    """Shrinking the noise to a quarter gains 20 log10(4) dB, for every kind of noise."""
+    """Reducing the noise to a quarter gains 20 log10(4) dB, for every kind of noise."""
     nearer = lambda weights, batch, rng: 8 + (batch['x'] - 8) / 4
     run = of_test(vae, np.full((30, 8, 8, 1), 8, np.uint8), reconstruct=nearer)
     arrays = denoise.apply(run, noise=noise, levels='0.2,0.7')
@@ -53,7 +53,7 @@ def test_shrinking_the_noise_gains_a_known_psnr(vae, noise):
 
 
 def test_the_best_linear_denoiser_of_a_gaussian(vae):
-    """For normal x and noise, noisy / (1 + s^2) has error s^2 / (1 + s^2) instead of s^2."""
+    """For standard normal x, noisy / (1 + s^2) has error s^2 / (1 + s^2) instead of s^2."""
     random, spec = np.random.RandomState(0), Spec((2000,), None, None)
     x, s = random.normal(size=(20, 2000)).astype(np.float32), 0.8
     train = {'x': np.stack([np.full(2000, -4.0), np.full(2000, 4.0)])}
@@ -64,12 +64,12 @@ def test_the_best_linear_denoiser_of_a_gaussian(vae):
     np.testing.assert_allclose(mean('noisy_psnr_db'), 20 * np.log10(8 / s), atol=0.1)
     want = 10 * np.log10(1 + s**2)
     np.testing.assert_allclose(mean('denoised_psnr_db') - mean('noisy_psnr_db'), want, atol=0.1)
-    assert np.abs(arrays['noisy']).max() > 4  # nothing is clipped where no range is known
+    assert np.abs(arrays['noisy']).max() > 4  # no clipping without a known range
     assert 'noisy_ssim' not in arrays
 
 
 def test_columns_of_a_table_have_equal_weight(vae):
-    """Columns in units of 0.001 and 1000: noise and PSNR are on the normalized scale."""
+    """Columns in units of 0.001 and 1000: noise and PSNR use the normalized scale."""
     random = np.random.RandomState(0)
     x = random.uniform(-1, 1, (40, 2)).astype(np.float32)
     scaled = x * np.float32([1e-3, 1e3])
@@ -91,7 +91,7 @@ def test_columns_of_a_table_have_equal_weight(vae):
 
 
 def test_noise_depends_on_seed_level_and_example_alone(vae):
-    """Other levels, the batch size and the size of the split do not change it."""
+    """The noise does not depend on other levels, the batch size or the size of the split."""
     grey = np.full((40, 8, 8, 1), 8, np.uint8)
     in_order = lambda arrays, level: arrays['noisy'][level][np.argsort(arrays['index'])]
     full = denoise.apply(of_test(vae, grey), levels='0.2,0.1', num_images=40)
@@ -100,7 +100,7 @@ def test_noise_depends_on_seed_level_and_example_alone(vae):
     np.testing.assert_allclose(in_order(small_split, 0), in_order(full, 1)[:12], atol=1e-5)
     other = denoise.apply(of_test(vae, grey), levels='0.1', num_images=40, seed=1)
     draws = [in_order(full, 0), in_order(full, 1), in_order(other, 0)]
-    draws += [draws[0][::-1]]  # of other examples
+    draws += [draws[0][::-1]]  # noise of other examples
     correlation = np.corrcoef(np.reshape(draws, (4, -1)))
     np.testing.assert_allclose(correlation, np.eye(4), atol=0.1)
 
@@ -108,7 +108,7 @@ def test_noise_depends_on_seed_level_and_example_alone(vae):
 def test_noisy_values_are_clipped_to_the_range(vae):
     arrays = denoise.apply(of_test(vae, vae.data.splits['test']['x']), levels='2', num_images=50)
     assert arrays['noisy'].min() == 0 and arrays['noisy'].max() == 16
-    assert np.any(arrays['noisy'] % 1 != 0)  # real values in between
+    assert np.any(arrays['noisy'] % 1 != 0)  # values between the levels
 
 
 def test_unchanged_examples_are_left_out_of_the_means(vae):
@@ -140,7 +140,7 @@ def test_labels_go_with_their_examples(vae):
     [('vae', 'digits'), ('vae_gan', 'digits'), ('vae', 'ring')],
 )
 def test_families_that_reconstruct(tmp_path, name, data):
-    """Untrained: `denoised` is the reconstruction of the noisy examples."""
+    """`denoised` is the (untrained) reconstruction of the noisy examples."""
     run = few_of_test(assembled(tmp_path, name, f'{data},debug'), 20)
     arrays = denoise.apply(run, levels='0.5', num_images=20)
     state = restore.initial_state(run)
@@ -158,7 +158,7 @@ def test_families_that_reconstruct(tmp_path, name, data):
 
 @pytest.mark.slow
 def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
-    """After a few seconds of training on digits: the stronger the noise, the larger the gain."""
+    """After a few seconds of training on digits, stronger noise gives a larger gain."""
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})
     train_lib.train(run, jax.devices())
@@ -192,7 +192,7 @@ def test_a_missing_ability_is_named(tmp_path, complaint):
 
 
 def test_a_denoiser_gets_the_level_and_unclipped_values(vae):
-    """Again the best denoiser of a Gaussian, which here gets s, and values outside the range."""
+    """Again the optimal Gaussian denoiser, now given s, with values outside the range."""
     random, s = np.random.RandomState(0), 0.8
     x = random.randint(0, 17, size=(20, 8, 8, 1)).astype(np.uint8)
     batches = []

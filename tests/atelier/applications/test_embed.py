@@ -1,4 +1,4 @@
-"""Both classifiers against scikit-learn and by hand, and the output without labels."""
+"""Both classifiers on codes, against scikit-learn and by hand; the output without labels."""
 
 import json
 
@@ -27,7 +27,7 @@ def blobs(n=200, classes=3, dims=4, seed=0):
 
 
 def of_codes(run, train, test):
-    """A run with these splits, whose code is the first two pixels of x."""
+    """Returns `run` with these splits; its code is the first two pixels of x."""
     encode = lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, :2]
     return with_abilities(run, Codes(encode), splits={'train': train, 'test': test})
 
@@ -43,14 +43,14 @@ def results(run):
 
 
 def test_neighbours_are_scikit_learns():
-    """Two classes and an odd number of neighbours have no ties."""
+    """Two classes and an odd number of neighbours rule out ties."""
     data = blobs(classes=2)
     want = KNeighborsClassifier(5).fit(data.train, data.train_label).predict(data.test)
     np.testing.assert_array_equal(embed.by_neighbours(data, 5), want)
 
 
 def test_the_nearest_only_breaks_ties():
-    """Classes 7, 3, 9 at distances 1 to 5 from 0."""
+    """Neighbours of classes 7, 3 and 9 lie at distances 1 to 5 from 0."""
 
     def at(*labels):
         distances = np.arange(1.0, 1 + len(labels))[:, None]
@@ -97,7 +97,7 @@ def test_codes_that_encode_the_class_are_classified_perfectly(vae):
 
 
 def test_only_the_first_codes_are_fitted(vae):
-    """The first 10 codes match their class, the others do not; all are written."""
+    """Only the first 10 codes match their class; all codes are written."""
     label = np.arange(50) % 2
     codes = 8 * np.eye(2, dtype=int)[label]
     codes[10:] = codes[10:, ::-1]
@@ -110,7 +110,7 @@ def test_only_the_first_codes_are_fitted(vae):
     assert few['train_codes'].shape == (50, 2)
     for name in ('neighbours_of_codes', 'probe_of_codes', 'neighbours_of_x', 'probe_of_x'):
         assert few[name].tolist() == [0, 1]
-        if 'probe' in name:  # neighbours at equal distance vote in no fixed order
+        if 'probe' in name:  # neighbours at equal distances vote in no fixed order
             assert all_of_them[name].tolist() == [1, 0]
 
 

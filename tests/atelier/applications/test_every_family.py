@@ -1,4 +1,4 @@
-"""Every application keeps its promises on every family with an encoder and a decoder."""
+"""Every application works as documented on every family with an encoder and a decoder."""
 
 import pathlib
 
@@ -20,7 +20,7 @@ from docs import family_table
 
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'one_device')
 
-OPTIONS = {  # as small as possible
+OPTIONS = {  # as small as possible, for speed
     'anomaly': dict(num_images=2),
     'classify': {},
     'compress': {},
@@ -35,14 +35,14 @@ OPTIONS = {  # as small as possible
     'samplers': dict(samplers='ddim:2,heun:2', num_samples=2),
     'trajectory': dict(num_samples=2, num_points=2),
 }
-OF_OTHERS = ('decompress', 'super_resolve', 'text')  # without an encoder and a decoder
+OF_OTHERS = ('decompress', 'super_resolve', 'text')  # they need no encoder and decoder
 QUICK = ('autoencoder',)
 EXACT = ('realnvp', 'spline_flow', 'glow', 'maf', 'iaf')  # codes decode to the dequantised x
-DENSITIES = ('ppca', *EXACT)  # which cannot compress
+DENSITIES = ('ppca', *EXACT)  # densities cannot compress
 
 
 def coded() -> list[str]:
-    """Returns configs of families with codes, by the table of the docs, which is tested too."""
+    """Returns configs of families with codes, from the table in the docs, which is tested too."""
     text = family_table.written_table(family_table.PAGE.read_text())
     table = [line.split('|') for line in text.split('\n')]
     (column,) = {row.index(' `latent_map` ') for row in table if ' `latent_map` ' in row}
@@ -54,7 +54,7 @@ def coded() -> list[str]:
 
 @pytest.fixture(scope='module')
 def run_of(tmp_path_factory):
-    """The debug run of a config, trained, with forty test examples."""
+    """Returns the trained debug run of a config, with forty test examples."""
 
     def trained(name):
         run = few_of_test(assembled(tmp_path_factory.mktemp(name), name), 40)
@@ -93,9 +93,9 @@ def test_every_application_works(name, run_of):
 
 
 def _check(run, results):
-    """Checks that ends of paths are reconstructions, and codes those of `encode`.
+    """Checks that path ends are reconstructions, and their codes equal those of `encode`.
 
-    With dequantised data they agree only roughly: the noise depends on an example's index.
+    For dequantised data they agree only roughly: the noise depends on an example's index.
     """
     exact = dict(rtol=1e-4, atol=1e-4)
     near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact

@@ -1,4 +1,4 @@
-"""Masks, and the error of completions where it is known."""
+"""Masks, and completions with a known error."""
 
 import json
 
@@ -107,12 +107,12 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
     run = filling(vae, add_label)
     arrays = inpaint.apply(run, mask='right', num_images=6, num_completions=2, num_examples=50)
     split, index = run.data.splits['test'], arrays['index']
-    assert len({*index}) == 6 and index.max() >= 50  # from all of the split
+    assert len({*index}) == 6 and index.max() >= 50  # from the whole split
     np.testing.assert_array_equal(arrays['x'], split['x'][index])
     for completion in np.swapaxes(arrays['completions'], 0, 1):
         np.testing.assert_array_equal(completion[:, :, :4], split['x'][index][:, :, :4])
         wanted = np.broadcast_to(split['label'][index][:, None, None, None], (6, 8, 4, 1))
-        np.testing.assert_array_equal(completion[:, :, 4:], wanted)  # the hidden x were 0
+        np.testing.assert_array_equal(completion[:, :, 4:], wanted)  # hidden input is 0
     assert not arrays['known'][:, :, 4:].any() and arrays['known'][:, :, :4].all()
     stored = np.load(run.folder / 'applications' / 'inpaint-right-seed-0.npz')
     assert {*stored} == {*arrays}
@@ -120,7 +120,7 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
 
 
 def test_errors_are_those_of_the_hidden_part(vae):
-    """White and black images, filled with grey: the error is half the range, in the hidden part."""
+    """White and black images filled with grey: the error in the hidden part is half the range."""
     x = np.zeros((30, 8, 8, 1), np.uint8)
     x[::2] = 16
     run = filling(vae, x=x)
@@ -139,7 +139,7 @@ def test_errors_are_those_of_the_hidden_part(vae):
 
 @pytest.mark.slow
 def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
-    """Errors of +-0.1 of the range: averaging 16 completions divides their square by 16."""
+    """Errors of +-0.1 of the range: averaging 16 completions divides the squared error by 16."""
 
     def noisy(weights, batch, rng):
         signs = jax.vmap(lambda key: jax.random.rademacher(key, (8, 8, 1), jnp.float32))(rng.keys)
@@ -154,7 +154,7 @@ def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
     assert abs(mean_psnr['mean'] - 20 - 10 * np.log10(16)) < 4 * mean_psnr['standard_error'] < 1
     small = inpaint.apply(run, num_completions=2, num_images=40, num_examples=7)
     same = [arrays['index'].tolist().index(i) for i in small['index']]
-    same_completions = arrays['completions'][same, :2]  # depends only on seed, completion and index
+    same_completions = arrays['completions'][same, :2]  # depends only on seed, completion, index
     np.testing.assert_array_equal(small['completions'], same_completions)
     other = inpaint.apply(run, num_completions=2, num_images=40, num_examples=7, seed=1)
     assert not np.array_equal(other['completions'], small['completions'])

@@ -1,4 +1,4 @@
-"""Paths between codes: closed forms, ends, and refusals."""
+"""Paths between codes: closed forms, end points, and refusals."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ T = np.linspace(0, 1, 7)
 
 
 def test_an_arc_turns_evenly_and_keeps_the_length():
-    """Codes of length 3, 50 degrees apart, in five dimensions."""
+    """Returns codes of length 3, 50 degrees apart, in five dimensions."""
     random = np.random.RandomState(0)
     u, v = np.linalg.qr(random.normal(size=(5, 2)))[0].T
     at = lambda angle: 3 * (np.cos(angle) * u + np.sin(angle) * v)
@@ -26,7 +26,7 @@ def test_an_arc_turns_evenly_and_keeps_the_length():
 
 
 def test_codes_of_different_lengths():
-    """At a right angle the path is cos(w) a + sin(w) b."""
+    """At a right angle, the path is cos(w) a + sin(w) b."""
     a, b = np.array([2.0, 0, 0]), np.array([0, 5.0, 0])
     path = interpolate.spherical(a, b, T)
     quarter = T * np.pi / 2
@@ -43,7 +43,7 @@ def test_parallel_codes_have_a_straight_path(factor):
 
 
 def test_a_small_angle_is_exact():
-    """The cosine of this angle rounds to 1."""
+    """The cosine of this small angle rounds to 1."""
     a, b = np.array([1.0, 0.0]), np.array([1.0, 3e-6])
     path = interpolate.spherical(a, b, T)
     np.testing.assert_allclose(path, interpolate.linear(a, b, T), atol=1e-11)

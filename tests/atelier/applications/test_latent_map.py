@@ -1,4 +1,4 @@
-"""The plane of the codes, its principal components, and the grid."""
+"""The latent plane, principal components of the codes, and the grid."""
 
 import jax
 import numpy as np
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 @pytest.fixture(scope='module')
 def vae(tmp_path_factory):
-    """Its codes have two dimensions."""
+    """A VAE with two-dimensional codes."""
     return assembled(tmp_path_factory.mktemp('vae'), 'vae')
 
 
 def first_pixels(n):
-    """Returns codes that are the first n pixels; the decoder sets the others to 0."""
+    """Returns `Codes` that encode to the first n pixels; the decoder sets the other pixels to 0."""
     rest = 64 - n
 
     def decode(weights, codes):
@@ -64,7 +64,7 @@ def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):
 
 
 def test_with_more_dimensions_the_grid_lies_at_the_prior_quantiles_along_the_axes(vae, caplog):
-    """With a `posterior` the prior is N(0, I), for any codes: its draws have these quantiles."""
+    """With a `posterior` the prior is N(0, I), whatever the codes: the grid has its quantiles."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
     run = of_codes(vae, codes, posterior=vae.family.ability(Codes).posterior)
     with caplog.at_level('INFO', logger='atelier'):
@@ -78,7 +78,7 @@ def test_with_more_dimensions_the_grid_lies_at_the_prior_quantiles_along_the_axe
 
 @pytest.mark.slow
 def test_another_prior_gives_the_quantiles_of_its_codes(vae, caplog):
-    """Uniform in [3, 5] along one axis, 0 or 1 along the other."""
+    """Codes are uniform in [3, 5] along one axis and 0 or 1 along the other."""
 
     def prior(weights, rng):
         uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(rng.keys)
@@ -95,7 +95,7 @@ def test_another_prior_gives_the_quantiles_of_its_codes(vae, caplog):
 
 
 def test_codes_of_another_prior_are_projected_to_the_plane(vae):
-    """A prior with one code: both quantiles are its coordinates."""
+    """The prior has a single code: both quantiles are its coordinates."""
     codes = np.random.RandomState(0).randint(0, 17, (40, 3))
     point = np.array([5.0, -2.0, 1.0])
     prior = lambda weights, rng: jax.numpy.tile(point, (len(rng.keys), 1))
@@ -116,7 +116,7 @@ def test_without_a_prior_the_grid_spans_the_codes(vae):
 
 
 def test_codes_in_a_plane_are_restored_from_it(vae, caplog):
-    """Codes origin + a u + b v: nothing is lost, the axis of larger variance comes first."""
+    """Codes origin + a u + b v: nothing is lost, and the axis of larger variance comes first."""
     random = np.random.RandomState(1)
     wide, narrow = random.randint(-4, 5, (2, 40)) * [[1], [1]]
     u, v = np.array([1, 1, 0, 0]), np.array([0, 0, 0, 1])

@@ -10,7 +10,7 @@ def test_every_file_is_an_application(name):
     application = applications.load(name)
     assert isinstance(application, applications.Application)
     for option in applications.options(application).values():
-        assert option.default is not option.empty, option  # the command line need not give it
+        assert option.default is not option.empty, option  # optional on the command line
 
 
 def test_shared_modules_are_no_applications():

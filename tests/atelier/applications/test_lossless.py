@@ -1,4 +1,4 @@
-"""Lossless coding: decoding, damaged files, and the bits used."""
+"""Lossless coding: round trips, damaged files, and the number of bits."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def digits():
 
 
 def coded(run, num_images=20):
-    """Returns the file of a run's coded test examples, and the examples."""
+    """Returns the file with a run's coded test examples, and these examples."""
     x, labels = (run.data.splits['test'][name][:num_images] for name in ('x', 'label'))
     x, labels = _lossless.as_levels({'x': x, 'label': labels})
     state = restore.load(run).state
@@ -101,7 +101,7 @@ def test_bad_options_raise_one_line(tmp_path, complaint):
 
 
 def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device):
-    """The measured bits equal the reported bits."""
+    """The measured number of bits equals the reported one."""
     run = few_of_test(assembled(tmp_path, 'naive_bayes'), 100)
     run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
@@ -122,7 +122,7 @@ def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device)
 
 @pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
 def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
-    """The measured bits are -ELBO, up to the noise of two draws of z."""
+    """The measured bits equal -ELBO, up to the noise of two draws of z."""
     run = few_of_test(assembled(tmp_path, name, train__steps=100), 300)
     run = run._replace(config_file=run.config_file._replace(path=''))
     train_lib.train(run)
@@ -138,7 +138,7 @@ def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
     assert results['label_bits'] == pytest.approx(label_bits)
     stream = 300 * results['measured_bits_without_header']
     assert results['first_bits'] == pytest.approx(stream - (totals + label_bits).sum(), abs=0.5)
-    assert 0 < results['first_bits'] < 2 * 22 + 64  # two dimensions
+    assert 0 < results['first_bits'] < 2 * 22 + 64  # two latent dimensions
     assert (folder / 'compress-likelihood.png').stat().st_size > 1000
     np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], arrays['x'])
 
@@ -146,7 +146,7 @@ def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['chow_liu', 'fvsbn', 'vae'])
 def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, name):
-    """Decodes after the data are deleted and the file has moved."""
+    """Decoding still works after the data are deleted and the file has moved."""
     data = tmp_path / 'mine.npz'
     np.savez(data, x=np.tile(digits > 7, (80, 1, 1)).astype(np.uint8))
     folder, small = tmp_path / 'run', ('--config.train.steps=1' if name == 'chow_liu' else '')

@@ -1,4 +1,4 @@
-"""Reconstructions, their errors, and the choice of examples."""
+"""Reconstructions, their errors, and the selected examples."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_reconstructions_are_those_of_the_family(vae):
 
 
 def test_the_error_is_on_the_normalized_scale(vae):
-    """Every value is too large by 4 of 16: 1/2 * 64 * (1/4)^2, over the whole split."""
+    """Every value is 4 of 16 too large: the error is 1/2 * 64 * (1/4)^2, over the whole split."""
     run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: batch['x'] + 4))
     arrays = reconstruct.apply(run, num_images=3)
     np.testing.assert_allclose(arrays['half_squared_error'], 2)
@@ -47,7 +47,7 @@ def test_the_error_is_on_the_normalized_scale(vae):
 
 
 def test_draws_depend_on_the_position_in_the_split(vae):
-    """A stochastic reconstruction does not depend on which examples are kept."""
+    """A stochastic reconstruction does not depend on which examples are selected."""
 
     def draw_one(weights, batch, rng):
         return batch['x'] + standard_normal(rng.keys, 8, 8, 1)
@@ -59,21 +59,21 @@ def test_draws_depend_on_the_position_in_the_split(vae):
 
 
 def test_originals_stand_above_reconstructions(vae):
-    """Further pairs of rows follow below the first; white is the largest level."""
+    """Further pairs of rows follow below the first; the largest level is white."""
     run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: 16 + 0 * batch['x']))
     black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': black}))
     reconstruct.apply(run, num_images=18)
     figure = Image.open(run.folder / 'applications' / 'reconstruct-seed-0.png').convert('L')
-    shades = np.asarray(figure)[:, -40]  # through the last column
+    shades = np.asarray(figure)[:, -40]  # a line through the last column
     runs = shades[np.flatnonzero(np.diff(shades.astype(int), prepend=-1))]
     only = [shade for shade in runs if shade in (0, 255)]
     assert [s for s, before in zip(only, [None, *only], strict=False) if s != before] == [
-        255,  # the page
+        255,  # background
         0,
         255,
         0,
-        255,  # the page again: the last row is not full
+        255,  # background: the last row is not full
     ]
 
 

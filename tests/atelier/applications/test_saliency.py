@@ -1,4 +1,4 @@
-"""Gradients and class activation, computed by hand."""
+"""Gradients and class activation maps, computed by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ def classifier(tmp_path_factory):
 
 
 WEIGHTS = np.random.RandomState(0).normal(size=(64, 10)).astype(np.float32)
-WEIGHTS -= WEIGHTS.mean(0)  # otherwise one class is predicted for all images
+WEIGHTS -= WEIGHTS.mean(0)  # otherwise all images get the same predicted class
 
 
 def affine(weights, batch, rng):
@@ -57,9 +57,9 @@ def test_channels_are_reduced_by_their_maximum():
 
 
 def test_each_map_feeds_one_class(classifier):
-    """Logits w_k sum_ij A_ij^k of maps A: the activation of class k is relu(w_k A^k).
+    """For logits w_k sum_ij A_ij^k of feature maps A, the activation of class k is relu(w_k A^k).
 
-    A map with a negative weight gives 0, and other classes' maps have no effect.
+    A map with a negative weight gives 0, and the maps of other classes have no effect.
     """
     weights = jnp.array([2.0, -3.0, 0.5])
     logits = lambda maps: weights * maps.sum((1, 2))
@@ -82,7 +82,7 @@ def test_a_map_that_the_logit_ignores_has_no_effect():
 
 
 def test_weights_are_means_over_space():
-    """If a logit depends on one position, the weight is its slope over the number of positions."""
+    """If a logit depends on one position, the weight is its slope over the position count."""
     maps = jax.random.uniform(jax.random.PRNGKey(0), (1, 2, 4, 1))
     logits = lambda maps: maps[:, 1, 2]
     activation = saliency.class_activation(logits, maps, jnp.array([0]))
@@ -98,7 +98,7 @@ def test_signals_have_maps_along_one_axis():
 
 @pytest.mark.slow
 def test_a_convolutional_network(classifier):
-    """The gradient equals finite differences, and the activation that of the two halves."""
+    """The gradient equals finite differences; the activation equals that from the two halves."""
     arrays = saliency.apply(classifier, num_images=3)
     state, family = restore.initial_state(classifier), classifier.family
     n = jnp.arange(3)

@@ -1,4 +1,4 @@
-"""Samples by class, as files."""
+"""Class-conditional samples, as files."""
 
 import jax
 import numpy as np
@@ -91,7 +91,7 @@ def test_labels_need_a_class_conditional_family(tmp_path, complaint, monkeypatch
 
 @pytest.mark.parametrize('has_prior', [True, False])
 def test_an_autoencoder_decodes_codes(vae, untrained, tmp_path, caplog, has_prior):
-    """Codes come from its prior, or from a Gaussian fitted to training codes."""
+    """Codes come from the prior, or from a Gaussian fitted to training codes."""
     codes = Codes(
         encode=lambda weights, batch, rng: batch['x'].reshape(-1, 64)[:, 10:12] + 100,
         decode=lambda weights, codes: codes[:, :1, None, None].repeat(8, 1).repeat(8, 2),

@@ -31,7 +31,7 @@ def test_each_sampler_equals_a_run_with_that_sampler(tmp_path):
 
 
 def test_a_non_finite_measure_is_nan(tmp_path, monkeypatch):
-    """One evaluation of an untrained model gives the mean, which lies in no mode of the ring."""
+    """With one step an untrained model returns the mean, which lies in no mode of the ring."""
     run = assembled(tmp_path, 'diffusion', 'ring,debug')
     monkeypatch.setattr(
         restore, 'load', lambda run: restore.TrainedRun(run, restore.initial_state(run), 'zeros')

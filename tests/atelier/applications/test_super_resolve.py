@@ -1,4 +1,4 @@
-"""Enlargements with a known PSNR, the model's inputs, and its random draws."""
+"""Super-resolution: known PSNR, the model's inputs, and its random draws."""
 
 import json
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'untrained')
 
 @pytest.fixture
 def no_figure(monkeypatch):
-    """Draws no figure, which would take seconds per test."""
+    """Disables figures, which take seconds per test."""
     monkeypatch.setattr(super_resolve, '_draw', lambda *arguments: None)
 
 
@@ -32,7 +32,7 @@ def able(run, enlarge, x=None, spec=None, factor=2):
 
 
 def repeat(weights, batch, rng):
-    """Repeats pixels; checks that the batch holds only `low`."""
+    """Repeats pixels; asserts that the batch holds only `low`."""
     assert set(batch) == {'low'}
     return enlarged(batch['low'], 2, 'nearest')
 
@@ -43,7 +43,7 @@ def recorded(run, seed=0):
 
 
 def test_a_model_that_repeats_pixels_equals_nearest(vae):
-    """It is deterministic and perfectly consistent."""
+    """The method is deterministic and perfectly consistent."""
     arrays = super_resolve.apply(able(vae, repeat), num_images=5)
     assert not [name for name in arrays if name.startswith('model_mean')]
     for name in ('psnr_db', 'ssim', 'consistency_db'):
@@ -68,13 +68,13 @@ def test_a_model_that_repeats_pixels_equals_nearest(vae):
 
 
 def noisy(weights, batch, rng):
-    """Grey with noise of 2 levels."""
+    """Returns grey images with noise of 2 levels."""
     noise = standard_normal(rng.keys, 8, 8, 1)
     return enlarged(batch['low'], 2, 'nearest') + 2 * noise
 
 
 def test_the_mean_of_samples_and_of_blocks(vae, no_figure):
-    """Averaging k samples divides the squared noise by k, blocks of four pixels by 4."""
+    """Averaging k samples divides the squared noise by k; averaging blocks of four pixels, by 4."""
     run = able(vae, noisy, np.full((300, 8, 8, 1), 8, np.uint8))
     arrays = super_resolve.apply(run, num_samples=5)
     mean_square = lambda name: np.mean(10 ** (-arrays[name] / 10))
@@ -89,14 +89,14 @@ def test_the_mean_of_samples_and_of_blocks(vae, no_figure):
     row, exact = (results['methods'][name] for name in ('model_mean', 'nearest'))
     np.testing.assert_allclose(10 ** (-row['consistency_db'] / 10), one / 20, rtol=0.1)
     assert (row['num_exact'], exact['num_exact']) == (0, 300)
-    assert results['methods']['bicubic']['num_exact'] == 300  # but for rounding
+    assert results['methods']['bicubic']['num_exact'] == 300  # up to rounding
     assert exact['consistency_db'] is None
     assert 'psnr_db' in row and 'psnr_db' not in exact
-    assert 'gain_psnr_db' not in row  # over bicubic, which is exact
+    assert 'gain_psnr_db' not in row  # bicubic is exact: no gain over it
 
 
 def test_samples_depend_on_seed_and_index_alone(vae, no_figure):
-    """Batch size and the number of samples and examples do not change them."""
+    """They do not depend on the batch size, or on the number of samples and examples."""
     grey = np.full((30, 8, 8, 1), 8, np.uint8)
     full = super_resolve.apply(able(vae, noisy, grey), num_images=30, num_samples=2)
     small_batches = able(assembled(vae.folder, 'vae', eval__batch_size=4), noisy, grey)
@@ -129,7 +129,7 @@ def test_images_of_real_values_and_any_number_of_channels(vae):
     ['super_resolution_regressor', pytest.param('super_resolution', marks=pytest.mark.slow)],
 )
 def test_a_model_sees_nothing_of_the_original(tmp_path, monkeypatch, name, no_figure):
-    """Two splits with the same low-resolution images give bitwise equal enlargements."""
+    """Two splits with equal low-resolution images give bitwise equal results."""
     run = few_of_test(assembled(tmp_path, name), 12)
     state = restore.initial_state(run)
     moved = jax.tree.map(

@@ -1,4 +1,4 @@
-"""--mode=text: prompts, texts longer than a window, and reproducible draws."""
+"""--mode=text: prompts, texts longer than a context window, and reproducible samples."""
 
 import shutil
 
@@ -19,7 +19,7 @@ TEXT = 'abcabcabd' * 400
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """Returns an n-gram model of a text whose next symbol is nearly certain after two symbols."""
+    """Returns an n-gram model in which the next token is almost certain after two tokens."""
     folder = tmp_path_factory.mktemp('text')
     (folder / 'mine.txt').write_text(TEXT)
     fields = dict(data__path=str(folder / 'mine.txt'), data__context=8, model__order=2)
@@ -67,7 +67,7 @@ def test_each_window_is_given_half_a_context(run):
     (written,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
     assert written == 'abd' + ('abc' * 20)  # c follows ab twice as often as d
     path = run.folder / 'applications' / 'text-seed-0-temperature-0.0.txt'
-    assert path.read_text().strip() == written  # the file of temperature 1 is kept
+    assert path.read_text().strip() == written  # the file of temperature 1 stays
 
 
 @pytest.mark.parametrize(

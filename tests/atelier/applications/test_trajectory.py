@@ -1,4 +1,4 @@
-"""The steps of sampling, as arrays and as a figure."""
+"""The intermediate steps of sampling, as arrays and as a figure."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 def test_the_last_step_is_the_sample_of_the_same_seed(tmp_path, data):
     run = assembled(tmp_path, 'diffusion', f'{data},debug', model__network='mlp')
     arrays = trajectory.apply(run, num_samples=3, num_points=3, seed=2)
-    np.testing.assert_array_equal(arrays['step'], [1, 3, 4])  # debug has four steps
+    np.testing.assert_array_equal(arrays['step'], [1, 3, 4])  # the debug config has four steps
     assert arrays['x_t'].shape == arrays['x'].shape == (3, 3, *run.data.spec.event_shape)
     samples = sample.apply(run, num_samples=3, seed=2)
     last = arrays['x'][:, -1] if run.data.spec.levels is None else arrays['x'][:, -1].round()

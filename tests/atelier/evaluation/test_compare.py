@@ -1,4 +1,4 @@
-"""Runs side by side: the table says what the runs' own files say, and warns of unlike ones."""
+"""Comparison of runs: the table equals the runs' own files; warns if runs are not comparable."""
 
 import json
 
@@ -15,7 +15,7 @@ from atelier.run import run_folder
 
 @pytest.fixture
 def make(tiny_run, tmp_path):
-    """make('a', nll=88.0, ...): a run folder with an evaluation and a curve, without training."""
+    """make('a', nll=88.0, ...) writes a run folder with an evaluation and metrics, untrained."""
 
     def one(
         name,
@@ -52,10 +52,10 @@ def test_the_numbers_and_what_differs(make, tmp_path, caplog):
     assert lines['nll_nats'] == ['88.0000', '+-', '0.2500', '91.5000', '+-', '0.2500']
     assert lines['seed'] == ['3', '0']
     assert lines['hypers.beta'] == ['1.0', '4.0']
-    assert 'hypers.learning_rate' not in lines  # the same in both
+    assert 'hypers.learning_rate' not in lines  # equal in both runs
     assert 'not comparable' not in caplog.text
     image = np.asarray(Image.open(tmp_path / 'out' / 'compare.png').convert('RGB'))
-    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2  # axes, and a line of each run
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2  # axes, and one line per run
 
 
 def quality(distance, features='cls, 1234', num_samples=223):
@@ -125,7 +125,7 @@ def test_on_the_command_line(main, make, tmp_path):
 
 
 def test_the_same_examples_are_paired(make, tmp_path, caplog):
-    """Differences of one nat between runs whose means are each known to one nat only."""
+    """Detects differences of one nat, though each run's own mean has an error of one nat."""
     random = np.random.RandomState(0)
     first, gaps = 90 + 30 * random.normal(size=1000), 1 + 0.1 * random.normal(size=1000)
     folders = []

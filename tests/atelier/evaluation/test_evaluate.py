@@ -1,4 +1,4 @@
-"""Evaluation: its report, its pictures, and samples by seed and index alone."""
+"""Evaluation: its report, its images, and samples that depend only on seed and index."""
 
 import json
 
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
 
 
 def test_the_report_is_the_mean_over_the_whole_split(trained):
-    """Derived again, example by example in one plain batch, from the averaged weights."""
+    """Recomputed per example from the averaged weights, in one plain batch."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
     _, state, words = restore.load(trained)
     x = jnp.float32(trained.data.splits['test']['x'])

@@ -1,4 +1,4 @@
-"""What stands where in a code of several parts, and that nobody takes a class for a latent."""
+"""The layout of codes with several parts; evaluations never treat the class as a latent."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ Z, CLASSES = 3, 10
 
 @pytest.fixture(scope='module')
 def conditional(vae):
-    """z: three pixels. The decoder puts them back, and the class of each code into the last row."""
+    """z is three pixels. The decoder restores them and writes the class into the last pixel."""
 
     def encode(weights, batch, rng):
         z = batch['x'].reshape(-1, 64)[:, 2 : 2 + Z]
@@ -71,7 +71,7 @@ def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog
 
 @pytest.mark.slow
 def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, caplog):
-    """The vectors that `encode` gives are those of the numbers; perplexity by hand."""
+    """`encode` returns the codebook vectors of the tokens; perplexity is computed by hand."""
     run = assembled(tmp_path, 'vq_vae')
     state, codes = coded(run)
     numbers = tokens(run, state, run.data.splits['test'], ONE)
@@ -91,7 +91,7 @@ def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, ca
 
 
 def test_steps_and_components_leave_the_class_alone(conditional):
-    """A decoder that keeps z as it is: its step is that of z, and three components are all."""
+    """The decoder keeps z: an image moves as far as z does, and three components lose nothing."""
     state, codes = coded(conditional)
     moved = continuity(conditional, state, codes, ONE)
     x = np.float32(conditional.data.splits['test']['x']) / 16

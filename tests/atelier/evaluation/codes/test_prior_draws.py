@@ -1,4 +1,4 @@
-"""Codes drawn from the prior, or from the Gaussian that training codes are fitted by."""
+"""Codes drawn from the prior, or from a Gaussian fitted to training codes."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ KEY = jax.random.PRNGKey(5)
 
 
 def coder(run):
-    """An autoencoder whose codes are three sums of pixels; the third follows from the first two."""
+    """An autoencoder with three sums of pixels as codes; the third depends on the first two."""
     matrix = np.random.RandomState(0).normal(size=(64, 3))
     matrix[:, 2] = matrix[:, 0] - matrix[:, 1]
     matrix = jnp.asarray(matrix, jnp.float32)
@@ -65,7 +65,7 @@ def test_a_draw_depends_on_key_and_number_alone(vae):
 
 
 def test_few_codes_are_no_trouble():
-    """Fewer than dimensions, and a single one."""
+    """Fewer codes than dimensions, and a single code."""
     random = np.random.RandomState(0)
     for n in (1, 3):
         codes = random.normal(size=(n, 8))

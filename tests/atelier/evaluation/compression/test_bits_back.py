@@ -1,4 +1,4 @@
-"""A code is taken off a stack and put back; examples cost what the bound of their bins says."""
+"""Bits-back coding: exact round trips, and a cost that equals the bound for discretized latents."""
 
 import constriction
 import jax
@@ -22,7 +22,7 @@ def stack_of(num_words, seed=0):
 
 
 def posteriors(n, latent, seed=0):
-    """Wide and narrow ones, near and far away, and some that no float holds."""
+    """Returns wide and narrow Gaussians, near and far from 0, two of them at float32's limits."""
     random = np.random.RandomState(seed)
     mean = random.normal(scale=random.choice([0.1, 1, 10], (n, 1)), size=(n, latent))
     log_var = random.uniform(-12, 3, (n, latent))
@@ -32,7 +32,7 @@ def posteriors(n, latent, seed=0):
 
 @pytest.mark.parametrize('num_words', [0, 1, 50])
 def test_what_is_drawn_is_put_back(num_words):
-    """Of many posteriors in turn, also where the stack has run dry."""
+    """For many posteriors in turn, also if the stack runs empty."""
     stack, turns = stack_of(num_words), []
     for mean, log_var in zip(*posteriors(40, 5), strict=True):
         before = stack.get_compressed()
@@ -45,7 +45,7 @@ def test_what_is_drawn_is_put_back(num_words):
 
 
 def test_a_posteriors_parts_are_its_masses():
-    """All of them together the total, none negative, each to half a part at both of its edges."""
+    """Frequencies sum to the total and are never negative; each edge is exact to half a unit."""
     edges = np.array(latent_bins._EDGES)
     mean, log_var = posteriors(6, 4)
     for m, v in zip(mean[1:], log_var[1:], strict=True):
@@ -66,7 +66,7 @@ def test_values_lie_in_the_middle_of_their_bins():
 
 
 def test_random_bits_make_draws_of_the_posterior():
-    """Mean and deviation within five standard errors; and taken is what the stack has lost."""
+    """Mean and standard deviation within five standard errors; `taken` is what the stack lost."""
     stack, n = stack_of(4_000), 4_000
     mean, log_var = np.full(n, 0.7), np.full(n, 2 * np.log(0.3))
     before = stack.num_valid_bits()
@@ -75,7 +75,7 @@ def test_random_bits_make_draws_of_the_posterior():
     assert abs(z.mean() - 0.7) < 5 * 0.3 / np.sqrt(n)
     assert abs(z.std() / 0.3 - 1) < 5 / np.sqrt(2 * n)
     assert before - stack.num_valid_bits() == pytest.approx(taken, rel=1e-4)
-    # 12 bits for each bin, less the information that q has above the prior
+    # 12 bits for each bin, less KL(q || prior)
     kl = 0.5 * (0.3**2 + 0.7**2 - 1 - 2 * np.log(0.3)) / np.log(2)
     assert taken / n == pytest.approx(12 - kl, abs=0.05)
 
@@ -116,7 +116,7 @@ LONG = ('cvae', 'binary', 'conv_vae', 'iwae', 'beta_tc_vae')
 @pytest.mark.usefixtures('scattered_weights')
 @pytest.mark.parametrize('name', ['vae', *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
 def test_the_round_trip_is_exact(tmp_path, name):
-    """Of digits, and of noise; the words hold what was counted and what the first z would take."""
+    """For digits and noise; the words hold the counted bits plus what the first z needs."""
     file = 'vae' if name == 'binary' else name
     run = assembled(tmp_path, file, **CHANGES.get(name, {}))
     random, levels = np.random.RandomState(0), run.data.spec.levels
@@ -132,7 +132,10 @@ def test_the_round_trip_is_exact(tmp_path, name):
 
 
 def enumerable(vae, weight=2.0, deviation=0.4):
-    """Three bits of one z: x -> N(x summed and centred, deviation^2), bits of logits weight z."""
+    """A model of three bits with one latent z.
+
+    q(z | x) = N(sum(x) - 1.5, deviation^2); the logits of the bits are weight * z * (1, 0.5, -0.2).
+    """
 
     def posterior(weights, batch, rng):
         mean = batch['x'].sum(-1, keepdims=True) - 1.5
@@ -147,7 +150,7 @@ def enumerable(vae, weight=2.0, deviation=0.4):
 
 
 def expected_bits(run, x):
-    """-ELBO of bins by all of them: of each row of x the mean over q and, of it, the variance."""
+    """Returns each row's discretized -ELBO in bits, and its variance under q, over all bins."""
     z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
     log_probs = run.family.ability(BitsBack).level_log_probs(None, jnp.asarray(z)[:, None], {})
     edges, found = np.array(latent_bins._EDGES), []
@@ -163,7 +166,7 @@ def expected_bits(run, x):
 
 @pytest.mark.usefixtures('untrained')
 def test_bits_are_those_of_the_bound(vae):
-    """Of a model whose expectation can be summed: measured to its noise, and the ELBO's own."""
+    """With few enough bins to sum over, the measured bits equal the exact bound up to noise."""
     run, n = enumerable(vae), 800
     x = np.random.RandomState(0).randint(0, 2, (n, 3))
     coded = there_and_back(run, x)
@@ -173,7 +176,7 @@ def test_bits_are_those_of_the_bound(vae):
     counted = coded.bits.sum() + coded.code_bits.sum()
     assert abs(counted - mean.sum()) < 4 * error
     assert 0 < 32 * len(coded.words) - counted < 64 + 24
-    # the bins lose nothing: KL and likelihood of the Gaussian itself, by 40 quadrature points
+    # binning loses nothing: the bound equals the Gaussian one, by 40-point quadrature
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     for row, want in zip(x[:8], mean, strict=False):
         m = row.sum() - 1.5

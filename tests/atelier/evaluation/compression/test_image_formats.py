@@ -1,4 +1,4 @@
-"""PNG and WebP of sets of images: what is counted, and that nothing is lost."""
+"""PNG and WebP of image sets: which bytes count, and that both are lossless."""
 
 import io
 

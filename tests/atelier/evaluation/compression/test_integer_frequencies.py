@@ -1,4 +1,4 @@
-"""Whole numbers in place of probabilities: their sum, the least of them, and what they cost."""
+"""Integer frequencies for range coding: their sum, their minimum, and their cost in bits."""
 
 import constriction
 import numpy as np
@@ -25,9 +25,9 @@ def test_frequencies_are_what_they_promise(log_probs):
     shares = np.exp(each - each.max(1, keepdims=True))
     chance = shares / shares.sum(1, keepdims=True)
     assert (found >= chance * (TOTAL - levels) * (1 - 1e-12)).all()
-    for row, table in zip(log_probs, found, strict=True):  # likelier ones have no less
+    for row, table in zip(log_probs, found, strict=True):  # monotone in the probability
         assert (np.diff(table[np.lexsort((table, row))]) >= 0).all()
-    # a level costs at most so much more than -log2 of its probability
+    # the cost of a value exceeds -log2 of its probability by at most this
     most = -np.log2(np.maximum(chance, 1e-300)) + np.log2(TOTAL / (TOTAL - levels)) + 1e-9
     for level in range(levels):
         cost = bits(found, np.full(len(found), level))
@@ -36,7 +36,7 @@ def test_frequencies_are_what_they_promise(log_probs):
 
 @given(ROWS, st.floats(-100, 100))
 def test_a_factor_means_nothing(log_probs, shift):
-    """log p is taken as it is up to a constant: a sum that is not quite one is mended."""
+    """log p counts up to a constant: unnormalized probabilities are normalized."""
     log_probs = np.float64(np.maximum(log_probs, -50) % 20)
     near = frequencies(log_probs + shift)
     np.testing.assert_allclose(near, frequencies(log_probs), rtol=1e-6, atol=len(near[0]))
@@ -50,7 +50,7 @@ def test_what_is_no_probability_is_refused():
 
 @pytest.mark.parametrize('levels', [2, 3, 17, 256, 4096])
 def test_the_coder_codes_by_these_very_numbers(levels):
-    """Its range after the first level is that level's part of the whole, to the last bit."""
+    """After one value the coder's range is exactly that value's share of the total."""
     random = np.random.RandomState(levels)
     (table,) = frequencies(random.normal(0, 3, (1, levels)))
     for level in random.randint(0, levels, 40):

@@ -1,4 +1,4 @@
-"""JPEG of sets of images: what is counted, and that tiles do not mix."""
+"""JPEG of image sets: which bytes count, and that neighbouring tiles do not affect each other."""
 
 import io
 
@@ -35,9 +35,10 @@ def test_quality_buys_fidelity_with_bytes(shape, settings):
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_an_image_is_the_same_among_others(channels):
-    """Of a size that is no multiple of a block, beside neighbours unlike it.
+    """With sides that are no multiple of the block size, and different neighbours.
 
-    The decoder smooths subsampled colours across the border.
+    The first row and column are left out if chroma is subsampled: the decoder smooths it across
+    the border.
     """
     x, others = images(4, 9, 11, channels), images(4, 9, 11, channels, seed=1)
     others[1] = x[1]
@@ -47,7 +48,7 @@ def test_an_image_is_the_same_among_others(channels):
 
 
 def test_headers_are_not_counted():
-    """One image and a hundred like it: bytes an image agree up to the rounding to whole bytes."""
+    """One image and a hundred copies have equal bytes per image, up to rounding to whole bytes."""
     x = images(1, 16, 16, 1)
     one, many = (next(jpeg.coded(np.repeat(x, n, 0), range(50, 51))) for n in (1, 100))
     assert one.bytes_per_image == round(one.bytes_per_image)
@@ -58,7 +59,7 @@ def test_headers_are_not_counted():
 
 
 def test_a_flat_image_is_a_byte():
-    """One coefficient of the mean and one end of block, filled up to a byte."""
+    """One DC coefficient and one end-of-block code, padded to whole bytes."""
     flat = np.full((1, 8, 8, 1), 200, np.uint8)
     (found,) = jpeg.coded(flat, range(90, 91))
     assert found.bytes_per_image <= 2

@@ -1,4 +1,4 @@
-"""Examples to words and back: exactly, in as many bits as they should take, whatever they are."""
+"""Range coding: exact round trips for any examples, at the predicted number of bits."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ from atelier.run import restore
 pytestmark = pytest.mark.usefixtures('quick_compilation', 'scattered_weights')
 
 NAMES = ('fvsbn', 'mixture', 'naive_bayes', 'chow_liu')
-KEEPING = ('pixelcnn', 'gated_pixelcnn', 'pixel_transformer')  # what they computed before
+KEEPING = ('pixelcnn', 'gated_pixelcnn', 'pixel_transformer')  # cache past activations
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +26,7 @@ def there_and_back(run, x, labels=None, batch_size=7):
     state = restore.load(run).state
     coded = range_coder.encoded(run, state, x, labels, batch_size)
     assert coded.words.dtype == np.uint32
-    # the range has 32 to 64 bits, so that a word or two at the end say which number it was
+    # the range has 32 to 64 bits, so one or two final words identify the coded number
     total = coded.bits.sum() + len(x) * coded.label_bits
     assert 0 <= 32 * len(coded.words) - total < 65
     again, known = range_coder.decoded(run, state, coded.words, len(x), batch_size)
@@ -40,7 +40,7 @@ def there_and_back(run, x, labels=None, batch_size=7):
     'name', [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in KEEPING)]
 )
 def test_the_round_trip_is_exact(run_of, name):
-    """Of digits, and of noise, which is as improbable as can be; the last batch is not full."""
+    """For digits, and for noise, which is very improbable; the last batch is incomplete."""
     run, random = run_of(name), np.random.RandomState(0)
     split = {n: array[:9] for n, array in run.data.splits['test'].items()}
     noise = random.randint(0, 17, (9, 64))
@@ -52,7 +52,7 @@ def test_the_round_trip_is_exact(run_of, name):
 
 
 def chain(log_probs, order):
-    """The same distribution for every number, whatever came before."""
+    """Returns conditionals with the same distribution at every position, whatever came before."""
     table = jnp.asarray(log_probs, jnp.float32)
     step = lambda weights, memory, i, before: (
         memory,
@@ -66,7 +66,7 @@ def chain(log_probs, order):
 
 
 def test_bits_are_those_of_the_probabilities(vae):
-    """Of known ones, through a few thousand numbers in any order."""
+    """With known probabilities, over thousands of values and a permuted order."""
     run = with_abilities(vae, chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
     x = np.random.RandomState(1).choice(3, (2000, 3), p=[0.7, 0.2, 0.1])

@@ -1,4 +1,4 @@
-"""Scores in closed form, with and without classes, on any number of devices; and what is shown."""
+"""Anomaly scores: closed forms, with and without classes, any device count; the data scored."""
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,12 @@ from configs.shared import common
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
-CENTRES = np.linspace(0, 8, 10)  # of x, by class
+CENTRES = np.linspace(0, 8, 10)  # means of x, by class
 flat = lambda x: x.reshape(len(x), -1)
 
 
 def nats_of_class(weights, batch, rng):
-    """log N(x; centre of its label, I)."""
+    """Returns log N(x; centre of its label, I)."""
     away = flat(batch['x']) - jnp.asarray(CENTRES, jnp.float32)[batch['label']][:, None]
     return jnp.sum(-0.5 * away**2 - 0.5 * jnp.log(2 * jnp.pi), 1)
 
@@ -35,7 +35,7 @@ def centre_of_class(weights, batch, rng):
 
 
 def by_class(run):
-    """A family of which every number needs batch['label']."""
+    """Returns `run` with abilities that all need batch['label']."""
     return with_abilities(
         run,
         LogProb(nats_of_class, 'exact'),
@@ -45,7 +45,7 @@ def by_class(run):
 
 
 def with_data(run, **changes):
-    """The run with another config.data."""
+    """Returns `run` with changes to config.data."""
     config = run.config.copy_and_resolve_references()
     with config.unlocked():
         config.data.update(**changes)
@@ -67,7 +67,7 @@ def images(vae):
 def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
     vae, images, left_out, num_devices
 ):
-    """-log mean_y p(x | y), and the nearest centre; no label is given."""
+    """NLL is -log mean_y p(x | y), reconstruction uses the nearest centre; labels are not given."""
     spec = vae.data.spec._replace(left_out=left_out)
     run = by_class(vae._replace(data=vae.data._replace(spec=spec)))
     centres = np.delete(CENTRES, left_out)
@@ -75,7 +75,7 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
     want = np.log(len(centres)) - logsumexp(logs, axis=1)
     found = scores(run, 'nll', images, num_devices=num_devices)
     np.testing.assert_allclose(found, want, rtol=1e-5)
-    away = ((flat(images)[:, None] - centres[:, None]) / 16) ** 2  # 17 levels lie in [0, 1]
+    away = ((flat(images)[:, None] - centres[:, None]) / 16) ** 2  # 17 levels scaled to [0, 1]
     found = scores(run, 'reconstruction', images, num_devices=num_devices)
     np.testing.assert_allclose(found, 0.5 * away.sum(-1).min(1), rtol=1e-5)
 
@@ -90,7 +90,7 @@ def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices
 
 
 def test_nll_is_that_of_an_evaluation(vae):
-    """Of every test example, the draws included."""
+    """Equal for every test example, random draws included."""
     state, devices = restore.initial_state(vae), jax.devices()[:1]
     want = evaluate.per_example(vae, state, devices)['nll_nats']
     found = scores(vae, 'nll', vae.data.splits['test']['x'])
@@ -119,18 +119,18 @@ def test_what_a_score_is_stands_in_words(vae):
     assert description_of(by_class(vae), 'reconstruction').endswith('of the best class')
 
 
-# What is compared
+# Data that are scored
 
 
 def seen(run, data):
-    """The test split of other data as the model sees it, and in levels."""
+    """Returns the test split of other data, preprocessed as for the model, in levels."""
     keys = jax.random.split(jax.random.PRNGKey(0), data.size('test'))
     raw = {'x': jnp.asarray(data.splits['test']['x'])}
     return np.asarray(data.preprocess(raw, keys)['x'])
 
 
 def run_on(vae, **changes):
-    """A run whose config and data are the digits with these settings of config.data."""
+    """Returns `run` on the digits, with these settings of config.data."""
     config = common.common_config()
     config.data.update(name='digits', **changes)
     return vae._replace(config=config, data=dataset.load(config))
@@ -144,7 +144,7 @@ def save_picture(folder, array, name='mine.png', mode=None):
 
 
 def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
-    """Of its size already: 0..255 become 0..16; colours become grey."""
+    """At the right size already: 0..255 becomes 0..16, and colour becomes grey."""
     grey = np.arange(64).reshape(8, 8) * 4
     for mode in (None, 'RGB', 'RGBA'):
         data = outliers.image_as_data(vae, save_picture(tmp_path, grey, mode=mode))
@@ -152,7 +152,7 @@ def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
 
 
 def test_the_centre_of_a_picture_is_scaled(vae, tmp_path):
-    """Of 80 x 160 the middle 80 x 80, here white between black ends."""
+    """Of 80 x 160 pixels it keeps the middle 80 x 80, here white between black ends."""
     wide = np.zeros((80, 160))
     wide[:, 40:120] = 255
     data = outliers.image_as_data(vae, save_picture(tmp_path, wide))
@@ -200,7 +200,7 @@ def arrays(folder, x, **others):
 
 
 def test_outliers_are_shown_as_the_data_of_the_run(vae, tmp_path):
-    """Whatever levels they had before they are binarised."""
+    """They are binarised like the data, whatever their number of levels."""
     x = np.random.RandomState(0).randint(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     run = with_data(run_on(vae, binarize='threshold'), without_classes=(3,), num_valid=0)
     other = outliers.another_data_set(run, *arrays(tmp_path, x))

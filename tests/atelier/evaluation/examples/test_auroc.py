@@ -1,4 +1,4 @@
-"""AUROC against scikit-learn's, with ties, and its standard error against repeated draws."""
+"""AUROC against scikit-learn, with ties; its standard error against repeated draws."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from atelier.evaluation.examples.auroc import auroc, midranks
 
-FEW_VALUES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)  # so that many tie
+FEW_VALUES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)  # many ties
 ANY = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 
 
@@ -34,7 +34,7 @@ def test_the_other_way_round_is_the_rest(positive, negative):
 
 
 def test_the_standard_error_is_that_of_repeated_draws():
-    """Two normals a distance of 1 apart: AUROC Phi(1 / sqrt 2), its spread over 2,000 draws."""
+    """Two normals at distance 1: AUROC is Phi(1 / sqrt 2); its spread is over 2,000 draws."""
     random = np.random.RandomState(0)
     found = [auroc(1 + random.normal(size=40), random.normal(size=70)) for _ in range(2000)]
     values, errors = np.asarray(found).T

@@ -1,4 +1,4 @@
-"""Calibration: against scikit-learn, closed forms, and predictions whose truth is known."""
+"""Calibration against scikit-learn, closed forms, and calibrated predictions."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ N, CLASSES = 20_000, 4
 
 
 def drawn(seed=0, scale=2.0):
-    """Logits, and labels that occur as often as they say."""
+    """Returns logits, and labels drawn from their probabilities."""
     random = np.random.RandomState(seed)
     logits = scale * random.normal(size=(N, CLASSES))
     chances = np.exp(calibration.log_probs(logits))
@@ -27,12 +27,12 @@ def test_scores_are_those_of_scikit_learn():
     )
     two = logits[:, :2], (label > 1).astype(int)
     right = metrics.brier_score_loss(two[1], np.exp(calibration.log_probs(two[0]))[:, 1])
-    # of two classes both are off by as much
+    # scikit-learn counts one of the two classes; both have the same error
     np.testing.assert_allclose(calibration.brier_score(*two).mean(), 2 * right)
 
 
 def test_the_bins_are_those_of_scikit_learn():
-    """Which bins the positive class: so here class 1 is always the likelier one."""
+    """scikit-learn bins the positive class, so here class 1 is always the more probable one."""
     random = np.random.RandomState(1)
     chance = random.uniform(0.5, 1, size=N)
     logits = np.stack([np.zeros(N), np.log(chance / (1 - chance))], 1)
@@ -61,7 +61,7 @@ def test_the_calibration_error_of_always_sure_and_half_right():
 def test_the_temperature_is_what_logits_were_multiplied_by(factor):
     logits, label = drawn()
     own = calibration.fitted_temperature(logits, label)
-    np.testing.assert_allclose(own, 1.0, rtol=0.03)  # the labels are as the logits say
+    np.testing.assert_allclose(own, 1.0, rtol=0.03)  # the labels are drawn from the logits
     found = calibration.fitted_temperature(factor * logits, label)
     np.testing.assert_allclose(found, factor * own, rtol=1e-9)
     at = lambda t: calibration.cross_entropy(logits / t, label).mean()

@@ -1,4 +1,4 @@
-"""Error, PSNR and SSIM against closed forms and against sums over every window."""
+"""MSE, PSNR and SSIM against closed forms and explicit sums over all windows."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def images(*shape, seed=0):
 
 
 def by_windows(x, y, size, value_range):
-    """SSIM of one channel by loops: weighted moments of every window."""
+    """Returns SSIM of one channel, by loops over weighted moments of every window."""
     at = np.arange(size) - (size - 1) / 2
     weights = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
     weights /= weights.sum()
@@ -52,15 +52,16 @@ def test_ssim_of_an_image_with_itself_is_one():
 
 
 def test_flat_images_differ_in_luminance_alone():
-    """(2 a b + C1) / (a^2 + b^2 + C1) of constants a and b."""
+    """SSIM of constants a and b is (2 a b + C1) / (a^2 + b^2 + C1)."""
     a, b, c1 = 0.25, 0.75, 0.01**2
     x, y = np.full((1, 16, 16, 1), a), np.full((1, 16, 16, 1), b)
     np.testing.assert_allclose(ssim(x, y, 1.0), (2 * a * b + c1) / (a**2 + b**2 + c1), rtol=1e-9)
 
 
 def test_a_change_of_contrast_alone():
-    """y = m + s (x - m) on one window with its weighted mean m: means agree, and variances are v
-    and s^2 v, the covariance s v.
+    """y = m + s (x - m) on one window with weighted mean m.
+
+    The means agree; the variances are v and s^2 v, the covariance is s v.
     """
     x = images(1, 11, 11, 1)
     window = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2)
@@ -82,7 +83,7 @@ def test_psnr_of_known_errors():
     x = images(3, 4, 5, 3)
     shift = np.array([1.0, 25.5, 255.0]).reshape(3, 1, 1, 1)
     np.testing.assert_allclose(psnr(x, x + shift, 255.0), [48.1308, 20, 0], atol=1e-4)
-    half = np.where(np.arange(4) < 2, 0.1, 0.0)  # half the numbers: half the mean square
+    half = np.where(np.arange(4) < 2, 0.1, 0.0)  # an error in half of the values: half the MSE
     np.testing.assert_allclose(psnr(np.zeros((1, 4)), half[None], 1.0), 20 + 10 * np.log10(2))
     assert psnr(x, x, 255.0).tolist() == [np.inf] * 3
 

@@ -1,4 +1,4 @@
-"""Strokes of known thickness and slant, and what they do not depend on."""
+"""Strokes of known thickness and slant, and invariances."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ ANGLES = [0, 10, 22.5, 30, 45, -30, 90]
 
 
 def bar(width, angle, length=LENGTH, centre=(47.3, 48.1)):
-    """A drawn bar, `angle` degrees to the right of upright, its edges smooth: 4 x 4 samples."""
+    """Draws a bar `angle` degrees to the right of upright, antialiased by 4 x 4 samples."""
     places = (np.arange(4 * SIZE) + 0.5) / 4 - 0.5
     down, right = places[:, None] - centre[0], places - centre[1]
     sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
@@ -50,13 +50,13 @@ def test_a_stroke_at_the_border_has_its_whole_perimeter():
 
 @pytest.mark.parametrize('angle', [0, 10, 22.5, 30, 45, -30, -60])
 def test_the_slant_of_a_bar(angle):
-    """A thin one; a bar that is turned and not sheared seems a little more upright."""
+    """For a thin bar; a wide one, rotated and not sheared, would measure slightly more upright."""
     (found,) = strokes.slant(bar(2, angle)[None])
     assert found == pytest.approx(angle, abs=0.5)
 
 
 def test_a_shear_is_found_whatever_is_sheared():
-    """Rows of two strokes, each moved to the right by as much as it stands above the middle."""
+    """Two strokes, each row shifted to the right by its height above the middle."""
     image = np.zeros((1, 41, 200))
     for row in range(41):
         for start in (60, 80):

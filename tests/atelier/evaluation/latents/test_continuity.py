@@ -1,4 +1,4 @@
-"""Continuity of decoders whose steps are known, and completeness before a judge that is known."""
+"""Continuity of decoders with known steps, and completeness under a known classifier."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ as_image = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
 
 
 def steps_of(run, decode, scale=1.0, devices=ONE):
-    """Continuity of a decoder where the codes are the pixels of test examples, scaled."""
+    """Returns the continuity of a decoder whose codes are the scaled pixels of test examples."""
     codes = scale * np.float32(run.data.splits['test']['x']).reshape(-1, 64)
     measured = with_abilities(run, Codes(decode=decode))
     return measures.continuity(measured, restore.initial_state(run), codes, devices)
@@ -27,20 +27,20 @@ def steps_of(run, decode, scale=1.0, devices=ONE):
 
 @pytest.mark.parametrize('scale', [1.0, 300.0])
 def test_a_decoder_that_keeps_proportions_comes_to_the_step(vae, scale):
-    """In whatever units the codes are."""
+    """For codes in any units."""
     found = steps_of(vae, lambda weights, codes: as_image(None, codes) / scale, scale)
     assert found.shape == (447,)
     np.testing.assert_allclose(found, measures.STEP, rtol=1e-3)
 
 
 def test_a_linear_decoder_stretches_as_its_matrix_does(vae):
-    """On average over directions |W u|^2 is |W|^2 / latent."""
+    """Averaged over directions u, |W u|^2 is |W|^2 / latent."""
     matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
     found = steps_of(vae, lambda weights, codes: as_image(None, codes @ matrix))
     squares = (found / measures.STEP) ** 2
     error = squares.std() / np.sqrt(len(squares))
     assert abs(squares.mean() - np.sum(matrix**2) / 64) < 5 * error
-    assert len(np.unique(found)) == len(found)  # each has a direction of its own
+    assert len(np.unique(found)) == len(found)  # each has its own direction
 
 
 def test_a_cliff_is_far_above_the_step_and_a_constant_below(vae):
@@ -65,7 +65,7 @@ def test_the_typical_distance_is_that_of_all_pairs():
 
 
 def by_brightness(x):
-    """A judge that is sure of bright images."""
+    """A classifier whose confidence grows with brightness."""
     share = x.reshape(len(x), -1).mean(1) / 16
     return FeatureOutput(x, np.stack([0.5 + share / 2, 0.5 - share / 2], 1))
 
@@ -74,17 +74,17 @@ JUDGE = FeatureFunction('brightness', by_brightness)
 
 
 def completeness(run, **functions):
-    """Of a family with these functions of `Codes` alone."""
+    """Returns the completeness of a family that has only these functions of `Codes`."""
     measured = with_abilities(run, Codes(**functions))
     return measures.completeness(measured, restore.initial_state(run), JUDGE, ONE)
 
 
 def test_real_images_are_accepted_as_real_ones_are(vae):
-    """A prior of the test examples themselves."""
+    """The prior draws the test examples themselves."""
     x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
     found = completeness(vae, prior=lambda weights, rng: x[rng.rows], decode=as_image)
     assert found['num_draws'] == 447
-    assert found['real'] == pytest.approx(0.95, abs=0.01)  # equal ones count together
+    assert found['real'] == pytest.approx(0.95, abs=0.01)  # 0.95 up to ties
     assert found['accepted'] == found['real']
     assert found['codes'] == 'the prior'
     assert found['classifier'] == 'brightness'
@@ -98,7 +98,7 @@ def test_half_of_the_codes_decode_to_nothing(vae):
 
 
 def test_without_a_prior_the_codes_are_of_the_gaussian_of_training_codes(vae):
-    """In pixels it is bright enough most of the time; of codes that are black, never."""
+    """Decoded codes in pixel space are mostly bright enough; all-black codes never are."""
     found = completeness(vae, encode=pixels, decode=as_image)
     assert found['codes'] == 'a Gaussian fitted to 1,000 training codes'
     assert found['accepted'] > 0.9

@@ -1,4 +1,4 @@
-"""Which numbers an evaluation gives of which family's latent space, and what it says of them."""
+"""Which latent diagnostics an evaluation reports for each family, and its messages about them."""
 
 import json
 
@@ -37,7 +37,7 @@ def diagnosed(run, devices=ONE):
 
 
 def with_posterior(run, log_var):
-    """q(z | x) = N(the pixels of the first row, exp(log_var))."""
+    """Returns `run` with q(z | x) = N(0.1 * pixels of the first row, exp(log_var))."""
 
     def posterior(weights, batch, rng):
         mean = pixels(weights, batch, rng)[:, :8] * 0.1
@@ -74,7 +74,7 @@ def test_the_device_count_makes_no_difference(vae):
 
 
 def test_whoever_lacks_abilities_has_the_rest(vae, gan):
-    """An autoencoder has no units that a prior would measure; a classifier has features only."""
+    """Without a prior there are no active units; without codes there are no diagnostics at all."""
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     prior = lambda weights, rng: None
     only = lambda **functions: set(diagnosed(with_abilities(vae, Codes(**functions))))
@@ -86,7 +86,7 @@ def test_whoever_lacks_abilities_has_the_rest(vae, gan):
 
 
 def test_units_are_counted_over_test_examples(vae):
-    """The first column of the digits is black."""
+    """The first column of the digits is always black, so its unit is inactive."""
     x = vae.data.splits['test']['x'].reshape(447, 64)[:, :8] * 0.1
     found = diagnosed(with_posterior(vae, 0.0))
     assert found['active_units'] == np.sum(x.var(0) > 0.01) < found['latent_dim'] == 8
@@ -99,7 +99,7 @@ def test_factors_give_the_gap(tmp_path, caplog):
     knowing = replaced(run.family, Codes(factors, prior=run.family.ability(Codes).prior))
     gap = diagnosed(run._replace(family=knowing))['mutual_information_gap']
     assert list(gap['by_factor']) == ['kind', 'x', 'y', 'size', 'rotation']
-    assert gap['mean'] == pytest.approx(1, abs=0.02)  # of a part of the grid: all but exactly
+    assert gap['mean'] == pytest.approx(1, abs=0.02)  # not exactly 1: only part of the grid is used
     mixed = diagnosed(run)
     assert mixed['mutual_information_gap']['mean'] < 0.1
     assert 'rotation' in said(mixed, caplog)
@@ -120,7 +120,7 @@ def test_a_code_that_is_not_used_is_seen(vae, caplog):
 
 
 def test_few_examples_are_no_trouble(vae):
-    """A single one has no variance and no error."""
+    """A single example has no variance and no standard error."""
     few = {name: array[:1] for name, array in vae.data.splits['test'].items()}
     data = vae.data._replace(splits={**vae.data.splits, 'test': few})
     found = diagnosed(vae._replace(data=data))
@@ -132,7 +132,7 @@ def test_few_examples_are_no_trouble(vae):
 
 @pytest.fixture
 def judged(tmp_path, monkeypatch, untrained):
-    """An autoencoder whose decoded codes a classifier judges; both are untrained."""
+    """An autoencoder whose decoded codes are scored by a classifier; both are untrained."""
     judge = assembled(tmp_path / 'judge', 'classifier')
     monkeypatch.setattr(features, 'classifier_for', lambda run: judge)
     run = assembled(tmp_path, 'vae', eval__classifier='judge')
@@ -142,7 +142,7 @@ def judged(tmp_path, monkeypatch, untrained):
 
 @pytest.mark.slow
 def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
-    """A classifier judges random codes of a model that does not sample; another one, anew."""
+    """A classifier scores random codes of a model without `Sample`; a new one scores them again."""
     found = evaluate.evaluate(judged, ONE)
     assert json.loads((judged.folder / 'evaluation.json').read_text()) == found
     assert found['features'] == found['latents']['completeness']['classifier']
@@ -160,7 +160,7 @@ def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypat
 
 
 def test_what_draws_no_codes_is_not_judged(judged):
-    """Then another classifier is no reason to evaluate again."""
+    """Without `decode`, another classifier is no reason to evaluate again."""
     codes = judged.family.ability(Codes)._replace(decode=None)
     silent = judged._replace(family=replaced(judged.family, codes))
     assert sample_quality.chosen_features(silent, ONE) is None

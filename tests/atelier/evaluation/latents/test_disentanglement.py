@@ -1,4 +1,4 @@
-"""The mutual information gap: exact cases, scikit-learn's mutual information, what is refused."""
+"""The mutual information gap: exact cases, scikit-learn's mutual information, and refusals."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ GRID = np.array(list(itertools.product(range(3), range(5), range(4), range(2))))
 
 
 def test_the_factors_themselves_have_a_gap_of_one():
-    """In any order, any scale, and beside dimensions that say nothing."""
+    """In any order and scale, and beside constant dimensions."""
     codes = np.concatenate([-3.7 * GRID[:, ::-1] + 1, np.zeros((len(GRID), 2))], axis=1)
     np.testing.assert_allclose(mutual_information_gap(codes, GRID), 1, rtol=1e-12)
 
@@ -30,7 +30,7 @@ def test_a_factor_that_two_dimensions_know_has_no_gap():
 
 
 def test_turned_codes_have_no_gap():
-    """Two factors, both in both dimensions to the same degree."""
+    """Each dimension has the same information about both factors."""
     factors = np.array(list(itertools.product(range(10), range(10))))
     a, b = factors.T - 4.5
     turned = np.stack([a + b, a - b], 1)
@@ -38,7 +38,7 @@ def test_turned_codes_have_no_gap():
 
 
 def test_a_gap_in_between():
-    """Of two equal bits: dimension 0 is the first, dimension 1 says whether any is set."""
+    """For two fair bits, dimension 0 is the first bit and dimension 1 is their OR."""
     bits = np.array(list(itertools.product(range(2), range(2))))
     codes = np.stack([bits[:, 0], bits.max(1)], 1).astype(float)
     either = math.log(2) - 0.75 * (math.log(3) * 1 - 2 / 3 * math.log(2))  # I(bit; or), in nats

@@ -1,4 +1,4 @@
-"""Information of posteriors against closed forms, quadrature and the losses' KL."""
+"""Information in posteriors against closed forms, quadrature and the KL in the losses."""
 
 import math
 
@@ -12,19 +12,19 @@ from losses import elbo
 
 
 def linear_gaussian(n, seed, latent=2, slope_squared=0.6, variance=0.5):
-    """Posteriors N(slope x, variance) of x ~ N(0, I), and noise."""
+    """Returns means and log variances of N(slope x, variance) for x ~ N(0, I), and noise."""
     random = np.random.RandomState(seed)
     mean = math.sqrt(slope_squared) * random.normal(size=(n, latent))
     return mean, np.full((n, latent), math.log(variance)), random.normal(size=(n, latent))
 
 
-INFORMATION = math.log(1 + 0.6 / 0.5)  # of linear_gaussian: two dimensions of half of it each
-MARGINAL = 1.1 - 1 - math.log(1.1)  # its aggregate posterior is N(0, 1.1 I)
+INFORMATION = math.log(1 + 0.6 / 0.5)  # of linear_gaussian: two dimensions, half each
+MARGINAL = 1.1 - 1 - math.log(1.1)  # the aggregate posterior of linear_gaussian is N(0, 1.1 I)
 
 
 @pytest.mark.parametrize('n', [500, 4000])
 def test_a_linear_gaussian_model_has_closed_forms(n):
-    """Both parts within five standard errors, which shrink with n."""
+    """Both terms agree within five standard errors, which shrink with n."""
     found = information.information(*linear_gaussian(n, seed=n))
     assert found.standard_error < 1.2 / math.sqrt(n)
     assert abs(found.mutual_information - INFORMATION) < 5 * found.standard_error
@@ -33,7 +33,7 @@ def test_a_linear_gaussian_model_has_closed_forms(n):
 
 
 def test_the_errors_are_the_spread_over_draws_of_the_examples():
-    """Of both parts, where the examples' own KLs differ by much."""
+    """For both terms, with KLs that vary strongly between examples."""
     found = [information.information(*linear_gaussian(200, seed=seed)) for seed in range(200)]
     for part, error in (
         ('mutual_information', 'standard_error'),
@@ -45,7 +45,7 @@ def test_the_errors_are_the_spread_over_draws_of_the_examples():
 
 
 def test_few_examples_give_a_lower_bound():
-    """On average over draws of four examples, far below; of sixteen less so."""
+    """The mean over draws of four examples is far below the truth, that of sixteen less far."""
     means = []
     for n in (4, 16):
         values = [
@@ -58,7 +58,7 @@ def test_few_examples_give_a_lower_bound():
 
 
 def test_of_a_choice_among_three_posteriors_it_is_unbiased():
-    """Against the integral of the mixture's entropy."""
+    """Unbiased if x is uniform over three examples: the mixture's entropy is integrated."""
     mean, deviation = np.array([[-1.0], [0.2], [1.5]]), np.array([[0.5], [0.3], [1.2]])
     parts = [stats.norm(m, s) for m, s in zip(mean[:, 0], deviation[:, 0], strict=True)]
     density = lambda z: np.mean([part.pdf(z) for part in parts])
@@ -88,7 +88,7 @@ def test_equal_posteriors_say_nothing_and_distant_ones_all_that_there_is():
 
 @pytest.mark.parametrize('latent', [1, 3])
 def test_blocks_make_no_difference(monkeypatch, latent):
-    """Against the plain sum over all pairs."""
+    """Equals the plain sum over all pairs."""
     mean, log_var, noise = linear_gaussian(50, 3, latent)
     log_var = log_var + np.random.RandomState(1).normal(size=log_var.shape)
     monkeypatch.setattr(information, 'BLOCK', 50 * 7)
@@ -112,7 +112,7 @@ def test_dimensions_add_up_to_the_kl_of_the_losses():
 
 
 def test_active_is_what_varies_over_examples():
-    """Variances just below and just above 0.01, and a constant far from 0."""
+    """Variances just below and just above 0.01, and a constant mean far from 0."""
     swing = np.tile([-1.0, 1.0], 50)
     mean = np.stack([0.0999 * swing, 0.1001 * swing, np.full(100, 3.0)], 1)
     assert information.active_units(mean).tolist() == [False, True, False]

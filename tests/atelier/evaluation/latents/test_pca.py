@@ -1,4 +1,4 @@
-"""Principal components against scikit-learn, by both ways to them."""
+"""Principal components against scikit-learn, by both algorithms."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every example of a split once, on its own noise, for any batch size and device count."""
+"""Every example of a split once, with its own noise, for any batch size and device count."""
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +14,18 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def identify(weights, batch, rng):
-    """The example itself, its row, and a number drawn for it."""
+    """Returns the example itself, its row index, and its random draw."""
     return {'x': batch['x'], 'row': rng.rows, 'noise': jax.vmap(jax.random.normal)(rng.keys)}
 
 
 @pytest.mark.parametrize(('batch_size', 'num_devices'), [(1, 1), (100, 1), (447, 2), (64, 8)])
 def test_every_test_example_counts_once(vae, batch_size, num_devices):
-    """447 examples fit none of the batch sizes but one; the noise belongs to the row."""
+    """447 examples do not fill batches of 100 or 64; each row keeps its noise."""
     split, n = vae.data.splits['test'], vae.data.size('test')
     devices = jax.devices()[:num_devices]
     state = restore.initial_state(vae)
     if batch_size == 1:
-        n = 13  # one by one is slow
+        n = 13  # batches of one are slow
         split = {name: array[:n] for name, array in split.items()}
     apply = over_examples(identify, vae.data, batch_size, devices)
     found = apply(state, state.key, split, n)
@@ -36,7 +36,7 @@ def test_every_test_example_counts_once(vae, batch_size, num_devices):
 
 
 def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
-    """Two seeds are compared on one binarised test set."""
+    """So results of two seeds compare on the same binarised test set."""
     run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
     split = run.data.splits['test']
     apply = over_examples(identify, run.data, 100, jax.devices()[:1])

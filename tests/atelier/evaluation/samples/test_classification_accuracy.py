@@ -1,4 +1,4 @@
-"""A classifier trained on samples: perfect samples stand at the floor, noise at chance."""
+"""A classifier trained on samples: perfect samples come near real data, noise near chance."""
 
 import jax
 import numpy as np
@@ -31,13 +31,13 @@ def classifier(tmp_path_factory):
 
 
 def conditional(run, sample):
-    """The run with another `sample` by class, and a State."""
+    """Returns `run` with another class-conditional `sample`, and a State."""
     family = replaced(run.family, Sample(sample, True))
     return run._replace(family=family), restore.initial_state(run)
 
 
 def of_training_data(run):
-    """A generator of class c that draws from the training examples of class c."""
+    """Returns a class-conditional sampler that draws training examples of the given class."""
     split = run.data.splits['train']
     of_class = [np.flatnonzero(split['label'] == c) for c in range(10)]
     table = jax.numpy.asarray(np.stack([np.resize(index, 100) for index in of_class]))
@@ -64,7 +64,7 @@ def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, 
     assert of_good['floor'] == of_noise['floor'] > 0.6
     assert of_good['samples'] > of_good['floor'] - 0.15
     assert of_noise['samples'] < 0.35
-    assert [p.name for p in classifier.folder.parent.iterdir()] == ['run']  # nothing is left
+    assert [p.name for p in classifier.folder.parent.iterdir()] == ['run']  # nothing else is left
 
 
 def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
@@ -76,7 +76,7 @@ def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
 
 
 def test_samples_stand_for_all_that_a_classifier_learns_from(tmp_path, classifier):
-    """As many of each class as there are; the test split stays what it is."""
+    """Class counts stay the same; the test split is unchanged."""
     run, state = conditional(*_make(tmp_path))
     data = sampled_data(run, state, ONE, classifier.data)
     for name in ('train', 'valid'):

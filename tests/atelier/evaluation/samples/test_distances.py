@@ -1,4 +1,4 @@
-"""Frechet and kernel distances of sets whose answers are known."""
+"""Frechet and kernel distances of sets with known distances."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_a_shift_is_its_squared_length():
 
 
 def test_a_scale_of_commuting_covariances():
-    """(s - 1)^2 tr C, and the mean's own move."""
+    """The distance is (s - 1)^2 tr C plus the squared shift of the mean."""
     x = normal(0, 500, 4, shift=1.0)
     move = np.sum((2 * x.mean(0) - x.mean(0)) ** 2)
     assert frechet_distance(x, 3 * x - x.mean(0)) == pytest.approx(
@@ -46,7 +46,7 @@ def test_covariances_that_do_not_commute_as_scipy_has_them(seed, d):
 
 
 def test_fewer_examples_than_features_are_no_trouble():
-    """A covariance without full rank."""
+    """The covariance is singular."""
     x = normal(0, 10, 30)
     assert frechet_distance(x, x + 1) == pytest.approx(30)
 
@@ -58,13 +58,13 @@ def test_the_kernel_distance_of_one_distribution_is_zero_on_average():
     ]
     means = np.array([e.mean for e in estimates])
     assert abs(means.mean()) < 4 * means.std(ddof=1) / np.sqrt(30)
-    assert means.min() < 0  # unbiased
+    assert means.min() < 0  # unbiased estimates may be negative
     spread = np.mean([e.standard_error for e in estimates])
     assert spread == pytest.approx(means.std(ddof=1), rel=0.5)
 
 
 def test_the_kernel_distance_is_its_expectation():
-    """E k(a, b) of (a b + 1)^3 on the line: a polynomial in moments."""
+    """In one dimension, E (a b + 1)^3 is a polynomial in the moments."""
     n, shift = 20_000, 0.5
     x, y = normal(0, n, 1), normal(1, n, 1, shift=shift)
     moments = lambda m: np.array([1, m, m**2 + 1, m**3 + 3 * m])

@@ -1,4 +1,4 @@
-"""What samples are compared in: a classifier's features, few numbers as they are, any function."""
+"""Features that compare samples: a classifier's, raw values if few, or any function."""
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ ONE = jax.devices()[:1]
 
 
 def quality_of(run, state, devices, features=None):
-    """As an evaluation asks for it."""
+    """Calls `sample_quality` as an evaluation does."""
     return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
@@ -33,7 +33,7 @@ def test_few_numbers_are_their_own_features(tmp_path):
     quality = quality_of(run, restore.initial_state(run), ONE)
     assert quality['features'] == function.name
     assert 'frechet_distance' in quality['values']
-    assert 'entropy_score' not in quality['values']  # there are no classes to speak of
+    assert 'entropy_score' not in quality['values']  # there are no classes
 
 
 def test_images_have_none_of_their_own(tmp_path):
@@ -43,7 +43,7 @@ def test_images_have_none_of_their_own(tmp_path):
 
 
 def test_any_function_will_do(tmp_path):
-    """Its values on the data tell it from another of the same name."""
+    """Its name includes its values on the data, to distinguish functions of the same name."""
     run = assembled(tmp_path, 'gan')
     x = run.data.splits['test']['x']
 
@@ -76,7 +76,7 @@ def test_what_are_no_features_is_refused(tmp_path, complaint, f):
 
 
 def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog):
-    """After a training it is said; asked for by --mode=evaluate it is a mistake."""
+    """After training this is a warning; with --mode=evaluate it is an error."""
     run = assembled(tmp_path, 'gan')
     trained = restore.TrainedRun(run, restore.initial_state(run), 'untrained')
     said = complaint(evaluate.evaluate, run, ONE, trained=trained)
@@ -91,4 +91,4 @@ def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog
         run, ONE, trained=trained, features=lambda x: x.reshape(len(x), -1)
     )
     assert of_pixels['samples']['values']['frechet_distance']['samples'] > 0
-    assert (run.folder / 'evaluation.json').read_bytes() == before  # the folder keeps its own
+    assert (run.folder / 'evaluation.json').read_bytes() == before  # it is not overwritten

@@ -1,4 +1,4 @@
-"""Nearest neighbours, and what manifolds of them say, on sets whose answers are known."""
+"""Nearest neighbours and manifold metrics of sets with known results."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_neighbours_are_scikit_learns(n, m, k, rows):
 
 
 def naive_manifolds(real, fake, k):
-    """The definitions, one pair at a time."""
+    """Returns precision, recall, density and coverage by their definitions, one pair at a time."""
     distance = lambda a, b: np.linalg.norm(a - b)
     radius = lambda s, i: sorted(distance(s[i], s[j]) for j in range(len(s)) if j != i)[k - 1]
     r, f = ([radius(s, i) for i in range(len(s))] for s in (real, fake))
@@ -58,7 +58,7 @@ def test_identical_sets_are_covered():
     x = normal(0, 200, 3)
     precision, recall, density, coverage = manifolds(x, x)
     assert (precision, recall, coverage) == (1, 1, 1)
-    assert density == pytest.approx(1.2, abs=0.1)  # each ball holds its own centre and k others
+    assert density == pytest.approx(1.2, abs=0.1)  # each ball contains its own centre and k others
 
 
 def test_two_samples_of_one_distribution():

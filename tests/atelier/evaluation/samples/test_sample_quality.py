@@ -1,4 +1,4 @@
-"""What an evaluation says of samples: through a classifier's features, and over known modes."""
+"""Sample quality: metrics on a classifier's features, and over known modes."""
 
 import json
 
@@ -23,25 +23,25 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def quality_of(run, state, devices, features=None):
-    """As an evaluation asks for it."""
+    """Calls `sample_quality` as an evaluation does."""
     return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
 @pytest.fixture(scope='module')
 def classifier(tmp_path_factory):
-    """The folder of a classifier of digits that knows a little."""
+    """The folder of a briefly trained digit classifier."""
     folder = tmp_path_factory.mktemp('classifier') / 'run'
     return trained_classifier(folder, train__steps=60).folder
 
 
 def untrained(run, sample):
-    """The run with another `sample`, and a State."""
+    """Returns `run` with another sampler, and an untrained State."""
     family = replaced(run.family, run.family.ability(Sample)._replace(draw=sample))
     return run._replace(family=family), restore.initial_state(run)
 
 
 def of_training_data(run):
-    """A generator that draws from the training split: as good as a model can be."""
+    """Returns a sampler of the training split: as good as a model can be."""
     x = np.asarray(run.data.splits['train']['x'], np.float32)
     return lambda weights, rng, condition: jax.numpy.asarray(x)[rng.rows % len(x)]
 
@@ -68,13 +68,13 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     assert value(bad, 'frechet_distance') > 5 * value(good, 'frechet_distance')
     assert value(bad, 'kernel_distance') > 5 * abs(value(good, 'kernel_distance'))
     assert value(good, 'frechet_distance') < 3 * value(good, 'frechet_distance', 'floor')
-    assert value(good, 'memorisation_rate') == 1  # nothing but copies
+    assert value(good, 'memorisation_rate') == 1  # all samples are copies
     assert value(bad, 'memorisation_rate') == 0
     assert value(good, 'memorisation_rate', 'floor') < 0.05
 
 
 def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
-    """By a judge who takes the mean of an image for its class."""
+    """With a classifier that rounds the mean of an image to its class."""
     run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
 
     def judged(x):
@@ -103,7 +103,7 @@ def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
 def test_the_picture_shows_samples_above_their_nearest_training_examples(
     tmp_path, classifier, monkeypatch
 ):
-    """Of copies the nearest is the sample itself."""
+    """If samples are copies, each one's nearest training example is the sample itself."""
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     honest, state = untrained(run, of_training_data(run))
     drawn = {}
