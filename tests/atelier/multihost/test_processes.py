@@ -1,4 +1,4 @@
-"""Processes meet at an address: what those say whose others do not come, or end."""
+"""Processes meet at an address: messages if other processes do not arrive, or end."""
 
 import os
 import re
@@ -34,7 +34,7 @@ except UserError as error:
     print(f'error: {error}', file=sys.stderr, flush=True)
     os._exit(1)
 """
-TOGETHER = 60  # seconds: nobody is missing
+TOGETHER = 60  # seconds; enough because no process is missing
 
 
 def free_address():
@@ -55,7 +55,7 @@ def begin(coordinator, count, number, seconds=TOGETHER, ending=''):
 
 
 def said(*started, timeout=60):
-    """What each says until it ends."""
+    """Returns the standard error of each process when it has ended."""
     try:
         return [process.communicate(timeout=timeout)[1] for process in started]
     finally:
@@ -97,7 +97,7 @@ def test_the_first_listens_where_it_is_told_to():
             assert first.poll() is None and time.monotonic() < until
             time.sleep(0.1)
         assert not reached('127.0.0.2', port)
-        first.send_signal(signal.SIGINT)  # while it waits in C++
+        first.send_signal(signal.SIGINT)  # while it waits in C++ code
         assert first.wait(10) == -signal.SIGINT
     finally:
         said(first)
@@ -109,7 +109,7 @@ def test_they_have_to_agree_how_many_they_are():
     try:
         (text,) = said(other)
     finally:
-        first.kill()  # else it would wait for the heartbeat
+        first.kill()  # otherwise it would wait for the heartbeat
     assert other.returncode == 1
     assert re.search('error: --num_processes=3, but process 0 .* was started with 2', text)
 
@@ -139,7 +139,7 @@ def test_a_kill_of_one_ends_all(victim):
     started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
     for number, text in enumerate(said(*started)):
         assert started[number].returncode != 0
-        # where a collective hangs, JAX's heartbeat is faster
+        # if a collective hangs, JAX's heartbeat ends the process first
         # JAX's threads may log after our line
         ours = re.search('^error: another process has ended', text, re.MULTILINE)
         expected = number == victim or ours or 'Terminating process' in text
@@ -148,7 +148,7 @@ def test_a_kill_of_one_ends_all(victim):
 
 @pytest.mark.slow
 def test_a_silent_process_ends_all_after_the_heartbeat():
-    """As when a machine loses its network; JAX's own words, with a stack."""
+    """As if a machine lost its network; the message is JAX's own, with a stack trace."""
     address = free_address()
     first, other = begin(address, 2, 0), begin(address, 2, 1, ending='silent')
     time.sleep(10)

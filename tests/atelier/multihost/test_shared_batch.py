@@ -1,7 +1,7 @@
 """Two processes that share a batch train like one: same losses, one folder, killed and continued.
 
-Two processes of two simulated devices on the loopback address, one process of four, and one of one,
-each by `main.py`.
+Compares two processes with two simulated devices each on the loopback address, one process with
+four devices, and one with one device, all started by `main.py`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from atelier.errors import UserError
 from atelier.multihost import processes
 from atelier.run.checkpoint import Checkpoints
 
-LAYOUTS = ((2, 2), (1, 4), (1, 1))  # processes, devices of each
+LAYOUTS = ((2, 2), (1, 4), (1, 1))  # (processes, devices per process)
 TRAIN = dict(
     steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
 )
@@ -44,7 +44,7 @@ def free_port():
 
 
 def begin(folder, count, num_devices, *more):
-    """The processes of `main.py`; what each says lies beside the folder."""
+    """Starts and returns the `main.py` processes; their output goes to files beside the folder."""
     flags = f'--xla_force_host_platform_device_count={num_devices}'
     command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
     if count > 1:
@@ -75,7 +75,7 @@ def finish(folder, started):
 
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):
-    """The run of each layout: {(processes, devices): folder}."""
+    """A finished run for each layout: {(processes, devices): folder}."""
     found = {}
     for count, num_devices in LAYOUTS:
         folder = tmp_path_factory.mktemp('processes') / 'run'
@@ -85,7 +85,7 @@ def folders(tmp_path_factory):
 
 
 def last(folder):
-    """(State as bytes, Memory) of the newest checkpoint."""
+    """Returns (State as bytes, Memory) of the newest checkpoint."""
     with contextlib.closing(Checkpoints(folder / 'checkpoints', read_only=True)) as checkpoints:
         state, memory = checkpoints.restore_newest(None)
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], memory
@@ -94,7 +94,7 @@ def last(folder):
 @slow
 @pytest.mark.parametrize('layout', LAYOUTS[1:])
 def test_two_processes_train_like_one(folders, layout):
-    """Every loss and every validation."""
+    """Compares every loss and every validation."""
     two, one = untimed_lines(folders[2, 2]), untimed_lines(folders[layout])
     assert len(two) == len(one) == TRAIN['steps'] + TRAIN['steps'] // TRAIN['evaluate_every']
     for a, b in zip(two, one, strict=True):
@@ -116,7 +116,7 @@ def test_one_evaluation_by_both(folders):
 
 
 def wait_for_checkpoint(folder, started):
-    """Until some are there."""
+    """Waits until the folder has a checkpoint."""
     until = time.monotonic() + 120
     is_saved = lambda: any(p.name.isdigit() for p in folder.glob('checkpoints/*'))
     while not is_saved():
@@ -139,7 +139,7 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     assert 'Traceback' not in message, message
     last_line = message.strip().split('\n')[-1]
     is_ours = re.search('error: another process has ended.*start all of them again', last_line)
-    # where a collective hangs, JAX's heartbeat is faster
+    # if a collective hangs, JAX's heartbeat ends the process first
     assert is_ours or 'Terminating process because' in message, message
     finish(folder, begin(folder, 2, 2))
     assert last(folder) == last(folders[2, 2])
@@ -157,7 +157,7 @@ def test_a_signal_to_one_stops_both(folders, tmp_path):
     assert last(folder) == last(folders[2, 2])
 
 
-# What one process can see of it
+# Tests within one process
 
 
 def test_alone_nothing_is_exchanged():
@@ -171,7 +171,7 @@ def test_alone_nothing_is_exchanged():
 def test_what_the_first_refuses_all_refuse(monkeypatch):
     monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
     with pytest.raises(UserError, match='it is taken'):
-        processes.on_first(lambda: None)  # another process's first has said so
+        processes.on_first(lambda: None)  # the first process, a simulated one, reported it
 
     def refuse():
         raise UserError('not here')
@@ -184,7 +184,7 @@ def test_what_the_first_refuses_all_refuse(monkeypatch):
     'error',
     [
         jax.errors.JaxRuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer'),
-        ValueError('UNKNOWN: Gloo AllGather failed: Read error'),  # of what numpy waits for
+        ValueError('UNKNOWN: Gloo AllGather failed: Read error'),  # if NumPy waits for the result
         jax.errors.JaxRuntimeError('UNAVAILABLE: task 1 has stopped'),
     ],
 )
@@ -195,7 +195,7 @@ def test_a_collective_fails_with_a_lost_process(monkeypatch, error):
 
 
 class Ended(BaseException):
-    """In place of this process's end."""
+    """Raised where this process would exit."""
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
 
     monkeypatch.setattr(processes.os, '_exit', end)
     with pytest.raises(type(error)), processes.ending_together():
-        raise error  # alone: the ordinary way
+        raise error  # a single process raises as usual
     monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
     with pytest.raises(Ended), processes.ending_together():
         raise error
@@ -223,7 +223,7 @@ def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
 
 
 def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
-    """As bytes, whatever the types; here from the first process to itself."""
+    """Arrays are sent as bytes, whatever their type; here from the first process to itself."""
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
     monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)
     tree = {

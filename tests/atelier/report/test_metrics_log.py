@@ -1,4 +1,4 @@
-"""The log of metrics: cut, appended to, and read in spite of damage."""
+"""The metrics log: truncated, appended to, and read despite damage."""
 
 from atelier.report import metrics_log
 

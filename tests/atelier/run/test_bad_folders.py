@@ -1,6 +1,6 @@
-"""Folders and runs that are not what the user takes them for: one line, and nothing is touched.
+"""Folders and runs that differ from what the user expects: one line, and no file changes.
 
-As in `test_bad_input.py`, main.py itself is run for one mistake of every kind.
+As in `test_bad_input.py`, main.py itself is run once for each kind of mistake.
 """
 
 import json
@@ -22,14 +22,14 @@ from atelier.run import config_values, experiment, restore, run_folder
 ROOT = checkout.ROOT
 CONFIG = f'--config={ROOT}/configs/vae.py'
 DEBUG = f'{CONFIG}:debug'
-STEPS = 10  # of the run `trained`
+STEPS = 10  # of the fixture `trained`
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """The folder of a run of `STEPS` steps. Not to be changed."""
+    """The folder of a run of `STEPS` steps. Tests must not modify it."""
     folder = tmp_path_factory.mktemp('trained') / 'run'
     which, config = recipe_and_config(
         train__steps=STEPS, train__evaluate_every=STEPS, train__checkpoint_every=STEPS
@@ -40,19 +40,19 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def folder(trained, tmp_path):
-    """A copy of the run."""
+    """A copy of the run folder."""
     return pathlib.Path(shutil.copytree(trained, tmp_path / 'run'))
 
 
 def opened(folder, **changes):
-    """The run in `folder`, with other settings."""
+    """Returns the run in `folder`, with other settings."""
     which, config = recipe_and_config()
     stored = config_values.flatten(run_folder.load(folder)['values'])
     config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
     return experiment.assemble(folder, which, config)
 
 
-# Folders: what is there stays as it is
+# Folders: existing files stay unchanged
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_a_workdir_that_is_something_else(tmp_path, name):
 
 
 def test_a_workdir_that_the_system_refuses(tmp_path):
-    """Stands for a folder without permission too, from which root is not kept."""
+    """Also covers a folder without permission, which would not stop root."""
     name = 'x' * 300
     with pytest.raises(UserError, match=name):
         run_folder.check_same(tmp_path / name, *recipe_and_config())
@@ -96,7 +96,7 @@ def test_the_run_of_another_config(main, folder):
 
 
 def test_the_run_of_another_file(folder, tmp_path):
-    """The same values may mean another model."""
+    """Equal values may mean another model."""
     other = tmp_path / 'other.py'
     other.write_text('from configs.vae import get_config\nbuild = None\n')
     which, _ = recipe_and_config(path=other)
@@ -167,7 +167,7 @@ def test_a_damaged_config_json(folder, text):
     assert contents(folder) == before
 
 
-# Evaluating and using what cannot be
+# Runs that cannot be evaluated or used
 
 
 def test_a_run_that_does_not_exist(main, tmp_path):
@@ -231,14 +231,14 @@ def test_nothing_to_evaluate(folder, empty):
 
 @pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
 def test_a_damaged_evaluation_is_made_again(folder, text):
-    """Nothing in it is lost that the checkpoint does not give again."""
+    """It is rebuilt because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
     assert json.loads((folder / 'evaluation.json').read_text()) == result
 
 
 def test_checkpoints_of_another_model_are_left_alone(folder):
-    """As when the code of the model changed: the code may be changed back."""
+    """As after a change to the model's code, which may be reverted."""
     run = opened(folder)
     with run.config.unlocked():
         run.config.hypers.gamma = 1.0
@@ -249,7 +249,7 @@ def test_checkpoints_of_another_model_are_left_alone(folder):
 
 
 def test_paths_are_kept_whole(tmp_path, monkeypatch):
-    """So that a run can be used from any folder."""
+    """Paths become absolute, so that a run works from any folder."""
     monkeypatch.chdir(tmp_path)
     _, config = recipe_and_config(eval__classifier='runs/judge', data__path='mine.npz')
     values = run_folder.with_whole_paths(config.to_dict())

@@ -1,6 +1,6 @@
-"""A damaged checkpoint is noticed, reported and set aside; the one before leads to the same end.
+"""A damaged checkpoint is detected, reported and set aside; the previous one gives the same end.
 
-Damage is what disks and people do: files cut short, a bit turned, files deleted.
+The damage is realistic: truncated files, a flipped bit, deleted files.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 SETTINGS = dict(
     train__steps=30,
     train__best_metric='elbo_nats',
-    train__best_mode='min',  # upside down: the best is the first one, of step 10
-    hypers__decay_steps=0.0,  # the weights move to the end
+    train__best_mode='min',  # reversed: the first checkpoint, step 10, is the best
+    hypers__decay_steps=0.0,  # the weights change until the end
     hypers__ema_half_life=500.0,
 )
 
@@ -41,13 +41,13 @@ def numbers(folder):
 
 
 def restored(run, step):
-    """The State and Memory of one checkpoint."""
+    """Returns the State and Memory of one checkpoint."""
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         return checkpoints.restore(step, initial_state(run))
 
 
 def bits(tree):
-    """Every leaf as something that compares bitwise."""
+    """Returns the tree's structure, and every leaf in a form that compares bitwise."""
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
     return jax.tree.structure(tree), [(x.dtype, x.shape, x.tobytes()) for x in arrays]
 
@@ -67,7 +67,7 @@ def turn_one_bit(folder):
 
 
 def with_one_bit_turned(content, place):
-    """`place` runs from 0, the first byte, to 1, the last."""
+    """Flips one bit; `place` runs from 0, the first byte, to 1, the last."""
     changed = bytearray(content)
     changed[round(place * (len(content) - 1))] ^= 0b1
     return bytes(changed)
@@ -96,7 +96,7 @@ DAMAGES = (
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-    """A run that nothing happened to, with checkpoints 10 (the best), 20 and 30 (the last)."""
+    """An undamaged run with checkpoints 10 (the best), 20 and 30 (the last)."""
     run = make_run(tmp_path_factory.mktemp('finished') / 'run', **SETTINGS)
     train(run)
     assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
@@ -105,7 +105,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def run(finished, tmp_path):
-    """A copy of it, for damaging."""
+    """A copy of the finished run, to be damaged."""
     shutil.copytree(finished.folder, tmp_path / 'run')
     return make_run(tmp_path / 'run', **SETTINGS)
 
@@ -148,7 +148,7 @@ def test_the_two_newest_are_damaged(finished, run, caplog):
 
 
 def test_all_are_damaged(run):
-    """Training does not silently start from nothing, today or tomorrow; nothing is thrown away."""
+    """Training never silently restarts from scratch, now or later, and no checkpoint is deleted."""
     checkpoints = run.folder / 'checkpoints'
     for folder in checkpoints.iterdir():
         turn_one_bit(folder)
@@ -160,7 +160,7 @@ def test_all_are_damaged(run):
 
 
 def test_the_best_is_damaged(finished, run, caplog):
-    """Whoever asks for the best weights is told, and gets the last."""
+    """Loading the best weights warns and returns the last ones."""
     turn_one_bit(run.folder / 'checkpoints' / '10')
     _, state, words = load(run)
     assert 'checkpoint 10' in caplog.text
@@ -170,7 +170,7 @@ def test_the_best_is_damaged(finished, run, caplog):
 
 @pytest.mark.slow
 def test_one_bit_anywhere(finished, run):
-    """In any file, at any place: it is noticed, or it changes nothing that is restored."""
+    """In any file, at any position, the flip is detected or does not change restored values."""
     expected, like = bits(restored(finished, 30)), initial_state(run)
     newest = run.folder / 'checkpoints' / '30'
     memory = newest / 'host' / 'metadata'

@@ -1,4 +1,4 @@
-"""Comments beside the fields of a config describe them, in --help and on the page of all fields."""
+"""Comments beside config fields describe them in --help and on the page of all fields."""
 
 import pytest
 
@@ -57,8 +57,8 @@ def test_the_first_comment_counts_and_parents_are_read_after_the_file(tmp_path):
         'config.hypers.beta = 1.0  # in debug',
     )
     assert comments['hypers.beta'] == 'as in my paper'
-    assert comments['model.latent_dim'] == 'dimensions of z'  # of vae
-    assert comments['train.patience'].startswith('validations')  # of common
+    assert comments['model.latent_dim'] == 'dimensions of z'  # from configs/vae.py
+    assert comments['train.patience'].startswith('validations')  # from common
 
 
 def test_the_source_is_not_run(tmp_path):

@@ -1,4 +1,4 @@
-"""A run is assembled from what a config file gives."""
+"""Assembles a run from the contents of a config file."""
 
 from support import recipe_and_config
 

@@ -1,4 +1,4 @@
-"""What has changed since a run began is named: its config file, the code, its data."""
+"""Provenance: names what changed since a run started: its config file, the code or its data."""
 
 import re
 
@@ -12,7 +12,7 @@ VAE = ConfigFile('configs/vae.py', 'digits')
 
 @pytest.fixture
 def record():
-    """As config.json has it of a run that has just begun."""
+    """Returns what config.json records of a run that has just started."""
     commit = provenance.git_hash()
     return {'path': VAE.path, 'argument': VAE.argument, 'source': VAE.source(), 'git': commit}
 
@@ -29,7 +29,7 @@ def test_the_changed_line_of_a_config_is_shown(record, tmp_path, caplog):
     (line,) = caplog.messages
     assert line.startswith(f'configs/vae.py has changed since {tmp_path} began')
     assert '-a line of then' in line and f'+{lines[9]}' in line
-    assert lines[0] not in line  # the difference alone
+    assert lines[0] not in line  # only changed lines are shown
 
 
 def test_another_commit_is_named(record, tmp_path, caplog):
@@ -39,14 +39,14 @@ def test_another_commit_is_named(record, tmp_path, caplog):
 
 def test_a_commit_is_a_hash_or_unknown(monkeypatch, tmp_path):
     assert re.fullmatch(r'[0-9a-f]{40}(\+changes)?|unknown', provenance.git_hash())
-    monkeypatch.setenv('PATH', str(tmp_path))  # where there is no git
+    monkeypatch.setenv('PATH', str(tmp_path))  # git is not on this path
     assert provenance.git_hash() == 'unknown'
 
 
 def test_what_differs_in_data_is_named_and_x_comes_first():
     then = {'test': '10 examples', 'train': '90 examples', 'x': '8 x 8'}
     assert provenance.data_difference(then, then) == ''
-    assert provenance.data_difference(None, then) == ''  # of an earlier version
+    assert provenance.data_difference(None, then) == ''  # run of an earlier version
     now = {**then, 'test': '11 examples', 'x': '9 x 9'}
     expected = 'x: 8 x 8 then, 9 x 9 now; test: 10 examples then, 11 examples now'
     assert provenance.data_difference(then, now) == expected

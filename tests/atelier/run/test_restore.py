@@ -1,4 +1,4 @@
-"""A run that starts from another one's weights: which ones, what is refused, what is remembered."""
+"""A run that starts from another run's weights: which weights, refusals, and what is recorded."""
 
 import json
 import os
@@ -22,7 +22,7 @@ DEBUG = f'--config={ROOT}/configs/vae.py:debug'
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """The folder of a finished run whose averaged weights are not its plain ones."""
+    """The folder of a finished run whose averaged weights differ from its raw ones."""
     which, config = recipe_and_config(train__steps=10, hypers__ema_half_life=100.0)
     folder = tmp_path_factory.mktemp('source') / 'run'
     train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
@@ -44,7 +44,7 @@ def weights(state):
 
 
 def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
-    """The averaged ones of the best checkpoint; the rest is that of a new run."""
+    """The averaged weights of the best checkpoint; all else is as in a new run."""
     run = started_from(source, tmp_path / 'run')
     fresh = restore.initial_state(run)
     start = restore.Start(run)(run)
@@ -59,7 +59,7 @@ def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
 
 
 def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypatch):
-    """And share no buffer, because a State is donated."""
+    """They share no buffers, because each State is donated."""
     run, read = started_from(source, tmp_path / 'run'), []
     original = restore.fitting_weights
     monkeypatch.setattr(
@@ -75,14 +75,14 @@ def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
-    """The first loss is lower than that of a new run, and a restart without checkpoint repeats."""
+    """Its first loss is below a new run's; a restart without checkpoints starts there again."""
     before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}
     folder = tmp_path / 'run'
     one = jax.devices()[:1]
     train_lib.train(started_from(source, folder), one)
     begun = first_line(folder)
     shutil.rmtree(folder / 'checkpoints')
-    train_lib.train(run_folder.reopen(folder), one)  # config.json knows where it began
+    train_lib.train(run_folder.reopen(folder), one)  # config.json names the source
     assert first_line(folder) == begun
     new = recipe_and_config(train__steps=10, seed=5)
     train_lib.train(experiment.assemble(tmp_path / 'new', *new), one)
@@ -119,7 +119,7 @@ def test_another_beginning_is_another_run(source, tmp_path):
 
 @pytest.mark.slow
 def test_on_the_command_line(main, source, tmp_path):
-    """A relative path is kept whole, and --workdir alone takes no new beginning."""
+    """A relative path becomes absolute; a run reopened by --workdir alone refuses --init_from."""
     flags = [DEBUG, '--config.train.steps=5', '--workdir=run']
     line = error_line(main(*flags, '--init_from=nothing', cwd=tmp_path))
     assert '--init_from: ' in line

@@ -1,4 +1,4 @@
-"""k + k steps are 2k steps, bitwise: the State, the best checkpoint and metrics.jsonl."""
+"""k + k steps equal 2k steps, bitwise: the State, the best checkpoint and metrics.jsonl."""
 
 import contextlib
 import dataclasses
@@ -18,12 +18,12 @@ from atelier.run import restore, run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.training import validation
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')  # of all optimizations: test_survival
+pytestmark = pytest.mark.usefixtures('quick_compilation')  # see test_survival for the default
 
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
-    """The folder of a run that nothing interrupted. Not to be changed."""
+    """The folder of an uninterrupted run. Tests must not modify it."""
     run = make_run(tmp_path_factory.mktemp('whole') / 'run', **SETTINGS)
     train(run)
     return run.folder
@@ -36,7 +36,7 @@ def uninterrupted(whole):
 
 @pytest.fixture
 def finished(whole, tmp_path):
-    """A copy of it."""
+    """A copy of the uninterrupted run."""
     shutil.copytree(whole, tmp_path / 'run')
     return make_run(tmp_path / 'run', **SETTINGS)
 
@@ -65,7 +65,7 @@ def test_a_finished_run_says_so_and_is_left_alone(finished, uninterrupted, caplo
 
 @pytest.mark.slow
 def test_a_run_may_grow(tmp_path):
-    """With a constant learning rate it then equals the long run, evaluations apart."""
+    """With a constant learning rate it then equals the long run, except for evaluations."""
     train(make_run(tmp_path / 'grown', train__steps=20, hypers__decay_steps=0.0))
     longer = dict(train__steps=40, hypers__decay_steps=0.0)
     train(make_run(tmp_path / 'grown', **longer))
@@ -102,7 +102,7 @@ def test_the_best_is_remembered(sign):
 
 
 def test_early_stopping_is_remembered(tmp_path, monkeypatch):
-    """The metric only falls: after `patience` evaluations the run ends, and stays ended."""
+    """The metric never improves: the run ends after `patience` evaluations, and stays ended."""
     monkeypatch.setattr(
         validation,
         'remember',
@@ -119,7 +119,7 @@ def test_early_stopping_is_remembered(tmp_path, monkeypatch):
 
 
 def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
-    """The metric is best at step 10; two later checkpoints do not push it out."""
+    """The metric is best at step 10; two later checkpoints do not replace that one."""
     plain = validation.remember
 
     def remember(memory, step, value, sign):
@@ -140,7 +140,7 @@ def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
 
 
 def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
-    """A learning rate that overflows: the step is named and every checkpoint is finite."""
+    """The learning rate overflows: the error names the step, and every checkpoint is finite."""
     run = make_run(
         tmp_path / 'run', **SETTINGS, hypers__learning_rate=1e18, train__steps_per_dispatch=5
     )
@@ -157,7 +157,7 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('spoil', ['update overflows', 'metric is not finite'])
 def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
-    """The gradient of the only step is finite; what it makes of the parameters is not."""
+    """The gradient of the only step is finite, but the updated parameters are not."""
     rate = 1e38 if spoil == 'update overflows' else 1e-3
     run = make_run(
         tmp_path / 'run',
@@ -172,7 +172,7 @@ def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
         with pytest.raises(UserError, match='parameters that are not finite at step 1'):
             train(run)
         assert not list((run.folder / 'checkpoints').glob('[0-9]*'))
-    else:  # a metric alone does not stop a healthy run
+    else:  # a non-finite metric alone does not stop a run
         (turn,) = run.family.turns
 
         def loss(*arguments):
@@ -196,7 +196,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
 
 
 def test_looking_at_a_run_changes_nothing_in_it(finished):
-    """Another process may be saving: its unfinished folder stays, and so does a damaged one."""
+    """Another process may be saving: its unfinished folder stays, as does a damaged checkpoint."""
     run, folder = finished, finished.folder / 'checkpoints'
     unfinished = folder / '45.orbax-checkpoint-tmp'
     unfinished.mkdir()
@@ -224,7 +224,7 @@ def test_evaluations_are_reused_only_for_the_same_weights_and_settings(tmp_path)
 
 @pytest.mark.slow
 def test_a_run_continues_on_another_number_of_devices(tmp_path, caplog):
-    """It says so, and ends as on one device, to rounding."""
+    """It logs this, and its result equals that on one device, up to rounding."""
     settings = dict(train__evaluate_every=10, train__checkpoint_every=10)
     ends = []
     for name, counts in (('one', (1, 1)), ('other', (1, 4))):

@@ -1,9 +1,9 @@
-"""A run survives: killed, asked to stop or out of disk, it ends bitwise as if nothing had happened.
+"""A run that is killed, stopped or out of disk space ends bitwise as if it had been uninterrupted.
 
-Every process is a real `python main.py`. Where one has to end at an exact place, a driver patches
-that place and then runs main.py itself. Equal means: every leaf of the State in the last and in
-the best checkpoint, what the host remembers, the evaluation, and every line of metrics.jsonl,
-timings apart.
+Every process is a real `python main.py`. To end one at an exact point, a driver patches the code
+there and then runs main.py itself. Runs are equal if these are: every leaf of the State in the last
+and the best checkpoint, the host's Memory, the evaluation, and every line of metrics.jsonl except
+timings.
 """
 
 import contextlib
@@ -30,17 +30,17 @@ pytestmark = pytest.mark.slow
 STEPS = 200
 SETTINGS = {
     'train.steps': STEPS,
-    'train.evaluate_every': 20,  # a checkpoint every 10 steps, a dispatch every 5
+    'train.evaluate_every': 20,  # checkpoints every 10 steps, dispatches of 5
     'train.best_metric': 'kl_nats',
-    'train.best_mode': 'min',  # at the first evaluation: any restart could lose it
-    'hypers.decay_steps': 0.0,  # the weights move to the end
+    'train.best_mode': 'min',  # best at the first evaluation: any restart could lose it
+    'hypers.decay_steps': 0.0,  # the weights change until the end
     'hypers.ema_half_life': 500.0,
 }
-PATIENCE = 120.0  # seconds that a process may take to get somewhere
+PATIENCE = 120.0  # timeout in seconds for each wait
 
 
 def start(folder, program=ROOT / 'main.py', **variables):
-    """Starts the command that all tests repeat; what it says goes to files beside `folder`."""
+    """Starts the command of all tests; its output goes to files beside `folder`."""
     one_device = '--xla_force_host_platform_device_count=1'
     with open(said(folder), 'w') as stdout, open(complaints(folder), 'w') as stderr:
         return subprocess.Popen(
@@ -67,13 +67,13 @@ def complaints(folder):
 
 
 def finish(folder):
-    """The same command once more, to its end."""
+    """Runs the same command again, to its end."""
     assert start(folder).wait(PATIENCE) == 0, complaints(folder).read_text()
     assert 'warning: ' not in complaints(folder).read_text()
 
 
 def kill(process, folder):
-    """SIGKILL, to a process that lives and has not finished its run."""
+    """Sends SIGKILL; checks that the process was alive and its run unfinished."""
     assert process.poll() is None
     process.kill()
     assert_killed(process, folder)
@@ -98,13 +98,13 @@ def until(condition, process):
 
 
 def saved(folder):
-    """The steps of the finished checkpoints, without disturbing a process that writes others."""
+    """Returns the steps of finished checkpoints, without disturbing a process that saves others."""
     names = [path.name for path in (folder / 'checkpoints').glob('*')]
     return sorted(int(name) for name in names if name.isdigit())
 
 
 def unfinished(folder):
-    """The step that is being saved, or was when the process ended; None without one."""
+    """Returns the step whose save is in progress or was interrupted; None if there is none."""
     names = [path.name for path in (folder / 'checkpoints').glob('*.orbax-checkpoint-tmp*')]
     return int(names[0].split('.')[0]) if names else None
 
@@ -114,7 +114,7 @@ def last_line(folder):
 
 
 def driver(tmp_path, patch):
-    """A program that is main.py after `patch`, which may call `die()`."""
+    """Returns a script that runs `patch`, which may call `die()`, and then main.py."""
     path = tmp_path / 'driver.py'
     path.write_text(
         f"""
@@ -133,7 +133,7 @@ runpy.run_path({str(ROOT / 'main.py')!r}, run_name='__main__')
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
-    """The folder of a run that nothing happened to."""
+    """The folder of an uninterrupted run."""
     folder = tmp_path_factory.mktemp('uninterrupted') / 'run'
     finish(folder)
     assert len(read_metrics(folder)) > STEPS
@@ -142,7 +142,7 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture
 def assert_same_end(uninterrupted):
-    """Checks that the run in a folder ended as the uninterrupted one did."""
+    """Returns a check that the run in a folder ended as the uninterrupted one did."""
 
     def check(folder):
         end, expected = ending(folder), ending(uninterrupted)
@@ -157,7 +157,7 @@ def assert_same_end(uninterrupted):
 
 
 def ending(folder):
-    """All that the last and the best checkpoint hold: {name: bytes or what the host remembers}."""
+    """Returns the contents of the last and the best checkpoint: {name: bytes or Memory}."""
     changes = {name.replace('.', '__'): value for name, value in SETTINGS.items()}
     like = initial_state(make_run(folder, **changes))
     with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
@@ -176,7 +176,7 @@ def ending(folder):
 
 
 def lasting_lines(folder):
-    """The lines of metrics.jsonl without the timings."""
+    """Returns the lines of metrics.jsonl without timings."""
     rows = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
     return [{k: v for k, v in row.items() if not k.startswith('time/')} for row in rows]
 
@@ -190,7 +190,7 @@ def evaluation(folder):
 
 
 def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
-    """Proved by JAX's own log, with an empty compilation cache."""
+    """JAX's own log proves it, with an empty compilation cache."""
     patch = """
 from atelier.training import dispatch as program
 compile_dispatch = program.compile_dispatch
@@ -223,7 +223,7 @@ program.compile_dispatch = announced
 
 
 def test_killed_inside_a_save(tmp_path, assert_same_end):
-    """The process is halted while a checkpoint is unfinished on disk, and then killed."""
+    """The process is stopped while a checkpoint is unfinished on disk, and then killed."""
     folder = tmp_path / 'run'
     process = start(folder)
     until(lambda: len(saved(folder)) >= 2, process)
@@ -233,21 +233,21 @@ def test_killed_inside_a_save(tmp_path, assert_same_end):
             return False
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-        if unfinished(folder) is None:  # it was quicker; there are more
+        if unfinished(folder) is None:  # the save has finished; wait for the next one
             process.send_signal(signal.SIGCONT)
         return unfinished(folder) is not None
 
     until(halted_inside, process)
     kill(process, folder)
     assert unfinished(folder) > max(saved(folder))
-    assert last_line(folder) > max(saved(folder))  # lines that have to be cut
+    assert last_line(folder) > max(saved(folder))  # restarting must remove these lines
     finish(folder)
     assert unfinished(folder) is None
     assert_same_end(folder)
 
 
 def rename_and_die(step, moment):
-    """A patch: dies just before, or after, the rename that makes the checkpoint of `step` exist."""
+    """Returns a patch that dies before or after the rename that commits checkpoint `step`."""
     return f"""
 rename = os.rename
 
@@ -276,7 +276,7 @@ def test_killed_at_the_commit_of_a_save(moment, tmp_path, assert_same_end):
 
 @pytest.mark.parametrize('step', [60, 70])
 def test_killed_between_a_checkpoint_and_the_next_dispatch(step, tmp_path, assert_same_end):
-    """At a step at which the run also evaluates, and at one at which it does not."""
+    """At a step with an evaluation, and at one without."""
     patch = f"""
 from atelier.run.checkpoint import Checkpoints
 save = Checkpoints.save
@@ -297,7 +297,7 @@ Checkpoints.save = save_and_die
 
 
 def test_killed_after_a_dispatch_that_is_not_saved(tmp_path, assert_same_end):
-    """Every line reaches the disk at once here, so that lines after the checkpoint are there."""
+    """Every line is flushed at once here, so the file has lines later than the last checkpoint."""
     patch = """
 import train_lib
 from atelier.report import metrics_log
@@ -316,13 +316,13 @@ metrics_log.MetricsLog.write = write_through
     assert last_line(folder) == 63
     assert max(saved(folder)) <= 60
     with (folder / 'metrics.jsonl').open('a') as lines:
-        lines.write('{"step": 64, "train/lo')  # as a full buffer leaves it
+        lines.write('{"step": 64, "train/lo')  # as a full buffer leaves the file
     finish(folder)
     assert_same_end(folder)
 
 
 def test_killed_at_random_moments(tmp_path, assert_same_end):
-    """One run, killed five times: while it starts, and some checkpoints and a moment later."""
+    """Kills one run five times: during startup, and shortly after some checkpoints."""
     rng = np.random.default_rng(0)
     folder = tmp_path / 'run'
     for checkpoints in (0, 1, 3, 0, 2):
@@ -354,7 +354,7 @@ metrics_log.MetricsLog.write = write_and_ask
 
 @pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
 def test_asked_to_stop(name, status, tmp_path, assert_same_end):
-    """The signal arrives in the dispatch to step 65, at which no checkpoint is due."""
+    """The signal arrives during the dispatch to step 65, which has no scheduled checkpoint."""
     folder = tmp_path / 'run'
     process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
     assert_stopped(process, folder, status)
@@ -364,7 +364,7 @@ def test_asked_to_stop(name, status, tmp_path, assert_same_end):
 
 
 def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
-    """As by a scheduler without patience; nothing will ever save step 65 again."""
+    """As by an impatient scheduler; no later save has step 65."""
     patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
@@ -375,7 +375,7 @@ def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
 
 
 def test_what_is_said_to_be_saved_is_saved(tmp_path):
-    """Killed in the moment in which it says so."""
+    """Killed at the moment of the message."""
     patch = (
         ASKED_AT_63.format(name='SIGTERM')
         + """
@@ -406,7 +406,7 @@ def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
 
 
 def assert_stopped(process, folder, status):
-    """It names the step, and that step is saved: the last line and checkpoint are of it."""
+    """The message names the saved step, which is also that of the last line and checkpoint."""
     assert process.wait(PATIENCE) == status
     found = re.search(r'stopped at step (\d+) and saved it', said(folder).read_text())
     assert found, said(folder).read_text()
@@ -419,8 +419,8 @@ def assert_stopped(process, folder, status):
 
 
 def test_disk_full_during_a_save(tmp_path, uninterrupted, assert_same_end):
-    """While step 60 is saved no file may grow beyond a few blocks."""
-    limit = 4096  # how Orbax splits the State among files differs from save to save
+    """While step 60 is saved, no file may grow beyond a few blocks."""
+    limit = 4096  # small, since Orbax distributes the State over files differently each time
     patch = f"""
 import resource
 from atelier.run.checkpoint import Checkpoints
@@ -443,13 +443,13 @@ Checkpoints.save = save_on_a_full_disk
     process = start(folder, driver(tmp_path, patch))
     assert process.wait(PATIENCE) == 1
     assert_one_line_of_error(folder, r'cannot write .*/checkpoints: File too large')
-    assert saved(folder) == [20, 40, 50]  # the best, and the last two
+    assert saved(folder) == [20, 40, 50]  # the best one and the last two
     finish(folder)
     assert_same_end(folder)
 
 
 def test_disk_full_for_the_metrics(tmp_path, assert_same_end):
-    """From step 63 on the disk is full for metrics.jsonl and for TensorBoard's file."""
+    """From step 63 on, the disk is full for metrics.jsonl and the TensorBoard file."""
     patch = """
 from atelier.report import metrics_log
 write = metrics_log.MetricsLog.write
@@ -480,11 +480,11 @@ def assert_one_line_of_error(folder, pattern):
     assert text.count('error: ') == 1
 
 
-# A loss that is not a number
+# A non-finite loss
 
 
 def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
-    """The data of step 64 are spoiled: the run says so, and what it leaves is still good."""
+    """The batch of step 64 is NaN: the run reports it, and what it leaves is still usable."""
     patch = """
 import jax.numpy as jnp
 from atelier.training import dispatch as program

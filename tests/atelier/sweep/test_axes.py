@@ -1,4 +1,4 @@
-"""What --sweep=FIELD=VALUES means, and the settings that axes make."""
+"""The meaning of --sweep=FIELD=VALUES, and the settings that the axes give."""
 
 import itertools
 import math
@@ -90,7 +90,7 @@ def test_draws_are_of_the_range_each_with_every_seed():
     assert len(found) == 400
     rates = [setting['hypers.learning_rate'] for setting in found]
     assert all(1e-4 <= rate <= 1e-2 for rate in rates)
-    assert 0.35 < sum(rate < 1e-3 for rate in rates) / 400 < 0.65  # half of the logarithms
+    assert 0.35 < sum(rate < 1e-3 for rate in rates) / 400 < 0.65  # half in log space
     betas = [setting['hypers.beta'] for setting in found]
     assert 0.35 < sum(beta < 2.25 for beta in betas) / 400 < 0.65
     assert len({*rates}) > 150

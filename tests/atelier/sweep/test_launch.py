@@ -1,4 +1,4 @@
-"""Shards as jobs: what each is told, and two of them on this machine."""
+"""Shards as jobs: the command of each, and two of them on this machine."""
 
 import csv
 import re
@@ -48,7 +48,7 @@ def test_without_submitit(complaint, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_two_jobs_of_this_machine_are_one_sweep(main, tmp_path):
-    """Groups of other shapes, so that each has one; what is there afterwards is the whole sweep."""
+    """The two members differ in shape, so each job gets one; together they are the whole sweep."""
     words = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--sweep=model.latent_dim=2,3']
     jobs = ['--launcher=submitit-local', '--launcher_jobs=2']
     done = main(*words, *jobs, timeout=600)

@@ -1,4 +1,4 @@
-"""A sweep: run folders, a table, and what survives kills, losses that are no numbers, bad input."""
+"""A sweep: run folders, a table; kills, non-finite losses and bad input."""
 
 import contextlib
 import csv
@@ -34,7 +34,7 @@ SETTINGS = dict(train__steps=20, train__evaluate_every=5, train__checkpoint_ever
 
 @pytest.fixture(autouse=True)
 def quick(quick_compilation, monkeypatch):
-    """In one form, so that sweeps compare bitwise; which one is faster is another test's."""
+    """Fixes the form, so that sweeps compare bitwise; another test covers which form is faster."""
     monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', 0.0)
 
 
@@ -47,7 +47,7 @@ def swept(folder, axes=AXES, num_devices=2, shard='', num_random=0, **changes):
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory, quick_compilation):
-    """The folder of a sweep that nothing interrupted, and its rows."""
+    """The folder of an uninterrupted sweep, and its rows."""
     folder = tmp_path_factory.mktemp('whole') / 'sweep'
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vmapped_program, 'LOOP_PAYS', 0.0)
@@ -55,7 +55,7 @@ def whole(tmp_path_factory, quick_compilation):
 
 
 def outcome(folder):
-    """Of each member the bits of its last and its best State, and its lines."""
+    """Returns, for each member, the bits of its last and best State, its Memory, and its lines."""
     found = {}
     for path in sorted(folder.glob('*/config.json')):
         with contextlib.closing(Checkpoints(path.parent / 'checkpoints', True)) as checkpoints:
@@ -82,14 +82,14 @@ def test_every_member_is_a_run(whole):
 
 
 def test_a_member_equals_the_run_alone(whole, tmp_path):
-    """Line by line, validations included."""
+    """Compares line by line, validations included."""
     folder, _ = whole
     which, config = recipe_and_config(**SETTINGS, hypers__beta=2.0, seed=1)
     run = run_folder.reopen(folder / NAMES[-1])._replace(folder=tmp_path / 'alone')
     assert run.config.to_dict() == config.to_dict()
     train_lib.train(run, jax.devices()[:1])
     lines, alone = (read_metrics(place) for place in (folder / NAMES[-1], run.folder))
-    assert len(lines) == len(alone) == 28  # of steps, validations and dispatches
+    assert len(lines) == len(alone) == 28  # for steps, validations and dispatches
     for one, other in zip(lines, alone, strict=True):
         assert one.keys() == other.keys()
         for name in one.keys() - {'time/steps_per_second'}:
@@ -124,7 +124,7 @@ SLOW = pytest.mark.slow
 @SLOW
 @pytest.mark.parametrize('saves', [1, 3, 6, 9, 11])
 def test_killed_between_the_saves_of_two_members(whole, tmp_path, monkeypatch, saves):
-    """Two members may have saved a step that the others have not: all go on from a common one."""
+    """Two members may have saved a step that the others lack: all restart from a common one."""
     plain, count = Checkpoints.save, 0
 
     def save(self, *arguments):
@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_may_grow(whole, tmp_path):
-    """10 steps and then 20 are 20 steps: no schedule of this config ends at train.steps."""
+    """10 steps, then 20, equal 20 steps: no schedule of this config depends on train.steps."""
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=10)
     swept(folder)
@@ -173,10 +173,10 @@ def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
         rows = swept(folder, axes)
     assert [row['status'] for row in rows] == ['finished', 'finished', 'failed', 'failed']
     assert re.search(r'learning_rate-1e.30_seed-0_beta-0.5: .*loss=nan.* at step \d+', caplog.text)
-    for row, expected in zip(rows[:2], whole[1][:2], strict=True):  # of these settings too
+    for row, expected in zip(rows[:2], whole[1][:2], strict=True):  # `whole` has these settings too
         assert row['elbo_nats'] == pytest.approx(expected['elbo_nats'], rel=1e-6)
     lines = [read_metrics(folder / row['member']) for row in rows]
-    assert swept(folder, axes) == rows  # it stays marked
+    assert swept(folder, axes) == rows  # the failure is remembered
     assert [read_metrics(folder / row['member']) for row in rows] == lines
 
 
@@ -203,7 +203,7 @@ def test_shapes_make_groups_and_shards_take_their_part(tmp_path):
     second = swept(folder, axes, shard='2/2')
     assert {row['status'] for row in second} == {'finished'}
     programs = [json.loads(p.read_text()) for p in folder.glob('programs/*.json')]
-    assert {program['form'] for program in programs} == {None}  # one row a device: no choice
+    assert {program['form'] for program in programs} == {None}  # one member per device
     assert sorted(len(program['members']) for program in programs) == [2, 2]
 
 
@@ -216,7 +216,7 @@ def test_more_shards_than_groups_divide_a_group(tmp_path):
 
 
 def files_of(folder, *names):
-    """{path: when it was last written} of everything in the folders of members."""
+    """Returns {path: time of last write} for all files in these members' folders."""
     return {
         path: path.stat().st_mtime_ns
         for name in names
@@ -241,7 +241,7 @@ def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
-    """Stopped when its second program begins, it keeps what the first has finished."""
+    """Stopped at the start of the second program, the sweep keeps what the first has finished."""
     folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
     room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
         **({'forms': {}, 'max_members': 2} if len(runs) > 2 else {})
@@ -267,7 +267,7 @@ def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_programs_that_share_members(tmp_path):
-    """The smaller came later; who belongs to none is left together."""
+    """The smaller, later program takes precedence; members of no program are grouped together."""
     which, config = recipe_and_config()
     runs = [experiment.assemble(tmp_path / name, which, config) for name in 'abcde']
     by_name = {run.folder.name: run for run in runs}
@@ -295,7 +295,7 @@ def test_the_mean_is_of_finished_members():
 
 @pytest.mark.slow
 def test_what_has_no_room_follows(whole, tmp_path, monkeypatch):
-    """In programs of fewer members, with the same numbers to rounding."""
+    """Programs with fewer members run instead, with equal results up to rounding."""
     folder = tmp_path / 'sweep'
     of = vmapped_program._bytes_of
     sizes = []
@@ -366,7 +366,7 @@ def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
 
 
 def test_a_large_sweep_may_open_its_files():
-    """More than the usual 1024, if the system lets it; otherwise a line says what to do."""
+    """Raises the limit above the usual 1024 if the system allows it; otherwise an error advises."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
@@ -382,7 +382,7 @@ def test_a_large_sweep_may_open_its_files():
 
 
 def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):
-    """Players' accuracies against each other come first in a row, and measure neither."""
+    """A GAN's accuracies come first in a row, but are neither of the two."""
     which, config = recipe_and_config()
     rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]
     named = table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])

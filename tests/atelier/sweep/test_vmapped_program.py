@@ -1,4 +1,4 @@
-"""Members side by side compute what each would alone, in either form, wherever they lie."""
+"""Members side by side compute what each would alone, in either form and on any device."""
 
 import jax
 import numpy as np
@@ -14,17 +14,17 @@ from atelier.training.dispatch import data_parallel
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 NUM_STEPS = 50
-CERTAIN = ('configs/markov.py',)  # no seed and no hyper changes what it counts
+CERTAIN = ('configs/markov.py',)  # counting depends on no seed or hyper
 
 
 def members(run, count=3):
-    """`run` with other seeds, learning rates and weights of what the loss is made of."""
+    """Returns copies of `run` with different seeds, learning rates and loss weights."""
     found = []
     for i in range(count):
         config = run.config.copy_and_resolve_references()
         with config.unlocked():
             config.seed = i
-            if 'learning_rate' in config.hypers:  # not of what is fitted outright
+            if 'learning_rate' in config.hypers:  # absent for models fitted in closed form
                 config.hypers.learning_rate = run.config.hypers.learning_rate * (1 + i)
             for name in {'beta', 'penalty', 'feature_matching'} & {*config.hypers}:
                 config.hypers[name] = run.config.hypers[name] * (0.5 + i)
@@ -35,7 +35,7 @@ def members(run, count=3):
 
 
 def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
-    """(States on the host, reports) of each member after one dispatch."""
+    """Returns (State on the host, reports) of each member after one dispatch."""
     devices, start = jax.devices()[:num_devices], Start(runs[0])
     for run in runs:
         with run.config.unlocked():
@@ -52,7 +52,7 @@ def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
 
 
 def alone(run):
-    """(State on the host, report) of the same dispatch of one run on its own."""
+    """Returns (State on the host, report) of one run after the same dispatch."""
     one = jax.devices()[:1]
     with data_parallel(run, 0, one) as program:
         state, (report,) = program.dispatch(device_lib.place(Start(run)(run), one))
@@ -70,7 +70,7 @@ def check_losses(run, num_devices=2, form='vmap', singles=None):
 
 
 def check_gradients(run, num_devices=1, form='vmap'):
-    """Of a game: what an equilibrium makes of rounding in 50 steps says nothing of a program."""
+    """Checks one step of a game: over 50 steps, its dynamics would amplify rounding errors."""
     runs = members(run, 2)
     states, reports = trained_together(runs, num_devices, form, num_steps=1)
     for run, state, report in zip(runs, states, reports, strict=True):
@@ -89,7 +89,7 @@ def check_gradients(run, num_devices=1, form='vmap'):
 
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):
-    """A VAE, and what three members of it do alone."""
+    """A VAE, and the results of three members trained alone."""
     run = assembled(tmp_path_factory.mktemp('small'), 'vae', train__batch_size=16)
     runs = members(run)
     for each in runs:
@@ -136,7 +136,7 @@ def test_members_are_spread(members, devices, rows, used):
 
 
 def test_what_has_no_room_is_not_begun(vae, monkeypatch):
-    """Half of the memory that all take has room for fewer, at least one a device."""
+    """If memory is short, `max_members` is how many fit, at least one per device."""
     runs = members(vae, 8)
     like, devices = Start(vae).like, jax.devices()[:2]
     state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
@@ -152,11 +152,11 @@ def test_what_has_no_room_is_not_begun(vae, monkeypatch):
     compiled = compiled_for(runs, 0, like, devices, 'vmap')
     assert seen == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
     assert not compiled.forms
-    assert compiled.max_members == 6  # 3 of 4 rows on each
+    assert compiled.max_members == 6  # 3 of 4 members fit on each device
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e12)
     assert compiled_for(runs, 0, like, devices, 'vmap').max_members == 2
-    assert compiled_for(runs[:2], 0, like, devices).forms  # one a device: nothing to divide
-    room = (1e9 + 2 * 4 * state_bytes) / 0.8  # of a race: the State waits, twice
+    assert compiled_for(runs[:2], 0, like, devices).forms  # one per device: indivisible
+    room = (1e9 + 2 * 4 * state_bytes) / 0.8  # comparing forms keeps two copies
     for memory, forms in ((1.001 * room, ['vmap', 'loop']), (0.999 * room, [])):
         monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e9)
         monkeypatch.setattr(device_lib, 'memory_bytes', lambda device, memory=memory: memory)

@@ -1,6 +1,6 @@
-"""The dispatch: the device count does not matter, one compilation, donation.
+"""The dispatch: independent of the device count, one compilation, donation.
 
-What the design promises in its sections 4, 5 and 7, on 8 simulated devices.
+Tests the guarantees of sections 4, 5 and 7 of the design on 8 simulated devices.
 """
 
 import functools
@@ -40,7 +40,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def backend_compiles():
-    """The names of the programs handed to the compiler since the list was last cleared."""
+    """A list of the programs compiled since it was last cleared, by name."""
     names = []
 
     def listen(event, duration, **details):
@@ -68,7 +68,7 @@ def placed(run, num_devices, state=None):
 
 @pytest.fixture(scope='module')
 def by_device_count(run):
-    """(State, reports) after 50 steps on so many devices: a function of their number."""
+    """A function from the device count to (State, reports) after 50 steps."""
 
     @functools.cache
     def after(count):
@@ -100,7 +100,7 @@ def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device
 
 
 def test_the_devices_held_different_rows(run):
-    """Together they held the whole minibatch, each its own part."""
+    """Together the devices hold the whole minibatch; each has its own part."""
     devices, state, data, numbers = placed(run, 8)
     size = run.config.train.batch_size
 
@@ -122,7 +122,10 @@ def test_the_devices_held_different_rows(run):
 
 @pytest.mark.parametrize('num_devices', [1, 8])
 def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
-    """Weights of two arrays, a collection of one, a key, no inputs and rows: five of each."""
+    """Five arguments hold five arrays in total, though one argument has none.
+
+    Weights have two arrays, a collection has one; then a key, no inputs, and rows.
+    """
     weights = {'bias': jnp.ones(3), 'kernel': jnp.ones((1, 3))}
     state = restore.initial_state(run).replace(ema=weights, extra={'places': jnp.arange(4)})
 
@@ -147,7 +150,7 @@ def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles)
     for _ in range(3):
         state, _ = dispatch(state, data, numbers)
     assert len(backend_compiles) == 1, backend_compiles
-    restored = jax.tree.map(np.asarray, state)  # as a checkpoint holds it
+    restored = jax.tree.map(np.asarray, state)  # NumPy arrays, as from a checkpoint
     again = program.compile_dispatch(run, 5, devices)
     _, state, data, numbers = placed(run, 4, restored)
     backend_compiles.clear()
@@ -179,7 +182,7 @@ def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compile
 
 
 def test_coupling_terms_see_the_whole_batch():
-    """A loss of the batch's mean, through `gather`: same gradients on 1 and 8 devices."""
+    """A loss that uses batch means through `gather` has the same gradients on 1 and 8 devices."""
 
     def loss(weights, batch, rng, step, hypers):
         hidden = jnp.tanh(weights.params['model'] * batch['x'])
@@ -214,7 +217,7 @@ def test_coupling_terms_see_the_whole_batch():
     'optimized', [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )
 def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run, optimized):
-    """But for the reports: a few numbers a step."""
+    """Except for the reports: a few values per step."""
     devices, *arguments = placed(run, 1)
     plans = [
         program.compile_dispatch(run, length, devices).lower(*arguments).compile()
@@ -227,7 +230,7 @@ def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run, optimized):
     assert 0 < more <= (STEPS - 5) * 4 * 20
 
 
-# How long a dispatch is
+# The length of a dispatch
 
 
 def train_config(**fields):

@@ -21,7 +21,7 @@ LENGTH, BATCH, N = 5, 16, 100
 
 
 def with_turns(run, *minibatches):
-    """The run of a game whose turns read these minibatches, on data that name themselves."""
+    """Returns a run whose turns read these minibatches; every value of x identifies its example."""
     x = np.arange(3 * N, dtype=np.int32).reshape(N, 3)
     split = {'x': x, 'label': np.arange(N, dtype=np.int32)}
     data = Dataset('numbers', Spec((3,), None, None), {'train': split}, 'numbers')
@@ -31,7 +31,7 @@ def with_turns(run, *minibatches):
 
 
 def on_devices(run, devices):
-    """at(step): its minibatches as the resident split gives them, [devices, M, local, ...]."""
+    """Returns at(step): minibatches from the resident split, [devices, M, local, ...]."""
     local = BATCH // len(devices)
 
     def gather(arrays, step, device):
@@ -47,7 +47,7 @@ def on_devices(run, devices):
 @pytest.mark.parametrize('turns', [(0,), (0, 1, 1, 2)], ids=['one turn', 'three minibatches'])
 @pytest.mark.parametrize('num_devices', [1, 4])
 def test_the_host_reads_what_the_devices_gather(tiny_run, turns, num_devices):
-    """Every row of every step, across the ends of epochs, from wherever the run continues."""
+    """Every row of every step agrees, across epoch boundaries and from any starting step."""
     run, devices = with_turns(tiny_run(), *turns), jax.devices()[:num_devices]
     start = 7
     read, at = input_pipeline.reader(run, start, LENGTH, devices), on_devices(run, devices)
@@ -62,7 +62,10 @@ def test_the_host_reads_what_the_devices_gather(tiny_run, turns, num_devices):
 
 @pytest.fixture
 def trained(tiny_run, tmp_path):
-    """trained(placement, steps...): the last State, trained in as many goes as there are steps."""
+    """trained(placement, steps...) returns the last State and metrics.jsonl.
+
+    Trains once for each value of `steps`; each further training resumes the run.
+    """
     count = itertools.count()
 
     def train(placement, *goes, num_devices=2):
@@ -77,7 +80,7 @@ def trained(tiny_run, tmp_path):
 
 @pytest.mark.slow
 def test_a_streamed_run_ends_as_a_resident_one(trained):
-    """Also where it was continued: the losses of every step are the same."""
+    """The losses of every step are equal, also after a restart."""
     resident, lines = trained('device', 20)
     streamed, same = trained('stream', 10, 20)
     without_times = lambda text: [line for line in text.split('\n') if 'time/' not in line]

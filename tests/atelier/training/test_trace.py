@@ -1,4 +1,4 @@
-"""--profile: the second dispatch is recorded, and training is what it is without."""
+"""--profile: the second dispatch is recorded, and training is unchanged."""
 
 import gzip
 import json

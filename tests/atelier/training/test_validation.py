@@ -1,4 +1,4 @@
-"""What is seen and said at a validation of a model without a likelihood."""
+"""What a validation reports and advises for a model without a likelihood."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ ONE = jax.devices()[:1]
 
 
 def look(run, times=1):
-    """The means that so many validations write to the folder."""
+    """Returns the metrics that `times` validations write to the folder."""
     run.folder.mkdir(parents=True, exist_ok=True)
     watching, state = (
         validation.Watch(run, validation.CompiledValidation(run, ONE)),
@@ -66,7 +66,7 @@ def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
 
 
 def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):
-    """From the means of all validations, those of earlier processes included."""
+    """Advice uses the means of all validations, including those of earlier processes."""
     run = assembled(tmp_path / 'run', 'gan')
     seen = []
 
@@ -90,7 +90,7 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
 
 @pytest.mark.slow
 def test_a_discriminator_that_wins_is_reported_by_a_training(tmp_path, caplog):
-    """A generator that stands still loses to any discriminator."""
+    """With a frozen generator, any discriminator wins."""
     run = assembled(
         tmp_path / 'run',
         'gan',
