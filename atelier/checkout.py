@@ -210,8 +210,8 @@ class ConfigFile(NamedTuple):
 def config_file(flag: str) -> ConfigFile:
     """Splits the value of --config, PATH or PATH:ARGUMENT.
 
-    PATH is looked up in the working directory, then in the checkout. The user named it, so that its
-    code may run.
+    PATH is looked up in the working directory, then in the checkout. The file becomes trusted,
+    because the user named it.
     """
     path, _, argument = flag.partition(':')
     here = user_path(path).resolve()
@@ -234,7 +234,7 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     if not config_file.path:
         return config_file
     file = config_file.file.resolve()
-    if not file.is_relative_to(ROOT / 'configs') and file not in _trusted:
+    if not _is_in_configs(file) and file not in _trusted:
         raise UserError(
             f'the config of {folder} is {file}, which is not in configs/ of the checkout: if you '
             f'trust its code, add --trust={file}'
@@ -245,6 +245,16 @@ def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
 def trust(*paths: str | pathlib.Path) -> None:
     """Allows run folders to name these files as their config, until the process ends."""
     _trusted.update(user_path(path).resolve() for path in paths)
+
+
+def trust_flags() -> list[str]:
+    """Returns the flag with which another command trusts the same files, if it needs one."""
+    files = sorted(str(file) for file in _trusted if not _is_in_configs(file))
+    return [f'--trust={",".join(files)}'] if files else []
+
+
+def _is_in_configs(file: pathlib.Path) -> bool:
+    return file.is_relative_to(ROOT / 'configs')
 
 
 def configs() -> list[str]:

@@ -87,7 +87,8 @@ def _sweep(command: Command) -> None:
     prepared = _prepared(command)
     if values.launcher:
         folder, options = prepared.folder, values.launcher_option
-        launch.launch(folder, values.launcher, values.launcher_jobs, options)
+        flags = checkout.trust_flags()
+        launch.launch(folder, values.launcher, values.launcher_jobs, options, flags)
         if values.launcher == launch.LOCAL:
             sweep.summarize(prepared)
         return

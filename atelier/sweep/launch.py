@@ -14,7 +14,13 @@ CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # --launcher: submitit's clust
 MINUTES = 24 * 60  # default time limit of a job
 
 
-def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence[str]) -> list[str]:
+def launch(
+    folder: pathlib.Path,
+    launcher: str,
+    num_jobs: int,
+    options: Sequence[str],
+    flags: Sequence[str] = (),
+) -> list[str]:
     """Submits shard i/n of the sweep in `folder` as job i of n; returns the job ids.
 
     Each job runs the command that a user would run on that machine. The call waits for local jobs.
@@ -24,6 +30,7 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
       launcher: 'submitit', or 'submitit-local' for processes on this machine.
       num_jobs: n.
       options: NAME=VALUE for submitit: timeout_min, gpus_per_node, slurm_partition, ...
+      flags: further flags of each job's command, such as --trust=FILE.
 
     Raises:
       UserError: n < 1; submitit is not installed, rejects an option or finds no Slurm; or a local
@@ -38,7 +45,7 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
             f'--launcher={launcher} needs submitit: pip install -r requirements-slurm.txt'
         ) from error
     commands = [
-        submitit.helpers.CommandFunction(command_of(folder, i, num_jobs), cwd=ROOT)
+        submitit.helpers.CommandFunction(command_of(folder, i, num_jobs, flags), cwd=ROOT)
         for i in range(1, num_jobs + 1)
     ]
     try:
@@ -55,14 +62,17 @@ def launch(folder: pathlib.Path, launcher: str, num_jobs: int, options: Sequence
     if launcher == LOCAL:
         _wait(jobs)
     else:
-        log.info('when they are done: python main.py --mode=sweep --workdir=%s', folder)
+        command = ' '.join(['python main.py --mode=sweep', f'--workdir={folder}', *flags])
+        log.info('when they are done: %s', command)
     return [job.job_id for job in jobs]
 
 
-def command_of(folder: pathlib.Path, index: int, num_shards: int) -> list[str]:
+def command_of(
+    folder: pathlib.Path, index: int, num_shards: int, flags: Sequence[str] = ()
+) -> list[str]:
     """Returns the command that trains a shard; it reads everything else from sweep.json."""
     main, shard = str(ROOT / 'main.py'), f'--sweep_shard={index}/{num_shards}'
-    return [sys.executable, main, '--mode=sweep', f'--workdir={folder.resolve()}', shard]
+    return [sys.executable, main, '--mode=sweep', f'--workdir={folder.resolve()}', shard, *flags]
 
 
 def parsed(options: Sequence[str]) -> dict[str, Any]:

@@ -169,6 +169,8 @@ def test_files_that_the_user_names_are_trusted(elsewhere, complaint, monkeypatch
     checkout.config_file('b.py:digits')
     assert recorded(by_trust).file == by_trust and recorded(by_config).file == by_config
     assert f'--trust={by_neither}' in complaint(recorded, by_neither)
+    checkout.config_file(f'{ROOT}/configs/vae.py')  # needs no flag
+    assert checkout.trust_flags() == [f'--trust={by_trust},{by_config}']
 
 
 def test_nothing_else_of_the_engine_imports_the_root():

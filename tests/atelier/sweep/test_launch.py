@@ -17,6 +17,8 @@ def test_a_job_is_the_command_of_its_shard(tmp_path):
     command = launch.command_of(tmp_path / 'sweep', 2, 3)
     assert command[:2] == [sys.executable, str(ROOT / 'main.py')]
     assert command[2:] == ['--mode=sweep', f'--workdir={tmp_path}/sweep', '--sweep_shard=2/3']
+    own = launch.command_of(tmp_path / 'sweep', 2, 3, ['--trust=mine.py'])
+    assert own == [*command, '--trust=mine.py']
 
 
 def test_options(complaint):
@@ -60,6 +62,16 @@ def test_two_jobs_of_this_machine_are_one_sweep(main, tmp_path):
         assert [row['status'] for row in csv.DictReader(file)] == ['finished', 'finished']
     said = error_line(main(*words, *jobs, '--sweep_shard=1/2'))
     assert 'leave out --sweep_shard' in said
+
+
+@pytest.mark.slow
+def test_a_job_trusts_the_config_that_the_user_named(main, tmp_path):
+    source = 'from configs import vae\nget_config, build = vae.get_config, vae.build\n'
+    (tmp_path / 'mine.py').write_text(source)
+    words = ['--config=mine.py:debug', '--mode=sweep', '--workdir=sweep', '--sweep=seed=0,1']
+    done = main(*words, '--launcher=submitit-local', cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert '--trust=' in error_line(main('--mode=sweep', '--workdir=sweep', cwd=tmp_path))
 
 
 @pytest.mark.slow
