@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atelier import user_files
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import UserError, closest, suggestion
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class ConfigFile(NamedTuple):
         with open_for(self.file):
             if not self.file.is_file():
                 paths = {pathlib.Path(path).stem: path for path in configs()}
-                hint = did_you_mean(self.file.stem, paths, shown=paths)
+                hint = suggestion(paths.get(closest(self.file.stem, paths)))
                 raise UserError(f'no config file {self.file}{hint}: --help lists the configs')
             module = user_files.load(self.file)
         missing = [name for name in ('get_config', 'build') if not hasattr(module, name)]

@@ -17,7 +17,7 @@ from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_flags import BUILT_IN, Command, value_of
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import UserError, closest, did_you_mean, suggestion
 from atelier.log import log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
@@ -161,14 +161,10 @@ def _refuse_unknown_flags(
         if modes:
             raise UserError(f'--{name} is an option of --mode={", --mode=".join(modes)}')
         fields = _described_fields(typed)
-        meant = next((field for field in fields if f'.{field}'.endswith(f'.{name}')), None)
-        field_flags = [f'--config.{field}' for field in fields]
-        if meant is not None:
-            hint = did_you_mean(f'--config.{meant}', field_flags)
-        else:
-            flags = field_flags if '.' in name else [f'--{flag}' for flag in ('config', *values)]
-            hint = did_you_mean(f'--{name}', flags)
-        raise UserError(f'there is no flag --{name}{hint}')
+        meant = [f'--config.{field}' for field in fields if f'.{field}'.endswith(f'.{name}')]
+        similar = (f'config.{field}' for field in fields) if '.' in name else ('config', *values)
+        flag = meant[0] if meant else closest(f'--{name}', (f'--{other}' for other in similar))
+        raise UserError(f'there is no flag --{name}{suggestion(flag)}')
 
 
 def _described_fields(typed: str | None) -> list[str]:

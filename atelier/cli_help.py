@@ -13,6 +13,7 @@ from atelier import applications, checkout, cli_flags
 from atelier.cli_flags import BUILT_IN, value_of
 from atelier.errors import UserError
 from atelier.paths import user_path
+from atelier.run.config_comments import field_comments, imported_files
 from atelier.user_files import source
 
 if TYPE_CHECKING:
@@ -71,28 +72,16 @@ def _by_family(paths: list[str]) -> dict[str, list[str]]:
 
 def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
     """Returns the folder of models a config imports most from; a variant has its parent's."""
-    names = list(_imported(file))
-    own = [name.split('.')[1] for name in names if name.startswith('models.')]
-    own = [name for name in own if name not in ('nets', 'shared')]
+    tree = ast.parse(source(file))
+    imports = [node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    own = [module.split('.')[1] for module in imports if module.startswith('models.')]
+    own = [folder for folder in own if folder not in ('nets', 'shared')]
     if own:
         return collections.Counter(own).most_common(1)[0][0]
-    imported_files = [checkout.ROOT / f'{name.replace(".", "/")}.py' for name in names]
     visited |= {file}
-    families = [
-        _family(other, visited)
-        for other in imported_files
-        if other.is_file() and other not in visited
-    ]
+    parents = (parent for parent in imported_files(tree) if parent not in visited)
+    families = (_family(parent, visited) for parent in parents)
     return next((family for family in families if family != 'others'), 'others')
-
-
-def _imported(file: pathlib.Path) -> Iterator[str]:
-    """Yields the modules in a file's `from` imports, submodules of `configs` included."""
-    for node in ast.walk(ast.parse(source(file))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            if node.module.startswith('configs'):
-                yield from (f'{node.module}.{alias.name}' for alias in node.names)
 
 
 def _of_mode(command: str, mode: str) -> str:
@@ -112,7 +101,6 @@ def _of_mode(command: str, mode: str) -> str:
 def _of_config(command: str, flag: str) -> str:
     """Describes a config and lists its fields with their defaults."""
     from atelier.run import config_values
-    from atelier.run.config_comments import field_comments
 
     config_file = checkout.config_file(flag)
     values = config_values.flatten(config_file.config().to_dict())
@@ -137,14 +125,11 @@ def _option_lines(application: 'Application') -> list[str]:
     if not options:
         return ['It has no options of its own.']
     described = _arguments(inspect.getdoc(application.apply) or '')
-    return list(
-        _wrapped_table(
-            {
-                f'--{name}={_formatted(option.default)}': described.get(name, '')
-                for name, option in options.items()
-            }
-        )
-    )
+    rows = {
+        f'--{name}={_formatted(option.default)}': described.get(name, '')
+        for name, option in options.items()
+    }
+    return list(_wrapped_table(rows))
 
 
 def _arguments(docstring: str) -> dict[str, str]:

@@ -29,13 +29,19 @@ class UserError(Exception):
     """
 
 
-def did_you_mean(value: str, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
-    """Returns ' (did you mean X?)' for the closest of `known`, or an empty string.
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """Returns ' (did you mean X?)' for the closest of `known`, or an empty string."""
+    return suggestion(closest(value, known))
 
-    `shown` maps the known values to what the message shows in their place.
-    """
-    close = difflib.get_close_matches(value, list(known), n=1)
-    return f' (did you mean {(shown or {}).get(close[0], close[0])!r}?)' if close else ''
+
+def closest(value: str, known: Iterable[str]) -> str | None:
+    """Returns the most similar of `known`, or None if none is similar."""
+    return next(iter(difflib.get_close_matches(value, list(known), n=1)), None)
+
+
+def suggestion(name: str | None) -> str:
+    """Returns ' (did you mean NAME?)', to follow what was typed; empty for None."""
+    return '' if name is None else f' (did you mean {name!r}?)'
 
 
 def choose(field: str, value: str, options: Mapping[str, T]) -> T:

@@ -32,11 +32,11 @@ def page() -> str:
     common = config_values.flatten(checkout.common_config().to_dict())
     parts = [INTRODUCTION, '## Fields of all configs\n', _table(common, checkout.ROOT / COMMON)]
     for path in checkout.configs():
-        which = checkout.config_file(path)
-        values = config_values.flatten(which.config().to_dict())
+        config_file = checkout.config_file(path)
+        values = config_values.flatten(config_file.config().to_dict())
         own = {name: v for name, v in values.items() if name not in common or common[name] != v}
         absent = [f'`{name}`' for name in common if name not in values]
-        parts += [f'\n## {which.file.stem}\n', _table(own, which.file)]
+        parts += [f'\n## {config_file.file.stem}\n', _table(own, config_file.file)]
         parts += [f'\nIt has no {", ".join(absent)}.\n'] if absent else []
     return '\n'.join(parts)
 

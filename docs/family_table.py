@@ -38,10 +38,10 @@ def table() -> str:
 
 def _family(path: str) -> tuple[Family, dataset.Spec]:
     """Returns the family of a config's debug variant, and the Spec of its data."""
-    which = checkout.config_file(f'{checkout.ROOT / path}:debug')
-    config = which.config()
+    config_file = checkout.config_file(f'{checkout.ROOT / path}:debug')
+    config = config_file.config()
     spec = dataset.load(config).spec
-    return which.build(config, spec), spec
+    return config_file.build(config, spec), spec
 
 
 def _by_class(family: Family):

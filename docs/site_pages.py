@@ -119,9 +119,7 @@ def to_restructured_text(lines: list[str]) -> list[str]:
     for paragraph in re.split(r'\n\s*\n', '\n'.join(lines).strip('\n')):
         block = paragraph.split('\n')
         in_section = bool(SECTIONS.match(block[0])) or (in_section and block[0].startswith(' '))
-        if in_section:
-            converted += map(_escape, block)
-        elif _has_layout(block):
+        if _has_layout(block) and not in_section:
             converted += ['.. code-block:: text', '', *(f'    {line}' for line in block)]
         else:
             converted += map(_escape, block)

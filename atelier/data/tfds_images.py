@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import UserError, about, did_you_mean
 from atelier.log import log
 from atelier.paths import user_path
 
@@ -126,7 +126,10 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
     import tensorflow_datasets as tfds
 
     with _reporting_damage(folder):
-        _check_features(json.loads((folder / 'features.json').read_text()))
+        content = json.loads((folder / 'features.json').read_text())
+    with about(str(folder)):
+        _check_features(content)
+    with _reporting_damage(folder):
         builder = tfds.builder_from_directory(folder)
         features, tfds_splits = dict(builder.info.features.items()), builder.info.splits
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
@@ -178,8 +181,6 @@ def _reporting_damage(folder: pathlib.Path) -> Iterator[None]:
     """Reports any failure of TFDS and its readers as damaged files."""
     try:
         yield
-    except UserError as error:
-        raise UserError(f'{folder}: {error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise UserError(f'{folder} cannot be read, prepare it again: {reason}') from error

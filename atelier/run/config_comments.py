@@ -37,7 +37,7 @@ def _comments_of(file: pathlib.Path, visited: set[pathlib.Path]) -> dict[str, st
 
 
 def imported_files(tree: ast.Module) -> Iterator[pathlib.Path]:
-    """Yields the files of `configs` that a module imports from."""
+    """Yields the files of `configs` that a config imports from."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('configs'):
             for name in (node.module, *(f'{node.module}.{alias.name}' for alias in node.names)):
@@ -106,10 +106,11 @@ class _Comments:
 
         A comment behind several nodes describes none of them.
         """
-        line = self._lines[node.lineno - 1]
-        if line[: node.col_offset].strip():
+        text = self._lines[node.lineno - 1].encode()  # columns of nodes count bytes
+        if text[: node.col_offset].strip():
             return ''
-        if node.lineno in self._by_line and line[node.end_col_offset :].lstrip(', \t')[:1] == '#':
+        is_last = text[node.end_col_offset :].lstrip(b', \t').startswith(b'#')
+        if node.lineno == node.end_lineno and is_last and node.lineno in self._by_line:
             return self._by_line[node.lineno]
         lines, line = [], node.lineno - 1
         while line in self._alone:

@@ -61,6 +61,18 @@ def test_the_first_comment_counts_and_parents_are_read_after_the_file(tmp_path):
     assert comments['train.patience'].startswith('validations')  # from common
 
 
+def test_columns_of_letters_that_take_several_bytes(tmp_path):
+    comments = written(
+        tmp_path,
+        'config.data.update(',
+        "    name='ÄÖÜäöü',  # of the source",
+        "    names=('Größe',",
+        "    'x'),  # not of one line",
+        ')',
+    )
+    assert comments == {'data.name': 'of the source'}
+
+
 def test_the_source_is_not_run(tmp_path):
     assert written(tmp_path, 'raise SystemExit', 'config.seed = 1  # one') == {'seed': 'one'}
 
