@@ -86,8 +86,8 @@ def diagonal_gaussian_log_prob(
 
         -1/2 sum_j [log(2 pi) + log_var_j + (x_j - mean_j)^2 / exp(log_var_j)]
 
-    For latents and, as the observation model with learned variance, for continuous data. It is a
-    density: it depends on the units of x, and for quantised x it is unbounded above.
+    Used for latents, and for continuous data as an observation model with learned variance. It is
+    the log of a density: it depends on the units of x, and for quantised x it is unbounded above.
     Kingma & Welling (2014), appendix C.2.
 
     Raises:

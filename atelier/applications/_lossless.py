@@ -252,7 +252,9 @@ def _results(
 
 def _log(run: Run, results: dict[str, Any], weights: str) -> None:
     """Logs a table of bits."""
-    log.info('\n%d test examples by the %s', results['num_examples'], weights)
+    log.info(
+        '\n%d test examples, compressed with the model of the %s', results['num_examples'], weights
+    )
     excess = 100 * (results['measured_bits'] / results['reported_bits'] - 1)
     label_note = f', and {results["label_bits"]:.2f} of the label' if results['label_bits'] else ''
     rows = {

@@ -66,7 +66,11 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     trained = restore.load(run)
     arrays = compute(trained, quality_step)
     results = {'num_examples': run.data.size('test'), **_results(arrays)}
-    log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], trained.weights)
+    log.info(
+        'codes of %d dimensions, computed by the model of the %s',
+        arrays['dims'][-1],
+        trained.weights,
+    )
     _log(results)
     path = _common.save(trained, 'compress', arrays, results)
     _draw(run, arrays, path)

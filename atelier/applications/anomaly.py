@@ -143,7 +143,7 @@ def _log(
     """Logs what was scored, and the comparisons."""
     n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
     num_known = n - num_novel
-    log.info('%d test examples by the %s: %s', n, trained.weights, description)
+    log.info('%d test examples, scored by the model of the %s: %s', n, trained.weights, description)
     auroc_of = '%s: AUROC %.4f +- %.4f, %d against %d test examples'
     if 'novel_auroc' in arrays:
         name = f'classes left out of training ({_left_out(trained.run)})'

@@ -189,7 +189,9 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Logs the sizes of the two sets and, for an attribute, how far x follows it."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
-    log.info('%s, on %d images, by the %s', sizes, len(arrays['x']), trained.weights)
+    log.info(
+        '%s; %d images, changed by the model of the %s', sizes, len(arrays['x']), trained.weights
+    )
     if attribute == 'label':
         return
     first, last = (

@@ -71,7 +71,9 @@ def apply(
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
     results, n = _results(arrays, noise), run.data.size('test')
-    log.info('%d test examples with %s noise, by the %s', n, noise, trained.weights)
+    log.info(
+        '%d test examples with %s noise, denoised by the model of the %s', n, noise, trained.weights
+    )
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, results)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):

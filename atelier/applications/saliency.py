@@ -52,7 +52,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     trained = restore.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
     arrays = compute(trained, rows, label)
-    log.info('%d test images, by the %s', len(rows), trained.weights)
+    log.info('%d test images, explained for the model of the %s', len(rows), trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     path = _common.save(trained, f'saliency-{index}', arrays)

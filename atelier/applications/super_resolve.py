@@ -78,7 +78,10 @@ def apply(
         'methods': _summary(measures),
     }
     log.info(
-        '%d of %d test examples, by the %s', len(index), run.data.size('test'), trained.weights
+        '%d of %d test examples, enlarged by the model of the %s',
+        len(index),
+        run.data.size('test'),
+        trained.weights,
     )
     path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, results)
     _log(results)

@@ -69,7 +69,7 @@ def apply(
     file = f'text-seed-{seed}{_common.changed_sampler(run)}'
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
-    log.info('texts by the %s: %s', trained.weights, path)
+    log.info('texts written by the model of the %s: %s', trained.weights, path)
     print(texts.BETWEEN.join(lines))
     return lines
 

@@ -94,11 +94,14 @@ def make_step(
     """Returns step(state, batches, rows) -> (state, report), which plays every turn once, in order.
 
     `mean` averages a pytree over devices and `gather` concatenates over them; both are the identity
-    for a member of a sweep. If a loss, gradient, fitted parameter or `extra` is non-finite, the
-    State freezes: the step leaves it unchanged, `step` included, and fails again until the host
-    looks. `report` holds float32 scalars and the flag `finite`. Parameters updated by gradients are
-    checked once per dispatch (`all_finite`), not per step: that would take as long as the
-    memory-bound update itself, and a non-finite parameter shows in the next loss.
+    for a member of a sweep.
+
+    If a loss, gradient, fitted parameter or `extra` is non-finite, the call returns the State
+    unchanged, including `state.step`, so that further calls fail in the same way, and sets `finite`
+    to False, which the host reads after the dispatch. `report` holds float32 scalars and the flag
+    `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
+    in every step: a check per step would take as long as the memory-bound update itself, and a
+    non-finite parameter shows in the next loss.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
@@ -185,7 +188,10 @@ def _select(condition: Bool[Array, ''], new: Tree, old: Tree) -> Tree:
 
 
 def moving_average(ema: Tree, params: Tree, half_life_examples, batch_size: int) -> Tree:
-    """ema <- d ema + (1 - d) params with d = 2^(-batch_size / half_life); half-life 0: params."""
+    """Returns d ema + (1 - d) params, where d = 2^(-batch_size / half_life_examples).
+
+    Returns `params` if the half-life is 0.
+    """
     half_life = jnp.asarray(half_life_examples, jnp.float32)
     half_lives = batch_size / jnp.maximum(half_life, 1e-6)
     new_weight = jnp.where(half_life > 0, -jnp.expm1(-jnp.log(2.0) * half_lives), 1.0)

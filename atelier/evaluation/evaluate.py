@@ -29,7 +29,8 @@ from atelier.run import config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-STEADY = 3  # validations in a row, which `_warn` takes to have the same means
+# `_warn` passes the test means to the family's advice as this many equal validations
+NUM_EQUAL_VALIDATIONS = 3
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -56,9 +57,9 @@ def evaluate(
     Args:
       run: to evaluate.
       devices: to compute on; None for all.
-      reuse: at the end of a training: reads an existing evaluation of the same weights with the
-        same settings instead of repeating it, and warns of a missing feature function instead of
-        raising an error.
+      reuse: true when called at the end of training. An existing evaluation of the same weights
+        with the same settings is then returned instead of being repeated, and a missing feature
+        function causes a warning instead of an error.
       trained: weights in memory, used in place of the chosen checkpoint.
       features: maps x [n, *event] to [n, features], in place of the classifier that config.eval
         names; then no files are written.
@@ -85,15 +86,15 @@ def _evaluate(
     check_evaluation(run.config)
     devices = devices or jax.devices()
     if features is None:
-        _require_features(run, is_mistake=not reuse)
+        _require_features(run, is_error=not reuse)
         feature_function = chosen_features(run, devices)
     else:
         feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
-    circumstances = _circumstances(run, weights, feature_function)
+    determining_settings = _determining_settings(run, weights, feature_function)
     path = run.folder / 'evaluation.json'
     previous = read_evaluation(path) if reuse else {}
-    is_up_to_date = all(previous.get(name) == value for name, value in circumstances.items())
+    is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
     values = per_example(run, state, devices)
@@ -101,7 +102,7 @@ def _evaluate(
         'values': {name: summary(value) for name, value in values.items()},
         'samples': sample_quality(run, state, devices, feature_function),
         'latents': latent_diagnostics(run, state, devices, feature_function),
-        **circumstances,
+        **determining_settings,
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
@@ -117,8 +118,13 @@ def _evaluate(
     return result
 
 
-def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
-    """Returns all that determines an evaluation's values: if it is equal, so are they."""
+def _determining_settings(
+    run: Run, weights: str, features: FeatureFunction | None
+) -> dict[str, Any]:
+    """Returns everything that an evaluation's values depend on.
+
+    Two evaluations that agree in all of it have the same values.
+    """
     return {
         'data': _data_record(run),
         'log_prob': likelihood_description(run),
@@ -131,8 +137,11 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     }
 
 
-def _require_features(run: Run, is_mistake: bool) -> None:
-    """Raises UserError, or warns unless `is_mistake`, if samples need features but have none."""
+def _require_features(run: Run, is_error: bool) -> None:
+    """Requires features if the run's samples can be evaluated only in features.
+
+    If there are none: raises UserError if `is_error`, otherwise logs a warning.
+    """
     if (
         run.family.ability(Sample) is None
         or run.family.ability(LogProb) is not None
@@ -140,13 +149,18 @@ def _require_features(run: Run, is_mistake: bool) -> None:
     ):
         return
     message = (
-        'the model has no likelihood, and there are no features to compare its samples in: set '
-        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (if they '
-        'have no labels: call atelier.evaluate(run, features=...) in Python)'
+        'the model has no likelihood, and there are no features in which to compare its samples: '
+        'set --config.eval.classifier=RUN, a run of configs/classifier.py on the same data; for '
+        'data without labels, call atelier.evaluate(run, features=...) in Python'
     )
-    if is_mistake:
+    if is_error:
         raise UserError(message)
-    log.warning('%s, then run --mode=evaluate --workdir=%s', message, run.folder)
+    log.warning(
+        '%s. To use a classifier after this training, run --mode=evaluate --workdir=%s with that '
+        'flag',
+        message,
+        run.folder,
+    )
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
@@ -166,13 +180,13 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         values['nll_nats'] = nll
         if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
-        if run.data.spec.is_discrete:  # bits are meaningless for a density
+        if run.data.spec.has_bits_per_dim:  # bits are meaningless for a density
             values.update(per_dimension(run.data, SPLIT, nll))
     return values
 
 
 def summary(values: np.ndarray) -> dict[str, float | None]:
-    """Returns the mean over the split and its standard error as an estimate of the population's."""
+    """Returns the mean of the values, and its standard error as an estimate of the population's."""
     n = len(values)
     if not np.all(np.isfinite(values)):
         return {'mean': None, 'standard_error': None}  # JSON has no NaN
@@ -237,13 +251,14 @@ def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
 def likelihood_description(run: Run) -> str | None:
     """Returns a description of the likelihood, or None without one.
 
-    For dequantised data it is that of the density, and the NLL an upper bound for the levels.
+    For dequantised data, the likelihood is that of the density, and its NLL is an upper bound on
+    the NLL of the levels.
     """
     if run.family.ability(LogProb) is None:
         return None
     bounds = run.data.spec.dequantized_levels is not None
-    density = ' for the density, an upper bound for the levels' if bounds else ''
-    return run.family.ability(LogProb).description + density + condition_suffix(run.family)
+    density_note = ' for the density, an upper bound for the levels' if bounds else ''
+    return run.family.ability(LogProb).description + density_note + condition_suffix(run.family)
 
 
 def condition_suffix(family: Family) -> str:
@@ -252,10 +267,13 @@ def condition_suffix(family: Family) -> str:
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:
-    """Logs the family's training warnings, as if validation had stayed at these means."""
+    """Logs the training warnings that the family would give for these test means.
+
+    They are what it would give if its last `NUM_EQUAL_VALIDATIONS` validations had all had them.
+    """
     if not game.advisers(run.family.turns):
         return
     means = {name: value['mean'] for name, value in result['values'].items()}
     if None not in means.values():
-        for warning in game.advice(run.family.turns, [means] * STEADY).values():
+        for warning in game.advice(run.family.turns, [means] * NUM_EQUAL_VALIDATIONS).values():
             log.warning('%s', warning)

@@ -31,19 +31,20 @@ class Memory(NamedTuple):
 
 
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Keeps the last two, so that a damaged newest one costs a few minutes and not the run.
+    """Preserves the newest checkpoint, the best one, and the last two of those saved with `keep`.
 
-    The last two are counted among the `kept_steps`; the newest and the best are always kept.
+    Two, so that if the newest is damaged, only a few minutes of training are lost and not the run.
+    `steps_saved_to_keep` holds the steps saved with `keep` and all that existed at the start.
     """
 
     def __init__(self):
         self.best_step: int | None = None
-        self.kept_steps: set[int] = set()
+        self.steps_saved_to_keep: set[int] = set()
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         del context
         present = [info.step for info in checkpoints]
-        last_two = [step for step in present if step in self.kept_steps][-2:]
+        last_two = [step for step in present if step in self.steps_saved_to_keep][-2:]
         kept = {self.best_step, *last_two, *present[-1:]}
         return [step in kept for step in present]
 
@@ -65,24 +66,27 @@ class Checkpoints:
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
-            create=False,  # Orbax refuses to for one process of several
+            # with several processes, Orbax refuses to create a folder for only one of them
+            create=False,
             multiprocessing_options=_alone(),
         )
         with _writing(self.folder):
             if not read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self.folder, options=options)
-        self._policy.kept_steps.update(self.steps())
+        self._policy.steps_saved_to_keep.update(self.steps())
 
     def steps(self) -> list[int]:
         """Returns the steps of the existing checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
     def save(self, state: State, memory: Memory, keep: bool = True) -> None:
-        """Starts to save; with `keep` the checkpoint is kept until two such newer ones exist.
+        """Starts an asynchronous save.
 
-        Without it, the checkpoint is kept only while it is the newest or the best: members of a
-        sweep save their best steps individually, and resume together from a step that all have.
+        With `keep`, the checkpoint stays at least until two newer ones have been saved with `keep`.
+        Without `keep`, it stays only while it is the newest or the best. Sweeps need both: each
+        member saves its own best step without `keep`, and all members resume from the newest step
+        that every one of them has saved.
 
         Raises:
           UserError: the disk is full or not writable; this save or the one before is lost, and
@@ -91,10 +95,11 @@ class Checkpoints:
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
-            self._manager.wait_until_finished()  # before the policy that judges it changes
+            # the policy, changed below, must not yet apply to the save in flight
+            self._manager.wait_until_finished()
             self._policy.best_step = memory.best_step
             if keep:
-                self._policy.kept_steps.add(int(tree['step']))
+                self._policy.steps_saved_to_keep.add(int(tree['step']))
             self._manager.save(
                 int(tree['step']),
                 args=ocp.args.Composite(
@@ -114,7 +119,8 @@ class Checkpoints:
     def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
         """Returns the State and Memory of one checkpoint, as host arrays.
 
-        Without `like`, it restores any model's checkpoint: as dicts only, without empty ones.
+        `like` gives the expected tree, shapes and dtypes. Without it, the checkpoint of any model
+        can be restored: all its trees come back as plain dicts, and empty subtrees are missing.
 
         Raises:
           UserError: the checkpoint is damaged, or belongs to another model.
@@ -155,13 +161,16 @@ class Checkpoints:
                 damaged[step] = error
                 continue
             for later, error in damaged.items():
-                log.warning('%s; the one before is used', error)
+                log.warning('%s; checkpoint %d is used instead', error, step)
                 if not self._read_only:
                     self._set_aside(later)
             return restored
-        if damaged:  # all of them: more likely another model than damage, so they stay
-            newest = next(iter(damaged.values()))
-            raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
+        if damaged:
+            # none can be read: more likely the model changed than all are damaged, so none is moved
+            newest_error = next(iter(damaged.values()))
+            raise UserError(
+                f'no checkpoint in {self.folder} can be read; error of the newest: {newest_error}'
+            )
         return None
 
     def forget_after(self, step: int) -> None:
@@ -207,7 +216,10 @@ def _host_copy(state: State) -> dict:
 
 
 def _digest(tree: dict, memory: Memory) -> int:
-    """Returns a checksum of names, dtypes, shapes and bits; tensorstore misses a changed bit."""
+    """Returns a checksum of the Memory and of all leaves (names, dtypes, shapes, bits).
+
+    It is needed because tensorstore does not notice a changed bit.
+    """
     total = zlib.crc32(repr(memory).encode())
     named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
     for name, leaf in sorted(named.items()):

@@ -1,8 +1,8 @@
 """The variational autoencoder (Kingma and Welling 2014) with a diagonal Gaussian posterior.
 
 The training loss is an `Objective` (`models.autoencoders.vae_objectives`); everything else is the
-same for all objectives. In a conditional VAE (Sohn et al. 2015) encoder and decoder take the class,
-and codes end in it, one-hot.
+same for all objectives. In a conditional VAE (Sohn et al. 2015), the encoder and the decoder also
+take the class: a code is z followed by the one-hot class.
 """
 
 from collections.abc import Callable
@@ -33,8 +33,8 @@ class VAENetworks(NamedTuple):
 
     encoder: [batch, *event] -> [batch, 2 * latent_dim], concatenated mean and log variance; if
       conditional, it also takes the label [batch].
-    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; if conditional, it takes
-      codes that end in the class, one-hot.
+    decoder: [batch, latent_dim] -> [batch, *event, observation.size]; if conditional, its input is
+      z followed by the one-hot class.
     observation: p(x | z).
     latent_dim: dimensions of z.
     spec: of the data; the encoder takes x normalized with it.
@@ -57,11 +57,11 @@ class Posterior(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """A training loss, and the metrics that evaluation reports.
+    """A training loss, the metrics that evaluation reports, and advice against posterior collapse.
 
     loss: (nets, params, batch, rng, step, hypers) -> (scalar, metrics).
     metrics: (nets, params, batch, rng) -> {name: [batch]}.
-    cure: config changes against posterior collapse, worded to follow 'in a new --workdir,'.
+    advice: config changes against posterior collapse, worded to follow 'in a new --workdir,'.
     """
 
     loss: Callable
@@ -107,9 +107,10 @@ def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, '
 
 
 def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
-    """The terms of the bound (equation 10) in nats: one sample's log p(x | z), and the analytic KL.
+    """Returns the terms of the bound in nats (Kingma and Welling 2014, equation 10).
 
-    `elbo_nats` is the unweighted evidence lower bound, whatever the objective.
+    They are -log p(x | z) of one sample z, the analytic KL, and `elbo_nats`, the unweighted
+    evidence lower bound, whatever the objective.
     """
     kl = elbo.kl_standard_normal(q.mean, q.log_var)
     return {
@@ -119,13 +120,13 @@ def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict
     }
 
 
-def log_weight(
+def log_weight_and_likelihood(
     nets: VAENetworks, params, z, batch: Batch, q: Posterior
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
     """Returns (log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
-    likelihood = log_likelihood(nets, params, z, batch)
-    prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
-    return likelihood + prior - elbo.diagonal_gaussian_log_prob(z, *q), likelihood
+    log_px_given_z = log_likelihood(nets, params, z, batch)
+    log_prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
+    return log_px_given_z + log_prior - elbo.diagonal_gaussian_log_prob(z, *q), log_px_given_z
 
 
 def importance_weighted_log_prob(
@@ -139,18 +140,21 @@ def importance_weighted_log_prob(
 
     def log_weights(index):
         z = reparameterize(q, fold_in(keys, index))
-        return log_weight(nets, params, z, batch, q)[0]
+        return log_weight_and_likelihood(nets, params, z, batch, q)[0]
 
     return bound_of_samples(log_weights, num_samples, chunk)
 
 
 def bound_of_samples(log_weights: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
-    """The importance-weighted bound; `log_weights(index)` is [batch], of one sample per row.
+    """Returns the importance-weighted bound from `num_samples` samples.
 
-    Computes `chunk` of the `num_samples` samples at once, which only affects memory.
+    `log_weights(index)` returns the log weights [batch] of sample number `index` of each row.
+    `chunk` samples are computed at once, which affects only memory.
     """
-    weights = jax.lax.map(log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
-    return elbo.importance_weighted_bound(weights)
+    stacked_log_weights = jax.lax.map(
+        log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples)
+    )
+    return elbo.importance_weighted_bound(stacked_log_weights)
 
 
 def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:
