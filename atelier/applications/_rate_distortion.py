@@ -24,8 +24,8 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
-LEVELS = 256  # of a quantized value: one byte
-MAX_QUALITY = 95  # of JPEG; above it files grow without gain in quality
+LEVELS = 256  # levels of a quantized value, which takes one byte
+MAX_QUALITY = 95  # largest quality of JPEG; above 95, files grow without gain in quality
 
 Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']

@@ -38,7 +38,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 
     Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
     on standardized features with scikit-learn's default penalty. Without labels only codes are
-    written. If codes end in a one-hot class, it is removed: nothing would be left to predict.
+    written. If codes end in a one-hot class, it is removed, because otherwise
+    nothing would be left to predict.
 
     Args:
       run: of a family with `encode`.

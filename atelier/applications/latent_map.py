@@ -48,7 +48,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
 
     The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
     figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
-    which the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal for codes of
+    which the coordinate (z - origin) . axis is N(-origin . axis, 1), a standard normal for codes of
     two dimensions. For any other `prior`, the quantiles are those of NUM_PRIOR_CODES codes
     projected to the plane. Without a prior, the grid spans the codes evenly.
 
@@ -149,7 +149,7 @@ def _check_label(run: Run, label: int) -> None:
 
 
 def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
-    """Appends `dims` values to z_1 on the grid: the one-hot class; other layers are not read."""
+    """Appends `dims` values to z_1 on the grid, the one-hot class or zeros that are not read."""
     rest = np.zeros((*grid.shape[:-1], dims))
     if is_class_conditional(run.family):
         rest[..., label] = 1

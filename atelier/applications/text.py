@@ -24,7 +24,7 @@ NEEDS = (EXTEND,)
 
 
 def data(folder: pathlib.Path, **options) -> Dataset | None:
-    """Returns a stand-in for the run's text, which is not loaded: the folder has its vocabulary.
+    """Returns a stand-in for the run's text, whose vocabulary is in the folder.
 
     Returns None if the run is not of text, or if its folder is too old to have the vocabulary.
 
@@ -48,8 +48,8 @@ def apply(
     One compiled scan draws a window. The next window starts with the last half context of the text,
     so that each of its characters is drawn given at least half a context, as in evaluation. Of a
     longer prompt the model reads the last half context. config.eval.sampler sets how characters are
-    drawn. Sample i depends on (seed, i), the prompt and the weights alone; more characters keep the
-    first ones.
+    drawn. Sample i depends on (seed, i), the prompt and the weights alone, so that with
+    more `num_characters` the first ones stay the same.
 
     Returns:
       The texts, each starting with the prompt.

@@ -55,14 +55,14 @@ def evaluate(
     """Evaluates the run's chosen weights on the test split; writes and returns the results.
 
     Args:
-      run: to evaluate.
+      run: the run to evaluate.
       devices: to compute on; None for all.
       reuse: true when called at the end of training. An existing evaluation of the same weights
         with the same settings is then returned instead of being repeated, and a missing feature
         function causes a warning instead of an error.
       trained: weights in memory, used in place of the chosen checkpoint.
       features: maps x [n, *event] to [n, features], in place of the classifier that config.eval
-        names; then no files are written.
+        names. If it is given, no files are written.
 
     Raises:
       UserError: there is no checkpoint or no test example, or the model has no likelihood and there
@@ -110,7 +110,8 @@ def _evaluate(
         return result
     try:
         with writing(path):
-            write_values(run.folder, values)  # first: evaluation.json marks the evaluation as done
+            # written first, because evaluation.json marks the evaluation as done
+            write_values(run.folder, values)
             run_folder.write_json(path, result)
     except UserError:
         show(result, run)  # the result is not lost with the file

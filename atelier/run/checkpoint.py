@@ -52,7 +52,7 @@ class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best according to the Memory.
 
-    At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
+    At most one save is in flight, and its failure surfaces at the next call of `save` or `wait`.
     `read_only` is for readers of a run that another process may be training: nothing is saved,
     cleaned up or moved.
     """
@@ -89,7 +89,7 @@ class Checkpoints:
         that every one of them has saved.
 
         Raises:
-          UserError: the disk is full or not writable; this save or the one before is lost, and
+          UserError: the disk is full or not writable. This save or the one before is lost, and
             every finished checkpoint is unchanged.
         """
         tree = _host_copy(state)
@@ -111,7 +111,7 @@ class Checkpoints:
         """Blocks until the save in flight is finished.
 
         Raises:
-          UserError: as `save`.
+          UserError: the disk is full or not writable, as for `save`.
         """
         with _writing(self.folder):
             self._manager.wait_until_finished()
@@ -211,7 +211,7 @@ def _as_dict(state: State) -> dict:
 
 
 def _host_copy(state: State) -> dict:
-    """Returns copies, not views: the device's buffers are donated to the next dispatch."""
+    """Returns copies, not views, because the buffers are donated to the next dispatch."""
     return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
 
 
@@ -230,7 +230,7 @@ def _digest(tree: dict, memory: Memory) -> int:
 
 
 def leaf_name(path) -> str:
-    """Returns params/model/encoder/...: the same for dicts, tuples and named fields."""
+    """Returns params/model/encoder/..., the same for dicts, tuples and named fields."""
     return jax.tree_util.keystr(path, simple=True, separator='/')
 
 

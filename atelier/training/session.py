@@ -61,7 +61,7 @@ class Member:
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, keep: bool = True) -> None:
-        """Starts to save; see `Checkpoints.save`. Only the first process saves."""
+        """Starts a save as `Checkpoints.save`, in the first process only."""
         if processes.is_first():
             self.checkpoints.save(state, self.memory, keep)
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.randomness import Rng, identity
 
-SMOOTHING = 1e-5  # Laplace smoothing: added to every count (vectors per batch), so none is 0
+SMOOTHING = 1e-5  # Laplace smoothing, added to every count (vectors per batch) so that none is 0
 
 Vectors = Float[Array, 'batch *positions dim']
 Codes = Int[Array, 'batch *positions']

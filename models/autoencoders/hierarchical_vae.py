@@ -219,7 +219,7 @@ def hierarchical_vae(
     def loss(weights, batch, rng, step, hypers):
         terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)
         kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
-        # Without free nats there is no floor: a layer's term may be negative, see `bottom_up`.
+        # Without free nats there is no floor, as a layer's term may be negative (see `bottom_up`).
         floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
         charged = kl_weights.free_nats(rng.gather(jnp.stack(kl, -1)), floor)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])

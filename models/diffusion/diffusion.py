@@ -46,13 +46,13 @@ from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
-METRIC_TIMES = 8  # times per example: with one, validation noise hides progress
+METRIC_TIMES = 8  # times per example, because with one, validation noise hides progress
 
 
 class Process(NamedTuple):
     """The forward process and the training objective.
 
-    schedule: noise schedule; a learned one is a player of its own.
+    schedule: noise schedule; if it is learned, it is a player of its own.
     weighting: from `models.diffusion.process.weightings`; None: the unweighted error of the
     network's output.
     time: distribution of training times, from `models.diffusion.process.time_sampling`.

@@ -126,7 +126,7 @@ def denoised(
     """Removes Gaussian noise of standard deviation batch['noise_std'] (normalized scale) from x.
 
     Each row starts at the time with that noise level, on its own time grid, and takes ancestral
-    steps without guidance. One step gives the mean of x, which has the least squared error; more
+    steps without guidance. One step gives the mean of x, which has the least squared error. More
     steps give a sample of p(x | x_t), or of p(x | x_t, label), which no ODE gives for one x_t.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)

@@ -33,7 +33,7 @@ def encoded(
 
 
 def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
-    """Splits codes along the last axis into z_1 and the rest: other layers, a class.
+    """Splits codes along the last axis into z_1 and the rest (other layers, or a class).
 
     In most families z_1 is the whole code. Functions that move codes change z_1 and append the rest
     unchanged.

@@ -1,7 +1,7 @@
 """Random latent codes for any family that decodes: from its prior, or from a fitted Gaussian.
 
-An autoencoder has no prior. A Gaussian fitted to its training codes replaces it: ex-post density
-estimation, Ghosh et al. (2020), section 4, with a single component.
+An autoencoder has no prior, so a Gaussian fitted to its training codes replaces the prior. This is
+ex-post density estimation (Ghosh et al. 2020, section 4) with a single component.
 """
 
 from collections.abc import Callable, Sequence

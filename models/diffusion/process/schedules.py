@@ -150,7 +150,7 @@ def straight() -> Schedule:
         lambda t: jnp.log1p(-t),
         jnp.log,
         lambda half_log_snr: jax.nn.sigmoid(-half_log_snr),
-        last=1.0 - 1e-3,  # only noise: later times would waste half-log-SNR steps
+        last=1.0 - 1e-3,  # only noise is left, so later times would waste half-log-SNR steps
     )
 
 
