@@ -12,7 +12,7 @@ from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE
 from atelier.core.family import codes_of
 from atelier.errors import UserError
-from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
+from atelier.evaluation.codes.encoding import decoder, encoded, split_codes, tokens
 from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.latents.pca import Components, principal_components
@@ -104,7 +104,7 @@ def _encoded(trained: TrainedRun, split: str) -> tuple[np.ndarray, np.ndarray, n
     """Returns (z_1, the rest of each code, x) of a split."""
     run = trained.run
     codes, x = encoded(run, trained.state, run.data.splits[split], trained.devices)
-    return *parted(run.family, codes), x
+    return *split_codes(run.family, codes), x
 
 
 def component_counts(latent: int) -> list[int]:

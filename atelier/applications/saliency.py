@@ -32,7 +32,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       run: of a family with `classify`.
       index: test index of the first image.
       num_images: number of consecutive images, each a row of the figure.
-      label: class of the logit; below 0: the class predicted for each image.
+      label: class of the logit. Below 0, it is the class predicted for each image.
 
     Returns:
       index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the

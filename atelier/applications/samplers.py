@@ -43,7 +43,7 @@ def apply(
       run: of a family with `trajectory`, which samples in steps.
       samplers: NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
-      seed: of these samples.
+      seed: of the samples in the figure.
 
     Returns:
       x [samplers, samples, *event] in the data's units; name, steps and network evaluations

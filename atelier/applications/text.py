@@ -48,8 +48,8 @@ def apply(
     One compiled scan draws a window. The next window starts with the last half context of the text,
     so that each of its characters is drawn given at least half a context, as in evaluation. Of a
     longer prompt the model reads the last half context. config.eval.sampler sets how characters are
-    drawn. Sample i depends on (seed, i), the prompt and the weights alone, so that with
-    more `num_characters` the first ones stay the same.
+    drawn. Sample i depends on (seed, i), the prompt and the weights alone, so that
+    with more `num_characters` the first ones stay the same.
 
     Returns:
       The texts, each starting with the prompt.

@@ -36,7 +36,7 @@ class HierarchicalNetworks(NamedTuple):
 
     networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
       mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
-      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> those of
+      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> the parameters of
       p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
@@ -95,7 +95,7 @@ def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
 
 
 def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
-    """log q(z) - log p(z): for z ~ q, a one-sample estimate of KL(q || p)."""
+    """log q(z) - log p(z), which for z ~ q is a one-sample estimate of KL(q || p)."""
     return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
 
 

@@ -34,10 +34,10 @@ from models.diffusion.sampling import (
     LABEL_DRAW,
     Sampling,
     coded,
+    codes_from_prior,
     decoded,
     denoised,
     inpainted,
-    of_prior,
     rescaled_trajectory,
     sampled,
 )
@@ -144,7 +144,7 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
         )
         return terms['elbo_nats']
 
-    def by_ode(steps):
+    def ode_estimate(steps):
         def nats(weights, batch, rng):
             schedule, params = schedule_of(process, weights.params), weights.params['model']
             probes, label = likelihood.ode_probes, condition_of(nets, batch)
@@ -155,9 +155,9 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
     if likelihood.kind == 'bound':
         return LogProb(bound, 'lower bound', f'{likelihood.num_times} times')
     steps, probes = likelihood.ode_steps, likelihood.ode_probes
-    coarser = by_ode(steps // 2) if steps > 1 else None
+    coarser = ode_estimate(steps // 2) if steps > 1 else None
     divergence = f'{probes} probes' if probes else 'exact divergence'
-    return LogProb(by_ode(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
+    return LogProb(ode_estimate(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
 
 
 def sampling_abilities(
@@ -193,7 +193,7 @@ def sampling_abilities(
         )
 
     def prior(weights, rng):
-        return of_prior(nets, rng, label_of_samples(nets, rng, None))
+        return codes_from_prior(nets, rng, label_of_samples(nets, rng, None))
 
     def encode(weights, batch, rng):
         del rng

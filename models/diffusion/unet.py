@@ -31,7 +31,7 @@ class UNetOptions(NamedTuple):
 
     kernel_size: of every convolution, along each axis.
     groups: of the group norms, at most; the largest number that divides the channels is used.
-    heads: of the attention, at most; likewise.
+    heads: of the attention, at most; the largest number that divides the channels is used.
     form: of the convolutions, as in `models.nets.conv`.
     dtype: of the products; parameters and sums are float32.
     """

@@ -14,7 +14,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data import preprocess
 from atelier.data.splits import fixed_order
-from atelier.evaluation.codes.encoding import parted
+from atelier.evaluation.codes.encoding import split_codes
 from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
@@ -46,7 +46,7 @@ def continuity(
       devices: to decode on.
     """
     codes = codes[fixed_order(len(codes))[:MAX_EXAMPLES]]
-    z, _ = parted(run.family, codes)
+    z, _ = split_codes(run.family, codes)
     real = np.asarray(
         run.data.spec.normalize(split_examples(run, state, devices, 'test', MAX_EXAMPLES))
     )
