@@ -1,9 +1,9 @@
 """The training loop: compiled dispatches of many steps, and the host's work between them.
 
 The State of a Run (config, family, data) is restored from a checkpoint or initialized. A `Program`
-advances it by many steps in one call, a dispatch: a pure function, compiled for all devices. The
-host then logs and checks the report of each `Member`, evaluates the validation split and saves
-checkpoints. Every State is checked before it is saved.
+advances it by many steps in one call, a dispatch: a pure function, compiled for all devices, fed
+with data by the host. After each dispatch the host logs and checks the report of each `Member`,
+evaluates the validation split and saves checkpoints. Every State is checked before it is saved.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
         stack.enter_context(run_folder.only_trainer(run.folder))
         run_folder.write_config(run, len(devices))
         member = stack.enter_context(contextlib.closing(Member(run, Start(run))))
-        state = device_lib.place(_agreed(member), devices)
+        state = device_lib.place(_broadcast_start(member), devices)
         step = int(state.step)
         if member.is_done(step):
             log.info('%s is finished at step %d', run.folder, step)
@@ -61,13 +61,13 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
         program = stack.enter_context(data_parallel(run, step, devices))
         if profile:
             program = traced(program, run.folder, run.config.train.steps - step)
-        return loop([member], program, state, step, on_failure=_end)
+        return loop([member], program, state, step, on_failure=_raise_failure)
 
 
-def _agreed(member: Member) -> State:
-    """Returns the first process's State to start from, in every process.
+def _broadcast_start(member: Member) -> State:
+    """Returns the first process's State to start from, restored or initial, in every process.
 
-    `member.memory` becomes the first process's Memory.
+    Also sets `member.memory` to the first process's Memory.
     """
     state = processes.from_first(member.begin())
     memory = json.loads(processes.text_from_first(json.dumps(member.memory)))
@@ -75,7 +75,7 @@ def _agreed(member: Member) -> State:
     return state
 
 
-def _end(member: Member) -> None:
+def _raise_failure(member: Member) -> None:
     raise UserError(member.failure)
 
 
@@ -113,9 +113,10 @@ def loop(
             healthy = {i: members[i] for i in active if not members[i].failure}
             if step % config.evaluate_every == 0 or step >= config.steps:
                 for i, member in healthy.items():
-                    averaged = program.to_evaluate(program.member(state, i))
-                    member.validate(averaged, reports[i])
-            stop = processes.any_of(bool(received))  # once: a signal may come between reads
+                    evaluated_state = program.to_evaluate(program.member(state, i))
+                    member.validate(evaluated_state, reports[i])
+            # read only once: a signal may arrive between two reads
+            stop = processes.any_of(bool(received))
             save_all = stop or step % config.checkpoint_every == 0
             for i, member in healthy.items():
                 if save_all or member.memory.best_step == step or member.is_done(step):
@@ -124,7 +125,11 @@ def loop(
                 for member in members:
                     member.checkpoints.wait()
                 bar.close()
-                log.info('stopped at step %d and saved it: the same command continues', step)
+                log.info(
+                    'stopped at step %d and saved a checkpoint; repeat the same command '
+                    'to continue',
+                    step,
+                )
                 raise Stopped(128 + (received or [signal.SIGTERM])[0])
         for member in members:
             member.checkpoints.wait()

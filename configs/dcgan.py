@@ -2,11 +2,14 @@
 
     python main.py --config=configs/dcgan.py:mnist --config.eval.classifier=runs/classifier-mnist
 
-MNIST, 3 seeds, 5,000 samples in the features of that run (`configs/classifier.py:mnist`):
-Frechet distance 34.2 +- 0.8 (real data 2.0), coverage 0.72 +- 0.02 (0.97), mean confidence of the
-classifier 0.921 +- 0.002 (0.996). The digits (without `:mnist`), 3 seeds: Frechet distance 12.9 +-
-1.5 (7.1), coverage 0.62 +- 0.03 (0.96). About 7 minutes and 12 seconds on two CPU cores. After
-14,000 steps the coverage on MNIST is 0.87 (docs/results.md).
+Results on MNIST, over 3 seeds (mean +- standard deviation; real data in brackets). 5,000 samples
+are compared with data in the features of runs/classifier-mnist, a run of
+`configs/classifier.py:mnist`: Frechet distance 34.2 +- 0.8 (2.0), coverage 0.72 +- 0.02 (0.97),
+mean confidence of the classifier 0.921 +- 0.002 (0.996). Takes about 7 minutes on two CPU cores.
+After 14,000 steps the coverage is 0.87 (docs/results.md).
+
+Results on the digits (without `:mnist`), over 3 seeds: Frechet distance 12.9 +- 1.5 (7.1), coverage
+0.62 +- 0.03 (0.96). Takes about 12 seconds on two CPU cores.
 """
 
 import functools
@@ -77,13 +80,15 @@ def bodies(config: ConfigDict, spec: Spec) -> dict:
     needs.axes(config, spec, 'configs/gan.py')
     hidden, (*inner, last) = mlp_gan.layers(config)
     event, form = spec.event_shape, common.conv_form(config)
-    generating, discriminating = ({**options, **form} for options in mlp_gan.options(config))
-    generating.update(common.conv_shapes(config))
-    discriminating.update(common.conv_shapes(config, 'discriminator_channels'))
+    generator_options, discriminator_options = (
+        {**options, **form} for options in mlp_gan.options(config)
+    )
+    generator_options.update(common.conv_shapes(config))
+    discriminator_options.update(common.conv_shapes(config, 'discriminator_channels'))
     return dict(
-        generator=functools.partial(ConvDecoder, event, hidden, event, **generating),
+        generator=functools.partial(ConvDecoder, event, hidden, event, **generator_options),
         discriminator=functools.partial(
-            ConvEncoder, event, tuple(inner), (last,), **discriminating
+            ConvEncoder, event, tuple(inner), (last,), **discriminator_options
         ),
-        activation=discriminating['activation'],
+        activation=discriminator_options['activation'],
     )

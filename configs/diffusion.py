@@ -4,12 +4,12 @@
     python main.py --mode=sample --workdir=runs/diffusion-digits --labels=all
 
 Test split of the 8x8 digits with its 17 grey levels, mean and standard deviation over 3 seeds: the
-Frechet distance in the features of configs/classifier.py is 10.8 +- 0.5 (a VAE: 17.6, a GAN: 12.6,
-real data: 6.8); 98.5 +- 0.7 % of the samples are classified as the requested class; a classifier
-trained on samples has an accuracy of 94.4 +- 1.5 %. The bound is 232.5 +- 0.4 nats given the label
-(100 times), far above a VAE's, because the unweighted training loss gives little weight to the last
-bits. Two and a half minutes on two shared CPU cores. MNIST (`:mnist`, a U-Net) is measured only on
-a reduced budget (docs/results.md).
+Frechet distance is 10.8 +- 0.5 in the features of a run of `configs/classifier.py` (a VAE: 17.6, a
+GAN: 12.6, real data: 6.8); 98.5 +- 0.7 % of the samples are classified as the requested class; a
+classifier trained on samples has an accuracy of 94.4 +- 1.5 %. The bound is 232.5 +- 0.4 nats given
+the label (100 times), far above a VAE's, because the unweighted training loss gives little weight
+to the last bits. Takes two and a half minutes on two shared CPU cores. MNIST (`:mnist`, a U-Net) is
+measured only on a reduced budget (docs/results.md).
 """
 
 from collections.abc import Callable

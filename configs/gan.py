@@ -2,10 +2,10 @@
 
     python main.py --config=configs/gan.py --config.eval.classifier=runs/classifier-digits
 
-Results on the digits over 5 seeds, real data in brackets. 223 samples are compared with data in the
-features of runs/classifier-digits, a run of `configs/classifier.py`: Frechet distance 12.8 +- 0.9
-(7.1), coverage 0.67 +- 0.03 (0.96), all ten classes, mean confidence of the classifier 0.88 +- 0.02
-(0.96). About 15 seconds on two CPU cores.
+Results on the digits, over 5 seeds (mean +- standard deviation; real data in brackets). 223 samples
+are compared with data in the features of runs/classifier-digits, a run of `configs/classifier.py`:
+Frechet distance 12.8 +- 0.9 (7.1), coverage 0.67 +- 0.03 (0.96), all ten classes present, mean
+confidence of the classifier 0.88 +- 0.02 (0.96). Takes about 15 seconds on two CPU cores.
 """
 
 import functools
@@ -80,27 +80,34 @@ def get_config(argument: str | None = None) -> ConfigDict:
 def build(config: ConfigDict, spec: Spec) -> Family:
     """Builds the GAN of `config` for data described by `spec`."""
     model, event = config.model, spec.event_shape
-    generating, discriminating = options(config)
-    hidden, of_discriminator = layers(config)
+    generator_options, discriminator_options = options(config)
+    hidden, discriminator_hidden = layers(config)
     if model.maxout_pieces > 1:
-        discriminating['activation'] = functools.partial(mlp.maxout, pieces=model.maxout_pieces)
+        discriminator_options['activation'] = functools.partial(
+            mlp.maxout, pieces=model.maxout_pieces
+        )
     has_norm = model.discriminator_norm == 'batch'
-    inner, last = discriminator_layers(of_discriminator, model.maxout_pieces, has_norm)
-    discriminator = functools.partial(mlp.MLP, inner, last, is_first_plain=True, **discriminating)
+    inner, last = discriminator_layers(discriminator_hidden, model.maxout_pieces, has_norm)
+    discriminator = functools.partial(
+        mlp.MLP, inner, last, is_first_plain=True, **discriminator_options
+    )
     return assemble(
         config,
         spec,
-        generator=functools.partial(mlp.MLP, hidden, event, **generating),
+        generator=functools.partial(mlp.MLP, hidden, event, **generator_options),
         discriminator=discriminator,
-        activation=discriminating['activation'],
+        activation=discriminator_options['activation'],
     )
 
 
 def options(config: ConfigDict) -> tuple[dict, dict]:
-    """Returns activation and dtype of generator and discriminator, each as keyword arguments."""
-    generating = common.network_options(config)
+    """Returns the activation and dtype of the generator and of the discriminator.
+
+    Each pair is given as keyword arguments.
+    """
+    generator_options = common.network_options(config)
     activation = common.choice(config, 'discriminator_activation', common.ACTIVATIONS)
-    return generating, {**generating, 'activation': activation}
+    return generator_options, {**generator_options, 'activation': activation}
 
 
 def layers(config: ConfigDict) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -116,7 +123,7 @@ def assemble(
 ) -> Family:
     """Builds the GAN around two network bodies.
 
-    `generator` and `discriminator` construct them, given `norm` and `kernel_init`. `activation` is
+    `generator` and `discriminator` construct them, given `norm` and `kernel_init`; `activation` is
     that of the discriminator.
 
     Raises:
@@ -126,7 +133,7 @@ def assemble(
     model, batch_size = config.model, config.train.batch_size
     common.check_hypers(config)
     if common.choice(config, 'conditioning', CONDITIONED):
-        needs.labels(config, spec, '--config.model.conditioning=none')
+        needs.labels(config, spec, 'give --config.model.conditioning=none')
     rules = Rules(
         loss=model.loss,
         penalty=model.penalty,
@@ -158,7 +165,7 @@ def networks(
     discriminator_norm = common.choice(config, 'discriminator_norm', {**NORMS, 'spectral': False})
     is_conditional, init = conditioning != 'none', kernel_init(config)
     classes = spec.num_classes if is_conditional else 0
-    body = functools.partial(with_norm, init)
+    body = functools.partial(make_body, init)
     return GANNetworks(
         generator=lambda train, gather: Generator(
             body(generator, generator_norm, train, gather), spec.interval is not None, classes
@@ -184,7 +191,7 @@ def kernel_init(config: ConfigDict) -> Callable:
     return nn.initializers.normal(std) if std else LECUN
 
 
-def with_norm(init: Callable, make: Callable, has_norm: bool, train: bool, gather: Callable):
-    """Returns `make(norm, kernel_init)`: kernels from `init`, batch norm if `has_norm`."""
+def make_body(init: Callable, make: Callable, has_norm: bool, train: bool, gather: Callable):
+    """Returns what `make` constructs, with kernels from `init` and, if `has_norm`, batch norm."""
     norm = functools.partial(BatchNorm, train, gather) if has_norm else None
     return make(norm=norm, kernel_init=init)

@@ -2,9 +2,9 @@
 
     python main.py --config=configs/vq_vae.py
 
-For data of any kind. Test split of the digits, 3 seeds, an image as 4 codes out of 64: 79.6 +- 0.6
-nats for the reconstruction and 16.55 +- 0.02 for the codes, whose perplexity over the split is 60.0
-+- 0.3. About 30 seconds on two CPU cores.
+For data of any kind. Test split of the digits, mean and standard deviation over 3 seeds: an image
+is 4 codes out of 64, and takes 79.6 +- 0.6 nats for the reconstruction and 16.55 +- 0.02 for the
+codes, whose perplexity over the split is 60.0 +- 0.3. Takes about 30 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -61,7 +61,7 @@ PRIOR = Need('prior', lambda family: codes_of(family).prior is not None)
 
 
 class Application(NamedTuple):
-    """An application of a trained model; each file of this package defines one, `APPLICATION`.
+    """An application of a trained model; each file of this package defines an `APPLICATION`.
 
     apply: (run, **options) -> results. `perform` checks first that the run fits. Each option has a
       default of type int, float, str or bool, and becomes a command-line flag.
@@ -103,7 +103,7 @@ def require(application: Application, run: Run) -> None:
     """Checks that an application accepts a run.
 
     Raises:
-      UserError: it does not; says what the model lacks, or why it is refused.
+      UserError: the run is not accepted; says what its family lacks or why it is refused.
     """
     missing = lacking(run.family, application.needs)
     if missing:

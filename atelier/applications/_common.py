@@ -21,7 +21,7 @@ def at_least(least: int, **options: int) -> None:
     """Checks that options are at least `least`.
 
     Raises:
-      UserError: one is not; names the option and its value.
+      UserError: an option is smaller; the message names it and its value.
     """
     for name, value in options.items():
         if value < least:
@@ -32,7 +32,7 @@ def check_seed(seed: int) -> None:
     """Checks that a seed fits into 32 bits.
 
     Raises:
-      UserError: it does not.
+      UserError: the seed does not fit.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f'--seed={seed}: it must lie in 0..2**32 - 1')
@@ -42,7 +42,7 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
     """Checks that a split has at least `least` examples.
 
     Raises:
-      UserError: it has fewer; `why` says why they are needed.
+      UserError: the split has fewer; `why` says why the examples are needed.
     """
     if run.data.size(split) < least:
         raise UserError(
@@ -63,7 +63,7 @@ def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
 
 
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
-    """Returns n random test indices; a larger n keeps these and appends more.
+    """Returns n random test indices; a larger n appends to them.
 
     Returns all of them if the split has fewer than n.
     """

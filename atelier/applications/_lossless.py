@@ -31,7 +31,7 @@ COLUMNS = 12  # of the figure
 
 
 def can_code(family: Family) -> bool:
-    """Whether one of the two coders supports the family: by p(x) value by value, or by p(x | z)."""
+    """Whether one of the two coders supports the family, by p(x) value by value or by p(x | z)."""
     return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
 
 
@@ -60,7 +60,7 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
 
     The decoder, `--mode=decompress`, gets only the run's config, its weights and the file. Its
     output has to equal the input. If the model is class-conditional, the file holds the labels too,
-    at log2(classes) bits each; the reported bits include them. PNG and WebP sizes are those of
+    at log2(classes) bits each, which the reported bits include. PNG and WebP sizes are those of
     `atelier.evaluation.compression.image_formats`, without labels.
 
     With bits-back coding the reported bits are -ELBO as in evaluation, with one z and an analytic
@@ -252,7 +252,9 @@ def _results(
 
 def _log(run: Run, results: dict[str, Any], weights: str) -> None:
     """Logs a table of bits."""
-    log.info('\n%d test examples by the %s', results['num_examples'], weights)
+    log.info(
+        '\n%d test examples, compressed with the model of the %s', results['num_examples'], weights
+    )
     excess = 100 * (results['measured_bits'] / results['reported_bits'] - 1)
     label_note = f', and {results["label_bits"]:.2f} of the label' if results['label_bits'] else ''
     rows = {

@@ -36,13 +36,14 @@ def hidden_parts(
 
     Args:
       spec: Spec of the data.
-      mask: left, right, top or bottom, a half of an image; centre, the middle half of its rows and
-        columns; random, other positions for each example; or the path of an .npy, true where it
-        hides, with the shape of an event or, for images, [height, width].
-      share: fraction of positions that random hides, rounded to whole positions. A position of an
+      mask: 'left', 'right', 'top' or 'bottom' hides that half of an image, 'centre' the middle half
+        of its rows and columns, and 'random' other positions for each example. The path of an .npy
+        hides where the array is true; the array has the shape of an event or, for images,
+        [height, width].
+      share: fraction of positions that 'random' hides, rounded to whole positions. A position of an
         image is a pixel with all its channels.
       n: number of examples.
-      seed: of random. The mask of example i depends on the seed and i alone.
+      seed: of 'random'. The mask of example i depends on the seed and i alone.
 
     Raises:
       UserError: an unknown mask, one of the wrong shape, or one that hides all or nothing.

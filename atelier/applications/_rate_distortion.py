@@ -12,7 +12,7 @@ from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE
 from atelier.core.family import codes_of
 from atelier.errors import UserError
-from atelier.evaluation.codes.encoding import decoder, encoded, parted, tokens
+from atelier.evaluation.codes.encoding import decoder, encoded, split_codes, tokens
 from atelier.evaluation.compression.jpeg import coded
 from atelier.evaluation.examples.image_quality import half_squared_error
 from atelier.evaluation.latents.pca import Components, principal_components
@@ -24,8 +24,8 @@ from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 NEEDS = (ENCODE, DECODE)
-LEVELS = 256  # of a quantized value: one byte
-MAX_QUALITY = 95  # of JPEG; above it files grow without gain in quality
+LEVELS = 256  # levels of a quantized value, which takes one byte
+MAX_QUALITY = 95  # largest quality of JPEG; above 95, files grow without gain in quality
 
 Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']
@@ -66,7 +66,11 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     trained = restore.load(run)
     arrays = compute(trained, quality_step)
     results = {'num_examples': run.data.size('test'), **_results(arrays)}
-    log.info('codes of %d dimensions, by the %s', arrays['dims'][-1], trained.weights)
+    log.info(
+        'codes of %d dimensions, computed by the model of the %s',
+        arrays['dims'][-1],
+        trained.weights,
+    )
     _log(results)
     path = _common.save(trained, 'compress', arrays, results)
     _draw(run, arrays, path)
@@ -100,7 +104,7 @@ def _encoded(trained: TrainedRun, split: str) -> tuple[np.ndarray, np.ndarray, n
     """Returns (z_1, the rest of each code, x) of a split."""
     run = trained.run
     codes, x = encoded(run, trained.state, run.data.splits[split], trained.devices)
-    return *parted(run.family, codes), x
+    return *split_codes(run.family, codes), x
 
 
 def component_counts(latent: int) -> list[int]:

@@ -9,7 +9,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, about
-from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
+from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.examples import strokes
 from atelier.evaluation.samples.features import from_classifier
 from atelier.report import image_grids
@@ -64,7 +64,7 @@ def examples_of(trained: TrainedRun, split: str, key, n: int) -> EncodedExamples
     """Returns the first n examples of a split or, without an encoder, n decoded prior codes."""
     run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
-        codes = of_prior(run, state, key, n, devices)
+        codes = codes_from_prior(run, state, key, n, devices)
         x = decoded(run, state, codes, devices)
         return EncodedExamples(codes, x, None, None, f'{n:,} codes of the prior')
     inputs = {name: array[:n] for name, array in run.data.splits[split].items()}

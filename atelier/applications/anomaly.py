@@ -49,7 +49,7 @@ def apply(
 
     Args:
       run: of a family with `log_prob` or `reconstruct`.
-      score: nll, reconstruction, or auto: the first of them that the family has.
+      score: nll, reconstruction, or auto, which is the first of the two that the family has.
       outliers: name of another data set, of the same shape and levels.
       outliers_path: its path, as config.data.path.
       outliers_data_dir: its folder, as config.data.data_dir.
@@ -57,11 +57,12 @@ def apply(
       num_images: number of most anomalous, and of least anomalous, test examples to show.
 
     Returns:
-      score [n] of the test split; index [n] into it, most anomalous first; is_novel [n], whether
-      the class was left out of training; label [n] if the data have labels. If there are such data:
+      score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
+      true if the class was left out of training; label [n] if the data have labels. If there are
+      such classes, another data set or a picture:
       novel_auroc, outlier_score [m] and outlier_auroc, picture [*event], picture_score and
       picture_percentile, the percentage of test examples of known classes with a lower score. An
-      AUROC is [2]: its value and its standard error, nan if it has none.
+      AUROC is [2], its value and its standard error, nan if it has none.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or scores that are nan.
@@ -143,7 +144,7 @@ def _log(
     """Logs what was scored, and the comparisons."""
     n, num_novel = len(arrays['score']), arrays['is_novel'].sum()
     num_known = n - num_novel
-    log.info('%d test examples by the %s: %s', n, trained.weights, description)
+    log.info('%d test examples, scored by the model of the %s: %s', n, trained.weights, description)
     auroc_of = '%s: AUROC %.4f +- %.4f, %d against %d test examples'
     if 'novel_auroc' in arrays:
         name = f'classes left out of training ({_left_out(trained.run)})'

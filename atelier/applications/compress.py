@@ -21,15 +21,16 @@ def apply(
 
     Coding by likelihood (`_lossless`) needs p(x) of discrete values, value by value, or with
     bits-back coding p(x | z) and a posterior of z. Coding by codes (`_rate_distortion`) measures
-    the reconstruction error against the bytes of the code; it needs an encoder and a decoder. A
+    the reconstruction error against the bytes of the code, and needs an encoder and a decoder. A
     family with an exact likelihood but without such conditionals, as a flow, is refused.
 
     Args:
       run: of a family with `conditionals`, or with `encode` and `decode`.
       num_images: number of test images to code without loss, at most all.
-      seed: selects these images.
-      quality_step: step between two JPEG qualities, from 1 to 95; for codes only.
-      by: 'likelihood', 'codes', or 'auto': likelihood with `conditionals`, otherwise codes.
+      seed: selects the images to code without loss.
+      quality_step: step between two JPEG qualities, from 1 to 95, for coding by codes only.
+      by: 'likelihood', 'codes', or 'auto', which means likelihood if the family has `conditionals`,
+        otherwise codes.
 
     Returns:
       The arrays of `_lossless.apply` or `_rate_distortion.apply`.

@@ -69,9 +69,9 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Decodes code + s (mean code of the target - mean code of the source) for several s.
 
-    Larsen et al. (2016), section 4.2. s = 1 spans the distance of the means; a negative s goes the
-    other way. If codes end in a one-hot class, the direction between two classes changes that class
-    too, and the direction of an attribute keeps it.
+    Larsen et al. (2016), section 4.2. s = 1 spans the distance of the means, and a negative s goes
+    the other way. If codes end in a one-hot class, the direction between two classes changes that
+    class too, and the direction of an attribute keeps it.
     With an encoder, the means are over training examples and the changed images are test images.
     Without one, both are decoded from codes of the prior. The classifier of
     `config.eval.classifier` labels examples without labels.
@@ -79,11 +79,11 @@ def apply(
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at the start of the direction.
-      target: class at its end.
+      target: class at the end of the direction.
       attribute: label, or an attribute whose direction leads from the quarter with its smallest
         values to the quarter with its largest: intensity, the mean of x; thickness or slant of
         strokes (`atelier.evaluation.examples.strokes`).
-      label: class of the images to change; below 0: any.
+      label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
       num_steps: number of evenly spaced values of s.
@@ -189,7 +189,9 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
     """Logs the sizes of the two sets and, for an attribute, how far x follows it."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
-    log.info('%s, on %d images, by the %s', sizes, len(arrays['x']), trained.weights)
+    log.info(
+        '%s; %d images, changed by the model of the %s', sizes, len(arrays['x']), trained.weights
+    )
     if attribute == 'label':
         return
     first, last = (

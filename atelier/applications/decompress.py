@@ -65,7 +65,12 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         arrays = compute(trained, header, words)
     except ValueError as error:
         raise file_format.damaged(path) from error
-    log.info('%d examples of %s, by the %s', len(arrays['x']), path, trained.weights)
+    log.info(
+        '%d examples of %s, decompressed with the model of the %s',
+        len(arrays['x']),
+        path,
+        trained.weights,
+    )
     image_path = _common.save(trained, NAME, arrays)
     if image_grids.is_image(header.spec):
         image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))

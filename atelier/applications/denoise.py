@@ -41,14 +41,14 @@ def apply(
     to it. For gaussian noise, a family with `denoise`, such as a diffusion model, gets the noise
     level and the unclipped values.
 
-    PSNR and SSIM are on the scale on which x goes from 0 to 1. The ends are the range of x or, for
+    PSNR and SSIM are computed with x scaled to [0, 1]. The ends are the range of x or, for
     real-valued data, the extremes of the training split (of each column for a table). Their means
     leave out examples that the noise did not change, whose PSNR is infinite.
 
     Args:
       run: of a family with `reconstruct`, or with `denoise` for levels up to its maximum.
-      noise: gaussian, with standard deviation `level`; masking, a share `level` of the values set
-        to 0; or salt_and_pepper, such a share set to the smallest or the largest value.
+      noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets a share `level` of
+        the values to 0. 'salt_and_pepper' sets that share to the smallest or the largest value.
       levels: noise levels, each with its own rows in the figure.
       num_images: number of images in the figure.
       seed: of the noise, which depends on the seed, the level and the example alone, and of the
@@ -71,7 +71,9 @@ def apply(
     index = _common.random_test_indices(run, num_images, seed)
     arrays = compute(trained, noise, strengths, index, seed)
     results, n = _results(arrays, noise), run.data.size('test')
-    log.info('%d test examples with %s noise, by the %s', n, noise, trained.weights)
+    log.info(
+        '%d test examples with %s noise, denoised by the model of the %s', n, noise, trained.weights
+    )
     path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, results)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):

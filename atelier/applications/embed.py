@@ -38,7 +38,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 
     Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
     on standardized features with scikit-learn's default penalty. Without labels only codes are
-    written. If codes end in a one-hot class, it is removed: nothing would be left to predict.
+    written. If codes end in a one-hot class, it is removed, because otherwise nothing would be left
+    to predict.
 
     Args:
       run: of a family with `encode`.
@@ -153,7 +154,9 @@ def _accuracies(predictions: dict[str, np.ndarray], label: Labels) -> dict[str, 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray]) -> None:
     """Logs the number of codes, and the classes that training left out."""
     n, m = len(arrays['train_codes']), len(arrays['test_codes'])
-    log.info('%d + %d codes of the %s', n, m, trained.weights)
+    log.info(
+        '%d training and %d test codes, computed by the model of the %s', n, m, trained.weights
+    )
     if trained.run.data.spec.left_out:
         classes = ', '.join(map(str, trained.run.data.spec.left_out))
         log.warning('training left out classes %s: their test examples count as mistakes', classes)

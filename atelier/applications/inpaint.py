@@ -47,7 +47,7 @@ def apply(
     mean of x over the training split are compared with the truth on the hidden part alone. Even for
     a perfect model, the expected squared error of one completion is twice that of the best guess,
     which is the mean of many completions. PSNR is computed with x scaled to [0, 1], as in
-    `denoise`. The returned arrays hold a PSNR for each completion or example; the JSON file records
+    `denoise`. The returned arrays hold one PSNR per completion or example; the JSON file records
     the PSNR of the mean squared error over all examples. SSIM is of whole images.
 
     Args:
@@ -66,9 +66,9 @@ def apply(
     Returns:
       For all n examples: completion_psnr_db [n, completions], completions_mean_psnr_db [n] and
       training_mean_psnr_db [n]; for images also the same three names ending in _ssim. For the
-      `num_images` kept examples: index [images], their indices in the test split; x [images,
-      *event] and completions [images, completions, *event] in the data's units; known [images,
-      *event], true where x was given.
+      `num_images` kept examples: index [images], their indices in the test split; x
+      [images, *event] and completions [images, completions, *event] in the data's units; known
+      [images, *event], true where x was given.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.
@@ -86,8 +86,12 @@ def apply(
     name = name_of(mask, share)
     file = f'inpaint-{name}-seed-{seed}{_common.changed_sampler(run)}'
     path = _common.save(trained, file, arrays, results)
-    percent = 100 * hidden.mean()
-    log.info('%d test examples, by the %s: %.0f %% hidden', len(order), trained.weights, percent)
+    log.info(
+        '%d test examples, %.0f %% of each hidden, filled in by the model of the %s',
+        len(order),
+        100 * hidden.mean(),
+        trained.weights,
+    )
     _log(methods)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, name, path)
@@ -176,15 +180,16 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
     """
     example_means = lambda values: values.reshape(len(values), -1).mean(1)
     squared_error = summary(example_means(10 ** (-arrays[f'{name}_psnr_db'] / 10)))
-    mean, error = squared_error['mean'], squared_error['standard_error']
-    metrics = {'psnr_db': {'mean': None, 'standard_error': None}}  # if the error is 0 or nan
-    if mean:
-        psnr_error = None if error is None else 10 / math.log(10) * error / mean
-        metrics['psnr_db'] = {'mean': -10 * math.log10(mean), 'standard_error': psnr_error}
+    mse, mse_error = squared_error['mean'], squared_error['standard_error']
+    # stays so if the squared error is 0 or not finite
+    metrics = {'psnr_db': {'mean': None, 'standard_error': None}}
+    if mse:
+        psnr_error = None if mse_error is None else 10 / math.log(10) * mse_error / mse
+        metrics['psnr_db'] = {'mean': -10 * math.log10(mse), 'standard_error': psnr_error}
     if len(run.data.spec.event_shape) != 1 or run.data.spec.interval is not None:
         scale = Scale(run)
         low, high = (np.asarray(run.data.spec.denormalize(end)) for end in (scale.low, scale.high))
-        metrics['rmse'] = None if mean is None else math.sqrt(mean) * float((high - low).max())
+        metrics['rmse'] = None if mse is None else math.sqrt(mse) * float((high - low).max())
     if f'{name}_ssim' in arrays:
         metrics['ssim'] = summary(example_means(arrays[f'{name}_ssim']))
     return metrics
@@ -192,7 +197,8 @@ def _summary(run: Run, arrays: dict[str, np.ndarray], name: str) -> dict[str, An
 
 def _log(methods: dict[str, dict[str, Any]]) -> None:
     """Logs a table with a row per method."""
-    log.info('%24s %18s %18s %8s', 'of the hidden part', 'PSNR in dB', 'RMSE in data units', 'SSIM')
+    title = 'hidden part (SSIM: all)', 'PSNR in dB', 'RMSE in data units', 'SSIM'
+    log.info('%24s %18s %18s %8s', *title)
     text = lambda value: '-' if value is None else f'{value:.3f}'
     for name, values in methods.items():
         mean, error = values['psnr_db'].values()

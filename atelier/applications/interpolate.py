@@ -10,7 +10,7 @@ from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, PRIOR, Application
 from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, key_for
-from atelier.evaluation.codes.encoding import decoded, encoded, latents, of_prior
+from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, latents
 from atelier.log import log
 from atelier.report import image_grids
 from atelier.run import restore
@@ -28,8 +28,8 @@ def apply(
     """Decodes points on a linear and on a spherical path between pairs of codes.
 
     With an encoder, the codes are those of random test images, and a path starts and ends at their
-    reconstructions. Without one, they are the codes that `sample` draws with this seed. Pair i
-    joins codes 2i and 2i + 1, so that more pairs keep the first ones.
+    reconstructions. Without an encoder, the codes are those that `sample` draws with this seed.
+    Pair i joins codes 2i and 2i + 1, so that more pairs keep the first ones.
 
     A one-hot class at the end of the codes is interpolated linearly on both paths.
 
@@ -57,7 +57,7 @@ def apply(
     ends, images = _ends(trained, n, seed)
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
     source = 'codes of test images' if has_encoder else 'codes of the prior'
-    log.info('%d %s joined in pairs, by the %s', n, source, trained.weights)
+    log.info('%d %s joined in pairs, decoded by the model of the %s', n, source, trained.weights)
     path = _common.save(trained, f'interpolate-seed-{seed}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, f'Paths between {source}', path)
@@ -69,7 +69,7 @@ def _ends(trained: TrainedRun, n: int, seed: int) -> tuple[np.ndarray, dict[str,
     run, state, devices = trained.run, trained.state, trained.devices
     if codes_of(run.family).encode is None:
         key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
-        return of_prior(run, state, key, n, devices), {}
+        return codes_from_prior(run, state, key, n, devices), {}
     index = _common.random_test_indices(run, n, seed)
     examples = {name: array[index] for name, array in run.data.splits['test'].items()}
     codes, x = encoded(run, state, examples, devices)

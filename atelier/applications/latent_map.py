@@ -13,7 +13,7 @@ from atelier.applications._application import DECODE, ENCODE, Application
 from atelier.core.family import codes_of, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
-from atelier.evaluation.codes.encoding import decoded, encoded, of_prior, parted
+from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded, split_codes
 from atelier.evaluation.latents.pca import principal_components
 from atelier.evaluation.samples.sampling import check_labels
 from atelier.log import log
@@ -48,7 +48,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
 
     The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
     figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
-    which the coordinate (z - origin) . axis is N(-origin . axis, 1): a standard normal for codes of
+    which the coordinate (z - origin) . axis is N(-origin . axis, 1), a standard normal for codes of
     two dimensions. For any other `prior`, the quantiles are those of NUM_PRIOR_CODES codes
     projected to the plane. Without a prior, the grid spans the codes evenly.
 
@@ -88,7 +88,7 @@ def compute(trained: TrainedRun, num_points: int, label: int) -> dict[str, np.nd
     """Projects the test codes and decodes a grid; returns the arrays of `apply`."""
     run, split = trained.run, trained.run.data.splits['test']
     all_codes, _ = encoded(run, trained.state, split, trained.devices)
-    codes, rest = parted(run.family, all_codes)
+    codes, rest = split_codes(run.family, all_codes)
     plane = _plane(codes)
     projected = (codes - plane.origin) @ plane.axes.T
     u, v = _ticks(trained, plane, projected, num_points)
@@ -121,8 +121,8 @@ def _ticks(
         return standard - (plane.axes @ plane.origin)[:, None]
     if codes_of(run.family).prior is not None:
         key = key_for(jax.random.PRNGKey(0), Stream.SAMPLE)
-        prior_codes = of_prior(run, trained.state, key, NUM_PRIOR_CODES, trained.devices)
-        prior_codes, _ = parted(run.family, prior_codes)
+        prior_codes = codes_from_prior(run, trained.state, key, NUM_PRIOR_CODES, trained.devices)
+        prior_codes, _ = split_codes(run.family, prior_codes)
         return np.quantile((prior_codes - plane.origin) @ plane.axes.T, quantiles, axis=0).T
     return np.linspace(projected.min(0), projected.max(0), n, axis=1)
 
@@ -149,7 +149,7 @@ def _check_label(run: Run, label: int) -> None:
 
 
 def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
-    """Appends `dims` values to z_1 on the grid: the one-hot class; other layers are not read."""
+    """Appends `dims` values to z_1 on the grid, the one-hot class or zeros that are not read."""
     rest = np.zeros((*grid.shape[:-1], dims))
     if is_class_conditional(run.family):
         rest[..., label] = 1

@@ -50,7 +50,10 @@ def apply(run: Run, num_images: int = 16, seed: int = 0) -> dict[str, np.ndarray
         'half_squared_error': error[index],
     }
     log.info(
-        '%d test examples, by the %s: 1/2 squared error %.4f', n, trained.weights, error.mean()
+        '%d test examples, reconstructed by the model of the %s: 1/2 squared error %.4f',
+        n,
+        trained.weights,
+        error.mean(),
     )
     results = {'num_examples': n, 'half_squared_error': summary(error)}
     path = _common.save(trained, f'reconstruct-seed-{seed}', arrays, results)

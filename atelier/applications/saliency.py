@@ -32,7 +32,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
       run: of a family with `classify`.
       index: test index of the first image.
       num_images: number of consecutive images, each a row of the figure.
-      label: class of the logit; below 0: the class predicted for each image.
+      label: class of the logit. Below 0, it is the class predicted for each image.
 
     Returns:
       index [n]; x [n, *event], preprocessed for the classifier; logits [n, classes]; shown [n], the
@@ -52,7 +52,7 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     trained = restore.load(run)
     rows = np.arange(index, min(index + num_images, run.data.size('test')))
     arrays = compute(trained, rows, label)
-    log.info('%d test images, by the %s', len(rows), trained.weights)
+    log.info('%d test images, explained for the model of the %s', len(rows), trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
     path = _common.save(trained, f'saliency-{index}', arrays)

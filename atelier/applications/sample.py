@@ -52,7 +52,13 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     name = f'seed-{seed}' if classes is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
     path = run.folder / 'samples' / f'{name}{_common.changed_sampler(run)}.npz'
     run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
-    log.info('%d samples of the %s%s: %s', num_samples, trained.weights, origin, path)
+    log.info(
+        '%d samples drawn from the model of the %s%s: %s',
+        num_samples,
+        trained.weights,
+        origin,
+        path,
+    )
     if image_grids.is_image(run.data.spec):
         columns = None if classes is None else _columns(num_samples, len(classes))
         image_grids.save(path.with_suffix('.png'), image_grids.grid(x, run.data.spec, columns))

@@ -43,7 +43,7 @@ def apply(
       run: of a family with `trajectory`, which samples in steps.
       samplers: NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
-      seed: of these samples.
+      seed: of the samples in the figure.
 
     Returns:
       x [samplers, samples, *event] in the data's units; name, steps and network evaluations
@@ -57,7 +57,7 @@ def apply(
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
     trained = restore.load(run)
     x, rows = compute(trained, runs, num_samples, seed)
-    log.info('samples by the %s', trained.weights)
+    log.info('samples drawn from the model of the %s', trained.weights)
     arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
     path = _common.save(trained, f'samplers-seed-{seed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)

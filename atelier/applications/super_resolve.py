@@ -39,11 +39,11 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Reduces test images, enlarges them with the model and by interpolation, and compares.
 
-    A low-resolution pixel is the mean of a block of pixels; the block size is the model's factor.
-    The model gets nothing else. PSNR and SSIM are those of `atelier.applications._nearness`.
-    Consistency is the PSNR between the result, reduced again, and the low-resolution image. A
-    sample of a stochastic model is one plausible image, not the best guess, so the mean of several
-    samples is measured as well.
+    A low-resolution pixel is the mean of a block of pixels, whose size is the model's factor.
+    The model gets only the low-resolution image. PSNR and SSIM are those of
+    `atelier.applications._nearness`. Consistency is the PSNR between the result, reduced again, and
+    the low-resolution image. A sample of a stochastic model is one plausible image, not the best
+    guess, so the mean of several samples is measured as well.
 
     Args:
       run: of a family with `super_resolve`.
@@ -78,7 +78,10 @@ def apply(
         'methods': _summary(measures),
     }
     log.info(
-        '%d of %d test examples, by the %s', len(index), run.data.size('test'), trained.weights
+        '%d of %d test examples, enlarged by the model of the %s',
+        len(index),
+        run.data.size('test'),
+        trained.weights,
     )
     path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, results)
     _log(results)

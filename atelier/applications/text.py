@@ -24,7 +24,7 @@ NEEDS = (EXTEND,)
 
 
 def data(folder: pathlib.Path, **options) -> Dataset | None:
-    """Returns a stand-in for the run's text, which is not loaded: the folder has its vocabulary.
+    """Returns a stand-in for the run's text, whose vocabulary is in the folder.
 
     Returns None if the run is not of text, or if its folder is too old to have the vocabulary.
 
@@ -48,8 +48,8 @@ def apply(
     One compiled scan draws a window. The next window starts with the last half context of the text,
     so that each of its characters is drawn given at least half a context, as in evaluation. Of a
     longer prompt the model reads the last half context. config.eval.sampler sets how characters are
-    drawn. Sample i depends on (seed, i), the prompt and the weights alone; more characters keep the
-    first ones.
+    drawn. Sample i depends on (seed, i), the prompt and the weights alone, so that
+    with more `num_characters` the first ones stay the same.
 
     Args:
       run: of a language model.
@@ -76,7 +76,7 @@ def apply(
     file = f'text-seed-{seed}{_common.changed_sampler(run)}'
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
-    log.info('texts by the %s: %s', trained.weights, path)
+    log.info('texts written by the model of the %s: %s', trained.weights, path)
     print(texts.BETWEEN.join(lines))
     return lines
 

@@ -48,7 +48,12 @@ def apply(
     inputs = {} if classes is None else {'label': np.resize(classes, num_samples)}
     trained = restore.load(run)
     arrays, num_steps = compute(trained, inputs, num_samples, num_points, seed)
-    log.info('%d samples in %d steps of the %s', num_samples, num_steps, trained.weights)
+    log.info(
+        '%d samples, drawn in %d steps from the model of the %s',
+        num_samples,
+        num_steps,
+        trained.weights,
+    )
     file = f'trajectory-seed-{seed}{_common.changed_sampler(run)}'
     path = _common.save(trained, file, arrays)
     if image_grids.is_image(run.data.spec):

@@ -94,12 +94,14 @@ def make_step(
     """Returns step(state, batches, rows) -> (state, report), which plays every turn once, in order.
 
     `mean` averages a pytree over devices and `gather` concatenates over them; both are the identity
-    for a member of a sweep. If a loss, gradient, fitted parameter or `extra` is non-finite, the
-    step returns the State unchanged, `state.step` included, and sets `finite` to False. The host
-    reads that flag after the dispatch. `report` holds float32 scalars and the flag. Parameters
-    updated by gradients are checked once per dispatch (with `all_finite`): a check in every step
-    would take as long as the memory-bound update itself, and a non-finite parameter shows in the
-    next loss.
+    for a member of a sweep.
+
+    If a loss, gradient, fitted parameter or `extra` is non-finite, the call returns the State
+    unchanged, including `state.step`, so that further calls fail in the same way, and sets `finite`
+    to False, which the host reads after the dispatch. `report` holds float32 scalars and the flag
+    `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
+    in every step: a check per step would take as long as the memory-bound update itself, and a
+    non-finite parameter shows in the next loss.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):

@@ -64,8 +64,8 @@ class Spec(NamedTuple):
         return nats / (self.num_dims * math.log(2))
 
     @property
-    def is_discrete(self) -> bool:
-        """Whether bits per dimension make sense: x has levels, or is dequantised from levels."""
+    def has_bits_per_dim(self) -> bool:
+        """Whether x has levels, or is dequantized, so that its NLL bounds that of the levels."""
         return self.levels is not None or self.dequantized_levels is not None
 
     @property
@@ -100,12 +100,12 @@ class Spec(NamedTuple):
 class Dataset(NamedTuple):
     """Splits 'train', 'valid', 'test' of arrays 'x' [n, *event] and, where known, 'label' [n].
 
-    'factors' [n, factors] are the known generative factors of each example, each as the index of
-    its value; `factor_names` names them. 'num_scored' [n], if present, says that the likelihood of
-    an example counts only its last `num_scored` values. Arrays have the type in which they are
-    stored, and may be memory-mapped. `preprocess` makes the batch that models see, on the device,
-    from one key per example: {'x': float32, 'label': int32, ...}. `description` describes the
-    values in `x`. `modes` are the modes of the density of the data, if they are known.
+    'factors' [n, factors] are the generative factors of each example where they are known, each as
+    the index of its value; `factor_names` names them. 'num_scored' [n], if present, says that the
+    likelihood of an example counts only its last `num_scored` values. Arrays have their stored type
+    (uint8 if their values fit) and may be memory-mapped. `preprocess` makes the batch that models
+    see, on the device, from one key per example: {'x': float32, 'label': int32, ...}. `description`
+    describes `x`. `modes` are the modes of the density that the data were drawn from, if known.
     """
 
     name: str
@@ -164,22 +164,24 @@ def load(config) -> Dataset:
       UserError: a setting is invalid, or the source raises it.
     """
     data = config.data
-    choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)  # before a long decoding
+    # checked before the source spends time decoding
+    choose('data.binarize', data.binarize, preprocess.BINARIZATIONS)
     choose('data.dequantize', data.dequantize, preprocess.DEQUANTIZATIONS)
     accepted = settings_of(data.name)
     settings = {name: data[name] for name in SETTINGS}
     for name, value in settings.items():
         if value and name not in accepted:
             raise UserError(f'config.data.{name}={value!r}: {data.name} does not read it')
-    unknown = [name for name, needed in accepted.items() if needed and name not in data]
-    if unknown:
+    missing = [name for name, needed in accepted.items() if needed and name not in data]
+    if missing:
         raise UserError(
-            f'{data.name} needs config.data.{unknown[0]}, which this config lacks: choose a config '
+            f'{data.name} needs config.data.{missing[0]}, which this config lacks: choose a config '
             'for such data'
         )
     loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
-    loaded = binarized(loaded, data.binarize)  # first: the draw does not depend on classes
+    # before classes are left out, so that an example's fixed draw does not depend on which ones are
+    loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
         loaded = loaded._replace(spec=with_moments(loaded.spec, loaded.splits['train']['x']))
@@ -229,10 +231,7 @@ def without_classes(data: Dataset, classes: tuple) -> Dataset:
 
 
 def with_moments(spec: Spec, x: np.ndarray) -> Spec:
-    """Returns `spec` with the mean and standard deviation of real-valued training x [n, *event].
-
-    The standard deviation of a constant is set to 1.
-    """
+    """Returns `spec` with mean and std of real-valued training x [n, *event]; std 1 if constant."""
     mean, std = moments(x)
     plain = (lambda a: tuple(a.tolist())) if x.ndim == 2 else np.ndarray.item
     return spec._replace(mean=plain(mean), std=plain(np.where(std > 0, std, 1.0)))
@@ -241,7 +240,8 @@ def with_moments(spec: Spec, x: np.ndarray) -> Spec:
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation per column of a table, else of all values as one."""
     columns = x if x.ndim == 2 else x.reshape(-1, 1)
-    is_constant = columns.min(0) == columns.max(0)  # std: not 0, as the mean is rounded
+    # the std of a constant is not exactly 0, because its mean is rounded
+    is_constant = columns.min(0) == columns.max(0)
     std = np.where(is_constant, 0.0, columns.std(0, np.float64))
     return columns.mean(0, np.float64), std
 
@@ -262,8 +262,7 @@ def binarized(data: Dataset, method: str) -> Dataset:
     if rule is preprocess.stochastic:
         for name in ('valid', 'test'):
             if name in splits:
-                fixed = preprocess.fixed_draw(splits[name]['x'], top)
-                splits[name] = {**splits[name], 'x': fixed}
+                splits[name] = {**splits[name], 'x': preprocess.fixed_draw(splits[name]['x'], top)}
     return data._replace(
         spec=data.spec._replace(levels=2),
         splits=splits,

@@ -149,7 +149,7 @@ def _config_differences(columns: list[Column]) -> list[list[str]]:
 
 
 def _warn_if_not_comparable(columns: list[Column]) -> None:
-    """Warns if values are not comparable: on other data, or of another kind."""
+    """Warns if values are not comparable because they are on other data or of another kind."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     compared = [samples for samples in map(_samples, evaluated) if samples]
     for description, values in (
@@ -165,7 +165,7 @@ def _warn_if_not_comparable(columns: list[Column]) -> None:
 
 
 def _data_identity(evaluation: dict[str, Any]) -> str:
-    """Returns the evaluated data's identity: their fingerprint, rather than a file name."""
+    """Returns what identifies the evaluated data, their fingerprint rather than a file name."""
     data = evaluation.get('data', {})
     return str(data.get('examined', data.get('description')))
 

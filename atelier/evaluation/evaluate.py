@@ -29,7 +29,8 @@ from atelier.run import config_values, provenance, restore, run_folder
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
-STEADY = 3  # `_warn` passes the test means to the family's advice as this many validations
+# `_warn` passes the test means to the family's advice as this many equal validations
+NUM_EQUAL_VALIDATIONS = 3
 PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -54,14 +55,14 @@ def evaluate(
     """Evaluates the run's chosen weights on the test split; writes and returns the results.
 
     Args:
-      run: to evaluate.
+      run: the run to evaluate.
       devices: to compute on; None for all.
-      reuse: true at the end of training. An existing evaluation of the same weights with the same
-        settings is then returned instead of being repeated, and a missing feature function causes
-        a warning instead of an error.
+      reuse: true when called at the end of training. An existing evaluation of the same weights
+        with the same settings is then returned instead of being repeated, and a missing feature
+        function causes a warning instead of an error.
       trained: weights in memory, used in place of the chosen checkpoint.
       features: maps x [n, *event] to [n, features], in place of the classifier that config.eval
-        names; then no files are written.
+        names. If it is given, no files are written.
 
     Raises:
       UserError: there is no checkpoint or no test example, or the model has no likelihood and there
@@ -85,15 +86,15 @@ def _evaluate(
     check_evaluation(run.config)
     devices = devices or jax.devices()
     if features is None:
-        _require_features(run, is_mistake=not reuse)
+        _require_features(run, is_error=not reuse)
         feature_function = chosen_features(run, devices)
     else:
         feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
-    circumstances = _circumstances(run, weights, feature_function)
+    determining_settings = _determining_settings(run, weights, feature_function)
     path = run.folder / 'evaluation.json'
     previous = read_evaluation(path) if reuse else {}
-    is_up_to_date = all(previous.get(name) == value for name, value in circumstances.items())
+    is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
     values = per_example(run, state, devices)
@@ -101,7 +102,7 @@ def _evaluate(
         'values': {name: summary(value) for name, value in values.items()},
         'samples': sample_quality(run, state, devices, feature_function),
         'latents': latent_diagnostics(run, state, devices, feature_function),
-        **circumstances,
+        **determining_settings,
         'seconds': round(time.perf_counter() - start, 2),
         'hardware': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     }
@@ -109,7 +110,8 @@ def _evaluate(
         return result
     try:
         with writing(path):
-            write_values(run.folder, values)  # first: evaluation.json marks the evaluation as done
+            # written first, because evaluation.json marks the evaluation as done
+            write_values(run.folder, values)
             run_folder.write_json(path, result)
     except UserError:
         show(result, run)  # the result is not lost with the file
@@ -117,7 +119,9 @@ def _evaluate(
     return result
 
 
-def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> dict[str, Any]:
+def _determining_settings(
+    run: Run, weights: str, features: FeatureFunction | None
+) -> dict[str, Any]:
     """Returns everything that an evaluation's values depend on.
 
     Two evaluations that agree in all of it have the same values.
@@ -134,10 +138,10 @@ def _circumstances(run: Run, weights: str, features: FeatureFunction | None) -> 
     }
 
 
-def _require_features(run: Run, is_mistake: bool) -> None:
-    """Checks that samples which can be evaluated only in features have some.
+def _require_features(run: Run, is_error: bool) -> None:
+    """Requires features if the run's samples can be evaluated only in features.
 
-    If they have none, raises UserError if `is_mistake` and logs a warning otherwise.
+    If there are none: raises UserError if `is_error`, otherwise logs a warning.
     """
     if (
         run.family.ability(Sample) is None
@@ -146,13 +150,18 @@ def _require_features(run: Run, is_mistake: bool) -> None:
     ):
         return
     message = (
-        'the model has no likelihood, and there are no features to compare its samples in: set '
-        '--config.eval.classifier=RUN, a run of configs/classifier.py on the same data (if they '
-        'have no labels: call atelier.evaluate(run, features=...) in Python)'
+        'the model has no likelihood, and there are no features in which to compare its samples: '
+        'set --config.eval.classifier=RUN, a run of configs/classifier.py on the same data; for '
+        'data without labels, call atelier.evaluate(run, features=...) in Python'
     )
-    if is_mistake:
+    if is_error:
         raise UserError(message)
-    log.warning('%s, then run --mode=evaluate --workdir=%s', message, run.folder)
+    log.warning(
+        '%s. To use a classifier after this training, run --mode=evaluate --workdir=%s with that '
+        'flag',
+        message,
+        run.folder,
+    )
 
 
 def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.ndarray]:
@@ -172,13 +181,13 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
         values['nll_nats'] = nll
         if log_prob.coarser is not None:  # shows how much the number of steps matters
             values['nll_half_the_steps_nats'] = -apply(log_prob.coarser)
-        if run.data.spec.is_discrete:  # bits are meaningless for a density
+        if run.data.spec.has_bits_per_dim:  # bits are meaningless for a density
             values.update(per_dimension(run.data, SPLIT, nll))
     return values
 
 
 def summary(values: np.ndarray) -> dict[str, float | None]:
-    """Returns the mean of the values, and its standard error as an estimate of the true mean."""
+    """Returns the mean of the values, and its standard error as an estimate of the population's."""
     n = len(values)
     if not np.all(np.isfinite(values)):
         return {'mean': None, 'standard_error': None}  # JSON has no NaN
@@ -249,8 +258,8 @@ def likelihood_description(run: Run) -> str | None:
     if run.family.ability(LogProb) is None:
         return None
     bounds = run.data.spec.dequantized_levels is not None
-    density = ' for the density, an upper bound for the levels' if bounds else ''
-    return run.family.ability(LogProb).description + density + condition_suffix(run.family)
+    density_note = ' for the density, an upper bound for the levels' if bounds else ''
+    return run.family.ability(LogProb).description + density_note + condition_suffix(run.family)
 
 
 def condition_suffix(family: Family) -> str:
@@ -259,10 +268,13 @@ def condition_suffix(family: Family) -> str:
 
 
 def _warn(result: dict[str, Any], run: Run) -> None:
-    """Logs the warnings of the family if its last validations had all had these test means."""
+    """Logs the training warnings that the family would give for these test means.
+
+    They are what it would give if its last `NUM_EQUAL_VALIDATIONS` validations had all had them.
+    """
     if not game.advisers(run.family.turns):
         return
     means = {name: value['mean'] for name, value in result['values'].items()}
     if None not in means.values():
-        for warning in game.advice(run.family.turns, [means] * STEADY).values():
+        for warning in game.advice(run.family.turns, [means] * NUM_EQUAL_VALIDATIONS).values():
             log.warning('%s', warning)

@@ -31,20 +31,20 @@ class Memory(NamedTuple):
 
 
 class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Preserves the newest checkpoint, the best one, and the last two of the `kept_steps`.
+    """Preserves the newest checkpoint, the best one, and the last two of those saved with `keep`.
 
-    The `kept_steps` are those saved with `keep`, and all that existed at the start. Two are
-    preserved, so that a damaged newest one costs a few minutes of training and not the run.
+    Two, so that if the newest is damaged, only a few minutes of training are lost and not the run.
+    `steps_saved_to_keep` holds the steps saved with `keep` and all that existed at the start.
     """
 
     def __init__(self):
         self.best_step: int | None = None
-        self.kept_steps: set[int] = set()
+        self.steps_saved_to_keep: set[int] = set()
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         del context
         present = [info.step for info in checkpoints]
-        last_two = [step for step in present if step in self.kept_steps][-2:]
+        last_two = [step for step in present if step in self.steps_saved_to_keep][-2:]
         kept = {self.best_step, *last_two, *present[-1:]}
         return [step in kept for step in present]
 
@@ -52,7 +52,7 @@ class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best according to the Memory.
 
-    At most one save is in flight; its failure surfaces at the next call of `save` or `wait`.
+    At most one save is in flight, and its failure surfaces at the next call of `save` or `wait`.
     `read_only` is for readers of a run that another process may be training: nothing is saved,
     cleaned up or moved.
     """
@@ -66,14 +66,15 @@ class Checkpoints:
             preservation_policy=None if read_only else self._policy,
             cleanup_tmp_directories=not read_only,  # left by a killed process
             read_only=read_only,
-            create=False,  # Orbax refuses to create a folder for one process of several
+            # with several processes, Orbax refuses to create a folder for only one of them
+            create=False,
             multiprocessing_options=_alone(),
         )
         with _writing(self.folder):
             if not read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self.folder, options=options)
-        self._policy.kept_steps.update(self.steps())
+        self._policy.steps_saved_to_keep.update(self.steps())
 
     def steps(self) -> list[int]:
         """Returns the steps of the existing checkpoints, oldest first."""
@@ -82,22 +83,23 @@ class Checkpoints:
     def save(self, state: State, memory: Memory, keep: bool = True) -> None:
         """Starts an asynchronous save.
 
-        With `keep`, the checkpoint stays until two newer ones have been saved with `keep`. Without
-        `keep`, it stays only while it is the newest or the best. Sweeps need both: each member
-        saves its own best step without `keep`, and all members resume from the newest step that
-        every one of them has saved.
+        With `keep`, the checkpoint stays at least until two newer ones have been saved with `keep`.
+        Without `keep`, it stays only while it is the newest or the best. Sweeps need both: each
+        member saves its own best step without `keep`, and all members resume from the newest step
+        that every one of them has saved.
 
         Raises:
-          UserError: the disk is full or not writable; this save or the one before is lost, and
+          UserError: the disk is full or not writable. This save or the one before is lost, and
             every finished checkpoint is unchanged.
         """
         tree = _host_copy(state)
         host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
         with _writing(self.folder):
-            self._manager.wait_until_finished()  # the policy below is not for this save
+            # the policy, changed below, must not yet apply to the save in flight
+            self._manager.wait_until_finished()
             self._policy.best_step = memory.best_step
             if keep:
-                self._policy.kept_steps.add(int(tree['step']))
+                self._policy.steps_saved_to_keep.add(int(tree['step']))
             self._manager.save(
                 int(tree['step']),
                 args=ocp.args.Composite(
@@ -109,7 +111,7 @@ class Checkpoints:
         """Blocks until the save in flight is finished.
 
         Raises:
-          UserError: as `save`.
+          UserError: the disk is full or not writable, as for `save`.
         """
         with _writing(self.folder):
             self._manager.wait_until_finished()
@@ -118,7 +120,7 @@ class Checkpoints:
         """Returns the State and Memory of one checkpoint, as host arrays.
 
         `like` gives the expected tree, shapes and dtypes. Without it, the checkpoint of any model
-        is restored: all its trees are plain dicts, and empty subtrees are missing.
+        can be restored: all its trees come back as plain dicts, and empty subtrees are missing.
 
         Raises:
           UserError: the checkpoint is damaged, or belongs to another model.
@@ -159,13 +161,16 @@ class Checkpoints:
                 damaged[step] = error
                 continue
             for later, error in damaged.items():
-                log.warning('%s; the one before is used', error)
+                log.warning('%s; checkpoint %d is used instead', error, step)
                 if not self._read_only:
                     self._set_aside(later)
             return restored
-        if damaged:  # none can be read: more likely the model changed, so all stay
-            newest = next(iter(damaged.values()))
-            raise UserError(f'no checkpoint in {self.folder} can be read; the newest: {newest}')
+        if damaged:
+            # none can be read: more likely the model changed than all are damaged, so none is moved
+            newest_error = next(iter(damaged.values()))
+            raise UserError(
+                f'no checkpoint in {self.folder} can be read; error of the newest: {newest_error}'
+            )
         return None
 
     def forget_after(self, step: int) -> None:
@@ -206,14 +211,14 @@ def _as_dict(state: State) -> dict:
 
 
 def _host_copy(state: State) -> dict:
-    """Returns copies, not views: the device's buffers are donated to the next dispatch."""
+    """Returns copies, not views, because the buffers are donated to the next dispatch."""
     return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
 
 
 def _digest(tree: dict, memory: Memory) -> int:
-    """Returns a checksum of the Memory and of all leaves: names, dtypes, shapes and bits.
+    """Returns a checksum of the Memory and of all leaves (names, dtypes, shapes, bits).
 
-    Tensorstore does not notice a changed bit.
+    It is needed because tensorstore does not notice a changed bit.
     """
     total = zlib.crc32(repr(memory).encode())
     named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
@@ -225,7 +230,7 @@ def _digest(tree: dict, memory: Memory) -> int:
 
 
 def leaf_name(path) -> str:
-    """Returns params/model/encoder/...: the same for dicts, tuples and named fields."""
+    """Returns params/model/encoder/..., the same for dicts, tuples and named fields."""
     return jax.tree_util.keystr(path, simple=True, separator='/')
 
 

@@ -35,7 +35,7 @@ def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_plain(values: dict[str, Any]) -> None:
-    """Raises UserError for values that JSON cannot store: all but numbers, text and lists."""
+    """Raises UserError for values that JSON cannot store, all but numbers, text and lists."""
     for name, value in flatten(values).items():
         try:
             json.dumps(value)
@@ -74,9 +74,9 @@ def with_values(
     """Sets `config` to the stored `values` of its run, except the user's `overrides`.
 
     Args:
-      config: from the config file, with the overrides applied; changed in place.
+      config: from the config file, with the overrides applied. It is changed in place.
       values: as `run_folder.load` returns them.
-      overrides: by dotted name; only the names are used.
+      overrides: new values by dotted name, of which only the names are used.
       may_change: names, or prefixes ending in a dot, of fields that may be overridden.
 
     Raises:

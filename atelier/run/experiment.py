@@ -15,17 +15,17 @@ Build = Callable[[ConfigDict, dataset.Spec], Family]
 
 
 class Run(NamedTuple):
-    """A run without its weights: the input of training, evaluation and applications."""
+    """A run without its weights, which is the input of training, evaluation and applications."""
 
     folder: pathlib.Path
     config_file: ConfigFile
     config: ConfigDict
     family: Family
     data: dataset.Dataset
-    init_from: str | None = None  # folder of the run whose weights it starts with
+    init_from: str | None = None  # folder of the run with whose weights this one starts
 
     def __repr__(self) -> str:
-        """Short, for notebooks: the fields hold whole data sets."""
+        """Short, for notebooks, because the fields hold whole data sets."""
         return f'Run({str(self.folder)!r}, config={str(self.config_file)!r})'
 
 

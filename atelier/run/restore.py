@@ -25,7 +25,8 @@ from atelier.run.checkpoint import Checkpoints, leaf_name
 from atelier.run.experiment import Run
 
 WEIGHTS = {'best': True, 'last': False}
-# the initial State is computed once: this halves compilation and does not slow execution
+# little optimization, because the initial State is computed once: this halves compilation and
+# does not slow execution
 ONCE = {'xla_backend_optimization_level': 1}
 
 
@@ -42,7 +43,7 @@ class TrainedRun(NamedTuple):
     weights: str
 
     def __repr__(self) -> str:
-        """Short, for notebooks: the fields hold whole data sets."""
+        """Short, for notebooks, because the fields hold whole data sets."""
         return f'TrainedRun({str(self.run.folder)!r}, {self.weights!r})'
 
     @property
@@ -62,17 +63,17 @@ class TrainedRun(NamedTuple):
 
     @property
     def devices(self) -> Sequence[jax.Device]:
-        """All devices: the State is on each of them."""
+        """All devices, because the State is on each of them."""
         return jax.devices()
 
 
 class Start:
-    """Initializes runs that differ only in seed, hypers and folder: traced and compiled once."""
+    """Initializes runs that differ only in seed, hypers and folder, traced and compiled once."""
 
     def __init__(self, run: Run):
         init = _initializer(run)
         self._init = jax.jit(init, compiler_options=ONCE)
-        self._weights: dict[str, Any] = {}  # of the run they start from, read at first use
+        self._weights: dict[str, Any] = {}  # of the run that they start from, read at first use
         self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types only
 
     def __call__(self, run: Run) -> State:
@@ -123,7 +124,7 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
 
 
 def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Refuses weights for other symbols: if there are as many, they fit but are meaningless.
+    """Refuses weights for other symbols, which fit if there are as many but are meaningless.
 
     Raises:
       UserError: `run` is of text, and the weights are not of text with the same symbols.
@@ -145,7 +146,7 @@ def abstract_state(run: Run) -> State:
 
 
 def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
-    """Returns (key, hypers): what distinguishes the initial States of runs on the same data."""
+    """Returns (key, hypers), which distinguish the initial States of runs on the same data."""
     hypers = {name: jnp.float32(value) for name, value in run.config.hypers.items()}
     return jax.random.PRNGKey(run.config.seed), hypers
 

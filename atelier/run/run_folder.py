@@ -121,7 +121,7 @@ def check_same(
 
 
 def _has_foreign_files(folder: pathlib.Path) -> bool:
-    """Whether there is more than the lock that a process killed before config.json leaves."""
+    """Whether there is more than the lock, which a process killed before config.json leaves."""
     return any(path.name != '.lock' for path in folder.iterdir())
 
 
@@ -178,7 +178,7 @@ def reopen(
     Args:
       folder: the run's folder.
       overrides: new values of config.eval or of MAY_MOVE, by dotted name.
-      build: for a family made in Python; otherwise that of the config file.
+      build: builds a family made in Python; None: the config file's `build` does.
       config_file: the config file that the run is expected to have, if any.
       to_train: whether train.steps may grow; `write_config` will refuse data that changed.
       data: replaces the run's own data, which is then not loaded.
@@ -207,7 +207,7 @@ def reopen(
 
 @contextlib.contextmanager
 def only_trainer(folder: pathlib.Path) -> Iterator[None]:
-    """Creates the folder and holds its lock: two processes training one run would destroy it.
+    """Creates the folder and holds its lock, because two processes training one run destroy it.
 
     The operating system releases the lock however the process ends.
 
@@ -226,7 +226,7 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes atomically: readers, even after a crash, see either the old file or the new one."""
+    """Writes atomically, so that readers see the old file or the new one, even after a crash."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(json.dumps(value, indent=2) + '\n')
     os.replace(temporary, path)

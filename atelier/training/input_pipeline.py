@@ -20,9 +20,10 @@ from atelier.errors import choose
 from atelier.log import log
 from atelier.run.experiment import Run
 
-PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether it is streamed
+PLACEMENTS = {'device': False, 'stream': True, 'auto': None}  # whether the split is streamed
 SHARE = 0.25  # largest fraction of a device's memory for the data
-CHUNK_BYTES = 1 << 26  # most streamed data per dispatch; a few such chunks are alive at once
+# largest amount of streamed data per dispatch; the data of a few dispatches are in memory at once
+CHUNK_BYTES = 1 << 26
 AHEAD = 2  # dispatches to prefetch
 THREADS = 2
 

@@ -31,7 +31,7 @@ class Member:
         """Returns the newest saved State, or the initial one.
 
         Raises:
-          UserError: none of its checkpoints can be read, or its initial weights do not fit.
+          UserError: no checkpoint of the run can be read, or its initial weights do not fit.
         """
         restored = self.checkpoints.restore_newest(self._start.like)
         state, self.memory = restored or (self._start(self.run), Memory())
@@ -51,7 +51,7 @@ class Member:
         return self.failure is not None or finished(self.run.config, step, self.memory)
 
     def write(self, start: int, report: dict[str, np.ndarray], steps_per_second: float) -> None:
-        """Logs the dispatch that began at step `start`; sets `failure` if it diverged."""
+        """Logs the dispatch that began at step `start`, and sets `failure` if the loss diverged."""
         every = self.run.config.train.log_every
         log_dispatch(self._metrics_log, every, start, report, steps_per_second)
         self.failure = non_finite(report, start, self.checkpoints.steps())
@@ -61,7 +61,7 @@ class Member:
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, keep: bool = True) -> None:
-        """Starts to save; see `Checkpoints.save`. Only the first process saves."""
+        """Starts a save as `Checkpoints.save`, in the first process only."""
         if processes.is_first():
             self.checkpoints.save(state, self.memory, keep)
 

@@ -34,7 +34,7 @@ def stop_requests() -> Iterator[list[int]]:
     handled = (signal.SIGTERM, signal.SIGINT)
     try:
         before = {signum: signal.signal(signum, receive) for signum in handled}
-    except ValueError:  # not the main thread: the caller keeps its own handlers
+    except ValueError:  # not the main thread, so the caller keeps its own handlers
         before = {}
     try:
         yield received

@@ -16,7 +16,8 @@ NAME = 'profile'
 def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
     """Returns `program` with its second dispatch traced into `folder`/profile.
 
-    The first dispatch compiles. If only one dispatch is left, nothing is traced; a warning says so.
+    The first dispatch compiles. If only one dispatch is left, nothing is traced, but a warning is
+    logged.
 
     Raises:
       UserError: from the second dispatch, if the trace cannot be written.

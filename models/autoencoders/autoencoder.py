@@ -34,8 +34,8 @@ class AutoencoderParts(NamedTuple):
     spec: of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
     corrupt: one of the functions in `atelier.data.corruption`, or None.
-    strength: corruption strength in `metrics`; the strength in training is a hyper.
-    penalty: (encoder, x, keys) -> [batch], or None: see `contraction_rule`.
+    strength: corruption strength in `metrics`. The strength in training is a hyper.
+    penalty: (encoder, x, keys) -> [batch], or None, from `contraction_rule`.
     """
 
     net: nn.Module
@@ -80,7 +80,7 @@ def errors(parts: AutoencoderParts, params, x, network_input) -> dict[str, Float
 def denoising_errors(
     parts: AutoencoderParts, params, x, keys, strength
 ) -> dict[str, Float[Array, 'batch']]:
-    """`errors` with a corrupted input; the target is the clean x."""
+    """`errors` with a corrupted input and the clean x as the target."""
     corrupt = lambda x, key: parts.corrupt(x, key, strength, 0.0, 1.0)
     corrupted = jax.vmap(corrupt)(x, fold_in(keys, 0))
     terms = errors(parts, params, x, corrupted)
@@ -93,12 +93,12 @@ def contraction_of(parts: AutoencoderParts, params, x, keys) -> Float[Array, 'ba
 
 
 def exact(encoder: Callable, x, keys) -> Float[Array, 'batch']:
-    """The exact penalty; it draws nothing."""
+    """The exact penalty, for which nothing is drawn."""
     del keys
     return contraction.jacobian_squared_norm(encoder, x)
 
 
-def by_probes(num_probes: int) -> Callable:
+def estimate_with_probes(num_probes: int) -> Callable:
     """Returns the penalty estimated with `num_probes` Rademacher probes per example."""
 
     def estimate(encoder, x, keys: UInt32[Array, 'batch 2']):
@@ -112,7 +112,7 @@ def by_probes(num_probes: int) -> Callable:
 def contraction_rule(num_probes: int) -> dict[str, Callable | None]:
     """Returns {name: penalty}; 'auto' is exact for codes of up to EXACT_UP_TO dimensions."""
     at_least(1, 'model.contraction_probes', num_probes)
-    estimate = by_probes(num_probes)
+    estimate = estimate_with_probes(num_probes)
 
     def auto(encoder, x, keys):
         (latent,) = _shape_of_code(encoder, x)
@@ -142,8 +142,8 @@ def check(parts: AutoencoderParts) -> None:
 def autoencoder(parts: AutoencoderParts) -> Family:
     """The autoencoder as a game of one player, `model`.
 
-    hypers: `corruption`, its strength in training; `contraction`, the weight of the penalty. There
-    is no prior over codes.
+    hypers: `corruption`, the strength of corruption in training; `contraction`, the weight of the
+    penalty. There is no prior over codes.
     """
     check(parts)
     spec = parts.spec

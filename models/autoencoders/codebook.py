@@ -13,14 +13,14 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.randomness import Rng, identity
 
-SMOOTHING = 1e-5  # Laplace smoothing: added to every count (vectors per batch), so none is 0
+SMOOTHING = 1e-5  # Laplace smoothing, added to every count (vectors per batch) so that none is 0
 
 Vectors = Float[Array, 'batch *positions dim']
 Codes = Int[Array, 'batch *positions']
 
 
 class Codebook(NamedTuple):
-    """The code vectors, and the moving averages whose quotients they are.
+    """The code vectors, and the moving averages whose quotients the code vectors are.
 
     embedding: [codes, dim], e in the paper.
     counts: [codes], N: the average number of vectors per batch assigned to each code.
@@ -47,7 +47,7 @@ def from_vectors(key, vectors: Vectors, num_codes: int) -> Codebook:
 def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
     """The index of the code nearest to each vector (equation 1); ties go to the first.
 
-    Compares ||e||^2 - 2 v e, the squared distance without ||v||^2: one matrix product, in full
+    Compares ||e||^2 - 2 v e, the squared distance without ||v||^2, by one matrix product in full
     float32. The fast matrix product of a GPU has three digits, with which a code may not be nearest
     to itself.
 

@@ -36,7 +36,7 @@ class HierarchicalNetworks(NamedTuple):
 
     networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
       mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
-      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> those of
+      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> the parameters of
       p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
@@ -95,7 +95,7 @@ def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
 
 
 def log_ratio(q: Gaussian, p: Gaussian, z) -> Float[Array, 'batch']:
-    """log q(z) - log p(z): for z ~ q, a one-sample estimate of KL(q || p)."""
+    """log q(z) - log p(z), which for z ~ q is a one-sample estimate of KL(q || p)."""
     return elbo.diagonal_gaussian_log_prob(z, *q) - elbo.diagonal_gaussian_log_prob(z, *p)
 
 
@@ -219,7 +219,7 @@ def hierarchical_vae(
     def loss(weights, batch, rng, step, hypers):
         terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)
         kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
-        # Without free nats there is no floor: a layer's term may be negative, see `bottom_up`.
+        # Without free nats there is no floor, as a layer's term may be negative (see `bottom_up`).
         floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
         charged = kl_weights.free_nats(rng.gather(jnp.stack(kl, -1)), floor)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])

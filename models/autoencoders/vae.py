@@ -57,7 +57,7 @@ class Posterior(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """A training loss, the metrics that evaluation reports, and advice against collapse.
+    """A training loss, the metrics that evaluation reports, and advice against posterior collapse.
 
     loss: (nets, params, batch, rng, step, hypers) -> (scalar, metrics).
     metrics: (nets, params, batch, rng) -> {name: [batch]}.
@@ -107,7 +107,7 @@ def log_likelihood(nets: VAENetworks, params, z, batch: Batch) -> Float[Array, '
 
 
 def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict[str, Array]:
-    """Returns the terms of the bound in nats: equation 10 of Kingma and Welling (2014).
+    """Returns the terms of the bound in nats (Kingma and Welling 2014, equation 10).
 
     They are -log p(x | z) of one sample z, the analytic KL, and `elbo_nats`, the unweighted
     evidence lower bound, whatever the objective.
@@ -120,13 +120,13 @@ def elbo_terms(q: Posterior, log_likelihood_nats: Float[Array, 'batch']) -> dict
     }
 
 
-def log_weight(
+def log_weight_and_likelihood(
     nets: VAENetworks, params, z, batch: Batch, q: Posterior
 ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
     """Returns (log p(x, z) - log q(z | x), log p(x | z)) of each row in nats."""
-    likelihood = log_likelihood(nets, params, z, batch)
-    prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
-    return likelihood + prior - elbo.diagonal_gaussian_log_prob(z, *q), likelihood
+    log_px_given_z = log_likelihood(nets, params, z, batch)
+    log_prior = elbo.diagonal_gaussian_log_prob(z, jnp.zeros_like(z), jnp.zeros_like(z))
+    return log_px_given_z + log_prior - elbo.diagonal_gaussian_log_prob(z, *q), log_px_given_z
 
 
 def importance_weighted_log_prob(
@@ -140,7 +140,7 @@ def importance_weighted_log_prob(
 
     def log_weights(index):
         z = reparameterize(q, fold_in(keys, index))
-        return log_weight(nets, params, z, batch, q)[0]
+        return log_weight_and_likelihood(nets, params, z, batch, q)[0]
 
     return bound_of_samples(log_weights, num_samples, chunk)
 
@@ -148,11 +148,13 @@ def importance_weighted_log_prob(
 def bound_of_samples(log_weights: Callable, num_samples: int, chunk: int) -> Float[Array, 'batch']:
     """Returns the importance-weighted bound from `num_samples` samples.
 
-    `log_weights(index)` returns the log weights [batch] of the sample `index` of each row. `chunk`
-    samples are computed at once, which affects only memory.
+    `log_weights(index)` returns the log weights [batch] of sample number `index` of each row.
+    `chunk` samples are computed at once, which affects only memory.
     """
-    weights = jax.lax.map(log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples))
-    return elbo.importance_weighted_bound(weights)
+    stacked_log_weights = jax.lax.map(
+        log_weights, jnp.arange(num_samples), batch_size=min(chunk, num_samples)
+    )
+    return elbo.importance_weighted_bound(stacked_log_weights)
 
 
 def initialize(nets: VAENetworks, key, batch: Batch) -> Weights:

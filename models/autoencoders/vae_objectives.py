@@ -16,7 +16,7 @@ from models.autoencoders.vae import (
     VAENetworks,
     elbo_terms,
     log_likelihood,
-    log_weight,
+    log_weight_and_likelihood,
     posterior,
     reparameterize,
 )
@@ -122,7 +122,7 @@ def _samples(q: Posterior, rng: Rng, num_samples: int) -> Float[Array, 'samples 
 
 def _log_weights(nets: VAENetworks, params, z, batch, q):
     """Returns (log weights, log likelihoods), [samples, batch] each, all samples in one pass."""
-    return jax.vmap(lambda sample: log_weight(nets, params, sample, batch, q))(z)
+    return jax.vmap(lambda sample: log_weight_and_likelihood(nets, params, sample, batch, q))(z)
 
 
 def _terms(q: Posterior, log_weights, likelihoods) -> Terms:

@@ -34,10 +34,10 @@ from models.diffusion.sampling import (
     LABEL_DRAW,
     Sampling,
     coded,
+    codes_from_prior,
     decoded,
     denoised,
     inpainted,
-    of_prior,
     rescaled_trajectory,
     sampled,
 )
@@ -45,14 +45,14 @@ from models.diffusion.variational_bound import bound_terms, ode_nats, weighted_e
 from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
-EPS_DRAW, HIDDEN_DRAW = 0, 1  # key indices of the training loss
-METRIC_TIMES = 8  # times per example: with one, validation noise hides progress
+EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
+METRIC_TIMES = 8  # times per example, because with one, validation noise hides progress
 
 
 class Process(NamedTuple):
     """The forward process and the training objective.
 
-    schedule: noise schedule; a learned one is a player of its own.
+    schedule: noise schedule; if it is learned, it is a player of its own.
     weighting: from `models.diffusion.process.weightings`; None: the unweighted error of the
     network's output.
     time: distribution of training times, from `models.diffusion.process.time_sampling`.
@@ -82,9 +82,9 @@ def check(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> None:
     """Refuses invalid or incompatible settings with one line that names the config field."""
-    hidden, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
-    check_label_dropout(hidden, nets.is_conditional, nets.spec)
-    check_sampling(sampling, max_steps, nets.is_conditional, hidden)
+    label_dropout, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
+    check_label_dropout(label_dropout, nets.is_conditional, nets.spec)
+    check_sampling(sampling, max_steps, nets.is_conditional, label_dropout)
     check_likelihood(nets.spec, **likelihood._asdict())
 
 
@@ -94,9 +94,9 @@ def diffusion(
     """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
 
     The model minimizes the mean error per dimension of x, so that one `clip_norm` serves events of
-    any size. The schedule minimizes the mean square of the same error, relative to its mean over
-    the batch. Because the bound's expected value does not depend on the schedule, this minimizes
-    the variance of its estimate (Kingma et al. 2021, appendix I.2).
+    any size. The schedule minimizes the mean square of the same error, relative to its batch mean.
+    Because the bound's expected value does not depend on the schedule, this minimizes the variance
+    of its estimate (Kingma et al. 2021, appendix I.2).
     """
     check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
@@ -106,8 +106,8 @@ def diffusion(
         error = training_error(nets, process, weights.params, batch, rng) / nets.spec.num_dims
         values = {'model': jnp.mean(error)}
         if 'schedule' in players:
-            size = jax.lax.stop_gradient(jnp.mean(rng.gather(error)))  # over all devices
-            values['schedule'] = jnp.mean(jnp.square(error / size))
+            mean_error = jax.lax.stop_gradient(jnp.mean(rng.gather(error)))  # over all devices
+            values['schedule'] = jnp.mean(jnp.square(error / mean_error))
         return values, (weights.extra, {})
 
     def metrics(weights, batch, rng):
@@ -131,7 +131,10 @@ def diffusion(
 
 
 def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood) -> LogProb:
-    """Returns the bound, or the ODE's estimate and a coarser one: half the steps, same probes."""
+    """Returns the variational bound, or the ODE's estimate.
+
+    The ODE's estimate comes with a coarser one that takes half the steps with the same probes.
+    """
 
     def bound(weights, batch, rng):
         schedule, params = schedule_of(process, weights.params), weights.params['model']
@@ -141,7 +144,7 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
         )
         return terms['elbo_nats']
 
-    def by_ode(steps):
+    def ode_estimate(steps):
         def nats(weights, batch, rng):
             schedule, params = schedule_of(process, weights.params), weights.params['model']
             probes, label = likelihood.ode_probes, condition_of(nets, batch)
@@ -152,9 +155,9 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
     if likelihood.kind == 'bound':
         return LogProb(bound, 'lower bound', f'{likelihood.num_times} times')
     steps, probes = likelihood.ode_steps, likelihood.ode_probes
-    coarser = by_ode(steps // 2) if steps > 1 else None
+    coarser = ode_estimate(steps // 2) if steps > 1 else None
     divergence = f'{probes} probes' if probes else 'exact divergence'
-    return LogProb(by_ode(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
+    return LogProb(ode_estimate(steps), 'estimate', f'{steps} steps, {divergence}', coarser)
 
 
 def sampling_abilities(
@@ -190,7 +193,7 @@ def sampling_abilities(
         )
 
     def prior(weights, rng):
-        return of_prior(nets, rng, label_of_samples(nets, rng, None))
+        return codes_from_prior(nets, rng, label_of_samples(nets, rng, None))
 
     def encode(weights, batch, rng):
         del rng
@@ -250,7 +253,7 @@ def training_error(nets: DenoiserNetworks, process: Process, params, batch: Batc
     t = process.time(schedule, time_sampling.spread_over_batch(rng))
     label = condition_of(nets, batch)
     if nets.is_conditional:
-        u = jax.vmap(jax.random.uniform)(fold_in(rng.keys, HIDDEN_DRAW))
+        u = jax.vmap(jax.random.uniform)(fold_in(rng.keys, LABEL_DROPOUT_DRAW))
         label = jnp.where(u < process.label_dropout, nets.spec.num_classes, label)
     x, eps_keys = to_process(nets.spec, batch['x']), fold_in(rng.keys, EPS_DRAW)
     return weighted_error(nets, schedule, params['model'], x, t, eps_keys, label, process.weighting)

@@ -37,9 +37,9 @@ class Sampling(NamedTuple):
 
     sampler: from `models.diffusion.process.samplers`.
     grid: from `models.diffusion.process.time_grids`.
-    steps: of the sampler; the last one goes from the process's first time to the data.
+    steps: number of sampler steps; the last one goes from the process's first time to the data.
     guidance: as in `models.diffusion.denoiser.denoiser`.
-    clip: likewise.
+    clip: as in `models.diffusion.denoiser.denoiser`.
     resamples: as in `models.diffusion.process.repaint.repaint`, which takes its own steps on the
     same grid.
     per_step: network evaluations in each step but the last, which takes one.
@@ -126,7 +126,7 @@ def denoised(
     """Removes Gaussian noise of standard deviation batch['noise_std'] (normalized scale) from x.
 
     Each row starts at the time with that noise level, on its own time grid, and takes ancestral
-    steps without guidance. One step gives the mean of x, which has the least squared error; more
+    steps without guidance. One step gives the mean of x, which has the least squared error. More
     steps give a sample of p(x | x_t), or of p(x | x_t, label), which no ODE gives for one x_t.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)
@@ -164,7 +164,9 @@ def inpainted(
     return jnp.where(known, x, as_data(nets.spec, filled))
 
 
-def of_prior(nets: DenoiserNetworks, rng: Rng, label: Condition) -> Float[Array, 'batch latent']:
+def codes_from_prior(
+    nets: DenoiserNetworks, rng: Rng, label: Condition
+) -> Float[Array, 'batch latent']:
     """Returns the codes of the noise that `sampled` starts from."""
     keys = fold_in(rng.keys, START_DRAW)
     return _with_class(nets, standard_normal(keys, *nets.spec.event_shape), label)
@@ -185,7 +187,7 @@ def decoded(
     codes: Float[Array, 'batch latent'],
     steps: int,
 ) -> Events:
-    """Returns x of the codes; a code between two classes takes the nearer one."""
+    """Returns x of the codes; a code between two classes is decoded for the nearer one."""
     z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
     label = None
     if nets.is_conditional:

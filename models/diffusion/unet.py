@@ -20,7 +20,7 @@ from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
 from models.nets.patches import from_patches, to_patches
 
-UNROLLED = 2  # blocks: compiles as fast as one, and two blocks need no loop and none of its copies
+UNROLLED = 2  # blocks; compiles as fast as one, and two blocks need no loop and none of its copies
 Maps = Float[Array, 'batch *maps']
 NewMaps = Float[Array, 'batch *new_maps']  # maps of another size or number of channels
 Vectors = Float[Array, 'batch dims']
@@ -31,7 +31,7 @@ class UNetOptions(NamedTuple):
 
     kernel_size: of every convolution, along each axis.
     groups: of the group norms, at most; the largest number that divides the channels is used.
-    heads: of the attention, at most; likewise.
+    heads: of the attention, at most; the largest number that divides the channels is used.
     form: of the convolutions, as in `models.nets.conv`.
     dtype: of the products; parameters and sums are float32.
     """

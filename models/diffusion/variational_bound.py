@@ -40,8 +40,8 @@ def weighted_error(
 ) -> Float[Array, 'batch']:
     """Returns the weighted squared error of the network's output for x (process scale) at time t.
 
-    eps is drawn from the keys. The weight makes the error of x count as `weighting` says; None: the
-    error of the output is not weighted.
+    eps is drawn from the keys. The weight makes the error of x count as `weighting` says. If
+    `weighting` is None, the error of the output is not weighted.
     """
     alpha, sigma = scales(schedule, t, x)
     eps = standard_normal(keys, *x.shape[1:]).astype(x.dtype)

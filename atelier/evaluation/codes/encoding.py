@@ -32,8 +32,8 @@ def encoded(
     return apply(state, key, inputs, len(inputs['x']))
 
 
-def parted(family: Family, codes: Codes) -> tuple[Codes, Codes]:
-    """Splits codes along the last axis into z_1 and the rest: other layers, a class.
+def split_codes(family: Family, codes: Codes) -> tuple[Codes, Codes]:
+    """Splits codes along the last axis into z_1 and the rest (other layers, or a class).
 
     In most families z_1 is the whole code. Functions that move codes change z_1 and append the rest
     unchanged.
@@ -60,7 +60,9 @@ def tokens(
     return apply(state, key, inputs, len(inputs['x']))
 
 
-def of_prior(run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]) -> np.ndarray:
+def codes_from_prior(
+    run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
+) -> np.ndarray:
     """Draws the codes [n, latent] that `sample` decodes for this key; the family has `prior`."""
 
     def prior(weights, batch, rng):

@@ -1,7 +1,7 @@
 """Random latent codes for any family that decodes: from its prior, or from a fitted Gaussian.
 
-An autoencoder has no prior. A Gaussian fitted to its training codes replaces it: ex-post density
-estimation, Ghosh et al. (2020), section 4, with a single component.
+An autoencoder has no prior, so a Gaussian fitted to its training codes replaces the prior. This is
+ex-post density estimation (Ghosh et al. 2020, section 4) with a single component.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from atelier.core import game
 from atelier.core.family import Family, codes_of
 from atelier.core.randomness import standard_normal
-from atelier.evaluation.codes.encoding import decoded, encoded, of_prior
+from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
@@ -42,7 +42,7 @@ def can_draw_codes(family: Family) -> bool:
 def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:
     """Returns draws from the family's `prior`, else from a Gaussian fitted to training codes."""
     if codes_of(run.family).prior is not None:
-        return CodeDraws(lambda key, n: of_prior(run, state, key, n, devices), 'the prior')
+        return CodeDraws(lambda key, n: codes_from_prior(run, state, key, n, devices), 'the prior')
     train = {name: array[:MAX_FITTED] for name, array in run.data.splits['train'].items()}
     codes, _ = encoded(run, state, train, devices)
     mean, root = fitted_gaussian(codes)

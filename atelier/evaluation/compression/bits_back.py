@@ -53,7 +53,7 @@ def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: L
     """
     stack, model = constriction.stream.stack.AnsCoder(), model_of(run, state)
     bits, code_bits = np.zeros(x.shape), np.zeros(len(x))
-    # from the last example to the first: the decoder pops the top of the stack first
+    # from the last example to the first, because the decoder pops the top of the stack first
     for i in tqdm(range(len(x))[::-1], unit='example', leave=False, delay=PATIENCE):
         label = 0 if labels is None else int(labels[i])
         bins, bits_taken = latent_bins.draw(stack, *model.posterior(x[i], label))

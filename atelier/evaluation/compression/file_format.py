@@ -23,10 +23,11 @@ class Header(NamedTuple):
     """What a decoder needs, and the checks by which it detects that it cannot decode.
 
     num_examples, batch_size: the last batch may be padded.
-    weights, examples: checksums: of the model's weights; of the coded data and the other fields.
-    software_version: JAX version and device; others round differently.
+    weights: checksum of the model's weights.
+    examples: checksum of the coded data and the other fields.
+    software_version: JAX version and device, because others round differently.
     event_shape, levels, num_classes, left_out: as in `Spec`.
-    coder: which coder wrote the words; given by the first bytes of the file, not by a field.
+    coder: which coder wrote the words. The first bytes of the file say it, not the header.
     """
 
     num_examples: int

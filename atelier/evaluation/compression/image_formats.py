@@ -16,8 +16,8 @@ OPTIONS = {  # the settings with which Pillow writes the smallest files
 def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
     """Returns bytes per image of each format: 'together' in mosaics, 'apart' in a file per image.
 
-    Levels are written unscaled; grey images with two levels take one bit per pixel in PNG. Headers
-    are counted: they are most of a small image's file, but a mosaic has them only once.
+    Levels are written unscaled. Grey images with two levels take one bit per pixel in PNG. Headers
+    are counted. They are most of a small image's file, but a mosaic has them only once.
 
     Args:
       x: images of 1 or 3 channels, with values 0..levels - 1.

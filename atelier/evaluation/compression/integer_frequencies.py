@@ -4,7 +4,7 @@ import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
-TOTAL = 2**24  # of the frequencies of all levels; the resolution of `constriction`
+TOTAL = 2**24  # sum of the frequencies of all levels, which is the resolution of `constriction`
 
 LogProbs = Float[np.ndarray, 'n levels']
 Frequencies = Int[np.ndarray, 'n levels']
@@ -14,10 +14,10 @@ def frequencies(log_probs: LogProbs) -> Frequencies:
     """Returns positive integer frequencies of the levels of n values; each row sums to 2^24.
 
     Every level gets 1, so that none is impossible. The rest is shared by probability, rounded
-    down; the remainder goes to the most probable level. So a level costs at most
+    down, and what rounding leaves goes to the most probable level. So a level costs at most
     log2(1 / (1 - levels / 2^24)) bits more than -log2 of its probability, and never more than 24
-    bits. A more probable level never has a smaller frequency. Computed in float64 on the host: the
-    same log_probs give the same frequencies.
+    bits. A more probable level never has a smaller frequency. Computed in float64 on the host, so
+    that the same log_probs give the same frequencies.
 
     Args:
       log_probs: nats; -inf for an impossible level.

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from jaxtyping import UInt8
 
-MAX_PIXELS = 2**24  # of a mosaic: limits memory; formats limit sides to some 16,000
+# pixels of a mosaic, limited to save memory; formats limit its sides to some 16,000
+MAX_PIXELS = 2**24
 
 Images = UInt8[np.ndarray, 'n height width channels']
 Mosaic = UInt8[np.ndarray, 'rows columns channels']

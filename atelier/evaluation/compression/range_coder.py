@@ -133,7 +133,7 @@ def _walk(
         for start in starts:
             rows = slice(start, min(start + batch_size, len(x)))
             count = rows.stop - start
-            # always a whole batch: another shape would be compiled anew
+            # always a whole batch, because another shape would be compiled anew
             given = {'x': np.zeros((batch_size, *spec.event_shape), np.float32)}
             if is_class_conditional(run.family):
                 given['label'] = np.zeros(batch_size, np.int32)
@@ -147,7 +147,7 @@ def _walk(
                 memory, log_probs = chain.step(memory, np.int32(i), previous)
                 table = integer_frequencies.frequencies(np.asarray(log_probs)[:count])
                 x[rows, dim] = transfer(table, x[rows, dim])
-                # a new array: the old may still be read
+                # a new array, because the device may still read the old one
                 previous = np.zeros(batch_size, np.float32)
                 previous[:count] = x[rows, dim]
                 coded.append((rows, dim))

@@ -75,7 +75,7 @@ def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _levels(run: Run) -> int | None:
-    """Returns the number of levels before binarisation, which accepts any: then 256."""
+    """Returns the number of levels; 256 before a binarisation, which accepts any number."""
     if run.config.data.binarize != 'none':
         return LEVELS
     return run.data.spec.levels or run.data.spec.dequantized_levels

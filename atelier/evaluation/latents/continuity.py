@@ -14,7 +14,7 @@ from atelier.core.family import codes_of
 from atelier.core.randomness import Stream, fold_in, key_for, standard_normal
 from atelier.data import preprocess
 from atelier.data.splits import fixed_order
-from atelier.evaluation.codes.encoding import parted
+from atelier.evaluation.codes.encoding import split_codes
 from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.evaluation.samples.features import FeatureFunction
@@ -36,7 +36,7 @@ def continuity(
     Here c are the codes of at most `MAX_EXAMPLES` test examples in a fixed order, u is a random
     unit vector for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on
     the normalized scale. D_c and D_x are root-mean-square distances between two different examples,
-    in z_1 and in normalized x. A decoder that preserves proportions scores STEP; one that tears the
+    in z_1 and in normalized x. A decoder that preserves proportions scores STEP. One that tears the
     space apart scores far more on some examples. The family has `decode`.
 
     Args:
@@ -46,7 +46,7 @@ def continuity(
       devices: to decode on.
     """
     codes = codes[fixed_order(len(codes))[:MAX_EXAMPLES]]
-    z, _ = parted(run.family, codes)
+    z, _ = split_codes(run.family, codes)
     real = np.asarray(
         run.data.spec.normalize(split_examples(run, state, devices, 'test', MAX_EXAMPLES))
     )
@@ -105,7 +105,8 @@ def completeness(
     key = key_for(state.key, Stream.SAMPLE)
     x, description = decoded_draws(run, state, key, len(real), devices)
     confidences = [features.apply(images).probs.max(1) for images in (x, real)]
-    threshold = np.quantile(confidences[1], ACCEPTED, method='lower')  # an example's own: it counts
+    # 'lower' makes the threshold the confidence of one example, which is then accepted itself
+    threshold = np.quantile(confidences[1], ACCEPTED, method='lower')
     accepted, real_accepted = (float(np.mean(values >= threshold)) for values in confidences)
     return {
         'accepted': accepted,

@@ -58,9 +58,9 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     I is estimated by mean_i [log q(z_i | x_i) - log q(z_i)] with one z_i = mean_i + std_i * noise_i
     per example. The other part is the exact KL less this estimate, so it may be slightly negative.
     The estimate is unbiased if x is uniform over these n examples, and neither it nor the truth
-    exceeds log n. For the population that they were drawn from it is too low on average (a lower
-    bound: Poole et al. 2019, section 2.3) and uninformative near log n; the marginal KL is too high
-    by as much.
+    exceeds log n. For the population that x was drawn from, the estimate of I is too low on
+    average (a lower bound, Poole et al. 2019, section 2.3) and uninformative near log n, and the
+    marginal KL is too high by as much.
 
     Args:
       mean: posterior means.

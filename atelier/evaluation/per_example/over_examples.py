@@ -37,7 +37,8 @@ def over_examples(
         rng = rng_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(weights, batch, rng))
 
-    in_axes = None, None, 0, (0,)  # boxed, since `inputs` may be empty: see `over_devices`
+    # `inputs` is in a tuple, because it may be empty (see `over_devices`)
+    in_axes = None, None, 0, (0,)
     compiled = device_lib.over_devices(on_device, in_axes, devices=devices)
 
     def apply(state: game.State, key, inputs: dict[str, np.ndarray], n: int):

@@ -19,7 +19,7 @@ from atelier.log import log
 from atelier.run import restore
 from atelier.run.experiment import Run
 
-SPLITS = ('train', 'valid')  # that are replaced by samples
+SPLITS = ('train', 'valid')  # the splits that are replaced by samples
 
 
 def accuracy_score(
@@ -27,9 +27,9 @@ def accuracy_score(
 ) -> dict[str, float]:
     """Returns the test accuracy of a classifier trained on samples: Ravuri and Vinyals (2019).
 
-    It has the architecture and settings of `classifier`, which was trained on real data and is the
-    floor. Its training and validation splits are samples, as many per class as there are real
-    examples; it sees no real example before the test.
+    The new classifier has the architecture and settings of `classifier`, which was trained on real
+    data and is the floor. Its training and validation splits are samples, as many per class as
+    there are real examples, and it sees no real example before the test.
 
     Returns:
       {'samples': its accuracy, 'floor': that of `classifier`, 'num_taught': number of training and

@@ -28,7 +28,7 @@ def frechet_distance(x: Features, y: Others) -> float:
         ||mean_x - mean_y||^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2))
 
     Dowson and Landau (1982); for features of samples, Heusel et al. (2017), equation 6. Finite sets
-    bias it upwards: compare sets of equal size, and with the distance of two real sets.
+    bias it upwards, so compare sets of equal size, and compare with the distance of two real sets.
 
     Raises:
       UserError: a set has fewer than two examples.
@@ -53,11 +53,11 @@ def _moments(x: Features) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
-    """Returns the squared MMD with kernel (a.b / d + 1)^3: unbiased, so it may be negative.
+    """Returns the squared MMD with kernel (a.b / d + 1)^3, unbiased and so possibly negative.
 
     Gretton et al. (2012), equation 3, averaged over pairs of disjoint blocks of at most `block`
     examples, with the kernel of Binkowski et al. (2018). The standard error is that of the mean
-    over blocks; for a single block, the jackknife's over its pairs of examples (Efron 1982).
+    over blocks or, for a single block, the jackknife's over its pairs of examples (Efron 1982).
 
     Raises:
       UserError: a set has fewer than three examples.

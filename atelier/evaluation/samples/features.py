@@ -72,7 +72,7 @@ def coordinates(x: np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def from_function(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> FeatureFunction:
-    """Wraps any f(x [n, *event]) -> [n, features]; its values on the first 100 of `x` are hashed.
+    """Wraps any f(x [n, *event]) -> [n, features], named with a hash of its values on `x[:100]`.
 
     Raises:
       UserError: `f` does not return an array [n, features] of finite values.

@@ -42,11 +42,11 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
 def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
     """Returns precision, recall, density and coverage with balls to the k-th nearest neighbour.
 
-    precision: share of fakes inside the ball of some real example; recall: the reverse
-    (Kynkaanniemi et al. 2019, equations 1 and 2). density: mean number of real balls that contain a
-    fake, over k; coverage: share of real balls that contain a fake (Naeem et al. 2020, equations 3
-    and 4). For two large sets of equal size from one distribution, the expected density is 1 and
-    the expected coverage 1 - 2^-k.
+    precision: share of fakes inside the ball of some real example. recall: share of real examples
+    inside the ball of some fake (Kynkaanniemi et al. 2019, equations 1 and 2). density: mean number
+    of real balls that contain a fake, divided by k. coverage: share of real balls that contain a
+    fake (Naeem et al. 2020, equations 3 and 4). For two large sets of equal size from one
+    distribution, the expected density is 1 and the expected coverage 1 - 2^-k.
 
     Raises:
       UserError: a set has k examples or fewer.
@@ -74,8 +74,8 @@ def memorisation_rate(
     """Returns the share of samples that lie suspiciously near a training example.
 
     Suspicious means nearer than the 1 % quantile of held-out distances. Other held-out data score
-    about 0.01; a generator that copies scores more. Both arguments are distances to the nearest
-    training example, as `nearest` returns them.
+    about 0.01; a generator that copies examples scores more. Both arguments are distances to the
+    nearest training example, as `nearest` returns them.
     """
     return float(np.mean(to_train < np.quantile(held_out_to_train, 0.01)))
 

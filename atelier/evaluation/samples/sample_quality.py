@@ -52,8 +52,8 @@ def sample_quality(
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
-      'values': {name: {'samples', 'floor'}}}; a value from other numbers of examples has these
-      beside it.
+      'values': {name: {'samples', 'floor'}}}. A value computed from other numbers of examples has
+      those numbers beside it.
     """
     image_path = run.folder / 'samples' / 'nearest-training.png'
     metrics = against_data(run, state, devices, features, image_path)
@@ -127,7 +127,8 @@ def _compare_in_features(
     of_train = features.apply(train).features
     distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
     real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
-    values['memorisation_rate'] = {  # over both halves: a 1 % quantile of few examples is coarse
+    # over both halves, because a 1 % quantile of few examples is coarse
+    values['memorisation_rate'] = {
         'samples': np.mean(
             [memorisation_rate(distances[:, 0], held_out) for held_out in real_distances]
         ),

@@ -21,7 +21,7 @@ def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) ->
 
     Args:
       denoiser: (x_t, t) -> the mean of x, without clipping, or the map is not invertible.
-      x: taken as x at the first time; the noise of that time is not added.
+      x: taken as x at the first time, without adding the noise of that time.
       schedule: of the process.
       steps: of the solver; the reconstruction error of `ode_decode` falls with their square.
 

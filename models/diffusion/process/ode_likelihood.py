@@ -30,13 +30,13 @@ def ode_log_prob(
 
     Args:
       denoiser: (x_t, t) -> the mean of x.
-      x: taken as x at the first time; the noise of that time is not added.
+      x: taken as x at the first time, without adding the noise of that time.
       schedule: of the process, whose prior is N(0, (alpha^2 + sigma^2) I) at the last time. The
-        density is that of the model that samples from this prior, wherever x itself ends: if x_t
-        still depends on x at the last time, it differs from the data's density, by up to 0.05 nats
-        (0.4 for `log_linear`).
+        density is that of the model that samples from this prior, wherever x itself ends. If x_t
+        still depends on x at the last time, this density differs from that of the data, by up to
+        0.05 nats (0.4 for `log_linear`).
       keys: one per row, for the probes.
-      steps: of the solver; its error falls with their square.
+      steps: number of solver steps; the solver's error falls with their square.
       probes: Jacobian-vector products per slope; 0: the exact divergence, one product for each
         dimension of an event.
 

@@ -26,20 +26,20 @@ def repaint(
 
     Each step is repeated `resamples` times, U in the paper: the hidden part takes the ancestral
     step, the known part is drawn from q(x_s | x), and both return by q(x_t | x_s), except in the
-    last repetition. A single pass reads the known part only through its noise at t; the
+    last repetition. A single pass reads the known part only through its noise at t, but the
     repetitions make both parts agree. With many steps and resamples the output is distributed as x
-    given its known part; for a Gaussian, the error of the mean falls as 1 / U. A jump back is one
+    given its known part. For a Gaussian, the error of the mean falls as 1 / U. A jump back is one
     step long, which with few steps is no shorter than the 10 of 250 that the authors advise.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, as samplers take it.
       start: x_t at times[0].
-      x: the examples; values in the hidden parts are never read.
+      x: the examples, of which the values in the hidden parts are never read.
       known: true where x is known.
       times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
       schedule: of the process.
-      keys: one per row; the draws of row i depend on keys[i] alone.
-      resamples: at least 1, which means no jump back; steps * resamples + 1 evaluations in all.
+      keys: one per row. The draws of row i depend on keys[i] alone.
+      resamples: at least 1, which means no jump back. There are steps * resamples + 1 evaluations.
 
     Returns:
       x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].

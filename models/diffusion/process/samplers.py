@@ -6,7 +6,7 @@ Every sampler takes
     x: x_t at times[0], [batch, *event].
     times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
     schedule: of the process.
-    keys: one per row, for samplers that draw noise; the draws of row i depend on keys[i] alone.
+    keys: one per row, for samplers that draw noise. The draws of row i depend on keys[i] alone.
 
 and returns (x at times[-1], its `Trajectory`).
 """
@@ -30,7 +30,7 @@ class Trajectory(NamedTuple):
     """The input of each sampler step, and the denoiser's mean there.
 
     x_t: [steps, batch, *event].
-    mean: of x given x_t, likewise.
+    mean: the denoiser's mean of x given x_t, [steps, batch, *event].
     """
 
     x_t: Float[Array, 'steps batch *event']
@@ -47,7 +47,7 @@ def ddim(
 ) -> tuple[Events, Trajectory]:
     """DDIM: Song, Meng and Ermon (2021), equation 12, with sigma_t = `eta` times equation 16.
 
-    eta = 1 is ancestral sampling; eta = 0 is deterministic.
+    With eta = 1 this is ancestral sampling, with eta = 0 it is deterministic.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
@@ -91,7 +91,7 @@ def ancestral(
 def dpm_solver_2(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Trajectory]:
-    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations a step.
+    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2. Takes two evaluations a step.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
@@ -185,11 +185,11 @@ def heun(
     keys: UInt32[Array, 'batch 2'] | None = None,
     churn: float = 0.0,
 ) -> tuple[Events, Trajectory]:
-    """Karras et al. (2022), Algorithm 1; with `churn`, their S_churn, Algorithm 2.
+    """Karras et al. (2022), Algorithm 1, or with `churn`, their S_churn, Algorithm 2.
 
-    Two evaluations a step. Noise is added in terms of sigma / alpha, which is their sigma; their
-    S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's last
-    time, where x starts, because the process defines no noisier times.
+    Takes two evaluations a step. Noise is added in terms of sigma / alpha, the paper's sigma. The
+    paper's S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's
+    last time, where x starts, because the process defines no noisier times.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids

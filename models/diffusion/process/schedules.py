@@ -25,7 +25,7 @@ class Schedule(NamedTuple):
     time: the inverse of `half_log_snr`: log(alpha / sigma) -> t.
     first: the earliest t of sampling, where some noise remains.
     last: the latest t, where x_t is indistinguishable from noise.
-    num_steps: of a process defined only at k / num_steps; None: continuous time.
+    num_steps: number of steps of a process defined only at k / num_steps; None: continuous time.
     """
 
     log_alpha: Callable[[Times], Times]
@@ -60,7 +60,7 @@ class Schedule(NamedTuple):
         return 0.5 * jnp.logaddexp(2 * self.log_alpha(t), 2 * self.log_sigma(t))
 
     def of_unit_size(self) -> 'Schedule':
-        """Returns the schedule of x_t / size(t): variance preserving, the same half log-SNR."""
+        """Returns the schedule of x_t / size(t), variance preserving with the same half log-SNR."""
         return self._replace(
             log_alpha=lambda t: self.log_alpha(t) - self.log_size(t),
             log_sigma=lambda t: self.log_sigma(t) - self.log_size(t),
@@ -150,7 +150,7 @@ def straight() -> Schedule:
         lambda t: jnp.log1p(-t),
         jnp.log,
         lambda half_log_snr: jax.nn.sigmoid(-half_log_snr),
-        last=1.0 - 1e-3,  # only noise: later times would waste half-log-SNR steps
+        last=1.0 - 1e-3,  # only noise is left, so later times would waste half-log-SNR steps
     )
 
 

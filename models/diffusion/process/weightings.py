@@ -36,7 +36,7 @@ def unit_output(data_std: float) -> Weighting:
 
 
 def bound(schedule: Schedule, t: Times) -> Times:
-    """Returns -1/2 dSNR/dt times the process's length: the error at a uniform t is then in nats.
+    """Returns -1/2 dSNR/dt times the process's length, so that the error at a uniform t is in nats.
 
     Kingma et al. (2021), equation 17. For a process in steps it is
     1/2 (SNR(t - 1 / T) - SNR(t)) T, equation 13, and 0 at the first step, which has none before it.

@@ -14,7 +14,7 @@ from atelier.applications import sample
 from atelier.core.abilities import Inpaint, LogProb, Reconstruct, reconstruct_by_codes
 from atelier.core.family import codes_of
 from atelier.core.randomness import rng_for
-from atelier.evaluation.codes.encoding import encoded, parted
+from atelier.evaluation.codes.encoding import encoded, split_codes
 from atelier.run import restore
 from docs import family_table
 
@@ -101,7 +101,7 @@ def _check(run, results):
     near = dict(rtol=0, atol=0.2) if run.data.spec.dequantized_levels else exact
     state, split = restore.load(run).state, run.data.splits['test']
     codes, _ = encoded(run, state, split, jax.devices())
-    z_1, _ = parted(run.family, codes)
+    z_1, _ = split_codes(run.family, codes)
     np.testing.assert_allclose(results['latent_map']['codes'], z_1, **exact)
     paths = results['interpolate']
     (pair,), (straight, _) = paths['index'], paths['x'][0]

@@ -54,20 +54,20 @@ def shown(data, split, seed):
 
 def test_discrete_data_lie_in_0_to_1():
     spec = Spec((8, 8, 1), 17, 10)
-    assert (spec.interval, spec.num_dims, spec.is_discrete) == ((0, 16), 64, True)
+    assert (spec.interval, spec.num_dims, spec.has_bits_per_dim) == ((0, 16), 64, True)
     np.testing.assert_allclose(spec.normalize(jnp.asarray([0.0, 4, 16])), [0, 0.25, 1])
 
 
 def test_dequantised_data_lie_in_0_to_1():
     spec = Spec((), None, None, dequantized_levels=256)
-    assert (spec.interval, spec.num_dims, spec.is_discrete) == ((0, 256), 1, True)
+    assert (spec.interval, spec.num_dims, spec.has_bits_per_dim) == ((0, 256), 1, True)
     np.testing.assert_allclose(spec.normalize(jnp.asarray([0.0, 64, 255])), [0, 0.25, 255 / 256])
 
 
 def test_real_data_have_mean_0_and_deviation_1():
     x = np.random.RandomState(0).normal(-7, 3, 1000).astype(np.float32)
     spec = Spec((), None, None, mean=float(x.mean()), std=float(x.std()))
-    assert (spec.interval, spec.is_discrete) == (None, False)
+    assert (spec.interval, spec.has_bits_per_dim) == (None, False)
     normalized = np.asarray(spec.normalize(jnp.asarray(x)))
     assert normalized.mean() == pytest.approx(0, abs=1e-5)
     assert normalized.std() == pytest.approx(1, abs=1e-5)
@@ -175,7 +175,7 @@ def test_bits_stay_bits():
 def test_dequantised_data_have_their_levels_as_whole_parts(split):
     data = dequantized(source(), 'uniform')
     assert data.spec == Spec(SHAPE, None, 50, dequantized_levels=LEVELS)
-    assert data.spec.is_discrete
+    assert data.spec.has_bits_per_dim
     assert 'dequantised: uniform' in data.description
     x, other = shown(data, split, 0), shown(data, split, 1)
     np.testing.assert_array_equal(np.floor(x), source().splits[split]['x'])

@@ -79,7 +79,7 @@ def test_a_run_on_ones_own_data(run):
     result = evaluate.evaluate(run)
     values = {name: value['mean'] for name, value in result['values'].items()}
     assert all(value is not None for value in values.values())
-    assert ('bits_per_dim' in values) == run.data.spec.is_discrete
+    assert ('bits_per_dim' in values) == run.data.spec.has_bits_per_dim
     assert result['data']['examples'] == N // 10
     x = sample.apply(run, num_samples=20)
     assert x.shape == (20, *shape)

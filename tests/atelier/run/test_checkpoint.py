@@ -127,7 +127,7 @@ def test_the_newest_is_damaged(damage, finished, run, caplog):
     ]
     assert 'checkpoint 30' in warning
     assert 'is damaged' in warning
-    assert 'the one before is used' in warning
+    assert 'checkpoint 20 is used instead' in warning
     assert 'steps 20 to 30' in caplog.text
     assert names(run.folder / 'damaged' / '30') == remains
     expected, memory = restored(finished, 30)

@@ -391,7 +391,7 @@ metrics_log.log.info = info_and_die
     )
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
-    assert 'stopped at step 65 and saved it' in said(folder).read_text()
+    assert 'stopped at step 65 and saved a checkpoint' in said(folder).read_text()
     assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (65, None, 65)
 
 
@@ -408,7 +408,7 @@ def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
 def assert_stopped(process, folder, status):
     """The message names the saved step, which is also that of the last line and checkpoint."""
     assert process.wait(PATIENCE) == status
-    found = re.search(r'stopped at step (\d+) and saved it', said(folder).read_text())
+    found = re.search(r'stopped at step (\d+) and saved a checkpoint', said(folder).read_text())
     assert found, said(folder).read_text()
     assert max(saved(folder)) == int(found[1]) == last_line(folder) < STEPS
     assert unfinished(folder) is None

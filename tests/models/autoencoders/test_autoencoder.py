@@ -205,12 +205,12 @@ def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
 def test_probes_estimate_the_penalty_without_bias():
     n = 8000
     batch = {'x': jnp.tile(jax.random.normal(jax.random.PRNGKey(0), (1, DIMS)), (n, 1))}
-    exact, by_probes = (
-        autoencoder(parts_of(penalty=p)) for p in (models.exact, models.by_probes(3))
+    exact, estimated = (
+        autoencoder(parts_of(penalty=p)) for p in (models.exact, models.estimate_with_probes(3))
     )
     weights = jax.jit(exact.init)(jax.random.PRNGKey(1), batch)
     want = exact.metrics(weights, batch, draws(n))['contraction'][0]
-    got = np.asarray(jax.jit(by_probes.metrics)(weights, batch, draws(n))['contraction'])
+    got = np.asarray(jax.jit(estimated.metrics)(weights, batch, draws(n))['contraction'])
     assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
     assert 0.01 < got.std() / want < 1  # each row has its own probes
 
@@ -275,7 +275,7 @@ def test_every_ability_works_for_any_event_shape(event, tied):
 
 
 def test_abilities_of_a_row_depend_on_its_key_alone():
-    rules = dict(corrupt=gaussian, strength=0.5, penalty=models.by_probes(2))
+    rules = dict(corrupt=gaussian, strength=0.5, penalty=models.estimate_with_probes(2))
     family = autoencoder(parts_of(**rules))
     x = jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})

@@ -9,7 +9,7 @@ from support import assembled, with_abilities
 from atelier.applications import compress, concept, embed, interpolate, latent_map
 from atelier.core.abilities import Codes, Sample
 from atelier.core.family import Family
-from atelier.evaluation.codes.encoding import decoded, encoded, latents, parted, tokens
+from atelier.evaluation.codes.encoding import decoded, encoded, latents, split_codes, tokens
 from atelier.evaluation.latents.continuity import continuity
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
@@ -44,7 +44,7 @@ def coded(run):
 def test_a_conditional_code_is_the_posteriors_mean_and_the_class(tmp_path):
     run = assembled(tmp_path, 'cvae')
     state, codes = coded(run)
-    z, label = parted(run.family, codes)
+    z, label = split_codes(run.family, codes)
     np.testing.assert_array_equal(label, np.eye(10)[run.data.splits['test']['label']])
     np.testing.assert_array_equal(latents(run.family, codes), z)
     assert z.shape[1] == run.config.model.latent_dim
@@ -55,7 +55,7 @@ def test_a_conditional_code_is_the_posteriors_mean_and_the_class(tmp_path):
 def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog):
     run = assembled(tmp_path, 'hierarchical_vae')
     state, codes = coded(run)
-    z_1, above = parted(run.family, codes)
+    z_1, above = split_codes(run.family, codes)
     assert (z_1.shape[1], above.shape[1]) == tuple(run.config.model.latent_dims)
     np.testing.assert_array_equal(latents(run.family, codes), codes)
     other = np.concatenate([z_1, above + 1], 1)
@@ -140,6 +140,6 @@ def test_classes_are_not_told_from_themselves(conditional):
 
 def test_without_parts_all_of_a_code_is_the_first(vae):
     codes = np.zeros((4, 5), np.float32)
-    z, rest = parted(Family(len, (), len), codes)
+    z, rest = split_codes(Family(len, (), len), codes)
     assert (z.shape, rest.shape) == ((4, 5), (4, 0))
     np.testing.assert_array_equal(latents(vae.family, codes), codes)

@@ -8,7 +8,7 @@ from support import with_abilities
 
 from atelier.core.abilities import Codes
 from atelier.evaluation.codes import prior_draws
-from atelier.evaluation.codes.encoding import of_prior
+from atelier.evaluation.codes.encoding import codes_from_prior
 from atelier.run import restore
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -34,7 +34,7 @@ def test_a_family_with_a_prior_draws_from_it(vae):
     state = restore.initial_state(vae)
     draws = prior_draws.code_draws(vae, state, ONE)
     assert draws.description == 'the prior'
-    np.testing.assert_array_equal(draws.draw(KEY, 6), of_prior(vae, state, KEY, 6, ONE))
+    np.testing.assert_array_equal(draws.draw(KEY, 6), codes_from_prior(vae, state, KEY, 6, ONE))
 
 
 def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae):
