@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from atelier import applications, checkout, cli_flags, cli_help
-from atelier.cli_flags import BUILT_IN, Command, value_of
+from atelier.cli_flags import Command, value_of
 from atelier.errors import UserError, closest, did_you_mean, suggestion
 from atelier.log import log_to_terminal
 from atelier.paths import user_path
@@ -24,11 +24,6 @@ from atelier.training.stop_signals import StoppedAtOnce
 
 if TYPE_CHECKING:
     from atelier.applications import Application
-
-
-def modes() -> list[str]:
-    """Returns the names of all modes: the built-in ones and every file of `applications`."""
-    return [*BUILT_IN, *applications.names()]
 
 
 def console() -> None:
@@ -63,7 +58,7 @@ def parse(argv: list[str]) -> Command:
         _print(cli_help.text(argv))
         raise SystemExit(0)
     mode = value_of('mode', argv) or 'train'
-    application = _application(mode)
+    application = cli_flags.application_of(mode)
     args = cli_flags.without('config', argv)
     typed = value_of('config', argv)
     with _in_one_line():
@@ -105,17 +100,6 @@ def perform(command: Command) -> None:
     from atelier import cli_modes  # imports JAX
 
     cli_modes.perform(command)
-
-
-def _application(mode: str):
-    if mode in BUILT_IN:
-        return None
-    if mode not in modes() and not applications.is_file(mode):
-        raise UserError(
-            f'--mode={mode}: choose one of {", ".join(modes())}, or a FILE.py of your own'
-            f'{did_you_mean(mode, modes())}'
-        )
-    return applications.load(mode)
 
 
 def _config_file(typed: str | None, mode: str, workdir: str | None) -> checkout.ConfigFile:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict, config_flags
 
 from atelier import applications
 from atelier.checkout import ConfigFile
-from atelier.errors import UserError
+from atelier.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from atelier.applications import Application
@@ -86,6 +86,27 @@ class Command(NamedTuple):
         """The application's options, by name."""
         names = applications.options(self.application) if self.application else ()
         return {name: self.values[name].value for name in names}
+
+
+def modes() -> list[str]:
+    """Returns the names of all modes: the built-in ones and every file of `applications`."""
+    return [*BUILT_IN, *applications.names()]
+
+
+def application_of(mode: str) -> 'Application | None':
+    """Returns the application that --mode names, or None for a built-in mode.
+
+    Raises:
+      UserError: there is no such mode.
+    """
+    if mode in BUILT_IN:
+        return None
+    if mode not in modes() and not applications.is_file(mode):
+        raise UserError(
+            f'--mode={mode}: choose one of {", ".join(modes())}, or a FILE.py of your own'
+            f'{did_you_mean(mode, modes())}'
+        )
+    return applications.load(mode)
 
 
 def define() -> flags.FlagValues:

@@ -86,12 +86,12 @@ def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
 
 def _of_mode(command: str, mode: str) -> str:
     """Describes a mode and lists its options."""
-    if mode in BUILT_IN:
+    application = cli_flags.application_of(mode)
+    if application is None:
         own = BUILT_IN[mode]
         lines = [own.summary, '', f'{command} {own.usage}']
         lines += ['', *VALUES.split('\n')] if mode == 'sweep' else []
         return '\n'.join([*lines, '', *_flag_lines((*own.own_flags, *own.shared_flags))])
-    application = applications.load(mode)
     cli_flags.define_options(cli_flags.define(), mode, application)  # refuses invalid options
     lines = _paragraphs(_docstring(_file_of(mode)), application.apply.__doc__)
     lines += ['', f'{command} --mode={mode} --workdir=RUN [--OPTION=VALUE ...]', '']

@@ -63,7 +63,7 @@ def test_files_that_the_readme_names_exist():
 
 
 def test_links_of_the_pages_lead_somewhere():
-    for page in [ROOT / 'README.md', *ROOT.glob('docs/**/*.md')]:
+    for page in [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')]:
         targets = re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text())
         missing = [target for target in targets if not (page.parent / target).exists()]
         assert not missing, page

@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from atelier import checkout, user_files
-from atelier.errors import UserError, did_you_mean
+from atelier.errors import UserError
 from atelier.paths import user_path
 
 if TYPE_CHECKING:
@@ -28,15 +28,13 @@ def is_file(mode: str) -> bool:
 
 
 def load(mode: str) -> 'Application':
-    """Returns the built-in application that --mode names, or the one in the user's FILE.py.
+    """Returns the application of a name in `names`, or the one in the user's FILE.py.
 
     Raises:
-      UserError: there is no such application.
+      UserError: there is no such file, or it is not an application.
     """
     if is_file(mode):
         return _load_file(user_path(mode).resolve())
-    if mode not in names():
-        raise UserError(f'--mode={mode}: there is no such application{did_you_mean(mode, names())}')
     return importlib.import_module(f'atelier.applications.{mode}').APPLICATION
 
 

@@ -28,6 +28,8 @@ OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 VERSION = re.compile(r'\d+\.\d+\.\d+')
 SPLITS = {'train': 'train', 'validation': 'valid', 'valid': 'valid', 'test': 'test'}
+# suggested for a misspelt name, prepared or not
+POPULAR = ('mnist', 'fashion_mnist', 'emnist', 'cifar10', 'celeb_a', 'omniglot')
 PREPARE = (
     'import sys, tensorflow_datasets as tfds;'
     'tfds.builder(sys.argv[1], data_dir=sys.argv[2], file_format="array_record")'
@@ -83,7 +85,7 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     missing = (
         f'{name!r} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
-        f'{root}{did_you_mean(name, [*SOURCES, *existing])}: set config.data.data_dir or '
+        f'{root}{did_you_mean(name, [*SOURCES, *existing, *POPULAR])}: set config.data.data_dir or '
         'TFDS_DATA_DIR to the folder of prepared sets'
     )
     if importlib.util.find_spec('tensorflow') is None:

@@ -14,7 +14,7 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
-from atelier import checkout, cli
+from atelier import checkout, cli, cli_flags
 from atelier.data import dataset, digits
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
@@ -106,7 +106,7 @@ def test_help_names_every_config_and_every_mode(main):
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
     words = result.stdout.split()
-    assert set(checkout.configs()) | set(cli.modes()) <= set(words)
+    assert set(checkout.configs()) | set(cli_flags.modes()) <= set(words)
     assert max(map(len, result.stdout.split('\n'))) <= 100
     assert 'configs/vae.py' in words
     assert 'common' not in result.stdout  # shared base files are not configs

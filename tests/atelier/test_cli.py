@@ -101,7 +101,8 @@ def test_the_last_of_two_counts(tmp_path):
 @pytest.mark.parametrize(
     ('mode', 'message'),
     [
-        ('sampel', "did you mean 'sample'"),
+        ('sampel', "choose one of train, .*did you mean 'sample'"),
+        ('_common', 'choose one of train'),
         ('nothing.py', 'there is no such file'),
         ('nothing_there.py', 'it has no APPLICATION'),
         ('no_default.py', 'the option n needs a default'),

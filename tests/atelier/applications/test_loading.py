@@ -16,8 +16,3 @@ def test_every_file_is_an_application(name):
 def test_shared_modules_are_no_applications():
     assert 'sample' in applications.names()
     assert not [name for name in applications.names() if name.startswith('_')]
-
-
-def test_a_misspelt_name_gets_a_suggestion(complaint):
-    assert "'sample'" in complaint(applications.load, 'sampel')
-    assert 'no such application' in complaint(applications.load, '_common')

@@ -254,6 +254,7 @@ def tensorflow(monkeypatch):
     [
         ('minst', " (did you mean 'mnist'?)"),
         ('digts', " (did you mean 'digits'?)"),
+        ('cifra10', " (did you mean 'cifar10'?)"),
         ('something_else', ':'),
         ('a/b/../mnist', ':'),
     ],
