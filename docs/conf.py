@@ -8,6 +8,8 @@ The pages are those of this folder and four of the root. The API reference is ma
 import pathlib
 import sys
 
+import jax
+
 DOCS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
@@ -35,6 +37,7 @@ apidoc_modules = [
 ]
 
 site_pages.write_root_pages(DOCS)
+jax.Array.__name__ = 'Array'  # the name in signatures, which jaxtyping copies
 
 
 def setup(app) -> None:
