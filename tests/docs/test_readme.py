@@ -13,6 +13,11 @@ from atelier import checkout
 
 ROOT = checkout.ROOT
 README = (ROOT / 'README.md').read_text()
+QUICK = """
+def quick(config):
+    config.train.update(steps=20, evaluate_every=20)
+    return config
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -74,12 +79,11 @@ def test_the_python(house):
     """Runs both Python programs of the README, the second with 20 training steps."""
     use, _, own = blocks('python')
     python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
-    told = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')
-    assert '(16, 8, 8, 1) (447, 2)' in told  # the debug model has two latent dimensions
-    assert "'values'" in told
-    quick = own.replace('atelier.common_config()', 'atelier.common_config(); quick(config)')
-    quick = f'def quick(config): config.train.update(steps=20, evaluate_every=20)\n{quick}'
-    assert 'nll_nats' in python(house, '-c', quick)
+    output = python(house, '-c', f'{use}\nprint(x.shape, codes.shape, sorted(numbers))')
+    assert '(16, 8, 8, 1) (447, 2)' in output  # the debug model has two latent dimensions
+    assert "'values'" in output
+    own = own.replace('atelier.common_config()', 'quick(atelier.common_config())')
+    assert 'nll_nats' in python(house, '-c', QUICK + own)
 
 
 def test_the_variant_of_a_config(tmp_path, monkeypatch):
