@@ -38,8 +38,8 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
 def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> PerExample:
     """KL(N(alpha x, sigma^2 I) || N(0, (alpha^2 + sigma^2) I)) in nats.
 
-    The information about x left in the noisiest x_t: the prior loss of Kingma et al. (2021),
-    equation 11, for processes of any variance.
+    It measures how much information about x is left in the noisiest x_t. This is the prior loss of
+    Kingma et al. (2021), equation 11, for processes of any variance.
 
     Raises:
         ValueError: if there is no batch axis.
@@ -62,7 +62,7 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Per
 def density_nats(
     x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
 ) -> PerExample:
-    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real x and its least noisy x_t.
+    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real-valued x and its least noisy x_t.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

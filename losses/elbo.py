@@ -1,8 +1,8 @@
 """Likelihoods, KL divergences and the bounds built from them, in nats per example.
 
-Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`: the
-caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments are
-float32 or wider: a network that computes in bfloat16 casts its outputs.
+Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`, so
+the caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments
+must be float32 or wider, so a network that computes in bfloat16 has to cast its outputs.
 """
 
 import math
@@ -21,8 +21,8 @@ def kl_standard_normal(
 
         1/2 sum_j [exp(log_var_j) + mean_j^2 - 1 - log_var_j]
 
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B (there with the sign of the
-    bound, -KL).
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B, which has -KL, the term of
+    the bound.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
@@ -110,8 +110,8 @@ def bernoulli_log_prob(
 
         sum_j [x_j log sigmoid(logits_j) + (1 - x_j) log sigmoid(-logits_j)]
 
-    For grey targets, 0 < x < 1, this is a cross-entropy: a loss, but no likelihood of x, because it
-    does not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
+    For grey targets, 0 < x < 1, this is a cross-entropy. That is a loss, but not a likelihood of x,
+    because it does not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -229,8 +229,8 @@ def elbo(
 ) -> Float[Array, 'batch']:
     """log_likelihood_nats - beta * kl_nats: the evidence lower bound in nats, to be maximised.
 
-    A lower bound on log p(x) for beta >= 1, tightest at beta = 1; an objective but no bound for
-    beta < 1. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
+    A lower bound on log p(x) for beta >= 1, tightest at beta = 1. For beta < 1 it is an objective,
+    but not a bound. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
     equation 4.
 
     Raises:
@@ -258,7 +258,7 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
     Example:
         >>> log_weights = jnp.log(jnp.asarray([[1.0], [3.0]]))
-        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log 2, of the mean weight
+        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log of the mean weight, 2
         0.693
     """
     _require_same_shape(rank=2, log_weights=log_weights)

@@ -36,9 +36,9 @@ def cross_entropy(
 ) -> Float[Array, 'batch']:
     """-sum_j [x_j log m_j + (1 - x_j) log (1 - m_j)], m = sigmoid(logits), for x in [0, 1].
 
-    Smallest at m = x, where it is not zero for grey x. For grey x, which a Bernoulli cannot
-    generate, it is a loss and no likelihood: do not report it in nats. Vincent et al. (2008),
-    Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
+    Smallest at m = x, where it is not zero for grey x. A Bernoulli cannot generate grey x, for
+    which it is therefore a loss but not a likelihood: do not report it in nats. Vincent et al.
+    (2008), Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
