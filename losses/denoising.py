@@ -62,7 +62,7 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Per
 def density_nats(
     x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
 ) -> PerExample:
-    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real-valued x and its least noisy x_t.
+    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real x and its least noisy x_t.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

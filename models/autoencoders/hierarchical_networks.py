@@ -55,7 +55,7 @@ class Rung(nn.Module):
 
     Attributes:
       hidden_sizes: units of the hidden layers; the last one outputs the features. If empty, the
-        input itself is the features, and the Gaussian's parameters are an affine map of it.
+        features are the input itself, and the Gaussian's parameters are an affine map of the input.
       latent_dim: dimensions of this layer's latents.
       activation: after every hidden layer.
       dtype: of the matrix products; parameters and outputs are float32.

@@ -40,18 +40,19 @@ def check_sampling(
     at_least(1, 'eval.sampler.resamples', sampling.resamples)
     if max_steps and steps > max_steps:
         raise UserError(
-            f'config.eval.sampler.steps={steps}: the discrete process has {max_steps} steps, give '
-            'no more'
+            f'config.eval.sampler.steps={steps}: give at most the {max_steps} steps of the '
+            'discrete process'
         )
     if guidance != 1.0 and not is_conditional:
         raise UserError(
-            f'config.eval.sampler.guidance={guidance}: this model knows no classes; give 1, '
+            f'config.eval.sampler.guidance={guidance}: this model is unconditional; give 1, '
             'or train with --config.model.is_conditional=True on data with labels'
         )
     if guidance != 1.0 and not label_dropout:
         raise UserError(
             f'config.eval.sampler.guidance={guidance} needs a model trained with '
-            '--config.model.label_dropout above 0, as the null label is untrained; give 1'
+            '--config.model.label_dropout above 0, because otherwise the null label is untrained; '
+            'give 1'
         )
 
 
@@ -68,6 +69,6 @@ def check_likelihood(
     at_least(0, 'eval.ode_probes', ode_probes)
     if kind == 'ode' and spec.levels is not None:
         raise UserError(
-            "config.eval.likelihood='ode' is a density, and these data have "
+            "config.eval.likelihood='ode' is a density, but these data have "
             f'{spec.levels} levels: train with --config.data.dequantize=uniform'
         )

@@ -221,7 +221,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     assert advise(used(few)) == advise(used(few, many)) == advise(used(many, few)) == {}
     assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # an earlier process: no training row
     (text,) = advise(used(many, few, few)).values()
-    assert '50 codes as if there were 4.0' in text
+    assert 'the perplexity of the 50 codes is 4.0' in text
     config = checkout.ConfigFile('configs/vq_vae.py', None).config()
     assert 'raise --config.hypers.restart_below' in text
     assert 'lower --config.model.num_codes' in text
