@@ -31,7 +31,7 @@ class AutoencoderParts(NamedTuple):
 
     net: `encode` [batch, *event] -> [batch, latent] and `decode` [batch, latent] -> [batch, *event]
       of normalized x.
-    spec: of the data.
+    spec: spec of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
     corrupt: one of the functions in `atelier.data.corruption`, or None.
     strength: corruption strength in `metrics`. The strength in training is a hyper.
@@ -129,7 +129,7 @@ def check(parts: AutoencoderParts) -> None:
     """Rejects an unknown loss, and cross-entropy for data without an interval.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     choose('model.loss', parts.loss, dict.fromkeys(LOSSES))
     if parts.spec.interval is None and parts.loss == 'cross_entropy':

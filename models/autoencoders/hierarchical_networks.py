@@ -57,8 +57,8 @@ class Rung(nn.Module):
       hidden_sizes: units of the hidden layers; the last one outputs the features. If empty, the
         features are the input itself, and the Gaussian's parameters are an affine map of the input.
       latent_dim: dimensions of this layer's latents.
-      activation: after every hidden layer.
-      dtype: of the matrix products; parameters and outputs are float32.
+      activation: applied after every hidden layer.
+      dtype: data type of the matrix products; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]

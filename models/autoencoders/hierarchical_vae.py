@@ -40,7 +40,7 @@ class HierarchicalNetworks(NamedTuple):
       p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
-    spec: of the data; encoder_1 takes x normalized with it.
+    spec: spec of the data; encoder_1 takes x normalized with it.
     """
 
     networks: dict[str, nn.Module]

@@ -53,9 +53,9 @@ class TiedMLP(nn.Module):
       hidden_sizes: units of the encoder's hidden layers.
       latent_dim: dimensions of a code.
       event_shape: shape of x.
-      activation: after every hidden layer.
+      activation: applied after every hidden layer.
       code_activation: activation of the codes.
-      dtype: of the computation; parameters and outputs are float32.
+      dtype: data type of the computation; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]

@@ -38,7 +38,7 @@ class VQVAENetworks(NamedTuple):
     observation: p(x | map).
     map_shape: [*positions, dim].
     num_codes: size of the codebook, K in the paper.
-    spec: of the data; the encoder takes x normalized with it.
+    spec: spec of the data; the encoder takes x normalized with it.
     """
 
     encoder: nn.Module
@@ -73,7 +73,7 @@ def codebook_of(extra) -> Codebook:
 
 
 def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
-    """The pass of section 3.2: the gradient at the decoder's input goes unchanged to the encoder."""
+    """Section 3.2: a pass whose gradient at the decoder's input goes unchanged to the encoder."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
     decoder_input = quantization.straight_through(encoded, codebook.embedding[codes])
@@ -119,7 +119,7 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
     """Rejects an invalid decay of the codebook, and moving averages of the networks beside it.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     if not 0 <= codebook_decay < 1:
         raise UserError(

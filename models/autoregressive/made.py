@@ -58,7 +58,7 @@ class MADE(nn.Module):
     Attributes:
       hidden_sizes: units of the hidden layers; () leaves only the direct connection.
       size: outputs per input dimension.
-      activation: after every hidden layer.
+      activation: applied after every hidden layer.
       dtype: data type of the products.
       last_kernel_init: initializer of the kernels of the last layer and the direct connection.
     """

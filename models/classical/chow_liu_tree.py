@@ -32,7 +32,7 @@ Pairs = Float[Array, 'dims levels dims levels']
 class ChowLiuParts(NamedTuple):
     """The parts of a tree model.
 
-    spec: of the data, which have levels.
+    spec: spec of the data, which have levels.
     pseudo_count: examples added to the observed ones, spread evenly over all pairs of levels.
     forgetting: as in `models.classical.estimator.fit_turn`.
     """

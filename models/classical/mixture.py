@@ -32,7 +32,7 @@ class MixtureParts(NamedTuple):
 
     components: kind of the components.
     count: number of components.
-    spec: of the data.
+    spec: spec of the data.
     is_labelled: whether the component is the label, and observed.
     pseudo_count: examples added to each component when its weight is estimated.
     forgetting: as in `models.classical.estimator.fit_turn`.

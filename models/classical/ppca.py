@@ -31,7 +31,7 @@ class PPCAParts(NamedTuple):
     """The parts of probabilistic PCA.
 
     latent_dim: dimensions of z, fewer than x has.
-    spec: of the data, which are real-valued.
+    spec: spec of the data, which are real-valued.
     variance_floor: lower bound of the noise variance, for normalized x.
     forgetting: as in `models.classical.estimator.fit_turn`.
     """
@@ -46,7 +46,7 @@ def check(parts: PPCAParts) -> None:
     """Refuses an invalid model.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     check_sizes(parts, 'latent_dim')
     above_zero('model.variance_floor', parts.variance_floor)

@@ -9,7 +9,7 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
     """Refuses settings that leave a class, or the null label, untrained although it will be used.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     share('model.label_dropout', label_dropout)
     if not is_conditional:
@@ -32,7 +32,7 @@ def check_sampling(
     """Refuses more steps than a discrete process has, and guidance by an untrained condition.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     steps, guidance = sampling.steps, sampling.guidance
     at_least(0, 'eval.sampler.guidance', guidance)
@@ -62,7 +62,7 @@ def check_likelihood(
     """Refuses values out of range, and a density of discrete levels.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(1, 'eval.num_times', num_times)
     at_least(1, 'eval.ode_steps', ode_steps)

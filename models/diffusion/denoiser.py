@@ -1,7 +1,4 @@
-"""The denoiser of a diffusion model: a network, and the meaning of its output at each noise level.
-
-The functions convert between the data's units, the normalized scale and the process scale.
-"""
+"""The denoiser of a diffusion model: a network, and the meaning of its output at a noise level."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,7 +23,7 @@ class DenoiserNetworks(NamedTuple):
     network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
       label `spec.num_classes` is the null label, which stands for any class.
     prediction: what the network's output means.
-    spec: of the data.
+    spec: spec of the data.
     is_conditional: whether the network reads the label.
     given: (batch) -> the condition in place of a label, [batch, *condition]; None for none.
     """
@@ -95,7 +92,7 @@ def denoiser(
 
     Args:
       nets: the networks.
-      schedule: of the process.
+      schedule: schedule of the process.
       weights: parameters of the network.
       label: label of each row if the network reads labels (`spec.num_classes` is the null label),
         or the condition from `nets.given`.

@@ -53,9 +53,9 @@ class Process(NamedTuple):
     """The forward process and the training objective.
 
     schedule: noise schedule; if it is learned, it is a player of its own.
-    weighting: from `models.diffusion.process.weightings`; None for the unweighted error of the
+    weighting: one of `models.diffusion.process.weightings`, or None for the unweighted error of the
       network's output.
-    time: distribution of training times, from `models.diffusion.process.time_sampling`.
+    time: distribution of training times, one of `models.diffusion.process.time_sampling`.
     label_dropout: fraction of examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
     """
 
@@ -223,7 +223,7 @@ def max_noise(process: Process) -> float:
 
 
 def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> Weights:
-    """Returns the parameters of the network and of a learned schedule, without other collections."""
+    """Returns the parameters of the network and of a learned schedule, and empty collections."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), condition_of(nets, first)
     args = to_process(nets.spec, first['x']), level, label

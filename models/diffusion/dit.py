@@ -25,7 +25,7 @@ class Block(nn.Module):
 
     Attributes:
       heads: number of attention heads.
-      dtype: of the products.
+      dtype: data type of the products.
     """
 
     heads: int
@@ -58,7 +58,7 @@ class DiT(nn.Module):
       heads: number of attention heads, which divides `width`.
       num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
         label, which stands for any class.
-      dtype: of the products; parameters, sums and outputs are float32.
+      dtype: data type of the products; parameters, sums and outputs are float32.
     """
 
     patch: int

@@ -67,7 +67,7 @@ class ConditionedBlock(nn.Module):
     The adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
     Attributes:
-      dtype: of the products.
+      dtype: data type of the products.
     """
 
     dtype: DTypeLike = jnp.float32
@@ -94,7 +94,7 @@ class ConditionedMLP(nn.Module):
       num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
         label, which stands for any class.
       num_waves: number of sines and cosines of each dimension of x, as additional inputs.
-      dtype: of the products; parameters, sums and outputs are float32.
+      dtype: data type of the products; parameters, sums and outputs are float32.
     """
 
     width: int

@@ -35,8 +35,8 @@ Keys = UInt32[Array, 'batch 2']
 class Sampling(NamedTuple):
     """How samples are drawn.
 
-    sampler: from `models.diffusion.process.samplers`.
-    grid: from `models.diffusion.process.time_grids`.
+    sampler: one of `models.diffusion.process.samplers`.
+    grid: one of `models.diffusion.process.time_grids`.
     steps: number of sampler steps; the last one goes from the process's smallest time to the data.
     guidance: as in `models.diffusion.denoiser.denoiser`.
     clip: as in `models.diffusion.denoiser.denoiser`.

@@ -22,7 +22,7 @@ class SeesLow(nn.Module):
 
     Attributes:
       body: (maps, half log-SNR, None) -> maps of the same shape [batch, height, width, channels].
-      factor: by which the sides of the low-resolution image are shorter.
+      factor: factor by which the sides of the low-resolution image are shorter.
     """
 
     body: nn.Module
@@ -39,7 +39,7 @@ class SeesLow(nn.Module):
         as_maps = lambda a: a.reshape(*x_t.shape[:3], -1)
         maps = as_maps(x_t)
         both = jnp.concatenate([maps, as_maps(enlarged(low, self.factor))], -1)
-        output = self.body(both, half_log_snr, None)  # the body outputs as many channels as it reads
+        output = self.body(both, half_log_snr, None)  # with as many channels as `both`
         return output[..., : maps.shape[-1]].reshape(x_t.shape)
 
 

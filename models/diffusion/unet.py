@@ -35,8 +35,8 @@ class UNetOptions(NamedTuple):
     groups: limit of the groups in a group norm; the largest number that divides the channels is
       used.
     heads: limit of the attention heads; the largest number that divides the channels is used.
-    form: of the convolutions, as in `models.nets.conv`.
-    dtype: of the products; parameters and sums are float32.
+    form: form of the convolutions, as in `models.nets.conv`.
+    dtype: data type of the products; parameters and sums are float32.
     """
 
     kernel_size: int = 3
@@ -113,7 +113,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """A block on the way up, which also reads the kept output of its counterpart on the way down."""
+    """A block on the way up, which also reads the output of its counterpart on the way down."""
 
     features: int
     has_attention: bool

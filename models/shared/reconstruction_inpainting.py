@@ -31,7 +31,7 @@ def by_reconstruction(
     which for a plain autoencoder need not look like data.
 
     Args:
-      spec: of the data.
+      spec: spec of the data.
       codes: (weights, batch, rng) -> codes [local, latent], drawn if there is a q(z | x).
       decode: (weights, codes) -> x [local, *event].
       iterations: number of steps of the chain.

@@ -52,7 +52,7 @@ class ClassifierParts(NamedTuple):
     """The components of a classifier.
 
     network: (train, gather) -> Network.
-    spec: of the data; the network takes x normalized with it.
+    spec: spec of the data; the network takes x normalized with it.
     dropout: fraction of the features that training drops (Srivastava et al. 2014).
     shift: maximum shift of images in training, in pixels, in each direction.
     has_maps: whether the network's body is a `ConvEncoder`.
@@ -106,7 +106,7 @@ def check(parts: ClassifierParts) -> None:
     """Rejects an invalid dropout or shift, and shifts or convolutions of data other than images.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(0, 'model.shift', parts.shift)
     share('model.dropout', parts.dropout, below_one=True)

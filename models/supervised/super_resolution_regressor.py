@@ -22,12 +22,12 @@ class Residual(nn.Module):
     """Bicubic enlargement plus a convolutional residual (Kim et al. 2016, VDSR).
 
     Attributes:
-      factor: by which the sides of the low-resolution image are shorter.
+      factor: factor by which the sides of the low-resolution image are shorter.
       channels: output channels of each convolution but the last.
       kernel_size: length of every convolution's kernel along each axis.
-      activation: after every convolution but the last.
-      form: of the convolutions, as in `models.nets.conv`.
-      dtype: of the products; parameters and outputs are float32.
+      activation: applied after every convolution but the last.
+      form: form of the convolutions, as in `models.nets.conv`.
+      dtype: data type of the products; parameters and outputs are float32.
     """
 
     factor: int
@@ -53,8 +53,8 @@ class RegressorParts(NamedTuple):
     """The components of a regressor.
 
     network: low-resolution images [batch, *low] -> images [batch, *event], both normalized.
-    spec: of the data.
-    factor: by which the sides of the low-resolution image are shorter.
+    spec: spec of the data.
+    factor: factor by which the sides of the low-resolution image are shorter.
     """
 
     network: nn.Module

@@ -43,7 +43,7 @@ def ode_log_prob(
     Example:
       >>> from models.diffusion.process.schedules import exploding
       >>> schedule, keys = exploding(), jnp.zeros((1, 2), jnp.uint32)
-      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 4)
+      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 4)
       >>> found = ode_log_prob(mean, jnp.zeros((1, 1)), schedule, keys, steps=400, probes=0)
       >>> round(found.item(), 2)  # -log(8 pi) / 2
       -1.61

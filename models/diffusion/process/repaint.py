@@ -37,7 +37,7 @@ def repaint(
       x: the examples; the values of their hidden parts are never read.
       known: true where x is known.
       times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
-      schedule: of the process.
+      schedule: schedule of the process.
       keys: one key per row. The draws of row i depend only on keys[i].
       resamples: at least 1; 1 means no jump back. There are steps * resamples + 1 evaluations.
 

@@ -5,7 +5,7 @@ Every sampler takes
     denoiser: (x_t [batch, *event], t [batch]) -> the mean of x given x_t, [batch, *event].
     x: x_t at times[0], [batch, *event].
     times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
-    schedule: of the process.
+    schedule: schedule of the process.
     keys: one per row, for samplers that draw noise. The draws of row i depend only on keys[i].
 
 and returns (x_t at times[-1], the `Trajectory`).
@@ -52,7 +52,7 @@ def ddim(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule, keys = schedules.exploding(), jnp.zeros((1, 2), jnp.uint32)
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> x_t, times = jnp.full((1, 1), 80.0), time_grids.karras(schedule, 400)
       >>> round(ddim(mean, x_t, times, schedule, keys)[0].item(), 1)  # one std at both ends
       1.0
@@ -80,7 +80,7 @@ def ancestral(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule, keys = schedules.exploding(), jax.random.split(jax.random.PRNGKey(0), 4000)
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> noise, times = 80 * standard_normal(keys, 1), time_grids.karras(schedule, 400)
       >>> round(ancestral(mean, noise, times, schedule, keys)[0].std().item(), 1)
       1.0
@@ -96,7 +96,7 @@ def dpm_solver_2(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(dpm_solver_2(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -129,7 +129,7 @@ def dpm_solver_pp_2m(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(dpm_solver_pp_2m(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -162,7 +162,7 @@ def euler(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.straight()
-      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # for x ~ N(0, 1)
       >>> times = time_grids.uniform_time(schedule, 400)
       >>> round(euler(mean, jnp.full((1, 1), 1.0), times, schedule)[0].item(), 1)
       1.0
@@ -185,7 +185,7 @@ def heun(
     keys: UInt32[Array, 'batch 2'] | None = None,
     churn: float = 0.0,
 ) -> tuple[Events, Trajectory]:
-    """Heun's method: Karras et al. (2022), Algorithm 1, or with `churn`, their S_churn, Algorithm 2.
+    """Heun's method: Karras et al. (2022), Algorithm 1, or Algorithm 2 with `churn`, their S_churn.
 
     Takes two evaluations per step. Added noise is measured in sigma / alpha, the paper's sigma. The
     paper's S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's
@@ -194,7 +194,7 @@ def heun(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(heun(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -228,7 +228,7 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
 
     Example:
       >>> from models.diffusion.process.schedules import straight
-      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # for x ~ N(0, 1)
       >>> slope, x = velocity(mean, jnp.full((1, 1), 0.68), jnp.asarray(0.2), straight())
       >>> round(slope.item(), 3), round(x.item(), 3)  # 0.2 - 0.8: eps - x
       (-0.6, 0.8)

@@ -1,8 +1,8 @@
 """Noise schedules: x_t = alpha(t) x + sigma(t) eps, from data at t = 0 to noise at t = 1.
 
 A schedule defines log alpha, log sigma and the inverse of the half log-SNR, from which everything
-else is computed. alpha and sigma alone determine the kind of process (variance preserving,
-exploding, the straight lines of flow matching). All functions keep the precision of their argument.
+else is computed. alpha and sigma determine the kind of process (variance preserving, exploding, the
+straight lines of flow matching). All functions keep the precision of their argument.
 """
 
 import math
