@@ -114,7 +114,7 @@ class _Layer(nn.Module):
       kernel_size: window size along each spatial axis.
       strides, padding, kernel_dilation: as in the functions of this module.
       use_bias: whether to add a bias to each feature.
-      mask: multiplies the kernel and has its shape.
+      mask: array of the kernel's shape that multiplies the kernel.
       dtype: data type of the products. Parameters are float32, and so are outputs unless dtype is
         float64.
       kernel_init: initializer of the kernel.
@@ -160,7 +160,7 @@ class Conv(_Layer):
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
+        """Raises ValueError like `conv_lax`, and for an unknown form or a mask of another shape."""
         groups = self.feature_group_count
         forms = {'matmul': conv_matmul, 'lax': conv_lax}
         return self._layer(x, forms, x.shape[-1] // groups, groups)
@@ -171,7 +171,7 @@ class ConvTranspose(_Layer):
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
+        """Raises ValueError like `conv_lax`, and for an unknown form or a mask of another shape."""
         forms = {'matmul': conv_transpose_matmul, 'lax': conv_transpose_lax}
         return self._layer(x, forms, x.shape[-1])
 

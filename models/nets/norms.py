@@ -106,7 +106,7 @@ def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'ch
 
 
 def spectral_vectors(params: Tree, key) -> Tree:
-    """Random unit vectors [features], one for each kernel: the start of `spectral_normalize`.
+    """Random unit vectors [features] for each kernel, for the first call of `spectral_normalize`.
 
     A class embedding table counts as a kernel, because it is a linear map of one-hot labels.
     """

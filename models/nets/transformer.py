@@ -57,7 +57,7 @@ def check_heads(width: int, heads: int) -> None:
     """Requires that the number of attention heads divides the width.
 
     Raises:
-      UserError: the number does not divide it; the message names both config fields.
+      UserError: the number does not divide the width; the message names both config fields.
     """
     if width % heads:
         raise UserError(f'config.model.heads={heads} do not divide config.model.width={width}')
@@ -232,7 +232,7 @@ class Transformer(nn.Module):
 
 
 def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
-    """An empty cache per block, with room for `length` positions (None: the net's length)."""
+    """An empty cache per block, with room for `length` positions (by default the net's length)."""
     shape = (batch, net.heads, length or net.length, net.width // net.heads)
     zeros = jnp.zeros(shape, net.dtype)
     return tuple(BlockCache(zeros, zeros) for _ in range(net.blocks))

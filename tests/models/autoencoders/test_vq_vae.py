@@ -233,7 +233,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     ('changes', 'said'),
     [
         (dict(model__num_codes=0), 'model.num_codes'),
-        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: give the share'),
+        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: give the fraction'),
         (dict(hypers__beta=-1.0), 'hypers.beta'),
         (dict(model__codebook_dim=0), 'model.codebook_dim'),
         (dict(hypers__ema_half_life=100.0), 'averaged networks do not fit the codebook'),
