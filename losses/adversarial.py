@@ -37,7 +37,7 @@ def minimax_discriminator(real: Logits, fake: Logits) -> Logits:
 def minimax_generator(fake: Logits) -> Logits:
     """log(1 - D(G(z))) in nats: the part of the game's value that depends on the generator.
 
-    The zero-sum game of Goodfellow et al. (2014), equation 1. The gradient vanishes where D
+    This is the zero-sum game of Goodfellow et al. (2014), equation 1. The gradient vanishes where D
     confidently rejects a sample.
 
     Raises:

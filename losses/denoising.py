@@ -1,7 +1,7 @@
 """The loss of a denoiser, and the terms of a diffusion model's bound on log p(x).
 
-Per example: each function sums over the axes of an event, and the caller takes the batch mean.
-Nothing is broadcast: mismatched shapes raise ValueError.
+Each function returns a value per example, summed over the axes of an event; the caller takes the
+batch mean. Nothing is broadcast: mismatched shapes raise ValueError.
 """
 
 import jax.numpy as jnp
@@ -18,9 +18,9 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
     """weight ||target - output||^2, in the squared units of the target.
 
     Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
-    are eps and the weight is 1. With the weight of
-    `models.diffusion.process.weightings.bound` it is the diffusion term of the bound in
-    nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
+    are eps and the weight is 1. If the target is x and the weight is
+    `models.diffusion.process.weightings.bound`, it is the diffusion term of the bound in nats:
+    Kingma et al. (2021), Variational Diffusion Models, equation 13.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

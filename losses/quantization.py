@@ -1,7 +1,7 @@
 """Losses of a vector-quantised autoencoder, and the perplexity of its codebook.
 
-Per example, as in `losses.elbo`: nothing is reduced over the batch and nothing is broadcast.
-Mismatched shapes raise ValueError.
+All results are per example, as in `losses.elbo`. Nothing is reduced over the batch and nothing is
+broadcast: mismatched shapes raise ValueError.
 """
 
 import math

@@ -12,7 +12,7 @@ def total_correlation(
     means: Float[Array, 'examples latent'],
     log_vars: Float[Array, 'examples latent'],
 ) -> Float[Array, 'batch']:
-    """log q(z) - sum_j log q(z_j) in nats, for q the even mixture of N(means_i, exp(log_vars_i)).
+    """log q(z) - sum_j log q(z_j) in nats, q the uniform mixture of N(means_i, exp(log_vars_i)).
 
         log mean_i prod_j q(z_j | x_i) - sum_j log mean_i q(z_j | x_i)
 

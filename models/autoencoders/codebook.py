@@ -81,11 +81,11 @@ def updated(
 
         N <- decay N + (1 - decay) n,  m <- decay m + (1 - decay) sum of the n vectors,  e = m / N
 
-    (equations 6 to 8), with N smoothed in the quotient. Under even use, each code would have the
-    count (vectors of the batch) / codes. Every code whose count is below `restart_below` times this
-    even count then restarts with it at a random vector of the batch (Dhariwal et al. 2020, Jukebox,
-    section 3.1). Without restarts, a code far from all encoder outputs would never move again.
-    `restart_below` = 0 disables them.
+    (equations 6 to 8), with N smoothed in the quotient. If all codes were used evenly, each would
+    have the count (vectors of the batch) / codes. Every code whose count is below `restart_below`
+    times this even count then restarts at a random vector of the batch, with the even count
+    (Dhariwal et al. 2020, Jukebox, section 3.1). Without restarts, a code far from all encoder
+    outputs would never move again. `restart_below` = 0 disables restarts.
     """
     vectors = jax.lax.stop_gradient(vectors)
     num_codes, dim = codebook.embedding.shape

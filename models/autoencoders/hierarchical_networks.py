@@ -28,7 +28,7 @@ def networks_of(
       **network: activation and dtype.
 
     Raises:
-      UserError: fewer than two layers, lists of different lengths, or no hidden layer.
+      UserError: there are fewer than two layers, lists of different lengths, or no hidden layers.
     """
     if len(latent_dims) < 2:
         raise UserError(

@@ -32,7 +32,7 @@ Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> z: a sample or the mean
 
 
 class HierarchicalNetworks(NamedTuple):
-    """The components of a hierarchical VAE of L = len(latent_dims) layers, counted up from x.
+    """The components of a hierarchical VAE of L = len(latent_dims) layers, numbered up from x.
 
     networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
       mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of

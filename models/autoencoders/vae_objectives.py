@@ -106,7 +106,7 @@ def doubly_reparameterized(num_samples: int) -> Objective:
         )
         normalized = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
         (slopes,) = jax.lax.stop_gradient(pull_back(jnp.square(normalized)))
-        # The first sum has only the decoder's gradient; the second is linear in the encoder's z.
+        # The first sum has the decoder's gradient; the second, linear in z, has the encoder's.
         gradients = jnp.sum(normalized * log_weights, 0) + jnp.sum(slopes * z, (0, 2))
         terms = _terms(q, log_weights, likelihoods)
         bound = jax.lax.stop_gradient(terms['importance_weighted_bound_nats'])

@@ -179,7 +179,7 @@ def _draw_in_order(parts, weights, batch, rng: Rng, order_index):
 
 
 def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
-    """Returns the factors of p(x) of levels; None without levels or for several orders.
+    """Returns p(x_i | earlier x) of levels; None for real values or several orders.
 
     A mixture of orders has no such factors.
     """

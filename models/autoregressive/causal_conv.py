@@ -5,7 +5,7 @@ itself, group g depends on the groups before g ("mask A", in a first layer) or o
 and including g ("mask B"): van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
 
 A network of such layers computes all pixels at once, or a single one, given as a `Pixel`. In the
-second case each layer's input is only that pixel; its inputs at earlier pixels are cached in the
+second case a layer gets its input at that pixel only; its inputs at earlier pixels are kept in the
 collection 'cache'.
 """
 
@@ -106,7 +106,7 @@ class Windows(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A convolution over the output of `Windows`, whose windows end at their own pixel.
+    """A convolution over the output of `Windows`; each window ends at its own pixel.
 
     Attributes:
       features: channels of the output, in `parts` equal parts that each contain all groups.
@@ -143,7 +143,7 @@ class CausalConv(nn.Module):
 
 
 def groups_of(features: int, channels: int) -> np.ndarray:
-    """Returns the group of each feature, int [features]; groups are in order and nearly equal."""
+    """Returns each feature's group, 0 to channels - 1 in order; groups have nearly equal sizes."""
     return np.arange(features) * channels // features
 
 

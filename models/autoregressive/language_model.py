@@ -1,7 +1,7 @@
 """Language models: p(text) = prod_i p(x_i | tokens before it in a window), exactly.
 
-The family of any `AutoregressiveParts` with categorical dimensions in their own order, such as a
-transformer, a recurrent network or a Markov model.
+The family serves any `AutoregressiveParts` with categorical dimensions in their own order, such as
+those of a transformer, a recurrent network or a Markov model.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def language_family(
     """Returns the family, whose log_prob sums over the scored tokens of each example.
 
     Args:
-      parts: parts of the model, which texts are sampled with.
+      parts: parts of the model, with which texts are sampled.
       turns: how the model is trained.
       token_log_probs: (weights, batch) -> log p [batch, length] of each token given the ones before
         it.
@@ -100,7 +100,7 @@ def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) ->
 def scored_log_prob(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
     """Returns the sum over the last 'num_scored' tokens of each row.
 
-    A batch without this entry, as in training, has all tokens scored.
+    In a batch without this entry, as in training, all tokens are scored.
     """
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))

@@ -3,9 +3,9 @@
     p(x | h) = (c(h, x) + T(h) p(x | h')) / (c(h) + T(h)),
 
 where c counts in the training text, T(h) is the number of distinct tokens that follow h there, and
-h' is h without its first token. The p(x | h') of the empty context h is uniform. This is method C
-of The Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If nothing
-follows h in the training text, p(x | h) = p(x | h').
+h' is h without its first token. If h is empty, p(x | h') is uniform. This is method C of The
+Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If nothing follows h in
+the training text, p(x | h) = p(x | h').
 
 Most possible n-grams never occur, so dense tables would be nearly empty. Instead, the n-grams that
 occur are sorted and indexed, and bisection finds an n-gram by the index of its first n - 1 tokens
@@ -93,7 +93,7 @@ def _tokens_and_mask(
 
 
 def _as_weights(levels: list[Level]) -> Weights:
-    """Returns counts as parameters, of which averages may be kept, and integer codes as `extra`."""
+    """Returns counts as parameters, which may be averaged, and codes, which may not, as `extra`."""
     named = {str(n): level._asdict() for n, level in enumerate(levels)}
     codes = {n: level.pop('codes') for n, level in named.items()}
     return Weights({'model': named}, {'model': codes})

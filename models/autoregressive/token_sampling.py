@@ -69,7 +69,7 @@ def sampling_logits(logits: Logits, draws: SamplingOptions) -> Logits:
 
 
 def with_draws(observation: Observation, draws: SamplingOptions) -> Observation:
-    """Returns the categorical observation with its sampling, and nothing else, following `draws`.
+    """Returns `observation`, which is categorical, with only its sampling changed, to `draws`.
 
     Raises:
       UserError: a setting is out of range.

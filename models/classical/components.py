@@ -22,7 +22,8 @@ class Components(NamedTuple):
     """K distributions of one kind, with their parameters in one pytree.
 
     statistics: (x, weights [batch, K]) -> Statistics; its entry 'count' [K] sums the weights.
-    pooled, maximize: as in `models.classical.estimator.Estimator`, without a structure.
+    pooled, maximize: as in `models.classical.estimator.Estimator`, but `maximize` returns only
+      params.
     log_prob: (params, x, known=None) -> log p(x | k) [batch, K] in nats; with `known` [batch,
       dims], that of the known part only.
     sample: (keys, params, component [batch]) -> x.
@@ -57,7 +58,7 @@ def categorical(levels: int, pseudo_count: float) -> Components:
 
     @higher.defjvp
     def slope(primals, tangents):
-        """The difference quotient over x's neighbours, as levels have no derivative."""
+        """Uses the difference quotient over x's neighbours, because levels have no derivative."""
         (x,), (tangent,) = primals, tangents
         below, above = jnp.maximum(x - 1, 0), jnp.minimum(x + 1, levels - 1)
         rise = (higher(above) - higher(below)) / (above - below)[..., None]

@@ -36,11 +36,11 @@ def summed(statistics: Statistics, shares: jax.Array) -> Statistics:
 def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
     """Returns the turn of one player, `model`, fitted to a running mean of minibatch statistics.
 
-    Minibatch t enters the running mean with weight (t + 1)^-forgetting. With 0 only the current
-    minibatch counts. If that is the whole training split, each step is an iteration of expectation
-    maximisation (Dempster, Laird and Rubin 1977). With 1 the running mean is the mean over all
-    minibatches so far, as closed-form estimates need. Values above 1/2 and below 1 give the online
-    EM of Cappe and Moulines (2009), section 2.2.
+    Minibatch t enters the running mean with weight (t + 1)^-forgetting. If `forgetting` is 0, only
+    the current minibatch counts. If that is the whole training split, each step is an iteration of
+    expectation maximisation (Dempster, Laird and Rubin 1977). If `forgetting` is 1, the running
+    mean is the mean over all minibatches so far, as closed-form estimates need. Values between 1/2
+    and 1 give the online EM of Cappe and Moulines (2009), section 2.2.
     """
     check_share('model.forgetting', forgetting)
 

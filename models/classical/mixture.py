@@ -33,7 +33,7 @@ class MixtureParts(NamedTuple):
     components: kind of the components.
     count: number of components.
     spec: spec of the data.
-    is_labelled: whether the component is the label, and observed.
+    is_labelled: whether the component is the label, and thus observed.
     pseudo_count: examples added to each component when its weight is estimated.
     forgetting: as in `models.classical.estimator.fit_turn`.
     lloyd_iterations: Lloyd iterations for the initial clusters of a mixture without labels.
@@ -147,7 +147,7 @@ def log_prob_of(parts: MixtureParts) -> PerExample:
 
 
 def conditionals(parts: MixtureParts) -> Conditionals | None:
-    """Returns the factors of p(x), or of p(x | label), of levels; None for real values.
+    """Returns p(x_i | earlier x), or p(x_i | earlier x, label), of levels; None for real values.
 
     The memory is log p(k, x_<i) [batch, K].
     """

@@ -113,7 +113,7 @@ def ppca(parts: PPCAParts) -> Family:
 
 
 def estimator_of(parts: PPCAParts) -> Estimator:
-    """Returns the estimator, from the moments of x by equations 7 and 8 of the paper."""
+    """Returns the estimator, which applies equations 7 and 8 of the paper to the moments of x."""
 
     def statistics(weights, batch):
         x = scaled(parts.spec, batch['x'])
@@ -162,7 +162,7 @@ def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Arra
 
 
 def inpainted(spec: Spec, params, batch: Batch, rng: Rng):
-    """Returns x with the hidden part drawn given the known part, which are jointly Gaussian."""
+    """Returns x with the hidden part drawn from the Gaussian p(hidden | known)."""
     known = batch['known'].astype(bool)
     x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
     noise = params['noise_variance'] * jnp.eye(x.shape[1])

@@ -38,7 +38,7 @@ class DenoiserNetworks(NamedTuple):
 def data_std(spec: Spec) -> float:
     """Returns x's approximate standard deviation on the process scale.
 
-    For images 0.5, as in Karras et al. (2022).
+    It is 0.5 if the data's interval is known, as Karras et al. (2022) assume for images.
     """
     return 1.0 if spec.interval is None else 0.5
 

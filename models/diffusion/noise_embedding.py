@@ -21,7 +21,7 @@ def waves(
     """Returns `num_waves` sines and cosines of each value, with geometrically spaced wavelengths.
 
     Vaswani et al. (2017), section 3.5, use them for positions. Tancik et al. (2020), equation 5,
-    use them for coordinates, so that a network learns high frequencies; here their frequencies are
+    use them for coordinates, so that a network learns high frequencies; here the frequencies are
     geometric.
     """
     longest, shortest = ends
@@ -64,7 +64,7 @@ def adaptive_norm(
 class ConditionedBlock(nn.Module):
     """h plus an MLP of h that the condition scales and shifts; the identity at initialization.
 
-    The adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
+    It uses the adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
     Attributes:
       dtype: data type of the products.

@@ -41,7 +41,7 @@ class Sampling(NamedTuple):
     guidance: as in `models.diffusion.denoiser.denoiser`.
     clip: as in `models.diffusion.denoiser.denoiser`.
     resamples: as in `models.diffusion.process.repaint.repaint`, which takes its own steps on the
-    same grid.
+      same grid.
     per_step: network evaluations in each step but the last; the last step takes one.
     """
 
@@ -71,7 +71,7 @@ def walk(
 ) -> tuple[Trajectory, Trajectory]:
     """Runs the sampler from x_t = `x` at the schedule's last time to its first time.
 
-    There it predicts the data.
+    At the first time it predicts the data.
 
     Returns:
       The trajectory of the sampler's steps, and that of the last evaluation, which has no steps

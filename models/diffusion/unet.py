@@ -80,7 +80,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """x plus self-attention over positions (Vaswani et al. 2017), initialized to zero."""
+    """x plus self-attention over positions (Vaswani et al. 2017), which is zero initially."""
 
     kind: UNetOptions
 

@@ -141,7 +141,7 @@ class Repeated(nn.Module):
         self.steps = nn.scan(_Carried, methods=methods)(self.make)
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Applies all bijectors, the first one first."""
+        """Applies all bijectors in order."""
         carry, _ = self.steps.forward((x, jnp.zeros(len(x), x.dtype)), None)
         return carry
 

@@ -1,6 +1,6 @@
 """Conditioners: networks that compute a coupling's parameters, with a zero-initialized last layer.
 
-A flow with them starts as the identity, except for its normalisations.
+A flow with these networks starts as the identity, except for its normalisations.
 """
 
 import functools
@@ -35,7 +35,7 @@ def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.
 class Perceptron(nn.Module):
     """An MLP for events of any shape.
 
-    The biases of its first layer are random: if all were zero, a piecewise-linear network of one
+    The biases of its first layer are random. If all were zero, a piecewise-linear network of one
     input would have its only kink at zero.
 
     Attributes:

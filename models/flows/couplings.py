@@ -33,7 +33,7 @@ class Elementwise(NamedTuple):
 
 
 def affine(bound: float) -> Elementwise:
-    """x exp(s) + t with |s| below `bound`: section 3.2, whose tanh keeps the scales from diverging.
+    """x exp(s) + t with |s| below `bound`: section 3.2, with a tanh so that scales do not diverge.
 
     Kingma and Dhariwal (2018) bound the scale from above by a sigmoid instead.
 
@@ -121,7 +121,7 @@ class Coupling(nn.Module):
         return self._transformed(x, self.elementwise.forward)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """Takes one pass like forward, because the network reads only the fixed dimensions."""
+        """Is as fast as forward, because the network reads only the fixed dimensions."""
         return self._transformed(z, self.elementwise.inverse)
 
     @nn.compact

@@ -29,7 +29,8 @@ def repaint(
     except in the last repetition. A single pass reads the known part only with the noise of t, but
     the repetitions make both parts agree. With many steps and resamples the output is distributed
     as x given its known part. For a Gaussian, the error of the mean falls as 1 / U. A jump back is
-    one step long. With few steps, that is at least as long as the authors' 10 steps of 250.
+    one step long. With few steps, that is no shorter than the 10 of 250 steps that the authors
+    advise.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, as in `models.diffusion.process.samplers`.

@@ -172,7 +172,7 @@ def discrete(num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float =
 
 
 def discrete_cosine(num_steps: int = 1000, offset: float = 0.008) -> Schedule:
-    """`cosine` in discrete steps, no beta above 0.999: Nichol and Dhariwal (2021), section 3.2."""
+    """`cosine` in discrete steps, betas at most 0.999: Nichol and Dhariwal (2021), section 3.2."""
     times = np.linspace(0.0, 1.0, num_steps + 1)
     squares = np.cos(0.5 * math.pi * (times + offset) / (1 + offset)) ** 2  # up to a factor
     return of_betas(np.minimum(1 - squares[1:] / squares[:-1], 0.999))

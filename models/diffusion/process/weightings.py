@@ -17,7 +17,7 @@ Weighting = Callable[[Schedule, Times], Times]
 
 
 def snr(schedule: Schedule, t: Times) -> Times:
-    """Returns the weight of the squared error of eps: 'simple' in Ho et al. (2020), equation 14."""
+    """Returns the weight that gives the squared error of eps: Ho et al. (2020), equation 14."""
     return jnp.exp(2 * schedule.half_log_snr(t))
 
 
