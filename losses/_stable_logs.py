@@ -5,8 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-# Keeps exp(-log_scale) times a distance within float32. This is no modelling choice: e^-60 is far
-# below the width of any bin. (PixelCNN++ clips at -7 to stabilise training; a model may do that.)
+# Keeps exp(-log_scale) times a distance within float32. This is not a modelling choice, because
+# e^-60 is far below the width of any bin. (PixelCNN++ clips at -7 to stabilise training, which a
+# model may do as well.)
 _MIN_LOG_SCALE = -60.0
 
 
@@ -14,8 +15,8 @@ def log_powers(x, logits, n: int):
     """x log sigmoid(l) + (n - x) log sigmoid(-l), with one exponential and one logarithm.
 
     Where the sigmoid saturates, x l - n max(l, 0) is exact and the remainder is small. The maximum
-    is written as (l + |l|) / 2: the derivative of |l| at 0, whatever JAX makes it, then cancels,
-    while that of `jnp.maximum` would not.
+    is written as (l + |l|) / 2, because the derivative of |l| at 0 then cancels, whatever value JAX
+    gives it. The derivative of `jnp.maximum` would not cancel.
     """
     size = jnp.abs(logits)
     rest = jnp.log1p(jnp.exp(-size))
@@ -32,7 +33,7 @@ def log_binomial_coefficients(n):
 
 
 def log_logistic_bin_mass(level, means, log_scales, levels):
-    """Log of the logistic mass of each bin: one formula for all bins and scales.
+    """Log of the logistic mass of each bin, by one formula for all bins and scales.
 
     For standardised upper edge b and lower edge a of a bin, sigmoid(b) - sigmoid(a) equals
     sigmoid(b) sigmoid(-a) (1 - exp(a - b)). Each factor has a stable logarithm, and an edge at
@@ -41,7 +42,7 @@ def log_logistic_bin_mass(level, means, log_scales, levels):
     """
     log_scales = jnp.maximum(log_scales, _MIN_LOG_SCALE)
     inverse_scales = jnp.exp(-log_scales)
-    # The numerators are whole numbers, so adjacent bins share their edge to the last bit.
+    # The numerators are whole numbers, so adjacent bins have bitwise the same edge.
     upper = ((2 * level + 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
     lower = ((2 * level - 1 - (levels - 1)) / (levels - 1) - means) * inverse_scales
     first, last = level <= 0, level >= levels - 1
@@ -56,6 +57,7 @@ def _log_one_minus_exp_minus_exp(log_width):
     """log(1 - exp(-exp(log_width))), also where exp(log_width) underflows."""
     width = jnp.exp(log_width)
     tiny = log_width < -20
-    # The branch not taken must be finite too: its gradient is multiplied by 0, and 0 * inf is NaN.
+    # The branch not taken must be finite, because its gradient is multiplied by 0, and 0 * inf is
+    # NaN.
     series = log_width - 0.5 * width
     return jnp.where(tiny, series, jnp.log(-jnp.expm1(-jnp.where(tiny, 1.0, width))))

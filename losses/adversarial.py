@@ -37,7 +37,7 @@ def minimax_discriminator(real: Logits, fake: Logits) -> Logits:
 def minimax_generator(fake: Logits) -> Logits:
     """log(1 - D(G(z))) in nats: the part of the game's value that depends on the generator.
 
-    The zero-sum game of Goodfellow et al. (2014), equation 1. The gradient vanishes where D
+    This is the zero-sum game of Goodfellow et al. (2014), equation 1. The gradient vanishes where D
     confidently rejects a sample.
 
     Raises:
@@ -185,10 +185,10 @@ def gradient_penalty(
     """(||dD/dx|| - 1)^2 at x = u real + (1 - u) fake, for a `fraction` u uniform in [0, 1].
 
     Gulrajani et al. (2017), Improved Training of Wasserstein GANs, equation 3. Where D is flat, the
-    norm has no derivative and 0 is used.
+    norm is not differentiable, and 0 is used as its derivative.
 
     Raises:
-        ValueError: if the shapes do not match, or as in `slope_squared`.
+        ValueError: if the shapes do not match, or the discriminator does not return (batch,).
 
     Example:
         >>> discriminator = lambda x: 3 * x[:, 0] + 4 * x[:, 1]  # of slope 5 everywhere
@@ -213,8 +213,8 @@ def feature_matching(
 ) -> Float[Array, '']:
     """||mean f(x) - mean f(G(z))||^2, with means over the whole batch.
 
-    Salimans et al. (2016), Improved Techniques for Training GANs, section 3.1. The means couple the
-    examples of a batch: gather the features of all devices first.
+    Salimans et al. (2016), Improved Techniques for Training GANs, section 3.1. The means are over
+    the global batch, so gather the features of all devices first.
 
     Raises:
         ValueError: if the shapes of an example's features differ, or a batch is empty.

@@ -1,7 +1,8 @@
 """The squared Frobenius norm of an encoder's Jacobian: the penalty of contractive autoencoders.
 
 Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction,
-equation 1. Per example, for any batched `encoder` that processes each example independently.
+equation 1. Functions return a value per example. `encoder` takes a batch, and has to process each
+example independently.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,8 @@ Encoder = Callable[[Events], Float[Array, 'batch latent']]
 def jacobian_squared_norm(encoder: Encoder, x: Events) -> Float[Array, 'batch']:
     """||dh/dx||_F^2 = sum_ij (dh_i / dx_j)^2 of each example, h = encoder(x).
 
-    Computes one Jacobian row per code dimension, all at once: `latent` times the memory and the
-    compute of one gradient.
+    Computes one Jacobian row per code dimension, all at once, which takes `latent` times the memory
+    and the compute of one gradient.
 
     Raises:
         ValueError: if the encoder does not return (batch, latent).
@@ -42,7 +43,8 @@ def jacobian_squared_norm_estimate(
     E[u^T J J^T u] = tr(J J^T) for any u of mean zero and covariance I: Hutchinson (1989), A
     Stochastic Estimator of the Trace of the Influence Matrix. Rademacher probes (+1 or -1) have the
     smallest variance, 2 sum_{i != k} (J J^T)_ik^2 each. Probes lie in code space, which has fewer
-    dimensions than x: J^T J has the same nonzero eigenvalues, but more of it is off the diagonal.
+    dimensions than x. J^T J, for probes in the space of x, has the same nonzero eigenvalues, but
+    more of its squared norm is off the diagonal.
 
     Raises:
         ValueError: if the encoder does not return (batch, latent), the probes do not have the shape

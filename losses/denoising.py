@@ -1,7 +1,7 @@
 """The loss of a denoiser, and the terms of a diffusion model's bound on log p(x).
 
-Per example: each function sums over the axes of an event, and the caller takes the batch mean.
-Nothing is broadcast: mismatched shapes raise ValueError.
+Each function returns a value per example, summed over the axes of an event; the caller takes the
+batch mean. Nothing is broadcast: mismatched shapes raise ValueError.
 """
 
 import jax.numpy as jnp
@@ -18,9 +18,9 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
     """weight ||target - output||^2, in the squared units of the target.
 
     Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
-    are eps and the weight is 1. With the weight of
-    `models.diffusion.process.weightings.bound` it is the diffusion term of the bound in
-    nats: Kingma et al. (2021), Variational Diffusion Models, equation 13.
+    are eps and the weight is 1. If the target is x and the weight is
+    `models.diffusion.process.weightings.bound`, it is the diffusion term of the bound in nats:
+    Kingma et al. (2021), Variational Diffusion Models, equation 13.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -38,8 +38,8 @@ def denoising_error(target: Events, output: Events, weight: PerExample) -> PerEx
 def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> PerExample:
     """KL(N(alpha x, sigma^2 I) || N(0, (alpha^2 + sigma^2) I)) in nats.
 
-    The information about x left in the noisiest x_t: the prior loss of Kingma et al. (2021),
-    equation 11, for processes of any variance.
+    It measures how much information about x is left in the noisiest x_t. This is the prior loss of
+    Kingma et al. (2021), equation 11, for processes of any variance.
 
     Raises:
         ValueError: if there is no batch axis.

@@ -1,8 +1,8 @@
 """Likelihoods, KL divergences and the bounds built from them, in nats per example.
 
-Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`: the
-caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments are
-float32 or wider: a network that computes in bfloat16 casts its outputs.
+Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`, so
+the caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments
+must be float32 or wider, so a network that computes in bfloat16 has to cast its outputs.
 """
 
 import math
@@ -21,8 +21,8 @@ def kl_standard_normal(
 
         1/2 sum_j [exp(log_var_j) + mean_j^2 - 1 - log_var_j]
 
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B (there with the sign of the
-    bound, -KL).
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B, which has -KL, the term of
+    the bound.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
@@ -59,7 +59,8 @@ def kl_diagonal_gaussians(
         d = log_var_q - log_var_p
 
     Kullback (1959), Information Theory and Statistics, chapter 9, for diagonal covariances. In
-    float32 it overflows to infinity from about d_j = 88, where the true value is about e^88 / 2.
+    float32 the result overflows to infinity above about d_j = 88, where the true value is about
+    e^88 / 2.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).
@@ -86,9 +87,9 @@ def diagonal_gaussian_log_prob(
 
         -1/2 sum_j [log(2 pi) + log_var_j + (x_j - mean_j)^2 / exp(log_var_j)]
 
-    Used for latents, and for continuous data as an observation model with learned variance. It is
-    the log of a density: it depends on the units of x, and for quantised x it is unbounded above.
-    Kingma & Welling (2014), appendix C.2.
+    It is used for latents, and for continuous data as an observation model with learned variance.
+    As the log of a density, it depends on the units of x, and for quantised x it is unbounded
+    above. Kingma & Welling (2014), appendix C.2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -110,8 +111,8 @@ def bernoulli_log_prob(
 
         sum_j [x_j log sigmoid(logits_j) + (1 - x_j) log sigmoid(-logits_j)]
 
-    For grey targets, 0 < x < 1, this is a cross-entropy: a loss, but no likelihood of x, because it
-    does not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
+    For grey targets, 0 < x < 1, this is a cross-entropy. That is a loss, but not a likelihood of x,
+    because it does not sum to one over grey values. Kingma & Welling (2014), appendix C.1.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.
@@ -131,8 +132,9 @@ def categorical_log_prob(
 
         sum_j [logits_{j, x_j} - logsumexp_l logits_{j, l}]
 
-    x holds whole numbers 0 .. levels-1 as integers or floats; larger values give NaN. The softmax
-    over pixel values of van den Oord et al. (2016), Pixel Recurrent Neural Networks, section 3.
+    x holds whole numbers 0 .. levels-1 as integers or floats; larger values give NaN. This is the
+    softmax over pixel values of van den Oord et al. (2016), Pixel Recurrent Neural Networks,
+    section 3.
 
     Raises:
         ValueError: if logits does not have the shape of x plus one axis, or there is no batch axis.
@@ -154,8 +156,8 @@ def binomial_log_prob(
 
         sum_j [log C(n, x_j) + x_j log sigmoid(logits_j) + (n - x_j) log sigmoid(-logits_j)]
 
-    x holds whole numbers 0 .. n = num_trials as integers or floats; values above n give NaN. The
-    standard probability mass function: Johnson, Kemp & Kotz (2005), Univariate Discrete
+    x holds whole numbers 0 .. n = num_trials as integers or floats; values above n give NaN. This
+    is the standard probability mass function: Johnson, Kemp & Kotz (2005), Univariate Discrete
     Distributions, equation 3.2.
 
     Raises:
@@ -190,9 +192,9 @@ def discretized_logistic_mixture_log_prob(
 
     x holds whole numbers 0 .. levels-1 as integers or floats; means and scales are in the units of
     x rescaled to [-1, 1]. The first and last bins include the tails, so the levels' probabilities
-    sum to one. Salimans et al. (2017), PixelCNN++, section 2.1, equation 2, without their
+    sum to one. This is Salimans et al. (2017), PixelCNN++, section 2.1, equation 2, without their
     approximation for narrow bins. Elements of an event are independent given the arguments, whereas
-    their section 2.2 shares the component among the three colours of a pixel.
+    in their section 2.2 the three colours of a pixel share the component.
 
     log_scales below -60 are clipped to -60 and get no gradient. The result is finite in float32 for
     |means| < 1e10.
@@ -229,8 +231,8 @@ def elbo(
 ) -> Float[Array, 'batch']:
     """log_likelihood_nats - beta * kl_nats: the evidence lower bound in nats, to be maximised.
 
-    A lower bound on log p(x) for beta >= 1, tightest at beta = 1; an objective but no bound for
-    beta < 1. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
+    A lower bound on log p(x) for beta >= 1, tightest at beta = 1. For beta < 1 it is an objective,
+    but not a bound. Kingma & Welling (2014), equation 3; beta from Higgins et al. (2017), beta-VAE,
     equation 4.
 
     Raises:
@@ -258,7 +260,7 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
     Example:
         >>> log_weights = jnp.log(jnp.asarray([[1.0], [3.0]]))
-        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log 2, of the mean weight
+        >>> round(importance_weighted_bound(log_weights).item(), 3)  # log of the mean weight, 2
         0.693
     """
     _require_same_shape(rank=2, log_weights=log_weights)

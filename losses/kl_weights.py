@@ -25,14 +25,14 @@ def free_nats(
     """max(free, batch mean of the KL) for each group of latents: the KL that the loss charges.
 
     Kingma et al. (2016), appendix C.8: below `free` nats a group's cost is constant, so no gradient
-    pulls it to the prior. The comparison is with the mean over the whole batch, not per example: if
-    devices share the batch, gather `kl_nats` first.
+    pulls it to the prior. The mean is over the whole batch, so if the batch is divided among
+    devices, gather `kl_nats` first.
 
     Raises:
         ValueError: kl_nats does not have two axes, or free is not a scalar.
 
     Example:
-        >>> kl_nats = jnp.asarray([[0.0, 3.0], [1.0, 5.0]])  # of mean 0.5 and 4
+        >>> kl_nats = jnp.asarray([[0.0, 3.0], [1.0, 5.0]])  # the means are 0.5 and 4
         >>> print(free_nats(kl_nats, free=1.0))
         [1. 4.]
     """

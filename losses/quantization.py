@@ -1,7 +1,7 @@
 """Losses of a vector-quantised autoencoder, and the perplexity of its codebook.
 
-Per example, as in `losses.elbo`: nothing is reduced over the batch and nothing is broadcast.
-Mismatched shapes raise ValueError.
+All results are per example, as in `losses.elbo`. Nothing is reduced over the batch and nothing is
+broadcast: mismatched shapes raise ValueError.
 """
 
 import math
@@ -12,15 +12,15 @@ from jaxtyping import Array, Float
 
 Vectors = Float[Array, 'batch *positions dim']
 
-_TINY = 1e-30  # floor of a share inside the log: the gradient is finite, and 0 * log(_TINY) is 0
+_TINY = 1e-30  # smallest frequency inside the log: gradients are finite, and 0 * log(_TINY) is 0
 
 
 def straight_through(encoded: Vectors, quantized: Vectors) -> Vectors:
-    """Returns `quantized` to the last bit; its gradient goes unchanged to `encoded`.
+    """Returns exactly `quantized`, but passes gradients unchanged to `encoded`.
 
         sg(quantized) + (encoded - sg(encoded)),  sg: stop_gradient
 
-    Bengio et al. (2013), Estimating or Propagating Gradients Through Stochastic Neurons; here as in
+    Bengio et al. (2013), Estimating or Propagating Gradients Through Stochastic Neurons; used as in
     van den Oord et al. (2017), Neural Discrete Representation Learning, section 3.2. `quantized`
     gets no gradient.
 
@@ -46,7 +46,7 @@ def commitment(encoded: Vectors, quantized: Vectors) -> Float[Array, 'batch']:
         1/N sum_n ||encoded_n - sg(quantized_n)||^2
 
     van den Oord et al. (2017), equation 3, third term, averaged over the N latents as section 3.2
-    says. `quantized` gets no gradient: moving averages update the codes.
+    says. `quantized` gets no gradient, because moving averages update the codes.
 
     Raises:
         ValueError: if the shapes differ or have fewer than two axes.
@@ -67,7 +67,8 @@ def perplexity(counts: Float[Array, 'batch codes']) -> Float[Array, 'batch']:
 
         exp(-sum_k p_k log p_k),  p_k = counts_k / sum_j counts_j
 
-    It is 1 if one code has all counts or there are none, and `codes` if all counts are equal.
+    It is 1 if one code has all counts or if all counts are 0. It is `codes` if all counts are equal
+    and positive.
 
     Raises:
         ValueError: if the shape is not (batch, codes).

@@ -1,7 +1,7 @@
 """Reconstruction losses: squared error and cross-entropy.
 
-Per example: each function sums over the axes of an event, and the caller takes the batch mean.
-Nothing is broadcast: mismatched shapes raise ValueError.
+Each function returns a value per example, summed over the axes of an event; the caller takes the
+batch mean. Nothing is broadcast: mismatched shapes raise ValueError.
 """
 
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ def half_squared_error(
 ) -> Float[Array, 'batch']:
     """1/2 ||x - mean||^2, in the squared units of x.
 
-    Equals -log N(x; mean, I) up to a constant. Minimised over affine encoders and decoders, its
+    It equals -log N(x; mean, I) up to a constant. Minimised over affine encoders and decoders, its
     mean over a data set is half the variance that PCA leaves unexplained: Baldi and Hornik (1989),
     Neural Networks and Principal Component Analysis, fact 4.
 
@@ -36,9 +36,9 @@ def cross_entropy(
 ) -> Float[Array, 'batch']:
     """-sum_j [x_j log m_j + (1 - x_j) log (1 - m_j)], m = sigmoid(logits), for x in [0, 1].
 
-    Smallest at m = x, where it is not zero for grey x. For grey x, which a Bernoulli cannot
-    generate, it is a loss and no likelihood: do not report it in nats. Vincent et al. (2008),
-    Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
+    It is smallest at m = x, where it is not zero for grey x. A Bernoulli cannot generate grey x, so
+    that for grey x it is a loss but not a likelihood: do not report it in nats. Vincent et al.
+    (2008), Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

@@ -12,20 +12,21 @@ def total_correlation(
     means: Float[Array, 'examples latent'],
     log_vars: Float[Array, 'examples latent'],
 ) -> Float[Array, 'batch']:
-    """log q(z) - sum_j log q(z_j) in nats, for q the even mixture of N(means_i, exp(log_vars_i)).
+    """log q(z) - sum_j log q(z_j) in nats, q the uniform mixture of N(means_i, exp(log_vars_i)).
 
         log mean_i prod_j q(z_j | x_i) - sum_j log mean_i q(z_j | x_i)
 
-    Averaged over z of the same examples, it estimates KL(q(z) || prod_j q(z_j)). Chen et al.
-    (2018), Isolating Sources of Disentanglement in VAEs, equations 2 and S3. Their
-    minibatch-weighted estimate also subtracts log N from each logarithm, N being the size of the
-    training split; this adds the constant (latent - 1) log N. On a minibatch both are biased.
+    If the z are drawn for the same examples, the mean over them estimates KL(q(z) || prod_j
+    q(z_j)): Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, equations 2 and S3.
+    Their minibatch-weighted estimate also subtracts log N from each logarithm, where N is the size
+    of the training split, which adds the constant (latent - 1) log N. On a minibatch both estimates
+    are biased.
 
     Raises:
         ValueError: if means and log_vars differ in shape, or z has another number of latents.
 
     Example:
-        >>> means = jnp.asarray([[-9.0, -9.0], [9.0, 9.0]])  # each latent tells which
+        >>> means = jnp.asarray([[-9.0, -9.0], [9.0, 9.0]])  # each latent identifies the example
         >>> round(total_correlation(means[:1], means, jnp.zeros((2, 2))).item(), 3)  # log 2
         0.693
     """

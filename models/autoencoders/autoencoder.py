@@ -31,11 +31,11 @@ class AutoencoderParts(NamedTuple):
 
     net: `encode` [batch, *event] -> [batch, latent] and `decode` [batch, latent] -> [batch, *event]
       of normalized x.
-    spec: of the data.
+    spec: spec of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
     corrupt: one of the functions in `atelier.data.corruption`, or None.
     strength: corruption strength in `metrics`. The strength in training is a hyper.
-    penalty: (encoder, x, keys) -> [batch], or None, from `contraction_rule`.
+    penalty: (encoder, x, keys) -> [batch], or None; from `contraction_rule`.
     """
 
     net: nn.Module
@@ -93,7 +93,7 @@ def contraction_of(parts: AutoencoderParts, params, x, keys) -> Float[Array, 'ba
 
 
 def exact(encoder: Callable, x, keys) -> Float[Array, 'batch']:
-    """The exact penalty, for which nothing is drawn."""
+    """The exact penalty, which needs no random draws."""
     del keys
     return contraction.jacobian_squared_norm(encoder, x)
 
@@ -129,13 +129,13 @@ def check(parts: AutoencoderParts) -> None:
     """Rejects an unknown loss, and cross-entropy for data without an interval.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     choose('model.loss', parts.loss, dict.fromkeys(LOSSES))
     if parts.spec.interval is None and parts.loss == 'cross_entropy':
         raise UserError(
-            "config.model.loss='cross_entropy' needs data in a known interval and these are "
-            'real-valued: --config.model.loss=squared_error'
+            "config.model.loss='cross_entropy' needs data in a known interval, but these data are "
+            'real-valued: give --config.model.loss=squared_error'
         )
 
 

@@ -13,18 +13,18 @@ from jaxtyping import Array, Float, Int
 
 from atelier.core.randomness import Rng, identity
 
-SMOOTHING = 1e-5  # Laplace smoothing, added to every count (vectors per batch) so that none is 0
+SMOOTHING = 1e-5  # Laplace smoothing: added to every count (vectors per batch), so that none is 0
 
 Vectors = Float[Array, 'batch *positions dim']
 Codes = Int[Array, 'batch *positions']
 
 
 class Codebook(NamedTuple):
-    """The code vectors, and the moving averages whose quotients the code vectors are.
+    """The code vectors, and the moving averages from whose quotients they are computed.
 
     embedding: [codes, dim], e in the paper.
     counts: [codes], N: the average number of vectors per batch assigned to each code.
-    sums: [codes, dim], m: the average sum of those vectors.
+    sums: [codes, dim], m: the average sum of the vectors per batch assigned to each code.
     """
 
     embedding: Float[Array, 'codes dim']
@@ -48,8 +48,8 @@ def nearest(vectors: Vectors, embedding: Float[Array, 'codes dim']) -> Codes:
     """The index of the code nearest to each vector (equation 1); ties go to the first.
 
     Compares ||e||^2 - 2 v e, the squared distance without ||v||^2, by one matrix product in full
-    float32. The fast matrix product of a GPU has three digits, with which a code may not be nearest
-    to itself.
+    float32. The fast matrix product of a GPU is accurate to three digits only, so that a code might
+    not be nearest to itself.
 
     Raises:
       ValueError: vectors and codes have different dimensions.
@@ -69,7 +69,7 @@ def count(codes: Codes, num_codes: int, gather=identity) -> Float[Array, 'codes'
 
 
 def log_shares(codebook: Codebook) -> Float[Array, 'codes']:
-    """log of each code's share of the running counts, in nats; finite for unused codes too."""
+    """log of each code's fraction of the running counts, in nats; finite for unused codes too."""
     smoothed = codebook.counts + SMOOTHING
     return jnp.log(smoothed) - jnp.log(jnp.sum(smoothed))
 
@@ -81,10 +81,11 @@ def updated(
 
         N <- decay N + (1 - decay) n,  m <- decay m + (1 - decay) sum of the n vectors,  e = m / N
 
-    (equations 6 to 8), with N smoothed in the quotient. Then every code whose count is below
-    `restart_below` times the count of even use restarts at a random vector of the batch, with the
-    count of even use (Dhariwal et al. 2020, Jukebox, section 3.1). Without restarts, a code far
-    from all encoder outputs would never move again. `restart_below` = 0 disables them.
+    (equations 6 to 8), with N smoothed in the quotient. If all codes were used evenly, each would
+    have the count (vectors of the batch) / codes. Every code whose count is below `restart_below`
+    times this even count then restarts at a random vector of the batch, with the even count
+    (Dhariwal et al. 2020, Jukebox, section 3.1). Without restarts, a code far from all encoder
+    outputs would never move again. `restart_below` = 0 disables restarts.
     """
     vectors = jax.lax.stop_gradient(vectors)
     num_codes, dim = codebook.embedding.shape
@@ -104,7 +105,7 @@ def updated(
 
 
 def _averaged(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:
-    """Returns the codebook with these averages, dividing by smoothed counts of the same sum."""
+    """Returns the codebook of these averages, divided by smoothed counts with the same total."""
     total = jnp.sum(counts)
     smoothed = (counts + SMOOTHING) * (total / (total + len(counts) * SMOOTHING))
     return Codebook(sums / smoothed[:, None], counts, sums)

@@ -13,7 +13,8 @@ KL_ADVICE = (
 def adviser(advice: str, num_layers: int = 1) -> Advise:
     """Returns a VAE's `Turn.advise`, whose warnings recommend the config changes `advice`.
 
-    It reads 'kl_nats' and, with several stochastic layers, 'kl_z1_nats', 'kl_z2_nats', ...
+    `Turn.advise` reads 'kl_nats' and, with several stochastic layers, 'kl_z1_nats', 'kl_z2_nats',
+    ...
     """
     layers = {f'kl_z{layer}_nats': f'z{layer}' for layer in range(1, num_layers + 1)}
     layers = layers if num_layers > 1 else {}

@@ -28,7 +28,7 @@ def networks_of(
       **network: activation and dtype.
 
     Raises:
-      UserError: fewer than two layers, lists of different lengths, or no hidden layer.
+      UserError: there are fewer than two layers, lists of different lengths, or no hidden layers.
     """
     if len(latent_dims) < 2:
         raise UserError(
@@ -55,10 +55,10 @@ class Rung(nn.Module):
 
     Attributes:
       hidden_sizes: units of the hidden layers; the last one outputs the features. If empty, the
-        input itself is the features, and the Gaussian's parameters are an affine map of it.
+        features are the input itself, and the Gaussian's parameters are an affine map of the input.
       latent_dim: dimensions of this layer's latents.
-      activation: after every hidden layer.
-      dtype: of the matrix products; parameters and outputs are float32.
+      activation: applied after every hidden layer.
+      dtype: data type of the matrix products; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]

@@ -32,7 +32,7 @@ Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> z: a sample or the mean
 
 
 class HierarchicalNetworks(NamedTuple):
-    """The components of a hierarchical VAE of L = len(latent_dims) layers, counted up from x.
+    """The components of a hierarchical VAE of L = len(latent_dims) layers, numbered up from x.
 
     networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
       mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
@@ -40,7 +40,7 @@ class HierarchicalNetworks(NamedTuple):
       p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
-    spec: of the data; encoder_1 takes x normalized with it.
+    spec: spec of the data; encoder_1 takes x normalized with it.
     """
 
     networks: dict[str, nn.Module]
@@ -84,8 +84,8 @@ def generative(nets: HierarchicalNetworks, apply: Apply, layer: int, above, batc
 def precision_weighted(a: Gaussian, b: Gaussian) -> Gaussian:
     """The normalized product of two Gaussian densities (Sonderby et al. 2016).
 
-    Precisions add up, and the means are weighted by precision. Computed from log variances without
-    a division: a's share of the precision is sigmoid(b.log_var - a.log_var).
+    Precisions add up, and the means are weighted by precision. No division is needed, because a's
+    fraction of the precision is sigmoid(b.log_var - a.log_var).
     """
     share = jax.nn.sigmoid(b.log_var - a.log_var)
     return Gaussian(
@@ -104,7 +104,7 @@ def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[L
 
     Only the top layer's KL has a closed form. Below it, z_i+1 is drawn given z_i, so p(z_i | z_i+1)
     has to be evaluated at that same z_i. The one-sample log q - log p of these layers has the right
-    expectation, but it can be negative and is itself no KL.
+    expectation, but it can be negative, so it is not a KL divergence itself.
     """
     below, inferred = nets.spec.normalize(x), []
     for layer in range(1, len(nets.latent_dims) + 1):
@@ -212,14 +212,14 @@ def hierarchical_vae(
     means of q, each given the means of the layers that it depends on.
 
     hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which the weight rises to beta;
-    `free_nats`, the KL of each layer up to which its cost is constant (0: no such floor).
+    `free_nats`, the KL of each layer up to which its cost is constant (0 for no such floor).
     """
     check_estimate(num_importance_samples, importance_chunk)
 
     def loss(weights, batch, rng, step, hypers):
         terms = elbo_terms(nets, infer, weights.params, batch['x'], rng.keys)
         kl = [terms[f'kl_z{layer}_nats'] for layer in range(1, len(nets.latent_dims) + 1)]
-        # Without free nats there is no floor, as a layer's term may be negative (see `bottom_up`).
+        # Without free nats there is no floor, because a term may be negative (see `bottom_up`).
         floor = jnp.where(hypers['free_nats'] > 0, hypers['free_nats'], -jnp.inf)
         charged = kl_weights.free_nats(rng.gather(jnp.stack(kl, -1)), floor)
         weight = hypers['beta'] * kl_weights.warmup(step, hypers['kl_warmup_steps'])

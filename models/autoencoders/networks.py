@@ -13,7 +13,7 @@ Codes = Float[Array, 'batch latent']
 
 
 def linear(codes: Codes) -> Codes:
-    """The identity: no activation of the codes."""
+    """The identity, for codes without an activation."""
     return codes
 
 
@@ -23,7 +23,7 @@ class Pair(nn.Module):
     Attributes:
       encoder: [batch, *event] -> [batch, latent].
       decoder: [batch, latent] -> [batch, *event].
-      code_activation: of the codes.
+      code_activation: activation of the codes.
     """
 
     encoder: nn.Module
@@ -44,7 +44,7 @@ class Pair(nn.Module):
 
 
 class TiedMLP(nn.Module):
-    """MLP with tied weights: decoder matrices are the encoder's, transposed (Rifai et al. 2011).
+    """MLP with tied weights: decoder matrices are transposed encoder matrices (Rifai et al. 2011).
 
     Weights that shrink the codes also shrink the reconstruction, so the decoder cannot undo a
     contraction with larger weights.
@@ -52,10 +52,10 @@ class TiedMLP(nn.Module):
     Attributes:
       hidden_sizes: units of the encoder's hidden layers.
       latent_dim: dimensions of a code.
-      event_shape: of x.
-      activation: after every hidden layer.
-      code_activation: of the codes.
-      dtype: of the computation; parameters and outputs are float32.
+      event_shape: shape of x.
+      activation: applied after every hidden layer.
+      code_activation: activation of the codes.
+      dtype: data type of the computation; parameters and outputs are float32.
     """
 
     hidden_sizes: tuple[int, ...]

@@ -37,7 +37,7 @@ class VAENetworks(NamedTuple):
       z followed by the one-hot class.
     observation: p(x | z).
     latent_dim: dimensions of z.
-    spec: of the data; the encoder takes x normalized with it.
+    spec: spec of the data; the encoder takes x normalized with it.
     is_conditional: whether encoder and decoder take the label.
     """
 
@@ -182,7 +182,7 @@ def check_estimate(num_importance_samples: int, importance_chunk: int) -> None:
     """Requires at least one importance sample, and chunks of at least one.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(1, 'eval.num_importance_samples', num_importance_samples)
     at_least(1, 'eval.importance_chunk', importance_chunk)

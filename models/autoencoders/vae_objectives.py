@@ -91,8 +91,9 @@ def doubly_reparameterized(num_samples: int) -> Objective:
     """The importance-weighted bound with DReG for the encoder (Tucker et al. 2019, equation 8).
 
     The encoder's gradient is sum_i w_i^2 d(log p(x, z_i) - log q(z_i | x)) / dz_i dz_i / dphi, with
-    normalized weights w. It has the expectation of the plain gradient, but not the zero-mean term
-    that is most of its noise with many samples. The decoder's gradient is the plain one.
+    normalized weights w. Its expectation is that of the plain gradient, but it lacks the zero-mean
+    term that, with many samples, causes most of the plain gradient's noise. The decoder's gradient
+    is the plain one.
     """
 
     def loss(nets, params, batch, rng, step, hypers):
@@ -105,7 +106,7 @@ def doubly_reparameterized(num_samples: int) -> Objective:
         )
         normalized = jax.lax.stop_gradient(jax.nn.softmax(log_weights, axis=0))
         (slopes,) = jax.lax.stop_gradient(pull_back(jnp.square(normalized)))
-        # Linear in what is differentiated: in `weights` for the decoder, in z for the encoder.
+        # The first sum has the decoder's gradient; the second, linear in z, has the encoder's.
         gradients = jnp.sum(normalized * log_weights, 0) + jnp.sum(slopes * z, (0, 2))
         terms = _terms(q, log_weights, likelihoods)
         bound = jax.lax.stop_gradient(terms['importance_weighted_bound_nats'])

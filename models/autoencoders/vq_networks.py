@@ -1,4 +1,4 @@
-"""Convolutional encoder to a map of vectors, and decoder from it, without dense layers."""
+"""Convolutional encoder to a map of vectors, and decoder from such a map, without dense layers."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,9 @@ Maps = Float[Array, 'batch *positions channels']
 class ResidualBlocks(nn.Module):
     """Residual blocks: activation, 3x3 convolution, activation, 1x1 convolution.
 
-    van den Oord et al. (2017), section 4.1. Attributes:
+    van den Oord et al. (2017), section 4.1.
+
+    Attributes:
       channels: features between the two convolutions, one entry per block.
       activation, form, dtype: as in `models.nets.conv_encoder_decoder`.
     """
@@ -40,8 +42,8 @@ class ResidualBlocks(nn.Module):
 class MapEncoder(ConvEncoder):
     """Convolutions of stride 2, residual blocks, then one vector per remaining position.
 
-    Attributes: those of `ConvEncoder`, without hidden layers, with output_shape [*positions, dim],
-    and block_channels of the residual blocks.
+    The attributes are those of `ConvEncoder`, without hidden layers and with output_shape
+    [*positions, dim], and `block_channels`, the `channels` of the residual blocks.
     """
 
     block_channels: tuple[int, ...] = ()
@@ -58,7 +60,7 @@ class MapEncoder(ConvEncoder):
 class MapDecoder(ConvDecoder):
     """The decoder that mirrors `MapEncoder`.
 
-    Attributes: those of `ConvDecoder`, without hidden layers, and block_channels.
+    The attributes are those of `ConvDecoder`, without hidden layers, and `block_channels`.
     """
 
     block_channels: tuple[int, ...] = ()

@@ -1,8 +1,8 @@
 """The vector-quantised autoencoder (van den Oord et al. 2017) with a moving-average codebook.
 
-The encoder outputs a map of vectors, each is replaced by the nearest vector of a codebook, and the
-decoder sees only those. There is no prior over codes here, so the family has neither samples nor a
-likelihood; an autoregressive model of the codes can be that prior.
+The encoder outputs a map of vectors. Each vector is replaced by the nearest vector of a codebook,
+and the decoder reads only the replacements. There is no prior over codes here, so the family has
+neither samples nor a likelihood. An autoregressive model of the codes can be such a prior.
 """
 
 import math
@@ -25,7 +25,7 @@ from models.autoencoders.codebook import Codebook
 from models.shared.observations import Observation
 from models.shared.reconstruction_inpainting import by_reconstruction
 
-COLLAPSED = 0.1  # warns if batches use less than this share of the codebook
+COLLAPSED = 0.1  # warns if batches use less than this fraction of the codebook
 Events = Float[Array, 'batch *event']
 Maps = Float[Array, 'batch *positions dim']
 
@@ -35,10 +35,10 @@ class VQVAENetworks(NamedTuple):
 
     encoder: [batch, *event] -> [batch, *map_shape], a vector at each position.
     decoder: [batch, *map_shape] -> [batch, *event, observation.size].
-    observation: p(x | the map).
+    observation: p(x | map).
     map_shape: [*positions, dim].
     num_codes: size of the codebook, K in the paper.
-    spec: of the data; the encoder takes x normalized with it.
+    spec: spec of the data; the encoder takes x normalized with it.
     """
 
     encoder: nn.Module
@@ -54,7 +54,7 @@ class Pass(NamedTuple):
 
     encoded: Maps  # encoder output, before quantisation
     codes: Int[Array, 'batch *positions']  # index of the nearest code at each position
-    parameters: Float[Array, 'batch *parameters']  # of p(x | the codes' vectors)
+    parameters: Float[Array, 'batch *parameters']  # parameters of p(x | the codes' vectors)
 
 
 def encode(nets: VQVAENetworks, params, x: Events) -> Maps:
@@ -73,7 +73,7 @@ def codebook_of(extra) -> Codebook:
 
 
 def forward(nets: VQVAENetworks, params, codebook: Codebook, x: Events) -> Pass:
-    """Section 3.2: the gradient at the decoder's input goes unchanged to the encoder."""
+    """Section 3.2: a pass whose gradient at the decoder's input goes unchanged to the encoder."""
     encoded = encode(nets, params, x)
     codes = codebooks.nearest(jax.lax.stop_gradient(encoded), codebook.embedding)
     decoder_input = quantization.straight_through(encoded, codebook.embedding[codes])
@@ -85,12 +85,12 @@ def terms_of(
 ) -> dict[str, Float[Array, 'batch']]:
     """Terms of each example: -log p(x | codes), the cost of its codes, and the quantisation error.
 
-    `code_nats` is -log p(codes) under a prior with independent positions and the running counts as
-    code frequencies: the code length under training's frequencies. exp of its mean over a split and
-    positions is the codebook's perplexity on that split, and at least the perplexity of the split's
-    own frequencies. Its sum with `reconstruction_nats` is an upper bound on -log p(x) of a model
-    with that prior. `quantization_error` is the squared distance of the encoder's vectors from
-    their codes, averaged over positions: the commitment term of the loss.
+    `code_nats` is -log p(codes) under a prior with independent positions, whose code frequencies
+    are the running counts of training. The exponential of its mean over a split and over positions
+    is the codebook's perplexity on that split, which is at least the perplexity of the split's own
+    frequencies. `code_nats` + `reconstruction_nats` is an upper bound on -log p(x) of a model with
+    that prior. `quantization_error`, the commitment term of the loss, is the squared distance of
+    the encoder's vectors from their codes, averaged over positions.
     """
     nats = -codebooks.log_shares(codebook)[outputs.codes]
     return {
@@ -119,11 +119,11 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
     """Rejects an invalid decay of the codebook, and moving averages of the networks beside it.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     if not 0 <= codebook_decay < 1:
         raise UserError(
-            f'config.hypers.codebook_decay={codebook_decay}: give the share that a step keeps, '
+            f'config.hypers.codebook_decay={codebook_decay}: give the fraction that a step keeps, '
             'at least 0 and below 1'
         )
     if ema_half_life:
@@ -136,10 +136,10 @@ def check_averages(codebook_decay: float, ema_half_life: float) -> None:
 def vq_vae(nets: VQVAENetworks) -> Family:
     """The VQ-VAE as a game of one player, `model`; the codebook is in its `extra`.
 
-    hypers: `beta`, the weight of the commitment; `codebook_decay`, the share of the moving averages
-    kept at each step; `restart_below`, the fraction of even use below which a code restarts (0:
-    never). `encode` returns the code vectors, flattened; `decode` first maps each vector to the
-    nearest code.
+    hypers: `beta`, the weight of the commitment; `codebook_decay`, the fraction of the moving
+    averages kept at each step; `restart_below`, the fraction of even use below which a code
+    restarts (0 for never). `encode` returns the code vectors, flattened; `decode` first maps each
+    vector to the nearest code.
     """
     check_sizes(nets, 'num_codes')
     at_least(1, 'model.num_positions', *nets.map_shape[:-1])
@@ -204,7 +204,8 @@ def vq_vae(nets: VQVAENetworks) -> Family:
 def adviser(num_codes: int) -> game.Advise:
     """Returns `Turn.advise`, which warns if training batches use few of the codes.
 
-    It needs two such validations in a row, because at first the encoder runs ahead of its codes.
+    It warns after two such validations in a row, because at first the encoder changes faster than
+    the codes.
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
@@ -215,8 +216,8 @@ def adviser(num_codes: int) -> game.Advise:
             return {}
         return {
             'codebook has collapsed': (
-                f'the codebook has collapsed: a training batch uses its {num_codes} codes as '
-                f'if there were {perplexities[-1]:.1f} (perplexity); in a new --workdir, raise '
+                'the codebook has collapsed: in a training batch, the perplexity of the '
+                f'{num_codes} codes is {perplexities[-1]:.1f}; in a new --workdir, raise '
                 '--config.hypers.restart_below, or lower --config.model.num_codes'
             )
         }

@@ -1,7 +1,7 @@
 """Autoregressive models: p(x) = prod_i p(x_i | x before i in an order), exactly.
 
-With several orders the model is their mixture, which is exact as well: Uria, Murray and Larochelle
-(2014), A Deep and Tractable Density Estimator, section 4.
+With several orders the model is their mixture, whose p(x) is exact as well: Uria, Murray and
+Larochelle (2014), A Deep and Tractable Density Estimator, section 4.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ ORDER_DRAW, LABEL_DRAW, DIM_DRAWS = 0, 1, 2  # indices folded into each row's ke
 class Steps(NamedTuple):
     """Evaluation of one dimension at a time, in an order, with earlier computation cached.
 
-    begin: (weights, given, order_index) -> the initial memory, in the order with this index; x of
-      the batch `given` is not read.
+    begin: (weights, given, order_index) -> the initial memory for the order with this index. Of x
+      in the batch `given`, only the shape is read.
     step: (weights, memory, i, previous) -> (memory, parameters [batch, size]) of the i-th
-      dimension; `previous` [batch] is the value of the one before it, 0 if there is none.
+      dimension; `previous` [batch] is the value of the dimension before it, or 0 for the first.
     """
 
     begin: Callable
@@ -43,17 +43,18 @@ class AutoregressiveParts(NamedTuple):
 
     init: (key, batch) -> weights.
     parameters: (weights, batch, order_index) -> parameters of the observation, [batch, *event,
-      size]. In the order with this index they depend only on what comes before, and on the label if
-      that is a condition.
+      size]. Those of a dimension depend only on the dimensions before it in the order with this
+      index, and on the label if the model is conditional.
     positions: (extra) -> [orders, dims] int32: the position of each dimension of the flat x in each
       order.
     observation: the distribution of each dimension.
-    spec: of the data.
-    steps: the same parameters one dimension at a time; None: the whole network for each of them.
+    spec: spec of the data.
+    steps: the same parameters, one dimension at a time. None evaluates the whole network for each
+      dimension.
     is_conditional: whether the model is p(x | label).
-    num_orders: as many as `positions` gives.
-    in_training: `parameters` with a further argument, keys [batch, 2] for its draws such as
-      dropout's, for the loss; None: training draws nothing.
+    num_orders: number of orders, the first axis of `positions`.
+    in_training: `parameters` for the loss, with a further argument: keys [batch, 2] for random
+      draws such as dropout. None if training draws nothing.
     """
 
     init: Callable
@@ -140,11 +141,12 @@ def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 
 def completed(
     parts: AutoregressiveParts, weights, batch: Batch, rng: Rng
 ) -> Float[Array, 'batch *event']:
-    """Returns x with the dimensions that are not 'known' drawn one by one, each given those before.
+    """Returns x with the dimensions that are not 'known' drawn one by one, given the earlier ones.
 
-    A known dimension conditions only those after it in the order: if it comes after a hidden one,
-    the draw is not from p(hidden | known). Each example draws its order uniformly; their mixture
-    would weight the orders by the likelihood of the known part under each.
+    A known dimension conditions only the dimensions after it in the order. If it comes after a
+    hidden dimension, the draw is therefore not from p(hidden | known). Each example draws its order
+    uniformly, whereas the exact mixture would weight each order by the likelihood of the known part
+    under it.
     """
     known, count = batch['known'].astype(bool), parts.num_orders
     batch = {**batch, 'x': jnp.where(known, batch['x'], 0.0), 'known': known}
@@ -177,7 +179,10 @@ def _draw_in_order(parts, weights, batch, rng: Rng, order_index):
 
 
 def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
-    """Returns p(x) of levels by the chain rule; None for several orders, whose mixture has none."""
+    """Returns p(x_i | earlier x) of levels; None for real values or several orders.
+
+    A mixture of orders has no such factors.
+    """
     if parts.spec.levels is None or parts.num_orders > 1:
         return None
     steps = parts.steps or whole_network(parts)
@@ -194,10 +199,10 @@ def conditionals(parts: AutoregressiveParts) -> Conditionals | None:
 
 
 def whole_network(parts: AutoregressiveParts) -> Steps:
-    """Evaluates the whole network for each dimension and discards the parameters of the others."""
+    """Evaluates the whole network for each dimension and keeps only that dimension's parameters."""
 
     def begin(weights, given: Batch, order_index):
-        # dimensions not drawn yet must be finite: a zero weight times NaN is NaN
+        # dimensions not drawn yet must be finite, because a zero weight times NaN is NaN
         x = parts.spec.denormalize(jnp.zeros_like(given['x']))
         order = jnp.argsort(parts.positions(weights.extra)[order_index])
         return {**given, 'x': x}, order_index, order

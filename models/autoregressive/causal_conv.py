@@ -1,11 +1,12 @@
 """Convolutions of images that are causal in raster order, and their caches.
 
-Where a pixel has several channels, the features are divided into as many groups. At the pixel
-itself, group g depends on the groups below g ("mask A", in a first layer) or up to g ("mask B"):
-van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
+If a pixel has several channels, the features are divided into one group per channel. At the pixel
+itself, group g depends on the groups before g ("mask A", in a first layer) or on the groups up to
+and including g ("mask B"): van den Oord, Kalchbrenner and Kavukcuoglu (2016), section 3.4.
 
-A network of such layers computes all pixels at once, or one (`Pixel`) from the input at that pixel
-alone: then each layer caches its inputs at earlier pixels in the collection 'cache'.
+A network of such layers computes all pixels at once, or a single one, given as a `Pixel`. In the
+second case a layer gets its input at that pixel only; its inputs at earlier pixels are kept in the
+collection 'cache'.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ NewMaps = Float[Array, 'batch new_rows new_columns new_features']
 
 
 class Pixel(NamedTuple):
-    """The only pixel to compute: row and column, traced, and the image's width."""
+    """The pixel to compute: its row and column, both traced, and the width of the image."""
 
     row: Array
     column: Array
@@ -33,7 +34,7 @@ class Pixel(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How many pixels a window covers above its own, and in each row to its left and right."""
+    """Rows that a window covers above its own pixel, and columns to the left and right of it."""
 
     above: int
     left: int
@@ -49,7 +50,7 @@ def margin_of(field: str, kernel_size: int) -> int:
     """Returns how many pixels a window of this size extends from its centre.
 
     Raises:
-      UserError: a window without a centre, or of one pixel; names the config field.
+      UserError: the window has no centre or only one pixel; the message names the config field.
     """
     if kernel_size < 3 or kernel_size % 2 == 0:
         raise UserError(f'config.{field}={kernel_size}: give an odd number, 3 or more')
@@ -59,9 +60,9 @@ def margin_of(field: str, kernel_size: int) -> int:
 class CausalConvOptions(NamedTuple):
     """Settings that all layers of a network share.
 
-    channels: of a pixel, the number of feature groups.
-    form: of the convolutions, as in `models.nets.conv`.
-    dtype: of the products.
+    channels: channels of a pixel, which is also the number of feature groups.
+    form: form of the convolutions, as in `models.nets.conv`.
+    dtype: data type of the products.
     """
 
     channels: int
@@ -70,9 +71,9 @@ class CausalConvOptions(NamedTuple):
 
 
 class Windows(nn.Module):
-    """The input of windows: the zero-padded maps, or, given a pixel, that pixel's window alone.
+    """The input of `CausalConv`: zero-padded maps or, given a pixel, only that pixel's window.
 
-    Given a pixel, maps may also hold several pixels, from that one to at most the end of its row.
+    Given a pixel, `x` holds that pixel, or several pixels of its row that begin with it.
     """
 
     reach: Reach
@@ -81,8 +82,8 @@ class Windows(nn.Module):
     def __call__(self, x: Maps, pixel: Pixel | None = None) -> NewMaps:
         """Returns [batch, above + rows, left + columns + right, features].
 
-        The cache is a ring buffer of as many rows as a window has. To the right of the newest
-        pixels, its newest row still holds the row that it replaces: no layer may read these values.
+        The cache is a ring buffer with as many rows as a window. To the right of the newest pixels,
+        the newest row still has values of the old row that it replaces. No layer may read them.
         """
         above, left, right = self.reach
         if pixel is None:
@@ -105,14 +106,14 @@ class Windows(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A convolution over the output of `Windows`, whose windows end at their own pixel.
+    """A convolution over the output of `Windows`; each window ends at its own pixel.
 
     Attributes:
       features: channels of the output, in `parts` equal parts that each contain all groups.
       kind: settings shared by the layers.
-      reach: of a window; none: a 1 x 1 convolution.
-      is_first: mask A, for a layer whose input is the image itself.
-      parts: see features.
+      reach: reach of a window; the default is that of a 1 x 1 convolution.
+      is_first: whether the input is the image itself, which needs mask A.
+      parts: number of equal parts of the output.
     """
 
     features: int
@@ -123,7 +124,7 @@ class CausalConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Maps, pixel: Pixel | None = None) -> NewMaps:
-        """Returns the maps, or those of one pixel."""
+        """Returns the maps of all pixels, or those of the given pixel."""
         mask = causal_mask(
             self.reach,
             groups_of(x.shape[-1], self.kind.channels),
@@ -142,14 +143,14 @@ class CausalConv(nn.Module):
 
 
 def groups_of(features: int, channels: int) -> np.ndarray:
-    """Returns int [features]: each one's group, 0..channels - 1, in order, nearly equal in size."""
+    """Returns each feature's group, 0 to channels - 1 in order; groups have nearly equal sizes."""
     return np.arange(features) * channels // features
 
 
 def causal_mask(
     reach: Reach, inputs: np.ndarray, outputs: np.ndarray, is_first: bool
 ) -> np.ndarray:
-    """Returns a window's mask, bool [*window, inputs, outputs], from the groups of both."""
+    """Returns a window's mask, bool [*window, inputs, outputs], from the groups of the features."""
     mask = np.ones((*reach.window, len(inputs), len(outputs)), bool)
     mask[-1, reach.left + 1 :] = False
     own = inputs[:, None] < outputs[None] + (0 if is_first else 1)

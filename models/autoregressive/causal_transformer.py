@@ -1,7 +1,7 @@
-"""A causal transformer over levels: pixels, as Image GPT (Chen et al. 2020), or tokens of a text.
+"""A causal transformer over levels: pixels as in Image GPT (Chen et al. 2020), or text tokens.
 
-The dimensions of the flat x form the sequence, with the channels of a pixel side by side. Each is
-categorical over all levels, given those before it.
+The dimensions of the flat x form the sequence, with the channels of a pixel side by side. Each
+dimension is categorical over all levels, given the dimensions before it.
 """
 
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from models.shared.observations import categorical
 def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     """Returns the parts of `net` for `autoregressive`.
 
-    `net` has one token per level, and the length of an event. With classes it models p(x | label).
+    `net` needs one token per level and the length of an event. With classes it models p(x | label).
     """
 
     def label_of(batch: Batch) -> Int[Array, 'batch'] | None:

@@ -1,8 +1,8 @@
 """Gated PixelCNN: van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders.
 
-Two stacks of maps (section 2.3, figure 2). The vertical stack covers all rows above a pixel and
-nothing of its own row. The horizontal stack covers the pixels to the left in its row, and reads the
-rest from the vertical stack: together they cover all earlier pixels.
+Two stacks of maps (section 2.3, figure 2). The vertical stack covers all rows above a pixel, but
+not the pixel's own row. The horizontal stack covers the pixels to the left in that row, and reads
+the outputs of the vertical stack. Together the two stacks cover all earlier pixels.
 """
 
 import functools
@@ -32,8 +32,8 @@ Links = tuple[Float[Array, 'batch height width twice_width'], ...]
 class Size(NamedTuple):
     """The sizes of a gated PixelCNN.
 
-    layers: how many, after the first.
-    width: features of a layer; twice as many before the gate.
+    layers: number of layers after the first one.
+    width: features of a layer; the maps before the gate have twice as many.
     head_width: features of the layer before the last.
     first_margin: pixels that the first layer covers in each direction.
     margin: the same for the other layers.
@@ -47,12 +47,13 @@ class Size(NamedTuple):
 
 
 class Vertical(nn.Module):
-    """The vertical stack, for all rows or for one: a row depends on those above it.
+    """The vertical stack, for all rows or for one row, which depends on the rows above it.
 
     Attributes:
-      size: of the network.
-      kind: settings shared by the layers; features have no groups, since all inputs come earlier.
-      num_classes: of the label; 0: no label.
+      size: sizes of the network.
+      kind: settings shared by the layers. Features are not grouped by channel here, because every
+        input is from an earlier row.
+      num_classes: number of classes of the label; 0 without labels.
     """
 
     size: Size
@@ -66,10 +67,11 @@ class Vertical(nn.Module):
         """Returns each layer's input to the horizontal stack.
 
         Args:
-          x: images with a margin but without their last row, or the rows of the margin's height
-            above one row.
-          label: of each.
-          pixel: the first pixel of the only row to compute, after those above it.
+          x: padded images without their last row. For one row: only the `first_margin` padded rows
+            above it.
+          label: the class of each image.
+          pixel: the first pixel of the row, if only one row is computed; the rows above it come in
+            earlier calls.
         """
         size, width = self.size, 2 * self.size.width
         conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
@@ -88,10 +90,10 @@ class Horizontal(nn.Module):
     """The horizontal stack and the head, for all pixels or for one.
 
     Attributes:
-      outputs: how many per channel of a pixel.
-      size: of the network.
+      outputs: number of outputs per channel of a pixel.
+      size: sizes of the network.
       kind: settings shared by the layers.
-      num_classes: of the label; 0: no label.
+      num_classes: number of classes of the label; 0 without labels.
     """
 
     outputs: int
@@ -112,8 +114,8 @@ class Horizontal(nn.Module):
         Args:
           x: images with a margin at the left only, or the window of one pixel.
           links: the outputs of the vertical stack.
-          label: of each.
-          pixel: the only pixel to compute, after those before it.
+          label: the class of each image.
+          pixel: the pixel, if only one is computed; the pixels before it come in earlier calls.
         """
         size, width = self.size, self.size.width
         conv = functools.partial(CausalConv, kind=self.kind)
@@ -147,9 +149,10 @@ class Memory(NamedTuple):
 
 
 def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
-    """Returns both stacks, whole and pixel by pixel.
+    """Returns the network of both stacks, which computes whole images or one pixel at a time.
 
-    Pixel by pixel, the vertical stack computes a whole row at its first pixel.
+    In the latter case the vertical stack computes a whole row when the row's first pixel is
+    reached.
     """
     size, margin = vertical.size, vertical.size.first_margin
     at_least(1, 'model.blocks', size.layers)

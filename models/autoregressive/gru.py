@@ -4,8 +4,8 @@
     r = sigmoid(W_r x + U_r h)            reset gate: how much of h is read
     h <- z h + (1 - z) tanh(W x + U (r h))
 
-Token i is predicted from the state after the tokens before it, the first one from a learned start
-token.
+Token i is predicted from the state after the tokens before it. A learned start token comes before
+the first one.
 """
 
 import flax.linen as nn
@@ -27,15 +27,15 @@ class Layer(nn.Module):
     """One layer of gated units.
 
     Attributes:
-      width: units.
-      dtype: of the products; states and parameters are float32.
+      width: number of units.
+      dtype: data type of the products; states and parameters are float32.
     """
 
     width: int
     dtype: DTypeLike = jnp.float32
 
     def setup(self):
-        """One product for everything computed from the input, and two for the state."""
+        """Creates one matrix for everything computed from the input, and two for the state."""
         shape = self.width, self.width
         self.inputs = nn.Dense(3 * self.width, dtype=self.dtype)
         square = nn.initializers.orthogonal()
@@ -67,8 +67,8 @@ class GRU(nn.Module):
     Attributes:
       symbols: size of the vocabulary.
       width: units of a layer, and dimension of the embedding.
-      layers: how many, each over the states of the one before.
-      dtype: of the products.
+      layers: number of layers; the inputs of a layer are the states of the layer before.
+      dtype: data type of the products.
     """
 
     symbols: int
@@ -82,13 +82,13 @@ class GRU(nn.Module):
         check_sizes(self, 'width', 'layers')
 
     def setup(self):
-        """The embedding, whose last row is the start token; the layers; the logits."""
+        """Creates the embedding, whose last row is the start token, the layers and the head."""
         self.table = nn.Embed(self.symbols + 1, self.width)
         self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
         self.head = nn.Dense(self.symbols, dtype=self.dtype)
 
     def __call__(self, x: Int[Array, 'batch length']) -> Float[Array, 'batch length symbols']:
-        """Returns the logits of each token given those before it; the last token is not read."""
+        """Returns the logits of each token given the ones before it; the last token is not read."""
         previous = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=self.symbols)
         return self._advance(self.initial_states(len(x)), previous)[1]
 

@@ -1,7 +1,7 @@
 """Language models: p(text) = prod_i p(x_i | tokens before it in a window), exactly.
 
-The family of any `AutoregressiveParts` with categorical dimensions in their own order, such as a
-transformer, a recurrent network or a Markov model.
+The family serves any `AutoregressiveParts` with categorical dimensions in their own order, such as
+those of a transformer, a recurrent network or a Markov model.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from models.autoregressive.autoregressive import (
 from models.autoregressive.token_sampling import SamplingOptions, with_draws
 from models.shared.observations import categorical
 
-ONLY_ORDER = jnp.zeros((), jnp.int32)  # its index
+ONLY_ORDER = jnp.zeros((), jnp.int32)  # index of the only order
 LogProbs = Float[Array, 'batch length']
 
 
@@ -53,12 +53,13 @@ def text_parts(spec: Spec, **fields) -> AutoregressiveParts:
 def language_family(
     parts: AutoregressiveParts, turns: game.Turns, token_log_probs: Callable, max_context: int
 ) -> Family:
-    """Returns the family; its likelihood is of each example's scored tokens, in training of all.
+    """Returns the family, whose log_prob sums over the scored tokens of each example.
 
     Args:
-      parts: of the model; windows are drawn from them.
+      parts: parts of the model, with which texts are sampled.
       turns: how the model is trained.
-      token_log_probs: (weights, batch) -> log p [batch, length] of each token given those before.
+      token_log_probs: (weights, batch) -> log p [batch, length] of each token given the ones before
+        it.
       max_context: number of tokens that a token can depend on.
     """
 
@@ -89,7 +90,7 @@ def language_family(
 
 
 def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) -> LogProbs:
-    """Returns log softmax of the logits at the tokens x, one value per token: nothing is summed."""
+    """Returns the log softmax of the logits at the tokens x, one value per token."""
     index = x.astype(jnp.int32)[..., None]
     largest = jnp.max(logits, -1, keepdims=True)
     chosen = jnp.take_along_axis(logits - largest, index, -1)[..., 0]
@@ -97,7 +98,10 @@ def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) ->
 
 
 def scored_log_prob(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
-    """Returns the sum over the last 'num_scored' of each row, or over all without this entry."""
+    """Returns the sum over the last 'num_scored' tokens of each row.
+
+    In a batch without this entry, as in training, all tokens are scored.
+    """
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))
     is_scored = jnp.arange(length) >= length - count[:, None]

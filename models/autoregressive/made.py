@@ -29,8 +29,8 @@ class MaskedDense(nn.Module):
     Attributes:
       features: units of the output.
       use_bias: whether there is a bias.
-      dtype: of the product; parameters and output are float32.
-      kernel_init: of the kernel.
+      dtype: data type of the product; parameters and output are float32.
+      kernel_init: initializer of the kernel.
     """
 
     features: int
@@ -56,11 +56,11 @@ class MADE(nn.Module):
     """Masked layers, and a direct connection from inputs to outputs: section 4 of the paper.
 
     Attributes:
-      hidden_sizes: units of the hidden layers; (): only the direct connection.
+      hidden_sizes: units of the hidden layers; () leaves only the direct connection.
       size: outputs per input dimension.
-      activation: after every hidden layer.
-      dtype: of the products.
-      last_kernel_init: of the kernels of the last layer and the direct connection.
+      activation: applied after every hidden layer.
+      dtype: data type of the products.
+      last_kernel_init: initializer of the kernels of the last layer and the direct connection.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -77,11 +77,12 @@ class MADE(nn.Module):
 
         Args:
           x: [batch, dims].
-          degrees: one vector per layer: the position of each input in the order, then the last
-            position that each hidden unit depends on.
+          degrees: one vector per layer. The first holds the position of each input in the order;
+            the others, the last position that each hidden unit depends on.
         """
         positions, num_outputs = degrees[0], self.size * x.shape[-1]
-        output_positions = jnp.repeat(positions, self.size)  # each depends on the inputs before
+        # an output depends only on the inputs before its own position
+        output_positions = jnp.repeat(positions, self.size)
         to_outputs = functools.partial(
             MaskedDense, num_outputs, dtype=self.dtype, kernel_init=self.last_kernel_init
         )
@@ -108,8 +109,8 @@ def degrees_of(
 ) -> dict[str, Int[Array, 'orders _']]:
     """Draws the degrees of each layer ('0', '1', ...) in each order: equation 12 and section 4.2.
 
-    A hidden unit's degree is at least the smallest of the layer before, so that every unit has a
-    connection.
+    A hidden unit's degree is at least the smallest degree of the layer before, so that every unit
+    has a connection.
     """
 
     def of_order(key):
@@ -132,7 +133,7 @@ def degrees_of(
 def made_parts(
     network: MADE, orders: Orders, observation: Observation, spec: Spec
 ) -> AutoregressiveParts:
-    """Returns MADE's parts for `autoregressive`; its degrees are drawn, so they are in `extra`."""
+    """Returns MADE's parts for `autoregressive`; `extra` holds the degrees, drawn at random."""
     at_least(1, 'model.num_orders', orders.count)
 
     def apply(params, degrees, x):

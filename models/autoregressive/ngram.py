@@ -3,12 +3,13 @@
     p(x | h) = (c(h, x) + T(h) p(x | h')) / (c(h) + T(h)),
 
 where c counts in the training text, T(h) is the number of distinct tokens that follow h there, and
-h' is h without its first token; below the empty context the distribution is uniform. This is
-method C of The Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If
-nothing ever followed a context, p(x | h) = p(x | h').
+h' is h without its first token. If h is empty, p(x | h') is uniform. This is method C of The
+Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If nothing follows h in
+the training text, p(x | h) = p(x | h').
 
-Almost no n-gram occurs, so there are no dense tables: n-grams are indexed in sorted order, and
-bisection finds one by the index of its first n - 1 tokens and by its last token.
+Most possible n-grams never occur, so dense tables would be nearly empty. Instead, the n-grams that
+occur are sorted and indexed, and bisection finds an n-gram by the index of its first n - 1 tokens
+and its last token.
 """
 
 from typing import NamedTuple
@@ -34,9 +35,9 @@ Contexts = list[Int[Array, '*positions']]  # indices of the last 0, 1, ..., k to
 class Level(NamedTuple):
     """The n-grams of one length: contexts of n - 1 tokens, each with the token that follows.
 
-    codes: sorted; a context's index times the number of symbols, plus the last token; padded with
-      `NONE`.
-    counts: c(h, x) of each.
+    codes: the n-grams' codes, sorted and padded with `NONE`. A code is the index of the context
+      times the number of symbols, plus the last token.
+    counts: c(h, x) of each n-gram.
     totals, kinds: c(h) and T(h), by the context's index.
     """
 
@@ -52,7 +53,7 @@ def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
     if order > spec.num_dims // 2:
         raise UserError(
             f'config.model.order={order}: must be at most half of config.data.context='
-            f'{spec.num_dims}, since some scored tokens have no more before them'
+            f'{spec.num_dims}, because some scored tokens have only that many tokens before them'
         )
 
     def init(key, batch):
@@ -85,14 +86,14 @@ def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
 def _tokens_and_mask(
     batch: Batch,
 ) -> tuple[Int[Array, 'pieces length'], Bool[Array, 'pieces length']]:
-    """Returns the tokens, and a mask of those that are counted: those that are scored."""
+    """Returns the tokens, and the mask of the counted tokens, which are the scored ones."""
     x = batch['x'].astype(jnp.int32)
     first = x.shape[1] - batch['num_scored'][:, None]
     return x, jnp.arange(x.shape[1]) >= first
 
 
 def _as_weights(levels: list[Level]) -> Weights:
-    """Returns counts as parameters and codes as `extra`, since integers cannot be averaged."""
+    """Returns counts as parameters, which may be averaged, and codes, which may not, as `extra`."""
     named = {str(n): level._asdict() for n, level in enumerate(levels)}
     codes = {n: level.pop('codes') for n, level in named.items()}
     return Weights({'model': named}, {'model': codes})
@@ -115,7 +116,7 @@ def count_ngrams(
     there.
 
     Raises:
-      UserError: there are more symbols than the codes have room for.
+      UserError: the tokens times the symbols exceed `MAX_CODES`, the largest code.
     """
     if x.size * symbols > MAX_CODES:
         raise UserError(
@@ -129,7 +130,7 @@ def count_ngrams(
         size = min(num_contexts * symbols, x.size)
         distinct, counts = jnp.unique(counted, size=size, fill_value=NONE, return_counts=True)
         counts = jnp.where(distinct == NONE, 0, counts).astype(jnp.float32)
-        prefixes = distinct // symbols  # padding: out of range, or its count is 0
+        prefixes = distinct // symbols  # of padding: out of range, or its count is 0
         sum_by_context = lambda values, prefixes=prefixes, n=num_contexts: jax.ops.segment_sum(
             values, prefixes, n
         )
@@ -142,13 +143,13 @@ def count_ngrams(
 def _index_of(
     codes: Int[Array, 'ngrams'], queries: Int[Array, '*positions']
 ) -> Int[Array, '*positions']:
-    """Returns the index of each code among the sorted ones; -1 if it is absent or negative."""
+    """Returns the index of each query in the sorted codes; -1 if a query is absent or negative."""
     index = jnp.minimum(jnp.searchsorted(codes, queries), len(codes) - 1).astype(jnp.int32)
     return jnp.where((codes[index] == queries) & (queries >= 0), index, -1)
 
 
 def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
-    """Shifts n-grams to become the context of the next token; the first of a row has no context."""
+    """Shifts n-grams to be the contexts of the next tokens; a row's first token has no context."""
     return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 

@@ -1,7 +1,7 @@
 """PixelCNN: van den Oord, Kalchbrenner and Kavukcuoglu (2016), Pixel Recurrent Neural Networks.
 
-Masked convolutions in residual blocks (section 3.5 and table 1). They have a blind spot: earlier
-pixels to the right of a rising diagonal, which `models.autoregressive.gated_pixelcnn` covers.
+Masked convolutions in residual blocks (section 3.5 and table 1). Their blind spot, the earlier
+pixels to the right of a rising diagonal, is covered by `models.autoregressive.gated_pixelcnn`.
 """
 
 import functools
@@ -30,13 +30,13 @@ class PixelCNN(nn.Module):
 
     Attributes:
       size: outputs per channel of a pixel.
-      blocks: how many.
+      blocks: number of residual blocks.
       width: features of a block's convolution; the maps between blocks have twice as many.
       head_width: features of the layer before the last.
       first_margin: pixels that the first convolution covers in each direction.
       margin: the same for a block's convolution.
       kind: settings shared by the layers.
-      num_classes: of the label; 0: no label.
+      num_classes: number of classes of the label; 0 without labels.
     """
 
     size: int
@@ -49,7 +49,7 @@ class PixelCNN(nn.Module):
     num_classes: int = 0
 
     def __post_init__(self):
-        """Refuses invalid sizes: each channel's group needs a feature."""
+        """Refuses invalid sizes, because each channel's group needs a feature."""
         super().__post_init__()
         check_sizes(self, 'blocks')
         check_sizes(self, 'width', 'head_width', least=self.kind.channels)
@@ -61,9 +61,9 @@ class PixelCNN(nn.Module):
         """Returns [batch, height, width, channels * size], or [batch, 1, 1, ...] for one pixel.
 
         Args:
-          x: images with a margin of zeros, or the window of one pixel, as returned by `Windows`.
-          label: of each.
-          pixel: the only pixel to compute, after those before it.
+          x: images with a margin of zeros, or the window of one pixel in such images.
+          label: the class of each image.
+          pixel: the pixel, if only one is computed; the pixels before it come in earlier calls.
         """
         conv = functools.partial(CausalConv, kind=self.kind)
         first = Reach(*[self.first_margin] * 3)
@@ -79,7 +79,10 @@ class PixelCNN(nn.Module):
 
 
 def pixelcnn(network: PixelCNN) -> PixelNetwork:
-    """Returns the network, whole and pixel by pixel; each block's cache holds its windows' rows."""
+    """Returns the network for whole images and for one pixel at a time.
+
+    In the latter case each block's cache holds the rows of its windows.
+    """
     rows, columns = Reach(*[network.first_margin] * 3).window
 
     def begin(params, padded, label, width: int):

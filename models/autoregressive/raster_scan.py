@@ -23,11 +23,11 @@ class PixelNetwork(NamedTuple):
 
     Its output at a pixel holds the parameters of the pixel's channels, one after the other.
 
-    init: (key, padded, label) -> params; label [batch] is None if it is no condition.
+    init: (key, padded, label) -> params; `label` [batch] is None if the model is unconditional.
     whole: (params, padded, label) -> [batch, height, width, channels * size].
     begin: (params, padded, label, width) -> the initial memory.
     step: (params, memory, padded, label, pixel) -> (memory, [batch, 1, 1, channels * size]); it
-      reads only the pixels before this one.
+      reads only the pixels before `pixel`.
     margin: width of the padding.
     """
 
@@ -42,8 +42,8 @@ class ClassBias(nn.Module):
     """A learned bias per feature and class, the same at every pixel, initialized to 0.
 
     Attributes:
-      num_classes: of the label; 0: no bias.
-      features: of the maps.
+      num_classes: number of classes of the label; 0 for no bias.
+      features: number of features of the maps.
     """
 
     num_classes: int
@@ -51,7 +51,7 @@ class ClassBias(nn.Module):
 
     @nn.compact
     def __call__(self, label: Int[Array, 'batch'] | None) -> Float[Array, '...'] | float:
-        """Returns [batch, 1, 1, features], or 0."""
+        """Returns [batch, 1, 1, features], or 0 without classes."""
         if not self.num_classes:
             return 0.0
         of_class = nn.Embed(self.num_classes, self.features, embedding_init=nn.initializers.zeros)

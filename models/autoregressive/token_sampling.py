@@ -19,9 +19,9 @@ Logits = Float[Array, '*batch symbols']
 class SamplingOptions(NamedTuple):
     """How tokens are drawn; the settings apply in this order.
 
-    temperature: 1: the model's distribution; 0: the most likely token.
-    top_k: draws from the k most likely tokens; 0: from all.
-    top_p: draws from the nucleus of this probability; 1: from all.
+    temperature: 1 draws from the model's distribution; 0 takes the most likely token.
+    top_k: draws from the k most likely tokens; 0 draws from all.
+    top_p: draws from the nucleus of this probability; 1 draws from all.
     """
 
     temperature: float = 1.0
@@ -30,7 +30,7 @@ class SamplingOptions(NamedTuple):
 
 
 def tempered(logits: Logits, temperature: float) -> Logits:
-    """Returns logits of p^(1 / temperature), unnormalised; 0 keeps the most likely token alone."""
+    """Returns unnormalised logits of p^(1 / temperature); 0 keeps only the most likely token."""
     if temperature == 0:
         best = jnp.argmax(logits, -1, keepdims=True)
         return jnp.where(jnp.arange(logits.shape[-1]) == best, 0.0, -jnp.inf)
@@ -38,7 +38,7 @@ def tempered(logits: Logits, temperature: float) -> Logits:
 
 
 def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Keeps the k most likely tokens, the first ones among equals; 0: all."""
+    """Keeps the k most likely tokens, the first ones among equals; k = 0 keeps all."""
     if not 0 < k < logits.shape[-1]:
         return logits
     return jnp.where(_rank(logits) < k, logits, -jnp.inf)
@@ -69,10 +69,10 @@ def sampling_logits(logits: Logits, draws: SamplingOptions) -> Logits:
 
 
 def with_draws(observation: Observation, draws: SamplingOptions) -> Observation:
-    """Returns a categorical observation with only its sampling changed, to follow `draws`.
+    """Returns `observation`, which is categorical, with only its sampling changed, to `draws`.
 
     Raises:
-      UserError: settings out of range.
+      UserError: a setting is out of range.
     """
     for name, value in draws._asdict().items():
         at_least(0, f'eval.sampler.{name}', value)

@@ -1,10 +1,10 @@
-"""The best tree of levels: Chow and Liu (1968), Approximating Discrete Probability Distributions
-with Dependence Trees.
+"""The Chow-Liu tree: the maximum-likelihood tree over dimensions with discrete levels.
 
     p(x) = p(x_root) prod_i p(x_i | x_parent(i))
 
-The maximum-likelihood distribution in which each dimension depends on one other: its tree is the
-maximum spanning tree of mutual information.
+Each dimension depends on one other dimension, and the best tree is the maximum spanning tree of
+mutual information: Chow and Liu (1968), Approximating Discrete Probability Distributions with
+Dependence Trees.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from models.classical.components import TINY
 from models.classical.estimator import Estimator, Statistics, fit_turn, initial_weights, summed
 
 ROOT = 0
-MAX_PAIRS = 20_000**2  # of levels of two dimensions: 1.6 gigabytes
+MAX_PAIRS = 20_000**2  # pairs of levels of two dimensions; their counts take 1.6 gigabytes
 Levels = Int[Array, 'batch dims']
 Pairs = Float[Array, 'dims levels dims levels']
 
@@ -32,7 +32,7 @@ Pairs = Float[Array, 'dims levels dims levels']
 class ChowLiuParts(NamedTuple):
     """The parts of a tree model.
 
-    spec: of the data, which have levels.
+    spec: spec of the data, which have levels.
     pseudo_count: examples added to the observed ones, spread evenly over all pairs of levels.
     forgetting: as in `models.classical.estimator.fit_turn`.
     """
@@ -43,9 +43,11 @@ class ChowLiuParts(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """log_probs [dims, levels, levels]: log p(x_i = b | x_parent(i) = a), for the root log p(b).
+    """A fitted tree.
 
-    parent [dims]: the root is its own; order [dims]: parents before their children.
+    log_probs: log p(x_i = b | x_parent(i) = a), indexed by i, a and b; log p(b) for the root.
+    parent: parent of each dimension; the root is its own parent.
+    order: all dimensions, parents before their children.
     """
 
     log_probs: Float[Array, 'dims levels levels']
@@ -57,7 +59,7 @@ def check(parts: ChowLiuParts) -> None:
     """Refuses an invalid tree, or one that does not fit in memory.
 
     Raises:
-      UserError: says which setting to change.
+      UserError: the message says which setting to change.
     """
     spec = parts.spec
     at_least(0, 'model.pseudo_count', parts.pseudo_count)
@@ -131,7 +133,7 @@ def tree_of(weights: Weights) -> Tree:
 
 
 def estimator_of(parts: ChowLiuParts) -> Estimator:
-    """Returns counts of all pairs of levels, and the tree estimated from them."""
+    """Returns the estimator, which counts all pairs of levels and fits the tree to the counts."""
     levels = parts.spec.levels
 
     def statistics(weights, batch):
@@ -159,7 +161,7 @@ def pair_counts(x: Levels, levels: int) -> Statistics:
 def smoothed(pairs: Pairs, count: Float[Array, ''], pseudo_count: float) -> Pairs:
     """Returns p(x_i = a, x_j = b) with `pseudo_count` more examples, evenly spread.
 
-    For i = j they lie on the diagonal, so that all pairs have the same marginals.
+    For i = j the added examples lie on the diagonal, so that the marginals of all pairs agree.
     """
     dims, levels = pairs.shape[:2]
     is_same = jnp.eye(dims)[:, None, :, None]
@@ -206,7 +208,7 @@ def spanning_tree(
 def conditional_tables(
     joint: Pairs, parent: Int[Array, 'dims']
 ) -> Float[Array, 'dims levels levels']:
-    """Returns p(x_i = b | x_parent(i) = a); p(x_i = b) if a never occurs, and for the root."""
+    """Returns p(x_i = b | x_parent(i) = a), or p(x_i = b) if a never occurs or i is the root."""
     dim, marginal = jnp.arange(len(parent)), marginals(joint)
     pair = joint[parent, :, dim, :]
     of_parent = marginal[parent][..., None]
@@ -240,7 +242,7 @@ def evidence(
 def upward_evidence(
     tree: Tree, log_evidence: Float[Array, 'batch dims levels']
 ) -> Float[Array, 'batch dims levels']:
-    """Returns log p(evidence at and below i | x_i), [batch, i, level]: Pearl (1988), 4.2."""
+    """Returns log p(evidence at or below i | x_i), [batch, i, level]: Pearl (1988), section 4.2."""
 
     def pass_up(log_evidence, dim):
         of_parent = tree.log_probs[dim] + log_evidence[:, dim][:, None, :]

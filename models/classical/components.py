@@ -22,8 +22,10 @@ class Components(NamedTuple):
     """K distributions of one kind, with their parameters in one pytree.
 
     statistics: (x, weights [batch, K]) -> Statistics; its entry 'count' [K] sums the weights.
-    pooled, maximize: as in `models.classical.estimator.Estimator`, without a structure.
-    log_prob: (params, x, known=None) -> [batch, K], nats; of the `known` [batch, dims] part alone.
+    pooled, maximize: as in `models.classical.estimator.Estimator`, but `maximize` returns only
+      params.
+    log_prob: (params, x, known=None) -> log p(x | k) [batch, K] in nats; with `known` [batch,
+      dims], that of the known part only.
     sample: (keys, params, component [batch]) -> x.
     fill: (keys, params, component, x, known) -> x with the unknown part drawn given the known one.
     levels_of: (params, i) -> log p(x_i = level | k), [K, levels]; None for real numbers.
@@ -42,20 +44,21 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     """Independent categorical dimensions over 0..levels - 1; with two levels they are Bernoulli.
 
     Args:
-      levels: at least 2.
+      levels: number of levels, at least 2.
       pseudo_count: examples of each level added to the observed ones, so that no level is
-        impossible: the mode under a Dirichlet prior of 1 + pseudo_count (1: Laplace's rule).
+        impossible. This gives the posterior mode under a Dirichlet prior with parameters
+        1 + pseudo_count; 1 is Laplace's rule.
     """
     at_least(0, 'model.pseudo_count', pseudo_count)
 
     @jax.custom_jvp
     def higher(x: Rows) -> Float[Array, 'batch dims above']:
-        """One-hot without level 0, which is implied: half the work for two levels."""
+        """One-hot levels without level 0, which the others imply; for two levels, half the work."""
         return (x[..., None] == jnp.arange(1, levels)).astype(x.dtype)
 
     @higher.defjvp
     def slope(primals, tangents):
-        """Levels have no derivative: the difference quotient over x's neighbours replaces it."""
+        """Uses the difference quotient over x's neighbours, because levels have no derivative."""
         (x,), (tangent,) = primals, tangents
         below, above = jnp.maximum(x - 1, 0), jnp.minimum(x + 1, levels - 1)
         rise = (higher(above) - higher(below)) / (above - below)[..., None]

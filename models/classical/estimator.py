@@ -1,4 +1,4 @@
-"""Models fitted without gradients: sums over minibatches, and the parameters that follow."""
+"""Models fitted without gradients: sums over minibatches, and parameters computed from the sums."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ Statistics = Any  # a pytree of arrays
 
 
 class Estimator(NamedTuple):
-    """How a model follows from sums over examples.
+    """How a model is estimated from sums over examples.
 
     statistics: (weights, batch) -> (Statistics of this device's rows, loss_nats [local]).
     pooled: (Statistics with a leading axis, shares [parts]) -> Statistics of all parts, each
       weighted by its share.
-    maximize: (Statistics) -> (params, structure): the maximum-likelihood parameters, and their
-      non-float part, which cannot be averaged.
+    maximize: (Statistics) -> (params, structure): the maximum-likelihood parameters, and the part
+      of the estimate that is not float and thus cannot be averaged.
     """
 
     statistics: Callable
@@ -36,11 +36,11 @@ def summed(statistics: Statistics, shares: jax.Array) -> Statistics:
 def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
     """Returns the turn of one player, `model`, fitted to a running mean of minibatch statistics.
 
-    Minibatch t has weight (t + 1)^-forgetting, those before it the rest. With 0 only the current
-    minibatch counts: if it is the whole training split, each step is an iteration of expectation
-    maximisation (Dempster, Laird and Rubin 1977). With 1 it is the mean of all so far, as closed
-    forms need. In between is the online EM of Cappe and Moulines (2009), section 2.2, which needs
-    more than 1/2.
+    Minibatch t enters the running mean with weight (t + 1)^-forgetting. If `forgetting` is 0, only
+    the current minibatch counts. If that is the whole training split, each step is an iteration of
+    expectation maximisation (Dempster, Laird and Rubin 1977). If `forgetting` is 1, the running
+    mean is the mean over all minibatches so far, as closed-form estimates need. Values between 1/2
+    and 1 give the online EM of Cappe and Moulines (2009), section 2.2.
     """
     check_share('model.forgetting', forgetting)
 

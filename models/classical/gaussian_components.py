@@ -1,7 +1,7 @@
 """Gaussian components of mixtures with full, diagonal or tied covariances.
 
 Moments are kept as counts, means and sums of squared deviations from these means. This loses no
-digits if a mean is large beside its standard deviation: Chan, Golub and LeVeque (1983).
+digits if a mean is much larger than the standard deviation: Chan, Golub and LeVeque (1983).
 """
 
 import math
@@ -26,7 +26,7 @@ class Prior(NamedTuple):
     """Regularizes covariances for which there are few examples, or none.
 
     pseudo_count: examples added to the observed ones, with `variance` around the mean on each axis.
-    variance: of these examples.
+    variance: variance of the added examples.
     variance_floor: the smallest variance along any direction.
     """
 
@@ -42,7 +42,7 @@ def prior_of(spec: Spec, pseudo_count: float, variance_floor: float) -> Prior:
     """Returns the prior of normalized x, whose interval is [0, 1] or whose standard deviation is 1.
 
     Raises:
-      UserError: values out of range.
+      UserError: a value is out of range.
     """
     at_least(0, 'model.pseudo_count', pseudo_count)
     above_zero('model.variance_floor', variance_floor)
@@ -82,7 +82,7 @@ def diagonal_gaussian(prior: Prior) -> Components:
 def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
     """Gaussians with correlated dimensions: params 'mean' [K, dims] and 'covariance'.
 
-    The covariance is [K, dims, dims], or [1, dims, dims] if it `is_tied`: one for all components.
+    The covariance is [K, dims, dims], or [1, dims, dims] if `is_tied`: one for all components.
     """
     fold = (lambda scatter: scatter.sum(0, keepdims=True)) if is_tied else (lambda scatter: scatter)
 
@@ -134,7 +134,7 @@ def full_gaussian(prior: Prior, is_tied: bool = False) -> Components:
 
 
 def _untied(params) -> tuple[Array, Array]:
-    """Returns means [K, dims], and covariances [K, dims, dims] also if they are tied."""
+    """Returns means [K, dims] and covariances [K, dims, dims], even if these are tied."""
     mean, covariance = params['mean'], params['covariance']
     return mean, jnp.broadcast_to(covariance, (len(mean), *covariance.shape[1:]))
 

@@ -14,10 +14,11 @@ def distances(x: Rows, centres: Float[Array, 'k dims']) -> Float[Array, 'n k']:
 
 
 def k_means_plus_plus(key: UInt32[Array, '2'], x: Rows, count: int) -> Float[Array, 'count dims']:
-    """Draws examples in turn, each in proportion to its squared distance from those drawn before.
+    """Draws `count` examples one by one, preferably far from the ones drawn before.
 
-    Arthur and Vassilvitskii (2007), k-means++: The Advantages of Careful Seeding, section 2.2.
-    If there are fewer distinct examples than centres, some are drawn twice.
+    The probability of an example is proportional to its squared distance from the nearest example
+    drawn before: Arthur and Vassilvitskii (2007), k-means++: The Advantages of Careful Seeding,
+    section 2.2. If there are fewer distinct examples than centres, some are drawn twice.
     """
 
     def add(nearest, key):

@@ -2,8 +2,8 @@
 
     p(x) = sum_k w_k p(x | k)
 
-Likelihood, classification by Bayes' rule, and the hidden part of an example given the rest are
-exact.
+The likelihood, classification by Bayes' rule, and draws of the hidden part of an example given the
+rest are exact.
 """
 
 from typing import NamedTuple
@@ -30,13 +30,13 @@ COMPONENT_DRAW, EXAMPLE_DRAW = 0, 1
 class MixtureParts(NamedTuple):
     """The parts of a mixture.
 
-    components: their kind.
-    count: how many.
-    spec: of the data.
-    is_labelled: whether the component is the label, and observed.
+    components: kind of the components.
+    count: number of components.
+    spec: spec of the data.
+    is_labelled: whether the component is the label, and thus observed.
     pseudo_count: examples added to each component when its weight is estimated.
     forgetting: as in `models.classical.estimator.fit_turn`.
-    lloyd_iterations: for the initial clusters of a mixture without labels.
+    lloyd_iterations: Lloyd iterations for the initial clusters of a mixture without labels.
     """
 
     components: Components
@@ -78,7 +78,7 @@ def mixture(parts: MixtureParts) -> Family:
 
 
 def scaled(spec: Spec, x):
-    """Returns x [batch, *event] as components read it, [batch, dims]: levels, or x normalized."""
+    """Returns x [batch, *event] as [batch, dims], the components' input: levels or normalized x."""
     return (x if spec.levels is not None else spec.normalize(x)).reshape(len(x), -1)
 
 
@@ -89,20 +89,20 @@ def unscaled(spec: Spec, x):
 
 
 def log_volume(spec: Spec):
-    """Returns how many nats the log density of x lies below that of `scaled` x."""
+    """Returns by how many nats the log density of x is below that of `scaled` x."""
     if spec.levels is not None:
         return 0.0
     return jnp.sum(jnp.log(spec.affine(spec.event_shape)[1]))
 
 
 def log_joint(parts: MixtureParts, params, x):
-    """Returns log w_k + log p(x | k), [batch, K], in nats of x as given."""
+    """Returns log w_k + log p(x | k), [batch, K], in nats, for x in the data's units."""
     log_probs = parts.components.log_prob(params['components'], scaled(parts.spec, x))
     return params['log_weights'] + log_probs - log_volume(parts.spec)
 
 
 def estimator_of(parts: MixtureParts) -> Estimator:
-    """Returns an iteration of EM; with observed components (labels) the first one is the last."""
+    """Returns an iteration of EM; if the components are observed (labels), one is enough."""
 
     def statistics(weights, batch):
         joint = log_joint(parts, weights.params['model'], batch['x'])
@@ -147,7 +147,7 @@ def log_prob_of(parts: MixtureParts) -> PerExample:
 
 
 def conditionals(parts: MixtureParts) -> Conditionals | None:
-    """Returns p(x), or p(x | label), of levels by the chain rule; None for real values.
+    """Returns p(x_i | earlier x), or p(x_i | earlier x, label), of levels; None for real values.
 
     The memory is log p(k, x_<i) [batch, K].
     """
@@ -173,7 +173,7 @@ def conditionals(parts: MixtureParts) -> Conditionals | None:
 
 
 def metrics_of(parts: MixtureParts, params, batch: Batch) -> dict[str, jax.Array]:
-    """Returns log p(x), and by Bayes' rule metrics of p(label | x), of each example."""
+    """Returns log p(x) of each example and, with labels, metrics of p(label | x)."""
     joint = log_joint(parts, params, batch['x'])
     terms = {'log_prob_nats': jax.nn.logsumexp(joint, -1)}
     if not parts.is_labelled:

@@ -2,8 +2,8 @@
 
     z ~ N(0, I),  x = W z + mean + noise,  noise ~ N(0, noise_variance I)
 
-A linear VAE at its optimum, with a known posterior: likelihood, codes, and the hidden part of an
-example given the rest are exact.
+This is a linear VAE at its optimum, with a known posterior. The likelihood, the codes, and draws of
+the hidden part of an example given the rest are exact.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class PPCAParts(NamedTuple):
     """The parts of probabilistic PCA.
 
     latent_dim: dimensions of z, fewer than x has.
-    spec: of the data, which are real-valued.
+    spec: spec of the data, which are real-valued.
     variance_floor: lower bound of the noise variance, for normalized x.
     forgetting: as in `models.classical.estimator.fit_turn`.
     """
@@ -46,7 +46,7 @@ def check(parts: PPCAParts) -> None:
     """Refuses an invalid model.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     check_sizes(parts, 'latent_dim')
     above_zero('model.variance_floor', parts.variance_floor)
@@ -113,7 +113,7 @@ def ppca(parts: PPCAParts) -> Family:
 
 
 def estimator_of(parts: PPCAParts) -> Estimator:
-    """Returns the moments of x, and the parameters of equations 7 and 8 of the paper."""
+    """Returns the estimator, which applies equations 7 and 8 of the paper to the moments of x."""
 
     def statistics(weights, batch):
         x = scaled(parts.spec, batch['x'])
@@ -138,7 +138,7 @@ def moments(x: Rows) -> Statistics:
 
 
 def along_axes(params, x: Rows) -> tuple[Rows, Float[Array, 'batch latent'], Array]:
-    """Returns x less its mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
+    """Returns x - mean, its products with W_j, and ||W_j||^2 + noise_variance [latent]."""
     centered, loadings = x - params['mean'], params['loadings']
     return centered, centered @ loadings, jnp.square(loadings).sum(0) + params['noise_variance']
 
@@ -162,7 +162,7 @@ def posterior(params, x: Rows) -> tuple[Float[Array, 'batch latent'], Float[Arra
 
 
 def inpainted(spec: Spec, params, batch: Batch, rng: Rng):
-    """Returns x with the hidden part drawn given the known one, as for a single Gaussian."""
+    """Returns x with the hidden part drawn from the Gaussian p(hidden | known)."""
     known = batch['known'].astype(bool)
     x = scaled(spec, jnp.where(known, batch['x'], spec.denormalize(jnp.zeros_like(batch['x']))))
     noise = params['noise_variance'] * jnp.eye(x.shape[1])

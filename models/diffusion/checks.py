@@ -9,7 +9,7 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
     """Refuses settings that leave a class, or the null label, untrained although it will be used.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     share('model.label_dropout', label_dropout)
     if not is_conditional:
@@ -32,7 +32,7 @@ def check_sampling(
     """Refuses more steps than a discrete process has, and guidance by an untrained condition.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     steps, guidance = sampling.steps, sampling.guidance
     at_least(0, 'eval.sampler.guidance', guidance)
@@ -40,18 +40,19 @@ def check_sampling(
     at_least(1, 'eval.sampler.resamples', sampling.resamples)
     if max_steps and steps > max_steps:
         raise UserError(
-            f'config.eval.sampler.steps={steps}: the discrete process has {max_steps} steps, give '
-            'no more'
+            f'config.eval.sampler.steps={steps}: give at most the {max_steps} steps of the '
+            'discrete process'
         )
     if guidance != 1.0 and not is_conditional:
         raise UserError(
-            f'config.eval.sampler.guidance={guidance}: this model knows no classes; give 1, '
+            f'config.eval.sampler.guidance={guidance}: this model is unconditional; give 1, '
             'or train with --config.model.is_conditional=True on data with labels'
         )
     if guidance != 1.0 and not label_dropout:
         raise UserError(
             f'config.eval.sampler.guidance={guidance} needs a model trained with '
-            '--config.model.label_dropout above 0, as the null label is untrained; give 1'
+            '--config.model.label_dropout above 0, because otherwise the null label is untrained; '
+            'give 1'
         )
 
 
@@ -61,13 +62,13 @@ def check_likelihood(
     """Refuses values out of range, and a density of discrete levels.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(1, 'eval.num_times', num_times)
     at_least(1, 'eval.ode_steps', ode_steps)
     at_least(0, 'eval.ode_probes', ode_probes)
     if kind == 'ode' and spec.levels is not None:
         raise UserError(
-            "config.eval.likelihood='ode' is a density, and these data have "
+            "config.eval.likelihood='ode' is a density, but these data have "
             f'{spec.levels} levels: train with --config.data.dequantize=uniform'
         )

@@ -1,4 +1,4 @@
-"""The denoiser of a diffusion model: a network, and how its output is read at each noise level."""
+"""The denoiser of a diffusion model: a network, and the meaning of its output at a noise level."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,11 +21,11 @@ class DenoiserNetworks(NamedTuple):
     """The parts of a diffusion model.
 
     network: (x [batch, *event], half log-SNR [batch], label [batch] or None) -> [batch, *event];
-      label `spec.num_classes` is the null label, for any class.
+      label `spec.num_classes` is the null label, which stands for any class.
     prediction: what the network's output means.
-    spec: of the data.
+    spec: spec of the data.
     is_conditional: whether the network reads the label.
-    given: (batch) -> the condition in place of a label, [batch, *condition]; None: there is none.
+    given: (batch) -> the condition in place of a label, [batch, *condition]; None for none.
     """
 
     network: nn.Module
@@ -38,7 +38,7 @@ class DenoiserNetworks(NamedTuple):
 def data_std(spec: Spec) -> float:
     """Returns x's approximate standard deviation on the process scale.
 
-    For images 0.5, as in Karras et al. (2022).
+    It is 0.5 if the data's interval is known, as Karras et al. (2022) assume for images.
     """
     return 1.0 if spec.interval is None else 0.5
 
@@ -65,7 +65,7 @@ def in_interval(spec: Spec, x: Array) -> Array:
 
 
 def as_data(spec: Spec, x: Array) -> Array:
-    """`in_interval`, rounded to the nearest level where the data are levels."""
+    """`in_interval`, rounded to the nearest level if the data are discrete."""
     x = in_interval(spec, x)
     return x if spec.levels is None else jnp.round(x)
 
@@ -88,17 +88,17 @@ def denoiser(
     guidance: float = 1.0,
     clip: bool = False,
 ) -> Callable[[Events, Times], Events]:
-    """Returns (x_t, t) -> the mean of x given x_t, as samplers take it.
+    """Returns (x_t, t) -> the mean of x given x_t, the `denoiser` argument of samplers.
 
     Args:
       nets: the networks.
-      schedule: of the process.
-      weights: of the network.
-      label: of each row, if the network reads one, `spec.num_classes` for the null label; or the
-        condition of `nets.given`.
-      guidance: w; the class-conditional mean becomes null + w (class - null): Ho and Salimans
-        (2022), equation 6, with w for their w + 1. 1: no guidance, at half the cost.
-      clip: keeps the mean in [-1, 1] where the data's interval is known.
+      schedule: schedule of the process.
+      weights: parameters of the network.
+      label: label of each row if the network reads labels (`spec.num_classes` is the null label),
+        or the condition from `nets.given`.
+      guidance: w in null + w (class - null), which replaces the class-conditional mean: Ho and
+        Salimans (2022), equation 6, whose w + 1 is this w. 1 is no guidance, at half the cost.
+      clip: keeps the mean in [-1, 1] if the data's interval is known.
     """
 
     def mean(x_t, t, label):

@@ -46,16 +46,16 @@ from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
-METRIC_TIMES = 8  # times per example, because with one, validation noise hides progress
+METRIC_TIMES = 8  # times per example; with a single time, noise in validation would hide progress
 
 
 class Process(NamedTuple):
     """The forward process and the training objective.
 
     schedule: noise schedule; if it is learned, it is a player of its own.
-    weighting: from `models.diffusion.process.weightings`; None: the unweighted error of the
-    network's output.
-    time: distribution of training times, from `models.diffusion.process.time_sampling`.
+    weighting: one of `models.diffusion.process.weightings`, or None for the unweighted error of the
+      network's output.
+    time: distribution of training times, one of `models.diffusion.process.time_sampling`.
     label_dropout: fraction of examples whose label is hidden (Ho and Salimans 2022, Algorithm 1).
     """
 
@@ -69,7 +69,7 @@ class Likelihood(NamedTuple):
     """How log p(x) is estimated: by the 'bound' at `num_times` times, or by the 'ode'.
 
     ode_steps: solver steps of the ODE.
-    ode_probes: random probes of its divergence; 0: the exact divergence.
+    ode_probes: random probes of the ODE's divergence; 0 computes the exact divergence.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Likelihood(NamedTuple):
 def check(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> None:
-    """Refuses invalid or incompatible settings with one line that names the config field."""
+    """Refuses invalid or incompatible settings with a message that names the config field."""
     label_dropout, max_steps = process.label_dropout, getattr(process.schedule, 'num_steps', None)
     check_label_dropout(label_dropout, nets.is_conditional, nets.spec)
     check_sampling(sampling, max_steps, nets.is_conditional, label_dropout)
@@ -94,9 +94,9 @@ def diffusion(
     """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
 
     The model minimizes the mean error per dimension of x, so that one `clip_norm` serves events of
-    any size. The schedule minimizes the mean square of the same error, relative to its batch mean.
-    Because the bound's expected value does not depend on the schedule, this minimizes the variance
-    of its estimate (Kingma et al. 2021, appendix I.2).
+    any size. The schedule minimizes the mean square of the ratio of the same error to its batch
+    mean. Because the bound's expected value does not depend on the schedule, this minimizes the
+    variance of the bound's estimate (Kingma et al. 2021, appendix I.2).
     """
     check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')
@@ -163,7 +163,7 @@ def log_prob_of(nets: DenoiserNetworks, process: Process, likelihood: Likelihood
 def sampling_abilities(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, ode_steps: int
 ) -> tuple[Sample, Trajectory, Denoise, Inpaint, Codes]:
-    """Returns what a trained model can do with its process and its ODE."""
+    """Returns the abilities of a trained model that use its process or its ODE."""
 
     def walk(weights, rng, condition):
         schedule, label = (
@@ -223,7 +223,7 @@ def max_noise(process: Process) -> float:
 
 
 def initialize(nets: DenoiserNetworks, process: Process, key, batch: Batch) -> Weights:
-    """Returns the parameters of the network and of a learned schedule; no other collections."""
+    """Returns the parameters of the network and of a learned schedule, and empty collections."""
     first = {name: array[:1] for name, array in batch.items()}
     level, label = jnp.zeros(1), condition_of(nets, first)
     args = to_process(nets.spec, first['x']), level, label
@@ -241,7 +241,7 @@ def in_bits(terms: dict[str, jax.Array], spec: Spec) -> dict[str, jax.Array]:
 
 
 def schedule_of(process: Process, params) -> Schedule:
-    """Returns the process's schedule; a learned one with these parameters."""
+    """Returns the process's schedule, with these parameters if it is learned."""
     if isinstance(process.schedule, Schedule):
         return process.schedule
     return learned(process.schedule, params['schedule'])
@@ -270,7 +270,7 @@ def condition_of(nets: DenoiserNetworks, batch: Batch) -> Condition:
 
 
 def label_of_samples(nets: DenoiserNetworks, rng: Rng, condition: Batch | None) -> Labels:
-    """Returns the class of each sample; by default a random class of the training split."""
+    """Returns the class of each sample, by default a random class of the training split."""
     if not nets.is_conditional:
         return None
     return requested_label(fold_in(rng.keys, LABEL_DRAW), condition, nets.spec)

@@ -24,8 +24,8 @@ class Block(nn.Module):
     The gates are initialized to zero, so that a new block is the identity.
 
     Attributes:
-      heads: of the attention.
-      dtype: of the products.
+      heads: number of attention heads.
+      dtype: data type of the products.
     """
 
     heads: int
@@ -47,17 +47,18 @@ class Block(nn.Module):
 
 
 class DiT(nn.Module):
-    """Transformer blocks over image patches, under one `nn.scan`; x's shape is kept.
+    """Transformer blocks over image patches, under one `nn.scan`; the shape of x is kept.
 
-    Any number of blocks compiles as one. Position embeddings are learned.
+    Because of the scan, only one block is compiled. Position embeddings are learned.
 
     Attributes:
       patch: pixels along each axis of a token's patch.
-      width: of a token.
-      blocks: how many.
-      heads: of the attention; they divide `width`.
-      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
-      dtype: of the products; parameters, sums and outputs are float32.
+      width: dimensions of a token.
+      blocks: number of blocks.
+      heads: number of attention heads, which divides `width`.
+      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
+        label, which stands for any class.
+      dtype: data type of the products; parameters, sums and outputs are float32.
     """
 
     patch: int
@@ -80,7 +81,7 @@ class DiT(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns x's shape in float32; at initialization 0 for any x."""
+        """Returns [batch, *event] in float32; at initialization the output is 0 for any x."""
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, self.width, self.num_classes)
         patches = to_patches(x.reshape(len(x), *space, -1), self.patch)

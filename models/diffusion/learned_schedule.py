@@ -13,13 +13,13 @@ HALVINGS = 40  # bisection steps of the search for a time
 class MonotoneHalfLogSnr(nn.Module):
     """log(alpha / sigma), falling from `high` at t = 0 to `low` at t = 1: appendix H.
 
-    A line plus a network of positive weights, rescaled to the ends. At initialization it is almost
-    the line.
+    The function is a line plus a network with positive weights, rescaled to have these ends. At
+    initialization it is almost the line.
 
     Attributes:
-      high: at t = 0.
-      low: at t = 1.
-      hidden_size: of the network.
+      high: value at t = 0.
+      low: value at t = 1.
+      hidden_size: hidden units of the network.
     """
 
     high: float
@@ -28,7 +28,7 @@ class MonotoneHalfLogSnr(nn.Module):
 
     @nn.compact
     def __call__(self, t: Float[Array, '*times']) -> Float[Array, '*times']:
-        """Returns t's shape."""
+        """Returns log(alpha / sigma) at each t."""
         size = (self.hidden_size,)
         slopes = self.param('slopes', nn.initializers.normal(1.0), size)
         shifts = self.param('shifts', nn.initializers.normal(1.0), size)

@@ -20,8 +20,9 @@ def waves(
 ) -> Float[Array, '*values waves']:
     """Returns `num_waves` sines and cosines of each value, with geometrically spaced wavelengths.
 
-    For positions: Vaswani et al. (2017), section 3.5. For coordinates, so that a network learns
-    high frequencies: Tancik et al. (2020), equation 5 with geometric frequencies.
+    Vaswani et al. (2017), section 3.5, use them for positions. Tancik et al. (2020), equation 5,
+    use them for coordinates, so that a network learns high frequencies; here the frequencies are
+    geometric.
     """
     longest, shortest = ends
     lengths = longest * (shortest / longest) ** jnp.linspace(0.0, 1.0, num_waves // 2)
@@ -37,7 +38,8 @@ def condition_vector(
 ) -> Float[Array, 'batch dims']:
     """Returns an embedding of the noise level, and of the label if there are classes.
 
-    Call it inside a compact method. Class `num_classes` is the null label (Ho and Salimans 2022).
+    Call this function inside a compact method. Class `num_classes` is the null label (Ho and
+    Salimans 2022).
     """
     vector = nn.Dense(dims)(waves(half_log_snr, dims, LEVEL_WAVELENGTHS))
     vector = nn.Dense(dims)(nn.silu(vector))
@@ -51,9 +53,10 @@ def adaptive_norm(
     scale: Float[Array, 'batch *scale'],
     shift: Float[Array, 'batch *scale'],
 ) -> Float[Array, 'batch *units']:
-    """Layer norm with scale (less 1) and shift from the condition: Peebles and Xie, section 3.2.
+    """Layer norm, times 1 + `scale`, plus `shift`: Peebles and Xie (2023), section 3.2.
 
-    Call it inside a compact method; it has no parameters.
+    Scale and shift depend on the condition. Call this function inside a compact method; the layer
+    norm has no parameters.
     """
     return nn.LayerNorm(use_scale=False, use_bias=False)(h) * (1 + scale) + shift
 
@@ -61,10 +64,10 @@ def adaptive_norm(
 class ConditionedBlock(nn.Module):
     """h plus an MLP of h that the condition scales and shifts; the identity at initialization.
 
-    The adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
+    It uses the adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
     Attributes:
-      dtype: of the products.
+      dtype: data type of the products.
     """
 
     dtype: DTypeLike = jnp.float32
@@ -73,7 +76,7 @@ class ConditionedBlock(nn.Module):
     def __call__(
         self, h: Float[Array, 'batch units'], vector: Float[Array, 'batch dims']
     ) -> Float[Array, 'batch units']:
-        """Returns h's shape in float32."""
+        """Returns [batch, units] in float32."""
         layer = functools.partial(nn.Dense, dtype=self.dtype)
         scale_and_shift = layer(2 * h.shape[-1])(nn.silu(vector)).astype(jnp.float32)
         scale, shift = jnp.split(scale_and_shift, 2, -1)
@@ -87,10 +90,11 @@ class ConditionedMLP(nn.Module):
 
     Attributes:
       width: units of each block.
-      blocks: how many.
-      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
-      num_waves: sines and cosines of each dimension of x, as additional inputs.
-      dtype: of the products; parameters, sums and outputs are float32.
+      blocks: number of blocks.
+      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
+        label, which stands for any class.
+      num_waves: number of sines and cosines of each dimension of x, as additional inputs.
+      dtype: data type of the products; parameters, sums and outputs are float32.
     """
 
     width: int
@@ -114,7 +118,7 @@ class ConditionedMLP(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns x's shape in float32; at initialization 0 for any x."""
+        """Returns [batch, *event] in float32; at initialization the output is 0 for any x."""
         vector = condition_vector(half_log_snr, label, CONDITION, self.num_classes)
         flat = x.reshape(len(x), -1)
         features = waves(flat, self.num_waves, POINT_WAVELENGTHS).reshape(len(x), -1)

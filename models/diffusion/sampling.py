@@ -35,14 +35,14 @@ Keys = UInt32[Array, 'batch 2']
 class Sampling(NamedTuple):
     """How samples are drawn.
 
-    sampler: from `models.diffusion.process.samplers`.
-    grid: from `models.diffusion.process.time_grids`.
-    steps: number of sampler steps; the last one goes from the process's first time to the data.
+    sampler: one of `models.diffusion.process.samplers`.
+    grid: one of `models.diffusion.process.time_grids`.
+    steps: number of sampler steps; the last one goes from the process's smallest time to the data.
     guidance: as in `models.diffusion.denoiser.denoiser`.
     clip: as in `models.diffusion.denoiser.denoiser`.
     resamples: as in `models.diffusion.process.repaint.repaint`, which takes its own steps on the
-    same grid.
-    per_step: network evaluations in each step but the last, which takes one.
+      same grid.
+    per_step: network evaluations in each step but the last; the last step takes one.
     """
 
     sampler: Callable
@@ -69,10 +69,13 @@ def walk(
     keys: Keys,
     label: Condition,
 ) -> tuple[Trajectory, Trajectory]:
-    """Runs the sampler from x at the schedule's last time to its first, and predicts x from there.
+    """Runs the sampler from x_t = `x` at the schedule's last time to its first time.
+
+    At the first time it predicts the data.
 
     Returns:
-      The sampler's steps, and the last evaluation as a step without the steps axis.
+      The trajectory of the sampler's steps, and that of the last evaluation, which has no steps
+      axis.
     """
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     grid = sampling.grid(schedule, sampling.steps - 1)
@@ -101,7 +104,7 @@ def _start(nets: DenoiserNetworks, schedule: Schedule, keys: Keys) -> Events:
 def rescaled_trajectory(
     spec: Spec, schedule: Schedule, sampling: Sampling, steps_and_end: tuple[Trajectory, Trajectory]
 ) -> tuple[Float[Array, 'batch steps *event'], Float[Array, 'batch steps *event']]:
-    """Returns (x_t, mean) of all steps, [local, steps, *event], in the data's units.
+    """Returns x_t and the mean at all steps, each [batch, steps, *event], in the data's units.
 
     x_t is rescaled to the data's standard deviation. Values are neither clipped to the data's
     interval nor rounded to levels.
@@ -126,8 +129,9 @@ def denoised(
     """Removes Gaussian noise of standard deviation batch['noise_std'] (normalized scale) from x.
 
     Each row starts at the time with that noise level, on its own time grid, and takes ancestral
-    steps without guidance. One step gives the mean of x, which has the least squared error. More
-    steps give a sample of p(x | x_t), or of p(x | x_t, label), which no ODE gives for one x_t.
+    steps without guidance. One step gives the mean of p(x | x_t), or of p(x | x_t, label), which
+    has the least expected squared error. More steps give a sample of p(x | x_t), or of
+    p(x | x_t, label). An ODE cannot, because it maps one x_t to one x.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)
     times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
@@ -157,7 +161,8 @@ def inpainted(
     """Returns x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))  # at least one pass, which reads x
+    # at least one pass, because the known part of x is read in a pass
+    grid = sampling.grid(schedule, max(sampling.steps - 1, 1))
     start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
     step_keys = fold_in(keys, STEP_DRAWS)
     filled = repaint(mean, start, x_known, known, grid, schedule, step_keys, sampling.resamples)
@@ -187,7 +192,10 @@ def decoded(
     codes: Float[Array, 'batch latent'],
     steps: int,
 ) -> Events:
-    """Returns x of the codes; a code between two classes is decoded for the nearer one."""
+    """Returns the examples decoded from the codes.
+
+    A code between two classes is decoded with the nearer class as its label.
+    """
     z, classes = jnp.split(codes, [nets.spec.num_dims], -1)
     label = None
     if nets.is_conditional:
@@ -200,7 +208,7 @@ def decoded(
 def _with_class(
     nets: DenoiserNetworks, z: Events, label: Condition
 ) -> Float[Array, 'batch latent']:
-    """Returns events as flat codes, followed by the one-hot label where there is one."""
+    """Returns events as flat codes, followed by the one-hot label if there is a label."""
     z = z.reshape(len(z), -1)
     if label is None:
         return z

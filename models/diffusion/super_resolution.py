@@ -1,6 +1,6 @@
 """Super-resolution by diffusion: samples of x given its low resolution (Saharia et al. 2022, SR3).
 
-It is the diffusion model of `models.diffusion.diffusion`, except for the network's condition.
+This is the diffusion model of `models.diffusion.diffusion`, except for the network's condition.
 """
 
 import re
@@ -21,8 +21,8 @@ class SeesLow(nn.Module):
     """A denoising network that reads the enlarged low-resolution image as channels beside x_t.
 
     Attributes:
-      body: (x_t, half log-SNR, None) -> x_t's shape, for images [height, width, channels].
-      factor: by which the sides of the low-resolution image are shorter.
+      body: (maps, half log-SNR, None) -> maps of the same shape [batch, height, width, channels].
+      factor: factor by which the sides of the low-resolution image are shorter.
     """
 
     body: nn.Module
@@ -35,11 +35,11 @@ class SeesLow(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         low: Float[Array, 'batch *low'],
     ) -> Float[Array, 'batch *event']:
-        """Returns x_t's shape."""
+        """Returns the body's output for the channels of x_t, in the shape of x_t."""
         as_maps = lambda a: a.reshape(*x_t.shape[:3], -1)
         maps = as_maps(x_t)
         both = jnp.concatenate([maps, as_maps(enlarged(low, self.factor))], -1)
-        output = self.body(both, half_log_snr, None)  # it outputs as many channels as it reads
+        output = self.body(both, half_log_snr, None)  # with as many channels as `both`
         return output[..., : maps.shape[-1]].reshape(x_t.shape)
 
 
@@ -48,8 +48,8 @@ def super_resolution(
 ) -> Family:
     """Returns the game of `diffusion` for x given the means of factor x factor pixels.
 
-    It has no likelihood of x, and no samples without a low-resolution image: the terms of its bound
-    are those of log p(x | low), and their names say so.
+    The family has no likelihood of x, and no samples without a low-resolution image. The terms of
+    its bound are for log p(x | low), and have '_given_low' in their names.
     """
     spec = nets.spec
     nets = nets._replace(

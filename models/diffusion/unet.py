@@ -1,7 +1,7 @@
 """The U-Net of diffusion models (Ho et al. 2020, appendix B), for images of any size.
 
-It compiles fast: the blocks of one resolution are one block under `nn.scan`, unrolled by two, so
-that XLA compiles two or three of them, however many there are.
+It compiles fast, because the blocks of one resolution are one block under `nn.scan`, unrolled by
+two. XLA then compiles two or three blocks per resolution, however many there are.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,9 @@ from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
 from models.nets.patches import from_patches, to_patches
 
-UNROLLED = 2  # blocks; compiles as fast as one, and two blocks need no loop and none of its copies
+# Blocks in the body of the scan. Two compile as fast as one, and a resolution of two blocks needs
+# no loop, so that nothing is copied for a loop.
+UNROLLED = 2
 Maps = Float[Array, 'batch *maps']
 NewMaps = Float[Array, 'batch *new_maps']  # maps of another size or number of channels
 Vectors = Float[Array, 'batch dims']
@@ -29,11 +31,12 @@ Vectors = Float[Array, 'batch dims']
 class UNetOptions(NamedTuple):
     """Settings that all blocks of a U-Net share.
 
-    kernel_size: of every convolution, along each axis.
-    groups: of the group norms, at most; the largest number that divides the channels is used.
-    heads: of the attention, at most; the largest number that divides the channels is used.
-    form: of the convolutions, as in `models.nets.conv`.
-    dtype: of the products; parameters and sums are float32.
+    kernel_size: length of every convolution's kernel along each axis.
+    groups: limit of the groups in a group norm; the largest number that divides the channels is
+      used.
+    heads: limit of the attention heads; the largest number that divides the channels is used.
+    form: form of the convolutions, as in `models.nets.conv`.
+    dtype: data type of the products; parameters and sums are float32.
     """
 
     kernel_size: int = 3
@@ -77,13 +80,13 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """x plus self-attention over positions (Vaswani et al. 2017), initialized to zero."""
+    """x plus self-attention over positions (Vaswani et al. 2017), which is zero initially."""
 
     kind: UNetOptions
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
-        """Returns x's shape."""
+        """Returns [batch, *space, channels]."""
         features = x.shape[-1]
         positions = _norm(self.kind, x).reshape(len(x), -1, features)
         heads = max(n for n in range(1, self.kind.heads + 1) if features % n == 0)
@@ -97,7 +100,7 @@ class Attention(nn.Module):
 
 
 class _Down(nn.Module):
-    """A block on the way down, for `nn.scan`: its output is carried, and kept for the way up."""
+    """A block on the way down, for `nn.scan`: the output is carried on and kept for the way up."""
 
     features: int
     has_attention: bool
@@ -110,7 +113,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """A block on the way up: it also reads what its counterpart on the way down kept."""
+    """A block on the way up, which also reads the output of its counterpart on the way down."""
 
     features: int
     has_attention: bool
@@ -125,14 +128,16 @@ class _Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """A U-Net for [batch, *event], whose shape it keeps.
+    """A U-Net for [batch, *event], whose output has the same shape.
 
     Attributes:
-      channels: of each resolution, the finest first; each halves the side length of the one before.
-      blocks: per resolution, on the way down and again on the way up.
-      attention: the resolutions (0 the finest) whose blocks have attention; the middle block is one
-        of the coarsest.
-      num_classes: of the label; 0: no label. Class `num_classes` is the null label, for any class.
+      channels: channels of each resolution, the finest first. Each resolution halves the side
+        length of the one before.
+      blocks: blocks per resolution, on the way down and again on the way up.
+      attention: the resolutions (0 is the finest) whose blocks have attention. The middle block
+        belongs to the coarsest resolution.
+      num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
+        label, which stands for any class.
       kind: settings shared by all blocks.
       patch: pixels along each axis that make one position of the U-Net (Luhman and Luhman 2022).
     """
@@ -162,7 +167,7 @@ class UNet(nn.Module):
         half_log_snr: Float[Array, 'batch'],
         label: Int[Array, 'batch'] | None = None,
     ) -> Float[Array, 'batch *event']:
-        """Returns x's shape in float32."""
+        """Returns [batch, *event] in float32."""
         event, space = x.shape[1:], spatial_shape(x.shape[1:])
         vector = condition_vector(half_log_snr, label, 4 * self.channels[0], self.num_classes)
         maps = to_patches(x.reshape(len(x), *space, -1), self.patch)
@@ -208,7 +213,7 @@ def _conv(kind: UNetOptions, features: int, stride: int = 1, **options) -> Calla
 
 
 def _norm(kind: UNetOptions, x: Maps) -> Maps:
-    """Group norm, which normalizes each example on its own: independent of the batch."""
+    """Group norm, which normalizes each example independently of the batch."""
     channels = x.shape[-1]
     groups = max(g for g in range(1, kind.groups + 1) if channels % g == 0)
     return GroupNorm(groups)(x)

@@ -40,8 +40,8 @@ def weighted_error(
 ) -> Float[Array, 'batch']:
     """Returns the weighted squared error of the network's output for x (process scale) at time t.
 
-    eps is drawn from the keys. The weight makes the error of x count as `weighting` says. If
-    `weighting` is None, the error of the output is not weighted.
+    eps is drawn from the keys. The output's squared error is converted to that of x, and weighted
+    by `weighting`. If `weighting` is None, the output's squared error is returned as it is.
     """
     alpha, sigma = scales(schedule, t, x)
     eps = standard_normal(keys, *x.shape[1:]).astype(x.dtype)
@@ -62,11 +62,11 @@ def bound_terms(
     condition: Condition,
     count: int,
 ) -> dict[str, Nats]:
-    """Returns the terms of the bound in nats of x as given: Kingma et al. (2021), equation 11.
+    """Returns the bound's terms in nats, for x in the data's units: Kingma et al. (2021), eq. 11.
 
-    `elbo_nats` is minus the sum of the other three. The diffusion term is the mean over `count`
-    times: equation 13 for a process in steps, otherwise equation 18 with times uniform in the half
-    log-SNR.
+    `elbo_nats` is minus the sum of the other three terms. The diffusion term is the mean over
+    `count` times: by equation 13 for a discrete process, and otherwise by equation 18, with times
+    uniform in the half log-SNR.
     """
     spec, x = nets.spec, to_process(nets.spec, batch['x'])
     terms = {
@@ -119,7 +119,7 @@ def ode_nats(
     steps: int,
     probes: int,
 ) -> Nats:
-    """Returns the ODE's estimate of log p(x) in nats of x as given, real-valued."""
+    """Returns the ODE's estimate of log p(x) in nats, for real-valued x in the data's units."""
     x = to_process(nets.spec, batch['x'])
     mean = denoiser(nets, schedule, weights, label)
     return ode_log_prob(mean, x, schedule, keys, steps, probes) + log_stretching(nets.spec, x)

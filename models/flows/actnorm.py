@@ -7,15 +7,15 @@ from jaxtyping import Array, Float
 from models.flows.bijectors import Events, LogDet
 
 Channels = Float[Array, '*ones channels']
-MIN_STD = 1e-3  # lower bound of the initial std: a constant channel has none
+MIN_STD = 1e-3  # lower bound of the initial std, because a constant channel has std 0
 
 
 class ActNorm(nn.Module):
     """Subtracts a trained mean from each channel (the last axis) and divides by a trained scale.
 
     Both are initialized to the mean and standard deviation of the initial batch, so that channels
-    start with mean 0 and unit variance. Later batches are not normalised: the density of x does not
-    depend on the rest of its batch.
+    start with mean 0 and unit variance. Later batches are not normalised, so that the density of x
+    does not depend on the rest of its batch.
 
     Example:
       >>> weights = {'mean': jnp.asarray([3.0]), 'log_std': jnp.log(jnp.asarray([2.0]))}

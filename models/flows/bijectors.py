@@ -1,14 +1,14 @@
 """Bijectors: invertible maps of events with their log-determinants.
 
-Each is a Linen module with a pair of methods:
+Each bijector is a Linen module with a pair of methods:
 
     forward_and_log_det: x [batch, *event] -> (z [batch, *new_event], log |det dz/dx| [batch])
     inverse_and_log_det: z -> (x, log |det dx/dz|)
 
 Log-determinants are in nats. *Forward* maps the data to the latent, so that log p(x) = log p(z) +
-log_det takes one call; sampling is the inverse. A chain is initialized in its forward direction: a
-layer with a data-dependent initialization reads the outputs of the layers before it. What is drawn
-once and never trained, such as a permutation, is in the collection `fixed`.
+log_det takes one call; sampling uses the inverse. A chain is initialized in its forward direction,
+so that a layer with a data-dependent initialization reads the outputs of the layers before it.
+Values that are drawn once and never trained, such as a permutation, are in the collection `fixed`.
 """
 
 import math
@@ -67,7 +67,7 @@ class Inverted(nn.Module):
     """A bijector with its directions exchanged.
 
     Attributes:
-      layer: its inverse is this one's forward direction.
+      layer: the bijector whose inverse is the forward direction of this one.
 
     Example:
       >>> from models.flows.data_bijectors import Logit
@@ -80,11 +80,11 @@ class Inverted(nn.Module):
     layer: nn.Module
 
     def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
-        """The layer's inverse."""
+        """Applies the layer's inverse."""
         return self.layer.inverse_and_log_det(x)
 
     def inverse_and_log_det(self, z: Events) -> tuple[NewEvents, LogDet]:
-        """The layer's forward direction."""
+        """Applies the layer's forward direction."""
         return self.layer.forward_and_log_det(z)
 
 
@@ -113,7 +113,7 @@ class Repeated(nn.Module):
 
     Attributes:
       make: () -> a bijector that keeps the shape of an event.
-      count: how many.
+      count: number of bijectors.
 
     Example:
       >>> from models.flows.actnorm import ActNorm
@@ -133,7 +133,7 @@ class Repeated(nn.Module):
         at_least(1, 'model.steps', self.count)
 
     def setup(self):
-        """Creates them under one scan."""
+        """Creates the bijectors under one scan."""
         options = dict(
             variable_axes={'params': 0, FIXED: 0}, split_rngs={'params': True}, length=self.count
         )
@@ -141,18 +141,18 @@ class Repeated(nn.Module):
         self.steps = nn.scan(_Carried, methods=methods)(self.make)
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Applies all of them."""
+        """Applies all bijectors in order."""
         carry, _ = self.steps.forward((x, jnp.zeros(len(x), x.dtype)), None)
         return carry
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """Inverts all of them, the last one first."""
+        """Inverts all bijectors, the last one first."""
         carry, _ = self.steps.inverse((z, jnp.zeros(len(z), z.dtype)), None)
         return carry
 
 
 class Reversed(nn.Module):
-    """Reverses the order of a vector's dimensions; its own inverse.
+    """Reverses the order of a vector's dimensions; the bijector is its own inverse.
 
     Example:
       >>> layer = Reversed().bind({})
@@ -210,7 +210,11 @@ class Squeezed(nn.Module):
     """
 
     def forward_and_log_det(self, x: Events) -> tuple[NewEvents, LogDet]:
-        """Raises ValueError if a side is odd, since padding would be no bijection."""
+        """Moves squares of pixels into channels.
+
+        Raises:
+          ValueError: a side is odd; padding it would not be a bijection.
+        """
         if any(length % 2 for length in x.shape[1:-1]):
             raise ValueError(f'an image of {x.shape[1:-1]} pixels: both sides have to be even')
         return to_patches(x, 2), jnp.zeros(len(x), x.dtype)

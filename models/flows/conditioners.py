@@ -1,6 +1,6 @@
 """Conditioners: networks that compute a coupling's parameters, with a zero-initialized last layer.
 
-A flow with them starts as the identity, except for its normalisations.
+A flow with these networks starts as the identity, except for its normalisations.
 """
 
 import functools
@@ -22,10 +22,10 @@ Outputs = Float[Array, 'batch *output']
 
 
 def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.Module]:
-    """Returns (shape of its output) -> `ResidualConvolutions`.
+    """Returns (shape of an output) -> `ResidualConvolutions` with outputs of this shape.
 
     Raises:
-      UserError: sizes out of range.
+      UserError: a size is out of range.
     """
     at_least(1, 'model.channels', channels)
     at_least(0, 'model.blocks', blocks)
@@ -35,14 +35,14 @@ def convolutions(channels: int, blocks: int, **options) -> Callable[[Shape], nn.
 class Perceptron(nn.Module):
     """An MLP for events of any shape.
 
-    The biases of its first layer are random: if all were zero, a piecewise-linear network of one
+    The biases of its first layer are random. If all were zero, a piecewise-linear network of one
     input would have its only kink at zero.
 
     Attributes:
-      output_shape: of one output.
+      output_shape: shape of one output.
       hidden_sizes: units of the hidden layers, at least one.
-      activation: after every hidden layer.
-      dtype: of the products; parameters and output are float32.
+      activation: applied after every hidden layer.
+      dtype: data type of the products; parameters and output are float32.
     """
 
     output_shape: tuple[int, ...]
@@ -68,11 +68,11 @@ class ResidualConvolutions(nn.Module):
 
     Attributes:
       output_shape: [height, width, ...] of one output; height and width are those of x.
-      channels: of the hidden layers.
-      blocks: each has a 3 x 3 and a 1 x 1 convolution.
-      activation: before every convolution but the first.
-      form: of the convolutions, as in `models.nets.conv`.
-      dtype: of the products; parameters and output are float32.
+      channels: channels of the hidden layers.
+      blocks: number of residual blocks, each with a 3 x 3 and a 1 x 1 convolution.
+      activation: applied before every convolution but the first.
+      form: form of the convolutions, as in `models.nets.conv`.
+      dtype: data type of the products; parameters and output are float32.
     """
 
     output_shape: tuple[int, ...]

@@ -33,7 +33,7 @@ class Elementwise(NamedTuple):
 
 
 def affine(bound: float) -> Elementwise:
-    """x exp(s) + t with |s| below `bound`: section 3.2, whose tanh keeps the scales from diverging.
+    """x exp(s) + t with |s| below `bound`: section 3.2, with a tanh so that scales do not diverge.
 
     Kingma and Dhariwal (2018) bound the scale from above by a sigmoid instead.
 
@@ -101,8 +101,8 @@ class Coupling(nn.Module):
 
     Attributes:
       mask: (shape of an event) -> true where a dimension stays fixed.
-      network: (shape of its output) -> a network of events, [batch, *event] -> [batch, *output].
-      elementwise: the scalar bijection.
+      network: (shape of an output) -> a network of events, [batch, *event] -> [batch, *output].
+      elementwise: the scalar bijection of the dimensions outside the mask.
 
     Example:
       >>> network = lambda shape: lambda x: jnp.stack([jnp.full_like(x, 9.0), x[:, ::-1]], -1)
@@ -117,11 +117,11 @@ class Coupling(nn.Module):
     elementwise: Elementwise
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """Equations 7 to 9 of the paper."""
+        """Computes equations 7 to 9 of the paper."""
         return self._transformed(x, self.elementwise.forward)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
-        """As fast as forward: the network reads only the fixed dimensions."""
+        """Is as fast as forward, because the network reads only the fixed dimensions."""
         return self._transformed(z, self.elementwise.inverse)
 
     @nn.compact

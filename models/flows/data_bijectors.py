@@ -10,14 +10,14 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.flows.bijectors import Events, LogDet
 
-EDGE = 1e-7  # margin inside (0, 1) at which the codes of an x of density 0 are clipped
+EDGE = 1e-7  # margin inside (0, 1) to which an x of density 0 is clipped, so that codes are finite
 
 
 class Standardized(nn.Module):
     """Standardizes real values by their mean and standard deviation, which may be per column.
 
     Attributes:
-      spec: of the data.
+      spec: spec of the data.
 
     Example:
       >>> layer = Standardized(Spec((1,), None, None, mean=1.0, std=2.0)).bind({})
@@ -29,7 +29,7 @@ class Standardized(nn.Module):
     spec: Spec
 
     def forward_and_log_det(self, x: Events) -> tuple[Events, LogDet]:
-        """The log-determinant sums over the scale of each dimension."""
+        """Standardizes x; the log-determinant is minus the sum of all dimensions' log scales."""
         return self.spec.normalize(x), -self._log_volume(x)
 
     def inverse_and_log_det(self, z: Events) -> tuple[Events, LogDet]:
@@ -45,12 +45,12 @@ class Logit(nn.Module):
     """logit(alpha + (1 - 2 alpha) x / top): from an interval to all real numbers.
 
     Dinh et al. (2017), section 4.1, and Papamakarios et al. (2017), section 4.3. The density is
-    positive on the data's [0, top], extended by a fraction alpha / (1 - 2 alpha) on either side;
-    beyond that log p(x) is minus infinity, and codes are those of the edge.
+    positive on the data's [0, top], extended by a fraction alpha / (1 - 2 alpha) on either side.
+    Beyond this interval log p(x) is minus infinity, and the code is that of the interval's edge.
 
     Attributes:
       top: the largest value of x; the smallest is 0.
-      alpha: above 0 and below 1/2.
+      alpha: the distance of the mapped data from 0 and 1; above 0 and below 1/2.
 
     Example:
       >>> layer = Logit(top=4.0, alpha=0.25).bind({})
@@ -80,7 +80,7 @@ class Logit(nn.Module):
         return self.alpha + (1 - 2 * self.alpha) * x / self.top
 
     def _log_det(self, log_slopes: Events) -> Float[Array, 'batch']:
-        """Returns the log-determinant: the sum of the log slopes, with their constant added."""
+        """Returns the log-determinant: the sum of the log slopes, each with its constant added."""
         log_slopes = log_slopes + math.log((1 - 2 * self.alpha) / self.top)
         return jnp.sum(log_slopes.reshape(len(log_slopes), -1), -1)
 

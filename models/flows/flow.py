@@ -25,8 +25,8 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
     returns x itself.
 
     Args:
-      bijector: from x [batch, *event], in the data's own units, to codes [batch, dims].
-      spec: of the data.
+      bijector: maps x [batch, *event], in the data's own units, to codes [batch, dims].
+      spec: spec of the data.
       temperature: standard deviation of the codes of samples (Kingma and Dhariwal 2018, section 5);
         with 0 every sample is decoded from the mode of the codes.
     """

@@ -12,14 +12,14 @@ from models.flows.bijectors import FIXED, Events, LogDet
 
 Matrix = Float[Array, 'channels channels']
 Vector = Float[Array, 'channels']
-EXACT = jax.lax.Precision.HIGHEST  # with rounded products the inverse would not return x
+EXACT = jax.lax.Precision.HIGHEST  # with coarsely rounded products the inverse would not return x
 
 
 class InvertibleLinear(nn.Module):
     """W x for the channels (last axis) of each pixel, with W = P L (U + diag(s)): equation 10.
 
-    W is initialized to a random rotation. Its permutation P and the signs of s are not trained. The
-    diagonal of L is ones and that of U zeros, so that log |det W| is the sum of log |s|.
+    W is initialized to a random rotation. The permutation P and the signs of s are not trained. L
+    has ones and U has zeros on the diagonal, so that log |det W| is the sum of log |s|.
 
     Example:
       >>> zeros, log_s = jnp.zeros((2, 2)), jnp.log(jnp.asarray([2.0, 3.0]))

@@ -1,9 +1,10 @@
 """Masked autoregressive flow (Papamakarios et al. 2017) and its inverse.
 
-Each dimension is transformed with parameters computed from those before it: one pass of a masked
-network if these are known, one pass per dimension if they are computed in turn. MAF is fast from
-the data to the latent: log p(x) takes one pass. IAF (Kingma et al. 2016) is `Inverted` of the same
-layer: sampling takes one pass, and log p(x) of an x it did not sample one pass per dimension.
+Each dimension is transformed with parameters computed from the dimensions before it. This takes one
+pass of a masked network if these dimensions are known, and one pass per dimension if they are
+computed one by one. MAF is fast from the data to the latent, so that log p(x) takes one pass. IAF
+(Kingma et al. 2016) is `Inverted` of the same layer: sampling takes one pass, but log p(x) of an x
+that IAF did not sample takes one pass per dimension.
 """
 
 import flax.linen as nn
@@ -39,15 +40,15 @@ class MaskedAutoregressive(nn.Module):
     elementwise: Elementwise
 
     def forward_and_log_det(self, x: Vectors) -> tuple[Vectors, LogDet]:
-        """One pass: equation 4 of the paper, whose Jacobian is triangular."""
+        """Computes equation 4 of the paper, whose Jacobian is triangular, in one pass."""
         parameters = self.network(x, self._degrees(x.shape[1]))
         z, log_slope = self.elementwise.forward(x, parameters)
         return z, jnp.sum(log_slope, -1)
 
     def inverse_and_log_det(self, z: Vectors) -> tuple[Vectors, LogDet]:
-        """One pass per dimension: equation 3."""
+        """Computes equation 3 of the paper in one pass per dimension."""
         degrees = self._degrees(z.shape[1])
-        self.network(z, degrees)  # creates its weights if there are none yet
+        self.network(z, degrees)  # creates the network's weights if there are none yet
         network, variables = self.network.unbind()
 
         def step(carry, dim):

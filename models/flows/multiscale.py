@@ -17,13 +17,13 @@ def in_scales(spec: Spec, num_scales: int, scale: MakeScale, max_scales: int) ->
     """Returns a bijector from images to vectors that factors out half at each scale but the last.
 
     Args:
-      spec: of the data, which are images.
-      num_scales: at least 1.
-      scale: (shape of x, whether it is the last scale) -> (its layers, their output shape).
+      spec: spec of the data, which are images.
+      num_scales: number of scales, at least 1.
+      scale: (shape of x, whether it is the last scale) -> (layers of the scale, output shape).
       max_scales: the largest number of scales that the image allows.
 
     Raises:
-      UserError: more scales than that.
+      UserError: `num_scales` is not between 1 and `max_scales`.
 
     Example:
       >>> import jax
@@ -53,7 +53,7 @@ def check_scales(spec: Spec, num_scales: int, max_scales: int) -> None:
     """Refuses more scales than the image allows.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     height, width, _ = spec.image_shape
     if not max_scales:

@@ -1,7 +1,7 @@
 """Monotone rational-quadratic splines: Durkan et al. (2019), Neural Spline Flows, section 3.1.
 
-A spline passes through increasing knots (x_k, y_k) with slopes d_k; outside [-bound, bound] it is
-the identity ("linear tails"). Pure functions of arrays.
+A spline passes through increasing knots (x_k, y_k) with slopes d_k. Outside [-bound, bound] it is
+the identity ("linear tails"). All functions are pure functions of arrays.
 """
 
 import math
@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-MIN_SIZE = 1e-3  # of a bin, as a fraction of the whole interval
+MIN_SIZE = 1e-3  # smallest width or height of a bin, as a fraction of the whole interval
 MIN_SLOPE = 1e-3
 Values = Float[Array, '*values']
 
 
 class Knots(NamedTuple):
-    """The knots of one spline per input: bins + 1 of them along the last axis.
+    """The knots of one spline per input; the last axis has bins + 1 knots.
 
     x and y increase from -bound to bound; slopes are positive, and 1 at both ends.
     """
@@ -28,7 +28,7 @@ class Knots(NamedTuple):
 
 
 def num_parameters(bins: int) -> int:
-    """Returns the parameters of a spline: width and height of each bin, and the inner slopes."""
+    """Returns the number of parameters: a width and a height per bin, and the inner slopes."""
     return 3 * bins - 1
 
 
@@ -36,12 +36,14 @@ def knots_of(raw: Float[Array, '*values parameters'], bins: int, bound: float) -
     """Returns the knots for unconstrained parameters; zeros give the identity.
 
     Raises:
-      ValueError: there are not `num_parameters(bins)` of them.
+      ValueError: the last axis of `raw` does not have `num_parameters(bins)` entries.
     """
     if raw.shape[-1] != num_parameters(bins):
-        raise ValueError(f'{raw.shape[-1]} parameters of {bins} bins')
+        raise ValueError(
+            f'{raw.shape[-1]} parameters do not fit {bins} bins, which need {num_parameters(bins)}'
+        )
     widths, heights, slopes = jnp.split(raw, [bins, 2 * bins], -1)
-    start = math.log(math.expm1(1 - MIN_SLOPE))  # a zero then gives the slope 1
+    start = math.log(math.expm1(1 - MIN_SLOPE))  # a zero parameter then gives the slope 1
     slopes = MIN_SLOPE + jax.nn.softplus(slopes + start)
     ends = [(0, 0)] * (raw.ndim - 1) + [(1, 1)]
     slopes = jnp.pad(slopes, ends, constant_values=1)
@@ -74,7 +76,7 @@ def forward(x: Values, knots: Knots) -> tuple[Values, Values]:
 
 
 def inverse(y: Values, knots: Knots) -> tuple[Values, Values]:
-    """Returns (x, log dx/dy): equations 6 to 8, by the root without cancellation.
+    """Returns (x, log dx/dy): equations 6 to 8, with the root's form that avoids cancellation.
 
     Example:
       >>> x, y, slope = jnp.asarray([[-1.0, 0.0, 1.0], [-1.0, 0.5, 1.0], [1.0, 2.0, 1.0]])[:, None]
@@ -112,7 +114,7 @@ def _bin_of(
 ) -> tuple[Values, _Bin]:
     """Returns (the value clipped to the knots, its bin among `positions`)."""
     clipped = jnp.clip(value, positions[..., 0], positions[..., -1])
-    # No gather: its derivative is slow on a CPU.
+    # A gather is avoided, because its derivative is slow on a CPU.
     is_above = clipped[..., None] >= positions[..., 1:-1]
     one = jnp.ones_like(is_above[..., :1])
     begins, ends = (

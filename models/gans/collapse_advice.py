@@ -5,8 +5,8 @@ from typing import NamedTuple
 from atelier.core.game import Advise
 
 WON = 0.98  # the discriminator has won if both its training accuracies are at least this
-COLLAPSED = 0.5  # the generator has collapsed below this share of its best coverage so far
-UNCOVERED, PATIENCE = 0.05, 3  # or below UNCOVERED in PATIENCE validations in a row
+COLLAPSED = 0.5  # the generator has collapsed below this fraction of its best coverage so far
+UNCOVERED, PATIENCE = 0.05, 3  # or with coverage below UNCOVERED in PATIENCE validations in a row
 
 
 class Advice(NamedTuple):
@@ -19,8 +19,8 @@ class Advice(NamedTuple):
 def adviser(advice: Advice) -> Advise:
     """Returns a game's `Turn.advise`, whose warnings recommend these config changes.
 
-    It reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game reports, and
-    'coverage', the share of validation examples covered by samples.
+    `Turn.advise` reads 'train/accuracy_real' and 'train/accuracy_fake', which not every game
+    reports, and 'coverage', the fraction of validation examples covered by samples.
     """
 
     def advise(history: list[dict[str, float]]) -> dict[str, str]:
@@ -45,6 +45,6 @@ def adviser(advice: Advice) -> Advise:
 
 
 def _has_collapsed(coverages: list[float]) -> bool:
-    """Whether coverage has fallen from its best, or never risen."""
+    """Whether coverage has fallen far below its best, or never risen."""
     never = len(coverages) >= PATIENCE and max(coverages[-PATIENCE:]) < UNCOVERED
     return never or coverages[-1] < COLLAPSED * max(coverages)

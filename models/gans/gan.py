@@ -39,10 +39,10 @@ class Rules(NamedTuple):
 
     loss: one of `losses.adversarial.GAMES`.
     penalty: one of PENALTIES on the discriminator, weighted by hypers['penalty'].
-    feature_matching: whether the generator also minimizes the distance of mean features, weighted
-      by hypers['feature_matching'].
-    discriminator_turns: turns per step, each on its own minibatch.
-    generator_turns: turns per step, after those of the discriminator.
+    feature_matching: whether the generator also minimizes the distance between mean features of
+      real and generated examples, weighted by hypers['feature_matching'].
+    discriminator_turns: turns of the discriminator per step, each on its own minibatch.
+    generator_turns: turns of the generator per step, after those of the discriminator.
     alternating: whether only one player moves at a time: the discriminator for
       hypers['discriminator_steps'] steps, then the generator for hypers['generator_steps'].
     """
@@ -130,7 +130,7 @@ def generator_turn(
 
 
 def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
-    """Returns the rule (hypers, step) -> whether a player moves; None: it moves in every step."""
+    """Returns the rule (hypers, step) -> whether a player moves; None if it moves in every step."""
 
     def moves(hypers, step):
         first = hypers['discriminator_steps']
@@ -141,7 +141,7 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
 
 def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
-    """Recommended changes that this game's config accepts."""
+    """Returns recommended changes, all of which this game's config accepts."""
     if rules.penalty != 'none':
         stabilize = 'raise --config.hypers.penalty'
     elif nets.judges_alone:
@@ -169,7 +169,7 @@ def check(nets: GANNetworks, rules: Rules) -> None:
     """Rejects unknown rules and incompatible settings.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     check_sizes(nets, 'latent_dim', 'packing')
     check_sizes(rules, 'discriminator_turns', 'generator_turns')
@@ -183,7 +183,8 @@ def check(nets: GANNetworks, rules: Rules) -> None:
     if rules.penalty != 'none' and not nets.judges_alone:
         raise UserError(
             f'config.model.penalty={rules.penalty!r} needs a discriminator that judges each '
-            'example on its own: with packing or its batch norm, give --config.model.penalty=none'
+            'example on its own: with packing or with batch norm in the discriminator, give '
+            '--config.model.penalty=none'
         )
 
 
@@ -206,7 +207,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     def decode(weights, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
-        label = classes if nets.is_conditional else None  # or class weights, to interpolate
+        label = classes if nets.is_conditional else None  # one-hot, or weights between classes
         x, _ = _generate(nets, weights, z, label, False, identity)
         return nets.spec.denormalize(x)
 

@@ -22,7 +22,7 @@ def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tu
       has_norm: whether the layers between the first and the last are normalized.
 
     Raises:
-      UserError: fewer than one piece, or no layer to normalize.
+      UserError: there is less than one piece, or no layer to normalize.
     """
     at_least(1, 'model.maxout_pieces', pieces)
     if has_norm and len(hidden_sizes) < 3:
@@ -40,7 +40,7 @@ class Generator(nn.Module):
     Attributes:
       body: [batch, inputs] -> [batch, *event].
       is_bounded: whether events lie in [0, 1].
-      num_classes: of the label; 0: the network takes no label.
+      num_classes: number of classes of the label; 0 if the network takes no label.
       embedding_dim: dimensions of the label embedding.
     """
 
@@ -67,12 +67,12 @@ class Discriminator(nn.Module):
 
     Attributes:
       body: [packs, ...] -> [packs, units], before the activation.
-      activation: of the body's units; its output is the features.
-      num_classes: of the label; 0: the network takes no label.
+      activation: activation of the body's units; its outputs are the features.
+      num_classes: number of classes of the label; 0 if the network takes no label.
       conditioning: 'projection' adds the inner product of the features and a class embedding
         (Miyato and Koyama 2018, equation 3) to the logit; 'embedding' multiplies the features by
         1 + a class embedding.
-      kernel_init: of the last layer.
+      kernel_init: initializer of the last layer's kernel.
     """
 
     body: nn.Module
@@ -104,7 +104,7 @@ def pack(x: Float[Array, 'batch *event'], packing: int) -> Float[Array, 'packs *
     Lin et al. (2018), PacGAN, section 3. With packing = 1, x is returned unchanged.
 
     Raises:
-      ValueError: `packing` does not divide this device's share of the batch.
+      ValueError: `packing` does not divide the number of examples on this device.
     """
     if packing == 1:
         return x

@@ -20,12 +20,12 @@ MakeNetwork = Callable[[bool, Callable], nn.Module]  # (train, gather) -> networ
 class GANNetworks(NamedTuple):
     """The components of a GAN.
 
-    generator: (train, gather) -> a network [batch, latent_dim], label -> [batch, *event],
-      normalized with `spec`.
-    discriminator: (train, gather) -> a network of packs [packs, *event, packing], label ->
+    generator: (train, gather) -> a network ([batch, latent_dim], label) -> [batch, *event], whose
+      outputs are normalized with `spec`.
+    discriminator: (train, gather) -> a network of packs ([packs, *event, packing], label) ->
       (logits [packs], features [packs, features]).
     latent_dim: dimensions of the noise.
-    spec: of the data.
+    spec: spec of the data.
     packing: examples that are judged together (Lin et al. 2018).
     is_conditional: whether both networks take the label.
     spectral: whether the discriminator's kernels are divided by their largest singular value.
@@ -61,7 +61,7 @@ def generate(nets: GANNetworks, params, collections, z, label, train: bool, gath
 def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, gather):
     """Returns ((logits, features), the discriminator's updated collections) for normalized x.
 
-    `params` are used as they are: pass those that `kernels` returns.
+    `params` are used as they are, so they have to be those that `kernels` returns.
     """
     network = nets.discriminator(train, gather)
     own = {name: tree for name, tree in collections.items() if name != SPECTRAL}

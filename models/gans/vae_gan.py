@@ -1,7 +1,7 @@
 """VAE-GAN (Larsen et al. 2016): a VAE with its reconstruction error in discriminator features.
 
 A game of three players in one turn. `decoder` is both the VAE's decoder and the GAN's generator.
-`encoder` learns from the KL and the reconstruction alone. `discriminator` learns to distinguish
+`encoder` learns only from the KL and the reconstruction. `discriminator` learns to distinguish
 real examples from reconstructions and from samples.
 """
 
@@ -34,7 +34,7 @@ from models.gans.players import (
 )
 from models.shared.reconstruction_inpainting import by_reconstruction
 
-LOSSES = {  # of the decoder: that of Algorithm 1, and one whose gradient does not vanish
+LOSSES = {  # losses of the decoder: that of Algorithm 1, and one whose gradient does not vanish
     'minimax': adversarial.minimax_generator,
     'non_saturating': adversarial.non_saturating_generator,
 }
@@ -75,7 +75,7 @@ class Pass(NamedTuple):
 
     kl_nats: Float[Array, 'batch']
     feature_nats: Float[Array, 'batch']  # -log N(features of x | features of its reconstruction, I)
-    real: Float[Array, 'batch']  # logits, as the next two
+    real: Float[Array, 'batch']  # logits, like `reconstructed` and `sampled`
     reconstructed: Float[Array, 'batch']
     sampled: Float[Array, 'batch']
     squared_error: Float[Array, 'batch']  # of the reconstruction, normalized

@@ -28,14 +28,14 @@ def requested_label(
 
 
 class WithLabel(nn.Module):
-    """A network that also takes the class label: adds a learned per-class image to its input.
+    """A network that also takes the class label, and adds a learned per-class image to its input.
 
-    A first linear layer W then computes W x + W E y for the one-hot y, as it would from x and y
-    concatenated. It works with any kind of layer.
+    A linear first layer W then computes W x + W E y for the one-hot y, as it could from x and y
+    concatenated. The added image works with any kind of layer.
 
     Attributes:
       body: [batch, *event] -> [batch, *output].
-      num_classes: of the label.
+      num_classes: number of classes of the label.
     """
 
     body: nn.Module

@@ -2,13 +2,14 @@
 
 XLA's CPU backend is fast at convolutions in one layout only. It converts other layouts to that one,
 but not inside loops, and training is a `scan`. The derivatives of `lax` convolutions have other
-layouts: with them, a training step of a small autoencoder on CPU takes more than ten times as long
-as with the products below. On GPU and TPU, `lax` is faster.
+layouts, so that a training step of a small autoencoder on CPU takes more than ten times as long
+with `lax` as with the products below. On GPU and TPU, `lax` is faster.
 
 The matrix form works axis by axis on blocks of `stride` positions. Element i of the window that
 starts at block b is position i % stride, its "phase", of block b + i // stride. So the reads or
-additions for one i form one contiguous slice of one phase. Arrays are taken apart by `jnp.split`,
-because its derivative is one concatenation; the derivative of many slices is a sum of mostly zeros.
+additions for one i form one contiguous slice of one phase. Arrays are divided by `jnp.split`,
+because its derivative is one concatenation, whereas the derivative of many slices is a sum of
+arrays that are mostly zero.
 """
 
 import math
@@ -38,11 +39,11 @@ def conv_lax(
     padding: 'SAME', 'VALID', 'CAUSAL' (one axis only, all padding before it), an integer for all
       sides, or for each axis an integer or a pair; negative integers crop.
     dilation: distance between neighbouring elements of a window.
-    groups: each computes its share of the features from its share of the channels.
+    groups: number of groups; each computes its part of the features from its part of the channels.
 
     Raises:
-      ValueError: ranks or channels of input and kernel that do not match, groups that do not
-        divide the channels or features, an unknown padding, or a window larger than the padded
+      ValueError: the ranks or channels of input and kernel do not match, the groups do not divide
+        the channels or features, the padding is unknown, or a window is larger than the padded
         input.
     """
     axis_windows = windows(x, kernel, strides, padding, dilation, groups)
@@ -55,9 +56,9 @@ def conv_matmul(
 ) -> Output:
     """`conv_lax` as the product of all windows with the kernel, also under `vmap` over kernels.
 
-    The windows are stored for the derivatives. Without strides that takes as many times the memory
-    of the input as a window has elements. Along the last axis, the outputs of the window's elements
-    are stored and added up instead, if those are fewer values.
+    The windows are stored for the derivatives. Without strides they take the memory of the input
+    times the number of elements of a window. Along the last axis, the outputs of the window's
+    elements are stored and added up instead, if they have fewer values.
     """
     axis_windows = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
@@ -80,12 +81,12 @@ def conv_transpose_lax(
 ) -> Output:
     """As `nn.ConvTranspose`: `conv_lax` of x with strides - 1 zeros between its positions.
 
-    padding: 'SAME' for spatial * strides output positions, 'VALID' for all that a window reaches,
-      or integers as in `conv_lax`: they pad x after the zeros are inserted, so larger integers give
-      a larger output.
+    padding: 'SAME' for spatial * strides output positions, 'VALID' for all positions that a window
+      reaches, or integers as in `conv_lax`. Integers pad x after the zeros are inserted, so larger
+      integers give a larger output.
 
     Raises:
-      ValueError: as `conv_lax`.
+      ValueError: as in `conv_lax`.
     """
     axis_windows = windows(x, kernel, strides, padding, dilation, transposed=True)
     strides = [w.stride for w in axis_windows]
@@ -111,11 +112,12 @@ class _Layer(nn.Module):
     Attributes:
       features: channels of the output.
       kernel_size: window size along each spatial axis.
-      strides, padding, kernel_dilation: as the functions of this module take them.
+      strides, padding, kernel_dilation: as in the functions of this module.
       use_bias: whether to add a bias to each feature.
-      mask: multiplies the kernel and has its shape.
-      dtype: of the products; parameters are float32, and so are outputs unless dtype is float64.
-      kernel_init: of the kernel.
+      mask: array of the kernel's shape that multiplies the kernel.
+      dtype: data type of the products. Parameters are float32, and so are outputs unless dtype is
+        float64.
+      kernel_init: initializer of the kernel.
       form: 'matmul', 'lax', or 'auto' for the faster one on JAX's default backend.
     """
 
@@ -152,30 +154,30 @@ class _Layer(nn.Module):
 
 
 class Conv(_Layer):
-    """`nn.Conv` in one of two forms; attributes: those of `_Layer`, and feature_group_count."""
+    """`nn.Conv` in one of two forms, with the attributes of `_Layer`, and feature_group_count."""
 
     feature_group_count: int = 1
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
+        """Raises ValueError like `conv_lax`, and for an unknown form or a mask of another shape."""
         groups = self.feature_group_count
         forms = {'matmul': conv_matmul, 'lax': conv_lax}
         return self._layer(x, forms, x.shape[-1] // groups, groups)
 
 
 class ConvTranspose(_Layer):
-    """`nn.ConvTranspose` in one of two forms; attributes: those of `_Layer`."""
+    """`nn.ConvTranspose` in one of two forms, with the attributes of `_Layer`."""
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
-        """Raises ValueError as `conv_lax`, and for an unknown form or a mask of another shape."""
+        """Raises ValueError like `conv_lax`, and for an unknown form or a mask of another shape."""
         forms = {'matmul': conv_transpose_matmul, 'lax': conv_transpose_lax}
         return self._layer(x, forms, x.shape[-1])
 
 
 def _lax(x, kernel, axis_windows: list[Window], strides, input_dilation, groups: int = 1):
-    """Rounds to x.dtype before converting to float32: so derivatives use half precision too."""
+    """Rounds to x.dtype before converting to float32, so that derivatives use x.dtype too."""
     pads = [(window.before, window.after) for window in axis_windows]
     dilation = [window.dilation for window in axis_windows]
     last = x.ndim - 1
@@ -200,7 +202,7 @@ def _product(x, matrix):
 
 
 def _adding_is_smaller(kernel, window: Window) -> bool:
-    """Whether a position's block outputs are no more values than its window's inputs."""
+    """Whether a position has at most as many values in block outputs as in its window's inputs."""
     inputs, features = kernel.shape[-2:]
     return window.dilation == 1 and window.size * inputs >= _blocks_of_window(window) * features
 
@@ -213,8 +215,8 @@ def _blocks_of_window(window: Window) -> int:
 def _add_along_last(x, kernel, axis_windows: list[Window]):
     """The convolution as outputs of blocks along the last axis, summed over each window's blocks.
 
-    Blocks of padding alone are left out of the product: a third of it for a 3x3 convolution of 4x4
-    pixels.
+    Blocks that are all padding are left out of the product. For a 3x3 convolution of 4x4 pixels
+    they would be a third of it.
     """
     *first, window = axis_windows
     axis, count, features = len(axis_windows), _blocks_of_window(window), kernel.shape[-1]
@@ -265,7 +267,7 @@ def _gather(x, axis: int, window: Window):
 def _scatter(y, axis: int, window: Window):
     """[.., starts, .., size * features] -> [.., length, .., features]: adds up windows.
 
-    The transpose of `_gather`, except for the padding: that of the transposed convolution.
+    The transpose of `_gather`, except for the padding, which is that of the transposed convolution.
     """
     starts = y.shape[axis]
     blocks = starts + _blocks_of_window(window) - 1

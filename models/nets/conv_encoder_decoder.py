@@ -20,7 +20,7 @@ def spatial_shape(event_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def stage_shapes(spatial: tuple[int, ...], num_stages: int) -> list[tuple[int, ...]]:
-    """The spatial shape before the first stage and after each; every stage halves, rounding up."""
+    """The spatial shapes before the first and after each stage; a stage halves, rounding up."""
     shapes = [spatial]
     for _ in range(num_stages):
         shapes.append(tuple(-(-size // STRIDE) for size in shapes[-1]))
@@ -34,14 +34,14 @@ class _ConvNet(nn.Module):
       event_shape: [height, width], [height, width, channels] or [length].
       hidden_sizes: units of the dense layers, in the order of their use.
       output_shape: shape of one output; a decoder's begins with the event's shape.
-      channels: of each convolution of the encoder; the decoder uses them in reverse order.
-      kernel_size: of every convolution, along each axis.
-      activation: after every layer except the last.
-      form: of the convolutions, as in `models.nets.conv`.
-      dtype: of the products; parameters and outputs are float32.
-      norm: constructs a normalization layer before each activation, except that of the encoder's
-        first convolution (Radford et al. 2016); the layer before a norm has no bias.
-      kernel_init: of every layer.
+      channels: channels of each convolution of the encoder; the decoder has the reverse order.
+      kernel_size: length of every convolution's kernel along each axis.
+      activation: applied after every layer except the last.
+      form: form of the convolutions, as in `models.nets.conv`.
+      dtype: data type of the products; parameters and outputs are float32.
+      norm: constructs a normalization layer before each activation, except the activation after
+        the encoder's first convolution (Radford et al. 2016); the layer before a norm has no bias.
+      kernel_init: initializer of every layer's kernel.
       has_dense: whether there are dense layers. Without them, the encoder returns its maps reshaped
         to `output_shape`, where a -1 is inferred, and the decoder takes such maps.
     """
@@ -78,7 +78,7 @@ class _ConvNet(nn.Module):
 
 
 class ConvEncoder(_ConvNet):
-    """Convolutions of stride 2, then dense layers; attributes: those of `_ConvNet`.
+    """Convolutions of stride 2, then dense layers, with the attributes of `_ConvNet`.
 
     The activated output of the last convolution is the intermediate `maps`.
     """
@@ -102,7 +102,7 @@ class ConvEncoder(_ConvNet):
 
 
 class ConvDecoder(_ConvNet):
-    """Dense layers, then transposed convolutions of stride 2; attributes: those of `_ConvNet`."""
+    """Dense layers, then transposed convolutions of stride 2; attributes as in `_ConvNet`."""
 
     @nn.compact
     def __call__(self, z: Float[Array, 'batch latent']) -> Float[Array, 'batch *output']:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from jax import lax
 
-PerAxis = int | Sequence[int] | None  # one for all spatial axes, or one each; None: 1
+PerAxis = int | Sequence[int] | None  # a value for all spatial axes, or one per axis; None is 1
 Padding = str | int | Sequence[int | Sequence[int]]
 
 
@@ -30,11 +30,11 @@ def windows(x, kernel, strides, padding, dilation, groups=1, transposed=False) -
     Args:
       x: [batch, *spatial, channels]; only its shape is used.
       kernel: [*window, channels of a group, features]; only its shape is used.
-      strides, padding, dilation, groups: as `models.nets.conv.conv_lax` takes them.
+      strides, padding, dilation, groups: as in `models.nets.conv.conv_lax`.
       transposed: whether strides - 1 zeros are inserted between the positions of x.
 
     Raises:
-      ValueError: arguments that do not match, as listed in `models.nets.conv.conv_lax`.
+      ValueError: the arguments do not match, as described in `models.nets.conv.conv_lax`.
     """
     *sizes, inputs, features = kernel.shape
     if x.ndim != kernel.ndim:

@@ -16,14 +16,15 @@ class MLP(nn.Module):
     Attributes:
       hidden_sizes: units of the hidden layers; empty for an affine map.
       output_shape: shape of one output.
-      activation: after every hidden layer.
-      dtype: of the dense layers; parameters and outputs are float32.
+      activation: applied after every hidden layer.
+      dtype: data type of the dense layers; parameters and outputs are float32.
       norm: constructs a normalization layer before each activation; hidden layers then have no
         bias.
-      is_first_plain: whether the first hidden layer has a bias and no norm: a norm there hides what
-        all examples of a batch have in common, by which a discriminator should recognize fakes.
+      is_first_plain: whether the first hidden layer has a bias and no norm. A norm there would hide
+        what all examples of a batch have in common, from which a discriminator should recognize
+        fakes.
       last_bias: whether the last layer has a bias.
-      kernel_init: of every layer.
+      kernel_init: initializer of every layer's kernel.
     """
 
     hidden_sizes: tuple[int, ...]

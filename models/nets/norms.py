@@ -1,8 +1,8 @@
 """Batch norm and group norm of activations, and spectral norm of kernels.
 
 Batch norm and spectral norm keep their state outside of the parameters. Batch statistics are those
-of the global batch: `gather` (`Rng.gather`) combines the devices' shares, so that the device count
-makes no difference.
+of the global batch, because `gather` (`Rng.gather`) combines the statistics of all devices. The
+number of devices therefore makes no difference.
 """
 
 import itertools
@@ -22,14 +22,14 @@ class BatchNorm(nn.Module):
     """Batch normalisation: standardises each channel, then scales and shifts it.
 
     Ioffe and Szegedy (2015), Algorithm 1; the running moments of Algorithm 2 are the collection
-    `batch_stats`. The layer before it needs no bias: subtracting the mean removes it.
+    `batch_stats`. The layer before it needs no bias, because subtracting the mean would remove it.
 
     Attributes:
       train: whether to use the moments of the batch, and update the running moments with them;
         otherwise the running moments are used.
       gather: concatenates an array over devices.
-      momentum: share of the old running moments that an update keeps.
-      epsilon: added to the variance.
+      momentum: fraction of the old running moments that an update keeps.
+      epsilon: value added to the variance.
     """
 
     train: bool
@@ -66,8 +66,8 @@ class GroupNorm(nn.Module):
     group, which leaves one multiplication and one addition per value.
 
     Attributes:
-      groups: number of groups, of equally many channels.
-      epsilon: added to the variance.
+      groups: number of groups, all with equally many channels.
+      epsilon: value added to the variance.
     """
 
     groups: int
@@ -100,15 +100,15 @@ class GroupNorm(nn.Module):
 
 
 def _mean(x: Float[Array, 'batch *event'], gather: Callable) -> Float[Array, 'channels']:
-    """Returns each channel's mean over the global batch; all devices hold equal shares of it."""
+    """Returns each channel's mean over the global batch; all devices have equally many examples."""
     local = jnp.mean(x, tuple(range(x.ndim - 1)))
     return jnp.mean(gather(local[None]), 0)
 
 
 def spectral_vectors(params: Tree, key) -> Tree:
-    """Random unit vectors [features], one for each kernel: the start of `spectral_normalize`.
+    """Random unit vectors [features] for each kernel, for the first call of `spectral_normalize`.
 
-    A class embedding table counts as a kernel: that of a linear map of one-hot labels.
+    A class embedding table counts as a kernel, because it is a linear map of one-hot labels.
     """
     indices = itertools.count()
 
@@ -122,7 +122,7 @@ def spectral_vectors(params: Tree, key) -> Tree:
 
 
 def spectral_normalize(params: Tree, vectors: Tree, steps: int = 1) -> tuple[Tree, Tree]:
-    """Returns (`params` with kernels over their largest singular value, the updated vectors).
+    """Returns (`params`, with kernels divided by their largest singular value, updated vectors).
 
     Miyato et al. (2018), Algorithm 1: `steps` power iterations from the vectors of the previous
     call. A kernel is read as a matrix [all other axes, features]. The derivatives treat the vectors

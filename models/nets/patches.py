@@ -1,4 +1,4 @@
-"""Patches: squares of an image as one position with more channels, and back."""
+"""Patches: squares of an image become single positions with more channels, and back."""
 
 import itertools
 
@@ -15,7 +15,7 @@ def check_patch(patch: int, space: tuple[int, ...]) -> None:
     """Rejects patches smaller than one position or larger than an image.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(1, 'model.patch', patch)
     if patch > min(space, default=1):
@@ -25,7 +25,7 @@ def check_patch(patch: int, space: tuple[int, ...]) -> None:
 
 
 def to_patches(maps: Maps, patch: int) -> Patches:
-    """Moves squares of `patch` positions a side into channels; zeros pad the end of each axis.
+    """Moves squares with sides of `patch` positions into channels; zeros pad each axis at the end.
 
     Args:
       maps: [batch, *space, channels].

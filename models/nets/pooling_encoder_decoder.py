@@ -1,6 +1,6 @@
 """Convolutional encoder and decoder that change resolution by pooling and repetition.
 
-They differ from `models.nets.conv_encoder_decoder`, whose stages are strided, in the stages only.
+Only their stages differ from those of `models.nets.conv_encoder_decoder`, which are strided.
 """
 
 import math
@@ -22,7 +22,7 @@ Resized = Float[Array, 'batch *resized channels']
 
 
 def max_pool(x: Maps) -> Resized:
-    """Max-pools every 2 neighbours along each spatial axis; the last of an odd axis is alone.
+    """Max-pools every 2 neighbours along each spatial axis; an odd axis keeps its last position.
 
     It reshapes instead of using `lax.reduce_window`, whose derivative is slow on CPU.
     """
@@ -43,7 +43,7 @@ def repeat(x: Maps, shape: tuple[int, ...]) -> Resized:
 
 
 class PoolingEncoder(ConvEncoder):
-    """Convolutions, each activated and then max-pooled; attributes: those of `ConvEncoder`."""
+    """Convolutions, each activated and then max-pooled, with the attributes of `ConvEncoder`."""
 
     def _convolutions(self, x: Float[Array, 'batch *event']) -> Float[Array, 'batch *maps']:
         x = x.reshape(x.shape[0], *spatial_shape(self.event_shape), -1)
@@ -54,7 +54,7 @@ class PoolingEncoder(ConvEncoder):
 
 
 class PoolingDecoder(ConvDecoder):
-    """Convolutions, each activated and then repeated, and a last one; see `ConvDecoder`."""
+    """Convolutions, each activated and then repeated, and a last convolution; see `ConvDecoder`."""
 
     def _transposed_convolutions(
         self, x: Float[Array, 'batch *maps']

@@ -13,8 +13,8 @@ def rotated(
 
     The inner product of two rotated vectors depends only on the vectors and on the difference of
     their positions. Dimension i of the first half and dimension i of the second half are a pair
-    (2i and 2i + 1 in the paper: the same in another order), rotated by SLOWEST^(-i / pairs) per
-    position.
+    (in the paper 2i and 2i + 1, which is the same in another order), rotated by
+    SLOWEST^(-i / pairs) per position.
     """
     pairs = vectors.shape[-1] // 2
     wide = jnp.promote_types(vectors.dtype, jnp.float32)

@@ -2,8 +2,8 @@
 
 Decoder only: learned token and position embeddings (or rotary queries and keys:
 `models.nets.rotary`), and norms before attention and MLP (Radford et al. 2019, section 2.3). Token
-i is predicted from the tokens before it. The first is predicted from a learned start vector, so
-that the vocabulary needs no start token. The same parameters are used in two ways.
+i is predicted from the tokens before it. The first token is predicted from a learned start vector,
+so that the vocabulary needs no start token. The same parameters are used in two ways.
 
 A whole sequence at once, for training and likelihoods:
 
@@ -12,7 +12,7 @@ A whole sequence at once, for training and likelihoods:
     logits = net.apply({'params': params}, tokens)               # [batch, length, symbols]
     logits = net.apply({'params': params}, tokens, keys=keys)    # training: dropout keys [batch, 2]
 
-`logits[:, i]` predict `tokens[:, i]` from `tokens[:, :i]` alone; the last token is not read.
+`logits[:, i]` predict `tokens[:, i]` only from `tokens[:, :i]`; the last token is not read.
 
 One token at a time, with a cache of the keys and values of earlier tokens:
 
@@ -21,12 +21,12 @@ One token at a time, with a cache of the keys and values of earlier tokens:
         {'params': params}, cache, previous, position, method='step'
     )                                                            # [batch, symbols]
 
-are the same logits[:, position], where `previous` [batch] is the token at position - 1 (any value
-at position 0). Positions run in order from 0, one for the whole batch; they may be traced, and the
-cache can be the carry of a `lax.scan`. It holds `length` positions: a step beyond them silently
-overwrites the last one, so begin a new cache with the tokens that should stay visible. If the
-network has `num_classes`, both ways take a `label` [batch], whose embedding is added to every
-position.
+These are the same logits[:, position]. `previous` [batch] is the token at position - 1, or any
+value at position 0. Positions run in order from 0, and are the same for the whole batch; they may
+be traced, and the cache can be the carry of a `lax.scan`. The cache holds `length` positions. A
+step beyond them silently overwrites the last one, so begin a new cache with the tokens that should
+stay visible. If the network has `num_classes`, both ways take a `label` [batch], whose embedding is
+added to every position.
 """
 
 import functools
@@ -46,7 +46,7 @@ from models.nets.dropout import dropout
 from models.nets.rotary import rotated
 
 MLP_FACTOR = 4  # hidden units of a block's MLP, in multiples of the width
-SMALL = nn.initializers.normal(0.02)  # of the layer that outputs logits
+SMALL = nn.initializers.normal(0.02)  # initializer of the layer that outputs logits
 Units = Float[Array, 'batch tokens width']
 Heads = Float[Array, 'batch heads tokens head_dim']
 Label = Int[Array, 'batch'] | None
@@ -57,7 +57,7 @@ def check_heads(width: int, heads: int) -> None:
     """Requires that the number of attention heads divides the width.
 
     Raises:
-      UserError: names both config fields.
+      UserError: the number does not divide the width; the message names both config fields.
     """
     if width % heads:
         raise UserError(f'config.model.heads={heads} do not divide config.model.width={width}')
@@ -74,11 +74,11 @@ class Block(nn.Module):
     """An attention branch, then an MLP branch, each added to the residual stream.
 
     Attributes:
-      heads: of the attention.
-      depth: number of blocks of the network: each branch's output kernel starts at a standard
-        deviation smaller by sqrt(2 depth).
-      dropout: share of each branch's output that training drops.
-      dtype: of the products; norms, softmax and sums are at least float32.
+      heads: number of attention heads.
+      depth: number of blocks of the network. The initial standard deviation of each branch's output
+        kernel is smaller by a factor of sqrt(2 depth).
+      dropout: fraction of each branch's output that training drops.
+      dtype: data type of the products; norms, softmax and sums are at least float32.
     """
 
     heads: int
@@ -94,7 +94,7 @@ class Block(nn.Module):
           units: [batch, tokens, width].
           attend: (queries, keys, values), [batch, heads, tokens, head dim] each -> (mixed values of
             the queries' shape, the cache or None).
-          keys: random keys of dropout; None: no dropout.
+          keys: random keys of dropout; None disables dropout.
         """
         width, wide = units.shape[-1], sum_dtype(self.dtype)
         layer = functools.partial(nn.Dense, dtype=self.dtype)
@@ -119,20 +119,20 @@ class Transformer(nn.Module):
     """Blocks over embedded tokens; the module docstring shows the calls.
 
     Attributes:
-      symbols: size of the vocabulary: tokens are 0..symbols - 1.
+      symbols: size of the vocabulary; tokens are 0..symbols - 1.
       length: maximum number of tokens in a sequence.
       width: dimensions of a token's vector.
       blocks: number of blocks.
-      heads: number of attention heads; it divides `width`.
-      num_classes: of the label; 0: the network takes no label.
+      heads: number of attention heads, which divides `width`.
+      num_classes: number of classes of the label; 0 if the network takes no label.
       embedding_deviation: initial standard deviation of token, start, position and label
-        embeddings; tied token embeddings have that of the last layer.
-      dropout: share of the embedded tokens and of each branch's output that training drops
+        embeddings. Tied token embeddings are initialized like the last layer.
+      dropout: fraction of the embedded tokens and of each branch's output that training drops
         (Vaswani et al., section 5.4).
       is_rotary: whether rotary embedding replaces the table of positions.
       is_tied: whether the token embedding is also the last layer (Press and Wolf 2017).
-      dtype: of the products; parameters are float32; norms, softmax, sums and logits are at least
-        float32.
+      dtype: data type of the products. Parameters are float32; norms, softmax, sums and logits are
+        at least float32.
     """
 
     symbols: int
@@ -180,7 +180,7 @@ class Transformer(nn.Module):
     def __call__(
         self, tokens: Int[Array, 'batch tokens'], label: Label = None, keys: Keys = None
     ) -> Float[Array, 'batch tokens symbols']:
-        """Returns the logits of every token given those before it; with `keys`, applies dropout."""
+        """Returns the logits of all tokens given the earlier ones; with `keys`, applies dropout."""
         count = tokens.shape[1]
         start = jnp.broadcast_to(self.start, (len(tokens), 1, self.width))
         units = jnp.concatenate([start, self.tokens[tokens[:, :-1]]], 1)
@@ -232,7 +232,7 @@ class Transformer(nn.Module):
 
 
 def empty_cache(net: Transformer, batch: int, length: int | None = None) -> tuple[BlockCache, ...]:
-    """An empty cache per block, with room for `length` positions (None: the net's length)."""
+    """An empty cache per block, with room for `length` positions (by default the net's length)."""
     shape = (batch, net.heads, length or net.length, net.width // net.heads)
     zeros = jnp.zeros(shape, net.dtype)
     return tuple(BlockCache(zeros, zeros) for _ in range(net.blocks))

@@ -11,7 +11,7 @@ from atelier.data.dataset import Spec
 def classifier_by_bayes_rule(nats: PerExample, spec: Spec) -> Classify:
     """The classifier of a family whose log likelihood `nats` is log p(x | label).
 
-    Its logits are log p(x | label): the prior over classes is uniform, and classes absent from
+    Its logits are log p(x | label), because the prior over classes is uniform; classes absent from
     training have probability 0. All classes share an example's random draws, so that the noise of
     their estimates is shared too.
     """

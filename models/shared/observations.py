@@ -34,7 +34,7 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
     A value in nats is a likelihood only if the model is a distribution over the data's values.
 
     Raises:
-      UserError: real-valued data, or a number of levels other than `exactly`.
+      UserError: the data are real-valued, or have a number of levels other than `exactly`.
     """
     if spec.levels is None or (exactly is not None and spec.levels != exactly):
         has = 'real values' if spec.levels is None else f'{spec.levels} levels'
@@ -47,7 +47,7 @@ def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
 
 
 def _per_example(sample_one: Callable) -> Callable:
-    """`Observation.sample` of discrete x: every dimension is drawn alike, so `dim` is unused."""
+    """`Observation.sample` of discrete x, where all dimensions are drawn alike: `dim` is unused."""
     return lambda keys, parameters, dim=None: jax.vmap(sample_one)(keys, parameters)
 
 
@@ -98,7 +98,7 @@ def gaussian(spec: Spec, min_log_var: float = -10.0) -> Observation:
     Without a floor on the variance, the likelihood of data that lie on a hyperplane has no maximum.
 
     Raises:
-      UserError: discrete data, for which a density is no likelihood.
+      UserError: the data are discrete, so that a density is not a likelihood of the data.
     """
     if spec.levels is not None:
         raise UserError(
@@ -170,11 +170,11 @@ def level_log_probs(
 def observation_for(name: str, spec: Spec, mixture_components: int) -> Observation:
     """Returns the observation model named by config.model.observation, for data of this `spec`.
 
-    'auto' picks one whose log probability is a likelihood of such data: bernoulli for two levels,
+    'auto' picks one whose log probability is a likelihood of the data: bernoulli for two levels,
     discretized_logistic_mixture for more, gaussian for real values.
 
     Raises:
-      UserError: an unknown name, or one that does not fit the data.
+      UserError: the name is unknown, or names an observation model that does not fit the data.
     """
     at_least(1, 'model.mixture_components', mixture_components)
     mixture = functools.partial(discretized_logistic_mixture, components=mixture_components)

@@ -1,6 +1,6 @@
-"""A classifier p(label | x) trained by maximum likelihood, the contrast to generative models.
+"""A discriminative classifier p(label | x), trained by maximum likelihood.
 
-Its penultimate layer outputs the features in which samples are compared with data.
+Samples are compared with data in the features that the classifier's penultimate layer outputs.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class Network(nn.Module):
 
     Attributes:
       body: [batch, *event] -> [batch, features], before their activation.
-      activation: of the features.
-      num_classes: of the labels.
+      activation: activation of the features.
+      num_classes: number of classes.
     """
 
     body: nn.Module
@@ -52,8 +52,8 @@ class ClassifierParts(NamedTuple):
     """The components of a classifier.
 
     network: (train, gather) -> Network.
-    spec: of the data; the network takes x normalized with it.
-    dropout: share of the features that training drops (Srivastava et al. 2014).
+    spec: spec of the data; the network takes x normalized with it.
+    dropout: fraction of the features that training drops (Srivastava et al. 2014).
     shift: maximum shift of images in training, in pixels, in each direction.
     has_maps: whether the network's body is a `ConvEncoder`.
     """
@@ -103,16 +103,16 @@ def feature_maps(parts: ClassifierParts) -> FeatureMaps:
 
 
 def check(parts: ClassifierParts) -> None:
-    """Rejects an invalid dropout or shift, and shifts or convolutions of data that are no images.
+    """Rejects an invalid dropout or shift, and shifts or convolutions of data other than images.
 
     Raises:
-      UserError: names the config field.
+      UserError: a setting is invalid; the message names its config field.
     """
     at_least(0, 'model.shift', parts.shift)
     share('model.dropout', parts.dropout, below_one=True)
     if len(parts.spec.event_shape) < 2 and (parts.has_maps or parts.shift):
         raise UserError(
-            'config.data: the examples are no images: give --config.model.channels="()" '
+            'config.data: the examples are not images: give --config.model.channels="()" '
             '--config.model.shift=0'
         )
 

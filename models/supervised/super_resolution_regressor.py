@@ -22,12 +22,12 @@ class Residual(nn.Module):
     """Bicubic enlargement plus a convolutional residual (Kim et al. 2016, VDSR).
 
     Attributes:
-      factor: by which the sides of the low-resolution image are shorter.
-      channels: of each convolution but the last.
-      kernel_size: of every convolution, along each axis.
-      activation: after every convolution but the last.
-      form: of the convolutions, as in `models.nets.conv`.
-      dtype: of the products; parameters and outputs are float32.
+      factor: factor by which the sides of the low-resolution image are shorter.
+      channels: output channels of each convolution but the last.
+      kernel_size: length of every convolution's kernel along each axis.
+      activation: applied after every convolution but the last.
+      form: form of the convolutions, as in `models.nets.conv`.
+      dtype: data type of the products; parameters and outputs are float32.
     """
 
     factor: int
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 
     @nn.compact
     def __call__(self, low: Float[Array, 'batch *low']) -> Float[Array, 'batch *event']:
-        """Returns the enlarged image: at initialization, the bicubic enlargement."""
+        """Returns the enlarged image, which at initialization is the bicubic enlargement."""
         window, options = (self.kernel_size,) * 2, dict(form=self.form, dtype=self.dtype)
         base = enlarged(low, self.factor)
         x = maps = base.reshape(*base.shape[:3], -1)
@@ -53,8 +53,8 @@ class RegressorParts(NamedTuple):
     """The components of a regressor.
 
     network: low-resolution images [batch, *low] -> images [batch, *event], both normalized.
-    spec: of the data.
-    factor: by which the sides of the low-resolution image are shorter.
+    spec: spec of the data.
+    factor: factor by which the sides of the low-resolution image are shorter.
     """
 
     network: nn.Module

@@ -15,21 +15,22 @@ Events = Float[Array, 'batch *event']
 
 
 def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) -> Events:
-    """Returns the ODE's noise for x at the last time, in units of its standard deviation there.
+    """Returns the ODE's noise for x at the last time, scaled to unit variance.
 
-    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
+    Uses Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
 
     Args:
-      denoiser: (x_t, t) -> the mean of x, without clipping, or the map is not invertible.
-      x: taken as x at the first time, without adding the noise of that time.
-      schedule: of the process.
-      steps: of the solver; the reconstruction error of `ode_decode` falls with their square.
+      denoiser: (x_t, t) -> the mean of x, without clipping, which would not be invertible.
+      x: the data, used as x_t at the first time without adding the noise of that time.
+      schedule: schedule of the process.
+      steps: number of solver steps; the reconstruction error of `ode_decode` falls with the square
+        of this number.
 
     Example:
       >>> import jax.numpy as jnp
       >>> from models.diffusion.process.schedules import exploding
       >>> schedule = exploding()
-      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 4)
+      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 4)
       >>> round(ode_encode(mean, jnp.full((1, 1), 6.0), schedule, steps=400).item(), 1)
       3.0
     """
@@ -39,13 +40,13 @@ def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) ->
 
 
 def ode_decode(denoiser: Callable, codes: Events, schedule: Schedule, steps: int) -> Events:
-    """Returns the x of a code: the inverse of `ode_encode`, along the same times.
+    """Returns the x of a code: the inverse of `ode_encode`, with the same times.
 
     Example:
       >>> import jax.numpy as jnp
       >>> from models.diffusion.process.schedules import exploding
       >>> schedule = exploding()
-      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 4)
+      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 4)
       >>> round(ode_decode(mean, jnp.full((1, 1), 3.0), schedule, steps=400).item(), 1)
       6.0
     """

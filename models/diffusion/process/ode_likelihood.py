@@ -24,26 +24,26 @@ def ode_log_prob(
 ) -> Float[Array, 'batch']:
     """Returns an estimate of log p_t(x) at the process's first time, in nats: equation 39.
 
-    Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t). The divergence is
-    the mean over `probes` Rademacher vectors, fixed along the path (Hutchinson; Grathwohl et al.
-    2019).
+    Uses Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t). The
+    divergence is the mean over `probes` Rademacher vectors, fixed along the path (Hutchinson;
+    Grathwohl et al. 2019).
 
     Args:
       denoiser: (x_t, t) -> the mean of x.
-      x: taken as x at the first time, without adding the noise of that time.
-      schedule: of the process, whose prior is N(0, (alpha^2 + sigma^2) I) at the last time. The
-        density is that of the model that samples from this prior, wherever x itself ends. If x_t
-        still depends on x at the last time, this density differs from that of the data, by up to
-        0.05 nats (0.4 for `log_linear`).
-      keys: one per row, for the probes.
-      steps: number of solver steps; the solver's error falls with their square.
-      probes: Jacobian-vector products per slope; 0: the exact divergence, one product for each
-        dimension of an event.
+      x: the data, used as x_t at the first time without adding the noise of that time.
+      schedule: schedule of the process, whose prior is N(0, (alpha^2 + sigma^2) I) at the last
+        time. The density is that of the model that samples from this prior. If x_t still depends on
+        x at the last time, this density differs from that of the data, by up to 0.05 nats (0.4 for
+        `log_linear`).
+      keys: one key per row, for the probes.
+      steps: number of solver steps; the solver's error falls with the square of this number.
+      probes: number of probes, each of which takes one Jacobian-vector product per slope. 0
+        computes the exact divergence, with one product for each dimension of an event.
 
     Example:
       >>> from models.diffusion.process.schedules import exploding
       >>> schedule, keys = exploding(), jnp.zeros((1, 2), jnp.uint32)
-      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 4)
+      >>> mean = lambda x_t, t: 4 * x_t / (4 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 4)
       >>> found = ode_log_prob(mean, jnp.zeros((1, 1)), schedule, keys, steps=400, probes=0)
       >>> round(found.item(), 2)  # -log(8 pi) / 2
       -1.61

@@ -1,7 +1,7 @@
 """Prediction targets of the network for x_t = alpha x + sigma eps, and how x follows from each.
 
-Every kind is linear in the output, so that they convert into one another exactly. alpha and sigma
-broadcast against x.
+Every prediction is linear in the output, so that one kind can be converted to another exactly.
+alpha and sigma broadcast against x.
 """
 
 from collections.abc import Callable

@@ -25,21 +25,22 @@ def repaint(
     """RePaint: Lugmayr et al. (2022), Algorithm 1, for any schedule and time grid.
 
     Each step is repeated `resamples` times, U in the paper: the hidden part takes the ancestral
-    step, the known part is drawn from q(x_s | x), and both return by q(x_t | x_s), except in the
-    last repetition. A single pass reads the known part only through its noise at t, but the
-    repetitions make both parts agree. With many steps and resamples the output is distributed as x
-    given its known part. For a Gaussian, the error of the mean falls as 1 / U. A jump back is one
-    step long, which with few steps is no shorter than the 10 of 250 that the authors advise.
+    step, the known part is drawn from q(x_s | x), and both parts return to t by q(x_t | x_s),
+    except in the last repetition. A single pass reads the known part only with the noise of t, but
+    the repetitions make both parts agree. With many steps and resamples the output is distributed
+    as x given its known part. For a Gaussian, the error of the mean falls as 1 / U. A jump back is
+    one step long. With few steps, that is no shorter than the 10 of 250 steps that the authors
+    advise.
 
     Args:
-      denoiser: (x_t, t) -> the mean of x, as samplers take it.
+      denoiser: (x_t, t) -> the mean of x, as in `models.diffusion.process.samplers`.
       start: x_t at times[0].
-      x: the examples, of which the values in the hidden parts are never read.
+      x: the examples; the values of their hidden parts are never read.
       known: true where x is known.
       times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
-      schedule: of the process.
-      keys: one per row. The draws of row i depend on keys[i] alone.
-      resamples: at least 1, which means no jump back. There are steps * resamples + 1 evaluations.
+      schedule: schedule of the process.
+      keys: one key per row. The draws of row i depend only on keys[i].
+      resamples: at least 1; 1 means no jump back. There are steps * resamples + 1 evaluations.
 
     Returns:
       x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].
@@ -64,7 +65,7 @@ def repaint(
         # q(x_s | x_t, x): Kingma et al. (2021), equation 26 of appendix A
         mean = alpha_s * added * denoiser(x_t, jnp.full(len(x), t)) + ratio * sigma_s**2 * x_t
         hidden_s = mean / sigma_t**2 + jnp.sqrt(added) * sigma_s / sigma_t * noise
-        known_s = alpha_s * x + sigma_s * noise  # noise of other positions than hidden_s
+        known_s = alpha_s * x + sigma_s * noise  # used at other positions than hidden_s
         x_s = jnp.where(known, known_s, hidden_s)
         back = ratio * x_s + jnp.sqrt(added) * noise_back
         return jnp.where(is_back, back, x_s), None

@@ -5,10 +5,10 @@ Every sampler takes
     denoiser: (x_t [batch, *event], t [batch]) -> the mean of x given x_t, [batch, *event].
     x: x_t at times[0], [batch, *event].
     times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
-    schedule: of the process.
-    keys: one per row, for samplers that draw noise. The draws of row i depend on keys[i] alone.
+    schedule: schedule of the process.
+    keys: one per row, for samplers that draw noise. The draws of row i depend only on keys[i].
 
-and returns (x at times[-1], its `Trajectory`).
+and returns (x_t at times[-1], the `Trajectory`).
 """
 
 from collections.abc import Callable
@@ -52,9 +52,9 @@ def ddim(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule, keys = schedules.exploding(), jnp.zeros((1, 2), jnp.uint32)
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> x_t, times = jnp.full((1, 1), 80.0), time_grids.karras(schedule, 400)
-      >>> round(ddim(mean, x_t, times, schedule, keys)[0].item(), 1)  # from one std to one std
+      >>> round(ddim(mean, x_t, times, schedule, keys)[0].item(), 1)  # one std at both ends
       1.0
     """
 
@@ -75,12 +75,12 @@ def ddim(
 def ancestral(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
 ) -> tuple[Events, Trajectory]:
-    """Ho et al. (2020), Algorithm 2, with the variance beta-tilde of section 3.2, on any grid.
+    """Ancestral sampling: Ho et al. (2020), Algorithm 2, with beta-tilde of section 3.2, any grid.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule, keys = schedules.exploding(), jax.random.split(jax.random.PRNGKey(0), 4000)
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> noise, times = 80 * standard_normal(keys, 1), time_grids.karras(schedule, 400)
       >>> round(ancestral(mean, noise, times, schedule, keys)[0].std().item(), 1)
       1.0
@@ -91,12 +91,12 @@ def ancestral(
 def dpm_solver_2(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Trajectory]:
-    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2. Takes two evaluations a step.
+    """DPM-Solver-2: Lu et al. (2022a), Algorithm 1 with r_1 = 1/2; two evaluations per step.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(dpm_solver_2(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -121,15 +121,15 @@ def dpm_solver_2(
 def dpm_solver_pp_2m(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys=None
 ) -> tuple[Events, Trajectory]:
-    """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; one evaluation a step, of order two.
+    """DPM-Solver++(2M): Lu et al. (2022b), Algorithm 2; order two with one evaluation per step.
 
-    The first step is of order one, and so is the last if there are fewer than `FEW` steps, as the
+    The first step is of order one. So is the last if there are fewer than `FEW` steps, as the
     authors advise. The evaluation at times[-1], which a caller may add, does not count as a step.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(dpm_solver_pp_2m(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -162,7 +162,7 @@ def euler(
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.straight()
-      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # for x ~ N(0, 1)
       >>> times = time_grids.uniform_time(schedule, 400)
       >>> round(euler(mean, jnp.full((1, 1), 1.0), times, schedule)[0].item(), 1)
       1.0
@@ -185,16 +185,16 @@ def heun(
     keys: UInt32[Array, 'batch 2'] | None = None,
     churn: float = 0.0,
 ) -> tuple[Events, Trajectory]:
-    """Karras et al. (2022), Algorithm 1, or with `churn`, their S_churn, Algorithm 2.
+    """Heun's method: Karras et al. (2022), Algorithm 1, or Algorithm 2 with `churn`, their S_churn.
 
-    Takes two evaluations a step. Noise is added in terms of sigma / alpha, the paper's sigma. The
+    Takes two evaluations per step. Added noise is measured in sigma / alpha, the paper's sigma. The
     paper's S_tmin, S_tmax and S_noise are 0, infinity and 1. No noise is added beyond the process's
     last time, where x starts, because the process defines no noisier times.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
       >>> schedule = schedules.exploding()
-      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t / (1 + schedule.sigma(t)[:, None] ** 2)  # for x ~ N(0, 1)
       >>> times = time_grids.karras(schedule, 400)
       >>> round(heun(mean, jnp.full((1, 1), 80.0), times, schedule)[0].item(), 2)
       1.0
@@ -213,7 +213,7 @@ def heun(
 
 
 def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
-    """Returns x at the time where sigma / alpha is 1 + gamma times as large, capped at the last."""
+    """Returns (x_t, t) with sigma / alpha 1 + gamma times as large, or those of the last time."""
     later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
     later = jnp.minimum(later, schedule.last)
     ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
@@ -222,13 +222,13 @@ def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
 
 
 def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
-    """Returns (dx/dt, the denoiser's x) of the probability-flow ODE: alpha' x + sigma' eps.
+    """Returns (dx_t/dt, the denoiser's mean) of the probability-flow ODE: alpha' x + sigma' eps.
 
-    Song et al. (2021), equation 13, in terms of the schedule's two functions.
+    Song et al. (2021), equation 13, written with the schedule's alpha and sigma.
 
     Example:
       >>> from models.diffusion.process.schedules import straight
-      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # of x ~ N(0, 1)
+      >>> mean = lambda x_t, t: x_t * ((1 - t) / ((1 - t) ** 2 + t**2))[:, None]  # for x ~ N(0, 1)
       >>> slope, x = velocity(mean, jnp.full((1, 1), 0.68), jnp.asarray(0.2), straight())
       >>> round(slope.item(), 3), round(x.item(), 3)  # 0.2 - 0.8: eps - x
       (-0.6, 0.8)
@@ -241,7 +241,8 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
 def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Schedule]:
     """Returns (x_t / size(t), t) -> the mean of x, and the schedule of x_t / size(t).
 
-    If x grows ten thousandfold, as in an exploding process, the ODE is solved much better this way.
+    If x_t grows ten thousandfold, as in an exploding process, solving the ODE for x_t / size(t) is
+    much more accurate.
 
     Example:
       >>> from models.diffusion.process.schedules import exploding
@@ -259,7 +260,7 @@ def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Sche
 
 
 def _mean_and_eps(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Events, Events]:
-    """Returns the denoiser's x, and the noise in x_t that it implies."""
+    """Returns the denoiser's mean of x, and the noise in x_t that this mean implies."""
     mean = denoiser(x_t, jnp.full(len(x_t), t))
     return mean, (x_t - schedule.alpha(t) * mean) / schedule.sigma(t)
 

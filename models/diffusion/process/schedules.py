@@ -1,8 +1,8 @@
 """Noise schedules: x_t = alpha(t) x + sigma(t) eps, from data at t = 0 to noise at t = 1.
 
-A schedule defines log alpha, log sigma and the inverse of the half log-SNR; the rest follows.
-alpha and sigma alone determine the kind of process (variance preserving, exploding, the straight
-lines of flow matching). All functions keep the precision of their argument.
+A schedule defines log alpha, log sigma and the inverse of the half log-SNR, from which everything
+else is computed. alpha and sigma determine the kind of process (variance preserving, exploding, the
+straight lines of flow matching). All functions keep the precision of their argument.
 """
 
 import math
@@ -25,7 +25,8 @@ class Schedule(NamedTuple):
     time: the inverse of `half_log_snr`: log(alpha / sigma) -> t.
     first: the earliest t of sampling, where some noise remains.
     last: the latest t, where x_t is indistinguishable from noise.
-    num_steps: number of steps of a process defined only at k / num_steps; None: continuous time.
+    num_steps: number of steps of a process defined only at k / num_steps; None if time is
+      continuous.
     """
 
     log_alpha: Callable[[Times], Times]
@@ -104,7 +105,7 @@ def linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
 def cosine(offset: float = 0.008) -> Schedule:
     """alpha = cos(pi/2 (t + s) / (1 + s)) over its value at 0: Nichol and Dhariwal (2021), eq. 17.
 
-    It ends shortly before t = 1, where alpha is 0.
+    The schedule ends shortly before t = 1, because alpha is 0 at t = 1.
     """
     rate = 0.5 * math.pi / (1 + offset)
     start = rate * offset  # the angle at t = 0
@@ -134,7 +135,8 @@ def of_half_log_snr(half_log_snr: Callable, time: Callable) -> Schedule:
 def log_linear(high: float = 6.65, low: float = -2.5) -> Schedule:
     """log(alpha / sigma) falls linearly from `high` to `low`.
 
-    The default ends are those of Kingma et al. (2021), appendix B, where a learned schedule starts.
+    The default ends are the initial ends of the learned schedule of Kingma et al. (2021), appendix
+    B.
     """
     return of_half_log_snr(
         lambda t: high + t * (low - high), lambda half_log_snr: (high - half_log_snr) / (high - low)
@@ -144,7 +146,7 @@ def log_linear(high: float = 6.65, low: float = -2.5) -> Schedule:
 def straight() -> Schedule:
     """x_t = (1 - t) x + t eps: rectified flow (Liu et al. 2023), conditional optimal transport.
 
-    Lipman et al. (2023), equation 22, with sigma_min = 0 and t from data to noise.
+    Lipman et al. (2023), equation 22, with sigma_min = 0 and with t running from data to noise.
     """
     return Schedule(
         lambda t: jnp.log1p(-t),
@@ -170,7 +172,7 @@ def discrete(num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float =
 
 
 def discrete_cosine(num_steps: int = 1000, offset: float = 0.008) -> Schedule:
-    """`cosine` in discrete steps, no beta above 0.999: Nichol and Dhariwal (2021), section 3.2."""
+    """`cosine` in discrete steps, betas at most 0.999: Nichol and Dhariwal (2021), section 3.2."""
     times = np.linspace(0.0, 1.0, num_steps + 1)
     squares = np.cos(0.5 * math.pi * (times + offset) / (1 + offset)) ** 2  # up to a factor
     return of_betas(np.minimum(1 - squares[1:] / squares[:-1], 0.999))

@@ -1,6 +1,6 @@
 """Time grids of samplers, from noise to data: decreasing times [steps + 1].
 
-A grid of 0 steps holds the schedule's last time alone.
+A grid of 0 steps holds only the schedule's last time.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,10 @@ def karras(schedule: Schedule, steps: int, rho: float = 7.0) -> Grid:
 
 
 def _equal_steps(schedule: Schedule, steps: int, of_level: Callable, level_of: Callable) -> Grid:
-    """Returns equal steps of a function of the half log-SNR, given with its inverse; exact ends."""
+    """Returns equal steps of the function `of_level` of the half log-SNR, with exact ends.
+
+    `level_of` is the inverse of `of_level`.
+    """
     ends = jnp.asarray([schedule.last, schedule.first])
     values = jnp.linspace(*of_level(schedule.half_log_snr(ends)), steps + 1)
     inner = schedule.time(level_of(values[1:-1]))

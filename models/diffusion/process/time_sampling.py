@@ -14,7 +14,7 @@ Time = Callable[[Schedule, Values], Values]
 
 
 def spread_over_batch(rng: Rng) -> Values:
-    """Returns one u in [0, 1) per row: (u + i / B) mod 1 for row i of B, with one random u for all.
+    """Returns (u + i / B) mod 1 for row i of B, with one random u in [0, 1) for all rows.
 
     Kingma et al. (2021), appendix I.1. Rows are those of the global batch, so the values do not
     depend on the number of devices.

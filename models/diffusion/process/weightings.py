@@ -1,6 +1,7 @@
 """Loss weightings: (schedule, t) -> the weight of ||x - mean||^2.
 
-The plain squared error of a network's output is such a weighting, too: SNR for eps.
+The plain squared error of a network's output corresponds to such a weighting, too. For an eps
+prediction, this weighting is the SNR.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ Weighting = Callable[[Schedule, Times], Times]
 
 
 def snr(schedule: Schedule, t: Times) -> Times:
-    """Returns the weight of the squared error of eps: 'simple' in Ho et al. (2020), equation 14."""
+    """Returns the weight that gives the squared error of eps: Ho et al. (2020), equation 14."""
     return jnp.exp(2 * schedule.half_log_snr(t))
 
 
@@ -38,8 +39,8 @@ def unit_output(data_std: float) -> Weighting:
 def bound(schedule: Schedule, t: Times) -> Times:
     """Returns -1/2 dSNR/dt times the process's length, so that the error at a uniform t is in nats.
 
-    Kingma et al. (2021), equation 17. For a process in steps it is
-    1/2 (SNR(t - 1 / T) - SNR(t)) T, equation 13, and 0 at the first step, which has none before it.
+    Kingma et al. (2021), equation 17. For a process of T steps it is 1/2 (SNR(t - 1 / T) - SNR(t))
+    T, equation 13, and 0 at the first step, which has no step before it.
     """
     if schedule.num_steps:
         before = jnp.maximum(t - 1.0 / schedule.num_steps, schedule.first)
@@ -49,7 +50,7 @@ def bound(schedule: Schedule, t: Times) -> Times:
 
 
 def bound_for_training(schedule: Schedule, t: Times) -> Times:
-    """`bound`, except that the first of discrete steps has the weight of the second.
+    """`bound`, except that the first step of a discrete process has the weight of the second.
 
     Samplers end at the first step, so it has to be trained.
     """

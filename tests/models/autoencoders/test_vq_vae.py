@@ -221,7 +221,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     assert advise(used(few)) == advise(used(few, many)) == advise(used(many, few)) == {}
     assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # an earlier process: no training row
     (text,) = advise(used(many, few, few)).values()
-    assert '50 codes as if there were 4.0' in text
+    assert 'the perplexity of the 50 codes is 4.0' in text
     config = checkout.ConfigFile('configs/vq_vae.py', None).config()
     assert 'raise --config.hypers.restart_below' in text
     assert 'lower --config.model.num_codes' in text
@@ -233,7 +233,7 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
     ('changes', 'said'),
     [
         (dict(model__num_codes=0), 'model.num_codes'),
-        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: give the share'),
+        (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: give the fraction'),
         (dict(hypers__beta=-1.0), 'hypers.beta'),
         (dict(model__codebook_dim=0), 'model.codebook_dim'),
         (dict(hypers__ema_half_life=100.0), 'averaged networks do not fit the codebook'),

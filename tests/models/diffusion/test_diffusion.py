@@ -507,8 +507,11 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        (dict(eval__sampler__guidance=2.0), 'knows no classes'),
-        (dict(model__schedule='discrete', eval__sampler__steps=1001), 'has 1000 steps'),
+        (dict(eval__sampler__guidance=2.0), 'this model is unconditional'),
+        (
+            dict(model__schedule='discrete', eval__sampler__steps=1001),
+            'the 1000 steps of the discrete process',
+        ),
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
         (dict(model__label_dropout=1.5), 'must be a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),

@@ -108,5 +108,5 @@ def test_gradients_are_finite_in_float32_however_extreme():
 
 
 def test_parameters_of_another_number_of_bins_are_refused():
-    with pytest.raises(ValueError, match='13 parameters of 5 bins'):
+    with pytest.raises(ValueError, match='13 parameters do not fit 5 bins, which need 14'):
         rq.knots_of(jnp.zeros(13), BINS, BOUND)

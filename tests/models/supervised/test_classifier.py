@@ -129,7 +129,7 @@ def test_it_learns_the_digits(tmp_path):
     ('argument', 'changes', 'said'),
     [
         ('checkerboard,debug', {}, 'no labels'),
-        ('ring,debug', {}, 'no images'),
+        ('ring,debug', {}, 'the examples are not images'),
         ('digits,debug', dict(model__dropout=1.0), 'config.model.dropout'),
         ('digits,debug', dict(model__hidden_sizes=()), 'config.model.hidden_sizes'),
         ('digits,debug', dict(model__shift=-1), 'config.model.shift'),
