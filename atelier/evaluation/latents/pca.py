@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import Float
 
 BLOCK = 2**24  # values processed at once; affects memory only
-MAX_DIMS = 4096  # largest side of a matrix to decompose, which takes a minute
+MAX_DIMS = 4096  # largest side of a matrix to decompose; this size takes a minute
 
 
 class Components(NamedTuple):
-    """An orthonormal basis centred at the mean, by decreasing variance.
+    """An orthonormal basis centred at the mean, in order of decreasing variance.
 
     origin: [dims], the mean.
     axes: [components, dims], orthonormal rows.
-    shares: [components], share of the variance along each axis.
+    shares: [components], fraction of the variance along each axis.
     """
 
     origin: np.ndarray
@@ -26,7 +26,7 @@ class Components(NamedTuple):
         return (rows - self.origin) @ self.axes.T
 
     def rotate_back(self, coordinates: Float[np.ndarray, 'n kept']) -> Float[np.ndarray, 'n dims']:
-        """Returns rows with these coordinates along the first axes, and the mean along others."""
+        """Returns rows with these coordinates along the first axes and the mean along all others."""
         return self.origin + coordinates @ self.axes[: coordinates.shape[1]]
 
 
