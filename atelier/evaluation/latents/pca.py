@@ -26,7 +26,7 @@ class Components(NamedTuple):
         return (rows - self.origin) @ self.axes.T
 
     def rotate_back(self, coordinates: Float[np.ndarray, 'n kept']) -> Float[np.ndarray, 'n dims']:
-        """Returns rows with these coordinates along the first axes and the mean along all others."""
+        """Returns rows with these coordinates along the first axes, and the mean along others."""
         return self.origin + coordinates @ self.axes[: coordinates.shape[1]]
 
 
