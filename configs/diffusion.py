@@ -71,7 +71,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             # exploding
             schedule='cosine',
             prediction='v',  # eps | x | v | velocity | edm
-            weighting='output',  # of the loss: output (unweighted) | simple | min_snr | bound | edm
+            weighting='output',  # loss weights: output (all 1) | simple | min_snr | bound | edm
             times='uniform',  # times in training: uniform | log_normal (sigma as in Karras et al.)
         )
     )
@@ -94,12 +94,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
                 steps=20,  # sampling steps; dpm_solver_2 and heun evaluate the network twice a step
-                grid='auto',  # time | half_log_snr | karras | auto (by sampler and schedule)
+                # grid of times: time | half_log_snr | karras | auto (set by sampler and schedule)
+                grid='auto',
                 guidance=1.0,  # weight of classifier-free guidance; 1: none
                 eta=0.0,  # ddim: amount of noise, 0 (none) to 1 (ancestral)
                 churn=0.0,  # heun: S_churn of Karras et al.; 0: no noise
                 clip=True,  # clip the predicted x to the data's interval
-                resamples=10,  # inpainting (RePaint): repetitions of each step
+                resamples=10,  # inpainting (RePaint): how often each step is repeated
             )
         ),
     )

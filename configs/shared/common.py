@@ -50,7 +50,7 @@ def common_config() -> ConfigDict:
             learning_rate_end=0.0,  # final value of the cosine decay
             warmup_steps=0.0,  # steps of linear warm-up
             decay_steps=0.0,  # step at which the cosine decay ends; 0: no decay
-            clip_norm=0.0,  # largest gradient norm of a player; 0: no clipping
+            clip_norm=0.0,  # largest gradient norm of each player; 0: no clipping
             adam_beta1=0.9,  # decay of the mean gradient
             adam_beta2=0.999,  # decay of the mean squared gradient
             adam_eps=1e-8,  # added to the root of the mean squared gradient
@@ -61,7 +61,7 @@ def common_config() -> ConfigDict:
     config.train = ConfigDict(
         dict(
             steps=1000,  # total number; a finished run continues if this is increased
-            batch_size=96,  # examples, a multiple of the devices; 0: the whole training split
+            batch_size=96,  # examples, a multiple of the number of devices; 0: all training data
             # upper limit; the actual number divides steps, evaluate_every and checkpoint_every
             steps_per_dispatch=100,
             log_every=1,  # steps between lines of metrics.jsonl
