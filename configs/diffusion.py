@@ -71,7 +71,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             # exploding
             schedule='cosine',
             prediction='v',  # eps | x | v | velocity | edm
-            weighting='output',  # loss weights: output (unweighted) | simple | min_snr | bound | edm
+            weighting='output',  # loss weights: output (none) | simple | min_snr | bound | edm
             times='uniform',  # times in training: uniform | log_normal (sigma as in Karras et al.)
         )
     )
