@@ -16,7 +16,7 @@ RMS = 0.2  # approximate RMS of Adam's updates, to which Muon's are scaled
 
 
 def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
-    """Returns the rate: linear warm-up, then cosine decay from the peak, times milestones.
+    """Returns the rate: linear warm-up, then cosine decay from the peak, reduced at milestones.
 
     hypers:
       learning_rate: the peak.

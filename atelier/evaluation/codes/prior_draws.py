@@ -40,7 +40,7 @@ def can_draw_codes(family: Family) -> bool:
 
 
 def code_draws(run: Run, state: game.State, devices: Sequence[jax.Device]) -> CodeDraws:
-    """Returns draws from the family's `prior` or, without one, a Gaussian fitted to codes."""
+    """Returns draws from the family's `prior`, else from a Gaussian fitted to training codes."""
     if codes_of(run.family).prior is not None:
         return CodeDraws(lambda key, n: codes_from_prior(run, state, key, n, devices), 'the prior')
     train = {name: array[:MAX_FITTED] for name, array in run.data.splits['train'].items()}

@@ -84,7 +84,7 @@ def _posteriors(mean: Latents, log_var: Latents) -> Iterator[tuple[Callable[[int
     """
     if not (np.isfinite(mean).all() and np.isfinite(log_var).all()):
         raise ValueError('the mean or log variance of a posterior is not finite')
-    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # not 0 or infinite
+    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # never 0 or inf
     for centre, width in zip(mean.tolist(), widths.tolist(), strict=True):
         below = functools.partial(_parts_below, centre, width)
         yield below, below(bisect.bisect_right(_EDGES, centre) - 1)

@@ -43,7 +43,7 @@ def brier_score(logits: Logits, label: Labels) -> Float[np.ndarray, 'n']:
 
 
 def reliability(logits: Logits, label: Labels, num_bins: int) -> Reliability:
-    """Returns the accuracy of the most probable class, by its probability: Guo, section 2."""
+    """Returns the accuracy of predictions in each bin of their confidence: section 2 of Guo."""
     probs = np.exp(log_probs(logits))
     confidence, is_correct = probs.max(1), probs.argmax(1) == label
     # bin m is (m / bins, (m + 1) / bins]

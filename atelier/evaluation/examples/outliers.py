@@ -75,7 +75,7 @@ def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _levels(run: Run) -> int | None:
-    """Returns the data's number of levels; 256 if they are binarised, because any number fits."""
+    """Returns an image's number of levels: 256 if it is then binarised, else that of the data."""
     if run.config.data.binarize != 'none':
         return LEVELS
     return run.data.spec.levels or run.data.spec.dequantized_levels

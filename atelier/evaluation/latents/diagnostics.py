@@ -38,7 +38,7 @@ def latent_diagnostics(
     left out. For codes from a codebook, its usage replaces continuity, because a small step leads
     back to the same code. There are no metrics if codes are as long as the events, and so compress
     nothing, or if some are not finite (with a warning). In the result, values that are not finite
-    are None, because JSON has no others.
+    are None, because JSON has no NaN or infinity.
     """
     space = codes_of(run.family)
     if space.posterior is None and (

@@ -78,8 +78,8 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
 class _KernelSums(NamedTuple):
     """Sums of kernel values of x and y, both [n, features]; each field is [n]."""
 
-    x: np.ndarray  # of each x_i with all other x; `y` likewise for y
-    y: np.ndarray
+    x: np.ndarray  # of each x_i with all other x
+    y: np.ndarray  # of each y_i with all other y
     rows: np.ndarray  # of each x_i with all y
     columns: np.ndarray  # of each y_i with all x
     diagonal: np.ndarray  # of x_i with y_i

@@ -1,8 +1,8 @@
 """Sample quality without a likelihood: comparison with data in features, or over known modes.
 
-In features, n samples are compared with n test examples, which are half of the split. The floor
-reported beside each value is that of real data: the other half of the split, compared with the same
-n examples. Over modes, the floor is computed from test examples, as many as there are samples.
+In features, n samples are compared with n test examples, which are half of the split. The floor,
+reported beside each value, is the value for real data: the other half of the split is compared with
+the same n examples. Over modes, the floor is computed from as many test examples as samples.
 """
 
 import math
@@ -71,9 +71,9 @@ def against_data(
     features: FeatureFunction | None,
     image_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """`sample_quality` without training a classifier; samples are drawn into `image_path` if given.
+    """`sample_quality` without training a classifier.
 
-    The image shows samples beside their nearest training examples.
+    If `image_path` is given, samples above their nearest training examples are saved as an image.
     """
     if run.family.ability(Sample) is None:
         return {}

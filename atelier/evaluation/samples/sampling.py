@@ -87,7 +87,7 @@ def preprocessed(
 
 
 def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
-    """Returns the labels of `split_examples`; None if the family is not class-conditional."""
+    """Returns the labels of the examples of `split_examples`, or None if not class-conditional."""
     if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
