@@ -1,9 +1,10 @@
 """The training loop: compiled dispatches of many steps, and the host's work between them.
 
-The State of a Run (config, family, data) is restored from a checkpoint or initialized. A `Program`
-advances it by many steps in one call, a dispatch: a pure function, compiled for all devices, fed
-with data by the host. After each dispatch the host logs and checks the report of each `Member`,
-evaluates the validation split and saves checkpoints. Every State is checked before it is saved.
+The State of a Run (config, family, data) is restored from a checkpoint or initialized. A dispatch
+is one call of a `Program`: a pure function, compiled for all devices, which the host feeds with
+data and which advances the State by many steps. After each dispatch the host logs and checks the
+report of each `Member`. When they are due, it then evaluates the validation split and saves
+checkpoints. A State with non-finite values is never saved.
 """
 
 import contextlib
@@ -35,9 +36,10 @@ from atelier.training.validation import CompiledValidation
 def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool = False) -> State:
     """Trains `run` to its end, resuming from its newest checkpoint if there is one.
 
-    Returns the final State. The run folder then holds the metrics, images and checkpoints. A
-    process killed at any moment and restarted ends with a bitwise identical State. `profile`
-    records the second dispatch in the run folder.
+    Returns the final State. The run folder then holds the metrics, images and checkpoints. If the
+    process is killed at any moment and the same command is repeated, the final State is bitwise
+    the same as without the interruption. `profile` writes a trace of the second dispatch to the
+    run folder.
 
     Raises:
       UserError: the config cannot run here, the loss became non-finite, or the disk is full.
@@ -159,7 +161,7 @@ def description(run: Run, state: State) -> str:
 
 
 def warn_of_settings(run: Run, step: int) -> None:
-    """Warns if cadences make dispatches short, or if the learning rate reaches 0 before the end."""
+    """Warns of short dispatches, and of a learning rate that reaches 0 before the last step."""
     train = run.config.train
     hint = suggest_cadences(train, step)
     if hint:

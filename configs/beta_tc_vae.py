@@ -2,9 +2,9 @@
 
     python main.py --config=configs/beta_tc_vae.py
 
-Test split of the digits with its 17 grey levels, mean and standard deviation over 3 seeds: -ELBO
-94.1 +- 0.1 nats, NLL 91.0 +- 0.1 nats (importance-weighted, k = 500), with 4 of 16 latent
-dimensions in use. About 20 seconds on two CPU cores.
+Results on the test split of the digits (17 grey levels), mean and standard deviation over 3 seeds:
+-ELBO 94.1 +- 0.1 nats, NLL 91.0 +- 0.1 nats (importance-weighted, k = 500), with 4 of 16 latent
+dimensions in use. Takes about 20 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -5,11 +5,11 @@
 
 The discriminator is the projection discriminator of Miyato and Koyama.
 
-Results on the digits, over 3 seeds (mean +- standard deviation; real data in brackets). 223 samples
-are compared with data in the features of runs/classifier-digits, a run of `configs/classifier.py`:
-Frechet distance 11.0 +- 0.2 (7.1), coverage 0.79 +- 0.01 (0.96). A classifier trained on samples
-recognizes 92.1 +- 1.4 % of the test digits (trained on digits: 94.4 %). Takes about 20 seconds on
-two CPU cores.
+Results on the digits over 3 seeds (mean +- standard deviation; the value for real data in
+brackets). The features are those of the classifier in runs/classifier-digits, a run of
+`configs/classifier.py`. In them, 223 samples are compared with data: Frechet distance 11.0 +- 0.2
+(7.1), coverage 0.79 +- 0.01 (0.96). A classifier trained on samples recognizes 92.1 +- 1.4 % of the
+test digits (trained on real digits: 94.4 %). Takes about 20 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict
@@ -22,5 +22,6 @@ build = dcgan.build
 def get_config(argument: str | None = None) -> ConfigDict:
     """Returns the `DATA[,debug]` config; DATA is any source of labelled images or signals."""
     config = dcgan.get_config(argument)
-    config.model.conditioning = 'projection'  # of the discriminator: projection | embedding
+    # how the discriminator uses the class: projection | embedding
+    config.model.conditioning = 'projection'
     return config

@@ -3,11 +3,12 @@
     python main.py --config=configs/char_lm.py
     python main.py --config=configs/char_lm.py --config.data.path=tinyshakespeare.txt
 
-The text that ships with Python 3.11, its last tenth: 1.205 +- 0.016 nats per character (+- over the
-windows, one seed), exact given at most the 63 characters before; an n-gram model with four
-characters of context has 1.320. Two minutes on two CPU cores. Tiny Shakespeare takes longer: 1.632
-+- 0.008 after 3,000 steps (`--config.train.steps=3000 --config.hypers.decay_steps=3000`), in less
-than nine minutes. The setting of nanoGPT on a GPU (1.47 on our test split), not measured here:
+On the last tenth of the text that ships with Python 3.11, the NLL is 1.205 +- 0.016 nats per
+character (one seed; +- is the standard error over windows). It is exact for a model that sees at
+most the 63 characters before each character. An n-gram model with four characters of context has
+1.320. Takes two minutes on two CPU cores. Tiny Shakespeare takes longer: the NLL is 1.632 +- 0.008
+after 3,000 steps (`--config.train.steps=3000 --config.hypers.decay_steps=3000`), in less than nine
+minutes. The setting of nanoGPT for a GPU (1.47 on our test split) was not run with this code:
 
     --config.data.context=256 --config.model.blocks=6 --config.model.heads=6 \\
         --config.model.width=384 --config.model.dropout=0.2 --config.model.is_rotary=False \\
@@ -35,9 +36,10 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             width=128,  # dimensions of a token
             blocks=4,  # transformer blocks
-            heads=4,  # attention heads per block; divide the width
-            embedding_deviation=0.3,  # initial standard deviation, about that of a block's output
-            dropout=0.0,  # rate, in training
+            heads=4,  # attention heads per block, a divisor of the width
+            # initial standard deviation of the embeddings, about that of a block's output
+            embedding_deviation=0.3,
+            dropout=0.0,  # dropout rate in training
             is_rotary=True,  # rotary position embedding; False: a learned table of positions
             is_tied=False,  # whether the embedding shares the weights of the output layer
         )

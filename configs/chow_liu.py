@@ -2,9 +2,10 @@
 
     python main.py --config=configs/chow_liu.py
 
-Each dimension depends on one other. Test split of the digits with its 17 grey levels: 97.2 +- 0.5
-nats (+- over the examples; the fit is deterministic), exact; seven seconds on two CPU cores. On
-static MNIST (`:static_mnist`) 134.99 nats, as published.
+Each dimension depends on one other dimension. On the test split of the digits (17 grey levels), the
+exact NLL is 97.2 +- 0.5 nats (+- is the standard error over examples; the fit is deterministic).
+Takes seven seconds on two CPU cores. On static MNIST (`:static_mnist`) the NLL is 134.99 nats, as
+published.
 """
 
 from ml_collections import ConfigDict
@@ -20,14 +21,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            pseudo_count=1.0,  # pseudo-examples added to each pair of dims, spread over its levels
+            # pseudo-examples added to each pair of dimensions, spread evenly over its joint levels
+            pseudo_count=1.0,
             forgetting=1.0,  # 1: average all minibatches; 0: use only the last one
         )
     )
     fitted.fit_once(config)
     config.train.best_metric = 'log_prob_nats'
     if config.data.name == 'digits':
-        config.model.pseudo_count = 100.0  # 289 joint levels per pair, 1,000 examples
+        config.model.pseudo_count = 100.0  # a pair has 289 joint levels; examples are only 1,000
     if config.data.name == 'mnist':
         config.data.binarize = 'threshold'
     if debug:

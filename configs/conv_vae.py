@@ -2,9 +2,10 @@
 
     python main.py --config=configs/conv_vae.py
 
-Results in nats (NLL importance-weighted, k = 500), mean and standard deviation over seeds. MNIST,
-stochastically binarised (`:mnist`), 3 seeds: -ELBO 89.5 +- 0.2, NLL 85.6 +- 0.1, in about 6 minutes
-on two CPU cores. The digits, 5 seeds: -ELBO 94.2 +- 0.5, NLL 92.1 +- 0.6, in about 12 seconds.
+Results in nats (NLL importance-weighted, k = 500), mean and standard deviation over seeds. On
+stochastically binarised MNIST (`:mnist`), 3 seeds: -ELBO 89.5 +- 0.2, NLL 85.6 +- 0.1, in about 6
+minutes on two CPU cores. On the digits, 5 seeds: -ELBO 94.2 +- 0.5, NLL 92.1 +- 0.6, in about 12
+seconds.
 """
 
 from ml_collections import ConfigDict
@@ -23,8 +24,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config = mlp_vae.get_config(name)
     with config.unlocked():
         config.model.update(
-            channels=(16, 32),  # per stage; each stage halves the resolution
-            kernel_size=4,  # height and width
+            channels=(16, 32),  # channels of each stage; each stage halves the resolution
+            kernel_size=4,  # height and width of a kernel
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             hidden_sizes=(256,),  # dense layers between convolutions and latents
             activation='silu',

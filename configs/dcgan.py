@@ -2,13 +2,14 @@
 
     python main.py --config=configs/dcgan.py:mnist --config.eval.classifier=runs/classifier-mnist
 
-Results on MNIST, over 3 seeds (mean +- standard deviation; real data in brackets). 5,000 samples
-are compared with data in the features of runs/classifier-mnist, a run of
-`configs/classifier.py:mnist`: Frechet distance 34.2 +- 0.8 (2.0), coverage 0.72 +- 0.02 (0.97),
-mean confidence of the classifier 0.921 +- 0.002 (0.996). Takes about 7 minutes on two CPU cores.
-After 14,000 steps the coverage is 0.87 (docs/results.md).
+Results on MNIST over 3 seeds (mean +- standard deviation; the value for real data in brackets). The
+features are those of the classifier in runs/classifier-mnist, a run of
+`configs/classifier.py:mnist`. In them, 5,000 samples are compared with data: Frechet distance 34.2
++- 0.8 (2.0), coverage 0.72 +- 0.02 (0.97), mean confidence of the classifier 0.921 +- 0.002
+(0.996). Takes about 7 minutes on two CPU cores. After 14,000 steps the coverage is 0.87
+(docs/results.md).
 
-Results on the digits (without `:mnist`), over 3 seeds: Frechet distance 12.9 +- 1.5 (7.1), coverage
+Results on the digits (without `:mnist`) over 3 seeds: Frechet distance 12.9 +- 1.5 (7.1), coverage
 0.62 +- 0.03 (0.96). Takes about 12 seconds on two CPU cores.
 """
 
@@ -42,12 +43,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
     with config.unlocked():
         del config.model.maxout_pieces
         config.model.update(
-            channels=(32, 128),  # per stage; each stage halves the resolution
-            discriminator_channels=(32, 128),  # per stage; each stage halves the resolution
-            kernel_size=4,  # height and width
+            channels=(32, 128),  # generator, finest stage first; each stage doubles the resolution
+            discriminator_channels=(32, 128),  # channels of each stage; each halves the resolution
+            kernel_size=4,  # height and width of a kernel
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             hidden_sizes=(),  # dense layers before the generator's convolutions
-            discriminator_hidden_sizes=(256,),  # dense; the last gives the features
+            # dense layers after the discriminator's convolutions; the last one gives the features
+            discriminator_hidden_sizes=(256,),
             penalty='r1',  # none | gradient_penalty | r1 | r2
         )
         config.hypers.update(

@@ -2,8 +2,8 @@
 
     python main.py --config=configs/denoising_autoencoder.py
 
-Results on the digits under Gaussian noise of standard deviation 0.5 (in units of [0, 1]), mean and
-standard deviation over 3 seeds: 1/2 ||x - x^||^2 to the clean test images is 1.313 +- 0.008 for
+Results on digits in [0, 1] with Gaussian noise of standard deviation 0.5, mean and standard
+deviation over 3 seeds: 1/2 ||x - x^||^2, where x is the clean test image, is 1.313 +- 0.008 for
 noisy inputs (8.0 before denoising) and 0.89 +- 0.03 for clean inputs. Takes about 19 seconds on two
 CPU cores.
 """

@@ -3,13 +3,14 @@
     python main.py --config=configs/diffusion.py
     python main.py --mode=sample --workdir=runs/diffusion-digits --labels=all
 
-Test split of the 8x8 digits with its 17 grey levels, mean and standard deviation over 3 seeds: the
-Frechet distance is 10.8 +- 0.5 in the features of a run of `configs/classifier.py` (a VAE: 17.6, a
-GAN: 12.6, real data: 6.8); 98.5 +- 0.7 % of the samples are classified as the requested class; a
-classifier trained on samples has an accuracy of 94.4 +- 1.5 %. The bound is 232.5 +- 0.4 nats given
-the label (100 times), far above a VAE's, because the unweighted training loss gives little weight
-to the last bits. Takes two and a half minutes on two shared CPU cores. MNIST (`:mnist`, a U-Net) is
-measured only on a reduced budget (docs/results.md).
+Results on the test split of the 8x8 digits (17 grey levels), mean and standard deviation over 3
+seeds: the Frechet distance is 10.8 +- 0.5 in the features of a run of `configs/classifier.py` (VAE:
+17.6, GAN: 12.6, real data: 6.8); 98.5 +- 0.7 % of the samples are classified as the requested
+class; a classifier trained on samples has an accuracy of 94.4 +- 1.5 %. The upper bound on the NLL
+given the label is 232.5 +- 0.4 nats (100 diffusion times). It is far above the bound of a VAE,
+because the unweighted training loss gives little weight to the least significant bits. Takes two
+and a half minutes on two CPU cores shared with other work. MNIST (`:mnist`, a U-Net) is measured
+only with a reduced budget (docs/results.md).
 """
 
 from collections.abc import Callable
@@ -56,22 +57,22 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             network='auto',  # unet | mlp | auto (an MLP for vectors, else a U-Net)
-            channels=(64, 128, 128),  # per resolution of the U-Net, the finest first
-            blocks=2,  # per resolution, on the way down and on the way up
+            channels=(64, 128, 128),  # channels at each resolution of the U-Net, the finest first
+            blocks=2,  # blocks per resolution of the U-Net, on the way down and on the way up
             attention=(1, 2),  # resolutions with attention; 0: the finest
             patch=1,  # side, in pixels, of the U-Net's input patches; 2 is about twice as fast
             conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
             width=256,  # units of the MLP
             mlp_blocks=3,  # residual blocks of the MLP
-            num_waves=0,  # Fourier features per dimension of x, input of the MLP; even
-            is_conditional=True,  # on the label, if the data have labels
-            label_dropout=0.1,  # share of training examples without their label, for guidance
+            num_waves=0,  # Fourier features per dimension of x as inputs of the MLP; an even number
+            is_conditional=True,  # whether the model is conditional on the labels, if there are any
+            label_dropout=0.1,  # fraction of training examples without their label, for guidance
             # linear | cosine | log_linear | learned | discrete | discrete_cosine | straight |
             # exploding
             schedule='cosine',
             prediction='v',  # eps | x | v | velocity | edm
-            weighting='output',  # output (none) | simple | min_snr | bound | edm
-            times='uniform',  # in training: uniform | log_normal (sigma as in Karras et al.)
+            weighting='output',  # loss weights: output (none) | simple | min_snr | bound | edm
+            times='uniform',  # times in training: uniform | log_normal (sigma as in Karras et al.)
         )
     )
     config.hypers.update(
@@ -84,21 +85,22 @@ def get_config(argument: str | None = None) -> ConfigDict:
         checkpoint_every=1000,
     )
     config.eval.update(
-        likelihood='bound',  # bound | ode (real-valued or dequantised data)
-        num_times=100,  # times per example in the bound
+        likelihood='bound',  # bound | ode (for real-valued or dequantised data)
+        num_times=100,  # diffusion times drawn per example for the bound
         ode_steps=50,  # steps of the ODE likelihood
         ode_probes=1,  # random probes of the divergence; 0: exact
         sampler=ConfigDict(
             dict(
                 # ancestral | ddim | dpm_solver_2 | dpm_solver_pp_2m | heun | euler
                 name='dpm_solver_pp_2m',
-                steps=20,  # dpm_solver_2 and heun evaluate the network twice in each
-                grid='auto',  # time | half_log_snr | karras | auto (by sampler and schedule)
+                steps=20,  # sampling steps; dpm_solver_2 and heun evaluate the network twice a step
+                # grid of times: time | half_log_snr | karras | auto (set by sampler and schedule)
+                grid='auto',
                 guidance=1.0,  # weight of classifier-free guidance; 1: none
                 eta=0.0,  # ddim: amount of noise, 0 (none) to 1 (ancestral)
                 churn=0.0,  # heun: S_churn of Karras et al.; 0: no noise
                 clip=True,  # clip the predicted x to the data's interval
-                resamples=10,  # inpainting (RePaint): repetitions of each step
+                resamples=10,  # inpainting (RePaint): how often each step is repeated
             )
         ),
     )

@@ -2,10 +2,11 @@
 
     python main.py --config=configs/gan.py --config.eval.classifier=runs/classifier-digits
 
-Results on the digits, over 5 seeds (mean +- standard deviation; real data in brackets). 223 samples
-are compared with data in the features of runs/classifier-digits, a run of `configs/classifier.py`:
-Frechet distance 12.8 +- 0.9 (7.1), coverage 0.67 +- 0.03 (0.96), all ten classes present, mean
-confidence of the classifier 0.88 +- 0.02 (0.96). Takes about 15 seconds on two CPU cores.
+Results on the digits over 5 seeds (mean +- standard deviation; the value for real data in
+brackets). The features are those of the classifier in runs/classifier-digits, a run of
+`configs/classifier.py`. In them, 223 samples are compared with data: Frechet distance 12.8 +- 0.9
+(7.1), coverage 0.67 +- 0.03 (0.96), mean confidence of the classifier 0.88 +- 0.02 (0.96). All ten
+classes are present in the samples. Takes about 15 seconds on two CPU cores.
 """
 
 import functools
@@ -41,9 +42,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
         dict(
             latent_dim=64,  # dimensions of the noise z
             hidden_sizes=(256, 256),  # of the generator
-            discriminator_hidden_sizes=(256, 256),  # the last gives the features
+            discriminator_hidden_sizes=(256, 256),  # its layers; the last one gives the features
             activation='relu',  # generator: relu | tanh | gelu | silu | softplus | leaky_relu
-            discriminator_activation='leaky_relu',  # as activation
+            discriminator_activation='leaky_relu',  # discriminator: the same choices as activation
             maxout_pieces=1,  # discriminator: units per maxout; 1: no maxout
             norm='batch',  # generator: none | batch
             discriminator_norm='none',  # discriminator: none | batch | spectral
@@ -54,8 +55,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
             loss='non_saturating',
             penalty='none',  # none | gradient_penalty | r1 | r2
             feature_matching=False,  # add feature matching to the generator's loss
-            discriminator_turns=1,  # per step, each on its own minibatch
-            generator_turns=1,  # per step
+            discriminator_turns=1,  # turns per step, each on its own minibatch
+            generator_turns=1,  # turns per step
             alternating=False,  # only one player moves at a time; see hypers.*_steps
         )
     )
@@ -66,8 +67,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
         ema_half_life=10_000.0,
         penalty=10.0,  # weight of the penalty
         feature_matching=1.0,  # weight of the distance between mean features
-        discriminator_steps=1.0,  # consecutive steps, if alternating
-        generator_steps=1.0,  # likewise
+        discriminator_steps=1.0,  # if alternating: consecutive steps of the discriminator
+        generator_steps=1.0,  # if alternating: consecutive steps of the generator
     )
     config.train.update(steps=20_000, batch_size=96, evaluate_every=1000, checkpoint_every=1000)
     config.update(DATA.get(config.data.name, {}))
@@ -123,8 +124,8 @@ def assemble(
 ) -> Family:
     """Builds the GAN around two network bodies.
 
-    `generator` and `discriminator` construct them, given `norm` and `kernel_init`; `activation` is
-    that of the discriminator.
+    `generator` and `discriminator` construct these bodies from the arguments `norm` and
+    `kernel_init`; `activation` is that of the discriminator.
 
     Raises:
       UserError: the model is conditional and the data have no labels, or the packing does not

@@ -2,10 +2,11 @@
 
     python main.py --config=configs/mixture.py
 
-Test split of the digits with its 17 grey levels: 99.38 +- 0.19 nats over 3 seeds, exact, with 20
-components; about ten seconds on two CPU cores. On static MNIST (`:static_mnist`) 125.9 +- 0.4 nats
-(one seed, +- over the examples) with 500 Bernoulli components, in three minutes, and 167.1 with 10;
-published: 137.64 and 168.95 (docs/results.md).
+On the test split of the digits (17 grey levels), the exact NLL with 20 components is 99.38 +- 0.19
+nats over 3 seeds, in about ten seconds on two CPU cores. On static MNIST (`:static_mnist`) it is
+125.9 +- 0.4 nats (one seed; +- is the standard error over examples) with 500 Bernoulli components,
+in three minutes, and 167.1 nats with 10. The published values are 137.64 and 168.95
+(docs/results.md).
 """
 
 import functools
@@ -20,7 +21,7 @@ from models.classical.components import Components, categorical
 from models.classical.gaussian_components import diagonal_gaussian, full_gaussian, prior_of
 from models.classical.mixture import MixtureParts, mixture
 
-LLOYD_ITERATIONS = 10  # of k-means, which initializes EM
+LLOYD_ITERATIONS = 10  # iterations of k-means, which initializes EM
 DATA = {  # overrides of the defaults, by data set
     'digits': {'model': dict(pseudo_count=0.3)},
     'mnist': {
@@ -38,13 +39,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config, debug = fitted.begin(argument)
     config.model = ConfigDict(
         dict(
-            num_components=20,  # K
+            num_components=20,  # number of components
             components='auto',  # categorical (Bernoulli for binary data) | gaussian | auto
-            covariance='full',  # of Gaussians: full | diagonal | tied (the same for all)
-            # pseudo-examples per component: for each level, or for Gaussians with variance 1/12
-            # (uniform on a known interval) or 1; 0: maximum likelihood
+            covariance='full',  # covariance of a Gaussian: full | diagonal | tied (one for all)
+            # pseudo-examples added to a component, for each level of a dimension; for Gaussians
+            # they have variance 1/12 if x has a known interval, else 1; 0: maximum likelihood
             pseudo_count=0.1,
-            variance_floor=1e-4,  # of Gaussians: smallest variance of normalized x
+            variance_floor=1e-4,  # smallest variance of a Gaussian, for normalized x
             forgetting=0.0,  # 0: EM on each minibatch; above 0.5: online EM, for large data
         )
     )

@@ -2,10 +2,11 @@
 
     python main.py --config=configs/pacgan.py
 
-On the 5 x 5 grid of Gaussians. Published, 10 seeds, mean and standard error: 23.8 +- 0.7 modes of
-25, reverse KL 0.13 +- 0.04 nats. Measured in a reduced setting (docs/results.md), a minute per run
-on two CPU cores: 22.7 +- 0.7 modes, 0.52 +- 0.05 nats, against 18.6 +- 0.8 and 0.95 +- 0.06 without
-packs. A run of this config takes hours on two CPU cores; it is not measured yet.
+The data are the 5 x 5 grid of Gaussians. The paper reports (mean and standard error over 10 seeds)
+23.8 +- 0.7 modes of 25 and a reverse KL of 0.13 +- 0.04 nats. A run of this config takes hours on
+two CPU cores and is not measured yet. A reduced setting (docs/results.md), which takes a minute per
+run on two CPU cores, gives 22.7 +- 0.7 modes and 0.52 +- 0.05 nats, and without packs 18.6 +- 0.8
+modes and 0.95 +- 0.06 nats.
 """
 
 from ml_collections import ConfigDict

@@ -2,10 +2,11 @@
 
     python main.py --config=configs/wgan_gp.py --config.eval.classifier=runs/classifier-digits
 
-Results on the digits, over 3 seeds (mean +- standard deviation; real data in brackets). 223 samples
-are compared with data in the features of runs/classifier-digits, a run of `configs/classifier.py`:
-Frechet distance 13.0 +- 0.4 (7.1), coverage 0.62 +- 0.01 (0.96), mean confidence of the classifier
-0.85 +- 0.01 (0.96). Takes about 60 seconds on two CPU cores.
+Results on the digits over 3 seeds (mean +- standard deviation; the value for real data in
+brackets). The features are those of the classifier in runs/classifier-digits, a run of
+`configs/classifier.py`. In them, 223 samples are compared with data: Frechet distance 13.0 +- 0.4
+(7.1), coverage 0.62 +- 0.01 (0.96), mean confidence of the classifier 0.85 +- 0.01 (0.96). Takes
+about 60 seconds on two CPU cores.
 """
 
 from ml_collections import ConfigDict
@@ -23,7 +24,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         penalty='gradient_penalty',
         discriminator_turns=5,  # turns of the critic per step
     )
-    config.train.steps *= 2  # because the learning rate is a tenth
+    config.train.steps *= 2  # because the learning rate is a tenth of that of `dcgan`
     # Algorithm 1's defaults
     config.hypers.update(
         learning_rate=1e-4,

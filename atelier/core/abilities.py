@@ -4,8 +4,9 @@ An ability is a NamedTuple of pure functions. A family lists its abilities; eval
 applications ask `family.ability(LogProb)`. This module declares the abilities that the engine uses.
 Any other NamedTuple, wherever it is declared, is an ability too and needs no entry here.
 
-All functions take `weights` (parameters and other collections, by player), a batch of `local`
-examples, and an `Rng` with one key per example. JAX traces them and maps them over devices.
+Most functions take `weights` (parameters and other collections, by player), a batch, and an `Rng`
+with one key per example. JAX traces them and maps them over devices. A batch on one device has
+`local` examples: the rows of the whole batch that this device computes.
 """
 
 from collections.abc import Callable
@@ -47,12 +48,12 @@ class Codes(NamedTuple):
 
     encode: (weights, batch, rng) -> codes [local, latent].
     decode: (weights, codes) -> the mean of x, [local, *event].
-    prior: (weights, rng) -> codes [local, latent], drawn as for samples.
+    prior: (weights, rng) -> codes [local, latent], drawn as `Sample.draw` draws them.
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
-    dims: sizes of the concatenated parts of a code: z_1, which `decode` reads; the stochastic
-      layers above it; last the one-hot class, if the family is class-conditional. () if the whole
-      code is z_1.
+    dims: sizes of the concatenated parts of a code. The parts are z_1, which `decode` reads, then
+      the stochastic layers above z_1, and last the one-hot class if the family is
+      class-conditional. () if the whole code is z_1.
     tokens: the same codes as indices, if they come from a codebook.
     """
 
@@ -87,7 +88,7 @@ class Extend(NamedTuple):
     """Continues a text.
 
     complete: (weights, batch with 'num_known', rng) -> x [local, *event]: keeps the first
-      'num_known' [local] tokens of a window and draws the rest given these.
+      'num_known' [local] tokens of each window and draws the other tokens conditional on them.
     """
 
     complete: PerExample
@@ -120,8 +121,9 @@ class Trajectory(NamedTuple):
 class SuperResolve(NamedTuple):
     """Raises the resolution of images.
 
-    enlarge: (weights, batch of 'low' alone, rng) -> x [local, *event].
-    factor: ratio of the sides of x to those of `low`.
+    enlarge: (weights, batch, rng) -> x [local, *event]. The batch holds only 'low', the images of
+      low resolution.
+    factor: ratio of the height and width of x to those of 'low'.
     """
 
     enlarge: PerExample
@@ -131,10 +133,10 @@ class SuperResolve(NamedTuple):
 class LogProb(NamedTuple):
     """The log-likelihood of x, and which kind of value it is.
 
-    nats: (weights, batch, rng) -> [local], in nats of the data as given.
+    nats: (weights, batch, rng) -> [local], in nats, for x in the data's units.
     kind: whether the value is the log-likelihood itself, a lower bound, or an estimate.
-    budget: its computational budget, such as 'k = 500' or '100 times'.
-    coarser: the same with half as many steps, if it takes steps.
+    budget: how much computation the value takes, such as 'k = 500' or '100 times'.
+    coarser: `nats` with half as many integration steps; None if the value takes no such steps.
     """
 
     nats: PerExample
@@ -193,7 +195,7 @@ class Classify(NamedTuple):
     """p(label | x).
 
     logits: (weights, batch, rng) -> [local, classes].
-    feature_maps: the same network in two parts, if it has convolutions.
+    feature_maps: the same network in two parts; None if it has no convolutions.
     """
 
     logits: PerExample

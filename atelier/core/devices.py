@@ -13,13 +13,13 @@ AXIS = 'devices'
 
 
 def over_devices(f: Callable, in_axes, out_axes=None, donate=(), devices=None) -> Callable:
-    """Maps `f` over all devices; arguments with axis 0 are split, those with None are shared.
+    """Maps `f` over all devices: arguments with axis 0 are split, those with axis None are copied.
 
-    pmap is in maintenance mode in JAX (it is built on shard_map now). Confining it to this one call
-    keeps a later move to shard_map to one line.
+    pmap is in maintenance mode in JAX (it is built on shard_map now). Because this is its only
+    call, a later move to shard_map changes one line.
 
-    If an argument may be an empty pytree, pass it and its axis inside a tuple: JAX 0.10 otherwise
-    matches `in_axes` to leaves instead of arguments when there are as many of both.
+    If an argument may be an empty pytree, pass it and its axis inside a tuple. Otherwise JAX 0.10
+    matches `in_axes` to leaves instead of arguments when there are equally many of both.
     """
     return jax.pmap(
         f,
@@ -41,7 +41,7 @@ def place(tree, devices: Sequence[jax.Device]):
 
 
 def memory_bytes(device: jax.Device) -> float:
-    """Returns the memory of one device; simulated devices share that of the machine."""
+    """Returns the memory of one device; simulated devices divide the machine's memory equally."""
     limit = (device.memory_stats() or {}).get('bytes_limit')
     if limit:
         return limit
@@ -49,13 +49,13 @@ def memory_bytes(device: jax.Device) -> float:
 
 
 def split(tree, devices: Sequence[jax.Device]):
-    """Splits every array's leading axis, one entry per device, as `out_axes=0` returns it."""
+    """Splits the leading axis of every array over the devices, as outputs with `out_axes=0` are."""
     spec = PartitionSpec(AXIS)
     return jax.device_put(tree, NamedSharding(Mesh(np.asarray(devices), (AXIS,)), spec))
 
 
 def mean(tree):
-    """Averages over devices, inside `over_devices`; a single device makes no copy."""
+    """Averages over devices, inside `over_devices`; on a single device, returns `tree` itself."""
     return tree if jax.lax.axis_size(AXIS) == 1 else jax.lax.pmean(tree, AXIS)
 
 
@@ -67,7 +67,7 @@ def gather(tree):
 
 
 def local_indices(devices: Sequence[jax.Device]) -> np.ndarray:
-    """Returns the indices in `devices` of this process's devices: pmap's one mapped argument."""
+    """Returns the indices in `devices` of this process's devices, an argument for pmap to split."""
     process = jax.process_index()
     return np.asarray([i for i, d in enumerate(devices) if d.process_index == process], np.int32)
 

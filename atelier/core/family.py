@@ -19,8 +19,9 @@ class Family:
     """A family of generative models, as pure functions.
 
     init: (key, batch) -> initial weights; data-dependent initialization reads the batch.
-    turns: the moves of one training step, in order.
-    metrics: (weights, batch, rng) -> {name: [local]}, per example, with units in the names.
+    turns: the updates of one training step, in order; see `atelier.core.game`.
+    metrics: (weights, batch, rng) -> {name: [local]}, one value per example of the batch on this
+      device. Names include the unit.
     abilities: what the trained model can do, at most one of each type.
 
     Raises:
@@ -39,7 +40,8 @@ class Family:
         duplicates = sorted({kind.__name__ for kind in types if types.count(kind) > 1})
         if duplicates:
             raise ValueError(
-                f'a family has one ability of a type, not two {" and ".join(duplicates)}'
+                'a family has at most one ability of each type, but this one has several of '
+                f'type {" and ".join(duplicates)}'
             )
 
     def ability(self, kind: type[Ability]) -> Ability | None:

@@ -1,8 +1,9 @@
 """The game: the training structure that all families of generative models share.
 
-Named players own disjoint parameter trees. Each descends its own scalar loss. They move in turns.
-A VAE is a game of one player with one turn; a GAN has two players and two turns; a VAE-GAN has
-three players in one turn. A mixture's only player is fitted directly, without gradients.
+Named players own disjoint parameter trees. Each player descends its own scalar loss. In a turn, one
+or several players move: they update their parameters. A VAE is a game of one player with one turn;
+a GAN has two players and two turns; a VAE-GAN has three players in one turn. A mixture's only
+player is fitted directly, without gradients.
 `atelier/core/train_step.py` plays these games.
 """
 
@@ -29,15 +30,15 @@ Advise = Callable[[Sequence[dict[str, Any]]], dict[str, str]]
 
 
 class Turn(NamedTuple):
-    """One move: `players` descend the losses that `loss` gives them.
+    """One move: `players` descend the losses that `loss` returns for them.
 
-    players: each follows the gradient of its own loss.
+    players: names of the players; each descends the gradient of its own loss.
     loss: (weights, batch, rng, step, hypers) -> ({player: scalar}, (extra, metrics)). The scalar is
       the mean over this device's examples. `extra` must be the same on every device: batch
       statistics go through `rng.gather`, because nothing averages them afterwards.
-    batch_index: index of the step's minibatch to read; turns with the same index share it.
-    when: (hypers, step) -> whether the turn moves its players in this step; None: always. Its
-      losses are always reported.
+    batch_index: index of a minibatch among those of the step; turns with the same index share it.
+    when: (hypers, step) -> whether the turn moves its players in this step; None: always. The
+      turn's losses are reported in every step.
     together: number of consecutive examples of a batch that one device must hold.
     advise: recognises training that goes wrong and says what to change in the config; None: never.
     """
@@ -53,7 +54,7 @@ class Turn(NamedTuple):
 class Fit(NamedTuple):
     """A move without gradients: `players` take the parameters that `fit` returns.
 
-    players: their parameters are replaced.
+    players: names of the players whose parameters are replaced.
     fit: (weights, batch, rng, step, hypers) -> ({player: scalar}, (moved, extra, metrics)). `moved`
       is {player: new parameters}; like `extra` it must be the same on every device, so sums over a
       batch go through `rng.gather`. The losses are those of the old parameters.
@@ -93,12 +94,12 @@ def advice(turns: Turns, history: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 class State(struct.PyTreeNode):
-    """Everything a step reads and writes: arrays; `params`, `extra`, `opt`, `ema` by player."""
+    """All arrays that a step reads and writes; `params`, `extra`, `opt` and `ema` by player."""
 
     step: Tree  # int32 scalar: the number of steps done
     key: Tree  # uint32 [2]: the seed
     params: dict[str, Tree]
-    extra: dict[str, Tree]  # Flax collections that are not params
+    extra: dict[str, Tree]  # Flax collections other than params
     opt: dict[str, Tree]
     ema: dict[str, Tree]  # moving average of params
     hypers: dict[str, Tree]  # float32 scalars

@@ -16,15 +16,15 @@ RMS = 0.2  # approximate RMS of Adam's updates, to which Muon's are scaled
 
 
 def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']:
-    """Linear warm-up, then cosine decay from the peak to `learning_rate_end`, and milestones.
+    """Returns the rate: linear warm-up, then cosine decay from the peak, reduced at milestones.
 
     hypers:
       learning_rate: the peak.
       warmup_steps: before this step the rate is peak * (step + 1) / warmup_steps.
-      decay_steps: the step at which the cosine reaches its end; the rate then stays constant. 0: no
-        decay.
-      milestone_1, milestone_2, ..., optional: from each of these steps on, the rate is multiplied
-        by milestone_factor.
+      decay_steps: the step at which the cosine reaches `learning_rate_end`; the rate then stays
+        constant. 0: no decay.
+      milestone_1, milestone_2, ..., optional: once each of these steps is reached, all later rates
+        are multiplied by milestone_factor.
     """
     peak = jnp.asarray(_own(hypers, 'learning_rate', player), jnp.float32)
     end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
@@ -65,13 +65,14 @@ def adam(player: str, hypers: dict, step) -> optax.GradientTransformation:
 def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
     """Muon (Jordan et al. 2024) for the kernels of dense layers, Adam for everything else.
 
-    A kernel [in, out] moves along its Nesterov momentum (0.95), orthogonalized so that all singular
-    values are about 1. The update's root mean square is 0.2 times the learning rate, about that of
-    Adam (Liu et al. 2025, section 2.2). Kernels with more than two axes use Adam, with Nesterov
-    momentum too (Dozat 2016): their axes do not tell whether they index stacked layers, heads or
-    positions. Matrices with other names (tables, those of recurrent cells) also use Adam.
+    A kernel [in, out] moves along its Nesterov momentum (coefficient 0.95), orthogonalized so that
+    all singular values are about 1. The update's root mean square is 0.2 times the learning rate,
+    about that of Adam (Liu et al. 2025, section 2.2). Adam, here also with Nesterov momentum (Dozat
+    2016), updates kernels with more than two axes, because nothing tells whether these axes index
+    stacked layers, heads or positions. It also updates matrices with other names, such as embedding
+    tables and the matrices of recurrent cells.
 
-    hypers: those of `adam`; its beta1 and beta2 do not apply to Muon.
+    hypers: those of `adam`; `adam_beta1` and `adam_beta2` do not apply to Muon.
     """
     own = lambda name: _own(hypers, name, player)
     return optax.chain(
@@ -102,8 +103,8 @@ def chosen(config: ConfigDict) -> Optimizer:
 def clip_by_global_norm(max_norm) -> optax.GradientTransformation:
     """Clips the joint norm of all gradients to `max_norm` (Pascanu et al. 2013); 0: no clipping.
 
-    Like optax's, but multiplies by one factor: optax divides every gradient by the norm before it
-    selects, which wastes a pass over memory if nothing is clipped.
+    Like optax's function, but multiplies by one factor. Optax divides every gradient by the norm
+    before it knows whether to clip, which wastes a pass over memory if nothing is clipped.
     """
 
     def clip(updates, params):

@@ -1,6 +1,6 @@
 """Randomness as an address: each key is a function of (seed, stream, step, global example index).
 
-Keys are derived by `fold_in`, never split off a stored stream, so results depend neither on the
+Keys are derived by `fold_in` and never split from a stored key, so results depend neither on the
 number of devices nor on earlier draws.
 """
 
@@ -28,9 +28,10 @@ class Stream(enum.IntEnum):
 class Rng(struct.PyTreeNode):
     """The randomness of one batch, and what loss terms that couple examples need.
 
-    `keys` and `rows` (global positions in the batch) are this device's share; `shared_key` and
-    `batch_size` are the same on every device; `gather` concatenates a [local, ...] array over
-    devices to [batch_size, ...]. A pytree of its three arrays, so jitted losses accept it.
+    `keys` and `rows` (positions in the whole batch) belong to the examples on this device;
+    `shared_key` and `batch_size` are the same on every device; `gather` concatenates a [local, ...]
+    array over devices to [batch_size, ...]. An Rng is a pytree of its three arrays, so that jitted
+    losses accept it.
     """
 
     keys: Tree  # uint32 [local, 2]
@@ -41,12 +42,12 @@ class Rng(struct.PyTreeNode):
 
 
 def identity(tree: Tree) -> Tree:
-    """Returns `tree`: the mean, and the gather, over a single device."""
+    """Returns `tree`, which is its own mean and its own concatenation over a single device."""
     return tree
 
 
 def key_for(key: UInt32[Array, '2'], stream: Stream, *path) -> UInt32[Array, '2']:
-    """Folds stream and path into `key`, the seed's: returns the key of (seed, stream, path...)."""
+    """Returns the key of (seed, stream, path...), folded from `key`, the key of the seed."""
     for part in (stream, *path):
         key = jax.random.fold_in(key, part)
     return key
@@ -63,7 +64,7 @@ def standard_normal(keys: UInt32[Array, 'local 2'], *shape: int) -> Float[Array,
 
 
 def rng_for(key, rows, batch_size, gather=identity) -> Rng:
-    """Returns an Rng with one key per row, whichever device holds the row."""
+    """Returns an Rng with one key per row, which does not depend on the device of the row."""
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
     shared_key = jax.random.fold_in(key, 0xFFFFFFFF)  # no row has this index
     return Rng(keys, shared_key, rows, batch_size, gather)

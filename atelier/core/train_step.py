@@ -1,4 +1,4 @@
-"""The training step: gradients by player, and all turns of a game in order. Pure, as `game`."""
+"""The training step: gradients by player, and all turns of a game in order; pure functions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: 
         for player, tree in weights.params.items()
         if player not in fitted
     }
-    ema = jax.tree.map(jnp.copy, weights.params)  # buffers of its own: the State is donated
+    ema = jax.tree.map(jnp.copy, weights.params)  # its own buffers, because the State is donated
     return State(step, key, weights.params, weights.extra, opt, ema, hypers)
 
 
@@ -36,7 +36,7 @@ class Gradients(NamedTuple):
     gradients: {player: gradient of its own loss with respect to its own parameters}.
     losses: {player: scalar}.
     extra: the other collections after the forward pass.
-    metrics: those of this device's examples.
+    metrics: the metrics of the turn on this device's examples.
     """
 
     gradients: dict[str, Tree]
@@ -93,15 +93,15 @@ def make_step(
 ) -> Callable[[State, list[Batch], Array], tuple[State, Metrics]]:
     """Returns step(state, batches, rows) -> (state, report), which plays every turn once, in order.
 
-    `mean` averages a pytree over devices and `gather` concatenates over them; both are the identity
-    for a member of a sweep.
+    `mean` averages a pytree over devices, and `gather` concatenates its arrays over devices. Both
+    are the identity for a member of a sweep.
 
     If a loss, gradient, fitted parameter or `extra` is non-finite, the call returns the State
     unchanged, including `state.step`, so that further calls fail in the same way, and sets `finite`
     to False, which the host reads after the dispatch. `report` holds float32 scalars and the flag
     `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
-    in every step: a check per step would take as long as the memory-bound update itself, and a
-    non-finite parameter shows in the next loss.
+    in every step. A check per step would take as long as the memory-bound update itself, and is
+    not needed because a non-finite parameter makes the next loss non-finite.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
@@ -204,7 +204,7 @@ def _by_player(name: str, values: dict[str, Array]) -> dict[str, Array]:
 
 
 def _average(reports: list[dict[str, Array]]) -> dict[str, Float[Array, '']]:
-    """Averages each name over the turns that report it (a critic moves several times)."""
+    """Averages each name over the turns that report it (a critic may move several times a step)."""
     names = dict.fromkeys(name for report in reports for name in report)
     values = {name: [report[name] for report in reports if name in report] for name in names}
     return {name: jnp.mean(jnp.stack(v).astype(jnp.float32)) for name, v in values.items()}

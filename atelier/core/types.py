@@ -6,7 +6,7 @@ import optax
 from jaxtyping import Array
 
 Tree = Any  # a pytree of arrays; unchecked, because JAX also puts other objects into pytrees
-# 'x': the events, as the data set's Spec describes them; 'label' and 'factors' if it has any
+# 'x': events, as the data set's Spec describes them; 'label' and 'factors' if the data have them
 Batch = dict[str, Array]
 
 

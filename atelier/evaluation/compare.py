@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
     name: str
     config: dict[str, Any]  # keys are dotted names
-    evaluation: dict[str, Any]  # as in evaluation.json; empty without one
+    evaluation: dict[str, Any]  # content of evaluation.json; empty if there is no such file
     curves: dict[str, list[tuple[int, float]]]  # (step, value) by validation metric
     examples: dict[str, np.ndarray]  # per-example test values, by metric
 
@@ -31,14 +31,14 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     """Prints a table of the runs and plots their curves in the folder `target`.
 
     Values come from each run's evaluation.json. For runs evaluated on the same test examples, a row
-    below each metric gives the mean per-example difference to the first run and its standard error:
-    paired differences separate models that the means alone do not.
+    below each metric gives the mean per-example difference to the first run and its standard error.
+    Such paired differences can distinguish models whose means alone cannot be distinguished.
 
     Returns:
       {metric: {run: mean on its test split, or None}}.
 
     Raises:
-      UserError: there are fewer than two runs, a folder is no run, or a run is listed twice.
+      UserError: there are fewer than two runs, a folder is not a run, or a run is listed twice.
     """
     if len(folders) < 2:
         raise UserError('--mode=compare needs --runs=RUN,RUN,... with at least two runs')
@@ -83,7 +83,7 @@ def _column(folder: str) -> Column:
 
 
 def _samples(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of an evaluation on samples; empty without one."""
+    """Returns the part of an evaluation that is about samples; empty if it has none."""
     return evaluation.get('samples') or {}
 
 
@@ -125,7 +125,7 @@ def _cell(column: Column, name: str) -> str:
 
 
 def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
-    """Returns a row of mean differences to the first run, or no row without shared examples."""
+    """Returns a row of mean differences to the first run, or no row if no examples are shared."""
     first = columns[0]
 
     def cell(column: Column) -> str:
@@ -149,7 +149,7 @@ def _config_differences(columns: list[Column]) -> list[list[str]]:
 
 
 def _warn_if_not_comparable(columns: list[Column]) -> None:
-    """Warns if values are not comparable because they are on other data or of another kind."""
+    """Warns if values are not comparable because the data or the kinds of values differ."""
     evaluated = [column.evaluation for column in columns if column.evaluation]
     compared = [samples for samples in map(_samples, evaluated) if samples]
     for description, values in (
@@ -165,7 +165,7 @@ def _warn_if_not_comparable(columns: list[Column]) -> None:
 
 
 def _data_identity(evaluation: dict[str, Any]) -> str:
-    """Returns what identifies the evaluated data, their fingerprint rather than a file name."""
+    """Returns the fingerprint of the evaluated data or, if it was not stored, their description."""
     data = evaluation.get('data', {})
     return str(data.get('examined', data.get('description')))
 

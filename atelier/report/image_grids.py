@@ -11,8 +11,8 @@ from atelier.data.dataset import Spec
 from atelier.errors import writing
 
 BORDER = 1  # pixels between two images
-DPI = 120  # of figures
-LETTERS_PER_INCH = 11  # of a title, at most
+DPI = 120  # resolution of figures, in dots per inch
+LETTERS_PER_INCH = 11  # largest number of letters per inch of a title
 
 
 def is_image(spec: Spec) -> bool:

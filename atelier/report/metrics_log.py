@@ -33,7 +33,7 @@ class MetricsLog:
                     self._board.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Flushes the lines to the operating system; a killed process keeps all lines before."""
+        """Flushes the lines to the operating system: they then survive the end of the process."""
         with writing(self._path):
             self._lines.flush()
 
@@ -45,7 +45,7 @@ class MetricsLog:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, int | float]]:
-    """Returns the lines of `metrics.jsonl`, except an unfinished last one of a killed process.
+    """Returns the lines of `metrics.jsonl`, without an unfinished last line of a killed process.
 
     Any other unreadable line is skipped with a warning.
     """

@@ -4,7 +4,7 @@
 --sweep=seed=0:8                        0 to 7
 --sweep=model.hidden_sizes=(64,),(256,256)
 --sweep=hypers.learning_rate=log:1e-4:1e-2     log-uniform draws, as many as --sweep_random
---sweep=hypers.beta=uniform:0.5:4              uniform draws, likewise
+--sweep=hypers.beta=uniform:0.5:4              uniform draws, as many as --sweep_random
 """
 
 import ast
@@ -44,7 +44,7 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
     """Parses FIELD=VALUES; `values`, the config's values by dotted name, set the types.
 
     Raises:
-      UserError: no such field, or an invalid value.
+      UserError: there is no such field, or a value is invalid.
     """
     field, equals, rest = text.partition('=')
     if not equals or not rest:

@@ -4,8 +4,8 @@ sweep.json    config file, argument, values and axes: the same for every shard
 programs/     one file per program: the members that train together, and the program's form
 MEMBER/       an ordinary run, with failed.json if it became non-finite
 
-All shards write the same sweep.json. Each writes the table of the members in its own copy of the
-folder: after the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table again.
+All shards write the same sweep.json. Each shard writes the table of the members in its own copy of
+the folder. After the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table of all.
 """
 
 import hashlib
@@ -66,7 +66,8 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
     Raises:
-      UserError: it holds something else, or another sweep. Only train.steps may grow.
+      UserError: the folder holds something else or another sweep; of the values, only train.steps
+        may differ, and only by growing.
     """
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
@@ -98,7 +99,7 @@ def write(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Writes sweep.json.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,10 +132,11 @@ def write_program(
 
 
 def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
-    """Groups `runs` by the program that started to train them; those of none form the last group.
+    """Groups `runs` by the program that began to train them; those not begun form the last group.
 
-    Members that trained together continue together: they are at the same step, and the steps of
-    other members are unrelated. If two programs share members, the smaller one is the later.
+    Members that trained together continue together, because they are at the same step, while other
+    members may be at any step. If two programs share members, the smaller program began later and
+    counts.
     """
     remaining, parts = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]
@@ -147,7 +149,10 @@ def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:
-    """Returns the form chosen earlier on this kind of device, if any, to resume bitwise."""
+    """Returns the form chosen earlier on this kind of device, or None.
+
+    With the same form, a resumed run is bitwise the same as an uninterrupted one.
+    """
     record = _read(path)
     return record.get('form') if record.get('device') == device_kind else None
 

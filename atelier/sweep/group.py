@@ -29,9 +29,9 @@ def train_together(
     """Trains runs that differ only in seed and hypers, in as many programs as memory requires.
 
     Args:
-      folder: of the sweep.
-      runs: its members.
-      devices: over which the members are spread.
+      folder: the folder of the sweep.
+      runs: members of the sweep.
+      devices: the devices over which the members are spread.
 
     Raises:
       UserError: a folder belongs to another run, none of a member's checkpoints can be read, or the
@@ -70,7 +70,7 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
 
 
 def allow_files(count: int) -> None:
-    """Raises this process's limit to `count` more open files: the usual 1024 are soon too few.
+    """Raises this process's limit to `count` more open files; the usual limit of 1024 is too low.
 
     Raises:
       UserError: the system does not allow it.
@@ -100,9 +100,9 @@ def _opened(run: Run, start: Start, data: dict[str, str], warn: bool) -> Iterato
 def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
     """Returns each member's State, on the host, and the step to resume from (None: all are done).
 
-    The step is the newest that all members have saved, apart from those that failed or ran out of
-    patience: a process may have been killed between the saves of two members. Newer checkpoints
-    are deleted.
+    The step is the newest one that all members have saved, except those that failed or ran out of
+    patience. Members may have saved different steps, because a process may have been killed between
+    the saves of two members. Newer checkpoints are deleted.
 
     Raises:
       UserError: none of a member's checkpoints can be read.
@@ -154,7 +154,7 @@ def _train(
 
 
 def _record_failure(member: Member) -> None:
-    """Records a failed member: its State is frozen, its checkpoints are valid, others continue."""
+    """Records a failed member: its State is frozen, its checkpoints stay valid, others continue."""
     log.warning('%s: %s', member.run.folder.name, member.failure)
     path = member.run.folder / sweep_folder.FAILED
     with writing(path):

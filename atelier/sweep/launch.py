@@ -23,18 +23,19 @@ def launch(
 ) -> list[str]:
     """Submits shard i/n of the sweep in `folder` as job i of n; returns the job ids.
 
-    Each job runs the command that a user would run on that machine. The call waits for local jobs.
+    Each job runs the command that a user would run on that machine. If jobs run on this machine,
+    the call returns after their end.
 
     Args:
-      folder: of a sweep whose sweep.json exists.
+      folder: the folder of a sweep whose sweep.json exists.
       launcher: 'submitit', or 'submitit-local' for processes on this machine.
-      num_jobs: n.
+      num_jobs: the number n of jobs.
       options: NAME=VALUE for submitit: timeout_min, gpus_per_node, slurm_partition, ...
       flags: further flags of each job's command, such as --trust=FILE.
 
     Raises:
-      UserError: n < 1; submitit is not installed, rejects an option or finds no Slurm; or a local
-        job failed.
+      UserError: n < 1; submitit is not installed, rejects an option or does not find Slurm; or a
+        local job failed.
     """
     if num_jobs < 1:
         raise UserError(f'--launcher_jobs={num_jobs}: at least 1')

@@ -39,10 +39,10 @@ def runs_of(
     settings: Sequence[Setting],
     init_from: str | None = None,
 ) -> dict[str, Run]:
-    """Returns {name: run} for all settings, in `folder`; runs with the same data share them.
+    """Returns {name: run} for all settings, in `folder`; runs with the same data share arrays.
 
     Raises:
-      UserError: a setting cannot be built.
+      UserError: no run can be built from a setting.
     """
     data, runs = {}, {}
     for name, setting in zip(folder_names(settings), settings, strict=True):
@@ -63,7 +63,8 @@ def runs_of(
 def groups_of(runs: dict[str, Run]) -> list[list[Run]]:
     """Groups runs that differ only in seed and hypers, ordered by their first run.
 
-    All runs of a group get the family of the first: seed and hypers do not change its functions.
+    All runs of a group get the family of the first run, because seed and hypers do not change the
+    family's functions.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs.values():

@@ -41,7 +41,7 @@ def prepare(
     """Checks everything that can be checked before training, and writes sweep.json.
 
     Args:
-      folder: of the sweep, new or to be continued.
+      folder: the folder of the sweep, new or to be continued.
       config_file: the config file.
       config: the values that all members share.
       axes: in the format of --sweep; by default those of the config file's `get_sweep()`.
@@ -49,7 +49,7 @@ def prepare(
       init_from: a run whose weights initialize all members.
 
     Raises:
-      UserError: an invalid axis or setting, or a folder that holds something else.
+      UserError: an axis or setting is invalid, or the folder holds something else.
     """
     axes = list(axes) or own_axes(config_file)
     values = flatten(config.to_dict())
@@ -73,8 +73,8 @@ def train(
     """Trains or resumes every member; returns a row per member.
 
     Members are ordinary runs in subfolders of the sweep. Those that differ only in seed and hypers
-    train in one program, spread over the devices. A killed and restarted process ends with bitwise
-    the same States.
+    train in one program, spread over the devices. If the process is killed and the same command is
+    repeated, the final States are bitwise the same as without the interruption.
 
     Args:
       sweep: the result of `prepare`.
@@ -82,7 +82,7 @@ def train(
       devices: by default all devices of this process.
 
     Raises:
-      UserError: as `summarize`, or a member's folder belongs to another run.
+      UserError: as in `summarize`, or a member's folder belongs to another run.
       Stopped: after SIGTERM or SIGINT; the same call resumes.
     """
     index, count = shard

@@ -36,7 +36,7 @@ class Metric(NamedTuple):
 
 
 def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
-    """A row per member: setting, status, and validation metrics of its best or last step."""
+    """Returns a row per member: setting, status, validation metrics of its best or last step."""
     return [_row(name, run, settings[name]) for name, run in runs.items()]
 
 
@@ -70,7 +70,7 @@ def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | 
 
 
 def by_setting(rows: Sequence[Row], fields: Sequence[str], metric: Metric) -> list[Row]:
-    """Mean and standard deviation over the finished seeds of each setting, best first.
+    """Returns mean and standard deviation over the finished seeds of each setting, best first.
 
     `members` counts the runs in the mean; `failed` and `unfinished` count the others.
     """

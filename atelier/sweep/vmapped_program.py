@@ -1,8 +1,9 @@
 """The program that trains many members at once: a State with leading axes [devices, rows].
 
-There are no collectives: each member is on one device, with its whole batch. The program has two
-forms with equal results up to rounding. `vmap` applies every operation to all members of a device
-at once; `loop` runs the whole dispatch of one member after the other. The faster one is measured.
+There are no collectives, because each member is on one device, with its whole batch. The program
+has two forms with equal results up to rounding. `vmap` applies every operation to all members of a
+device at once; `loop` runs the whole dispatch of one member after the other. Both are timed, and
+the faster form is kept.
 """
 
 import contextlib
@@ -77,7 +78,7 @@ def compiled_for(
       runs: members that differ only in seed and hypers.
       start: their current step.
       like: shapes and types of one member's State.
-      devices: over which the members are spread.
+      devices: the devices over which the members are spread.
       form: the form chosen earlier, if any.
     """
     layout = layout_of(len(runs), devices)
@@ -132,7 +133,7 @@ def _compile(run: Run, num_steps: int, layout: Layout, form: str, states, arrays
 
 
 def _bytes_of(compiled) -> int:
-    """Memory of a program on one device: arguments, results and temporaries."""
+    """Returns the memory of a program on one device: arguments, results and temporaries."""
     memory = compiled.memory_analysis()
     results = memory.output_size_in_bytes - memory.alias_size_in_bytes
     return memory.argument_size_in_bytes + results + memory.temp_size_in_bytes
@@ -183,8 +184,8 @@ def side_by_side(
     """Yields the `Program` of many members, whose State is placed by `compiled.layout`.
 
     If there are two forms, the first dispatch runs in both, and the result of the faster one is
-    kept. `on_choice(form, seconds)` is called before that result is used. `devices` are those on
-    which one member is evaluated.
+    kept. `on_choice(form, seconds)` is called before that result is used. Each member is evaluated
+    on all `devices`.
     """
     layout, forms = compiled.layout, dict(compiled.forms)
     on_host: list[State] = []  # the newest State, once `member` has copied it
@@ -219,9 +220,9 @@ def side_by_side(
 def _race(forms: dict[str, Callable], states: State, arrays) -> tuple[str, dict, tuple]:
     """Runs one dispatch in each form; returns (the faster form, seconds by form, its result).
 
-    A short dispatch is repeated, alternating the forms, and the minimum time of each counts: the
-    very first call also warms up for the later ones. `states` are deleted, as a dispatch would
-    donate them.
+    A short dispatch is repeated, alternating the forms, and the minimum time of each form counts,
+    because the very first call also includes warm-up. `states` are deleted, because a dispatch
+    would have donated them.
     """
     seconds, results = dict.fromkeys(forms, math.inf), {}
     deadline = time.perf_counter() + RACE_SECONDS

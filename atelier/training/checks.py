@@ -20,7 +20,7 @@ def check_training(run: Run, num_devices: int) -> None:
     """Checks every setting that the loop reads.
 
     Raises:
-      UserError: a setting is invalid; names the field and its valid values.
+      UserError: a setting is invalid; the message names the field and its valid values.
     """
     config, train, n = run.config, run.config.train, run.data.size('train')
     if 'valid' not in run.data.splits or run.data.size('valid') == 0:
@@ -42,7 +42,7 @@ def check_training(run: Run, num_devices: int) -> None:
     elif train.patience:
         raise UserError(f'config.train.patience={train.patience} needs config.train.best_metric')
     has_samples = run.family.ability(Sample) is not None
-    if config.eval.classifier and has_samples:  # so that it fails now, not after hours of training
+    if config.eval.classifier and has_samples:  # fail now, not after hours of training
         with about('config.eval.classifier'):
             classifier_for(run)
     if run.init_from is not None and not (run.folder / 'checkpoints').exists():

@@ -92,7 +92,7 @@ def make_dispatch(
 
 
 def gathered(state: State, arrays, rows, turns, batch_size: int) -> dict[str, Array]:
-    """Returns minibatches t*M to t*M + M - 1, those of step t, as stored: [M, local, ...]."""
+    """Returns the M minibatches of step t, from t*M to t*M + M - 1, as stored: [M, local, ...]."""
     key = key_for(state.key, Stream.SHUFFLE)
     n, count = len(arrays['x']), game.num_minibatches(turns)
     index = [
@@ -113,7 +113,7 @@ def preprocessed(state: State, raw, data: Dataset, rows, turns, batch_size: int)
 
 
 def _minibatch_index(state: State, j: int, count: int) -> Array:
-    """Index, since the start of the run, of minibatch j of this step's `count` minibatches."""
+    """Returns the index in the whole run of minibatch j of this step's `count` minibatches."""
     return state.step.astype(jnp.uint32) * count + j
 
 
@@ -139,9 +139,10 @@ def compile_dispatch(run: Run, num_steps: int, devices: Sequence[jax.Device]) ->
 
 
 def dispatch_length(config, start: int = 0, max_steps: float = math.inf) -> int:
-    """Steps per dispatch: the largest divisor of the remaining steps and of every cadence.
+    """Returns the steps per dispatch, from `train` settings and the step at which to start.
 
-    It is at most `train.steps_per_dispatch` and at most `max_steps`.
+    It is the largest common divisor of `start`, `steps`, `evaluate_every` and `checkpoint_every`
+    that is at most `steps_per_dispatch` and at most `max_steps`.
     """
     common = math.gcd(config.steps, config.evaluate_every, config.checkpoint_every, start)
     ceiling = min(config.steps_per_dispatch, max(1, max_steps))
@@ -149,9 +150,9 @@ def dispatch_length(config, start: int = 0, max_steps: float = math.inf) -> int:
 
 
 def suggest_cadences(config, start: int = 0) -> str | None:
-    """Returns a message with nearby cadences that allow longer dispatches, or None.
+    """Returns a message with nearby values of the settings that allow longer dispatches, or None.
 
-    None: dispatches are longer than half of what the best cadences would allow.
+    It is None if dispatches are longer than half of what the best values would allow.
     """
     names = ('steps', 'evaluate_every', 'checkpoint_every')
     length, ceiling = dispatch_length(config, start), config.steps_per_dispatch

@@ -1,7 +1,8 @@
 """The input pipeline: the training split is kept on the devices, or streamed to them.
 
-Both give the same minibatches, which depend on (seed, step) alone: when streaming, Grain's threads
-evaluate the shuffle of `atelier.data.shuffle` on the host, one element per dispatch.
+Both give the same minibatches, which depend on (seed, step) alone. When streaming, Grain's threads
+evaluate the shuffle of `atelier.data.shuffle` on the host; an element of Grain's data set holds all
+minibatches of a dispatch.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ THREADS = 2
 
 
 def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
-    """Whether the training split is streamed, by `config.data.placement`.
+    """Whether the training split is streamed, according to `config.data.placement`.
 
     'auto' streams a split that takes more than `SHARE` of a device's memory.
 
@@ -46,7 +47,7 @@ def is_streamed(run: Run, devices: Sequence[jax.Device]) -> bool:
 
 
 def max_steps(run: Run, devices: Sequence[jax.Device]) -> float:
-    """Most steps per dispatch whose streamed data stay within `CHUNK_BYTES`."""
+    """Returns how many steps' streamed data fit into `CHUNK_BYTES`; infinity without streaming."""
     if not is_streamed(run, devices):
         return math.inf
     split, count = run.data.splits['train'], game.num_minibatches(run.family.turns)
@@ -60,7 +61,7 @@ def feed(
 ) -> Iterator[Callable[[], dict]]:
     """Yields next_arrays(): the arrays of the next dispatch of `length` steps, from step `start`.
 
-    They are the whole split on every device or, when streaming, host arrays
+    The arrays are the whole split on every device or, when streaming, host arrays
     [devices, length, minibatches, local, ...]. next_arrays() raises the errors of Grain's threads.
     """
     if not is_streamed(run, devices):
@@ -81,7 +82,7 @@ def feed(
 
 
 def reader(run: Run, start: int, length: int, devices: Sequence[jax.Device]) -> Callable:
-    """Returns read(dispatch_index) -> its rows for this process's devices, as in `feed`."""
+    """Returns read(dispatch_index) -> the dispatch's arrays for this process's devices."""
     count = game.num_minibatches(run.family.turns)
     batch_size, n = run.config.train.batch_size, run.data.size('train')
     local = batch_size // len(devices)

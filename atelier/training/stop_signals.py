@@ -12,12 +12,12 @@ class Stopped(SystemExit):
 
 
 class StoppedAtOnce(Stopped):
-    """A second signal ended the run at once; only the last checkpoint remains."""
+    """A second signal ended the run at once; steps after the last checkpoint are lost."""
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
-    """Yields a list that collects the received SIGTERM or SIGINT.
+    """Yields a list that collects the numbers of received SIGTERM and SIGINT signals.
 
     Raises:
       StoppedAtOnce: on the second signal.

@@ -20,7 +20,7 @@ def traced(program: Program, folder: pathlib.Path, steps_left: int) -> Program:
     logged.
 
     Raises:
-      UserError: from the second dispatch, if the trace cannot be written.
+      UserError: the trace cannot be written; raised by the second dispatch.
     """
     indices, trace_folder = itertools.count(), folder / NAME
     if steps_left <= program.num_steps:

@@ -27,7 +27,7 @@ from atelier.report.metrics_log import MetricsLog, read_validations
 from atelier.run.checkpoint import Memory
 from atelier.run.experiment import Run
 
-WATCHED = 500  # validation examples, and samples, for the coverage
+WATCHED = 500  # largest number of validation examples, and of samples, for the coverage
 NEIGHBOURS = 5
 BEST_MODES = {'max': 1.0, 'min': -1.0}
 
@@ -57,8 +57,9 @@ class Watch:
     A turn may have an `advise` function. It reads the means of all validations so far (newest
     last, with the training means of the preceding dispatch) and returns {problem: a warning that
     names the config line to change}. A warning is logged when its problem appears. For a family
-    without a likelihood, the means include 'coverage': the fraction of validation examples with a
-    sample among their nearest neighbours, by distance between normalized x.
+    without a likelihood, the means include 'coverage' (Naeem et al. 2020): the fraction of
+    validation examples with a sample no farther than their fifth nearest neighbour among these
+    examples, by distance between normalized x.
     """
 
     def __init__(self, run: Run, validation: CompiledValidation, log_prefix: str = ''):
@@ -78,7 +79,7 @@ class Watch:
     ) -> Memory:
         """Runs a validation; returns the Memory, updated if `train.best_metric` is set.
 
-        `report` is that of the last dispatch; `advise` functions read its means as 'train/...'.
+        `report` is the last dispatch's; `advise` functions read its means as 'train/...'.
         """
         run, step = self._run, int(state.step)
         key = key_for(state.key, Stream.EVALUATE)

@@ -23,13 +23,13 @@ ACTIVATIONS = {
 }
 PRECISIONS = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 CONV_FORMS = {form: form for form in ('auto', 'matmul', 'lax')}
-MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # 0 for all others
+MIN_HYPERS = {'discriminator_steps': 1, 'generator_steps': 1}  # the minimum of all others is 0
 
 
 def common_config() -> ConfigDict:
     """Returns defaults of all fields that the loop, the optimizer and the evaluation read."""
     config = ConfigDict()
-    config.seed = 0  # of the weights, the batches and all noise
+    config.seed = 0  # seed of the initial weights, the batches and all noise
     config.data = ConfigDict(
         dict(
             name='digits',  # the source; set by CONFIG:NAME
@@ -40,7 +40,7 @@ def common_config() -> ConfigDict:
             without_classes=(),  # classes left out of all but the test split (--mode=anomaly)
             binarize='none',  # none | threshold | stochastic (redrawn each time an example is used)
             dequantize='none',  # none | uniform
-            placement='auto',  # of the training split: device | stream (from the host) | auto
+            placement='auto',  # where the training split is: device | stream (from the host) | auto
         )
     )
     config.model = ConfigDict()
@@ -50,33 +50,34 @@ def common_config() -> ConfigDict:
             learning_rate_end=0.0,  # final value of the cosine decay
             warmup_steps=0.0,  # steps of linear warm-up
             decay_steps=0.0,  # step at which the cosine decay ends; 0: no decay
-            clip_norm=0.0,  # largest gradient norm of a player; 0: no clipping
+            clip_norm=0.0,  # largest gradient norm of each player; 0: no clipping
             adam_beta1=0.9,  # decay of the mean gradient
             adam_beta2=0.999,  # decay of the mean squared gradient
             adam_eps=1e-8,  # added to the root of the mean squared gradient
-            weight_decay=0.0,  # decoupled (AdamW), times the learning rate; 0: none
-            ema_half_life=0.0,  # in examples; 0: evaluate without weight averaging
+            weight_decay=0.0,  # decoupled (AdamW), multiplied by the learning rate; 0: none
+            ema_half_life=0.0,  # half-life of averaged weights, in examples; 0: no weight averaging
         )
     )
     config.train = ConfigDict(
         dict(
-            steps=1000,  # in all; a finished run continues if this grows
-            batch_size=96,  # examples, divisible by 8 devices; 0: the whole training split
-            steps_per_dispatch=100,  # upper limit; the actual length divides steps and all cadences
+            steps=1000,  # total number; a finished run continues if this is increased
+            batch_size=96,  # examples, a multiple of the number of devices; 0: all training data
+            # upper limit; the actual number divides steps, evaluate_every and checkpoint_every
+            steps_per_dispatch=100,
             log_every=1,  # steps between lines of metrics.jsonl
             evaluate_every=100,  # steps between validations with sample images
-            checkpoint_every=500,  # steps
+            checkpoint_every=500,  # steps between checkpoints
             best_metric='',  # validation metric whose best checkpoint is kept
-            best_mode='max',  # max | min
+            best_mode='max',  # whether the best value is the largest or smallest: max | min
             patience=0,  # validations without improvement before stopping; 0: never stop
             optimizer='adam',  # adam | muon (on dense kernels; Adam on all else)
-            precision='float32',  # of matrix products: float32 | bfloat16
+            precision='float32',  # precision of matrix products: float32 | bfloat16
         )
     )
     config.eval = ConfigDict(
         dict(
-            batch_size=500,  # examples
-            weights='best',  # best | last checkpoint
+            batch_size=500,  # examples computed at a time
+            weights='best',  # which checkpoint to evaluate: best | last
             num_pictures=64,  # images in a grid
             classifier='',  # folder of the run whose features compare samples with data
         )
@@ -88,7 +89,7 @@ def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bo
     """Returns `common_config` for the data set in `argument`, and whether it contains `debug`.
 
     Raises:
-      UserError: as `parse_argument`.
+      UserError: as in `parse_argument`.
     """
     name, debug = parse_argument(argument, default)
     config = common_config()
@@ -116,7 +117,7 @@ def parse_argument(argument: str | None, default: str) -> tuple[str, bool]:
 
 
 def shrink(config: ConfigDict) -> None:
-    """Shrinks `config` in place to the `debug` variant: every part of a run, in seconds."""
+    """Shrinks `config` in place to the `debug` variant, which runs every part within seconds."""
     config.train.update(
         steps=20, batch_size=48, steps_per_dispatch=5, evaluate_every=10, checkpoint_every=10
     )
@@ -127,7 +128,7 @@ def shrink(config: ConfigDict) -> None:
 
 
 def choice(config: ConfigDict, name: str, options: Mapping[str, T]) -> T:
-    """Returns the option that `config.model[name]` selects; raises as `choose`."""
+    """Returns the option that `config.model[name]` selects; raises the errors of `choose`."""
     return choose(f'model.{name}', config.model[name], options)
 
 
@@ -188,10 +189,10 @@ def num_classes_of(config: ConfigDict, spec: Spec) -> int:
 
 
 def check_hypers(config: ConfigDict) -> None:
-    """Checks the hypers: they are traced scalars in the family's loss, which cannot check them.
+    """Checks the hypers here, because the family's loss gets traced scalars and cannot check them.
 
     Raises:
-      UserError: a value is too small; names the field.
+      UserError: a value is too small; the message names the field.
     """
     for name, value in config.hypers.items():
         at_least(MIN_HYPERS.get(name, 0), f'hypers.{name}', value)

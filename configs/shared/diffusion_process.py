@@ -19,10 +19,10 @@ SCHEDULES = {
     'exploding': schedules.exploding,
 }
 NEEDED = (  # (field, value, other field, the value that the other one must have)
-    ('schedule', 'learned', 'weighting', 'bound'),  # the only one invariant to it
+    ('schedule', 'learned', 'weighting', 'bound'),  # only the bound is invariant to the schedule
     ('schedule', 'discrete', 'times', 'uniform'),
     ('schedule', 'discrete_cosine', 'times', 'uniform'),
-    ('schedule', 'exploding', 'times', 'log_normal'),  # x is lost at most uniform times
+    ('schedule', 'exploding', 'times', 'log_normal'),  # at most uniform times, noise hides x
     ('weighting', 'bound', 'times', 'uniform'),
 )
 
@@ -37,11 +37,11 @@ def process_of(config: ConfigDict, std: float) -> Process:
     """Returns the noise process and its training objective; `std` is that of the data.
 
     Raises:
-      UserError: incompatible choices.
+      UserError: two choices are incompatible.
     """
     weighting_options = {
         'output': None,
-        'simple': weightings.snr,  # the error of eps, for every prediction
+        'simple': weightings.snr,  # the squared error of eps, whatever the network predicts
         'min_snr': weightings.truncated_snr(5.0),  # the paper's value
         'bound': weightings.bound_for_training,
         'edm': weightings.unit_output(std),
@@ -54,7 +54,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
         if config.model[field] == value and config.model[other] != needed:
             raise UserError(
                 f'config.model.{field}={value!r} needs config.model.{other}={needed!r}, '
-                f'and that is {config.model[other]!r}'
+                f'not {config.model[other]!r}'
             )
     return Process(
         schedule=schedule,

@@ -17,8 +17,8 @@ class Solver(NamedTuple):
     function: from `models.diffusion.process.samplers`.
     grid: default time grid; with exploding noise every sampler uses 'karras'.
     evaluations: network evaluations per step.
-    own: field of config.eval.sampler that only this sampler takes, as the keyword argument of the
-      same name; '': none.
+    own: field of config.eval.sampler that only this sampler uses, and the name of its keyword
+      argument; '': none.
     """
 
     function: Callable
@@ -60,7 +60,7 @@ def check_own_fields(sampler: ConfigDict, solver: Solver) -> None:
     """Checks that only the solver's own fields are set, and that their values are in range.
 
     Raises:
-      UserError: names the field.
+      UserError: a field is set for another solver or out of range; the message names the field.
     """
     for name in ('eta', 'churn'):
         at_least(0, f'eval.sampler.{name}', sampler[name])

@@ -6,9 +6,9 @@ from configs.shared import common
 
 
 def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
-    """Returns `common.begin` without an optimizer; a minibatch is the whole training split.
+    """Returns `common.begin` without an optimizer, and with the whole training split as minibatch.
 
-    `config.model.forgetting` sets how smaller minibatches are averaged.
+    For smaller minibatches, `config.model.forgetting` sets how their statistics are averaged.
     """
     config, debug = common.begin(argument, default)
     config.hypers = ConfigDict(dict(ema_half_life=0.0))

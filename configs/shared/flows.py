@@ -54,7 +54,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config.update(TRAINING.get(config.data.name, {}))
     config.eval.sampler = ConfigDict(
         dict(
-            temperature=1.0,  # standard deviation of z
+            temperature=1.0,  # standard deviation of z in sampling
         )
     )
     return config, debug
@@ -66,10 +66,10 @@ def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
     config.model.update(
         network='auto',  # mlp | conv | auto (conv for images, else mlp)
         hidden_sizes=(128, 128),  # layers of the MLP
-        channels=64,  # of the convolutions
-        blocks=1,  # residual blocks of convolutions
+        channels=64,  # channels of the convolutions
+        blocks=1,  # residual blocks of the convolutional network
         conv_form='auto',  # matmul | lax | auto (the faster one on this backend)
-        scales=2,  # scales of an image; each but the last makes half of its dims latent
+        scales=2,  # scales of an image; each but the last factors out half of its dimensions
         steps=4,  # flow steps: per scale for images, in total for vectors
     )
     config.model.update(models.get(config.data.name, models.get('', {})))
@@ -106,7 +106,7 @@ def network_of(config: ConfigDict, spec: Spec) -> Callable[[Shape], nn.Module]:
     """Returns a function from an output shape to a network.
 
     Raises:
-      UserError: convolutions for data that are not images.
+      UserError: the network is convolutional and the data are not images.
     """
     auto = convolutions_of if spec.image_shape else perceptron_of
     options = {'auto': auto, 'conv': convolutions_of, 'mlp': perceptron_of}

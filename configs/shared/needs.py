@@ -10,11 +10,11 @@ def text(config: ConfigDict, spec: Spec) -> None:
     """Checks that the data are windows of a text.
 
     Raises:
-      UserError: they are not.
+      UserError: they are something else.
     """
     if spec.symbols is None:
         raise UserError(
-            f'{config.data.name} is no text: this model needs --config.data.name=text, with '
+            f'{config.data.name} is not a text: this model needs --config.data.name=text, with '
             '--config.data.path=FILE for your own text; for images use configs/made.py'
         )
 
@@ -63,7 +63,7 @@ def images(config: ConfigDict, spec: Spec, otherwise: str) -> None:
     """
     if spec.image_shape is None:
         raise UserError(
-            f'{config.data.name}: x of shape {spec.event_shape} is no image with rows and '
+            f'{config.data.name}: x of shape {spec.event_shape} is not an image with rows and '
             f'columns: {otherwise}'
         )
 

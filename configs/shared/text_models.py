@@ -9,11 +9,12 @@ def add_text(config: ConfigDict) -> None:
     """Adds the fields of config.data for the source `text`, and those of token sampling."""
     config.data.update(
         context=64,  # characters per window, an even number
-        valid_share=0.05,  # share of the training part for validation, at its end; 0: train on it
+        # fraction of the training part, at its end, held out for validation; 0: train on all of it
+        valid_share=0.05,
     )
     config.eval.sampler = ConfigDict(
         dict(
-            temperature=1.0,  # of the logits; 0: always the most likely token
+            temperature=1.0,  # divides the logits; 0: always the most likely token
             top_k=0,  # sample from this many most likely tokens; 0: from all
             top_p=1.0,  # sample from the smallest set with this total probability; 1: from all
         )

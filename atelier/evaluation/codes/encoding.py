@@ -21,7 +21,7 @@ def encoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns (codes [n, latent], x [n, *event] as the model sees it) for stored examples.
 
-    The family has `encode`. Random draws are those of an evaluation.
+    The family must have `encode`. Random draws are the same as in an evaluation.
     """
 
     def encode(weights, batch, rng):
@@ -35,8 +35,8 @@ def encoded(
 def split_codes(family: Family, codes: Codes) -> tuple[Codes, Codes]:
     """Splits codes along the last axis into z_1 and the rest (other layers, or a class).
 
-    In most families z_1 is the whole code. Functions that move codes change z_1 and append the rest
-    unchanged.
+    In most families z_1 is the whole code. Functions that change codes change only z_1 and append
+    the rest as it is.
     """
     dims = codes_of(family).dims
     first = dims[0] if dims else codes.shape[-1]
@@ -52,7 +52,7 @@ def latents(family: Family, codes: Codes) -> Codes:
 def tokens(
     run: Run, state: game.State, inputs: dict[str, np.ndarray], devices: Sequence[jax.Device]
 ) -> Int[np.ndarray, 'n positions']:
-    """Returns the codebook indices of stored examples; the family has `tokens`."""
+    """Returns the codebook indices of stored examples; the family must have `tokens`."""
     apply = over_examples(
         codes_of(run.family).tokens.indices, run.data, run.config.eval.batch_size, devices
     )
@@ -63,7 +63,7 @@ def tokens(
 def codes_from_prior(
     run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
 ) -> np.ndarray:
-    """Draws the codes [n, latent] that `sample` decodes for this key; the family has `prior`."""
+    """Draws the codes [n, latent] that sampling decodes for this key; the family has a `prior`."""
 
     def prior(weights, batch, rng):
         del batch
@@ -76,7 +76,7 @@ def codes_from_prior(
 def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Callable:
     """Returns decode(codes [*n, latent]) -> mean of x [*n, *event], compiled once.
 
-    The family has `decode`.
+    The family must have `decode`.
     """
 
     def decode(weights, batch, rng):
@@ -97,5 +97,5 @@ def decoder(run: Run, state: game.State, devices: Sequence[jax.Device]) -> Calla
 def decoded(
     run: Run, state: game.State, codes: np.ndarray, devices: Sequence[jax.Device]
 ) -> np.ndarray:
-    """Returns the mean of x [*n, *event] for codes [*n, latent]; the family has `decode`."""
+    """Returns the mean of x [*n, *event] for codes [*n, latent]; the family must have `decode`."""
     return decoder(run, state, devices)(codes)

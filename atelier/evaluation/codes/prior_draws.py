@@ -18,14 +18,14 @@ from atelier.evaluation.codes.encoding import codes_from_prior, decoded, encoded
 from atelier.evaluation.per_example.over_examples import over_examples
 from atelier.run.experiment import Run
 
-MAX_FITTED = 10_000  # training codes in the fit
+MAX_FITTED = 10_000  # largest number of training codes in the fit
 
 
 class CodeDraws(NamedTuple):
     """Draws codes at random.
 
     draw: (key, n) -> codes [n, latent], where code i depends on (key, i) alone.
-    description: of the distribution.
+    description: a name of the distribution, for tables and logs.
     """
 
     draw: Callable
@@ -65,9 +65,9 @@ def decoded_draws(
 def fitted_gaussian(
     codes: Float[np.ndarray, 'n latent'],
 ) -> tuple[Float[np.ndarray, 'latent'], Float[np.ndarray, 'latent latent']]:
-    """Returns the mean of codes and the symmetric root of their covariance (over n), in float64.
+    """Returns the mean of codes and the symmetric root of their covariance, in float64.
 
-    The covariance may be singular: a direction without variance gets no noise.
+    The covariance has divisor n. It may be singular: a direction without variance gets no noise.
     """
     codes = np.asarray(codes, np.float64)
     mean = codes.mean(0)

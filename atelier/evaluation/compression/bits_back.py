@@ -1,12 +1,13 @@
 """Bits-back coding with a latent-variable model: examples to 32-bit words and back, at -ELBO bits.
 
-Coding x with p(x | z) also requires coding z, and many z would do. The encoder draws z from
-q(z | x) with bits that are already on the stack; the decoder recovers these bits once x, and so q,
-is known. An example thus costs -log p(x | z) - log p(z) + log q(z | x): Frey and Hinton (1997),
-Efficient stochastic source coding and an application to a Bayesian network source model. The stack
-is the ANS coder of `constriction`, which chains examples without loss: Townsend, Bird and Barber
-(2019), Practical lossless compression with latent variables using bits back coding, Table 1. The
-stack starts empty: the first codes have no bits to take, and the stream is longer by as many.
+To code x with p(x | z), z must be coded too, and many values of z would do. The encoder therefore
+draws z from q(z | x), and takes the random bits for this draw from the stack of bits coded so far.
+Once the decoder knows x, and therefore q, it recovers these bits. An example thus costs
+-log p(x | z) - log p(z) + log q(z | x): Frey and Hinton (1997), Efficient stochastic source coding
+and an application to a Bayesian network source model. The stack is the ANS coder of `constriction`,
+which chains examples without overhead: Townsend, Bird and Barber (2019), Practical lossless
+compression with latent variables using bits back coding, Table 1. The stack starts empty, so the
+first latent codes find no bits to take. The stream is longer by the number of these missing bits.
 
 Encoder and decoder call the same compiled functions, one example at a time.
 """
@@ -36,7 +37,7 @@ class Model(NamedTuple):
     """A latent-variable family, compiled for one example, with its weights on one device.
 
     posterior: (x [dims], label) -> mean and log variance of q(z | x).
-    levels: (bins, label) -> frequencies [dims, levels] of every level of each value of x, given z.
+    levels: (bins of z, label) -> frequencies [dims, levels] of every level of each value of x.
     latent_dim: dimension of z.
     """
 
@@ -92,10 +93,10 @@ def decoded(
 
 
 def model_of(run: Run, state: game.State) -> Model:
-    """Compiles the run's family, which has `BitsBack`, with the averaged weights."""
+    """Compiles the run's family, which must have `BitsBack`, with the averaged weights."""
     family, spec, device = run.family, run.data.spec, jax.devices()[0]
     weights = jax.device_put(jax.device_get(state.averaged_weights), device)
-    rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # q does not read it
+    rng = rng_for(jax.random.PRNGKey(0), np.arange(1), 1)  # the posterior does not use it
     codes, bits_back = codes_of(family), family.ability(BitsBack)
     posterior_of = jax.jit(lambda weights, batch: codes.posterior(weights, batch, rng))
     log_probs_of = jax.jit(bits_back.level_log_probs)

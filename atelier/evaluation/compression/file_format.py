@@ -24,10 +24,11 @@ class Header(NamedTuple):
 
     num_examples, batch_size: the last batch may be padded.
     weights: checksum of the model's weights.
-    examples: checksum of the coded data and the other fields.
-    software_version: JAX version and device, because others round differently.
+    examples: checksum of the coded data and of the other fields.
+    software_version: JAX version and device, because other versions and devices round differently.
     event_shape, levels, num_classes, left_out: as in `Spec`.
-    coder: which coder wrote the words. The first bytes of the file say it, not the header.
+    coder: which coder wrote the words. It is stored in the first bytes of the file, not among the
+      header's fields.
     """
 
     num_examples: int
@@ -102,7 +103,7 @@ def damaged(path: pathlib.Path) -> UserError:
 
 
 def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int:
-    """Returns a checksum of examples, their labels if coded, and the rest of the header."""
+    """Returns a checksum of examples, their labels if coded, and the other fields of the header."""
     total = zlib.crc32(json.dumps(_fields(header._replace(examples=0))).encode())
     for array in (x,) if labels is None else (x, labels):
         total = checksum(np.ascontiguousarray(array), total)
@@ -112,7 +113,8 @@ def checksum_of(header: Header, x: np.ndarray, labels: np.ndarray | None) -> int
 def checksum_of_weights(state: game.State) -> int:
     """Returns a checksum of all weights that probabilities depend on, and of their names."""
     total = 0
-    weights = state.ema, state.extra  # a plain pair: checksums in existing files have its key paths
+    # keep this a plain pair: the checksums in existing files include its key paths
+    weights = state.ema, state.extra
     for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
         name = jax.tree_util.keystr(path).encode()
         total = checksum(np.atleast_1d(leaf), zlib.crc32(name, total))

@@ -1,4 +1,4 @@
-"""Sizes of a set of images as PNG and lossless WebP."""
+"""File sizes of a set of images as PNG and lossless WebP."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
     """Returns bytes per image of each format: 'together' in mosaics, 'apart' in a file per image.
 
     Levels are written unscaled. Grey images with two levels take one bit per pixel in PNG. Headers
-    are counted. They are most of a small image's file, but a mosaic has them only once.
+    are counted: they are most of a small image's file, but a mosaic has only one header.
 
     Args:
       x: images of 1 or 3 channels, with values 0..levels - 1.
@@ -43,7 +43,7 @@ def of_format(options: dict, levels: int) -> Callable[[np.ndarray], int]:
 
 def written(image: np.ndarray, levels: int, options: dict) -> bytes:
     """Returns the file of an image [height, width, channels], written with Pillow's `options`."""
-    from PIL import Image  # not at import, as in `image_grids`
+    from PIL import Image  # imported here, as in `image_grids`: most runs do not need it
 
     pixels = image[..., 0] if image.shape[-1] == 1 else image
     if levels == 2 and pixels.ndim == 2:

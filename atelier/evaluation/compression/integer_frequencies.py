@@ -13,11 +13,11 @@ Frequencies = Int[np.ndarray, 'n levels']
 def frequencies(log_probs: LogProbs) -> Frequencies:
     """Returns positive integer frequencies of the levels of n values; each row sums to 2^24.
 
-    Every level gets 1, so that none is impossible. The rest is shared by probability, rounded
-    down, and what rounding leaves goes to the most probable level. So a level costs at most
-    log2(1 / (1 - levels / 2^24)) bits more than -log2 of its probability, and never more than 24
-    bits. A more probable level never has a smaller frequency. Computed in float64 on the host, so
-    that the same log_probs give the same frequencies.
+    Every level gets 1, so that none is impossible. The rest of the sum is divided in proportion to
+    the probabilities and rounded down; what rounding leaves over goes to the most probable level.
+    So a level costs at most log2(1 / (1 - levels / 2^24)) bits more than -log2 of its probability,
+    and never more than 24 bits. A more probable level never has a smaller frequency. Frequencies
+    are computed in float64 on the host, so that the same log_probs give the same frequencies.
 
     Args:
       log_probs: nats; -inf for an impossible level.
@@ -45,7 +45,7 @@ def bits(table: Frequencies, levels: Int[np.ndarray, 'n']) -> Float[np.ndarray, 
 def as_model(table: Frequencies) -> tuple:
     """Returns the arguments with which `constriction` codes values, one row of frequencies each.
 
-    It scales a row to the sum 2^24 - levels and then adds 1 to every level. A row of table - 1 has
-    this sum already, so nothing is rounded.
+    `constriction` scales a row to the sum 2^24 - levels and then adds 1 to every level. A row of
+    table - 1 has this sum already, so nothing is rounded.
     """
     return constriction.stream.model.Categorical(perfect=False), (table - 1).astype(np.float64)

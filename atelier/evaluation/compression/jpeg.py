@@ -8,15 +8,15 @@ import numpy as np
 
 from atelier.evaluation.compression.mosaic import Images, mosaic, per_mosaic, tiles_of
 
-SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # of chroma: side in pixels of a block coded as one
+SUBSAMPLING = {'4:4:4': 8, '4:2:0': 16}  # chroma subsampling: side of a coded block, in pixels
 
 
 class JpegImages(NamedTuple):
-    """Images after JPEG.
+    """Images after JPEG coding.
 
-    quality: Pillow's, 1 to 95.
-    subsampling: of chroma; '4:4:4' for grey images.
-    bytes_per_image: entropy-coded data only.
+    quality: Pillow's quality setting, 1 to 95.
+    subsampling: chroma subsampling; '4:4:4' for grey images.
+    bytes_per_image: size of the entropy-coded data alone.
     x: decoded images, uint8 [n, height, width, channels].
     """
 
@@ -27,12 +27,12 @@ class JpegImages(NamedTuple):
 
 
 def coded(x: Images, qualities: range) -> Iterator[JpegImages]:
-    """Codes images of 1 or 3 channels at each quality; colour with and without subsampled chroma.
+    """Codes images of 1 or 3 channels at each quality; colour images also with chroma subsampling.
 
     Images are the tiles of a mosaic. Each tile is padded to whole transform blocks by repeating its
     last row and column, so that no block belongs to two tiles. Only the decoder's smoothing of
-    subsampled chroma crosses tile borders. Headers and tables are needed once per set of images and
-    are not counted: for small images they would dominate.
+    subsampled chroma crosses tile borders. Headers and tables are needed once per set of images.
+    They are not counted, because they would dominate the size of small images.
     """
     for name, block in SUBSAMPLING.items():
         if name == '4:2:0' and x.shape[-1] == 1:
@@ -56,7 +56,7 @@ def _coded(x: Images, quality: int, subsampling: str, block: int) -> JpegImages:
 
 def _through_jpeg(tiles: Images, quality: int, subsampling: str) -> tuple[int, Images]:
     """Returns (entropy-coded bytes of the tiles' mosaic, decoded tiles)."""
-    from PIL import Image  # not at import, as in `image_grids`
+    from PIL import Image  # imported here, as in `image_grids`: most runs do not need it
 
     n, height, width, channels = tiles.shape
     options = dict(format='JPEG', quality=quality, optimize=True)
@@ -72,7 +72,7 @@ def scan_bytes(file: bytes) -> int:
     """Returns the number of entropy-coded bytes in a baseline JPEG file (ITU-T T.81, annex B).
 
     Raises:
-      ValueError: it has no scan.
+      ValueError: the file has no scan.
     """
     offset = 2  # after the start-of-image marker
     while file[offset : offset + 1] == b'\xff':

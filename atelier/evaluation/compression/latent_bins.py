@@ -15,9 +15,9 @@ import constriction
 import numpy as np
 from jaxtyping import Float, Int
 
-BITS = 12  # per bin: a posterior's standard deviation of 0.01 spans 16 bins at the prior's mode
+BITS = 12  # bits of a bin's index; at the prior's mode, 16 bins span a distance of 0.01
 NUM_BINS = 2**BITS
-PARTS = 2**22  # of a posterior's mass: few compared with `constriction`'s resolution of 2^24
+PARTS = 2**22  # parts of a posterior's mass: few compared with the resolution of `constriction`
 PRIOR = constriction.stream.model.Uniform(NUM_BINS)
 
 Stack = constriction.stream.stack.AnsCoder
@@ -38,10 +38,10 @@ def values(bins: Bins) -> Float[np.ndarray, 'latent']:
 def draw(stack: Stack, mean: Latents, log_var: Latents) -> tuple[Bins, float]:
     """Draws the bins of z ~ N(mean, exp(log_var)) with bits of the stack; inverse of `put_back`.
 
-    22 bits choose one of a posterior's 2^22 parts; the index of the part within its bin is pushed
-    back. The net cost is -log2 of the bin's mass, or up to 0.32 bits less if the bin has most of
-    the mass. Parts are counted cyclically from the bin of the mean, so an empty stack, whose bits
-    are all 0, yields that bin.
+    In each dimension, 22 bits choose one of the 2^22 parts of the posterior's mass, and the index
+    of the part within its bin is pushed back. So -log2 of the bin's mass are taken from the stack,
+    or up to 0.32 bits less if the bin has most of the mass. Parts are counted cyclically from the
+    bin of the mean, so an empty stack, whose bits are all 0, yields that bin.
 
     Returns:
       The bins, and the number of bits taken.
@@ -84,7 +84,7 @@ def _posteriors(mean: Latents, log_var: Latents) -> Iterator[tuple[Callable[[int
     """
     if not (np.isfinite(mean).all() and np.isfinite(log_var).all()):
         raise ValueError('the mean or log variance of a posterior is not finite')
-    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # or a width could be 0
+    widths = np.sqrt(2) * np.exp(0.5 * np.clip(log_var, -200, 200))  # never 0 or inf
     for centre, width in zip(mean.tolist(), widths.tolist(), strict=True):
         below = functools.partial(_parts_below, centre, width)
         yield below, below(bisect.bisect_right(_EDGES, centre) - 1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import UInt8
 
-# pixels of a mosaic, limited to save memory; formats limit its sides to some 16,000
+# largest number of pixels in a mosaic, to save memory; formats limit its sides to about 16,000
 MAX_PIXELS = 2**24
 
 Images = UInt8[np.ndarray, 'n height width channels']

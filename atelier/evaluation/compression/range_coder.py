@@ -1,9 +1,9 @@
 """Range coding with an autoregressive model: examples to 32-bit words and back, at -log2 p(x) bits.
 
 Encoder and decoder visit values in the same order: the i-th value of all examples of a batch, then
-the next. One compiled step returns the log probabilities, whose integer frequencies code the value.
-Only the encoder knows the values beforehand. If the model is conditional on a label, the label is
-coded before them with equal probabilities of all classes.
+value i + 1. One compiled step returns log probabilities; integer frequencies made from them code
+the value. Only the encoder knows the values beforehand. If the model is conditional on a label, the
+label is coded before the values, with equal probabilities of all classes.
 """
 
 from collections.abc import Callable
@@ -125,7 +125,7 @@ def _walk(
 ) -> list[tuple[slice, int | None]]:
     """Passes each value of x [n, dims], and each label, through `transfer` and stores the result.
 
-    Returns what was coded, in order: rows, and the dimension of x, or None for labels.
+    Returns what was coded, in order: pairs (rows, dimension of x), or (rows, None) for labels.
     """
     spec, coded = run.data.spec, []
     starts = range(0, len(x), batch_size)

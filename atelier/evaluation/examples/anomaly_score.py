@@ -20,10 +20,10 @@ SCORES = ('nll', 'reconstruction')
 
 
 def chosen_score(run: Run, name: str) -> str:
-    """Returns 'nll' or 'reconstruction'; for 'auto' the first that the family supports.
+    """Returns 'nll' or 'reconstruction'; for 'auto', the first of them that the family supports.
 
     Raises:
-      UserError: `name` is no score, or the family lacks the ability it needs.
+      UserError: `name` is not a score, or the family lacks the ability that the score needs.
     """
     abilities = {
         'nll': run.family.ability(LogProb),
@@ -61,11 +61,11 @@ def classes_of(run: Run) -> list[int]:
 def scorer(run: Run, data: Dataset, name: str, devices: Sequence[jax.Device]) -> Callable:
     """Returns score(state, x) -> [n], float64, for stored examples x [n, *event] of `data`.
 
-    The score is a function of x alone, so labels, different labels or none do not change it. A
-    class-conditional family is evaluated for each of its training classes in turn: nll is
-    -log mean_y p(x | y), and the reconstruction error is the smallest over classes. Random draws
-    are those of an evaluation, so on the test split nll equals that of --mode=evaluate. Text is an
-    exception: its windows overlap, and here each window counts all of its characters.
+    The score depends on x alone; labels of `data` are ignored. A class-conditional family is
+    evaluated for each of its training classes in turn: nll is -log mean_y p(x | y), and the
+    reconstruction error is the smallest over classes. Random draws are the same as in an
+    evaluation, so for other families nll on the test split equals that of --mode=evaluate. Text is
+    an exception: its windows overlap, and here each window counts all of its characters.
     """
     score = {'nll': _nll, 'reconstruction': _reconstruction_error}[name](run)
     classes = classes_of(run)

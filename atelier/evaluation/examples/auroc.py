@@ -21,9 +21,10 @@ class Auroc(NamedTuple):
 def auroc(positive: Float[np.ndarray, 'm'], negative: Float[np.ndarray, 'n']) -> Auroc:
     """Returns the probability that a positive example outscores a negative one; ties count half.
 
-    This is the statistic of Mann and Whitney (1947) over m n, computed from midranks. The standard
-    error is that of DeLong et al. (1988): it uses the variance, over the examples of each kind, of
-    the share of the other kind that each example is ranked correctly against.
+    This is the statistic of Mann and Whitney (1947) divided by m n, computed from midranks. The
+    standard error is that of DeLong et al. (1988). Take, for each example, the fraction of examples
+    of the other kind against which it is ranked correctly; the standard error follows from the
+    variance of these fractions within each kind.
 
     Raises:
       ValueError: a kind is empty, or a score is NaN.

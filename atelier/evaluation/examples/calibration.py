@@ -1,6 +1,7 @@
 """Calibration of a classifier: reliability, expected calibration error, temperature scaling.
 
-Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks. In float64.
+Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks. All values are
+computed in float64.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,7 @@ MAX_LOG_TEMPERATURE = 20.0
 
 
 class Reliability(NamedTuple):
-    """Predictions in equal-width bins of confidence: [bins] each; means are NaN in empty bins."""
+    """Predictions in equal-width bins of confidence; fields are [bins], means of empty bins NaN."""
 
     count: Float[np.ndarray, 'bins']
     confidence: Float[np.ndarray, 'bins']
@@ -42,7 +43,7 @@ def brier_score(logits: Logits, label: Labels) -> Float[np.ndarray, 'n']:
 
 
 def reliability(logits: Logits, label: Labels, num_bins: int) -> Reliability:
-    """Returns the accuracy of the most probable class by its probability: section 2 of Guo."""
+    """Returns the accuracy of predictions in each bin of their confidence: section 2 of Guo."""
     probs = np.exp(log_probs(logits))
     confidence, is_correct = probs.max(1), probs.argmax(1) == label
     # bin m is (m / bins, (m + 1) / bins]
@@ -56,7 +57,7 @@ def reliability(logits: Logits, label: Labels, num_bins: int) -> Reliability:
 def calibration_error(bins: Reliability) -> float:
     """Returns the expected calibration error: the mean |accuracy - confidence|, equation 3 of Guo.
 
-    With few examples it is positive even for true probabilities.
+    With few examples it is positive even if the probabilities are the true ones.
     """
     gap = np.abs(bins.accuracy - bins.confidence)
     return float(np.nansum(bins.count * gap) / bins.count.sum())
@@ -66,14 +67,14 @@ def fitted_temperature(logits: Logits, label: Labels) -> float:
     """Returns the T that minimizes the cross-entropy of logits / T: section 4.2 of Guo.
 
     The cross-entropy is convex in 1 / T, so bisection finds the zero of its slope. If every example
-    is classified correctly, the cross-entropy falls without end as T does: there is no minimizer,
-    and T is 1.
+    is classified correctly, the cross-entropy keeps falling as T approaches 0. Then there is no
+    minimizer, and the function returns 1.
     """
     logits = np.asarray(logits, np.float64)
     if np.all(logits.argmax(1) == label):
         return 1.0
     rows = np.arange(len(label))
-    low, high = -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE  # of log 1 / T
+    low, high = -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE  # bounds of log 1 / T
     finite_logits = np.where(np.isfinite(logits), logits, logits[np.isfinite(logits)].min())
     for _ in range(HALVINGS):
         log_scale = 0.5 * (low + high)

@@ -5,7 +5,8 @@ from jaxtyping import Bool, Float, Real
 
 from atelier.data.dataset import Spec
 
-WINDOW, WINDOW_STD = 11, 1.5  # pixels, of the Gaussian window (Wang et al. 2004, section III-B)
+# side and standard deviation, in pixels, of the Gaussian window (Wang et al. 2004, section III-B)
+WINDOW, WINDOW_STD = 11, 1.5
 K1, K2 = 0.01, 0.03
 CHUNK = 2**20  # values processed at once; affects memory only
 
@@ -35,8 +36,9 @@ def psnr(
 ) -> Float[np.ndarray, 'n']:
     """Returns 10 log10(value_range^2 / MSE) of each example, in dB; infinite if x equals y.
 
-    `value_range` is the largest minus the smallest value that x can take. The mean is over all
-    values of an example, or those where `where` is true: at least one in each example.
+    `value_range` is the largest minus the smallest value that x can take. The mean squared error is
+    over all values of an example, or only over those where `where` is true; every example must have
+    at least one such value.
 
     Raises:
       ValueError: x and y differ in shape.
@@ -55,8 +57,8 @@ def ssim(x: Images, y: OtherImages, value_range: float) -> Float[np.ndarray, 'n'
 
     with means m, variances v and covariance c under an 11x11 Gaussian window of standard deviation
     1.5, and C = (K value_range)^2 for K1 = 0.01 and K2 = 0.03. SSIM is its mean over channels and
-    all positions where the window lies inside the image. For smaller images the Gaussian is cut off
-    to the largest odd window that fits.
+    all positions where the window lies inside the image. For images smaller than the window, the
+    Gaussian is truncated to the largest odd window that fits.
 
     Raises:
       ValueError: x and y differ in shape.

@@ -12,14 +12,14 @@ from atelier.paths import user_path
 from atelier.report import image_grids
 from atelier.run.experiment import Run
 
-LEVELS = 256  # of an image file
+LEVELS = 256  # levels of a pixel in an image file
 
 
 def another_data_set(run: Run, name: str, path: str, data_dir: str) -> Dataset:
     """Returns the data set `name`, binarised and dequantised like the run's data.
 
     Raises:
-      UserError: it cannot be loaded, or its events differ in shape or kind.
+      UserError: the data set cannot be loaded, or its events differ in shape or kind.
     """
     config = ConfigDict({'data': run.config.data.to_dict()})
     config.data.update(name=name, path=path, data_dir=data_dir, without_classes=(), num_valid=0)
@@ -75,7 +75,7 @@ def _pixels(file: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _levels(run: Run) -> int | None:
-    """Returns the number of levels; 256 before a binarisation, which accepts any number."""
+    """Returns an image's number of levels: 256 if it is then binarised, else that of the data."""
     if run.config.data.binarize != 'none':
         return LEVELS
     return run.data.spec.levels or run.data.spec.dequantized_levels

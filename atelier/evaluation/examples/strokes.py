@@ -1,6 +1,6 @@
 """Stroke thickness and slant of images with light ink on a dark background.
 
-Pixels are weighted by their intensity, so there is no threshold.
+Pixels are weighted by their intensity, so no threshold is needed.
 """
 
 import math
@@ -19,8 +19,8 @@ def thickness(images: Images) -> Float[np.ndarray, 'n']:
     variation, which by the co-area formula is the mean perimeter of the level sets. Crofton's
     formula over four directions (Legland et al. 2007) measures it: pi / 8 times the sum, over
     horizontal, vertical and both diagonals, of |difference of neighbours| / their distance. For
-    smooth bars in any direction the thickness is accurate to 8 % from 3 pixels upwards, and to 13 %
-    at 2.
+    smooth bars in any direction, the thickness is accurate to 8 % if they are at least 3 pixels
+    wide, and to 13 % if they are 2 pixels wide.
     """
     area = images.sum((1, 2), dtype=np.float64)
     x = np.pad(np.asarray(images, np.float64), ((0, 0), (1, 1), (1, 1)))
@@ -34,7 +34,7 @@ def thickness(images: Images) -> Float[np.ndarray, 'n']:
 def slant(images: Images) -> Float[np.ndarray, 'n']:
     """Returns the angle in degrees by which strokes lean right of upright, from -90 to 90.
 
-    It is arctan(-mu_11 / mu_02) of the ink's central second moments, with rows counted downwards,
+    The angle is arctan(-mu_11 / mu_02) of the ink's central second moments, rows counted downwards,
     as in Castro et al. (2019, Morpho-MNIST). Shearing the rows by this slope makes the main axis
     upright: the deslanting of LeCun et al. (1998). The slant is 0 if the ink has no height.
     """

@@ -1,4 +1,4 @@
-"""Geometry of a latent space: continuity under small steps, and the share that decodes to data."""
+"""Geometry of a latent space: continuity under small steps, fraction of codes decoded to data."""
 
 import functools
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from atelier.evaluation.samples.features import FeatureFunction
 from atelier.evaluation.samples.sampling import split_examples
 from atelier.run.experiment import Run
 
-STEP = 0.05  # of the distance between the codes of two examples
+STEP = 0.05  # length of a small step, relative to the distance between two examples' codes
 ACCEPTED = 0.05  # quantile of real examples' confidence that an image needs to count as data
-MAX_EXAMPLES = 2000  # examples, and draws
+MAX_EXAMPLES = 2000  # largest number of examples, and of random codes
 
 
 def continuity(
@@ -36,12 +36,13 @@ def continuity(
     Here c are the codes of at most `MAX_EXAMPLES` test examples in a fixed order, u is a random
     unit vector for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on
     the normalized scale. D_c and D_x are root-mean-square distances between two different examples,
-    in z_1 and in normalized x. A decoder that preserves proportions scores STEP. One that tears the
-    space apart scores far more on some examples. The family has `decode`.
+    in z_1 and in normalized x. A decoder that preserves proportions scores STEP. A decoder that
+    maps near codes to distant outputs scores far more on some examples. The family must have
+    `decode`.
 
     Args:
       run: the run of the family.
-      state: its weights.
+      state: the State with the run's weights.
       codes: codes of the whole test split.
       devices: to decode on.
     """
@@ -65,7 +66,7 @@ def continuity(
 def _output_change(decode, normalize, dims: int, weights, batch, rng) -> Float[jax.Array, 'local']:
     """Returns the norm of the output's change when the first `dims` entries of each code move.
 
-    The last column of a row of x is the length of its step.
+    A row of `batch['x']` is a code, followed by the length of its step.
     """
     codes, step = batch['x'][:, :-1], batch['x'][:, -1:]
     direction = standard_normal(fold_in(rng.keys, 1), dims)
@@ -80,7 +81,8 @@ def _output_change(decode, normalize, dims: int, weights, batch, rng) -> Float[j
 def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
     """Returns the root-mean-square Euclidean distance between two different examples of x.
 
-    It follows from the variances (over n - 1): E |a - b|^2 = 2 sum_j var_j. 0 for one example.
+    It is computed from the variances (divisor n - 1), because E |a - b|^2 = 2 sum_j var_j. For a
+    single example it is 0.
     """
     if len(x) < 2:
         return 0.0
@@ -90,22 +92,23 @@ def typical_distance(x: Float[np.ndarray, 'n *event']) -> float:
 def completeness(
     run: Run, state: game.State, features: FeatureFunction, devices: Sequence[jax.Device]
 ) -> dict[str, Any]:
-    """Returns the share of random codes that decode to images a classifier accepts as data.
+    """Returns the fraction of random codes that decode to images a classifier accepts as data.
 
-    It accepts an image if its confidence, the largest class probability, reaches the threshold that
-    95 % of real test examples reach. Codes are drawn from the prior, or from a fitted Gaussian
-    without one (`code_draws`): as many as there are real examples, at most `MAX_EXAMPLES`.
+    The classifier accepts an image if its confidence, the largest class probability, reaches the
+    threshold that 95 % of real test examples reach. Codes are drawn from the prior or, in a family
+    without one, from a fitted Gaussian (`code_draws`). Their number is that of the real examples,
+    at most `MAX_EXAMPLES`.
 
     Returns:
-      {'accepted': the share of decoded codes, 'real': that of test examples, about 0.95,
-      'confidence': the threshold, 'num_draws', 'codes': description of what they were drawn from,
-      'classifier': its name with a hash of its weights}.
+      {'accepted': the accepted fraction of decoded codes, 'real': that of test examples, about
+      0.95, 'confidence': the threshold, 'num_draws': number of codes, 'codes': the distribution
+      that they were drawn from, 'classifier': its name with a hash of its weights}.
     """
     real = split_examples(run, state, devices, 'test', MAX_EXAMPLES)
     key = key_for(state.key, Stream.SAMPLE)
     x, description = decoded_draws(run, state, key, len(real), devices)
     confidences = [features.apply(images).probs.max(1) for images in (x, real)]
-    # 'lower' makes the threshold the confidence of one example, which is then accepted itself
+    # with 'lower' the threshold is the confidence of a real example, which is therefore accepted
     threshold = np.quantile(confidences[1], ACCEPTED, method='lower')
     accepted, real_accepted = (float(np.mean(values >= threshold)) for values in confidences)
     return {

@@ -20,7 +20,7 @@ from atelier.evaluation.samples.features import FeatureFunction
 from atelier.log import log
 from atelier.run.experiment import Run
 
-MAX_PAIRED = 10_000  # examples in the aggregate posterior, whose cost is quadratic
+MAX_PAIRED = 10_000  # largest number of examples in the aggregate posterior; cost is quadratic
 
 
 def latent_diagnostics(
@@ -33,11 +33,12 @@ def latent_diagnostics(
 
     `posterior` gives KL per dimension, active units and the measures of `latents.information`.
     Without it, `encode` and `prior` give the active units of codes, also by stochastic layer.
-    `encode` and `decode` give continuity, and with the `features` of a classifier
+    `encode` and `decode` give continuity. `decode` with the `features` of a classifier gives
     completeness. Data with factors give the mutual information gap. A class at the end of a code is
-    left out. Codes as long as the events compress nothing and have no metrics, nor have codes that
-    are not finite (with a warning). Codes from a codebook give its usage instead of continuity,
-    since a small step leads back to the same code. Values that are not finite are None, for JSON.
+    left out. For codes from a codebook, its usage replaces continuity, because a small step leads
+    back to the same code. There are no metrics if codes are as long as the events, and so compress
+    nothing, or if some are not finite (with a warning). In the result, values that are not finite
+    are None, because JSON has no NaN or infinity.
     """
     space = codes_of(run.family)
     if space.posterior is None and (
@@ -72,7 +73,7 @@ def latent_diagnostics(
 def _latent_arrays(run: Run, state, devices) -> dict[str, np.ndarray]:
     """Returns the test split's latent arrays, as far as the family has them.
 
-    They are 'codes' [n, dims], 'tokens' [n, positions], and posteriors as 'mean', 'log_var' and
+    They are 'codes' [n, dims], 'tokens' [n, positions], and for posteriors 'mean', 'log_var' and
     'noise' [n, latent].
     """
     space, n = codes_of(run.family), run.data.size('test')
@@ -115,7 +116,7 @@ def _posterior_metrics(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _active_unit_counts(mean: np.ndarray, layers: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Counts active units, and with several stochastic layers also those of each layer."""
+    """Counts active units; with several stochastic layers, also counts them for each layer."""
     is_active = active_units(mean)
     metrics: dict[str, Any] = {'active_units': int(is_active.sum()), 'latent_dim': mean.shape[1]}
     if len(layers) > 1:

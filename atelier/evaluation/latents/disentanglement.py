@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-NUM_BINS = 20  # per dimension, as in Locatello et al. (2019)
+NUM_BINS = 20  # bins per dimension, as in Locatello et al. (2019)
 
 
 def mutual_information_gap(
@@ -18,11 +18,11 @@ def mutual_information_gap(
     for the two dimensions a and b with the most information about factor v_k: Chen et al. (2018),
     equation 6. Each dimension is discretized into equal-width bins between its smallest and largest
     code, as in Locatello et al. (2019), appendix B. I and H are those of the empirical joint
-    distribution. With few examples I is too high by about (bins - 1)(values - 1) / 2n nats, in both
-    terms of the gap alike. For a one-dimensional code the second term is 0.
+    distribution. With few examples I is too high by about (bins - 1)(values - 1) / 2n nats, equally
+    in both terms of the gap. For a one-dimensional code the second term is 0.
 
     Raises:
-      ValueError: a factor has a single value, and so no entropy.
+      ValueError: a factor has a single value, so its entropy is 0.
     """
     entropies = np.array([entropy(np.bincount(values)) for values in _as_indices(factors).T])
     if not np.all(entropies > 0):

@@ -10,18 +10,20 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-BLOCK = 2**22  # densities at once; affects memory only
+BLOCK = 2**22  # densities computed at once; affects memory only
 ACTIVE_VARIANCE = 0.01  # threshold of Burda et al. (2015); the prior's variance is 1
 Codes = Float[np.ndarray, 'n latent']
 
 
 class Information(NamedTuple):
-    """Decomposition of the posteriors' mean KL to the prior: the sum of the first two fields.
+    """Decomposition of the posteriors' mean KL to the prior.
+
+    The KL is the sum of the first two fields.
 
     mutual_information: I(x; z), with x uniform over these n examples.
     marginal_kl: KL(q(z) || p(z)) of the aggregate posterior.
     standard_error: of mutual_information, from the noise of z and the choice of examples.
-    marginal_standard_error: of marginal_kl, likewise.
+    marginal_standard_error: of marginal_kl, from the same two sources.
     limit: log n, the upper bound of mutual_information.
     """
 
@@ -56,11 +58,11 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
         mean_i KL(q(z | x_i) || p(z)) = I(x; z) + KL(q(z) || p(z)),  q(z) = mean_j q(z | x_j)
 
     I is estimated by mean_i [log q(z_i | x_i) - log q(z_i)] with one z_i = mean_i + std_i * noise_i
-    per example. The other part is the exact KL less this estimate, so it may be slightly negative.
-    The estimate is unbiased if x is uniform over these n examples, and neither it nor the truth
-    exceeds log n. For the population that x was drawn from, the estimate of I is too low on
-    average (a lower bound, Poole et al. 2019, section 2.3) and uninformative near log n, and the
-    marginal KL is too high by as much.
+    per example. The other part is the exact KL minus this estimate, so it may be slightly negative.
+    If x is uniform over these n examples, the estimate is unbiased. Neither the estimate nor the
+    true value exceeds log n. For the population that x was drawn from, the estimate of I is too low
+    on average: it is a lower bound (Poole et al. 2019, section 2.3). It is uninformative near
+    log n. The marginal KL is too high by the same amount.
 
     Args:
       mean: posterior means.
@@ -71,7 +73,8 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     z = mean + np.exp(0.5 * log_var) * noise
     n = len(z)
     log_ratios = _log_posterior(z, mean, log_var) - _log_aggregate_posterior(z, mean, log_var)
-    log_ratios = np.minimum(log_ratios, math.log(n))  # true up to rounding
+    # each ratio is at most log n; only rounding can exceed it
+    log_ratios = np.minimum(log_ratios, math.log(n))
     mutual_information = float(np.mean(log_ratios))
     kl = np.sum(_kl(mean, log_var), axis=1)
     standard_error = lambda values: (
@@ -93,7 +96,10 @@ def _log_posterior(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, '
 
 
 def _log_aggregate_posterior(z: Codes, mean: Codes, log_var: Codes) -> Float[np.ndarray, 'n']:
-    """Returns log q(z_i), without that constant, over all pairs by matrix products."""
+    """Returns log q(z_i), without the constant of the Gaussian.
+
+    Matrix products cover all pairs (z_i, x_j).
+    """
     precision = np.exp(-log_var)
     factors = np.concatenate([-0.5 * precision, mean * precision], axis=1).T
     offsets = -0.5 * np.sum(mean**2 * precision + log_var, axis=1)

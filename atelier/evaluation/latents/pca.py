@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import Float
 
 BLOCK = 2**24  # values processed at once; affects memory only
-MAX_DIMS = 4096  # largest side of a matrix to decompose, which takes a minute
+MAX_DIMS = 4096  # largest side of a matrix to decompose; this size takes a minute
 
 
 class Components(NamedTuple):
-    """An orthonormal basis centred at the mean, by decreasing variance.
+    """An orthonormal basis centred at the mean, in order of decreasing variance.
 
     origin: [dims], the mean.
     axes: [components, dims], orthonormal rows.
-    shares: [components], share of the variance along each axis.
+    shares: [components], fraction of the variance along each axis.
     """
 
     origin: np.ndarray

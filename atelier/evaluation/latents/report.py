@@ -12,7 +12,7 @@ SINGLE_VALUES = (  # metrics that are a single value
     'marginal_kl_nats',
     'perplexity',
 )
-MAIN_VALUES = {  # metrics with several values: the main one
+MAIN_VALUES = {  # metrics with several values, and the name of the main value
     'continuity': 'mean',
     'completeness': 'accepted',
     'mutual_information_gap': 'mean',

@@ -63,8 +63,9 @@ def per_dimension(
 ) -> dict[str, np.ndarray | float]:
     """Returns bits per dimension, or nats and bits per character of text.
 
-    Divides by the split's average count, so the mean over the split equals total nats / total
-    scored dims, not the mean of per-example means. `nll_nats` is per example [n] or its mean.
+    `nll_nats` has one value per example [n], or is their mean. It is divided by the average number
+    of scored dimensions per example of the split. The mean over the split thus equals total nats /
+    total scored dimensions, not the mean of per-example ratios.
     """
     if dataset.spec.symbols is None:
         return {'bits_per_dim': dataset.spec.bits_per_dim(nll_nats)}

@@ -28,7 +28,8 @@ def frechet_distance(x: Features, y: Others) -> float:
         ||mean_x - mean_y||^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2))
 
     Dowson and Landau (1982); for features of samples, Heusel et al. (2017), equation 6. Finite sets
-    bias it upwards, so compare sets of equal size, and compare with the distance of two real sets.
+    bias the distance upwards, so compare distances only between sets of equal size, and compare
+    them with the distance between two real sets.
 
     Raises:
       UserError: a set has fewer than two examples.
@@ -38,7 +39,7 @@ def frechet_distance(x: Features, y: Others) -> float:
     # square root of a product that is not symmetric.
     overlap = np.linalg.svd(root_x @ root_y, compute_uv=False).sum()
     distance = np.sum((mean_x - mean_y) ** 2) + total_x + total_y - 2 * overlap
-    return max(0.0, float(distance))  # rounding
+    return max(0.0, float(distance))  # rounding may make it negative
 
 
 def _moments(x: Features) -> tuple[np.ndarray, np.ndarray, float]:
@@ -57,7 +58,8 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
 
     Gretton et al. (2012), equation 3, averaged over pairs of disjoint blocks of at most `block`
     examples, with the kernel of Binkowski et al. (2018). The standard error is that of the mean
-    over blocks or, for a single block, the jackknife's over its pairs of examples (Efron 1982).
+    over blocks or, for a single block, the jackknife estimate over its pairs of examples (Efron
+    1982).
 
     Raises:
       UserError: a set has fewer than three examples.
@@ -76,10 +78,10 @@ def kernel_distance(x: Features, y: Others, block: int = 1000) -> Estimate:
 class _KernelSums(NamedTuple):
     """Sums of kernel values of x and y, both [n, features]; each field is [n]."""
 
-    x: np.ndarray  # of each x with all other x
-    y: np.ndarray
-    rows: np.ndarray  # of each x with all y
-    columns: np.ndarray  # of each y with all x
+    x: np.ndarray  # of each x_i with all other x
+    y: np.ndarray  # of each y_i with all other y
+    rows: np.ndarray  # of each x_i with all y
+    columns: np.ndarray  # of each y_i with all x
     diagonal: np.ndarray  # of x_i with y_i
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Feature functions, in which samples are compared with data where there is no likelihood."""
+"""Feature functions: their features compare samples with data where there is no likelihood."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-MAX_COORDINATES = 16  # of an event compared without a classifier
+MAX_COORDINATES = 16  # largest number of values in an event to compare without a classifier
 
 
 class FeatureOutput(NamedTuple):
-    """Features [n, features] and class probabilities [n, classes], or None, of examples."""
+    """Features [n, features] of examples, and their class probabilities [n, classes] or None."""
 
     features: np.ndarray
     probs: np.ndarray | None
@@ -42,10 +42,10 @@ class FeatureFunction(NamedTuple):
 
 
 def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
-    """Returns those of config.eval.classifier, else coordinates of low-dimensional data, or None.
+    """Returns features of config.eval.classifier, else coordinates of low-dimensional data or None.
 
     Raises:
-      UserError: config.eval.classifier is not a classifier of such data.
+      UserError: config.eval.classifier is not a classifier of data like those of the run.
     """
     if run.config.eval.classifier:
         with about('config.eval.classifier'):
@@ -92,12 +92,12 @@ def classifier_for(run: Run) -> Run:
     """Returns the run that config.eval.classifier names.
 
     Raises:
-      UserError: it is not a classifier, or its event shape or number of classes differs.
+      UserError: that run is not a classifier, or the event shape or number of classes differs.
     """
     folder = user_path(run.config.eval.classifier)
     classifier = run_folder.reopen(folder)
     spec, classifier_spec = run.data.spec, classifier.data.spec
-    needs_label = is_class_conditional(classifier.family)  # then its features are not of x alone
+    needs_label = is_class_conditional(classifier.family)  # features must depend on x alone
     if (
         classifier.family.ability(Classify) is None
         or codes_of(classifier.family).encode is None
@@ -128,7 +128,7 @@ def from_classifier(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction:
     """Returns features and probabilities of the classifier that config.eval.classifier names.
 
     Raises:
-      UserError: as `classifier_for`, or it has no checkpoint.
+      UserError: as in `classifier_for`, or the classifier has no checkpoint.
     """
     classifier = classifier_for(run)
     family, spec, classifier_spec = classifier.family, run.data.spec, classifier.data.spec

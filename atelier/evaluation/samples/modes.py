@@ -12,17 +12,17 @@ from atelier.errors import UserError
 class ModeCounts(NamedTuple):
     """Metrics of Srivastava et al. (2017) and Lin et al. (2018), and a stricter count of modes."""
 
-    modes: int  # with at least one accepted sample
-    modes_with_ten: int  # with at least ten
-    high_quality: float  # share of samples that are accepted
+    modes: int  # number of modes with at least one accepted sample
+    modes_with_ten: int  # number of modes with at least ten accepted samples
+    high_quality: float  # fraction of samples that are accepted
     reverse_kl_nats: float  # KL(accepted samples over modes || uniform)
 
 
 def count_modes(x: Float[np.ndarray, 'n dims'], modes: Modes) -> ModeCounts:
     """Assigns each sample to the nearest mode and accepts it within the mode's radius.
 
-    Lin et al. (2018), PacGAN, section 4.1, on 2,500 samples. If no sample is accepted, the
-    divergence is infinite.
+    This follows Lin et al. (2018), PacGAN, section 4.1, who use 2,500 samples. If no sample is
+    accepted, the divergence is infinite.
 
     Raises:
       UserError: there are no samples.

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from atelier.errors import UserError
 
-BLOCK = 2**23  # distances at once; affects memory only
+BLOCK = 2**23  # distances computed at once; affects memory only
 Features = Float[np.ndarray, 'n features']
 Others = Float[np.ndarray, 'm features']
 
@@ -22,7 +22,7 @@ class Manifolds(NamedTuple):
 
 
 def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Returns distances and indices [n, k] of the k nearest neighbours in y of each x, in order.
+    """Returns distances and indices [n, k] of the k nearest neighbours in y of each x, by distance.
 
     Raises:
       UserError: y has fewer than k examples.
@@ -40,13 +40,14 @@ def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 
 def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
-    """Returns precision, recall, density and coverage with balls to the k-th nearest neighbour.
+    """Returns precision, recall, density and coverage of the fake examples.
 
-    precision: share of fakes inside the ball of some real example. recall: share of real examples
-    inside the ball of some fake (Kynkaanniemi et al. 2019, equations 1 and 2). density: mean number
-    of real balls that contain a fake, divided by k. coverage: share of real balls that contain a
-    fake (Naeem et al. 2020, equations 3 and 4). For two large sets of equal size from one
-    distribution, the expected density is 1 and the expected coverage 1 - 2^-k.
+    The ball of an example reaches to its k-th nearest neighbour in its own set. precision: fraction
+    of fakes inside the ball of some real example. recall: fraction of real examples inside the ball
+    of some fake (Kynkaanniemi et al. 2019, equations 1 and 2). density: mean over fakes of the
+    number of real balls that contain the fake, divided by k. coverage: fraction of real balls that
+    contain some fake (Naeem et al. 2020, equations 3 and 4). For two large sets of equal size from
+    one distribution, the expected density is 1 and the expected coverage 1 - 2^-k.
 
     Raises:
       UserError: a set has k examples or fewer.
@@ -71,7 +72,7 @@ def manifolds(real: Features, fake: Others, k: int = 5) -> Manifolds:
 def memorisation_rate(
     to_train: Float[np.ndarray, 'samples'], held_out_to_train: Float[np.ndarray, 'held_out']
 ) -> float:
-    """Returns the share of samples that lie suspiciously near a training example.
+    """Returns the fraction of samples that lie suspiciously near a training example.
 
     Suspicious means nearer than the 1 % quantile of held-out distances. Other held-out data score
     about 0.01; a generator that copies examples scores more. Both arguments are distances to the
@@ -86,7 +87,7 @@ def _radii(x: Features, k: int) -> np.ndarray:
         raise UserError(f'{len(x)} examples are too few for {k} nearest neighbours: evaluate more')
     parts, first = [], 0
     for d in _blocks(x, x):
-        d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # not itself, despite rounding
+        d[np.arange(len(d)), first + np.arange(len(d))] = np.inf  # leave the example itself out
         parts.append(np.partition(d, k - 1, axis=1)[:, k - 1])
         first += len(d)
     return np.concatenate(parts)

@@ -1,8 +1,8 @@
 """Sample quality without a likelihood: comparison with data in features, or over known modes.
 
-In features, n samples are compared with n test examples, half of the split. The other half is
-compared with the same examples: the floor reported beside each value. Over modes, the floor is the
-value of as many test examples as samples.
+In features, n samples are compared with n test examples, which are half of the split. The floor,
+reported beside each value, is the value for real data: the other half of the split is compared with
+the same n examples. Over modes, the floor is computed from as many test examples as samples.
 """
 
 import math
@@ -36,7 +36,7 @@ from atelier.run.experiment import Run
 
 NEIGHBOURS = 5  # as in Naeem et al. (2020)
 MODE_SAMPLES = 2500  # as in Lin et al. (2018)
-MAX_EXAMPLES = 100_000  # examples of a split
+MAX_EXAMPLES = 100_000  # largest number of examples of a split
 GRID_SAMPLES, GRID_NEIGHBOURS = 16, 3  # in the image of samples above their nearest neighbours
 
 
@@ -46,7 +46,7 @@ def sample_quality(
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
 ) -> dict[str, Any]:
-    """Returns metrics of the run's samples in `features`; empty if there are none.
+    """Returns metrics of the run's samples in `features`; empty if there are no such metrics.
 
     Without features, modes are counted if the data are a mixture with known modes.
 
@@ -71,7 +71,10 @@ def against_data(
     features: FeatureFunction | None,
     image_path: pathlib.Path | None = None,
 ) -> dict[str, Any]:
-    """`sample_quality` without training a classifier; `image_path` gets samples and neighbours."""
+    """`sample_quality` without training a classifier.
+
+    If `image_path` is given, samples above their nearest training examples are saved as an image.
+    """
     if run.family.ability(Sample) is None:
         return {}
     if features is not None:
@@ -82,11 +85,11 @@ def against_data(
 def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
     """Returns the features in which the run's samples are compared, or None.
 
-    Without a classifier, data with known modes need none: their samples are counted. A family that
-    draws codes but no samples has features only with a classifier.
+    Without a classifier, data with known modes need no features, because their modes are counted.
+    A family that draws codes but no samples has features only with a classifier.
 
     Raises:
-      UserError: config.eval.classifier is not a classifier of such data.
+      UserError: config.eval.classifier is not a classifier of data like those of the run.
     """
     if not run.config.eval.classifier and (
         run.data.modes is not None or run.family.ability(Sample) is None
@@ -120,14 +123,14 @@ def _compare_in_features(
         _feature_metrics(fake_output, real_output), _feature_metrics(floor_output, real_output)
     )
     if labels is not None and fake_output.probs is not None:
-        values['class_agreement'] = {  # with the requested classes
+        values['class_agreement'] = {  # fraction classified as the requested class
             'samples': float(np.mean(fake_output.probs.argmax(1) == labels[:n])),
             'floor': float(np.mean(floor_output.probs.argmax(1) == labels[n:])),
         }
     of_train = features.apply(train).features
     distances, indices = nearest(fake_output.features, of_train, GRID_NEIGHBOURS)
     real_distances = [nearest(x.features, of_train)[0][:, 0] for x in (real_output, floor_output)]
-    # over both halves, because a 1 % quantile of few examples is coarse
+    # the mean over both halves, because a 1 % quantile of few examples is coarse
     values['memorisation_rate'] = {
         'samples': np.mean(
             [memorisation_rate(distances[:, 0], held_out) for held_out in real_distances]
@@ -184,7 +187,7 @@ def _class_metrics(probs: Float[np.ndarray, 'n classes']) -> dict[str, Any]:
 
 
 def _with_floor(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dict]:
-    """Pairs each value with its floor; None if not finite, since JSON has no infinity."""
+    """Pairs each value with its floor; values that are not finite become None, as JSON requires."""
     finite_or_none = lambda value: float(value) if math.isfinite(value) else None
     return {
         name: {'samples': finite_or_none(value), 'floor': finite_or_none(floor[name])}
@@ -195,8 +198,8 @@ def _with_floor(samples: dict[str, Any], floor: dict[str, Any]) -> dict[str, dic
 def entropy_score(probs: Float[np.ndarray, 'n classes']) -> float:
     """Returns exp E KL(p(y | x) || p(y)) of class probabilities, where p(y) is their mean.
 
-    Salimans et al. (2016), section 4, but not the Inception score, since the classifier is another.
-    It lies between 1 and the number of classes.
+    The formula is that of the Inception score (Salimans et al. 2016, section 4), but with another
+    classifier. The score lies between 1 and the number of classes.
     """
     probs = np.asarray(probs, np.float64)
     entropy = lambda p: -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0), -1)

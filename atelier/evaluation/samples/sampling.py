@@ -43,7 +43,7 @@ def sampler(run: Run, devices: Sequence[jax.Device]) -> Callable:
 
 
 def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
-    """Checks the classes requested of samples; returns them as int32.
+    """Checks the classes requested for samples; returns them as int32.
 
     Raises:
       UserError: they are not classes of the training data, or the family is not class-conditional.
@@ -69,7 +69,7 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
 def split_examples(
     run: Run, state, devices: Sequence[jax.Device], split: str, max_examples: int
 ) -> np.ndarray:
-    """Returns x of `max_examples` or fewer of a split as an evaluation sees it, in a fixed order.
+    """Returns x of at most `max_examples` of a split as an evaluation sees it, in a fixed order.
 
     Classes that training never saw are left out, since samples cannot represent them.
     """
@@ -87,7 +87,7 @@ def preprocessed(
 
 
 def labels_like(run: Run, split: str, max_examples: int) -> np.ndarray | None:
-    """Returns the labels of the examples that `shown` returns; None if not class-conditional."""
+    """Returns the labels of the examples of `split_examples`, or None if not class-conditional."""
     if not is_class_conditional(run.family):
         return None
     label = np.asarray(run.data.splits[split]['label'], np.int32)
@@ -104,7 +104,7 @@ def _order(run: Run, split: str) -> np.ndarray:
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
-    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None if unable."""
+    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None if impossible."""
     if run.family.ability(Reconstruct) is None:
         return None
 

@@ -21,7 +21,7 @@ def test_an_ability_is_found_by_its_type():
 
 
 def test_two_abilities_of_one_type_are_refused():
-    with pytest.raises(ValueError, match='not two LogProb'):
+    with pytest.raises(ValueError, match='several of type LogProb'):
         family_with(LogProb(len, 'exact'), Sample(len), LogProb(len, 'estimate'))
 
 

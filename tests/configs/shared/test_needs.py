@@ -32,4 +32,4 @@ def test_only_other_data_are_refused(complaint, need, fits, others):
 
 def test_a_model_of_texts_takes_no_images(complaint):
     needs.text(common.common_config(), TEXTS)
-    assert 'digits is no text' in complaint(needs.text, common.common_config(), IMAGES)
+    assert 'digits is not a text' in complaint(needs.text, common.common_config(), IMAGES)

@@ -166,8 +166,8 @@ def test_dropout_is_for_training_alone():
 @pytest.mark.parametrize(
     ('config', 'changes', 'message'),
     [
-        ('char_lm', dict(data__name='digits'), 'digits is no text'),
-        ('char_gru', dict(data__name='ring'), 'ring is no text'),
+        ('char_lm', dict(data__name='digits'), 'digits is not a text'),
+        ('char_gru', dict(data__name='ring'), 'ring is not a text'),
         ('char_lm', dict(model__heads=3), 'heads=3 do not divide config.model.width=16'),
         ('char_lm', dict(model__dropout=1.0), 'model.dropout=1.0'),
         ('char_gru', dict(model__layers=0), 'model.layers=0'),

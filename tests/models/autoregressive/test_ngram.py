@@ -135,8 +135,8 @@ def test_a_text_with_too_many_codes_is_refused():
     [
         (dict(model__order=40), 'order=40: must be at most half of config.data.context=64'),
         (dict(model__order=-1), 'config.model.order=-1'),
-        (dict(train__batch_size=40), 'they are the same'),
-        (dict(data__name='digits'), 'digits is no text'),
+        (dict(train__batch_size=40), 'set both to the same number'),
+        (dict(data__name='digits'), 'digits is not a text'),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, changes, message):

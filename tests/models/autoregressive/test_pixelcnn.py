@@ -122,7 +122,7 @@ def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
 @pytest.mark.parametrize(
     ('spec', 'change', 'words'),
     [
-        (Spec((2,), None, None), {}, 'is no image'),
+        (Spec((2,), None, None), {}, 'is not an image'),
         (Spec((8, 8, 3), 4, None), dict(width=2), 'config.model.width=2'),
         (Spec((8, 8, 1), 4, None), dict(is_conditional=True), 'digits has no labels'),
     ],
