@@ -3,7 +3,6 @@
 As in `test_bad_input.py`, main.py itself is run once for each kind of mistake.
 """
 
-import json
 import pathlib
 import re
 import shutil
@@ -13,7 +12,7 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
-from atelier import checkout
+from atelier import checkout, files
 from atelier.applications import sample
 from atelier.errors import UserError
 from atelier.evaluation import evaluate
@@ -234,7 +233,7 @@ def test_a_damaged_evaluation_is_made_again(folder, text):
     """It is rebuilt because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
-    assert json.loads((folder / 'evaluation.json').read_text()) == result
+    assert files.read_json(folder / 'evaluation.json') == result
 
 
 def test_checkpoints_of_another_model_are_left_alone(folder):
