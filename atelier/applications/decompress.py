@@ -33,7 +33,7 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     if not path.exists():
         raise UserError(
             f'{path} does not exist: write it with --mode=compress, for a VAE with '
-            '--mode=compress --by=likelihood'
+            '--mode=compress --by=likelihood, or give --file, the path of another one'
         )
     spec = file_format.read(path)[0].spec
     if values['data'].get('dequantize', 'none') != 'none':
