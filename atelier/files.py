@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from atelier import leftovers
-from atelier.errors import UserError, writing
+from atelier.errors import UserError, reading, writing
 from atelier.log import log
 
 CHECKSUM = 'checksum'  # field of a JSON file
@@ -97,12 +97,16 @@ def refuse_links(folder: pathlib.Path, may_be: Sequence[str] = MAY_BE_LINKS) -> 
     Raises:
       UserError: names the first link.
     """
-    for entry in _entries(folder):
-        is_link = entry.is_symlink()
-        if is_link and entry.name not in may_be:
-            raise _is_link(pathlib.Path(entry))
-        if entry.is_dir(follow_symlinks=is_link):
-            refuse_links(pathlib.Path(entry), may_be=())
+    waiting, allowed = [folder], {folder / name for name in may_be}
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            path, is_link = pathlib.Path(entry), entry.is_symlink()
+            if is_link and path not in allowed:
+                raise _is_link(path)
+            with reading(path):  # a link to itself leads nowhere
+                is_folder = entry.is_dir(follow_symlinks=is_link)
+            if is_folder:
+                waiting.append(path)
 
 
 def refuse_link(path: pathlib.Path) -> None:

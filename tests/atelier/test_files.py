@@ -130,6 +130,10 @@ def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
     (tmp_path / 'run' / 'checkpoints' / '50').symlink_to(tmp_path)
     with pytest.raises(UserError, match='checkpoints/50 is a symbolic link'):
         files.refuse_links(tmp_path / 'run')
+    (tmp_path / 'run' / 'checkpoints').unlink()
+    (tmp_path / 'run' / 'checkpoints').symlink_to('checkpoints')  # to itself
+    with pytest.raises(UserError, match='cannot read'):
+        files.refuse_links(tmp_path / 'run')
 
 
 @pytest.mark.parametrize('name', WRITERS)
