@@ -2,9 +2,10 @@
 
 from absl import flags
 
-from atelier import applications, checkout
+from atelier import applications, checkout, leftovers
 from atelier.cli_flags import BUILT_IN, Command
 from atelier.core import devices
+from atelier.data import cache
 from atelier.errors import UserError
 from atelier.evaluation import compare, evaluate
 from atelier.multihost import processes
@@ -22,6 +23,8 @@ def perform(command: Command) -> None:
     """
     values = command.values
     _refuse_flags_of_other_modes(values)
+    leftovers.remove_folders()
+    cache.remove_leftovers()
     if _are_several(values):
         processes.join(values.coordinator, values.num_processes, values.process_id)
     with processes.ending_together():

@@ -11,6 +11,7 @@ T = TypeVar('T')
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (
     errno.EACCES,
+    errno.ELOOP,
     errno.EPERM,
     errno.EROFS,
     errno.ENOTDIR,

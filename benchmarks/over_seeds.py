@@ -6,7 +6,6 @@ These are ordinary runs in ordinary folders; a finished run is not trained again
 `--config.X=Y` may follow after `--`.
 """
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import sys
 import numpy as np
 from absl import app, flags
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.evaluation.latents.report import headlines
 
 flags.DEFINE_string('config', 'configs/vae.py', 'config file')
@@ -30,7 +29,7 @@ def main(arguments):
         command = [sys.executable, str(checkout.ROOT / 'main.py')]
         command += [f'--config={flags.FLAGS.config}', f'--workdir={folder}']
         subprocess.run([*command, f'--config.seed={seed}', *arguments[1:]], check=True)
-        results.append(json.loads((folder / 'evaluation.json').read_text()))
+        results.append(files.read_json(folder / 'evaluation.json'))
     print(f'{flags.FLAGS.config}, {len(results)} seeds, {results[0]["data"]}')
     print(f'  log_prob: {results[0]["log_prob"]}; seed 0: {results[0]["weights"]}')
     print_metrics(

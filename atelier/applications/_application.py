@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from atelier import leftovers
 from atelier.core.abilities import (
     BitsBack,
     Classify,
@@ -126,4 +127,5 @@ def perform(application: Application, run: Run, /, **options) -> Any:
       UserError: the run does not fit, or the application itself raises it.
     """
     require(application, run)
+    leftovers.remove_files(run.folder)
     return application.apply(run, **options)

@@ -1,20 +1,30 @@
 """Shared by the applications: checks of options, and writing of arrays and figures."""
 
+import hashlib
+import inspect
+import json
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from atelier import files
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Dataset, Spec
-from atelier.errors import UserError, writing
+from atelier.errors import UserError
 from atelier.log import log
+from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import run_folder
+from atelier.run import config_values, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
+
+# fields of config.eval that change no result of an application, beyond rounding
+ONLY_SIZES = ('batch_size', 'num_pictures')
+PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that stands in a file name as it is
 
 
 def at_least(least: int, **options: int) -> None:
@@ -71,18 +81,66 @@ def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
 
 
-def changed_sampler(run: Run) -> str:
-    """Returns the settings of `config.eval.sampler` that differ from the run's, for a file name.
+def changed_settings(run: Run) -> dict[str, Any]:
+    """Returns the fields of `config.eval` that differ from the run's and change results.
 
-    An example is '-temperature-0.5'. It is empty if no setting changed, or if the run has no
+    An example is {'weights': 'last', 'sampler.temperature': 0.5}. It is empty if the run has no
     config.json.
     """
     if not (run.folder / 'config.json').is_file():
-        return ''
-    saved = run_folder.load(run.folder)['values']['eval'].get('sampler', {})
-    current = run.config.eval.get('sampler', {})
-    changed = [name for name in current if name in saved and current[name] != saved[name]]
-    return ''.join(f'-{name}-{current[name]}' for name in changed)
+        return {}
+    saved = config_values.flatten(run_folder.load(run.folder)['values']['eval'])
+    values = run_folder.with_whole_paths(run.config.to_dict())
+    current = config_values.flatten(values['eval'])
+    plain = lambda value: json.loads(json.dumps(value))  # config.json holds tuples as lists
+    return {
+        name: value
+        for name, value in current.items()
+        if name in saved and plain(value) != saved[name] and name not in ONLY_SIZES
+    }
+
+
+def settings_suffix(run: Run) -> str:
+    """Returns `changed_settings` for a file name, such as '-weights-last-temperature-0.5'."""
+    changed = changed_settings(run)
+    return suffix(**{name.removeprefix('sampler.'): value for name, value in changed.items()})
+
+
+def changed_options(apply: Callable[..., Any], **options: Any) -> str:
+    """Returns the options of `apply` that differ from its defaults, for a file name.
+
+    `options` holds those that change the results. One that only appends to them, such as a number
+    of samples, is not part of a name.
+    """
+    defaults = inspect.signature(apply).parameters
+    changed = {name: value for name, value in options.items() if value != defaults[name].default}
+    return suffix(**changed)
+
+
+def suffix(**values: Any) -> str:
+    """Returns '-NAME-VALUE' of each value; a long or odd value is replaced by its checksum."""
+    return ''.join(f'-{name}-{_in_a_name(value)}' for name, value in values.items())
+
+
+def path_suffix(**paths: str) -> str:
+    """Returns '-NAME-CHECKSUM' of each path that is not empty, after making it absolute."""
+    whole = {name: str(user_path(path).resolve()) for name, path in paths.items() if path}
+    return suffix(**{name: checksum_of_text(path) for name, path in whole.items()})
+
+
+def checksum_of_text(text: str) -> str:
+    """Returns 8 characters for a file name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _in_a_name(value: Any) -> str:
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else checksum_of_text(text)
+
+
+def results_path(run: Run, name: str, ending: str) -> pathlib.Path:
+    """Returns the path of results, whose name ends with the settings that were changed."""
+    return run.folder / 'applications' / f'{name}{settings_suffix(run)}{ending}'
 
 
 def save(
@@ -93,18 +151,18 @@ def save(
 ) -> pathlib.Path:
     """Writes the arrays to NAME.npz and returns NAME.png, the path for a figure of them.
 
-    The main results, `results`, go to NAME.json, after descriptions of the data and the weights.
+    Settings of `config.eval` that differ from the run's are appended to NAME. The main results,
+    `results`, go to NAME.json, after descriptions of the data and the weights.
 
     Raises:
       UserError: a file cannot be written.
     """
-    path = trained.run.folder / 'applications' / f'{name}.npz'
-    run_folder.write_arrays(path, arrays)
+    path = results_path(trained.run, name, '.npz')
+    files.write_arrays(path, arrays)
     log.info('arrays: %s', path)
     if results is not None:
         source = {'data': trained.run.data.description, 'weights': trained.weights}
-        with writing(path.with_suffix('.json')):
-            run_folder.write_json(path.with_suffix('.json'), {**source, **results})
+        files.write_json(path.with_suffix('.json'), {**source, **results})
     return path.with_suffix('.png')
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.applications import _common, decompress
 from atelier.core import game
 from atelier.core.abilities import BitsBack, Conditionals, LogProb
 from atelier.core.family import Family
 from atelier.core.randomness import Stream, key_for
 from atelier.data.dataset import Spec
-from atelier.errors import UserError, writing
+from atelier.errors import UserError
 from atelier.evaluation.compression import bits_back, file_format, image_formats, range_coder
 from atelier.evaluation.evaluate import condition_suffix, likelihood_description
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -55,8 +55,8 @@ def why_not(family: Family, spec: Spec) -> str:
     )
 
 
-def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
-    """Writes RUN/applications/compress.bin, decodes it in another process and compares sizes.
+def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarray]:
+    """Writes RUN/applications/NAME.bin, decodes it in another process and compares sizes.
 
     The decoder, `--mode=decompress`, gets only the run's config, its weights and the file. Its
     output has to equal the input. If the model is class-conditional, the file holds the labels too,
@@ -86,10 +86,12 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
         )
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_images, seed)
-    arrays, bitstream, num_bytes = compute(trained, index)
+    file = _common.results_path(run, name, '.bin')
+    arrays, bitstream, num_bytes = compute(trained, index, file)
     results = _results(run, arrays, num_bytes, bitstream)
     _log(run, results, trained.weights)
-    name = NAME if bitstream.code_bits is None else f'{NAME}-likelihood'
+    if bitstream.code_bits is not None:
+        name = name.replace(NAME, f'{NAME}-likelihood', 1)
     path = _common.save(trained, name, arrays, results)
     if image_grids.is_image(spec):
         _draw(run, arrays, path)
@@ -97,9 +99,9 @@ def apply(run: Run, num_images: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def compute(
-    trained: TrainedRun, index: np.ndarray
+    trained: TrainedRun, index: np.ndarray, path: pathlib.Path
 ) -> tuple[dict[str, np.ndarray], range_coder.Bitstream, int]:
-    """Codes the test examples at `index` and checks that they decode without loss.
+    """Codes the test examples at `index` into a file; checks that they decode without loss.
 
     Returns:
       The arrays of `apply`, the bitstream, and the size of the file in bytes.
@@ -109,10 +111,8 @@ def compute(
     x, labels = as_levels(batch)
     start = time.perf_counter()
     content, bitstream = packed(run, trained.state, x, labels)
-    path = run.folder / 'applications' / f'{NAME}.bin'
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    with files.whole(path) as file:
+        file.write(content)
     encoded_at = time.perf_counter()
     log.info('%d test examples coded in %.1f seconds: %s', len(x), encoded_at - start, path)
     _check_same(_decoded_elsewhere(run, path), x, labels)
@@ -203,7 +203,7 @@ def _decoded_elsewhere(run: Run, path: pathlib.Path) -> dict[str, np.ndarray]:
         if last_line.startswith('error: '):
             raise UserError(f'the decoder says: {last_line.removeprefix("error: ")}')
         raise RuntimeError(f'the decoder failed:\n{process.stderr}')
-    with np.load(run.folder / 'applications' / f'{decompress.NAME}.npz') as arrays:
+    with np.load(decompress.results_path(run.folder, path)) as arrays:
         return dict(arrays)
 
 

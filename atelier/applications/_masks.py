@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
+from atelier.applications import _common
 from atelier.core.randomness import Stream, key_for, rng_for
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
@@ -116,4 +117,6 @@ def name_of(mask: str, share: float) -> str:
     """Returns the mask's part of a file name."""
     if mask == 'random':
         return f'random-{share:g}'
-    return f'file-{pathlib.Path(mask).stem}' if mask.endswith(FILE) else mask
+    if not mask.endswith(FILE):
+        return mask
+    return f'file-{pathlib.Path(mask).stem}{_common.path_suffix(mask=mask)}'

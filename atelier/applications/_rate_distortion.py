@@ -31,7 +31,7 @@ Rows = Float[np.ndarray, 'n dims']
 OtherRows = Float[np.ndarray, 'm dims']
 
 
-def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
+def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
     """Decodes test codes from their first k principal components, quantized to a byte each.
 
     The components, their means and their ranges come from the training split. Components that are
@@ -47,6 +47,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
     Args:
       run: of a family with `encode` and `decode`.
       quality_step: step between two JPEG qualities, from 1 to 95.
+      name: of the files.
 
     Returns:
       dims [ks]: k = 1, 2, 4, ... and all, which is also the number of bytes per example. The mean
@@ -72,7 +73,7 @@ def apply(run: Run, quality_step: int = 2) -> dict[str, np.ndarray]:
         trained.weights,
     )
     _log(results)
-    path = _common.save(trained, 'compress', arrays, results)
+    path = _common.save(trained, name, arrays, results)
     _draw(run, arrays, path)
     return arrays
 

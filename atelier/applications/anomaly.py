@@ -74,9 +74,10 @@ def apply(
     trained = restore.load(run)
     arrays, description = compute(trained, score, comparison), description_of(run, score)
     _log(trained, arrays, comparison, description)
+    paths = _common.path_suffix(data=outliers_path, folder=outliers_data_dir, picture=picture)
     outliers = pathlib.Path(outliers_path).stem or outliers
     parts = [score, outliers, pathlib.Path(picture).stem]
-    file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)])
+    file = '-'.join(['anomaly', *(part.replace('/', '-') for part in parts if part)]) + paths
     path = _common.save(trained, file, arrays, {'score': description, **_headline(arrays)})
     _draw(run, arrays, _panels(trained, arrays, num_images), description, outliers, path)
     return arrays

@@ -56,7 +56,9 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
         logits = compute(trained_run)
         arrays[array_name] = logits['test']
         metrics[name] = {'weights': trained_run.weights, **_metrics(run.data, logits, num_bins)}
-    path = _common.save(trained[0], 'classify', arrays, {'runs': metrics})
+    changed = _common.changed_options(apply, num_bins=num_bins)
+    name = f'classify{_common.path_suffix(beside=beside)}{changed}'
+    path = _common.save(trained[0], name, arrays, {'runs': metrics})
     _log(metrics)
     _draw(arrays, metrics, num_bins, path)
     return arrays

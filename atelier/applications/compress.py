@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atelier.applications import _lossless, _rate_distortion
+from atelier.applications import _common, _lossless, _rate_distortion
 from atelier.applications._application import CONDITIONALS, Application, lacking
 from atelier.core.abilities import LogProb
 from atelier.core.family import Family
@@ -39,8 +39,11 @@ def apply(
       UserError: a missing checkpoint, a bad option, or too few examples.
     """
     if _method(run, by) == 'likelihood':
-        return _lossless.apply(run, num_images, seed)
-    return _rate_distortion.apply(run, quality_step)
+        changed = _common.changed_options(apply, num_images=num_images, seed=seed)
+        return _lossless.apply(run, num_images, seed, f'compress{changed}')
+    name = 'compress-codes' if CONDITIONALS.is_met(run.family) else 'compress'
+    changed = _common.changed_options(apply, quality_step=quality_step)
+    return _rate_distortion.apply(run, quality_step, f'{name}{changed}')
 
 
 def _method(run: Run, by: str) -> str:

@@ -107,7 +107,10 @@ def apply(
     trained, steps = restore.load(run), np.linspace(low, high, num_steps)
     arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)
     _log(trained, arrays, sets, attribute)
-    path = _common.save(trained, _file_name(ends, label, seed), arrays)
+    changed = _common.changed_options(
+        apply, low=low, high=high, num_steps=num_steps, num_codes=num_codes
+    )
+    path = _common.save(trained, _file_name(ends, label, seed) + changed, arrays)
     if image_grids.is_image(run.data.spec):
         title = f'{attribute.capitalize()} from {ends.name}, by {sets.description}'
         _draw(run, arrays, title, path)

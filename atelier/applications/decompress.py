@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import BITS_BACK, CONDITIONALS, Application
 from atelier.core.abilities import Conditionals
@@ -28,14 +29,13 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     Raises:
       UserError: there is no run or no such file, or the run's data are dequantised.
     """
-    path = _path(folder, file)
+    values, path = run_folder.load(folder)['values'], _path(folder, file)
     if not path.exists():
         raise UserError(
             f'{path} does not exist: write it with --mode=compress, for a VAE with '
-            '--mode=compress --by=likelihood'
+            '--mode=compress --by=likelihood, or give --file, the path of another one'
         )
-    header, _ = file_format.read(path)
-    values, spec = run_folder.load(folder)['values'], header.spec
+    spec = file_format.read(path)[0].spec
     if values['data'].get('dequantize', 'none') != 'none':
         raise UserError(
             f'{folder} was trained on dequantised data: a density cannot code examples without loss'
@@ -71,8 +71,11 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
         path,
         trained.weights,
     )
-    image_path = _common.save(trained, NAME, arrays)
+    results = results_path(run.folder, path)
+    files.write_arrays(results, arrays)
+    log.info('arrays: %s', results)
     if image_grids.is_image(header.spec):
+        image_path = results.with_suffix('.png')
         image_grids.save(image_path, image_grids.grid(arrays['x'][:MAX_IMAGES], header.spec))
         log.info('the first examples: %s', image_path)
     return arrays
@@ -105,6 +108,14 @@ def coder_of(run: Run) -> str:
     return 'range' if run.family.ability(Conditionals) is not None else 'bits back'
 
 
+def results_path(folder: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
+    """Returns the path of the arrays that `file` decodes to, named after it."""
+    folder = folder / 'applications'
+    if file.resolve().parent == folder.resolve() and file.name.startswith('compress'):
+        return folder / f'{NAME}{file.stem.removeprefix("compress")}.npz'
+    return folder / f'{NAME}{_common.path_suffix(file=str(file))}.npz'
+
+
 def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
     return user_path(file) if file else folder / 'applications' / 'compress.bin'
 
@@ -118,7 +129,7 @@ def _check_source(path: pathlib.Path, header: file_format.Header, trained: Train
     if header.weights != file_format.checksum_of_weights(trained.state):
         raise UserError(
             f'{path} was coded with other weights than the {trained.weights}: give --workdir and '
-            '--config.eval.weights of the run that coded it'
+            '--config.eval.weights of the run that coded it, or another --file'
         )
     version = file_format.software_version()
     if header.software_version != version:

@@ -74,7 +74,8 @@ def apply(
     log.info(
         '%d test examples with %s noise, denoised by the model of the %s', n, noise, trained.weights
     )
-    path = _common.save(trained, f'denoise-{noise}-seed-{seed}', arrays, results)
+    changed = _common.changed_options(apply, levels=levels)
+    path = _common.save(trained, f'denoise-{noise}-seed-{seed}{changed}', arrays, results)
     _log(results['levels'])
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, noise, path)

@@ -72,7 +72,8 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
         results['accuracy'] = _accuracies(predictions, arrays['test_label'])
         arrays.update(predictions)
         _log_accuracies(results)
-    path = _common.save(trained, 'embed', arrays, results)
+    changed = _common.changed_options(apply, num_neighbours=num_neighbours, num_codes=num_codes)
+    path = _common.save(trained, f'embed{changed}', arrays, results)
     if not reason:
         _draw(arrays, run.data.spec.num_classes, path)
     return arrays

@@ -84,7 +84,10 @@ def apply(
     methods = {name: _summary(run, arrays, name) for name in METHODS}
     results = {**options, 'num_completions': num_completions, **methods}
     name = name_of(mask, share)
-    file = f'inpaint-{name}-seed-{seed}{_common.changed_sampler(run)}'
+    changed = _common.changed_options(
+        apply, num_completions=num_completions, num_examples=num_examples
+    )
+    file = f'inpaint-{name}-seed-{seed}{changed}'
     path = _common.save(trained, file, arrays, results)
     log.info(
         '%d test examples, %.0f %% of each hidden, filled in by the model of the %s',

@@ -58,7 +58,8 @@ def apply(
     arrays = {**compute(trained, ends.reshape(num_pairs, 2, -1), num_points), **images}
     source = 'codes of test images' if has_encoder else 'codes of the prior'
     log.info('%d %s joined in pairs, decoded by the model of the %s', n, source, trained.weights)
-    path = _common.save(trained, f'interpolate-seed-{seed}', arrays)
+    changed = _common.changed_options(apply, num_points=num_points)
+    path = _common.save(trained, f'interpolate-seed-{seed}{changed}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, f'Paths between {source}', path)
     return arrays

@@ -79,7 +79,8 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
     description = _axes_description(arrays['shares'], arrays['origin'].size)
     message = '%d codes of the %s: %s; grid points %s'
     log.info(message, len(arrays['codes']), trained.weights, description, position)
-    path = _common.save(trained, name, arrays)
+    changed = _common.changed_options(apply, num_points=num_points)
+    path = _common.save(trained, f'{name}{changed}', arrays)
     _draw(run, arrays, f'Codes of the test split\n{description}', position, path)
     return arrays
 

@@ -55,7 +55,8 @@ def apply(run: Run, index: int = 0, num_images: int = 4, label: int = -1) -> dic
     log.info('%d test images, explained for the model of the %s', len(rows), trained.weights)
     if 'activation' not in arrays:
         log.info('no class activation: the classifier has no convolutions or no `feature_maps`')
-    path = _common.save(trained, f'saliency-{index}', arrays)
+    name = f'saliency-{index}' + (_common.suffix(label=label) if label >= 0 else '')
+    path = _common.save(trained, name, arrays)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, path)
     return arrays

@@ -5,6 +5,7 @@ import math
 import jax
 import numpy as np
 
+from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import DECODE, ENCODE, SAMPLE, Application
 from atelier.core.abilities import Sample
@@ -14,7 +15,7 @@ from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
 from atelier.log import log
 from atelier.report import image_grids, texts
-from atelier.run import restore, run_folder
+from atelier.run import restore
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -49,9 +50,9 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     label = None if classes is None else np.resize(classes, num_samples)
     trained = restore.load(run)
     x, origin = compute(trained, num_samples, seed, label)
-    name = f'seed-{seed}' if classes is None else f'seed-{seed}-labels-{labels.replace(",", "-")}'
-    path = run.folder / 'samples' / f'{name}{_common.changed_sampler(run)}.npz'
-    run_folder.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
+    name = f'seed-{seed}' + _common.changed_options(apply, labels=labels.replace(',', '-'))
+    path = run.folder / 'samples' / f'{name}{_common.settings_suffix(run)}.npz'
+    files.write_arrays(path, {'x': x, **({} if label is None else {'label': label})})
     log.info(
         '%d samples drawn from the model of the %s%s: %s',
         num_samples,

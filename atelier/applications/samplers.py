@@ -1,6 +1,7 @@
 """Compares samplers and numbers of steps on one trained model."""
 
 import csv
+import io
 import math
 import pathlib
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from atelier import files
 from atelier.applications import _common
 from atelier.applications._application import TRAJECTORY, Application
 from atelier.core.abilities import Trajectory
 from atelier.core.randomness import Stream, key_for
-from atelier.errors import UserError, writing
+from atelier.errors import UserError
 from atelier.evaluation.samples.sample_quality import against_data, chosen_features
 from atelier.evaluation.samples.sampling import sampler
 from atelier.log import log
@@ -59,7 +61,8 @@ def apply(
     x, rows = compute(trained, runs, num_samples, seed)
     log.info('samples drawn from the model of the %s', trained.weights)
     arrays = {'x': x, **{name: np.asarray([row[name] for row in rows]) for name in rows[0]}}
-    path = _common.save(trained, f'samplers-seed-{seed}', arrays)
+    changed = _common.changed_options(apply, samplers=samplers)
+    path = _common.save(trained, f'samplers-seed-{seed}{changed}', arrays)
     _write_csv(path.with_suffix('.csv'), rows)
     _draw_images(path, arrays, run)
     _draw_curve(path, arrays)
@@ -109,10 +112,11 @@ def _with_sampler(run: Run, name: str, steps: int) -> Run:
 
 
 def _write_csv(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    with writing(path), path.open('w', newline='') as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
     log.info('table: %s', path)
 
 

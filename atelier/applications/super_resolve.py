@@ -83,7 +83,8 @@ def apply(
         run.data.size('test'),
         trained.weights,
     )
-    path = _common.save(trained, f'super_resolve-seed-{seed}', arrays, results)
+    changed = _common.changed_options(apply, num_examples=num_examples, num_samples=num_samples)
+    path = _common.save(trained, f'super_resolve-seed-{seed}{changed}', arrays, results)
     _log(results)
     if image_grids.is_image(run.data.spec):
         _draw(run, arrays, results, path)

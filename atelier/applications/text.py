@@ -73,7 +73,7 @@ def apply(
     trained = restore.load(run)
     start = np.tile(symbols.astype(np.float32), (num_samples, 1))
     x = compute(trained, start, num_characters, seed)
-    file = f'text-seed-{seed}{_common.changed_sampler(run)}'
+    file = f'text-seed-{seed}{_common.changed_options(apply, prompt=prompt)}'
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
     log.info('texts written by the model of the %s: %s', trained.weights, path)

@@ -54,8 +54,8 @@ def apply(
         num_steps,
         trained.weights,
     )
-    file = f'trajectory-seed-{seed}{_common.changed_sampler(run)}'
-    path = _common.save(trained, file, arrays)
+    options = _common.changed_options(apply, labels=labels.replace(',', '-'), num_points=num_points)
+    path = _common.save(trained, f'trajectory-seed-{seed}{options}', arrays)
     if image_grids.is_image(run.data.spec):
         _draw_images(path, arrays, run.data.spec)
     elif run.data.spec.event_shape == (2,):

@@ -7,12 +7,10 @@ that does not match its checksums is rebuilt.
 
 import contextlib
 import errno
-import glob
 import json
 import os
 import pathlib
 import shutil
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from atelier import leftovers
 from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import cache_folder
@@ -51,9 +50,9 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
     Raises:
       UserError: the cache folder cannot be written.
     """
-    folder = cache_folder() / 'data' / f'{key}-v{FORMAT}'
+    folder = _entries_folder() / f'{key}-v{FORMAT}'
     with _writing(folder):
-        _remove_leftovers(folder.parent, key)
+        remove_leftovers()
         if os.path.lexists(folder):
             try:
                 return _read(folder)
@@ -61,16 +60,25 @@ def cached(key: str, build: Callable[[pathlib.Path], Any]) -> tuple[Any, dict[st
                 log.warning('%s is damaged (%s): it is rebuilt', folder, error)
                 _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f'.{key}-', dir=folder.parent))
-    try:
+    return _built(folder, key, build)
+
+
+def _built(
+    folder: pathlib.Path, key: str, build: Callable[[pathlib.Path], Any]
+) -> tuple[Any, dict[str, np.ndarray]]:
+    with contextlib.ExitStack() as stack:
+        with _writing(folder):
+            temporary = stack.enter_context(leftovers.new_folder(folder.parent, f'.{key}-'))
         metadata = build(temporary)
         with _writing(folder):
             _write_entry(temporary, metadata)
             entry = _read(temporary)  # the memory maps stay valid after a rename or removal
             _move(temporary, folder)
         return entry
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _entries_folder() -> pathlib.Path:
+    return cache_folder() / 'data'
 
 
 def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
@@ -97,6 +105,7 @@ def _write_entry(folder: pathlib.Path, metadata: Any) -> None:
 def _move(temporary: pathlib.Path, folder: pathlib.Path) -> None:
     """Moves the entry into place, unless another process has made it meanwhile."""
     try:
+        leftovers.keep(temporary)
         os.rename(temporary, folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -110,11 +119,17 @@ def _remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _remove_leftovers(parent: pathlib.Path, key: str) -> None:
-    """Removes leftovers, at least a day old, of processes killed while building this entry."""
-    for path in parent.glob(f'.{glob.escape(key)}-*'):
+def remove_leftovers() -> None:
+    """Removes what processes left that were killed while they built an entry.
+
+    Folders of earlier versions have no lock: they are removed when they are a day old.
+    """
+    parent = _entries_folder()
+    leftovers.remove_folders(parent, '.')
+    for path in parent.glob('.*'):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            is_old = time.time() - path.stat().st_mtime > LEFTOVER_SECONDS
+            if is_old and not (path / leftovers.LOCK).exists():
                 shutil.rmtree(path, ignore_errors=True)
 
 

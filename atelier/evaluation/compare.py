@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from atelier import leftovers
 from atelier.errors import UserError
 from atelier.evaluation.evaluate import read_evaluation, summary
 from atelier.evaluation.latents.report import headlines
@@ -60,6 +61,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
     for line in aligned(table):
         log.info('%s', line)
     _warn_if_not_comparable(columns)
+    leftovers.remove_files(target)
     if any(column.curves for column in columns):
         path = target / 'compare.png'
         _plot_curves(columns, path)

@@ -1,7 +1,6 @@
 """`--mode=evaluate`: evaluates the test split, writes `evaluation.json` and `evaluation.npz`."""
 
 import importlib.metadata
-import json
 import math
 import pathlib
 import time
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from atelier import files, leftovers
 from atelier.core import game
 from atelier.core.abilities import LogProb, Sample
 from atelier.core.family import Family, is_class_conditional
@@ -20,12 +20,12 @@ from atelier.errors import UserError, at_least, choose, writing
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
-from atelier.evaluation.per_example.values_file import write_values
+from atelier.evaluation.per_example.values_file import checksum_of_values, write_values
 from atelier.evaluation.samples.features import FeatureFunction, from_function
 from atelier.evaluation.samples.sample_quality import can_compare, chosen_features, sample_quality
 from atelier.log import log
 from atelier.multihost import processes
-from atelier.run import config_values, provenance, restore, run_folder
+from atelier.run import config_values, provenance, restore
 from atelier.run.experiment import Run
 
 SPLIT = 'test'
@@ -93,8 +93,9 @@ def _evaluate(
     _, state, weights = trained or restore.load(run)
     determining_settings = _determining_settings(run, weights, feature_function)
     path = run.folder / 'evaluation.json'
-    previous = read_evaluation(path) if reuse else {}
+    previous = _previous(path) if reuse else {}
     is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
+    is_up_to_date &= previous.get('values_checksum', '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
         return previous
     values = per_example(run, state, devices)
@@ -108,11 +109,12 @@ def _evaluate(
     }
     if features is not None:
         return result
+    leftovers.remove_files(run.folder)
     try:
         with writing(path):
             # written first, because evaluation.json marks the evaluation as done
-            write_values(run.folder, values)
-            run_folder.write_json(path, result)
+            result['values_checksum'] = write_values(run.folder, values)
+            files.write_json(path, result)
     except UserError:
         show(result, run)  # the result is not lost with the file
         raise
@@ -242,10 +244,26 @@ def _data_record(run: Run) -> dict[str, Any]:
 
 
 def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a stored evaluation; empty if there is none or it cannot be read."""
+    """Returns a stored evaluation; empty if there is none or it cannot be read.
+
+    Raises:
+      UserError: it was changed after it was written.
+    """
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, TypeError, ValueError):
+        return files.read_json(path)
+    except (OSError, ValueError):
+        return {}
+    except UserError as error:
+        advice = f'--mode=evaluate --workdir={path.parent} writes it again'
+        raise UserError(f'{error}; {advice}') from error
+
+
+def _previous(path: pathlib.Path) -> dict[str, Any]:
+    """Returns a stored evaluation; empty, too, if it was changed, and is thus to be repeated."""
+    try:
+        return read_evaluation(path)
+    except UserError as error:
+        log.warning('%s', error)
         return {}
 
 

@@ -27,7 +27,6 @@ import re
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -181,8 +180,8 @@ def folder_of(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     if is_first():
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix='atelier-') as temporary:
-        yield pathlib.Path(temporary) / folder.name
+    with leftovers.new_folder() as temporary:
+        yield temporary / folder.name
 
 
 def from_first(tree):

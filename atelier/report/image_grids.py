@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atelier import files
 from atelier.data.dataset import Spec
-from atelier.errors import writing
 
 BORDER = 1  # pixels between two images
 DPI = 120  # resolution of figures, in dots per inch
@@ -53,9 +53,9 @@ def save(path: pathlib.Path, image: np.ndarray, min_width: int = 400) -> None:
 
     factor = max(1, math.ceil(min_width / image.shape[1]))
     image = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    with files.whole(path) as file:
+        picture.save(file, 'PNG')
 
 
 def show(axes, image: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -88,6 +88,5 @@ def save_labelled(
 
 def save_figure(path: pathlib.Path, figure) -> None:
     """Writes a matplotlib figure as a PNG."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI)
+    with files.whole(path) as file:
+        figure.savefig(file, format='png', dpi=DPI)

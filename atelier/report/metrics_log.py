@@ -1,9 +1,9 @@
 """The metrics of a run: metrics.jsonl, TensorBoard files, and tables for the terminal."""
 
 import json
-import os
 import pathlib
 
+from atelier import files
 from atelier.errors import writing
 from atelier.log import log
 
@@ -93,6 +93,4 @@ def _cut_after(path: pathlib.Path, step: int) -> None:
     if not path.exists():
         return
     kept = [json.dumps(row) + '\n' for row in read_metrics(path.parent) if row['step'] <= step]
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(''.join(kept))
-    os.replace(temporary, path)
+    files.write_text(path, ''.join(kept))

@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 from jaxtyping import Num
 
+from atelier import files
 from atelier.data.dataset import Spec
 from atelier.data.text import decode
-from atelier.errors import writing
 
 BETWEEN = '\n\n' + 72 * '-' + '\n\n'
 
@@ -20,7 +20,5 @@ def is_text(spec: Spec) -> bool:
 def save(path: pathlib.Path, x: Num[np.ndarray, 'n length'], spec: Spec) -> list[str]:
     """Decodes x, writes the texts as UTF-8 with `BETWEEN` as separator, and returns them."""
     texts = decode(x, spec.symbols)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(BETWEEN.join(texts) + '\n', encoding='utf-8', newline='')
+    files.write_text(path, BETWEEN.join(texts) + '\n')
     return texts

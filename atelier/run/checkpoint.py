@@ -59,6 +59,7 @@ class Checkpoints:
 
     def __init__(self, folder: pathlib.Path, read_only: bool = False):
         self.folder = folder.resolve()
+        self._damaged = folder.absolute().parent / 'damaged'  # in the run, wherever `folder` leads
         self._read_only = read_only
         self._policy = _LastTwoAndBest()
         _quiet_orbax()
@@ -185,7 +186,7 @@ class Checkpoints:
                     self._manager.delete(later)
 
     def _set_aside(self, step: int) -> None:
-        target = self.folder.parent / 'damaged' / str(step)
+        target = self._damaged / str(step)
         with _writing(target):
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)

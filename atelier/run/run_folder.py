@@ -10,18 +10,18 @@ evaluation.json   the last evaluation, with everything needed to trust it
 
 import contextlib
 import fcntl
-import json
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from ml_collections import ConfigDict
 
+from atelier import files, leftovers
 from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, reading, writing
+from atelier.leftovers import is_leftover
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.run.config_values import (
@@ -40,6 +40,7 @@ from atelier.run.provenance import (
 )
 
 PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
+LOCK = '.lock'  # its lock is held by the process that trains the run
 RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
 
 
@@ -47,7 +48,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the contents of a run's `config.json`.
 
     Raises:
-      UserError: the folder is not a run.
+      UserError: the folder is not a run, holds a symbolic link, or the file was changed.
     """
     path = folder / 'config.json'
     with reading(path):
@@ -57,8 +58,9 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             raise UserError(f'{folder} is a sweep: name one of the runs in it')
         problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
+    files.refuse_links(folder)
     try:
-        record = json.loads(path.read_text())
+        record = files.read_json(path)
         for group in ('data', 'model', 'hypers', 'train', 'eval'):
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
@@ -121,8 +123,8 @@ def check_same(
 
 
 def _has_foreign_files(folder: pathlib.Path) -> bool:
-    """Whether there is more than the lock, which a process killed before config.json leaves."""
-    return any(path.name != '.lock' for path in folder.iterdir())
+    """Whether there is more than a process leaves that was killed before config.json."""
+    return not all(path.name == LOCK or is_leftover(path) for path in folder.iterdir())
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
@@ -151,8 +153,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
-    with writing(run.folder):
-        write_json(run.folder / 'config.json', record)
+    files.write_json(run.folder / 'config.json', record)
 
 
 def with_whole_paths(values: dict[str, Any]) -> dict[str, Any]:
@@ -209,35 +210,23 @@ def reopen(
 def only_trainer(folder: pathlib.Path) -> Iterator[None]:
     """Creates the folder and holds its lock, because two processes training one run destroy it.
 
-    The operating system releases the lock however the process ends.
+    The operating system releases the lock however the process ends. Temporary files of processes
+    that were killed are removed.
 
     Raises:
-      UserError: another process holds the lock, or the folder cannot be written.
+      UserError: another process holds the lock, the folder cannot be written, or it holds a
+        symbolic link.
     """
+    files.refuse_links(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / '.lock').open('w')
-    with lock:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f'another process is training {folder}: wait for it') from error
+        leftovers.remove_files(folder)
         yield
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes atomically, so that readers see the old file or the new one, even after a crash."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_text(json.dumps(value, indent=2) + '\n')
-    os.replace(temporary, path)
-
-
-def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an .npz, creating its folder if needed.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+    finally:
+        os.close(lock)

@@ -9,21 +9,22 @@ the folder. After the copies are merged, `--mode=sweep --workdir=FOLDER` writes 
 """
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from atelier import files, leftovers
 from atelier.checkout import ConfigFile
-from atelier.errors import UserError, reading, writing
+from atelier.errors import UserError, reading
 from atelier.run import run_folder
 from atelier.run.config_values import check_same_values, with_later_fields
 from atelier.run.experiment import Run
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
+OWN = (NAME, 'programs', 'sweep.csv', 'sweep.png', 'jobs')  # the sweep's own files
 _REQUEST_FLAGS = {
     'axes': 'axes',
     'num_random': '--sweep_random',
@@ -35,14 +36,16 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     """Reads sweep.json.
 
     Raises:
-      UserError: the folder is not a sweep, or the file is damaged.
+      UserError: the folder is not a sweep, the file is damaged or was changed, or a file of the
+        sweep is a symbolic link.
     """
     path = folder / NAME
     with reading(path):
         if not path.is_file():
             raise UserError(f'{folder} is not a sweep: it has no {NAME}')
+        _refuse_links(folder)
         try:
-            record = json.loads(path.read_text())
+            record = files.read_json(path)
             record['values'] = with_later_fields(record['values'])
             return {name: record[name] for name in ('path', 'argument', 'values', *_REQUEST_FLAGS)}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -71,7 +74,7 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
-        is_occupied = exists and not (folder.is_dir() and not any(folder.iterdir()))
+        is_occupied = exists and not (folder.is_dir() and _is_free(folder))
     if not is_sweep:
         if is_occupied:
             raise UserError(f'--workdir={folder} exists and is not a sweep: choose another folder')
@@ -91,19 +94,33 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     check_same_values(folder, before['values'], record['values'])
 
 
+def _is_free(folder: pathlib.Path) -> bool:
+    """Whether there is no more than a process leaves that was killed before sweep.json."""
+    return all(leftovers.is_leftover(path) for path in folder.iterdir())
+
+
+def _refuse_links(folder: pathlib.Path) -> None:
+    """Refuses links among the sweep's own files; those of a member are checked with its run.
+
+    Submitit itself puts links into its folder `jobs`.
+    """
+    for name in OWN:
+        files.refuse_link(folder / name)
+    files.refuse_links(folder / 'programs', may_be=())
+
+
 def _formatted(value: Any) -> str:
     return ' '.join(value) if isinstance(value, list) else str(value)
 
 
 def write(folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Writes sweep.json.
+    """Writes sweep.json, and removes temporary files of processes that were killed.
 
     Raises:
       UserError: the file cannot be written.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write_json(folder / NAME, record)
+    leftovers.remove_files(folder)
+    files.write_json(folder / NAME, record)
 
 
 def program_file(folder: pathlib.Path, runs: Sequence[Run]) -> pathlib.Path:
@@ -126,9 +143,7 @@ def write_program(
     """
     names = [run.folder.name for run in runs]
     record = dict(form=form, device=device_kind, seconds=seconds or {}, members=names)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.write_json(path, record)
+    files.write_json(path, record)
 
 
 def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
@@ -158,12 +173,16 @@ def chosen_form(path: pathlib.Path, device_kind: str) -> str | None:
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a record, empty if it is missing or damaged."""
+    """Returns a record, empty if it is missing or damaged.
+
+    Raises:
+      UserError: it was changed after it was written, or it is a symbolic link.
+    """
+    files.refuse_link(path)
     try:
-        record = json.loads(path.read_text())
+        return files.read_json(path)
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def failure_of(folder: pathlib.Path) -> str | None:

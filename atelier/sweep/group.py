@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
-from atelier import checkout
+from atelier import checkout, files
 from atelier.core.game import State
-from atelier.errors import UserError, writing
+from atelier.errors import UserError
 from atelier.log import log
 from atelier.run import run_folder
 from atelier.run.experiment import Run
@@ -156,6 +156,4 @@ def _train(
 def _record_failure(member: Member) -> None:
     """Records a failed member: its State is frozen, its checkpoints stay valid, others continue."""
     log.warning('%s: %s', member.run.folder.name, member.failure)
-    path = member.run.folder / sweep_folder.FAILED
-    with writing(path):
-        run_folder.write_json(path, {'message': member.failure})
+    files.write_json(member.run.folder / sweep_folder.FAILED, {'message': member.failure})

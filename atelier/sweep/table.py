@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier.errors import writing
+from atelier import files
 from atelier.log import log
 from atelier.report import image_grids
 from atelier.report.metrics_log import aligned, plus_minus, read_validations
@@ -41,6 +41,7 @@ def rows_of(runs: dict[str, Run], settings: dict[str, Setting]) -> list[Row]:
 
 
 def _row(name: str, run: Run, setting: Setting) -> Row:
+    files.refuse_links(run.folder)
     train, validations = run.config.train, read_validations(run.folder)
     memory, chosen = Memory(), validations[-1] if validations else (0, {})
     if train.best_metric:
@@ -109,8 +110,7 @@ def show(
     writer = csv.DictWriter(text, names, lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
-    with writing(path):
-        path.write_text(text.getvalue())
+    files.write_text(path, text.getvalue())
     if metric is None:
         log.warning('%s: nothing was validated', folder)
         return

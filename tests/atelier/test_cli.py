@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
-from atelier import applications, cli, cli_help
+from atelier import applications, cli, cli_help, leftovers, paths
 from atelier.checkout import ROOT
 from atelier.errors import UserError
 
@@ -167,3 +168,17 @@ def test_every_option_of_every_mode_is_described():
         for name in applications.options(applications.load(mode)):
             (line,) = (line for line in lines if line.startswith(f'  --{name}='))
             assert len(line.split(maxsplit=1)) == 2, (mode, name)
+
+
+def test_a_start_removes_what_a_killed_process_left(tmp_path, monkeypatch, complaint):
+    """In the system's folder for temporary files and in the cache; other folders stay."""
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    left = [tmp_path / 'atelier-01234567', paths.cache_folder() / 'data' / '.key-01234567']
+    for folder in [*left, tmp_path / 'atelier-mine', tmp_path / 'other']:
+        folder.mkdir(parents=True)
+        if folder.name != 'atelier-mine':
+            (folder / leftovers.LOCK).touch()
+    complaint(cli.perform, cli.parse(['x', '--mode=compare', '--runs=a']))
+    assert {path.name for path in tmp_path.iterdir()} == {'atelier-mine', 'other', 'cache'}
+    assert not left[1].exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import train_lib
-from atelier import cli, door
+from atelier import cli, door, files
 from atelier.applications import sample as sample_application
 from atelier.core import game
 from atelier.core.abilities import Classify, Codes, LogProb
@@ -43,7 +43,7 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
     np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])
     numbers = door.evaluate(run)
-    assert numbers == json.loads((folder / 'evaluation.json').read_text())
+    assert numbers == files.read_json(folder / 'evaluation.json')
     codes = door.over_split(run, run.family.ability(Codes).encode, 'test')
     assert codes.shape == (447, 2)
     metrics = door.over_split(run, run.family.metrics)
@@ -81,7 +81,7 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
         cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
-        numbers = json.loads((folder / 'evaluation.json').read_text())
+        numbers = files.read_json(folder / 'evaluation.json')
         assert numbers['log_prob'].endswith(f'k = {k}')
     lines = ['from atelier.applications import Application']
     lines += [

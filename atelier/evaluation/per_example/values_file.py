@@ -10,20 +10,26 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
+from atelier import files
 from atelier.log import log
-from atelier.run import run_folder
 
 NAME = 'evaluation.npz'
 
 
-def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> None:
-    """Writes all per-example values, in float32.
+def write_values(folder: pathlib.Path, values: dict[str, Float[np.ndarray, 'n']]) -> str | None:
+    """Writes all per-example values, in float32; returns the checksum of the file.
 
     Raises:
       UserError: the file cannot be written.
     """
     rounded = {name: value.astype(np.float32) for name, value in values.items()}
-    run_folder.write_arrays(folder / NAME, rounded)
+    files.write_arrays(folder / NAME, rounded)
+    return checksum_of_values(folder)
+
+
+def checksum_of_values(folder: pathlib.Path) -> str | None:
+    """Returns the checksum of the file, or None if there is no file that can be read."""
+    return files.checksum_of(folder / NAME)
 
 
 def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:

@@ -1,13 +1,11 @@
 """Classification accuracy score: the accuracy on real data of a classifier trained on samples."""
 
-import pathlib
-import tempfile
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
-from atelier import checkout
+from atelier import checkout, leftovers
 from atelier.core import game
 from atelier.core.abilities import Classify
 from atelier.core.randomness import Stream, key_for
@@ -40,8 +38,8 @@ def accuracy_score(
     classifier = classifier._replace(data=real)
     data = sampled_data(run, state, devices, real)
     log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
-    with tempfile.TemporaryDirectory(prefix='atelier-') as parent:
-        folder = pathlib.Path(parent, f'{classifier.folder.name}-on-samples')  # shown in the log
+    with leftovers.new_folder() as parent:
+        folder = parent / f'{classifier.folder.name}-on-samples'  # the log names it
         learner = classifier._replace(folder=folder, data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
         learner_state = restore.load(learner).state

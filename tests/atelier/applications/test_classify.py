@@ -35,8 +35,9 @@ def runs(tmp_path_factory):
 def test_bayes_rule_beside_a_classifier(runs):
     run, other = runs['naive_bayes'], runs['classifier']
     arrays = classify.apply(run, beside=str(other.folder))
-    metrics = json.loads((run.folder / 'applications' / 'classify.json').read_text())['runs']
-    assert (run.folder / 'applications' / 'classify.png').exists()
+    (path,) = (run.folder / 'applications').glob('classify-beside-????????.json')
+    metrics = json.loads(path.read_text())['runs']
+    assert path.with_suffix('.png').exists()
     assert arrays['logits'].shape == arrays['beside_logits'].shape == (447, 10)
     for each in (run, other):  # equal to the evaluation's values
         values = evaluate.evaluate(each)['values']

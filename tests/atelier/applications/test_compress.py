@@ -101,9 +101,9 @@ def test_all_components_are_the_reconstruction(vae):
     path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
     want = json.loads(path.read_text())['half_squared_error']['mean']
     np.testing.assert_allclose(arrays['code_error_unrounded'][-1], want, rtol=1e-4)
-    stored = np.load(vae.folder / 'applications' / 'compress.npz')
+    stored = np.load(vae.folder / 'applications' / 'compress-quality_step-50.npz')
     assert set(stored) == set(arrays)
-    assert (vae.folder / 'applications' / 'compress.png').stat().st_size > 5000
+    assert (vae.folder / 'applications' / 'compress-quality_step-50.png').stat().st_size > 5000
 
 
 def test_jpeg_is_the_best_that_fits(linear):
@@ -117,7 +117,8 @@ def test_jpeg_is_the_best_that_fits(linear):
         assert j == -1 or (j in fits and error[j] == error[fits].min())
     assert -1 in arrays['best_jpeg'] and arrays['best_jpeg'][-1] >= 0
     assert error[-1] < 0.01 < error[0]  # on the model's scale
-    rows = json.loads((run.folder / 'applications' / 'compress.json').read_text())['rows']
+    path = run.folder / 'applications' / 'compress-quality_step-10.json'
+    rows = json.loads(path.read_text())['rows']
     assert [row['bytes'] for row in rows] == arrays['dims'].tolist()
     assert rows[0]['jpeg'] is None and rows[-1]['jpeg']['bytes'] <= rows[-1]['bytes']
     assert rows[1]['code_error'] == arrays['code_error'][1]

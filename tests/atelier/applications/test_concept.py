@@ -46,9 +46,10 @@ def test_a_known_direction_is_recovered_and_added(vae):
     rows = flat(test['x']).astype(int)
     assert all(any(np.array_equal(row, image) for row in rows) for image in flat(arrays['image']))
     folder = run.folder / 'applications'
-    stored = np.load(folder / 'concept-label-2-to-7.npz')
+    name = 'concept-label-2-to-7-low-0.0-high-2.0-num_steps-3'
+    stored = np.load(folder / f'{name}.npz')
     np.testing.assert_array_equal(stored['x'], arrays['x'])
-    assert (folder / 'concept-label-2-to-7.png').stat().st_size > 1000
+    assert (folder / f'{name}.png').stat().st_size > 1000
 
 
 def test_label_selects_images_of_one_class(vae):
@@ -89,8 +90,9 @@ def test_stroke_directions_lead_from_small_values_to_large_ones(vae, attribute, 
     shades = np.clip(arrays['x'].reshape(6, 8, 8) / 16, 0, 1)
     np.testing.assert_allclose(arrays['value'], measure(shades).reshape(3, 2), rtol=1e-5)
     assert np.all(arrays['value'][:, 1] > arrays['value'][:, 0])
+    file = f'concept-{attribute}-{name}-low--1.0-high-1.0-num_steps-2'
     for ending in ('npz', 'png'):
-        path = vae.folder / 'applications' / f'concept-{attribute}-{name}.{ending}'
+        path = vae.folder / 'applications' / f'{file}.{ending}'
         assert path.stat().st_size > 1000
 
 

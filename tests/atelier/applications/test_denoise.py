@@ -32,8 +32,9 @@ def of_test(run, x, spec=None, reconstruct=identity, **more):
     return changed._replace(data=changed.data._replace(spec=spec or run.data.spec))
 
 
-def recorded(run, noise):
-    path = run.folder / 'applications' / f'denoise-{noise}-seed-0.json'
+def recorded(run, noise, levels):
+    name = f'denoise-{noise}-seed-0-levels-{levels}.json'
+    path = run.folder / 'applications' / name
     return json.loads(path.read_text())['levels']
 
 
@@ -45,7 +46,7 @@ def test_shrinking_the_noise_gains_a_known_psnr(vae, noise):
     arrays = denoise.apply(run, noise=noise, levels='0.2,0.7')
     gain = arrays['denoised_psnr_db'] - arrays['noisy_psnr_db']
     np.testing.assert_allclose(gain, 20 * np.log10(4), atol=1e-4)
-    for row in recorded(run, noise):
+    for row in recorded(run, noise, '0.2,0.7'):
         np.testing.assert_allclose(row['gain_psnr_db']['mean'], 20 * np.log10(4), atol=1e-4)
         assert row['num_changed'] == 30
     np.testing.assert_allclose(arrays['denoised'], 8 + (arrays['noisy'] - 8) / 4, rtol=1e-6)
@@ -117,7 +118,7 @@ def test_unchanged_examples_are_left_out_of_the_means(vae):
     x[::2] = 16
     run = of_test(vae, x, reconstruct=lambda weights, batch, rng: 0 * batch['x'] + 8)
     arrays = denoise.apply(run, noise='masking', levels='1')
-    (row,) = recorded(run, 'masking')
+    (row,) = recorded(run, 'masking', '1')
     assert row['num_changed'] == 3
     np.testing.assert_allclose(row['noisy_psnr_db']['mean'], 0, atol=1e-6)
     np.testing.assert_allclose(row['denoised_psnr_db']['mean'], 20 * np.log10(2), rtol=1e-6)
@@ -164,7 +165,7 @@ def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
     train_lib.train(run, jax.devices())
     monkeypatch.setattr(restore, 'load', LOAD)
     denoise.apply(run, levels='0.3,0.5')
-    first, second = (row['gain_psnr_db'] for row in recorded(run, 'gaussian'))
+    first, second = (row['gain_psnr_db'] for row in recorded(run, 'gaussian', '0.3,0.5'))
     assert first['mean'] > 5 * first['standard_error'] > 0
     assert second['mean'] > first['mean'] + 1
 

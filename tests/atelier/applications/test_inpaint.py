@@ -31,8 +31,9 @@ def filling(run, fill=grey, x=None):
     return run._replace(family=family, data=run.data._replace(splits=splits))
 
 
-def recorded(run, name='left'):
-    return json.loads((run.folder / 'applications' / f'inpaint-{name}-seed-0.json').read_text())
+def recorded(run, name='left', changed=''):
+    path = run.folder / 'applications' / f'inpaint-{name}-seed-0{changed}.json'
+    return json.loads(path.read_text())
 
 
 # Masks
@@ -114,7 +115,8 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
         wanted = np.broadcast_to(split['label'][index][:, None, None, None], (6, 8, 4, 1))
         np.testing.assert_array_equal(completion[:, :, 4:], wanted)  # hidden input is 0
     assert not arrays['known'][:, :, 4:].any() and arrays['known'][:, :, :4].all()
-    stored = np.load(run.folder / 'applications' / 'inpaint-right-seed-0.npz')
+    name = 'inpaint-right-seed-0-num_completions-2-num_examples-50.npz'
+    stored = np.load(run.folder / 'applications' / name)
     assert {*stored} == {*arrays}
     assert arrays['completion_psnr_db'].shape == (50, 2)
 
@@ -127,7 +129,7 @@ def test_errors_are_those_of_the_hidden_part(vae):
     found = inpaint.apply(run, num_completions=1)
     np.testing.assert_allclose(found['completion_psnr_db'], 20 * np.log10(2))
     np.testing.assert_allclose(found['completions_mean_psnr_db'], 20 * np.log10(2))
-    results = recorded(run)
+    results = recorded(run, changed='-num_completions-1')
     assert results['completion']['rmse'] == 8.0
     assert (results['num_examples'], results['hidden_share']) == (30, 0.5)
     mean = run.data.splits['train']['x'].mean(0)[:, :4] / 16
@@ -148,7 +150,7 @@ def test_the_mean_of_completions_and_the_spread_of_the_psnr(vae):
     run = filling(vae, noisy, x=np.full((40, 8, 8, 1), 8, np.uint8))
     arrays = inpaint.apply(run, num_completions=16, num_images=40)
     np.testing.assert_allclose(arrays['completion_psnr_db'], 20.0, rtol=1e-5)
-    results = recorded(run)
+    results = recorded(run, changed='-num_completions-16')
     np.testing.assert_allclose(results['completion']['psnr_db']['mean'], 20.0, rtol=1e-5)
     mean_psnr = results['completions_mean']['psnr_db']
     assert abs(mean_psnr['mean'] - 20 - 10 * np.log10(16)) < 4 * mean_psnr['standard_error'] < 1
@@ -173,7 +175,8 @@ def test_the_figure_has_rows_known_completions_and_truth(vae):
     run = filling(vae, x=np.full((4, 8, 8, 1), 16, np.uint8))
     black = lambda weights, batch, rng: jnp.where(batch['known'], batch['x'], 0.0)
     inpaint.apply(run._replace(family=replaced(run.family, Inpaint(black))), num_completions=2)
-    image = Image.open(run.folder / 'applications' / 'inpaint-left-seed-0.png').convert('L')
+    path = run.folder / 'applications' / 'inpaint-left-seed-0-num_completions-2.png'
+    image = Image.open(path).convert('L')
     shades = np.asarray(image).astype(int)
     column = shades[:, np.flatnonzero((shades == 0).sum(0) > 60)[-1]]  # through hidden halves
     runs = column[np.flatnonzero(np.diff(column, prepend=-1))]
@@ -189,7 +192,7 @@ def test_points_have_no_figure_and_no_rmse(tmp_path):
     np.testing.assert_array_equal(arrays['completions'][known], x[known])
     assert np.all(arrays['known'].sum(1) == 1)
     assert {path.suffix for path in (tmp_path / 'applications').iterdir()} == {'.npz', '.json'}
-    assert {'psnr_db'} == {*recorded(run, 'random-0.5')['completion']}
+    assert {'psnr_db'} == {*recorded(run, 'random-0.5', '-num_completions-2')['completion']}
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,12 @@ def test_the_ends_are_reconstructions_of_test_images(vae):
     decoded = np.asarray(decoded).reshape(x.shape)
     for path in range(2):
         np.testing.assert_allclose(arrays['x'][:, path, [0, -1]], decoded, rtol=1e-4, atol=1e-4)
-    stored = np.load(vae.folder / 'applications' / 'interpolate-seed-2.npz')
+    stored = np.load(vae.folder / 'applications' / 'interpolate-seed-2-num_points-4.npz')
     assert set(stored) == set(arrays)
     np.testing.assert_array_equal(stored['x'], arrays['x'])
-    assert (vae.folder / 'applications' / 'interpolate-seed-2.png').stat().st_size > 1000
+    assert (
+        vae.folder / 'applications' / 'interpolate-seed-2-num_points-4.png'
+    ).stat().st_size > 1000
     fewer = interpolate.apply(vae, num_pairs=2, num_points=4, seed=2)
     np.testing.assert_array_equal(fewer['index'], arrays['index'][:2])
     assert len(np.unique(arrays['index'])) == 6

@@ -44,13 +44,13 @@ def test_codes_of_two_dimensions_are_the_plane(vae):
     arrays = latent_map.apply(vae, num_points=3)
     trained = door.TrainedRun(vae, restore.initial_state(vae), '')
     codes = door.over_split(trained, vae.family.ability(Codes).encode, 'test')
-    stored = np.load(vae.folder / 'applications' / 'latent_map.npz')
+    stored = np.load(vae.folder / 'applications' / 'latent_map-num_points-3.npz')
     np.testing.assert_array_equal(stored['codes'], codes)
     np.testing.assert_array_equal(stored['plane'], codes)
     np.testing.assert_array_equal(stored['label'], vae.data.splits['test']['label'])
     np.testing.assert_allclose(stored['shares'].sum(), 1)
     assert arrays['x'].shape == (3, 3, 8, 8, 1)
-    assert (vae.folder / 'applications' / 'latent_map.png').stat().st_size > 5000
+    assert (vae.folder / 'applications' / 'latent_map-num_points-3.png').stat().st_size > 5000
 
 
 def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):

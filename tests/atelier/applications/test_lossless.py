@@ -109,7 +109,7 @@ def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device)
     assert arrays['bits'].shape == arrays['x'].shape == (80, 8, 8, 1)
     totals = arrays['bits'].reshape(80, -1).sum(1) + np.log2(10)
     np.testing.assert_allclose(totals, arrays['reported_bits'], rtol=1e-3)
-    results = json.loads((tmp_path / 'applications' / 'compress.json').read_text())
+    results = json.loads((tmp_path / 'applications' / 'compress-num_images-80.json').read_text())
     assert results['reported_bits'] == pytest.approx(arrays['reported_bits'].mean())
     assert results['label_bits'] == pytest.approx(np.log2(10), rel=1e-5)
     stream = results['measured_bits_without_header']
@@ -117,7 +117,7 @@ def test_a_run_built_in_python_decodes_in_the_same_process(tmp_path, one_device)
     assert stream < results['measured_bits'] < stream + 8 * 120 / 80
     assert results['webp_bits'] < results['png_bits'] < results['png_bits_apart']
     for name in ('compress', 'decompress'):
-        assert (tmp_path / 'applications' / f'{name}.png').stat().st_size > 1000
+        assert (tmp_path / 'applications' / f'{name}-num_images-80.png').stat().st_size > 1000
 
 
 @pytest.mark.parametrize('name', ['vae', pytest.param('cvae', marks=pytest.mark.slow)])
@@ -133,14 +133,16 @@ def test_bits_back_coding_reaches_the_elbo(tmp_path, one_device, name):
     assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(300) < 0.02 * totals.mean()
     assert arrays['reported_bits'].mean() > arrays['log_prob_bits'].mean()
     folder = tmp_path / 'applications'
-    results = json.loads((folder / 'compress-likelihood.json').read_text())
+    results = json.loads((folder / 'compress-likelihood-num_images-300.json').read_text())
     assert results['coder'] == 'bits back' and 'upper bound' in results['reported']
     assert results['label_bits'] == pytest.approx(label_bits)
     stream = 300 * results['measured_bits_without_header']
     assert results['first_bits'] == pytest.approx(stream - (totals + label_bits).sum(), abs=0.5)
     assert 0 < results['first_bits'] < 2 * 22 + 64  # two latent dimensions
-    assert (folder / 'compress-likelihood.png').stat().st_size > 1000
-    np.testing.assert_array_equal(np.load(folder / 'decompress.npz')['x'], arrays['x'])
+    assert (folder / 'compress-likelihood-num_images-300.png').stat().st_size > 1000
+    np.testing.assert_array_equal(
+        np.load(folder / 'decompress-num_images-300.npz')['x'], arrays['x']
+    )
 
 
 @pytest.mark.slow
@@ -166,7 +168,8 @@ def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, na
     data.unlink()
     decoding = main('--mode=decompress', f'--workdir={folder}', f'--file={file}')
     assert decoding.returncode == 0, decoding.stderr
-    with np.load(folder / 'applications' / 'decompress.npz') as arrays:
+    (path,) = (folder / 'applications').glob('decompress-file-????????.npz')
+    with np.load(path) as arrays:
         np.testing.assert_array_equal(arrays['x'], x)
     assert 'compress.bin does not exist' in error_line(
         main('--mode=decompress', f'--workdir={folder}')

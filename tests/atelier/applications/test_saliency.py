@@ -36,9 +36,9 @@ def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
     np.testing.assert_array_equal(arrays['x'], run.data.splits['test']['x'][5:8])
     np.testing.assert_array_equal(arrays['label'], run.data.splits['test']['label'][5:8])
     assert 'activation' not in arrays
-    stored = np.load(run.folder / 'applications' / 'saliency-5.npz')
+    stored = np.load(run.folder / 'applications' / 'saliency-5-label-4.npz')
     np.testing.assert_array_equal(stored['gradient'], arrays['gradient'])
-    assert (run.folder / 'applications' / 'saliency-5.png').stat().st_size > 1000
+    assert (run.folder / 'applications' / 'saliency-5-label-4.png').stat().st_size > 1000
 
 
 def test_the_predicted_class_is_explained_by_default(classifier):

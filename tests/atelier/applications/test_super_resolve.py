@@ -37,8 +37,8 @@ def repeat(weights, batch, rng):
     return enlarged(batch['low'], 2, 'nearest')
 
 
-def recorded(run, seed=0):
-    path = run.folder / 'applications' / f'super_resolve-seed-{seed}.json'
+def recorded(run, changed=''):
+    path = run.folder / 'applications' / f'super_resolve-seed-0{changed}.json'
     return json.loads(path.read_text())
 
 
@@ -84,7 +84,7 @@ def test_the_mean_of_samples_and_of_blocks(vae, no_figure):
     near('model_mean_psnr_db', one / 5)
     near('model_consistency_db', one / 4)
     near('model_mean_consistency_db', one / 20)
-    results = recorded(run)
+    results = recorded(run, '-num_samples-5')
     assert results['num_samples'] == 5
     row, exact = (results['methods'][name] for name in ('model_mean', 'nearest'))
     np.testing.assert_allclose(10 ** (-row['consistency_db'] / 10), one / 20, rtol=0.1)

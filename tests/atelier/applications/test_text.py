@@ -33,7 +33,7 @@ def test_texts_start_with_the_prompt_and_have_the_requested_length(run, capsys):
     assert [len(each) for each in texts] == [34, 34]
     assert all(each.startswith('abca') for each in texts)
     assert all(each.count('b') > 5 for each in texts)
-    path = run.folder / 'applications' / 'text-seed-1.txt'
+    path = run.folder / 'applications' / 'text-seed-1-prompt-abca.txt'
     assert [each.strip() for each in path.read_text().split('-' * 72)] == texts
     assert texts[1] in capsys.readouterr().out
     x = np.load(path.with_suffix('.npz'))['x']
@@ -66,7 +66,7 @@ def test_each_window_is_given_half_a_context(run):
     )
     (written,) = text.apply(always, prompt='abd', num_characters=60, num_samples=1)
     assert written == 'abd' + ('abc' * 20)  # c follows ab twice as often as d
-    path = run.folder / 'applications' / 'text-seed-0-temperature-0.0.txt'
+    path = run.folder / 'applications' / 'text-seed-0-prompt-abd-temperature-0.0.txt'
     assert path.read_text().strip() == written  # the file of temperature 1 stays
 
 

@@ -18,7 +18,7 @@ def test_the_last_step_is_the_sample_of_the_same_seed(tmp_path, data):
     samples = sample.apply(run, num_samples=3, seed=2)
     last = arrays['x'][:, -1] if run.data.spec.levels is None else arrays['x'][:, -1].round()
     np.testing.assert_allclose(last, samples, atol=1e-4)
-    assert (run.folder / 'applications' / 'trajectory-seed-2.png').exists()
+    assert (run.folder / 'applications' / 'trajectory-seed-2-num_points-3.png').exists()
 
 
 def test_a_family_without_steps_is_refused(gan, complaint):

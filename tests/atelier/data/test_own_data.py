@@ -9,7 +9,7 @@ from PIL import Image
 from support import assembled, recipe_and_config
 
 import train_lib
-from atelier import checkout
+from atelier import checkout, files
 from atelier.applications import sample
 from atelier.data import dataset
 from atelier.errors import UserError
@@ -147,7 +147,7 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     path = run.folder / 'config.json'
-    record = json.loads(path.read_text())
+    record = files.read_json(path)
     del record['values']['eval']['classifier']
     path.write_text(json.dumps({**record, 'data': 'train:1000 0badcafe'}))
     assert run_folder.reopen(run.folder).config.eval.classifier == ''
@@ -163,7 +163,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
         run.folder.mkdir()
         run_folder.write_config(run, 1)
         path = run.folder / 'config.json'
-        record = json.loads(path.read_text())
+        record = files.read_json(path)
         del record['values']['data']['without_classes']
         path.write_text(json.dumps(record))
         opened = run_folder.reopen(run.folder, build=build)
@@ -184,7 +184,7 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     path = run.folder / 'config.json'
-    record = json.loads(path.read_text())
+    record = files.read_json(path)
     assert record['values']['train'].pop('optimizer', None) == ('muon' if then else None)
     path.write_text(json.dumps(record))
     opened = run_folder.reopen(run.folder)

@@ -3,20 +3,21 @@
 As in `test_bad_input.py`, main.py itself is run once for each kind of mistake.
 """
 
-import json
+import os
 import pathlib
 import re
 import shutil
 
 import jax
+import numpy as np
 import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
-from atelier import checkout
+from atelier import checkout, files
 from atelier.applications import sample
 from atelier.errors import UserError
-from atelier.evaluation import evaluate
+from atelier.evaluation import compare, evaluate
 from atelier.run import config_values, experiment, restore, run_folder
 
 ROOT = checkout.ROOT
@@ -234,7 +235,30 @@ def test_a_damaged_evaluation_is_made_again(folder, text):
     """It is rebuilt because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
-    assert json.loads((folder / 'evaluation.json').read_text()) == result
+    assert files.read_json(folder / 'evaluation.json') == result
+
+
+def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder, monkeypatch):
+    """The table of a comparison refuses the changed one."""
+    nothing = lambda *arguments: {}
+    monkeypatch.setattr(evaluate, 'per_example', lambda *arguments: {'kl_nats': np.arange(9.0)})
+    monkeypatch.setattr(evaluate, 'sample_quality', nothing)
+    monkeypatch.setattr(evaluate, 'latent_diagnostics', nothing)
+    path, values = folder / 'evaluation.json', folder / 'evaluation.npz'
+    evaluated = lambda: evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
+    evaluated()
+    before, size = path.read_text(), values.stat().st_size
+    evaluated()
+    assert path.read_text() == before  # nothing was evaluated
+    for damage in (os.remove, lambda path: os.truncate(path, size // 2)):
+        damage(values)
+        evaluated()
+        assert values.stat().st_size == size
+    path.write_text(path.read_text().replace('"mean": 4.0', '"mean": 5.0'))
+    with pytest.raises(UserError, match='changed after .* --mode=evaluate .* writes it again'):
+        compare.compare([str(folder), str(folder.parent)], folder.parent)
+    evaluated()
+    assert files.read_json(path)['values']['kl_nats']['mean'] == 4
 
 
 def test_checkpoints_of_another_model_are_left_alone(folder):

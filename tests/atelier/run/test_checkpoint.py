@@ -147,6 +147,20 @@ def test_the_two_newest_are_damaged(finished, run, caplog):
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
+def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, tmp_path):
+    """A link may lead to another disk, where runs must not share a folder `damaged`."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    (run.folder / 'checkpoints').rename(disk / 'checkpoints')
+    (run.folder / 'checkpoints').symlink_to(disk / 'checkpoints')
+    truncate(disk / 'checkpoints' / '30')
+    with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
+        state, _ = checkpoints.restore_newest(None)
+    assert int(state.step) == 20
+    assert numbers(run.folder / 'damaged') == [30]
+    assert [path.name for path in disk.iterdir()] == ['checkpoints']
+
+
 def test_all_are_damaged(run):
     """Training never silently restarts from scratch, now or later, and no checkpoint is deleted."""
     checkpoints = run.folder / 'checkpoints'

@@ -1,22 +1,120 @@
-"""Files of a run folder."""
+"""A run folder after a kill, with links in it, or with a changed config.json."""
 
-import json
+import shutil
 
 import pytest
+from support import contents, make_run, recipe_and_config
+
+from atelier import applications, files
+from atelier.errors import UserError
+from atelier.run import run_folder
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+ONE = slice(1)  # of the devices
 
 
-def test_json_files_are_replaced_whole(tmp_path, monkeypatch):
-    from atelier.run import run_folder
-
-    path = tmp_path / 'a.json'
-    run_folder.write_json(path, {'old': 1})
-    monkeypatch.setattr('pathlib.Path.write_text', _torn)
-    with pytest.raises(OSError, match='torn'):
-        run_folder.write_json(path, {'new': 2})
-    assert json.loads(path.read_text()) == {'old': 1}
+WRITTEN = (  # one file of each kind that a run holds, checkpoints aside
+    *('.lock', 'config.json', 'metrics.jsonl', 'evaluation.json', 'evaluation.npz'),
+    *('failed.json', 'samples/seed-0.npz', 'samples/samples-0000010.png', 'samples/seed-0.txt'),
+    *('applications/compress.bin', 'applications/embed.json', 'applications/samplers.csv'),
+    *('tensorboard/events', 'damaged/30/state/x', 'profile/plugins/x', 'checkpoints/10/state/x'),
+)
 
 
-def _torn(self, text):
-    with self.open('w') as file:
-        file.write(text[:3])
-    raise OSError('torn')
+@pytest.fixture(scope='module')
+def unopened(tmp_path_factory):
+    """The folder of a run with all kinds of files, most of them empty. Tests must not modify it."""
+    run = make_run(tmp_path_factory.mktemp('used') / 'run')
+    for name in WRITTEN:
+        (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.folder / name).touch()
+    (run.folder / 'config.json').unlink()
+    run_folder.write_config(run, 1)
+    return run.folder
+
+
+@pytest.fixture
+def folder(unopened, tmp_path):
+    """A copy of the run folder."""
+    return shutil.copytree(unopened, tmp_path / 'run')
+
+
+# After a kill
+
+
+@pytest.mark.parametrize('name', ['.config.json.4711', '.writing-0123456789ab'])
+def test_a_run_killed_before_its_config_was_written_goes_on(tmp_path, name):
+    """The temporary file is gone, and so is one in a subfolder."""
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    (folder / '.lock').touch()
+    (folder / name).write_text('{"tor')
+    run_folder.check_same(folder, *recipe_and_config())
+    with run_folder.only_trainer(folder):
+        assert set(contents(folder)) == {'.lock'}
+
+
+def test_an_application_removes_what_a_killed_one_left(folder):
+    """The temporary file is gone before the application starts."""
+    left = folder / 'applications' / '.writing-0123456789ab'
+    left.write_text('half')
+    application = applications.Application(lambda run: left.exists())
+    assert applications.perform(application, run_folder.reopen(folder)) is False
+
+
+# Links
+
+
+def test_no_name_of_a_run_may_be_a_link(folder, tmp_path):
+    """Each file and each folder in turn; what it leads to is neither read nor changed."""
+    paths = [path for path in sorted(folder.rglob('*')) if path != folder / 'checkpoints']
+    assert len(paths) > len(WRITTEN)
+    mine = tmp_path / 'mine'
+    for path in paths:
+        path.rename(mine)
+        path.symlink_to(mine)
+        before = contents(tmp_path)
+        with pytest.raises(UserError, match=f'{path.name} is a symbolic link'):
+            run_folder.load(folder)
+        with (
+            pytest.raises(UserError, match=f'{path.name} is a symbolic link'),
+            run_folder.only_trainer(folder),
+        ):
+            pass
+        assert contents(tmp_path) == before
+        path.unlink()
+        mine.rename(path)
+
+
+def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path):
+    """The user's own links to them work."""
+    (folder / 'checkpoints').rename(tmp_path / 'checkpoints')
+    (folder / 'checkpoints').symlink_to(tmp_path / 'checkpoints')
+    (tmp_path / 'linked').symlink_to(folder)
+    assert run_folder.load(tmp_path / 'linked') == run_folder.load(folder)
+    with run_folder.only_trainer(tmp_path / 'linked'):
+        pass
+
+
+def test_a_lock_that_becomes_a_link_is_not_followed(folder, tmp_path, monkeypatch):
+    """Not even if it appears after the check."""
+    (tmp_path / 'mine').write_text('mine')
+    (folder / '.lock').unlink()
+    (folder / '.lock').symlink_to(tmp_path / 'mine')
+    monkeypatch.setattr(files, 'refuse_links', lambda folder: None)
+    with pytest.raises(UserError, match='cannot write'), run_folder.only_trainer(folder):
+        pass
+    assert (tmp_path / 'mine').read_text() == 'mine'
+
+
+# Checksums
+
+
+def test_a_changed_config_is_refused(folder):
+    """By every command: all of them load it."""
+    path = folder / 'config.json'
+    text = path.read_text()
+    assert '"beta": 1.0' in text
+    path.write_text(text.replace('"beta": 1.0', '"beta": 1.5'))
+    with pytest.raises(UserError, match=r'config\.json was changed after it was written'):
+        run_folder.load(folder)

@@ -347,6 +347,48 @@ def test_the_folder_of_another_sweep(whole, complaint, changes, pattern):
     assert contents(whole[0]) == before
 
 
+def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
+    """The temporary file is no sweep of somebody else, and it is removed."""
+    which, config = recipe_and_config(**SETTINGS)
+    record = sweep_folder.record_of(which, config, AXES, 0, None)
+    for name in ('.sweep.json.4711', '.writing-0123456789ab'):
+        (tmp_path / name).write_text('{"tor')
+    sweep_folder.check_same(tmp_path, record)
+    sweep_folder.write(tmp_path, record)
+    assert set(contents(tmp_path)) == {'sweep.json'}
+    sweep_folder.check_same(tmp_path, record)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['sweep.json', 'sweep.csv', 'sweep.png', 'programs', 'programs/0123456789ab.json', 'jobs'],
+)
+def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
+    """What it leads to is neither read nor changed."""
+    which, config = recipe_and_config(**SETTINGS)
+    record, folder = sweep_folder.record_of(which, config, AXES, 0, None), tmp_path / 'sweep'
+    sweep_folder.write(folder, record)
+    path, mine = folder / name, tmp_path / 'mine'
+    path.parent.mkdir(exist_ok=True)
+    path.rename(mine) if path.exists() else mine.mkdir()
+    path.symlink_to(mine)
+    before = contents(tmp_path)
+    for check in (sweep_folder.load, lambda folder: sweep_folder.check_same(folder, record)):
+        with pytest.raises(UserError, match=f'{path.name} is a symbolic link'):
+            check(folder)
+    assert contents(tmp_path) == before
+
+
+def test_a_changed_sweep_file_is_refused(tmp_path):
+    """All its shards read it."""
+    which, config = recipe_and_config(**SETTINGS)
+    sweep_folder.write(tmp_path, sweep_folder.record_of(which, config, AXES, 0, None))
+    path = tmp_path / 'sweep.json'
+    path.write_text(path.read_text().replace('"num_random": 0', '"num_random": 1'))
+    with pytest.raises(UserError, match=r'sweep\.json was changed after it was written'):
+        sweep_folder.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ('axes', 'pattern'),
     [

@@ -110,7 +110,7 @@ def test_a_map_is_decoded_for_the_class_that_is_asked_for(conditional, vae, comp
     found = latent_map.apply(conditional, num_points=3, label=7)
     assert found['codes'].shape == (447, Z)
     np.testing.assert_array_equal(found['x'][..., -1, -1, 0], 7)
-    assert (conditional.folder / 'applications' / 'latent_map-of-7.npz').exists()
+    assert (conditional.folder / 'applications' / 'latent_map-of-7-num_points-3.npz').exists()
     assert 'give classes of 0..9' in complaint(latent_map.apply, conditional, label=10)
     spec = conditional.data.spec._replace(left_out=(7,))
     without = conditional._replace(data=conditional.data._replace(spec=spec))

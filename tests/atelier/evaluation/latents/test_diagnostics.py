@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support import assembled, replaced, with_abilities, without
 
+from atelier import files
 from atelier.core.abilities import Codes, LogProb, Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
@@ -144,7 +145,7 @@ def judged(tmp_path, monkeypatch, untrained):
 def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
     """A classifier scores random codes of a model without `Sample`; a new one scores them again."""
     found = evaluate.evaluate(judged, ONE)
-    assert json.loads((judged.folder / 'evaluation.json').read_text()) == found
+    assert files.read_json(judged.folder / 'evaluation.json') == found
     assert found['features'] == found['latents']['completeness']['classifier']
     assert 'Gaussian fitted' in found['latents']['completeness']['codes']
     assert found['samples'] == {}

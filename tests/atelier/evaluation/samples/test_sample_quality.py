@@ -1,12 +1,11 @@
 """Sample quality: metrics on a classifier's features, and over known modes."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
 from support import assembled, replaced, trained_classifier
 
+from atelier import files
 from atelier.core.abilities import Sample
 from atelier.evaluation import evaluate
 from atelier.evaluation.samples.features import FeatureFunction, FeatureOutput
@@ -154,7 +153,7 @@ def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
     run = assembled(tmp_path / 'gan', 'gan', eval__classifier=str(classifier), train__steps=5)
     train_lib.train(run, jax.devices()[:1])
     result = evaluate.evaluate(run, jax.devices()[:1])
-    assert json.loads((run.folder / 'evaluation.json').read_text()) == result
+    assert files.read_json(run.folder / 'evaluation.json') == result
     assert result['samples']['values']['frechet_distance']['samples'] > 0
     with caplog.at_level('INFO', logger='atelier'):
         evaluate.show(result, run)

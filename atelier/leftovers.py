@@ -1,0 +1,125 @@
+"""Temporary files and folders, and their removal after a process was killed.
+
+Who writes one holds its lock, and the operating system releases the lock however the process ends.
+A temporary file or folder whose lock is free is thus a leftover, however young it is.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+PREFIX = '.writing-'  # of temporary files
+EARLIER = re.compile(r'\..+\.json\.\d+|metrics\.tmp')  # temporary files of earlier versions
+LOCK = '.in-use'  # the file in a temporary folder whose lock its process holds
+SHARED = 'atelier-'  # prefix of temporary folders in the system's folder for them
+
+
+def is_leftover(path: pathlib.Path) -> bool:
+    """Whether the name is that of a temporary file."""
+    return path.name.startswith(PREFIX) or EARLIER.fullmatch(path.name) is not None
+
+
+def new_file(folder: pathlib.Path) -> tuple[int, pathlib.Path]:
+    """Creates a temporary file and locks it; returns its descriptor and its path."""
+    while True:
+        path = folder / f'{PREFIX}{os.urandom(6).hex()}'
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if _is_locked_in_time(descriptor):
+            return descriptor, path
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def new_folder(parent: pathlib.Path | None = None, prefix: str = SHARED) -> Iterator[pathlib.Path]:
+    """Yields a new temporary folder, and removes it at the end.
+
+    `parent` is by default the system's folder for temporary files.
+    """
+    descriptor, path = _locked_folder(parent or pathlib.Path(tempfile.gettempdir()), prefix)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def keep(folder: pathlib.Path) -> None:
+    """Makes the content of a temporary folder ready to be moved: it is no longer temporary."""
+    (folder / LOCK).unlink()
+
+
+def remove_files(folder: pathlib.Path) -> None:
+    """Removes leftover files in `folder` and in its subfolders, but follows no symbolic link."""
+    for parent in [folder, *_subfolders(folder)]:
+        for path in _entries(parent):
+            if is_leftover(path) and not path.is_symlink():
+                with _free(path) as is_free:
+                    if is_free:
+                        path.unlink(missing_ok=True)
+
+
+def remove_folders(parent: pathlib.Path | None = None, prefix: str = SHARED) -> None:
+    """Removes this user's leftover folders in `parent`, by default the system's folder."""
+    for path in _entries(parent or pathlib.Path(tempfile.gettempdir())):
+        if path.name.startswith(prefix) and _is_own(path):
+            with _free(path / LOCK) as is_free:
+                if is_free:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _locked_folder(parent: pathlib.Path, prefix: str) -> tuple[int, pathlib.Path]:
+    while True:
+        path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        if _is_locked_in_time(descriptor):
+            return descriptor, path
+        os.close(descriptor)
+
+
+def _is_locked_in_time(descriptor: int) -> bool:
+    """Locks a new file; returns whether no other process took it for a leftover before."""
+    with contextlib.suppress(OSError):  # a file system without locks: leftovers stay there
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return os.fstat(descriptor).st_nlink > 0
+
+
+@contextlib.contextmanager
+def _free(path: pathlib.Path) -> Iterator[bool]:
+    """Holds the lock of a file; yields False if another process holds it or it cannot be locked."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        yield False
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(OSError):  # a leftover that cannot be removed blocks nothing
+                yield True
+            return
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in _entries(folder) if path.is_dir() and not path.is_symlink()]
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # missing, or not readable: nothing can be removed from it
+        return []
+
+
+def _is_own(path: pathlib.Path) -> bool:
+    with contextlib.suppress(OSError):
+        about = path.lstat()
+        return about.st_uid == os.getuid() and path.is_dir() and not path.is_symlink()
+    return False

@@ -1,0 +1,65 @@
+"""Names of results carry what changes them."""
+
+import json
+
+import pytest
+from support import make_run
+
+from atelier.applications import _common, inpaint, sample
+from atelier.run import run_folder
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """The folder of a run that has only a config.json."""
+    run = make_run(tmp_path_factory.mktemp('runs') / 'run')
+    run.folder.mkdir()
+    run_folder.write_config(run, 1)
+    return run.folder
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'suffix'),
+    [
+        ({}, ''),
+        ({'eval.batch_size': 7, 'eval.num_pictures': 3}, ''),
+        ({'eval.weights': 'best'}, ''),
+        ({'eval.weights': 'last'}, '-weights-last'),
+        ({'eval.num_importance_samples': 3}, '-num_importance_samples-3'),
+    ],
+)
+def test_changed_settings_are_in_the_name(folder, overrides, suffix):
+    """The run's own settings are not, nor are sizes that change no result."""
+    run = run_folder.reopen(folder, overrides)
+    assert _common.settings_suffix(run) == suffix
+
+
+def test_paths_are_told_apart_by_a_checksum(folder, tmp_path, monkeypatch):
+    """A relative path has that of the absolute one; the same file name elsewhere has another."""
+    other = {'eval.classifier': str(tmp_path / 'a' / 'classifier')}
+    name = _common.settings_suffix(run_folder.reopen(folder, other))
+    assert len(name) == len('-classifier-') + 8
+    monkeypatch.chdir(tmp_path)
+    relative = {'eval.classifier': 'a/classifier'}
+    assert _common.settings_suffix(run_folder.reopen(folder, relative)) == name
+    relative = {'eval.classifier': 'b/classifier'}
+    assert _common.settings_suffix(run_folder.reopen(folder, relative)) != name
+
+
+def test_options_are_in_the_name_unless_they_have_their_default():
+    """Long and odd values are replaced by a checksum, different for each."""
+    default = dict(num_examples=200, num_completions=4)
+    assert _common.changed_options(inpaint.apply, **default) == ''
+    assert _common.changed_options(inpaint.apply, num_examples=0) == '-num_examples-0'
+    assert _common.changed_options(sample.apply, labels='0-1') == '-labels-0-1'
+    odd = ['a/b', 'a b', 'é', '../x', 'x' * 25, '']
+    names = {_common.suffix(prompt=value) for value in odd}
+    assert len(names) == len(odd)
+    assert all(len(name) == len('-prompt-') + 8 and '/' not in name for name in names)
+
+
+def test_a_run_without_a_config_file_has_the_plain_name(folder, tmp_path):
+    """A run assembled in Python need not have been saved."""
+    run = run_folder.reopen(folder, {'eval.weights': 'last'})._replace(folder=tmp_path)
+    assert _common.settings_suffix(run) == ''
+    assert json.dumps(_common.changed_settings(run)) == '{}'

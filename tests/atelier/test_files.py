@@ -1,0 +1,186 @@
+"""Files of results are whole or absent, behind no link, and JSON shows whether it was changed."""
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support import contents
+
+from atelier import files
+from atelier.checkout import ROOT
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from atelier.log import log
+from atelier.report import image_grids, texts
+
+TEXT = Spec((2,), 2, None, symbols='ab')
+
+
+def draw(path):
+    from matplotlib.figure import Figure
+
+    image_grids.save_figure(path, Figure())
+
+
+WRITERS = {
+    'a.json': lambda path: files.write_json(path, {'new': 2}),
+    'a.npz': lambda path: files.write_arrays(path, {'x': np.arange(5)}),
+    'a.csv': lambda path: files.write_text(path, 'new'),
+    'a.png': lambda path: image_grids.save(path, np.zeros((4, 4, 1), np.uint8)),
+    'b.png': draw,
+    'a.txt': lambda path: texts.save(path, np.zeros((1, 2)), TEXT),
+}
+KILLED = """
+import os, pathlib, sys
+from atelier import files
+with files.whole(pathlib.Path(sys.argv[1])) as file:
+    file.write(b'ne')
+    file.flush()
+    os.kill(os.getpid(), 9)
+"""
+
+
+# Whole or absent
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, name):
+    """No temporary file stays, and the error is one line that names the file."""
+    path = tmp_path / 'folder' / name
+    WRITERS[name](path)
+    before = contents(tmp_path)
+    assert set(before) == {'folder', f'folder/{name}'}
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path.write_text('old')
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(UserError, match=f'cannot write .*{name}: No space left'):
+        WRITERS[name](path)
+    assert contents(tmp_path) == {**before, f'folder/{name}': b'old'}
+
+
+def test_a_kill_leaves_the_old_file(tmp_path):
+    """The file is not torn, and its temporary file is one that the next start removes."""
+    path = tmp_path / 'a.npz'
+    path.write_text('old')
+    result = subprocess.run([sys.executable, '-c', KILLED, str(path)], cwd=ROOT)
+    assert result.returncode == -signal.SIGKILL
+    assert path.read_text() == 'old'
+    assert len(contents(tmp_path)) == 2
+    files.leftovers.remove_files(tmp_path)
+    assert contents(tmp_path) == {'a.npz': b'old'}
+
+
+def test_a_new_file_has_the_permissions_of_any_other(tmp_path):
+    """Colleagues can read it, as the user's mask allows."""
+    files.write_text(tmp_path / 'a', '')
+    (tmp_path / 'b').write_text('')
+    assert (tmp_path / 'a').stat().st_mode == (tmp_path / 'b').stat().st_mode
+
+
+def test_there_is_one_way_to_write_a_file():
+    """No module of the engine writes a file of results under its final name."""
+    forbidden = r"write_(text|bytes)\(|savez|savefig\(path|\.save\((path|str)|open\(.*['\"][wx]"
+    others = [path for path in ROOT.glob('atelier/**/*.py') if path.name != 'files.py']
+    allowed = (
+        *('files.write_text(', 'image_grids.save(', 'texts.save(', '_common.save('),
+        *('numpy.save', "np.savez('mine.npz'"),  # in advice to the user
+        "(folder / 'entry.json').write_text(",  # in a temporary folder, which is moved whole
+    )
+    lines = {
+        f'{path.relative_to(ROOT)}: {line.strip()}'
+        for path in others
+        for line in path.read_text().splitlines()
+        if re.search(forbidden, line)
+    }
+    assert [line for line in lines if not any(words in line for words in allowed)] == []
+
+
+# Links
+
+
+def test_a_link_inside_a_folder_is_refused(tmp_path):
+    """However deep it is, and whether it leads somewhere or not."""
+    mine = tmp_path / 'mine.txt'
+    mine.write_text('mine')
+    for name in ('samples/seed-0.npz', 'samples', 'checkpoints/40', 'checkpoints/40/state', 'x'):
+        link = tmp_path / name.replace('/', '-') / name
+        link.parent.mkdir(parents=True)
+        link.symlink_to(mine if name != 'x' else tmp_path / 'nothing')
+        with pytest.raises(UserError, match=f'{name} is a symbolic link'):
+            files.refuse_links(tmp_path / name.replace('/', '-'))
+    assert mine.read_text() == 'mine'
+
+
+def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
+    """Links inside those checkpoints are refused all the same."""
+    (tmp_path / 'disk' / 'run').mkdir(parents=True)
+    (tmp_path / 'disk' / 'checkpoints' / '40').mkdir(parents=True)
+    (tmp_path / 'run').symlink_to(tmp_path / 'disk' / 'run')
+    (tmp_path / 'run' / 'checkpoints').symlink_to(tmp_path / 'disk' / 'checkpoints')
+    files.refuse_links(tmp_path / 'run')
+    (tmp_path / 'run' / 'checkpoints' / '50').symlink_to(tmp_path)
+    with pytest.raises(UserError, match='checkpoints/50 is a symbolic link'):
+        files.refuse_links(tmp_path / 'run')
+    (tmp_path / 'run' / 'checkpoints').unlink()
+    (tmp_path / 'run' / 'checkpoints').symlink_to('checkpoints')  # to itself
+    with pytest.raises(UserError, match='cannot read'):
+        files.refuse_links(tmp_path / 'run')
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_file_is_not_written_through_a_link(tmp_path, name):
+    """Not even through one that appeared after the folder was opened."""
+    (tmp_path / 'mine').write_text('mine')
+    (tmp_path / name).symlink_to(tmp_path / 'mine')
+    with pytest.raises(UserError, match=f'{name} is a symbolic link'):
+        WRITERS[name](tmp_path / name)
+    assert (tmp_path / 'mine').read_text() == 'mine'
+
+
+# Checksums
+
+
+def test_json_comes_back_without_its_checksum(tmp_path):
+    """Another order and other line breaks are no change."""
+    path, value = tmp_path / 'a.json', {'b': 0.1, 'a': [1, {'c': None}], 'ä': 'é\udcff'}
+    files.write_json(path, value)
+    assert files.read_json(path) == value
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text()).items()))))
+    assert files.read_json(path) == value
+
+
+def test_a_changed_digit_is_refused(tmp_path):
+    """In one line, which names the file."""
+    path = tmp_path / 'a.json'
+    files.write_json(path, {'rate': 0.001, 'sizes': (1, 2)})
+    path.write_text(path.read_text().replace('0.001', '0.002'))
+    with pytest.raises(UserError, match=r'a\.json was changed after it was written'):
+        files.read_json(path)
+
+
+def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, monkeypatch):
+    """Runs of earlier versions go on."""
+    monkeypatch.setattr(log, 'propagate', True)  # caplog listens to the root logger
+    path = tmp_path / 'a.json'
+    path.write_text('{"old": 1}')
+    with caplog.at_level('INFO'):
+        assert files.read_json(path) == files.read_json(path) == {'old': 1}
+    (message,) = caplog.messages
+    assert message == f'{path} has no checksum, because an earlier version wrote it'
+
+
+@pytest.mark.parametrize('text', ['[' * 100_000, '[]', '{', '{"a": 1', '\xff'])
+def test_json_that_is_none_is_a_value_error(tmp_path, text):
+    """Its reader then says what the file is for."""
+    (tmp_path / 'a.json').write_text(text, encoding='latin-1')
+    with pytest.raises(ValueError):  # noqa: PT011 of several libraries
+        files.read_json(tmp_path / 'a.json')

@@ -1,0 +1,66 @@
+"""Temporary files and folders go when their process has ended, and no earlier."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from support import contents
+
+from atelier import leftovers
+from atelier.checkout import ROOT
+
+KILLED = """
+import os, pathlib, sys
+from atelier import leftovers
+leftovers.new_file(pathlib.Path(sys.argv[1]))
+with leftovers.new_folder(pathlib.Path(sys.argv[1])) as folder:
+    (folder / 'large.npy').write_bytes(b'1')
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    """Both the file and the folder, with what is in it."""
+    result = subprocess.run([sys.executable, '-c', KILLED, str(tmp_path)], cwd=ROOT)
+    assert result.returncode == -signal.SIGKILL
+    assert len(contents(tmp_path)) == 4
+    leftovers.remove_files(tmp_path)
+    leftovers.remove_folders(tmp_path)
+    assert contents(tmp_path) == {}
+
+
+def test_what_is_being_written_stays(tmp_path):
+    """A second process that starts in the folder takes no file or folder away."""
+    descriptor, path = leftovers.new_file(tmp_path)
+    with leftovers.new_folder(tmp_path) as folder:
+        leftovers.remove_files(tmp_path)
+        leftovers.remove_folders(tmp_path)
+        assert path.exists()
+        assert folder.exists()
+    os.close(descriptor)
+    leftovers.remove_files(tmp_path)
+    assert contents(tmp_path) == {}
+
+
+def test_files_of_earlier_versions_are_leftovers_and_those_of_the_user_are_not(tmp_path):
+    """Also in subfolders, as `applications` has them; nothing behind a link is touched."""
+    run, elsewhere = tmp_path / 'run', tmp_path / 'elsewhere'
+    for folder in (run / 'applications', elsewhere):
+        folder.mkdir(parents=True)
+        (folder / '.embed.json.123').write_text('')
+    for name in ('.config.json.77', 'metrics.tmp', '.notes', 'config.json', 'thesis.json.5'):
+        (run / name).write_text('')
+    (run / 'link').symlink_to(elsewhere)
+    leftovers.remove_files(run)
+    kept = {path.name for path in run.iterdir()}
+    assert kept == {'.notes', 'config.json', 'thesis.json.5', 'applications', 'link'}
+    assert not list((run / 'applications').iterdir())
+    assert list(elsewhere.iterdir())
+
+
+def test_a_folder_that_is_not_ours_stays(tmp_path):
+    """Its name alone does not make a folder a leftover."""
+    (tmp_path / 'atelier-datasets').mkdir()
+    leftovers.remove_folders(tmp_path)
+    assert (tmp_path / 'atelier-datasets').exists()
