@@ -21,6 +21,7 @@ from atelier.errors import UserError, reading, writing
 from atelier.run import run_folder
 from atelier.run.config_values import check_same_values, with_later_fields
 from atelier.run.experiment import Run
+from atelier.run.run_path import check_run_path
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
@@ -66,8 +67,10 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
     Raises:
-      UserError: it holds something else, or another sweep. Only train.steps may grow.
+      UserError: it holds something else, or another sweep. Only train.steps may grow. Or no sweep
+        can be in the folder.
     """
+    check_run_path(folder)
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
         is_occupied = exists and not (folder.is_dir() and not any(folder.iterdir()))
