@@ -65,8 +65,9 @@ class Checkpoints:
             self._manager = open_manager(self._folder.for_orbax, read_only)
 
     def steps(self) -> list[int]:
-        """Returns the steps of the existing checkpoints, oldest first."""
-        return self._folder.steps()
+        """Returns the steps of the checkpoints, oldest first, with that of the save in flight."""
+        in_flight = {self._in_flight.step} if self._in_flight else set()
+        return sorted({*self._folder.steps(), *in_flight})
 
     def check_in_place(self) -> None:
         """Checks that the folder is still where it was opened.
@@ -199,6 +200,17 @@ class Checkpoints:
                 f'no checkpoint in {self.folder} can be read; error of the newest: {newest_error}'
             )
         return None
+
+    def accepts(self, step: int, like: State) -> bool:
+        """Whether a checkpoint can be restored; one that cannot is reported and set aside."""
+        try:
+            self.restore(step, like)
+        except UserError as error:
+            log.warning('%s; it is not used', error)
+            self._folder.set_aside(step)
+            self._manager.reload()
+            return False
+        return True
 
     def forget_after(self, step: int) -> None:
         """Deletes the checkpoints of later steps.

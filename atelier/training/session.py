@@ -42,6 +42,14 @@ class Member:
         state, self.memory = restored or (self._start(self.run), Memory())
         return state
 
+    def can_go_back_to(self, step: int) -> bool:
+        """Whether the checkpoint of `step` can be read; always for step 0.
+
+        One that cannot is moved to `damaged`. Without this check, the later checkpoints would be
+        deleted for one that may be unreadable.
+        """
+        return step == 0 or self.checkpoints.accepts(step, self._start.like)
+
     def open(self, step: int, validation: CompiledValidation, log_prefix: str = '') -> None:
         """Opens the log and the validation for training from `step`.
 
