@@ -61,8 +61,12 @@ class Checkpoints:
         self.has_read_back = False  # whether a save of this process could be read
         self._to_keep = {*self.steps()}  # steps saved with `keep`, and all of earlier processes
         self._readable: set[int] = set()  # steps that this process has read
-        with writing_arrays(self.folder):
-            self._manager = open_manager(self._folder.for_orbax, read_only)
+        try:
+            with writing_arrays(self.folder):
+                self._manager = open_manager(self._folder.for_orbax, read_only)
+        except BaseException:
+            self._folder.close()
+            raise
 
     def steps(self) -> list[int]:
         """Returns the steps of the checkpoints, oldest first, with that of the save in flight."""

@@ -17,12 +17,15 @@ from atelier.run.checkpoint_content import (
     Memory,
     Unfit,
     check_fits,
+    check_not_empty,
     check_size,
     check_texts,
     digest,
     memory_of,
 )
 from atelier.run.checkpoint_folder import CheckpointFolder
+
+_ATTEMPTS = 20  # to open a folder while another process trains
 
 
 class Content(NamedTuple):
@@ -41,7 +44,11 @@ def start_save(
 
     Returns:
       The checksum, or None if Orbax refuses to save, as for a step before the newest one.
+
+    Raises:
+      UserError: an array has no elements.
     """
+    check_not_empty(tree)
     checksum = digest(tree, memory, run_id)
     host = {'memory': memory._asdict(), 'digest': checksum}
     if run_id is not None:
@@ -121,6 +128,10 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
         'state': ocp.StandardCheckpointHandler(multiprocessing_options=alone),
         'host': ocp.JsonCheckpointHandler(multiprocessing_options=alone),
     }
+    for _ in range(_ATTEMPTS if read_only else 0):
+        # a trainer may delete a checkpoint after Orbax has listed it and before it looks at it
+        with contextlib.suppress(FileNotFoundError):
+            return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
     return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
 
 

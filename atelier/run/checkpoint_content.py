@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from atelier.core.game import State
+from atelier.errors import UserError
 
 MIB = 2**20
 # files of a checkpoint that are read whole, and the most bytes that each may have
@@ -71,6 +72,20 @@ def digest(tree: dict, memory: Memory, run_id: str | None) -> int:
         label = f'{name} {leaf.dtype} {leaf.shape}'
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
     return total
+
+
+def check_not_empty(tree: dict) -> None:
+    """Refuses arrays without elements, which Orbax cannot save.
+
+    Raises:
+      UserError: names the array.
+    """
+    for name, leaf in _by_name(tree).items():
+        if leaf.size == 0:
+            raise UserError(
+                f'{name} of the model has the shape {leaf.shape}: a checkpoint cannot hold an '
+                'array without elements'
+            )
 
 
 def check_texts(folder: pathlib.Path) -> None:

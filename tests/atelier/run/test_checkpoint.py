@@ -12,6 +12,7 @@ import zlib
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from checkpointing import saved, state_of
 from support import make_run
@@ -438,6 +439,24 @@ def test_a_checkpoint_that_vanishes_is_not_reported(tmp_path, monkeypatch, caplo
             state, _ = checkpoints.restore_newest(state_of(0))
     assert int(state.step) == 30
     assert not caplog.records
+
+
+def test_a_checkpoint_that_vanishes_while_the_folder_is_opened_is_not_reported(
+    tmp_path, monkeypatch
+):
+    """Orbax lists the checkpoints and then looks at each."""
+    folder = saved(tmp_path / 'checkpoints', 10, 20)
+    plain = ocp.CheckpointManager
+
+    def opened(*arguments, **options):
+        if (folder / '10').exists():
+            shutil.rmtree(folder / '10')
+            raise FileNotFoundError(2, 'No such file or directory', '10')
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(ocp, 'CheckpointManager', opened)
+    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
+        assert int(checkpoints.restore_newest(state_of(0))[0].step) == 20
 
 
 def test_a_best_checkpoint_that_a_better_one_replaces_is_not_reported(

@@ -13,7 +13,7 @@ from checkpointing import saved, state_of
 
 from atelier import checkout
 from atelier.errors import UserError
-from atelier.run.checkpoint import Checkpoints
+from atelier.run.checkpoint import Checkpoints, Memory
 
 
 @pytest.fixture(scope='module')
@@ -61,6 +61,15 @@ def test_a_missing_and_an_unknown_array_are_refused(folder):
     assert 'hypers/beta is float32() there and missing here' in refusal(
         folder, like.replace(hypers={})
     )
+
+
+def test_an_array_without_elements_is_named_before_it_is_saved(tmp_path):
+    state = state_of(10).replace(extra={'model': {'mask': np.zeros((0, 3))}})
+    with (
+        contextlib.closing(Checkpoints(tmp_path / 'checkpoints')) as checkpoints,
+        pytest.raises(UserError, match=r'extra/model/mask of the model has the shape \(0, 3\)'),
+    ):
+        checkpoints.save(state, Memory())
 
 
 def rewritten(folder, name, **changes):
