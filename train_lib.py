@@ -27,7 +27,7 @@ from atelier.run.experiment import Run
 from atelier.run.restore import Start
 from atelier.training.checks import check_training
 from atelier.training.dispatch import Program, data_parallel, suggest_cadences
-from atelier.training.session import Member
+from atelier.training.session import Member, first_save_is_due
 from atelier.training.stop_signals import Stopped, stop_requests
 from atelier.training.trace import traced
 from atelier.training.validation import CompiledValidation
@@ -102,6 +102,7 @@ def loop(
         stop_requests() as received,
         _bar(config.steps, step) as bar,
     ):
+        began_loop = time.perf_counter()
         while active := [i for i, member in enumerate(members) if not member.is_done(step)]:
             began = time.perf_counter()
             state, reports = program.dispatch(state)  # the host waits once per dispatch
@@ -120,9 +121,12 @@ def loop(
             # read only once: a signal may arrive between two reads
             stop = processes.any_of(bool(received))
             save_all = stop or step % config.checkpoint_every == 0
+            is_early = first_save_is_due([*healthy.values()], time.perf_counter() - began_loop)
             for i, member in healthy.items():
-                if save_all or member.memory.best_step == step or member.is_done(step):
-                    member.save(program.member(state, i), save_all or len(members) == 1)
+                is_due = save_all or member.memory.best_step == step or member.is_done(step)
+                if is_due or is_early:
+                    keep = save_all or (is_due and len(members) == 1)
+                    member.save(program.member(state, i), keep)
             if stop:
                 for member in members:
                     member.checkpoints.wait()

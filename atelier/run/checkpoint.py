@@ -1,121 +1,155 @@
 """Checkpoints: the State and the host's Memory, saved with Orbax.
 
-Saves are asynchronous and atomic: an unfinished checkpoint does not exist. The State is saved as
-host arrays, so any number of devices or processes can restore it.
+Saves are asynchronous and atomic: an unfinished checkpoint does not exist. Each is read back before
+an older one is deleted. The State is saved as host arrays, so any number of devices or processes
+can restore it.
 """
 
 import contextlib
-import logging
-import os
 import pathlib
-import shutil
-import zlib
 from typing import NamedTuple
 
 import jax
-import numpy as np
-import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
 
 from atelier.core.game import State
-from atelier.errors import FULL, UserError, writing
+from atelier.errors import UserError
 from atelier.log import log
+from atelier.run.checkpoint_arrays import open_manager, read, start_save, writing_arrays
+from atelier.run.checkpoint_content import Memory, as_dict, host_copy
+from atelier.run.checkpoint_folder import CheckpointFolder
+
+__all__ = ['Checkpoints', 'Memory']
 
 
-class Memory(NamedTuple):
-    """What the host keeps from one evaluation to the next."""
+class _Save(NamedTuple):
+    """A save that has not been read back; `like` is its tree, without the values."""
 
-    best_value: float | None = None  # of the validation metric that chooses the best checkpoint
-    best_step: int | None = None
-    evaluations_since_best: int = 0
-
-
-class _LastTwoAndBest(checkpoint_managers.PreservationPolicy):
-    """Preserves the newest checkpoint, the best one, and the last two of those saved with `keep`.
-
-    Two, so that if the newest is damaged, only a few minutes of training are lost and not the run.
-    `steps_saved_to_keep` holds the steps saved with `keep` and all that existed at the start.
-    """
-
-    def __init__(self):
-        self.best_step: int | None = None
-        self.steps_saved_to_keep: set[int] = set()
-
-    def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        del context
-        present = [info.step for info in checkpoints]
-        last_two = [step for step in present if step in self.steps_saved_to_keep][-2:]
-        kept = {self.best_step, *last_two, *present[-1:]}
-        return [step in kept for step in present]
+    step: int
+    digest: int
+    like: dict
+    best_step: int | None
 
 
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best according to the Memory.
 
+    Two, so that if the newest is damaged, only a few minutes of training are lost and not the run.
+
     At most one save is in flight, and its failure surfaces at the next call of `save` or `wait`.
-    `read_only` is for readers of a run that another process may be training: nothing is saved,
-    cleaned up or moved.
+    These calls also read the save back, compare its checksum, and only then delete older
+    checkpoints. That takes 2 to 3 seconds per GB (a save takes 5 to 8), and 30 ms at least. The
+    first save of a process is read back at once, so that a fault of any cause ends training early.
     """
 
-    def __init__(self, folder: pathlib.Path, read_only: bool = False):
-        self.folder = folder.resolve()
-        self._damaged = folder.absolute().parent / 'damaged'  # in the run, wherever `folder` leads
-        self._read_only = read_only
-        self._policy = _LastTwoAndBest()
-        _quiet_orbax()
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=None if read_only else self._policy,
-            cleanup_tmp_directories=not read_only,  # left by a killed process
-            read_only=read_only,
-            # with several processes, Orbax refuses to create a folder for only one of them
-            create=False,
-            multiprocessing_options=_alone(),
-        )
-        with _writing(self.folder):
-            if not read_only:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
-        self._policy.steps_saved_to_keep.update(self.steps())
+    def __init__(self, folder: pathlib.Path, read_only: bool = False, run_id: str | None = None):
+        """Opens the checkpoints in `folder`.
+
+        Args:
+          folder: holds a subfolder for each checkpoint.
+          read_only: for readers of a run that another process may be training: nothing is saved,
+            cleaned up or moved.
+          run_id: the id of the run; checkpoints with another id are refused.
+
+        Raises:
+          UserError: the folder cannot be opened or created.
+        """
+        self._folder = CheckpointFolder(folder, read_only)
+        self.folder = self._folder.path
+        self._read_only, self._run_id = read_only, run_id
+        self._in_flight: _Save | None = None
+        self._is_old_reported = False
+        self.has_read_back = False  # whether a save of this process could be read
+        self._to_keep = {*self.steps()}  # steps saved with `keep`, and all of earlier processes
+        self._readable: set[int] = set()  # steps that this process has read
+        try:
+            with writing_arrays(self.folder):
+                self._manager = open_manager(self._folder.for_orbax, read_only)
+        except BaseException:
+            self._folder.close()
+            raise
 
     def steps(self) -> list[int]:
-        """Returns the steps of the existing checkpoints, oldest first."""
-        return sorted(self._manager.all_steps())
+        """Returns the steps of the checkpoints, oldest first, with that of the save in flight."""
+        in_flight = {self._in_flight.step} if self._in_flight else set()
+        return sorted({*self._folder.steps(), *in_flight})
+
+    def check_in_place(self) -> None:
+        """Checks that the folder is still where it was opened.
+
+        Raises:
+          UserError: it was deleted, moved or replaced.
+        """
+        self._folder.check_in_place()
 
     def save(self, state: State, memory: Memory, keep: bool = True) -> None:
-        """Starts an asynchronous save.
+        """Starts an asynchronous save; the first one of a process is finished and read back.
 
-        With `keep`, the checkpoint stays at least until two newer ones have been saved with `keep`.
-        Without `keep`, it stays only while it is the newest or the best. Sweeps need both: each
-        member saves its own best step without `keep`, and all members resume from the newest step
-        that every one of them has saved.
+        With `keep`, the checkpoint stays at least until two newer ones have been saved with `keep`
+        and read back. Without `keep`, it stays only while it is the newest or the best. Sweeps need
+        both: each member saves its own best step without `keep`, and all members resume from the
+        newest step that every one of them has saved.
 
         Raises:
-          UserError: the disk is full or not writable. This save or the one before is lost, and
-            every finished checkpoint is unchanged.
+          UserError: the disk is full or not writable, the folder was moved, or a newer checkpoint
+            exists. This save or the one before is lost, and every checkpoint that can be read is
+            unchanged.
         """
-        tree = _host_copy(state)
-        host = {'memory': memory._asdict(), 'digest': _digest(tree, memory)}
-        with _writing(self.folder):
-            # the policy, changed below, must not yet apply to the save in flight
-            self._manager.wait_until_finished()
-            self._policy.best_step = memory.best_step
-            if keep:
-                self._policy.steps_saved_to_keep.add(int(tree['step']))
-            self._manager.save(
-                int(tree['step']),
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(tree), host=ocp.args.JsonSave(host)
-                ),
+        self.wait()
+        self.check_in_place()
+        tree = host_copy(state)
+        step = int(tree['step'])
+        with writing_arrays(self.folder):
+            checksum = start_save(self._manager, tree, memory, self._run_id)
+        if checksum is None:
+            newest = max(self.steps(), default='none')
+            raise UserError(
+                f'checkpoint {step} was not saved in {self.folder}, which has checkpoint {newest}: '
+                'move the later checkpoints away and start the same command again'
             )
+        if keep:
+            self._to_keep.add(step)
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+        self._in_flight = _Save(step, checksum, shapes, memory.best_step)
+        if not self.has_read_back:
+            self.wait()
 
     def wait(self) -> None:
-        """Blocks until the save in flight is finished.
+        """Finishes the save in flight, reads it back, and deletes the checkpoints it replaces.
 
         Raises:
-          UserError: the disk is full or not writable, as for `save`.
+          UserError: as for `save`, or the checkpoint cannot be read back.
         """
-        with _writing(self.folder):
+        saved, self._in_flight = self._in_flight, None
+        with writing_arrays(self.folder):
             self._manager.wait_until_finished()
+        if saved is None:
+            return
+        self.check_in_place()
+        self._read_back(saved)
+        outdated = replaced(self.steps(), self._to_keep, self._readable, saved.best_step)
+        for step in outdated:
+            self._delete(step)
+
+    def _read_back(self, saved: _Save) -> None:
+        """Sets a save aside that cannot be read.
+
+        Raises:
+          UserError: it cannot be read.
+        """
+        reason = 'it is that of another process'
+        try:
+            content = read(self._manager, self._folder, saved.step, saved.like, is_own=True)
+            if content.digest == saved.digest:
+                self.has_read_back = True
+                self._readable.add(saved.step)
+                return
+        except UserError as error:
+            reason = str(error)
+        aside = self._folder.set_aside(saved.step)
+        raise UserError(
+            f'the save of step {saved.step} cannot be read back, so training stopped: {reason}; it '
+            f'is now {aside}, and earlier checkpoints are unchanged'
+        )
 
     def restore(self, step: int, like: State | None) -> tuple[State, Memory]:
         """Returns the State and Memory of one checkpoint, as host arrays.
@@ -124,55 +158,63 @@ class Checkpoints:
         can be restored: all its trees come back as plain dicts, and empty subtrees are missing.
 
         Raises:
-          UserError: the checkpoint is damaged, or belongs to another model.
+          UserError: the checkpoint is damaged, or belongs to another run, step or model.
         """
-        template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _as_dict(like))
-        args = ocp.args.Composite(
-            state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore()
-        )
-        try:
-            restored = self._manager.restore(step, args=args)
-            memory, digest = Memory(**restored.host['memory']), restored.host['digest']
-        except Exception as error:  # the readers raise errors of many types
-            name = f'checkpoint {step} in {self.folder}'
-            if 'tree structures do not match' in str(error):
-                raise UserError(
-                    f'{name} does not fit the model: the config file or the code has changed'
-                ) from error
-            reason = str(error).split('\n')[0][:200]
-            raise UserError(f'{name} is damaged: {reason}') from error
-        if _digest(restored.state, memory) != digest:
-            raise UserError(f'checkpoint {step} in {self.folder} is damaged: its checksum differs')
-        empty = dict.fromkeys(State.__dataclass_fields__, {})
-        return State(**{**empty, **restored.state}), memory
+        name = f'checkpoint {step} in {self.folder}'
+        template = None if like is None else as_dict(like)
+        content = read(self._manager, self._folder, step, template)
+        if self._run_id and content.run_id not in (None, self._run_id):
+            raise UserError(f'{name} belongs to another run, of id {content.run_id[:40]!r}')
+        if int(content.state.step) != step:
+            raise UserError(f'{name} is that of step {int(content.state.step)}: it was renamed')
+        if self._run_id and content.run_id is None and not self._is_old_reported:
+            self._is_old_reported = True
+            log.info('%s has no id of its run, because an earlier version saved it', name)
+        self._readable.add(step)
+        return content.state, content.memory
 
     def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
         """Returns the newest intact checkpoint, or None if there are no checkpoints.
 
-        Damaged ones are reported and, unless `read_only`, moved to `damaged` beside the folder.
+        Refused ones are reported and, unless `read_only`, moved to `damaged` beside the folder. If
+        a trainer deletes a checkpoint that is being read here, the newest one is read instead.
 
         Raises:
           UserError: there are checkpoints, but none can be read.
         """
-        damaged = {}
-        for step in reversed(self.steps()):
+        refused = {}
+        while steps := [step for step in self.steps() if step not in refused]:
+            step = steps[-1]
             try:
                 restored = self.restore(step, like)
             except UserError as error:
-                damaged[step] = error
+                if step in self.steps():
+                    refused[step] = error
                 continue
-            for later, error in damaged.items():
+            for later, error in refused.items():
                 log.warning('%s; checkpoint %d is used instead', error, step)
                 if not self._read_only:
-                    self._set_aside(later)
+                    self._folder.set_aside(later)
+                    self._manager.reload()
             return restored
-        if damaged:
+        if refused:
             # none can be read: more likely the model changed than all are damaged, so none is moved
-            newest_error = next(iter(damaged.values()))
+            newest_error = next(iter(refused.values()))
             raise UserError(
                 f'no checkpoint in {self.folder} can be read; error of the newest: {newest_error}'
             )
         return None
+
+    def accepts(self, step: int, like: State) -> bool:
+        """Whether a checkpoint can be restored; one that cannot is reported and set aside."""
+        try:
+            self.restore(step, like)
+        except UserError as error:
+            log.warning('%s; it is not used', error)
+            self._folder.set_aside(step)
+            self._manager.reload()
+            return False
+        return True
 
     def forget_after(self, step: int) -> None:
         """Deletes the checkpoints of later steps.
@@ -180,77 +222,38 @@ class Checkpoints:
         Raises:
           UserError: the folder is not writable.
         """
-        with _writing(self.folder):
-            for later in self.steps():
-                if later > step:
-                    self._manager.delete(later)
+        for later in self.steps():
+            if later > step:
+                self._delete(later)
 
-    def _set_aside(self, step: int) -> None:
-        target = self._damaged / str(step)
-        with _writing(target):
-            target.parent.mkdir(exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.move(self.folder / str(step), target)
+    def _delete(self, step: int) -> None:
+        self._folder.delete(step)
+        self._to_keep.discard(step)
+        self._readable.discard(step)
         self._manager.reload()
 
     def close(self) -> None:
         """Waits for the save in flight and frees the manager's threads."""
-        with _writing(self.folder):
-            self._manager.close()
+        try:
+            self.wait()
+        finally:
+            with contextlib.closing(self._folder), writing_arrays(self.folder):
+                self._manager.close()
 
 
-def _alone() -> ocp.options.MultiprocessingOptions:
-    """Returns options under which no process waits for another to save or restore."""
-    if jax.process_count() == 1:
-        return ocp.options.MultiprocessingOptions()
-    process = jax.process_index()
-    return ocp.options.MultiprocessingOptions(process, {process}, f'process-{process}')
+def replaced(
+    steps: list[int], to_keep: set[int], readable: set[int], best_step: int | None
+) -> list[int]:
+    """Returns the steps of the checkpoints that newer, readable ones replace.
 
-
-def _as_dict(state: State) -> dict:
-    return {name: getattr(state, name) for name in state.__dataclass_fields__}
-
-
-def _host_copy(state: State) -> dict:
-    """Returns copies, not views, because the buffers are donated to the next dispatch."""
-    return jax.tree.map(lambda x: np.array(x, copy=True), _as_dict(state))
-
-
-def _digest(tree: dict, memory: Memory) -> int:
-    """Returns a checksum of the Memory and of all leaves (names, dtypes, shapes, bits).
-
-    It is needed because tensorstore does not notice a changed bit.
+    Args:
+      steps: the steps of all checkpoints, oldest first.
+      to_keep: the steps of those saved with `keep`.
+      readable: the steps of those that this process has read.
+      best_step: the step of the best one, if any.
     """
-    total = zlib.crc32(repr(memory).encode())
-    named = {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-    for name, leaf in sorted(named.items()):
-        leaf = np.asarray(leaf)
-        label = f'{name} {leaf.dtype} {leaf.shape}'
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
-    return total
-
-
-def leaf_name(path) -> str:
-    """Returns params/model/encoder/..., the same for dicts, tuples and named fields."""
-    return jax.tree_util.keystr(path, simple=True, separator='/')
-
-
-def _quiet_orbax() -> None:
-    """Silences Orbax's traceback per thread of a failed save; `wait` raises the error anyway."""
-    logging.getLogger('absl').setLevel(logging.CRITICAL)
-
-
-@contextlib.contextmanager
-def _writing(folder: pathlib.Path):
-    """Like `errors.writing`, but also for failures that tensorstore reports as a ValueError."""
-    try:
-        with writing(folder):
-            yield
-    except ValueError as error:
-        reasons = [os.strerror(code) for code in FULL if os.strerror(code) in str(error)]
-        if not reasons:
-            raise
-        raise UserError(
-            f'cannot write {folder}: {reasons[0]}; free some space and start the same command '
-            'again (finished checkpoints are whole)'
-        ) from error
+    last_two = sorted({*steps} & to_keep & readable)[-2:]
+    stay = {best_step, *steps[-1:]}
+    if len(last_two) == 2:
+        to_keep = {step for step in to_keep if step >= last_two[0]}
+    return [step for step in steps if step not in stay | to_keep]

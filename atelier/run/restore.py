@@ -22,7 +22,8 @@ from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
 from atelier.run import run_folder
-from atelier.run.checkpoint import Checkpoints, leaf_name
+from atelier.run.checkpoint import Checkpoints
+from atelier.run.checkpoint_content import leaf_name
 from atelier.run.experiment import Run
 
 WEIGHTS = {'best': True, 'last': False}
@@ -190,15 +191,31 @@ def _restore(
     checkpoints_folder = folder / 'checkpoints'
     if not checkpoints_folder.is_dir():
         raise UserError(f'{folder} has no checkpoint yet: train it first')
-    with contextlib.closing(Checkpoints(checkpoints_folder, read_only=True)) as checkpoints:
-        newest = checkpoints.restore_newest(like)
-        if newest is None:
-            raise UserError(f'{folder} has no checkpoint yet: train it first')
-        state, memory = newest
-        kind = 'last'
-        if wants_best and memory.best_step is not None:
-            try:
-                state, kind = checkpoints.restore(memory.best_step, like)[0], 'best'
-            except UserError as error:
-                log.warning('%s; the last one is used', error)
+    run_id = run_folder.load(folder)['id']
+    with contextlib.closing(Checkpoints(checkpoints_folder, True, run_id)) as checkpoints:
+        state, kind = _best_or_last(checkpoints, wants_best, like)
+    if state is None:
+        raise UserError(f'{folder} has no checkpoint yet: train it first')
     return state, f'{kind} checkpoint, step {int(state.step)}'
+
+
+def _best_or_last(
+    checkpoints: Checkpoints, wants_best: bool, like: State | None
+) -> tuple[State | None, str]:
+    """Returns the best State if there is one and it is wanted, else the last, and which it is.
+
+    Both are read again if training has meanwhile replaced the best one by a better one.
+    """
+    while True:
+        steps = checkpoints.steps()
+        state, memory = checkpoints.restore_newest(like) or (None, None)
+        if state is None or not wants_best or memory.best_step is None:
+            return state, 'last'
+        if memory.best_step == int(state.step):
+            return state, 'best'
+        try:
+            return checkpoints.restore(memory.best_step, like)[0], 'best'
+        except UserError as error:
+            if checkpoints.steps() == steps:
+                log.warning('%s; the last one is used', error)
+                return state, 'last'

@@ -1,6 +1,6 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
-config.json       the config file's path, argument, source and values, and the code's git hash
+config.json       the run's id, the config file's path, argument, source, values, and the git hash
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,11 @@ from atelier.run.provenance import (
     warn_if_code_changed,
     warn_if_data_changed,
 )
+from atelier.run.run_path import check_run_path
 
 PATHS = {'data': ('path', 'data_dir'), 'eval': ('classifier',)}  # fields of a config
 LOCK = '.lock'  # its lock is held by the process that trains the run
-RECORD = ('path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
+RECORD = ('id', 'path', 'argument', 'values', 'source', 'git', 'init_from', 'devices', 'data')
 
 
 def load(folder: pathlib.Path) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     Raises:
       UserError: the folder is not a run, holds a symbolic link, or the file was changed.
     """
+    check_run_path(folder)
     path = folder / 'config.json'
     with reading(path):
         is_file = path.is_file()
@@ -64,7 +67,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         for group in ('data', 'model', 'hypers', 'train', 'eval'):
             record['values'][group].items()
         record['values']['train']['steps'] + record['values']['seed']
-        record = {'init_from': None, 'devices': None, 'data': None, **record}
+        record = {'id': None, 'init_from': None, 'devices': None, 'data': None, **record}
+        bytes.fromhex(record['id'] or '')  # None in a run of an earlier version
         record['values'] = with_later_fields(record['values'])
         if not isinstance(record['data'], dict):
             record['data'] = None  # the run predates checksums of splits
@@ -99,8 +103,9 @@ def check_same(
 
     Raises:
       UserError: the folder holds something else, or the run of another config (names the fields);
-        `train.steps` may grow, `eval` may change.
+        `train.steps` may grow, `eval` may change. Or no run can be in the folder.
     """
+    check_run_path(folder)
     with reading(folder):
         exists = (folder / 'config.json').exists()
     if exists:
@@ -128,7 +133,7 @@ def _has_foreign_files(folder: pathlib.Path) -> bool:
 
 
 def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None) -> None:
-    """Writes config.json; an existing run keeps the recorded source and git hash.
+    """Writes config.json; an existing run keeps the recorded source, git hash and id.
 
     `data` is the fingerprint of the run's data, if it is known already.
 
@@ -153,6 +158,7 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
     record.update(init_from=run.init_from, devices=num_devices)
+    record['id'] = record.get('id') or secrets.token_hex(16)  # every checkpoint records it
     files.write_json(run.folder / 'config.json', record)
 
 
@@ -217,6 +223,7 @@ def only_trainer(folder: pathlib.Path) -> Iterator[None]:
       UserError: another process holds the lock, the folder cannot be written, or it holds a
         symbolic link.
     """
+    check_run_path(folder)
     files.refuse_links(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

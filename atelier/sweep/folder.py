@@ -21,6 +21,7 @@ from atelier.errors import UserError, reading
 from atelier.run import run_folder
 from atelier.run.config_values import check_same_values, with_later_fields
 from atelier.run.experiment import Run
+from atelier.run.run_path import check_run_path
 
 NAME = 'sweep.json'
 FAILED = 'failed.json'
@@ -69,9 +70,10 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
     Raises:
-      UserError: the folder holds something else or another sweep; of the values, only train.steps
-        may differ, and only by growing.
+      UserError: the folder holds something else or another sweep, or no sweep can be in it; of the
+        values, only train.steps may differ, and only by growing.
     """
+    check_run_path(folder)
     with reading(folder):
         exists, is_sweep = folder.exists(), (folder / NAME).exists()
         is_occupied = exists and not (folder.is_dir() and _is_free(folder))

@@ -115,7 +115,7 @@ def begin_together(members: Sequence[Member]) -> tuple[list[State], int | None]:
         saved = [{0, *members[i].checkpoints.steps()} for i in active]
         common = max(set.intersection(*saved))
         for i in active:
-            if int(states[i].step) != common:
+            if int(states[i].step) != common and members[i].can_go_back_to(common):
                 members[i].checkpoints.forget_after(common)
                 states[i] = jax.device_get(members[i].begin())
         if all(int(states[i].step) == common for i in active):

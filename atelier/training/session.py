@@ -1,6 +1,7 @@
 """One run in training: its logging, validation and checkpoints between dispatches."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -8,10 +9,13 @@ from ml_collections import ConfigDict
 from atelier.core.game import State
 from atelier.multihost import processes
 from atelier.report.metrics_log import MetricsLog
+from atelier.run import run_folder
 from atelier.run.checkpoint import Checkpoints, Memory
 from atelier.run.experiment import Run
 from atelier.run.restore import Start
 from atelier.training.validation import CompiledValidation, Watch
+
+FIRST_SAVE_SECONDS = 30  # of training, after which an unscheduled checkpoint is saved
 
 
 class Member:
@@ -24,7 +28,8 @@ class Member:
         self.run, self._start = run, start
         self.memory = Memory()
         self.failure: str | None = None
-        self.checkpoints = Checkpoints(run.folder / 'checkpoints')
+        run_id = run_folder.load(run.folder)['id']
+        self.checkpoints = Checkpoints(run.folder / 'checkpoints', run_id=run_id)
         self._metrics_log: MetricsLog | None = None
 
     def begin(self) -> State:
@@ -36,6 +41,14 @@ class Member:
         restored = self.checkpoints.restore_newest(self._start.like)
         state, self.memory = restored or (self._start(self.run), Memory())
         return state
+
+    def can_go_back_to(self, step: int) -> bool:
+        """Whether the checkpoint of `step` can be read; always for step 0.
+
+        One that cannot is moved to `damaged`. Without this check, the later checkpoints would be
+        deleted for one that may be unreadable.
+        """
+        return step == 0 or self.checkpoints.accepts(step, self._start.like)
 
     def open(self, step: int, validation: CompiledValidation, log_prefix: str = '') -> None:
         """Opens the log and the validation for training from `step`.
@@ -51,7 +64,12 @@ class Member:
         return self.failure is not None or finished(self.run.config, step, self.memory)
 
     def write(self, start: int, report: dict[str, np.ndarray], steps_per_second: float) -> None:
-        """Logs the dispatch that began at step `start`, and sets `failure` if the loss diverged."""
+        """Logs the dispatch that began at step `start`, and sets `failure` if the loss diverged.
+
+        Raises:
+          UserError: the run folder was deleted, moved or replaced.
+        """
+        self.checkpoints.check_in_place()
         every = self.run.config.train.log_every
         log_dispatch(self._metrics_log, every, start, report, steps_per_second)
         self.failure = non_finite(report, start, self.checkpoints.steps())
@@ -72,6 +90,16 @@ class Member:
                 self._metrics_log.close()
         finally:
             self.checkpoints.close()
+
+
+def first_save_is_due(members: Sequence[Member], seconds: float) -> bool:
+    """Whether training has run for `seconds` without a save that was read back.
+
+    The first save must be early, because whatever makes checkpoints unreadable would otherwise be
+    noticed only at the first scheduled save, perhaps after hours.
+    """
+    unread = any(not member.checkpoints.has_read_back for member in members)
+    return unread and seconds >= FIRST_SAVE_SECONDS and processes.is_first()
 
 
 def finished(config: ConfigDict, step: int, memory: Memory) -> bool:

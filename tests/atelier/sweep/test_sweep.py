@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,25 @@ def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     swept(folder, train__checkpoint_every=5)
     assert (folder / NAMES[1] / 'damaged' / str(newest)).exists()
+    assert outcome(folder) == outcome(whole[0])
+
+
+@pytest.mark.slow
+def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tmp_path):
+    """The first member lost its newest step; the second's checkpoint of the step before is torn.
+
+    The second one's good checkpoint is not deleted for the torn one.
+    """
+    folder = tmp_path / 'sweep'
+    swept(folder, train__steps=15, train__checkpoint_every=5)
+    first, second = (folder / name / 'checkpoints' for name in NAMES[:2])
+    shutil.rmtree(first / '15')
+    for path in (second / '10').rglob('*'):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    torn = contents(second / '10')
+    swept(folder, train__checkpoint_every=5)
+    assert contents(folder / NAMES[1] / 'damaged' / '10') == torn
     assert outcome(folder) == outcome(whole[0])
 
 

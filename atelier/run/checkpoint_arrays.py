@@ -1,0 +1,151 @@
+"""Reads and writes checkpoints with Orbax: one subfolder per step."""
+
+import contextlib
+import logging
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from atelier.core.game import State
+from atelier.errors import FULL, UserError, writing
+from atelier.run.checkpoint_content import (
+    Memory,
+    Unfit,
+    check_fits,
+    check_not_empty,
+    check_size,
+    check_texts,
+    digest,
+    memory_of,
+)
+from atelier.run.checkpoint_folder import CheckpointFolder
+
+_ATTEMPTS = 20  # to open a folder while another process trains
+
+
+class Content(NamedTuple):
+    """The content of a checkpoint; `run_id` is None if an earlier version saved it."""
+
+    state: State
+    memory: Memory
+    run_id: str | None
+    digest: int
+
+
+def start_save(
+    manager: ocp.CheckpointManager, tree: dict, memory: Memory, run_id: str | None
+) -> int | None:
+    """Starts to save a tree of host arrays under its step.
+
+    Returns:
+      The checksum, or None if Orbax refuses to save, as for a step before the newest one.
+
+    Raises:
+      UserError: an array has no elements.
+    """
+    check_not_empty(tree)
+    checksum = digest(tree, memory, run_id)
+    host = {'memory': memory._asdict(), 'digest': checksum}
+    if run_id is not None:
+        host['run'] = run_id
+    args = ocp.args.Composite(state=ocp.args.StandardSave(tree), host=ocp.args.JsonSave(host))
+    return checksum if manager.save(int(tree['step']), args=args) else None
+
+
+def read(
+    manager: ocp.CheckpointManager,
+    folder: CheckpointFolder,
+    step: int,
+    like: dict | None,
+    is_own: bool = False,
+) -> Content:
+    """Reads a checkpoint and compares its checksum.
+
+    A stranger may have written it. So, unless this process has (`is_own`), names, shapes and dtypes
+    are compared with those of `like` before any array is read. Without `like`, the sizes of the
+    arrays are compared with those of the files.
+
+    Raises:
+      UserError: the checkpoint is damaged, or belongs to another model.
+    """
+    name = f'checkpoint {step} in {folder.path}'
+    try:
+        if not is_own:
+            _check_before(manager, folder.for_orbax / str(step), like)
+        return _read(manager, step, like)
+    except Unfit as error:
+        raise UserError(
+            f'{name} does not fit the model: the config file or the code has changed ({error})'
+        ) from error
+    except Exception as error:  # the readers raise errors of many types
+        reason = folder.in_words(str(error).split('\n')[0])[:200]
+        raise UserError(f'{name} is damaged: {reason}') from error
+
+
+def _check_before(manager: ocp.CheckpointManager, folder: pathlib.Path, like: dict | None) -> None:
+    check_texts(folder)
+    metadata = manager.item_metadata(int(folder.name))['state'].tree
+    if like is None:
+        check_size(metadata, folder)
+    else:
+        check_fits(metadata, like)
+
+
+def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Content:
+    template = like and jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(template), host=ocp.args.JsonRestore())
+    tree, host = (restored := manager.restore(step, args=args)).state, restored.host
+    memory, run_id = memory_of(host['memory']), host.get('run')
+    checksum = digest(tree, memory, run_id)
+    if checksum != host['digest']:
+        raise ValueError('its checksum differs')
+    empty = dict.fromkeys(State.__dataclass_fields__, {})
+    state = State(**{**empty, **tree})
+    int(state.step)  # fails if there is none
+    return Content(state, memory, run_id, checksum)
+
+
+def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager:
+    """Returns Orbax's manager of one folder, under which no process waits for another."""
+    logging.getLogger('absl').setLevel(logging.CRITICAL)  # no traceback per thread of a failed save
+    alone = ocp.options.MultiprocessingOptions()
+    if jax.process_count() > 1:
+        process = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(process, {process}, f'process-{process}')
+    options = ocp.CheckpointManagerOptions(
+        cleanup_tmp_directories=not read_only,  # left by a killed process
+        read_only=read_only,
+        # with several processes, Orbax refuses to create a folder for only one of them
+        create=False,
+        multiprocessing_options=alone,
+    )
+    handlers = {  # given here, so that no file of a checkpoint chooses the class that reads it
+        'state': ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+        'host': ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+    }
+    for _ in range(_ATTEMPTS if read_only else 0):
+        # a trainer may delete a checkpoint after Orbax has listed it and before it looks at it
+        with contextlib.suppress(FileNotFoundError):
+            return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+
+
+@contextlib.contextmanager
+def writing_arrays(folder: pathlib.Path) -> Iterator[None]:
+    """Like `errors.writing`, but also for failures that tensorstore reports as a ValueError."""
+    try:
+        with writing(folder):
+            yield
+    except ValueError as error:
+        reasons = [os.strerror(code) for code in FULL if os.strerror(code) in str(error)]
+        if not reasons:
+            raise
+        raise UserError(
+            f'cannot write {folder}: {reasons[0]}; free some space and start the same command '
+            'again (finished checkpoints are whole)'
+        ) from error

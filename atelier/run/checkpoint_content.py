@@ -1,0 +1,156 @@
+"""What a checkpoint must contain: names, shapes, types and a checksum of the arrays."""
+
+import pathlib
+import zlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from atelier.core.game import State
+from atelier.errors import UserError
+
+MIB = 2**20
+# files of a checkpoint that are read whole, and the most bytes that each may have
+_TEXTS = {'_CHECKPOINT_METADATA': MIB, 'host/metadata': MIB, 'state/_METADATA': 64 * MIB}
+# arrays of an unknown model may be this much larger than their files, which are compressed
+_RATIO, _ALWAYS_ALLOWED = 64, 1024 * MIB
+
+
+class Memory(NamedTuple):
+    """What the host keeps from one evaluation to the next."""
+
+    best_value: float | None = None  # of the validation metric that chooses the best checkpoint
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+
+
+class Unfit(Exception):
+    """The arrays of a checkpoint are not those of the model."""
+
+
+def memory_of(record: Any) -> Memory:
+    """Returns the Memory that JSON holds.
+
+    Raises:
+      TypeError: the JSON holds something else.
+    """
+    memory = Memory(**record)
+    kinds = ((float, int, type(None)), (int, type(None)), (int,))
+    for name, value, types in zip(Memory._fields, memory, kinds, strict=True):
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise TypeError(f'{name} is {str(value)[:50]!r}')
+    return memory
+
+
+def as_dict(state: State) -> dict:
+    """Returns the trees of a State by name, the form in which it is saved."""
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+
+
+def host_copy(state: State) -> dict:
+    """Returns copies, not views, because the buffers are donated to the next dispatch."""
+    return jax.tree.map(lambda x: np.array(x, copy=True), as_dict(state))
+
+
+def leaf_name(path) -> str:
+    """Returns params/model/encoder/..., the same for dicts, tuples and named fields."""
+    return jax.tree_util.keystr(path, simple=True, separator='/')
+
+
+def digest(tree: dict, memory: Memory, run_id: str | None) -> int:
+    """Returns a checksum of the Memory, the run's id and all leaves (names, dtypes, shapes, bits).
+
+    It is needed because tensorstore does not notice a changed bit. The step is one of the leaves.
+    Without an id, it is the checksum of the versions that saved none.
+    """
+    total = zlib.crc32(repr(memory).encode())
+    if run_id is not None:
+        total = zlib.crc32(run_id.encode(), total)
+    for name, leaf in sorted(_by_name(tree).items()):
+        leaf = np.asarray(leaf)
+        label = f'{name} {leaf.dtype} {leaf.shape}'
+        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), zlib.crc32(label.encode(), total))
+    return total
+
+
+def check_not_empty(tree: dict) -> None:
+    """Refuses arrays without elements, which Orbax cannot save.
+
+    Raises:
+      UserError: names the array.
+    """
+    for name, leaf in _by_name(tree).items():
+        if leaf.size == 0:
+            raise UserError(
+                f'{name} of the model has the shape {leaf.shape}: a checkpoint cannot hold an '
+                'array without elements'
+            )
+
+
+def check_texts(folder: pathlib.Path) -> None:
+    """Refuses a checkpoint with a description too large to be one, before it is read.
+
+    Raises:
+      ValueError: names the file.
+    """
+    for name, limit in _TEXTS.items():
+        path = folder / name
+        if path.exists() and (size := path.stat().st_size) > limit:
+            raise ValueError(f'{name} has {size:,} bytes')
+
+
+def check_fits(metadata: Any, like: dict) -> None:
+    """Compares what a checkpoint says of its arrays with the expected arrays; reads no array.
+
+    Args:
+      metadata: a tree of Orbax's descriptions of arrays.
+      like: a tree of arrays, or of their shapes and dtypes.
+
+    Raises:
+      Unfit: names the first array that is missing, unknown, or of another shape or dtype.
+    """
+    saved, expected = _by_name(metadata), _by_name(like)
+    for name in sorted({*saved, *expected}):
+        there, here = _kind(saved.get(name)), _kind(expected.get(name))
+        if there != here:
+            raise Unfit(f'{name} is {there} there and {here} here')
+        _check_chunks(name, saved[name])
+
+
+def check_size(metadata: Any, folder: pathlib.Path) -> None:
+    """Refuses arrays of an unknown model that are far larger than their files.
+
+    Raises:
+      ValueError: reading them would take much more memory than the files explain.
+    """
+    saved = _by_name(metadata)
+    for name, leaf in saved.items():
+        _check_chunks(name, leaf)
+    total = sum(_product(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in saved.values())
+    on_disk = sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
+    if total > max(_ALWAYS_ALLOWED, _RATIO * on_disk):
+        raise ValueError(f'its arrays have {total:,} bytes, its files {on_disk:,}')
+
+
+def _check_chunks(name: str, leaf: Any) -> None:
+    """Refuses chunks larger than their array: tensorstore holds whole chunks in memory."""
+    chunk = leaf.storage.chunk_shape if leaf.storage else None
+    if chunk and any(c > max(n, 1) for c, n in zip(chunk, leaf.shape, strict=True)):
+        raise ValueError(f'{name} has chunks of {tuple(chunk)} for an array of {leaf.shape}')
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= int(size)  # no overflow, unlike NumPy
+    return total
+
+
+def _kind(leaf: Any) -> str:
+    """Returns a leaf's dtype and shape, such as float32(64, 16)."""
+    return 'missing' if leaf is None else f'{np.dtype(leaf.dtype)}{tuple(leaf.shape)}'
+
+
+def _by_name(tree: Any) -> dict[str, Any]:
+    return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

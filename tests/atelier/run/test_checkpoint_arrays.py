@@ -1,0 +1,198 @@
+"""What a stranger's checkpoint can do when it is read: be refused, before memory is taken."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorstore
+from checkpointing import saved, state_of
+
+from atelier import checkout
+from atelier.errors import UserError
+from atelier.run.checkpoint import Checkpoints, Memory
+
+
+@pytest.fixture(scope='module')
+def clean(tmp_path_factory):
+    """A folder with checkpoint 10. Tests must not modify it."""
+    return saved(tmp_path_factory.mktemp('clean') / 'checkpoints', 10)
+
+
+@pytest.fixture
+def folder(clean, tmp_path):
+    """A copy of the folder with checkpoint 10."""
+    return shutil.copytree(clean, tmp_path / 'checkpoints')
+
+
+def refusal(folder, like, step=10):
+    with (
+        contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints,
+        pytest.raises(UserError) as error,
+    ):
+        checkpoints.restore(step, like)
+    assert '\n' not in str(error.value)
+    return str(error.value)
+
+
+def never(*arguments, **options):
+    raise AssertionError('the arrays were read')
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+def test_arrays_of_other_shapes_or_dtypes_are_refused_unread(folder, dtype, monkeypatch):
+    like = state_of(10, size=4 if dtype is np.float16 else 5)
+    other = like.replace(ema={'model': {'kernel': like.ema['model']['kernel'].astype(dtype)}})
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    message = refusal(folder, other)
+    assert 'does not fit the model: the config file or the code has changed' in message
+    here = 'float16(4, 2)' if dtype is np.float16 else 'float32(5, 2)'
+    assert f'ema/model/kernel is float32(4, 2) there and {here} here' in message
+
+
+def test_a_missing_and_an_unknown_array_are_refused(folder):
+    like = state_of(10)
+    assert 'hypers/gamma is missing there' in refusal(
+        folder, like.replace(hypers={**like.hypers, 'gamma': np.float32(1)})
+    )
+    assert 'hypers/beta is float32() there and missing here' in refusal(
+        folder, like.replace(hypers={})
+    )
+
+
+def test_an_array_without_elements_is_named_before_it_is_saved(tmp_path):
+    state = state_of(10).replace(extra={'model': {'mask': np.zeros((0, 3))}})
+    with (
+        contextlib.closing(Checkpoints(tmp_path / 'checkpoints')) as checkpoints,
+        pytest.raises(UserError, match=r'extra/model/mask of the model has the shape \(0, 3\)'),
+    ):
+        checkpoints.save(state, Memory())
+
+
+def rewritten(folder, name, **changes):
+    """Changes what the checkpoint says about one array."""
+    base = {'driver': 'file', 'path': f'{folder}/10/state/'}
+    store = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
+    key = f'{name}/.zarray'
+    record = json.loads(store.read(key).result().value)
+    store.write(key, json.dumps({**record, **changes}).encode()).result()
+
+
+HUGE = [dict(shape=[2**40, 2]), dict(shape=[2**62, 2**62]), dict(chunks=[2**40, 2])]
+
+
+@pytest.mark.parametrize('changes', HUGE)
+@pytest.mark.parametrize('is_known', [True, False])
+def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
+    """With and without a model whose shapes are known."""
+    rewritten(folder, 'params.model.kernel', **changes)
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    message = refusal(folder, state_of(10) if is_known else None)
+    assert 'does not fit the model' in message or 'is damaged' in message
+    assert 'were read' not in message
+
+
+def test_descriptions_without_end_are_refused_unread(folder, monkeypatch):
+    with (folder / '10' / 'host' / 'metadata').open('ab') as file:
+        file.truncate(2**33)  # a hole
+    monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
+    assert 'host/metadata has 8,589,934,592 bytes' in refusal(folder, None)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(memory=3),
+        dict(memory={'best_step': '1'}),
+        dict(memory={'best_value': [1]}),
+        dict(memory={'evaluations_since_best': None}),
+        dict(memory={'unknown': 1}),
+        dict(run=['x']),
+        dict(digest='x'),
+    ],
+    ids=str,
+)
+def test_json_of_other_types_is_refused(folder, change):
+    path = folder / '10' / 'host' / 'metadata'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert 'checkpoint 10 in' in refusal(folder, state_of(10))
+
+
+@pytest.mark.slow
+def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_path):
+    """An audit of the interpreter: the same imports as for a clean one, no code, no process.
+
+    One checkpoint names classes that read its items, the other classes of its arrays as well. The
+    control shows that the audit does notice an import from the folder.
+    """
+    handlers = {'state': 'evil.Handler', 'host': 'os.system'}
+    path = folder / '10' / '_CHECKPOINT_METADATA'
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, 'item_handlers': handlers, 'custom_metadata': handlers}))
+    for place in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
+        for name in ('evil.py', 'sitecustomize.py', 'os.py', '_sharding', 'model.pkl'):
+            (place / name).write_text('raise SystemExit(99)')
+    other = shutil.copytree(folder, tmp_path / 'other')
+    path = other / '10' / 'state' / '_METADATA'
+    path.write_text(path.read_text().replace('np.ndarray', 'evil.Array'))
+    result = subprocess.run(
+        [sys.executable, '-c', AUDIT, str(clean), str(folder), str(other)],
+        cwd=folder,
+        env={'PYTHONPATH': f'{checkout.ROOT}:{checkout.ROOT}/tests', 'JAX_PLATFORMS': 'cpu'},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    events = json.loads(result.stdout)
+    assert events['hostile'] == []
+    assert events['refusals'][:2] == ['', ''] and 'evil.Array' in events['refusals'][2]
+    assert ['import', 'evil'] in events['control']
+
+
+AUDIT = """
+import contextlib, json, pathlib, sys
+sys.path.remove('')
+from checkpointing import state_of
+from atelier.errors import UserError
+from atelier.run.checkpoint import Checkpoints
+
+KINDS = ('import', 'exec', 'compile', 'pickle.find_class', 'subprocess.Popen', 'os.system',
+         'os.exec', 'os.posix_spawn', 'os.fork', 'ctypes.dlopen', 'marshal.loads')
+events = None
+
+def audit(kind, arguments):
+    if events is not None and kind in KINDS:
+        name = getattr(arguments[0], 'co_filename', arguments[0]) if arguments else ''
+        events.append([kind, str(name)])
+
+sys.addaudithook(audit)
+
+refusals = []
+
+def read(folder):
+    global events
+    events = []
+    with contextlib.closing(Checkpoints(pathlib.Path(folder), read_only=True)) as checkpoints:
+        for like in (state_of(10), None):
+            refusal = ''
+            try:
+                checkpoints.restore(10, like)
+            except UserError as error:
+                refusal = str(error)
+            refusals.append(refusal)
+    read_events, events = events, None
+    return read_events
+
+for _ in range(2):  # the first time, libraries import what they need
+    clean = read(sys.argv[1])
+del refusals[:]
+hostile = [event for path in sys.argv[2:] for event in read(path) if event not in clean]
+events = []
+sys.path.insert(0, sys.argv[2])
+with contextlib.suppress(SystemExit):
+    import evil
+print(json.dumps({'hostile': hostile, 'control': events, 'refusals': refusals}))
+"""

@@ -1,0 +1,111 @@
+"""The folder of checkpoints: odd paths, folders that disappear, and deletion."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from checkpointing import saved, state_of
+
+from atelier.errors import UserError
+from atelier.run.checkpoint import Checkpoints, Memory
+from atelier.run.checkpoint_folder import CheckpointFolder
+
+ODD_NAMES = (
+    'beta [0.5]',
+    '[ab] * ?',
+    '{a,b}',
+    'gs:',
+    'logs: {x}',
+    '%s %d %%',
+    '$HOME ~',
+    'it\'s "quoted"',
+    'a\\b',
+    '-rf',
+    'naïve – 数字 🙂',
+    '#1;2&3|4',
+    ' leading and trailing ',
+    '40.orbax-checkpoint-tmp',
+)
+
+
+@pytest.mark.parametrize('name', ['/'.join(ODD_NAMES), ODD_NAMES[0]], ids=['all', 'brackets'])
+def test_checkpoints_in_any_path_can_be_read(tmp_path, name):
+    """All odd names together are one path, so that a single save tests them."""
+    folder = saved(tmp_path / name / 'checkpoints', 10, 20, 30)
+    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
+        assert checkpoints.steps() == [20, 30]
+        state, memory = checkpoints.restore_newest(state_of(0))
+    assert memory == Memory()
+    np.testing.assert_array_equal(state.params['model']['kernel'], np.full((4, 2), 30))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ODD_NAMES)
+def test_each_odd_name_alone(tmp_path, name):
+    test_checkpoints_in_any_path_can_be_read(tmp_path, name)
+
+
+def test_a_path_is_refused_if_there_is_no_proc(tmp_path, monkeypatch):
+    """As on macOS: patterns are refused before anything is saved, other paths work."""
+    is_dir = pathlib.Path.is_dir
+    monkeypatch.setattr(
+        pathlib.Path, 'is_dir', lambda path: not str(path).startswith('/proc') and is_dir(path)
+    )
+    with pytest.raises(UserError, match=r"must not contain '\*', '\?', '\[' or 'gs:'"):
+        CheckpointFolder(tmp_path / 'a[b]', read_only=False)
+    with contextlib.closing(CheckpointFolder(tmp_path / 'plain', read_only=False)) as folder:
+        assert folder.for_orbax == tmp_path / 'plain'
+
+
+def deleted(folder):
+    shutil.rmtree(folder.parent)
+
+
+def moved(folder):
+    folder.parent.rename(folder.parents[1] / 'elsewhere')
+
+
+def replaced(folder):
+    moved(folder)
+    folder.mkdir(parents=True)
+
+
+@pytest.mark.parametrize('happen', [deleted, moved, replaced])
+@pytest.mark.parametrize('is_linked', [False, True])
+def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
+    """One line says so, and nothing is written at the old path, even by the save in flight."""
+    folder = tmp_path / 'run' / 'checkpoints'
+    folder.parent.mkdir()
+    if is_linked:
+        (tmp_path / 'disk').mkdir()
+        folder.symlink_to(tmp_path / 'disk')
+    checkpoints = Checkpoints(folder)
+    checkpoints.check_in_place()
+    checkpoints.save(state_of(10), Memory())
+    happen(folder)
+    for attempt in (checkpoints.check_in_place, lambda: checkpoints.save(state_of(20), Memory())):
+        with pytest.raises(UserError, match='was deleted, moved or replaced during the training'):
+            attempt()
+    checkpoints.close()
+    assert not os.path.exists(folder) or not list(folder.iterdir())
+
+
+def test_a_deletion_that_was_killed_is_finished(tmp_path):
+    folder = saved(tmp_path / 'checkpoints', 10, 20)
+    (folder / '10').rename(folder / '.deleted-10')
+    with contextlib.closing(CheckpointFolder(folder, read_only=True)) as reader:
+        assert reader.steps() == [20]
+        assert (folder / '.deleted-10').exists()
+    with contextlib.closing(CheckpointFolder(folder, read_only=False)):
+        assert sorted(path.name for path in folder.iterdir()) == ['20']
+
+
+def test_only_steps_are_steps(tmp_path):
+    for name in ('10', '010', '1e1', '١٠', '20.orbax-checkpoint-tmp', '.deleted-30', 'damaged'):
+        (tmp_path / name).mkdir()
+    (tmp_path / '40').touch()
+    with contextlib.closing(CheckpointFolder(tmp_path, read_only=True)) as folder:
+        assert folder.steps() == [10]
