@@ -18,7 +18,7 @@ from absl import flags
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_flags import BUILT_IN, Command, value_of
 from atelier.errors import UserError, closest, did_you_mean, suggestion
-from atelier.log import log_to_terminal
+from atelier.log import escaped, log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
 
@@ -40,7 +40,7 @@ def console() -> None:
             perform(parse(sys.argv))
     except UserError as error:
         try:
-            print(f'error: {error}', file=sys.stderr, flush=True)
+            print(f'error: {escaped(str(error))}', file=sys.stderr, flush=True)
         finally:
             os._exit(1)  # on a full disk, each writer would print a traceback at exit
     except StoppedAtOnce as error:

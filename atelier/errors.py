@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import errno
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -27,6 +28,13 @@ class UserError(Exception):
     The message says what is wrong and what to do. Any other exception is a bug and keeps its
     traceback.
     """
+
+
+def shortened(value: object, longest: int = 80) -> str:
+    """Returns the `repr` of a value that may be huge, at most about `longest` characters of it."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = longest
+    return short.repr(value)
 
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:

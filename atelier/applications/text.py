@@ -14,7 +14,7 @@ from atelier.data.dataset import Dataset, Spec, symbols_of
 from atelier.data.text import encode
 from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import escaped, log
 from atelier.report import texts
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
@@ -77,7 +77,7 @@ def apply(
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
     log.info('texts written by the model of the %s: %s', trained.weights, path)
-    print(texts.BETWEEN.join(lines))
+    print(escaped(texts.BETWEEN.join(lines), keep='\n\t'))
     return lines
 
 

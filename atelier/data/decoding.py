@@ -14,6 +14,7 @@ from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
+from atelier.log import escaped
 
 CHUNK = 64  # images per task
 LEVELS = 256
@@ -103,7 +104,7 @@ def _decode(
 
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
-        with tqdm(total=n, desc=title, unit='image', dynamic_ncols=True) as bar:
+        with tqdm(total=n, desc=escaped(title), unit='image', dynamic_ncols=True) as bar:
             for done in pool.map(decode_chunk, range(0, n, CHUNK)):
                 bar.update(done)
     finally:

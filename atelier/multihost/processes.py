@@ -37,7 +37,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import escaped, log
 
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
 RENDEZVOUS_SECONDS = 60  # timeout of the rendezvous at the start
@@ -125,7 +125,7 @@ def _in_time(seconds: int, message: str) -> Iterator[None]:
 
     def end():
         try:
-            os.write(2, f'error: {message}\n'.encode())
+            os.write(2, f'error: {escaped(message)}\n'.encode())
         finally:
             os._exit(1)
 
