@@ -105,7 +105,9 @@ def _prepared(command: Command) -> sweep.Sweep:
     if not command.is_config_typed:
         record = sweep_folder.load(folder)
         may_change = ('eval.', *config_values.MAY_MOVE, 'train.steps')
-        config_values.with_values(config, record['values'], command.overrides, may_change)
+        config_values.with_values(
+            config, record['values'], command.overrides, may_change, folder / sweep_folder.NAME
+        )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
     return sweep.prepare(
