@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-
 log = logging.getLogger('atelier')
 
 
