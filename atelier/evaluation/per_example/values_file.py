@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
+from atelier.data.arrays import check_members
 from atelier.log import log
 from atelier.run import run_folder
 
@@ -36,6 +37,7 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
     if not path.exists():
         return {}
     try:
+        check_members(path)
         with np.load(path) as stored:
             values = {name: np.asarray(stored[name], np.float64) for name in stored.files}
     except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib
