@@ -42,6 +42,7 @@ from atelier.log import escaped, log
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
 RENDEZVOUS_SECONDS = 60  # timeout of the rendezvous at the start
 TEXT_BYTES = 4096
+MAX_PROCESSES = 100_000
 # start of the error messages of collectives and the coordination service about a lost process
 LOST = re.compile(
     '(UNAVAILABLE|DEADLINE_EXCEEDED|[A-Z_]+: .*(gloo|nccl|heartbeat|connection|socket))',
@@ -161,8 +162,10 @@ def _try_to_listen(address: str) -> None:
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
     host, _, port = coordinator.rpartition(':')
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not re.fullmatch('[0-9]{1,5}', port) or not 0 < int(port) < 65536:
         raise UserError(f'--coordinator={coordinator}: give HOST:PORT of the first process')
+    if num_processes > MAX_PROCESSES:
+        raise UserError(f'--num_processes={num_processes}: at most {MAX_PROCESSES:,}')
     if not 0 <= process_id < num_processes:
         raise UserError(
             f'--process_id={process_id} and --num_processes={num_processes}: --process_id '
