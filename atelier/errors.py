@@ -61,7 +61,8 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
     if value not in options:
         hint = did_you_mean(str(value), options) if len(options) > 1 else ''
         raise UserError(
-            f'config.{field} is {value!r}; choose one of {", ".join(map(repr, options))}{hint}'
+            f'config.{field} is {shortened(value)}; choose one of '
+            f'{", ".join(map(repr, options))}{hint}'
         )
     return options[value]
 

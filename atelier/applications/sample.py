@@ -45,6 +45,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     """
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
+    _common.check_outputs(run, num_samples=num_samples)
     classes = parse_labels(run, labels)
     label = None if classes is None else np.resize(classes, num_samples)
     trained = restore.load(run)

@@ -10,7 +10,8 @@ from atelier.applications import _common
 from atelier.applications._application import EXTEND, Application
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec, symbols_of
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.fingerprints import symbols_of
 from atelier.data.text import encode
 from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
@@ -66,6 +67,7 @@ def apply(
         the vocabulary.
     """
     _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
+    _common.check_outputs(run, num_characters=num_characters, num_samples=num_samples)
     _common.check_seed(seed)
     spec = run.data.spec
     with about(f'--prompt={prompt!r}'):

@@ -112,38 +112,49 @@ def _check_group(path: pathlib.Path, prefix: str, group: dict[str, Any]) -> None
             raise damaged(path, f'config.{prefix}{name} is {shortened(value)}')
 
 
-def check_kinds(
-    path: pathlib.Path, stored: Mapping[str, Any], like: Mapping[str, Any], prefix: str = ''
-) -> None:
-    """Checks that stored config values have the types of the same fields of a config.
+def check_kinds(path: pathlib.Path, stored: Mapping[str, Any], like: Mapping[str, Any]) -> None:
+    """Checks that the config values stored in the file `path` have the types of `like`.
+
+    Raises:
+      UserError: as the text of `wrong_kind`.
+    """
+    wrong = wrong_kind(stored, like)
+    if wrong:
+        raise damaged(path, wrong)
+
+
+def wrong_kind(values: Mapping[str, Any], like: Mapping[str, Any], prefix: str = '') -> str:
+    """Returns the first of the config values that has another type than the same field of `like`.
 
     An integer is a number too. Fields that only one of the two has are passed over: the config may
     have lost or got them since.
 
     Args:
-      path: of the file, for the message.
-      stored: config values as in JSON, nested.
-      like: values of those types, nested likewise.
-      prefix: of the names in the message.
+      values: nested; lists may stand for tuples, as in JSON.
+      like: values of the right types, nested likewise.
+      prefix: of the names in the text.
 
-    Raises:
-      UserError: names the first field of another type, its value, and the type.
+    Returns:
+      The name of the field, its value and the right type, or '' if all are right.
     """
-    for name, value in stored.items():
+    for name, value in values.items():
         if name not in like:
             continue
-        field, model = f'{prefix}{name}', like[name]
+        field, model = f'config.{prefix}{name}', like[name]
         if isinstance(model, Mapping):
             if not isinstance(value, Mapping):
-                raise damaged(path, f'config.{field} is {shortened(value)}, not a group of fields')
-            check_kinds(path, value, model, f'{field}.')
+                return f'{field} is {shortened(value)}, not a group of fields'
+            wrong = wrong_kind(value, model, f'{prefix}{name}.')
+            if wrong:
+                return wrong
         elif isinstance(value, Mapping) or not _is_kind(value, model):
-            raise damaged(path, f'config.{field} is {shortened(value)}, not {_described(model)}')
+            return f'{field} is {shortened(value)}, not {_described(model)}'
+    return ''
 
 
 def _described(model: Any) -> str:
     if isinstance(model, list | tuple):
-        return f'a list, each of {_described(model[0])}' if model else 'a list'
+        return f'a list in which each is {_described(model[0])}' if model else 'a list'
     known = (text for kind, text in DESCRIPTIONS.items() if isinstance(model, kind))
     return next(known, 'a plain value')
 
@@ -151,7 +162,7 @@ def _described(model: Any) -> str:
 def _is_kind(value: Any, model: Any) -> bool:
     """Whether a value from JSON may replace `model`, the value of a config field."""
     if isinstance(model, list | tuple):
-        if not isinstance(value, list) or len(value) > MAX_LENGTH:
+        if not isinstance(value, list | tuple) or len(value) > MAX_LENGTH:
             return False
         if not model:
             return all(_is_leaf(part) and not isinstance(part, bool) for part in value)
@@ -164,7 +175,7 @@ def _is_kind(value: Any, model: Any) -> bool:
 
 
 def _is_leaf(value: Any) -> bool:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return len(value) <= MAX_LENGTH and all(_is_leaf(part) for part in value)
     return not isinstance(value, dict) and _is_scalar(value)
 
