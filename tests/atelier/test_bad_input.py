@@ -196,6 +196,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('eval__batch_size', -5),
         ('eval__num_pictures', 0),
         ('eval__num_pictures', -1),
+        ('eval__num_pictures', 2**31 - 1),
         ('eval__num_importance_samples', 0),
         ('eval__num_importance_samples', -2),
         ('eval__importance_chunk', -1),
