@@ -47,12 +47,13 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
     """
     devices = devices or jax.devices()
     check_training(run, len(devices))
+    start = Start(run)  # a model that does not fit into memory is refused before files are written
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(processes.folder_of(run.folder))
         run = run._replace(folder=folder)
         stack.enter_context(run_folder.only_trainer(run.folder))
         run_folder.write_config(run, len(devices))
-        member = stack.enter_context(contextlib.closing(Member(run, Start(run))))
+        member = stack.enter_context(contextlib.closing(Member(run, start)))
         state = device_lib.place(_broadcast_start(member), devices)
         step = int(state.step)
         if member.is_done(step):

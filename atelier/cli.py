@@ -18,7 +18,7 @@ from absl import flags
 from atelier import applications, checkout, cli_flags, cli_help
 from atelier.cli_flags import Command, value_of
 from atelier.errors import UserError, closest, did_you_mean, suggestion
-from atelier.log import log_to_terminal
+from atelier.log import escaped, log_to_terminal
 from atelier.paths import user_path
 from atelier.training.stop_signals import StoppedAtOnce
 
@@ -35,7 +35,7 @@ def console() -> None:
             perform(parse(sys.argv))
     except UserError as error:
         try:
-            print(f'error: {error}', file=sys.stderr, flush=True)
+            print(f'error: {escaped(str(error))}', file=sys.stderr, flush=True)
         finally:
             os._exit(1)  # on a full disk, each writer would print a traceback at exit
     except StoppedAtOnce as error:
@@ -71,12 +71,15 @@ def parse(argv: list[str]) -> Command:
     config = config_file and config_file.config()  # a bug in the file keeps its traceback
     if config is not None:
         _check_names(args, config)
+        default = config.to_dict()
     with _in_one_line():
         if application:
             cli_flags.define_options(values, mode, application)
         if config is not None:
             cli_flags.define_config(values, config, args)
         rest = values(args)
+    if config is not None:
+        _check_kinds(values.config, default)
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags look like --name=value')
     return Command(values, config_file, bool(typed), application)
@@ -174,6 +177,23 @@ def _check_names(argv: list[str], config) -> None:
         if match and match.group(1) not in {*known, *groups}:
             name = match.group(1)
             raise UserError(f'the config has no field {name!r}{did_you_mean(name, known)}')
+
+
+def _check_kinds(config, default: dict) -> None:
+    """Refuses typed values of another type than the field's, and a group without its fields."""
+    from atelier.run import config_values, stored_values
+
+    now = config.to_dict()
+    wrong = stored_values.wrong_kind(now, default)
+    if wrong:
+        raise UserError(wrong)
+    missing = [*config_values.flatten(default).keys() - config_values.flatten(now).keys()]
+    if missing:
+        group = min(missing).rpartition('.')[0]
+        raise UserError(
+            f'--config.{group} replaces all its fields and leaves out {min(missing)}: give each '
+            f'field that changes, as in --config.{min(missing)}=VALUE'
+        )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """Runs a parsed command: train, evaluate, compare, sweep, or an application."""
 
+import contextlib
+from collections.abc import Iterator
+
 from absl import flags
 
 from atelier import applications, checkout, leftovers
@@ -27,8 +30,27 @@ def perform(command: Command) -> None:
     cache.remove_leftovers()
     if _are_several(values):
         processes.join(values.coordinator, values.num_processes, values.process_id)
-    with processes.ending_together():
+    with processes.ending_together(), _reporting_full_memory():
         _perform(command)
+
+
+@contextlib.contextmanager
+def _reporting_full_memory() -> Iterator[None]:
+    """Reports full memory in one line: sizes that are the user's choice have filled it.
+
+    Raises:
+      UserError: the memory of the machine or of a device is full.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # XLA raises a RuntimeError
+        reason = str(error).split('\n')[0][:200]
+        if not isinstance(error, MemoryError) and not reason.startswith('RESOURCE_EXHAUSTED'):
+            raise
+        raise UserError(
+            f'memory is full ({reason or "MemoryError"}): choose smaller sizes in the config, such '
+            'as the batch sizes, or smaller options of the mode'
+        ) from error
 
 
 def _are_several(values: flags.FlagValues) -> bool:
@@ -108,7 +130,9 @@ def _prepared(command: Command) -> sweep.Sweep:
     if not command.is_config_typed:
         record = sweep_folder.load(folder)
         may_change = ('eval.', *config_values.MAY_MOVE, 'train.steps')
-        config_values.with_values(config, record['values'], command.overrides, may_change)
+        config_values.with_values(
+            config, record['values'], command.overrides, may_change, folder / sweep_folder.NAME
+        )
         axes, num_random = axes or record['axes'], num_random or record['num_random']
         init_from = init_from or record['init_from']
     return sweep.prepare(

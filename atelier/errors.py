@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import errno
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -30,6 +31,13 @@ class UserError(Exception):
     """
 
 
+def shortened(value: object, longest: int = 80) -> str:
+    """Returns the `repr` of a value that may be huge, at most about `longest` characters of it."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = longest
+    return short.repr(value)
+
+
 def did_you_mean(value: str, known: Iterable[str]) -> str:
     """Returns ' (did you mean X?)' for the closest of `known`, or an empty string."""
     return suggestion(closest(value, known))
@@ -54,7 +62,8 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
     if value not in options:
         hint = did_you_mean(str(value), options) if len(options) > 1 else ''
         raise UserError(
-            f'config.{field} is {value!r}; choose one of {", ".join(map(repr, options))}{hint}'
+            f'config.{field} is {shortened(value)}; choose one of '
+            f'{", ".join(map(repr, options))}{hint}'
         )
     return options[value]
 

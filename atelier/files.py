@@ -79,6 +79,15 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
         raise ValueError('brackets in too many brackets') from error
     if not isinstance(value, dict):
         raise ValueError('it is no JSON object')
+    return without_checksum(path, value)
+
+
+def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of a JSON file without its checksum, which is compared.
+
+    Raises:
+      UserError: the content does not match the checksum.
+    """
     checksum = value.pop(CHECKSUM, None)
     if checksum is None:
         if path not in _reported:

@@ -1,7 +1,11 @@
 """The logger `atelier`, which writes lines to the terminal."""
 
+import copy
 import logging
 import sys
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
 log = logging.getLogger('atelier')
 
@@ -11,14 +15,52 @@ def counted(n: int, noun: str) -> str:
     return f'{n:,} {noun}' + ('' if n == 1 else 's')
 
 
+def escaped(text: str, keep: str = '') -> str:
+    r"""Returns `text` with control characters, and all else that does not print, as escapes.
+
+    Names of files, classes and fields may come from a stranger. A line break or a terminal code in
+    one of them would forge a line of ours: `'a\nb'` is printed as `a\nb`.
+
+    Args:
+      text: one message.
+      keep: characters that stay as they are.
+    """
+    is_shown = lambda c: c.isprintable() or c in keep or unicodedata.category(c) == 'Zs'
+    return ''.join(
+        c if is_shown(c) else c.encode('unicode_escape', 'surrogatepass').decode() for c in text
+    )
+
+
+class Lines(str):
+    """Several lines as one argument of a message: their line breaks are kept."""
+
+    def __new__(cls, lines: Iterable[str]) -> 'Lines':
+        """Joins lines, each without anything that could forge another."""
+        return super().__new__(cls, '\n'.join(escaped(line, keep='\t') for line in lines))
+
+
+class Formatter(logging.Formatter):
+    """Plain lines, marked if they are warnings.
+
+    The arguments of a message may be names that come from a stranger, so they are escaped.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line of a record."""
+        mark = 'warning: ' if record.levelno >= logging.WARNING else ''
+        shown = copy.copy(record)
+        if isinstance(record.args, tuple):
+            shown.args = tuple(_shown(argument) for argument in record.args)
+        return mark + shown.getMessage()
+
+
+def _shown(argument: Any) -> Any:
+    is_number = hasattr(argument, '__float__')
+    return argument if is_number or isinstance(argument, Lines) else escaped(str(argument))
+
+
 def log_to_terminal() -> None:
     """Logs plain lines to standard output, and marked warnings to standard error."""
-
-    class Formatter(logging.Formatter):
-        def format(self, record):
-            mark = 'warning: ' if record.levelno >= logging.WARNING else ''
-            return mark + record.getMessage()
-
     for stream, levels in ((sys.stdout, range(30)), (sys.stderr, range(30, 60))):
         handler = logging.StreamHandler(stream)
         handler.setFormatter(Formatter())

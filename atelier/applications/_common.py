@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import math
 import pathlib
 import re
 from collections.abc import Callable, Sequence
@@ -18,24 +19,38 @@ from atelier.errors import UserError
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import config_values, run_folder
+from atelier.run import config_values, limits, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
 # fields of config.eval that change no result of an application, beyond rounding
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that stands in a file name as it is
+MOST = 2**31 - 1  # of an option that counts
+MOST_STAND_INS = 4096  # the batch size of a stranger's run may be anything
 
 
 def at_least(least: int, **options: int) -> None:
-    """Checks that options are at least `least`.
+    """Checks that options are at least `least`, and that 32 bits hold them.
 
     Raises:
-      UserError: an option is smaller; the message names it and its value.
+      UserError: an option is smaller or larger; the message names it, its value and the limit.
     """
     for name, value in options.items():
         if value < least:
             raise UserError(f'--{name}={value}: it must be at least {least}')
+        if value > MOST:
+            raise UserError(f'--{name}={value}: it must be at most {MOST:,}')
+
+
+def check_outputs(run: Run, factor: int = 1, **options: int) -> None:
+    """Checks that memory holds as many examples as the product of `factor` and the options.
+
+    Raises:
+      UserError: it does not; the message names the options.
+    """
+    names = ' '.join(f'--{name}={value}' for name, value in options.items())
+    limits.check_examples(names, factor * math.prod(options.values()), run.data.spec)
 
 
 def check_seed(seed: int) -> None:
@@ -63,7 +78,7 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
 
 def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
     """Returns zeros in place of the data of a run with config `values`, if its Spec is enough."""
-    n = values['train']['batch_size']
+    n = max(1, min(values['train']['batch_size'], MOST_STAND_INS))
     split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
     if spec.num_classes is not None:
         split['label'] = np.zeros(n, np.int32)

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from atelier.applications import _common
 from atelier.core.randomness import Stream, key_for, rng_for
+from atelier.data.arrays import UNREADABLE
 from atelier.data.dataset import Spec
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
@@ -104,7 +105,7 @@ def _from_file(mask: str, spec: Spec, positions: tuple[int, ...]) -> Bool[np.nda
 def _load(path: pathlib.Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise UserError(
             f'--mask={path} is not an .npy array: save it with numpy.save(path, mask)'
         ) from error

@@ -103,6 +103,8 @@ def apply(
     ends = Ends(attribute, source, target)
     _check(ends, low, high)
     _common.at_least(1, num_images=num_images, num_steps=num_steps, num_codes=num_codes)
+    _common.check_outputs(run, num_images=num_images, num_steps=num_steps)
+    _common.check_outputs(run, num_codes=num_codes)
     _common.check_seed(seed)
     trained, steps = restore.load(run), np.linspace(low, high, num_steps)
     arrays, sets = compute(trained, ends, steps, label, num_images, num_codes, seed)

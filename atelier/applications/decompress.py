@@ -1,6 +1,7 @@
 """Decodes the examples in a file of --mode=compress, from the weights alone."""
 
 import pathlib
+import re
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from atelier.evaluation.compression import bits_back, file_format, range_coder
 from atelier.log import log
 from atelier.paths import user_path
 from atelier.report import image_grids
-from atelier.run import restore, run_folder
+from atelier.run import limits, restore, run_folder
 from atelier.run.experiment import Run
 from atelier.run.restore import TrainedRun
 
@@ -27,19 +28,23 @@ def data(folder: pathlib.Path, file: str = '') -> Dataset:
     """Returns zeros with the Spec of the file, in place of the run's data, which are not loaded.
 
     Raises:
-      UserError: there is no run or no such file, or the run's data are dequantised.
+      UserError: there is no run or no such file, the file holds other data than the run's, or the
+        run's data are dequantised.
     """
-    values, path = run_folder.load(folder)['values'], _path(folder, file)
+    record, path = run_folder.load(folder), _path(folder, file)
+    values = record['values']
     if not path.exists():
         raise UserError(
             f'{path} does not exist: write it with --mode=compress, for a VAE with '
             '--mode=compress --by=likelihood, or give --file, the path of another one'
         )
-    spec = file_format.read(path)[0].spec
+    header, _ = file_format.read(path)
+    spec = header.spec
     if values['data'].get('dequantize', 'none') != 'none':
         raise UserError(
             f'{folder} was trained on dequantised data: a density cannot code examples without loss'
         )
+    _check_sizes(path, folder, header, record['data'] or {})
     return _common.stand_in(values, spec)
 
 
@@ -59,6 +64,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     """
     path = _path(run.folder, file)
     header, words = file_format.read(path)
+    _check_sizes(path, run.folder, header, {'x': run.data.spec.format})
     trained = restore.load(run)
     _check_source(path, header, trained)
     try:
@@ -118,6 +124,33 @@ def results_path(folder: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
 
 def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
     return user_path(file) if file else folder / 'applications' / 'compress.bin'
+
+
+def _check_sizes(
+    path: pathlib.Path, folder: pathlib.Path, header: file_format.Header, data: dict[str, str]
+) -> None:
+    """Compares the sizes in a file with those of the run, before anything of them is built.
+
+    Args:
+      path: of the file.
+      folder: of the run.
+      header: of the file.
+      data: what the run recorded of its data; empty if it is too old.
+
+    Raises:
+      UserError: the file holds other data than the run's, or more examples than its test split.
+    """
+    coded = header.spec.format
+    if data and data.get('x') != coded:
+        raise UserError(
+            f'{path} holds other data than those of {folder}: {coded}, not {data.get("x")}'
+        )
+    size = re.match(r'(\d{1,15}) examples', data.get('test', ''))
+    if size and header.num_examples > int(size[1]):
+        raise UserError(
+            f'{path} declares {header.num_examples} examples, and {folder} has {size[1]} to test'
+        )
+    limits.check_examples(str(path), header.num_examples, header.spec)
 
 
 def _check_source(path: pathlib.Path, header: file_format.Header, trained: TrainedRun) -> None:

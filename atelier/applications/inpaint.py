@@ -75,6 +75,8 @@ def apply(
     """
     _common.at_least(1, num_images=num_images, num_completions=num_completions)
     _common.check_seed(seed)
+    num_kept = min(num_images, run.data.size('test'))
+    _common.check_outputs(run, factor=num_kept, num_completions=num_completions)
     run, order = _subset_of_test(run, num_examples, seed)
     hidden = hidden_parts(run.data.spec, mask, share, len(order), seed)
     trained, kept = restore.load(run), _common.random_test_indices(run, num_images, seed)

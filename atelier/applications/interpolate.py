@@ -48,6 +48,7 @@ def apply(
     """
     _common.at_least(1, num_pairs=num_pairs)
     _common.at_least(2, num_points=num_points)
+    _common.check_outputs(run, num_pairs=num_pairs, num_points=num_points)
     _common.check_seed(seed)
     n = 2 * num_pairs
     has_encoder = codes_of(run.family).encode is not None

@@ -69,6 +69,7 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
       UserError: a missing checkpoint, an invalid option, or too few examples.
     """
     _common.at_least(1, num_points=num_points)
+    _common.check_outputs(run, factor=num_points, num_points=num_points)
     _common.check_split(run, 'test', 2, 'there is nothing to map')
     _check_label(run, label)
     trained = restore.load(run)

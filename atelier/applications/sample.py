@@ -13,7 +13,7 @@ from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, about
 from atelier.evaluation.codes.prior_draws import decoded_draws
 from atelier.evaluation.samples.sampling import check_labels, sampler
-from atelier.log import log
+from atelier.log import escaped, log
 from atelier.report import image_grids, texts
 from atelier.run import restore
 from atelier.run.experiment import Run
@@ -46,6 +46,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     """
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
+    _common.check_outputs(run, num_samples=num_samples)
     classes = parse_labels(run, labels)
     label = None if classes is None else np.resize(classes, num_samples)
     trained = restore.load(run)
@@ -67,7 +68,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     if texts.is_text(run.data.spec):
         lines = texts.save(path.with_suffix('.txt'), x, run.data.spec)
         log.info('text: %s', path.with_suffix('.txt'))
-        print(texts.BETWEEN.join(lines[:MAX_PRINTED]))
+        print(escaped(texts.BETWEEN.join(lines[:MAX_PRINTED]), keep='\n\t'))
     return x
 
 

@@ -56,6 +56,7 @@ def apply(
     """
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
+    _common.check_outputs(run, num_samples=num_samples)
     runs = {pair: _with_sampler(run, *pair) for pair in _pairs(samplers)}
     trained = restore.load(run)
     x, rows = compute(trained, runs, num_samples, seed)

@@ -64,6 +64,7 @@ def apply(
     _common.at_least(1, num_examples=num_examples, num_samples=num_samples, num_images=num_images)
     _common.check_seed(seed)
     _common.check_split(run, 'test', 1, 'there is nothing to enlarge')
+    _common.check_outputs(run, num_samples=num_samples)
     trained = restore.load(run)
     index = _common.random_test_indices(run, num_examples, seed)
     images, measures = compute(trained, index, num_samples, seed)

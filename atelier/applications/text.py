@@ -10,11 +10,12 @@ from atelier.applications import _common
 from atelier.applications._application import EXTEND, Application
 from atelier.core.abilities import Extend
 from atelier.core.randomness import Stream, key_for
-from atelier.data.dataset import Dataset, Spec, symbols_of
+from atelier.data.dataset import Dataset, Spec
+from atelier.data.fingerprints import symbols_of
 from atelier.data.text import encode
 from atelier.errors import about
 from atelier.evaluation.per_example.over_examples import over_examples
-from atelier.log import log
+from atelier.log import escaped, log
 from atelier.report import texts
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
@@ -66,6 +67,7 @@ def apply(
         the vocabulary.
     """
     _common.at_least(1, num_characters=num_characters, num_samples=num_samples)
+    _common.check_outputs(run, num_characters=num_characters, num_samples=num_samples)
     _common.check_seed(seed)
     spec = run.data.spec
     with about(f'--prompt={prompt!r}'):
@@ -77,7 +79,7 @@ def apply(
     path = _common.save(trained, file, {'x': x.astype(np.int32)}).with_suffix('.txt')
     lines = texts.save(path, x, spec)
     log.info('texts written by the model of the %s: %s', trained.weights, path)
-    print(texts.BETWEEN.join(lines))
+    print(escaped(texts.BETWEEN.join(lines), keep='\n\t'))
     return lines
 
 

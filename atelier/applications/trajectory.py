@@ -44,6 +44,7 @@ def apply(
     _common.check_seed(seed)
     _common.at_least(1, num_samples=num_samples)
     _common.at_least(2, num_points=num_points)
+    _common.check_outputs(run, num_samples=num_samples, num_points=num_points)
     classes = parse_labels(run, labels)
     inputs = {} if classes is None else {'label': np.resize(classes, num_samples)}
     trained = restore.load(run)

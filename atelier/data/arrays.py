@@ -16,6 +16,9 @@ mean, unit standard deviation): per column in a table [n, columns], otherwise ov
 """
 
 import contextlib
+import lzma
+import math
+import os
 import pathlib
 import tokenize
 import zipfile
@@ -29,6 +32,8 @@ from atelier.data.splits import SPLITS, fixed_order
 from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
+ENCRYPTED = 1  # bit of the flags of a zip member
+MAX_UNUSED = 100  # classes without an example, if fewer have one
 SMALL = 1e-30  # float32 holds such a standard deviation and its inverse; squares are not needed
 UNREADABLE = (
     ValueError,
@@ -36,6 +41,9 @@ UNREADABLE = (
     MemoryError,  # a header that declares an impossible size
     NotImplementedError,  # an unsupported compression
     tokenize.TokenError,
+    SyntaxError,  # a header that is no Python literal
+    RecursionError,  # a header that is nested too deeply
+    lzma.LZMAError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -63,7 +71,7 @@ def load(path: str = '') -> Dataset:
     spec = Spec(
         event_shape=parts[0].shape[1:],
         levels=levels,
-        num_classes=1 + max(int(label.max()) for label in labels) if labels else None,
+        num_classes=_num_classes(labels, file) if labels else None,
     )
     kind = 'real values' if levels is None else f'{levels} levels'
     shape = 'x'.join(map(str, spec.event_shape)) or 'single'
@@ -86,6 +94,8 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
             kind = 'one array: save it with numpy.savez(path, x=x)' if is_array else 'not an .npz'
             raise UserError(f'{path} is {kind}')
     try:
+        with reading(path):
+            check_members(path)
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             yield arrays
     except UNREADABLE as error:
@@ -94,6 +104,47 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
         else:
             reason = ' '.join(str(error).split()) or type(error).__name__
         raise UserError(f'cannot read {path}: {reason}') from error
+
+
+def check_members(path: pathlib.Path) -> None:
+    """Checks what the members of an .npz declare, before memory is taken for one of them.
+
+    Raises:
+      UserError: the file is encrypted, larger than memory when it is unpacked, or a member declares
+        another size than it has.
+      Exception: one of `UNREADABLE`.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.flag_bits & ENCRYPTED for member in members):
+            raise UserError(f'{path} is encrypted: save it without a password')
+        total = sum(member.file_size for member in members)
+        memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+        if total > memory:
+            raise UserError(
+                f'{path} is {total / 1e9:,.1f} GB when unpacked, and there are {memory / 1e9:,.1f} '
+                'GB of memory'
+            )
+        for member in members:
+            if member.filename.endswith('.npy'):
+                with archive.open(member) as file:
+                    _check_header(file, member, path)
+
+
+def _check_header(file: zipfile.ZipExtFile, member: zipfile.ZipInfo, path: pathlib.Path) -> None:
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    if read is None:
+        return  # numpy refuses it or, for names of fields in Unicode, we do
+    shape, _, dtype = read(file)
+    declared = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and declared > member.file_size:
+        raise UserError(
+            f'cannot read {path}: {member.filename} declares {declared:,} bytes and has '
+            f'{member.file_size:,}'
+        )
 
 
 def _has(arrays: Mapping, split: str) -> bool:
@@ -182,6 +233,25 @@ def _check_same_format(splits: dict, path: pathlib.Path) -> None:
             for name, part in splits.items()
         )
         raise UserError(f'the splits of {path} are not alike: {description}')
+
+
+def _num_classes(labels: list[np.ndarray], path: pathlib.Path) -> int:
+    """Returns the largest label + 1, which is the size of parts of a model.
+
+    Raises:
+      UserError: most classes have no example, because of a mark such as 255 or a large index.
+    """
+    used = np.unique(np.concatenate(labels))
+    num_classes = int(used[-1]) + 1
+    if num_classes - len(used) > max(MAX_UNUSED, len(used)):
+        below = np.flatnonzero(np.diff(used, prepend=-1) > 1)[-1]  # the last gap
+        free = int(used[below - 1]) + 1 if below else 0
+        raise UserError(
+            f'label of {path}: there would be {num_classes:,} classes, because of the label '
+            f'{used[below]}, but only {len(used)} have examples: remove these examples, or number '
+            f'their class {free} (--config.data.without_classes={free} keeps it out of training)'
+        )
+    return num_classes
 
 
 def _levels(parts: list[np.ndarray], declared: np.ndarray | None, path: pathlib.Path) -> int | None:

@@ -1,6 +1,5 @@
 """The one form of data: arrays in host memory, their Spec, and per-batch preprocessing."""
 
-import ast
 import functools
 import inspect
 import math
@@ -48,6 +47,16 @@ class Spec(NamedTuple):
     def known_classes(self) -> tuple[int, ...]:
         """The classes that occur in training; none if the data have no labels."""
         return tuple(n for n in range(self.num_classes or 0) if n not in self.left_out)
+
+    @property
+    def format(self) -> str:
+        """The fields that follow neither from the training data nor from the config."""
+        fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
+        del fields['left_out']  # it is in the config
+        symbols = fields.pop('symbols')
+        if symbols is not None:
+            fields['symbols'] = ascii(symbols)
+        return ', '.join(f'{name} {value}' for name, value in fields.items())
 
     @property
     def num_dims(self) -> int:
@@ -137,24 +146,13 @@ class Dataset(NamedTuple):
 
         Covers all splits, or those that are named: large ones take a while.
         """
-        spec = self.spec._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
-        del spec['left_out']  # it is in the config
-        symbols = spec.pop('symbols')
-        if symbols is not None:
-            spec['symbols'] = ascii(symbols)
-        fingerprint = {'x': ', '.join(f'{name} {value}' for name, value in spec.items())}
+        fingerprint = {'x': self.spec.format}
         for name in sorted(splits or self.splits):
             total = 0
             for _, array in sorted(self.splits[name].items()):
                 total = checksum(array, total)
             fingerprint[name] = f'{self.size(name)} examples, checksum {total:08x}'
         return fingerprint
-
-
-def symbols_of(fingerprint: dict[str, str]) -> str | None:
-    """Returns the symbols in a `Dataset.fingerprint`, or None if there are none."""
-    _, mark, symbols = fingerprint.get('x', '').partition(', symbols ')
-    return ast.literal_eval(symbols) if mark else None
 
 
 def load(config) -> Dataset:

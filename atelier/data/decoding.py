@@ -14,9 +14,11 @@ from atelier.data.cache import cached, create_array
 from atelier.data.dataset import Dataset, Spec
 from atelier.data.splits import fixed_order
 from atelier.errors import UserError
+from atelier.log import escaped
 
 CHUNK = 64  # images per task
 LEVELS = 256
+MAX_CLASSES = 1000  # of a data set that has fewer examples
 
 
 class StoredImage(NamedTuple):
@@ -75,6 +77,7 @@ def decoded(
         return {'image_shape': shape, 'num_classes': num_classes}
 
     metadata, arrays = cached(key, build)
+    _check_classes(name, metadata['num_classes'] or 0, arrays)
     splits = {}
     for array_name, array in arrays.items():
         split, kind = array_name.split('-')
@@ -83,6 +86,16 @@ def decoded(
     shape = tuple(metadata['image_shape'])
     description = f'{name}, {"x".join(map(str, shape))} with {LEVELS} levels'
     return Dataset(name, Spec(shape, LEVELS, metadata['num_classes']), splits, description)
+
+
+def _check_classes(name: str, num_classes: int, arrays: dict[str, np.ndarray]) -> None:
+    """Refuses many more classes than examples: parts of a model have the size of their number."""
+    num_examples = sum(len(array) for array in arrays.values()) // 2  # each with its label
+    if num_classes > max(MAX_CLASSES, num_examples):
+        raise UserError(
+            f'{name} declares {num_classes:,} classes and has {num_examples:,} examples: correct '
+            'the number of classes in its metadata'
+        )
 
 
 def _decode(
@@ -103,7 +116,7 @@ def _decode(
 
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     try:
-        with tqdm(total=n, desc=title, unit='image', dynamic_ncols=True) as bar:
+        with tqdm(total=n, desc=escaped(title), unit='image', dynamic_ncols=True) as bar:
             for done in pool.map(decode_chunk, range(0, n, CHUNK)):
                 bar.update(done)
     finally:

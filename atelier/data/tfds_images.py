@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 from atelier.data.dataset import SOURCES, Dataset
 from atelier.data.decoding import ImageSplit, StoredImage, decoded
-from atelier.errors import UserError, about, did_you_mean
+from atelier.errors import UserError, about, did_you_mean, shortened
 from atelier.log import log
 from atelier.paths import user_path
 
@@ -63,7 +63,7 @@ def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Da
 def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
     """Returns the folder of the newest version on disk, or None."""
     folder = root / name
-    if not re.fullmatch(r'\w+(/[\w.-]+)?', name) or not folder.is_dir():
+    if not re.fullmatch(r'\w{1,100}(/[\w.-]{1,100})?', name) or not folder.is_dir():
         return None
     versions = [path for path in folder.iterdir() if VERSION.fullmatch(path.name)]
     whole = [path for path in versions if (path / 'dataset_info.json').is_file()]
@@ -84,7 +84,7 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     """
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     missing = (
-        f'{name!r} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
+        f'{shortened(name)} is not a source ({", ".join(SOURCES)}) or a TFDS data set prepared in '
         f'{root}{did_you_mean(name, [*SOURCES, *existing, *POPULAR])}: set config.data.data_dir or '
         'TFDS_DATA_DIR to the folder of prepared sets'
     )

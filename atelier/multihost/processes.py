@@ -36,11 +36,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import escaped, log
 
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
 RENDEZVOUS_SECONDS = 60  # timeout of the rendezvous at the start
 TEXT_BYTES = 4096
+MAX_PROCESSES = 100_000
 # start of the error messages of collectives and the coordination service about a lost process
 LOST = re.compile(
     '(UNAVAILABLE|DEADLINE_EXCEEDED|[A-Z_]+: .*(gloo|nccl|heartbeat|connection|socket))',
@@ -124,7 +125,7 @@ def _in_time(seconds: int, message: str) -> Iterator[None]:
 
     def end():
         try:
-            os.write(2, f'error: {message}\n'.encode())
+            os.write(2, f'error: {escaped(message)}\n'.encode())
         finally:
             os._exit(1)
 
@@ -160,8 +161,10 @@ def _try_to_listen(address: str) -> None:
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
     host, _, port = coordinator.rpartition(':')
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not re.fullmatch('[0-9]{1,5}', port) or not 0 < int(port) < 65536:
         raise UserError(f'--coordinator={coordinator}: give HOST:PORT of the first process')
+    if num_processes > MAX_PROCESSES:
+        raise UserError(f'--num_processes={num_processes}: at most {MAX_PROCESSES:,}')
     if not 0 <= process_id < num_processes:
         raise UserError(
             f'--process_id={process_id} and --num_processes={num_processes}: --process_id '

@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from atelier.errors import UserError
+from atelier.run import stored_values
 
 MAY_MOVE = ('data.path', 'data.data_dir', 'data.placement')  # location of the data, not content
 # fields added later, and the values that older runs had
@@ -69,7 +70,11 @@ def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
 
 
 def with_values(
-    config: ConfigDict, values: dict[str, Any], overrides: dict[str, Any], may_change: tuple
+    config: ConfigDict,
+    values: dict[str, Any],
+    overrides: dict[str, Any],
+    may_change: tuple,
+    path: pathlib.Path,
 ) -> None:
     """Sets `config` to the stored `values` of its run, except the user's `overrides`.
 
@@ -78,10 +83,13 @@ def with_values(
       values: as `run_folder.load` returns them.
       overrides: new values by dotted name, of which only the names are used.
       may_change: names, or prefixes ending in a dot, of fields that may be overridden.
+      path: of the file with the stored values.
 
     Raises:
-      UserError: an override of a field that is fixed for the run, or fewer train.steps.
+      UserError: an override of a field that is fixed for the run, fewer train.steps, or a stored
+        value of another type than the config's.
     """
+    stored_values.check_kinds(path, values, config.to_dict())
     stored, now = flatten(values), flatten(config.to_dict())
     for name in overrides:
         allowed = any(
@@ -99,10 +107,7 @@ def with_values(
             )
     for name in now:
         if name not in overrides and name in stored:
-            try:
-                _set(config, name, stored[name])
-            except (TypeError, ValueError) as error:
-                raise UserError(f'config.json is damaged: {name} is {stored[name]!r}') from error
+            _set(config, name, stored[name])
     steps = values['train']['steps']
     if config.train.steps < steps:
         raise UserError(

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -10,6 +10,7 @@ from atelier.checkout import ConfigFile
 from atelier.core.family import Family
 from atelier.data import dataset
 from atelier.errors import UserError
+from atelier.run import limits
 
 Build = Callable[[ConfigDict, dataset.Spec], Family]
 
@@ -42,15 +43,25 @@ def assemble(
     `build` replaces that of the config file, and `data` the data that the config names.
 
     Raises:
-      UserError: `build` does not return a Family.
+      UserError: `build` does not return a Family, or a size in the config is too large.
     """
-    build = build or config_file.build
+    limits.check_integers(config)
     data = dataset.load(config) if data is None else data
     config = with_batch_size(config, data)
-    family = build(config, data.spec)
+    family = built(build or config_file.build, config, data.spec)
     if not isinstance(family, Family):
         raise UserError(f'{config_file}: build returns a {type(family).__name__}, not a Family')
     return Run(folder, config_file, config, family, data, init_from)
+
+
+def built(build: Build, config: ConfigDict, spec: dataset.Spec) -> Any:
+    """Returns what `build` makes of a config, which should be a Family.
+
+    Raises:
+      UserError: `build` raises it, or needs more memory than there is.
+    """
+    with limits.within_memory(config):
+        return build(config, spec)
 
 
 def with_batch_size(config: ConfigDict, data: dataset.Dataset) -> ConfigDict:

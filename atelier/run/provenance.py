@@ -7,7 +7,7 @@ from typing import Any
 
 from atelier.checkout import ROOT, ConfigFile
 from atelier.errors import UserError
-from atelier.log import log
+from atelier.log import Lines, log
 from atelier.run.experiment import Run
 
 
@@ -19,9 +19,7 @@ def warn_if_code_changed(folder: pathlib.Path, record: dict[str, Any]) -> None:
         lines = difflib.unified_diff(
             record['source'].splitlines(), now.splitlines(), 'then', 'now', lineterm='', n=1
         )
-        log.warning(
-            '%s has changed since %s began:\n%s', config_file.path, folder, '\n'.join(lines)
-        )
+        log.warning('%s has changed since %s began:\n%s', config_file.path, folder, Lines(lines))
     if git_hash() != record['git']:
         log.warning(
             'the code has changed since %s was trained: %s then, %s now',

@@ -17,11 +17,12 @@ from atelier.core import optimizers, train_step
 from atelier.core.family import Family
 from atelier.core.game import State
 from atelier.core.randomness import Stream, key_for, rng_for
-from atelier.data.dataset import Dataset, symbols_of
+from atelier.data.dataset import Dataset
+from atelier.data.fingerprints import symbols_of
 from atelier.errors import UserError, choose
 from atelier.log import log
 from atelier.multihost import processes
-from atelier.run import run_folder
+from atelier.run import limits, run_folder
 from atelier.run.checkpoint import Checkpoints
 from atelier.run.checkpoint_content import leaf_name
 from atelier.run.experiment import Run
@@ -76,7 +77,7 @@ class Start:
         init = _initializer(run)
         self._init = jax.jit(init, compiler_options=ONCE)
         self._weights: dict[str, Any] = {}  # of the run that they start from, read at first use
-        self.like: State = jax.eval_shape(init, *_arguments(run))  # shapes and types only
+        self.like = _shapes(init, run)
 
     def __call__(self, run: Run) -> State:
         """Returns the State of `run` before its first step.
@@ -144,7 +145,19 @@ def _by_name(tree) -> dict[str, Any]:
 
 def abstract_state(run: Run) -> State:
     """Returns the shapes and types of `initial_state` without computing it, for a restore."""
-    return jax.eval_shape(_initializer(run), *_arguments(run))
+    return _shapes(_initializer(run), run)
+
+
+def _shapes(init: Callable[[Array, dict[str, Array]], State], run: Run) -> State:
+    """Returns the shapes and types of a State, which fits into memory.
+
+    Raises:
+      UserError: it does not fit.
+    """
+    with limits.within_memory(run.config):
+        state = jax.eval_shape(init, *_arguments(run))
+    limits.check_state(state, run.config)
+    return state
 
 
 def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:

@@ -18,13 +18,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from atelier import files, leftovers
+from atelier import checkout, files, leftovers
 from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
-from atelier.errors import UserError, reading, writing
+from atelier.errors import UserError, reading, shortened, writing
 from atelier.leftovers import is_leftover
 from atelier.log import log
 from atelier.paths import user_path
+from atelier.run import stored_values
 from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,
@@ -50,7 +51,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the contents of a run's `config.json`.
 
     Raises:
-      UserError: the folder is not a run, holds a symbolic link, or the file was changed.
+      UserError: the folder is not a run or holds a symbolic link, or the file is damaged or was
+        changed.
     """
     check_run_path(folder)
     path = folder / 'config.json'
@@ -62,19 +64,16 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
     files.refuse_links(folder)
-    try:
-        record = files.read_json(path)
-        for group in ('data', 'model', 'hypers', 'train', 'eval'):
-            record['values'][group].items()
-        record['values']['train']['steps'] + record['values']['seed']
-        record = {'id': None, 'init_from': None, 'devices': None, 'data': None, **record}
-        bytes.fromhex(record['id'] or '')  # None in a run of an earlier version
-        record['values'] = with_later_fields(record['values'])
-        if not isinstance(record['data'], dict):
-            record['data'] = None  # the run predates checksums of splits
-        return {name: record[name] for name in RECORD}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'{path} is damaged ({type(error).__name__}: {error})') from error
+    record = {'id': None, 'init_from': None, 'devices': None, 'data': None}
+    record |= stored_values.read(path)
+    stored_values.check_record(path, record, RECORD)
+    record['values'] = with_later_fields(record['values'])
+    stored_values.check_kinds(path, record['values'], checkout.common_config().to_dict())
+    if not isinstance(record['data'], dict):
+        record['data'] = None  # the run predates checksums of splits
+    elif not all(isinstance(text, str) for text in record['data'].values()):
+        raise stored_values.damaged(path, f'data is {shortened(record["data"])}')
+    return {name: record[name] for name in RECORD}
 
 
 def init_from_path(init_from: str | pathlib.Path | None) -> str | None:
@@ -204,7 +203,7 @@ def reopen(
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f'cannot override {", ".join(overrides)}: {error}') from error
     may_change = ('eval.', *MAY_MOVE, *(('train.steps',) if to_train else ()))
-    with_values(config, record['values'], overrides, may_change)
+    with_values(config, record['values'], overrides, may_change, folder / 'config.json')
     warn_if_code_changed(folder, record)
     run = assemble(folder, recorded_file, config, build, record['init_from'], data)
     if not to_train and data is None:

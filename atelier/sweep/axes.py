@@ -19,6 +19,7 @@ import numpy as np
 
 from atelier.errors import UserError, did_you_mean
 
+MAX_SETTINGS = 10_000  # each is a run of its own
 DIGITS = 4  # significant digits of a drawn number
 RANGES = ('log', 'uniform')
 Setting = dict[str, Any]  # a value for each swept field
@@ -72,7 +73,8 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
     There are `num_random` joint draws. Draw k of a field depends on (seed, field, k) alone.
 
     Raises:
-      UserError: a field is on two axes, or only one of ranges and `num_random` is given.
+      UserError: a field is on two axes, only one of ranges and `num_random` is given, or there are
+        more than `MAX_SETTINGS` combinations.
     """
     fields = [axis.field for axis in axes]
     duplicates = [field for i, field in enumerate(fields) if field in fields[:i]]
@@ -85,6 +87,7 @@ def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
             f'--sweep_random={num_random}: give the number of draws together with a range, '
             'as in --sweep=hypers.learning_rate=log:1e-4:1e-2'
         )
+    _check_count('--sweep', max(num_random, 1) * math.prod(len(axis.values) for axis in lists))
     columns = {axis.field: _draws(axis.field, axis.values, num_random, seed) for axis in ranges}
     drawn = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     combined = itertools.product(*(axis.values for axis in lists))
@@ -136,7 +139,7 @@ def _value(text: str, item: str, like: Any) -> Any:
         if like and not all(isinstance(each, type(like[0])) for each in values):
             raise TypeError(item)
         return values
-    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+    except (KeyError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError) as error:
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
         kind = kinds.get(type(like), 'a tuple, as in (64,)')
         raise UserError(f'--sweep={text}: {item!r} is not {kind}') from error
@@ -147,7 +150,19 @@ def _integers(text: str, rest: str) -> tuple[int, ...]:
     integers = range(*ends) if len(ends) in (2, 3) and 0 not in ends[2:] else ()
     if not integers:
         raise UserError(f'--sweep={text}: no whole numbers in {rest}; 0:8 is 0 to 7')
+    first, stop, step = integers.start, integers.stop, integers.step
+    _check_count(f'--sweep={text}', -(-(stop - first) // step))  # len() overflows
     return tuple(integers)
+
+
+def _check_count(setting: str, count: int) -> None:
+    """Refuses more settings than a sweep can have, before a list of them is made.
+
+    Raises:
+      UserError: names the setting of the command line and the limit.
+    """
+    if count > MAX_SETTINGS:
+        raise UserError(f'{setting}: {count:,} runs, and a sweep has at most {MAX_SETTINGS:,}')
 
 
 def _range(text: str, kind: str, ends: str, like: Any) -> Range:

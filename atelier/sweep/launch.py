@@ -8,6 +8,7 @@ from typing import Any
 from atelier.checkout import ROOT
 from atelier.errors import UserError, writing
 from atelier.log import log
+from atelier.sweep.axes import MAX_SETTINGS
 
 LOCAL = 'submitit-local'
 CLUSTERS = {'submitit': 'slurm', LOCAL: 'local'}  # --launcher: submitit's cluster
@@ -34,11 +35,11 @@ def launch(
       flags: further flags of each job's command, such as --trust=FILE.
 
     Raises:
-      UserError: n < 1; submitit is not installed, rejects an option or does not find Slurm; or a
-        local job failed.
+      UserError: n is not from 1 to `MAX_SETTINGS`; submitit is not installed, rejects an option or
+        does not find Slurm; or a local job failed.
     """
-    if num_jobs < 1:
-        raise UserError(f'--launcher_jobs={num_jobs}: at least 1')
+    if not 1 <= num_jobs <= MAX_SETTINGS:
+        raise UserError(f'--launcher_jobs={num_jobs}: from 1 to {MAX_SETTINGS:,}')
     try:
         import submitit  # an optional dependency
     except ImportError as error:

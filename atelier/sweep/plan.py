@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 from atelier.checkout import ConfigFile
 from atelier.data import dataset
 from atelier.errors import UserError, about
+from atelier.run import limits
 from atelier.run.config_values import flatten
-from atelier.run.experiment import Run, with_batch_size
+from atelier.run.experiment import Run, built, with_batch_size
 from atelier.sweep.axes import Setting, folder_names
 from atelier.training.checks import check_seed
 
@@ -49,11 +50,12 @@ def runs_of(
         member_config = with_setting(config, setting)
         with about(name):
             check_seed(member_config)
+            limits.check_integers(member_config)
             data_key = json.dumps(member_config.data.to_dict())
             if data_key not in data:
                 data[data_key] = dataset.load(member_config)
             member_config = with_batch_size(member_config, data[data_key])
-            family = config_file.build(member_config, data[data_key].spec)
+            family = built(config_file.build, member_config, data[data_key].spec)
         runs[name] = Run(
             folder / name, config_file, member_config, family, data[data_key], init_from
         )

@@ -11,6 +11,7 @@ from atelier.errors import UserError, about, at_least, choose
 from atelier.evaluation.evaluate import check_evaluation
 from atelier.evaluation.samples.features import classifier_for
 from atelier.run.experiment import Run
+from atelier.run.limits import check_examples
 from atelier.run.restore import fitting_weights
 from atelier.training.input_pipeline import PLACEMENTS
 from atelier.training.validation import BEST_MODES, metric_names
@@ -26,6 +27,8 @@ def check_training(run: Run, num_devices: int) -> None:
     if 'valid' not in run.data.splits or run.data.size('valid') == 0:
         raise UserError(f'{run.data.name} has no validation examples')
     check_evaluation(config)
+    images = config.eval.num_pictures
+    check_examples(f'config.eval.num_pictures={images}', images, run.data.spec)
     check_seed(config)
     for name, value in config.hypers.items():
         at_least(0, f'hypers.{name}', value)

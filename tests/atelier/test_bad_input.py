@@ -14,7 +14,7 @@ import pytest
 from support import contents, dotted, error_line, recipe_and_config
 
 import train_lib
-from atelier import checkout, cli, cli_flags
+from atelier import checkout, cli, cli_flags, cli_modes
 from atelier.data import dataset, digits
 from atelier.data.dataset import Spec
 from atelier.errors import UserError
@@ -112,6 +112,51 @@ def test_help_names_every_config_and_every_mode(main):
     assert 'common' not in result.stdout  # shared base files are not configs
 
 
+LONG = 'x' * 5000
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([DEBUG, '--config.hypers={}'], '--config.hypers replaces all its fields and leaves out'),
+        ([DEBUG, '--config.model.latent_dim=1' + '0' * 20], 'latent_dim is 1.*not a whole number'),
+        ([DEBUG, '--config.model.hidden_sizes=(a,b)'], 'config.model.hidden_sizes is'),
+        ([DEBUG, f'--config.data.path={LONG}'], 'config.data.path is'),
+        ([DEBUG, '--config.data.path=a\0b'], 'config.data.path is'),
+        ([f'--config={ROOT}/README.md'], 'README.md is not a Python file'),
+        ([f'--config={ROOT}/main.py'], 'main.py is not a config'),
+        ([f'--config={LONG}'], 'too long for a path'),
+        (['--config=a\0b'], 'zero byte'),
+        ([f'--mode={LONG}.py'], 'too long for a path'),
+        ([f'--workdir={LONG}'], 'too long for a path'),
+        ([DEBUG, f'--trust={LONG}'], 'too long for a path'),
+    ],
+)
+def test_values_that_no_command_can_use(monkeypatch, arguments, message):
+    """Whatever their length and type, they end in one line while the flags are parsed."""
+    monkeypatch.setattr(checkout, '_trusted', set())
+    with pytest.raises(UserError, match=message):
+        cli.parse(['main.py', *arguments])
+
+
+@pytest.mark.parametrize(
+    'error', [MemoryError(), RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 1 byte')]
+)
+def test_full_memory_is_one_line_and_another_error_is_a_bug(monkeypatch, error):
+    """XLA raises a RuntimeError; every other RuntimeError keeps its traceback."""
+    command = cli.parse(['main.py', DEBUG])
+
+    def fail(command):
+        raise error
+
+    monkeypatch.setattr(cli_modes, '_perform', fail)
+    with pytest.raises(UserError, match='memory is full .*smaller'):
+        cli_modes.perform(command)
+    error = RuntimeError('a bug')
+    with pytest.raises(RuntimeError, match='a bug'):
+        cli_modes.perform(command)
+
+
 # Mistakes in the values, found before anything is written
 
 
@@ -151,6 +196,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('eval__batch_size', -5),
         ('eval__num_pictures', 0),
         ('eval__num_pictures', -1),
+        ('eval__num_pictures', 2**31 - 1),
         ('eval__num_importance_samples', 0),
         ('eval__num_importance_samples', -2),
         ('eval__importance_chunk', -1),

@@ -89,8 +89,12 @@ def read(path: pathlib.Path) -> tuple[Header, Words]:
             raise ValueError('sizes are not integers')
         if min(sizes) < 1 or math.prod(sizes) > 2**50:
             raise ValueError('sizes are out of range')
+        if header.batch_size > header.num_examples:
+            raise ValueError('a batch is larger than all examples')
+        if not all(type(label) is int for label in header.left_out):
+            raise ValueError('labels are not integers')
         return header, np.frombuffer(rest, '<u4').astype(np.uint32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atelier import files
+from atelier.data.arrays import check_members
 from atelier.log import log
 
 NAME = 'evaluation.npz'
@@ -42,6 +43,7 @@ def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[st
     if not path.exists():
         return {}
     try:
+        check_members(path)
         with np.load(path) as stored:
             values = {name: np.asarray(stored[name], np.float64) for name in stored.files}
     except Exception as error:  # damage raises a dozen kinds of errors, from zipfile to zlib

@@ -1,6 +1,7 @@
 """Lossless coding: round trips, damaged files, and the number of bits."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -174,3 +175,36 @@ def test_decoding_needs_only_the_weights_and_the_file(main, tmp_path, digits, na
     assert 'compress.bin does not exist' in error_line(
         main('--mode=decompress', f'--workdir={folder}')
     )
+
+
+@pytest.mark.usefixtures('untrained')
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(event_shape=(2**20, 2**20)), 'holds other data than those of'),
+        (dict(levels=2**24), 'holds other data than those of'),
+        (dict(num_classes=2**30), 'holds other data than those of'),
+        (dict(num_examples=2**30), r'declares 1073741824 examples, and .* has \d+ to test'),
+        (dict(batch_size=2**30), 'does not decode to the original data'),
+        (dict(left_out=('a',)), 'does not decode to the original data'),
+    ],
+)
+def test_a_header_is_compared_with_the_run_before_anything_is_built(
+    tmp_path, complaint, changes, message
+):
+    """The checksum of a stranger's file is right, and its sizes are not those of the run."""
+    run = assembled(tmp_path / 'run', 'naive_bayes')
+    path, _ = coded(run, 2)
+    run_folder.write_config(run, 1)
+    header, words = file_format.read(path)
+    path.write_bytes(file_format.packed(header._replace(**changes), words))
+    assert re.search(message, complaint(decompress.data, run.folder, str(path)))
+
+
+@pytest.mark.parametrize('line', [b'[' * 10_000, b'{}', b'3', b'[1,1,1,1,"",[[1]],2,null,[]]'])
+def test_a_header_of_other_values_is_damaged(tmp_path, complaint, line):
+    """Whatever JSON it is."""
+    line = file_format.MAGIC['range'] + line + b'\n'
+    path = tmp_path / 'file.bin'
+    path.write_bytes(line + file_format._checksum_of(line) + b'\0' * 8)
+    assert 'does not decode' in complaint(file_format.read, path)

@@ -167,3 +167,29 @@ def test_all_reach_their_end():
     started = [begin(address, 2, number, ending='at its end') for number in range(2)]
     texts = said(*started)
     assert [process.returncode for process in started] == [0, 0], texts
+
+
+@pytest.mark.slow
+def test_rubbish_at_the_address_is_dropped():
+    """Process 0 goes on waiting, whatever others send, and meets the process that it waits for."""
+    address = free_address()
+    host, port = address.split(':')
+    first = begin(address, 2, 0, ending='at its end')
+    until = time.monotonic() + 60
+    while not reached(host, int(port)):
+        assert first.poll() is None and time.monotonic() < until
+        time.sleep(0.1)
+    for rubbish in (b'rubbish\n', b'GET / HTTP/1.0\r\n\r\n', b'\0' * 10**5, os.urandom(4096)):
+        with socket.create_connection((host, int(port)), 5) as one:
+            one.sendall(rubbish)
+    other = begin(address, 2, 1, ending='at its end')
+    said(first, other)
+    assert first.returncode == other.returncode == 0
+
+
+@pytest.mark.parametrize('port', ['²', '99999', '-1', '1' * 5000, ''])
+def test_a_port_that_is_no_port(complaint, port):
+    """Digits of other scripts are no digits here."""
+    message = complaint(processes.join, f'localhost:{port}', 2, 0)
+    assert 'give HOST:PORT of the first process' in message
+    assert 'at most' in complaint(processes.join, 'localhost:5000', 10**20, 0)

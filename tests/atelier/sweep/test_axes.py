@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atelier.errors import UserError
 from atelier.sweep.axes import Axis, Range, folder_names, parse, settings
 
 VALUES = {
@@ -156,3 +157,20 @@ def test_a_logarithm_of_whole_numbers_is_drawn_whole():
     dims = [setting['model.latent_dim'] for setting in found]
     assert all(type(dim) is int and 2 <= dim <= 64 for dim in dims)
     assert math.log(max(dims)) - math.log(min(dims)) > 2
+
+
+@pytest.mark.parametrize(
+    ('texts', 'num_random', 'message'),
+    [
+        (['seed=0:99999999999'], 0, '99,999,999,999 runs, and a sweep has at most 10,000'),
+        (['seed=0:9223372036854775807000'], 0, 'at most 10,000'),
+        (['seed=9999999999:0:-1'], 0, 'at most 10,000'),
+        (['seed=0:5000', 'hypers.beta=1,2,3'], 0, '--sweep: 15,000 runs'),
+        (['hypers.beta=uniform:0:1'], 10**12, '1,000,000,000,000 runs'),
+        (['model.hidden_sizes=' + '(' * 3000], 0, 'is not a tuple'),
+    ],
+)
+def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(texts, num_random, message):
+    """A range of 10**11 seeds is a mistake, and a list of it fills the memory."""
+    with pytest.raises(UserError, match=message):
+        settings([parse(text, VALUES) for text in texts], num_random, 0)

@@ -1,0 +1,114 @@
+"""Limits on the sizes in a config, which its user or a stranger has typed.
+
+Sizes that no machine has are refused by their own value; sizes that this machine does not have are
+refused once the shapes of the State are known, which takes no memory.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from atelier.core import devices
+from atelier.core.game import State
+from atelier.data.dataset import Spec
+from atelier.errors import UserError
+from atelier.run.config_values import flatten
+
+LARGEST = {  # integers of each group of a config, of whatever sign
+    'data': 2**31 - 1,
+    'model': 2**24,  # of one size: the product of two is already more than memory holds
+    'train': 2**31 - 1,  # a step is an int32
+    'eval': 2**31 - 1,
+}
+MOST_LAYERS = 1000  # sizes in a list of config.model
+
+
+def check_integers(config: ConfigDict) -> None:
+    """Refuses integers of a config that are larger than any use of them.
+
+    Raises:
+      UserError: names the field, its value and the limit.
+    """
+    for name, value in flatten(config.to_dict()).items():
+        group = name.split('.')[0]
+        if group == 'model' and isinstance(value, list) and len(value) > MOST_LAYERS:
+            raise UserError(f'config.{name} has {len(value):,} entries, above {MOST_LAYERS:,}')
+        for each in value if isinstance(value, list) else [value]:
+            largest = LARGEST.get(group, math.inf)
+            if isinstance(each, int) and abs(each) > largest:
+                raise UserError(f'config.{name}={value}: the largest size is {largest:,}')
+
+
+@contextlib.contextmanager
+def within_memory(config: ConfigDict) -> Iterator[None]:
+    """Turns a size that NumPy or JAX cannot represent or allocate into a `UserError`.
+
+    For code that only builds functions and shapes: nothing else in it takes memory.
+    """
+    try:
+        yield
+    except (MemoryError, OverflowError) as error:
+        raise _too_large(config, str(error)) from error
+    except ValueError as error:  # NumPy's, for a shape whose size overflows
+        if 'array is too big' not in str(error) and 'allowed dimension' not in str(error):
+            raise
+        raise _too_large(config, str(error)) from error
+
+
+def _too_large(config: ConfigDict, reason: str) -> UserError:
+    integers = {}
+    for name, value in flatten(config.model.to_dict()).items():
+        sizes = value if isinstance(value, list) else [value]
+        if sizes and all(isinstance(size, int) for size in sizes):
+            integers[name] = max(sizes)
+    name = max(integers, key=integers.get, default='')
+    hint = f'; the largest size is config.model.{name}' if name else ''
+    return UserError(f'the model is larger than any memory ({reason}){hint}')
+
+
+def check_state(state: State, config: ConfigDict) -> None:
+    """Refuses a model whose State does not fit into the memory of a device.
+
+    Args:
+      state: shapes and types alone.
+      config: the run's, for the message.
+
+    Raises:
+      UserError: says the number of parameters, the bytes of the State and the memory.
+    """
+    needed = sum(_bytes(leaf) for leaf in jax.tree.leaves(state))
+    memory = devices.memory_bytes(jax.local_devices()[0])
+    if needed > memory:
+        num = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params))
+        raise _too_large(
+            config,
+            f'{num:,} parameters; with the optimizer, the State takes {_gigabytes(needed)}, and '
+            f'a device has {_gigabytes(memory)}',
+        )
+
+
+def _bytes(leaf: Any) -> int:
+    return math.prod(leaf.shape) * leaf.dtype.itemsize
+
+
+def check_examples(name: str, count: int, spec: Spec) -> None:
+    """Refuses a number of examples that do not fit into the memory of a device as float32.
+
+    Raises:
+      UserError: names the setting `name`, the bytes and the memory.
+    """
+    needed = 4 * count * max(spec.num_dims, 1)
+    memory = devices.memory_bytes(jax.local_devices()[0])
+    if needed > memory:
+        raise UserError(
+            f'{name}: {count:,} examples take {_gigabytes(needed)}, and there are '
+            f'{_gigabytes(memory)} of memory'
+        )
+
+
+def _gigabytes(count: int | float) -> str:
+    return f'{count / 1e9:,.1f} GB'

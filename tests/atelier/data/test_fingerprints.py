@@ -1,0 +1,22 @@
+"""The format of data that a run records, which may be a stranger's."""
+
+import pytest
+
+from atelier.data.dataset import Spec
+from atelier.data.fingerprints import symbols_of
+from atelier.errors import UserError
+
+
+def test_symbols_are_recorded_and_read_again():
+    """Any symbols, quotation marks and commas too."""
+    for symbols in ('ab', ' \n\'",', 'aé\U0001f600'):
+        spec = Spec((8,), len(symbols), None, symbols=symbols)
+        assert symbols_of({'x': spec.format}) == symbols
+    assert symbols_of({'x': Spec((8,), 2, None).format}) is symbols_of({}) is None
+
+
+@pytest.mark.parametrize('text', ['', '3', "['a']", "'aa'", '(' * 3000, '1/0', "'a"])
+def test_symbols_that_are_no_text_are_refused(text):
+    """Nothing is evaluated but a literal."""
+    with pytest.raises(UserError, match='symbols of its text'):
+        symbols_of({'x': f'levels 2, symbols {text}'})
