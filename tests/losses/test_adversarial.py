@@ -183,9 +183,8 @@ def test_the_gradient_of_the_penalty_of_a_linear_critic():
     norm = np.sqrt((SLOPE**2).sum())
     actual = penalty_gradient(jnp.asarray(SLOPE, jnp.float32))
     np.testing.assert_allclose(actual, 2 * (norm - 1) * SLOPE / norm, rtol=1e-5)
-    assert np.all(
-        penalty_gradient(jnp.zeros((2, 2))) == 0
-    )  # a critic flat everywhere gives 0, not NaN
+    # a critic flat everywhere gives 0, not NaN
+    assert np.all(penalty_gradient(jnp.zeros((2, 2))) == 0)
 
 
 def test_r1_pulls_a_linear_discriminator_to_zero():

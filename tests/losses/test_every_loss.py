@@ -594,7 +594,7 @@ def test_permuting_examples_permutes_the_output(entry, loss):
 
 @keeps('rows')
 def test_examples_do_not_touch_each_other(entry, loss):
-    """A NaN in one example stays there; even times 0 it would reach each row that depends on it."""
+    """A NaN in one example reaches no other row, which it would even if multiplied by 0."""
     for poisoned in range(entry.batch_size):
         is_poisoned = jnp.arange(entry.batch_size) == poisoned
         others = np.flatnonzero(~is_poisoned)

@@ -438,7 +438,7 @@ def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
 
 @pytest.mark.slow
 def test_samples_do_not_depend_on_the_devices(tmp_path):
-    """The same holds for the initial noise and the noise of every step."""
+    """Eight devices draw the same initial noise, and the same noise in every step, as one."""
     changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
     host = jax.tree.map(np.asarray, restore.initial_state(run))

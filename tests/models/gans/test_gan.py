@@ -235,7 +235,7 @@ def test_a_pack_is_judged_at_once(tmp_path):
 
 
 def test_samples_have_the_given_class(tmp_path):
-    """Even an untrained generator's x changes with the label, and only with it for a fixed key."""
+    """With the same key, samples change exactly where their labels do, even without training."""
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
     rng = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
