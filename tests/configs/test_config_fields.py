@@ -105,13 +105,13 @@ class Recorded:
 
 def debug_config(path: str) -> tuple[checkout.ConfigFile, ConfigDict]:
     """The debug config of a file with two training steps, plus the fields of UNREAD."""
-    which = checkout.config_file(f'{ROOT / path}:debug')
-    config = which.config().unlock()
+    config_file = checkout.config_file(f'{ROOT / path}:debug')
+    config = config_file.config().unlock()
     config.train.update(steps=2, steps_per_dispatch=2, evaluate_every=2, checkpoint_every=2)
     for name in UNREAD:
         group, field = name.split('.')
         config[group][field] = 1.0
-    return which, config.lock()
+    return config_file, config.lock()
 
 
 def hypers_of_the_step(run: Run) -> set[str]:
@@ -144,13 +144,13 @@ def unread_fields(tmp_path_factory):
 
     def record(path: str, settings: dict) -> set[str]:
         folder, reads = tmp_path_factory.mktemp('run'), set()
-        which, config = debug_config(path)
+        config_file, config = debug_config(path)
         with config.unlocked():
             config.update_from_flattened_dict(settings)
         recorded = Recorded(config, reads)
         data = dataset.load(recorded)
-        family = which.module().build(recorded, data.spec)
-        run, one = Run(folder, which, recorded, family, data), jax.devices()[:1]
+        family = config_file.module().build(recorded, data.spec)
+        run, one = Run(folder, config_file, recorded, family, data), jax.devices()[:1]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(train_lib, 'check_training', lambda *args: None)
             patch.setattr(jax, 'devices', lambda *args: one)
@@ -166,8 +166,8 @@ def unread_fields(tmp_path_factory):
 
 def parent_of(path: str) -> str | None:
     """The config whose `build` a variant reuses; None for a config that defines its own."""
-    taken = re.search(r'^build = (\w+)\.build$', (ROOT / path).read_text(), re.MULTILINE)
-    return taken and f'configs/{taken.group(1)}.py'
+    match = re.search(r'^build = (\w+)\.build$', (ROOT / path).read_text(), re.MULTILINE)
+    return match and f'configs/{match.group(1)}.py'
 
 
 QUICK = ('configs/vae.py',)  # the others take minutes
@@ -197,7 +197,7 @@ def test_a_variant_has_the_fields_of_its_parent(path):
 
 
 @with_own_build
-def test_a_field_that_nobody_reads_is_found(unread_fields, path):
+def test_an_unread_field_is_reported(unread_fields, path):
     assert unread_fields(path) >= UNREAD
 
 
@@ -267,7 +267,7 @@ def test_batches_can_be_shared_by_eight_devices(path, argument):
 
 
 @pytest.mark.parametrize('path', checkout.configs())
-def test_the_docstring_gives_a_number_to_expect(path):
+def test_the_docstring_gives_an_expected_result(path):
     """The docstring also gives the number's spread, the hardware and the time."""
     docstring = checkout.ConfigFile(path, None).module().__doc__
     assert re.search(r'\d \+- \d', docstring)

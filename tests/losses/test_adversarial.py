@@ -39,8 +39,8 @@ def test_the_games_are_their_formulas(name, logits):
     for loss, formula, values in zip(
         GAMES[name], FORMULAS[name], ((real, fake), (fake,)), strict=True
     ):
-        got = jax.jit(loss)(*arrays(*values))
-        np.testing.assert_allclose(got, formula(*values), rtol=1e-5, atol=1e-6)
+        actual = jax.jit(loss)(*arrays(*values))
+        np.testing.assert_allclose(actual, formula(*values), rtol=1e-5, atol=1e-6)
 
 
 def test_a_discriminator_that_knows_nothing_has_the_value_minus_log_4():
@@ -86,17 +86,21 @@ def test_the_best_discriminator_is_p_over_p_plus_q(densities):
     @jax.jit
     def loss(logits):
         """E_p[-log D] + E_q[-log (1 - D)]; extreme logits zero the other term of each call."""
-        away = jnp.full_like(logits, 1e4)
-        real = adversarial.minimax_discriminator(logits, -away)
-        fake = adversarial.minimax_discriminator(away, logits)
+        extreme = jnp.full_like(logits, 1e4)
+        real = adversarial.minimax_discriminator(logits, -extreme)
+        fake = adversarial.minimax_discriminator(extreme, logits)
         return jnp.sum(real_part * real + fake_part * fake)
 
     best = jnp.asarray(np.log(p / q), jnp.float32)
     assert np.abs(jax.grad(loss)(best)).max() < 1e-8
     for bump in (0.3, -0.3):
         assert loss(best + bump * jnp.cos(jnp.arange(len(points)))) > loss(best) + 1e-3
-    m = (p + q) / 2
-    jsd = 0.5 * width * np.sum(scipy.special.rel_entr(p, m) + scipy.special.rel_entr(q, m))
+    mixture = (p + q) / 2
+    jsd = (
+        0.5
+        * width
+        * np.sum(scipy.special.rel_entr(p, mixture) + scipy.special.rel_entr(q, mixture))
+    )
     np.testing.assert_allclose(-loss(best), -np.log(4) + 2 * jsd, rtol=1e-5)
 
 
@@ -136,64 +140,74 @@ def quadratic(x):
     return 0.5 * jnp.einsum('nij,ij->n', jnp.square(x), jnp.asarray(SLOPE, jnp.float32))
 
 
-def some(seed, n=4):
+def random_events(seed, n=4):
     return jax.random.normal(jax.random.PRNGKey(seed), (n, 2, 2))
 
 
 def test_the_slope_of_a_linear_discriminator_is_its_weight():
-    squared = adversarial.slope_squared(linear, some(0))
+    squared = adversarial.slope_squared(linear, random_events(0))
     np.testing.assert_allclose(squared, np.full(4, (SLOPE**2).sum()), rtol=1e-6)
 
 
 def test_the_slope_of_a_quadratic_discriminator():
-    x = some(0)
+    x = random_events(0)
     squared = jax.jit(adversarial.slope_squared, static_argnums=0)(quadratic, x)
     np.testing.assert_allclose(squared, ((np.asarray(x) * SLOPE) ** 2).sum((1, 2)), rtol=1e-5)
 
 
 @settings(max_examples=20)
-@given(place=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4))
-def test_the_gradient_penalty_is_taken_between_real_and_fake(place):
-    real, fake, place = np.asarray(some(0)), np.asarray(some(1)), np.float32(place)
-    between = place[:, None, None] * real + (1 - place[:, None, None]) * fake
+@given(fraction=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4))
+def test_the_gradient_penalty_is_taken_between_real_and_fake(fraction):
+    real, fake, fraction = (
+        np.asarray(random_events(0)),
+        np.asarray(random_events(1)),
+        np.float32(fraction),
+    )
+    between = fraction[:, None, None] * real + (1 - fraction[:, None, None]) * fake
     norm = np.sqrt(((between * SLOPE) ** 2).sum((1, 2)))
-    got = adversarial.gradient_penalty(quadratic, *arrays(real, fake, place))
-    np.testing.assert_allclose(got, (norm - 1) ** 2, rtol=1e-4, atol=1e-5)
+    actual = adversarial.gradient_penalty(quadratic, *arrays(real, fake, fraction))
+    np.testing.assert_allclose(actual, (norm - 1) ** 2, rtol=1e-4, atol=1e-5)
 
 
-def test_what_the_penalty_teaches_a_linear_critic():
+def test_the_gradient_of_the_penalty_of_a_linear_critic():
     """The second-order gradient d/dw (||w|| - 1)^2 = 2 (||w|| - 1) w / ||w||."""
 
     @jax.jit
     @jax.grad
-    def slope(w):
+    def penalty_gradient(w):
         critic = lambda x: jnp.einsum('nij,ij->n', x, w)
-        return adversarial.gradient_penalty(critic, some(0), some(1), jnp.full(4, 0.4)).mean()
+        return adversarial.gradient_penalty(
+            critic, random_events(0), random_events(1), jnp.full(4, 0.4)
+        ).mean()
 
     norm = np.sqrt((SLOPE**2).sum())
-    got = slope(jnp.asarray(SLOPE, jnp.float32))
-    np.testing.assert_allclose(got, 2 * (norm - 1) * SLOPE / norm, rtol=1e-5)
-    assert np.all(slope(jnp.zeros((2, 2))) == 0)  # a critic flat everywhere gives 0, not NaN
+    actual = penalty_gradient(jnp.asarray(SLOPE, jnp.float32))
+    np.testing.assert_allclose(actual, 2 * (norm - 1) * SLOPE / norm, rtol=1e-5)
+    # a critic flat everywhere gives 0, not NaN
+    assert np.all(penalty_gradient(jnp.zeros((2, 2))) == 0)
 
 
 def test_r1_pulls_a_linear_discriminator_to_zero():
     r1 = lambda w: (
-        0.5 * adversarial.slope_squared(lambda x: jnp.einsum('nij,ij->n', x, w), some(0)).mean()
+        0.5
+        * adversarial.slope_squared(
+            lambda x: jnp.einsum('nij,ij->n', x, w), random_events(0)
+        ).mean()
     )
     w = jnp.asarray(SLOPE, jnp.float32)
     np.testing.assert_allclose(jax.grad(r1)(w), SLOPE, rtol=1e-5)
 
 
 def test_feature_matching_is_the_distance_of_the_means():
-    real, fake = some(0, 5), some(1, 7)
-    want = ((np.asarray(real).mean(0) - np.asarray(fake).mean(0)) ** 2).sum()
-    np.testing.assert_allclose(adversarial.feature_matching(real, fake), want, rtol=1e-5)
+    real, fake = random_events(0, 5), random_events(1, 7)
+    expected = ((np.asarray(real).mean(0) - np.asarray(fake).mean(0)) ** 2).sum()
+    np.testing.assert_allclose(adversarial.feature_matching(real, fake), expected, rtol=1e-5)
     assert adversarial.feature_matching(real, real[::-1]) == pytest.approx(0, abs=1e-12)
 
 
-def test_what_does_not_fit_is_refused():
+def test_unfit_shapes_are_refused():
     per_pixel = lambda x: x[:, 0]
     with pytest.raises(ValueError, match='returned'):
-        adversarial.slope_squared(per_pixel, some(0))
+        adversarial.slope_squared(per_pixel, random_events(0))
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match='features'):
         adversarial.feature_matching(jnp.ones((2, 3)), jnp.ones((2, 1)))

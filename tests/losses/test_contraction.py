@@ -41,41 +41,41 @@ def every_sign(n):
 
 @pytest.mark.parametrize('encoder', [affine, curved])
 def test_the_exact_norm_is_that_of_jacfwd(encoder):
-    got = jax.jit(jacobian_squared_norm, static_argnums=0)(encoder, events())
-    np.testing.assert_allclose(got, by_jacfwd(encoder, events()), rtol=1e-5)
+    actual = jax.jit(jacobian_squared_norm, static_argnums=0)(encoder, events())
+    np.testing.assert_allclose(actual, by_jacfwd(encoder, events()), rtol=1e-5)
 
 
 def test_of_an_affine_encoder_it_is_the_norm_of_its_matrix():
-    got = jacobian_squared_norm(affine, events())
-    np.testing.assert_allclose(got, np.full(5, np.sum(MATRIX**2)), rtol=1e-6)
+    actual = jacobian_squared_norm(affine, events())
+    np.testing.assert_allclose(actual, np.full(5, np.sum(MATRIX**2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize('encoder', [affine, curved])
 def test_the_mean_over_all_probes_is_exact(encoder):
     """The mean over the 2^latent equally likely sign vectors is the exact squared norm."""
     estimate = jax.jit(jacobian_squared_norm_estimate, static_argnums=0)
-    got = estimate(encoder, events(), every_sign(5))
-    np.testing.assert_allclose(got, by_jacfwd(encoder, events()), rtol=1e-5)
+    actual = estimate(encoder, events(), every_sign(5))
+    np.testing.assert_allclose(actual, by_jacfwd(encoder, events()), rtol=1e-5)
 
 
-def test_single_probes_spread_as_hutchinson_says():
+def test_single_probes_have_the_variance_of_hutchinson():
     """The variance over all sign vectors is 2 sum_{i != k} (J J^T)_ik^2."""
     gram = MATRIX.T @ MATRIX
-    want = 2 * (np.sum(gram**2) - np.sum(np.diag(gram) ** 2))
+    expected = 2 * (np.sum(gram**2) - np.sum(np.diag(gram) ** 2))
     x = jnp.zeros((1, 2, 2))
     each = [jacobian_squared_norm_estimate(affine, x, probe[None]) for probe in every_sign(1)]
-    np.testing.assert_allclose(np.var(each), want, rtol=1e-4)
-    assert want > 1
+    np.testing.assert_allclose(np.var(each), expected, rtol=1e-4)
+    assert expected > 1
 
 
-def test_one_probe_is_exact_for_one_number():
+def test_one_probe_is_exact_for_one_latent_dimension():
     encoder = lambda x: affine(x)[:, :1]
-    got = jacobian_squared_norm_estimate(encoder, events(), jnp.ones((1, 5, 1)))
-    np.testing.assert_allclose(got, np.full(5, np.sum(MATRIX[:, 0] ** 2)), rtol=1e-6)
+    actual = jacobian_squared_norm_estimate(encoder, events(), jnp.ones((1, 5, 1)))
+    np.testing.assert_allclose(actual, np.full(5, np.sum(MATRIX[:, 0] ** 2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize('is_exact', [True, False])
-def test_what_the_penalty_teaches_an_affine_encoder(is_exact):
+def test_the_gradient_of_the_penalty_of_an_affine_encoder(is_exact):
     """The second-order gradient d/dW ||W||_F^2 = 2 W."""
 
     def penalty(matrix):
@@ -88,7 +88,7 @@ def test_what_the_penalty_teaches_an_affine_encoder(is_exact):
     np.testing.assert_allclose(slope, 2 * MATRIX, rtol=1e-4, atol=1e-5)
 
 
-def test_what_does_not_fit_is_refused():
+def test_unfit_shapes_are_refused():
     with pytest.raises((ValueError, jaxtyping.TypeCheckError)):
         jacobian_squared_norm(lambda x: x, events())
     with pytest.raises((ValueError, jaxtyping.TypeCheckError)):

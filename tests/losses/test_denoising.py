@@ -38,16 +38,16 @@ def test_the_density_is_scipys():
     np.testing.assert_allclose(density_nats(X, X_T, *scales(0.8, 0.6)), expected, rtol=1e-5)
 
 
-def test_levels_are_weighed_by_their_densities():
+def test_level_probabilities_are_proportional_to_their_densities():
     level = jnp.asarray([[[0.0, 1.0], [2.0, 3.0]], [[3.0, 3.0], [0.0, 1.0]]])
     density = scipy.stats.norm.pdf(X_T[..., None], 0.8 * VALUES, 0.6)
-    chances = density / density.sum(-1, keepdims=True)
-    chosen = np.take_along_axis(chances, np.int32(level)[..., None], -1)
-    found = levels_nats(level, X_T, VALUES, *scales(0.8, 0.6))
-    np.testing.assert_allclose(found, -np.log(chosen).sum((1, 2, 3)), rtol=1e-5)
+    probabilities = density / density.sum(-1, keepdims=True)
+    chosen = np.take_along_axis(probabilities, np.int32(level)[..., None], -1)
+    nats = levels_nats(level, X_T, VALUES, *scales(0.8, 0.6))
+    np.testing.assert_allclose(nats, -np.log(chosen).sum((1, 2, 3)), rtol=1e-5)
 
 
-def test_the_chances_of_all_levels_sum_to_one():
+def test_the_probabilities_of_all_levels_sum_to_one():
     each = [
         levels_nats(jnp.full((1, 1), float(i)), jnp.full((1, 1), 0.3), VALUES, *scales(0.8, 0.6))
         for i in range(4)
@@ -55,9 +55,9 @@ def test_the_chances_of_all_levels_sum_to_one():
     np.testing.assert_allclose(np.exp(-np.concatenate(each)).sum(), 1.0, rtol=1e-6)
 
 
-def test_the_error_is_weighed_by_row():
-    found = denoising_error(X, jnp.zeros_like(X), jnp.asarray([2.0, 0.5]))
-    np.testing.assert_allclose(found, [2.0, 0.5] * np.square(X).sum((1, 2)), rtol=1e-6)
+def test_the_error_is_weighted_by_row():
+    error = denoising_error(X, jnp.zeros_like(X), jnp.asarray([2.0, 0.5]))
+    np.testing.assert_allclose(error, [2.0, 0.5] * np.square(X).sum((1, 2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize('shape', [(), (1,), (2, 1)])

@@ -192,11 +192,11 @@ def test_bernoulli_keeps_its_digits_when_sure():
 def test_slopes_are_those_of_the_logarithm_also_at_zero(logit):
     """The gradient x - n sigmoid(l) also at l = 0, where zero-initialized output layers start."""
     x, logits = jnp.asarray([[0.0], [1.0]]), jnp.full((2, 1), logit)
-    want = np.asarray([[0.0], [1.0]]) - scipy.special.expit(logit)
+    expected = np.asarray([[0.0], [1.0]]) - scipy.special.expit(logit)
     slope = jax.grad(lambda logits: bernoulli(x, logits).sum())(logits)
-    np.testing.assert_allclose(slope, want, rtol=1e-6)
+    np.testing.assert_allclose(slope, expected, rtol=1e-6)
     slope = jax.grad(lambda logits: binomial(4 * x, logits, num_trials=4).sum())(logits)
-    np.testing.assert_allclose(slope, 4 * want, rtol=1e-6)
+    np.testing.assert_allclose(slope, 4 * expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.int32, jnp.uint8])
@@ -357,7 +357,7 @@ def test_logistic_mixture_gradient_equals_finite_differences(log_scales):
 
 
 @pytest.mark.parametrize('beta, expected', [(0.0, [-3.0, -5.0]), (1.0, [-5, -4]), (4.0, [-11, -1])])
-def test_elbo_weighs_the_divergence(beta, expected):
+def test_beta_weights_the_divergence(beta, expected):
     log_likelihood, divergence = jnp.array([-3.0, -5.0]), jnp.array([2.0, -1.0])
     for weight in (beta, jnp.float32(beta)):
         np.testing.assert_allclose(elbo.elbo(log_likelihood, divergence, weight), expected)

@@ -54,7 +54,7 @@ def normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
-def whole(seed, below, *shape):
+def random_integers(seed, below, *shape):
     return jnp.asarray(np.random.default_rng(seed).integers(below, size=shape), jnp.float32)
 
 
@@ -75,8 +75,8 @@ def kl_standard_normal():
 
 
 def kl_standard_normal_by_dim():
-    numbers = 'it has a number a dimension, of which kl_standard_normal is the sum'
-    return kl_standard_normal()._replace(exempt={'output_shape': numbers, 'rows': numbers})
+    reason = 'it has a number a dimension, of which kl_standard_normal is the sum'
+    return kl_standard_normal()._replace(exempt={'output_shape': reason, 'rows': reason})
 
 
 def total_correlation():
@@ -117,7 +117,7 @@ def diagonal_gaussian_log_prob():
 def bernoulli_log_prob():
     ones, zeros = jnp.ones((3, 2, 2)), jnp.zeros((3, 2, 2))
     return Entry(
-        arguments={'x': whole(0, 2, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
+        arguments={'x': random_integers(0, 2, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
         extreme=(
             {'x': ones, 'logits': both_signs(1e4, 3, 2, 2)},
             {'x': zeros, 'logits': both_signs(1e4, 3, 2, 2)},
@@ -127,7 +127,7 @@ def bernoulli_log_prob():
 
 def categorical_log_prob():
     return Entry(
-        arguments={'x': whole(0, 4, 3, 2, 2), 'logits': normal(1, 3, 2, 2, 4)},
+        arguments={'x': random_integers(0, 4, 3, 2, 2), 'logits': normal(1, 3, 2, 2, 4)},
         extreme=(
             {'logits': both_signs(1e4, 3, 2, 2, 4)},
             {'logits': -both_signs(1e4, 3, 2, 2, 4)},
@@ -139,7 +139,7 @@ def categorical_log_prob():
 
 def binomial_log_prob():
     return Entry(
-        arguments={'x': whole(0, 17, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
+        arguments={'x': random_integers(0, 17, 3, 2, 2), 'logits': normal(1, 3, 2, 2)},
         static={'num_trials': 16},
         extreme=(
             {'x': jnp.zeros((3, 2, 2)), 'logits': both_signs(1e4, 3, 2, 2)},
@@ -273,7 +273,7 @@ def warmup():
 
 
 def free_nats():
-    of_the_batch = 'it is of the whole batch'
+    reason = 'it is of the whole batch'
     return Entry(
         arguments={'kl_nats': 3 + normal(0, 3, 2), 'free': jnp.float32(0.5)},
         extreme=(
@@ -283,7 +283,7 @@ def free_nats():
         ),
         batch_axis={'free': None},
         free_axes={'kl_nats': (0, 1)},
-        exempt={'output_shape': of_the_batch, 'rows': of_the_batch},
+        exempt={'output_shape': reason, 'rows': reason},
     )
 
 
@@ -385,7 +385,9 @@ def density_nats():
 
 def levels_nats():
     values = jnp.linspace(-1.0, 1.0, 4)
-    entry = of_a_process(level=whole(0, 4, 3, 2, 2), x_t=normal(1, 3, 2, 2), values=values)
+    entry = of_a_process(
+        level=random_integers(0, 4, 3, 2, 2), x_t=normal(1, 3, 2, 2), values=values
+    )
     return entry._replace(exempt={'broadcast': 'values are no batch; test_denoising has them'})
 
 
@@ -432,7 +434,7 @@ EXAMPLES: dict[str, Callable[[], Entry]] = {
 
 def public_functions():
     """{'module.function': function} of all public functions defined in `losses`."""
-    found = {}
+    functions = {}
     for info in pkgutil.walk_packages(losses.__path__, 'losses.'):
         if '._' in info.name:
             continue
@@ -440,8 +442,8 @@ def public_functions():
         for name, value in vars(module).items():
             is_ours = getattr(value, '__module__', None) == module.__name__
             if is_ours and callable(value) and not inspect.isclass(value) and name[0] != '_':
-                found[f'{info.name.removeprefix("losses.")}.{name}'] = value
-    return found
+                functions[f'{info.name.removeprefix("losses.")}.{name}'] = value
+    return functions
 
 
 FUNCTIONS = public_functions()
@@ -501,9 +503,11 @@ def wrong_shapes(entry):
             yield name, jnp.full((1,) * (jnp.ndim(value) + 1), value)
             continue
         yield name, jnp.take(value, 0, axis)
-        for other in set(range(jnp.ndim(value))) - set(entry.free_axes.get(name, ())):
-            assert value.shape[other] > 1, f'{name}: an axis of length 1 cannot be shrunk to 1.'
-            yield name, jnp.take(value, jnp.array([0]), other)
+        for other_axis in set(range(jnp.ndim(value))) - set(entry.free_axes.get(name, ())):
+            assert value.shape[other_axis] > 1, (
+                f'{name}: an axis of length 1 cannot be shrunk to 1.'
+            )
+            yield name, jnp.take(value, jnp.array([0]), other_axis)
 
 
 @pytest.mark.parametrize('name', sorted(FUNCTIONS))
@@ -569,13 +573,13 @@ def test_gradient_is_finite_also_at_extremes(entry, loss):
 
 @keeps('vmap')
 def test_vmap_equals_a_loop(entry, loss):
-    backwards = jnp.arange(entry.batch_size)[::-1]
-    members = (entry.arguments, with_rows(entry, backwards), *entry.calls[1:])
+    reversed_rows = jnp.arange(entry.batch_size)[::-1]
+    members = (entry.arguments, with_rows(entry, reversed_rows), *entry.calls[1:])
     stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)
     looped = [loss(**member) for member in members]
     expected = jax.tree.map(lambda *leaves: np.stack(leaves), *looped)
-    at_once = jax.jit(jax.vmap(lambda arguments: loss(**arguments)))
-    assert_trees_close(at_once(stacked), expected)
+    vmapped = jax.jit(jax.vmap(lambda arguments: loss(**arguments)))
+    assert_trees_close(vmapped(stacked), expected)
 
 
 @keeps('rows')
@@ -590,15 +594,15 @@ def test_permuting_examples_permutes_the_output(entry, loss):
 
 @keeps('rows')
 def test_examples_do_not_touch_each_other(entry, loss):
-    """A NaN in one example stays there; even times 0 it would reach each row that depends on it."""
+    """A NaN in one example reaches no other row, which it would even if multiplied by 0."""
     for poisoned in range(entry.batch_size):
         is_poisoned = jnp.arange(entry.batch_size) == poisoned
         others = np.flatnonzero(~is_poisoned)
         arguments = dict(entry.arguments)
         for name, value in floating(arguments).items():
             if entry.axis_of(name) is not None:
-                in_front = jnp.moveaxis(value, entry.axis_of(name), 0).at[poisoned].set(jnp.nan)
-                arguments[name] = jnp.moveaxis(in_front, 0, entry.axis_of(name))
+                batch_first = jnp.moveaxis(value, entry.axis_of(name), 0).at[poisoned].set(jnp.nan)
+                arguments[name] = jnp.moveaxis(batch_first, 0, entry.axis_of(name))
         clean, spoilt = (jax.tree.leaves(loss(**values)) for values in (entry.arguments, arguments))
         for before, after in zip(clean, spoilt, strict=True):
             np.testing.assert_allclose(after[others], before[others], rtol=1e-6, atol=1e-6)

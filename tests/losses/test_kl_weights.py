@@ -20,12 +20,12 @@ def test_the_weight_rises_in_equal_steps_and_stays(steps):
     np.testing.assert_allclose(weights, [0.25, 0.5, 0.75, 1, 1, 1], rtol=1e-6)
 
 
-def test_without_warm_up_the_weight_is_there_at_once():
+def test_without_warm_up_the_weight_is_one_at_once():
     for steps in (0, jnp.float32(0), 1):
         np.testing.assert_array_equal(jax.jit(kl_weights.warmup)(jnp.int32(0), steps), 1)
 
 
-def test_what_a_group_is_charged():
+def test_a_group_is_charged_its_mean_or_its_free_nats():
     charged = jax.jit(kl_weights.free_nats)
     np.testing.assert_allclose(charged(KL, 1.0), [1, 2, 1], rtol=1e-6)
     np.testing.assert_allclose(charged(KL, 0.0), [0.3, 2, 0], rtol=1e-6)

@@ -26,10 +26,12 @@ def test_straight_through_gives_the_encoder_the_gradient_at_the_quantized():
 
 
 def test_commitment_is_the_mean_over_positions_of_squared_distances():
-    want = np.square(np.linalg.norm(ENCODED - QUANTIZED, axis=-1)).mean((1, 2))
-    np.testing.assert_allclose(quantization.commitment(ENCODED, QUANTIZED), want, rtol=1e-5)
-    one = quantization.commitment(ENCODED[:, 0, 0], QUANTIZED[:, 0, 0])  # a single position
-    np.testing.assert_allclose(one, np.sum((ENCODED - QUANTIZED)[:, 0, 0] ** 2, -1), rtol=1e-5)
+    expected = np.square(np.linalg.norm(ENCODED - QUANTIZED, axis=-1)).mean((1, 2))
+    np.testing.assert_allclose(quantization.commitment(ENCODED, QUANTIZED), expected, rtol=1e-5)
+    single_position = quantization.commitment(ENCODED[:, 0, 0], QUANTIZED[:, 0, 0])
+    np.testing.assert_allclose(
+        single_position, np.sum((ENCODED - QUANTIZED)[:, 0, 0] ** 2, -1), rtol=1e-5
+    )
 
 
 def test_commitment_pulls_the_encoder_alone():
@@ -43,5 +45,5 @@ def test_perplexity_counts_codes_that_are_used_evenly():
     """7 equally used codes: 7; one: 1; two: 2; none: 1; shares 1/2, 1/4, 1/4: 2^1.5."""
     counts = np.zeros((5, 7), np.float32)
     counts[0], counts[1, 3], counts[2, [1, 5]], counts[4, :3] = 12, 9, 0.5, (4, 2, 2)
-    want = [7, 1, 2, 1, 2**1.5]
-    np.testing.assert_allclose(quantization.perplexity(jnp.asarray(counts)), want, rtol=1e-5)
+    expected = [7, 1, 2, 1, 2**1.5]
+    np.testing.assert_allclose(quantization.perplexity(jnp.asarray(counts)), expected, rtol=1e-5)

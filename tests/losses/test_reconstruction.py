@@ -18,8 +18,8 @@ def test_half_the_squared_error_is_minus_a_log_density_but_for_its_constant():
     x, mean = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
     density = scipy.stats.norm(mean, 1).logpdf(x).sum((1, 2))
     constant = 2 * np.log(2 * np.pi)  # 1/2 log 2 pi for each of four values
-    got = jax.jit(half_squared_error)(jnp.float32(x), jnp.float32(mean))
-    np.testing.assert_allclose(got, -density - constant, rtol=1e-5, atol=1e-5)
+    actual = jax.jit(half_squared_error)(jnp.float32(x), jnp.float32(mean))
+    np.testing.assert_allclose(actual, -density - constant, rtol=1e-5, atol=1e-5)
 
 
 def test_the_slope_of_half_the_squared_error_is_the_deviation():
@@ -36,9 +36,9 @@ def test_the_slope_of_half_the_squared_error_is_the_deviation():
 def test_the_cross_entropy_is_its_formula(x, logits):
     x, logits = np.float64(x).reshape(2, 2), np.float64(logits).reshape(2, 2)
     log_m, log_rest = scipy.special.log_expit(logits), scipy.special.log_expit(-logits)
-    want = -(x * log_m + (1 - x) * log_rest).sum(1)
-    got = jax.jit(cross_entropy)(jnp.float32(x), jnp.float32(logits))
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    expected = -(x * log_m + (1 - x) * log_rest).sum(1)
+    actual = jax.jit(cross_entropy)(jnp.float32(x), jnp.float32(logits))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_cross_entropy_of_grey_is_smallest_at_the_grey_and_not_zero():

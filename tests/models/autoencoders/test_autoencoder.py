@@ -31,7 +31,7 @@ def linear(**rules):
     return autoencoder(AutoencoderParts(net, REAL, 'squared_error', **rules))
 
 
-def draws(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -53,7 +53,7 @@ def loss_of(family, weights, batch, rng, hypers=HYPERS):
 
 
 @pytest.fixture(scope='module')
-def table():
+def data_and_pca():
     """(data in original units, their PCA, half of PCA's squared error per normalized example)."""
     from sklearn.decomposition import PCA
 
@@ -61,40 +61,43 @@ def table():
     x = rng.normal(size=(300, DIMS)) @ rng.normal(size=(DIMS, DIMS)) + 1
     normalized = np.asarray(REAL.normalize(jnp.float32(x)), np.float64)
     pca = PCA(LATENT).fit(normalized)
-    left = normalized - pca.inverse_transform(pca.transform(normalized))
-    return jnp.float32(x), pca, 0.5 * np.sum(left**2, 1)
+    residual = normalized - pca.inverse_transform(pca.transform(normalized))
+    return jnp.float32(x), pca, 0.5 * np.sum(residual**2, 1)
 
 
-def test_with_the_axes_of_pca_the_error_is_what_pca_leaves(table):
-    x, pca, left = table
-    axes, middle = pca.components_, pca.mean_
+def test_with_pca_components_the_error_is_that_of_pca(data_and_pca):
+    x, pca, pca_error = data_and_pca
+    components, mean = pca.components_, pca.mean_
     dense = lambda kernel, bias: {'Dense_0': {'kernel': kernel, 'bias': bias}}
-    tree = {'encoder': dense(axes.T, -middle @ axes.T), 'decoder': dense(axes, middle)}
+    tree = {
+        'encoder': dense(components.T, -mean @ components.T),
+        'decoder': dense(components, mean),
+    }
     weights = Weights({'model': jax.tree.map(jnp.float32, tree)}, {'model': {}})
-    values = jax.jit(linear().metrics)(weights, {'x': x}, draws(len(x)))
-    np.testing.assert_allclose(values['squared_error'], left, rtol=1e-3, atol=1e-4)
+    values = jax.jit(linear().metrics)(weights, {'x': x}, rng_of(len(x)))
+    np.testing.assert_allclose(values['squared_error'], pca_error, rtol=1e-3, atol=1e-4)
 
 
-def test_training_ends_at_what_pca_leaves(table):
+def test_training_reaches_the_error_of_pca(data_and_pca):
     """Baldi and Hornik (1989): PCA is the only minimum; all other critical points are saddles."""
-    x, _, left = table
+    x, _, pca_error = data_and_pca
     family, rule = linear(), optax.adam(optax.cosine_decay_schedule(3e-2, 3000))
     start = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
 
     def step(carry, _):
         params, opt = carry
         weights = start._replace(params=params)
-        played = train_step.play(family.turns[0], weights, {'x': x}, draws(len(x)), 0, HYPERS)
+        played = train_step.play(family.turns[0], weights, {'x': x}, rng_of(len(x)), 0, HYPERS)
         update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, 3000))(
         (start.params, rule.init(start.params))
     )
-    values = family.metrics(start._replace(params=params), {'x': x}, draws(len(x)))
+    values = family.metrics(start._replace(params=params), {'x': x}, rng_of(len(x)))
     error = np.mean(values['squared_error'])
-    assert left.mean() - 1e-4 < error < left.mean() * 1.001
-    assert left.mean() > 0.1
+    assert pca_error.mean() - 1e-4 < error < pca_error.mean() * 1.001
+    assert pca_error.mean() > 0.1
 
 
 # Losses
@@ -108,21 +111,23 @@ def test_the_loss_is_the_mean_of_its_terms():
         parts = parts_of(spec, loss, penalty=models.exact)
         family = autoencoder(parts)
         weights = jax.jit(family.init)(jax.random.PRNGKey(1), batch)
-        value, report = loss_of(family, weights, batch, draws(6))
-        again = (
-            np.asarray(family.ability(Reconstruct).mean(weights, batch, draws(6)), np.float64) / 8
+        value, report = loss_of(family, weights, batch, rng_of(6))
+        reconstruction = (
+            np.asarray(family.ability(Reconstruct).mean(weights, batch, rng_of(6)), np.float64) / 8
         )
-        want = {
-            'squared_error': 0.5 * np.sum((x - again) ** 2, (1, 2)),
-            'cross_entropy': -np.sum(x * np.log(again) + (1 - x) * np.log(1 - again), (1, 2)),
+        expected = {
+            'squared_error': 0.5 * np.sum((x - reconstruction) ** 2, (1, 2)),
+            'cross_entropy': -np.sum(
+                x * np.log(reconstruction) + (1 - x) * np.log(1 - reconstruction), (1, 2)
+            ),
         }
-        np.testing.assert_allclose(report[loss], want[loss], rtol=1e-4)
-        np.testing.assert_allclose(report['squared_error'], want['squared_error'], rtol=1e-4)
+        np.testing.assert_allclose(report[loss], expected[loss], rtol=1e-4)
+        np.testing.assert_allclose(report['squared_error'], expected['squared_error'], rtol=1e-4)
         assert ('cross_entropy' in report) == (loss == 'cross_entropy')
         np.testing.assert_allclose(
             value, np.mean(report[loss] + HYPERS['contraction'] * report['contraction']), rtol=1e-5
         )
-        values = family.metrics(weights, batch, draws(6))
+        values = family.metrics(weights, batch, rng_of(6))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), values, report)
 
 
@@ -146,25 +151,25 @@ class Identity(Constant):
 NOTHING = Weights({'model': {}}, {'model': {}})
 
 
-def test_the_target_is_the_clean_image_whatever_is_seen():
+def test_the_target_is_the_clean_image_despite_corruption():
     x = 2 * jax.random.normal(jax.random.PRNGKey(0), (500, DIMS))
-    want = 0.5 * np.sum(np.square(REAL.normalize(x)), 1)
+    expected = 0.5 * np.sum(np.square(REAL.normalize(x)), 1)
     family = autoencoder(AutoencoderParts(Constant(), REAL, 'squared_error', gaussian, 0.5))
-    _, report = loss_of(family, NOTHING, {'x': x}, draws(500))
-    np.testing.assert_allclose(report['denoising_squared_error'], want, rtol=1e-6)
+    _, report = loss_of(family, NOTHING, {'x': x}, rng_of(500))
+    np.testing.assert_allclose(report['denoising_squared_error'], expected, rtol=1e-6)
 
 
-def test_what_is_seen_is_corrupted_by_the_hyper_in_training_and_by_the_setting_in_evaluation():
+def test_corruption_strength_is_the_hyper_in_training_and_the_setting_in_evaluation():
     """The identity's error is the noise's: 1/2 strength^2 chi^2 with DIMS degrees of freedom."""
     n = 4000
     batch = {'x': jnp.ones((n, DIMS))}
     family = autoencoder(AutoencoderParts(Identity(), REAL, 'squared_error', gaussian, 0.5))
-    _, report = loss_of(family, NOTHING, batch, draws(n))
-    values = family.metrics(NOTHING, batch, draws(n))
-    spread = np.sqrt(DIMS / 2 / n)
+    _, report = loss_of(family, NOTHING, batch, rng_of(n))
+    values = family.metrics(NOTHING, batch, rng_of(n))
+    standard_error = np.sqrt(DIMS / 2 / n)
     error = np.mean(report['denoising_squared_error'])
-    assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * spread
-    assert abs(np.mean(values['denoising_squared_error']) / 0.25 - DIMS / 2) < 5 * spread
+    assert abs(error / HYPERS['corruption'] ** 2 - DIMS / 2) < 5 * standard_error
+    assert abs(np.mean(values['denoising_squared_error']) / 0.25 - DIMS / 2) < 5 * standard_error
     assert not np.any(values['squared_error'])  # on the clean input
     assert 'squared_error' not in report
 
@@ -173,8 +178,8 @@ def test_codes_and_reconstructions_are_those_of_the_clean_image():
     batch = {'x': jnp.ones((3, DIMS))}
     plain, denoising = (autoencoder(parts_of(corrupt=c, strength=0.5)) for c in (None, masking))
     weights = jax.jit(plain.init)(jax.random.PRNGKey(0), batch)
-    for does in (lambda f: f.ability(Codes).encode, lambda f: f.ability(Reconstruct).mean):
-        values = [does(f)(weights, batch, draws(3)) for f in (plain, denoising)]
+    for ability in (lambda f: f.ability(Codes).encode, lambda f: f.ability(Reconstruct).mean):
+        values = [ability(f)(weights, batch, rng_of(3)) for f in (plain, denoising)]
         np.testing.assert_array_equal(*values)
 
 
@@ -187,9 +192,9 @@ def test_the_penalty_is_that_of_jacfwd_in_normalized_units(tied):
     family = autoencoder(parts)
     x = 2 * jax.random.normal(jax.random.PRNGKey(0), (6, DIMS))
     weights = jax.jit(family.init)(jax.random.PRNGKey(1), {'x': x})
-    one = lambda x: models.encode(parts, weights.params, x[None])[0]
-    jacobians = jax.jit(jax.vmap(jax.jacfwd(one)))(REAL.normalize(x))
-    values = jax.jit(family.metrics)(weights, {'x': x}, draws(6))
+    encode_one = lambda x: models.encode(parts, weights.params, x[None])[0]
+    jacobians = jax.jit(jax.vmap(jax.jacfwd(encode_one)))(REAL.normalize(x))
+    values = jax.jit(family.metrics)(weights, {'x': x}, rng_of(6))
     np.testing.assert_allclose(values['contraction'], np.sum(jacobians**2, (1, 2)), rtol=1e-4)
 
 
@@ -198,7 +203,7 @@ def test_of_a_linear_encoder_the_penalty_is_the_norm_of_its_matrix():
     x = jax.random.normal(jax.random.PRNGKey(0), (4, DIMS))
     weights = jax.jit(family.init)(jax.random.PRNGKey(1), {'x': x})
     kernel = weights.params['model']['encoder']['Dense_0']['kernel']
-    values = family.metrics(weights, {'x': x}, draws(4))
+    values = family.metrics(weights, {'x': x}, rng_of(4))
     np.testing.assert_allclose(values['contraction'], np.full(4, np.sum(kernel**2)), rtol=1e-5)
 
 
@@ -209,10 +214,10 @@ def test_probes_estimate_the_penalty_without_bias():
         autoencoder(parts_of(penalty=p)) for p in (models.exact, models.estimate_with_probes(3))
     )
     weights = jax.jit(exact.init)(jax.random.PRNGKey(1), batch)
-    want = exact.metrics(weights, batch, draws(n))['contraction'][0]
-    got = np.asarray(jax.jit(estimated.metrics)(weights, batch, draws(n))['contraction'])
-    assert abs(got.mean() - want) < 5 * got.std() / np.sqrt(n)
-    assert 0.01 < got.std() / want < 1  # each row has its own probes
+    expected = exact.metrics(weights, batch, rng_of(n))['contraction'][0]
+    estimates = np.asarray(jax.jit(estimated.metrics)(weights, batch, rng_of(n))['contraction'])
+    assert abs(estimates.mean() - expected) < 5 * estimates.std() / np.sqrt(n)
+    assert 0.01 < estimates.std() / expected < 1  # each row has its own probes
 
 
 @pytest.mark.parametrize(('latent', 'is_exact'), [(64, True), (65, False)])
@@ -221,11 +226,11 @@ def test_small_codes_have_the_exact_penalty(latent, is_exact):
     matrix = jax.random.normal(jax.random.PRNGKey(0), (4, latent))
     encoder, x = lambda x: x @ matrix, jnp.ones((2, 4))
     rules = contraction_rule(1)
-    got = rules['auto'](encoder, x, draws(2).keys)
-    same = np.allclose(got, np.sum(matrix**2), rtol=1e-4)
-    assert same == is_exact
+    penalty = rules['auto'](encoder, x, rng_of(2).keys)
+    is_close = np.allclose(penalty, np.sum(matrix**2), rtol=1e-4)
+    assert is_close == is_exact
     name = 'exact' if is_exact else 'probes'
-    np.testing.assert_array_equal(got, rules[name](encoder, x, draws(2).keys))
+    np.testing.assert_array_equal(penalty, rules[name](encoder, x, rng_of(2).keys))
 
 
 def test_a_tied_decoder_is_the_transpose():
@@ -235,8 +240,8 @@ def test_a_tied_decoder_is_the_transpose():
     params = {**params, 'encoder_bias_0': jnp.arange(3.0), 'decoder_bias_0': jnp.arange(4.0)}
     kernel = np.asarray(params['kernel_0'])
     codes = np.asarray(x).reshape(5, 4) @ kernel + np.arange(3)
-    want = (codes @ kernel.T + np.arange(4)).reshape(5, 2, 2)
-    np.testing.assert_allclose(net.apply({'params': params}, x), want, rtol=1e-4, atol=1e-5)
+    expected = (codes @ kernel.T + np.arange(4)).reshape(5, 2, 2)
+    np.testing.assert_allclose(net.apply({'params': params}, x), expected, rtol=1e-4, atol=1e-5)
 
 
 # Abilities
@@ -256,7 +261,7 @@ def test_every_ability_works_for_any_event_shape(event, tied):
     spec, n = EVENTS[event], 5
     family = autoencoder(parts_of(spec, tied=tied, corrupt=masking, penalty=models.exact))
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape), maxval=4.0)
-    batch, rng = {'x': x}, draws(n)
+    batch, rng = {'x': x}, rng_of(n)
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
@@ -279,11 +284,11 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     family = autoencoder(parts_of(**rules))
     x = jax.random.normal(jax.random.PRNGKey(2), (6, DIMS))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
-    part = rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    part_rng = rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
-        family.metrics(weights, {'x': x}, draws(6)),
-        family.metrics(weights, {'x': x[2:5]}, part),
+        family.metrics(weights, {'x': x}, rng_of(6)),
+        family.metrics(weights, {'x': x[2:5]}, part_rng),
     )
 
 
@@ -301,7 +306,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses(tied):
     half, full = family(dtype=jnp.bfloat16), family()
     weights = jax.jit(half.init)(jax.random.PRNGKey(0), batch)
     assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
-    values = [f.metrics(weights, batch, draws(6))['squared_error'] for f in (half, full)]
+    values = [f.metrics(weights, batch, rng_of(6))['squared_error'] for f in (half, full)]
     assert {v.dtype for v in values} == {jnp.dtype('float32')}
     assert 0 < np.abs(values[0] - values[1]).max() < 0.2
 
@@ -329,19 +334,19 @@ def test_the_device_count_makes_no_difference(tmp_path, name):
 @pytest.mark.slow
 def test_every_step_corrupts_afresh(tmp_path):
     """With one image in all rows and a learning rate of 0, only the noise can change the loss."""
-    still = dict(hypers__learning_rate=0.0)
+    no_learning = dict(hypers__learning_rate=0.0)
     losses = {}
-    for kind in ('none', 'gaussian'):
-        run = assembled(tmp_path, 'autoencoder', model__corruption=kind, **still)
-        one = {name: np.repeat(a[:1], 96, 0) for name, a in run.data.splits['train'].items()}
-        run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': one}))
-        losses[kind] = [report['loss'] for _, report in steps_on(run, 1, 4)]
+    for corruption in ('none', 'gaussian'):
+        run = assembled(tmp_path, 'autoencoder', model__corruption=corruption, **no_learning)
+        one_image = {name: np.repeat(a[:1], 96, 0) for name, a in run.data.splits['train'].items()}
+        run = run._replace(data=run.data._replace(splits={**run.data.splits, 'train': one_image}))
+        losses[corruption] = [report['loss'] for _, report in steps_on(run, 1, 4)]
     assert len(np.unique(losses['none'])) == 1
     assert len(np.unique(losses['gaussian'])) == 4
 
 
 @pytest.mark.parametrize(
-    ('name', 'changes', 'said'),
+    ('name', 'changes', 'message'),
     [
         ('autoencoder', dict(model__loss='nats'), "choose one of 'squared_error'"),
         ('autoencoder', dict(model__latent_dim=0), 'model.latent_dim=0'),
@@ -371,5 +376,5 @@ def test_every_step_corrupts_afresh(tmp_path):
         ('conv_autoencoder', dict(model__latent_dim=-1), 'model.latent_dim=-1'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
-    assert said in complaint(assembled, tmp_path, name, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, message):
+    assert message in complaint(assembled, tmp_path, name, **changes)

@@ -106,20 +106,21 @@ def exact_encoders(order):
     # encoder_2 gives q(z_2 | x).
     inverse = np.linalg.inv(B.T @ B)
     first = inverse @ B.T, -inverse @ B.T @ OFFSET_X, NOISE**2 * np.diag(inverse)
-    seen = first[2] + SPREAD**2  # the variance of that estimate of z_1 around A z_2 + a
-    matrix, offset, variance = conditioned(A, OFFSET_1, seen, zeros, ones)
+    # variance of encoder_1's estimate of z_1 around A z_2 + a
+    estimate_variance = first[2] + SPREAD**2
+    matrix, offset, variance = conditioned(A, OFFSET_1, estimate_variance, zeros, ones)
     return first, (matrix @ first[0], matrix @ first[1] + offset, variance)
 
 
-def weights_of(order, shift=0.0, wider=0.0):
-    """The chain's parameters; `shift` is added to q's means, `wider` to its log variances."""
+def weights_of(order, shift=0.0, log_var_shift=0.0):
+    """The chain's parameters, with shifts added to q's means and log variances."""
     model = {
         'decoder_1': affine(B, OFFSET_X),
         'decoder_2': affine(A, OFFSET_1, SPREAD**2),
     }
     for layer, (matrix, offset, variance) in enumerate(exact_encoders(order), 1):
         model[f'encoder_{layer}'] = {
-            'MLP_0': affine(matrix, offset + shift, variance * np.exp(wider))
+            'MLP_0': affine(matrix, offset + shift, variance * np.exp(log_var_shift))
         }
     return Weights({'model': model}, {'model': {}})
 
@@ -128,7 +129,7 @@ def chain(order, k=1):
     return hierarchical_vae(NETS, ORDERS[order], k, importance_chunk=64)
 
 
-def draws(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -151,14 +152,14 @@ def check_mean(values, expected, most_error):
 def test_the_exact_posterior_makes_every_weight_the_evidence(order):
     log_prob = jax.jit(chain(order).ability(LogProb).nats)
     for seed in range(3):
-        estimate = log_prob(weights_of(order), {'x': jnp.float32(X)}, draws(len(X), seed))
+        estimate = log_prob(weights_of(order), {'x': jnp.float32(X)}, rng_of(len(X), seed))
         np.testing.assert_allclose(estimate, MARGINAL.logpdf(X), rtol=1e-4)
 
 
 @both_orders
 def test_the_exact_posterior_makes_the_bound_tight(order):
     metrics = jax.jit(chain(order).metrics)
-    values = metrics(weights_of(order), repeated(40_000), draws(40_000))
+    values = metrics(weights_of(order), repeated(40_000), rng_of(40_000))
     check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]), most_error=0.02)
 
 
@@ -166,17 +167,17 @@ def test_the_exact_posterior_makes_the_bound_tight(order):
 def test_the_bound_misses_by_the_divergence_of_a_wrong_posterior(order):
     """The gap is the KL of the joint Gaussians of (z_1, z_2), built in numpy."""
     metrics = jax.jit(chain(order).metrics)
-    weights = weights_of(order, shift=0.3, wider=0.4)
-    values = metrics(weights, repeated(60_000), draws(60_000))
+    weights = weights_of(order, shift=0.3, log_var_shift=0.4)
+    values = metrics(weights, repeated(60_000), rng_of(60_000))
     gap = divergence(joint(order, 0.3, 0.4), joint(order))
     assert gap > 0.3
     check_mean(values['elbo_nats'], MARGINAL.logpdf(X[0]) - gap, most_error=0.02)
 
 
-def joint(order, shift=0.0, wider=0.0):
+def joint(order, shift=0.0, log_var_shift=0.0):
     """Mean and covariance of (z_1, z_2) under q, given X[0]."""
     (m1, o1, v1), (m2, o2, v2) = exact_encoders(order)
-    v1, v2 = v1 * np.exp(wider), v2 * np.exp(wider)
+    v1, v2 = v1 * np.exp(log_var_shift), v2 * np.exp(log_var_shift)
     if order == 'bottom_up':
         first, link = m1 @ X[0] + o1 + shift, m2
         mean = np.concatenate([first, link @ first + o2 + shift])
@@ -194,19 +195,24 @@ def joint(order, shift=0.0, wider=0.0):
 
 def divergence(q, p):
     """KL(q || p) between full-covariance Gaussians."""
-    (m, s), (n, t) = q, p
-    inverse = np.linalg.inv(t)
-    logdets = np.linalg.slogdet(t)[1] - np.linalg.slogdet(s)[1]
-    return 0.5 * (np.trace(inverse @ s) + (n - m) @ inverse @ (n - m) - len(m) + logdets)
+    (mean_q, covariance_q), (mean_p, covariance_p) = q, p
+    inverse = np.linalg.inv(covariance_p)
+    logdets = np.linalg.slogdet(covariance_p)[1] - np.linalg.slogdet(covariance_q)[1]
+    return 0.5 * (
+        np.trace(inverse @ covariance_q)
+        + (mean_p - mean_q) @ inverse @ (mean_p - mean_q)
+        - len(mean_q)
+        + logdets
+    )
 
 
 @pytest.mark.parametrize('order', ['top_down', pytest.param('bottom_up', marks=pytest.mark.slow)])
 def test_the_estimate_rises_with_k_to_the_evidence(order):
-    gaps, weights = [], weights_of(order, wider=0.7)
+    gaps, weights = [], weights_of(order, log_var_shift=0.7)
     for k, copies in ((1, 200), (8, 100), (256, 20)):
         x = np.tile(X, (copies, 1))
         nats = jax.jit(chain(order, k).ability(LogProb).nats)
-        estimate = nats(weights, {'x': jnp.float32(x)}, draws(len(x)))
+        estimate = nats(weights, {'x': jnp.float32(x)}, rng_of(len(x)))
         gaps.append(np.mean(MARGINAL.logpdf(x) - estimate))
     assert gaps[0] > 0.3
     assert gaps[0] > gaps[1] > gaps[2] - 0.01
@@ -219,8 +225,8 @@ def test_the_estimate_rises_with_k_to_the_evidence(order):
 @both_orders
 def test_the_kl_of_each_layer_is_that_of_samples(order):
     """Each layer's log q - log p, averaged over numpy samples of the joint q."""
-    weights = weights_of(order, shift=0.2, wider=0.5)
-    values = jax.jit(chain(order).metrics)(weights, repeated(60_000), draws(60_000))
+    weights = weights_of(order, shift=0.2, log_var_shift=0.5)
+    values = jax.jit(chain(order).metrics)(weights, repeated(60_000), rng_of(60_000))
     mean, covariance = joint(order, 0.2, 0.5)
     z = np.random.default_rng(1).multivariate_normal(mean, covariance, size=400_000)
     below, above = z[:, :3], z[:, 3:]
@@ -230,17 +236,19 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
     log_p = [normal(below, above @ A.T + OFFSET_1, SPREAD**2), normal(above, 0.0, np.ones(2))]
     # One layer's q is its marginal; the other's is its conditional on that layer.
     marginal = slice(0, 3) if order == 'bottom_up' else slice(3, 5)
-    part = scipy.stats.multivariate_normal(mean[marginal], covariance[marginal, marginal])
-    of_it = part.logpdf(z[:, marginal])
-    rest = scipy.stats.multivariate_normal(mean, covariance).logpdf(z) - of_it
-    log_q = [of_it, rest] if order == 'bottom_up' else [rest, of_it]
+    marginal_q = scipy.stats.multivariate_normal(mean[marginal], covariance[marginal, marginal])
+    log_marginal = marginal_q.logpdf(z[:, marginal])
+    log_conditional = scipy.stats.multivariate_normal(mean, covariance).logpdf(z) - log_marginal
+    log_q = (
+        [log_marginal, log_conditional] if order == 'bottom_up' else [log_conditional, log_marginal]
+    )
     for layer in (1, 2):
         ratio = log_q[layer - 1] - log_p[layer - 1]
         error = ratio.std() / np.sqrt(len(ratio))
-        of_family = np.asarray(values[f'kl_z{layer}_nats'], np.float64)
-        total_error = error + of_family.std() / np.sqrt(len(of_family))
+        family_kl = np.asarray(values[f'kl_z{layer}_nats'], np.float64)
+        total_error = error + family_kl.std() / np.sqrt(len(family_kl))
         assert total_error < 0.03
-        assert abs(of_family.mean() - ratio.mean()) < 5 * total_error
+        assert abs(family_kl.mean() - ratio.mean()) < 5 * total_error
     np.testing.assert_allclose(
         values['kl_nats'], values['kl_z1_nats'] + values['kl_z2_nats'], rtol=1e-5, atol=1e-5
     )
@@ -251,54 +259,56 @@ def test_the_kl_of_each_layer_is_that_of_samples(order):
 
 def test_the_kl_of_a_ladder_has_no_noise_of_its_own_layer():
     """kl_z2 is the same for every draw, and kl_z1 depends on z_2 only."""
-    apply = apply_with(NETS, weights_of('top_down', wider=0.5).params)
+    apply = apply_with(NETS, weights_of('top_down', log_var_shift=0.5).params)
     x = repeated(64)['x']
 
     @jax.jit
-    def layers(of_1, of_2):
+    def layers(keys_1, keys_2):
         """The top-down pass with separate keys for each layer's noise."""
-        picks = {1: sampling(of_1), 2: sampling(of_2)}
-        return top_down(NETS, apply, x, lambda layer, q: picks[layer](layer, q))
+        samplers = {1: sampling(keys_1), 2: sampling(keys_2)}
+        return top_down(NETS, apply, x, lambda layer, q: samplers[layer](layer, q))
 
-    (first, top), (again, same), (_, other) = (
-        layers(draws(64, of_1).keys, draws(64, of_2).keys)
-        for of_1, of_2 in [(0, 1), (5, 1), (0, 2)]
+    (bottom, top), (bottom_redrawn, top_kept), (_, top_redrawn) = (
+        layers(rng_of(64, seed_1).keys, rng_of(64, seed_2).keys)
+        for seed_1, seed_2 in [(0, 1), (5, 1), (0, 2)]
     )
-    assert not np.allclose(again.z, first.z)
-    np.testing.assert_allclose(again.kl_nats, first.kl_nats, rtol=1e-5)
-    assert np.std(first.kl_nats) > 1e-2
-    assert not np.allclose(other.z, top.z)
-    np.testing.assert_allclose(other.kl_nats, top.kl_nats, rtol=1e-5)
-    np.testing.assert_array_equal(same.z, top.z)
+    assert not np.allclose(bottom_redrawn.z, bottom.z)
+    np.testing.assert_allclose(bottom_redrawn.kl_nats, bottom.kl_nats, rtol=1e-5)
+    assert np.std(bottom.kl_nats) > 1e-2
+    assert not np.allclose(top_redrawn.z, top.z)
+    np.testing.assert_allclose(top_redrawn.kl_nats, top.kl_nats, rtol=1e-5)
+    np.testing.assert_array_equal(top_kept.z, top.z)
 
 
 def test_precision_weighting_is_the_product_of_densities():
     """Moments of the normalized product by quadrature, also with very unequal precisions."""
-    a = np.array([[0.3, -2.0, 1.0], [0.5, -1.0, 4.0]])  # means and log variances
-    b = np.array([[-1.0, 2.0, 3.0], [-0.7, -1.0, -3.0]])
+    first = np.array([[0.3, -2.0, 1.0], [0.5, -1.0, 4.0]])  # means and log variances
+    second = np.array([[-1.0, 2.0, 3.0], [-0.7, -1.0, -3.0]])
     gaussian = lambda g: Gaussian(*jnp.float32(g)[:, None])
-    got = jax.jit(precision_weighted)(gaussian(a), gaussian(b))
+    weighted = jax.jit(precision_weighted)(gaussian(first), gaussian(second))
     z = np.linspace(-30, 30, 60_001)[:, None]
     density = lambda g: scipy.stats.norm.pdf(z, g[0], np.exp(g[1] / 2))
-    product = density(a) * density(b)
+    product = density(first) * density(second)
     product /= np.trapezoid(product, z, axis=0)
     mean = np.trapezoid(product * z, z, axis=0)
     variance = np.trapezoid(product * (z - mean) ** 2, z, axis=0)
-    np.testing.assert_allclose(got.mean[0], mean, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.exp(got.log_var[0]), variance, rtol=1e-5)
+    np.testing.assert_allclose(weighted.mean[0], mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.exp(weighted.log_var[0]), variance, rtol=1e-5)
 
 
 @pytest.mark.parametrize('extreme', [-100.0, 100.0])
 def test_precision_weighting_survives_any_certainty(extreme):
     """Extreme with ordinary precision: mean, log variance and finite gradients."""
-    mean = lambda log_var: precision_weighted(
+    weighted_with = lambda log_var: precision_weighted(
         Gaussian(jnp.ones((1, 1)), jnp.full((1, 1), log_var)),
         Gaussian(jnp.full((1, 1), 3.0), jnp.zeros((1, 1))),
     )
-    got = mean(extreme)
-    np.testing.assert_allclose(got.mean, 1.0 if extreme < 0 else 3.0, rtol=1e-6)
-    np.testing.assert_allclose(got.log_var, min(extreme, 0), atol=1e-6)
-    slope = jax.grad(lambda v: jnp.sum(mean(v).mean) + jnp.sum(mean(v).log_var))(extreme)
+    weighted = weighted_with(extreme)
+    np.testing.assert_allclose(weighted.mean, 1.0 if extreme < 0 else 3.0, rtol=1e-6)
+    np.testing.assert_allclose(weighted.log_var, min(extreme, 0), atol=1e-6)
+    slope = jax.grad(lambda v: jnp.sum(weighted_with(v).mean) + jnp.sum(weighted_with(v).log_var))(
+        extreme
+    )
     assert np.isfinite(slope)
 
 
@@ -313,12 +323,12 @@ def turn_of(order):
 
 def slopes(order, **hypers):
     """(gradients, loss, mean metrics) of the chain with a wrong posterior, on all of X."""
-    chosen = weights_of(order, shift=0.2, wider=0.3)
+    weights = weights_of(order, shift=0.2, log_var_shift=0.3)
     step = hypers.pop('step', 0)
-    moves, losses, _, metrics = turn_of(order)(
-        chosen, {'x': jnp.float32(X)}, draws(len(X)), step, {**PLAIN, **hypers}
+    gradients, losses, _, metrics = turn_of(order)(
+        weights, {'x': jnp.float32(X)}, rng_of(len(X)), step, {**PLAIN, **hypers}
     )
-    return moves['model'], float(losses['model']), jax.tree.map(np.mean, metrics)
+    return gradients['model'], float(losses['model']), jax.tree.map(np.mean, metrics)
 
 
 @both_orders
@@ -328,7 +338,7 @@ def test_the_plain_loss_is_the_bound(order):
 
 
 @both_orders
-def test_beta_and_warm_up_weigh_the_kl_and_leave_the_reported_bound(order):
+def test_beta_and_warm_up_scale_the_kl_of_the_loss_and_not_the_reported_bound(order):
     _, plain, metrics = slopes(order)
     for hypers, weight in [
         (dict(beta=3.0), 3.0),
@@ -344,11 +354,15 @@ def test_beta_and_warm_up_weigh_the_kl_and_leave_the_reported_bound(order):
 
 
 @both_orders
-def test_free_nats_are_charged_and_pull_at_nothing(order):
+def test_free_nats_are_charged_and_have_no_gradient(order):
     """Below the threshold the gradient is that of the reconstruction term alone."""
-    alone, _, _ = slopes(order, beta=0.0)
-    under, loss, metrics = slopes(order, free_nats=50.0)
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), under, alone)
+    reconstruction_gradients, _, _ = slopes(order, beta=0.0)
+    gradients, loss, metrics = slopes(order, free_nats=50.0)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5),
+        gradients,
+        reconstruction_gradients,
+    )
     np.testing.assert_allclose(loss, metrics['reconstruction_nats'] + 2 * 50, rtol=1e-5)
 
 
@@ -364,17 +378,17 @@ def test_each_layer_has_free_nats_of_its_own(order):
     jax.tree.map(np.testing.assert_array_equal, same, metrics)
 
 
-def test_a_negative_term_counts_where_nothing_is_free():
+def test_negative_kl_terms_count_without_free_nats():
     """z_2 copies z_1 in both q and p: the layers' terms are far from zero and cancel."""
-    repeating = weights_of('bottom_up')
+    weights = weights_of('bottom_up')
     narrow, link = np.full(3, 1e-4), np.eye(3, 2)
-    repeating.params['model'] |= {
+    weights.params['model'] |= {
         'encoder_1': {'MLP_0': affine(np.zeros((3, 5)), np.zeros(3), np.array([1, 1, 1e-4]))},
         'encoder_2': {'MLP_0': affine(link.T, np.zeros(2), narrow[:2])},
         'decoder_2': affine(link, np.zeros(3), narrow),
     }
     loss = jax.jit(chain('bottom_up').turns[0].loss)
-    losses, (_, metrics) = loss(repeating, repeated(500), draws(500), 0, PLAIN)
+    losses, (_, metrics) = loss(weights, repeated(500), rng_of(500), 0, PLAIN)
     assert np.mean(metrics['kl_z1_nats']) < -1
     assert abs(np.mean(metrics['kl_nats'])) < 0.3
     np.testing.assert_allclose(losses['model'], -np.mean(metrics['elbo_nats']), rtol=1e-5)
@@ -383,11 +397,11 @@ def test_a_negative_term_counts_where_nothing_is_free():
 # Samples and codes
 
 
-def test_the_prior_is_drawn_from_above():
+def test_the_prior_is_sampled_from_the_top_layer_down():
     """Prior codes have the moments of (z_1, z_2) under the generative chain."""
     weights = weights_of('top_down')
     codes = np.asarray(
-        jax.jit(chain('top_down').ability(Codes).prior)(weights, draws(60_000)), np.float64
+        jax.jit(chain('top_down').ability(Codes).prior)(weights, rng_of(60_000)), np.float64
     )
     link = np.block([[OF_Z1, A], [A.T, np.eye(2)]])
     np.testing.assert_allclose(codes.mean(0), [*OFFSET_1, 0, 0], atol=0.04)
@@ -403,7 +417,7 @@ def test_samples_are_decoded_from_the_prior(order):
             family.ability(Sample).draw(weights, rng, None),
             family.ability(Codes).decode(weights, codes),
         )
-    )(draws(7))
+    )(rng_of(7))
     np.testing.assert_allclose(samples, decoded, rtol=1e-5)
     mean = np.asarray(codes)[:, :3] @ B.T + OFFSET_X
     np.testing.assert_allclose(samples, mean, rtol=1e-3, atol=1e-4)
@@ -414,11 +428,11 @@ def test_samples_are_decoded_from_the_prior(order):
 def test_codes_are_the_means_of_the_exact_posterior(order):
     """In a linear chain, propagating means from layer to layer gives the means of the joint."""
     codes = jax.jit(chain(order).ability(Codes).encode)(
-        weights_of(order), {'x': jnp.float32(X[:1])}, draws(1)
+        weights_of(order), {'x': jnp.float32(X[:1])}, rng_of(1)
     )
     np.testing.assert_allclose(codes[0], joint(order)[0], rtol=1e-4, atol=1e-5)
-    for other in ORDERS:
-        np.testing.assert_allclose(joint(order)[0], joint(other)[0], atol=1e-9)
+    for other_order in ORDERS:
+        np.testing.assert_allclose(joint(order)[0], joint(other_order)[0], atol=1e-9)
 
 
 def any_family(order, dims, k=4):
@@ -455,24 +469,24 @@ def test_every_ability_of_three_layers(order):
             'nats': family.ability(LogProb).nats(weights, batch, rng),
         }
 
-    got = everything({'x': x}, draws(6))
-    assert {v.shape for v in got['metrics'].values()} == {(6,)} == {got['nats'].shape}
-    assert {name for name in got['metrics'] if name.startswith('kl_z')} == {
+    outputs = everything({'x': x}, rng_of(6))
+    assert {v.shape for v in outputs['metrics'].values()} == {(6,)} == {outputs['nats'].shape}
+    assert {name for name in outputs['metrics'] if name.startswith('kl_z')} == {
         f'kl_z{layer}_nats' for layer in (1, 2, 3)
     }
-    assert got['codes'].shape == got['prior'].shape == (6, 8)
-    assert got['samples'].shape == got['reconstruction'].shape == x.shape
-    np.testing.assert_array_equal(got['reconstruction'], got['decoded'])
-    assert set(np.unique(got['samples'])) <= set(range(spec.levels))
-    assert np.all(np.isfinite(got['nats']))
+    assert outputs['codes'].shape == outputs['prior'].shape == (6, 8)
+    assert outputs['samples'].shape == outputs['reconstruction'].shape == x.shape
+    np.testing.assert_array_equal(outputs['reconstruction'], outputs['decoded'])
+    assert set(np.unique(outputs['samples'])) <= set(range(spec.levels))
+    assert np.all(np.isfinite(outputs['nats']))
     assert family.ability(LogProb).description == 'estimate, k = 4'
     # no layer's q is compared with N(0, I) alone
     assert family.ability(Codes).posterior is None
     order = jnp.asarray([4, 0, 5, 1, 3, 2])
-    mixed = everything({'x': x[order]}, rng_for(jax.random.PRNGKey(0), order, 6))
+    permuted = everything({'x': x[order]}, rng_for(jax.random.PRNGKey(0), order, 6))
     close = lambda a, b: np.testing.assert_allclose(a[order], b, rtol=1e-4, atol=1e-4)
-    jax.tree.map(close, got, mixed)
-    assert len(np.unique(got['prior'], axis=0)) == 6
+    jax.tree.map(close, outputs, permuted)
+    assert len(np.unique(outputs['prior'], axis=0)) == 6
 
 
 # The configs
@@ -494,7 +508,7 @@ def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('changes', 'message'),
     [
         (dict(model__latent_dims=(4,)), 'give two stochastic layers or more'),
         (dict(model__hidden_sizes=(16, 8, 4)), 'one size for each stochastic layer'),
@@ -503,8 +517,8 @@ def test_gradients_do_not_depend_on_the_number_of_devices(tmp_path):
         (dict(model__inference='topdown'), "did you mean 'top_down'"),
     ],
 )
-def test_mistakes_in_the_config_end_in_one_line(tmp_path, complaint, changes, said):
-    assert said in complaint(assembled, tmp_path, 'hierarchical_vae', **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, message):
+    assert message in complaint(assembled, tmp_path, 'hierarchical_vae', **changes)
 
 
 def test_the_papers_sizes(tmp_path):

@@ -79,7 +79,7 @@ def weights_of(encoder, decoder):
     return Weights({'model': jax.tree.map(jnp.float32, tree)}, {'model': {}})
 
 
-def draws(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -88,15 +88,15 @@ def test_importance_weights_are_constant_at_the_exact_posterior(ppca):
     x, exact, encoder, decoder = ppca
     log_prob = jax.jit(linear_vae(1).ability(LogProb).nats)
     for seed in range(3):
-        estimate = log_prob(weights_of(encoder, decoder), {'x': x}, draws(len(x), seed))
+        estimate = log_prob(weights_of(encoder, decoder), {'x': x}, rng_of(len(x), seed))
         np.testing.assert_allclose(estimate, exact, rtol=1e-4)
 
 
 def test_elbo_equals_log_prob_at_the_exact_posterior_on_average(ppca):
     x, exact, encoder, decoder = ppca
-    many = jnp.repeat(x[:1], 20_000, axis=0)
+    repeated_x = jnp.repeat(x[:1], 20_000, axis=0)
     values = jax.jit(linear_vae(1).metrics)(
-        weights_of(encoder, decoder), {'x': many}, draws(len(many))
+        weights_of(encoder, decoder), {'x': repeated_x}, rng_of(len(repeated_x))
     )
     bound = np.asarray(values['elbo_nats'], np.float64)
     error = bound.std() / np.sqrt(len(bound))
@@ -108,10 +108,10 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
     x, exact, encoder, decoder = ppca
     shift = np.array([0.5, -0.8])
     bias = encoder['bias'] + np.concatenate([shift, np.zeros(LATENT)])
-    many = jnp.repeat(x[:1], 20_000, axis=0)
+    repeated_x = jnp.repeat(x[:1], 20_000, axis=0)
     wrong = weights_of({**encoder, 'bias': bias}, decoder)
     metrics = jax.jit(linear_vae(1).metrics)
-    bound = np.asarray(metrics(wrong, {'x': many}, draws(len(many)))['elbo_nats'])
+    bound = np.asarray(metrics(wrong, {'x': repeated_x}, rng_of(len(repeated_x)))['elbo_nats'])
     gap = 0.5 * np.sum(shift**2 / np.exp(encoder['bias'][LATENT:]))
     assert gap > 0.5
     assert abs(exact[0] - bound.mean() - gap) < 5 * bound.std() / np.sqrt(len(bound))
@@ -120,12 +120,12 @@ def test_elbo_of_a_wrong_posterior_misses_by_its_kl(ppca):
 def test_importance_weighted_estimate_converges_from_below(ppca):
     """Mean gap over the examples for growing k, with a biased and too wide posterior."""
     x, exact, encoder, decoder = ppca
-    wide = weights_of({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
+    wide_posterior = weights_of({**encoder, 'bias': encoder['bias'] + 0.7}, decoder)
     gaps = []
     for k in (1, 10, 300):
         repeated = jnp.tile(x, (100 if k < 300 else 10, 1))
         nats = jax.jit(linear_vae(k).ability(LogProb).nats)(
-            wide, {'x': repeated}, draws(len(repeated))
+            wide_posterior, {'x': repeated}, rng_of(len(repeated))
         )
         gaps.append(np.mean(np.tile(exact, len(repeated) // len(x)) - nats))
     assert gaps[0] > gaps[1] > gaps[2] > -0.01
@@ -160,25 +160,27 @@ def _train_linear(data) -> float:
     hypers = {'beta': 1.0, 'kl_warmup_steps': 0.0, 'free_nats': 0.0}
     hypers = jax.tree.map(jnp.float32, hypers)
 
-    def step(carry, number):
+    def step(carry, step_index):
         params, opt = carry
-        fresh = draws_at(number, len(data))
+        rng = rng_at(step_index, len(data))
         weights = start._replace(params=params)
-        played = train_step.play(family.turns[0], weights, {'x': data}, fresh, 0, hypers)
+        played = train_step.play(family.turns[0], weights, {'x': data}, rng, 0, hypers)
         update, opt = rule.update(played.gradients, opt, params)
         return (optax.apply_updates(params, update), opt), None
 
-    def draws_at(number, n):
-        key = jax.random.fold_in(jax.random.PRNGKey(7), number)
+    def rng_at(step_index, n):
+        key = jax.random.fold_in(jax.random.PRNGKey(7), step_index)
         return rng_for(key, jnp.arange(n), n)
 
     (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(6000)))(
         (start.params, rule.init(start.params))
     )
-    many = {'x': jnp.tile(data, (40, 1))}
+    repeated = {'x': jnp.tile(data, (40, 1))}
     return float(
         np.mean(
-            family.metrics(start._replace(params=params), many, draws(len(many['x'])))['elbo_nats']
+            family.metrics(start._replace(params=params), repeated, rng_of(len(repeated['x'])))[
+                'elbo_nats'
+            ]
         )
     )
 
@@ -186,7 +188,7 @@ def _train_linear(data) -> float:
 def test_reparameterized_samples_have_the_posteriors_moments():
     n = 40_000
     posterior = Posterior(jnp.full((n, 2), 1.5), jnp.full((n, 2), jnp.log(0.25)))
-    z = np.asarray(reparameterize(posterior, draws(n).keys))
+    z = np.asarray(reparameterize(posterior, rng_of(n).keys))
     np.testing.assert_allclose(z.mean(0), 1.5, atol=5 * 0.5 / np.sqrt(n))
     np.testing.assert_allclose(z.std(0), 0.5, rtol=0.03)
     assert abs(np.corrcoef(z.T)[0, 1]) < 0.03
@@ -229,7 +231,7 @@ def test_every_ability_works_for_any_event_shape(event):
     n = 5
     x = jax.random.uniform(jax.random.PRNGKey(2), (n, *spec.event_shape)) * (spec.levels or 3)
     batch = {'x': jnp.floor(x) if spec.levels else x}
-    rng = draws(n)
+    rng = rng_of(n)
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     values = jax.jit(family.metrics)(weights, batch, rng)
     assert {v.shape for v in values.values()} == {(n,)}
@@ -256,16 +258,16 @@ def test_abilities_of_a_row_depend_on_its_key_alone():
     spec, family = family_for('image')
     x = jnp.floor(5 * jax.random.uniform(jax.random.PRNGKey(2), (6, *spec.event_shape)))
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
-    whole, part = draws(6), rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
+    whole_rng, part_rng = rng_of(6), rng_for(jax.random.PRNGKey(0), jnp.arange(2, 5), 6)
     for ability in map(jax.jit, (family.metrics, family.ability(LogProb).nats)):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a[2:5], b, rtol=1e-5),
-            ability(weights, {'x': x}, whole),
-            ability(weights, {'x': x[2:5]}, part),
+            ability(weights, {'x': x}, whole_rng),
+            ability(weights, {'x': x[2:5]}, part_rng),
         )
     sample = jax.jit(lambda rng: family.ability(Sample).draw(weights, rng, None))
-    samples = np.asarray(sample(whole))
-    np.testing.assert_array_equal(samples[2:5], sample(part))
+    samples = np.asarray(sample(whole_rng))
+    np.testing.assert_array_equal(samples[2:5], sample(part_rng))
     assert len(np.unique(samples, axis=0)) == 6
 
 
@@ -288,7 +290,7 @@ def test_bfloat16_products_keep_float32_parameters_and_losses():
     batch = {'x': jnp.tile(jnp.array([0.0, 1.0]), (10, 4))}
     weights = jax.jit(half.init)(jax.random.PRNGKey(0), batch)
     assert {x.dtype for x in jax.tree.leaves(weights)} == {jnp.dtype('float32')}
-    values, exact = (jax.jit(f.metrics)(weights, batch, draws(10)) for f in (half, full))
+    values, exact = (jax.jit(f.metrics)(weights, batch, rng_of(10)) for f in (half, full))
     assert {v.dtype for v in values.values()} == {jnp.dtype('float32')}
     difference = np.abs(values['elbo_nats'] - exact['elbo_nats'])
     assert 0 < difference.max() < 0.1

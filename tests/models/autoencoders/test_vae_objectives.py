@@ -47,22 +47,22 @@ def family_of(objective, latent_dim=LATENT):
     return vae(networks(latent_dim), objective, num_importance_samples=1, importance_chunk=1)
 
 
-def some(family, n=4):
+def initial_weights_and_batch(family, n=4):
     """(initial weights, batch of n random examples)."""
     batch = {'x': 2 * jax.random.normal(jax.random.PRNGKey(3), (n, DIMS))}
     return family.init(jax.random.PRNGKey(0), batch), batch
 
 
-def learned(n=4, latent_dim=LATENT, amiss=0.2):
-    """(weights, batch) of a model whose posterior is perturbed by `amiss` and wider than exact.
+def perturbed_weights_and_batch(n=4, latent_dim=LATENT, perturbation=0.2):
+    """(weights, batch) of a model whose posterior is perturbed, and wider than the exact one.
 
     With a narrower posterior the importance weights would have infinite variance.
     """
     random = np.random.default_rng(0)
     loadings = np.linalg.qr(random.normal(size=(DIMS, latent_dim)))[0] * [1.2, 0.8][:latent_dim]
     variances = 1 / (1 + np.sum(loadings**2, 0))  # diagonal: the loadings are orthogonal
-    to_mean = loadings * variances + amiss * random.normal(size=loadings.shape)
-    bias = np.concatenate([np.full(latent_dim, amiss), np.log(variances) + amiss])
+    to_mean = loadings * variances + perturbation * random.normal(size=loadings.shape)
+    bias = np.concatenate([np.full(latent_dim, perturbation), np.log(variances) + perturbation])
     kernel = np.concatenate([to_mean, np.zeros_like(loadings)], 1)
     encoder = {'kernel': jnp.float32(kernel), 'bias': jnp.float32(bias)}
     decoder = {'kernel': jnp.float32(loadings.T), 'bias': jnp.zeros(DIMS)}
@@ -73,12 +73,12 @@ def learned(n=4, latent_dim=LATENT, amiss=0.2):
     return Weights({'model': params}, {'model': {}}), {'x': x}
 
 
-def draws(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
 def loss_at(family, weights, batch, hypers=None, step=0, seed=0):
-    rng = draws(len(batch['x']), seed)
+    rng = rng_of(len(batch['x']), seed)
     losses, (_, metrics) = family.turns[0].loss(weights, batch, rng, step, hypers or {})
     return losses['model'], metrics
 
@@ -86,40 +86,44 @@ def loss_at(family, weights, batch, hypers=None, step=0, seed=0):
 # Evidence lower bound
 
 
-def test_the_hypers_weigh_the_kl_of_the_loss_and_not_the_reported_elbo():
+def test_hypers_scale_the_kl_of_the_loss_and_not_the_reported_elbo():
     family = family_of(bound())
-    at = functools.partial(loss_at, family, *some(family))
-    one, metrics = at(PLAIN)
-    three, same = at({**PLAIN, 'beta': 3.0})
+    loss_with = functools.partial(loss_at, family, *initial_weights_and_batch(family))
+    loss, metrics = loss_with(PLAIN)
+    loss_at_3, same_metrics = loss_with({**PLAIN, 'beta': 3.0})
     kl = np.mean(metrics['kl_nats'])
-    np.testing.assert_allclose(one, -np.mean(metrics['elbo_nats']), rtol=1e-6)
-    np.testing.assert_allclose(three - one, 2 * kl, rtol=1e-5)
-    jax.tree.map(np.testing.assert_array_equal, metrics, same)
-    growing = [at({**PLAIN, 'kl_warmup_steps': 10.0}, step=step)[0] for step in (0, 4, 9, 50)]
-    np.testing.assert_allclose(np.subtract(one, growing), [0.9 * kl, 0.5 * kl, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(loss, -np.mean(metrics['elbo_nats']), rtol=1e-6)
+    np.testing.assert_allclose(loss_at_3 - loss, 2 * kl, rtol=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, metrics, same_metrics)
+    warmup_losses = [
+        loss_with({**PLAIN, 'kl_warmup_steps': 10.0}, step=step)[0] for step in (0, 4, 9, 50)
+    ]
+    np.testing.assert_allclose(
+        np.subtract(loss, warmup_losses), [0.9 * kl, 0.5 * kl, 0, 0], atol=1e-5
+    )
 
 
 def bound():
     return vae_objectives.evidence_bound()
 
 
-def test_free_nats_are_a_dimensions_own_and_of_the_whole_batch():
+def test_free_nats_apply_to_each_dimensions_mean_over_the_batch():
     """With the threshold between two dimensions' mean KLs, the smaller one is charged it."""
     family = family_of(bound())
-    weights, batch = some(family)
+    weights, batch = initial_weights_and_batch(family)
     q = family.ability(Codes).posterior(weights, batch, None)
     small, large = sorted(np.mean(elbo.kl_standard_normal_by_dim(*q), 0))
     free = (small + large) / 2
     assert 1 < small < free < large
-    at = lambda free: loss_at(family, weights, batch, {**PLAIN, 'free_nats': free})[0]
-    np.testing.assert_allclose(at(free) - at(0.0), free - small, rtol=1e-3)
-    np.testing.assert_allclose(at(small / 2), at(0.0), rtol=1e-6)
+    loss_with = lambda free: loss_at(family, weights, batch, {**PLAIN, 'free_nats': free})[0]
+    np.testing.assert_allclose(loss_with(free) - loss_with(0.0), free - small, rtol=1e-3)
+    np.testing.assert_allclose(loss_with(small / 2), loss_with(0.0), rtol=1e-6)
 
 
-def test_under_the_threshold_nothing_pulls_to_the_prior():
+def test_below_the_free_nats_the_kl_has_no_gradient():
     """With a decoder that ignores z, the encoder's whole gradient comes from the KL."""
     family = family_of(bound())
-    weights, batch = some(family)
+    weights, batch = initial_weights_and_batch(family)
     decoder = jax.tree.map(jnp.zeros_like, weights.params['model']['decoder'])
     params = {'model': {**weights.params['model'], 'decoder': decoder}}
 
@@ -140,7 +144,7 @@ def test_under_the_threshold_nothing_pulls_to_the_prior():
 def test_one_sample_gives_the_elbo(make):
     """Equal in expectation: the bound uses log q(z | x) of the sample in place of the KL."""
     family = family_of(getattr(vae_objectives, make)(1))
-    weights, batch = some(family, 20_000)
+    weights, batch = initial_weights_and_batch(family, 20_000)
     batch = {'x': jnp.broadcast_to(batch['x'][:1], batch['x'].shape)}
     loss, metrics = loss_at(family, weights, batch)
     np.testing.assert_allclose(loss, -np.mean(metrics['importance_weighted_bound_nats']), rtol=1e-6)
@@ -153,9 +157,9 @@ def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
     means, errors, n = [], [], 20_000
     for k in (1, 2, 8, 32):
         family = family_of(vae_objectives.importance_weighted(k))
-        weights, batch = learned(amiss=0.5)
+        weights, batch = perturbed_weights_and_batch(perturbation=0.5)
         many = {'x': jnp.broadcast_to(batch['x'][:1], (n, DIMS))}
-        values = jax.jit(family.metrics)(weights, many, draws(n))
+        values = jax.jit(family.metrics)(weights, many, rng_of(n))
         values = np.asarray(values['importance_weighted_bound_nats'], np.float64)
         means.append(values.mean())
         errors.append(values.std() / np.sqrt(n))
@@ -174,11 +178,13 @@ def test_the_bound_rises_with_the_samples_and_stays_below_the_likelihood():
 def gradients_at_nodes(monkeypatch, make, k, nodes):
     """The gradient of a one-latent model's loss at each row of `nodes`; leaves [pairs, ...]."""
     family = family_of(make(k), latent_dim=1)
-    weights, batch = learned(1, latent_dim=1)
+    weights, batch = perturbed_weights_and_batch(1, latent_dim=1)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch)[0]
 
     def gradient(noise):
-        at_nodes = lambda q, rng, number: q.mean + jnp.exp(0.5 * q.log_var) * noise[:, None, None]
+        at_nodes = lambda q, rng, num_samples: (
+            q.mean + jnp.exp(0.5 * q.log_var) * noise[:, None, None]
+        )
         monkeypatch.setattr(vae_objectives, '_samples', at_nodes)
         return jax.grad(loss)(weights.params)
 
@@ -203,7 +209,7 @@ def test_both_estimators_of_the_gradient_have_the_same_mean(monkeypatch):
 def encoder_and_decoder_slopes(make, k, n=4, seed=0):
     """Gradient of the loss on n examples with respect to encoder and decoder parameters."""
     family = family_of(make(k))
-    weights, batch = learned(n)
+    weights, batch = perturbed_weights_and_batch(n)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch, seed=seed)[0]
     return jax.grad(loss)(weights.params)['model']
 
@@ -213,14 +219,16 @@ def test_the_decoders_gradient_is_the_plain_one_at_every_draw():
     plain, doubly = (encoder_and_decoder_slopes(make, 5) for make in ESTIMATORS)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     jax.tree.map(close, plain['decoder'], doubly['decoder'])
-    differ = jax.tree.map(lambda a, b: np.abs(a - b).max(), plain['encoder'], doubly['encoder'])
-    assert max(jax.tree.leaves(differ)) > 0.01
+    differences = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(), plain['encoder'], doubly['encoder']
+    )
+    assert max(jax.tree.leaves(differences)) > 0.01
 
 
 def signal_to_noise(make, k, num_draws=3000):
     """|mean| / standard deviation of the encoder's gradient over draws; median over parameters."""
-    one = lambda seed: encoder_and_decoder_slopes(make, k, 1, seed)['encoder']
-    slopes = jax.tree.leaves(jax.jit(jax.vmap(one))(jnp.arange(num_draws)))
+    encoder_gradient = lambda seed: encoder_and_decoder_slopes(make, k, 1, seed)['encoder']
+    slopes = jax.tree.leaves(jax.jit(jax.vmap(encoder_gradient))(jnp.arange(num_draws)))
     flat = np.concatenate([np.reshape(leaf, (num_draws, -1)) for leaf in slopes], 1)
     return np.median(np.abs(flat.mean(0)) / flat.std(0))
 
@@ -237,13 +245,13 @@ def test_the_signal_of_the_encoders_gradient_against_its_noise():
 # Independent dimensions, and classes
 
 
-def test_total_correlation_is_weighed_beyond_the_bound():
+def test_beta_scales_the_total_correlation_alone():
     family = family_of(vae_objectives.total_correlation_bound())
-    at = functools.partial(loss_at, family, *some(family, 16))
-    (one, metrics), (four, _) = at({'beta': 1.0}), at({'beta': 4.0})
-    np.testing.assert_allclose(one, -np.mean(metrics['elbo_nats']), rtol=1e-6)
+    loss_with = functools.partial(loss_at, family, *initial_weights_and_batch(family, 16))
+    (loss, metrics), (loss_at_4, _) = loss_with({'beta': 1.0}), loss_with({'beta': 4.0})
+    np.testing.assert_allclose(loss, -np.mean(metrics['elbo_nats']), rtol=1e-6)
     tc = np.mean(metrics['batch_total_correlation_nats'])
-    np.testing.assert_allclose(four - one, 3 * tc, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(loss_at_4 - loss, 3 * tc, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -274,48 +282,55 @@ def test_codes_of_a_conditional_vae_end_in_the_class(conditional):
         family.ability(Reconstruct).mean(weights, batch, None),
         family.ability(Codes).decode(weights, codes),
     )
-    other = {**batch, 'label': (batch['label'] + 1) % 10}
-    of_other = codes.at[:, 2:].set(jax.nn.one_hot(other['label'], 10))
-    made, unlike = (family.ability(Codes).decode(weights, c) for c in (codes, of_other))
-    assert np.all(np.abs(unlike - made).max((1, 2, 3)) > 1e-3)
-    nats = [family.ability(LogProb).nats(weights, seen, draws(6)) for seen in (batch, other)]
+    other_batch = {**batch, 'label': (batch['label'] + 1) % 10}
+    other_codes = codes.at[:, 2:].set(jax.nn.one_hot(other_batch['label'], 10))
+    decoded, other_decoded = (
+        family.ability(Codes).decode(weights, c) for c in (codes, other_codes)
+    )
+    assert np.all(np.abs(other_decoded - decoded).max((1, 2, 3)) > 1e-3)
+    nats = [
+        family.ability(LogProb).nats(weights, labelled_batch, rng_of(6))
+        for labelled_batch in (batch, other_batch)
+    ]
     assert np.all(np.abs(nats[0] - nats[1]) > 1e-3)
 
 
 @pytest.mark.slow
-def test_the_encoder_sees_the_class_once_it_has_learned(conditional):
+def test_the_encoders_class_embedding_has_a_gradient(conditional):
     """The encoder's class embedding starts at zero and has a nonzero gradient there."""
     family, batch = conditional.family, first_batch(conditional, 6)
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), batch)
     loss = lambda p: loss_at(family, weights._replace(params=p), batch, PLAIN)[0]
     slope = jax.grad(loss)(weights.params)
     (embedding,) = jax.tree.leaves(slope['model']['encoder']['Embed_0'])
-    seen = np.unique(batch['label'])
-    assert np.all(np.abs(embedding[seen]).max(1) > 0)
-    assert not np.any(np.delete(embedding, seen, 0))
+    labels = np.unique(batch['label'])
+    assert np.all(np.abs(embedding[labels]).max(1) > 0)
+    assert not np.any(np.delete(embedding, labels, 0))
 
 
 @pytest.mark.slow
-def test_samples_are_of_the_class_that_is_asked_for_and_of_any_unasked(conditional):
+def test_samples_have_the_given_class_or_a_random_one(conditional):
     family, n = conditional.family, 400
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), first_batch(conditional, 1))
-    rng, label = draws(n), jnp.arange(n) % 10
+    rng, label = rng_of(n), jnp.arange(n) % 10
     classes = family.ability(Codes).prior(weights, rng)[:, 2:]
     share = np.mean(classes, 0)
     np.testing.assert_array_equal(classes.sum(1), 1)
     assert np.all(np.abs(share - 0.1) < 5 * np.sqrt(0.09 / n))
-    asked = family.ability(Sample).draw(weights, rng, {'label': label})
-    unasked = family.ability(Sample).draw(weights, rng, None)
-    same = np.asarray(jnp.argmax(classes, 1) == label)
+    class_samples = family.ability(Sample).draw(weights, rng, {'label': label})
+    any_class_samples = family.ability(Sample).draw(weights, rng, None)
+    is_same_class = np.asarray(jnp.argmax(classes, 1) == label)
     rows = lambda x: np.asarray(x).reshape(n, -1)
-    np.testing.assert_array_equal(rows(asked)[same], rows(unasked)[same])
-    assert np.mean(np.any(rows(asked) != rows(unasked), 1)[~same]) > 0.9
+    np.testing.assert_array_equal(
+        rows(class_samples)[is_same_class], rows(any_class_samples)[is_same_class]
+    )
+    assert np.mean(np.any(rows(class_samples) != rows(any_class_samples), 1)[~is_same_class]) > 0.9
 
 
-def test_classes_that_training_never_saw_are_not_drawn(tmp_path):
+def test_classes_left_out_of_training_are_not_sampled(tmp_path):
     run = assembled(tmp_path, 'cvae', data__without_classes=(0, 9))
     weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 1))
-    drawn = run.family.ability(Codes).prior(weights, draws(200))[:, 2:]
+    drawn = run.family.ability(Codes).prior(weights, rng_of(200))[:, 2:]
     assert set(np.argmax(drawn, 1).tolist()) == set(range(1, 9))
 
 
@@ -326,7 +341,7 @@ def test_without_labels_there_is_no_conditional_vae(tmp_path, complaint):
 
 
 @pytest.mark.parametrize(
-    ('name', 'changes', 'said'),
+    ('name', 'changes', 'message'),
     [
         ('vae', dict(hypers__beta=-2.0), 'hypers.beta'),
         ('vae', dict(hypers__free_nats=-1.0), 'hypers.free_nats'),
@@ -336,8 +351,8 @@ def test_without_labels_there_is_no_conditional_vae(tmp_path, complaint):
         ('iwae', dict(model__estimator='drag'), 'dreg'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, said):
-    assert said in complaint(assembled, tmp_path, name, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, changes, message):
+    assert message in complaint(assembled, tmp_path, name, **changes)
 
 
 def test_the_stages_of_the_importance_weighted_autoencoder_are_those_of_the_paper():

@@ -59,7 +59,7 @@ def weights():
 play = jax.jit(functools.partial(train_step.play, FAMILY.turns[0]))
 
 
-def moves_of(weights, **hypers):
+def gradients_of(weights, **hypers):
     played = play(weights, BATCH, DRAW, 0, {**HYPERS, **hypers})
     return played.gradients['model']
 
@@ -90,20 +90,23 @@ def by_hand(weights):
 @pytest.mark.slow
 def test_the_encoder_gets_the_decoders_gradient_at_the_quantized(weights):
     _, pull_back, quantized, loss = by_hand(weights)
-    of_decoder, of_input = jax.grad(loss, (0, 1))(weights.params['model']['decoder'], quantized)
-    want = {'encoder': pull_back(of_input)[0], 'decoder': of_decoder}
-    assert_close((moves_of(weights, beta=0.0), want), rtol=1e-4, atol=1e-6)
-    assert np.abs(want['encoder']['Dense_0']['kernel']).max() > 1e-3
+    decoder_gradient, input_gradient = jax.grad(loss, (0, 1))(
+        weights.params['model']['decoder'], quantized
+    )
+    expected = {'encoder': pull_back(input_gradient)[0], 'decoder': decoder_gradient}
+    assert_close((gradients_of(weights, beta=0.0), expected), rtol=1e-4, atol=1e-6)
+    assert np.abs(expected['encoder']['Dense_0']['kernel']).max() > 1e-3
 
 
 def test_the_commitment_moves_the_encoder_alone(weights):
     vectors, pull_back, quantized, _ = by_hand(weights)
-    without, moves = moves_of(weights, beta=0.0), moves_of(weights)
-    assert_close((moves['decoder'], without['decoder']), rtol=1e-6)
-    (pull,) = pull_back(0.7 * 2 * (vectors - quantized) / (3 * N))  # the mean runs over both
-    difference = jax.tree.map(jnp.subtract, moves['encoder'], without['encoder'])
-    assert_close((difference, pull), rtol=1e-3, atol=1e-6)
-    assert np.abs(pull['Dense_0']['kernel']).max() > 1e-3
+    without_commitment, gradients = gradients_of(weights, beta=0.0), gradients_of(weights)
+    assert_close((gradients['decoder'], without_commitment['decoder']), rtol=1e-6)
+    # the mean is over N examples and 3 positions
+    (encoder_gradient,) = pull_back(0.7 * 2 * (vectors - quantized) / (3 * N))
+    difference = jax.tree.map(jnp.subtract, gradients['encoder'], without_commitment['encoder'])
+    assert_close((difference, encoder_gradient), rtol=1e-3, atol=1e-6)
+    assert np.abs(encoder_gradient['Dense_0']['kernel']).max() > 1e-3
 
 
 def test_the_loss_has_no_slope_in_the_codebook(weights):
@@ -127,10 +130,10 @@ def test_terms_are_those_of_the_definition(weights):
     mean = np.mean(values['reconstruction_nats'])
     np.testing.assert_allclose(mean, loss(weights.params['model']['decoder'], quantized), rtol=1e-5)
     codes = forward(NETS, weights.params, codebook_of(weights.extra), BATCH['x']).codes
-    want = -np.log((np.asarray(codes) + 1) / 21).sum(1)
-    np.testing.assert_allclose(values['code_nats'], want, rtol=1e-4)
-    want = np.square(vectors - quantized).sum(-1).mean(-1)
-    np.testing.assert_allclose(values['quantization_error'], want, rtol=1e-4)
+    expected = -np.log((np.asarray(codes) + 1) / 21).sum(1)
+    np.testing.assert_allclose(values['code_nats'], expected, rtol=1e-4)
+    expected = np.square(vectors - quantized).sum(-1).mean(-1)
+    np.testing.assert_allclose(values['quantization_error'], expected, rtol=1e-4)
 
 
 def test_perplexity_is_of_the_batch(weights):
@@ -159,9 +162,9 @@ def test_the_device_count_makes_no_difference(tmp_path):
 def test_training_lowers_the_loss_and_comes_to_use_the_codebook(tmp_path):
     run = make(tmp_path, hypers__decay_steps=0.0, hypers__codebook_decay=0.9)
     steps = steps_on(run, 1, 150)
-    loss, used = ([report[name] for _, report in steps] for name in ('loss', 'perplexity'))
+    loss, perplexity = ([report[name] for _, report in steps] for name in ('loss', 'perplexity'))
     assert loss[-1] < 0.9 * loss[0]
-    assert used[-1] > max(4, min(used[:60]))  # of 8; first the encoder outruns it
+    assert perplexity[-1] > max(4, min(perplexity[:60]))  # of 8 codes; at first it falls
 
 
 # Abilities
@@ -196,18 +199,18 @@ KINDS = [  # fast tests cover all pairs of values, slow ones all triples
 
 @pytest.mark.parametrize(('channels', 'shape', 'levels'), KINDS)
 def test_any_kind_of_data(channels, shape, levels):
-    recipe = checkout.ConfigFile('configs/vq_vae.py', 'debug')
-    config = recipe.config()
+    config_file = checkout.ConfigFile('configs/vq_vae.py', 'debug')
+    config = config_file.config()
     config.model.channels = channels
-    family = recipe.module().build(config, Spec(shape, levels, None))
+    family = config_file.module().build(config, Spec(shape, levels, None))
     batch = {'x': jnp.zeros((8, *shape))}
 
-    def all_of_it(key):
+    def decoded_and_metrics(key):
         weights, rng = jax.jit(family.init)(key, batch), rng_for(key, jnp.arange(8), 8)
         x = family.ability(Codes).decode(weights, family.ability(Codes).encode(weights, batch, rng))
         return x, family.metrics(weights, batch, rng)
 
-    x, metrics = jax.eval_shape(all_of_it, jax.random.PRNGKey(0))
+    x, metrics = jax.eval_shape(decoded_and_metrics, jax.random.PRNGKey(0))
     assert x.shape == (8, *shape)
     assert {value.shape for value in metrics.values()} == {(8,)}
 
@@ -215,22 +218,22 @@ def test_any_kind_of_data(channels, shape, levels):
 # Advice and mistakes
 
 
-def test_a_codebook_has_collapsed_where_two_validations_say_so():
-    advise, used = adviser(50), lambda *values: [{'train/perplexity': v} for v in values]
+def test_a_collapse_needs_two_validations_of_low_perplexity():
+    advise, rows_of = adviser(50), lambda *values: [{'train/perplexity': v} for v in values]
     few, many = COLLAPSED * 50 - 1, COLLAPSED * 50 + 1
-    assert advise(used(few)) == advise(used(few, many)) == advise(used(many, few)) == {}
-    assert advise([{'code_nats': 1.0}, *used(few)]) == {}  # an earlier process: no training row
-    (text,) = advise(used(many, few, few)).values()
-    assert 'the perplexity of the 50 codes is 4.0' in text
+    assert advise(rows_of(few)) == advise(rows_of(few, many)) == advise(rows_of(many, few)) == {}
+    assert advise([{'code_nats': 1.0}, *rows_of(few)]) == {}  # no training metrics
+    (advice,) = advise(rows_of(many, few, few)).values()
+    assert 'the perplexity of the 50 codes is 4.0' in advice
     config = checkout.ConfigFile('configs/vq_vae.py', None).config()
-    assert 'raise --config.hypers.restart_below' in text
-    assert 'lower --config.model.num_codes' in text
+    assert 'raise --config.hypers.restart_below' in advice
+    assert 'lower --config.model.num_codes' in advice
     assert config.hypers.restart_below >= 0
     assert config.model.num_codes > 1
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('changes', 'message'),
     [
         (dict(model__num_codes=0), 'model.num_codes'),
         (dict(hypers__codebook_decay=1.5), 'hypers.codebook_decay=1.5: give the fraction'),
@@ -243,11 +246,13 @@ def test_a_codebook_has_collapsed_where_two_validations_say_so():
         (dict(model__channels=(), model__hidden_sizes=(0,)), 'model.hidden_sizes'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
-    assert said in complaint(make, tmp_path, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, message):
+    assert message in complaint(make, tmp_path, **changes)
 
 
-def test_single_numbers_are_sent_to_the_other_networks(complaint):
-    recipe = checkout.ConfigFile('configs/vq_vae.py', 'debug')
-    build = recipe.module().build
-    assert '--config.model.channels="()"' in complaint(build, recipe.config(), Spec((), None, None))
+def test_scalars_need_networks_without_convolutions(complaint):
+    config_file = checkout.ConfigFile('configs/vq_vae.py', 'debug')
+    build = config_file.module().build
+    assert '--config.model.channels="()"' in complaint(
+        build, config_file.config(), Spec((), None, None)
+    )

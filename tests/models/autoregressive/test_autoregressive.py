@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 BITS, COLOURS = Spec((3, 3), 2, None), Spec((1, 2, 3), 3, None)
 
 
-def made_of(hidden, orders, spec):
+def masked_autoencoder_of(hidden, orders, spec):
     observation = observation_for('auto', spec, 2)
     return made_parts(MADE(hidden, observation.size), orders, observation, spec)
 
@@ -69,10 +69,10 @@ def transformer_of(spec, classes=0, dtype=jnp.float32):
 
 
 MADES = {
-    'fvsbn': functools.partial(made_of, (), Orders(1, True)),
-    'raster': functools.partial(made_of, (7, 6), Orders(1, True)),
-    'random': functools.partial(made_of, (8,), Orders(1, False)),
-    'mixture': functools.partial(made_of, (8,), Orders(3, False)),
+    'fvsbn': functools.partial(masked_autoencoder_of, (), Orders(1, True)),
+    'raster': functools.partial(masked_autoencoder_of, (7, 6), Orders(1, True)),
+    'random': functools.partial(masked_autoencoder_of, (8,), Orders(1, False)),
+    'mixture': functools.partial(masked_autoencoder_of, (8,), Orders(3, False)),
 }
 CONVOLUTIONS = {'pixelcnn': pixelcnn_of, 'gated_pixelcnn': gated_pixelcnn_of}
 WITH_STEPS = {**CONVOLUTIONS, 'transformer': transformer_of}  # these sample with a cache
@@ -89,7 +89,7 @@ def weights_of(parts, seed=3):
     return weights._replace(params=doubled)  # makes the output depend on x
 
 
-def draw_of(n):
+def rng_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
@@ -98,11 +98,11 @@ def every_event(spec):
     return np.array(events, np.float32).reshape(-1, *spec.event_shape)
 
 
-def chances(parts, weights, **more):
+def event_probabilities(parts, weights, **more):
     """The probability of every event."""
     x = jnp.asarray(every_event(parts.spec))
     nats = jax.jit(autoregressive(parts).ability(LogProb).nats)
-    return np.exp(np.float64(nats(weights, {'x': x, **more}, draw_of(len(x)))))
+    return np.exp(np.float64(nats(weights, {'x': x, **more}, rng_of(len(x)))))
 
 
 SUMMED = [
@@ -119,10 +119,10 @@ SUMMED = [
 @pytest.mark.parametrize(('name', 'spec'), SUMMED)
 def test_probabilities_of_all_events_sum_to_one(name, spec):
     parts = ALL[name](spec)
-    found = chances(parts, weights_of(parts))
-    assert len(found) == spec.levels**spec.num_dims
-    np.testing.assert_allclose(found.sum(), 1.0, rtol=1e-5)
-    assert np.ptp(np.log(found)) > 0.5  # not uniform
+    probabilities = event_probabilities(parts, weights_of(parts))
+    assert len(probabilities) == spec.levels**spec.num_dims
+    np.testing.assert_allclose(probabilities.sum(), 1.0, rtol=1e-5)
+    assert np.ptp(np.log(probabilities)) > 0.5  # not uniform
 
 
 def slopes_of(parts, weights, spread=1.0):
@@ -142,7 +142,7 @@ def slopes_of(parts, weights, spread=1.0):
 
 
 @pytest.mark.parametrize('name', {**MADES, **CONVOLUTIONS})
-def test_a_number_depends_on_those_before_it_alone(name):
+def test_a_dimension_depends_on_earlier_ones_alone(name):
     """The Jacobian is zero except for earlier dimensions, and nonzero for all connected ones."""
     parts = ALL[name](BITS)
     weights = weights_of(parts)
@@ -154,10 +154,10 @@ def test_a_number_depends_on_those_before_it_alone(name):
         assert (slopes[is_before] > 0).all() or name in BLIND
 
 
-def check_shares(drawn, events, chance):
+def check_shares(drawn, events, probabilities):
     """Checks the share of each event in `drawn` [n, *event] within four standard deviations."""
     shares = [(drawn == event).reshape(len(drawn), -1).all(1).mean() for event in events]
-    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / len(drawn)))
+    np.testing.assert_allclose(shares, probabilities, atol=4 * np.sqrt(0.25 / len(drawn)))
 
 
 @pytest.mark.parametrize('name', ['mixture', *map(SLOW, ['raster', *WITH_STEPS])])
@@ -165,23 +165,27 @@ def test_samples_have_their_probabilities(name):
     """On all sixteen binary 2x2 images."""
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
-    drawn = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
-    check_shares(drawn, every_event(parts.spec), chances(parts, weights))
+    drawn = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, rng_of(n), None))(weights))
+    check_shares(drawn, every_event(parts.spec), event_probabilities(parts, weights))
 
 
 @pytest.mark.parametrize('name', ['raster', *SOME_SLOW])
-def test_what_comes_behind_is_drawn_given_what_comes_before(name):
+def test_later_dimensions_are_sampled_given_earlier_ones(name):
     parts, n = ALL[name](Spec((2, 2), 2, None)), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
     known = jnp.asarray([[True, True], [False, False]])
     x = jnp.where(known, jnp.asarray([[1.0, 0.0], [0.0, 0.0]]), jnp.nan)
     batch = {'x': x, 'known': known}
     batch = {name: jnp.broadcast_to(a, (n, 2, 2)) for name, a in batch.items()}
-    drawn = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
+    drawn = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, rng_of(n)))
     assert (drawn[:, 0] == [1, 0]).all()
-    events, chance = every_event(parts.spec), chances(parts, weights)
-    fits = (events[:, 0] == [1, 0]).all(1)
-    check_shares(drawn, events[fits], chance[fits] / chance[fits].sum())
+    events, probabilities = every_event(parts.spec), event_probabilities(parts, weights)
+    is_consistent = (events[:, 0] == [1, 0]).all(1)
+    check_shares(
+        drawn,
+        events[is_consistent],
+        probabilities[is_consistent] / probabilities[is_consistent].sum(),
+    )
 
 
 # Cached sampling
@@ -203,8 +207,8 @@ def stepwise(parts, weights, batch):
     def step(memory, at):
         return parts.steps.step(weights, memory, *at)
 
-    given = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # must not be read
-    memory = parts.steps.begin(weights, given, order_index)
+    batch_without_x = {**batch, 'x': jnp.full_like(batch['x'], jnp.nan)}  # must not be read
+    memory = parts.steps.begin(weights, batch_without_x, order_index)
     _, parameters = jax.lax.scan(step, memory, (jnp.arange(len(order)), before.T))
     parameters = jnp.zeros_like(parameters).at[order].set(parameters)
     return jnp.moveaxis(parameters, 0, 1).reshape(*batch['x'].shape, -1)
@@ -220,10 +224,10 @@ def test_step_by_step_the_parameters_are_those_of_the_whole(name, spec):
     x = jax.random.randint(keys[0], (5, *spec.event_shape), 0, spec.levels or 5)
     label = jax.random.randint(keys[1], (5,), 0, spec.num_classes)
     batch = {'x': x.astype(jnp.float32), 'label': label}
-    want = jax.jit(parts.parameters)(weights, batch, 0)
-    got = jax.jit(functools.partial(stepwise, parts))(weights, batch)
-    assert np.ptp(want) > 0.5
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    expected = jax.jit(parts.parameters)(weights, batch, 0)
+    actual = jax.jit(functools.partial(stepwise, parts))(weights, batch)
+    assert np.ptp(expected) > 0.5
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -234,7 +238,7 @@ def test_in_float64_samples_are_those_of_the_whole_network(name):
         parts = WITH_STEPS[name](Spec((4, 3, 2), 5, 3), 3, jnp.float64)
         weights = jax.tree.map(lambda a: a.astype(jnp.float64), weights_of(parts))
         drawn = [
-            jax.jit(lambda w, draw=draw: draw(w, draw_of(50), None))(weights)
+            jax.jit(lambda w, draw=draw: draw(w, rng_of(50), None))(weights)
             for p in (parts, parts._replace(steps=None))
             for draw in [autoregressive(p).ability(Sample).draw]
         ]
@@ -248,30 +252,32 @@ LABELLED = Spec((2, 2), 2, 3)
 
 
 @pytest.mark.parametrize('name', SOME_SLOW)
-def test_each_label_has_a_distribution_and_bayes_rule_tells_which(name):
+def test_each_label_has_a_distribution_and_bayes_rule_classifies(name):
     parts = WITH_STEPS[name](LABELLED, 3)
     weights, x = weights_of(parts), jnp.asarray(every_event(LABELLED))
     label = lambda y: jnp.full(16, y, jnp.int32)
-    given = np.stack([chances(parts, weights, label=label(y)) for y in range(3)], 1)
-    np.testing.assert_allclose(given.sum(0), 1.0, rtol=1e-5)
-    assert np.abs(given[:, 0] - given[:, 1]).max() > 0.01
+    likelihoods = np.stack(
+        [event_probabilities(parts, weights, label=label(y)) for y in range(3)], 1
+    )
+    np.testing.assert_allclose(likelihoods.sum(0), 1.0, rtol=1e-5)
+    assert np.abs(likelihoods[:, 0] - likelihoods[:, 1]).max() > 0.01
     family, batch = autoregressive(parts), {'x': x, 'label': label(1)}
-    logits = jax.jit(family.ability(Classify).logits)(weights, batch, draw_of(16))
-    np.testing.assert_allclose(np.exp(logits), given, rtol=1e-4)
-    found = jax.jit(family.metrics)(weights, batch, draw_of(16))
-    np.testing.assert_allclose(np.exp(found['log_prob_nats']), given[:, 1], rtol=1e-4)
+    logits = jax.jit(family.ability(Classify).logits)(weights, batch, rng_of(16))
+    np.testing.assert_allclose(np.exp(logits), likelihoods, rtol=1e-4)
+    metrics = jax.jit(family.metrics)(weights, batch, rng_of(16))
+    np.testing.assert_allclose(np.exp(metrics['log_prob_nats']), likelihoods[:, 1], rtol=1e-4)
 
 
 @pytest.mark.parametrize('name', SOME_SLOW)
-def test_samples_are_of_the_label_that_is_asked_for(name):
+def test_samples_have_the_given_label(name):
     parts, n = WITH_STEPS[name](LABELLED, 3), 20_000
     family, weights = autoregressive(parts), weights_of(parts)
     condition = {'label': jnp.full(n, 2, jnp.int32)}
     drawn = np.asarray(
-        jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), condition))(weights)
+        jax.jit(lambda w: family.ability(Sample).draw(w, rng_of(n), condition))(weights)
     )
     label = jnp.full(16, 2, jnp.int32)
-    check_shares(drawn, every_event(LABELLED), chances(parts, weights, label=label))
+    check_shares(drawn, every_event(LABELLED), event_probabilities(parts, weights, label=label))
 
 
 # Runs
@@ -318,8 +324,8 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name, change):
     assert x.shape == (6, 8, 8, 1) and set(np.unique(x)) <= set(range(17))
     filled = inpaint.apply(run, mask='bottom', num_images=2, num_completions=2, num_examples=4)
     known = np.broadcast_to(filled['known'][:, None], filled['completions'].shape)
-    whole = np.broadcast_to(filled['x'][:, None], known.shape)
-    np.testing.assert_array_equal(filled['completions'][known], whole[known])
+    originals = np.broadcast_to(filled['x'][:, None], known.shape)
+    np.testing.assert_array_equal(filled['completions'][known], originals[known])
     types = [
         jax.tree.map(lambda a: a.dtype, state.extra)
         for state in (restore.load(run).state, restore.initial_state(run))

@@ -31,19 +31,19 @@ def weights_of(parts):
     return weights._replace(params={'model': scattered({**own, 'head': 20 * own['head']})})
 
 
-def draw_of(n):
+def rng_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
 @pytest.mark.slow
-def test_a_pixel_moves_the_parameters_behind_it_alone():
+def test_a_pixel_changes_the_parameters_of_later_ones_alone():
     parts, x = parts_of(), jnp.asarray(np.random.default_rng(0).integers(0, 2, (1, 3, 3)) * 1.0)
     weights = weights_of(parts)
-    told = jax.jit(lambda x: parts.parameters(weights, {'x': x}, 0).reshape(9, 2))
-    for place in range(9):
-        other = x.at[0, place // 3, place % 3].set(1 - x[0, place // 3, place % 3])
-        moved = np.asarray(told(other) != told(x)).any(-1)
-        np.testing.assert_array_equal(moved, np.arange(9) > place)
+    parameters = jax.jit(lambda x: parts.parameters(weights, {'x': x}, 0).reshape(9, 2))
+    for index in range(9):
+        changed_x = x.at[0, index // 3, index % 3].set(1 - x[0, index // 3, index % 3])
+        is_changed = np.asarray(parameters(changed_x) != parameters(x)).any(-1)
+        np.testing.assert_array_equal(is_changed, np.arange(9) > index)
 
 
 @pytest.mark.slow
@@ -51,15 +51,15 @@ def test_training_drops_and_the_likelihood_does_not():
     parts = parts_of(dropout=0.5)
     weights, batch = weights_of(parts), {'x': jnp.ones((4, 3, 3))}
     family, plain = autoregressive(parts), autoregressive(parts_of())
-    loss = lambda f: float(f.turns[0].loss(weights, batch, draw_of(4), 0, {})[0]['model'])
-    nats = lambda f: f.ability(LogProb).nats(weights, batch, draw_of(4))
+    loss = lambda f: float(f.turns[0].loss(weights, batch, rng_of(4), 0, {})[0]['model'])
+    nats = lambda f: f.ability(LogProb).nats(weights, batch, rng_of(4))
     np.testing.assert_array_equal(nats(family), nats(plain))
     assert loss(plain) == pytest.approx(-float(np.mean(nats(plain))), rel=1e-5)
     assert abs(loss(family) - loss(plain)) > 1e-2
 
 
 @pytest.mark.parametrize(
-    ('change', 'words'),
+    ('change', 'message'),
     [
         (dict(model__heads=3), 'config.model.heads=3'),
         (dict(model__blocks=0), 'config.model.blocks=0'),
@@ -68,5 +68,5 @@ def test_training_drops_and_the_likelihood_does_not():
         (dict(argument='ring,debug', model__is_conditional=True), 'levels'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, change, words):
-    assert words in complaint(assembled, tmp_path, 'pixel_transformer', **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, change, message):
+    assert message in complaint(assembled, tmp_path, 'pixel_transformer', **change)

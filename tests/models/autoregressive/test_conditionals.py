@@ -68,15 +68,15 @@ def every_example(spec):
 def tables(family, weights, batch):
     """log p of each level of each dimension, [n, dims, levels], in the order of x."""
     chain, x = family.ability(Conditionals), np.asarray(batch['x']).reshape(len(batch['x']), -1)
-    given = {**batch, 'x': jnp.full_like(batch['x'], 0.0)}
-    memory = jax.jit(chain.begin)(weights, given)
+    batch_without_x = {**batch, 'x': jnp.full_like(batch['x'], 0.0)}
+    memory = jax.jit(chain.begin)(weights, batch_without_x)
     step, order = jax.jit(chain.step), np.asarray(chain.order(weights))
     assert sorted(order) == list(range(x.shape[1]))
-    found, before = [None] * x.shape[1], np.zeros(len(x), np.float32)
-    for i, place in enumerate(order):
-        memory, found[place] = step(weights, memory, np.int32(i), before)
-        before = x[:, place]
-    return np.stack(found, 1)
+    log_probs, before = [None] * x.shape[1], np.zeros(len(x), np.float32)
+    for i, dim in enumerate(order):
+        memory, log_probs[dim] = step(weights, memory, np.int32(i), before)
+        before = x[:, dim]
+    return np.stack(log_probs, 1)
 
 
 @pytest.mark.parametrize(
@@ -91,22 +91,22 @@ def tables(family, weights, batch):
 def test_conditionals_multiply_to_the_probability(name, spec):
     family, batch = family_of(name, spec), every_example(spec)
     weights = weights_of(name, family, spec)
-    told = tables(family, weights, batch)
-    assert told.shape == (len(batch['x']), spec.num_dims, spec.levels)
-    np.testing.assert_allclose(np.exp(np.float64(told)).sum(-1), 1.0, rtol=1e-5)
-    x = np.asarray(batch['x']).reshape(len(told), -1, 1).astype(int)
-    nats = np.take_along_axis(told, x, -1)[..., 0].sum(1)
+    log_probs = tables(family, weights, batch)
+    assert log_probs.shape == (len(batch['x']), spec.num_dims, spec.levels)
+    np.testing.assert_allclose(np.exp(np.float64(log_probs)).sum(-1), 1.0, rtol=1e-5)
+    x = np.asarray(batch['x']).reshape(len(log_probs), -1, 1).astype(int)
+    nats = np.take_along_axis(log_probs, x, -1)[..., 0].sum(1)
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(x)), len(x))
-    want = jax.jit(family.ability(LogProb).nats)(weights, batch, rng)
-    np.testing.assert_allclose(nats, want, rtol=1e-4, atol=1e-4)
+    expected = jax.jit(family.ability(LogProb).nats)(weights, batch, rng)
+    np.testing.assert_allclose(nats, expected, rtol=1e-4, atol=1e-4)
     assert np.ptp(nats) > 0.5
 
 
-def test_who_has_no_such_chain_says_nothing(tmp_path):
+def test_mixtures_of_orders_and_densities_have_no_conditionals(tmp_path):
     """Mixtures of orders and densities lack the ability."""
-    several = assembled(tmp_path, 'made', model__num_orders=2)
-    assert several.family.ability(Conditionals) is None
-    assert several.family.ability(LogProb) is not None
+    order_mixture = assembled(tmp_path, 'made', model__num_orders=2)
+    assert order_mixture.family.ability(Conditionals) is None
+    assert order_mixture.family.ability(LogProb) is not None
     for name, argument in (('mixture', 'ring,debug'), ('fvsbn', 'ring,debug')):
         assert assembled(tmp_path, name, argument).family.ability(Conditionals) is None
 
@@ -119,7 +119,7 @@ def test_who_has_no_such_chain_says_nothing(tmp_path):
         pytest.param('conv_vae', 'auto', marks=SLOW),
     ],
 )
-def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation):
+def test_level_log_probs_given_a_code_are_those_of_the_bound(tmp_path, name, observation):
     """At the bound's own z, level probabilities are normalised and their mean is the decoding."""
     run = assembled(tmp_path, name, model__observation=observation)
     batch, family = first_batch(run, 5), run.family
@@ -128,20 +128,20 @@ def test_levels_given_a_code_are_what_the_bound_has(tmp_path, name, observation)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(5), 5)
     q = jax.jit(family.ability(Codes).posterior)(weights, batch, rng)
     z = q[0] + jnp.exp(0.5 * q[1]) * standard_normal(rng.keys, q[0].shape[1])
-    given = {'label': batch['label']} if is_class_conditional(family) else {}
-    told = np.float64(jax.jit(family.ability(BitsBack).level_log_probs)(weights, z, given))
-    assert told.shape == (5, 64, 17)
-    np.testing.assert_allclose(np.exp(told).sum(-1), 1.0, rtol=1e-5)
+    condition = {'label': batch['label']} if is_class_conditional(family) else {}
+    log_probs = np.float64(jax.jit(family.ability(BitsBack).level_log_probs)(weights, z, condition))
+    assert log_probs.shape == (5, 64, 17)
+    np.testing.assert_allclose(np.exp(log_probs).sum(-1), 1.0, rtol=1e-5)
     x = np.asarray(batch['x']).reshape(5, 64, 1).astype(int)
-    nats = np.take_along_axis(told, x, -1).sum((1, 2))
-    want = jax.jit(family.metrics)(weights, batch, rng)['reconstruction_nats']
-    np.testing.assert_allclose(-nats, want, rtol=1e-4)
+    nats = np.take_along_axis(log_probs, x, -1).sum((1, 2))
+    expected = jax.jit(family.metrics)(weights, batch, rng)['reconstruction_nats']
+    np.testing.assert_allclose(-nats, expected, rtol=1e-4)
     if observation == 'categorical':
         mean = family.ability(Codes).decode(weights, z).reshape(5, 64)
-        np.testing.assert_allclose(np.exp(told) @ np.arange(17), mean, rtol=1e-4)
+        np.testing.assert_allclose(np.exp(log_probs) @ np.arange(17), mean, rtol=1e-4)
 
 
-def test_who_says_no_levels_given_a_code(tmp_path):
+def test_densities_and_hierarchical_vaes_have_no_bits_back(tmp_path):
     """Densities and models with several latent layers lack `BitsBack`."""
     for name, argument in (('vae', 'ring,debug'), ('hierarchical_vae', 'digits,debug')):
         assert assembled(tmp_path, name, argument).family.ability(BitsBack) is None

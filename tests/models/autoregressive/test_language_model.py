@@ -36,7 +36,7 @@ every_net = pytest.mark.parametrize(  # the transformer has its own tests as wel
 )
 
 
-def draw_of(n):
+def rng_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
@@ -60,23 +60,23 @@ def every_text(length=4):
 @every_net
 def test_probabilities_of_all_texts_sum_to_one(name):
     family, x = language_model(NETS[name], SamplingOptions()), jnp.asarray(every_text())
-    nats = jax.jit(family.ability(LogProb).nats)(weights_of(name), {'x': x}, draw_of(81))
+    nats = jax.jit(family.ability(LogProb).nats)(weights_of(name), {'x': x}, rng_of(81))
     np.testing.assert_allclose(np.exp(np.float64(nats)).sum(), 1.0, rtol=1e-5)
     assert np.ptp(nats) > 0.5
     assert family.ability(LogProb).description == 'exact, given at most 3 characters before'
 
 
 @every_net
-def test_a_symbol_depends_on_those_before_it_alone(name):
+def test_logits_depend_on_earlier_symbols_alone(name):
     """Changing a token changes exactly the logits after it."""
     logits, x = logits_of(name), jnp.zeros((1, 4))
-    for place in range(4):
-        differs = np.any(logits(x) != logits(x.at[0, place].set(2)), axis=-1)[0]
-        np.testing.assert_array_equal(differs, np.arange(4) > place)
+    for index in range(4):
+        is_changed = np.any(logits(x) != logits(x.at[0, index].set(2)), axis=-1)[0]
+        np.testing.assert_array_equal(is_changed, np.arange(4) > index)
 
 
 @every_net
-def test_symbol_by_symbol_are_the_whole_networks_logits(name):
+def test_stepwise_logits_are_those_of_the_whole_network(name):
     weights, steps = weights_of(name), NETS[name].steps
     x = jnp.asarray(every_text()[::7])
     before = jnp.pad(x[:, :-1], ((0, 0), (1, 0)), constant_values=1).T  # the first row is not read
@@ -87,16 +87,16 @@ def test_symbol_by_symbol_are_the_whole_networks_logits(name):
         begun = steps.begin(weights, {'x': x}, ONLY_ORDER)
         return jax.lax.scan(step, begun, (jnp.arange(4), before))[1]
 
-    found = jnp.moveaxis(one_by_one(weights), 0, 1)
-    np.testing.assert_allclose(found, logits_of(name)(x), rtol=1e-4, atol=1e-5)
+    stepwise_logits = jnp.moveaxis(one_by_one(weights), 0, 1)
+    np.testing.assert_allclose(stepwise_logits, logits_of(name)(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_layer_is_the_papers():
+def test_a_gru_layer_is_that_of_the_paper():
     """Against a numpy loop of Cho et al. (2014), equations 5 to 8."""
     layer, rng = Layer(3), np.random.default_rng(0)
     x, h = jnp.asarray(rng.normal(size=(2, 5, 4)), jnp.float32), jnp.zeros((2, 3))
     params = scattered(jax.jit(layer.init)(jax.random.PRNGKey(0), x, h)['params'])
-    found, last = jax.jit(layer.apply)({'params': params}, x, h)
+    states, last_state = jax.jit(layer.apply)({'params': params}, x, h)
     x, h = np.asarray(x), np.asarray(h)
     sigmoid = lambda a: 1 / (1 + np.exp(-a))
     w_z, w_r, w = np.split(np.asarray(params['inputs']['kernel']), 3, -1)
@@ -105,11 +105,11 @@ def test_a_layer_is_the_papers():
     for i in range(5):
         z, r = sigmoid(x[:, i] @ w_z + b_z + h @ u_z), sigmoid(x[:, i] @ w_r + b_r + h @ u_r)
         h = z * h + (1 - z) * np.tanh(x[:, i] @ w + b + (r * h) @ params['state'])
-        np.testing.assert_allclose(found[:, i], h, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(found[:, -1], last)
+        np.testing.assert_allclose(states[:, i], h, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(states[:, -1], last_state)
 
 
-def test_only_what_is_scored_counts():
+def test_only_scored_symbols_count():
     log_probs = jnp.asarray([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
     batch = {'num_scored': jnp.asarray([3, 1])}
     assert scored_log_prob(log_probs, batch).tolist() == [7, 32]
@@ -118,33 +118,35 @@ def test_only_what_is_scored_counts():
 
 def test_log_probs_of_symbols():
     logits = jnp.asarray([[[1.0, 2.0, 1000.0], [0.0, 0.0, 0.0]]])
-    found = log_softmax_at(logits, jnp.asarray([[2.0, 1.0]]))
-    np.testing.assert_allclose(found, [[0.0, -np.log(3)]], rtol=1e-6)
+    log_probs = log_softmax_at(logits, jnp.asarray([[2.0, 1.0]]))
+    np.testing.assert_allclose(log_probs, [[0.0, -np.log(3)]], rtol=1e-6)
 
 
 @pytest.mark.parametrize('count', [0, 2])
-def test_what_is_written_follows_what_is_known(count):
+def test_completions_follow_the_known_beginning(count):
     """Completions follow the probabilities of all texts with the known beginning."""
     name, n = 'gru', 20_000
     family, weights = language_model(NETS[name], SamplingOptions()), weights_of(name)
     x = np.tile(np.float32([2, 1, 0, 0]), (n, 1))
     batch = {'x': jnp.asarray(x), 'num_known': jnp.full(n, count)}
-    made = np.asarray(jax.jit(family.ability(Extend).complete)(weights, batch, draw_of(n)), int)
-    np.testing.assert_array_equal(made[:, :count], x[:, :count])
-    every = every_text()
+    completions = np.asarray(
+        jax.jit(family.ability(Extend).complete)(weights, batch, rng_of(n)), int
+    )
+    np.testing.assert_array_equal(completions[:, :count], x[:, :count])
+    all_texts = every_text()
     nats = jax.jit(family.ability(LogProb).nats)
-    p = np.exp(nats(weights, {'x': jnp.asarray(every)}, draw_of(81)))
+    p = np.exp(nats(weights, {'x': jnp.asarray(all_texts)}, rng_of(81)))
     np.testing.assert_allclose(p.sum(), 1.0, rtol=1e-5)
-    p = np.where((every[:, :count] == x[0, :count]).all(1), p, 0)
-    seen = np.bincount(made @ [27, 9, 3, 1], minlength=81) / n
-    np.testing.assert_allclose(seen, p / p.sum(), atol=4 * np.sqrt(0.25 / n))
+    p = np.where((all_texts[:, :count] == x[0, :count]).all(1), p, 0)
+    frequencies = np.bincount(completions @ [27, 9, 3, 1], minlength=81) / n
+    np.testing.assert_allclose(frequencies, p / p.sum(), atol=4 * np.sqrt(0.25 / n))
 
 
 @every_net
 def test_at_temperature_0_each_symbol_is_the_likeliest(name):
     family, weights = language_model(NETS[name], SamplingOptions(temperature=0.0)), weights_of(name)
-    made = jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, draw_of(2))
-    np.testing.assert_array_equal(made, np.argmax(logits_of(name)(made), -1))
+    samples = jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, rng_of(2))
+    np.testing.assert_array_equal(samples, np.argmax(logits_of(name)(samples), -1))
 
 
 def test_dropout_is_for_training_alone():
@@ -155,11 +157,11 @@ def test_dropout_is_for_training_alone():
     )
     weights = jax.jit(family.init)(jax.random.PRNGKey(0), {'x': x})
     weights = weights._replace(params=scattered(weights.params))
-    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x}, draw_of(8))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x}, rng_of(8))
     (turn,) = family.turns
     loss = jax.jit(lambda rng: turn.loss(weights, {'x': x}, rng, 0, {})[0]['model'])
-    other = rng_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
-    losses = [float(loss(rng)) for rng in (draw_of(8), other)]
+    other_rng = rng_for(jax.random.PRNGKey(5), jnp.arange(8), 8)
+    losses = [float(loss(rng)) for rng in (rng_of(8), other_rng)]
     assert len({*losses, -float(nats.mean()) / 4}) == 3
 
 
@@ -176,7 +178,7 @@ def test_dropout_is_for_training_alone():
         ('vae', dict(data__name='text'), 'text needs config.data.context'),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path, config, changes, message):
+def test_unfit_data_and_settings_are_refused(tmp_path, config, changes, message):
     with pytest.raises(UserError, match=message):
         assembled(tmp_path, config, 'debug', **changes)
 

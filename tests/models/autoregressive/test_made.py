@@ -24,7 +24,7 @@ def test_orders_and_masks_differ():
 
 
 @pytest.mark.parametrize(
-    ('change', 'words'),
+    ('change', 'message'),
     [
         (dict(model__num_orders=0), 'config.model.num_orders=0'),
         (dict(model__order='spiral'), 'config.model.order'),
@@ -32,5 +32,5 @@ def test_orders_and_masks_differ():
         (dict(model__observation='gaussian'), '17 levels'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, change, words):
-    assert words in complaint(assembled, tmp_path, 'made', **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, change, message):
+    assert message in complaint(assembled, tmp_path, 'made', **change)

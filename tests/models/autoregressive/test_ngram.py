@@ -30,7 +30,7 @@ SYMBOLS = 4
 log_probs = jax.jit(markov_lib.log_probs, static_argnums=3)
 
 
-def some_text(n=300, seed=0):
+def random_text(n=300, seed=0):
     """Random tokens that depend on the token two before; the last symbol occurs once."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, SYMBOLS - 1, n)
@@ -41,18 +41,18 @@ def some_text(n=300, seed=0):
     return x
 
 
-def plainly(train, context, symbol):
+def witten_bell_prob(train, context, symbol):
     """p(symbol | context) by the Witten-Bell recursion, in plain Python."""
     train, context = list(map(int, train)), list(map(int, context))
     counts = collections.Counter()
     for i in range(len(context), len(train)):
         if train[i - len(context) : i] == context:
             counts[train[i]] += 1
-    below = 1 / SYMBOLS if not context else plainly(train, context[1:], symbol)
+    lower_order_prob = 1 / SYMBOLS if not context else witten_bell_prob(train, context[1:], symbol)
     if not counts:
-        return below
-    kinds, total = len(counts), sum(counts.values())
-    return (counts[symbol] + kinds * below) / (total + kinds)
+        return lower_order_prob
+    num_kinds, total = len(counts), sum(counts.values())
+    return (counts[symbol] + num_kinds * lower_order_prob) / (total + num_kinds)
 
 
 def levels_of(train, order, num_pieces=7, context=8):
@@ -64,19 +64,21 @@ def levels_of(train, order, num_pieces=7, context=8):
 
 @pytest.mark.parametrize('order', [0, 1, 3])
 def test_counts_in_plain_python_agree(order):
-    train, other = some_text(), some_text(40, seed=1)
+    train, held_out = random_text(), random_text(40, seed=1)
     levels = levels_of(train, order)
-    x = jnp.asarray(other[None], jnp.int32)
-    found = np.exp(log_probs(levels, x, x[..., None], SYMBOLS))[0, :, 0]
-    want = [plainly(train, other[max(0, i - order) : i], other[i]) for i in range(40)]
-    np.testing.assert_allclose(found, want, rtol=1e-5)
+    x = jnp.asarray(held_out[None], jnp.int32)
+    probs = np.exp(log_probs(levels, x, x[..., None], SYMBOLS))[0, :, 0]
+    expected = [
+        witten_bell_prob(train, held_out[max(0, i - order) : i], held_out[i]) for i in range(40)
+    ]
+    np.testing.assert_allclose(probs, expected, rtol=1e-5)
 
 
 def test_any_context_has_probabilities_that_sum_to_one():
     """Unseen contexts included."""
-    levels = levels_of(some_text(), 3)
-    every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3), -1).reshape(-1, 3)
-    x = jnp.asarray(np.pad(every, ((0, 0), (0, 1))), jnp.int32)
+    levels = levels_of(random_text(), 3)
+    contexts = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3), -1).reshape(-1, 3)
+    x = jnp.asarray(np.pad(contexts, ((0, 0), (0, 1))), jnp.int32)
     candidates = jnp.broadcast_to(jnp.arange(SYMBOLS), (*x.shape, SYMBOLS))
     p = np.exp(log_probs(levels, x, candidates, SYMBOLS))
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
@@ -85,42 +87,44 @@ def test_any_context_has_probabilities_that_sum_to_one():
 
 @pytest.mark.parametrize('num_pieces', [1, 300])
 def test_how_the_text_is_cut_makes_no_difference(num_pieces):
-    one, other = levels_of(some_text(), 2), levels_of(some_text(), 2, num_pieces)
-    for a, b in zip(one, other, strict=True):
-        n = int((np.asarray(a.codes) < markov_lib.NONE).sum())
-        np.testing.assert_array_equal(a.codes[:n], b.codes[:n])
-        np.testing.assert_array_equal(a.counts[:n], b.counts[:n])
-        assert float(b.counts.sum()) == float(b.totals.sum())
+    levels, recut_levels = levels_of(random_text(), 2), levels_of(random_text(), 2, num_pieces)
+    for level, recut_level in zip(levels, recut_levels, strict=True):
+        n = int((np.asarray(level.codes) < markov_lib.NONE).sum())
+        np.testing.assert_array_equal(level.codes[:n], recut_level.codes[:n])
+        np.testing.assert_array_equal(level.counts[:n], recut_level.counts[:n])
+        assert float(recut_level.counts.sum()) == float(recut_level.totals.sum())
 
 
-def test_drawn_one_by_one_as_the_whole_says():
+def test_stepwise_log_probs_are_those_of_the_whole_text():
     """Steps with cached context indices give the same probabilities."""
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
-    levels, x = levels_of(some_text(), 3), jnp.asarray(some_text(16, seed=2).reshape(2, 8))
+    levels, x = levels_of(random_text(), 3), jnp.asarray(random_text(16, seed=2).reshape(2, 8))
     weights = markov_lib._as_weights(levels)
     steps = markov_lib._steps(3, SYMBOLS)
     begun = steps.begin(weights, {'x': x}, 0)
     before = jnp.pad(x[:, :-1], ((0, 0), (1, 0))).T.astype(jnp.float32)
     step = lambda memory, at: steps.step(weights, memory, *at)
-    _, told = jax.lax.scan(step, begun, (jnp.arange(spec.num_dims), before))
-    every = jnp.broadcast_to(jnp.arange(SYMBOLS), (2, 8, SYMBOLS))
-    want = log_probs(levels, x.astype(jnp.int32), every, SYMBOLS)
-    np.testing.assert_allclose(jnp.moveaxis(told, 0, 1), want, rtol=1e-5)
+    _, stepwise_log_probs = jax.lax.scan(step, begun, (jnp.arange(spec.num_dims), before))
+    all_symbols = jnp.broadcast_to(jnp.arange(SYMBOLS), (2, 8, SYMBOLS))
+    expected = log_probs(levels, x.astype(jnp.int32), all_symbols, SYMBOLS)
+    np.testing.assert_allclose(jnp.moveaxis(stepwise_log_probs, 0, 1), expected, rtol=1e-5)
 
 
 def test_samples_have_the_frequencies_of_the_model():
     spec = Spec((8,), SYMBOLS, None, symbols='abcd')
     family = markov(spec, 2, SamplingOptions())
-    weights = markov_lib._as_weights(levels_of(some_text(), 2))
+    weights = markov_lib._as_weights(levels_of(random_text(), 2))
     n = 20_000
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
     x = np.asarray(jax.jit(lambda w, d: family.ability(Sample).draw(w, d, None))(weights, rng), int)
-    seen = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
-    every = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(-1, 3)
+    frequencies = np.bincount(x[:, :3] @ [16, 4, 1], minlength=64) / n
+    all_beginnings = np.stack(np.meshgrid(*[np.arange(SYMBOLS)] * 3, indexing='ij'), -1).reshape(
+        -1, 3
+    )
     levels = markov_lib._levels_of(weights)
-    first = jnp.asarray(every, jnp.int32)
-    p = np.exp(log_probs(levels, first, first[..., None], SYMBOLS).sum((1, 2)))
-    np.testing.assert_allclose(seen, p, atol=4 * np.sqrt(0.25 / n))
+    tokens = jnp.asarray(all_beginnings, jnp.int32)
+    p = np.exp(log_probs(levels, tokens, tokens[..., None], SYMBOLS).sum((1, 2)))
+    np.testing.assert_allclose(frequencies, p, atol=4 * np.sqrt(0.25 / n))
 
 
 def test_a_text_with_too_many_codes_is_refused():
@@ -139,7 +143,7 @@ def test_a_text_with_too_many_codes_is_refused():
         (dict(data__name='digits'), 'digits is not a text'),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path, changes, message):
+def test_unfit_data_and_settings_are_refused(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         assembled(tmp_path, 'markov', 'debug', **changes)
 
@@ -149,33 +153,37 @@ def nats_of_run(tmp_path):
     """Function: num_devices -> the metrics of an order-2 run trained on some text."""
 
     def train(num_devices):
-        (tmp_path / 'mine.txt').write_text(''.join('abcd'[i] for i in some_text(3000)))
+        (tmp_path / 'mine.txt').write_text(''.join('abcd'[i] for i in random_text(3000)))
         changes = dict(data__path=str(tmp_path / 'mine.txt'), data__context=8, model__order=2)
         run = assembled(tmp_path / str(num_devices), 'markov', 'debug', **changes)
         devices = jax.devices()[:num_devices]
         train_lib.train(run, devices)
         values = evaluate.evaluate(run, devices)['values']
-        (seen,) = [row for row in read_metrics(run.folder) if 'valid/nats_per_character' in row]
+        (validation_row,) = [
+            row for row in read_metrics(run.folder) if 'valid/nats_per_character' in row
+        ]
         means = {name: value['mean'] for name, value in values.items()}
-        return {**means, 'in training': seen['valid/nats_per_character']}
+        return {**means, 'in training': validation_row['valid/nats_per_character']}
 
     return train
 
 
 @pytest.mark.slow
-def test_a_run_says_all_nats_over_all_symbols(nats_of_run):
+def test_a_run_reports_the_mean_nats_of_all_symbols(nats_of_run):
     """Metrics match plain counting per token; the validation text is part of the counted text."""
-    found, x = nats_of_run(1), some_text(3000)
+    metrics, x = nats_of_run(1), random_text(3000)
     train = x[:2700]
 
     def nats_of(part):
         context = lambda i: part[max(0, i - 2) : i]
-        return np.mean([-math.log(plainly(train, context(i), s)) for i, s in enumerate(part)])
+        return np.mean(
+            [-math.log(witten_bell_prob(train, context(i), s)) for i, s in enumerate(part)]
+        )
 
     nats = nats_of(x[2700:])
-    np.testing.assert_allclose(found['nats_per_character'], nats, rtol=1e-5)
-    np.testing.assert_allclose(found['bits_per_character'], nats / math.log(2), rtol=1e-5)
-    np.testing.assert_allclose(found['in training'], nats_of(train[-135:]), rtol=1e-5)
+    np.testing.assert_allclose(metrics['nats_per_character'], nats, rtol=1e-5)
+    np.testing.assert_allclose(metrics['bits_per_character'], nats / math.log(2), rtol=1e-5)
+    np.testing.assert_allclose(metrics['in training'], nats_of(train[-135:]), rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -39,8 +39,8 @@ def slopes_of(network, shape):
     x = jax.random.normal(jax.random.PRNGKey(0), (16, *shape))
     weights = jax.jit(parts.init)(jax.random.PRNGKey(1), {'x': x})
     weights = weights._replace(params=scattered(weights.params, seed=2))
-    told = lambda x: parts.parameters(weights, {'x': x[None]}, 0).ravel()
-    slopes = jax.jit(jax.vmap(jax.jacrev(told)))(x)
+    parameters = lambda x: parts.parameters(weights, {'x': x[None]}, 0).ravel()
+    slopes = jax.jit(jax.vmap(jax.jacrev(parameters)))(x)
     return np.abs(np.asarray(slopes)).max(0).reshape(x[0].size, x[0].size)
 
 
@@ -51,23 +51,23 @@ def offsets():
 
 
 @pytest.mark.slow
-def test_the_gated_one_sees_all_that_comes_before_within_reach():
+def test_gated_pixelcnn_depends_on_all_earlier_pixels_within_reach():
     up, right = offsets()
     is_before = (up > 0) | ((up == 0) & (right < 0))
-    within = (up <= REACH) & (np.abs(right) <= REACH)
-    np.testing.assert_array_equal(slopes_of(gated, (SIDE, SIDE)) > 0, is_before & within)
+    is_within_reach = (up <= REACH) & (np.abs(right) <= REACH)
+    np.testing.assert_array_equal(slopes_of(gated, (SIDE, SIDE)) > 0, is_before & is_within_reach)
 
 
 @pytest.mark.slow
-def test_the_plain_one_is_blind_above_to_the_right():
+def test_plain_pixelcnn_has_a_blind_spot_above_to_the_right():
     """The blind spot: windows end at their own pixel, so each step right needs one step up."""
     up, right = offsets()
     is_before = (up > 0) | ((up == 0) & (right < 0))
-    within = (up <= REACH) & (np.abs(right) <= REACH)
+    is_within_reach = (up <= REACH) & (np.abs(right) <= REACH)
     is_blind = right > up
-    assert (is_before & within & is_blind).any()
+    assert (is_before & is_within_reach & is_blind).any()
     np.testing.assert_array_equal(
-        slopes_of(plain, (SIDE, SIDE)) > 0, is_before & within & ~is_blind
+        slopes_of(plain, (SIDE, SIDE)) > 0, is_before & is_within_reach & ~is_blind
     )
 
 
@@ -103,7 +103,7 @@ def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('change', 'words'),
+    ('change', 'message'),
     [
         (dict(model__blocks=0), 'config.model.blocks=0'),
         (dict(model__kernel_size=4), 'config.model.kernel_size=4: give an odd number, 3 or more'),
@@ -114,21 +114,21 @@ def test_an_odd_kernel_of_another_size_and_any_precision(tmp_path):
     ],
 )
 @pytest.mark.parametrize('name', ['pixelcnn', 'gated_pixelcnn'])
-def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
-    assert words in complaint(assembled, tmp_path, name, **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, message):
+    assert message in complaint(assembled, tmp_path, name, **change)
 
 
 @pytest.mark.parametrize('name', ['pixelcnn', 'gated_pixelcnn'])
 @pytest.mark.parametrize(
-    ('spec', 'change', 'words'),
+    ('spec', 'change', 'message'),
     [
         (Spec((2,), None, None), {}, 'is not an image'),
         (Spec((8, 8, 3), 4, None), dict(width=2), 'config.model.width=2'),
         (Spec((8, 8, 1), 4, None), dict(is_conditional=True), 'digits has no labels'),
     ],
 )
-def test_data_that_it_cannot_be_of_end_in_one_line(complaint, name, spec, change, words):
-    which = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py')
-    config = which.config().unlock()
+def test_unfit_data_end_in_one_line(complaint, name, spec, change, message):
+    config_file = checkout.config_file(f'{checkout.ROOT}/configs/{name}.py')
+    config = config_file.config().unlock()
     config.model.update(change)
-    assert words in complaint(which.module().build, config, spec)
+    assert message in complaint(config_file.module().build, config, spec)

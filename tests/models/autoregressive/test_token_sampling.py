@@ -37,39 +37,39 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @given(logits_of, st.integers(1, SYMBOLS))
 def test_top_k_keeps_the_k_likeliest_and_their_proportions(logits, k):
-    found, p = softmax(keep_top_k(jnp.asarray(logits), k)), softmax(logits)
+    kept_probs, probs = softmax(keep_top_k(jnp.asarray(logits), k)), softmax(logits)
     kept = np.argsort(-logits)[:k]
-    want = np.zeros(SYMBOLS)
-    want[kept] = p[kept] / p[kept].sum()
-    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-12)
+    expected = np.zeros(SYMBOLS)
+    expected[kept] = probs[kept] / probs[kept].sum()
+    np.testing.assert_allclose(kept_probs, expected, rtol=1e-4, atol=1e-12)
 
 
 @given(logits_of, st.floats(0.01, 1.0))
 def test_the_nucleus_is_the_smallest_set_of_enough_probability(logits, p):
-    found, all_ = softmax(keep_nucleus(jnp.asarray(logits), p)), softmax(logits)
-    kept = found > 0
-    mass = all_[kept].sum()
+    kept_probs, probs = softmax(keep_nucleus(jnp.asarray(logits), p)), softmax(logits)
+    kept = kept_probs > 0
+    mass = probs[kept].sum()
     assert mass >= p - 1e-6
     if kept.sum() > 1:  # dropping the least likely token falls below p
-        assert mass - all_[kept].min() < p + 1e-6
-    assert all_[kept].min() >= all_[~kept].max(initial=0)
-    np.testing.assert_allclose(found[kept], all_[kept] / mass, rtol=1e-4)
+        assert mass - probs[kept].min() < p + 1e-6
+    assert probs[kept].min() >= probs[~kept].max(initial=0)
+    np.testing.assert_allclose(kept_probs[kept], probs[kept] / mass, rtol=1e-4)
 
 
 @given(logits_of, st.floats(0.2, 5.0))
 def test_temperature_is_a_power_of_the_probabilities(logits, temperature):
-    found = softmax(tempered(jnp.asarray(logits), temperature))
-    want = softmax(logits) ** (1 / temperature)
-    np.testing.assert_allclose(found, want / want.sum(), rtol=1e-3, atol=1e-9)
+    probs = softmax(tempered(jnp.asarray(logits), temperature))
+    expected = softmax(logits) ** (1 / temperature)
+    np.testing.assert_allclose(probs, expected / expected.sum(), rtol=1e-3, atol=1e-9)
 
 
 @given(logits_of)
 def test_temperature_0_is_the_likeliest(logits):
-    found = softmax(tempered(jnp.asarray(logits), 0.0))
-    np.testing.assert_array_equal(found, np.arange(SYMBOLS) == np.argmax(logits))
+    probs = softmax(tempered(jnp.asarray(logits), 0.0))
+    np.testing.assert_array_equal(probs, np.arange(SYMBOLS) == np.argmax(logits))
 
 
-def test_of_equally_likely_symbols_as_many_are_kept_as_asked_for():
+def test_ties_keep_no_extra_symbols():
     logits = jnp.zeros((2, 4))
     assert np.isfinite(keep_top_k(logits, 2)).sum(-1).tolist() == [2, 2]
     assert np.isfinite(keep_nucleus(logits, 0.5)).sum(-1).tolist() == [2, 2]
@@ -82,7 +82,7 @@ def test_nothing_is_left_out_by_default():
     assert np.isfinite(sampling_logits(logits, SamplingOptions(top_k=3, top_p=1.0))).all()
 
 
-def test_an_observation_draws_so_and_its_likelihood_stays():
+def test_with_draws_changes_samples_and_not_the_likelihood():
     spec = Spec((2,), 3, None, symbols='abc')
     plain = categorical(spec)
     observation = with_draws(plain, SamplingOptions(top_k=1))

@@ -25,7 +25,7 @@ def float64():
         yield
 
 
-def draw_of(n):
+def rng_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
@@ -45,7 +45,7 @@ def fitted(x, levels, pseudo_count=1.0):
     return family, weights
 
 
-def every(levels, dims=5):
+def all_rows(levels, dims=5):
     return np.array([*itertools.product(range(levels), repeat=dims)], float)
 
 
@@ -53,17 +53,19 @@ def every(levels, dims=5):
 @pytest.mark.parametrize('pseudo_count', [0.0, 1.0])
 def test_probabilities_sum_to_one(levels, pseudo_count):
     family, weights = fitted(chains(levels), levels, pseudo_count)
-    x = every(levels)
-    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    x = all_rows(levels)
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, rng_of(len(x)))
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
-def test_a_level_never_seen_is_no_end():
+def test_unseen_levels_keep_log_prob_finite():
     """Without pseudo-counts, children of an unseen level follow their marginal distribution."""
     x = chains(2)
     x[:, 1] = 0
     family, weights = fitted(x, 2, 0.0)
-    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(every(2))}, draw_of(32))
+    nats = jax.jit(family.ability(LogProb).nats)(
+        weights, {'x': jnp.asarray(all_rows(2))}, rng_of(32)
+    )
     assert np.isfinite(nats).all()
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
@@ -73,17 +75,17 @@ def test_tree_is_the_likeliest_of_all(levels):
     """The tree has the highest likelihood of all 125 trees on five dimensions."""
     x = chains(levels)
     family, weights = fitted(x, levels, 0.0)
-    found = jax.jit(family.ability(LogProb).nats)(
-        weights, {'x': jnp.asarray(x, float)}, draw_of(400)
+    log_prob = jax.jit(family.ability(LogProb).nats)(
+        weights, {'x': jnp.asarray(x, float)}, rng_of(400)
     ).mean()
     counts = tree_lib.pair_counts(jnp.asarray(x), levels)
     joint = tree_lib.smoothed(counts['pairs'], counts['count'], 0.0)
     information = np.asarray(tree_lib.mutual_information(joint))
-    alone = np.asarray(tree_lib.marginals(joint))
-    entropy = -(alone * np.log(np.maximum(alone, 1e-300))).sum()
-    nats = [sum(information[a, b] for a, b in edges) - entropy for edges in trees(5)]
+    marginals = np.asarray(tree_lib.marginals(joint))
+    entropy = -(marginals * np.log(np.maximum(marginals, 1e-300))).sum()
+    nats = [sum(information[i, j] for i, j in edges) - entropy for edges in trees(5)]
     assert len({frozenset(map(frozenset, edges)) for edges in trees(5)}) == 125
-    assert found == pytest.approx(max(nats), abs=1e-12)
+    assert log_prob == pytest.approx(max(nats), abs=1e-12)
 
 
 def trees(dims):
@@ -91,10 +93,10 @@ def trees(dims):
     for sequence in itertools.product(range(dims), repeat=dims - 2):
         degree = np.bincount(sequence, minlength=dims) + 1
         edges = []
-        for number in sequence:
+        for node in sequence:
             leaf = int(np.argmax(degree == 1))
-            edges.append((leaf, number))
-            degree[[leaf, number]] -= 1
+            edges.append((leaf, node))
+            degree[[leaf, node]] -= 1
         edges.append(tuple(map(int, np.flatnonzero(degree == 1))))
         yield edges
 
@@ -106,11 +108,11 @@ def test_spanning_tree_is_scipy_s():
         weights += weights.T
         parent, order = map(np.asarray, tree_lib.spanning_tree(jnp.asarray(weights)))
         assert sorted(order) == list(range(dims)) and order[0] == parent[0] == 0
-        place = np.argsort(order)
-        assert (place[parent[1:]] < place[1:]).all()
+        position = np.argsort(order)
+        assert (position[parent[1:]] < position[1:]).all()
         total = weights[np.arange(1, dims), parent[1:]].sum()
-        theirs = -scipy.sparse.csgraph.minimum_spanning_tree(-weights).sum()
-        assert total == pytest.approx(theirs)
+        scipy_total = -scipy.sparse.csgraph.minimum_spanning_tree(-weights).sum()
+        assert total == pytest.approx(scipy_total)
 
 
 def test_conditionals_are_counted():
@@ -118,10 +120,12 @@ def test_conditionals_are_counted():
     _, weights = fitted(x, 3, 2.0)
     tree = tree_lib.tree_of(weights)
     for i, parent in enumerate(np.asarray(tree.parent)[1:], 1):
-        for a, b in itertools.product(range(3), repeat=2):
-            both = ((x[:, parent] == a) & (x[:, i] == b)).sum() + 2 / 9
-            want = both / ((x[:, parent] == a).sum() + 2 / 3)
-            assert np.exp(tree.log_probs[i, a, b]) == pytest.approx(want, rel=1e-12)
+        for parent_level, level in itertools.product(range(3), repeat=2):
+            joint_count = ((x[:, parent] == parent_level) & (x[:, i] == level)).sum() + 2 / 9
+            expected = joint_count / ((x[:, parent] == parent_level).sum() + 2 / 3)
+            assert np.exp(tree.log_probs[i, parent_level, level]) == pytest.approx(
+                expected, rel=1e-12
+            )
 
 
 @pytest.mark.parametrize('num_known', [0, 2])
@@ -133,32 +137,32 @@ def test_samples_and_completions_have_their_probabilities(num_known):
     if num_known:
         x = jnp.broadcast_to(jnp.where(known, start, jnp.nan), (n, 5))
         batch = {'x': x, 'known': jnp.broadcast_to(jnp.asarray(known), (n, 5))}
-        made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
+        samples = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, rng_of(n)))
     else:
-        made = np.asarray(
-            jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights)
+        samples = np.asarray(
+            jax.jit(lambda w: family.ability(Sample).draw(w, rng_of(n), None))(weights)
         )
-    assert (made[:, known] == np.asarray(start)[known]).all()
-    x = every(2)
+    assert (samples[:, known] == np.asarray(start)[known]).all()
+    x = all_rows(2)
     x = x[(x[:, known] == np.asarray(start)[known]).all(1)]
-    chance = np.exp(
-        jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, draw_of(len(x)))
+    probabilities = np.exp(
+        jax.jit(family.ability(LogProb).nats)(weights, {'x': jnp.asarray(x)}, rng_of(len(x)))
     )
-    chance /= chance.sum()
-    shares = [(made == one).all(1).mean() for one in x]
-    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))
+    probabilities /= probabilities.sum()
+    shares = [(samples == row).all(1).mean() for row in x]
+    np.testing.assert_allclose(shares, probabilities, atol=4 * np.sqrt(0.25 / n))
 
 
 @pytest.mark.parametrize(
-    ('argument', 'change', 'words'),
+    ('argument', 'change', 'message'),
     [
         ('grid,debug', {}, 'a tree needs discrete levels'),
         ('digits,debug', dict(model__pseudo_count=-1.0), 'config.model.pseudo_count=-1.0'),
         ('digits,debug', dict(model__forgetting=1.5), 'from 0 to 1'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, change, words):
-    assert words in complaint(assembled, tmp_path, 'chow_liu', argument, **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, change, message):
+    assert message in complaint(assembled, tmp_path, 'chow_liu', argument, **change)
 
 
 def test_too_many_pairs_end_in_one_line(complaint):

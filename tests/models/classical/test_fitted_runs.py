@@ -37,10 +37,10 @@ def test_trained_evaluated_and_used(tmp_path, name, change):
     if is_class_conditional(run.family):
         assert sample.apply(run, num_samples=6, labels='3').shape == x.shape
         assert values['accuracy']['mean'] > 0.5
-    made = inpaint.apply(run, num_images=2, num_completions=2, num_examples=4)
-    known = np.broadcast_to(made['known'][:, None], made['completions'].shape)
-    whole = np.broadcast_to(made['x'][:, None], known.shape)
-    np.testing.assert_array_equal(made['completions'][known], whole[known])
+    inpainted = inpaint.apply(run, num_images=2, num_completions=2, num_examples=4)
+    known = np.broadcast_to(inpainted['known'][:, None], inpainted['completions'].shape)
+    originals = np.broadcast_to(inpainted['x'][:, None], known.shape)
+    np.testing.assert_array_equal(inpainted['completions'][known], originals[known])
     assert np.isfinite(anomaly.apply(run, num_images=2)['score']).all()
 
 
@@ -50,15 +50,15 @@ def test_all_of_the_training_split_is_fitted(tmp_path):
     run = assembled(tmp_path, 'naive_bayes', 'digits', **change)
     x, label = (np.asarray(run.data.splits['train'][name]) for name in ('x', 'label'))
     assert run.config.train.batch_size == len(x) != 1000
-    then, asked = run.config.to_dict(), run.config_file.config().to_dict()
-    now = {**then, 'train': asked['train']}
-    assert asked['train']['batch_size'] == 0
-    config_values.check_same_values(run.folder, then, now)
+    run_config, file_config = run.config.to_dict(), run.config_file.config().to_dict()
+    resumed_config = {**run_config, 'train': file_config['train']}
+    assert file_config['train']['batch_size'] == 0
+    config_values.check_same_values(run.folder, run_config, resumed_config)
     train_lib.train(run)
     state = restore.load(run_folder.reopen(run.folder)).state
-    found = np.exp(state.params['model']['components']['log_probs'])
+    level_probs = np.exp(state.params['model']['components']['log_probs'])
     share = (x[label == 3].reshape(-1, 64)[..., None] == np.arange(17)).mean(0)
-    np.testing.assert_allclose(found[3].reshape(share.shape), share, atol=1e-6)
+    np.testing.assert_allclose(level_probs[3].reshape(share.shape), share, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -74,6 +74,6 @@ def test_minibatches_add_up_to_the_whole(tmp_path):
     for run in (whole, parts):
         train_lib.train(run)
         weights.append(restore.load(run).state.params['model'])
-    found = [np.exp(w['components']['log_probs']) for w in weights]
-    np.testing.assert_allclose(*found, atol=1e-5)
+    level_probs = [np.exp(w['components']['log_probs']) for w in weights]
+    np.testing.assert_allclose(*level_probs, atol=1e-5)
     np.testing.assert_allclose(*[w['log_weights'] for w in weights], atol=1e-5)

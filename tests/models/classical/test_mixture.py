@@ -40,7 +40,7 @@ def float64():
         yield
 
 
-def draw_of(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -54,16 +54,16 @@ def steps_of(family, batch, count):
     hypers = {'ema_half_life': jnp.zeros(())}
     state = train_step.init_state(family, optimizers.adam, jax.random.PRNGKey(3), batch, hypers)
     step = jax.jit(train_step.make_step(family.turns, optimizers.adam, n, identity, identity))
-    found = [state]
+    states = [state]
     for _ in range(count):
-        found.append(step(found[-1], [batch], jnp.arange(n))[0])
-    return found
+        states.append(step(states[-1], [batch], jnp.arange(n))[0])
+    return states
 
 
 def nats_of(family, state, x):
     """log p(x) of each x [n, *event]."""
     x = jnp.asarray(x)
-    return jax.jit(family.ability(LogProb).nats)(state.weights, {'x': x}, draw_of(len(x)))
+    return jax.jit(family.ability(LogProb).nats)(state.weights, {'x': x}, rng_of(len(x)))
 
 
 def points(n=400, seed=0):
@@ -75,8 +75,8 @@ def points(n=400, seed=0):
 
 def images(n=200, seed=0):
     rng = np.random.default_rng(seed)
-    chance = np.where(rng.integers(0, 2, n)[:, None], 0.8, 0.3)
-    return (rng.random((n, 9)) < chance).reshape(n, 3, 3).astype(np.float64)
+    probabilities = np.where(rng.integers(0, 2, n)[:, None], 0.8, 0.3)
+    return (rng.random((n, 9)) < probabilities).reshape(n, 3, 3).astype(np.float64)
 
 
 def all_images():
@@ -88,9 +88,9 @@ def test_probabilities_sum_to_one(levels):
     spec = Spec((2, 2), levels, None)
     batch = {'x': jnp.asarray(np.random.default_rng(0).integers(0, levels, (50, 2, 2)), float)}
     family = mixture(parts_of(categorical(levels, 0.1), spec))
-    found = steps_of(family, batch, 3)
-    every = np.array([*itertools.product(range(levels), repeat=4)], float).reshape(-1, 2, 2)
-    nats = nats_of(family, found[-1], every)
+    states = steps_of(family, batch, 3)
+    all_events = np.array([*itertools.product(range(levels), repeat=4)], float).reshape(-1, 2, 2)
+    nats = nats_of(family, states[-1], all_events)
     np.testing.assert_allclose(np.exp(nats).sum(), 1.0, rtol=1e-12)
 
 
@@ -99,8 +99,8 @@ def test_em_is_that_of_scikit_learn(kind):
     """Equal likelihood from the same start after the same number of iterations."""
     x, iterations = points(), 7
     family = mixture(parts_of(GAUSSIANS[kind], PLANE))
-    found = steps_of(family, {'x': jnp.asarray(x)}, iterations)
-    params = jax.tree.map(np.asarray, found[0].params['model'])
+    states = steps_of(family, {'x': jnp.asarray(x)}, iterations)
+    params = jax.tree.map(np.asarray, states[0].params['model'])
     own = params['components']
     covariance = own.get('covariance')
     precisions = {
@@ -108,18 +108,18 @@ def test_em_is_that_of_scikit_learn(kind):
         'tied': lambda: np.linalg.inv(covariance[0]),
         'diag': lambda: 1 / own['variance'],
     }[kind]()
-    theirs = sklearn.mixture.GaussianMixture(
+    reference = sklearn.mixture.GaussianMixture(
         3, covariance_type=kind, tol=0.0, reg_covar=0.0, max_iter=iterations,
         weights_init=np.exp(params['log_weights']), means_init=own['mean'],
         precisions_init=precisions,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # EM has not converged
-        theirs.fit(x)
-    before = nats_of(family, found[-2], x).mean()
-    np.testing.assert_allclose(before, theirs.lower_bound_, rtol=1e-9)
-    found = nats_of(family, found[-1], x)
-    np.testing.assert_allclose(found, theirs.score_samples(x), rtol=1e-7, atol=1e-7)
+        reference.fit(x)
+    mean_log_prob_before = nats_of(family, states[-2], x).mean()
+    np.testing.assert_allclose(mean_log_prob_before, reference.lower_bound_, rtol=1e-9)
+    log_probs = nats_of(family, states[-1], x)
+    np.testing.assert_allclose(log_probs, reference.score_samples(x), rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_em_is_that_of_scikit_learn(kind):
 def test_em_never_decreases_the_likelihood(components, spec, data):
     family = mixture(parts_of(components, spec, count=5))
     x = jnp.asarray(data())
-    found = steps_of(family, {'x': x}, 30)
-    each = jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
-    nats = np.asarray(jax.vmap(lambda state: nats_of(family, state, x).mean())(each))
+    states = steps_of(family, {'x': x}, 30)
+    stacked_states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    nats = np.asarray(jax.vmap(lambda state: nats_of(family, state, x).mean())(stacked_states))
     assert np.diff(nats).min() > -1e-12
     assert nats[-1] - nats[0] > 1e-3
 
@@ -145,87 +145,89 @@ def test_a_component_on_one_point_keeps_its_variance():
     """Without a floor the likelihood of a mixture of Gaussians has no maximum."""
     x = np.concatenate([points(30), np.full((5, 2), 9.0)])
     family = mixture(parts_of(GAUSSIANS['full'], PLANE, count=4))
-    found = steps_of(family, {'x': jnp.asarray(x)}, 20)
-    covariance = found[-1].params['model']['components']['covariance']
+    states = steps_of(family, {'x': jnp.asarray(x)}, 20)
+    covariance = states[-1].params['model']['components']['covariance']
     assert np.linalg.eigvalsh(covariance).min() >= 1e-6 * (1 - 1e-9)
-    assert int(found[-1].step) == 20  # all were finite
+    assert int(states[-1].step) == 20  # all were finite
 
 
 @pytest.mark.parametrize('kind', ['full', 'tied', 'diag'])
-def test_what_is_unknown_is_integrated_out(kind):
+def test_unknown_dimensions_are_marginalized(kind):
     """p(known) equals scipy's marginals, and is 1 if nothing is known."""
     x = np.random.default_rng(1).normal(size=(6, 4))
-    truth = np.random.default_rng(2).normal(size=(30, 4))
+    data = np.random.default_rng(2).normal(size=(30, 4))
     components = GAUSSIANS[kind]
     weights = np.random.default_rng(3).dirichlet(np.ones(2), 30)
-    params = components.maximize(components.statistics(jnp.asarray(truth), jnp.asarray(weights)))
+    params = components.maximize(components.statistics(jnp.asarray(data), jnp.asarray(weights)))
     known = np.random.default_rng(4).random((6, 4)) < 0.5
     known[0], known[1] = False, True
-    found = jax.jit(components.log_prob)(params, jnp.asarray(x), jnp.asarray(known))
-    whole = jax.jit(components.log_prob)(params, jnp.asarray(x))
+    log_probs = jax.jit(components.log_prob)(params, jnp.asarray(x), jnp.asarray(known))
+    full_log_probs = jax.jit(components.log_prob)(params, jnp.asarray(x))
     mean = np.asarray(params['mean'])
-    spread = params['variance'] if kind == 'diag' else params['covariance']
+    covariances = params['variance'] if kind == 'diag' else params['covariance']
     matrices = (
-        [np.diag(v) for v in spread] if kind == 'diag' else np.broadcast_to(spread, (2, 4, 4))
+        [np.diag(v) for v in covariances]
+        if kind == 'diag'
+        else np.broadcast_to(covariances, (2, 4, 4))
     )
     for i, (row, mask) in enumerate(zip(x, known, strict=True)):
         for k in range(2):
             if not mask.any():
-                assert found[i, k] == pytest.approx(0.0, abs=1e-12)
+                assert log_probs[i, k] == pytest.approx(0.0, abs=1e-12)
                 continue
             part = matrices[k][np.ix_(mask, mask)]
-            want = scipy.stats.multivariate_normal(mean[k][mask], part).logpdf(row[mask])
-            np.testing.assert_allclose(found[i, k], want, rtol=1e-9)
-    np.testing.assert_allclose(found[1], whole[1], rtol=1e-9)
+            expected = scipy.stats.multivariate_normal(mean[k][mask], part).logpdf(row[mask])
+            np.testing.assert_allclose(log_probs[i, k], expected, rtol=1e-9)
+    np.testing.assert_allclose(log_probs[1], full_log_probs[1], rtol=1e-9)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', GAUSSIANS)
-def test_hidden_numbers_are_drawn_from_their_conditional(kind):
+def test_hidden_values_are_drawn_from_their_conditional(kind):
     """Against the moments of a mixture's p(x_2 | x_1), by quadrature."""
     family = mixture(parts_of(GAUSSIANS[kind], PLANE))
-    found = steps_of(family, {'x': jnp.asarray(points())}, 10)
-    n, first = 40_000, 1.0
+    states = steps_of(family, {'x': jnp.asarray(points())}, 10)
+    n, known_value = 40_000, 1.0
     batch = {
-        'x': jnp.broadcast_to(jnp.asarray([first, np.nan]), (n, 2)),
+        'x': jnp.broadcast_to(jnp.asarray([known_value, np.nan]), (n, 2)),
         'known': jnp.broadcast_to(jnp.asarray([True, False]), (n, 2)),
     }
-    weights = found[-1].weights
-    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
-    assert (made[:, 0] == first).all()
+    weights = states[-1].weights
+    samples = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, rng_of(n)))
+    assert (samples[:, 0] == known_value).all()
     grid = np.linspace(-10, 12, 4001)
-    line = np.stack([np.full(len(grid), first), grid], -1)
-    density = np.exp(nats_of(family, found[-1], line))
+    line = np.stack([np.full(len(grid), known_value), grid], -1)
+    density = np.exp(nats_of(family, states[-1], line))
     density /= density.sum()
     mean = density @ grid
     deviation = np.sqrt(density @ (grid - mean) ** 2)
-    assert abs(made[:, 1].mean() - mean) < 4 * deviation / np.sqrt(n)
-    assert made[:, 1].std() == pytest.approx(deviation, rel=0.02)
+    assert abs(samples[:, 1].mean() - mean) < 4 * deviation / np.sqrt(n)
+    assert samples[:, 1].std() == pytest.approx(deviation, rel=0.02)
 
 
 def test_hidden_levels_are_drawn_from_their_conditional():
     family = mixture(parts_of(categorical(2, 0.5), BITS))
-    found = steps_of(family, {'x': jnp.asarray(images())}, 10)
-    weights, n = found[-1].weights, 20_000
+    states = steps_of(family, {'x': jnp.asarray(images())}, 10)
+    weights, n = states[-1].weights, 20_000
     known = np.zeros((3, 3), bool)
     known[:2] = True
-    start = images(1, seed=5)[0]
+    known_image = images(1, seed=5)[0]
     batch = {
-        'x': jnp.broadcast_to(jnp.where(known, start, 0.5), (n, 3, 3)),
+        'x': jnp.broadcast_to(jnp.where(known, known_image, 0.5), (n, 3, 3)),
         'known': jnp.broadcast_to(jnp.asarray(known), (n, 3, 3)),
     }
-    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
-    assert (made[:, :2] == start[:2]).all()
-    every = all_images()
-    every = every[(every[:, :2] == start[:2]).all((1, 2))]
-    chance = np.exp(nats_of(family, found[-1], every))
-    chance /= chance.sum()
-    shares = [(made == one).all((1, 2)).mean() for one in every]
-    np.testing.assert_allclose(shares, chance, atol=4 * np.sqrt(0.25 / n))
+    samples = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, rng_of(n)))
+    assert (samples[:, :2] == known_image[:2]).all()
+    completions = all_images()
+    completions = completions[(completions[:, :2] == known_image[:2]).all((1, 2))]
+    probabilities = np.exp(nats_of(family, states[-1], completions))
+    probabilities /= probabilities.sum()
+    shares = [(samples == completion).all((1, 2)).mean() for completion in completions]
+    np.testing.assert_allclose(shares, probabilities, atol=4 * np.sqrt(0.25 / n))
 
 
 def samples_of(family, state, n, condition=None):
-    draw = jax.jit(lambda weights: family.ability(Sample).draw(weights, draw_of(n), condition))
+    draw = jax.jit(lambda weights: family.ability(Sample).draw(weights, rng_of(n), condition))
     return np.asarray(draw(state.weights))
 
 
@@ -237,36 +239,38 @@ def test_samples_of_gaussians_are_of_the_mixture(kind):
     """Projected onto several directions, samples match the CDF of the density."""
     family, n = mixture(parts_of(GAUSSIANS[kind], PLANE)), 20_000
     state = steps_of(family, {'x': jnp.asarray(points())}, 10)[-1]
-    made = samples_of(family, state, n)
+    samples = samples_of(family, state, n)
     axis = np.linspace(-9, 13, 300)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    chance = np.exp(nats_of(family, state, grid))
+    density = np.exp(nats_of(family, state, grid))
     for direction in ((1, 0), (0, 1), (1, 1), (1, -1)):
         along = grid @ direction
         order = along.argsort()
-        below = np.cumsum(chance[order]) / chance.sum()
-        edges = np.interp(np.linspace(0.02, 0.98, 25), below, along[order])
-        share = (made @ direction <= edges[:, None]).mean(1)
-        want = np.interp(edges, along[order], below)
-        np.testing.assert_allclose(share, want, atol=4 * np.sqrt(0.25 / n) + 0.005)
+        cdf = np.cumsum(density[order]) / density.sum()
+        edges = np.interp(np.linspace(0.02, 0.98, 25), cdf, along[order])
+        shares = (samples @ direction <= edges[:, None]).mean(1)
+        expected = np.interp(edges, along[order], cdf)
+        np.testing.assert_allclose(shares, expected, atol=4 * np.sqrt(0.25 / n) + 0.005)
 
 
 @pytest.mark.parametrize('is_labelled', [False, True])
 def test_samples_of_levels_are_of_the_mixture(is_labelled):
     """Frequencies of all 512 images; for naive Bayes, given a label."""
-    n, every = 40_000, all_images()
+    n, events = 40_000, all_images()
     batch = {'x': jnp.asarray(images()), 'label': jnp.arange(len(images())) % 3}
-    asked = jnp.full(n, 2) if is_labelled else None
+    label = jnp.full(n, 2) if is_labelled else None
     parts = MixtureParts(categorical(2, 0.5), 3, BITS._replace(num_classes=3), is_labelled)
     family = mixture(parts)
     state = steps_of(family, batch, 10)[-1]
-    seen = {'x': jnp.asarray(every), 'label': jnp.full(len(every), 2)}
-    chance = np.exp(jax.jit(family.ability(LogProb).nats)(state.weights, seen, draw_of(len(every))))
-    made = samples_of(family, state, n, asked if asked is None else {'label': asked})
-    number = made.reshape(n, 9).astype(int) @ (1 << np.arange(9))
-    shares = np.bincount(number, minlength=512) / n
-    places = every.reshape(-1, 9).astype(int) @ (1 << np.arange(9))
-    np.testing.assert_allclose(shares[places], chance, atol=1e-3, rtol=0.2)
+    labelled_events = {'x': jnp.asarray(events), 'label': jnp.full(len(events), 2)}
+    probabilities = np.exp(
+        jax.jit(family.ability(LogProb).nats)(state.weights, labelled_events, rng_of(len(events)))
+    )
+    samples = samples_of(family, state, n, label if label is None else {'label': label})
+    sample_indices = samples.reshape(n, 9).astype(int) @ (1 << np.arange(9))
+    shares = np.bincount(sample_indices, minlength=512) / n
+    event_indices = events.reshape(-1, 9).astype(int) @ (1 << np.arange(9))
+    np.testing.assert_allclose(shares[event_indices], probabilities, atol=1e-3, rtol=0.2)
 
 
 def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
@@ -275,21 +279,23 @@ def test_naive_bayes_is_that_of_scikit_learn(tmp_path):
     x = np.asarray(run.data.splits['train']['x'], np.float64)
     label = np.asarray(run.data.splits['train']['label'], np.int32)
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
-    found = steps_of(run.family, batch, 1)
-    weights = found[-1].weights
-    theirs = sklearn.naive_bayes.CategoricalNB(alpha=1.0, min_categories=17).fit(
+    states = steps_of(run.family, batch, 1)
+    weights = states[-1].weights
+    reference = sklearn.naive_bayes.CategoricalNB(alpha=1.0, min_categories=17).fit(
         x.reshape(len(x), -1), label
     )
-    test = np.asarray(run.data.splits['test']['x'], np.float64)
+    test_x = np.asarray(run.data.splits['test']['x'], np.float64)
     logits = np.asarray(
         jax.jit(run.family.ability(Classify).logits)(
-            weights, {'x': jnp.asarray(test)}, draw_of(447)
+            weights, {'x': jnp.asarray(test_x)}, rng_of(447)
         )
     )
-    want = theirs.predict_joint_log_proba(test.reshape(447, -1))
+    expected = reference.predict_joint_log_proba(test_x.reshape(447, -1))
     # scikit-learn does not smooth class frequencies
-    shares = np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - theirs.class_log_prior_
-    np.testing.assert_allclose(logits, want + shares, rtol=1e-9)
+    log_prior_difference = (
+        np.log((np.bincount(label) + 1.0) / (len(label) + 10.0)) - reference.class_log_prior_
+    )
+    np.testing.assert_allclose(logits, expected + log_prior_difference, rtol=1e-9)
 
 
 @pytest.mark.parametrize('levels', [2, 4])
@@ -298,13 +304,13 @@ def test_gradients_in_levels_are_differences_of_neighbours(levels):
     x = jnp.asarray(np.random.default_rng(0).integers(0, levels, (60, 3)), float)
     weights = jnp.asarray(np.random.default_rng(1).dirichlet(np.ones(2), 60))
     params = components.maximize(components.statistics(x, weights))
-    found = jax.vmap(jax.grad(lambda row: components.log_prob(params, row[None])[0, 1]))(x)
-    for row, slopes in zip(np.asarray(x, int)[:10], found[:10], strict=True):
-        for place, level in enumerate(row):
+    gradients = jax.vmap(jax.grad(lambda row: components.log_prob(params, row[None])[0, 1]))(x)
+    for row, slopes in zip(np.asarray(x, int)[:10], gradients[:10], strict=True):
+        for dim, level in enumerate(row):
             low, high = max(level - 1, 0), min(level + 1, levels - 1)
-            log_probs = np.asarray(params['log_probs'])[1, place]
-            want = (log_probs[high] - log_probs[low]) / (high - low)
-            assert slopes[place] == pytest.approx(want, rel=1e-9)
+            log_probs = np.asarray(params['log_probs'])[1, dim]
+            expected = (log_probs[high] - log_probs[low]) / (high - low)
+            assert slopes[dim] == pytest.approx(expected, rel=1e-9)
 
 
 def test_gaussian_naive_bayes_is_that_of_scikit_learn():
@@ -313,14 +319,14 @@ def test_gaussian_naive_bayes_is_that_of_scikit_learn():
     spec = PLANE._replace(num_classes=3)
     family = mixture(MixtureParts(GAUSSIANS['diag'], 3, spec, is_labelled=True, forgetting=1.0))
     batch = {'x': jnp.asarray(x), 'label': jnp.asarray(label)}
-    found = steps_of(family, batch, 2)
-    theirs = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)
-    weights = found[-1].weights
-    logits = jax.jit(family.ability(Classify).logits)(weights, batch, draw_of(400))
-    np.testing.assert_allclose(logits, theirs.predict_joint_log_proba(x), rtol=1e-9)
-    given = jax.jit(family.ability(LogProb).nats)(weights, batch, draw_of(400))
-    want = theirs.predict_joint_log_proba(x) - np.log(theirs.class_prior_)
-    np.testing.assert_allclose(given, want[np.arange(400), label], rtol=1e-9)
+    states = steps_of(family, batch, 2)
+    reference = sklearn.naive_bayes.GaussianNB(var_smoothing=0.0).fit(x, label)
+    weights = states[-1].weights
+    logits = jax.jit(family.ability(Classify).logits)(weights, batch, rng_of(400))
+    np.testing.assert_allclose(logits, reference.predict_joint_log_proba(x), rtol=1e-9)
+    log_probs = jax.jit(family.ability(LogProb).nats)(weights, batch, rng_of(400))
+    expected = reference.predict_joint_log_proba(x) - np.log(reference.class_prior_)
+    np.testing.assert_allclose(log_probs, expected[np.arange(400), label], rtol=1e-9)
 
 
 @pytest.mark.parametrize('kind', ['full', 'diag', 'tied'])
@@ -334,17 +340,17 @@ def test_minibatches_of_an_epoch_are_the_whole(kind):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), together, whole)
 
 
-def test_k_means_plus_plus_prefers_what_is_far():
+def test_k_means_plus_plus_prefers_far_points():
     """Second centres have probability proportional to the squared distance from the first."""
     x = jnp.asarray([[0.0], [1.0], [2.0]])
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
         jax.random.PRNGKey(0), jnp.arange(30_000)
     )
-    found = np.asarray(jax.jit(jax.vmap(lambda key: k_means_plus_plus(key, x, 2)))(keys))[..., 0]
-    np.testing.assert_allclose([(found[:, 0] == i).mean() for i in range(3)], 1 / 3, atol=0.015)
-    after = found[found[:, 0] == 0, 1]
-    assert not (after == 0).any()
-    assert (after == 2).mean() == pytest.approx(0.8, abs=0.02)
+    chosen = np.asarray(jax.jit(jax.vmap(lambda key: k_means_plus_plus(key, x, 2)))(keys))[..., 0]
+    np.testing.assert_allclose([(chosen[:, 0] == i).mean() for i in range(3)], 1 / 3, atol=0.015)
+    second_centres = chosen[chosen[:, 0] == 0, 1]
+    assert not (second_centres == 0).any()
+    assert (second_centres == 2).mean() == pytest.approx(0.8, abs=0.02)
 
 
 def test_clusters_are_the_nearest():
@@ -372,21 +378,21 @@ def test_clusters_are_the_nearest():
         ('naive_bayes', {}),
     ],
 )
-def test_number_of_devices_does_not_matter(tmp_path, name, change):
+def test_the_device_count_makes_no_difference(tmp_path, name, change):
     with jax.enable_x64(False):
         run = assembled(tmp_path, name, **change)
         one, many = (steps_on(run, n, 4) for n in (1, 8))
-    for (a, told), (b, other) in zip(one, many, strict=True):
+    for (state, report), (other_state, other_report) in zip(one, many, strict=True):
         jax.tree.map(
             lambda *leaves: np.testing.assert_allclose(*leaves, rtol=2e-3, atol=2e-3),
-            a.params,
-            b.params,
+            state.params,
+            other_state.params,
         )
-        np.testing.assert_allclose(told['loss'], other['loss'], rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(report['loss'], other_report['loss'], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ('name', 'change', 'words'),
+    ('name', 'change', 'message'),
     [
         ('mixture', dict(model__num_components=0), 'config.model.num_components=0'),
         ('mixture', dict(model__components='gaussian'), 'is a density of real values'),
@@ -398,8 +404,8 @@ def test_number_of_devices_does_not_matter(tmp_path, name, change):
         ('mixture', dict(data__dequantize='uniform', model__components='categorical'), 'levels'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
-    assert words in complaint(assembled, tmp_path, name, **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, message):
+    assert message in complaint(assembled, tmp_path, name, **change)
 
 
 def test_naive_bayes_needs_labels(complaint):

@@ -33,7 +33,7 @@ def rows():
     return (z + 0.4 * rng.normal(size=(300, DIMS))) * np.array(SPEC.std) + np.array(SPEC.mean)
 
 
-def draw_of(n):
+def rng_of(n):
     return rng_for(jax.random.PRNGKey(0), jnp.arange(n), n)
 
 
@@ -55,52 +55,56 @@ def fitted(x, num_batches=1):
 def test_likelihood_is_that_of_scikit_learn(rows, num_batches):
     """In nats of the original x, which include each column's scale."""
     family, weights = fitted(rows, num_batches)
-    found = family.ability(LogProb).nats(weights, {'x': jnp.asarray(rows)}, draw_of(300))
+    log_prob = family.ability(LogProb).nats(weights, {'x': jnp.asarray(rows)}, rng_of(300))
     x = (rows - np.array(SPEC.mean)) / np.array(SPEC.std)
-    theirs = sklearn.decomposition.PCA(LATENT, svd_solver='full').fit(x)
+    reference = sklearn.decomposition.PCA(LATENT, svd_solver='full').fit(x)
     # scikit-learn's covariance divides by n - 1
-    theirs.explained_variance_ *= 299 / 300
-    theirs.noise_variance_ *= 299 / 300
-    want = theirs.score_samples(x) - np.log(SPEC.std).sum()
-    np.testing.assert_allclose(found, want, rtol=1e-7)
+    reference.explained_variance_ *= 299 / 300
+    reference.noise_variance_ *= 299 / 300
+    expected = reference.score_samples(x) - np.log(SPEC.std).sum()
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-7)
 
 
 def test_posterior_is_exact(rows):
     """log p(x) = log p(x | z) + log p(z) - log p(z | x) at every z."""
     family, weights = fitted(rows)
     x, n = jnp.asarray(rows[:20]), 20
-    mean, log_var = family.ability(Codes).posterior(weights, {'x': x}, draw_of(n))
+    mean, log_var = family.ability(Codes).posterior(weights, {'x': x}, rng_of(n))
     noise = np.sqrt(weights.params['model']['noise_variance']) * np.array(SPEC.std)
     for seed in range(3):
         z = np.random.default_rng(seed).normal(size=(n, LATENT))
-        around = np.asarray(family.ability(Codes).decode(weights, jnp.asarray(z)))
-        nats = scipy.stats.norm(around, noise).logpdf(rows[:20]).sum(1)
+        decoded = np.asarray(family.ability(Codes).decode(weights, jnp.asarray(z)))
+        nats = scipy.stats.norm(decoded, noise).logpdf(rows[:20]).sum(1)
         nats += scipy.stats.norm.logpdf(z).sum(1)
         nats -= scipy.stats.norm(mean, np.exp(0.5 * np.asarray(log_var))).logpdf(z).sum(1)
-        found = family.ability(LogProb).nats(weights, {'x': x}, draw_of(n))
-        np.testing.assert_allclose(nats, found, rtol=1e-7)
-    np.testing.assert_array_equal(family.ability(Codes).encode(weights, {'x': x}, draw_of(n)), mean)
+        log_prob = family.ability(LogProb).nats(weights, {'x': x}, rng_of(n))
+        np.testing.assert_allclose(nats, log_prob, rtol=1e-7)
+    np.testing.assert_array_equal(family.ability(Codes).encode(weights, {'x': x}, rng_of(n)), mean)
 
 
 def covariance_of(weights):
-    own = jax.tree.map(np.asarray, weights.params['model'])
-    whole = own['loadings'] @ own['loadings'].T + own['noise_variance'] * np.eye(DIMS)
+    params = jax.tree.map(np.asarray, weights.params['model'])
+    covariance = params['loadings'] @ params['loadings'].T + params['noise_variance'] * np.eye(DIMS)
     scale = np.array(SPEC.std)
-    return own['mean'] * scale + np.array(SPEC.mean), whole * scale[:, None] * scale
+    return params['mean'] * scale + np.array(SPEC.mean), covariance * scale[:, None] * scale
 
 
 def test_samples_have_the_model_s_moments(rows):
     family, weights = fitted(rows)
     n = 40_000
-    made = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
+    samples = np.asarray(
+        jax.jit(lambda w: family.ability(Sample).draw(w, rng_of(n), None))(weights)
+    )
     mean, covariance = covariance_of(weights)
     deviation = np.sqrt(np.diag(covariance))
-    assert (np.abs(made.mean(0) - mean) < 4.5 * deviation / np.sqrt(n)).all()
-    found = np.cov(made.T) / deviation[:, None] / deviation
-    np.testing.assert_allclose(found, covariance / deviation[:, None] / deviation, atol=0.03)
+    assert (np.abs(samples.mean(0) - mean) < 4.5 * deviation / np.sqrt(n)).all()
+    scaled_covariance = np.cov(samples.T) / deviation[:, None] / deviation
+    np.testing.assert_allclose(
+        scaled_covariance, covariance / deviation[:, None] / deviation, atol=0.03
+    )
 
 
-def test_hidden_numbers_are_drawn_from_their_conditional(rows):
+def test_hidden_values_are_drawn_from_their_conditional(rows):
     family, weights = fitted(rows)
     n, known = 40_000, np.array([True, False, True, False, True])
     x = np.where(known, rows[0], np.nan)
@@ -108,20 +112,23 @@ def test_hidden_numbers_are_drawn_from_their_conditional(rows):
         'x': jnp.broadcast_to(jnp.asarray(x), (n, DIMS)),
         'known': jnp.broadcast_to(jnp.asarray(known), (n, DIMS)),
     }
-    made = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, draw_of(n)))
-    np.testing.assert_array_equal(made[:, known], np.broadcast_to(rows[0][known], (n, 3)))
+    samples = np.asarray(jax.jit(family.ability(Inpaint).fill)(weights, batch, rng_of(n)))
+    np.testing.assert_array_equal(samples[:, known], np.broadcast_to(rows[0][known], (n, 3)))
     mean, covariance = covariance_of(weights)
-    among, across = covariance[np.ix_(known, known)], covariance[np.ix_(~known, known)]
-    gain = across @ np.linalg.inv(among)
-    want_mean = mean[~known] + gain @ (rows[0] - mean)[known]
-    want = covariance[np.ix_(~known, ~known)] - gain @ across.T
-    deviation = np.sqrt(np.diag(want))
-    assert (np.abs(made[:, ~known].mean(0) - want_mean) < 4.5 * deviation / np.sqrt(n)).all()
-    np.testing.assert_allclose(np.cov(made[:, ~known].T), want, rtol=0.1, atol=0.05)
+    known_covariance, cross_covariance = (
+        covariance[np.ix_(known, known)],
+        covariance[np.ix_(~known, known)],
+    )
+    gain = cross_covariance @ np.linalg.inv(known_covariance)
+    expected_mean = mean[~known] + gain @ (rows[0] - mean)[known]
+    expected = covariance[np.ix_(~known, ~known)] - gain @ cross_covariance.T
+    deviation = np.sqrt(np.diag(expected))
+    assert (np.abs(samples[:, ~known].mean(0) - expected_mean) < 4.5 * deviation / np.sqrt(n)).all()
+    np.testing.assert_allclose(np.cov(samples[:, ~known].T), expected, rtol=0.1, atol=0.05)
 
 
 @pytest.mark.parametrize(
-    ('change', 'words'),
+    ('change', 'message'),
     [
         (dict(model__latent_dim=0), 'config.model.latent_dim=0'),
         (dict(model__latent_dim=64), 'fewer than the 64 dimensions'),
@@ -130,5 +137,5 @@ def test_hidden_numbers_are_drawn_from_their_conditional(rows):
         (dict(model__forgetting=-1.0), 'from 0 to 1'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, change, words):
-    assert words in complaint(assembled, tmp_path, 'ppca', **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, change, message):
+    assert message in complaint(assembled, tmp_path, 'ppca', **change)

@@ -66,14 +66,14 @@ class Exact(nn.Module):
     def mean(self, x_t, alpha, sigma, label):
         centres = jnp.asarray(self.centres)[:, None, None]
         variance = (alpha * STD) ** 2 + sigma**2
-        away = x_t - alpha * centres
-        means = centres + alpha * STD**2 / variance * away
-        share = jax.nn.softmax(jnp.sum(-0.5 * away**2 / variance, -1), 0)
-        of_any = jnp.sum(share[..., None] * means, 0)
+        difference = x_t - alpha * centres
+        means = centres + alpha * STD**2 / variance * difference
+        share = jax.nn.softmax(jnp.sum(-0.5 * difference**2 / variance, -1), 0)
+        marginal_mean = jnp.sum(share[..., None] * means, 0)
         if label is None:
-            return of_any
-        each = jnp.concatenate([means, of_any[None]])
-        return jnp.take_along_axis(each, label[None, :, None], 0)[0]
+            return marginal_mean
+        means_with_marginal = jnp.concatenate([means, marginal_mean[None]])
+        return jnp.take_along_axis(means_with_marginal, label[None, :, None], 0)[0]
 
 
 def family(
@@ -90,17 +90,17 @@ def family(
     network = Exact(centres, kind_of, data_std(spec), is_straight)
     nets = DenoiserNetworks(network, kind_of, spec, is_conditional)
     schedule = schedule or schedules.log_linear()
-    kind = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
+    options = dict(kind='bound', num_times=num_times, ode_steps=50, ode_probes=0) | likelihood
     sampling = Sampling(samplers.dpm_solver_pp_2m, time_grids.uniform_half_log_snr, 50, 1.0, False)
     return diffusion(
-        nets, Process(schedule, None, time_sampling.uniform), sampling, Likelihood(**kind)
+        nets, Process(schedule, None, time_sampling.uniform), sampling, Likelihood(**options)
     ), nets
 
 
 BOUND = Likelihood('bound', 1, 1, 0)
 
 
-def draw(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -114,12 +114,12 @@ def expected_bound(schedule):
             t = schedule.time(jnp.linspace(*ends, 100_001))
         alpha, sigma = np.asarray(schedule.alpha(t)), np.asarray(schedule.sigma(t))
     snr, error = (alpha / sigma) ** 2, (STD * sigma) ** 2 / ((STD * alpha) ** 2 + sigma**2)
-    late = error[1:] if schedule.num_steps else 0.5 * (error[1:] + error[:-1])
+    step_errors = error[1:] if schedule.num_steps else 0.5 * (error[1:] + error[:-1])
     last = alpha[-1] ** 2 + sigma[-1] ** 2
-    away = (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2) / last
-    prior = 0.5 * (away - 1 - np.log(sigma[-1] ** 2 / last))
+    variance_ratio = (alpha[-1] ** 2 * STD**2 + sigma[-1] ** 2) / last
+    prior = 0.5 * (variance_ratio - 1 - np.log(sigma[-1] ** 2 / last))
     first = 0.5 * np.log(2 * np.pi * np.e * (sigma[0] / alpha[0]) ** 2)
-    return DIMS * (prior + first + 0.5 * np.sum((snr[:-1] - snr[1:]) * late))
+    return DIMS * (prior + first + 0.5 * np.sum((snr[:-1] - snr[1:]) * step_errors))
 
 
 @pytest.mark.parametrize('name', ['log_linear', *slow('linear', 'discrete', 'straight')])
@@ -129,7 +129,7 @@ def test_the_bound_of_the_best_denoiser(name):
     ours, _ = family(num_times=64, schedule=schedule, is_straight=name == 'straight')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, DIMS)), jnp.float32)
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-    nats = -np.asarray(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(n)))
+    nats = -np.asarray(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, rng_of(n)))
     expected = expected_bound(schedule)
     assert abs(nats.mean() - expected) < 4 * nats.std() / n**0.5
     entropy = DIMS * 0.5 * np.log(2 * np.pi * np.e * STD**2)
@@ -140,10 +140,10 @@ def test_the_terms_add_up_to_the_bound():
     ours, _ = family(num_times=1)
     batch = {'x': jnp.ones((3, DIMS))}
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
-    terms = jax.jit(ours.metrics)(weights, batch, draw(3))
+    terms = jax.jit(ours.metrics)(weights, batch, rng_of(3))
     parts = terms['prior_nats'] + terms['reconstruction_nats'] + terms['diffusion_nats']
     np.testing.assert_allclose(terms['elbo_nats'], -parts, rtol=1e-6)
-    nats = jax.jit(ours.ability(LogProb).nats)(weights, batch, draw(3))
+    nats = jax.jit(ours.ability(LogProb).nats)(weights, batch, rng_of(3))
     np.testing.assert_allclose(nats, -parts, rtol=1e-6)
     assert ours.ability(LogProb).description == 'lower bound, 1 times'
 
@@ -165,23 +165,23 @@ UNITS = {
 )
 def test_nats_are_those_of_the_data_as_given(name, kind):
     """Rescaling the data shifts nats by the log of the factor, whatever the network predicts."""
-    spec, given, stretch = UNITS[name]
+    spec, to_data_units, stretch = UNITS[name]
     u = jnp.asarray(0.3 * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     nats = []
-    for x, ours in ((u, family(kind=kind)[0]), (given(u), family(kind=kind, spec=spec)[0])):
+    for x, ours in ((u, family(kind=kind)[0]), (to_data_units(u), family(kind=kind, spec=spec)[0])):
         weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20)))
+        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, rng_of(20)))
     np.testing.assert_allclose(nats[0] - nats[1], DIMS * np.log(stretch), atol=0.02)
 
 
 @pytest.mark.parametrize('kind_of', [*slow('eps'), 'v'])
-def test_the_bound_is_the_same_whatever_is_predicted(kind_of):
+def test_the_bound_is_the_same_for_every_prediction_kind(kind_of):
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     nats = []
     for prediction in (predictions.X, predictions.PREDICTIONS[kind_of]):
         ours, _ = family(num_times=8, kind_of=prediction)
         weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20)))
+        nats.append(jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, rng_of(20)))
     np.testing.assert_allclose(*nats, atol=0.05)
 
 
@@ -189,14 +189,14 @@ def test_the_ode_gives_the_density():
     ours, _ = family(kind='ode')
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(20, DIMS)), jnp.float32)
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-    nats = jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, draw(20))
+    nats = jax.jit(ours.ability(LogProb).nats)(weights, {'x': x}, rng_of(20))
     exact = jax.scipy.stats.norm.logpdf(x, scale=STD).sum(-1)
     np.testing.assert_allclose(nats, exact, atol=0.02)
     assert ours.ability(LogProb).description == 'estimate, 50 steps, exact divergence'
-    coarser = jax.jit(ours.ability(LogProb).coarser)(weights, {'x': x}, draw(20))
+    coarser = jax.jit(ours.ability(LogProb).coarser)(weights, {'x': x}, rng_of(20))
     half, _ = family(kind='ode', ode_steps=25)
-    again = jax.jit(half.ability(LogProb).nats)(weights, {'x': x}, draw(20))
-    np.testing.assert_array_equal(coarser, again)
+    half_steps_nats = jax.jit(half.ability(LogProb).nats)(weights, {'x': x}, rng_of(20))
+    np.testing.assert_array_equal(coarser, half_steps_nats)
     assert np.abs(coarser - nats).min() > 0
 
 
@@ -213,9 +213,11 @@ def test_guidance_is_the_tilted_score(guidance):
 
     def log_tilted(x, alpha, sigma, label):
         std = jnp.sqrt((alpha * STD) ** 2 + sigma**2)
-        each = jnp.stack([jax.scipy.stats.norm.logpdf(x, alpha * c, std).sum() for c in centres])
-        of_any = jax.nn.logsumexp(each) - jnp.log(2.0)
-        return of_any + guidance * (each[label] - of_any)
+        class_log_probs = jnp.stack(
+            [jax.scipy.stats.norm.logpdf(x, alpha * c, std).sum() for c in centres]
+        )
+        log_marginal = jax.nn.logsumexp(class_log_probs) - jnp.log(2.0)
+        return log_marginal + guidance * (class_log_probs[label] - log_marginal)
 
     score = jax.jit(jax.vmap(jax.grad(log_tilted)))(x_t, alpha, sigma, label)
     ours = (alpha[:, None] * mean - x_t) / sigma[:, None] ** 2
@@ -229,12 +231,12 @@ def test_the_mean_stays_within_the_interval_of_the_data():
     for levels in (16, None):
         spec = Spec((DIMS,), levels, 2)
         _, nets = family(centres=(-CENTRE, CENTRE), is_conditional=True, spec=spec)
-        free, clipped = (
+        unclipped, clipped = (
             denoiser(nets, schedules.cosine(), weights, label, 9.0, clip)(x_t, t)
             for clip in (False, True)
         )
-        assert jnp.abs(free).max() > 2
-        np.testing.assert_array_equal(clipped, jnp.clip(free, -1, 1) if levels else free)
+        assert jnp.abs(unclipped).max() > 2
+        np.testing.assert_array_equal(clipped, jnp.clip(unclipped, -1, 1) if levels else unclipped)
 
 
 @pytest.mark.parametrize('label', [0, *slow(1)])
@@ -242,8 +244,8 @@ def test_samples_of_a_class_are_its_gaussian(label):
     ours, _ = family(schedule=schedules.linear(), centres=(-CENTRE, CENTRE), is_conditional=True)
     batch = {'x': jnp.ones((1, DIMS)), 'label': jnp.zeros(1, jnp.int32)}
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
-    wanted = {'label': jnp.full(4000, label)}
-    x = np.asarray(jax.jit(ours.ability(Sample).draw)(weights, draw(4000), wanted))
+    condition = {'label': jnp.full(4000, label)}
+    x = np.asarray(jax.jit(ours.ability(Sample).draw)(weights, rng_of(4000), condition))
     np.testing.assert_allclose(x.mean(0), (2 * label - 1) * CENTRE, atol=4 * STD / 4000**0.5 + 0.01)
     np.testing.assert_allclose(x.std(0), STD, atol=4 * STD / 8000**0.5 + 0.01)
 
@@ -251,7 +253,7 @@ def test_samples_of_a_class_are_its_gaussian(label):
 # Denoising and codes
 
 
-def of_classes(**more):
+def conditional_family(**more):
     ours, _ = family(
         schedule=schedules.cosine(), centres=(-CENTRE, CENTRE), is_conditional=True, **more
     )
@@ -261,12 +263,12 @@ def of_classes(**more):
 
 @pytest.mark.slow
 def test_a_trajectory_ends_in_the_sample():
-    ours, weights = of_classes()
-    wanted = {'label': jnp.arange(6) % 2}
-    x_t, x = jax.jit(ours.ability(Trajectory).steps)(weights, draw(6), wanted)
+    ours, weights = conditional_family()
+    condition = {'label': jnp.arange(6) % 2}
+    x_t, x = jax.jit(ours.ability(Trajectory).steps)(weights, rng_of(6), condition)
     assert x_t.shape == x.shape == (6, 50, DIMS)
     np.testing.assert_allclose(
-        x[:, -1], ours.ability(Sample).draw(weights, draw(6), wanted), rtol=1e-4
+        x[:, -1], ours.ability(Sample).draw(weights, rng_of(6), condition), rtol=1e-4
     )
     assert np.abs(x_t[:, -1] - x[:, -1]).max() < 0.1 < np.abs(x_t[:, 0] - x[:, 0]).max()
 
@@ -287,7 +289,7 @@ def test_in_one_step_it_denoises_to_the_mean(spec):
     expected = from_process(spec, centre + gain * (x - centre))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
     np.testing.assert_allclose(
-        jax.jit(ours.ability(Denoise).clean)(weights, batch, draw(2)), expected, rtol=1e-3
+        jax.jit(ours.ability(Denoise).clean)(weights, batch, rng_of(2)), expected, rtol=1e-3
     )
 
 
@@ -300,29 +302,29 @@ def test_in_many_steps_it_draws_from_the_posterior(sampler):
     ours = diffusion(nets, Process(schedules.cosine(), None, time_sampling.uniform), many, BOUND)
     batch = {'x': jnp.full((n, 1), 1.0), 'noise_std': jnp.full(n, s)}
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
-    found = jax.jit(ours.ability(Denoise).clean)(weights, batch, draw(n))
+    samples = jax.jit(ours.ability(Denoise).clean)(weights, batch, rng_of(n))
     gain = STD**2 / (STD**2 + s**2)
-    np.testing.assert_allclose(found.mean(), gain, atol=0.02)
-    np.testing.assert_allclose(found.std(), gain**0.5 * s, rtol=0.05)
+    np.testing.assert_allclose(samples.mean(), gain, atol=0.02)
+    np.testing.assert_allclose(samples.std(), gain**0.5 * s, rtol=0.05)
 
 
-def test_codes_lead_back_to_x():
+def test_codes_decode_to_x():
     """Codes are normal quantiles, (x - centre) / STD for a Gaussian, then the one-hot class."""
-    ours, weights = of_classes()
+    ours, weights = conditional_family()
     x, label = STD * jax.random.normal(jax.random.PRNGKey(0), (8, DIMS)), jnp.arange(8) % 2
     x += jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
     batch = {'x': x, 'label': label}
-    codes = jax.jit(ours.ability(Codes).encode)(weights, batch, draw(8))
+    codes = jax.jit(ours.ability(Codes).encode)(weights, batch, rng_of(8))
     centre = jnp.where(label[:, None] == 0, -CENTRE, CENTRE)
     np.testing.assert_allclose(codes[:, :DIMS], (x - centre) / STD, atol=0.03)
     np.testing.assert_array_equal(codes[:, DIMS:], jax.nn.one_hot(label, 2))
     decode = jax.jit(ours.ability(Codes).decode)
     np.testing.assert_allclose(decode(weights, codes), x, atol=1e-3)
-    start = jax.eval_shape(ours.ability(Codes).prior, weights, draw(8))
-    assert start.shape == codes.shape
+    prior = jax.eval_shape(ours.ability(Codes).prior, weights, rng_of(8))
+    assert prior.shape == codes.shape
     assert ours.ability(Trajectory).evaluations == 50
-    of_any = decode(weights, codes.at[:, DIMS:].set(0.0))
-    assert np.abs(of_any - x).max() > 0.1
+    unconditional_x = decode(weights, codes.at[:, DIMS:].set(0.0))
+    assert np.abs(unconditional_x - x).max() > 0.1
 
 
 # The learned schedule
@@ -337,12 +339,12 @@ def test_a_learned_schedule_keeps_its_ends_and_falls(seed):
         lambda p: p + 5 * jax.random.normal(jax.random.PRNGKey(seed), p.shape), params
     )
     schedule, t = learned(module, params), jnp.linspace(0.0, 1.0, 201)
-    found = schedule.half_log_snr(t)
-    np.testing.assert_allclose(found[jnp.array([0, -1])], [6.65, -2.5], rtol=1e-5)
-    assert np.all(np.diff(found) < 0)
+    half_log_snr = schedule.half_log_snr(t)
+    np.testing.assert_allclose(half_log_snr[jnp.array([0, -1])], [6.65, -2.5], rtol=1e-5)
+    assert np.all(np.diff(half_log_snr) < 0)
     np.testing.assert_allclose(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, 1.0, rtol=1e-5)
-    again = schedule.half_log_snr(schedule.time(found))
-    np.testing.assert_allclose(again, found, atol=1e-3)
+    recovered = schedule.half_log_snr(schedule.time(half_log_snr))
+    np.testing.assert_allclose(recovered, half_log_snr, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -355,15 +357,15 @@ def test_the_schedules_player_descends_the_squared_error(tmp_path):
     batch = first_batch(run, 48)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
     (turn,) = run.family.turns
-    gradients = train_step.play(turn, weights, batch, draw(48), 0, {}).gradients
+    gradients = train_step.play(turn, weights, batch, rng_of(48), 0, {}).gradients
 
     def squared(schedule):
-        moved = weights._replace(params={**weights.params, 'schedule': schedule})
-        return turn.loss(moved, batch, draw(48), 0, {})[0]['schedule']
+        changed_weights = weights._replace(params={**weights.params, 'schedule': schedule})
+        return turn.loss(changed_weights, batch, rng_of(48), 0, {})[0]['schedule']
 
-    wanted = jax.grad(squared)(weights.params['schedule'])
-    jax.tree.map(np.testing.assert_allclose, gradients['schedule'], wanted)
-    assert any(np.any(g != 0) for g in jax.tree.leaves(wanted))
+    expected_gradients = jax.grad(squared)(weights.params['schedule'])
+    jax.tree.map(np.testing.assert_allclose, gradients['schedule'], expected_gradients)
+    assert any(np.any(g != 0) for g in jax.tree.leaves(expected_gradients))
 
 
 # Weightings
@@ -436,20 +438,20 @@ def test_the_schedules_loss_is_that_of_the_whole_batch(tmp_path):
 
 @pytest.mark.slow
 def test_samples_do_not_depend_on_the_devices(tmp_path):
-    """The same holds for the initial noise and the noise of every step."""
+    """Eight devices draw the same initial noise, and the same noise in every step, as one."""
     changes = dict(eval__sampler__name='ancestral', eval__sampler__steps=8)
     run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
     host = jax.tree.map(np.asarray, restore.initial_state(run))
-    found = [
+    samples = [
         sampler(run, devices)(device_lib.place(host, devices), jax.random.PRNGKey(3), 50)
         for devices in (jax.devices()[:1], jax.devices()[:8])
     ]
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
-    assert len(np.unique(found[0], axis=0)) == 50
+    np.testing.assert_allclose(*samples, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(samples[0], axis=0)) == 50
 
 
 def test_times_are_spread_over_the_global_batch():
-    whole = draw(48)
+    whole = rng_of(48)
     u = time_sampling.spread_over_batch(whole)
     assert np.all(np.diff(np.sort(u)) > 0.9 / 48)
     part = whole.replace(rows=whole.rows[24:], keys=whole.keys[24:])
@@ -457,26 +459,26 @@ def test_times_are_spread_over_the_global_batch():
 
 
 @pytest.mark.parametrize('levels', [None, 17])
-def test_what_the_process_sees_comes_back(levels):
+def test_process_units_convert_back_to_data_units(levels):
     spec = Spec((4,), levels, None, mean=1.0, std=3.0)
     x = jnp.asarray([[0.0, 3.0, 16.0, 7.0]])
     np.testing.assert_allclose(from_process(spec, to_process(spec, x)), x, rtol=1e-6)
-    near = as_data(spec, to_process(spec, x) + 0.05)
-    np.testing.assert_allclose(near, x if levels else x + 0.05 * 3.0, rtol=1e-6)
+    restored = as_data(spec, to_process(spec, x) + 0.05)
+    np.testing.assert_allclose(restored, x if levels else x + 0.05 * 3.0, rtol=1e-6)
     if levels:
         assert to_process(spec, x).min() == -1.0 and to_process(spec, x).max() == 1.0
 
 
 @pytest.mark.slow
-def test_simple_is_the_error_of_eps_whatever_is_predicted(tmp_path):
+def test_simple_weighting_is_the_error_of_eps(tmp_path):
     """For a network that predicts eps, weighting 'simple' equals weighting 'output'."""
-    found = {}
+    losses = {}
     for weighting in ('simple', 'output'):
         changes = dict(model__prediction='eps', model__weighting=weighting)
         run = assembled(tmp_path, 'diffusion', 'moons,debug', **changes)
         (_, report), *_ = steps_on(run, 1, 1)
-        found[weighting] = report['loss']
-    assert found['simple'] == pytest.approx(found['output'], rel=1e-4)
+        losses[weighting] = report['loss']
+    assert losses['simple'] == pytest.approx(losses['output'], rel=1e-4)
 
 
 @pytest.mark.parametrize('guidance', [np.inf, np.nan])
@@ -495,7 +497,7 @@ def test_a_patch_is_part_of_an_image(tmp_path, complaint, name, network, patch):
 
 
 @pytest.mark.parametrize('field', ['steps=0', 'resamples=0', 'guidance=-1.0', 'name=dim', 'grid=x'])
-def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
+def test_bad_sampler_settings_end_in_one_line(tmp_path, complaint, field):
     name, value = field.split('=')
     value = type({'steps': 0, 'resamples': 0, 'guidance': 0.0}.get(name, ''))(value)
     message = complaint(
@@ -505,7 +507,7 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'words'),
+    ('changes', 'message'),
     [
         (dict(eval__sampler__guidance=2.0), 'this model is unconditional'),
         (
@@ -525,22 +527,22 @@ def test_a_sampler_that_cannot_be(tmp_path, complaint, field):
         (dict(model__network='mlp', model__num_waves=3), 'give an even number'),
     ],
 )
-def test_choices_that_do_not_go_together(tmp_path, complaint, changes, words):
-    assert words in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
+def test_incompatible_settings_end_in_one_line(tmp_path, complaint, changes, message):
+    assert message in complaint(assembled, tmp_path, 'diffusion', 'checkerboard,debug', **changes)
 
 
 @pytest.mark.parametrize(
-    ('changes', 'words'),
+    ('changes', 'message'),
     [
         (dict(model__label_dropout=1.0), 'hides every label'),
         (dict(model__label_dropout=0.0, data__without_classes=(9,)), 'get the null label'),
     ],
 )
-def test_what_is_asked_for_has_to_be_trained(tmp_path, complaint, changes, words):
-    assert words in complaint(assembled, tmp_path, 'diffusion', **changes)
+def test_labels_and_the_null_label_must_be_trained(tmp_path, complaint, changes, message):
+    assert message in complaint(assembled, tmp_path, 'diffusion', **changes)
 
 
-def test_guidance_needs_labels_that_were_hidden(tmp_path, complaint):
+def test_guidance_needs_label_dropout(tmp_path, complaint):
     changes = dict(model__label_dropout=0.0, eval__sampler__guidance=2.0)
     assert 'label_dropout above 0' in complaint(assembled, tmp_path, 'diffusion', **changes)
 

@@ -15,15 +15,15 @@ LEVELS = jnp.asarray([-2.0, 0.0, 3.0])
 
 
 @pytest.mark.slow
-def test_a_token_sees_all_others_and_its_place():
+def test_a_token_depends_on_all_others_and_on_its_position():
     """One pixel affects every patch; patches with equal content give different outputs."""
     net, x = DiT(2, 8, 1, 2), jnp.ones((1, 6, 6))
     params = scattered(jax.jit(net.init)(jax.random.PRNGKey(0), x, LEVELS[:1]))
     apply = jax.jit(net.apply)
-    same = apply(params, x, LEVELS[:1])
-    tiles = np.asarray(to_patches(same[..., None], 2)).reshape(9, 4)
+    output = apply(params, x, LEVELS[:1])
+    tiles = np.asarray(to_patches(output[..., None], 2)).reshape(9, 4)
     assert np.abs(tiles[1:] - tiles[0]).max(1).min() > 1e-3
-    changed = jnp.abs(apply(params, x.at[0, 0, 0].add(1.0), LEVELS[:1]) - same)
+    changed = jnp.abs(apply(params, x.at[0, 0, 0].add(1.0), LEVELS[:1]) - output)
     assert np.asarray(to_patches(changed[..., None], 2)).max(-1).min() > 1e-5
 
 
@@ -32,16 +32,16 @@ def test_a_new_block_is_the_identity(dtype):
     """Exact in float32: the block rounds what it adds, not the sum."""
     tokens, vector = jax.random.normal(jax.random.PRNGKey(2), (2, 5, 8)), jnp.ones((2, 6))
     block = Block(2, dtype)
-    found, _ = jax.jit(block.apply)(
+    output, _ = jax.jit(block.apply)(
         jax.jit(block.init)(jax.random.PRNGKey(0), tokens, vector), tokens, vector
     )
-    assert found.dtype == jnp.float32
-    np.testing.assert_array_equal(found, tokens)
+    assert output.dtype == jnp.float32
+    np.testing.assert_array_equal(output, tokens)
 
 
 @pytest.mark.parametrize(
-    ('change', 'words'),
+    ('change', 'message'),
     [(dict(model__heads=3), 'do not divide'), (dict(model__patch=0), 'config.model.patch=0')],
 )
-def test_bad_sizes_end_in_one_line(tmp_path, complaint, change, words):
-    assert words in complaint(assembled, tmp_path, 'dit', **change)
+def test_bad_sizes_end_in_one_line(tmp_path, complaint, change, message):
+    assert message in complaint(assembled, tmp_path, 'dit', **change)

@@ -30,7 +30,7 @@ BOTH = ('super_resolution', 'super_resolution_regressor')
 bicubic = jax.jit(lambda low: enlarged(low, 2))
 
 
-def draw(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -48,8 +48,8 @@ class Exact(nn.Module):
         alpha, variance = jnp.sqrt(share(1)), share(-1)
         x_t, low = jnp.split(both, 2, -1)
         gain = alpha * STD**2 / (alpha**2 * STD**2 + variance)
-        inside = x_t - jnp.mean(x_t, (1, 2, 3), keepdims=True)
-        mean = low + gain * inside
+        deviation = x_t - jnp.mean(x_t, (1, 2, 3), keepdims=True)
+        mean = low + gain * deviation
         return jnp.concatenate([mean, jnp.full_like(mean, jnp.nan)], -1)
 
 
@@ -65,12 +65,14 @@ def test_samples_are_of_the_conditional_gaussian():
     n, ours = 2000, exact_family()
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.ones((1, 2, 2, 1))})
     low = jnp.linspace(-1.0, 1.0, n).reshape(-1, 1, 1, 1)
-    x = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, draw(n))
+    x = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, rng_of(n))
     np.testing.assert_allclose(reduced(x, 2), low, atol=1e-3)
-    away = np.reshape(x - low, (n, 4))
+    deviations = np.reshape(x - low, (n, 4))
     expected = STD**2 * (np.eye(4) - 0.25)
-    np.testing.assert_allclose(away.T @ away / n, expected, atol=6 * STD**2 / n**0.5 + 0.005)
-    np.testing.assert_allclose(away.mean(0), 0, atol=4 * STD / n**0.5 + 0.005)
+    np.testing.assert_allclose(
+        deviations.T @ deviations / n, expected, atol=6 * STD**2 / n**0.5 + 0.005
+    )
+    np.testing.assert_allclose(deviations.mean(0), 0, atol=4 * STD / n**0.5 + 0.005)
 
 
 def test_the_best_network_has_the_smallest_loss():
@@ -78,19 +80,19 @@ def test_the_best_network_has_the_smallest_loss():
     n, ours = 4096, exact_family()
     x = jnp.asarray(STD * np.random.default_rng(0).normal(size=(n, 2, 2, 1)), jnp.float32)
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
-    losses, _ = jax.jit(ours.turns[0].loss)(weights, {'x': x}, draw(n), 0, {})
+    losses, _ = jax.jit(ours.turns[0].loss)(weights, {'x': x}, rng_of(n), 0, {})
     schedule = schedules.linear()
     t = time_sampling.uniform(schedule, (jnp.arange(10_000) + 0.5) / 10_000)
     variance, signal = schedule.sigma(t) ** 2, (schedule.alpha(t) * STD) ** 2
-    left = np.mean(np.float64(STD**2 * variance / (signal + variance)))
-    np.testing.assert_allclose(losses['model'], 3 / 4 * left, rtol=0.05)
+    posterior_variance = np.mean(np.float64(STD**2 * variance / (signal + variance)))
+    np.testing.assert_allclose(losses['model'], 3 / 4 * posterior_variance, rtol=0.05)
 
 
 def test_its_bound_is_of_x_given_the_low_resolution():
     ours = exact_family()
     batch = {'x': jnp.ones((3, 2, 2, 1))}
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), batch)
-    terms = jax.jit(ours.metrics)(weights, batch, draw(3))
+    terms = jax.jit(ours.metrics)(weights, batch, rng_of(3))
     assert {*terms} == {
         f'{name}_given_low_nats' for name in ('elbo', 'prior', 'reconstruction', 'diffusion')
     }
@@ -102,15 +104,15 @@ def test_its_bound_is_of_x_given_the_low_resolution():
 # The regressor
 
 
-def pictures(n):
+def smooth_images(n):
     """n smooth images of 8x6 pixels, with correlated neighbours."""
     noise = np.random.default_rng(0).normal(size=(n, 10, 8, 1))
     return np.float32(sum(noise[:, i : i + 8, j : j + 6] for i in range(3) for j in range(3)) / 3)
 
 
-def test_least_squares_is_where_the_regressor_comes_to_rest():
+def test_least_squares_minimizes_the_regressors_loss():
     """A regressor without hidden layers is bicubic plus a 3x3 filter and a constant."""
-    x, spec = pictures(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
+    x, spec = smooth_images(40), Spec((8, 6, 1), None, None, mean=0.5, std=2.0)
     ours = regressor(RegressorParts(Residual(2, ()), spec, 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': jnp.asarray(x)})
     low = reduced(x, 2)
@@ -124,23 +126,23 @@ def test_least_squares_is_where_the_regressor_comes_to_rest():
     assert jax.tree.map(jnp.shape, solved) == jax.tree.map(jnp.shape, weights.params)
 
     def loss(params):
-        moved = weights._replace(params=params)
-        losses, _ = ours.turns[0].loss(moved, {'x': jnp.asarray(x)}, draw(40), 0, {})
+        changed_weights = weights._replace(params=params)
+        losses, _ = ours.turns[0].loss(changed_weights, {'x': jnp.asarray(x)}, rng_of(40), 0, {})
         return losses['model']
 
     value_and_slope = jax.jit(jax.value_and_grad(loss))
     start, slope_of_start = value_and_slope(weights.params)
     value, slope = value_and_slope(solved)
-    rest = (unit - base).ravel() - design @ best
-    np.testing.assert_allclose(value, 0.5 * rest @ rest / 40, rtol=1e-4)
+    residual = (unit - base).ravel() - design @ best
+    np.testing.assert_allclose(value, 0.5 * residual @ residual / 40, rtol=1e-4)
     assert value < 0.97 * start
     steepest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slope_of_start))
     assert all(np.all(np.abs(leaf) < 1e-4 * steepest) for leaf in jax.tree.leaves(slope))
-    made = jax.jit(ours.ability(SuperResolve).enlarge)(
-        weights._replace(params=solved), {'low': low}, draw(40)
+    enlargement = jax.jit(ours.ability(SuperResolve).enlarge)(
+        weights._replace(params=solved), {'low': low}, rng_of(40)
     )
-    want = 0.5 + 2 * (base.ravel() + design @ best).reshape(x.shape)
-    np.testing.assert_allclose(made, want, atol=1e-4)
+    expected = 0.5 + 2 * (base.ravel() + design @ best).reshape(x.shape)
+    np.testing.assert_allclose(enlargement, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize('shape', [(4, 6), *slow((4, 6, 3))])
@@ -150,8 +152,8 @@ def test_it_begins_with_the_bicubic_image(shape):
     ours = regressor(RegressorParts(Residual(2, (4, 4)), Spec(shape, 16, None), 2))
     weights = jax.jit(ours.init)(jax.random.PRNGKey(0), {'x': x})
     low = reduced(x, 2)
-    made = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, draw(5))
-    np.testing.assert_allclose(made, np.clip(bicubic(low), 0, 15), atol=1e-4)
+    enlargement = jax.jit(ours.ability(SuperResolve).enlarge)(weights, {'low': low}, rng_of(5))
+    np.testing.assert_allclose(enlargement, np.clip(bicubic(low), 0, 15), atol=1e-4)
 
 
 @pytest.mark.slow
@@ -160,16 +162,16 @@ def test_training_brings_it_far_above_bicubic(tmp_path, one_device):
     changes = dict(train__steps=200, model__channels=(32, 32))
     run = assembled(tmp_path, BOTH[1], 'digits,debug', **changes, **hypers)
     train_lib.train(run)
-    found = super_resolve.apply(run, num_images=1)
-    assert np.mean(found['model_psnr_db'] - found['bicubic_psnr_db']) > 1.5
-    assert np.mean(found['model_consistency_db'] - found['bicubic_consistency_db']) > 3.0
+    results = super_resolve.apply(run, num_images=1)
+    assert np.mean(results['model_psnr_db'] - results['bicubic_psnr_db']) > 1.5
+    assert np.mean(results['model_consistency_db'] - results['bicubic_consistency_db']) > 3.0
 
 
 # Guarantees of both models
 
 
 @pytest.mark.parametrize('network', [BOTH[1], *slow(BOTH[0], 'unet')])
-def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, network):
+def test_an_enlargement_depends_on_its_image_and_on_its_key(tmp_path, network):
     """Each row depends on its own image only, and on its key in the model that samples."""
     changes = {'model__network': 'unet'} if network == 'unet' else {}
     run = assembled(tmp_path, BOTH[0] if changes else network, **changes)
@@ -178,12 +180,12 @@ def test_an_enlargement_depends_on_what_is_given_and_on_its_key(tmp_path, networ
     enlarge = jax.jit(run.family.ability(SuperResolve).enlarge)
     weights = weights._replace(params=scattered(weights.params))
     low = reduced(batch['x'], 2)
-    x = enlarge(weights, {'low': low}, draw(6))
+    x = enlarge(weights, {'low': low}, rng_of(6))
     assert x.shape == batch['x'].shape and x.min() >= 0 and x.max() <= 16
-    other = enlarge(weights, {'low': low.at[0].set(16.0)}, draw(6))
-    assert np.any(other[0] != x[0])
-    np.testing.assert_array_equal(other[1:], x[1:])
-    redrawn = enlarge(weights, {'low': low}, draw(6, seed=1))
+    changed_x = enlarge(weights, {'low': low.at[0].set(16.0)}, rng_of(6))
+    assert np.any(changed_x[0] != x[0])
+    np.testing.assert_array_equal(changed_x[1:], x[1:])
+    redrawn = enlarge(weights, {'low': low}, rng_of(6, seed=1))
     assert np.any(redrawn != x) == (network != BOTH[1])
 
 
@@ -196,12 +198,12 @@ def test_losses_do_not_depend_on_the_devices(tmp_path, name):
 
 @pytest.mark.parametrize('name', BOTH)
 @pytest.mark.parametrize(
-    ('argument', 'factor', 'words'),
+    ('argument', 'factor', 'message'),
     [
         ('digits,debug', 3, 'factor=3 does not divide the 8x8 pixels of digits: 2, 4, 8 would'),
         ('digits,debug', 1, 'config.model.factor=1'),
         ('moons,debug', 2, 'moons are no images'),
     ],
 )
-def test_factors_that_cannot_be(tmp_path, complaint, name, argument, factor, words):
-    assert words in complaint(assembled, tmp_path, name, argument, model__factor=factor)
+def test_bad_factors_end_in_one_line(tmp_path, complaint, name, argument, factor, message):
+    assert message in complaint(assembled, tmp_path, name, argument, model__factor=factor)

@@ -39,8 +39,10 @@ def bounds(is_exact, schedule):
     nets = DenoiserNetworks(MeanOfLevels(is_exact), predictions.X, LEVELS)
     batch = {'x': jnp.repeat(jnp.arange(3.0), N)[:, None]}
     keys = rng_for(jax.random.PRNGKey(0), jnp.arange(3 * N), 3 * N).keys
-    of = lambda keys: variational_bound.bound_terms(nets, schedule, {}, batch, keys, None, 32)
-    return np.asarray(jax.jit(of)(keys)['elbo_nats']).reshape(3, N).mean(1)
+    bound_terms = lambda keys: variational_bound.bound_terms(
+        nets, schedule, {}, batch, keys, None, 32
+    )
+    return np.asarray(jax.jit(bound_terms)(keys)['elbo_nats']).reshape(3, N).mean(1)
 
 
 @pytest.mark.parametrize('name', ['log_linear', 'discrete'])
@@ -60,7 +62,7 @@ def test_the_bound_of_the_best_denoiser_is_nearly_log_p(name):
         Spec((2, 2), None, None, 16),
     ],
 )
-def test_the_stretching_of_units_is_the_jacobian_of_what_the_process_sees(spec):
+def test_log_stretching_is_the_log_jacobian_of_to_process(spec):
     x = jnp.full((1, *spec.event_shape), 0.5)
     flat = lambda v: to_process(spec, v.reshape(x.shape)).ravel()
     expected = jnp.linalg.slogdet(jax.jacfwd(flat)(x.ravel()))[1]

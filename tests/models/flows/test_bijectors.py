@@ -86,7 +86,7 @@ LONG = (
 )
 
 
-def started(name, x):
+def initialized(name, x):
     make, _ = BIJECTORS[name]
     module = make()
     init = jax.jit(functools.partial(module.init, method='forward_and_log_det'))
@@ -109,10 +109,10 @@ def values_of(name, n, dtype):
 def test_round_trip_and_log_determinant(name):
     with jax.enable_x64(True):
         x = values_of(name, 4, jnp.float64)
-        module, variables = started(name, x)
+        module, variables = initialized(name, x)
 
         @jax.jit
-        def told(variables, x):
+        def forward_and_inverse(variables, x):
             forward = functools.partial(module.apply, variables, method='forward_and_log_det')
             z, log_det = forward(x)
             back, log_back = module.apply(variables, z, method='inverse_and_log_det')
@@ -120,11 +120,11 @@ def test_round_trip_and_log_determinant(name):
             slopes = jax.vmap(jax.jacfwd(of_one))(x.reshape(len(x), -1))
             return z, log_det, back, log_back, jnp.linalg.slogdet(slopes)[1]
 
-        z, log_det, back, log_back, truth = told(variables, x)
+        z, log_det, back, log_back, jacobian_log_det = forward_and_inverse(variables, x)
     assert z.shape == x.shape or name in ('squeezed', 'reshaped', 'scales')
     assert math.prod(z.shape) == math.prod(x.shape) and log_det.shape == (4,)
-    np.testing.assert_allclose(log_det, truth, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(log_back, -truth, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(log_det, jacobian_log_det, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(log_back, -jacobian_log_det, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(back, x, rtol=1e-5, atol=1e-5)
 
 
@@ -133,7 +133,7 @@ def test_round_trip_and_log_determinant(name):
 )
 def test_round_trip_in_float32(name):
     x = values_of(name, 50, jnp.float32)
-    module, variables = started(name, x)
+    module, variables = initialized(name, x)
     apply = jax.jit(module.apply, static_argnames='method')
     z, log_det = apply(variables, x, method='forward_and_log_det')
     back, log_back = apply(variables, z, method='inverse_and_log_det')
@@ -142,8 +142,8 @@ def test_round_trip_in_float32(name):
     np.testing.assert_allclose(log_back, -log_det, rtol=1e-3, atol=2e-3)
 
 
-def test_each_number_of_a_maf_depends_on_those_before_it_and_itself():
-    module, variables = started('maf', jnp.ones((2, 4)))
+def test_each_dimension_of_a_maf_depends_on_itself_and_earlier_ones():
+    module, variables = initialized('maf', jnp.ones((2, 4)))
     of_one = lambda x: module.apply(variables, x[None], method='forward_and_log_det')[0][0]
     slopes = np.asarray(jax.jit(jax.jacfwd(of_one))(jnp.asarray([0.3, -1.0, 0.5, 2.0])))
     assert (np.triu(slopes, 1) == 0).all() and (np.diag(slopes) > 0).all()
@@ -152,22 +152,26 @@ def test_each_number_of_a_maf_depends_on_those_before_it_and_itself():
 
 def test_an_iaf_is_the_inverse_of_the_maf_of_the_same_weights():
     x = values_of('maf', 5, jnp.float32)
-    maf, variables = started('maf', x)
+    maf, variables = initialized('maf', x)
     iaf = Inverted(BIJECTORS['maf'][0]())
-    same = {kind: {'layer': tree} for kind, tree in variables.items()}
+    iaf_variables = {kind: {'layer': tree} for kind, tree in variables.items()}
     apply = lambda f, *rest: jax.jit(f)(*rest)
-    for one, other in (('forward', 'inverse'), ('inverse', 'forward')):
-        found = apply(functools.partial(iaf.apply, method=f'{one}_and_log_det'), same, x)
-        expected = apply(functools.partial(maf.apply, method=f'{other}_and_log_det'), variables, x)
-        jax.tree.map(np.testing.assert_array_equal, found, expected)
+    for direction, opposite in (('forward', 'inverse'), ('inverse', 'forward')):
+        actual = apply(
+            functools.partial(iaf.apply, method=f'{direction}_and_log_det'), iaf_variables, x
+        )
+        expected = apply(
+            functools.partial(maf.apply, method=f'{opposite}_and_log_det'), variables, x
+        )
+        jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-def test_actnorm_begins_with_mean_0_and_deviation_1_behind_others():
+def test_actnorm_begins_with_mean_0_and_deviation_1_after_other_layers():
     x = 5.0 + 3.0 * jax.random.normal(jax.random.PRNGKey(0), (64, 2, 2, 3))
     x = x.at[..., 2].set(7.0)  # a constant channel: its scale is undetermined
     chain = Chain((InvertibleLinear(), ActNorm()))
-    begun = jax.jit(functools.partial(chain.init_with_output, method='forward_and_log_det'))
-    (z, _), _ = begun(jax.random.PRNGKey(0), x)
+    init = jax.jit(functools.partial(chain.init_with_output, method='forward_and_log_det'))
+    (z, _), _ = init(jax.random.PRNGKey(0), x)
     np.testing.assert_allclose(z.mean((0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(z.std((0, 1, 2)), 1, rtol=1e-4)
     constant = jnp.ones((8, 2))
@@ -211,13 +215,13 @@ def test_codes_begin_with_the_coarsest_scale():
 def test_gradients_are_finite_at_extreme_inputs(name):
     _, shape = BIJECTORS[name]
     signs = jnp.where(jnp.arange(math.prod(shape)) % 2, 1.0, -1.0).reshape(1, *shape)
-    far = jnp.concatenate([0.0 * signs, 17.0 + 0.0 * signs, 1e4 * signs, -1e4 * signs])
-    module, variables = started(name, values_of(name, 4, jnp.float32))
+    extreme_x = jnp.concatenate([0.0 * signs, 17.0 + 0.0 * signs, 1e4 * signs, -1e4 * signs])
+    module, variables = initialized(name, values_of(name, 4, jnp.float32))
     params = variables.get('params', {})
 
     def total(params, x):
         z, log_det = module.apply({**variables, 'params': params}, x, method='forward_and_log_det')
         return jnp.sum(z) + jnp.sum(jnp.where(jnp.isfinite(log_det), log_det, 0.0))
 
-    for leaf in jax.tree.leaves(jax.jit(jax.grad(total, (0, 1)))(params, far)):
+    for leaf in jax.tree.leaves(jax.jit(jax.grad(total, (0, 1)))(params, extreme_x)):
         assert np.isfinite(leaf).all()

@@ -35,7 +35,7 @@ QUICK = ('spline_flow', 'maf')
 LEVELS = 4
 
 
-def draw_of(n, seed=0):
+def rng_of(n, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n)
 
 
@@ -49,18 +49,20 @@ def of_points(tmp_path, name, **changes):
 @pytest.mark.parametrize(
     'name', [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
 )
-def test_densities_integrate_to_one_and_samples_have_them(tmp_path, name):
+def test_densities_integrate_to_one_and_match_samples(tmp_path, name):
     """On a grid, each of sixteen cells holds the fraction of samples that the density predicts."""
     family, weights = of_points(tmp_path, name, model__scale_bound=0.5, model__steps=1)
     half, cells, n = 24.0, 480, 20_000
     ticks = (np.arange(cells) + 0.5) * 2 * half / cells - half
     x = jnp.asarray(np.stack(np.meshgrid(ticks, ticks, indexing='ij'), -1).reshape(-1, 2))
-    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x.astype(jnp.float32)}, draw_of(1))
+    nats = jax.jit(family.ability(LogProb).nats)(weights, {'x': x.astype(jnp.float32)}, rng_of(1))
     masses = np.exp(np.float64(nats)).reshape(cells, cells) * (2 * half / cells) ** 2
     np.testing.assert_allclose(masses.sum(), 1.0, atol=2e-3)
-    made = np.asarray(jax.jit(lambda w: family.ability(Sample).draw(w, draw_of(n), None))(weights))
+    samples = np.asarray(
+        jax.jit(lambda w: family.ability(Sample).draw(w, rng_of(n), None))(weights)
+    )
     borders = np.array([-half, -2.4, 0.0, 2.4, half])
-    shares, _, _ = np.histogram2d(*made.T, [borders, borders])
+    shares, _, _ = np.histogram2d(*samples.T, [borders, borders])
     cut = np.searchsorted(ticks, borders[:-1])
     expected = np.add.reduceat(np.add.reduceat(masses, cut, 0), cut, 1)
     np.testing.assert_allclose(shares / n, expected, atol=5 * np.sqrt(0.25 / n))
@@ -75,40 +77,40 @@ def of_levels(alpha):
     return family, weights._replace(params=scattered(weights.params))
 
 
-def test_a_dequantised_density_has_all_its_mass_where_it_says():
+def test_a_dequantised_density_has_all_its_mass_in_its_range():
     alpha, n = 0.1, 200_000
     family, weights = of_levels(alpha)
-    more = LEVELS * alpha / (1 - 2 * alpha)
-    x = np.linspace(-more, LEVELS + more, n + 1)
+    margin = LEVELS * alpha / (1 - 2 * alpha)
+    x = np.linspace(-margin, LEVELS + margin, n + 1)
     middles, width = (x[1:] + x[:-1]) / 2, x[1] - x[0]
     nats = jax.jit(family.ability(LogProb).nats)(
-        weights, {'x': jnp.float32(middles)[:, None]}, draw_of(1)
+        weights, {'x': jnp.float32(middles)[:, None]}, rng_of(1)
     )
     masses = np.exp(np.float64(nats)) * width
     np.testing.assert_allclose(masses.sum(), 1.0, rtol=1e-3)
-    beyond = jnp.asarray([[-more - 0.1], [LEVELS + more + 0.1]])
-    assert (family.ability(LogProb).nats(weights, {'x': beyond}, draw_of(2)) == -np.inf).all()
-    assert np.isfinite(family.ability(Codes).encode(weights, {'x': beyond}, draw_of(2))).all()
-    made = jax.jit(family.ability(Sample).draw)(weights, draw_of(1000), None)
-    assert made.min() >= 0 and made.max() <= LEVELS
+    beyond = jnp.asarray([[-margin - 0.1], [LEVELS + margin + 0.1]])
+    assert (family.ability(LogProb).nats(weights, {'x': beyond}, rng_of(2)) == -np.inf).all()
+    assert np.isfinite(family.ability(Codes).encode(weights, {'x': beyond}, rng_of(2))).all()
+    samples = jax.jit(family.ability(Sample).draw)(weights, rng_of(1000), None)
+    assert samples.min() >= 0 and samples.max() <= LEVELS
 
 
 def test_temperature_0_gives_the_mode(tmp_path):
     family, weights = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.0, model__steps=1)
-    made = jax.jit(family.ability(Sample).draw)(weights, draw_of(5), None)
+    samples = jax.jit(family.ability(Sample).draw)(weights, rng_of(5), None)
     mode = jax.jit(family.ability(Codes).decode)(weights, jnp.zeros((1, 2)))
-    np.testing.assert_allclose(made, np.broadcast_to(mode, made.shape), rtol=1e-5)
-    assert (family.ability(Codes).prior(weights, draw_of(5)) == 0).all()
+    np.testing.assert_allclose(samples, np.broadcast_to(mode, samples.shape), rtol=1e-5)
+    assert (family.ability(Codes).prior(weights, rng_of(5)) == 0).all()
 
 
 def test_temperature_scales_the_codes(tmp_path):
     half, _ = of_points(tmp_path, 'realnvp', eval__sampler__temperature=0.5, model__steps=1)
     whole, weights = of_points(tmp_path, 'realnvp', model__steps=1)
-    codes, unscaled = (f.ability(Codes).prior(weights, draw_of(5)) for f in (half, whole))
+    codes, unscaled = (f.ability(Codes).prior(weights, rng_of(5)) for f in (half, whole))
     np.testing.assert_allclose(codes, 0.5 * unscaled, rtol=1e-6)
 
 
-def test_the_first_state_sees_the_first_minibatch(tmp_path):
+def test_actnorm_begins_with_the_moments_of_the_first_minibatch(tmp_path):
     """The last actnorm normalises the first minibatch's codes: couplings start as the identity."""
     run = assembled(tmp_path, 'glow')
     state = restore.initial_state(run)
@@ -116,7 +118,7 @@ def test_the_first_state_sees_the_first_minibatch(tmp_path):
     raw = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
     key = key_for(state.key, Stream.PREPROCESS)
     batch = run.data.preprocess(raw, rng_for(key, jnp.arange(size), size).keys)
-    codes = jax.jit(run.family.ability(Codes).encode)(state.weights, batch, draw_of(size))
+    codes = jax.jit(run.family.ability(Codes).encode)(state.weights, batch, rng_of(size))
     assert codes.shape == (size, 64)
     coarsest = codes[:, :32].reshape(size, 4, 8)
     np.testing.assert_allclose(jnp.square(coarsest).mean(), 1.0, rtol=0.05)
@@ -145,10 +147,10 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
 def test_trained_evaluated_and_used(tmp_path, one_device, name):
     run = few_of_test(assembled(tmp_path, name), 40)
     train_lib.train(run)
-    found = evaluate.evaluate(run)
-    assert found['log_prob'] == 'exact for the density, an upper bound for the levels'
-    assert found['values']['bits_per_dim']['mean'] > 0
-    assert found['latents'] == {}
+    evaluation = evaluate.evaluate(run)
+    assert evaluation['log_prob'] == 'exact for the density, an upper bound for the levels'
+    assert evaluation['values']['bits_per_dim']['mean'] > 0
+    assert evaluation['latents'] == {}
     x = sample.apply(run, num_samples=6)
     assert x.shape == (6, 8, 8, 1) and x.min() >= 0 and x.max() <= 17
     paths = interpolate.apply(run, num_pairs=1, num_points=3)
@@ -156,7 +158,7 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name):
 
 
 @pytest.mark.parametrize(
-    ('name', 'change', 'words'),
+    ('name', 'change', 'message'),
     [
         ('realnvp', dict(data__dequantize='none'), '--config.data.dequantize=uniform'),
         ('realnvp', dict(model__alpha=0.0), 'config.model.alpha=0.0'),
@@ -171,8 +173,8 @@ def test_trained_evaluated_and_used(tmp_path, one_device, name):
         ('maf', dict(model__direction='both'), 'config.model.direction'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, words):
-    assert words in complaint(assembled, tmp_path, name, **change)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, name, change, message):
+    assert message in complaint(assembled, tmp_path, name, **change)
 
 
 def test_convolutions_of_points_are_refused(tmp_path, complaint):

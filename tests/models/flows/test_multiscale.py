@@ -13,23 +13,23 @@ SPEC = Spec((8, 8), None, None)
 
 def recorded_scales(num_scales):
     """(a flow that only squeezes, the (shape, is_last) passed to each of its scales)."""
-    given = []
+    scale_arguments = []
 
     def scale(shape, is_last):
-        given.append((shape, is_last))
+        scale_arguments.append((shape, is_last))
         height, width, channels = shape
         return [Squeezed()], (height // 2, width // 2, 4 * channels)
 
-    return multiscale.in_scales(SPEC, num_scales, scale, max_scales=3), given
+    return multiscale.in_scales(SPEC, num_scales, scale, max_scales=3), scale_arguments
 
 
 def test_half_of_the_channels_goes_on_to_the_next_scale():
-    _, given = recorded_scales(3)
-    assert given == [((8, 8, 1), False), ((4, 4, 2), False), ((2, 2, 4), True)]
+    _, scale_arguments = recorded_scales(3)
+    assert scale_arguments == [((8, 8, 1), False), ((4, 4, 2), False), ((2, 2, 4), True)]
 
 
 @pytest.mark.parametrize('num_scales', [1, 2, 3])
-def test_a_code_has_every_number_once_and_leads_back(num_scales):
+def test_a_code_is_a_permutation_of_x_and_decodes_to_it(num_scales):
     flow, _ = recorded_scales(num_scales)
     x = jnp.arange(128.0).reshape(2, 8, 8)
     z, log_det = flow.apply({}, x, method='forward_and_log_det')

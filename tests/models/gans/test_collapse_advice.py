@@ -30,18 +30,18 @@ def test_a_discriminator_wins_on_both_kinds(real, fake, is_won):
 
 def test_a_collapse_is_a_fall_of_coverage_from_its_best():
     rising = [{**FAIR, 'coverage': value} for value in (0.1, 0.4, 0.6)]
-    (what,) = advise([*rising, {**FAIR, 'coverage': 0.2}]).items()
-    assert what[0] == 'generator has collapsed'
-    assert '20%' in what[1]
-    assert '60% at best' in what[1]
-    assert what[1].endswith('do that')
+    (advice,) = advise([*rising, {**FAIR, 'coverage': 0.2}]).items()
+    assert advice[0] == 'generator has collapsed'
+    assert '20%' in advice[1]
+    assert '60% at best' in advice[1]
+    assert advice[1].endswith('do that')
 
 
-def test_never_to_have_covered_anything_is_a_collapse_too():
-    nothing = {**FAIR, 'coverage': 0.01}
-    assert advise([nothing] * 2) == {}  # too early to tell
-    assert list(advise([nothing] * 3)) == ['generator has collapsed']
-    assert advise([nothing, nothing, FAIR]) == {}
+def test_coverage_that_stays_near_zero_is_a_collapse():
+    uncovered = {**FAIR, 'coverage': 0.01}
+    assert advise([uncovered] * 2) == {}  # too early to tell
+    assert list(advise([uncovered] * 3)) == ['generator has collapsed']
+    assert advise([uncovered, uncovered, FAIR]) == {}
 
 
 def test_packs_have_no_accuracies():
@@ -62,11 +62,11 @@ def test_packs_have_no_accuracies():
     ],
     ids=str,
 )
-def test_a_cure_is_one_that_the_config_takes(changes):
+def test_advised_settings_fit_the_config(changes):
     """The config accepts each advised line, and the game builds with it."""
-    recipe = checkout.ConfigFile('configs/gan.py', 'digits,debug')
-    module, spec = recipe.module(), Spec((8, 8, 1), 17, 10)
-    config = recipe.config()
+    config_file = checkout.ConfigFile('configs/gan.py', 'digits,debug')
+    module, spec = config_file.module(), Spec((8, 8, 1), 17, 10)
+    config = config_file.config()
     config.update_from_flattened_dict(changes)
     family = module.build(config, spec)
     won, collapsed = (
@@ -76,12 +76,14 @@ def test_a_cure_is_one_that_the_config_takes(changes):
     lines = {
         line
         for text in game.advice(family.turns, [won, collapsed]).values()
-        for line in named(text)
+        for line in advised_fields(text)
     }
-    lines |= {line for text in game.advice(family.turns, [won]).values() for line in named(text)}
+    lines |= {
+        line for text in game.advice(family.turns, [won]).values() for line in advised_fields(text)
+    }
     assert len(lines) >= 3
     for field, value in lines:
-        cured = recipe.config()
+        cured = config_file.config()
         cured.update_from_flattened_dict(changes)
         before = cured[field.split('.')[0]][field.split('.')[1]]
         assert before != value, field
@@ -89,7 +91,7 @@ def test_a_cure_is_one_that_the_config_takes(changes):
         module.build(cured, spec)
 
 
-def named(text):
+def advised_fields(text):
     """(field, value) of each config line in a text; value '' for advice to lower or raise."""
     return re.findall(r'--config\.([\w.]+)(?:=(\w+))?', text)
 
@@ -97,6 +99,6 @@ def named(text):
 def test_the_lines_of_a_vae_gan_are_its_own():
     config = checkout.ConfigFile('configs/vae_gan.py', None).config()
     for cure in vae_gan.ADVICE:
-        for name, _ in named(cure):
+        for name, _ in advised_fields(cure):
             group, field = name.split('.')
             assert field in config[group], name

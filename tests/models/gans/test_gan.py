@@ -35,12 +35,12 @@ def batch_of(run):
     return first_batch(run, run.config.train.batch_size)
 
 
-def one_turn(run, number, state=None):
-    """The result of playing turn `number` on the first examples."""
+def one_turn(run, turn_index, state=None):
+    """The result of playing turn `turn_index` on the first examples."""
     state = state or restore.initial_state(run)
     size = run.config.train.batch_size
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(size), size)
-    turn = run.family.turns[number]
+    turn = run.family.turns[turn_index]
     return jax.jit(functools.partial(train_step.play, turn))(
         state.weights, batch_of(run), rng, state.step, state.hypers
     )
@@ -76,30 +76,32 @@ def test_each_players_gradient_is_that_of_its_own_loss(tmp_path, loss):
         )(d),
         'generator': jax.jit(jax.grad(lambda g: of_generator(judged(d, generated(g))).mean()))(g),
     }
-    for number, player in enumerate(slopes):
-        got = one_turn(run, number, state).gradients
+    for turn_index, player in enumerate(slopes):
+        actual = one_turn(run, turn_index, state).gradients
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
-            got,
+            actual,
             {player: slopes[player]},
         )
 
 
-def test_who_does_not_move_is_bitwise_untouched(tmp_path):
+def test_the_player_out_of_turn_is_bitwise_unchanged(tmp_path):
     """The other player's parameters, optimizer moments and collections stay bitwise equal."""
     run = make(tmp_path, model__discriminator_norm='spectral')
     state = restore.initial_state(run)
     batch, rows = batch_of(run), jnp.arange(run.config.train.batch_size)
-    for number, player in enumerate(('discriminator', 'generator')):
-        turns = (run.family.turns[number],)
+    for turn_index, player in enumerate(('discriminator', 'generator')):
+        turns = (run.family.turns[turn_index],)
         step = train_step.make_step(turns, optimizers.adam, len(rows), identity, identity)
         after, _ = jax.jit(step)(state, [batch], rows)
-        other = {'generator': 'discriminator', 'discriminator': 'generator'}[player]
+        other_player = {'generator': 'discriminator', 'discriminator': 'generator'}[player]
         pick = lambda s, player: (s.params[player], s.extra[player], s.opt[player])
         same = lambda a, b: np.array_equal(a, b)
-        assert jax.tree.all(jax.tree.map(same, pick(after, other), pick(state, other)))
-        moved = jax.tree.map(same, after.params[player], state.params[player])
-        assert not any(jax.tree.leaves(moved))
+        assert jax.tree.all(
+            jax.tree.map(same, pick(after, other_player), pick(state, other_player))
+        )
+        is_unchanged = jax.tree.map(same, after.params[player], state.params[player])
+        assert not any(jax.tree.leaves(is_unchanged))
         assert not jax.tree.all(jax.tree.map(same, after.extra[player], state.extra[player]))
 
 
@@ -119,7 +121,7 @@ def test_there_is_no_bias_before_a_batch_norm(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(tmp_path):
+def test_the_first_layer_keeps_a_pattern_common_to_the_batch(tmp_path):
     """Batch norm on the first layer would remove a pattern added to the whole batch."""
     run = make(
         tmp_path, model__discriminator_norm='batch', model__discriminator_hidden_sizes=(8, 8, 8)
@@ -133,7 +135,7 @@ def test_a_discriminator_with_batch_norm_sees_what_a_whole_batch_has_in_common(t
     assert abs(loss(batch['x']) - loss(batch['x'] + pattern)) > 1e-3
 
 
-def test_there_is_none_among_convolutions_either(tmp_path):
+def test_convolutions_before_a_batch_norm_have_no_bias(tmp_path):
     """Convolutions have no bias, except last layers and the discriminator's first (no norm)."""
     run = make(tmp_path, 'dcgan', model__penalty='none', model__discriminator_norm='batch')
     params = restore.initial_state(run).params
@@ -141,7 +143,7 @@ def test_there_is_none_among_convolutions_either(tmp_path):
         player: {name for name, layer in params[player]['body'].items() if 'bias' in layer}
         for player in params
     }
-    norms = {f'BatchNorm_{number}' for number in range(2)}
+    norms = {f'BatchNorm_{index}' for index in range(2)}
     assert biased['generator'] - norms == {'ConvTranspose_1'}
     assert biased['discriminator'] - norms == {'Conv_0'}
     assert set(params['generator']['body']['MLP_0']['Dense_0']) == {'kernel'}
@@ -232,19 +234,19 @@ def test_a_pack_is_judged_at_once(tmp_path):
 # Labels and samples
 
 
-def test_samples_are_of_the_class_that_is_asked_for(tmp_path):
-    """Even an untrained generator's x changes with the label, and only with it for a fixed key."""
+def test_samples_have_the_given_class(tmp_path):
+    """With the same key, samples change exactly where their labels do, even without training."""
     run = make(tmp_path, model__conditioning='embedding')
     state = restore.initial_state(run)
     rng = rng_for(jax.random.PRNGKey(3), jnp.arange(4), 4)
     draw = jax.jit(run.family.ability(Sample).draw)
     sample = lambda label: draw(state.weights, rng, {'label': jnp.asarray(label)})
-    first, again, other = sample([1, 1, 2, 3]), sample([1, 1, 2, 3]), sample([1, 2, 2, 3])
-    np.testing.assert_array_equal(first, again)
-    changed = np.any(np.asarray(first != other), axis=(1, 2, 3))
+    first, repeated, relabelled = sample([1, 1, 2, 3]), sample([1, 1, 2, 3]), sample([1, 2, 2, 3])
+    np.testing.assert_array_equal(first, repeated)
+    changed = np.any(np.asarray(first != relabelled), axis=(1, 2, 3))
     assert changed.tolist() == [False, True, False, False]
-    anything = draw(state.weights, rng, None)
-    assert anything.shape == (4, 8, 8, 1)
+    unconditional = draw(state.weights, rng, None)
+    assert unconditional.shape == (4, 8, 8, 1)
 
 
 @pytest.mark.parametrize('bounded', [True, False])
@@ -257,11 +259,11 @@ def test_samples_are_in_the_units_of_the_data(bounded):
         spec=spec,
     )
     x, _ = gan_players.generate(nets, {}, {}, jnp.zeros((4, 2)), None, False, identity)
-    want = 16 / (1 + np.exp(-0.5)) if bounded else 5 + 2 * 0.5
-    np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), want), rtol=1e-5)
+    expected = 16 / (1 + np.exp(-0.5)) if bounded else 5 + 2 * 0.5
+    np.testing.assert_allclose(spec.denormalize(x), np.full((4, 3), expected), rtol=1e-5)
 
 
-def test_a_sample_is_what_its_code_of_the_prior_decodes_to(tmp_path):
+def test_samples_are_decoded_prior_codes(tmp_path):
     run = make(tmp_path)
     state = restore.initial_state(run)
     weights, rng = state.weights, rng_for(state.key, jnp.arange(4), 4)
@@ -284,7 +286,7 @@ class Constant(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('changes', 'message'),
     [
         (dict(model__packing=5), 'config.model.packing=5 does not divide config.train.batch_size'),
         (dict(model__loss='minmax'), "did you mean 'minimax'"),
@@ -304,40 +306,40 @@ class Constant(nn.Module):
         (dict(hypers__generator_steps=0.0), 'hypers.generator_steps'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
-    assert said in complaint(make, tmp_path, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, message):
+    assert message in complaint(make, tmp_path, **changes)
 
 
-def test_a_device_has_to_hold_whole_packs(tmp_path, complaint):
+def test_packs_must_divide_a_devices_share_of_the_batch(tmp_path, complaint):
     """Packs of four divide 48 examples but not a device's 6; refused before writing a folder."""
     run = make(tmp_path / 'run', model__packing=4)
-    said = complaint(train_lib.train, run, jax.devices())
-    assert 'needs 4 neighbours of a batch on one device' in said
-    assert '6 examples of a device' in said
+    message = complaint(train_lib.train, run, jax.devices())
+    assert 'needs 4 neighbours of a batch on one device' in message
+    assert '6 examples of a device' in message
     assert not run.folder.exists()
 
 
-def test_of_packs_the_best_checkpoint_is_that_of_the_best_coverage(tmp_path):
+def test_with_packing_the_best_checkpoint_can_be_chosen_by_coverage(tmp_path):
     run = make(tmp_path, model__packing=4, train__best_metric='coverage')
     assert list(validation.metric_names(run)) == ['coverage']
     checks.check_training(run, num_devices=1)
 
 
 @pytest.mark.parametrize(
-    ('loss', 'want'), [('least_squares', [1, 0]), ('hinge', [1, 0]), ('non_saturating', [1, 0])]
+    ('loss', 'expected'), [('least_squares', [1, 0]), ('hinge', [1, 0]), ('non_saturating', [1, 0])]
 )
-def test_verdicts_stand_at_the_boundary_of_the_game(loss, want):
+def test_verdicts_change_at_the_decision_boundary(loss, expected):
     """Least squares decides at 1/2, between its targets 0 and 1; the other games at 0."""
     boundary = 0.5 if loss == 'least_squares' else 0.0
     logits = jnp.array([boundary + 0.1, boundary - 0.1])
-    told = gan_players.verdicts(loss, logits, logits[::-1])
-    assert told['accuracy_real'].tolist() == want
-    assert told['accuracy_fake'].tolist() == want
+    metrics = gan_players.verdicts(loss, logits, logits[::-1])
+    assert metrics['accuracy_real'].tolist() == expected
+    assert metrics['accuracy_fake'].tolist() == expected
 
 
 def test_a_critic_has_a_difference_and_no_verdict():
-    told = gan_players.verdicts('wasserstein', jnp.array([3.0]), jnp.array([1.0]))
-    assert {name: value.tolist() for name, value in told.items()} == {'critic_difference': [2.0]}
+    metrics = gan_players.verdicts('wasserstein', jnp.array([3.0]), jnp.array([1.0]))
+    assert {name: value.tolist() for name, value in metrics.items()} == {'critic_difference': [2.0]}
 
 
 def test_a_path_leads_from_class_to_class(tmp_path):

@@ -51,14 +51,14 @@ def algorithm_1(params, x, keys):
     apply = lambda make, player, *inputs: make(True, identity).apply(
         {'params': params[player]}, *inputs
     )
-    seen = nets.spec.normalize(x)
-    mean, log_var = jnp.split(apply(PLAYERS.encoder, 'encoder', seen), 2, -1)
+    normalized_x = nets.spec.normalize(x)
+    mean, log_var = jnp.split(apply(PLAYERS.encoder, 'encoder', normalized_x), 2, -1)
     z = mean + jnp.exp(log_var / 2) * jax.vmap(normal)(fold_in(keys, 0))
     z_p = jax.vmap(normal)(fold_in(keys, 1))
     l_prior = jnp.mean(0.5 * jnp.sum(jnp.exp(log_var) + mean**2 - 1 - log_var, -1))
     dec = lambda z: apply(nets.generator, 'decoder', z, None)
     dis = lambda x: apply(nets.discriminator, 'discriminator', x, None)
-    (real, layer), (rec, layer_rec), (fake, _) = dis(seen), dis(dec(z)), dis(dec(z_p))
+    (real, layer), (rec, layer_rec), (fake, _) = dis(normalized_x), dis(dec(z)), dis(dec(z_p))
     constant = 0.5 * layer.shape[1] * jnp.log(2 * jnp.pi)
     l_llike = jnp.mean(0.5 * jnp.sum((layer - layer_rec) ** 2, -1)) + constant
     d = jax.nn.sigmoid
@@ -75,29 +75,29 @@ def played(hypers):
     weights = jax.jit(FAMILY.init)(jax.random.PRNGKey(0), BATCH)
     rng = rng_for(jax.random.PRNGKey(1), jnp.arange(N), N)
     hypers = jax.tree.map(jnp.float32, hypers)
-    moves = train_step.play(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)
-    return weights.params, rng, moves.gradients, moves.losses
+    turn = train_step.play(FAMILY.turns[0], weights, BATCH, rng, 0, hypers)
+    return weights.params, rng, turn.gradients, turn.losses
 
 
 @pytest.mark.slow
 def test_losses_and_gradients_are_those_of_algorithm_1():
-    params, rng, moves, losses = played(HYPERS)
-    want = algorithm_1(params, BATCH['x'], rng.keys)
-    for player in want:
-        np.testing.assert_allclose(losses[player], want[player], rtol=1e-5)
+    params, rng, gradients, losses = played(HYPERS)
+    expected = algorithm_1(params, BATCH['x'], rng.keys)
+    for player in expected:
+        np.testing.assert_allclose(losses[player], expected[player], rtol=1e-5)
         loss = lambda p, player=player: algorithm_1({**params, player: p}, BATCH['x'], rng.keys)[
             player
         ]
         slope = jax.grad(loss)(params[player])
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
-            moves[player],
+            gradients[player],
             slope,
         )
 
 
 @pytest.mark.slow
-def test_only_the_decoder_weighs_reconstruction_against_fooling():
+def test_gamma_changes_the_decoders_gradient_alone():
     slopes = [played({**HYPERS, 'gamma': gamma})[2] for gamma in (0.0, 5.0)]
     same = lambda player: jax.tree.all(jax.tree.map(np.array_equal, *(s[player] for s in slopes)))
     assert [same(player) for player in ('encoder', 'decoder', 'discriminator')] == [1, 0, 1]
@@ -146,7 +146,7 @@ def test_batch_norm_leaves_the_device_count_without_effect(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('changes', 'message'),
     [
         (dict(model__loss='hinge'), "choose one of 'minimax', 'non_saturating'"),
         (dict(model__norm='spectral'), 'model.norm'),
@@ -154,5 +154,5 @@ def test_batch_norm_leaves_the_device_count_without_effect(tmp_path):
         (dict(data__name='moons', model__latent_dim=0), 'model.latent_dim'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, said):
-    assert said in complaint(make, tmp_path, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, changes, message):
+    assert message in complaint(make, tmp_path, **changes)

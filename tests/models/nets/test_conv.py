@@ -31,30 +31,32 @@ def with_bias(params):
     return {'params': {'kernel': kernel, 'bias': normal(5, kernel.shape[-1])}}
 
 
-def assert_close(got, want):
-    assert jax.tree.structure(got) == jax.tree.structure(want)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), got, want)
+def assert_close(actual, expected):
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), actual, expected
+    )
 
 
 @st.composite
 def cases(draw, transposed):
     """Draws (input shape, features, layer options) whose windows always fit."""
     axes = draw(st.integers(1, 3))
-    some = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))
+    per_axis = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))
     size, strides, dilation, extra = (
-        some(1, 5 if axes < 3 else 3),
-        some(1, 3),
-        some(1, 3),
-        some(0, 3),
+        per_axis(1, 5 if axes < 3 else 3),
+        per_axis(1, 3),
+        per_axis(1, 3),
+        per_axis(0, 3),
     )
     names = ['SAME', 'VALID', 'number', 'numbers', 'pairs']
     padding = draw(st.sampled_from(names + ['CAUSAL'] * (axes == 1 and not transposed)))
     if padding == 'number':
         padding = draw(st.integers(0, 3))
     elif padding == 'numbers':
-        padding = some(0, 3)
+        padding = per_axis(0, 3)
     elif padding == 'pairs':
-        padding = tuple(zip(some(-1, 4), some(-1, 4), strict=True))
+        padding = tuple(zip(per_axis(-1, 4), per_axis(-1, 4), strict=True))
     lengths = []
     for axis in range(axes):
         reach = (size[axis] - 1) * dilation[axis]
@@ -93,10 +95,10 @@ def check(name, case):
     x = normal(0, *shape)
     params = with_bias(reference.init(jax.random.PRNGKey(1), x))
     layers = [reference, *(ours(features, **arguments, form=form) for form in FORMS)]
-    want, *results = outputs_and_gradients(layers, params, x)
-    assert want[0].size
-    for got in results:
-        assert_close(got, want)
+    expected, *results = outputs_and_gradients(layers, params, x)
+    assert expected[0].size
+    for actual in results:
+        assert_close(actual, expected)
 
 
 USUAL = [
@@ -158,8 +160,8 @@ def loss_of(form):
     return lambda params, x: jnp.sum(jnp.sin(net.apply(params, x)))
 
 
-def many_params(number, x):
-    keys = jax.random.split(jax.random.PRNGKey(0), number)
+def many_params(count, x):
+    keys = jax.random.split(jax.random.PRNGKey(0), count)
     return jax.vmap(Net(conv, {}).init, (0, None))(keys, x)
 
 
@@ -173,8 +175,8 @@ def test_a_sweep_over_kernels_stays_a_product():
     assert 'conv_general_dilated' in text['lax']
     assert 'conv_general_dilated' not in text['matmul']
     assert 'dot_general' in text['matmul']
-    alone = jax.jit(jax.value_and_grad(loss_of('lax')))
-    each = [alone(jax.tree.map(lambda p, i=i: p[i], params), x) for i in range(3)]
+    single = jax.jit(jax.value_and_grad(loss_of('lax')))
+    each = [single(jax.tree.map(lambda p, i=i: p[i], params), x) for i in range(3)]
     assert_close(jax.jit(sweep('matmul'))(params, x), jax.tree.map(lambda *t: jnp.stack(t), *each))
 
 
@@ -214,9 +216,9 @@ def test_bfloat16_products_keep_float32_parameters_outputs_and_gradients(name, f
     params = with_bias(jax.jit(half.init)(jax.random.PRNGKey(1), x))
     assert 'bf16' in str(jax.make_jaxpr(half.apply)(params, x))
     results = outputs_and_gradients([half, full], params, x)
-    for got, exact in zip(*map(jax.tree.leaves, results), strict=True):
-        assert got.dtype == jnp.float32
-        np.testing.assert_allclose(got, exact, atol=0.02 * np.max(np.abs(exact)))
+    for actual, exact in zip(*map(jax.tree.leaves, results), strict=True):
+        assert actual.dtype == jnp.float32
+        np.testing.assert_allclose(actual, exact, atol=0.02 * np.max(np.abs(exact)))
     assert np.any(results[0][0] != results[1][0])
 
 
@@ -238,9 +240,9 @@ def test_masked_elements_count_for_nothing_and_get_no_gradient(name, form):
     ]
     x = normal(0, 2, 4, 5, 2)
     params = with_bias(layers[0].init(jax.random.PRNGKey(1), x))
-    got, want = outputs_and_gradients(layers, params, x)
-    assert_close(got, want)
-    gradient = got[1][0]['params']['kernel']
+    actual, expected = outputs_and_gradients(layers, params, x)
+    assert_close(actual, expected)
+    gradient = actual[1][0]['params']['kernel']
     np.testing.assert_array_equal(gradient[mask == 0], 0)
     assert np.all(gradient[mask == 1] != 0)
 
@@ -264,10 +266,10 @@ WRONG = {
 @both_layers
 @both_forms
 @pytest.mark.parametrize('wrong', WRONG)
-def test_what_cannot_be_computed_is_refused(name, form, wrong):
-    says, changes = WRONG[wrong]
+def test_invalid_options_are_refused(name, form, wrong):
+    match, changes = WRONG[wrong]
     layer = LAYERS[name][0](**(dict(features=2, kernel_size=(3, 3), form=form) | changes))
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=match):
         layer.init(jax.random.PRNGKey(0), jnp.ones((2, 5, 5, 4)))
 
 
@@ -304,7 +306,9 @@ def test_a_kernel_for_other_channels_or_of_another_rank_is_refused(convolve):
 
 @both_layers
 @both_forms
-@pytest.mark.parametrize('features', [2, 64])  # outputs, then windows, are smaller
+@pytest.mark.parametrize(
+    'features', [2, 64]
+)  # 2: outputs are smaller than windows; 64: windows are
 def test_a_batch_may_be_empty(name, form, features):
     layer = LAYERS[name][0](features, (4, 4), strides=2, form=form)
     y, _ = jax.jit(layer.init_with_output)(jax.random.PRNGKey(0), jnp.zeros((0, 8, 8, 3)))

@@ -40,7 +40,7 @@ def test_any_image_shape(event_shape, kernel_size):
     assert np.all(outputs.std(0) > 0)
 
 
-def test_the_stages_have_the_channels_that_are_asked():
+def test_the_stages_have_the_given_channels():
     event = (13, 9, 3)
     encoder = ConvEncoder(event, (), (4,), CHANNELS)
     decoder = ConvDecoder(event, (), (*event, 2), CHANNELS)
@@ -51,21 +51,21 @@ def test_the_stages_have_the_channels_that_are_asked():
         )
         if leaf.ndim == 4
     ]
-    there = kernels(encoder, jnp.zeros((1, *event)))
-    back = kernels(decoder, jnp.zeros((1, 4)))
-    assert there == [(4, 4, 3, 3), (4, 4, 3, 4), (4, 4, 4, 5)]
-    assert back == [(4, 4, 5, 4), (4, 4, 4, 3), (4, 4, 3, 6)]
+    encoder_kernels = kernels(encoder, jnp.zeros((1, *event)))
+    decoder_kernels = kernels(decoder, jnp.zeros((1, 4)))
+    assert encoder_kernels == [(4, 4, 3, 3), (4, 4, 3, 4), (4, 4, 4, 5)]
+    assert decoder_kernels == [(4, 4, 5, 4), (4, 4, 4, 3), (4, 4, 3, 6)]
 
 
 def test_both_forms_are_one_network():
     event = (9, 6, 2)
     x = jax.random.normal(jax.random.PRNGKey(0), (3, *event))
-    values = []
+    outputs = []
     for form in ('matmul', 'lax'):
         encoder = ConvEncoder(event, (), (4,), CHANNELS, form=form)
         output, _ = jax.jit(encoder.init_with_output)(jax.random.PRNGKey(1), x)
-        values.append(output)
-    np.testing.assert_allclose(*values, atol=1e-5)
+        outputs.append(output)
+    np.testing.assert_allclose(*outputs, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -57,8 +57,8 @@ def test_group_norm_is_flaxs(shape, groups):
     for layer in (GroupNorm(groups), nn.GroupNorm(groups)):
         apply = lambda p, x, layer=layer: jnp.sum(layer.apply({'params': p}, x) * cotangent)
         with jax.numpy_rank_promotion('raise' if isinstance(layer, GroupNorm) else 'allow'):
-            begun = jax.jit(layer.init)(jax.random.PRNGKey(0), x)
-            results.append((begun, jax.jit(jax.value_and_grad(apply, (0, 1)))(params, x)))
+            initial = jax.jit(layer.init)(jax.random.PRNGKey(0), x)
+            results.append((initial, jax.jit(jax.value_and_grad(apply, (0, 1)))(params, x)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *results)
 
 
@@ -68,12 +68,12 @@ def test_group_norm_in_double_precision_is_its_definition():
         x = np.random.default_rng(0).normal(3.0, 2.0, (2, 3, 4, 6))
         x[0, ..., :3] = 7.0
         params = {'scale': np.arange(1.0, 7.0), 'bias': np.linspace(-1.0, 1.0, 6)}
-        got = jax.jit(GroupNorm(2, epsilon=1e-6).apply)({'params': params}, jnp.asarray(x))
-        assert got.dtype == jnp.float64
-    apart = x.reshape(2, 12, 2, 3)
-    mean, var = (f(apart, axis=(1, 3), keepdims=True) for f in (np.mean, np.var))
-    want = ((apart - mean) / np.sqrt(var + 1e-6)).reshape(x.shape)
-    np.testing.assert_allclose(got, want * params['scale'] + params['bias'], atol=1e-8)
+        actual = jax.jit(GroupNorm(2, epsilon=1e-6).apply)({'params': params}, jnp.asarray(x))
+        assert actual.dtype == jnp.float64
+    grouped = x.reshape(2, 12, 2, 3)
+    mean, var = (f(grouped, axis=(1, 3), keepdims=True) for f in (np.mean, np.var))
+    expected = ((grouped - mean) / np.sqrt(var + 1e-6)).reshape(x.shape)
+    np.testing.assert_allclose(actual, expected * params['scale'] + params['bias'], atol=1e-8)
 
 
 def test_groups_that_do_not_divide_the_channels_are_refused():
@@ -97,14 +97,16 @@ def test_the_batch_is_that_of_all_devices(variables):
 
     slope, (y, after) = jax.grad(terms, has_aux=True)(variables['params'], x, cotangent, identity)
     parts = [array.reshape(8, 2, 4, 3) for array in (x, cotangent)]
-    got = device_lib.over_devices(on_device, (None, 0, 0), devices=jax.devices())(
+    actual = device_lib.over_devices(on_device, (None, 0, 0), devices=jax.devices())(
         device_lib.place(variables['params'], jax.devices()), *parts
     )
-    want = (slope, y, after)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, want)
+    expected = (slope, y, after)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), actual, expected
+    )
 
 
-def test_starting_leaves_the_running_moments_alone():
+def test_initialization_leaves_the_running_moments_alone():
     started = BatchNorm(True, identity).init(jax.random.PRNGKey(0), 5 + normal(0, 8, 2))
     assert np.all(started['batch_stats']['mean'] == 0)
     assert np.all(started['batch_stats']['var'] == 1)
@@ -121,21 +123,21 @@ def kernels():
     }
 
 
-def largest(kernel):
+def largest_singular_value(kernel):
     return np.linalg.svd(np.asarray(kernel).reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
 
 
 @pytest.mark.slow
-def test_kernels_come_to_have_the_norm_one():
+def test_spectral_normalization_gives_kernels_norm_one():
     params = kernels()
     vectors = spectral_vectors(params, jax.random.PRNGKey(9))
     step = jax.jit(functools.partial(spectral_normalize, steps=3))
     for _ in range(40):
         normalized, vectors = step(params, vectors)
     for name, part in (('dense', 'kernel'), ('conv', 'kernel'), ('embed', 'embedding')):
-        assert largest(normalized[name][part]) == pytest.approx(1, rel=1e-4)
-        want = params[name][part] / largest(params[name][part])
-        np.testing.assert_allclose(normalized[name][part], want, rtol=1e-3, atol=1e-5)
+        assert largest_singular_value(normalized[name][part]) == pytest.approx(1, rel=1e-4)
+        expected = params[name][part] / largest_singular_value(params[name][part])
+        np.testing.assert_allclose(normalized[name][part], expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(normalized['dense']['bias'], params['dense']['bias'])
 
 
@@ -150,18 +152,18 @@ def test_the_gradient_goes_through_the_norm_and_not_through_the_vectors():
         params
     )
     assert abs(float(jnp.sum(slope['kernel'] * params['kernel']))) < 1e-4
-    sigma = largest(params['kernel'])
+    sigma = largest_singular_value(params['kernel'])
     u, _, v = np.linalg.svd(np.asarray(params['kernel']))
     along = np.sum(np.asarray(weight) * np.asarray(params['kernel'])) / sigma
-    want = (np.asarray(weight) - along * np.outer(u[:, 0], v[0])) / sigma
-    np.testing.assert_allclose(slope['kernel'], want, rtol=1e-3, atol=1e-4)
+    expected = (np.asarray(weight) - along * np.outer(u[:, 0], v[0])) / sigma
+    np.testing.assert_allclose(slope['kernel'], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_one_iteration_a_call_follows_a_kernel_that_moves():
+def test_one_iteration_per_call_tracks_a_changing_kernel():
     """As in training, one power iteration per call tracks the norm without converging."""
     params = {'kernel': normal(0, 20, 10)}
     vectors = spectral_vectors(params, jax.random.PRNGKey(9))
-    for number in range(100):
-        params = {'kernel': params['kernel'] + 0.01 * normal(number + 10, 20, 10)}
+    for step in range(100):
+        params = {'kernel': params['kernel'] + 0.01 * normal(step + 10, 20, 10)}
         normalized, vectors = spectral_normalize(params, vectors)
-    assert largest(normalized['kernel']) == pytest.approx(1, rel=0.05)
+    assert largest_singular_value(normalized['kernel']) == pytest.approx(1, rel=0.05)

@@ -34,15 +34,15 @@ def test_max_pooling_is_flaxs(shape):
     window = (2,) * (len(shape) - 2)
     theirs = lambda x: nn.max_pool(x, window, window, 'SAME')
     np.testing.assert_array_equal(jax.jit(max_pool)(x), theirs(x))
-    slope, want = (jax.grad(lambda x, f=f: jnp.sum(f(x) ** 3))(x) for f in (max_pool, theirs))
-    np.testing.assert_allclose(slope, want, rtol=1e-6)
+    slope, expected = (jax.grad(lambda x, f=f: jnp.sum(f(x) ** 3))(x) for f in (max_pool, theirs))
+    np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
 
 def test_repeating_is_the_nearest_neighbour():
     x = jax.random.normal(jax.random.PRNGKey(0), (2, 4, 3, 2))
-    want = jax.image.resize(x, (2, 8, 6, 2), 'nearest')
-    np.testing.assert_array_equal(repeat(x, (8, 6)), want)
-    np.testing.assert_array_equal(repeat(x, (7, 5)), want[:, :7, :5])
+    expected = jax.image.resize(x, (2, 8, 6, 2), 'nearest')
+    np.testing.assert_array_equal(repeat(x, (8, 6)), expected)
+    np.testing.assert_array_equal(repeat(x, (7, 5)), expected[:, :7, :5])
     np.testing.assert_array_equal(max_pool(repeat(x, (7, 5))), x)
 
 
@@ -82,10 +82,10 @@ def test_the_tutorials_networks():
     ]
     codes, params = jax.eval_shape(encoder.init_with_output, jax.random.PRNGKey(0), x)
     assert codes.shape == (2, 7 * 7 * 32)
-    there = [leaf.shape for leaf in jax.tree.leaves(params['params'])]
-    assert there == [(32,), (3, 3, 1, 32), (32,), (3, 3, 32, 32)]
-    back = shapes(decoder, codes)
-    assert back == [(32,), (3, 3, 32, 32), (32,), (3, 3, 32, 32), (1,), (3, 3, 32, 1)]
+    encoder_shapes = [leaf.shape for leaf in jax.tree.leaves(params['params'])]
+    assert encoder_shapes == [(32,), (3, 3, 1, 32), (32,), (3, 3, 32, 32)]
+    decoder_shapes = shapes(decoder, codes)
+    assert decoder_shapes == [(32,), (3, 3, 32, 32), (32,), (3, 3, 32, 32), (1,), (3, 3, 32, 1)]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ KINDS = {
 LABEL = jnp.asarray([0, 2, 1])
 
 
-def made(**options):
+def network_and_inputs(**options):
     """(network, weights without zero layers, tokens [3, 7], label or None)."""
     net = Transformer(**SIZES, **options)
     tokens = jnp.asarray(np.random.default_rng(1).integers(0, 5, (3, 7)), jnp.int32)
@@ -35,7 +35,7 @@ def keys(n=3, seed=0):
     return rng_for(jax.random.PRNGKey(seed), jnp.arange(n), n).keys
 
 
-def one_by_one(net, params, tokens, label, length=None):
+def stepwise_logits(net, params, tokens, label, length=None):
     """The logits of all positions, computed by `step`."""
 
     def step(carry, position):
@@ -52,34 +52,34 @@ def one_by_one(net, params, tokens, label, length=None):
 @pytest.mark.parametrize(
     'kind', [k if k == 'plain' else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
 )
-def test_one_by_one_is_the_whole_sequence(kind):
-    net, params, tokens, label = made(**KINDS[kind])
+def test_stepwise_logits_are_those_of_the_whole_sequence(kind):
+    net, params, tokens, label = network_and_inputs(**KINDS[kind])
     whole = jax.jit(net.apply)({'params': params}, tokens, label)
     assert whole.shape == (3, 7, 5) and np.ptp(whole) > 0.5
-    steps = jax.jit(lambda *given: one_by_one(net, *given))(params, tokens, label)
+    steps = jax.jit(lambda *given: stepwise_logits(net, *given))(params, tokens, label)
     np.testing.assert_allclose(steps, whole, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_a_shorter_cache_is_of_a_shorter_sequence():
-    net, params, tokens, label = made()
+    net, params, tokens, label = network_and_inputs()
     whole = net.apply({'params': params}, tokens[:, :4])
     assert empty_cache(net, 3, 4)[0].keys.shape == (3, 2, 4, 4)
     np.testing.assert_allclose(
-        one_by_one(net, params, tokens[:, :4], label, 4), whole, rtol=1e-5, atol=1e-5
+        stepwise_logits(net, params, tokens[:, :4], label, 4), whole, rtol=1e-5, atol=1e-5
     )
 
 
 @pytest.mark.parametrize('kind', ['plain', 'label', 'rotary'])
-def test_a_token_moves_the_logits_behind_it_alone(kind):
+def test_a_token_changes_later_logits_alone(kind):
     """Logits up to the token's own position stay bitwise equal; all later ones change."""
-    net, params, tokens, label = made(**KINDS[kind])
+    net, params, tokens, label = network_and_inputs(**KINDS[kind])
     apply = jax.jit(lambda tokens: net.apply({'params': params}, tokens, label))
-    same = np.asarray(apply(tokens))
-    for place in range(7):
-        moved = np.asarray(apply(tokens.at[:, place].add(1) % 5)) != same
-        assert not moved[:, : place + 1].any()
-        assert moved[:, place + 1 :].any(-1).all()
+    logits = np.asarray(apply(tokens))
+    for index in range(7):
+        is_changed = np.asarray(apply(tokens.at[:, index].add(1) % 5)) != logits
+        assert not is_changed[:, : index + 1].any()
+        assert is_changed[:, index + 1 :].any(-1).all()
 
 
 def test_the_slopes_in_embedded_tokens_are_zero_before_them():
@@ -97,14 +97,14 @@ def test_the_slopes_in_embedded_tokens_are_zero_before_them():
 
 
 def test_the_label_moves_every_logit():
-    net, params, tokens, _ = made(num_classes=3)
+    net, params, tokens, _ = network_and_inputs(num_classes=3)
     apply = jax.jit(net.apply)
-    one, other = (apply({'params': params}, tokens, jnp.full(3, number)) for number in (0, 1))
-    assert (np.abs(one - other).max(-1) > 1e-4).all()
+    logits_0, logits_1 = (apply({'params': params}, tokens, jnp.full(3, label)) for label in (0, 1))
+    assert (np.abs(logits_0 - logits_1).max(-1) > 1e-4).all()
 
 
 def test_dropout_belongs_to_the_example_and_to_training():
-    net, params, tokens, _ = made(dropout=0.5)
+    net, params, tokens, _ = network_and_inputs(dropout=0.5)
     apply = jax.jit(lambda tokens, keys: net.apply({'params': params}, tokens, keys=keys))
     whole, own = jax.jit(net.apply)({'params': params}, tokens), keys()
     plain = jax.jit(Transformer(**SIZES).apply)({'params': params}, tokens)
@@ -115,7 +115,7 @@ def test_dropout_belongs_to_the_example_and_to_training():
     assert np.abs(apply(tokens, keys(seed=1)) - train).max() > 1e-2
 
 
-def test_what_blocks_add_is_small_at_the_start():
+def test_residual_kernels_start_small():
     """Residual kernels start smaller by a factor sqrt(2 * blocks)."""
     net = Transformer(symbols=5, length=7, width=64, blocks=2, heads=2)
     params = jax.jit(net.init)(jax.random.PRNGKey(0), jnp.zeros((1, 7), int))['params']
@@ -125,20 +125,20 @@ def test_what_blocks_add_is_small_at_the_start():
 
 
 def test_low_precision_is_of_the_products_alone():
-    net, params, tokens, _ = made()
+    net, params, tokens, _ = network_and_inputs()
     low = Transformer(**SIZES, dtype=jnp.bfloat16)
     whole, rounded = (jax.jit(n.apply)({'params': params}, tokens) for n in (net, low))
     assert rounded.dtype == jnp.float32 and empty_cache(low, 1)[0].keys.dtype == jnp.bfloat16
     assert 0 < np.abs(rounded - whole).max() < 0.1 * np.abs(whole).max()
-    steps = jax.jit(lambda *given: one_by_one(low, *given, None))(params, tokens)
+    steps = jax.jit(lambda *given: stepwise_logits(low, *given, None))(params, tokens)
     np.testing.assert_allclose(steps, rounded, atol=0.05 * np.abs(whole).max())
 
 
 @pytest.mark.slow
 def test_high_precision_is_of_everything():
     with jax.enable_x64():
-        net, params, tokens, _ = made(dtype=jnp.float64)
+        net, params, tokens, _ = network_and_inputs(dtype=jnp.float64)
         whole = jax.jit(net.apply)({'params': params}, tokens)
-        steps = jax.jit(lambda *given: one_by_one(net, *given, None))(params, tokens)
+        steps = jax.jit(lambda *given: stepwise_logits(net, *given, None))(params, tokens)
         assert whole.dtype == steps.dtype == jnp.float64
         np.testing.assert_allclose(steps, whole, rtol=1e-12, atol=1e-12)

@@ -28,34 +28,34 @@ def keys(n):
 
 
 @pytest.mark.parametrize('name', DISCRETE)
-def test_samples_occur_as_often_as_log_prob_says(name):
+def test_sample_frequencies_match_log_prob(name):
     """Level frequencies match within five standard errors; probabilities sum to one."""
     levels, make = DISCRETE[name]
     model = make(Spec((1,), levels, None))
-    one = 0.8 * jax.random.normal(jax.random.PRNGKey(3), (1, 1, model.size))
+    parameters = 0.8 * jax.random.normal(jax.random.PRNGKey(3), (1, 1, model.size))
     values = jnp.arange(levels, dtype=jnp.float32)[:, None]
-    chance = np.exp(model.log_prob(values, jnp.repeat(one, levels, axis=0)))
-    np.testing.assert_allclose(chance.sum(), 1.0, rtol=1e-5)
+    probabilities = np.exp(model.log_prob(values, jnp.repeat(parameters, levels, axis=0)))
+    np.testing.assert_allclose(probabilities.sum(), 1.0, rtol=1e-5)
     n = 20_000
-    x = np.asarray(model.sample(keys(n), jnp.repeat(one, n, axis=0))).astype(int).ravel()
+    x = np.asarray(model.sample(keys(n), jnp.repeat(parameters, n, axis=0))).astype(int).ravel()
     counts = np.bincount(x, minlength=levels)
-    error = np.sqrt(n * chance * (1 - chance))
-    assert np.all(np.abs(counts - n * chance) < 5 * error + 1)
+    error = np.sqrt(n * probabilities * (1 - probabilities))
+    assert np.all(np.abs(counts - n * probabilities) < 5 * error + 1)
 
 
 @pytest.mark.parametrize('name', DISCRETE)
-def test_levels_one_by_one_are_what_log_prob_sums(name):
+def test_level_log_probs_sum_to_log_prob(name):
     """Each dimension's levels sum to one; an example's own levels multiply to its probability."""
     levels, make = DISCRETE[name]
     model = make(Spec((2, 3), levels, None))
-    told = jax.random.normal(jax.random.PRNGKey(0), (4, 2, 3, model.size))
-    each = observations.level_log_probs(model, told, levels)
+    parameters = jax.random.normal(jax.random.PRNGKey(0), (4, 2, 3, model.size))
+    each = observations.level_log_probs(model, parameters, levels)
     assert each.shape == (4, 2, 3, levels)
     np.testing.assert_allclose(np.exp(each).sum(-1), 1.0, rtol=1e-5)
     x = np.random.RandomState(1).randint(0, levels, (4, 2, 3))
     chosen = np.take_along_axis(np.asarray(each), x[..., None], -1)
     np.testing.assert_allclose(
-        chosen.sum((1, 2, 3)), model.log_prob(jnp.float32(x), told), rtol=1e-5
+        chosen.sum((1, 2, 3)), model.log_prob(jnp.float32(x), parameters), rtol=1e-5
     )
 
 
@@ -64,29 +64,29 @@ def test_the_mean_is_the_expectation(name):
     levels, make = DISCRETE[name]
     model = make(Spec((3,), levels, None))
     parameters = jax.random.normal(jax.random.PRNGKey(1), (1, 3, model.size))
-    total = 0.0
+    expectation = 0.0
     for level in range(levels):  # one dimension at a time; the rest is summed out
         x = jnp.full((3, 1), float(level))
-        single = jnp.swapaxes(parameters, 0, 1)
-        total = total + level * np.exp(model.log_prob(x, single))
-    np.testing.assert_allclose(model.mean(parameters)[0], total, rtol=1e-5)
+        parameters_by_dim = jnp.swapaxes(parameters, 0, 1)
+        expectation = expectation + level * np.exp(model.log_prob(x, parameters_by_dim))
+    np.testing.assert_allclose(model.mean(parameters)[0], expectation, rtol=1e-5)
 
 
 def test_the_mixtures_mean_lies_near_its_samples_mean():
     """Rounding and clipping shift the mean by less than a third of a level."""
     model = observations.discretized_logistic_mixture(Spec((1,), 17, None), components=2)
-    one = jnp.array([[[0.3, -0.5, -0.4, 0.5, -3.0, -2.5]]])
-    x = model.sample(keys(20_000), jnp.repeat(one, 20_000, axis=0))
-    assert abs(float(x.mean()) - float(model.mean(one)[0, 0])) < 0.33
+    parameters = jnp.array([[[0.3, -0.5, -0.4, 0.5, -3.0, -2.5]]])
+    x = model.sample(keys(20_000), jnp.repeat(parameters, 20_000, axis=0))
+    assert abs(float(x.mean()) - float(model.mean(parameters)[0, 0])) < 0.33
 
 
 def test_gaussian_samples_have_its_moments():
     model = observations.gaussian(Spec((1,), None, None))
-    one = jnp.array([[[1.5, -1.0]]])
-    x = np.asarray(model.sample(keys(20_000), jnp.repeat(one, 20_000, axis=0)))
+    parameters = jnp.array([[[1.5, -1.0]]])
+    x = np.asarray(model.sample(keys(20_000), jnp.repeat(parameters, 20_000, axis=0)))
     np.testing.assert_allclose(x.mean(), 1.5, atol=0.03)
     np.testing.assert_allclose(x.var(), np.exp(-1.0), rtol=0.05)
-    assert model.mean(one) == 1.5
+    assert model.mean(parameters) == 1.5
 
 
 def test_the_gaussian_of_a_table_is_that_of_its_columns():
@@ -105,15 +105,15 @@ def test_the_gaussian_of_a_table_is_that_of_its_columns():
     )
 
 
-def test_a_column_of_a_table_is_drawn_alone_as_beside_the_others():
+def test_a_column_sampled_alone_is_that_of_the_table():
     spec = Spec((2,), None, None, mean=(3.0, -700.0), std=(0.5, 100.0))
     model, n = observations.gaussian(spec), 20_000
-    told = jnp.asarray([[0.4, -1.0], [-0.2, 0.5]])  # (mean, raw log variance) of each
-    mean = model.mean(told)
-    for place in range(2):
-        x = jax.jit(model.sample)(keys(n), jnp.repeat(told[place][None], n, 0), place)
-        std = spec.std[place] * np.exp(0.5 * told[place, 1])
-        np.testing.assert_allclose(np.mean(x), mean[place], atol=4 * std / np.sqrt(n))
+    parameters = jnp.asarray([[0.4, -1.0], [-0.2, 0.5]])  # (mean, raw log variance) of each
+    mean = model.mean(parameters)
+    for column in range(2):
+        x = jax.jit(model.sample)(keys(n), jnp.repeat(parameters[column][None], n, 0), column)
+        std = spec.std[column] * np.exp(0.5 * parameters[column, 1])
+        np.testing.assert_allclose(np.mean(x), mean[column], atol=4 * std / np.sqrt(n))
         np.testing.assert_allclose(np.std(x), std, rtol=0.03)
 
 

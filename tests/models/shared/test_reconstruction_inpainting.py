@@ -41,18 +41,18 @@ def parts(is_drawn):
 
 def conditional():
     """Exact mean and covariance of the hidden dimensions given the known ones."""
-    whole = LOADINGS @ LOADINGS.T + NOISE**2 * np.eye(DIMS)
-    gain = whole[2:, :2] @ np.linalg.inv(whole[:2, :2])
-    return OFFSET[2:] + gain @ (VALUES - OFFSET[:2]), whole[2:, 2:] - gain @ whole[:2, 2:]
+    covariance = LOADINGS @ LOADINGS.T + NOISE**2 * np.eye(DIMS)
+    gain = covariance[2:, :2] @ np.linalg.inv(covariance[:2, :2])
+    return OFFSET[2:] + gain @ (VALUES - OFFSET[:2]), covariance[2:, 2:] - gain @ covariance[:2, 2:]
 
 
-def narrower():
+def narrower_covariance():
     """Covariance if x is the decoder's mean: the fixed point of S = A S A^T + W cov(z) W^T."""
-    passed = LOADINGS[2:] @ INVERSE @ LOADINGS[2:].T
-    added = LOADINGS[2:] @ ROOT @ ROOT.T @ LOADINGS[2:].T
+    transition = LOADINGS[2:] @ INVERSE @ LOADINGS[2:].T
+    added_covariance = LOADINGS[2:] @ ROOT @ ROOT.T @ LOADINGS[2:].T
     covariance = np.zeros((2, 2))
     for _ in range(2000):
-        covariance = passed @ covariance @ passed.T + added
+        covariance = transition @ covariance @ transition.T + added_covariance
     return covariance
 
 
@@ -70,22 +70,22 @@ def test_the_chain_ends_in_the_conditional(is_drawn):
     """If x is drawn, mean and covariance are exact; with x its mean, the covariance is narrower."""
     x = filled_in(is_drawn)
     np.testing.assert_array_equal(x[:, :2], np.broadcast_to(np.float32(VALUES), (ROWS, 2)))
-    mean, whole = conditional()
-    covariance = whole if is_drawn else narrower()
+    mean, exact_covariance = conditional()
+    covariance = exact_covariance if is_drawn else narrower_covariance()
     variances = np.diag(covariance)
     assert np.all(np.abs(x[:, 2:].mean(0) - mean) < 4 * np.sqrt(variances / ROWS))
     error = np.sqrt((np.outer(variances, variances) + covariance**2) / ROWS)
     assert np.all(np.abs(np.cov(x[:, 2:].T) - covariance) < 4 * error)
-    assert np.all(np.diag(whole - narrower()) > 0.8 * NOISE**2)
-    once = filled_in(is_drawn, iterations=1)[:, 2:].mean(0)
-    assert np.abs(once - mean).max() > 10 * np.sqrt(variances.max() / ROWS)
+    assert np.all(np.diag(exact_covariance - narrower_covariance()) > 0.8 * NOISE**2)
+    mean_after_one = filled_in(is_drawn, iterations=1)[:, 2:].mean(0)
+    assert np.abs(mean_after_one - mean).max() > 10 * np.sqrt(variances.max() / ROWS)
 
 
-def test_what_is_hidden_is_never_read_and_a_row_has_its_own_draws():
-    found = filled_in(True, rows=6, hidden=np.nan)
-    np.testing.assert_array_equal(found, filled_in(True, rows=6))
-    np.testing.assert_allclose(filled_in(True, rows=3), found[:3], rtol=1e-4)
-    assert len(np.unique(found[:, 2])) == 6
+def test_hidden_values_are_never_read_and_rows_have_their_own_noise():
+    x = filled_in(True, rows=6, hidden=np.nan)
+    np.testing.assert_array_equal(x, filled_in(True, rows=6))
+    np.testing.assert_allclose(filled_in(True, rows=3), x[:3], rtol=1e-4)
+    assert len(np.unique(x[:, 2])) == 6
 
 
 slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in names]
@@ -96,39 +96,39 @@ slow = lambda *names: [pytest.param(name, marks=pytest.mark.slow) for name in na
     ['autoencoder']
     + slow('diffusion', 'cvae', 'hierarchical_vae', 'ladder_vae', 'vae', 'vae_gan', 'vq_vae'),
 )
-def test_every_family_keeps_what_is_known_and_reads_nothing_else(tmp_path, name):
+def test_every_family_keeps_known_values_and_never_reads_hidden_ones(tmp_path, name):
     run = assembled(tmp_path, name)
     batch, keys = first_batch(run, 6), jax.random.PRNGKey(1)
     weights = run.family.init(jax.random.PRNGKey(0), first_batch(run, 96))
     x, known = batch['x'], jnp.zeros(batch['x'].shape, bool).at[:, :3].set(True)
     fill = jax.jit(run.family.ability(Inpaint).fill)
 
-    def filled(rows, there, known=known):
+    def filled(rows, inputs, known=known):
         part = {key: array[rows] for key, array in {**batch, 'known': known}.items()}
         rng = rng_for(keys, jnp.arange(6)[rows], 6)
-        return np.asarray(fill(weights, {**part, 'x': there[rows]}, rng))
+        return np.asarray(fill(weights, {**part, 'x': inputs[rows]}, rng))
 
     whole = slice(None)
-    found = filled(whole, x)
-    assert found.shape == x.shape and np.all(np.isfinite(found))
-    np.testing.assert_array_equal(found[:, :3], x[:, :3])
-    np.testing.assert_array_equal(filled(whole, jnp.where(known, x, jnp.nan)), found)
-    np.testing.assert_array_equal(filled(whole, x, jnp.float32(known)), found)
-    np.testing.assert_allclose(filled(slice(2, 4), x), found[2:4], rtol=1e-3, atol=2e-3)
+    completed = filled(whole, x)
+    assert completed.shape == x.shape and np.all(np.isfinite(completed))
+    np.testing.assert_array_equal(completed[:, :3], x[:, :3])
+    np.testing.assert_array_equal(filled(whole, jnp.where(known, x, jnp.nan)), completed)
+    np.testing.assert_array_equal(filled(whole, x, jnp.float32(known)), completed)
+    np.testing.assert_allclose(filled(slice(2, 4), x), completed[2:4], rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize('name', slow('diffusion', 'vae'))
-def test_what_is_filled_in_does_not_depend_on_the_devices(tmp_path, name):
+def test_inpainting_does_not_depend_on_the_devices(tmp_path, name):
     """Nor on the batch size: 17 rows make three batches of 8 or two of 10."""
     run = assembled(tmp_path, name, 'moons,debug')
     host = jax.tree.map(np.asarray, restore.initial_state(run))
     x = np.asarray(run.data.splits['test']['x'][:17], np.float32)
     inputs = {'x': x, 'known': np.broadcast_to([True, False], x.shape)}
     data = run.data._replace(preprocess=lambda inputs, keys: inputs)
-    found = []
+    completions = []
     for devices, batch_size in ((jax.devices()[:8], 8), (jax.devices()[:1], 10)):
         apply = over_examples(run.family.ability(Inpaint).fill, data, batch_size, devices)
         state = device_lib.place(host, devices)
-        found.append(apply(state, jax.random.PRNGKey(3), inputs, 17))
-    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-3)
-    assert len(np.unique(found[0][:, 1])) == 17
+        completions.append(apply(state, jax.random.PRNGKey(3), inputs, 17))
+    np.testing.assert_allclose(*completions, rtol=1e-3, atol=1e-3)
+    assert len(np.unique(completions[0][:, 1])) == 17

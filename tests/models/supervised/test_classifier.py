@@ -31,25 +31,32 @@ def test_images_move_by_every_offset_and_zeros_come_in(shape):
     n = 400
     moved = np.asarray(classifier.shifted(jnp.stack([image] * n), keys(n), 1))
     padded = np.pad(image, [(1, 1), (1, 1)] + [(0, 0)] * (len(shape) - 2))
-    wanted = {
+    shifted_images = {
         (i, j): padded[i : i + shape[0], j : j + shape[1]] for i in range(3) for j in range(3)
     }
-    found = [next(at for at, w in wanted.items() if np.array_equal(w, m)) for m in moved]
-    assert set(found) == set(wanted)
-    assert min(map(found.count, wanted)) > n / 9 / 2
+    offsets = [
+        next(
+            offset
+            for offset, expected in shifted_images.items()
+            if np.array_equal(expected, moved_image)
+        )
+        for moved_image in moved
+    ]
+    assert set(offsets) == set(shifted_images)
+    assert min(map(offsets.count, shifted_images)) > n / 9 / 2
 
 
-def test_no_shift_is_nothing():
+def test_a_shift_of_zero_changes_nothing():
     x = jnp.ones((3, 4, 4, 1))
     assert classifier.shifted(x, keys(3), 0) is x
 
 
 def test_dropping_keeps_the_mean():
     features = jnp.ones((500, 20)) * 3
-    left = np.asarray(dropout(features, keys(500), 0.25))
-    assert set(np.unique(left)) == {0.0, 4.0}
-    assert left.mean() == pytest.approx(3, abs=0.1)
-    assert np.mean(left == 0) == pytest.approx(0.25, abs=0.02)
+    dropped = np.asarray(dropout(features, keys(500), 0.25))
+    assert set(np.unique(dropped)) == {0.0, 4.0}
+    assert dropped.mean() == pytest.approx(3, abs=0.1)
+    assert np.mean(dropped == 0) == pytest.approx(0.25, abs=0.02)
 
 
 @pytest.mark.slow
@@ -72,7 +79,7 @@ def test_evaluation_drops_and_moves_nothing(tmp_path):
     assert losses[0] != losses[1]
 
 
-def test_its_numbers_are_those_of_its_logits(tmp_path):
+def test_metrics_are_those_of_the_logits(tmp_path):
     run = make(tmp_path)
     batch = first_batch(run, 30)
     weights = run.family.init(jax.random.PRNGKey(0), batch)
@@ -80,15 +87,15 @@ def test_its_numbers_are_those_of_its_logits(tmp_path):
     logits = np.asarray(run.family.ability(Classify).logits(weights, batch, rng), np.float64)
     label = np.asarray(batch['label'])
     metrics = run.family.metrics(weights, batch, rng)
-    chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    want = -np.log(chance[np.arange(30), label])
-    np.testing.assert_allclose(metrics['cross_entropy_nats'], want, rtol=1e-5)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = -np.log(probabilities[np.arange(30), label])
+    np.testing.assert_allclose(metrics['cross_entropy_nats'], expected, rtol=1e-5)
     np.testing.assert_array_equal(metrics['accuracy'], logits.argmax(1) == label)
     assert run.family.ability(Codes).encode(weights, batch, rng).shape == (30, 16)
 
 
 @pytest.mark.slow
-def test_its_maps_and_their_logits_are_the_whole_network(tmp_path):
+def test_feature_maps_and_their_logits_are_those_of_the_whole_network(tmp_path):
     """The maps are the last convolution's output: nonnegative, 2x2 after two strides of 2."""
     run = make(tmp_path, model__channels=(4, 5))
     batch = first_batch(run, 6)
@@ -126,7 +133,7 @@ def test_it_learns_the_digits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('argument', 'changes', 'said'),
+    ('argument', 'changes', 'message'),
     [
         ('checkerboard,debug', {}, 'no labels'),
         ('ring,debug', {}, 'the examples are not images'),
@@ -135,8 +142,8 @@ def test_it_learns_the_digits(tmp_path):
         ('digits,debug', dict(model__shift=-1), 'config.model.shift'),
     ],
 )
-def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, changes, said):
-    assert said in complaint(make, tmp_path, argument, **changes)
+def test_bad_settings_end_in_one_line(tmp_path, complaint, argument, changes, message):
+    assert message in complaint(make, tmp_path, argument, **changes)
 
 
 def test_points_are_classified_without_convolutions(tmp_path):

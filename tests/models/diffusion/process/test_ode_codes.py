@@ -12,7 +12,7 @@ MEAN, STD = 1.5, 0.5
 
 
 @pytest.mark.slow
-def test_codes_are_quantiles_and_lead_back():
+def test_codes_are_quantiles_and_decode_to_x():
     with jax.enable_x64(True):
         schedule = schedules.linear()
 
@@ -29,7 +29,7 @@ def test_codes_are_quantiles_and_lead_back():
         errors = []
         for steps in (40, 80):
             codes = jax.jit(lambda x, n=steps: ode_encode(denoiser, x, schedule, n))(x)
-            again = jax.jit(lambda z, n=steps: ode_decode(denoiser, z, schedule, n))(codes)
-            errors.append([jnp.abs(codes - exact).max(), jnp.abs(again - x).max()])
+            decoded = jax.jit(lambda z, n=steps: ode_decode(denoiser, z, schedule, n))(codes)
+            errors.append([jnp.abs(codes - exact).max(), jnp.abs(decoded - x).max()])
         assert max(errors[-1]) < 1e-2
         assert np.all(np.log2(np.asarray(errors[0]) / np.asarray(errors[1])) > 1.8)

@@ -26,7 +26,7 @@ SCHEDULES = {  # noisier at the end: the usual ones keep a hundredth of the data
 
 
 @pytest.fixture(autouse=True, scope='module')
-def wide():
+def float64():
     with jax.enable_x64(True):
         yield
 
@@ -39,9 +39,9 @@ def of_mixture(schedule, means, weights):
             jnp.asarray(f(t))[..., None, None] for f in (schedule.alpha, schedule.sigma)
         )
         variance = (alpha * STD) ** 2 + sigma**2
-        away = x_t[:, None] - alpha * means
-        normal = -0.5 * jnp.sum(away**2 / variance + jnp.log(2 * jnp.pi * variance), -1)
-        return jnp.log(weights) + normal, means + alpha * STD**2 / variance * away
+        difference = x_t[:, None] - alpha * means
+        normal = -0.5 * jnp.sum(difference**2 / variance + jnp.log(2 * jnp.pi * variance), -1)
+        return jnp.log(weights) + normal, means + alpha * STD**2 / variance * difference
 
     def denoiser(x_t, t):
         logits, each = exponents(x_t, t)
@@ -51,7 +51,7 @@ def of_mixture(schedule, means, weights):
 
 
 @functools.cache
-def evaluated(name, count, steps, probes):
+def log_densities(name, count, steps, probes):
     """(estimated, exact) log densities of points drawn from a mixture of `count` Gaussians."""
     schedule = SCHEDULES[name]
     means, weights = MEANS[:count], WEIGHTS[:count] / WEIGHTS[:count].sum()
@@ -68,9 +68,9 @@ def evaluated(name, count, steps, probes):
     'name', ['linear', 'exploding', pytest.param('straight', marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize('count', [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_it_is_the_closed_form(name, count):
-    found, exact = evaluated(name, count, 800, 0)  # the error is below half the tolerance
-    np.testing.assert_allclose(found, exact, atol=1e-3)
+def test_the_estimate_is_the_closed_form(name, count):
+    estimated, exact = log_densities(name, count, 800, 0)  # the error is below half the tolerance
+    np.testing.assert_allclose(estimated, exact, atol=1e-3)
 
 
 SHIPPED = {
@@ -87,11 +87,11 @@ SHIPPED = {
 @pytest.mark.parametrize(
     'name', [n if n == 'cosine' else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED]
 )
-def test_it_is_the_density_of_what_the_prior_becomes(name):
+def test_the_estimate_is_the_density_of_the_transformed_prior(name):
     """For a Gaussian the ODE's map is affine; x does not quite end in the prior N(0, size^2)."""
     schedule, mean, std = SHIPPED[name], 1.5, 0.5
-    at = jnp.asarray([schedule.first, schedule.last])
-    alphas, sigmas = schedule.alpha(at), schedule.sigma(at)
+    times = jnp.asarray([schedule.first, schedule.last])
+    alphas, sigmas = schedule.alpha(times), schedule.sigma(times)
     deviations = jnp.sqrt((alphas * std) ** 2 + sigmas**2)
 
     def denoiser(x_t, t):
@@ -104,23 +104,23 @@ def test_it_is_the_density_of_what_the_prior_becomes(name):
     prior = -0.5 * (end / scale) ** 2 - jnp.log(scale * jnp.sqrt(2 * jnp.pi))
     exact = prior[:, 0] + jnp.log(deviations[1] / deviations[0])
     keys = jnp.zeros((13, 2), jnp.uint32)
-    found = jax.jit(lambda x: ode_log_prob(denoiser, x, schedule, keys, 800, 0))(x)
-    np.testing.assert_allclose(found, exact, atol=1e-3)
+    estimated = jax.jit(lambda x: ode_log_prob(denoiser, x, schedule, keys, 800, 0))(x)
+    np.testing.assert_allclose(estimated, exact, atol=1e-3)
 
 
 @pytest.mark.slow
 def test_the_error_falls_with_the_square_of_the_steps():
-    exact = evaluated('linear', 3, 1600, 0)[0]
-    errors = [np.abs(evaluated('linear', 3, n, 0)[0] - exact).mean() for n in (50, 100, 200)]
+    exact = log_densities('linear', 3, 1600, 0)[0]
+    errors = [np.abs(log_densities('linear', 3, n, 0)[0] - exact).mean() for n in (50, 100, 200)]
     np.testing.assert_allclose(np.log2(errors[:-1] / np.array(errors[1:])), 2, atol=0.35)
 
 
 @pytest.mark.slow
 def test_probes_are_right_on_average():
-    exact = evaluated('linear', 3, 50, 0)[0]
+    exact = log_densities('linear', 3, 50, 0)[0]
     for probes in (1, 64):
-        found = evaluated('linear', 3, 50, probes)[0]
-        error = found - exact
+        estimated = log_densities('linear', 3, 50, probes)[0]
+        error = estimated - exact
         assert np.abs(error.mean()) < 4 * error.std() / 40**0.5 + 1e-6
-    one, many = ((evaluated('linear', 3, 50, n)[0] - exact).std() for n in (1, 64))
+    one, many = ((log_densities('linear', 3, 50, n)[0] - exact).std() for n in (1, 64))
     assert many < 0.3 * one

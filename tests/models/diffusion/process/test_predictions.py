@@ -13,18 +13,18 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 KINDS = {**PREDICTIONS, 'edm': preconditioned(0.5)}
 angles = st.floats(0.02, 1.55)  # alpha = cos, sigma = sin
-numbers = st.floats(-10, 10)
+values = st.floats(-10, 10)
 
 
 @pytest.fixture(autouse=True, scope='module')
-def wide():
+def float64():
     with jax.enable_x64(True):
         yield
 
 
 @pytest.mark.parametrize('name', KINDS)
-@given(x=numbers, eps=numbers, angle=angles)
-def test_x_follows_from_what_is_predicted(name, x, eps, angle):
+@given(x=values, eps=values, angle=angles)
+def test_x_follows_from_the_target(name, x, eps, angle):
     alpha, sigma = np.cos(angle), np.sin(angle)
     kind = KINDS[name]
     target = kind.target(x, eps, alpha, sigma)
@@ -34,21 +34,21 @@ def test_x_follows_from_what_is_predicted(name, x, eps, angle):
 
 
 @pytest.mark.parametrize('name', KINDS)
-@given(x_t=numbers, output=numbers, angle=angles)
-def test_scale_says_how_far_x_moves(name, x_t, output, angle):
+@given(x_t=values, output=values, angle=angles)
+def test_scale_is_the_slope_of_x_in_the_output(name, x_t, output, angle):
     alpha, sigma = jnp.cos(angle), jnp.sin(angle)
     slope = jax.grad(lambda output: KINDS[name].to_x(x_t, output, alpha, sigma))(output)
     np.testing.assert_allclose(abs(slope), KINDS[name].scale(alpha, sigma), rtol=1e-9)
 
 
-@given(x_t=numbers, eps=numbers, angle=angles)
+@given(x_t=values, eps=values, angle=angles)
 def test_kinds_convert_into_one_another(x_t, eps, angle):
     """Every kind's target converts back to the same x."""
     alpha, sigma = np.cos(angle), np.sin(angle)
     x = KINDS['eps'].to_x(x_t, eps, alpha, sigma)
     for kind in KINDS.values():
-        again = kind.to_x(x_t, kind.target(x, eps, alpha, sigma), alpha, sigma)
-        np.testing.assert_allclose(again, x, rtol=1e-9, atol=1e-9)
+        converted = kind.to_x(x_t, kind.target(x, eps, alpha, sigma), alpha, sigma)
+        np.testing.assert_allclose(converted, x, rtol=1e-9, atol=1e-9)
 
 
 def test_the_preconditioned_output_has_unit_size():

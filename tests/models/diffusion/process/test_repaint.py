@@ -20,7 +20,7 @@ COSINE = schedules.cosine()
 
 
 @pytest.fixture(autouse=True)
-def wide():
+def float64():
     with jax.enable_x64(True):
         yield
 
@@ -66,22 +66,22 @@ def filled_in(schedule, steps, resamples, rows=ROWS, hidden=0.0, seed=1):
     return np.asarray(compiled(schedule, resamples)(start, x, known, times, keys=keys))
 
 
-def expected(schedule, steps, resamples):
+def expected_moments(schedule, steps, resamples):
     """Mean and covariance of the inpainted dimensions, by Algorithm 1 applied to moments."""
     times = time_grids.uniform_half_log_snr(schedule, steps)
     alphas, sigmas = np.asarray(schedule.alpha(times)), np.asarray(schedule.sigma(times))
     mean, covariance = np.zeros(3), (alphas[0] ** 2 + sigmas[0] ** 2) * np.eye(3)
-    for a, b, a_s, b_s in zip(alphas, sigmas, alphas[1:], sigmas[1:], strict=False):
-        gain, ratio = gain_at(a, b), a / a_s
-        added = b**2 - (ratio * b_s) ** 2
-        to_x, to_x_t = a_s * added / b**2, ratio * b_s**2 / b**2
+    for alpha, sigma, alpha_s, sigma_s in zip(alphas, sigmas, alphas[1:], sigmas[1:], strict=False):
+        gain, ratio = gain_at(alpha, sigma), alpha / alpha_s
+        added = sigma**2 - (ratio * sigma_s) ** 2
+        to_x, to_x_t = alpha_s * added / sigma**2, ratio * sigma_s**2 / sigma**2
         matrix = to_x * gain + to_x_t * np.eye(3)
-        for number in range(resamples):
-            mean = matrix @ mean + to_x * (MEAN - a * gain @ MEAN)
-            covariance = matrix @ covariance @ matrix.T + added * b_s**2 / b**2 * np.eye(3)
-            mean[0], covariance[0], covariance[:, 0] = a_s * VALUE, 0, 0
-            covariance[0, 0] = b_s**2
-            if number < resamples - 1:
+        for pass_index in range(resamples):
+            mean = matrix @ mean + to_x * (MEAN - alpha * gain @ MEAN)
+            covariance = matrix @ covariance @ matrix.T + added * sigma_s**2 / sigma**2 * np.eye(3)
+            mean[0], covariance[0], covariance[:, 0] = alpha_s * VALUE, 0, 0
+            covariance[0, 0] = sigma_s**2
+            if pass_index < resamples - 1:
                 mean, covariance = ratio * mean, ratio**2 * covariance + added * np.eye(3)
     gain = gain_at(alphas[-1], sigmas[-1])
     mean = MEAN + gain @ (mean - alphas[-1] * MEAN)
@@ -108,13 +108,16 @@ def check_moments(x, mean, covariance):
 )
 def test_every_pass_has_its_moments(schedule, resamples):
     x = filled_in(schedule, 6, resamples)
-    check_moments(x, *expected(schedule, 6, resamples))
+    check_moments(x, *expected_moments(schedule, 6, resamples))
     np.testing.assert_array_equal(x[:, 0], VALUE)
 
 
 def distance(mean, covariance):
     """[largest error of the mean, of the covariance] against the exact conditional."""
-    return [np.abs(a - b).max() for a, b in zip((mean, covariance), conditional(), strict=True)]
+    return [
+        np.abs(estimate - exact).max()
+        for estimate, exact in zip((mean, covariance), conditional(), strict=True)
+    ]
 
 
 @pytest.mark.slow
@@ -123,16 +126,16 @@ def test_resampling_leads_to_the_conditional():
     x = {u: filled_in(COSINE, 30, u)[:, 1:] for u in (1, 10)}
     far, near = (distance(x[u].mean(0), np.cov(x[u].T)) for u in (1, 10))
     assert far[0] > 0.25 and near[0] < 0.15 and near[1] < 0.15
-    errors = [distance(*expected(COSINE, 100, u)) for u in (1, 10, 100)]
+    errors = [distance(*expected_moments(COSINE, 100, u)) for u in (1, 10, 100)]
     assert errors[1][0] < errors[0][0] / 5 and errors[2][0] < errors[1][0] / 5
     assert errors[2][0] < 0.01 and errors[2][1] < 0.05
 
 
-def test_what_is_hidden_is_never_read():
+def test_hidden_values_are_never_read():
     """Even NaN in hidden dimensions has no effect."""
-    found = [filled_in(COSINE, 6, 4, rows=5, hidden=value) for value in (0.0, 9.0, np.nan)]
-    np.testing.assert_array_equal(found[1], found[0])
-    np.testing.assert_array_equal(found[2], found[0])
+    filled = [filled_in(COSINE, 6, 4, rows=5, hidden=value) for value in (0.0, 9.0, np.nan)]
+    np.testing.assert_array_equal(filled[1], filled[0])
+    np.testing.assert_array_equal(filled[2], filled[0])
 
 
 def test_a_row_depends_on_its_key_alone():
