@@ -1,5 +1,6 @@
 """Makes files as hostile as we can for tests: code that leaves a mark if anything ever runs it."""
 
+import importlib.util
 import json
 import marshal
 import pathlib
@@ -20,7 +21,8 @@ def code(mark: pathlib.Path) -> str:
         f'open({str(mark)!r}, "a").write(__file__ + "\\n")\n'
         'def get_config(argument=None):\n    from configs import vae\n'
         '    return vae.get_config(argument or "digits,debug")\n'
-        'def build(config, spec):\n    from configs import vae\n    return vae.build(config, spec)\n'
+        'def build(config, spec):\n    from configs import vae\n'
+        '    return vae.build(config, spec)\n'
     )
 
 
@@ -54,8 +56,6 @@ def plant(folder: pathlib.Path, mark: pathlib.Path) -> None:
 def pyc(mark: pathlib.Path) -> bytes:
     """Compiled code that claims another file, with a header that is never compared with it."""
     unchecked = struct.pack('<I', 1) + bytes(8)
-    import importlib.util
-
     body = compile(f'open({str(mark)!r}, "a")', 'harmless', 'exec')
     return importlib.util.MAGIC_NUMBER + unchecked + marshal.dumps(body)
 
@@ -75,7 +75,7 @@ def edit(file: pathlib.Path, /, **changes) -> None:
 
 def paths_to_code(folder: pathlib.Path) -> list[str]:
     """What a stranger could write as the config file of the run in `folder`."""
-    link = folder / 'linked.py'
+    link = folder.parent / 'linked.py'  # beside the run: a link inside it is refused as such
     if not link.exists():
         link.symlink_to(folder / 'evil.py')
     up = '../' * 20 + str(folder / 'evil.py').lstrip('/')
