@@ -10,6 +10,7 @@ import pathlib
 import resource
 import sys
 import traceback
+from typing import Any
 
 from atelier import checkout
 from atelier.errors import UserError
@@ -17,20 +18,21 @@ from atelier.log import log
 from benchmarks import victims
 
 
-class _Counter(logging.Handler):
-    """Counts warnings."""
+class _Warnings(logging.Handler):
+    """Collects the texts of warnings."""
 
-    warnings = 0
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING:
-            self.warnings += 1
+        self.texts.append(record.getMessage())
 
 
-def answer(kind: str, scene: pathlib.Path) -> dict[str, str]:
-    """Reads a file; returns how that ended, and a line or a digest of what the user gets."""
-    counter = _Counter()
-    log.addHandler(counter)
+def answer(kind: str, scene: pathlib.Path) -> dict[str, Any]:
+    """Reads a file; returns how that ended, a line or a digest of what the user gets, warnings."""
+    warnings = _Warnings()
+    log.addHandler(warnings)
     try:
         value = victims.KINDS[kind].read(scene)
     except UserError as error:
@@ -41,9 +43,9 @@ def answer(kind: str, scene: pathlib.Path) -> dict[str, str]:
     except (Exception, SystemExit):  # whatever it is, it is a finding
         return {'outcome': 'traceback', 'text': traceback.format_exc(limit=-3)}
     finally:
-        log.removeHandler(counter)
+        log.removeHandler(warnings)
     digest = hashlib.sha256(repr(value).encode()).hexdigest()
-    return {'outcome': 'warned' if counter.warnings else 'read', 'text': digest}
+    return {'outcome': 'read', 'text': digest, 'warnings': warnings.texts}
 
 
 def limit_memory(gigabytes: float) -> None:

@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from absl import app, flags
 
@@ -69,7 +70,7 @@ class Worker:
             self.close()
             raise RuntimeError(f'{" ".join(self._command)} does not start')
 
-    def read(self, kind: str) -> dict[str, str]:
+    def read(self, kind: str) -> dict[str, Any]:
         """Lets the process read a kind of file."""
         if self._process is None:
             self.start()
@@ -120,12 +121,14 @@ def try_kind(
     return results
 
 
-def judged(kind: Kind, reply: dict[str, str], clean: dict[str, str]) -> str:
+def judged(kind: Kind, reply: dict[str, Any], clean: dict[str, Any]) -> str:
     """Returns the outcome of a try (see the module docstring)."""
-    if reply['outcome'] in ('read', 'warned') and reply['text'] == clean['text']:
-        return 'same'
     if reply['outcome'] != 'read':
         return reply['outcome']
+    if reply['text'] == clean['text']:
+        return 'same'
+    if {*reply['warnings']} - {*clean['warnings']}:
+        return 'warned'
     return 'unnoticed' if kind.guarded else 'other'
 
 

@@ -45,12 +45,13 @@ def test_checksums_are_removed_or_right_again():
 def test_a_result_is_judged_by_the_result_of_the_undamaged_file():
     """Another result is bad only where a checksum should have revealed it."""
     guarded, other = KINDS['checkpoint'], KINDS['text']
-    read = lambda text, outcome='read': {'outcome': outcome, 'text': text}
+    read = lambda text, *warnings: {'outcome': 'read', 'text': text, 'warnings': warnings}
     assert judged(guarded, read('a'), read('a')) == 'same'
-    assert judged(guarded, read('b', 'warned'), read('a')) == 'warned'
+    assert judged(guarded, read('b', 'damaged'), read('a')) == 'warned'
+    assert judged(guarded, read('b', 'usual'), read('a', 'usual')) == 'unnoticed'
     assert judged(guarded, read('b'), read('a')) == 'unnoticed'
     assert judged(other, read('b'), read('a')) == 'other'
-    assert judged(other, read('why', 'traceback'), read('a')) == 'traceback'
+    assert judged(other, {'outcome': 'hang'}, read('a')) == 'hang'
 
 
 @pytest.mark.slow
