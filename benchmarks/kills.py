@@ -142,10 +142,10 @@ def blows(changes: int, tries: int, rng: random.Random) -> list[tuple[str, Blow]
 
 
 def attempts(name: str, folder: pathlib.Path, tries: int, seed: int, end: float) -> list[Result]:
-    """Tries one command until the time is over."""
+    """Tries one command until the time is over, at least once."""
     stage, results = Stage(folder, name), []
     for way, blow in blows(stage.changes, tries, random.Random(f'{seed} {name}')):
-        if time.monotonic() > end:
+        if results and time.monotonic() > end:
             break
         results.append(stage.attempt(way, blow))
         for problem in results[-1].problems:
@@ -167,7 +167,7 @@ def _counts(results: list[Result]) -> list[str]:
 def main(_) -> None:
     """Prints a line per command; exits with status 1 if a try ended differently."""
     names = [name for name in flags.FLAGS.commands.split(',') if name] or list(SCENES)
-    start, bad = time.monotonic(), 0
+    start, bad, total = time.monotonic(), 0, 0
     with tempfile.TemporaryDirectory(prefix='kills-') as folder:
         for i, name in enumerate(names, 1):
             end = start + 60 * flags.FLAGS.minutes * i / len(names)
@@ -175,7 +175,8 @@ def main(_) -> None:
                 name, pathlib.Path(folder), flags.FLAGS.tries, flags.FLAGS.kill_seed, end
             )
             bad += sum(bool(result.problems) for result in results)
-    print(f'{bad} tries ended differently')
+            total += len(results)
+    print(f'{bad} of {total} tries ended differently')
     sys.exit(bool(bad))
 
 

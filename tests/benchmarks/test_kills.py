@@ -69,13 +69,13 @@ def test_the_third_change_of_a_file_is_hit(tmp_path, blow, ending):
 
 @pytest.mark.slow
 def test_killed_commands_end_as_undisturbed_ones():
-    """Three tries of each command, as far as two minutes go."""
+    """Up to four tries of each of six commands, as far as two minutes go; at least one of each."""
     result = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.kills', '--tries=3', '--minutes=2'],
+        [sys.executable, '-m', 'benchmarks.kills', '--tries=4', '--minutes=2'],
         cwd=ROOT,
         env={**os.environ, 'XLA_FLAGS': ''},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search('^0 tries ended differently$', result.stdout, re.MULTILINE)
+    assert re.search(r'^0 of \d+ tries ended differently$', result.stdout, re.MULTILINE)
