@@ -48,10 +48,6 @@ OPTIONS = {'samplers': ['--samplers=ddim:2'], 'compress': ['--num_images=8']}  #
 
 def command(*arguments: str) -> str:
     """Performs a command line in this process; returns 'ok', its error line or a traceback."""
-    import time
-
-    t0 = time.time()
-    ar = arguments  # TIMING
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             cli.perform(cli.parse(['atelier', *map(str, arguments)]))
@@ -59,8 +55,6 @@ def command(*arguments: str) -> str:
         return f'error: {error}'
     except (Exception, SystemExit) as error:  # a finding that the test reports
         return f'traceback: {type(error).__name__}: {error}'
-    finally:
-        print(f'{time.time() - t0:6.2f}', *ar, file=sys.stderr, flush=True)  # TIMING
     return 'ok'
 
 
