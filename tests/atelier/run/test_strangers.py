@@ -74,7 +74,8 @@ def test_the_hook_notices_code_that_runs(found):
     assert controls['said'] == 'ok'
     assert any(line.startswith('exec ') and line.endswith('evil.py') for line in controls['code'])
     assert controls['marked']
-    assert len(controls['pickles']) > 0 and len(controls['processes']) > 0
+    assert 'io.open' in controls['pickles']
+    assert controls['processes'] == ['subprocess.Popen true']
 
 
 def assert_refused(said, may_work=()):
