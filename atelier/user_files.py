@@ -3,11 +3,15 @@
 A file imports its neighbours by their bare names, as a script does. Neighbours belong to their
 folder: two folders may each have a `helper.py`. They are importable while a file of their folder is
 loaded or called, and under `kept_open` until a command ends.
+
+All of them come from their sources. Compiled code in a `__pycache__` of the folder is not used: it
+could be other code than the source that the user has looked at.
 """
 
 import collections
 import contextlib
 import functools
+import importlib.machinery
 import importlib.util
 import pathlib
 import sys
@@ -34,6 +38,33 @@ def load(file: pathlib.Path) -> types.ModuleType:
     return _loaded(file, file.stat().st_mtime_ns)
 
 
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Loads a module from its source, whatever compiled code there is."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """Returns the compiled source."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _finder(path: str) -> importlib.machinery.FileFinder:
+    """Finds modules of open folders and of packages in them; a hook of `sys.path_hooks`.
+
+    Raises:
+      ImportError: the path belongs to another entry of `sys.path`, which may lie below the folder.
+    """
+    folder = pathlib.Path(path).resolve()
+    entries = {pathlib.Path(entry).resolve() for entry in sys.path}
+    owner = next((parent for parent in (folder, *folder.parents) if parent in entries), None)
+    if owner not in _open_folders:
+        raise ImportError(f'{path} is not of a user')
+    machinery = importlib.machinery
+    return machinery.FileFinder(
+        path,
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (_FromSource, machinery.SOURCE_SUFFIXES),
+    )
+
+
 @functools.cache
 def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
     name = _name_of(file)
@@ -42,6 +73,8 @@ def _loaded(file: pathlib.Path, changed_ns: int) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise UserError(f'{file} is not a Python file')
+    if isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        spec.loader = _FromSource(name, str(file))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module there
     try:
@@ -117,17 +150,28 @@ def _enter(folder: pathlib.Path) -> None:
     sys.modules.update(_neighbours[folder])
     sys.path.append(str(folder))
     _open_folders.append(folder)
+    if _finder not in sys.path_hooks:
+        sys.path_hooks.insert(0, _finder)
+    _forget_finders(folder)
 
 
 def _leave(folder: pathlib.Path) -> None:
     if folder in _open_folders:
         _open_folders.remove(folder)
         sys.path.remove(str(folder))
+        _forget_finders(folder)
         for name, file in _files_of_modules():
             if file.is_relative_to(folder) and _is_bare(name, file, folder):
                 _neighbours[folder][name] = sys.modules.pop(name)
                 if file.is_file():
                     _mtimes_ns.setdefault(file, file.stat().st_mtime_ns)
+
+
+def _forget_finders(folder: pathlib.Path) -> None:
+    """Lets Python choose anew by whom modules below the folder are found."""
+    for path in list(sys.path_importer_cache):
+        if pathlib.Path(path).is_relative_to(folder):
+            del sys.path_importer_cache[path]
 
 
 def _is_bare(name: str, file: pathlib.Path, folder: pathlib.Path) -> bool:

@@ -12,7 +12,7 @@ ROOT_PAGES = {  # at the root: on the site
     'README.md': 'index.md',
     'CONTRIBUTING.md': 'contributing.md',
     'CHANGELOG.md': 'changelog.md',
-    'SECURITY.md': 'security.md',
+    'SECURITY.md': 'reporting.md',  # docs/security.md is a page of its own
 }
 CONTENTS = """
 
@@ -33,6 +33,8 @@ evaluation
 sweeps
 clusters
 notebooks
+security
+reliability
 ```
 
 ```{toctree}
@@ -57,7 +59,7 @@ architecture
 design_notes
 contributing
 changelog
-security
+reporting
 ```
 """
 LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')

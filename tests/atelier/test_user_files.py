@@ -1,5 +1,8 @@
 """User files are executed once, and imports in each folder find that folder's own modules."""
 
+import importlib.util
+import marshal
+import pathlib
 import sys
 
 import pytest
@@ -111,3 +114,27 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match='why'):
             load(folder / 'failing.py')
+
+
+def test_compiled_code_in_the_folder_is_not_used(tmp_path):
+    """It could differ from the source: of the file, a neighbour and a module of a package."""
+    (tmp_path / 'package_7').mkdir()
+    (tmp_path / 'mine_7.py').write_text('import helper_7, package_7.inner\nvalue = "source"\n')
+    for name in ('helper_7.py', 'package_7/__init__.py', 'package_7/inner.py'):
+        (tmp_path / name).write_text('value = "source"\n')
+    for file in tmp_path.rglob('*.py'):
+        plant_compiled(file, 'raise SystemExit("compiled code ran")')
+    file = tmp_path / 'mine_7.py'
+    with user_files.beside(file):
+        module = user_files.load(file)
+    found = module, module.helper_7, module.package_7, module.package_7.inner
+    assert [each.value for each in found] == ['source'] * 4
+    assert not any(str(path).startswith(str(tmp_path)) for path in sys.path_importer_cache)
+
+
+def plant_compiled(file, source):
+    """Puts compiled code beside a source, with a header that Python never compares with it."""
+    path = pathlib.Path(importlib.util.cache_from_source(file))
+    path.parent.mkdir(exist_ok=True)
+    header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, 'little') + bytes(8)
+    path.write_bytes(header + marshal.dumps(compile(source, str(file), 'exec')))

@@ -1,0 +1,72 @@
+"""The process in which `benchmarks.mutations` reads damaged files: `damage_worker SCENE GIGABYTES`.
+
+Each line of the input names a kind; each line of the output says what reading it came to.
+"""
+
+import hashlib
+import json
+import logging
+import pathlib
+import resource
+import sys
+import traceback
+from typing import Any
+
+from atelier import checkout
+from atelier.errors import UserError
+from atelier.log import log
+from benchmarks import victims
+
+
+class _Warnings(logging.Handler):
+    """Collects the texts of warnings."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def answer(kind: str, scene: pathlib.Path) -> dict[str, Any]:
+    """Reads a file; returns how that ended, a line or a digest of what the user gets, warnings."""
+    warnings = _Warnings()
+    log.addHandler(warnings)
+    try:
+        value = victims.KINDS[kind].read(scene)
+    except UserError as error:
+        lines = str(error).splitlines()
+        return {'outcome': 'refused' if len(lines) == 1 else 'lines', 'text': str(error)}
+    except MemoryError:
+        return {'outcome': 'memory', 'text': traceback.format_exc(limit=-3)}
+    except (Exception, SystemExit):  # whatever it is, it is a finding
+        return {'outcome': 'traceback', 'text': traceback.format_exc(limit=-3)}
+    finally:
+        log.removeHandler(warnings)
+    digest = hashlib.sha256(repr(value).encode()).hexdigest()
+    return {'outcome': 'read', 'text': digest, 'warnings': warnings.texts}
+
+
+def limit_memory(gigabytes: float) -> None:
+    """Allows the process so much more address space than it has."""
+    pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
+    limit = pages * resource.getpagesize() + int(gigabytes * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def main(scene: pathlib.Path, gigabytes: float) -> None:
+    """Makes the scene if there is none, reads each kind once, then waits for jobs."""
+    replies, sys.stdout = sys.stdout, sys.stderr
+    if not scene.exists():
+        scene.mkdir(parents=True)
+        victims.make_scene(scene)
+    limit_memory(gigabytes)
+    print('ready', file=replies, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(line.strip(), scene)), file=replies, flush=True)
+
+
+if __name__ == '__main__':
+    with checkout.open_for_a_command():
+        main(pathlib.Path(sys.argv[1]), float(sys.argv[2]))

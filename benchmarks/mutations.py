@@ -1,0 +1,193 @@
+"""Damages each kind of file at random and counts what the program makes of it.
+
+    python -m benchmarks.mutations --tries=300
+
+Each try damages one file, lets a process with a memory and a time limit read it as a command does,
+and puts the file back. Outcomes:
+
+refused    one line says what is wrong
+same       the result is that of the undamaged file
+warned     the result differs, and a warning says why
+other      the file has no checksum, and the result is that of another valid file
+unnoticed  the file has a checksum, and another result passed as right: bad
+lines, traceback, hang, memory, crash: bad
+
+The exit status is 1 if an outcome is bad.
+"""
+
+import collections
+import contextlib
+import json
+import pathlib
+import random
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from absl import app, flags
+
+from atelier import checkout
+from benchmarks.victims import KINDS, Kind
+
+flags.DEFINE_integer('tries', 300, 'damaged files of each kind')
+flags.DEFINE_integer('mutation_seed', 0, 'seed of the damage')
+flags.DEFINE_string('kinds', '', 'which kinds, separated by ";"; all by default')
+flags.DEFINE_float('seconds', 60.0, 'time limit of one reading')
+flags.DEFINE_float('gigabytes', 4.0, 'memory limit of the reading process')
+flags.DEFINE_string('keep', '', 'folder in which badly read files are kept')
+
+GOOD = ('refused', 'same', 'warned', 'other')
+BAD = ('unnoticed', 'lines', 'traceback', 'hang', 'memory', 'crash')
+
+
+class Worker:
+    """A process that reads files; it is started anew after it hangs or dies."""
+
+    def __init__(self, scene: pathlib.Path, seconds: float, gigabytes: float):
+        self._command = [sys.executable, '-m', 'benchmarks.damage_worker', str(scene)]
+        self._command.append(str(gigabytes))
+        self._seconds = seconds
+        self._process = None
+
+    def start(self) -> None:
+        """Starts the process, which makes the scene if there is none.
+
+        Raises:
+          RuntimeError: it does not start.
+        """
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=checkout.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        if not self._reply(600.0):
+            self.close()
+            raise RuntimeError(f'{" ".join(self._command)} does not start')
+
+    def read(self, kind: str) -> dict[str, Any]:
+        """Lets the process read a kind of file."""
+        if self._process is None:
+            self.start()
+        self._process.stdin.write(f'{kind}\n')
+        self._process.stdin.flush()
+        line = self._reply(self._seconds)
+        if line:
+            return json.loads(line)
+        status = self._process.poll()
+        self.close()
+        return {'outcome': 'hang' if status is None else 'crash', 'text': f'exit status {status}'}
+
+    def _reply(self, seconds: float) -> str:
+        """Returns the next line; an empty one if the process died or is too slow."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            line = self._process.stdout.readline() if selector.select(seconds) else ''
+        if not line:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)  # for its exit status, if it died
+        return line
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def try_kind(
+    name: str, worker: Worker, scene: pathlib.Path, tries: int, seed: int
+) -> list[tuple[str, str, bytes]]:
+    """Returns (outcome, what was said, damaged content) of each try."""
+    kind, rng, results = KINDS[name], random.Random(f'{seed} {name}'), []
+    clean = worker.read(name)
+    put_back(scene)
+    if clean['outcome'] != 'read':
+        raise RuntimeError(f'{name}: the undamaged file is not read: {clean}')
+    files = sorted(path for path in scene.glob(kind.files) if path.is_file())
+    for _ in range(tries):
+        path = rng.choice(files)
+        bad = kind.mutate(path.read_bytes(), rng)
+        path.write_bytes(bad)
+        reply = worker.read(name)
+        put_back(scene)
+        results.append((judged(kind, reply, clean), f'{path.name}: {reply["text"]}', bad))
+    return results
+
+
+def judged(kind: Kind, reply: dict[str, Any], clean: dict[str, Any]) -> str:
+    """Returns the outcome of a try (see the module docstring)."""
+    if reply['outcome'] != 'read':
+        return reply['outcome']
+    if reply['text'] == clean['text']:
+        return 'same'
+    if {*reply['warnings']} - {*clean['warnings']}:
+        return 'warned'
+    return 'unnoticed' if kind.guarded else 'other'
+
+
+def put_back(scene: pathlib.Path) -> None:
+    """Puts the whole scene back, since reading a damaged file may write others."""
+    shutil.rmtree(scene)
+    shutil.copytree(_pristine(scene), scene)
+
+
+def _pristine(scene: pathlib.Path) -> pathlib.Path:
+    return scene.with_name('pristine')
+
+
+def table(names: list[str], tries: int, seed: int, keep: str = '') -> dict[str, dict[str, int]]:
+    """Prints a row per kind and returns {kind: {outcome: count}}; says what was bad."""
+    counts = {}
+    print(f'{"kind":26}' + ''.join(f'{outcome:>10}' for outcome in (*GOOD, *BAD)))
+    with tempfile.TemporaryDirectory(prefix='mutations-') as folder:
+        scene = pathlib.Path(folder) / 'scene'
+        worker = Worker(scene, flags.FLAGS.seconds, flags.FLAGS.gigabytes)
+        try:
+            worker.start()  # makes the scene
+            shutil.copytree(scene, _pristine(scene))
+            for name in names:
+                results = try_kind(name, worker, scene, tries, seed)
+                counts[name] = collections.Counter(outcome for outcome, _, _ in results)
+                row = ''.join(f'{counts[name][outcome]:10}' for outcome in (*GOOD, *BAD))
+                print(f'{name:26}{row}', flush=True)
+                _explain(name, results, keep)
+        finally:
+            worker.close()
+    return counts
+
+
+def _explain(name: str, results: list[tuple[str, str, bytes]], keep: str) -> None:
+    """Prints the last line of each different bad outcome, and keeps the files."""
+    said = set()
+    for i, (outcome, text, content) in enumerate(results):
+        last = text.strip().splitlines()[-1] if text.strip() else ''
+        if outcome not in BAD or (outcome, last) in said:
+            continue
+        said.add((outcome, last))
+        print(f'    {outcome}, try {i}: {last[:300]}')
+        if keep:
+            folder = pathlib.Path(keep)
+            folder.mkdir(parents=True, exist_ok=True)
+            stem = f'{name.replace(" ", "-")}-{i}'
+            (folder / stem).write_bytes(content)
+            (folder / f'{stem}.txt').write_text(text)
+
+
+def main(_) -> None:
+    """Prints the table; exits with status 1 if an outcome is bad."""
+    names = [name.strip() for name in flags.FLAGS.kinds.split(';') if name.strip()] or list(KINDS)
+    counts = table(names, flags.FLAGS.tries, flags.FLAGS.mutation_seed, flags.FLAGS.keep)
+    bad = sum(row[outcome] for row in counts.values() for outcome in BAD)
+    print(f'{bad} bad outcomes of {sum(sum(row.values()) for row in counts.values())}')
+    sys.exit(bool(bad))
+
+
+if __name__ == '__main__':
+    app.run(main)

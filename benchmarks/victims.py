@@ -1,0 +1,137 @@
+"""The kinds of files that `benchmarks.mutations` damages, and how the program reads each."""
+
+import binascii
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pathlib
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from PIL import Image
+
+from atelier import cli
+from atelier.data import arrays, folder, text
+from atelier.report.metrics_log import read_metrics
+from benchmarks.mutating import damaged, misshapen
+
+CONFIG = '--config=configs/naive_bayes.py:digits,debug'
+SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
+
+
+class Kind(NamedTuple):
+    """A kind of file.
+
+    files: pattern of the files below the scene, one of which is damaged in each try.
+    read: reads it as the program does and returns what the user gets, to be compared.
+    mutate: (content, rng) -> damaged content.
+    guarded: whether the file has checksums, so that a changed value must be noticed.
+    """
+
+    files: str
+    read: Callable[[pathlib.Path], Any]
+    mutate: Callable[[bytes, random.Random], bytes] = damaged
+    guarded: bool = True
+
+
+def command(*arguments: object) -> str:
+    """Performs a command line in this process and returns what it printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        cli.perform(cli.parse(['atelier', *map(str, arguments)]))
+    return printed.getvalue()
+
+
+def make_scene(scene: pathlib.Path) -> None:
+    """Makes a file of each kind: a sweep of two runs, a coded file, arrays, a picture, text."""
+    sweep = scene / 'sweep'
+    command(CONFIG, '--mode=sweep', '--sweep=seed=0,1', f'--workdir={sweep}', *SHORT)
+    for member in ('seed-0', 'seed-1'):
+        command('--mode=evaluate', f'--workdir={sweep}/{member}')
+    command('--mode=compress', f'--workdir={sweep}/seed-0', '--num_images=4')
+    rng = np.random.default_rng(0)
+    x, label = rng.integers(0, 256, (40, 8, 8, 1), np.uint8), np.arange(40) % 3
+    np.savez(scene / 'plain.npz', x=x, label=label)
+    np.savez_compressed(scene / 'packed.npz', x=x.astype(np.float32), label=label)
+    (scene / 'pictures').mkdir()
+    for i in range(12):
+        Image.fromarray(x[i, ..., 0]).save(scene / 'pictures' / f'{i:02d}.png')
+    (scene / 'text.txt').write_text('All work and no play makes a dull text.\n' * 100)
+
+
+def _run(scene: pathlib.Path) -> bytes:
+    """Weights and samples of the run."""
+    run = scene / 'sweep' / 'seed-0'
+    command('--mode=sample', f'--workdir={run}', '--num_samples=4', '--config.eval.weights=last')
+    files = sorted((run / 'samples').glob('seed-0*.npz'))
+    return b''.join(np.load(file)['x'].tobytes() for file in files)
+
+
+def _sweep(scene: pathlib.Path) -> str:
+    command('--mode=sweep', f'--workdir={scene}/sweep')
+    return ''.join(path.read_text() for path in sorted((scene / 'sweep').glob('*.csv')))
+
+
+def _compared(scene: pathlib.Path) -> str:
+    runs = ','.join(f'{scene}/sweep/{name}' for name in ('seed-0', 'seed-1'))
+    return command('--mode=compare', f'--runs={runs}', f'--workdir={scene}/compared')
+
+
+def _decoded(scene: pathlib.Path) -> bytes:
+    run = scene / 'sweep' / 'seed-0'
+    command('--mode=decompress', f'--workdir={run}')
+    return np.load(run / 'applications' / 'decompress.npz')['x'].tobytes()
+
+
+def _splits(data) -> list:
+    leaves = jax.tree_util.tree_leaves_with_path(data.splits)
+    return [(str(path), x.shape, hashlib.sha256(x.tobytes()).hexdigest()) for path, x in leaves]
+
+
+def _pictures(scene: pathlib.Path) -> list:
+    os.environ['XDG_CACHE_HOME'] = str(scene / 'cache')
+    return _splits(folder.load(str(scene / 'pictures')))
+
+
+def resealed(content: bytes, rng: random.Random) -> bytes:
+    """Damages values of a JSON file, which then looks as if made before it had a checksum."""
+    record = json.loads(content)
+    record.pop('checksum', None)
+    return json.dumps(misshapen(record, rng)).encode()
+
+
+def rechecked(content: bytes, rng: random.Random) -> bytes:
+    """Damages the header of a coded file and makes the checksum of the header right again."""
+    line, end, rest = content.partition(b'\n')
+    magic, header = line[:8], json.loads(line[8:])
+    line = magic + json.dumps(misshapen(header, rng), separators=(',', ':')).encode() + end
+    return line + binascii.crc_hqx(line, 0).to_bytes(2, 'little') + rest[2:]
+
+
+KINDS = {
+    'config.json': Kind('sweep/seed-0/config.json', _run),
+    'config.json, values': Kind('sweep/seed-0/config.json', _run, resealed, guarded=False),
+    'sweep.json': Kind('sweep/sweep.json', _sweep),
+    'sweep.json, values': Kind('sweep/sweep.json', _sweep, resealed, guarded=False),
+    'metrics.jsonl': Kind(
+        'sweep/seed-0/metrics.jsonl', lambda s: read_metrics(s / 'sweep/seed-0'), guarded=False
+    ),
+    'evaluation.json': Kind('sweep/seed-0/evaluation.json', _compared),
+    'evaluation.json, values': Kind(
+        'sweep/seed-0/evaluation.json', _compared, resealed, guarded=False
+    ),
+    'checkpoint': Kind('sweep/seed-0/checkpoints/4/**/*', _run),
+    'coded file': Kind('sweep/seed-0/applications/compress.bin', _decoded),
+    'coded file, header': Kind('sweep/seed-0/applications/compress.bin', _decoded, rechecked),
+    'npz': Kind('plain.npz', lambda s: _splits(arrays.load(str(s / 'plain.npz')))),
+    'npz, compressed': Kind('packed.npz', lambda s: _splits(arrays.load(str(s / 'packed.npz')))),
+    'PNG': Kind('pictures/*.png', _pictures),
+    'text': Kind(
+        'text.txt', lambda s: _splits(text.load(str(s / 'text.txt'), context=16)), guarded=False
+    ),
+}

@@ -1,0 +1,210 @@
+"""Opens runs and data of a stranger in every way, under an audit hook: `strangers.py FOLDER`.
+
+The same commands first use clean runs of one's own. Prints a JSON object: what each command said,
+and what the hook recorded. `tests/atelier/run/test_strangers.py` judges it.
+"""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+from auditing import Auditor  # noqa: E402
+from hostile import Bomb, code, edit, paths_to_code, plant  # noqa: E402
+from tfds_files import IMAGE, pictures, write_set  # noqa: E402
+
+import atelier  # noqa: E402
+from atelier import applications, checkout, cli  # noqa: E402
+from atelier.errors import UserError  # noqa: E402
+
+SHORT = ('--config.train.steps=2', '--config.train.evaluate_every=2', '--config.eval.batch_size=64')
+RUNS = {  # folder: config; together their families fit every application
+    'vae': 'vae.py:digits,debug',
+    'naive_bayes': 'naive_bayes.py:digits,debug',
+    'classifier': 'classifier.py:digits,debug',
+    'diffusion': 'diffusion.py:digits,debug',
+    'markov': 'markov.py:debug',
+    'super_resolution': 'super_resolution.py:digits,debug',
+}
+OF = {  # application: the run that it is tried on; all others: the VAE
+    **dict.fromkeys(('classify', 'saliency', 'compress', 'decompress'), 'naive_bayes'),
+    **dict.fromkeys(('samplers', 'trajectory'), 'diffusion'),
+    'text': 'markov',
+    'super_resolve': 'super_resolution',
+}
+OPTIONS = {'samplers': ['--samplers=ddim:2'], 'compress': ['--num_images=8']}  # for speed
+
+
+def command(*arguments: str) -> str:
+    """Performs a command line in this process; returns 'ok', its error line or a traceback."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            cli.perform(cli.parse(['atelier', *map(str, arguments)]))
+    except UserError as error:
+        return f'error: {error}'
+    except (Exception, SystemExit) as error:  # a finding that the test reports
+        return f'traceback: {type(error).__name__}: {error}'
+    return 'ok'
+
+
+def opened(folder: pathlib.Path) -> str:
+    """Opens a run from Python."""
+    try:
+        atelier.sample(atelier.load(folder), 2)
+    except UserError as error:
+        return f'error: {error}'
+    return 'ok'
+
+
+def make_own(out: pathlib.Path) -> None:
+    """Trains the runs, a sweep, and a run on each kind of file."""
+    for name, config in RUNS.items():
+        say = command(f'--config={ROOT}/configs/{config}', f'--workdir={out}/{name}', *SHORT)
+        assert say == 'ok', f'{name}: {say}'
+    sweep = [f'--config={ROOT}/configs/{RUNS["naive_bayes"]}', '--mode=sweep', '--sweep=seed=0,1']
+    assert command(*sweep, f'--workdir={out}/sweep', *SHORT) == 'ok'
+
+
+def use(runs: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
+    """Does all that can be done with the runs in a folder; some commands mix them with our own."""
+    vae = f'--workdir={runs}/vae'
+    said = {'evaluate': command('--mode=evaluate', vae), 'atelier.load': opened(runs / 'vae')}
+    for mode in sorted(applications.names(), key=lambda name: (name == 'decompress', name)):
+        folder = f'--workdir={runs}/{OF.get(mode, "vae")}'
+        said[mode] = command(f'--mode={mode}', folder, *OPTIONS.get(mode, []))
+    classifier = f'--config.eval.classifier={runs}/classifier'
+    said['classifier'] = command('--mode=evaluate', f'--workdir={own}/vae', classifier)
+    said['compare'] = command(
+        '--mode=compare', f'--runs={runs}/vae,{own}/naive_bayes', f'--workdir={own}/compared'
+    )
+    said['sweep'] = command('--mode=sweep', f'--workdir={runs}/sweep')
+    said['grow'] = command(
+        '--mode=train', f'--workdir={runs}/naive_bayes', '--config.train.steps=4'
+    )
+    child = own / f'child-of-{runs.name}'
+    config = f'--config={ROOT}/configs/{RUNS["naive_bayes"]}'
+    parent = f'--init_from={runs}/naive_bayes'
+    said['init_from'] = command(config, parent, f'--workdir={child}', *SHORT)
+    return said
+
+
+def pointed_at_code(strange: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
+    """Uses runs and sweeps whose records name the stranger's code as their config."""
+    said = {}
+    for i, path in enumerate(paths_to_code(strange / 'vae')):
+        for name in RUNS:
+            edit(strange / name / 'config.json', path=path)
+        edit(strange / 'sweep' / 'sweep.json', path=path)
+        if i == 0:
+            said |= {f'{mode} {path}': line for mode, line in use(strange, own).items()}
+        vae = f'--workdir={strange}/vae'
+        said |= {f'{mode} {path}': command(f'--mode={mode}', vae) for mode in ('sample', 'train')}
+        said[f'atelier.load {path}'] = opened(strange / 'vae')
+        said[f'sweep {path}'] = command('--mode=sweep', f'--workdir={strange}/sweep')
+    return said
+
+
+def make_strange_data(folder: pathlib.Path, mark: pathlib.Path) -> None:
+    """Writes arrays, pictures, a TFDS set and coded files that hold or name code."""
+    (folder / 'pictures').mkdir(parents=True)
+    bomb, text = pickle.dumps(Bomb(mark)), code(mark).encode()
+    np.savez(folder / 'objects.npz', x=np.array([Bomb(mark)] * 30, dtype=object))
+    for name, content in (('pickled.npz', bomb), ('pickled.bin', bomb), ('program.bin', text)):
+        (folder / name).write_bytes(content)
+    for i in range(30):
+        picture = Image.fromarray(np.full((8, 8), i, np.uint8))
+        picture.save(folder / 'pictures' / f'{i}.png')
+    (folder / 'pictures' / '99.png').write_bytes(
+        b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n'
+    )
+    tiny = write_set(folder / 'tfds', 'tiny', {'train': pictures(30)}, {'image': IMAGE})
+    features = (tiny / 'features.json').read_text()
+    (tiny / 'features.json').write_text(features.replace(IMAGE['pythonClassName'], 'evil.Image'))
+    plant(folder, mark)
+
+
+def use_data(folder: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
+    """Trains on, and decodes, the files of `make_strange_data`."""
+    vae, train = f'--config={ROOT}/configs/vae.py', (f'--workdir={own}/never', *SHORT)
+    at = lambda name: f'--config.data.path={folder}/{name}'
+    decompress = ('--mode=decompress', f'--workdir={own}/naive_bayes')
+    score = ('--mode=anomaly', f'--workdir={own}/vae')
+    return {
+        'objects': command(f'{vae}:arrays,debug', at('objects.npz'), *train),
+        'pickle': command(f'{vae}:arrays,debug', at('pickled.npz'), *train),
+        'program as arrays': command(f'{vae}:arrays,debug', at('program.bin'), *train),
+        'pictures': command(f'{vae}:folder,debug', at('pictures'), *train),
+        'tfds': command(f'{vae}:tiny,debug', f'--config.data.data_dir={folder}/tfds', *train),
+        'program as picture': command(*score, f'--picture={folder}/program.bin'),
+        'coded pickle': command(*decompress, f'--file={folder}/pickled.bin'),
+        'coded program': command(*decompress, f'--file={folder}/program.bin'),
+    }
+
+
+def swap_handlers(strange: pathlib.Path) -> None:
+    """Lets the records of checkpoints name the stranger's modules."""
+    for path in strange.rglob('_CHECKPOINT_METADATA'):
+        record = json.loads(path.read_text())
+        record['item_handlers'] = dict.fromkeys(record['item_handlers'], 'models.Handler')
+        path.write_text(json.dumps(record))
+
+
+def controls(strange: pathlib.Path, own: pathlib.Path, auditor: Auditor) -> dict[str, object]:
+    """What the hook must notice: a typed config of the same folder, a pickle, a process."""
+    auditor.reset()
+    config = f'--config={strange}/vae/evil.py:digits,debug'
+    said = command(config, f'--workdir={own}/typed', *SHORT)
+    runs_code = list(auditor.code)
+    with contextlib.suppress(Exception):
+        pickle.loads((strange / 'vae' / 'evil.pkl').read_bytes())
+    subprocess.run(['true'], check=True)
+    processes = [name for name in auditor.others if name.endswith(' true')]
+    return {
+        'said': said,
+        'code': runs_code,
+        'pickles': sorted(auditor.pickles),
+        'processes': processes,
+    }
+
+
+def main(out: pathlib.Path) -> None:
+    own, strange, mark = out / 'own', out / 'strange', out / 'RAN'
+    auditor = Auditor(strange)
+    make_own(own)
+    for folder in (strange, out / 'clean'):
+        shutil.copytree(own, folder)
+    plant(strange, mark)
+    make_strange_data(strange / 'data', mark)
+    os.chdir(strange / 'vae')
+    auditor.install()
+    found = {'clean': use(out / 'clean', own)}
+    usual = {*auditor.others, *auditor.pickles}
+    auditor.reset()
+    found['planted'] = use(strange, own)
+    found['data'] = use_data(strange / 'data', own)
+    with auditor.paused():
+        swap_handlers(strange)
+    found['handlers'] = {'sample': command('--mode=sample', f'--workdir={strange}/vae')}
+    found['pointed'] = pointed_at_code(strange, own)
+    found['code'] = sorted({*auditor.code})
+    found['unusual'] = sorted({*auditor.others, *auditor.pickles} - usual)
+    found['marked'] = mark.read_text() if mark.exists() else ''
+    found['controls'] = controls(strange, own, auditor)
+    found['controls']['marked'] = mark.exists()
+    print(json.dumps(found))
+
+
+if __name__ == '__main__':
+    with checkout.open_for_a_command():
+        main(pathlib.Path(sys.argv[1]).resolve())
