@@ -21,8 +21,8 @@ def kl_standard_normal(
 
         1/2 sum_j [exp(log_var_j) + mean_j^2 - 1 - log_var_j]
 
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B, which has -KL, the term of
-    the bound.
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B. The formula there is that
+    of -KL, because the bound contains -KL.
 
     Raises:
         ValueError: if the shapes differ or are not (batch, latent).

@@ -96,10 +96,10 @@ def make_step(
     `mean` averages a pytree over devices, and `gather` concatenates its arrays over devices. Both
     are the identity for a member of a sweep.
 
-    If a loss, gradient, fitted parameter or `extra` is non-finite, the call returns the State
-    unchanged, including `state.step`, so that further calls fail in the same way, and sets `finite`
-    to False, which the host reads after the dispatch. `report` holds float32 scalars and the flag
-    `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
+    If a loss, gradient, fitted parameter or `extra` is non-finite, the call sets `finite` to False,
+    which the host reads after the dispatch, and returns the State unchanged. `state.step` is
+    unchanged too, so further calls fail in the same way. `report` holds float32 scalars and the
+    flag `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
     in every step. A check per step would take as long as the memory-bound update itself, and is
     not needed because a non-finite parameter makes the next loss non-finite.
     """

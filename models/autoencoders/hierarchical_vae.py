@@ -212,7 +212,7 @@ def hierarchical_vae(
     means of q, each given the means of the layers that it depends on.
 
     hypers: `beta`, the weight of the KL; `kl_warmup_steps`, over which the weight rises to beta;
-    `free_nats`, the KL of each layer up to which its cost is constant (0 for no such floor).
+    `free_nats`: a layer whose KL is below this value has a constant cost (0: no such floor).
     """
     check_estimate(num_importance_samples, importance_chunk)
 

@@ -96,8 +96,9 @@ def denoiser(
       weights: parameters of the network.
       label: label of each row if the network reads labels (`spec.num_classes` is the null label),
         or the condition from `nets.given`.
-      guidance: w in null + w (class - null), which replaces the class-conditional mean: Ho and
-        Salimans (2022), equation 6, whose w + 1 is this w. 1 is no guidance, at half the cost.
+      guidance: w in null + w (class - null), which replaces the class-conditional mean `class`;
+        `null` is the mean given the null label. This is equation 6 of Ho and Salimans (2022), where
+        w + 1 stands for this w. 1 is no guidance, at half the cost.
       clip: keeps the mean in [-1, 1] if the data's interval is known.
     """
 

@@ -151,7 +151,7 @@ def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
     can_pack = rules.penalty == 'none' and nets.packing == 1 and not nets.is_conditional
     packs = 'give --config.model.packing=4, or ' if can_pack else ''
     return Advice(
-        f"{stabilize}, or lower --config.hypers.learning_rate, the discriminator's",
+        f'{stabilize}, or lower --config.hypers.learning_rate (that of the discriminator)',
         f'{packs}{stabilize}, or lower --config.hypers.learning_rate_generator',
     )
 
@@ -207,7 +207,7 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
 
     def decode(weights, codes):
         z, classes = jnp.split(codes, [nets.latent_dim], axis=-1)
-        label = classes if nets.is_conditional else None  # one-hot, or weights between classes
+        label = classes if nets.is_conditional else None  # one-hot, or between two classes
         x, _ = _generate(nets, weights, z, label, False, identity)
         return nets.spec.denormalize(x)
 
