@@ -99,9 +99,9 @@ def make_step(
     If a loss, gradient, fitted parameter or `extra` is non-finite, the call sets `finite` to False,
     which the host reads after the dispatch, and returns the State unchanged. `state.step` is
     unchanged too, so further calls fail in the same way. `report` holds float32 scalars and the
-    flag `finite`. Parameters updated by gradients are checked once per dispatch (with `all_finite`), not
-    in every step. A check per step would take as long as the memory-bound update itself, and is
-    not needed because a non-finite parameter makes the next loss non-finite.
+    flag `finite`. Parameters updated by gradients are checked once per dispatch (with
+    `all_finite`), not in every step. A check per step would take as long as the memory-bound update
+    itself, and is not needed, because a non-finite parameter makes the next loss non-finite.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):
