@@ -74,13 +74,14 @@ def test_splines_pass_through_their_knots_with_their_slopes(raw):
     assert (knots['slope'] > 0).all() and (knots['slope'][[0, -1]] == 1).all()
     for name in ('x', 'y'):
         np.testing.assert_array_equal(knots[name][[0, -1]], [-BOUND, BOUND])
-    for side in (-1e-9, 0.0, 1e-9):
+    narrowest = np.diff(knots['x']).min()
+    for side in (-1e-8, 0.0, 1e-8):
         x = np.zeros(N)
-        x[: BINS + 1] = knots['x'] + side
+        x[: BINS + 1] = knots['x'] + side * narrowest
         terms = spline_terms_in_float64(raw, x)
         np.testing.assert_allclose(terms['y'][: BINS + 1], knots['y'], atol=1e-5)
         slopes = np.exp(terms['log_slope'][: BINS + 1])
-        np.testing.assert_allclose(slopes, knots['slope'], rtol=2e-2)
+        np.testing.assert_allclose(slopes, knots['slope'], rtol=1e-2)
 
 
 def test_zeros_are_the_identity():
