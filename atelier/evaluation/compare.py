@@ -8,7 +8,8 @@ import numpy as np
 
 from atelier import leftovers
 from atelier.errors import UserError
-from atelier.evaluation.evaluate import read_evaluation, summary
+from atelier.evaluation.evaluate import summary
+from atelier.evaluation.evaluation_file import read_evaluation
 from atelier.evaluation.latents.report import headlines
 from atelier.evaluation.per_example.values_file import read_values
 from atelier.log import log
@@ -72,7 +73,7 @@ def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str,
 def _column(folder: str) -> Column:
     path = user_path(folder)
     record = run_folder.load(path)
-    evaluation = read_evaluation(path / 'evaluation.json')
+    evaluation = read_evaluation(path)
     if not evaluation:
         log.warning('%s has no evaluation: --mode=evaluate --workdir=%s makes one', folder, folder)
     curves = {}

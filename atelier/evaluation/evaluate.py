@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import math
-import pathlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from atelier.core.abilities import LogProb, Sample
 from atelier.core.family import Family, is_class_conditional
 from atelier.core.randomness import Stream, key_for
 from atelier.errors import UserError, at_least, choose, writing
+from atelier.evaluation import evaluation_file
 from atelier.evaluation.latents.diagnostics import latent_diagnostics
 from atelier.evaluation.latents.report import show_latents
 from atelier.evaluation.per_example.over_examples import over_examples, per_dimension
@@ -92,8 +92,8 @@ def _evaluate(
         feature_function = from_function(features, run.data.splits[SPLIT]['x'])
     _, state, weights = trained or restore.load(run)
     determining_settings = _determining_settings(run, weights, feature_function)
-    path = run.folder / 'evaluation.json'
-    previous = _previous(path) if reuse else {}
+    path = run.folder / evaluation_file.NAME
+    previous = evaluation_file.previous_evaluation(run.folder) if reuse else {}
     is_up_to_date = all(previous.get(name) == value for name, value in determining_settings.items())
     is_up_to_date &= previous.get('values_checksum', '') == checksum_of_values(run.folder)
     if processes.from_first(np.asarray(is_up_to_date)):
@@ -241,30 +241,6 @@ def _data_record(run: Run) -> dict[str, Any]:
         'examples': run.data.size(SPLIT),
         'examined': f'{fingerprints["x"]}; {fingerprints[SPLIT]}',
     }
-
-
-def read_evaluation(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a stored evaluation; empty if there is none or it cannot be read.
-
-    Raises:
-      UserError: it was changed after it was written.
-    """
-    try:
-        return files.read_json(path)
-    except (OSError, ValueError):
-        return {}
-    except UserError as error:
-        advice = f'--mode=evaluate --workdir={path.parent} writes it again'
-        raise UserError(f'{error}; {advice}') from error
-
-
-def _previous(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a stored evaluation; empty, too, if it was changed, and is thus to be repeated."""
-    try:
-        return read_evaluation(path)
-    except UserError as error:
-        log.warning('%s', error)
-        return {}
 
 
 def likelihood_description(run: Run) -> str | None:

@@ -1,0 +1,74 @@
+"""`evaluation.json`: reading the stored evaluation of a run, which a stranger may have written."""
+
+import pathlib
+from typing import Any
+
+from atelier import files
+from atelier.errors import UserError
+from atelier.evaluation.latents.report import MAIN_VALUES, SINGLE_VALUES
+from atelier.log import log
+
+NAME = 'evaluation.json'
+Number = int | float | None
+
+
+def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns the stored evaluation of the run in `folder`; empty if there is none or it is torn.
+
+    Raises:
+      UserError: it was changed after it was written, or a value has another type than an
+        evaluation writes.
+    """
+    path = folder / NAME
+    try:
+        evaluation = files.read_json(path)
+        wrong = _wrong_field(evaluation)
+        if wrong:
+            raise UserError(f'{path} is damaged: {wrong} has a value of another type')
+        return evaluation
+    except (OSError, ValueError):
+        return {}
+    except UserError as error:
+        raise UserError(f'{error}; --mode=evaluate --workdir={folder} writes it again') from error
+
+
+def previous_evaluation(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns the stored evaluation; empty, too, if it is damaged, and is thus to be repeated."""
+    try:
+        return read_evaluation(folder)
+    except UserError as error:
+        log.warning('%s', error)
+        return {}
+
+
+def _wrong_field(evaluation: dict[str, Any]) -> str:
+    """Returns the first field with a value of another type than an evaluation has, or ''."""
+    if not isinstance(evaluation.get('weights', ''), str):
+        return 'weights'
+    for group in ('values', 'samples', 'latents', 'data'):
+        if not isinstance(evaluation.get(group, {}), dict | None):
+            return group
+    values, samples = evaluation.get('values') or {}, evaluation.get('samples') or {}
+    latents = evaluation.get('latents') or {}
+    single = {name: latents[name] for name in SINGLE_VALUES if name in latents}
+    parts = {name: latents[name] for name in MAIN_VALUES if name in latents}
+    return (
+        _wrong_part('values', values, 'mean', 'standard_error')
+        or _wrong_part('samples.values', samples.get('values', {}), 'samples', 'floor')
+        or next((f'latents.{name}' for name in single if not _is_number(single[name])), '')
+        or next((_wrong_part('latents', {n: parts[n]}, MAIN_VALUES[n]) for n in parts), '')
+    )
+
+
+def _wrong_part(group: str, parts: Any, *names: str) -> str:
+    """Returns the first of `parts` that is no dict in which `names` are numbers, or ''."""
+    if not isinstance(parts, dict):
+        return group
+    for part, numbers in parts.items():
+        if not isinstance(numbers, dict) or not all(_is_number(numbers.get(n)) for n in names):
+            return f'{group}.{part}'
+    return ''
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool)

@@ -1,0 +1,50 @@
+"""A stored evaluation has the types that an evaluation writes, or is refused in one line."""
+
+import pytest
+
+from atelier import files
+from atelier.evaluation import evaluation_file
+
+GOOD = {
+    'values': {'nll_nats': {'mean': 88.1, 'standard_error': None}},
+    'samples': {'features': 'a', 'values': {'coverage': {'samples': 0.5, 'floor': 0.9}}},
+    'latents': {'num_examples': 9, 'active_units': 3, 'continuity': {'mean': 0.1}},
+    'data': {'description': 'digits'},
+    'weights': 'best checkpoint, step 10',
+}
+
+
+@pytest.mark.parametrize('evaluation', [GOOD, {}, {'values': {}, 'samples': None}])
+def test_an_evaluation_is_read_as_it_was_written(tmp_path, evaluation):
+    files.write_json(tmp_path / 'evaluation.json', evaluation)
+    assert evaluation_file.read_evaluation(tmp_path) == evaluation
+
+
+@pytest.mark.parametrize(
+    ('group', 'value', 'field'),
+    [
+        ('weights', 3, 'weights'),
+        ('data', [1], 'data'),
+        ('values', 'text', 'values'),
+        ('values', {'accuracy': '../../x'}, 'values.accuracy'),
+        ('values', {'accuracy': {'mean': 'x'}}, 'values.accuracy'),
+        ('values', {'accuracy': {'mean': True}}, 'values.accuracy'),
+        ('samples', {'values': {'coverage': {'floor': [1]}}}, 'samples.values.coverage'),
+        ('samples', {'values': 3}, 'samples.values'),
+        ('latents', {'active_units': {}}, 'latents.active_units'),
+        ('latents', {'continuity': 0.5}, 'latents.continuity'),
+        ('latents', {'continuity': {'mean': '0.5'}}, 'latents.continuity'),
+    ],
+)
+def test_a_value_of_another_type_is_refused(tmp_path, complaint, group, value, field):
+    """The line names the field and the command that writes the file again."""
+    files.write_json(tmp_path / 'evaluation.json', {**GOOD, group: value})
+    line = complaint(evaluation_file.read_evaluation, tmp_path)
+    assert f'is damaged: {field} has a value of another type; --mode=evaluate' in line
+    assert evaluation_file.previous_evaluation(tmp_path) == {}
+
+
+def test_a_torn_or_missing_file_is_no_evaluation(tmp_path):
+    assert evaluation_file.read_evaluation(tmp_path) == {}
+    (tmp_path / 'evaluation.json').write_text('{"values"')
+    assert evaluation_file.read_evaluation(tmp_path) == {}
