@@ -1,7 +1,8 @@
-"""The checkout around the package: its config files, and the engine's only access to the root.
+"""The checkout around the package: its config files, and the only way from `atelier` to its root.
 
-`train_lib`, `models`, `losses` and `configs` are the researcher's own files. An installation
-exposes none of them: they are importable only while code of the root is loaded or called.
+`train_lib`, `models`, `losses` and `configs` at the root are the researcher's own files. Installing
+the package does not put them on the path. They can be imported only while this module loads or
+calls code of the root.
 """
 
 import contextlib
@@ -45,7 +46,8 @@ def _module(name: str) -> types.ModuleType:
 def importable() -> Iterator[None]:
     """Makes the root's modules importable in this context; no change if the root is on the path.
 
-    Another project's modules of the same names are set aside inside the context, ours outside it.
+    Inside the context, another project's modules of the same names are set aside. Outside it, ours
+    are set aside.
 
     Raises:
       UserError: there is no checkout around the package, or another project's module of one of
@@ -118,7 +120,7 @@ def _pop_modules() -> dict[str, types.ModuleType]:
 
 
 def _refuse_foreign_modules() -> None:
-    """Refuses modules from elsewhere: a config would be built from another project's models.
+    """Refuses modules from elsewhere, because a config would use another project's models.
 
     Raises:
       UserError: names the module and its file.
@@ -131,7 +133,7 @@ def _refuse_foreign_modules() -> None:
             if file is None or not pathlib.Path(file).resolve().is_relative_to(ROOT):
                 raise UserError(
                     f'the module {name!r} was imported from {file or "no file"}, not from {ROOT}: '
-                    'use Atelier in a Python process that does not import it'
+                    'use Atelier in a Python process that does not import that module'
                 )
 
 
@@ -181,15 +183,15 @@ class ConfigFile(NamedTuple):
         """Returns the config from the file's `get_config`.
 
         Raises:
-          UserError: as `module`, or get_config returns something else.
+          UserError: as `module`, or get_config does not return a ConfigDict.
         """
         from ml_collections import ConfigDict
 
         config = self._called('get_config', self.argument)
         if not isinstance(config, ConfigDict):
             raise UserError(
-                f'{self.file}: get_config returns a {type(config).__name__}, not a ConfigDict as '
-                'configs.shared.common.begin gives it'
+                f'{self.file}: get_config returns a {type(config).__name__}; it must return a '
+                'ConfigDict, such as that of configs.shared.common.begin'
             )
         return config
 
@@ -224,8 +226,8 @@ def config_file(flag: str) -> ConfigFile:
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
-    The folder may come from a stranger, so it must not choose the code that runs: only a config of
-    the checkout, or a file that the user named as well.
+    The folder may come from a stranger, so it must not choose the code that runs. The record may
+    name only a config of the checkout, or a file that the user has named too.
 
     Raises:
       UserError: the file is neither in `configs/` of the checkout nor trusted.
@@ -248,7 +250,7 @@ def trust(*paths: str | pathlib.Path) -> None:
 
 
 def trust_flags() -> list[str]:
-    """Returns the flag with which another command trusts the same files, if it needs one."""
+    """Returns the flag that makes another command trust the same files; [] if none is needed."""
     files = sorted(str(file) for file in _trusted if not _is_in_configs(file))
     return [f'--trust={",".join(files)}'] if files else []
 
@@ -263,7 +265,7 @@ def configs() -> list[str]:
 
 
 def default_folder(config_file: ConfigFile, config: 'ConfigDict') -> pathlib.Path:
-    """Returns runs/vae-digits or runs/vae-digits-debug, relative to the working directory."""
+    """Returns a run's default folder, such as runs/vae-digits, relative to the current folder."""
     parts = [pathlib.Path(config_file.path).stem, config.data.name]
     extra = [
         part

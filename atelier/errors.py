@@ -49,7 +49,7 @@ def closest(value: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str | None) -> str:
-    """Returns ' (did you mean NAME?)', to follow what was typed; empty for None."""
+    """Returns ' (did you mean NAME?)', to append to what the user typed; '' for None."""
     return '' if name is None else f' (did you mean {name!r}?)'
 
 
@@ -57,7 +57,7 @@ def choose(field: str, value: str, options: Mapping[str, T]) -> T:
     """Returns `options[value]`: turns a config's string into a Python value.
 
     Raises:
-      UserError: `value` is not an option; names the config field and the options.
+      UserError: `value` is not an option. The message names the config field and the options.
     """
     if value not in options:
         hint = did_you_mean(str(value), options) if len(options) > 1 else ''
@@ -95,18 +95,18 @@ def writing(path: object) -> Iterator[None]:
 
 
 def at_least(least: int, field: str, *values: object) -> None:
-    """Refuses all but finite numbers of at least `least`.
+    """Refuses a value that is not a finite number, or that is below `least`.
 
     Raises:
       UserError: names the config field and the value.
     """
     for value in values:
         if not isinstance(value, int | float) or not least <= value < math.inf:
-            raise UserError(f'config.{field}={value}: it must be a number from {least} on')
+            raise UserError(f'config.{field}={value}: it must be a finite number, at least {least}')
 
 
 def check_sizes(owner: object, *names: str, least: int = 1) -> None:
-    """Refuses model sizes below `least`; attributes of `owner` are named as in config.model.
+    """Refuses model sizes below `least`: attributes of `owner`, which are fields of config.model.
 
     Raises:
       UserError: names the config field and the value.
@@ -133,8 +133,8 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
       UserError: names the config field and the value.
     """
     if not (0 <= value <= 1 and not (below_one and value == 1)):
-        end = 'below 1' if below_one else '1'
-        raise UserError(f'config.{field}={value}: it must be a share from 0 to {end}')
+        end = 'below 1' if below_one else 'at most 1'
+        raise UserError(f'config.{field}={value}: it must be at least 0 and {end}')
 
 
 @contextlib.contextmanager

@@ -42,7 +42,9 @@ class Axis(NamedTuple):
 
 
 def parse(text: str, values: dict[str, Any]) -> Axis:
-    """Parses FIELD=VALUES; `values`, the config's values by dotted name, set the types.
+    """Parses FIELD=VALUES. New values have the type of the field's value in `values`.
+
+    `values` holds the config's values by dotted name.
 
     Raises:
       UserError: there is no such field, or a value is invalid.
@@ -68,12 +70,12 @@ def parse(text: str, values: dict[str, Any]) -> Axis:
 
 
 def settings(axes: Sequence[Axis], num_random: int, seed: int) -> list[Setting]:
-    """Returns each combination of the axes' values once; all ranges are drawn jointly.
+    """Returns each combination of the axes' values once. A draw gives each range a value.
 
     There are `num_random` joint draws. Draw k of a field depends on (seed, field, k) alone.
 
     Raises:
-      UserError: a field is on two axes, only one of ranges and `num_random` is given, or there are
+      UserError: a field is on two axes; ranges without `num_random`, or the reverse; or there are
         more than `MAX_SETTINGS` combinations.
     """
     fields = [axis.field for axis in axes]
@@ -122,7 +124,7 @@ def _split_at_commas(text: str) -> list[str]:
 
 
 def _value(text: str, item: str, like: Any) -> Any:
-    """Parses `item` as the type of `like`, the field's present value."""
+    """Parses `item` as the type of `like`, the field's current value."""
     try:
         if isinstance(like, bool):
             return {'true': True, 'false': False}[item.lower()]
@@ -167,19 +169,19 @@ def _check_count(setting: str, count: int) -> None:
 
 def _range(text: str, kind: str, ends: str, like: Any) -> Range:
     if not isinstance(like, int | float) or isinstance(like, bool):
-        raise UserError(f'--sweep={text}: a range is for numbers')
+        raise UserError(f'--sweep={text}: only a numeric field can have a range')
     bounds = ends.split(':')
     if len(bounds) != 2:
         raise UserError(f'--sweep={text}: write a range as {kind}:LOW:HIGH')
     low, high = (_value(text, item, 0.0) for item in bounds)
     if not low < high or (kind == 'log' and low <= 0):
-        raise UserError(f'--sweep={text}: {low:g} to {high:g} is no range to draw from')
+        raise UserError(f'--sweep={text}: LOW must be below HIGH, and above 0 for log')
     return Range(low, high, kind == 'log', isinstance(like, int))
 
 
 def _draws(field: str, interval: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    low, high = interval.low, interval.high + interval.is_whole  # an interval for each whole number
+    low, high = interval.low, interval.high + interval.is_whole  # [k, k + 1) is for k
     if interval.is_log:
         low, high = math.log(low), math.log(high)
     drawn = low + (high - low) * random.random(count)

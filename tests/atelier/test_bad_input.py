@@ -79,7 +79,7 @@ def test_the_config_may_stand_behind_its_fields(main, tmp_path):
     """The training loop refuses the last field, so the config file and both fields were read."""
     fields = ['--config.train.batch_size=40', '--config.train.steps=0']
     line = error_line(main(*fields, f'{CONFIG}:debug', cwd=tmp_path))
-    assert 'config.train.steps=0: it must be a number from 1 on' in line
+    assert 'config.train.steps=0: it must be a finite number, at least 1' in line
 
 
 def test_two_data_sets_after_the_colon():

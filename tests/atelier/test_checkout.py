@@ -74,7 +74,7 @@ def test_a_get_config_that_returns_something_else(elsewhere, complaint):
     source = 'def get_config(argument):\n    return {}\ndef build(config, spec): ...\n'
     (elsewhere / 'mine.py').write_text(source)
     line = complaint(checkout.config_file('mine.py').config)
-    assert 'mine.py: get_config returns a dict, not a ConfigDict' in line
+    assert 'mine.py: get_config returns a dict; it must return a ConfigDict' in line
 
 
 def test_where_it_is_on_the_path_nothing_changes(elsewhere):

@@ -61,10 +61,10 @@ def test_an_axis(text, values):
         ('model.hidden_sizes=64', "'64' is not a tuple"),
         ('model.hidden_sizes=(64', 'is not a tuple'),
         ('model.tied=yes', 'true or false'),
-        ('hypers.beta=log:0:1', 'no range to draw from'),
-        ('hypers.beta=uniform:2:1', 'no range to draw from'),
+        ('hypers.beta=log:0:1', 'above 0 for log'),
+        ('hypers.beta=uniform:2:1', 'LOW must be below HIGH'),
         ('hypers.beta=log:1', 'write a range as log:LOW:HIGH'),
-        ('model.activation=uniform:0:1', 'a range is for numbers'),
+        ('model.activation=uniform:0:1', 'only a numeric field can have a range'),
     ],
 )
 def test_an_axis_that_cannot_be(complaint, text, pattern):
