@@ -1,7 +1,7 @@
 """Files of a run or a sweep: whole or absent, never behind a symbolic link, JSON with a checksum.
 
-Every file of results is written by `whole`. A process that is killed or a full disk thus leaves the
-old file or the new one under its name.
+Every file of results is written by `whole`. After a kill or with a full disk, the old file or the
+new one thus stands under its name.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def refuse_links(folder: pathlib.Path, may_be: Sequence[str] = MAY_BE_LINKS) -> 
             path, is_link = pathlib.Path(entry), entry.is_symlink()
             if is_link and path not in allowed:
                 raise _is_link(path)
-            with reading(path):  # a link to itself leads nowhere
+            with reading(path):  # `is_dir` raises OSError for a link to itself
                 is_folder = entry.is_dir(follow_symlinks=is_link)
             if is_folder:
                 waiting.append(path)
@@ -149,5 +149,5 @@ def _is_link(path: pathlib.Path) -> UserError:
 
 def _checksum(value: dict[str, Any]) -> str:
     """Returns a checksum of the content, whatever the order of its names and the line breaks."""
-    plain = json.loads(json.dumps(value))  # tuples become lists, and all names text
+    plain = json.loads(json.dumps(value))  # tuples become lists, and all names become text
     return f'{zlib.crc32(json.dumps(plain, sort_keys=True).encode()):08x}'

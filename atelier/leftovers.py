@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 PREFIX = '.writing-'  # of temporary files
 EARLIER = re.compile(r'\..+\.json\.\d+|metrics\.tmp')  # temporary files of earlier versions
-LOCK = '.in-use'  # the file in a temporary folder whose lock its process holds
+LOCK = '.in-use'  # a file in each temporary folder; the process that uses it holds its lock
 SHARED = 'atelier-'  # prefix of temporary folders in the system's folder for them
 
 
@@ -82,7 +82,7 @@ def _locked_folder(parent: pathlib.Path, prefix: str) -> tuple[int, pathlib.Path
 
 
 def _is_locked_in_time(descriptor: int) -> bool:
-    """Locks a new file; returns whether no other process took it for a leftover before."""
+    """Locks a new file; returns False if a process has already removed it as a leftover."""
     with contextlib.suppress(OSError):  # a file system without locks: leftovers stay there
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return os.fstat(descriptor).st_nlink > 0

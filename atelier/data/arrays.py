@@ -33,8 +33,8 @@ from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
 ENCRYPTED = 1  # bit of the flags of a zip member
-MAX_UNUSED = 100  # classes without an example, if fewer have one
-SMALL = 1e-30  # float32 holds such a standard deviation and its inverse; squares are not needed
+MAX_UNUSED = 100  # most classes without examples, if fewer classes have examples
+SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 UNREADABLE = (
     ValueError,
     EOFError,
@@ -137,7 +137,7 @@ def _check_header(file: zipfile.ZipExtFile, member: zipfile.ZipInfo, path: pathl
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(np.lib.format.read_magic(file))
     if read is None:
-        return  # numpy refuses it or, for names of fields in Unicode, we do
+        return  # numpy refuses other versions; version 3, for names in Unicode, is refused later
     shape, _, dtype = read(file)
     declared = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and declared > member.file_size:
@@ -239,7 +239,8 @@ def _num_classes(labels: list[np.ndarray], path: pathlib.Path) -> int:
     """Returns the largest label + 1, which is the size of parts of a model.
 
     Raises:
-      UserError: most classes have no example, because of a mark such as 255 or a large index.
+      UserError: most classes have no example, because a label is a large index, or a special
+        value such as 255 for "no class".
     """
     used = np.unique(np.concatenate(labels))
     num_classes = int(used[-1]) + 1

@@ -136,7 +136,7 @@ class Checkpoints:
         Raises:
           UserError: it cannot be read.
         """
-        reason = 'it is that of another process'
+        reason = 'another process wrote this checkpoint'
         try:
             content = read(self._manager, self._folder, saved.step, saved.like, is_own=True)
             if content.digest == saved.digest:
@@ -198,7 +198,7 @@ class Checkpoints:
                     self._manager.reload()
             return restored
         if refused:
-            # none can be read: more likely the model changed than all are damaged, so none is moved
+            # none can be read: a changed model is likelier than damage to all, so none is moved
             newest_error = next(iter(refused.values()))
             raise UserError(
                 f'no checkpoint in {self.folder} can be read; error of the newest: {newest_error}'

@@ -54,7 +54,7 @@ class CheckpointFolder:
         return self.path
 
     def _remove_remains(self) -> None:
-        """Deletes what a process left that was killed while it deleted a checkpoint."""
+        """Deletes the rest of a checkpoint whose deletion was cut short by a kill."""
         with writing(self.path):
             for remains in self.path.glob(f'{_DELETED}*'):
                 shutil.rmtree(remains)
@@ -82,7 +82,7 @@ class CheckpointFolder:
             )
 
     def delete(self, step: int) -> None:
-        """Deletes a checkpoint. Readers have the whole checkpoint until it disappears at once.
+        """Deletes a checkpoint. Readers see all of it until it disappears in one step.
 
         Raises:
           UserError: the folder is not writable.
@@ -98,7 +98,7 @@ class CheckpointFolder:
         Raises:
           UserError: the folder is not writable.
         """
-        target = self._given_path.parent / 'damaged' / str(step)  # the path itself may be a link
+        target = self._given_path.parent / 'damaged' / str(step)  # beside the link, if the given path is one
         with writing(target):
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Limits on the sizes in a config, which its user or a stranger has typed.
+"""Limits on the sizes in a config, which may be untrusted.
 
-Sizes that no machine has are refused by their own value; sizes that this machine does not have are
-refused once the shapes of the State are known, which takes no memory.
+Sizes that are too large for any machine are refused by their value alone. Sizes that are too large
+for this machine are refused once the shapes of the State are known. Finding them takes no memory.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from atelier.run.config_values import flatten
 
 LARGEST = {  # integers of each group of a config, of whatever sign
     'data': 2**31 - 1,
-    'model': 2**24,  # of one size: the product of two is already more than memory holds
+    'model': 2**24,  # an array with two dimensions of this size would exceed any memory
     'train': 2**31 - 1,  # a step is an int32
     'eval': 2**31 - 1,
 }
-MOST_LAYERS = 1000  # sizes in a list of config.model
+MAX_LAYERS = 1000  # sizes in a list of config.model
 
 
 def check_integers(config: ConfigDict) -> None:
@@ -35,8 +35,8 @@ def check_integers(config: ConfigDict) -> None:
     """
     for name, value in flatten(config.to_dict()).items():
         group = name.split('.')[0]
-        if group == 'model' and isinstance(value, list) and len(value) > MOST_LAYERS:
-            raise UserError(f'config.{name} has {len(value):,} entries, above {MOST_LAYERS:,}')
+        if group == 'model' and isinstance(value, list) and len(value) > MAX_LAYERS:
+            raise UserError(f'config.{name} has {len(value):,} entries, above {MAX_LAYERS:,}')
         for each in value if isinstance(value, list) else [value]:
             largest = LARGEST.get(group, math.inf)
             if isinstance(each, int) and abs(each) > largest:
@@ -47,7 +47,7 @@ def check_integers(config: ConfigDict) -> None:
 def within_memory(config: ConfigDict) -> Iterator[None]:
     """Turns a size that NumPy or JAX cannot represent or allocate into a `UserError`.
 
-    For code that only builds functions and shapes: nothing else in it takes memory.
+    For code that only builds functions and shapes, so that a size is the cause of such an error.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def _too_large(config: ConfigDict, reason: str) -> UserError:
             integers[name] = max(sizes)
     name = max(integers, key=integers.get, default='')
     hint = f'; the largest size is config.model.{name}' if name else ''
-    return UserError(f'the model is larger than any memory ({reason}){hint}')
+    return UserError(f'the model does not fit into memory ({reason}){hint}')
 
 
 def check_state(state: State, config: ConfigDict) -> None:

@@ -118,7 +118,7 @@ def check_kinds(path: pathlib.Path, stored: Mapping[str, Any], like: Mapping[str
     """Checks that the config values stored in the file `path` have the types of `like`.
 
     Raises:
-      UserError: as the text of `wrong_kind`.
+      UserError: a value has another type; the message is that of `wrong_kind`.
     """
     wrong = wrong_kind(stored, like)
     if wrong:

@@ -131,7 +131,7 @@ def denoised(
     Each row starts at the time with that noise level, on its own time grid, and takes ancestral
     steps without guidance. One step gives the mean of p(x | x_t), or of p(x | x_t, label), which
     has the least expected squared error. More steps give a sample of p(x | x_t), or of
-    p(x | x_t, label). An ODE cannot, because it maps one x_t to one x.
+    p(x | x_t, label). An ODE cannot give such a sample, because it maps each x_t to one x.
     """
     sampling = sampling._replace(sampler=ancestral, guidance=1.0)
     times = schedule.time(-jnp.log(stretch(nets.spec) * batch['noise_std']))
@@ -161,7 +161,7 @@ def inpainted(
     """Returns x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    # at least one pass, because the known part of x is read in a pass
+    # at least one step before the last evaluation: `repaint` reads the known part of x in steps
     grid = sampling.grid(schedule, max(sampling.steps - 1, 1))
     start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
     step_keys = fold_in(keys, STEP_DRAWS)

@@ -58,7 +58,7 @@ def test_sizes_that_overflow_while_a_model_is_built(tmp_path, error):
     def build(config, spec):
         raise error
 
-    with pytest.raises(UserError, match='larger than any memory .*model.hidden_sizes'):
+    with pytest.raises(UserError, match='does not fit into memory .*model.hidden_sizes'):
         experiment.assemble(tmp_path, config_file, config, build)
     error = ValueError('a bug')
     with pytest.raises(ValueError, match='a bug'):
