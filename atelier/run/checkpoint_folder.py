@@ -98,7 +98,7 @@ class CheckpointFolder:
         Raises:
           UserError: the folder is not writable.
         """
-        target = self._given_path.parent / 'damaged' / str(step)  # beside the link, if the given path is one
+        target = self._given_path.parent / 'damaged' / str(step)  # beside a link, not its target
         with writing(target):
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
