@@ -226,7 +226,7 @@ def config_file(flag: str) -> ConfigFile:
 def recorded(record: dict[str, Any], folder: pathlib.Path) -> ConfigFile:
     """Returns the config file that `record` (config.json or sweep.json in `folder`) names.
 
-    The folder may come from a stranger, so it must not choose the code that runs. The record may
+    The folder may be untrusted, so it must not choose the code that runs. The record may
     name only a config of the checkout, or a file that the user has named too.
 
     Raises:

@@ -18,7 +18,7 @@ def counted(n: int, noun: str) -> str:
 def escaped(text: str, keep: str = '') -> str:
     r"""Returns `text` with control characters, and all else that does not print, as escapes.
 
-    Names of files, classes and fields may come from a stranger. A line break or a terminal code in
+    Names of files, classes and fields may be untrusted. A line break or a terminal code in
     one of them would forge a line of ours: `'a\nb'` is printed as `a\nb`.
 
     Args:
@@ -42,7 +42,7 @@ class Lines(str):
 class Formatter(logging.Formatter):
     """Plain lines, marked if they are warnings.
 
-    The arguments of a message may be names that come from a stranger, so they are escaped.
+    The arguments of a message may be untrusted names, so they are escaped.
     """
 
     def format(self, record: logging.LogRecord) -> str:

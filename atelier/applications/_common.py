@@ -27,7 +27,7 @@ from atelier.run.restore import TrainedRun
 ONLY_SIZES = ('batch_size', 'num_pictures')
 PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that stands in a file name as it is
 MOST = 2**31 - 1  # of an option that counts
-MOST_STAND_INS = 4096  # the batch size of a stranger's run may be anything
+MOST_STAND_INS = 4096  # the batch size of an untrusted run may be anything
 
 
 def at_least(least: int, **options: int) -> None:

@@ -18,7 +18,7 @@ def symbols_of(fingerprint: dict[str, str]) -> str | None:
         return None
     try:
         value = ast.literal_eval(symbols)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # from a stranger
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # untrusted text
         value = None
     if not isinstance(value, str) or len({*value}) != len(value) or len(value) < 2:
         raise UserError(f'config.json is damaged: the symbols of its text are {shortened(symbols)}')

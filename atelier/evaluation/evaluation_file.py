@@ -1,4 +1,4 @@
-"""`evaluation.json`: reading the stored evaluation of a run, which a stranger may have written."""
+"""`evaluation.json`: reading the stored evaluation of a run, which may be untrusted."""
 
 import pathlib
 from typing import Any

@@ -66,7 +66,7 @@ def read(
 ) -> Content:
     """Reads a checkpoint and compares its checksum.
 
-    A stranger may have written it. So, unless this process has (`is_own`), names, shapes and dtypes
+    It may be untrusted. So, unless this process wrote it (`is_own`), names, shapes and dtypes
     are compared with those of `like` before any array is read. Without `like`, the sizes of the
     arrays are compared with those of the files.
 

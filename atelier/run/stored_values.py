@@ -1,4 +1,4 @@
-"""Checks of config.json and sweep.json before their values are used: a stranger may have made them.
+"""Checks of config.json and sweep.json before their values are used: the files may be untrusted.
 
 `read` bounds the size and the depth. `check_record` checks the fields of a record, `check_kinds`
 compares config values with the types of the config's own fields. Nothing is converted: `false` is
