@@ -43,7 +43,9 @@ def plant(folder: pathlib.Path, mark: pathlib.Path) -> None:
     for place in [folder, *(path for path in folder.rglob('*') if path.is_dir())]:
         for name in NAMES:
             _write(place / f'{name}.py', text.encode())
-            _write(place / '__pycache__' / f'{name}.{sys.implementation.cache_tag}.pyc', compiled)
+            if place.parent.name != 'checkpoints':  # Orbax reads each subfolder of a checkpoint
+                compiled_name = f'{name}.{sys.implementation.cache_tag}.pyc'
+                _write(place / '__pycache__' / compiled_name, compiled)
         for name in PACKAGES:
             _write(place / name / '__init__.py', text.encode())
             _write(place / name / 'vae.py', text.encode())

@@ -79,10 +79,12 @@ def make_own(out: pathlib.Path) -> None:
 def use(runs: pathlib.Path, own: pathlib.Path) -> dict[str, str]:
     """Does all that can be done with the runs in a folder; some commands mix them with our own."""
     vae = f'--workdir={runs}/vae'
+    coded = runs / 'naive_bayes' / 'applications' / 'compress-num_images-8.bin'
+    files = {'decompress': [f'--file={coded}']}
     said = {'evaluate': command('--mode=evaluate', vae), 'atelier.load': opened(runs / 'vae')}
     for mode in sorted(applications.names(), key=lambda name: (name == 'decompress', name)):
         folder = f'--workdir={runs}/{OF.get(mode, "vae")}'
-        said[mode] = command(f'--mode={mode}', folder, *OPTIONS.get(mode, []))
+        said[mode] = command(f'--mode={mode}', folder, *OPTIONS.get(mode, []), *files.get(mode, []))
     classifier = f'--config.eval.classifier={runs}/classifier'
     said['classifier'] = command('--mode=evaluate', f'--workdir={own}/vae', classifier)
     said['compare'] = command(

@@ -27,7 +27,8 @@ NEEDS = (EXTEND,)
 def data(folder: pathlib.Path, **options) -> Dataset | None:
     """Returns a stand-in for the run's text, whose vocabulary is in the folder.
 
-    Returns None if the run is not of text, or if its folder is too old to have the vocabulary.
+    Returns None if the run is not of text, if its folder is too old to have the vocabulary, or if
+    its training examples are long pieces, whose length, and so the model's shapes, the text gives.
 
     Raises:
       UserError: there is no run.
@@ -35,7 +36,7 @@ def data(folder: pathlib.Path, **options) -> Dataset | None:
     del options
     record = run_folder.load(folder)
     symbols, values = symbols_of(record['data'] or {}), record['values']
-    if symbols is None:
+    if symbols is None or values['data'].get('num_pieces'):
         return None
     spec = Spec((values['data']['context'],), len(symbols), None, symbols=symbols)
     return _common.stand_in(values, spec)
