@@ -102,6 +102,7 @@ class Stage:
         for name, value in names.items():
             arguments = tuple(argument.replace(f'={name}', f'={value}') for argument in arguments)
         os.environ['XDG_CACHE_HOME'] = f'{self._work}/cache'
+        os.environ['MPLCONFIGDIR'] = f'{self._folder}/matplotlib'  # its font list is not ours
         os.environ['TMPDIR'], tempfile.tempdir = f'{self._work}/temporary', None
         try:
             return killed.run(arguments, [self._folder, self._work], blow, PATIENCE)

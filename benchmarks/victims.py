@@ -39,6 +39,9 @@ class Kind(NamedTuple):
     guarded: bool = True
 
 
+CODED = 'sweep/seed-0/applications/compress-num_images-4.bin'
+
+
 def command(*arguments: object) -> str:
     """Performs a command line in this process and returns what it printed."""
     printed = io.StringIO()
@@ -84,8 +87,9 @@ def _compared(scene: pathlib.Path) -> str:
 
 def _decoded(scene: pathlib.Path) -> bytes:
     run = scene / 'sweep' / 'seed-0'
-    command('--mode=decompress', f'--workdir={run}')
-    return np.load(run / 'applications' / 'decompress.npz')['x'].tobytes()
+    results = run / 'applications'
+    command('--mode=decompress', f'--workdir={run}', f'--file={results}/compress-num_images-4.bin')
+    return np.load(results / 'decompress-num_images-4.npz')['x'].tobytes()
 
 
 def _splits(data) -> list:
@@ -126,8 +130,8 @@ KINDS = {
         'sweep/seed-0/evaluation.json', _compared, resealed, guarded=False
     ),
     'checkpoint': Kind('sweep/seed-0/checkpoints/4/**/*', _run),
-    'coded file': Kind('sweep/seed-0/applications/compress.bin', _decoded),
-    'coded file, header': Kind('sweep/seed-0/applications/compress.bin', _decoded, rechecked),
+    'coded file': Kind(CODED, _decoded),
+    'coded file, header': Kind(CODED, _decoded, rechecked),
     'npz': Kind('plain.npz', lambda s: _splits(arrays.load(str(s / 'plain.npz')))),
     'npz, compressed': Kind('packed.npz', lambda s: _splits(arrays.load(str(s / 'packed.npz')))),
     'PNG': Kind('pictures/*.png', _pictures),

@@ -35,6 +35,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from atelier import leftovers
 from atelier.errors import UserError
 from atelier.log import escaped, log
 

@@ -1,6 +1,7 @@
 """Reads and writes checkpoints with Orbax: one subfolder per step."""
 
 import contextlib
+import functools
 import logging
 import os
 import pathlib
@@ -111,7 +112,11 @@ def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Conte
 
 
 def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager:
-    """Returns Orbax's manager of one folder, under which no process waits for another."""
+    """Returns Orbax's manager of one folder, under which no process waits for another.
+
+    Raises:
+      UserError: the description of a checkpoint, which Orbax reads at once, is damaged.
+    """
     logging.getLogger('absl').setLevel(logging.CRITICAL)  # no traceback per thread of a failed save
     alone = ocp.options.MultiprocessingOptions()
     if jax.process_count() > 1:
@@ -128,11 +133,20 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
         'state': ocp.StandardCheckpointHandler(multiprocessing_options=alone),
         'host': ocp.JsonCheckpointHandler(multiprocessing_options=alone),
     }
-    for _ in range(_ATTEMPTS if read_only else 0):
-        # a trainer may delete a checkpoint after Orbax has listed it and before it looks at it
-        with contextlib.suppress(FileNotFoundError):
-            return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
-    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+    opened = functools.partial(
+        ocp.CheckpointManager, folder, options=options, item_handlers=handlers
+    )
+    try:
+        for _ in range(_ATTEMPTS if read_only else 0):
+            # a trainer may delete a checkpoint after Orbax has listed it and before it looks at it
+            with contextlib.suppress(FileNotFoundError):
+                return opened()
+        return opened()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if any(os.strerror(code) in str(error) for code in FULL):
+            raise
+        reason = str(error).split('\n')[0][:200]
+        raise UserError(f'a description of a checkpoint is damaged: {reason}') from error
 
 
 @contextlib.contextmanager

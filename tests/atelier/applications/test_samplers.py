@@ -22,12 +22,13 @@ def test_each_sampler_equals_a_run_with_that_sampler(tmp_path):
         samples = sample.apply(single, num_samples=4, seed=1)
         np.testing.assert_allclose(arrays['x'][row], samples, rtol=1e-4, atol=1e-4)
     folder = run.folder / 'applications'
-    rows = list(csv.DictReader((folder / 'samplers-seed-1.csv').open()))
+    (table,) = folder.glob('samplers-seed-1-*.csv')  # its name has the samplers
+    rows = list(csv.DictReader(table.open()))
     columns = [(row['name'], row['steps'], row['evaluations']) for row in rows]
     assert columns == [('ddim', '3', '3'), ('heun', '2', '3')]
     kl = [float(row['reverse_kl_nats']) for row in rows]
     np.testing.assert_allclose(kl, arrays['reverse_kl_nats'])
-    assert (folder / 'samplers-seed-1-curve.png').exists()
+    assert table.with_name(f'{table.stem}-curve.png').exists()
 
 
 def test_a_non_finite_measure_is_nan(tmp_path, monkeypatch):
