@@ -11,6 +11,7 @@ import numpy as np
 
 from atelier.run.checkpoint import Checkpoints
 
+COMPILED = ('cache', 'atelier', 'jax')
 PASSING = {'id', 'checksum', 'git', 'date', 'seconds', 'created'}  # fields that differ each time
 
 
@@ -18,12 +19,12 @@ def of_folder(folder: pathlib.Path) -> dict[str, str]:
     """Returns {relative name: digest} of all files below a folder.
 
     A checkpoint is one entry, with the digest of its arrays. TensorBoard's files are left out,
-    because each process writes one of its own.
+    because each process writes one of its own, and so is JAX's cache of compiled programs.
     """
     found = {}
     for path in sorted(folder.rglob('*')):
         parts = path.relative_to(folder).parts
-        if 'tensorboard' in parts or path.name == '.lock':
+        if 'tensorboard' in parts or path.name == '.lock' or parts[:3] == COMPILED:
             continue
         if 'checkpoints' in parts[:-1]:
             if parts[-2] == 'checkpoints':
