@@ -9,7 +9,7 @@ from atelier import applications, checkout, leftovers
 from atelier.cli_flags import BUILT_IN, Command
 from atelier.core import devices
 from atelier.data import cache
-from atelier.errors import UserError
+from atelier.errors import UserError, first_line
 from atelier.evaluation import compare, evaluate
 from atelier.multihost import processes
 from atelier.paths import user_path
@@ -44,7 +44,7 @@ def _reporting_full_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # XLA raises a RuntimeError
-        reason = str(error).split('\n')[0][:200]
+        reason = first_line(error)
         if not isinstance(error, MemoryError) and not reason.startswith('RESOURCE_EXHAUSTED'):
             raise
         raise UserError(

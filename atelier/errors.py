@@ -38,6 +38,11 @@ def shortened(value: object, longest: int = 80) -> str:
     return short.repr(value)
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of a library's error message, at most 200 characters of it."""
+    return str(error).split('\n')[0][:200]
+
+
 def did_you_mean(value: str, known: Iterable[str]) -> str:
     """Returns ' (did you mean X?)' for the closest of `known`, or an empty string."""
     return suggestion(closest(value, known))

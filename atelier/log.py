@@ -25,9 +25,9 @@ def escaped(text: str, keep: str = '') -> str:
       text: one message.
       keep: characters that stay as they are.
     """
-    is_shown = lambda c: c.isprintable() or c in keep or unicodedata.category(c) == 'Zs'
+    is_plain = lambda c: c.isprintable() or c in keep or unicodedata.category(c) == 'Zs'
     return ''.join(
-        c if is_shown(c) else c.encode('unicode_escape', 'surrogatepass').decode() for c in text
+        c if is_plain(c) else c.encode('unicode_escape', 'surrogatepass').decode() for c in text
     )
 
 
@@ -48,13 +48,13 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line of a record."""
         mark = 'warning: ' if record.levelno >= logging.WARNING else ''
-        shown = copy.copy(record)
+        escaped_record = copy.copy(record)
         if isinstance(record.args, tuple):
-            shown.args = tuple(_shown(argument) for argument in record.args)
-        return mark + shown.getMessage()
+            escaped_record.args = tuple(_escaped_argument(each) for each in record.args)
+        return mark + escaped_record.getMessage()
 
 
-def _shown(argument: Any) -> Any:
+def _escaped_argument(argument: Any) -> Any:
     is_number = hasattr(argument, '__float__')
     return argument if is_number or isinstance(argument, Lines) else escaped(str(argument))
 

@@ -42,7 +42,7 @@ FEW = (*TRAIN[:1], '--config.train.evaluate_every=20')
 
 
 class Scene(NamedTuple):
-    """A command on a folder `work`, of which `before` is made first."""
+    """The arguments of a command, and those of the command that prepares its folder, if any."""
 
     arguments: tuple[str, ...]
     before: tuple[str, ...] | None = None

@@ -27,7 +27,7 @@ SHORT = ('--config.train.steps=4', '--config.train.evaluate_every=2')
 class Kind(NamedTuple):
     """A kind of file.
 
-    files: pattern of the files below the scene, one of which is damaged in each try.
+    files: glob pattern; each try damages one of the matching files in the scene.
     read: reads it as the program does and returns what the user gets, to be compared.
     mutate: (content, rng) -> damaged content.
     guarded: whether the file has checksums, so that a changed value must be noticed.

@@ -36,7 +36,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from atelier import leftovers
-from atelier.errors import UserError
+from atelier.errors import UserError, first_line
 from atelier.log import escaped, log
 
 HEARTBEAT_SECONDS = 20  # a process without a heartbeat for this long counts as lost
@@ -256,10 +256,9 @@ def ending_together() -> Iterator[None]:
         if not jax.distributed.is_initialized():
             raise
         if isinstance(error, RuntimeError | ValueError) and LOST.match(str(error)):
-            reason = str(error).split('\n')[0][:200]
             raise UserError(
-                f'another process has ended ({reason}); start all of them again: they continue '
-                'from the last checkpoint'
+                f'another process has ended ({first_line(error)}); start all of them again: they '
+                'continue from the last checkpoint'
             ) from error
         try:
             traceback.print_exc()

@@ -13,7 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from atelier.core.game import State
-from atelier.errors import FULL, UserError, writing
+from atelier.errors import FULL, UserError, first_line, writing
 from atelier.run.checkpoint_content import (
     Memory,
     Unfit,
@@ -143,10 +143,9 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
                 return opened()
         return opened()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        if any(os.strerror(code) in str(error) for code in FULL):
+        if _full_disk(error):
             raise
-        reason = str(error).split('\n')[0][:200]
-        raise UserError(f'a description of a checkpoint is damaged: {reason}') from error
+        raise UserError(f'a description of a checkpoint is damaged: {first_line(error)}') from error
 
 
 @contextlib.contextmanager
@@ -156,10 +155,16 @@ def writing_arrays(folder: pathlib.Path) -> Iterator[None]:
         with writing(folder):
             yield
     except ValueError as error:
-        reasons = [os.strerror(code) for code in FULL if os.strerror(code) in str(error)]
-        if not reasons:
+        reason = _full_disk(error)
+        if reason is None:
             raise
         raise UserError(
-            f'cannot write {folder}: {reasons[0]}; free some space and start the same command '
+            f'cannot write {folder}: {reason}; free some space and start the same command '
             'again (finished checkpoints are whole)'
         ) from error
+
+
+def _full_disk(error: Exception) -> str | None:
+    """Returns the system's words for a full disk if they are in the error, else None."""
+    words = map(os.strerror, FULL)
+    return next((each for each in words if each in str(error)), None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from atelier import checkout
 from atelier.errors import UserError
 from atelier.run import stored_values
 
@@ -33,6 +34,26 @@ def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
         group, field = name.split('.')
         whole[group].setdefault(field, value)
     return whole
+
+
+def read_record(
+    path: pathlib.Path, names: tuple[str, ...], defaults: dict[str, Any]
+) -> dict[str, Any]:
+    """Reads config.json or sweep.json, whose `values` are those of a config.
+
+    Args:
+      path: of the file.
+      names: fields that it must have.
+      defaults: values of fields that earlier versions did not write.
+
+    Raises:
+      UserError: the file is damaged or was changed.
+    """
+    record = defaults | stored_values.read(path)
+    stored_values.check_record(path, record, names)
+    record['values'] = with_later_fields(record['values'])
+    stored_values.check_kinds(path, record['values'], checkout.common_config().to_dict())
+    return record
 
 
 def check_plain(values: dict[str, Any]) -> None:
@@ -81,7 +102,7 @@ def with_values(
     Args:
       config: from the config file, with the overrides applied. It is changed in place.
       values: as `run_folder.load` returns them.
-      overrides: new values by dotted name, of which only the names are used.
+      overrides: new values by dotted name. Only the names are used.
       may_change: names, or prefixes ending in a dot, of fields that may be overridden.
       path: of the file with the stored values.
 

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from atelier import files
 from atelier.core import devices as device_lib
 from atelier.core import optimizers, train_step
 from atelier.core.family import Family
@@ -200,7 +199,6 @@ def _restore(
     folder: pathlib.Path, wants_best: bool, like: State | None = None
 ) -> tuple[State, str]:
     """Restores the best or the last checkpoint as host arrays, with a description."""
-    files.refuse_links(folder)
     checkpoints_folder = folder / 'checkpoints'
     if not checkpoints_folder.is_dir():
         raise UserError(f'{folder} has no checkpoint yet: train it first')

@@ -18,7 +18,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from atelier import checkout, files, leftovers
+from atelier import files, leftovers
 from atelier.checkout import ConfigFile, recorded
 from atelier.data.dataset import Dataset
 from atelier.errors import UserError, reading, shortened, writing
@@ -30,7 +30,7 @@ from atelier.run.config_values import (
     MAY_MOVE,
     check_plain,
     check_same_values,
-    with_later_fields,
+    read_record,
     with_values,
 )
 from atelier.run.experiment import Build, Run, assemble
@@ -64,11 +64,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
         problem = 'is not a run: it has no config.json' if folder.exists() else 'does not exist'
         raise UserError(f'{folder} {problem}; train one with --config=configs/NAME.py')
     files.refuse_links(folder)
-    record = {'id': None, 'init_from': None, 'devices': None, 'data': None}
-    record |= stored_values.read(path)
-    stored_values.check_record(path, record, RECORD)
-    record['values'] = with_later_fields(record['values'])
-    stored_values.check_kinds(path, record['values'], checkout.common_config().to_dict())
+    record = read_record(path, RECORD, dict.fromkeys(('id', 'init_from', 'devices', 'data')))
     if not isinstance(record['data'], dict):
         record['data'] = None  # the run predates checksums of splits
     elif not all(isinstance(text, str) for text in record['data'].values()):

@@ -15,11 +15,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from atelier import checkout, files, leftovers
+from atelier import files, leftovers
 from atelier.checkout import ConfigFile
 from atelier.errors import UserError, reading, shortened
 from atelier.run import run_folder, stored_values
-from atelier.run.config_values import check_same_values, with_later_fields
+from atelier.run.config_values import check_same_values, read_record
 from atelier.run.experiment import Run
 from atelier.run.run_path import check_run_path
 
@@ -46,10 +46,7 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
             raise UserError(f'{folder} is not a sweep: it has no {NAME}')
     _refuse_links(folder)
     names = ('path', 'argument', 'values', *_REQUEST_FLAGS)
-    record = stored_values.read(path)
-    stored_values.check_record(path, record, names)
-    record['values'] = with_later_fields(record['values'])
-    stored_values.check_kinds(path, record['values'], checkout.common_config().to_dict())
+    record = read_record(path, names, {})
     axes = record['axes']
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         raise stored_values.damaged(path, f'axes is {shortened(axes)}')

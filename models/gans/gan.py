@@ -141,7 +141,7 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
 
 def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
-    """Returns recommended changes, all of which this game's config accepts."""
+    """Returns recommended changes. This game's config accepts all of them."""
     if rules.penalty != 'none':
         stabilize = 'raise --config.hypers.penalty'
     elif nets.judges_alone:
