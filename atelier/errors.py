@@ -138,8 +138,8 @@ def share(field: str, value: float, *, below_one: bool = False) -> None:
       UserError: names the config field and the value.
     """
     if not (0 <= value <= 1 and not (below_one and value == 1)):
-        end = 'below 1' if below_one else 'at most 1'
-        raise UserError(f'config.{field}={value}: it must be at least 0 and {end}')
+        end = 'below 1' if below_one else '1'
+        raise UserError(f'config.{field}={value}: it must be a share from 0 to {end}')
 
 
 @contextlib.contextmanager

@@ -362,7 +362,7 @@ def test_every_step_corrupts_afresh(tmp_path):
         (
             'autoencoder',
             dict(model__corruption='masking', eval__corruption=1.5),
-            'config.eval.corruption=1.5: it must be at least 0 and at most 1',
+            'config.eval.corruption=1.5: it must be a share',
         ),
         ('denoising_autoencoder', dict(hypers__corruption=-1.0), 'hypers.corruption=-1.0'),
         (

@@ -515,7 +515,7 @@ def test_bad_sampler_settings_end_in_one_line(tmp_path, complaint, field):
             'the 1000 steps of the discrete process',
         ),
         (dict(model__schedule='learned'), "needs config.model.weighting='bound'"),
-        (dict(model__label_dropout=1.5), 'must be at least 0 and at most 1'),
+        (dict(model__label_dropout=1.5), 'must be a share'),
         (dict(model__schedule='discrete', model__times='log_normal'), 'needs config.model.times'),
         (dict(model__schedule='exploding'), "needs config.model.times='log_normal'"),
         (dict(model__network='unet', model__attention=(3,)), 'resolutions from 0 to 1'),
