@@ -1,7 +1,7 @@
 """Files of a run or a sweep: whole or absent, never behind a symbolic link, JSON with a checksum.
 
-Every file of results is written by `whole`. After a kill or with a full disk, the old file or the
-new one thus stands under its name.
+Every file of results is written by `whole`. So after a kill, or when the disk is full, the path
+holds either the old file or the new one, complete.
 """
 
 import contextlib
@@ -70,20 +70,20 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
     Raises:
       UserError: the content does not match the checksum.
-      ValueError: the file is no JSON object.
+      ValueError: the file is not a JSON object.
       OSError: it cannot be read.
     """
     try:
         value = json.loads(path.read_text(encoding='utf-8'))
     except RecursionError as error:
-        raise ValueError('brackets in too many brackets') from error
+        raise ValueError('its brackets are nested too deeply') from error
     if not isinstance(value, dict):
-        raise ValueError('it is no JSON object')
+        raise ValueError('it is not a JSON object')
     return without_checksum(path, value)
 
 
 def without_checksum(path: pathlib.Path, value: dict[str, Any]) -> dict[str, Any]:
-    """Returns the content of a JSON file without its checksum, which is compared.
+    """Returns the content of a JSON file without its checksum, after checking that the two match.
 
     Raises:
       UserError: the content does not match the checksum.
@@ -148,6 +148,8 @@ def _is_link(path: pathlib.Path) -> UserError:
 
 
 def _checksum(value: dict[str, Any]) -> str:
-    """Returns a checksum of the content, whatever the order of its names and the line breaks."""
-    plain = json.loads(json.dumps(value))  # tuples become lists, and all names become text
+    """Returns a checksum of the content that does not depend on the order of its keys or on line
+    breaks.
+    """
+    plain = json.loads(json.dumps(value))  # tuples become lists, and all keys become strings
     return f'{zlib.crc32(json.dumps(plain, sort_keys=True).encode()):08x}'

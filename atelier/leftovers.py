@@ -1,7 +1,8 @@
 """Temporary files and folders, and their removal after a process was killed.
 
-Who writes one holds its lock, and the operating system releases the lock however the process ends.
-A temporary file or folder whose lock is free is thus a leftover, however young it is.
+The process that writes a temporary file or folder holds its lock, and the operating system releases
+the lock however the process ends. A temporary file or folder whose lock is free is thus a leftover,
+however young it is.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 PREFIX = '.writing-'  # of temporary files
 EARLIER = re.compile(r'\..+\.json\.\d+|metrics\.tmp')  # temporary files of earlier versions
 LOCK = '.in-use'  # a file in each temporary folder; the process that uses it holds its lock
-SHARED = 'atelier-'  # prefix of temporary folders in the system's folder for them
+SHARED = 'atelier-'  # prefix of temporary folders in the system's temporary folder
 
 
 def is_leftover(path: pathlib.Path) -> bool:
@@ -49,7 +50,7 @@ def new_folder(parent: pathlib.Path | None = None, prefix: str = SHARED) -> Iter
 
 
 def keep(folder: pathlib.Path) -> None:
-    """Makes the content of a temporary folder ready to be moved: it is no longer temporary."""
+    """Removes the lock file of a temporary folder, which is then complete and ready to be moved."""
     (folder / LOCK).unlink()
 
 
@@ -64,7 +65,7 @@ def remove_files(folder: pathlib.Path) -> None:
 
 
 def remove_folders(parent: pathlib.Path | None = None, prefix: str = SHARED) -> None:
-    """Removes this user's leftover folders in `parent`, by default the system's folder."""
+    """Removes this user's leftover folders in `parent` (default: system's temporary folder)."""
     for path in _entries(parent or pathlib.Path(tempfile.gettempdir())):
         if path.name.startswith(prefix) and _is_own(path):
             with _free(path / LOCK) as is_free:
@@ -99,7 +100,7 @@ def _free(path: pathlib.Path) -> Iterator[bool]:
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(OSError):  # a leftover that cannot be removed blocks nothing
+            with contextlib.suppress(OSError):  # failing to remove a leftover is no error
                 yield True
             return
         yield False

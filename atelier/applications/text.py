@@ -25,10 +25,11 @@ NEEDS = (EXTEND,)
 
 
 def data(folder: pathlib.Path, **options) -> Dataset | None:
-    """Returns a stand-in for the run's text, whose vocabulary is in the folder.
+    """Returns zeros in place of the run's text, with the vocabulary that the run folder holds.
 
-    Returns None if the run is not of text, if its folder is too old to have the vocabulary, or if
-    its training examples are long pieces, whose length, and so the model's shapes, the text gives.
+    Returns None if the run was not trained on text, if its folder is too old to have the
+    vocabulary, or if its training examples are long pieces: their length, and so the shapes of the
+    model, depend on the text.
 
     Raises:
       UserError: there is no run.
@@ -47,11 +48,11 @@ def apply(
 ) -> list[str]:
     """Draws `num_characters` after the prompt, `num_samples` times.
 
-    One compiled scan draws a window. The next window starts with the last half context of the text,
-    so that each of its characters is drawn given at least half a context, as in evaluation. Of a
-    longer prompt the model reads the last half context. config.eval.sampler sets how characters are
-    drawn. Sample i depends on (seed, i), the prompt and the weights alone, so that
-    with more `num_characters` the first ones stay the same.
+    One compiled scan draws a window. The next window starts with the last half context of the text
+    so far, so that each new character is drawn given at least half a context, as in evaluation. If
+    the prompt is longer than half a context, the model reads only its last half context.
+    config.eval.sampler sets how characters are drawn. Sample i depends only on (seed, i), the
+    prompt and the weights, so that a larger `num_characters` does not change the first characters.
 
     Args:
       run: of a language model.

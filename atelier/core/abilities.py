@@ -2,11 +2,13 @@
 
 An ability is a NamedTuple of pure functions. A family lists its abilities; evaluation and
 applications ask `family.ability(LogProb)`. This module declares the abilities that the engine uses.
-Any other NamedTuple, wherever it is declared, is an ability too and needs no entry here.
+A family may list any other NamedTuple as an ability, wherever it is declared; it needs no entry
+here.
 
-Most functions take `weights` (parameters and other collections, by player), a batch, and an `Rng`
-with one key per example. JAX traces them and maps them over devices. A batch on one device has
-`local` examples: the rows of the whole batch that this device computes.
+Most functions take `weights` (the parameters and other collections of each player, see
+`atelier.core.game`), a batch, and an `Rng` with one key per example. JAX traces them and maps them
+over devices. A batch on one device has `local` examples: the rows of the whole batch that this
+device computes.
 """
 
 from collections.abc import Callable
@@ -48,7 +50,7 @@ class Codes(NamedTuple):
 
     encode: (weights, batch, rng) -> codes [local, latent].
     decode: (weights, codes) -> the mean of x, [local, *event].
-    prior: (weights, rng) -> codes [local, latent], drawn as `Sample.draw` draws them.
+    prior: (weights, rng) -> codes [local, latent], from the distribution that `Sample.draw` uses.
     posterior: (weights, batch, rng) -> (mean, log_var), [local, latent] each, of the diagonal
       Gaussian q(z | x) of a model whose prior is N(0, I).
     dims: sizes of the concatenated parts of a code. The parts are z_1, which `decode` reads, then
@@ -135,7 +137,8 @@ class LogProb(NamedTuple):
 
     nats: (weights, batch, rng) -> [local], in nats, for x in the data's units.
     kind: whether the value is the log-likelihood itself, a lower bound, or an estimate.
-    budget: how much computation the value takes, such as 'k = 500' or '100 times'.
+    budget: how much computation the value takes, such as 'k = 500' (importance samples) or '100
+      times' (diffusion times).
     coarser: `nats` with half as many integration steps; None if the value takes no such steps.
     """
 
@@ -168,8 +171,8 @@ class Conditionals(NamedTuple):
 class BitsBack(NamedTuple):
     """p(x | z) of discrete values: what bits-back coding needs besides the family's `Codes`.
 
-    The codes must have a posterior q(z | x), and the family's metrics 'elbo_nats', the lower bound
-    on log p(x) under that posterior.
+    The family's `Codes` must have a posterior q(z | x), and its metrics must include 'elbo_nats',
+    the lower bound on log p(x) under that posterior.
 
     level_log_probs: (weights, z [local, latent], given) -> nats [local, dims, levels] of every
       level of each value of the flat x; the values are independent given z. Of the batch `given`,

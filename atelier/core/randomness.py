@@ -1,4 +1,4 @@
-"""Randomness as an address: each key is a function of (seed, stream, step, global example index).
+"""Random keys: each key is a function of (seed, stream, step, global example index).
 
 Keys are derived by `fold_in` and never split from a stored key, so results depend neither on the
 number of devices nor on earlier draws.
@@ -15,7 +15,7 @@ from atelier.core.types import Tree
 
 
 class Stream(enum.IntEnum):
-    """The second component of every random address: seed, stream, step, example."""
+    """The purpose of a key: the second component of (seed, stream, step, example)."""
 
     INIT = 0
     SHUFFLE = 1
@@ -26,7 +26,7 @@ class Stream(enum.IntEnum):
 
 
 class Rng(struct.PyTreeNode):
-    """The randomness of one batch, and what loss terms that couple examples need.
+    """The random keys of one batch, and the fields for loss terms that couple examples.
 
     `keys` and `rows` (positions in the whole batch) belong to the examples on this device;
     `shared_key` and `batch_size` are the same on every device; `gather` concatenates a [local, ...]
@@ -42,7 +42,7 @@ class Rng(struct.PyTreeNode):
 
 
 def identity(tree: Tree) -> Tree:
-    """Returns `tree`, which is its own mean and its own concatenation over a single device."""
+    """Returns `tree`: the mean and the concatenation over a single device change nothing."""
     return tree
 
 

@@ -1,11 +1,12 @@
 """The folder of a sweep: sweep.json, and records of its programs and members.
 
 sweep.json    config file, argument, values and axes: the same for every shard
-programs/     one file per program: the members that train together, and the program's form
+programs/     one file per program: the members that train together, and its form, 'vmap' or 'loop'
 MEMBER/       an ordinary run, with failed.json if it became non-finite
 
-All shards write the same sweep.json. Each shard writes the table of the members in its own copy of
-the folder. After the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table of all.
+All shards write the same sweep.json. Each shard has its own copy of the folder, where it writes the
+table of the members. After the copies are merged, `--mode=sweep --workdir=FOLDER` writes the table
+of all.
 """
 
 import hashlib
@@ -70,8 +71,8 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
     """Checks that `folder` holds the sweep of this record, or is free for it.
 
     Raises:
-      UserError: the folder holds something else or another sweep, or no sweep can be in it; of the
-        values, only train.steps may differ, and only by growing.
+      UserError: the folder holds something else or another sweep, or it cannot hold a sweep. Config
+        values must be those of the record, except that train.steps may have grown.
     """
     check_run_path(folder)
     with reading(folder):
@@ -97,14 +98,14 @@ def check_same(folder: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def _is_free(folder: pathlib.Path) -> bool:
-    """Whether there is no more than a process leaves that was killed before sweep.json."""
+    """Whether the folder holds at most leftovers of a process killed before it wrote sweep.json."""
     return all(leftovers.is_leftover(path) for path in folder.iterdir())
 
 
 def _refuse_links(folder: pathlib.Path) -> None:
     """Refuses links among the sweep's own files; those of a member are checked with its run.
 
-    Submitit itself puts links into its folder `jobs`.
+    The folder `jobs` may contain links, because Submitit creates some there.
     """
     for name in OWN:
         files.refuse_link(folder / name)
@@ -152,8 +153,8 @@ def parts_begun(folder: pathlib.Path, runs: Sequence[Run]) -> list[list[Run]]:
     """Groups `runs` by the program that began to train them; those not begun form the last group.
 
     Members that trained together continue together, because they are at the same step, while other
-    members may be at any step. If two programs share members, the smaller program began later and
-    counts.
+    members may be at any step. If two programs share members, the smaller one began later, and its
+    group is returned.
     """
     remaining, parts = {run.folder.name: run for run in runs}, []
     records = [_read(path) for path in (folder / 'programs').glob('*.json')]

@@ -45,8 +45,9 @@ class Member:
     def can_go_back_to(self, step: int) -> bool:
         """Whether the checkpoint of `step` can be read; always for step 0.
 
-        One that cannot is moved to `damaged`. Without this check, the later checkpoints would be
-        deleted for one that may be unreadable.
+        A checkpoint that cannot be read is moved to the folder `damaged`. Going back deletes the
+        later checkpoints, so without this check they could be lost although that of `step` is
+        unreadable.
         """
         return step == 0 or self.checkpoints.accepts(step, self._start.like)
 
@@ -79,7 +80,7 @@ class Member:
         self.memory = self._watch(state, self.memory, self._metrics_log, report)
 
     def save(self, state: State, keep: bool = True) -> None:
-        """Starts a save as `Checkpoints.save`, in the first process only."""
+        """Starts a save like `Checkpoints.save`, but only in the first process."""
         if processes.is_first():
             self.checkpoints.save(state, self.memory, keep)
 
@@ -93,7 +94,7 @@ class Member:
 
 
 def first_save_is_due(members: Sequence[Member], seconds: float) -> bool:
-    """Whether training has run for `seconds` without a save that was read back.
+    """Whether a save is due because, after `seconds` of training, none has been read back yet.
 
     The first save must be early, because whatever makes checkpoints unreadable would otherwise be
     noticed only at the first scheduled save, perhaps after hours.

@@ -15,10 +15,10 @@ class Solver(NamedTuple):
     """A sampler with the settings of its paper.
 
     function: from `models.diffusion.process.samplers`.
-    grid: default time grid; with exploding noise every sampler uses 'karras'.
+    grid: default time grid; with exploding noise the default is 'karras' for every sampler.
     evaluations: network evaluations per step.
-    own: field of config.eval.sampler that only this sampler uses, and the name of its keyword
-      argument; '': none.
+    own: name of the field of config.eval.sampler that only this sampler uses; `function` has a
+      keyword argument of the same name. '' if there is no such field.
     """
 
     function: Callable

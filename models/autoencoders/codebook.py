@@ -20,11 +20,12 @@ Codes = Int[Array, 'batch *positions']
 
 
 class Codebook(NamedTuple):
-    """The code vectors, and the moving averages from whose quotients they are computed.
+    """The code vectors, and the two moving averages whose quotient they are.
 
     embedding: [codes, dim], e in the paper.
     counts: [codes], N: the average number of vectors per batch assigned to each code.
-    sums: [codes, dim], m: the average sum of the vectors per batch assigned to each code.
+    sums: [codes, dim], m: the sum of the vectors of a batch assigned to each code, averaged over
+      batches.
     """
 
     embedding: Float[Array, 'codes dim']
@@ -105,7 +106,9 @@ def updated(
 
 
 def _averaged(counts: Float[Array, 'codes'], sums: Float[Array, 'codes dim']) -> Codebook:
-    """Returns the codebook of these averages, divided by smoothed counts with the same total."""
+    """Returns the codebook of these averages; its code vectors are the sums divided by smoothed
+    counts, which have the same total as `counts`.
+    """
     total = jnp.sum(counts)
     smoothed = (counts + SMOOTHING) * (total / (total + len(counts) * SMOOTHING))
     return Codebook(sums / smoothed[:, None], counts, sums)

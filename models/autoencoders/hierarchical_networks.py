@@ -51,7 +51,8 @@ def networks_of(
 
 
 class Rung(nn.Module):
-    """Features of the layer below, and from them a diagonal Gaussian over this layer's latents.
+    """Computes features from the layer below, and from them a diagonal Gaussian over this layer's
+    latents.
 
     Attributes:
       hidden_sizes: units of the hidden layers; the last one outputs the features. If empty, the

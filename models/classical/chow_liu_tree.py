@@ -75,7 +75,7 @@ def check(parts: ChowLiuParts) -> None:
 
 
 def chow_liu(parts: ChowLiuParts) -> Family:
-    """Returns the game of one player, `model`, fitted in one step to the whole training split."""
+    """Returns the family of one player, `model`, fitted in one step to the whole training split."""
     check(parts)
     estimator, spec = estimator_of(parts), parts.spec
 
@@ -224,7 +224,7 @@ def log_prob(tree: Tree, x: Levels) -> Float[Array, 'batch']:
 
 
 def conditional(weights, x: Levels, i: Int[Array, ''], before: Float[Array, 'batch']):
-    """Returns (x so far, log p(x_i = level | x_parent(i)) [batch, levels]), i in tree order."""
+    """Returns (x so far, log p(level | parent's level) [batch, levels]) of dimension order[i]."""
     tree = tree_of(weights)
     previous, dim = tree.order[jnp.maximum(i - 1, 0)], tree.order[i]
     x = x.at[:, previous].set(jnp.where(i > 0, before.astype(x.dtype), x[:, previous]))

@@ -34,7 +34,8 @@ def summed(statistics: Statistics, shares: jax.Array) -> Statistics:
 
 
 def fit_turn(estimator: Estimator, forgetting: float) -> game.Fit:
-    """Returns the turn of one player, `model`, fitted to a running mean of minibatch statistics.
+    """Returns the turn in which the only player, `model`, is fitted to a running mean of minibatch
+    statistics.
 
     Minibatch t enters the running mean with weight (t + 1)^-forgetting. If `forgetting` is 0, only
     the current minibatch counts. If that is the whole training split, each step is an iteration of

@@ -78,7 +78,9 @@ def mixture(parts: MixtureParts) -> Family:
 
 
 def scaled(spec: Spec, x):
-    """Returns x [batch, *event] as [batch, dims], the components' input: levels or normalized x."""
+    """Returns x [batch, *event] as [batch, dims], the components' input: x itself if its values are
+    discrete levels, else normalized x.
+    """
     return (x if spec.levels is not None else spec.normalize(x)).reshape(len(x), -1)
 
 
@@ -89,7 +91,7 @@ def unscaled(spec: Spec, x):
 
 
 def log_volume(spec: Spec):
-    """Returns by how many nats the log density of x is below that of `scaled` x."""
+    """Returns the log density of `scaled` x minus the log density of x, in nats."""
     if spec.levels is not None:
         return 0.0
     return jnp.sum(jnp.log(spec.affine(spec.event_shape)[1]))
@@ -147,7 +149,8 @@ def log_prob_of(parts: MixtureParts) -> PerExample:
 
 
 def conditionals(parts: MixtureParts) -> Conditionals | None:
-    """Returns p(x_i | earlier x), or p(x_i | earlier x, label), of levels; None for real values.
+    """Returns p(x_i | earlier x), or p(x_i | earlier x, label), if the values are discrete levels;
+    None if they are real.
 
     The memory is log p(k, x_<i) [batch, K].
     """

@@ -62,12 +62,12 @@ def adaptive_norm(
 
 
 class ConditionedBlock(nn.Module):
-    """h plus an MLP of h that the condition scales and shifts; the identity at initialization.
+    """h plus an MLP of its layer norm, scaled and shifted by the condition; initially the identity.
 
     It uses the adaptive norm of Peebles and Xie (2023), section 3.2, without their gate.
 
     Attributes:
-      dtype: data type of the products.
+      dtype: data type of the matrix products.
     """
 
     dtype: DTypeLike = jnp.float32

@@ -1,8 +1,8 @@
 """VAE-GAN (Larsen et al. 2016): a VAE with its reconstruction error in discriminator features.
 
-A game of three players in one turn. `decoder` is both the VAE's decoder and the GAN's generator.
-`encoder` learns only from the KL and the reconstruction. `discriminator` learns to distinguish
-real examples from reconstructions and from samples.
+A game of three players, who all move in one turn. `decoder` is both the VAE's decoder and the GAN's
+generator. `encoder` learns only from the KL and the reconstruction. `discriminator` learns to
+distinguish real examples from reconstructions and from samples.
 """
 
 from collections.abc import Callable
@@ -50,8 +50,8 @@ ADVICE = Advice(
 class Players(NamedTuple):
     """The components of a VAE-GAN.
 
-    encoder: (train, gather) -> a network [batch, *event] -> [batch, 2 * latent_dim], concatenated
-      mean and log variance.
+    encoder: (train, gather) -> a network, which maps [batch, *event] to [batch, 2 * latent_dim],
+      the concatenated mean and log variance.
     nets: the decoder, as the generator of a GAN, and the discriminator.
     decoder_loss: one of the functions in LOSSES.
     """
@@ -78,11 +78,11 @@ class Pass(NamedTuple):
     real: Float[Array, 'batch']  # logits, like `reconstructed` and `sampled`
     reconstructed: Float[Array, 'batch']
     sampled: Float[Array, 'batch']
-    squared_error: Float[Array, 'batch']  # of the reconstruction, normalized
+    squared_error: Float[Array, 'batch']  # of the reconstruction, on the normalized scale
 
 
 def forward(players: Players, weights, batch, rng, train: bool) -> tuple[Pass, dict]:
-    """Returns the first half of Algorithm 1, and the updated collections."""
+    """Returns the results of the first half of Algorithm 1, and the updated collections."""
     nets = players.nets
     params, extra, gather = weights.params, weights.extra, rng.gather
     make = lambda collections, z: generate(

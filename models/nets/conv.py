@@ -6,10 +6,10 @@ layouts, so that a training step of a small autoencoder on CPU takes more than t
 with `lax` as with the products below. On GPU and TPU, `lax` is faster.
 
 The matrix form works axis by axis on blocks of `stride` positions. Element i of the window that
-starts at block b is position i % stride, its "phase", of block b + i // stride. So the reads or
-additions for one i form one contiguous slice of one phase. Arrays are divided by `jnp.split`,
-because its derivative is one concatenation, whereas the derivative of many slices is a sum of
-arrays that are mostly zero.
+starts at block b lies in block b + i // stride, at position i % stride, which is called its
+"phase". So for one i, all windows together read from, or add to, one contiguous slice of one phase.
+Arrays are divided by `jnp.split`, because its derivative is one concatenation, whereas the
+derivative of many slices is a sum of arrays that are mostly zero.
 """
 
 import math
@@ -54,11 +54,11 @@ def conv_lax(
 def conv_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis, groups: int
 ) -> Output:
-    """`conv_lax` as the product of all windows with the kernel, also under `vmap` over kernels.
+    """`conv_lax` as a product of all windows and the kernel; `vmap` over kernels keeps it one.
 
     The windows are stored for the derivatives. Without strides they take the memory of the input
-    times the number of elements of a window. Along the last axis, the outputs of the window's
-    elements are stored and added up instead, if they have fewer values.
+    times the number of elements of a window. Along the last axis, if it takes fewer values, the
+    outputs for each element of the window are stored and added up instead of the windows.
     """
     axis_windows = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
@@ -202,7 +202,7 @@ def _product(x, matrix):
 
 
 def _adding_is_smaller(kernel, window: Window) -> bool:
-    """Whether a position has at most as many values in block outputs as in its window's inputs."""
+    """Whether, per position, the outputs of blocks have at most as many values as the window."""
     inputs, features = kernel.shape[-2:]
     return window.dilation == 1 and window.size * inputs >= _blocks_of_window(window) * features
 
@@ -213,7 +213,7 @@ def _blocks_of_window(window: Window) -> int:
 
 
 def _add_along_last(x, kernel, axis_windows: list[Window]):
-    """The convolution as outputs of blocks along the last axis, summed over each window's blocks.
+    """Computes outputs of each block along the last axis, and adds those of each window's blocks.
 
     Blocks that are all padding are left out of the product. For a 3x3 convolution of 4x4 pixels
     they would be a third of it.

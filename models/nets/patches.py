@@ -29,7 +29,7 @@ def to_patches(maps: Maps, patch: int) -> Patches:
 
     Args:
       maps: [batch, *space, channels].
-      patch: positions along each axis of space.
+      patch: positions of one patch along each axis of space.
 
     Returns:
       [batch, *counts, patch**axes * channels], where `counts` are the patches along each axis.

@@ -14,7 +14,7 @@ OPTIONS = {  # the settings with which Pillow writes the smallest files
 
 
 def bytes_of(x: Images, levels: int) -> dict[str, dict[str, float]]:
-    """Returns bytes per image of each format: 'together' in mosaics, 'apart' in a file per image.
+    """Returns bytes per image by format: 'together' if in mosaics, 'apart' if each in its own file.
 
     Levels are written unscaled. Grey images with two levels take one bit per pixel in PNG. Headers
     are counted: they are most of a small image's file, but a mosaic has only one header.

@@ -34,8 +34,8 @@ def principal_components(rows: Float[np.ndarray, 'n dims']) -> Components:
     """Returns the principal axes of rows (Pearson 1901), from the covariance or an SVD, in float64.
 
     There are min(n, dims) components. With more than 4,096 dimensions only the first 4,096 rows are
-    used, as if n were at most 4,096. The sign of an axis is arbitrary: its largest entry in
-    magnitude is made positive.
+    used, so there are at most 4,096 components. The sign of an axis is arbitrary: its largest entry
+    in magnitude is made positive.
     """
     n, dims = rows.shape
     if dims <= min(n, MAX_DIMS):

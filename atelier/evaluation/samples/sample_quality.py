@@ -1,8 +1,9 @@
-"""Sample quality without a likelihood: comparison with data in features, or over known modes.
+"""Sample quality without a likelihood: comparison with data in feature space or over known modes.
 
-In features, n samples are compared with n test examples, which are half of the split. The floor,
-reported beside each value, is the value for real data: the other half of the split is compared with
-the same n examples. Over modes, the floor is computed from as many test examples as samples.
+In a feature space, n samples are compared with n test examples, which are half of the test split.
+The floor, reported beside each value, is the value for real data: the other half of the split is
+compared with the same n examples. Over modes, the floor is computed from as many test examples as
+samples.
 """
 
 import math
@@ -36,7 +37,7 @@ from atelier.run.experiment import Run
 
 NEIGHBOURS = 5  # as in Naeem et al. (2020)
 MODE_SAMPLES = 2500  # as in Lin et al. (2018)
-MAX_EXAMPLES = 100_000  # largest number of examples of a split
+MAX_EXAMPLES = 100_000  # largest number of examples used from a split
 GRID_SAMPLES, GRID_NEIGHBOURS = 16, 3  # in the image of samples above their nearest neighbours
 
 
@@ -46,14 +47,15 @@ def sample_quality(
     devices: Sequence[jax.Device],
     features: FeatureFunction | None,
 ) -> dict[str, Any]:
-    """Returns metrics of the run's samples in `features`; empty if there are no such metrics.
+    """Returns metrics of the run's samples, computed from their `features`; empty if none can be
+    computed.
 
     Without features, modes are counted if the data are a mixture with known modes.
 
     Returns:
       {'num_samples', 'num_real', 'num_train', 'features' (or None),
-      'values': {name: {'samples', 'floor'}}}. A value computed from other numbers of examples has
-      those numbers beside it.
+      'values': {name: {'samples', 'floor'}}}. If a value was computed from other numbers of
+      examples than these, its dict holds those numbers too.
     """
     image_path = run.folder / 'samples' / 'nearest-training.png'
     metrics = against_data(run, state, devices, features, image_path)
@@ -73,7 +75,8 @@ def against_data(
 ) -> dict[str, Any]:
     """`sample_quality` without training a classifier.
 
-    If `image_path` is given, samples above their nearest training examples are saved as an image.
+    If `image_path` is given, saves an image there that shows samples, each above its nearest
+    training examples.
     """
     if run.family.ability(Sample) is None:
         return {}
@@ -86,7 +89,8 @@ def chosen_features(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction 
     """Returns the features in which the run's samples are compared, or None.
 
     Without a classifier, data with known modes need no features, because their modes are counted.
-    A family that draws codes but no samples has features only with a classifier.
+    For a family that draws codes but no samples, there are features only if config.eval.classifier
+    is set.
 
     Raises:
       UserError: config.eval.classifier is not a classifier of data like those of the run.
@@ -112,7 +116,11 @@ def _compare_in_features(
     )
     n = len(real) // 2
     if min(n, len(train)) <= NEIGHBOURS:
-        log.warning('half of %d test examples are too few to compare samples with', len(real))
+        log.warning(
+            'samples are not compared with data: %d test and %d training examples are too few',
+            n,
+            len(train),
+        )
         return {}
     labels = labels_like(run, 'test', 2 * n)
     fake = _samples(run, state, devices, n, None if labels is None else labels[:n])

@@ -103,7 +103,8 @@ def linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
 
 
 def cosine(offset: float = 0.008) -> Schedule:
-    """alpha = cos(pi/2 (t + s) / (1 + s)) over its value at 0: Nichol and Dhariwal (2021), eq. 17.
+    """alpha = cos(pi/2 (t + s) / (1 + s)) over its value at t = 0, with s = `offset`: Nichol and
+    Dhariwal (2021), equation 17.
 
     The schedule ends shortly before t = 1, because alpha is 0 at t = 1.
     """
@@ -152,7 +153,7 @@ def straight() -> Schedule:
         lambda t: jnp.log1p(-t),
         jnp.log,
         lambda half_log_snr: jax.nn.sigmoid(-half_log_snr),
-        last=1.0 - 1e-3,  # only noise is left, so later times would waste half-log-SNR steps
+        last=1.0 - 1e-3,  # only noise is left later: steps in half log-SNR would be wasted there
     )
 
 
