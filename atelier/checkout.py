@@ -1,4 +1,4 @@
-"""The checkout around the package: its config files, and the only way from `atelier` to its root.
+"""The checkout around the package: its config files, and all imports of its root's modules.
 
 `train_lib`, `models`, `losses` and `configs` at the root are the researcher's own files. Installing
 the package does not put them on the path. They can be imported only while this module loads or
@@ -114,13 +114,13 @@ def _has_module(folder: pathlib.Path, name: str) -> bool:
 
 
 def _pop_modules() -> dict[str, types.ModuleType]:
-    """Removes the modules of these names from `sys.modules` and returns them."""
+    """Removes the modules of NAMES and their submodules from `sys.modules`; returns them."""
     names = [name for name in sys.modules if name.partition('.')[0] in NAMES]
     return {name: sys.modules.pop(name) for name in names}
 
 
 def _refuse_foreign_modules() -> None:
-    """Refuses modules from elsewhere, because a config would use another project's models.
+    """Refuses modules of NAMES from elsewhere: a config would use another project's models.
 
     Raises:
       UserError: names the module and its file.

@@ -180,7 +180,7 @@ def _check_names(argv: list[str], config) -> None:
 
 
 def _check_kinds(config, default: dict) -> None:
-    """Refuses typed values of another type than the field's, and a group without its fields."""
+    """Refuses command-line values of another type than the field's, and incomplete groups."""
     from atelier.run import config_values, stored_values
 
     now = config.to_dict()

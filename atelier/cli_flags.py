@@ -34,7 +34,7 @@ class Mode(NamedTuple):
 
 BUILT_IN = {
     'train': Mode(
-        'Train, then evaluate (the default); the same command continues.',
+        'Train, then evaluate (the default); the same command continues a stopped run.',
         '--config=CONFIG [--config.FIELD=VALUE ...] [--workdir=RUN]',
         ('profile',),
         ('init_from', 'trust', *SEVERAL_PROCESSES),
@@ -46,13 +46,13 @@ BUILT_IN = {
         ('trust', *SEVERAL_PROCESSES),
     ),
     'compare': Mode(
-        'Runs side by side: a table and their curves.',
+        'Compare runs side by side: a table and their curves.',
         '--mode=compare --runs=RUN,RUN,...',
         ('runs',),
         ('trust',),
     ),
     'sweep': Mode(
-        'Every combination of settings, side by side in one program.',
+        'Train every combination of settings, as many as possible in one program.',
         '--mode=sweep --config=CONFIG --sweep=FIELD=VALUES [--sweep=...]',
         (
             *('sweep', 'sweep_random', 'sweep_shard'),
@@ -73,12 +73,12 @@ class Command(NamedTuple):
 
     @property
     def config(self) -> ConfigDict:
-        """The config from the file, with the typed fields applied."""
+        """The config from the file, with the command line's fields applied."""
         return self.values.config
 
     @property
     def overrides(self) -> dict:
-        """The typed fields, by dotted name."""
+        """The command line's fields, by dotted name."""
         return self.values['config'].override_values
 
     @property
@@ -115,17 +115,20 @@ def define() -> flags.FlagValues:
     kwargs = dict(flag_values=values)
     flags.DEFINE_string('mode', 'train', 'what to do', **kwargs)
     flags.DEFINE_string('workdir', None, "the run's folder; runs/CONFIG-DATA by default", **kwargs)
-    flags.DEFINE_list('trust', [], 'own config files that runs may name, FILE,FILE', **kwargs)
+    flags.DEFINE_list('trust', [], 'your own config files that runs may use, FILE,FILE', **kwargs)
     flags.DEFINE_string('init_from', None, 'a run whose weights a new run starts with', **kwargs)
     flags.DEFINE_string('coordinator', '', 'HOST:PORT of the first of several processes', **kwargs)
-    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: how many there are', **kwargs)
-    flags.DEFINE_integer('process_id', 0, 'with --coordinator: the index of this one', **kwargs)
+    flags.DEFINE_integer('num_processes', 1, 'with --coordinator: number of processes', **kwargs)
+    flags.DEFINE_integer('process_id', 0, 'with --coordinator: index of this process', **kwargs)
     flags.DEFINE_bool(
-        'cluster', False, 'take these three from the environment of the cluster', **kwargs
+        'cluster',
+        False,
+        'take the three values above from the environment of the cluster',
+        **kwargs,
     )
-    flags.DEFINE_bool('profile', False, 'record what a dispatch does in RUN/profile', **kwargs)
+    flags.DEFINE_bool('profile', False, 'record a trace of one dispatch in RUN/profile', **kwargs)
     flags.DEFINE_list('runs', [], 'folders of runs, RUN,RUN,...', **kwargs)
-    flags.DEFINE_multi_string('sweep', [], 'FIELD=VALUES, an axis', **kwargs)
+    flags.DEFINE_multi_string('sweep', [], 'a sweep axis, FIELD=VALUES', **kwargs)
     flags.DEFINE_integer(
         'sweep_random', 0, 'number of draws from the axes that are ranges', **kwargs
     )
@@ -133,7 +136,7 @@ def define() -> flags.FlagValues:
     launchers = ['', 'submitit', 'submitit-local']
     flags.DEFINE_enum('launcher', '', launchers, 'train the shards as jobs of a cluster', **kwargs)
     flags.DEFINE_integer('launcher_jobs', 1, 'with --launcher: the number of jobs', **kwargs)
-    flags.DEFINE_multi_string('launcher_option', [], "submitit's NAME=VALUE", **kwargs)
+    flags.DEFINE_multi_string('launcher_option', [], 'submitit option NAME=VALUE', **kwargs)
     return values
 
 

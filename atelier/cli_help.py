@@ -23,11 +23,11 @@ WIDTH = 100
 PLACEHOLDERS = """\
 CONFIG  a file of the list below or of your own; CONFIG:DATA for other data,
         CONFIG:DATA,debug to see it run in seconds. --config=CONFIG --help shows its fields.
-RUN     a folder, runs/CONFIG-DATA by default. It keeps the config: later uses need nothing else.
+RUN     a folder, runs/CONFIG-DATA by default. It keeps the config: later commands need only RUN.
 MODE    one of these, or a FILE.py of your own. --mode=MODE --help shows its options."""
 VALUES = """\
-VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, of which
---sweep_random=N settings are drawn. Shards go to Slurm with --launcher=submitit."""
+VALUES of an axis: 0.5,1,2 or 0:8 (0 to 7); log:1e-4:1e-2 and uniform:0.5:4 are ranges, from which
+--sweep_random=N draws settings. Shards go to Slurm with --launcher=submitit."""
 
 
 def text(argv: list[str]) -> str:
@@ -71,7 +71,7 @@ def _by_family(paths: list[str]) -> dict[str, list[str]]:
 
 
 def _family(file: pathlib.Path, visited: frozenset = frozenset()) -> str:
-    """Returns the folder of models a config imports most from; a variant has its parent's."""
+    """Returns the folder of models a config imports most from, else that of a config it imports."""
     tree = ast.parse(source(file))
     imports = [node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     own = [module.split('.')[1] for module in imports if module.startswith('models.')]
@@ -155,7 +155,7 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 
 def _wrapped_table(rows: dict[str, str]) -> Iterator[str]:
-    """Formats a name and a description per row; a long one goes on in the next line."""
+    """Formats a name and a description per row; a long description continues on the next line."""
     width = max(map(len, rows))
     for name, description in rows.items():
         first, *others = textwrap.wrap(description, max(WIDTH - width - 4, 40)) or ['']

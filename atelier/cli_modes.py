@@ -36,7 +36,7 @@ def perform(command: Command) -> None:
 
 @contextlib.contextmanager
 def _reporting_full_memory() -> Iterator[None]:
-    """Reports full memory in one line: sizes that are the user's choice have filled it.
+    """Reports full memory in one line, because sizes that the user chose have filled it.
 
     Raises:
       UserError: the memory of the machine or of a device is full.
@@ -85,7 +85,7 @@ def _perform(command: Command) -> None:
 
 
 def _run_of(command: Command) -> experiment.Run:
-    """Returns a new run, or reopens that of the folder."""
+    """Assembles the run to train from --config, or reopens the folder's run."""
     values, config_file, config = command.values, command.config_file, command.config
     folder = user_path(values.workdir or checkout.default_folder(config_file, config))
     if values.mode == 'train' and command.is_config_typed:
@@ -122,7 +122,7 @@ def _sweep(command: Command) -> None:
 
 
 def _prepared(command: Command) -> sweep.Sweep:
-    """Returns the sweep that the flags describe, or with --workdir alone the existing one."""
+    """Returns the sweep of the flags; without --config, that in --workdir supplies the rest."""
     values, config_file, config = command.values, command.config_file, command.config
     default = checkout.default_folder(config_file, config)
     folder = user_path(values.workdir or default.with_name(f'sweep-{default.name}'))

@@ -46,7 +46,7 @@ def load(
     Args:
       folder: the run's folder.
       build: the `build` passed to `train`; only for a run trained from Python.
-      overrides: new values of config.eval, as {'eval.weights': 'last'}.
+      overrides: new values of fields of config.eval, such as {'eval.weights': 'last'}.
       trust: the run's config file, if it is not in `configs/` of the checkout.
 
     Raises:
@@ -67,7 +67,7 @@ def train(
     init_from: str | pathlib.Path | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainedRun:
-    """Trains the family that `build(config, spec)` returns, or resumes its run; then loads it.
+    """Trains the family that `build(config, spec)` returns, or resumes its run; then loads the run.
 
     Args:
       config: has all fields of `common_config()`, and those that `build` reads.

@@ -84,7 +84,7 @@ def about(prefix: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: object) -> Iterator[None]:
-    """Turns a file-system error while writing `path` into a `UserError`."""
+    """Turns an error from a full disk or a forbidden write to `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -111,7 +111,7 @@ def at_least(least: int, field: str, *values: object) -> None:
 
 
 def check_sizes(owner: object, *names: str, least: int = 1) -> None:
-    """Refuses model sizes below `least`: attributes of `owner`, which are fields of config.model.
+    """Refuses model sizes below `least`: attributes `names` of `owner`, and fields of config.model.
 
     Raises:
       UserError: names the config field and the value.

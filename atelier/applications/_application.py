@@ -27,7 +27,7 @@ from atelier.run.experiment import Run
 class Need(NamedTuple):
     """A requirement on a family.
 
-    description: its name in messages, such as 'sample or decode'.
+    description: its name in messages, such as 'sampler or decoder'.
     is_met: (family) -> whether the family meets it.
     """
 
@@ -35,7 +35,7 @@ class Need(NamedTuple):
     is_met: Callable[[Family], bool]
 
     def __or__(self, other: 'Need') -> 'Need':
-        """Returns a requirement that either of the two meets."""
+        """Returns the requirement to meet at least one of the two."""
         either = lambda family: self.is_met(family) or other.is_met(family)
         return Need(f'{self.description} or {other.description}', either)
 
@@ -80,7 +80,7 @@ class Application(NamedTuple):
 
     @property
     def mode(self) -> str:
-        """The value of `--mode`: `sample` or, for a user's own file, `mine.py`."""
+        """The value of `--mode`, such as `sample` or, for a user's own file, `mine.py`."""
         name = self.apply.__module__
         if name.startswith(f'{__package__}.'):
             return name.rpartition('.')[2]

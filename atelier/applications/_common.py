@@ -25,9 +25,9 @@ from atelier.run.restore import TrainedRun
 
 # fields of config.eval that change no result of an application, beyond rounding
 ONLY_SIZES = ('batch_size', 'num_pictures')
-PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that stands in a file name as it is
-MOST = 2**31 - 1  # of an option that counts
-MOST_STAND_INS = 4096  # the batch size of an untrusted run may be anything
+PLAIN = re.compile(r'[\w.,+-]{1,24}', re.ASCII)  # a value that a file name can hold unchanged
+MOST = 2**31 - 1  # largest value in `at_least`
+MOST_STAND_INS = 4096  # limits `stand_in`: an untrusted run may have any batch size
 
 
 def at_least(least: int, **options: int) -> None:
@@ -44,7 +44,7 @@ def at_least(least: int, **options: int) -> None:
 
 
 def check_outputs(run: Run, factor: int = 1, **options: int) -> None:
-    """Checks that memory holds as many examples as the product of `factor` and the options.
+    """Checks that this number of examples fits into memory: `factor` times all the options.
 
     Raises:
       UserError: it does not; the message names the options.
@@ -67,7 +67,7 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
     """Checks that a split has at least `least` examples.
 
     Raises:
-      UserError: the split has fewer; `why` says why the examples are needed.
+      UserError: the split has fewer; the message ends with `why`, the reason or consequence.
     """
     if run.data.size(split) < least:
         raise UserError(
@@ -77,7 +77,7 @@ def check_split(run: Run, split: str, least: int, why: str) -> None:
 
 
 def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
-    """Returns zeros in place of the data of a run with config `values`, if its Spec is enough."""
+    """Returns zeros of this Spec in place of a run's data; `values` is the run's config."""
     n = max(1, min(values['train']['batch_size'], MOST_STAND_INS))
     split = {'x': np.broadcast_to(np.uint8(0), (n, *spec.event_shape))}
     if spec.num_classes is not None:
@@ -90,7 +90,7 @@ def stand_in(values: dict[str, Any], spec: Spec) -> Dataset:
 def random_test_indices(run: Run, n: int, seed: int) -> np.ndarray:
     """Returns n random test indices; a larger n appends to them.
 
-    Returns all of them if the split has fewer than n.
+    Returns all test indices if there are fewer than n.
     """
     key = key_for(jax.random.PRNGKey(seed), Stream.SAMPLE)
     return np.asarray(jax.random.permutation(key, run.data.size('test')))[:n]
@@ -144,7 +144,7 @@ def path_suffix(**paths: str) -> str:
 
 
 def checksum_of_text(text: str) -> str:
-    """Returns 8 characters for a file name."""
+    """Returns 8 hex digits of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -59,5 +59,5 @@ def fitting(family: 'Family', spec: 'Spec') -> list[str]:
 
 
 def options(application: 'Application') -> dict[str, inspect.Parameter]:
-    """Returns the parameters of its `apply` after the run."""
+    """Returns the parameters of the application's `apply` after `run`."""
     return dict(list(inspect.signature(application.apply).parameters.items())[1:])

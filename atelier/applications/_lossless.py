@@ -31,7 +31,7 @@ COLUMNS = 12  # of the figure
 
 
 def can_code(family: Family) -> bool:
-    """Whether one of the two coders supports the family, by p(x) value by value or by p(x | z)."""
+    """Whether the family supports range coding (Conditionals) or bits-back coding (BitsBack)."""
     return family.ability(Conditionals) is not None or family.ability(BitsBack) is not None
 
 
@@ -50,7 +50,7 @@ def why_not(family: Family, spec: Spec) -> str:
             'of one layer, p(x | z)'
         )
     return (
-        'the model does not give p(x) one dimension at a time: a model of several orders needs '
+        'the model does not give p(x) one dimension at a time: a mixture of several orders needs '
         '--config.model.num_orders=1'
     )
 
@@ -63,15 +63,16 @@ def apply(run: Run, num_images: int, seed: int, name: str) -> dict[str, np.ndarr
     at log2(classes) bits each, which the reported bits include. PNG and WebP sizes are those of
     `atelier.evaluation.compression.image_formats`, without labels.
 
-    With bits-back coding the reported bits are -ELBO as in evaluation, with one z and an analytic
-    KL. The outputs are then named `compress-likelihood`, because such a model can also compress by
-    its codes.
+    With bits-back coding the reported bits are -ELBO as in evaluation, from one sample of z and the
+    analytic KL. The outputs other than NAME.bin are then named `compress-likelihood`, because such
+    a model can also compress by its codes.
 
     Returns:
-      index [n] in the test split and x [n, *event]. By the integer frequencies of the coder, in
-      bits: bits [n, *event] of each value and, with bits back, code_bits [n] of z, net of the bits
-      that come back. Of the whole example: reported_bits [n] and, with bits back, log_prob_bits [n]
-      by `log_prob`, which otherwise gives the reported bits.
+      index [n] in the test split and x [n, *event]. Costs in bits by the coder's integer
+      frequencies: bits [n, *event] of each value and, with bits-back coding, code_bits [n] of z,
+      net of the bits that come back. Costs of the whole example in bits: reported_bits [n] by
+      `log_prob`. With bits-back coding, reported_bits is -ELBO and log_prob_bits [n] is by
+      `log_prob`.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or no test examples.
@@ -130,7 +131,7 @@ def compute(
 def _batch_and_nats(
     trained: TrainedRun, index: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns (preprocessed test examples, {name in `apply`: its values, still in nats})."""
+    """Returns (preprocessed test examples, {name of an array of `apply`: values in nats})."""
     run = trained.run
 
     def report(weights, batch, rng):

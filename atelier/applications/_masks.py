@@ -39,9 +39,9 @@ def hidden_parts(
     Args:
       spec: Spec of the data.
       mask: 'left', 'right', 'top' or 'bottom' hides that half of an image, 'centre' the middle half
-        of its rows and columns, and 'random' other positions for each example. The path of an .npy
-        hides where the array is true; the array has the shape of an event or, for images,
-        [height, width].
+        of its rows and columns, and 'random' positions drawn for each example. The path of an .npy
+        file hides where the file's array is true. The array has the shape of an event or, for
+        images, [height, width].
       share: fraction of positions that 'random' hides, rounded to whole positions. A position of an
         image is a pixel with all its channels.
       n: number of examples.
@@ -60,7 +60,7 @@ def hidden_parts(
         area[HALVES[mask](*positions)] = True
         hidden = np.broadcast_to(area, (n, *positions))
     else:
-        reason = '' if mask not in HALVES else f': {mask} needs images: these data are none'
+        reason = '' if mask not in HALVES else f': {mask} needs images: these data are not images'
         choice = 'random or FILE.npy' if reason else f'{", ".join(HALVES)}, random or FILE.npy'
         raise UserError(f'--mask={mask}{reason}; choose {choice}')
     hidden = hidden.reshape(*hidden.shape, *(1,) * (1 + len(spec.event_shape) - hidden.ndim))

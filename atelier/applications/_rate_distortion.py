@@ -1,4 +1,4 @@
-"""Rate-distortion: reconstruction error against bytes of the code, next to PCA and JPEG."""
+"""Rate-distortion: reconstruction error against bytes of the code, compared with PCA and JPEG."""
 
 import math
 import pathlib
@@ -35,27 +35,28 @@ def apply(run: Run, quality_step: int, name: str) -> dict[str, np.ndarray]:
     """Decodes test codes from their first k principal components, quantized to a byte each.
 
     The components, their means and their ranges come from the training split. Components that are
-    not kept stay at their mean. A byte is one of 256 evenly spaced values between the extremes of
-    the training split. PCA of x itself is quantized in the same way. For images with a known range,
-    JPEG codes a mosaic of the test split, without headers
-    (`atelier.evaluation.compression.jpeg`), at each quality and, in colour, each subsampling.
+    not kept stay at their mean. A byte is one of 256 evenly spaced values between the component's
+    extremes in that split. PCA of x itself is quantized in the same way. For images with a known
+    range, the test split is also coded as a JPEG mosaic, at each quality and, in colour, each
+    chroma subsampling. Headers are not counted (`atelier.evaluation.compression.jpeg`).
 
-    If a code has several parts, only z_1, which `decode` reads, is compressed. A class at its end
-    costs nothing, as in p(x | label). Codes from a codebook are also coded as token indices, at
-    log2 K bits each for a codebook of K entries.
+    If a code has several parts, only z_1, which `decode` reads, is compressed. A class at the end
+    of a code costs nothing, as it is given in p(x | label). Codes from a codebook are also coded as
+    token indices, at log2 K bits each for a codebook of K entries.
 
     Args:
       run: of a family with `encode` and `decode`.
-      quality_step: step between two JPEG qualities, from 1 to 95.
+      quality_step: step between the JPEG qualities 1, 1 + step, ... up to 95.
       name: of the files.
 
     Returns:
-      dims [ks]: k = 1, 2, 4, ... and all, which is also the number of bytes per example. The mean
-      over the test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]: code_error
-      of the model, pca_error of PCA, and without rounding to bytes code_error_unrounded and
+      dims [ks]: the values of k, 1, 2, 4, ... and all; k is also the number of bytes per example.
+      The mean over the test split of 1/2 ||x - reconstruction||^2 on the normalized scale, [ks]:
+      code_error of the model, pca_error of PCA, and without rounding to bytes code_error_unrounded
+      and
       pca_error_unrounded. With JPEG: jpeg_quality, jpeg_is_subsampled, jpeg_bytes and jpeg_error
-      [settings], and best_jpeg [ks], the setting with the smallest error at k or fewer bytes per
-      image, or -1. With a codebook: token_bytes and token_error of whole codes.
+        [settings], and best_jpeg [ks], the index of the setting with the smallest error at k or
+        fewer bytes per image, or -1. With a codebook: token_bytes and token_error of whole codes.
 
     Raises:
       UserError: a missing checkpoint, a bad option, or too few examples.
@@ -135,7 +136,7 @@ def _as_events(run: Run) -> Callable[[np.ndarray], np.ndarray]:
 def _errors(
     run: Run, train: Rows, test: OtherRows, x: np.ndarray, dims: Sequence[int], to_x: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean errors of `to_x`, [ks] each, from quantized components and from unrounded ones."""
+    """Returns the mean errors [ks] of `to_x` for quantized and for unrounded components."""
     basis = principal_components(train)
     scores = basis.rotate(test)
     rounded = quantized(scores, *_extremes(basis, train))
@@ -176,7 +177,7 @@ def _jpeg(run: Run, x: np.ndarray, qualities: range) -> dict[str, np.ndarray]:
 
 
 def best(arrays: dict[str, np.ndarray], max_bytes: int) -> int:
-    """Index of the JPEG with the smallest error at `max_bytes` or fewer per image, or -1."""
+    """Index of the JPEG setting of smallest error at `max_bytes` or fewer per image, or -1."""
     fits = arrays['jpeg_bytes'] <= max_bytes
     return int(np.where(fits, arrays['jpeg_error'], np.inf).argmin()) if fits.any() else -1
 

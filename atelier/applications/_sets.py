@@ -50,7 +50,7 @@ class TwoSets(NamedTuple):
 
 
 def two_sets(trained: TrainedRun, key, attribute: str, classes: tuple[int, int], n: int) -> TwoSets:
-    """Returns the codes of two classes or, for an attribute, of its lowest and highest quarter."""
+    """Returns the codes of two classes, or of the quarters of lowest and highest attribute."""
     examples = examples_of(trained, 'train', key_for(key, Stream.EVALUATE), n)
     if attribute != 'label':
         values = measure(attribute, examples.x, trained.run.data.spec)
@@ -116,7 +116,7 @@ def of_class(examples: EncodedExamples, label: int) -> np.ndarray:
 
 
 def measure(attribute: str, x: Float[np.ndarray, 'n *event'], spec: Spec) -> Float[np.ndarray, 'n']:
-    """Returns the attribute of each event: its mean, or a measure of its strokes in UNITS.
+    """Returns the attribute's value for each event: the mean of x, or a stroke measure in UNITS.
 
     Raises:
       UserError: a stroke attribute of data that are not images.

@@ -51,18 +51,18 @@ def apply(
       run: of a family with `log_prob` or `reconstruct`.
       score: nll, reconstruction, or auto, which is the first of the two that the family has.
       outliers: name of another data set, of the same shape and levels.
-      outliers_path: its path, as config.data.path.
-      outliers_data_dir: its folder, as config.data.data_dir.
+      outliers_path: path of those data, as config.data.path.
+      outliers_data_dir: folder of those data, as config.data.data_dir.
       picture: path of an image, light and dark as in the data (MNIST: white on black).
       num_images: number of most anomalous, and of least anomalous, test examples to show.
 
     Returns:
       score [n] of the test split; index [n] into that split, most anomalous first; is_novel [n],
-      true if the class was left out of training; label [n] if the data have labels. If there are
-      such classes, another data set or a picture:
-      novel_auroc, outlier_score [m] and outlier_auroc, picture [*event], picture_score and
-      picture_percentile, the percentage of test examples of known classes with a lower score. An
-      AUROC is [2], its value and its standard error, nan if it has none.
+      true if the class was left out of training; label [n] if the data have labels. With such
+      classes: novel_auroc. With another data set: outlier_score [m] and outlier_auroc. With a
+      picture: picture [*event], picture_score and picture_percentile, the percentage of test
+      examples of known classes with a lower score. An AUROC is [2], its value and its standard
+      error, nan if it has none.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or scores that are nan.
@@ -134,7 +134,7 @@ def _test_arrays(run: Run, score: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _auroc(outliers: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Returns [2]: the AUROC and its standard error, or nan."""
+    """Returns [2]: the AUROC, and its standard error or nan."""
     value, error = auroc(outliers, known)
     return np.asarray([value, np.nan if error is None else error])
 
@@ -218,7 +218,7 @@ def _draw(
 
 
 def _histogram(axes, run: Run, arrays: dict[str, np.ndarray], outliers: str) -> None:
-    """Draws the histogram of each kind, normalized to 1, without infinite scores."""
+    """Draws a histogram of the finite scores of each group of examples, normalized to 1."""
     novel = arrays['is_novel']
     kinds = {'test examples': arrays['score'][~novel]}
     if novel.any():

@@ -65,7 +65,7 @@ def apply(run: Run, beside: str = '', num_bins: int = 15) -> dict[str, np.ndarra
 
 
 def compute(trained: TrainedRun) -> dict[str, np.ndarray]:
-    """Returns logits [n, classes] of the validation and test splits, with the evaluation's keys."""
+    """Returns valid and test logits [n, classes], computed with an evaluation's random keys."""
     run = trained.run
     size = run.config.eval.batch_size
     logits = over_examples(run.family.ability(Classify).logits, run.data, size, trained.devices)
@@ -105,7 +105,7 @@ def _names(runs: list[Run]) -> list[str]:
 
 
 def _metrics(data: Dataset, logits: dict[str, np.ndarray], num_bins: int) -> dict[str, Any]:
-    """Returns means over the test split, with standard errors where they average examples."""
+    """Returns test metrics; accuracy, cross-entropy and Brier score have a standard error."""
     label = {split: np.asarray(data.splits[split]['label']) for split in logits}
     temperature = calibration.fitted_temperature(logits['valid'], label['valid'])
     metrics = {'num_examples': len(label['test']), 'temperature': temperature}

@@ -17,18 +17,19 @@ METHODS = ('auto', 'codes', 'likelihood')
 def apply(
     run: Run, num_images: int = 1000, seed: int = 0, quality_step: int = 2, by: str = 'auto'
 ) -> dict[str, np.ndarray]:
-    """Codes test images without loss by likelihood, or keeps part of their codes.
+    """Compresses test images: by likelihood without loss, or to part of their latent codes.
 
-    Coding by likelihood (`_lossless`) needs p(x) of discrete values, value by value, or with
-    bits-back coding p(x | z) and a posterior of z. Coding by codes (`_rate_distortion`) measures
+    Coding by likelihood (`_lossless`) needs discrete values, and p(x) value by value or, for
+    bits-back coding, p(x | z) and a posterior of z. Coding by codes (`_rate_distortion`) measures
     the reconstruction error against the bytes of the code, and needs an encoder and a decoder. A
-    family with an exact likelihood but without such conditionals, as a flow, is refused.
+    family with an exact likelihood but without p(x) value by value, such as a flow, is refused.
 
     Args:
       run: of a family with `conditionals`, or with `encode` and `decode`.
       num_images: number of test images to code without loss, at most all.
       seed: selects the images to code without loss.
-      quality_step: step between two JPEG qualities, from 1 to 95, for coding by codes only.
+      quality_step: step between the JPEG qualities 1, 1 + step, ... up to 95; for coding by codes
+        only.
       by: 'likelihood', 'codes', or 'auto', which means likelihood if the family has `conditionals`,
         otherwise codes.
 
@@ -69,10 +70,10 @@ def _method(run: Run, by: str) -> str:
 
 
 def refusal(family: Family, spec: Spec) -> str:
-    """Returns why the family supports neither method, or ''.
+    """Returns why this mode refuses the family, or ''.
 
-    An exact density with codes is refused too: its exact likelihood promises lossless coding, which
-    it cannot do.
+    A family with codes and an exact likelihood is refused too: users would expect lossless coding,
+    which it cannot do.
     """
     if CONDITIONALS.is_met(family):
         return ''

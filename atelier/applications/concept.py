@@ -69,20 +69,20 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Decodes code + s (mean code of the target - mean code of the source) for several s.
 
-    Larsen et al. (2016), section 4.2. s = 1 spans the distance of the means, and a negative s goes
-    the other way. If codes end in a one-hot class, the direction between two classes changes that
-    class too, and the direction of an attribute keeps it.
-    With an encoder, the means are over training examples and the changed images are test images.
-    Without one, both are decoded from codes of the prior. The classifier of
-    `config.eval.classifier` labels examples without labels.
+    Larsen et al. (2016), section 4.2. s = 1 spans the distance between the means, and a negative s
+    goes the other way. If codes end in a one-hot class, the direction between two classes changes
+    that class too, and the direction of an attribute keeps it. With an encoder, the means are over
+    training examples and the changed images are test images. Without one, the means are over prior
+    codes, and the images are decoded prior codes. The classifier of `config.eval.classifier` labels
+    examples without labels.
 
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
       source: class at the start of the direction.
       target: class at the end of the direction.
-      attribute: label, or an attribute whose direction leads from the quarter with its smallest
-        values to the quarter with its largest: intensity, the mean of x; thickness or slant of
-        strokes (`atelier.evaluation.examples.strokes`).
+      attribute: label for two classes; or intensity (the mean of x), thickness or slant of strokes
+        (`atelier.evaluation.examples.strokes`). The direction of an attribute leads from the
+        quarter of the examples with its smallest values to the quarter with its largest.
       label: class of the images to change. Below 0, images of any class are changed.
       low: first value of s.
       high: last value of s.
@@ -94,7 +94,7 @@ def apply(
     Returns:
       direction [latent], steps [steps], codes [images, steps, latent], x [images, steps, *event]
       and image [images, *event], the image that was encoded, or decoded at s = 0. For an attribute
-      other than label: value [images, steps], measured in x.
+      other than label: value [images, steps], the attribute of x.
 
     Raises:
       UserError: a missing checkpoint or classifier, a bad option, a class without examples, or a
@@ -148,7 +148,7 @@ def compute(
 
 
 def _direction(run: Run, sets: TwoSets, attribute: str) -> np.ndarray:
-    """Target mean minus source mean; for an attribute, with a zero for the class part."""
+    """Target mean minus source mean; for an attribute, with zeros in the class part."""
     direction = sets.target.mean(0, np.float64) - sets.source.mean(0, np.float64)
     if attribute != 'label':
         direction[latents(run.family, direction).size :] = 0
@@ -170,7 +170,7 @@ def _images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns (codes, x) of the images to change, in an order drawn from the seed.
 
-    If `label` names a class, they are its images among as many examples as the means use.
+    They are among the first max(num_images, num_codes) test examples or decoded prior codes.
     """
     key = key_for(key, Stream.SAMPLE)
     has_encoder = codes_of(trained.run.family).encode is not None
@@ -192,7 +192,7 @@ def _file_name(ends: Ends, label: int, seed: int) -> str:
 
 
 def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attribute: str) -> None:
-    """Logs the sizes of the two sets and, for an attribute, how far x follows it."""
+    """Logs the sizes of the two sets and, for an attribute, its mean at the first and last step."""
     sizes = f'{len(sets.source):,} and {len(sets.target):,} of {sets.description}'
     log.info(
         '%s; %d images, changed by the model of the %s', sizes, len(arrays['x']), trained.weights
@@ -209,7 +209,7 @@ def _log(trained: TrainedRun, arrays: dict[str, np.ndarray], sets: TwoSets, attr
 
 
 def _draw(run: Run, arrays: dict[str, np.ndarray], title: str, path: pathlib.Path) -> None:
-    """Draws a row per image; an image that was encoded stands before its steps."""
+    """Draws a row per image: its steps, and before them the image if it was encoded."""
     x, columns = arrays['x'], [f'{step:+.3g}' if step else '0' for step in arrays['steps']]
     if codes_of(run.family).encode is not None:
         x, columns = np.concatenate([arrays['image'][:, None], x], 1), ['image', *columns]

@@ -52,7 +52,7 @@ def apply(run: Run, file: str = '') -> dict[str, np.ndarray]:
     """Decodes the file and checks that it gives the examples that were coded.
 
     Args:
-      run: of a family with `conditionals` or `level_log_probs`, whose weights coded the file.
+      run: of a family with `Conditionals` or `BitsBack`. Its weights coded the file.
       file: written by --mode=compress; by default RUN/applications/compress.bin.
 
     Returns:
@@ -129,13 +129,13 @@ def _path(folder: pathlib.Path, file: str) -> pathlib.Path:
 def _check_sizes(
     path: pathlib.Path, folder: pathlib.Path, header: file_format.Header, data: dict[str, str]
 ) -> None:
-    """Compares the sizes in a file with those of the run, before anything of them is built.
+    """Compares the sizes in a file with those of the run, before arrays of these sizes are built.
 
     Args:
       path: of the file.
       folder: of the run.
       header: of the file.
-      data: what the run recorded of its data; empty if it is too old.
+      data: what the run recorded about its data; empty if the run is too old.
 
     Raises:
       UserError: the file holds other data than the run's, or more examples than its test split.

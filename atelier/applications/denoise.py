@@ -41,18 +41,19 @@ def apply(
     to it. For gaussian noise, a family with `denoise`, such as a diffusion model, gets the noise
     level and the unclipped values.
 
-    PSNR and SSIM are computed with x scaled to [0, 1]. The ends are the range of x or, for
-    real-valued data, the extremes of the training split (of each column for a table). Their means
-    leave out examples that the noise did not change, whose PSNR is infinite.
+    PSNR and SSIM are computed with x scaled to [0, 1]. 0 and 1 are the ends of the range of x or,
+    for real-valued data, the extremes of the training split (of each column for a table). The means
+    of PSNR and SSIM leave out examples that the noise did not change, whose PSNR is infinite.
 
     Args:
-      run: of a family with `reconstruct`, or with `denoise` for levels up to its maximum.
-      noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets a share `level` of
-        the values to 0. 'salt_and_pepper' sets that share to the smallest or the largest value.
-      levels: noise levels, each with its own rows in the figure.
+      run: of a family with `reconstruct` or, for gaussian noise up to its largest level, `denoise`.
+      noise: 'gaussian' adds noise of standard deviation `level`. 'masking' sets each value to 0
+        with probability `level`. 'salt_and_pepper' sets each value, with that probability, to the
+        smallest or the largest.
+      levels: noise levels, comma-separated, each with its own rows in the figure.
       num_images: number of images in the figure.
-      seed: of the noise, which depends on the seed, the level and the example alone, and of the
-        choice of images.
+      seed: of the noise and of the choice of images. The noise depends on the seed, the level and
+        the example alone.
 
     Returns:
       levels [levels]; noisy_psnr_db and denoised_psnr_db [levels, n] of the test split and, for
@@ -201,7 +202,7 @@ def _results(arrays: dict[str, np.ndarray], noise: str) -> dict[str, Any]:
 
 
 def _summary(level: float, values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Returns means over the examples that the noise changed, and of their paired PSNR gain."""
+    """Returns means of the measures and of the PSNR gain over examples that the noise changed."""
     is_noisy = np.isfinite(values['noisy_psnr_db'])
     values = {name: value[is_noisy] for name, value in values.items()}
     values['gain_psnr_db'] = values['denoised_psnr_db'] - values['noisy_psnr_db']

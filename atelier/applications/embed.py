@@ -25,7 +25,7 @@ Labels = Int[np.ndarray, 'n']
 
 
 class Labelled(NamedTuple):
-    """Features and class labels of both splits."""
+    """Features and class labels of the train and test splits."""
 
     train: Float[np.ndarray, 'n dims']
     test: Float[np.ndarray, 'm dims']
@@ -34,7 +34,7 @@ class Labelled(NamedTuple):
 
 
 def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[str, np.ndarray]:
-    """Encodes both splits; classifies test codes by nearest neighbours and by a linear probe.
+    """Encodes train and test split; classifies test codes by nearest neighbours and a linear probe.
 
     Both classifiers are also applied to the normalized x itself. The probe is a logistic regression
     on standardized features with scikit-learn's default penalty. Without labels only codes are
@@ -82,7 +82,7 @@ def apply(run: Run, num_neighbours: int = 5, num_codes: int = 10_000) -> dict[st
 def _encoded(
     trained: TrainedRun, num_codes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns codes and labels of both splits, and flat x of `num_codes` training and all test."""
+    """Returns codes and labels by split; flat x of `num_codes` training and all test examples."""
     run, arrays, flat_x = trained.run, {}, {}
     for name, limit in (('train', num_codes), ('test', None)):
         split = run.data.splits[name]

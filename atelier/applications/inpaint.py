@@ -52,8 +52,8 @@ def apply(
 
     Args:
       run: of a family with `inpaint`.
-      mask: the hidden part: left, right, top, bottom, centre, random, or the path of an .npy that
-        is true where it hides.
+      mask: the hidden part: left, right, top, bottom, centre, random, or the path of an .npy array
+        that is true where x is hidden.
       share: fraction of positions (pixels of an image) that a random mask hides.
       num_images: number of images to keep and show.
       num_completions: number of completions per example.

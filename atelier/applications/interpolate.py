@@ -19,7 +19,7 @@ from atelier.run.restore import TrainedRun
 
 NEEDS = (DECODE, ENCODE | PRIOR)
 PATHS = ('linear', 'spherical')
-NEARLY_PARALLEL = 1e-6  # sine of the angle between codes below which the path is linear
+NEARLY_PARALLEL = 1e-6  # the path is linear if the sine of the angle between the codes is below
 
 
 def apply(
@@ -36,7 +36,7 @@ def apply(
     Args:
       run: of a family with `decode`, and `encode` or `prior`.
       num_pairs: number of pairs, each with a linear and, below it, a spherical row in the figure.
-      num_points: number of points on a path, with its ends.
+      num_points: number of points on a path, including its ends.
       seed: of the pairs.
 
     Returns:
@@ -114,7 +114,7 @@ def spherical(
 
 
 def _paths(ends: np.ndarray, num_points: int, dims: int) -> np.ndarray:
-    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent], the first `dims` on the arc."""
+    """Pairs [n, 2, latent] -> codes [n, 2 paths, points, latent], the arc in the first `dims`."""
     t = np.linspace(0, 1, num_points)
     codes = np.asarray([[linear(a, b, t)] * 2 for a, b in np.asarray(ends, np.float64)])
     for pair, (a, b) in zip(codes, np.asarray(ends, np.float64)[..., :dims], strict=True):

@@ -43,8 +43,9 @@ class Plane(NamedTuple):
 def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarray]:
     """Encodes the whole test split, and decodes a grid over the plane of its codes.
 
-    Codes of at most two dimensions are plotted directly. Otherwise the plane is spanned by their
-    first two principal components, through their mean, and the grid shows nothing outside it.
+    Codes of at most two dimensions are plotted directly. Otherwise the plane passes through their
+    mean and is spanned by their first two principal components. The grid shows nothing outside the
+    plane.
 
     The grid points are the quantiles (i + 1/2) / num_points of the prior along each axis, as in
     figure 4 of Kingma and Welling (2014). A family with a `posterior` has the prior N(0, I), under
@@ -61,9 +62,10 @@ def apply(run: Run, num_points: int = 15, label: int = 0) -> dict[str, np.ndarra
       label: class of the grid, for a class-conditional model.
 
     Returns:
-      codes [n, latent], z_1 of the test split as `encode` returns it, plane [n, 2], and label [n]
-      if the data have labels; origin [latent], axes [2, latent] and shares [2] of the variance; u
-      and v [num_points], and x [num_points, num_points, *event] with v along the first axis.
+      codes [n, latent], z_1 of the test split as `encode` returns it; plane [n, 2], their
+      coordinates in the plane; label [n] if the data have labels; origin [latent], axes [2, latent]
+      and shares [2] of the variance; u and v [num_points], coordinates of the grid; and x
+      [num_points, num_points, *event] with v along the first axis.
 
     Raises:
       UserError: a missing checkpoint, an invalid option, or too few examples.
@@ -141,7 +143,7 @@ def _check_label(run: Run, label: int) -> None:
     """Checks that a class-conditional model knows the class, and that no other model gets one.
 
     Raises:
-      UserError: it does not, or another model gets one.
+      UserError: the model does not know the class, or takes none.
     """
     if is_class_conditional(run.family):
         with about(f'--label={label}'):
@@ -151,7 +153,7 @@ def _check_label(run: Run, label: int) -> None:
 
 
 def _full_codes(run: Run, grid: np.ndarray, dims: int, label: int) -> np.ndarray:
-    """Appends `dims` values to z_1 on the grid, the one-hot class or zeros that are not read."""
+    """Appends `dims` values to z_1 on the grid: the one-hot class, or zeros that nothing reads."""
     rest = np.zeros((*grid.shape[:-1], dims))
     if is_class_conditional(run.family):
         rest[..., label] = 1

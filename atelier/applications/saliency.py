@@ -110,8 +110,8 @@ def gradient(
 ) -> Float[Array, 'n *event']:
     """Returns the gradient of each example's logit of `label` with respect to the example.
 
-    Simonyan et al. (2014), section 3.1: of the logit, not of the probability, which also grows when
-    another class shrinks. `logits_of` has to treat the rows independently.
+    Simonyan et al. (2014), section 3.1: the gradient of the logit, because the probability also
+    grows when the logit of another class shrinks. `logits_of` has to treat the rows independently.
     """
     sum_of_logits = lambda x: jnp.sum(jnp.take_along_axis(logits_of(x), label[:, None], -1))
     return jax.grad(sum_of_logits)(x)

@@ -34,7 +34,7 @@ def apply(run: Run, num_samples: int = 64, seed: int = 0, labels: str = '') -> n
     result is then the mean of x given the code.
 
     Args:
-      run: of a family with `sample`, or with a decoder.
+      run: of a family with `sample`, or with `encode` and `decode`.
       num_samples: number of samples.
       seed: of the samples.
       labels: classes through which the samples cycle, such as '7' or '0,1,2'; 'all' means all

@@ -34,7 +34,7 @@ def apply(
     num_samples: int = 10,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Samples a run with each sampler, from the same noise, and measures the sample quality.
+    """Draws samples of a run with each sampler, from the same noise, and measures their quality.
 
     Samples are compared with the data as in --mode=evaluate: in the features of
     --config.eval.classifier or, without it, over known modes or in the coordinates of data with few
@@ -43,13 +43,13 @@ def apply(
 
     Args:
       run: of a family with `trajectory`, which samples in steps.
-      samplers: NAME:STEPS,...
+      samplers: samplers and their numbers of steps, NAME:STEPS,...
       num_samples: number of samples per sampler in the figure.
       seed: of the samples in the figure.
 
     Returns:
-      x [samplers, samples, *event] in the data's units; name, steps and network evaluations
-      [samplers]; and each measure [samplers] under its name.
+      x [samplers, samples, *event] in the data's units; name, steps and evaluations (of the
+      network) [samplers]; and each measure [samplers] under its name.
 
     Raises:
       UserError: a missing checkpoint, or a bad option.

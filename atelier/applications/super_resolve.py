@@ -39,7 +39,7 @@ def apply(
 ) -> dict[str, np.ndarray]:
     """Reduces test images, enlarges them with the model and by interpolation, and compares.
 
-    A low-resolution pixel is the mean of a block of pixels, whose size is the model's factor.
+    A low-resolution pixel is the mean of a block of pixels, whose side is the model's factor.
     The model gets only the low-resolution image. PSNR and SSIM are those of
     `atelier.applications._nearness`. Consistency is the PSNR between the result, reduced again, and
     the low-resolution image. A sample of a stochastic model is one plausible image, not the best

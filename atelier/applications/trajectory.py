@@ -29,7 +29,8 @@ def apply(
     Args:
       run: of a family with `trajectory`, which samples in steps.
       num_samples: number of samples, each with two rows in the figure: x_t, then the model's x.
-      num_points: number of steps to keep, evenly spaced, with the first and the last; at most all.
+      num_points: number of steps to keep, evenly spaced, including the first and the last; at most
+        all.
       seed: of the samples.
       labels: of the samples, as in --mode=sample.
 

@@ -41,7 +41,7 @@ def place(tree, devices: Sequence[jax.Device]):
 
 
 def memory_bytes(device: jax.Device) -> float:
-    """Returns the memory of one device; simulated devices divide the machine's memory equally."""
+    """Returns the memory of one device; devices that report none share the machine's equally."""
     limit = (device.memory_stats() or {}).get('bytes_limit')
     if limit:
         return limit

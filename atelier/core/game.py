@@ -89,7 +89,7 @@ def advisers(turns: Turns) -> list[Advise]:
 
 
 def advice(turns: Turns, history: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Returns all turns' advice after these validations, oldest first: {what is wrong: warning}."""
+    """Returns the advice of all turns, {what is wrong: warning}; `history` is as in `Advise`."""
     return {k: text for advise in advisers(turns) for k, text in advise(history).items()}
 
 

@@ -23,8 +23,8 @@ def learning_rate(hypers: dict, step, player: str = 'model') -> Float[Array, '']
       warmup_steps: before this step the rate is peak * (step + 1) / warmup_steps.
       decay_steps: the step at which the cosine reaches `learning_rate_end`; the rate then stays
         constant. 0: no decay.
-      milestone_1, milestone_2, ..., optional: once each of these steps is reached, all later rates
-        are multiplied by milestone_factor.
+      milestone_1, milestone_2, ..., optional: from each of these steps on, the rate is multiplied
+        by milestone_factor once more.
     """
     peak = jnp.asarray(_own(hypers, 'learning_rate', player), jnp.float32)
     end = jnp.asarray(hypers['learning_rate_end'], jnp.float32)
@@ -68,9 +68,9 @@ def muon(player: str, hypers: dict, step) -> optax.GradientTransformation:
     A kernel [in, out] moves along its Nesterov momentum (coefficient 0.95), orthogonalized so that
     all singular values are about 1. The update's root mean square is 0.2 times the learning rate,
     about that of Adam (Liu et al. 2025, section 2.2). Adam, here also with Nesterov momentum (Dozat
-    2016), updates kernels with more than two axes, because nothing tells whether these axes index
-    stacked layers, heads or positions. It also updates matrices with other names, such as embedding
-    tables and the matrices of recurrent cells.
+    2016), updates kernels with more than two axes, because their shapes do not tell whether the
+    axes index stacked layers, heads or positions. It also updates matrices with other names, such
+    as embedding tables and the matrices of recurrent cells.
 
     hypers: those of `adam`; `adam_beta1` and `adam_beta2` do not apply to Muon.
     """

@@ -13,7 +13,7 @@ from atelier.core.game import Fit, Hypers, Losses, Metrics, State, Turn, Turns
 from atelier.core.randomness import Rng, Stream, key_for, rng_for
 from atelier.core.types import Batch, Optimizer, Tree, Weights
 
-OverDevices = Callable[[Tree], Tree]  # mean or gather over devices; identity on one
+OverDevices = Callable[[Tree], Tree]  # mean or gather over devices; identity on one device
 
 
 def init_state(family: Family, optimizer: Optimizer, key, batch: Batch, hypers: Hypers) -> State:
@@ -93,15 +93,16 @@ def make_step(
 ) -> Callable[[State, list[Batch], Array], tuple[State, Metrics]]:
     """Returns step(state, batches, rows) -> (state, report), which plays every turn once, in order.
 
-    `mean` averages a pytree over devices, and `gather` concatenates its arrays over devices. Both
-    are the identity for a member of a sweep.
+    `rows` are this device's positions in the batch. `mean` averages a pytree over devices; `gather`
+    concatenates its arrays. Both are the identity for a member of a sweep.
 
-    If a loss, gradient, fitted parameter or `extra` is non-finite, the call sets `finite` to False,
-    which the host reads after the dispatch, and returns the State unchanged. `state.step` is
-    unchanged too, so further calls fail in the same way. `report` holds float32 scalars and the
-    flag `finite`. Parameters updated by gradients are checked once per dispatch (with
-    `all_finite`), not in every step. A check per step would take as long as the memory-bound update
-    itself, and is not needed, because a non-finite parameter makes the next loss non-finite.
+    If a loss, gradient, fitted parameter or `extra` is non-finite, the call returns the State
+    unchanged and sets `finite` to False, which the host reads after each dispatch (a scan over many
+    steps). `state.step` is unchanged too, so further calls fail in the same way. `report` holds
+    float32 scalars and the flag `finite`. Parameters updated by gradients are checked once per
+    dispatch (with `all_finite`), not in every step. A check per step would take as long as the
+    memory-bound update itself, and is not needed, because a non-finite parameter makes the next
+    loss non-finite.
     """
 
     def step(state: State, batches: list[Batch], rows: Int[Array, 'local']):

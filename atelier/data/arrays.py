@@ -10,9 +10,10 @@
 | `label`, `label_train`, ... | optional: integers 0, 1, ... [n], for every split or for none |
 | `levels` | optional: integers take the values 0, ..., levels - 1 |
 
-Integers are discrete levels. Their count is `levels` if given, else 2 if all are 0 or 1, else 256
-for uint8, else the largest + 1. Floats are always real values. Networks see them standardized (zero
-mean, unit standard deviation): per column in a table [n, columns], otherwise over all values.
+Integers are discrete levels. The number of levels is `levels` if given, else 2 if all integers are
+0 or 1, else 256 for uint8, else the largest + 1. Floats are always real values. Networks see them
+standardized (zero mean, unit standard deviation): per column in a table [n, columns], otherwise
+over all values.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ from atelier.errors import UserError, reading
 from atelier.paths import user_path
 
 ENCRYPTED = 1  # bit of the flags of a zip member
-MAX_UNUSED = 100  # most classes without examples, if fewer classes have examples
+MAX_UNUSED = 100  # limit on classes without examples, unless more classes have examples
 SMALL = 1e-30  # float32 holds a standard deviation this small, and its inverse
 UNREADABLE = (
     ValueError,
@@ -80,7 +81,7 @@ def load(path: str = '') -> Dataset:
 
 @contextlib.contextmanager
 def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
-    """Opens an .npz and reads its arrays on access; never a pickle.
+    """Opens an .npz, never a pickle, and reads each array when it is accessed.
 
     Raises:
       UserError: the file is missing or damaged, or an array holds objects.
@@ -107,11 +108,11 @@ def open_npz(path: pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
 
 
 def check_members(path: pathlib.Path) -> None:
-    """Checks what the members of an .npz declare, before memory is taken for one of them.
+    """Checks the sizes that the members of an .npz declare, before memory is allocated for them.
 
     Raises:
       UserError: the file is encrypted, larger than memory when it is unpacked, or a member declares
-        another size than it has.
+        more bytes than it has.
       Exception: one of `UNREADABLE`.
     """
     with zipfile.ZipFile(path) as archive:
@@ -170,7 +171,7 @@ def _refuse_unknown(arrays: Mapping, path: pathlib.Path) -> None:
 
 
 def _split(arrays: Mapping, split: str, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the split's x as saved, and its label, in the fixed random order."""
+    """Returns the split's x (floats as float32) and label, if any, in the fixed random order."""
     suffix = '' if 'x' in arrays else f'_{split}'
     x = _valid_values(arrays[f'x{suffix}'], f'x{suffix} of {path}')
     order = fixed_order(len(x))
@@ -199,7 +200,7 @@ def _valid_values(x: object, name: str) -> np.ndarray:
         raise UserError(f'{name} has type {x.dtype}: expected integers or floats')
     if x.min() < 0 or x.max() >= 2**24:
         raise UserError(
-            f'{name}: integers are levels from 0 on, these go from {x.min()} to {x.max()}'
+            f'{name}: levels are integers from 0 to 2**24 - 1, these go from {x.min()} to {x.max()}'
         )
     return x
 
@@ -236,7 +237,7 @@ def _check_same_format(splits: dict, path: pathlib.Path) -> None:
 
 
 def _num_classes(labels: list[np.ndarray], path: pathlib.Path) -> int:
-    """Returns the largest label + 1, which is the size of parts of a model.
+    """Returns the largest label + 1, which sets the size of parts of a model.
 
     Raises:
       UserError: most classes have no example, because a label is a large index, or a special

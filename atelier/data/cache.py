@@ -1,8 +1,8 @@
 """Decoded data in the user's cache folder, so that later starts are fast.
 
-An entry is a folder `data/KEY`: one `.npy` per array, and `entry.json` with metadata and a checksum
-of each array. It is written to a temporary folder beside its place and moved there whole. An entry
-that does not match its checksums is rebuilt.
+An entry is a folder `data/KEY-vFORMAT`: one `.npy` per array, and `entry.json` with metadata and a
+checksum of each array. It is written to a temporary folder in `data`, which is renamed once it is
+complete. An entry that does not match its checksums is rebuilt.
 """
 
 import contextlib
@@ -82,10 +82,11 @@ def _entries_folder() -> pathlib.Path:
 
 
 def create_array(folder: pathlib.Path, name: str, shape, dtype) -> np.ndarray:
-    """Creates an array for `build` on disk from the start: it may be larger than memory.
+    """Creates an array for `build` directly on disk, so that it may be larger than memory.
 
     Raises:
-      UserError: the disk has no space (detected here, because a failed write to the map is fatal).
+      UserError: the disk has no space (detected here, because a failed write to a memory map kills
+        the process).
     """
     path = folder / f'{name}.npy'
     with _writing(folder):
@@ -120,9 +121,10 @@ def _remove(path: pathlib.Path) -> None:
 
 
 def remove_leftovers() -> None:
-    """Removes what processes left that were killed while they built an entry.
+    """Removes the temporary folders of processes that were killed while they built an entry.
 
-    Folders of earlier versions have no lock: they are removed when they are a day old.
+    Temporary folders of earlier versions of this program have no lock: they are removed once a day
+    old.
     """
     parent = _entries_folder()
     leftovers.remove_folders(parent, '.')

@@ -1,4 +1,4 @@
-"""The one form of data: arrays in host memory, their Spec, and per-batch preprocessing."""
+"""The common format of all data sets: arrays in host memory, a Spec, per-batch preprocessing."""
 
 import functools
 import inspect
@@ -19,7 +19,7 @@ from atelier.errors import UserError, choose
 
 POINTS = ('ring', 'grid', 'eight_gaussians', 'moons', 'checkerboard')  # sources of toy points
 SOURCES = ('digits', 'static_mnist', 'shapes', 'arrays', 'folder', 'text', *POINTS)
-SETTINGS = ('data_dir', 'path', 'image_shape')  # of config.data, for the sources that take them
+SETTINGS = ('data_dir', 'path', 'image_shape')  # fields of config.data that some sources read
 
 
 class Spec(NamedTuple):
@@ -50,7 +50,7 @@ class Spec(NamedTuple):
 
     @property
     def format(self) -> str:
-        """The fields that follow neither from the training data nor from the config."""
+        """The fields as text, except those known from the training data or the config."""
         fields = self._replace(mean=0.0, std=1.0)._asdict()  # moments follow from 'train'
         del fields['left_out']  # it is in the config
         symbols = fields.pop('symbols')
@@ -178,7 +178,7 @@ def load(config) -> Dataset:
         )
     loaded = _source(data.name)(**{name: data[name] for name in accepted if name in data})
     loaded = loaded._replace(splits=hold_out(loaded.splits, data.num_valid))
-    # before classes are left out, so that an example's fixed draw does not depend on which ones are
+    # before classes are left out, so that the fixed draw of an example does not depend on them
     loaded = binarized(loaded, data.binarize)
     loaded = without_classes(loaded, tuple(data.without_classes))
     if loaded.spec.levels is None:
@@ -236,7 +236,7 @@ def with_moments(spec: Spec, x: np.ndarray) -> Spec:
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation per column of a table, else of all values as one."""
+    """Returns mean and standard deviation per column of a table, otherwise over all values."""
     columns = x if x.ndim == 2 else x.reshape(-1, 1)
     # the std of a constant is not exactly 0, because its mean is rounded
     is_constant = columns.min(0) == columns.max(0)

@@ -18,11 +18,11 @@ from atelier.log import escaped
 
 CHUNK = 64  # images per task
 LEVELS = 256
-MAX_CLASSES = 1000  # of a data set that has fewer examples
+MAX_CLASSES = 1000  # limit on the number of classes, unless there are more examples
 
 
 class StoredImage(NamedTuple):
-    """One image as stored; `name` is for the message if it cannot be used."""
+    """One image as stored; the error message gives `name` if the image cannot be used."""
 
     name: str
     raw: bytes | pathlib.Path
@@ -42,17 +42,17 @@ def decoded(
     name: str,
     image_shape: tuple[int, ...],
 ) -> Dataset:
-    """Returns the Dataset of the images that `open_splits` finds, or their cached decoding.
+    """Returns the Dataset of the images that `open_splits` finds, decoded now or cached before.
 
     Args:
       key: key of the cache entry.
       open_splits: returns the splits and the number of classes (None without labels).
       name: name of the data set.
-      image_shape: (height, width, channels) to scale and crop to; empty: as the images are, which
-        then must all have the same shape.
+      image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape,
+        which must be the same for all.
 
     Raises:
-      UserError: names the first image that cannot be used.
+      UserError: names the first image, the split or the setting that cannot be used.
     """
     if image_shape and not (
         len(image_shape) == 3
@@ -89,8 +89,8 @@ def decoded(
 
 
 def _check_classes(name: str, num_classes: int, arrays: dict[str, np.ndarray]) -> None:
-    """Refuses many more classes than examples: parts of a model have the size of their number."""
-    num_examples = sum(len(array) for array in arrays.values()) // 2  # each with its label
+    """Refuses too many classes for the examples: their number sets the size of parts of a model."""
+    num_examples = sum(len(array) for array in arrays.values()) // 2  # x and label of each
     if num_classes > max(MAX_CLASSES, num_examples):
         raise UserError(
             f'{name} declares {num_classes:,} classes and has {num_examples:,} examples: correct '

@@ -1,4 +1,4 @@
-"""What a run records of its data, read again."""
+"""Reads what a run recorded about its data."""
 
 import ast
 
@@ -11,7 +11,7 @@ def symbols_of(fingerprint: dict[str, str]) -> str | None:
     """Returns the symbols in a `Dataset.fingerprint`, or None if there are none.
 
     Raises:
-      UserError: what the run recorded is no text.
+      UserError: the recorded symbols are not two or more distinct characters.
     """
     _, mark, symbols = fingerprint.get('x', '').partition(MARK)
     if not mark:

@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.errors import UserError
 
-# Pillow would give an EPS to Ghostscript, a program, whatever the file is called
+# no EPS: Pillow would pass such a file, whatever its name, to the program Ghostscript
 FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'PPM')
 MAX_PIXELS = 1 << 26  # per image: 8192 x 8192 are 200 MB in colour
 GREY_MODES = ('1', 'L', 'LA', 'La')
@@ -33,7 +33,7 @@ def decode(
                 f'{name} is grey, not colour: set config.data.image_shape={height},{width},1 '
                 'to read both kinds as grey'
             )
-        if resize:  # JPEG decodes at a reduced size, twice the target for a good final scaling
+        if resize:  # a JPEG is decoded at a reduced size: at least twice the target, to scale well
             image.draft(image.mode, (2 * max(height, width),) * 2)
         image = _flat(image, 'L' if channels == 1 else 'RGB')
         if resize:
@@ -59,10 +59,10 @@ def shape_of(name: str, raw: bytes | pathlib.Path) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def _opened(name: str, raw: bytes | pathlib.Path) -> Iterator[tuple]:
-    """Opens an image and tells if it is grey; all errors inside become a UserError naming it."""
-    from PIL import Image, UnidentifiedImageError  # not at import: most sources need none
+    """Opens an image, tells if it is grey; errors in the with block become UserErrors naming it."""
+    from PIL import Image, UnidentifiedImageError  # imported here: most sources do not need it
 
-    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces it, as an error
+    Image.MAX_IMAGE_PIXELS = None  # the limit below replaces it and raises an error
     try:
         file = io.BytesIO(raw) if isinstance(raw, bytes) else raw
         with Image.open(file, formats=FORMATS) as image:
@@ -111,6 +111,6 @@ def _centre(image, width: int, height: int):
     scale = min(image.width / width, image.height / height)
     part = (max(1, round(scale * width)), max(1, round(scale * height)))
     left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
-    # crop first: the filter must not read pixels outside
+    # crop first: the filter must not read pixels outside the crop
     image = image.crop((left, top, left + part[0], top + part[1]))
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

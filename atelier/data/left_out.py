@@ -27,7 +27,7 @@ def leave_out(
       num_classes: number of classes of the data; None if they have no labels.
 
     Raises:
-      UserError: there are no labels, or no such class, or no example would be left.
+      UserError: there are no labels, a class does not exist, or 'train' or 'valid' would be empty.
     """
     if not classes:
         return splits

@@ -20,7 +20,7 @@ def check_factor(factor: int, spec: Spec, name: str) -> None:
     """Refuses data that are not images, and a factor that does not divide their sides.
 
     Raises:
-      UserError: lists the factors that would; `name` is the name of the data.
+      UserError: lists the factors that divide the sides; `name` names the data in the message.
     """
     at_least(2, 'model.factor', factor)
     if len(spec.event_shape) < 2:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Modes(NamedTuple):
-    """Equally likely regions of the plane that hold all of a density, or nearly all.
+    """Equally likely regions of the plane that hold all or nearly all of a density's mass.
 
     centres: [modes, 2].
     radius: radius of a region, in the norm of `order`.

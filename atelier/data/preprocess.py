@@ -1,6 +1,6 @@
 """Preprocessing of stored values before a model sees them: binarisation, dequantisation.
 
-Training draws afresh for every minibatch, on the device, from one key per example.
+Training draws random values anew for every minibatch, on the device, from one key per example.
 """
 
 from collections.abc import Callable
@@ -43,11 +43,11 @@ def stochastic(x: Float[Array, '*event'], key, top: int) -> Float[Array, '*event
 
 
 def uniform(x: Float[Array, '*event'], key) -> Float[Array, '*event']:
-    """Returns x + u, u uniform on [0, 1): its density bounds the probability of x.
+    """Returns x + u with u uniform on [0, 1). The density of x + u bounds the probability of x:
 
     log P(x) >= E_u log p(x + u) (Theis et al. 2016, section 3.1), in the units of x.
     """
-    noise_key = jax.random.fold_in(key, 1)  # an earlier binarisation has used the key itself
+    noise_key = jax.random.fold_in(key, 1)  # a binarisation may have used the key itself
     noisy = x + jax.random.uniform(noise_key, x.shape)
     return jnp.minimum(noisy, jnp.nextafter(x + 1, x))  # 255 + u may round to 256
 

@@ -3,8 +3,8 @@
     python main.py --config=configs/vae.py:shapes
 
 Each combination of five factors appears once, as in dSprites (Matthey et al. 2017), but with 16x16
-pixels instead of 64x64: a white shape on black. A pixel's level, one of 17, counts the white cells
-of its 4x4 parts.
+pixels instead of 64x64: a white shape on black. The level of a pixel, 0 to 16, is the number of
+white parts among its 4x4 parts.
 
 | factor | values |
 |---|---|
@@ -47,7 +47,7 @@ def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.all([u * np.cos(a) + v * np.sin(a) <= 0.5 + EDGE for a in angles], axis=0)
 
 
-KINDS = (_square, _ellipse, _triangle)  # in the unit circle: whether (u, v) lies inside
+KINDS = (_square, _ellipse, _triangle)  # whether (u, v) lies in the shape of circumradius 1
 
 
 def load() -> Dataset:

@@ -1,9 +1,10 @@
 """The order of the training data: a keyed bijection, computed for each index separately.
 
-Minibatch m is positions m*B to m*B + B - 1 of the endless concatenation of epochs, each epoch with
-its own permutation. A few rounds of a Feistel network with cycle walking (Black and Rogaway 2002,
-"Ciphers with arbitrary finite domains") cost a microsecond per step, where sorting 60,000 keys
-costs 30 milliseconds. They need no state: the data of step t depend only on (seed, t).
+With batch size B, minibatch m is positions m*B to m*B + B - 1 of the endless concatenation of
+epochs, each epoch with its own permutation. A few rounds of a Feistel network with cycle walking
+(Black and Rogaway 2002, "Ciphers with arbitrary finite domains") cost a microsecond per step, where
+sorting 60,000 keys costs 30 milliseconds. They need no state: the data of step t depend only on
+(seed, t).
 """
 
 import functools

@@ -24,7 +24,7 @@ def load(path: str = '') -> Dataset:
         `numpy.packbits`, [n, 98]; or the folder with the original binarized_mnist_*.amat.
 
     Raises:
-      UserError: no path, or other data at the path.
+      UserError: `path` is empty, or holds other data.
     """
     if not path:
         raise UserError(

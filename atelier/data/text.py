@@ -3,7 +3,8 @@
     python main.py --config=configs/char_lm.py --config.data.path=mine.txt
 
 The file is UTF-8. Without a path, the text is that of Python's `help()` (`pydoc_data.topics`, about
-450,000 characters of English and code): no download, but each version of Python has another text.
+450,000 characters of English and code): no download, but each version of Python has a different
+text.
 
 The first 90 % are the training part, the last 10 % the test split, which nanoGPT and others call
 validation: they have no third part. We cut the validation split, a share `config.data.valid_share`,
@@ -11,10 +12,10 @@ from the end of the training part, so that nothing is selected on the reported s
 of 0 that end is used for training too, and validation only reads training data. The vocabulary is
 the sorted symbols of the training part, validation included.
 
-An example is a window of `config.data.context` symbols. Training has a window at every start and
-scores all of it. Validation and test score each symbol of their part once. Their windows advance by
-half a context and score the last half, given at least half a context before it. The first window is
-scored completely; the last ends with the part and scores the remaining symbols.
+An example is a window of `config.data.context` symbols. Training has a window at every position and
+scores all its symbols. Validation and test score each symbol of their part once. Their windows
+advance by half a context and score the last half, given at least half a context before it. The
+first window is scored completely; the last ends with the part and scores the remaining symbols.
 """
 
 import numpy as np
@@ -39,10 +40,11 @@ def load(
       path: a UTF-8 file; '': the text in Python itself.
       context: length of a window in symbols, an even number.
       valid_share: share of the training part held out for validation; 0: training uses all of it,
-        and validation is its end, as long as by default.
-      num_pieces: 0: training has a window at every start. Otherwise the training split is this many
-        pieces that score each symbol once, with up to `context` symbols before the scored ones: for
-        count-based models. The length of a piece follows and may differ from a window's.
+        and validation is its end, of the default length.
+      num_pieces: 0: training has a window at every position. Otherwise, for count-based models, the
+        training split is this many pieces. They score each symbol once, given up to `context`
+        symbols before the scored ones. The length of a piece follows from their number and may
+        differ from `context`.
 
     Raises:
       UserError: the file is missing, not text or too short, one of its symbols is outside the
@@ -112,7 +114,7 @@ def scored_once(part: Symbols, length: int, stride: int) -> dict[str, np.ndarray
 
 
 def _training(part: Symbols, context: int, num_pieces: int) -> dict[str, np.ndarray]:
-    """Returns windows at every start, as a view that takes no memory; or pieces."""
+    """Returns windows at every position, as a view that takes no memory; or `num_pieces` pieces."""
     if not num_pieces:
         return {'x': np.lib.stride_tricks.sliding_window_view(part, context)}
     stride = -(-len(part) // num_pieces)

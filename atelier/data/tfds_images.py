@@ -1,7 +1,8 @@
 """Any image data set of TensorFlow Datasets (TFDS) by name, read without TensorFlow.
 
-A data set must be prepared once, as array_record files; TFDS does that with TensorFlow and a
-network. Decoded images are cached, and a start that finds them there does not import TFDS.
+A data set must be prepared once, as array_record files; TFDS does that with TensorFlow and an
+internet connection. Decoded images are cached; a run that finds them in the cache does not import
+TFDS.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from atelier.errors import UserError, about, did_you_mean, shortened
 from atelier.log import log
 from atelier.paths import user_path
 
-# TFDS imports the module of each class that features.json names: only its own are allowed
+# TFDS imports the module of each class that features.json names: only TFDS's own are allowed
 OWN_FEATURE = re.compile(r'tensorflow_datasets\.core\.features(\.[A-Za-z]\w*)+')
 CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')  # in today's and older files
 VERSION = re.compile(r'\d+\.\d+\.\d+')
@@ -38,12 +39,12 @@ PREPARE = (
 
 
 def load(name: str, data_dir: str = '', image_shape: tuple[int, ...] = ()) -> Dataset:
-    """Loads the newest prepared version of data set `name`, as 'mnist' or 'emnist/letters'.
+    """Loads the newest prepared version of data set `name`, such as 'mnist' or 'emnist/letters'.
 
     Args:
       name: its name in TFDS.
       data_dir: the folder of TFDS data sets; empty: `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
-      image_shape: (height, width, channels) to scale and crop to; empty: as the images are.
+      image_shape: (height, width, channels) to scale and crop to; empty: images keep their shape.
 
     Raises:
       UserError: the data set is not prepared and cannot be prepared here, or has no images.
@@ -77,10 +78,10 @@ def _prepared(root: pathlib.Path, name: str) -> pathlib.Path | None:
 
 
 def _prepare(root: pathlib.Path, name: str) -> None:
-    """Has TFDS download and prepare a data set in a subprocess: TensorFlow stays out of ours.
+    """Downloads and prepares a data set with TFDS in a subprocess; ours never imports TensorFlow.
 
     Raises:
-      UserError: TensorFlow or a network is missing, or TFDS fails.
+      UserError: TensorFlow or an internet connection is missing, or TFDS fails.
     """
     existing = [path.name for path in root.iterdir()] if root.is_dir() else []
     missing = (
@@ -91,7 +92,7 @@ def _prepare(root: pathlib.Path, name: str) -> None:
     if importlib.util.find_spec('tensorflow') is None:
         raise UserError(f'{missing}; to prepare it here: pip install -r requirements-tfds.txt')
     if not _has_network():  # TFDS would retry for minutes
-        raise UserError(f'{missing}; preparing it here needs a network, and there is none')
+        raise UserError(f'{missing}; preparing it here needs the internet, which cannot be reached')
     log.info('preparing %s in %s: this happens once', name, root)
     if subprocess.run([sys.executable, '-c', PREPARE, name, str(root)]).returncode:
         raise UserError(f'TFDS could not prepare {name!r}: its last line above says why')
@@ -163,7 +164,7 @@ def _open(folder: pathlib.Path, name: str) -> tuple[dict[str, ImageSplit], int |
 
 
 def _check_features(content) -> None:
-    """Refuses features whose classes are not TFDS's own; `content` is that of features.json.
+    """Refuses Python classes of features that are not TFDS's own; `content`: that of features.json.
 
     Raises:
       UserError: names the class.

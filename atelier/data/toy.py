@@ -30,7 +30,7 @@ from atelier.data.modes import Modes
 SIZES = {'train': 100_000, 'valid': 10_000, 'test': 10_000}
 
 
-NEAR = 3.0  # standard deviations; they hold 1 - exp(-4.5) = 98.89 % of a Gaussian in the plane
+NEAR = 3.0  # standard deviations: a radius with 1 - exp(-4.5) = 98.89 % of a plane Gaussian
 
 
 class Mixture(NamedTuple):
@@ -109,7 +109,7 @@ LOG_DENSITIES: dict[str, Callable] = {  # [n, 2] -> [n] in nats; the moons' has 
 
 
 def load(name: str) -> Dataset:
-    """Returns the points of this name."""
+    """Returns the points of density `name`."""
     splits = {}
     for seed, (split, size) in enumerate(SIZES.items()):
         arrays = DRAWS[name](np.random.RandomState(seed), size)  # NumPy guarantees its stream

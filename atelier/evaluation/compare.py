@@ -30,11 +30,11 @@ class Column(NamedTuple):
 
 
 def compare(folders: Sequence[str], target: pathlib.Path) -> dict[str, dict[str, float | None]]:
-    """Prints a table of the runs and plots their curves in the folder `target`.
+    """Logs a table of the runs and plots their validation curves in the folder `target`.
 
     Values come from each run's evaluation.json. For runs evaluated on the same test examples, a row
-    below each metric gives the mean per-example difference to the first run and its standard error.
-    Such paired differences can distinguish models whose means alone cannot be distinguished.
+    below each metric gives the mean per-example difference from the first run and its standard
+    error. Such paired differences can distinguish models whose means alone cannot be distinguished.
 
     Returns:
       {metric: {run: mean on its test split, or None}}.
@@ -128,7 +128,7 @@ def _cell(column: Column, name: str) -> str:
 
 
 def _paired_differences(columns: list[Column], name: str) -> list[list[str]]:
-    """Returns a row of mean differences to the first run, or no row if no examples are shared."""
+    """Returns a row of mean differences from the first run; no row if no run has its examples."""
     first = columns[0]
 
     def cell(column: Column) -> str:

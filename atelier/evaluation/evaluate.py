@@ -141,7 +141,7 @@ def _determining_settings(
 
 
 def _require_features(run: Run, is_error: bool) -> None:
-    """Requires features if the run's samples can be evaluated only in features.
+    """Unless the data have modes, requires features for a model that samples without a likelihood.
 
     If there are none: raises UserError if `is_error`, otherwise logs a warning.
     """
@@ -189,7 +189,7 @@ def per_example(run: Run, state, devices: Sequence[jax.Device]) -> dict[str, np.
 
 
 def summary(values: np.ndarray) -> dict[str, float | None]:
-    """Returns the mean of the values, and its standard error as an estimate of the population's."""
+    """Returns the mean and its standard error, as an estimate of the population mean."""
     n = len(values)
     if not np.all(np.isfinite(values)):
         return {'mean': None, 'standard_error': None}  # JSON has no NaN
@@ -264,7 +264,7 @@ def condition_suffix(family: Family) -> str:
 def _warn(result: dict[str, Any], run: Run) -> None:
     """Logs the training warnings that the family would give for these test means.
 
-    They are what it would give if its last `NUM_EQUAL_VALIDATIONS` validations had all had them.
+    These warnings assume that the last `NUM_EQUAL_VALIDATIONS` validations all had these means.
     """
     if not game.advisers(run.family.turns):
         return

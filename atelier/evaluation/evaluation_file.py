@@ -13,11 +13,10 @@ Number = int | float | None
 
 
 def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the stored evaluation of the run in `folder`; empty if there is none or it is torn.
+    """Returns the stored evaluation of the run in `folder`; empty if it is unreadable or not JSON.
 
     Raises:
-      UserError: it was changed after it was written, or a value has another type than an
-        evaluation writes.
+      UserError: the file was changed after it was written, or a value has the wrong type.
     """
     path = folder / NAME
     try:
@@ -33,7 +32,7 @@ def read_evaluation(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def previous_evaluation(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the stored evaluation; empty, too, if it is damaged, and is thus to be repeated."""
+    """Returns the stored evaluation; also empty if it is damaged and so must be repeated."""
     try:
         return read_evaluation(folder)
     except UserError as error:
@@ -42,7 +41,7 @@ def previous_evaluation(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _wrong_field(evaluation: dict[str, Any]) -> str:
-    """Returns the first field with a value of another type than an evaluation has, or ''."""
+    """Returns the first field whose value has the wrong type, or ''."""
     if not isinstance(evaluation.get('weights', ''), str):
         return 'weights'
     for group in ('values', 'samples', 'latents', 'data'):

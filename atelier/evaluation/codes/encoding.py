@@ -63,7 +63,7 @@ def tokens(
 def codes_from_prior(
     run: Run, state: game.State, key, n: int, devices: Sequence[jax.Device]
 ) -> np.ndarray:
-    """Draws the codes [n, latent] that sampling decodes for this key; the family has a `prior`."""
+    """Draws the codes [n, latent] that sampling decodes for this key; needs a `prior`."""
 
     def prior(weights, batch, rng):
         del batch

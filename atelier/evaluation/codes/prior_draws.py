@@ -65,7 +65,7 @@ def decoded_draws(
 def fitted_gaussian(
     codes: Float[np.ndarray, 'n latent'],
 ) -> tuple[Float[np.ndarray, 'latent'], Float[np.ndarray, 'latent latent']]:
-    """Returns the mean of codes and the symmetric root of their covariance, in float64.
+    """Returns the mean of codes and the symmetric square root of their covariance, in float64.
 
     The covariance has divisor n. It may be singular: a direction without variance gets no noise.
     """

@@ -47,7 +47,7 @@ class Model(NamedTuple):
 
 
 def encoded(run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels) -> Bitstream:
-    """Encodes the flat levels x of n examples, and their labels if the model `is_labelled`.
+    """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`.
 
     Raises:
       ValueError: the model's outputs are not finite.

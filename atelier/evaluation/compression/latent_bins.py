@@ -39,9 +39,9 @@ def draw(stack: Stack, mean: Latents, log_var: Latents) -> tuple[Bins, float]:
     """Draws the bins of z ~ N(mean, exp(log_var)) with bits of the stack; inverse of `put_back`.
 
     In each dimension, 22 bits choose one of the 2^22 parts of the posterior's mass, and the index
-    of the part within its bin is pushed back. So -log2 of the bin's mass are taken from the stack,
-    or up to 0.32 bits less if the bin has most of the mass. Parts are counted cyclically from the
-    bin of the mean, so an empty stack, whose bits are all 0, yields that bin.
+    of the part within its bin is pushed back. So the draw takes -log2 of the bin's mass in bits
+    from the stack, or up to 0.32 bits less if the bin has most of the mass. Parts are counted
+    cyclically from the bin of the mean, so an empty stack, whose bits are all 0, yields that bin.
 
     Returns:
       The bins, and the number of bits taken.

@@ -64,7 +64,7 @@ def is_labelled(run: Run) -> bool:
 def encoded(
     run: Run, state: game.State, x: Int[np.ndarray, 'n dims'], labels: Labels, batch_size: int
 ) -> Bitstream:
-    """Encodes the flat levels x of n examples, and their labels if the model `is_labelled`."""
+    """Encodes the levels x of n flattened examples, and their labels if the model `is_labelled`."""
     encoder, costs = constriction.stream.queue.RangeEncoder(), []
 
     def write(table, values):

@@ -74,7 +74,7 @@ def fitted_temperature(logits: Logits, label: Labels) -> float:
     if np.all(logits.argmax(1) == label):
         return 1.0
     rows = np.arange(len(label))
-    low, high = -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE  # bounds of log 1 / T
+    low, high = -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE  # bounds of log(1 / T)
     finite_logits = np.where(np.isfinite(logits), logits, logits[np.isfinite(logits)].min())
     for _ in range(HALVINGS):
         log_scale = 0.5 * (low + high)

@@ -1,4 +1,4 @@
-"""Out-of-distribution inputs, converted to a run's data: another data set or an image file."""
+"""Out-of-distribution inputs in the format of a run's data: another data set or an image file."""
 
 import pathlib
 

@@ -22,7 +22,7 @@ from atelier.evaluation.samples.sampling import split_examples
 from atelier.run.experiment import Run
 
 STEP = 0.05  # length of a small step, relative to the distance between two examples' codes
-ACCEPTED = 0.05  # quantile of real examples' confidence that an image needs to count as data
+ACCEPTED = 0.05  # an image counts as data if it reaches this quantile of real images' confidence
 MAX_EXAMPLES = 2000  # largest number of examples, and of random codes
 
 

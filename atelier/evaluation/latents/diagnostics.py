@@ -36,9 +36,9 @@ def latent_diagnostics(
     `encode` and `decode` give continuity. `decode` with the `features` of a classifier gives
     completeness. Data with factors give the mutual information gap. A class at the end of a code is
     left out. For codes from a codebook, its usage replaces continuity, because a small step leads
-    back to the same code. There are no metrics if codes are as long as the events, and so compress
-    nothing, or if some are not finite (with a warning). In the result, values that are not finite
-    are None, because JSON has no NaN or infinity.
+    back to the same code. Without `posterior`, codes as long as the events or longer compress
+    nothing and give no metrics. There are none either, with a warning, if codes are not finite. In
+    the result, values that are not finite are None, because JSON has no NaN or infinity.
     """
     space = codes_of(run.family)
     if space.posterior is None and (

@@ -274,7 +274,7 @@ def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
     monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
     line = complaint(load, root)
     assert line.startswith("'tiny' is not a source")
-    assert 'needs a network, and there is none' in line
+    assert 'needs the internet, which cannot be reached' in line
 
 
 @pytest.mark.parametrize(
