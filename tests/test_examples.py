@@ -95,9 +95,9 @@ def test_examples_hold(name):
 
 @pytest.mark.parametrize('name', sorted(NEEDED))
 def test_has_an_example(name):
-    found = [test for test in EXAMPLES[NEEDED[name].__name__] if test.name == name]
-    assert found and found[0].examples, f'{name} has no `>>>` example in its docstring'
-    assert 'Example:' in found[0].docstring
+    examples = [test for test in EXAMPLES[NEEDED[name].__name__] if test.name == name]
+    assert examples and examples[0].examples, f'{name} has no `>>>` example in its docstring'
+    assert 'Example:' in examples[0].docstring
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,12 @@ MAY_IMPORT_BY_NAME = BRIDGES | {'atelier', 'atelier.applications._loading'}
 
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """{module name: its file}, tests excluded, such as {'models.autoencoders.vae': .../vae.py}."""
-    found = {}
+    files = {}
     for path in python_files(root):
         parts = path.relative_to(root).with_suffix('').parts
         if parts[0] != 'tests':
-            found['.'.join(parts).removesuffix('.__init__')] = path
-    return found
+            files['.'.join(parts).removesuffix('.__init__')] = path
+    return files
 
 
 parsed = functools.cache(ast.parse)  # all rules parse the same files
@@ -89,15 +89,15 @@ def nodes(tree: ast.AST, inside_functions: bool = True) -> Iterator[ast.AST]:
 def imported(name: str, path: pathlib.Path, known: Iterable[str], inside_functions=True) -> set:
     """The modules that a module imports: `from a import b` gives a.b if that is `known`, else a."""
     package = name if path.name == '__init__.py' else name.rpartition('.')[0]
-    found = set()
+    modules = set()
     for node in nodes(parsed(path.read_text()), inside_functions):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name('.' * node.level + (node.module or ''), package)
             full = {f'{base}.{alias.name}' for alias in node.names}
-            found |= {each if each in known else base for each in full}
-    return found - {name}
+            modules |= {each if each in known else base for each in full}
+    return modules - {name}
 
 
 def graph(root: pathlib.Path, inside_functions: bool = True) -> dict[str, set[str]]:
@@ -176,10 +176,10 @@ def strangers(root: pathlib.Path, package: str) -> list[str]:
 def imports_by_name(root: pathlib.Path) -> list[str]:
     """Uses of string-based imports in modules not listed in MAY_IMPORT_BY_NAME."""
     return [
-        f'{name} has {found}'
+        f'{name} has {imported_name}'
         for name, path in sources(root).items()
         for node in nodes(parsed(path.read_text()))
-        for found in sorted(BY_NAME & names_of(node))
+        for imported_name in sorted(BY_NAME & names_of(node))
         if name not in MAY_IMPORT_BY_NAME
     ]
 
@@ -223,8 +223,8 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
         if name in done or name not in edges:
             return []
         for target in sorted(edges[name]):
-            if found := visit(target, [*path, name]):
-                return found
+            if closed := visit(target, [*path, name]):
+                return closed
         done.add(name)
         return []
 

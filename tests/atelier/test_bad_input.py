@@ -62,12 +62,12 @@ def test_a_data_set_that_does_not_exist(main, tmp_path):
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize('words', [['--config={}:debug'], ['-config', '{}:debug']])
-@pytest.mark.parametrize('place', [0, 1, 2])
-def test_the_order_of_flags_is_no_mistake(words, place):
+@pytest.mark.parametrize('flags', [['--config={}:debug'], ['-config', '{}:debug']])
+@pytest.mark.parametrize('position', [0, 1, 2])
+def test_the_order_of_flags_is_no_mistake(flags, position):
     others = ['--config.train.steps=3', '--workdir=x']
-    words = [word.format(f'{ROOT}/configs/vae.py') for word in words]
-    command = cli.parse(['main.py', *others[:place], *words, *others[place:]])
+    flags = [flag.format(f'{ROOT}/configs/vae.py') for flag in flags]
+    command = cli.parse(['main.py', *others[:position], *flags, *others[position:]])
     assert str(command.config_file) == 'configs/vae.py:debug'
     assert command.overrides == {'train.steps': 3}
     assert command.config.train.steps == 3
@@ -105,10 +105,10 @@ def test_help_names_every_config_and_every_mode(main):
     """Each has one line that fits the terminal."""
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
-    words = result.stdout.split()
-    assert set(checkout.configs()) | set(cli_flags.modes()) <= set(words)
+    tokens = result.stdout.split()
+    assert set(checkout.configs()) | set(cli_flags.modes()) <= set(tokens)
     assert max(map(len, result.stdout.split('\n'))) <= 100
-    assert 'configs/vae.py' in words
+    assert 'configs/vae.py' in tokens
     assert 'common' not in result.stdout  # shared base files are not configs
 
 
@@ -245,17 +245,17 @@ def test_data_that_there_are_not(name, value, message):
     ],
 )
 def test_models_that_cannot_be_built(name, value, message):
-    which, config = recipe_and_config(**{name: value})
+    config_file, config = recipe_and_config(**{name: value})
     with pytest.raises(UserError, match=message):
-        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+        config_file.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
 
 
 def test_a_mixture_of_nothing():
-    which, config = recipe_and_config(
+    config_file, config = recipe_and_config(
         model__observation='discretized_logistic_mixture', model__mixture_components=0
     )
     with pytest.raises(UserError, match='mixture_components'):
-        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+        config_file.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,9 @@ def test_a_mixture_of_nothing():
     ],
 )
 def test_a_number_that_would_be_no_likelihood(observation, levels, message):
-    which, config = recipe_and_config(model__observation=observation)
+    config_file, config = recipe_and_config(model__observation=observation)
     with pytest.raises(UserError, match=f'observation.*{observation}.*{message}'):
-        which.module().build(config, Spec((8, 8, 1), levels, num_classes=None))
+        config_file.module().build(config, Spec((8, 8, 1), levels, num_classes=None))
 
 
 def test_real_values_cannot_be_binarised():

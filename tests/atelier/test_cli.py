@@ -46,7 +46,7 @@ def help_of(capsys, *arguments) -> str:
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'words'),
+    ('arguments', 'phrases'),
     [
         (['--mode=sample'], ['Samples from a trained model', '--num_samples=64', '--labels=']),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
@@ -55,9 +55,9 @@ def help_of(capsys, *arguments) -> str:
         (['--mode=mean.py'], ['The mean of all numbers', '--loudly=False', '--scale=1.0']),
     ],
 )
-def test_help_of_one_mode_or_config(capsys, application, arguments, words):
+def test_help_of_one_mode_or_config(capsys, application, arguments, phrases):
     text = help_of(capsys, *arguments)
-    assert all(word in text for word in words)
+    assert all(phrase in text for phrase in phrases)
     assert 'Raises' not in text
     assert max(map(len, text.split('\n'))) <= 100
 

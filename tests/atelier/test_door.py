@@ -42,12 +42,12 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     x = door.sample(run, 5, seed=3)
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
     np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])
-    numbers = door.evaluate(run)
-    assert numbers == files.read_json(folder / 'evaluation.json')
+    result = door.evaluate(run)
+    assert result == files.read_json(folder / 'evaluation.json')
     codes = door.over_split(run, run.family.ability(Codes).encode, 'test')
     assert codes.shape == (447, 2)
     metrics = door.over_split(run, run.family.metrics)
-    expected = numbers['values']['kl_nats']['mean']
+    expected = result['values']['kl_nats']['mean']
     np.testing.assert_allclose(np.mean(metrics['kl_nats']), expected, rtol=1e-5)
 
 
@@ -81,8 +81,8 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
         cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
-        numbers = files.read_json(folder / 'evaluation.json')
-        assert numbers['log_prob'].endswith(f'k = {k}')
+        result = files.read_json(folder / 'evaluation.json')
+        assert result['log_prob'].endswith(f'k = {k}')
     lines = ['from atelier.applications import Application']
     lines += [
         'def apply(run, n: int = 1): print(n, run.data.name)',
@@ -199,9 +199,9 @@ def test_the_config_of_a_run_is_its_own(settings, tmp_path):
 def test_the_weights_in_hand_are_evaluated(folder):
     run = door.load(folder)
     zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
-    numbers = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
-    assert numbers['weights'] == 'none'
-    assert numbers['values']['kl_nats']['mean'] == 0
+    result = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
+    assert result['weights'] == 'none'
+    assert result['values']['kl_nats']['mean'] == 0
 
 
 def test_a_run_of_a_config_file_is_not_one_made_in_python(folder, settings):

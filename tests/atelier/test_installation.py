@@ -61,8 +61,8 @@ def run(*command, cwd, **variables):
     quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': ''}
     environment = {**os.environ, **quickly, **variables}
     environment.pop('PYTHONPATH', None)
-    words = [*map(str, command)]
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
+    arguments = [*map(str, command)]
+    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def check(*command, **options) -> str:
@@ -85,8 +85,8 @@ def test_requirements_are_those_of_the_files():
 def test_an_installation_exposes_one_name(installed, tmp_path):
     house, programs = installed
     names = ['main', 'train_lib', 'configs', 'models', 'losses', 'benchmarks', 'docs', 'datasets']
-    found = check(programs / 'python', '-c', WHENCE, house, 'atelier', *names, cwd=tmp_path)
-    assert found.split() == ['atelier']
+    output = check(programs / 'python', '-c', WHENCE, house, 'atelier', *names, cwd=tmp_path)
+    assert output.split() == ['atelier']
 
 
 @pytest.mark.slow

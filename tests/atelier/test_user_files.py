@@ -127,8 +127,8 @@ def test_compiled_code_in_the_folder_is_not_used(tmp_path):
     file = tmp_path / 'mine_7.py'
     with user_files.beside(file):
         module = user_files.load(file)
-    found = module, module.helper_7, module.package_7, module.package_7.inner
-    assert [each.value for each in found] == ['source'] * 4
+    modules = module, module.helper_7, module.package_7, module.package_7.inner
+    assert [each.value for each in modules] == ['source'] * 4
     assert not any(str(path).startswith(str(tmp_path)) for path in sys.path_importer_cache)
 
 

@@ -90,9 +90,9 @@ def test_the_variant_of_a_config(tmp_path, monkeypatch):
     _, variant, _ = blocks('python')
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'mine.py').write_text(variant)
-    which = checkout.config_file('mine.py:digits,debug')
-    assert which.config().hypers.beta == 4.0
-    assert which.module().build.__module__ == 'configs.vae'
+    config_file = checkout.config_file('mine.py:digits,debug')
+    assert config_file.config().hypers.beta == 4.0
+    assert config_file.module().build.__module__ == 'configs.vae'
 
 
 def test_the_readme_is_short():

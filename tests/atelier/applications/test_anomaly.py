@@ -63,8 +63,8 @@ def test_other_data_are_outliers(vae, tmp_path):
     np.testing.assert_array_equal(np.sort(arrays['outlier_score']), score)
     known = arrays['score'][arrays['label'] != 5]
     truth = np.repeat([1, 0], [11, len(known)])
-    want = roc_auc_score(truth, np.concatenate([score, known]))
-    assert arrays['outlier_auroc'][0] == pytest.approx(want)
+    expected = roc_auc_score(truth, np.concatenate([score, known]))
+    assert arrays['outlier_auroc'][0] == pytest.approx(expected)
     assert 0 < arrays['outlier_auroc'][1] < 0.2
     (path,) = (vae.folder / 'applications').glob('anomaly-nll-noise-data-????????.npz')
     assert path.with_suffix('.png').exists()

@@ -89,8 +89,8 @@ def test_rounding_uses_the_extremes_of_the_training_split(vae):
     run = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=None)))
     arrays = compress.apply(run)
     back = np.array([10, 100, 255]) / 16
-    want = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
-    np.testing.assert_allclose(arrays['code_error'], [want.mean()], rtol=1e-5)
+    expected = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
+    np.testing.assert_allclose(arrays['code_error'], [expected.mean()], rtol=1e-5)
     assert 'jpeg_error' not in arrays  # no value range, so no grey levels
 
 
@@ -99,8 +99,8 @@ def test_all_components_are_the_reconstruction(vae):
     arrays = compress.apply(vae, quality_step=50)
     reconstruct.apply(vae)
     path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
-    want = json.loads(path.read_text())['half_squared_error']['mean']
-    np.testing.assert_allclose(arrays['code_error_unrounded'][-1], want, rtol=1e-4)
+    expected = json.loads(path.read_text())['half_squared_error']['mean']
+    np.testing.assert_allclose(arrays['code_error_unrounded'][-1], expected, rtol=1e-4)
     stored = np.load(vae.folder / 'applications' / 'compress-quality_step-50.npz')
     assert set(stored) == set(arrays)
     assert (vae.folder / 'applications' / 'compress-quality_step-50.png').stat().st_size > 5000

@@ -121,8 +121,8 @@ def _check(run, results):
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
     batch = run.data.preprocess(raw, rng.keys)
-    want = ability.mean(state.averaged_weights, batch, rng)
+    expected = ability.mean(state.averaged_weights, batch, rng)
     outputs = np.concatenate([straight[[0, -1]], kept['reconstruction']])
     unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
     bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)
-    np.testing.assert_allclose(outputs, want, **bounds)
+    np.testing.assert_allclose(outputs, expected, **bounds)

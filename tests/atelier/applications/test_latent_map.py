@@ -55,10 +55,10 @@ def test_codes_of_two_dimensions_are_the_plane(vae):
 
 def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):
     arrays = latent_map.apply(vae, num_points=4)
-    want = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
-    np.testing.assert_allclose([arrays['u'], arrays['v']], [want, want], rtol=1e-5)
+    quantiles = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
+    np.testing.assert_allclose([arrays['u'], arrays['v']], [quantiles, quantiles], rtol=1e-5)
     state = restore.initial_state(vae)
-    codes = np.asarray([[u, v] for v in want for u in want], np.float32)
+    codes = np.asarray([[u, v] for v in quantiles for u in quantiles], np.float32)
     x = vae.family.ability(Codes).decode(state.averaged_weights, jax.numpy.asarray(codes))
     np.testing.assert_allclose(arrays['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
 
@@ -72,8 +72,8 @@ def test_with_more_dimensions_the_grid_lies_at_the_prior_quantiles_along_the_axe
     assert 'grid points at quantiles of the N(0, I) prior' in caplog.text
     drawn = np.random.RandomState(1).normal(size=(200_000, 3))
     projected = (drawn - arrays['origin']) @ arrays['axes'].T
-    want = np.quantile(projected, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
-    np.testing.assert_allclose([arrays['u'], arrays['v']], want, atol=0.02)
+    expected = np.quantile(projected, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
+    np.testing.assert_allclose([arrays['u'], arrays['v']], expected, atol=0.02)
 
 
 @pytest.mark.slow

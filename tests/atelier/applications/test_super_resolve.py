@@ -79,7 +79,7 @@ def test_the_mean_of_samples_and_of_blocks(vae, no_figure):
     arrays = super_resolve.apply(run, num_samples=5)
     mean_square = lambda name: np.mean(10 ** (-arrays[name] / 10))
     one = (2 / 16) ** 2
-    near = lambda name, want: np.testing.assert_allclose(mean_square(name), want, rtol=0.1)
+    near = lambda name, expected: np.testing.assert_allclose(mean_square(name), expected, rtol=0.1)
     near('model_psnr_db', one)
     near('model_mean_psnr_db', one / 5)
     near('model_consistency_db', one / 4)

@@ -212,11 +212,11 @@ def test_turns_of_one_step_draw_different_noise_and_steps_too():
 
     def run(turns):
         step = step_of(*turns, batch_size=4)
-        state, seen = start({'model': jnp.float32(0.0)}), []
+        state, noise_values = start({'model': jnp.float32(0.0)}), []
         for _ in range(2):
             state, report = step(state, [{}], jnp.arange(4))
-            seen.append(float(report['noise']))
-        return seen
+            noise_values.append(float(report['noise']))
+        return noise_values
 
     turn = game.Turn(('model',), loss)
     one, two = run((turn,)), run((turn, turn))

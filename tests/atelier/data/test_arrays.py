@@ -18,7 +18,7 @@ TABLE = np.arange(20).reshape(5, 4)
 REAL = np.random.RandomState(0).normal(3, 2, (40, 6))
 
 
-def event_numbers(n, shape=(3,)):
+def numbered_events(n, shape=(3,)):
     """Returns x in which every value is the index of its example."""
     return np.broadcast_to(np.arange(n).reshape(n, *[1] * len(shape)), (n, *shape)).copy()
 
@@ -50,7 +50,7 @@ def load_as_a_run_does(path, **data):
 )
 def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
     """Held-out splits have a tenth each, at most 5,000. Each example occurs once, shuffled."""
-    data = load_as_a_run_does(npz(x=event_numbers(n, ())), num_valid=num_valid)
+    data = load_as_a_run_does(npz(x=numbered_events(n, ())), num_valid=num_valid)
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
     assert sizes == [n - 2 * held_out, held_out, held_out]
     everything = np.concatenate([data.splits[name]['x'] for name in ('train', 'valid', 'test')])
@@ -59,7 +59,7 @@ def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
 
 
 def test_own_splits_are_kept(npz):
-    x = event_numbers(60)
+    x = numbered_events(60)
     path = npz(x_train=x[:30], x_valid=x[30:50], x_test=x[50:])
     data = load_as_a_run_does(path)
     for name, rows in (('train', range(30)), ('valid', range(30, 50)), ('test', range(50, 60))):
@@ -68,7 +68,7 @@ def test_own_splits_are_kept(npz):
 
 @pytest.mark.parametrize('own', ['valid', 'test'])
 def test_the_split_that_is_missing_is_cut_from_the_training_data(npz, own):
-    x = event_numbers(60)
+    x = numbered_events(60)
     data = load_as_a_run_does(npz(x_train=x[:50], **{f'x_{own}': x[50:]}))
     assert np.sort(data.splits[own]['x'][:, 0]).tolist() == list(range(50, 60))
     sizes = {name: data.size(name) for name in ('train', 'valid', 'test')}
@@ -81,7 +81,7 @@ def test_a_validation_split_of_ones_own_and_num_valid_contradict(npz, complaint)
 
 
 def test_labels_stay_with_their_x(npz):
-    x = event_numbers(50)
+    x = numbered_events(50)
     label = np.arange(50) % 7
     loaded = (
         load_as_a_run_does(npz(x=x, label=label)),
@@ -106,7 +106,7 @@ def test_the_number_of_classes_is_that_of_all_splits(npz):
 @pytest.mark.parametrize('shape', [(8, 8, 3), (8, 8, 1), (100,), (3, 50), ()])
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_events_have_any_shape(npz, shape, dtype):
-    x = event_numbers(30, shape).astype(dtype)
+    x = numbered_events(30, shape).astype(dtype)
     data = arrays.load(npz(x=x))
     assert data.spec.event_shape == shape
     np.testing.assert_array_equal(data.splits['train']['x'], x[fixed_order(30)])
@@ -215,8 +215,8 @@ def npy(change=lambda raw: raw) -> bytes:
 
 
 def compressed_by(method: int, raw: bytes) -> bytes:
-    place = raw.index(b'PK\1\2') + 10  # in the central directory
-    return raw[:place] + bytes([method]) + raw[place + 1 :]
+    offset = raw.index(b'PK\1\2') + 10  # in the central directory
+    return raw[:offset] + bytes([method]) + raw[offset + 1 :]
 
 
 GOOD = archive(x=npy())
@@ -262,15 +262,15 @@ class Trap:
         return pathlib.Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize('place', ['x', 'label', 'levels', 'the file'])
-def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, place):
+@pytest.mark.parametrize('array_name', ['x', 'label', 'levels', 'the file'])
+def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, array_name):
     sprung = tmp_path / 'sprung'
     trap = np.array([Trap(sprung)] * 5, object)
-    if place == 'the file':
+    if array_name == 'the file':
         path = str(tmp_path / 'mine.npz')
         pathlib.Path(path).write_bytes(pickle.dumps(Trap(sprung)))
     else:
-        path = npz(**{'x': TABLE, place: trap})
+        path = npz(**{'x': TABLE, array_name: trap})
     assert path in complaint(arrays.load, path)
     assert not sprung.exists()
     pickle.loads(pickle.dumps(Trap(sprung)))
@@ -431,12 +431,12 @@ def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, m
 )
 def test_a_label_far_above_the_others_is_refused(npz, complaint, labels, message):
     """A model would have parts of the size of the largest label."""
-    path = npz(x=event_numbers(len(labels)), label=np.asarray(labels))
+    path = npz(x=numbered_events(len(labels)), label=np.asarray(labels))
     assert re.search(message, complaint(arrays.load, path))
 
 
 @pytest.mark.parametrize('labels', [[1, 7] * 10, [0, 100] * 5, [*range(0, 400, 2)]])
 def test_moderate_gaps_between_labels_are_kept(npz, labels):
     """Classes may be missing, and a label is never changed."""
-    data = arrays.load(npz(x=event_numbers(len(labels)), label=np.asarray(labels)))
+    data = arrays.load(npz(x=numbered_events(len(labels)), label=np.asarray(labels)))
     assert data.spec.num_classes == max(labels) + 1

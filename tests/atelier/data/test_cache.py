@@ -86,10 +86,10 @@ def test_an_array_has_its_place_on_disk_before_it_is_written(tmp_path):
 # Rebuilt
 
 
-def flipped(name, place):
+def flipped(name, offset):
     def damage(entry):
         raw = bytearray((entry / name).read_bytes())
-        raw[place] ^= 4
+        raw[offset] ^= 4
         (entry / name).write_bytes(raw)
 
     return damage
@@ -227,7 +227,7 @@ def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
 
 
 @contextlib.contextmanager
-def as_nobody():
+def as_unprivileged_user():
     """Runs as an unprivileged user, because root can write anywhere."""
     if os.geteuid():
         yield
@@ -247,25 +247,25 @@ def as_nobody():
     ],
 )
 def test_a_cache_that_may_not_be_written(monkeypatch, complaint, mode):
-    with tempfile.TemporaryDirectory() as place:  # any user may enter it, unlike tmp_path
-        home = pathlib.Path(place, 'home')
+    with tempfile.TemporaryDirectory() as folder:  # any user may enter it, unlike tmp_path
+        home = pathlib.Path(folder, 'home')
         home.mkdir(mode)
-        pathlib.Path(place).chmod(0o755)
+        pathlib.Path(folder).chmod(0o755)
         monkeypatch.setenv('XDG_CACHE_HOME', str(home))
-        with as_nobody():
+        with as_unprivileged_user():
             message = complaint(cached, 'key', Build())
     assert str(home) in message
     assert 'XDG_CACHE_HOME' in message
 
 
-@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_disk_without_space(cache, monkeypatch, complaint, number):
+@pytest.mark.parametrize('error_number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_without_space(cache, monkeypatch, complaint, error_number):
     def refuse(*_):
-        raise OSError(number, os.strerror(number))
+        raise OSError(error_number, os.strerror(error_number))
 
     monkeypatch.setattr(os, 'posix_fallocate', refuse)
     message = complaint(cached, 'key', Build())
-    assert os.strerror(number) in message
+    assert os.strerror(error_number) in message
     assert 'XDG_CACHE_HOME' in message
     assert names(cache) == []
 

@@ -22,7 +22,7 @@ def picture(*colour, size=(5, 4)):
 
 def numbered(count, first=0):
     """Returns `count` images whose red channel is their index."""
-    return {f'{number:03}.png': picture(number, 9, 9) for number in range(first, first + count)}
+    return {f'{index:03}.png': picture(index, 9, 9) for index in range(first, first + count)}
 
 
 def below(name, pictures):
@@ -286,7 +286,7 @@ def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
     raw = io.BytesIO()
     noise = np.random.RandomState(0).randint(0, 256, (20, 20, 3)).astype(np.uint8)
     Image.fromarray(noise).save(raw, kind)
-    files = {f'{number}.{kind}': raw.getvalue() for number in range(100)}
+    files = {f'{index}.{kind}': raw.getvalue() for index in range(100)}
     files[f'77.{kind}'] = raw.getvalue()[: len(raw.getvalue()) // 2]
     line = complaint(folder.load, pictures(files))
     assert re.search(rf'(?i)cannot read the image .*/77\.{kind}: .*truncated', line), line

@@ -81,7 +81,7 @@ def test_other_data_of_the_same_size_are_another_entry(on_disk):
 
 
 @pytest.mark.parametrize(
-    ('classes', 'num_classes', 'said'),
+    ('classes', 'num_classes', 'message'),
     [
         ((1,), None, 'config.data.without_classes=1: these data have no labels'),
         ((4,), NUM_CLASSES, 'config.data.without_classes=4: classes are 0 to 3'),
@@ -92,9 +92,9 @@ def test_other_data_of_the_same_size_are_another_entry(on_disk):
         ((0, 1, 2, 3), NUM_CLASSES, 'no train example is left'),
     ],
 )
-def test_what_cannot_be_left_out(complaint, classes, num_classes, said):
+def test_what_cannot_be_left_out(complaint, classes, num_classes, message):
     splits = splits_of({'train': [0, 1, 2, 3], 'valid': [0, 1, 2], 'test': [3]})
-    assert said in complaint(leave_out, splits, classes, num_classes)
+    assert message in complaint(leave_out, splits, classes, num_classes)
 
 
 # Settings in a config

@@ -50,8 +50,9 @@ def test_bicubic_is_cubic_convolution():
     weights = np.array([far(1.25), near(0.25), near(0.75), far(1.75)])
     low = images(1, 8, 8)
     high = jax.jit(lambda low: enlarged(low, 2))(low)
-    want = weights @ low[0, 2:6, 2:6] @ weights
-    np.testing.assert_allclose(high[0, 7, 7], want, rtol=1e-4)  # at 3 + 1/4 in low's pixels, from 0
+    expected = weights @ low[0, 2:6, 2:6] @ weights
+    # (7, 7) of high is at 3 + 1/4 in low's pixels, from 0
+    np.testing.assert_allclose(high[0, 7, 7], expected, rtol=1e-4)
     np.testing.assert_allclose(enlarged(np.ones((1, 8, 8), np.float32), 2), 1.0, rtol=1e-6)
 
 

@@ -63,12 +63,12 @@ def run(request, tmp_path):
     """(A run trained on these data, its event shape.)"""
     path, name, make, changes, shape = CASES[request.param]
     files = make(tmp_path, np.random.default_rng(0))
-    which, config = recipe_and_config(
+    config_file, config = recipe_and_config(
         f'{name},debug', f'{ROOT}/configs/{path}', data__path=str(files)
     )
     with config.unlocked():
         config.update_from_flattened_dict(changes)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     train_lib.train(run, jax.devices()[:2])
     return run, shape
 
@@ -97,10 +97,10 @@ def test_data_may_move_but_not_change(tmp_path, caplog):
     """A run finds its data from any folder or at a new path, and warns if their content changed."""
     rng = np.random.default_rng(0)
     file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
-    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
     folder = tmp_path / 'run'
     one = jax.devices()[:1]
-    train_lib.train(experiment.assemble(folder, which, config), one)
+    train_lib.train(experiment.assemble(folder, config_file, config), one)
     moved = file.rename(tmp_path / 'moved.npz')
     where = {'data.path': str(moved), 'data.placement': 'stream'}
     assert run_folder.reopen(folder, where).data.size('train') == 160
@@ -125,8 +125,8 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
     parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
     labels = {f'label_{split}': LABEL for split in ('train', 'valid', 'test')}
     file = saved(tmp_path, **parts, **labels)
-    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     if changed == 'labels alone':
@@ -142,8 +142,8 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
 
 def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
     """Its config.json has one checksum for all data, and lacks fields added since."""
-    which, config = recipe_and_config('digits,debug', train__steps=5)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    config_file, config = recipe_and_config('digits,debug', train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     path = run.folder / 'config.json'
@@ -156,10 +156,10 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
 
 def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
     """For runs made by a config file and from Python; the field cannot be set afterwards."""
-    which, config = recipe_and_config('digits,debug', train__steps=5)
-    build = which.module().build
-    for folder, made_by in (('file', which), ('python', checkout.ConfigFile('', None))):
-        run = experiment.assemble(tmp_path / folder, made_by, config, build)
+    config_file, config = recipe_and_config('digits,debug', train__steps=5)
+    build = config_file.module().build
+    for folder, source in (('file', config_file), ('python', checkout.ConfigFile('', None))):
+        run = experiment.assemble(tmp_path / folder, source, config, build)
         run.folder.mkdir()
         run_folder.write_config(run, 1)
         path = run.folder / 'config.json'
@@ -169,10 +169,10 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
         opened = run_folder.reopen(run.folder, build=build)
         assert not opened.config.data.without_classes
         assert opened.data.fingerprint() == run.data.fingerprint()
-        run_folder.check_same(run.folder, made_by, config)
+        run_folder.check_same(run.folder, source, config)
         other = config.copy_and_resolve_references()
         other.data.without_classes = (9,)
-        line = complaint(run_folder.check_same, run.folder, made_by, other)
+        line = complaint(run_folder.check_same, run.folder, source, other)
         assert 'data.without_classes (the run: [], now: [9])' in line
 
 
@@ -197,8 +197,8 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
 
 def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
-    which, config = recipe_and_config('arrays,debug', data__path=str(file))
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file))
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     saved(tmp_path, np.random.default_rng(0).normal(size=(N, 5)))
@@ -219,10 +219,10 @@ def test_moments_are_of_the_examples_that_train(tmp_path):
 
 def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
-    which = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
-    config = which.config()
+    config_file = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
+    config = config_file.config()
     config.data.path = str(file)
-    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)
+    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', config_file, config)
 
 
 @pytest.mark.slow

@@ -52,8 +52,8 @@ def test_areas_are_those_of_the_kinds(whole):
     per_square = np.array([2, np.pi / 2, 3 * np.sqrt(3) / 4])  # in units of circumradius squared
     for kind, size in itertools.product(range(3), range(4)):
         chosen = (factors[:, 0] == kind) & (factors[:, 3] == size)
-        want = per_square[kind] * shapes.RADII[size] ** 2
-        assert x[chosen].sum((1, 2)).mean() == pytest.approx(want, rel=0.02)
+        area = per_square[kind] * shapes.RADII[size] ** 2
+        assert x[chosen].sum((1, 2)).mean() == pytest.approx(area, rel=0.02)
 
 
 def test_the_centre_of_mass_is_where_the_factors_say(whole):

@@ -14,8 +14,8 @@ def splits_of(sizes):
     """Returns splits in which x and label are the index of the example, over all splits."""
     splits, first = {}, 0
     for name, n in sizes.items():
-        numbers = np.arange(first, first + n)
-        splits[name] = {'x': numbers[:, None], 'label': numbers.astype(np.int32)}
+        indices = np.arange(first, first + n)
+        splits[name] = {'x': indices[:, None], 'label': indices.astype(np.int32)}
         first += n
     return splits
 

@@ -65,8 +65,8 @@ def test_what_is_read_is_what_was_written(npz):
         assert list(data.splits[name]) == ['x']
         x = data.splits[name]['x']
         assert (x.shape, x.dtype) == ((SIZES[name], 28, 28, 1), np.uint8)
-        found = {row.tobytes() for row in x.reshape(-1, 784)}
-        assert found == {row.tobytes() for row in bits}
+        rows = {row.tobytes() for row in x.reshape(-1, 784)}
+        assert rows == {row.tobytes() for row in bits}
 
 
 def test_rows_are_shuffled_and_the_same_way_at_every_load(npz):

@@ -31,12 +31,12 @@ def file(tmp_path):
 def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, data):
     length = data.draw(st.integers(stride, stride + 30))
     part = np.arange(length + extra - 1)
-    found = text.scored_once(part, length, stride)
-    scored = [x[length - n :] for x, n in zip(found['x'], found['num_scored'], strict=True)]
+    windows = text.scored_once(part, length, stride)
+    scored = [x[length - n :] for x, n in zip(windows['x'], windows['num_scored'], strict=True)]
     np.testing.assert_array_equal(np.concatenate(scored), part)
-    assert (np.diff(found['x'], axis=1) == 1).all()
-    assert (found['num_scored'][1:] <= stride).all()
-    assert found['x'][0, 0] == 0
+    assert (np.diff(windows['x'], axis=1) == 1).all()
+    assert (windows['num_scored'][1:] <= stride).all()
+    assert windows['x'][0, 0] == 0
 
 
 def test_the_split_is_that_of_others(file):
@@ -123,7 +123,7 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('numbers', 'message'),
+    ('sizes', 'message'),
     [
         (dict(context=0), 'data.context=0'),
         (dict(context=9), 'give an even number'),
@@ -131,9 +131,9 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
         (dict(num_pieces=-1), 'data.num_pieces=-1'),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(numbers, message):
+def test_numbers_that_cannot_be_are_refused(sizes, message):
     with pytest.raises(UserError, match=message):
-        text.load(**{'context': 64, **numbers})
+        text.load(**{'context': 64, **sizes})
 
 
 def test_a_config_without_windows_takes_no_text():

@@ -62,7 +62,7 @@ def test_a_set_without_labels_and_with_a_validation_split(root):
 
 
 def test_labels_belong_to_their_pictures(root):
-    rows = [{**row, 'label': number % 10} for number, row in enumerate(pictures(90))]
+    rows = [{**row, 'label': index % 10} for index, row in enumerate(pictures(90))]
     splits = {'train': rows[:80], 'test': rows[80:]}
     write_set(root, 'tiny', splits, {'image': IMAGE, 'label': LABEL})
     data = load(root)
@@ -315,7 +315,7 @@ def decoded_by_tfds(split, count):
     import tensorflow_datasets as tfds
 
     source = tfds.builder_from_directory(REAL / 'mnist' / '3.0.1').as_data_source(split)
-    return [source[number] for number in range(count)]
+    return [source[index] for index in range(count)]
 
 
 @pytest.mark.slow
@@ -334,7 +334,7 @@ def test_mnist_is_whole(mnist):
 @pytest.mark.parametrize('split', ['train', 'test'])
 def test_mnist_is_what_tfds_decodes(mnist, split):
     x, label = mnist.splits[split]['x'], mnist.splits[split]['label']
-    labels = {image.tobytes(): int(number) for image, number in zip(x, label, strict=True)}
+    labels = {image.tobytes(): int(y) for image, y in zip(x, label, strict=True)}
     for row in decoded_by_tfds(split, 50):
         assert labels[row['image'].tobytes()] == row['label']
 
@@ -343,7 +343,7 @@ def test_mnist_is_what_tfds_decodes(mnist, split):
 def test_mnist_scaled_to_half(root):
     """For 100 images, each pixel is near the mean of the four that it covers."""
     images = [row['image'][..., 0] for row in decoded_by_tfds('test', 100)]
-    rows = [{'image': png(image), 'label': number % 10} for number, image in enumerate(images)]
+    rows = [{'image': png(image), 'label': index % 10} for index, image in enumerate(images)]
     write_set(root, 'hundred', {'train': rows}, {'image': IMAGE, 'label': LABEL})
     data = load(root, 'hundred', (14, 14, 1))
     whole = load(root, 'hundred', (28, 28, 1))

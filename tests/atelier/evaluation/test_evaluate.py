@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
 def test_the_report_is_the_mean_over_the_whole_split(trained):
     """Recomputed per example from the averaged weights, in one plain batch."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
-    _, state, words = restore.load(trained)
+    _, state, weights_label = restore.load(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
     key = key_for(state.key, Stream.EVALUATE)
     rng = rng_for(key, jnp.arange(len(x)), len(x))
@@ -46,7 +46,7 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     np.testing.assert_allclose(reported['bits_per_dim'], bits, rtol=1e-6)
     error = np.std(nats, ddof=1) / np.sqrt(447)
     np.testing.assert_allclose(result['values']['nll_nats']['standard_error'], error, rtol=1e-4)
-    assert 'averaged' in words
+    assert 'averaged' in weights_label
 
 
 def test_the_report_says_what_its_numbers_are(trained):

@@ -51,23 +51,23 @@ def begin(folder, count, num_devices, *more):
         command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
     return [
         subprocess.Popen(
-            [*command, *([f'--process_id={number}'] if count > 1 else [])],
+            [*command, *([f'--process_id={index}'] if count > 1 else [])],
             env={**os.environ, 'XLA_FLAGS': flags},
             stdout=subprocess.DEVNULL,
-            stderr=said(folder, number).open('w'),
+            stderr=stderr_path(folder, index).open('w'),
         )
-        for number in range(count)
+        for index in range(count)
     ]
 
 
-def said(folder, number):
-    return folder.with_name(f'{folder.name}-stderr-{number}')
+def stderr_path(folder, index):
+    return folder.with_name(f'{folder.name}-stderr-{index}')
 
 
 def finish(folder, started):
     try:
-        for number, process in enumerate(started):
-            assert process.wait(240) == 0, said(folder, number).read_text()
+        for index, process in enumerate(started):
+            assert process.wait(240) == 0, stderr_path(folder, index).read_text()
     finally:
         for process in started:
             process.kill()
@@ -76,12 +76,12 @@ def finish(folder, started):
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):
     """A finished run for each layout: {(processes, devices): folder}."""
-    found = {}
+    folders_by_layout = {}
     for count, num_devices in LAYOUTS:
         folder = tmp_path_factory.mktemp('processes') / 'run'
         finish(folder, begin(folder, count, num_devices))
-        found[count, num_devices] = folder
-    return found
+        folders_by_layout[count, num_devices] = folder
+    return folders_by_layout
 
 
 def last(folder):
@@ -135,7 +135,7 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     began = time.monotonic()
     assert started[1 - victim].wait(60) != 0
     assert time.monotonic() - began < 60
-    message = said(folder, 1 - victim).read_text()
+    message = stderr_path(folder, 1 - victim).read_text()
     assert 'Traceback' not in message, message
     last_line = message.strip().split('\n')[-1]
     is_ours = re.search('error: another process has ended.*start all of them again', last_line)
@@ -218,8 +218,8 @@ def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
     monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
     with pytest.raises(Ended), processes.ending_together():
         raise error
-    said = capsys.readouterr().err
-    assert 'Traceback' in said and str(error) in said
+    message = capsys.readouterr().err
+    assert 'Traceback' in message and str(error) in message
 
 
 def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
@@ -233,15 +233,15 @@ def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
         'flag': np.asarray(True),
         'none': np.zeros((0, 3), np.int32),
     }
-    found = processes.from_first(tree)
+    received = processes.from_first(tree)
     for name, value in tree.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
-        assert found[name].tobytes() == np.asarray(value).tobytes()
+        assert (received[name].dtype, received[name].shape) == (value.dtype, value.shape)
+        assert received[name].tobytes() == np.asarray(value).tobytes()
     assert processes.text_from_first('-ö-') == '-ö-'
 
 
 @pytest.mark.parametrize(
-    ('words', 'pattern'),
+    ('arguments', 'pattern'),
     [
         (['--coordinator=here', '--num_processes=2'], 'give HOST:PORT'),
         seldom(['--coordinator=localhost:99999', '--num_processes=2'], 'give HOST:PORT'),
@@ -255,5 +255,5 @@ def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
         (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
     ],
 )
-def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
-    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *words))
+def test_bad_input_ends_in_one_line(main, tmp_path, arguments, pattern):
+    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *arguments))

@@ -32,10 +32,10 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 def trained(tmp_path_factory):
     """The folder of a run of `STEPS` steps. Tests must not modify it."""
     folder = tmp_path_factory.mktemp('trained') / 'run'
-    which, config = recipe_and_config(
+    config_file, config = recipe_and_config(
         train__steps=STEPS, train__evaluate_every=STEPS, train__checkpoint_every=STEPS
     )
-    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
+    train_lib.train(experiment.assemble(folder, config_file, config), jax.devices()[:1])
     return folder
 
 
@@ -47,10 +47,10 @@ def folder(trained, tmp_path):
 
 def opened(folder, **changes):
     """Returns the run in `folder`, with other settings."""
-    which, config = recipe_and_config()
+    config_file, config = recipe_and_config()
     stored = config_values.flatten(run_folder.load(folder)['values'])
     config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
-    return experiment.assemble(folder, which, config)
+    return experiment.assemble(folder, config_file, config)
 
 
 # Folders: existing files stay unchanged
@@ -100,10 +100,10 @@ def test_the_run_of_another_file(folder, tmp_path):
     """Equal values may mean another model."""
     other = tmp_path / 'other.py'
     other.write_text('from configs.vae import get_config\nbuild = None\n')
-    which, _ = recipe_and_config(path=other)
+    config_file, _ = recipe_and_config(path=other)
     before = contents(folder)
     with pytest.raises(UserError, match='vae.py.*other.py|other.py.*vae.py'):
-        run_folder.check_same(folder, which, opened(folder).config)
+        run_folder.check_same(folder, config_file, opened(folder).config)
     assert contents(folder) == before
 
 

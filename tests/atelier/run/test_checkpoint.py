@@ -43,7 +43,7 @@ def names(folder):
     return sorted(path.name for path in folder.rglob('*'))
 
 
-def numbers(folder):
+def steps_in(folder):
     return sorted(int(path.name) for path in folder.iterdir())
 
 
@@ -73,10 +73,10 @@ def turn_one_bit(folder):
     path.write_bytes(with_one_bit_turned(path.read_bytes(), 0.5))
 
 
-def with_one_bit_turned(content, place):
+def with_one_bit_turned(content, fraction):
     """Flips one bit; `place` runs from 0, the first byte, to 1, the last."""
     changed = bytearray(content)
-    changed[round(place * (len(content) - 1))] ^= 0b1
+    changed[round(fraction * (len(content) - 1))] ^= 0b1
     return bytes(changed)
 
 
@@ -106,7 +106,7 @@ def finished(tmp_path_factory):
     """An undamaged run with checkpoints 10 (the best), 20 and 30 (the last)."""
     run = make_run(tmp_path_factory.mktemp('finished') / 'run', **SETTINGS)
     train(run)
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     return run
 
 
@@ -139,7 +139,7 @@ def test_the_newest_is_damaged(damage, finished, run, caplog):
     assert names(run.folder / 'damaged' / '30') == remains
     expected, memory = restored(finished, 30)
     assert bits(state) == bits(expected)
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     assert bits(restored(run, 30)) == bits((expected, memory))
     assert bits(restored(run, 10)) == bits(restored(finished, 10))
 
@@ -148,7 +148,7 @@ def test_the_two_newest_are_damaged(finished, run, caplog):
     for step in ('20', '30'):
         truncate(run.folder / 'checkpoints' / step)
     state = train(run)
-    assert numbers(run.folder / 'damaged') == [20, 30]
+    assert steps_in(run.folder / 'damaged') == [20, 30]
     assert 'checkpoint 20' in caplog.text
     assert 'checkpoint 30' in caplog.text
     assert bits(state) == bits(restored(finished, 30)[0])
@@ -164,7 +164,7 @@ def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, t
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         state, _ = checkpoints.restore_newest(None)
     assert int(state.step) == 20
-    assert numbers(run.folder / 'damaged') == [30]
+    assert steps_in(run.folder / 'damaged') == [30]
     assert [path.name for path in disk.iterdir()] == ['checkpoints']
 
 
@@ -183,9 +183,9 @@ def test_all_are_damaged(run):
 def test_the_best_is_damaged(finished, run, caplog):
     """Loading the best weights warns and returns the last ones."""
     turn_one_bit(run.folder / 'checkpoints' / '10')
-    _, state, words = load(run)
+    _, state, weights_label = load(run)
     assert 'checkpoint 10' in caplog.text
-    assert words.startswith('last checkpoint, step 30')
+    assert weights_label.startswith('last checkpoint, step 30')
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
@@ -199,14 +199,16 @@ def test_one_bit_anywhere(finished, run):
     with contextlib.closing(Checkpoints(newest.parent)) as checkpoints:
         for path in [path for path in newest.rglob('*') if path.is_file()]:
             content = path.read_bytes()
-            for place in np.linspace(0, 1, len(content) if path == memory else 6):
-                path.write_bytes(with_one_bit_turned(content, place))
+            for fraction in np.linspace(0, 1, len(content) if path == memory else 6):
+                path.write_bytes(with_one_bit_turned(content, fraction))
                 try:
-                    found = checkpoints.restore(30, like)
+                    restored_values = checkpoints.restore(30, like)
                 except UserError:
                     noticed += 1
                 else:
-                    assert bits(found) == expected, f'{path.relative_to(newest)} at {place}'
+                    assert bits(restored_values) == expected, (
+                        f'{path.relative_to(newest)} at {fraction}'
+                    )
             path.write_bytes(content)
     assert noticed > len(memory.read_bytes())
     assert bits(restored(run, 30)) == expected
@@ -231,8 +233,8 @@ def test_a_renamed_checkpoint_is_not_trained_on(finished, run, caplog):
     (run.folder / 'checkpoints' / '30').rename(run.folder / 'checkpoints' / '4000')
     state = train(run)
     assert 'checkpoint 4000 in' in caplog.text and 'is that of step 30' in caplog.text
-    assert numbers(run.folder / 'damaged') == [4000]
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'damaged') == [4000]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
@@ -259,7 +261,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
         assert int(state.step) == 20
         assert 'checkpoint 30 in' in caplog.text and "another run, of id 'bb'" in caplog.text
         assert (folder / '30').exists() == read_only
-    assert numbers(tmp_path / 'a' / 'damaged') == [30]
+    assert steps_in(tmp_path / 'a' / 'damaged') == [30]
 
 
 def test_the_id_is_under_the_checksum(tmp_path):
@@ -364,7 +366,7 @@ def test_nothing_is_deleted_for_a_save_that_cannot_be_read(tmp_path, damaging):
             checkpoints.wait()
         assert str(folder) in str(error.value) and '/proc' not in str(error.value)
         assert checkpoints.steps() == [10, 20]
-    assert numbers(tmp_path / 'damaged') == [30]
+    assert steps_in(tmp_path / 'damaged') == [30]
 
 
 def test_the_first_save_of_a_process_is_read_back_at_once(tmp_path, damaging):
@@ -407,7 +409,7 @@ def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
     state = train(run)
     assert calls[0] == (10, False, [10])  # read back: its folder is complete
     assert [step for step, _, _ in calls] == [10, 30]
-    assert numbers(run.folder / 'checkpoints') == [30]
+    assert steps_in(run.folder / 'checkpoints') == [30]
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
@@ -425,7 +427,7 @@ def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='run/checkpoints was deleted, moved or replaced'):
         train(run)
     assert not run.folder.exists()
-    assert numbers(tmp_path / 'moved' / 'checkpoints')[:1] == [10]
+    assert steps_in(tmp_path / 'moved' / 'checkpoints')[:1] == [10]
 
 
 # Reading beside a trainer

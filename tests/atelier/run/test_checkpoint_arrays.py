@@ -132,9 +132,9 @@ def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_pa
     path = folder / '10' / '_CHECKPOINT_METADATA'
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, 'item_handlers': handlers, 'custom_metadata': handlers}))
-    for place in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
+    for subfolder in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
         for name in ('evil.py', 'sitecustomize.py', 'os.py', '_sharding', 'model.pkl'):
-            (place / name).write_text('raise SystemExit(99)')
+            (subfolder / name).write_text('raise SystemExit(99)')
     other = shutil.copytree(folder, tmp_path / 'other')
     path = other / '10' / 'state' / '_METADATA'
     path.write_text(path.read_text().replace('np.ndarray', 'evil.Array'))

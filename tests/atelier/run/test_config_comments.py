@@ -15,9 +15,9 @@ def written(tmp_path, *lines):
 
 @pytest.mark.parametrize('path', checkout.configs())
 def test_every_field_of_every_config_is_described(path):
-    which = checkout.config_file(path)
-    comments = field_comments(which.file)
-    names = config_values.flatten(which.config().to_dict())
+    config_file = checkout.config_file(path)
+    comments = field_comments(config_file.file)
+    names = config_values.flatten(config_file.config().to_dict())
     assert not [name for name in names if name not in comments]
 
 

@@ -131,9 +131,9 @@ def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
     train(run)
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         assert checkpoints.steps() == [10, 35, 40]
-    _, state, words = restore.load(run)
+    _, state, weights_label = restore.load(run)
     assert int(state.step) == 10
-    assert words == 'best checkpoint, step 10'
+    assert weights_label == 'best checkpoint, step 10'
     with run.config.unlocked():
         run.config.eval.weights = 'last'
     assert int(restore.load(run).state.step) == 40
@@ -147,9 +147,9 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
     with pytest.raises(UserError, match=r'(nan|inf) at step \d+: training stopped'):
         train(run)
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
-        found = checkpoints.restore_newest(restore.initial_state(run))
-    if found is not None:
-        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found[0].params))
+        checkpoint = checkpoints.restore_newest(restore.initial_state(run))
+    if checkpoint is not None:
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(checkpoint[0].params))
     rows = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
     assert all(np.isfinite(value) for row in rows for value in row.values())
 

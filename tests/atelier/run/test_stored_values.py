@@ -120,8 +120,8 @@ def test_any_value_in_any_field_is_of_the_fields_own_type_or_refused(folder, pos
 )
 def test_a_wrong_value_is_named(folder, position, value, message):
     """The line names the field, its value and what it has to be."""
-    place = tuple(position.split('.', 2))
-    (folder / 'config.json').write_text(json.dumps(changed(RECORD, place, value)))
+    path = tuple(position.split('.', 2))
+    (folder / 'config.json').write_text(json.dumps(changed(RECORD, path, value)))
     with pytest.raises(UserError, match=message):
         config_of(folder)
 

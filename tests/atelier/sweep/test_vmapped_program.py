@@ -19,7 +19,7 @@ CERTAIN = ('configs/markov.py',)  # counting depends on no seed or hyper
 
 def members(run, count=3):
     """Returns copies of `run` with different seeds, learning rates and loss weights."""
-    found = []
+    copies = []
     for i in range(count):
         config = run.config.copy_and_resolve_references()
         with config.unlocked():
@@ -30,8 +30,8 @@ def members(run, count=3):
                 config.hypers[name] = run.config.hypers[name] * (0.5 + i)
             config.train.steps = config.train.evaluate_every = NUM_STEPS
             config.train.checkpoint_every = NUM_STEPS
-        found.append(run._replace(config=config))
-    return found
+        copies.append(run._replace(config=config))
+    return copies
 
 
 def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
@@ -43,7 +43,9 @@ def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
     compiled = compiled_for(runs, 0, start.like, devices, form)
     assert compiled.num_steps == num_steps
     chosen = []
-    with side_by_side(runs, 0, compiled, devices, lambda *told: chosen.append(told)) as program:
+    with side_by_side(
+        runs, 0, compiled, devices, lambda *arguments: chosen.append(arguments)
+    ) as program:
         states = compiled.layout.place([start(run) for run in runs])
         states, reports = program.dispatch(states)
         each = [jax.device_get(program.member(states, i)) for i in range(len(runs))]
@@ -74,10 +76,10 @@ def check_gradients(run, num_devices=1, form='vmap'):
     runs = members(run, 2)
     states, reports = trained_together(runs, num_devices, form, num_steps=1)
     for run, state, report in zip(runs, states, reports, strict=True):
-        single, told = alone(run)
-        for name in told:
+        single, expected = alone(run)
+        for name in expected:
             if name.startswith('loss'):
-                np.testing.assert_allclose(report[name], told[name], rtol=1e-4, err_msg=name)
+                np.testing.assert_allclose(report[name], expected[name], rtol=1e-4, err_msg=name)
         for player in single.params:
             slopes = first_moments(state, player), first_moments(single, player)
             scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
@@ -140,17 +142,17 @@ def test_what_has_no_room_is_not_begun(vae, monkeypatch):
     runs = members(vae, 8)
     like, devices = Start(vae).like, jax.devices()[:2]
     state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
-    seen = []
+    shapes = []
 
     def compile_nothing(run, num_steps, layout, form, states, arrays):
-        seen.append((form, states.step.shape, arrays['x'].shape))
+        shapes.append((form, states.step.shape, arrays['x'].shape))
         return
 
     monkeypatch.setattr('atelier.sweep.vmapped_program._compile', compile_nothing)
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e9)
     monkeypatch.setattr(device_lib, 'memory_bytes', lambda device: 1e9)
     compiled = compiled_for(runs, 0, like, devices, 'vmap')
-    assert seen == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
+    assert shapes == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
     assert not compiled.forms
     assert compiled.max_members == 6  # 3 of 4 members fit on each device
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e12)

@@ -68,10 +68,10 @@ def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
 def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):
     """Advice uses the means of all validations, including those of earlier processes."""
     run = assembled(tmp_path / 'run', 'gan')
-    seen = []
+    history_lengths = []
 
     def advise(history):
-        seen.append(len(history))
+        history_lengths.append(len(history))
         return {'wrong': 'turn the knob'} if len(history) in (2, 3, 5) else {}
 
     turns = tuple(turn._replace(advise=advise) for turn in run.family.turns)
@@ -84,7 +84,7 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
         for _ in range(2):
             look_again(restore.initial_state(run), Memory(), metrics_log)
         metrics_log.close()
-    assert seen == [1, 2, 3, 4, 5]
+    assert history_lengths == [1, 2, 3, 4, 5]
     assert caplog.text.count('turn the knob') == 2
 
 

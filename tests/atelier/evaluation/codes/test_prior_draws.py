@@ -46,9 +46,9 @@ def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae)
     codes = np.asarray(run.family.ability(Codes).encode(None, batch, None), np.float64)
     error = codes.std(0) / np.sqrt(len(drawn))
     assert np.all(np.abs(drawn.mean(0) - codes.mean(0)) < 5 * error)
-    wanted, found = np.cov(codes.T), np.cov(drawn.T)
-    scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
-    assert np.abs((found - wanted) / scale).max() < 5 * np.sqrt(2 / len(drawn))
+    code_covariance, draw_covariance = np.cov(codes.T), np.cov(drawn.T)
+    scale = np.sqrt(np.outer(np.diag(code_covariance), np.diag(code_covariance)))
+    assert np.abs((draw_covariance - code_covariance) / scale).max() < 5 * np.sqrt(2 / len(drawn))
     np.testing.assert_allclose(drawn[:, 2] - 4, drawn[:, 0] - drawn[:, 1], atol=1e-3)
 
 

@@ -18,19 +18,19 @@ ROWS = st.tuples(st.integers(1, 5), st.integers(2, 300)).flatmap(
 @given(ROWS)
 def test_frequencies_are_what_they_promise(log_probs):
     log_probs[:, 0] = np.where(np.isinf(log_probs.max(1)), 0, log_probs[:, 0])
-    found, levels = frequencies(log_probs), log_probs.shape[1]
-    assert found.dtype == np.int64
-    assert (found.sum(1) == TOTAL).all() and found.min() >= 1
+    counts, levels = frequencies(log_probs), log_probs.shape[1]
+    assert counts.dtype == np.int64
+    assert (counts.sum(1) == TOTAL).all() and counts.min() >= 1
     each = log_probs.astype(np.float64)
     shares = np.exp(each - each.max(1, keepdims=True))
     chance = shares / shares.sum(1, keepdims=True)
-    assert (found >= chance * (TOTAL - levels) * (1 - 1e-12)).all()
-    for row, table in zip(log_probs, found, strict=True):  # monotone in the probability
+    assert (counts >= chance * (TOTAL - levels) * (1 - 1e-12)).all()
+    for row, table in zip(log_probs, counts, strict=True):  # monotone in the probability
         assert (np.diff(table[np.lexsort((table, row))]) >= 0).all()
     # the cost of a value exceeds -log2 of its probability by at most this
     most = -np.log2(np.maximum(chance, 1e-300)) + np.log2(TOTAL / (TOTAL - levels)) + 1e-9
     for level in range(levels):
-        cost = bits(found, np.full(len(found), level))
+        cost = bits(counts, np.full(len(counts), level))
         assert (cost <= most[:, level]).all() and (cost <= 24).all()
 
 

@@ -22,15 +22,15 @@ def images(n, height, width, channels, seed=0):
 @pytest.mark.parametrize(('shape', 'settings'), [((9, 8, 8, 1), 4), ((5, 10, 13, 3), 8)])
 def test_quality_buys_fidelity_with_bytes(shape, settings):
     x = images(*shape)
-    found = list(jpeg.coded(x, QUALITIES))
-    assert len(found) == settings
-    for part in (found[:4], found[4:]):
+    results = list(jpeg.coded(x, QUALITIES))
+    assert len(results) == settings
+    for part in (results[:4], results[4:]):
         sizes = [each.bytes_per_image for each in part]
         errors = [np.mean((each.x.astype(float) - x) ** 2) for each in part]
         assert sizes == sorted(sizes) and errors == sorted(errors)[::-1]
-    assert all(each.x.shape == shape and each.x.dtype == np.uint8 for each in found)
-    assert np.abs(found[3].x.astype(int) - x).mean() < 5
-    assert [each.subsampling for each in found[4:]] == ['4:2:0'] * (settings - 4)
+    assert all(each.x.shape == shape and each.x.dtype == np.uint8 for each in results)
+    assert np.abs(results[3].x.astype(int) - x).mean() < 5
+    assert [each.subsampling for each in results[4:]] == ['4:2:0'] * (settings - 4)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
@@ -61,9 +61,9 @@ def test_headers_are_not_counted():
 def test_a_flat_image_is_a_byte():
     """One DC coefficient and one end-of-block code, padded to whole bytes."""
     flat = np.full((1, 8, 8, 1), 200, np.uint8)
-    (found,) = jpeg.coded(flat, range(90, 91))
-    assert found.bytes_per_image <= 2
-    np.testing.assert_allclose(found.x, 200, atol=1)
+    (result,) = jpeg.coded(flat, range(90, 91))
+    assert result.bytes_per_image <= 2
+    np.testing.assert_allclose(result.x, 200, atol=1)
 
 
 def test_a_large_set_is_several_mosaics(monkeypatch):

@@ -22,17 +22,17 @@ def run_of(tmp_path_factory):
     return lambda name: assembled(tmp_path_factory.mktemp(name), name)
 
 
-def there_and_back(run, x, labels=None, batch_size=7):
+def checked_round_trip(run, x, labels=None, batch_size=7):
     state = restore.load(run).state
     coded = range_coder.encoded(run, state, x, labels, batch_size)
     assert coded.words.dtype == np.uint32
     # the range has 32 to 64 bits, so one or two final words identify the coded number
     total = coded.bits.sum() + len(x) * coded.label_bits
     assert 0 <= 32 * len(coded.words) - total < 65
-    again, known = range_coder.decoded(run, state, coded.words, len(x), batch_size)
-    np.testing.assert_array_equal(again, x)
+    decoded_x, decoded_labels = range_coder.decoded(run, state, coded.words, len(x), batch_size)
+    np.testing.assert_array_equal(decoded_x, x)
     if labels is not None:
-        np.testing.assert_array_equal(known, labels)
+        np.testing.assert_array_equal(decoded_labels, labels)
     return coded
 
 
@@ -46,7 +46,7 @@ def test_the_round_trip_is_exact(run_of, name):
     noise = random.randint(0, 17, (9, 64))
     labels = random.randint(0, 10, 18) if range_coder.is_labelled(run) else None
     x = np.concatenate([split['x'].reshape(9, 64).astype(int), noise])
-    coded = there_and_back(run, x, labels)
+    coded = checked_round_trip(run, x, labels)
     assert coded.bits.max() <= 24 and coded.bits.min() >= 0
     assert coded.label_bits == pytest.approx(np.log2(10) if labels is not None else 0, rel=1e-5)
 
@@ -70,7 +70,7 @@ def test_bits_are_those_of_the_probabilities(vae):
     run = with_abilities(vae, chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
     x = np.random.RandomState(1).choice(3, (2000, 3), p=[0.7, 0.2, 0.1])
-    coded = there_and_back(run, x, batch_size=500)
+    coded = checked_round_trip(run, x, batch_size=500)
     np.testing.assert_allclose(coded.bits, -np.log2([0.7, 0.2, 0.1])[x], rtol=1e-5)
     assert 32 * len(coded.words) < 1.001 * -np.log2([0.7, 0.2, 0.1])[x].sum() + 64
 
@@ -78,7 +78,7 @@ def test_bits_are_those_of_the_probabilities(vae):
 def test_what_is_impossible_is_coded_too(vae):
     run = with_abilities(vae, chain([0.0, -jnp.inf], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
-    coded = there_and_back(run, np.array([[0, 1], [1, 1], [0, 0]]))
+    coded = checked_round_trip(run, np.array([[0, 1], [1, 1], [0, 0]]))
     np.testing.assert_allclose(coded.bits, [[0, 24], [24, 24], [0, 0]], atol=1e-6)
 
 
@@ -95,9 +95,9 @@ def test_a_file_keeps_its_header(tmp_path):
     header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (4, 4, 1), 17, None, (2, 3))
     path = tmp_path / 'file.bin'
     path.write_bytes(file_format.packed(header, words))
-    found, again = file_format.read(path)
-    assert found == header and found.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
-    np.testing.assert_array_equal(again, words)
+    read_header, read_words = file_format.read(path)
+    assert read_header == header and read_header.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
+    np.testing.assert_array_equal(read_words, words)
 
 
 def test_what_is_no_such_file_is_one_line(tmp_path, complaint):

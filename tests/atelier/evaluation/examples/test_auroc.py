@@ -17,8 +17,8 @@ ANY = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 def test_it_is_scikit_learns(pair):
     positive, negative = map(np.asarray, pair)
     truth = np.repeat([1, 0], [len(positive), len(negative)])
-    want = roc_auc_score(truth, np.concatenate([positive, negative]))
-    assert auroc(positive, negative).value == pytest.approx(want, abs=1e-12)
+    expected = roc_auc_score(truth, np.concatenate([positive, negative]))
+    assert auroc(positive, negative).value == pytest.approx(expected, abs=1e-12)
 
 
 @given(scores=st.one_of(FEW_VALUES, ANY))
@@ -36,16 +36,16 @@ def test_the_other_way_round_is_the_rest(positive, negative):
 def test_the_standard_error_is_that_of_repeated_draws():
     """Two normals at distance 1: AUROC is Phi(1 / sqrt 2); its spread is over 2,000 draws."""
     random = np.random.RandomState(0)
-    found = [auroc(1 + random.normal(size=40), random.normal(size=70)) for _ in range(2000)]
-    values, errors = np.asarray(found).T
+    results = [auroc(1 + random.normal(size=40), random.normal(size=70)) for _ in range(2000)]
+    values, errors = np.asarray(results).T
     spread = values.std(ddof=1)
     assert values.mean() == pytest.approx(norm.cdf(1 / np.sqrt(2)), abs=5 * spread / np.sqrt(2000))
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(spread, rel=0.08)
 
 
 def test_infinite_scores_have_a_rank():
-    found = auroc(np.asarray([np.inf, 3.0]), np.asarray([1.0, 2.0]))
-    assert found == (1.0, 0.0)
+    result = auroc(np.asarray([np.inf, 3.0]), np.asarray([1.0, 2.0]))
+    assert result == (1.0, 0.0)
 
 
 def test_one_example_has_no_standard_error():

@@ -66,8 +66,8 @@ def test_the_information_is_scikit_learns():
     random = np.random.RandomState(1)
     a = random.randint(-2, 9, size=(500, 3))
     b = np.stack([a[:, 0] // 3, random.randint(4, size=500) + a[:, 1], a[:, 2] % 2], 1)
-    want = [[mutual_info_score(u, v) for v in b.T] for u in a.T]
-    np.testing.assert_allclose(mutual_information(a, b), want, atol=1e-12)
+    expected = [[mutual_info_score(u, v) for v in b.T] for u in a.T]
+    np.testing.assert_allclose(mutual_information(a, b), expected, atol=1e-12)
 
 
 def test_bins_are_equal_and_hold_their_ends():

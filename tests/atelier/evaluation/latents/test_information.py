@@ -25,22 +25,22 @@ MARGINAL = 1.1 - 1 - math.log(1.1)  # the aggregate posterior of linear_gaussian
 @pytest.mark.parametrize('n', [500, 4000])
 def test_a_linear_gaussian_model_has_closed_forms(n):
     """Both terms agree within five standard errors, which shrink with n."""
-    found = information.information(*linear_gaussian(n, seed=n))
-    assert found.standard_error < 1.2 / math.sqrt(n)
-    assert abs(found.mutual_information - INFORMATION) < 5 * found.standard_error
-    assert abs(found.marginal_kl - MARGINAL) < 5 * found.marginal_standard_error
-    assert found.limit == math.log(n)
+    estimate = information.information(*linear_gaussian(n, seed=n))
+    assert estimate.standard_error < 1.2 / math.sqrt(n)
+    assert abs(estimate.mutual_information - INFORMATION) < 5 * estimate.standard_error
+    assert abs(estimate.marginal_kl - MARGINAL) < 5 * estimate.marginal_standard_error
+    assert estimate.limit == math.log(n)
 
 
 def test_the_errors_are_the_spread_over_draws_of_the_examples():
     """For both terms, with KLs that vary strongly between examples."""
-    found = [information.information(*linear_gaussian(200, seed=seed)) for seed in range(200)]
+    estimates = [information.information(*linear_gaussian(200, seed=seed)) for seed in range(200)]
     for part, error in (
         ('mutual_information', 'standard_error'),
         ('marginal_kl', 'marginal_standard_error'),
     ):
-        spread = np.std([getattr(each, part) for each in found])
-        claimed = np.mean([getattr(each, error) for each in found])
+        spread = np.std([getattr(each, part) for each in estimates])
+        claimed = np.mean([getattr(each, error) for each in estimates])
         assert 0.8 < claimed / spread < 1.25
 
 
@@ -95,9 +95,9 @@ def test_blocks_make_no_difference(monkeypatch, latent):
     z = mean + np.exp(log_var / 2) * noise
     own = stats.norm(mean[None], np.exp(log_var / 2)[None]).logpdf(z[:, None]).sum(-1)
     ratios = np.diag(own) - (np.logaddexp.reduce(own, axis=1) - math.log(50))
-    found = information.information(mean, log_var, noise)
-    assert found.mutual_information == pytest.approx(ratios.mean(), rel=1e-9)
-    assert found.standard_error == pytest.approx(ratios.std(ddof=1) / math.sqrt(50), rel=1e-6)
+    estimate = information.information(mean, log_var, noise)
+    assert estimate.mutual_information == pytest.approx(ratios.mean(), rel=1e-9)
+    assert estimate.standard_error == pytest.approx(ratios.std(ddof=1) / math.sqrt(50), rel=1e-6)
 
 
 def test_dimensions_add_up_to_the_kl_of_the_losses():

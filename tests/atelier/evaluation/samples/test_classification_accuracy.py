@@ -44,8 +44,8 @@ def of_training_data(run):
     x = jax.numpy.asarray(split['x'], jax.numpy.float32)
 
     def sample(weights, rng, condition):
-        number = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(rng.keys)
-        return x[table[condition['label'], number]]
+        position = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(rng.keys)
+        return x[table[condition['label'], position]]
 
     return sample
 

@@ -23,11 +23,11 @@ def test_few_numbers_are_their_own_features(tmp_path):
     run = assembled(tmp_path, 'gan', 'moons,debug')
     function = features.feature_function(run, ONE)
     x = run.data.splits['test']['x'][:50]
-    seen = function.apply(x)
+    outputs = function.apply(x)
     assert function.name == 'normalized coordinates'
-    assert seen.probs is None
+    assert outputs.probs is None
     mean, std = np.asarray(run.data.spec.mean), np.asarray(run.data.spec.std)
-    np.testing.assert_allclose(seen.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
     few = {name: {'x': split['x'][:300]} for name, split in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=few))
     quality = quality_of(run, restore.initial_state(run), ONE)
@@ -79,8 +79,8 @@ def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog
     """After training this is a warning; with --mode=evaluate it is an error."""
     run = assembled(tmp_path, 'gan')
     trained = restore.TrainedRun(run, restore.initial_state(run), 'untrained')
-    said = complaint(evaluate.evaluate, run, ONE, trained=trained)
-    assert '--config.eval.classifier=RUN' in said
+    message = complaint(evaluate.evaluate, run, ONE, trained=trained)
+    assert '--config.eval.classifier=RUN' in message
     assert not (run.folder / 'evaluation.json').exists()
     with caplog.at_level('WARNING', logger='atelier'):
         result = evaluate.evaluate(run, ONE, reuse=True, trained=trained)

@@ -15,8 +15,8 @@ def test_exact_samples_reach_the_ceiling(name, kl):
         count_modes(DRAWS[name](np.random.RandomState(seed), 2500)['x'], modes)
         for seed in range(repeats)
     ]
-    found, with_ten, quality, divergence = np.mean(counts, 0)
-    assert found == with_ten == len(modes.centres)
+    num_modes, with_ten, quality, divergence = np.mean(counts, 0)
+    assert num_modes == with_ten == len(modes.centres)
     ceiling = 1 - np.exp(-4.5) if name in MIXTURES else 1.0
     assert quality == pytest.approx(ceiling, abs=4 * 0.0021 / np.sqrt(repeats))
     assert divergence == pytest.approx(kl, rel=0.3)

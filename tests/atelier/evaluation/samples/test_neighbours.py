@@ -23,9 +23,9 @@ def test_neighbours_are_scikit_learns(n, m, k, rows):
         distances, indices = nearest(x, y, k)
     finally:
         neighbours.BLOCK = before
-    want = sklearn.neighbors.NearestNeighbors(n_neighbors=k).fit(y).kneighbors(x)
-    np.testing.assert_allclose(distances, want[0], rtol=1e-6)
-    np.testing.assert_array_equal(indices, want[1])
+    expected = sklearn.neighbors.NearestNeighbors(n_neighbors=k).fit(y).kneighbors(x)
+    np.testing.assert_allclose(distances, expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(indices, expected[1])
 
 
 def naive_manifolds(real, fake, k):
