@@ -94,7 +94,7 @@ def test_examples_hold(name):
 
 
 @pytest.mark.parametrize('name', sorted(NEEDED))
-def test_has_an_example(name):
+def test_public_functions_have_an_example(name):
     examples = [test for test in EXAMPLES[NEEDED[name].__name__] if test.name == name]
     assert examples and examples[0].examples, f'{name} has no `>>>` example in its docstring'
     assert 'Example:' in examples[0].docstring

@@ -51,7 +51,7 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     np.testing.assert_allclose(np.mean(metrics['kl_nats']), expected, rtol=1e-5)
 
 
-def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
+def test_n_examples_are_the_first_of_the_split(folder):
     run = door.load(folder)
     whole = door.over_split(run, run.family.ability(Codes).encode, 'valid')
     np.testing.assert_allclose(
@@ -60,7 +60,7 @@ def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
     assert len(whole) == 350
 
 
-def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
+def test_an_error_names_a_python_object_in_a_config(tmp_path, complaint):
     settings = door.common_config()
     settings.data.name = 'digits'
     settings.model = {'activation': jax.nn.relu}
@@ -106,7 +106,7 @@ def test_settings_that_may_not_change(folder, overrides, message):
         door.load(folder, overrides=overrides)
 
 
-def test_what_cannot_be_asked(folder, tmp_path):
+def test_invalid_calls_are_user_errors(folder, tmp_path):
     run = door.load(folder)
     with pytest.raises(UserError, match="'x' is not a loaded run: pass atelier.load"):
         door._run_of('x')  # tests enforce the types of the public functions
@@ -154,7 +154,7 @@ def settings():
     return config
 
 
-def test_a_family_of_ones_own(settings, tmp_path):
+def test_a_user_family_is_trained_and_loaded(settings, tmp_path):
     """Its training NLL reaches the closed form: the entropy of each pixel's counts."""
     run = door.train(settings, independent_pixels, tmp_path / 'mine')
     x = run.data.splits['train']['x'].astype(int)
@@ -167,7 +167,7 @@ def test_a_family_of_ones_own(settings, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again.state, run.state)
 
 
-def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings, tmp_path):
+def test_a_user_family_is_continued_extended_and_used_as_init_from(settings, tmp_path):
     door.train(settings, independent_pixels, tmp_path / 'mine')
     settings.train.steps = 60
     run = door.train(settings, independent_pixels, tmp_path / 'mine')
@@ -188,7 +188,7 @@ def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings
         door.train(settings, independent_pixels, tmp_path / 'mine')
 
 
-def test_the_config_of_a_run_is_its_own(settings, tmp_path):
+def test_a_run_keeps_its_own_copy_of_the_config(settings, tmp_path):
     """The caller may change its config for the next seed; the first run keeps its own."""
     first = door.train(settings, independent_pixels, tmp_path / '0')
     settings.seed = 1
@@ -196,7 +196,7 @@ def test_the_config_of_a_run_is_its_own(settings, tmp_path):
     assert door.evaluate(first)['seed'] == 0
 
 
-def test_the_weights_in_hand_are_evaluated(folder):
+def test_the_weights_of_the_given_run_are_evaluated(folder):
     run = door.load(folder)
     zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
     result = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
@@ -204,6 +204,6 @@ def test_the_weights_in_hand_are_evaluated(folder):
     assert result['values']['kl_nats']['mean'] == 0
 
 
-def test_a_run_of_a_config_file_is_not_one_made_in_python(folder, settings):
+def test_a_run_of_a_config_file_cannot_be_trained_from_python(folder, settings):
     with pytest.raises(UserError, match='is the run of configs/vae.py, not of Python'):
         door.train(settings, independent_pixels, folder)

@@ -86,7 +86,7 @@ def test_a_new_file_has_the_permissions_of_any_other(tmp_path):
     assert (tmp_path / 'a').stat().st_mode == (tmp_path / 'b').stat().st_mode
 
 
-def test_there_is_one_way_to_write_a_file():
+def test_all_result_files_are_written_atomically():
     """No module of the engine writes a file of results under its final name."""
     forbidden = r"write_(text|bytes)\(|savez|savefig\(path|\.save\((path|str)|open\(.*['\"][wx]"
     others = [path for path in ROOT.glob('atelier/**/*.py') if path.name != 'files.py']
@@ -149,7 +149,7 @@ def test_a_file_is_not_written_through_a_link(tmp_path, name):
 # Checksums
 
 
-def test_json_comes_back_without_its_checksum(tmp_path):
+def test_json_is_read_without_its_checksum(tmp_path):
     """Another order and other line breaks are no change."""
     path, value = tmp_path / 'a.json', {'b': 0.1, 'a': [1, {'c': None}], 'ä': 'é\udcff'}
     files.write_json(path, value)
@@ -179,7 +179,7 @@ def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, m
 
 
 @pytest.mark.parametrize('text', ['[' * 100_000, '[]', '{', '{"a": 1', '\xff'])
-def test_json_that_is_none_is_a_value_error(tmp_path, text):
+def test_invalid_json_is_a_value_error(tmp_path, text):
     """Its reader then says what the file is for."""
     (tmp_path / 'a.json').write_text(text, encoding='latin-1')
     with pytest.raises(ValueError):  # noqa: PT011 of several libraries

@@ -71,7 +71,7 @@ def check(*command, **options) -> str:
     return result.stdout
 
 
-def test_requirements_are_those_of_the_files():
+def test_pyproject_reads_the_requirements_files():
     """pyproject.toml reads all requirements from the requirements files: none is listed twice."""
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
     assert {'version', 'dependencies', 'optional-dependencies'} == {*project['project']['dynamic']}
@@ -90,7 +90,7 @@ def test_an_installation_exposes_one_name(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
+def test_a_user_config_works_from_another_folder(installed, tmp_path):
     """One process trains the run; others evaluate and load it from another folder."""
     _, programs = installed
     (tmp_path / 'mine.py').write_text(MINE)
@@ -115,7 +115,7 @@ def test_the_command_is_main(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wheel_has_no_checkout(installed, tmp_path):
+def test_a_wheel_contains_only_the_package_and_reports_the_missing_checkout(installed, tmp_path):
     """It contains the marker py.typed, and says in one line what it needs."""
     house, programs = installed
     wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]

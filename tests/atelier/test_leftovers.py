@@ -20,7 +20,7 @@ with leftovers.new_folder(pathlib.Path(sys.argv[1])) as folder:
 """
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     """Both the file and the folder, with what is in it."""
     result = subprocess.run([sys.executable, '-c', KILLED, str(tmp_path)], cwd=ROOT)
     assert result.returncode == -signal.SIGKILL
@@ -30,7 +30,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_what_is_being_written_stays(tmp_path):
+def test_files_being_written_stay(tmp_path):
     """A second process that starts in the folder takes no file or folder away."""
     descriptor, path = leftovers.new_file(tmp_path)
     with leftovers.new_folder(tmp_path) as folder:
@@ -43,7 +43,7 @@ def test_what_is_being_written_stays(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_files_of_earlier_versions_are_leftovers_and_those_of_the_user_are_not(tmp_path):
+def test_files_of_earlier_versions_are_removed_and_user_files_stay(tmp_path):
     """Also in subfolders, as `applications` has them; nothing behind a link is touched."""
     run, elsewhere = tmp_path / 'run', tmp_path / 'elsewhere'
     for folder in (run / 'applications', elsewhere):
@@ -59,7 +59,7 @@ def test_files_of_earlier_versions_are_leftovers_and_those_of_the_user_are_not(t
     assert list(elsewhere.iterdir())
 
 
-def test_a_folder_that_is_not_ours_stays(tmp_path):
+def test_a_user_folder_with_the_name_of_a_leftover_stays(tmp_path):
     """Its name alone does not make a folder a leftover."""
     (tmp_path / 'atelier-datasets').mkdir()
     leftovers.remove_folders(tmp_path)

@@ -6,7 +6,7 @@ import pathlib
 from atelier.log import Formatter, Lines, counted, escaped
 
 
-def test_a_number_and_its_noun_agree():
+def test_counts_are_singular_or_plural():
     assert [counted(n, 'program') for n in (0, 1, 2)] == ['0 programs', '1 program', '2 programs']
     assert counted(2000, 'member') == '2,000 members'
 

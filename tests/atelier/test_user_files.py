@@ -55,7 +55,7 @@ def test_two_files_of_one_name_are_two_modules(tmp_path):
     assert values == [1, 2]
 
 
-def test_a_folder_has_its_own_neighbours(two_folders):
+def test_each_folder_imports_its_own_neighbours(two_folders):
     before = {*sys.modules}, list(sys.path)
     assert [load(file).value for file in two_folders] == [1, 2]
     assert ({*sys.modules}, list(sys.path)) == before
@@ -103,7 +103,7 @@ def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
     assert sys.modules['beside_it'] is beside_it
 
 
-def test_what_is_no_python_file_is_refused(tmp_path):
+def test_files_that_are_not_python_are_refused(tmp_path):
     (tmp_path / 'read.md').write_text('# no Python')
     with pytest.raises(UserError, match='is not a Python file'):
         load(tmp_path / 'read.md')

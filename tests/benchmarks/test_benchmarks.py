@@ -73,7 +73,7 @@ def test_the_memory_of_a_dispatch_ends_in_its_table():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SUBJECTS)
-def test_the_products_are_those_of_our_step(name):
+def test_counted_products_equal_those_of_the_compiled_step(name):
     """Our count of products is within a tenth of XLA's count of all operations of a step."""
     images = np.zeros((512, 28, 28, 1), np.uint8)
     run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
@@ -83,7 +83,7 @@ def test_the_products_are_those_of_our_step(name):
 
 
 @pytest.mark.slow
-def test_seeds_are_summed_up_with_their_samples(tmp_path):
+def test_seeds_are_summarized_with_sample_quality(tmp_path):
     """Prints mean and standard deviation over seeds, real data in brackets, and each seed."""
     config = '--config=configs/gan.py:ring,debug'
     printed = output_of('over_seeds', config, '--seeds=2', f'--folder={tmp_path}')
@@ -99,7 +99,7 @@ def test_seeds_are_summed_up_with_their_samples(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_error_of_pca_is_scikit_learns():
+def test_the_error_of_pca_equals_scikit_learns():
     """On the digits, with PCA fitted on the training split only."""
     from sklearn.decomposition import PCA
 

@@ -146,7 +146,7 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
     assert message in complaint(anomaly.apply, by_ink(vae), **options)
 
 
-def test_what_cannot_be_scored_is_refused(vae, gan, complaint):
+def test_families_and_examples_without_a_score_are_refused(vae, gan, complaint):
     line = complaint(perform, anomaly.APPLICATION, gan)
     assert 'has no likelihood or reconstruction; modes' in line
     all_left_out = without(by_ink(vae), *range(10))

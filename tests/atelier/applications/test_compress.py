@@ -61,7 +61,7 @@ def test_a_linear_model_is_pca(linear):
     assert np.any(np.abs(cost) > 1e-7 * arrays['code_error'])
 
 
-def test_a_byte_is_the_nearest_of_256_values():
+def test_codes_are_rounded_to_the_nearest_of_256_values():
     random = np.random.RandomState(0)
     low, high = np.array([-2.0, 5.0, 1.0]), np.array([3.0, 9.0, 1.0])
     rows = np.concatenate([random.uniform(-4, 11, (500, 3)), [low, high]])
@@ -106,7 +106,7 @@ def test_all_components_are_the_reconstruction(vae):
     assert (vae.folder / 'applications' / 'compress-quality_step-50.png').stat().st_size > 5000
 
 
-def test_jpeg_is_the_best_that_fits(linear):
+def test_jpeg_has_the_best_quality_that_fits(linear):
     run, _ = linear
     arrays = compress.apply(run, quality_step=10)
     size, error = arrays['jpeg_bytes'], arrays['jpeg_error']
@@ -146,7 +146,7 @@ def test_black_and_white_and_colours_have_a_jpeg(vae):
 @pytest.mark.parametrize(
     ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
 )
-def test_other_families_and_data(tmp_path, name, data):
+def test_other_families_and_data_are_compressed(tmp_path, name, data):
     run = assembled(tmp_path, name, f'{data},debug')
     short = {s: {n: a[:40] for n, a in part.items()} for s, part in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=short))

@@ -61,7 +61,7 @@ def test_label_selects_images_of_one_class(vae):
     assert np.all(arrays['image'].max((1, 2, 3)) == 9)
 
 
-def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
+def test_intensity_points_from_the_darkest_quarter_to_the_brightest(vae):
     """Constant images of 0 ... 15: the outer quarters average 1.5 and 13.5; no labels needed."""
     x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
     split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
@@ -78,7 +78,7 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
         ('slant', strokes.slant, 'left-to-right'),
     ],
 )
-def test_stroke_directions_lead_from_small_values_to_large_ones(vae, attribute, measure, name):
+def test_stroke_directions_point_from_small_values_to_large_ones(vae, attribute, measure, name):
     """The direction joins the means of the outer quarters; `value` is measured in x."""
     x = vae.data.splits['train']['x']
     run = with_abilities(vae, Codes(encode=encode, decode=decode))

@@ -158,7 +158,7 @@ def test_families_that_reconstruct(tmp_path, name, data):
 
 
 @pytest.mark.slow
-def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
+def test_a_trained_vae_removes_noise(tmp_path, monkeypatch):
     """After a few seconds of training on digits, stronger noise gives a larger gain."""
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})

@@ -42,14 +42,14 @@ def results(run):
     return json.loads((run.folder / 'applications' / 'embed.json').read_text())
 
 
-def test_neighbours_are_scikit_learns():
+def test_neighbours_equal_scikit_learns():
     """Two classes and an odd number of neighbours rule out ties."""
     data = blobs(classes=2)
     expected = KNeighborsClassifier(5).fit(data.train, data.train_label).predict(data.test)
     np.testing.assert_array_equal(embed.by_neighbours(data, 5), expected)
 
 
-def test_the_nearest_only_breaks_ties():
+def test_ties_go_to_the_nearest_neighbour():
     """Neighbours of classes 7, 3 and 9 lie at distances 1 to 5 from 0."""
 
     def at(*labels):

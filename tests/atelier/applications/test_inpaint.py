@@ -100,7 +100,7 @@ def test_a_bad_mask_file_raises_one_line(tmp_path, complaint, array, message):
 # Completions
 
 
-def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
+def test_known_values_stay_and_hidden_values_are_not_given_to_the_model(vae):
     def add_label(weights, batch, rng):
         label = batch['label'][:, None, None, None]
         return jnp.where(batch['known'], batch['x'], batch['x'] + label)
@@ -121,7 +121,7 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
     assert arrays['completion_psnr_db'].shape == (50, 2)
 
 
-def test_errors_are_those_of_the_hidden_part(vae):
+def test_errors_are_measured_on_the_hidden_part(vae):
     """White and black images filled with grey: the error in the hidden part is half the range."""
     x = np.zeros((30, 8, 8, 1), np.uint8)
     x[::2] = 16

@@ -135,7 +135,7 @@ def test_codes_in_a_plane_are_restored_from_it(vae, caplog):
     np.testing.assert_allclose(off, 0, atol=1e-5)
 
 
-def test_one_dimension_is_a_line(vae):
+def test_codes_of_one_dimension_lie_on_a_line(vae):
     codes = np.arange(10)[:, None]
     arrays = latent_map.apply(of_codes(vae, codes), num_points=3)
     np.testing.assert_array_equal(arrays['plane'], np.pad(codes, ((0, 0), (0, 1))))

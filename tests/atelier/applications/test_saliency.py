@@ -123,7 +123,7 @@ def test_a_convolutional_network(classifier):
     assert arrays['activation'].shape == (3, 4, 4)
 
 
-def test_without_convolutions_the_gradient_stands_alone(tmp_path, caplog):
+def test_without_convolutions_only_the_gradient_is_written(tmp_path, caplog):
     run = assembled(tmp_path, 'classifier', model__channels=())
     with caplog.at_level('INFO', logger='atelier'):
         arrays = saliency.apply(run, num_images=1)

@@ -106,7 +106,7 @@ def test_a_missing_ability_is_named(run):
         perform(text.APPLICATION, with_abilities(run))
 
 
-def test_samples_are_texts_too(run, capsys):
+def test_samples_of_text_models_are_texts(run, capsys):
     x = sample.apply(run, num_samples=7)
     path = run.folder / 'samples' / 'seed-0.txt'
     assert len(path.read_text().split('-' * 72)) == 7
@@ -136,7 +136,7 @@ def test_weights_of_another_alphabet_are_refused(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['char_lm', 'char_gru'])
-def test_networks_are_trained_evaluated_and_write(tmp_path, name):
+def test_text_models_are_trained_evaluated_and_sampled(tmp_path, name):
     run = few_of_test(assembled(tmp_path, name, 'debug'), 40)
     train_lib.train(run)
     result = evaluate.evaluate(run)

@@ -48,7 +48,7 @@ def load_as_a_run_does(path, **data):
     ('n', 'num_valid', 'held_out'),
     [(100, 0, 10), (60_000, 0, 5000), (25, 0, 2), (3, 0, 1), (100, 7, 7), (100, 49, 49)],
 )
-def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
+def test_an_x_without_splits_is_divided_into_splits(npz, n, num_valid, held_out):
     """Held-out splits have a tenth each, at most 5,000. Each example occurs once, shuffled."""
     data = load_as_a_run_does(npz(x=numbered_events(n, ())), num_valid=num_valid)
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
@@ -67,7 +67,7 @@ def test_own_splits_are_kept(npz):
 
 
 @pytest.mark.parametrize('own', ['valid', 'test'])
-def test_the_split_that_is_missing_is_cut_from_the_training_data(npz, own):
+def test_a_missing_split_is_held_out_of_the_training_data(npz, own):
     x = numbered_events(60)
     data = load_as_a_run_does(npz(x_train=x[:50], **{f'x_{own}': x[50:]}))
     assert np.sort(data.splits[own]['x'][:, 0]).tolist() == list(range(50, 60))
@@ -75,7 +75,7 @@ def test_the_split_that_is_missing_is_cut_from_the_training_data(npz, own):
     assert sizes == {'train': 45, 'valid': 5, 'test': 5, own: 10}
 
 
-def test_a_validation_split_of_ones_own_and_num_valid_contradict(npz, complaint):
+def test_a_validation_split_and_num_valid_contradict(npz, complaint):
     path = npz(x_train=TABLE, x_valid=TABLE)
     assert 'num_valid=2' in complaint(load_as_a_run_does, path, num_valid=2)
 
@@ -127,7 +127,7 @@ def test_events_have_any_shape(npz, shape, dtype):
         pytest.param(np.array([0.0, 255.0]), np.float32, None, id='floats that look like bytes'),
     ],
 )
-def test_levels_follow_from_the_type_and_the_largest_value(npz, x, dtype, levels):
+def test_levels_are_inferred_from_dtype_and_largest_value(npz, x, dtype, levels):
     data = arrays.load(npz(x=x))
     assert data.splits['train']['x'].dtype == dtype
     assert np.sort(data.splits['train']['x']).tolist() == np.sort(x).tolist()
@@ -135,7 +135,7 @@ def test_levels_follow_from_the_type_and_the_largest_value(npz, x, dtype, levels
 
 
 @pytest.mark.parametrize('levels', [20, np.uint8(32), 256, 1000])
-def test_the_file_may_say_its_levels(npz, levels):
+def test_the_file_may_declare_its_levels(npz, levels):
     assert arrays.load(npz(x=TABLE, levels=levels)).spec.levels == levels
 
 
@@ -143,7 +143,7 @@ def test_levels_cover_every_split(npz):
     assert arrays.load(npz(x_train=TABLE, x_test=100 * TABLE)).spec.levels == 1901
 
 
-def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_split(npz):
+def test_a_table_is_standardized_by_column_moments_of_the_training_split(npz):
     data = load_as_a_run_does(npz(x_train=REAL, x_valid=REAL + 1, x_test=REAL + 100))
     assert data.spec == Spec(
         (6,), None, None, mean=pytest.approx(REAL.mean(0)), std=pytest.approx(REAL.std(0))
@@ -151,7 +151,7 @@ def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_spl
     assert data.spec.interval is None
 
 
-def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
+def test_other_real_data_are_standardized_by_one_mean_and_deviation(npz):
     x = REAL[..., None]
     spec = load_as_a_run_does(npz(x_train=x, x_valid=x + 1, x_test=x + 100)).spec
     assert spec == Spec((6, 1), None, None, None, pytest.approx(x.mean()), pytest.approx(x.std()))
@@ -167,7 +167,7 @@ def test_a_constant_column_has_deviation_one(npz, constant):
 
 
 @pytest.mark.parametrize('scale', [1e-35, 1e35])
-def test_a_column_whose_deviation_arithmetic_cannot_hold(npz, complaint, scale):
+def test_a_column_whose_deviation_overflows_is_refused(npz, complaint, scale):
     x = np.stack([np.arange(5.0), scale * np.arange(5.0)], 1)
     assert 'scale it' in complaint(arrays.load, npz(x=x))
 
@@ -181,19 +181,19 @@ def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, compla
 
 
 @pytest.mark.parametrize('path', ['', 'missing.npz', '.', 'missing/mine.npz'])
-def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, complaint, path):
+def test_a_path_that_is_not_a_file_is_refused(tmp_path, monkeypatch, complaint, path):
     monkeypatch.chdir(tmp_path)
     message = complaint(arrays.load, path)
     assert path in message
     assert 'config.data.path' in message
 
 
-def test_a_path_that_no_file_has(complaint):
+def test_a_path_that_is_too_long_is_refused(complaint):
     """It is not repeated in full."""
     assert 'is too long for a path' in complaint(arrays.load, 'x' * 300)
 
 
-def test_one_array_alone(tmp_path, complaint):
+def test_an_npy_file_is_refused(tmp_path, complaint):
     np.save(tmp_path / 'x.npy', TABLE)
     message = complaint(arrays.load, str(tmp_path / 'x.npy'))
     assert 'x.npy' in message
@@ -245,7 +245,7 @@ GOOD = archive(x=npy())
         pytest.param(compressed_by(99, GOOD), id='compressed somehow'),
     ],
 )
-def test_a_damaged_file(tmp_path, complaint, raw):
+def test_a_damaged_file_is_refused(tmp_path, complaint, raw):
     path = tmp_path / 'mine.npz'
     path.write_bytes(raw)
     assert str(path) in complaint(arrays.load, str(path))
@@ -337,30 +337,30 @@ LABEL = np.arange(5)
         (dict(x_train=TABLE, label_test=LABEL), 'label_test'),
     ],
 )
-def test_arrays_that_cannot_be_data(npz, complaint, named, message):
+def test_arrays_that_are_not_data_are_refused(npz, complaint, named, message):
     path = npz(**named)
     line = complaint(arrays.load, path)
     assert path in line
     assert re.search(message, line.replace(path, 'FILE')), line
 
 
-def test_too_few_to_cut_splits_from(npz, complaint):
+def test_too_few_examples_to_hold_out_splits_are_refused(npz, complaint):
     message = complaint(load_as_a_run_does, npz(x=TABLE[:2]))
     assert '2 training examples are too few' in message
 
 
 @pytest.mark.filterwarnings('ignore:overflow')
-def test_a_number_too_large_for_float32(npz, complaint):
+def test_a_value_too_large_for_float32_is_refused(npz, complaint):
     assert 'more than float32 holds' in complaint(arrays.load, npz(x=with_value(1e300)))
 
 
-def test_real_values_that_float32_would_merge(npz, complaint):
+def test_real_values_that_float32_would_merge_are_refused(npz, complaint):
     seconds = 1.7e9 + np.arange(100.0)
     assert 'subtract an offset' in complaint(arrays.load, npz(x=seconds))
     assert load_as_a_run_does(npz(x=seconds - 1.7e9)).spec.std > 20
 
 
-def test_a_setting_of_another_source(npz, complaint):
+def test_a_setting_of_another_source_is_refused(npz, complaint):
     message = complaint(load_as_a_run_does, npz(x=TABLE), image_shape=(8, 8, 1))
     assert 'image_shape' in message
 

@@ -77,7 +77,7 @@ def test_the_arrays_are_memory_mapped_and_cannot_be_written(cache):
             arrays['x'][0] = 1
 
 
-def test_an_array_has_its_place_on_disk_before_it_is_written(tmp_path):
+def test_disk_space_of_an_array_is_allocated_before_it_is_written(tmp_path):
     """Without disk space, a write to a memory map raises a signal (SIGBUS), not an exception."""
     array = create_array(tmp_path, 'x', (1 << 20,), np.uint8)
     assert (tmp_path / 'x.npy').stat().st_blocks * 512 >= array.nbytes
@@ -199,7 +199,7 @@ def test_two_processes_make_the_same_entry_at_once(cache):
 
 
 @pytest.mark.parametrize('moment', ['before our move', 'after our move'])
-def test_another_process_steps_in_between(cache, monkeypatch, moment):
+def test_another_process_changes_the_entry_during_a_build(cache, monkeypatch, moment):
     """Another process adds its entry before our move, or deletes ours afterwards to replace it."""
     rename = os.rename
 
@@ -218,7 +218,7 @@ def test_another_process_steps_in_between(cache, monkeypatch, moment):
 # Obstacles
 
 
-def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
+def test_a_cache_path_that_is_a_file_is_refused(tmp_path, monkeypatch, complaint):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     message = complaint(cached, 'key', Build())
@@ -246,7 +246,7 @@ def as_unprivileged_user():
         pytest.param(0o000, id='closed'),
     ],
 )
-def test_a_cache_that_may_not_be_written(monkeypatch, complaint, mode):
+def test_a_cache_without_write_permission_is_refused(monkeypatch, complaint, mode):
     with tempfile.TemporaryDirectory() as folder:  # any user may enter it, unlike tmp_path
         home = pathlib.Path(folder, 'home')
         home.mkdir(mode)

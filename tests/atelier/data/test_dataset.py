@@ -120,14 +120,14 @@ def test_scale_is_the_derivative_of_denormalize(spec):
 # Binarised
 
 
-def test_nothing_is_done_unasked():
+def test_the_default_settings_leave_data_unchanged():
     data = source()
     assert binarized(data, 'none') is data
     assert dequantized(data, 'none') is data
     np.testing.assert_array_equal(preprocessed(data, 'train', 0), data.splits['train']['x'])
 
 
-def test_stochastic_training_data_are_drawn_afresh_at_each_showing():
+def test_stochastic_training_data_are_drawn_anew_for_each_key():
     data = binarized(source(), 'stochastic')
     assert data.spec == source().spec._replace(levels=2)
     assert 'binarised: stochastic' in data.description
@@ -153,7 +153,7 @@ def test_evaluation_data_are_the_same_at_every_load_and_key(split):
 
 
 @pytest.mark.parametrize('split', ['train', 'valid', 'test'])
-def test_threshold_is_the_same_at_every_showing(split):
+def test_threshold_does_not_depend_on_the_key(split):
     data = binarized(source(), 'threshold')
     assert data.spec.levels == 2
     for seed in (0, 1):
@@ -162,7 +162,7 @@ def test_threshold_is_the_same_at_every_showing(split):
         )
 
 
-def test_bits_stay_bits():
+def test_binary_data_are_unchanged_by_binarisation():
     bits = source()._replace(spec=Spec(SHAPE, 2, 50))
     bits.splits['test']['x'] = bits.splits['test']['x'] % 2
     for binarize in ('threshold', 'stochastic'):
@@ -174,7 +174,7 @@ def test_bits_stay_bits():
 
 
 @pytest.mark.parametrize('split', ['train', 'valid', 'test'])
-def test_dequantised_data_have_their_levels_as_whole_parts(split):
+def test_dequantised_data_have_their_levels_as_integer_parts(split):
     data = dequantized(source(), 'uniform')
     assert data.spec == Spec(SHAPE, None, 50, dequantized_levels=LEVELS)
     assert data.spec.has_bits_per_dim
@@ -193,7 +193,7 @@ def test_binarised_and_then_dequantised():
     assert np.all(first != second)
 
 
-def test_the_noise_does_not_know_the_bit():
+def test_dequantisation_noise_is_independent_of_the_bit():
     """Otherwise x + u gives no bound on the log-likelihood: u must be uniform given each bit."""
     half = source(levels=9)
     half.splits['train']['x'] = np.full((5000, 4), 4, np.uint8)
@@ -226,7 +226,7 @@ def with_data(**changes):
     return config
 
 
-def test_the_config_says_how_data_are_shown():
+def test_the_config_chooses_the_preprocessing():
     data = dataset.load(with_data(name='digits', binarize='threshold', dequantize='uniform'))
     assert (data.spec.levels, data.spec.dequantized_levels) == (None, 2)
     x = preprocessed(data, 'test', 0)
@@ -248,5 +248,5 @@ def test_the_config_says_how_data_are_shown():
         (dict(num_valid=3), 'config.data.num_valid=3'),
     ],
 )
-def test_a_setting_that_cannot_be(complaint, changes, message):
+def test_invalid_settings_are_refused(complaint, changes, message):
     assert message in complaint(dataset.load, with_data(**changes))

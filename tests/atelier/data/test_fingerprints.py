@@ -16,7 +16,7 @@ def test_symbols_are_recorded_and_read_again():
 
 
 @pytest.mark.parametrize('text', ['', '3', "['a']", "'aa'", '(' * 3000, '1/0', "'a"])
-def test_symbols_that_are_no_text_are_refused(text):
+def test_recorded_symbols_that_are_not_a_string_are_refused(text):
     """Nothing is evaluated but a literal."""
     with pytest.raises(UserError, match='symbols of its text'):
         symbols_of({'x': f'levels 2, symbols {text}'})

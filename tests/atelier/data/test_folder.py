@@ -140,7 +140,7 @@ def test_suffixes_in_capitals_and_several_formats(pictures):
     assert sorted(reds(data.splits['train'])) == [1, 2, 3]
 
 
-def test_image_shape_makes_pictures_alike(pictures):
+def test_image_shape_gives_all_pictures_one_shape(pictures):
     path = pictures(
         {
             'a.png': picture(7, 7, 7, size=(50, 40)),
@@ -174,7 +174,7 @@ def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path
 # The cache and the progress bar
 
 
-def test_the_second_start_decodes_nothing_and_shows_nothing(pictures, monkeypatch, capfd):
+def test_the_second_start_decodes_nothing_and_shows_no_progress(pictures, monkeypatch, capfd):
     path = pictures(below('a', numbered(2)) | below('b', numbered(70, 2)))
     first = folder.load(path)
     out, err = capfd.readouterr()
@@ -237,7 +237,7 @@ def test_another_image_shape_is_decoded_anew(pictures):
     assert shapes == [(4, 5, 3), (2, 2, 1), (2, 2, 3)]
 
 
-def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
+def test_the_order_does_not_depend_on_the_location_of_the_folder(pictures, tmp_path):
     path = pictures(below('a', numbered(20)) | below('b', numbered(20, 20)))
     shutil.copytree(path, tmp_path / 'copy')
     first, second = (folder.load(str(tmp_path / name)) for name in ('pictures', 'copy'))
@@ -248,7 +248,7 @@ def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
 
 
 @pytest.mark.parametrize('path', ['', 'missing', 'file.png', 'file.png/below'])
-def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path, monkeypatch, complaint, path):
     picture(1).save(tmp_path / 'file.png')
     monkeypatch.chdir(tmp_path)
     message = complaint(folder.load, path)
@@ -273,7 +273,7 @@ def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
         (numbered(3) | {'001.png': b''}, '/001.png is not an image in a known'),
     ],
 )
-def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message):
+def test_unusable_folders_are_refused(pictures, cache, complaint, files, message):
     path = pictures(files)
     line = complaint(folder.load, path)
     assert re.search(message, line), line
@@ -282,7 +282,7 @@ def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message
 
 
 @pytest.mark.parametrize('kind', ['png', 'jpeg'])
-def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
+def test_a_truncated_picture_among_whole_ones_is_refused(pictures, complaint, kind):
     raw = io.BytesIO()
     noise = np.random.RandomState(0).randint(0, 256, (20, 20, 3)).astype(np.uint8)
     Image.fromarray(noise).save(raw, kind)
@@ -295,7 +295,7 @@ def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
 @pytest.mark.parametrize(
     'shape', [(8,), (8, 8), (8, 8, 2), (8, 8, 4), (8, 8, 1, 1), (0, 8, 1), (8, -1, 3)]
 )
-def test_an_image_shape_that_is_none(pictures, complaint, shape):
+def test_an_invalid_image_shape_is_refused(pictures, complaint, shape):
     line = complaint(folder.load, pictures(numbered(1)), shape)
     assert f'config.data.image_shape={shape}' in line
     assert 'height,width,1 or height,width,3' in line
@@ -314,7 +314,7 @@ def test_an_image_shape_that_is_none(pictures, complaint, shape):
         ),
     ],
 )
-def test_a_picture_that_lies_wrong(pictures, complaint, files):
+def test_pictures_misplaced_among_splits_are_refused(pictures, complaint, files):
     assert '.png' in complaint(folder.load, pictures(files))
 
 
@@ -350,7 +350,7 @@ def test_other_names_of_the_validation_split(pictures, name):
         ('Test', 'val'),
     ],
 )
-def test_folders_that_look_like_splits_and_are_not(pictures, complaint, names):
+def test_folders_that_resemble_splits_are_refused(pictures, complaint, names):
     """Otherwise test images would be in the training split."""
     files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
     assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
@@ -361,7 +361,7 @@ def test_splits_may_be_in_capitals(pictures):
     assert sorted(data.splits) == ['test', 'train']
 
 
-def test_what_is_no_file_is_no_picture(pictures, tmp_path):
+def test_broken_links_and_pipes_are_not_pictures(pictures, tmp_path):
     path = pictures(numbered(2))
     (tmp_path / 'pictures' / 'nowhere.png').symlink_to(tmp_path / 'nothing')
     os.mkfifo(tmp_path / 'pictures' / 'pipe.png')

@@ -29,7 +29,7 @@ LABELS = st.lists(st.integers(0, NUM_CLASSES - 1), min_size=1, max_size=40)
 
 
 @given(train=LABELS, valid=LABELS, test=LABELS, classes=st.sets(st.integers(0, 2), max_size=3))
-def test_all_others_stay_in_their_order(train, valid, test, classes):
+def test_examples_of_other_classes_keep_their_order(train, valid, test, classes):
     splits = splits_of({'train': [*train, 3], 'valid': [3, *valid], 'test': test})
     kept = leave_out(splits, tuple(classes), NUM_CLASSES)
     for name in ('train', 'valid'):
@@ -55,7 +55,7 @@ def on_disk(cache):
     return {name: {key: array[cut] for key, array in whole.items()} for name, cut in cuts.items()}
 
 
-def test_what_is_on_disk_stays_there(on_disk, cache):
+def test_memory_mapped_data_stay_on_disk(on_disk, cache):
     kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
     entries = sorted(path.name for path in cache.iterdir())
     assert len(entries) == 3
@@ -92,7 +92,7 @@ def test_other_data_of_the_same_size_are_another_entry(on_disk):
         ((0, 1, 2, 3), NUM_CLASSES, 'no train example is left'),
     ],
 )
-def test_what_cannot_be_left_out(complaint, classes, num_classes, message):
+def test_invalid_classes_to_leave_out_are_refused(complaint, classes, num_classes, message):
     splits = splits_of({'train': [0, 1, 2, 3], 'valid': [0, 1, 2], 'test': [3]})
     assert message in complaint(leave_out, splits, classes, num_classes)
 
@@ -107,7 +107,7 @@ def with_data(**changes):
 
 
 @pytest.mark.parametrize('how', ['none', 'threshold', 'stochastic'])
-def test_a_config_leaves_out_whatever_is_binarised(how):
+def test_classes_are_left_out_with_every_binarisation(how):
     """The other examples keep their binarisation, in the validation split too."""
     without = dataset.load(with_data(binarize=how, without_classes=(9, 2)))
     whole = dataset.load(with_data(binarize=how))
@@ -121,7 +121,7 @@ def test_a_config_leaves_out_whatever_is_binarised(how):
     assert without.fingerprint('test') == whole.fingerprint('test')
 
 
-def test_moments_are_of_what_is_left(tmp_path):
+def test_moments_are_those_of_the_remaining_examples(tmp_path):
     label = np.arange(100) % 2
     np.savez(tmp_path / 'table.npz', x=np.where(label, 50.0, 0)[:, None] + [0.0, 1], label=label)
     config = with_data(name='arrays', path=str(tmp_path / 'table.npz'), without_classes=(1,))
@@ -130,13 +130,13 @@ def test_moments_are_of_what_is_left(tmp_path):
     assert data.spec.num_classes == 2
 
 
-def test_data_without_labels_end_in_one_line(complaint, tmp_path):
+def test_leaving_out_classes_of_unlabelled_data_is_refused(complaint, tmp_path):
     np.savez(tmp_path / 'table.npz', x=np.zeros((50, 2)))
     config = with_data(name='arrays', path=str(tmp_path / 'table.npz'), without_classes=(1,))
     assert 'no labels' in complaint(dataset.load, config)
 
 
-def test_minibatches_are_streamed_from_what_is_left_on_disk(tiny_run, on_disk):
+def test_minibatches_are_streamed_from_the_remaining_examples_on_disk(tiny_run, on_disk):
     """Streaming gives the minibatches of arrays in memory, and none has an excluded class."""
     run = tiny_run()
     kept = leave_out(on_disk, (1, 3), NUM_CLASSES)

@@ -23,7 +23,7 @@ def test_the_mean_of_each_block():
     np.testing.assert_array_equal(jax.jit(reduced, static_argnums=1)(x[None], 4), [[[2.5]]])
 
 
-def test_channels_and_examples_stay_apart():
+def test_channels_and_examples_are_not_mixed():
     x = images(3, 4, 6, 2)
     low = reduced(x, 2)
     assert low.shape == (3, 2, 3, 2)
@@ -56,6 +56,6 @@ def test_bicubic_is_cubic_convolution():
     np.testing.assert_allclose(enlarged(np.ones((1, 8, 8), np.float32), 2), 1.0, rtol=1e-6)
 
 
-def test_sides_that_cannot_be_divided():
+def test_sides_that_the_factor_does_not_divide_are_refused():
     with pytest.raises(ValueError, match='3 does not divide 4x6'):
         reduced(images(1, 4, 6), 3)

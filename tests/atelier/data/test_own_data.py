@@ -73,7 +73,7 @@ def run(request, tmp_path):
     return run, shape
 
 
-def test_a_run_on_ones_own_data(run):
+def test_a_run_on_user_data(run):
     run, shape = run
     assert run.data.spec.event_shape == shape
     result = evaluate.evaluate(run)
@@ -93,7 +93,7 @@ def test_a_run_on_ones_own_data(run):
 
 
 @pytest.mark.slow
-def test_data_may_move_but_not_change(tmp_path, caplog):
+def test_moved_data_are_accepted_and_changed_data_reported(tmp_path, caplog):
     """A run finds its data from any folder or at a new path, and warns if their content changed."""
     rng = np.random.default_rng(0)
     file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
@@ -119,7 +119,7 @@ LABEL = np.arange(N) % 3
 
 
 @pytest.mark.parametrize('changed', ['the training x alone', 'labels alone'])
-def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
+def test_the_part_of_the_data_that_changed_is_named(tmp_path, complaint, caplog, changed):
     """Even if x of the other splits is equal: they are normalized by the moments of 'train'."""
     x = np.random.default_rng(0).normal(size=(3, N, 4))
     parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
@@ -217,7 +217,7 @@ def test_moments_are_of_the_examples_that_train(tmp_path):
     np.testing.assert_allclose(data.spec.std, x.std(0), rtol=1e-4)
 
 
-def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
+def test_scalar_data_are_refused_by_convolutions(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
     config_file = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
     config = config_file.config()
@@ -226,7 +226,7 @@ def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
 
 
 @pytest.mark.slow
-def test_a_relative_path_is_kept_whole(main, tmp_path):
+def test_a_relative_data_path_becomes_absolute(main, tmp_path):
     saved(tmp_path, np.random.default_rng(0).integers(0, 9, (N, 6)), levels=9)
     flags = [f'--config={ROOT}/configs/vae.py:arrays,debug', '--config.data.path=mine.npz']
     result = main(*flags, '--config.train.steps=5', '--workdir=run', cwd=tmp_path)

@@ -131,7 +131,7 @@ def test_uniform_adds_noise_of_one_level(level):
 
 
 @pytest.mark.parametrize('level', [0, 1, 255])
-def test_the_level_is_the_whole_part(level):
+def test_the_integer_part_is_the_level(level):
     x = jnp.full((2**20,), float(level))
     noisy = preprocess.uniform(x, jax.random.PRNGKey(0))
     np.testing.assert_array_equal(np.floor(noisy), x)

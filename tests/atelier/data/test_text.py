@@ -28,7 +28,7 @@ def file(tmp_path):
 
 
 @given(st.integers(1, 400), st.integers(1, 20), st.data())
-def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, data):
+def test_each_symbol_is_scored_once_given_its_context(extra, stride, data):
     length = data.draw(st.integers(stride, stride + 30))
     part = np.arange(length + extra - 1)
     windows = text.scored_once(part, length, stride)
@@ -39,7 +39,7 @@ def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, d
     assert windows['x'][0, 0] == 0
 
 
-def test_the_split_is_that_of_others(file):
+def test_text_is_split_by_position(file):
     """The first nine tenths are train, then valid; the last tenth is test."""
     data, whole = text.load(file(), context=16), ROWS * 100
     cut = int(0.9 * len(whole))
@@ -58,7 +58,7 @@ def test_the_split_is_that_of_others(file):
         np.testing.assert_allclose(data.scored_dims(split) * len(arrays['x']), end - start)
 
 
-def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_split(file):
+def test_a_valid_share_of_zero_adds_the_validation_text_to_training(file):
     data, usual = (text.load(file(), context=16, **share) for share in (dict(valid_share=0.0), {}))
     assert len(data.splits['train']['x']) == int(0.9 * 3400) - 15
     for split in ('valid', 'test'):
@@ -66,7 +66,7 @@ def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_spli
 
 
 @pytest.mark.parametrize('num_pieces', [1, 7, 100, 3000])
-def test_pieces_are_as_many_as_asked_for_and_score_each_symbol_once(file, num_pieces):
+def test_num_pieces_pieces_score_each_symbol_once(file, num_pieces):
     data = text.load(file(), context=16, num_pieces=num_pieces)
     x, num_scored = (data.splits['train'][name] for name in ('x', 'num_scored'))
     assert len(x) == len(num_scored) == num_pieces
@@ -76,7 +76,7 @@ def test_pieces_are_as_many_as_asked_for_and_score_each_symbol_once(file, num_pi
     assert ''.join(scored) == (ROWS * 100)[:kept]
 
 
-def test_what_is_encoded_is_decoded():
+def test_decoding_inverts_encoding():
     symbols = ''.join(sorted({*'löwe\nzahn'}))
     (back,) = text.decode(text.encode('zöllner'.replace('r', ''), symbols)[None], symbols)
     assert back == 'zöllne'
@@ -84,7 +84,7 @@ def test_what_is_encoded_is_decoded():
         text.encode('axe', symbols)
 
 
-def test_the_carried_text_needs_no_file_and_is_always_the_same():
+def test_the_embedded_text_needs_no_file_and_never_changes():
     data, again = text.load(context=64), text.load(context=64)
     np.testing.assert_array_equal(data.splits['test']['x'], again.splits['test']['x'])
     assert sum(len(part['x']) for part in data.splits.values()) > 200_000
@@ -110,7 +110,7 @@ def test_training_windows_are_views(file):
         (ROWS * 100 + 'z\nZ\n', r"mine.txt: 'z' \(line 201\) is outside the vocabulary"),
     ],
 )
-def test_what_is_no_text_is_refused_in_one_line(file, content, message):
+def test_files_that_are_not_text_are_refused_in_one_line(file, content, message):
     with pytest.raises(UserError, match=message) as caught:
         text.load(file(content), context=64)
     assert '\n' not in str(caught.value)
@@ -131,7 +131,7 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
         (dict(num_pieces=-1), 'data.num_pieces=-1'),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(sizes, message):
+def test_invalid_window_sizes_are_refused(sizes, message):
     with pytest.raises(UserError, match=message):
         text.load(**{'context': 64, **sizes})
 

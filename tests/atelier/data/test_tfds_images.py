@@ -73,7 +73,7 @@ def test_labels_belong_to_their_pictures(root):
         assert split['label'].tolist() == [red % 10 for red in reds(split)]
 
 
-def test_a_label_that_is_a_text_is_none(root):
+def test_a_text_label_is_ignored(root):
     rows = [{**row, 'label': b'a cat'} for row in pictures(3)]
     write_set(root, 'tiny', {'train': rows}, {'image': IMAGE, 'label': TEXT})
     data = load(root)
@@ -92,7 +92,7 @@ def test_image_shape_scales_and_crops(root):
 # Which version is used
 
 
-def test_the_newest_version_is_taken_by_number(root):
+def test_the_newest_version_is_chosen_numerically(root):
     for version, count in (('1.9.0', 3), ('1.10.0', 4), ('1.2.11', 5)):
         write_tiny(root, count=count, version=version)
     (root / 'tiny' / '2.0.0.incomplete').mkdir()
@@ -100,7 +100,7 @@ def test_the_newest_version_is_taken_by_number(root):
     assert load(root).size('train') == 4
 
 
-def test_a_kind_of_a_set_is_named_after_a_slash(root, complaint):
+def test_a_builder_config_is_named_after_a_slash(root, complaint):
     for kind, count in (('letters', 3), ('digits', 4)):
         write_tiny(root, f'emnist/{kind}', count)
     assert load(root, 'emnist/letters').size('train') == 3
@@ -110,7 +110,7 @@ def test_a_kind_of_a_set_is_named_after_a_slash(root, complaint):
     assert "'emnist/digits', 'emnist/letters'" in line
 
 
-def test_where_sets_lie(root, tmp_path, monkeypatch):
+def test_data_sets_are_found_in_tfds_data_dir_and_in_home(root, tmp_path, monkeypatch):
     write_tiny(root, count=3)
     monkeypatch.setenv('TFDS_DATA_DIR', str(root))
     assert tfds_images.load('tiny').size('train') == 3
@@ -214,7 +214,7 @@ def test_a_damaged_picture_is_named(root, complaint):
     assert complaint(load, root).startswith('cannot read the image tiny train 3: ')
 
 
-def test_a_set_of_something_else(root, complaint):
+def test_a_data_set_of_other_features_is_refused(root, complaint):
     write_set(root, 'words', {'train': [{'text': b'a'}]}, {'text': TEXT})
     pair = [{'image': png(np.zeros((4, 5, 3))), 'mask': png(np.zeros((4, 5, 3)))}]
     write_set(root, 'pairs', {'train': pair}, {'image': IMAGE, 'mask': IMAGE})

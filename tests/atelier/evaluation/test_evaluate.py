@@ -49,7 +49,7 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     assert 'averaged' in weights_label
 
 
-def test_the_report_says_what_its_numbers_are(trained):
+def test_the_report_describes_data_weights_and_likelihood(trained):
     evaluate.evaluate(trained)
     result = json.loads((trained.folder / 'evaluation.json').read_text())
     assert result['data']['split'] == 'test'
@@ -74,7 +74,7 @@ def test_evaluation_does_not_depend_on_the_device_count_or_batch(trained):
         np.testing.assert_allclose(value['mean'], eight[name]['mean'], rtol=1e-5)
 
 
-def test_nothing_to_evaluate_is_refused(trained):
+def test_an_empty_split_is_refused(trained):
     empty = {name: array[:0] for name, array in trained.data.splits['test'].items()}
     data = trained.data._replace(splits={**trained.data.splits, 'test': empty})
     with pytest.raises(UserError, match='nothing to evaluate'):
@@ -91,7 +91,7 @@ def test_samples_depend_on_seed_and_index_alone(trained):
     assert (trained.folder / 'samples' / 'seed-3.png').stat().st_size > 200
 
 
-def test_a_family_without_samples_says_so(trained):
+def test_a_family_without_sampler_or_decoder_is_refused(trained):
     codes = trained.family.ability(Codes)._replace(decode=None)
     silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
     with pytest.raises(UserError, match='no sampler or decoder'):

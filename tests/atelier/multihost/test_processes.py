@@ -73,7 +73,7 @@ def reached(host, port):
         return one.connect_ex((host, port)) == 0
 
 
-def test_who_waits_in_vain_says_in_one_line_what_to_do():
+def test_a_join_that_times_out_is_one_line_with_advice():
     addresses = [free_address(), free_address()]
     started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
     first, other = stderr_of(*started)
@@ -87,7 +87,7 @@ def test_who_waits_in_vain_says_in_one_line_what_to_do():
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='127.0.0.2 is a name of the machine on Linux')
-def test_the_first_listens_where_it_is_told_to():
+def test_process_0_listens_only_at_its_address():
     address = free_address()
     port = int(address.rpartition(':')[2])
     first = begin(address, 2, 0)
@@ -103,7 +103,7 @@ def test_the_first_listens_where_it_is_told_to():
         stderr_of(first)
 
 
-def test_they_have_to_agree_how_many_they_are():
+def test_different_process_counts_are_refused():
     address = free_address()
     first, other = begin(address, 2, 0), begin(address, 3, 1)
     try:
@@ -114,7 +114,7 @@ def test_they_have_to_agree_how_many_they_are():
     assert re.search('error: --num_processes=3, but process 0 .* was started with 2', text)
 
 
-def test_an_address_that_is_taken_or_elsewhere(complaint):
+def test_an_address_in_use_or_of_another_machine_is_refused(complaint):
     with socket.create_server(('127.0.0.1', 0)) as server:
         address = f'127.0.0.1:{server.getsockname()[1]}'
         assert 'in use' in complaint(processes.join, address, 2, 0)
@@ -122,7 +122,7 @@ def test_an_address_that_is_taken_or_elsewhere(complaint):
     assert 'process 0 listens there' in complaint(processes.join, 'nowhere.invalid:5000', 2, 0)
 
 
-def test_a_traceback_in_one_ends_both():
+def test_a_traceback_in_one_process_ends_both():
     address = free_address()
     started = [begin(address, 2, 0), begin(address, 2, 1, ending='traceback')]
     other, failed = stderr_of(*started)
@@ -133,7 +133,7 @@ def test_a_traceback_in_one_ends_both():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', [0, 1, 2])
-def test_a_kill_of_one_ends_all(victim):
+def test_killing_one_process_ends_all(victim):
     address = free_address()
     endings = ['killed' if index == victim else '' for index in range(3)]
     started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
@@ -162,7 +162,7 @@ def test_a_silent_process_ends_all_after_the_heartbeat():
 
 
 @pytest.mark.slow
-def test_all_reach_their_end():
+def test_processes_that_finish_exit_with_zero():
     address = free_address()
     started = [begin(address, 2, index, ending='at its end') for index in range(2)]
     texts = stderr_of(*started)
@@ -170,7 +170,7 @@ def test_all_reach_their_end():
 
 
 @pytest.mark.slow
-def test_rubbish_at_the_address_is_dropped():
+def test_rubbish_sent_to_the_address_is_ignored():
     """Process 0 goes on waiting, whatever others send, and meets the process that it waits for."""
     address = free_address()
     host, port = address.split(':')
@@ -188,7 +188,7 @@ def test_rubbish_at_the_address_is_dropped():
 
 
 @pytest.mark.parametrize('port', ['²', '99999', '-1', '1' * 5000, ''])
-def test_a_port_that_is_no_port(complaint, port):
+def test_an_invalid_port_is_refused(complaint, port):
     """Digits of other scripts are no digits here."""
     message = complaint(processes.join, f'localhost:{port}', 2, 0)
     assert 'give HOST:PORT of the first process' in message

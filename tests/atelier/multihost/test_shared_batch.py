@@ -107,7 +107,7 @@ def test_two_processes_train_like_one(folders, layout):
 
 
 @slow
-def test_one_evaluation_by_both(folders):
+def test_both_processes_write_one_evaluation(folders):
     results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
     values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
     two, four, one = (float(value.group(1)) for value in values)
@@ -127,7 +127,7 @@ def wait_for_checkpoint(folder, started):
 
 @slow
 @pytest.mark.parametrize('victim', [0, 1])
-def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, victim):
+def test_the_remaining_process_ends_and_both_continue_bitwise(folders, tmp_path, victim):
     folder = tmp_path / 'run'
     started = begin(folder, 2, 2)
     wait_for_checkpoint(folder, started)
@@ -160,7 +160,7 @@ def test_a_signal_to_one_stops_both(folders, tmp_path):
 # Tests within one process
 
 
-def test_alone_nothing_is_exchanged():
+def test_a_single_process_exchanges_nothing():
     tree = {'a': np.float32(-0.0), 'b': np.arange(3, dtype=np.uint32)}
     assert processes.from_first(tree) is tree
     assert processes.text_from_first('this') == 'this'
@@ -168,7 +168,7 @@ def test_alone_nothing_is_exchanged():
     assert processes.is_first()
 
 
-def test_what_the_first_refuses_all_refuse(monkeypatch):
+def test_an_error_of_the_first_process_is_raised_by_all(monkeypatch):
     monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
     with pytest.raises(UserError, match='it is taken'):
         processes.on_first(lambda: None)  # the first process, a simulated one, reported it
@@ -222,7 +222,7 @@ def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
     assert 'Traceback' in message and str(error) in message
 
 
-def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
+def test_received_arrays_are_equal_bit_for_bit(monkeypatch):
     """Arrays are sent as bytes, whatever their type; here from the first process to itself."""
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
     monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)

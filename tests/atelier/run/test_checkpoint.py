@@ -121,7 +121,7 @@ LONG = [pytest.param(damage, marks=pytest.mark.slow) for damage in DAMAGES[1:]]
 
 
 @pytest.mark.parametrize('damage', [DAMAGES[0], *LONG])
-def test_the_newest_is_damaged(damage, finished, run, caplog):
+def test_the_newest_checkpoint_is_damaged(damage, finished, run, caplog):
     newest = run.folder / 'checkpoints' / '30'
     damage(newest)
     remains = names(newest)
@@ -144,7 +144,7 @@ def test_the_newest_is_damaged(damage, finished, run, caplog):
     assert bits(restored(run, 10)) == bits(restored(finished, 10))
 
 
-def test_the_two_newest_are_damaged(finished, run, caplog):
+def test_the_two_newest_checkpoints_are_damaged(finished, run, caplog):
     for step in ('20', '30'):
         truncate(run.folder / 'checkpoints' / step)
     state = train(run)
@@ -154,7 +154,7 @@ def test_the_two_newest_are_damaged(finished, run, caplog):
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
-def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, tmp_path):
+def test_a_damaged_checkpoint_is_moved_into_the_run_folder(run, tmp_path):
     """A link may lead to another disk, where runs must not share a folder `damaged`."""
     disk = tmp_path / 'disk'
     disk.mkdir()
@@ -168,7 +168,7 @@ def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, t
     assert [path.name for path in disk.iterdir()] == ['checkpoints']
 
 
-def test_all_are_damaged(run):
+def test_all_checkpoints_are_damaged(run):
     """Training never silently restarts from scratch, now or later, and no checkpoint is deleted."""
     checkpoints = run.folder / 'checkpoints'
     for folder in checkpoints.iterdir():
@@ -180,7 +180,7 @@ def test_all_are_damaged(run):
         assert names(checkpoints) == remains
 
 
-def test_the_best_is_damaged(finished, run, caplog):
+def test_the_best_checkpoint_is_damaged(finished, run, caplog):
     """Loading the best weights warns and returns the last ones."""
     turn_one_bit(run.folder / 'checkpoints' / '10')
     _, state, weights_label = load(run)
@@ -190,7 +190,7 @@ def test_the_best_is_damaged(finished, run, caplog):
 
 
 @pytest.mark.slow
-def test_one_bit_anywhere(finished, run):
+def test_every_flipped_bit_is_detected_or_harmless(finished, run):
     """In any file, at any position, the flip is detected or does not change restored values."""
     expected, like = bits(restored(finished, 30)), initial_state(run)
     newest = run.folder / 'checkpoints' / '30'
@@ -264,7 +264,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
     assert steps_in(tmp_path / 'a' / 'damaged') == [30]
 
 
-def test_the_id_is_under_the_checksum(tmp_path):
+def test_the_checksum_covers_the_id(tmp_path):
     """It can be neither changed nor removed."""
     folder = saved(tmp_path / 'checkpoints', 10, run_id='bb')
     path = folder / '10' / 'host' / 'metadata'
@@ -389,7 +389,7 @@ def test_the_first_save_of_a_process_is_read_back_at_once(tmp_path, damaging):
         ([], set(), set(), None, []),
     ],
 )
-def test_what_is_replaced(steps, to_keep, readable, best, expected):
+def test_saves_replace_the_right_checkpoints(steps, to_keep, readable, best, expected):
     """The last two that were kept and read, the best and the newest stay."""
     assert replaced(steps, to_keep, readable, best) == expected
 

@@ -86,7 +86,7 @@ HUGE = [dict(shape=[2**40, 2]), dict(shape=[2**62, 2**62]), dict(chunks=[2**40, 
 
 @pytest.mark.parametrize('changes', HUGE)
 @pytest.mark.parametrize('is_known', [True, False])
-def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
+def test_hostile_array_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
     """With and without a model whose shapes are known."""
     rewritten(folder, 'params.model.kernel', **changes)
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
@@ -95,7 +95,7 @@ def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch
     assert 'were read' not in message
 
 
-def test_descriptions_without_end_are_refused_unread(folder, monkeypatch):
+def test_oversized_metadata_are_refused_unread(folder, monkeypatch):
     with (folder / '10' / 'host' / 'metadata').open('ab') as file:
         file.truncate(2**33)  # a hole
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)

@@ -93,7 +93,7 @@ def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
     assert not os.path.exists(folder) or not list(folder.iterdir())
 
 
-def test_a_deletion_that_was_killed_is_finished(tmp_path):
+def test_an_interrupted_deletion_is_completed(tmp_path):
     folder = saved(tmp_path / 'checkpoints', 10, 20)
     (folder / '10').rename(folder / '.deleted-10')
     with contextlib.closing(CheckpointFolder(folder, read_only=True)) as reader:
@@ -103,7 +103,7 @@ def test_a_deletion_that_was_killed_is_finished(tmp_path):
         assert sorted(path.name for path in folder.iterdir()) == ['20']
 
 
-def test_only_steps_are_steps(tmp_path):
+def test_other_folder_names_are_not_steps(tmp_path):
     for name in ('10', '010', '1e1', '١٠', '20.orbax-checkpoint-tmp', '.deleted-30', 'damaged'):
         (tmp_path / name).mkdir()
     (tmp_path / '40').touch()

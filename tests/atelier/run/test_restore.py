@@ -43,7 +43,7 @@ def weights(state):
     return jax.device_get((state.params, state.ema, state.extra))
 
 
-def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
+def test_a_run_starts_with_the_weights_that_an_evaluation_of_the_source_uses(source, tmp_path):
     """The averaged weights of the best checkpoint; all else is as in a new run."""
     run = started_from(source, tmp_path / 'run')
     fresh = restore.initial_state(run)
@@ -74,7 +74,7 @@ def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
+def test_training_starts_from_the_source_and_does_not_change_it(source, tmp_path):
     """Its first loss is below a new run's; a restart without checkpoints starts there again."""
     before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}
     folder = tmp_path / 'run'
@@ -106,7 +106,7 @@ def test_a_source_that_has_no_checkpoint(tiny_run, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
-def test_another_beginning_is_another_run(source, tmp_path):
+def test_a_run_with_another_init_from_is_refused(source, tmp_path):
     folder = tmp_path / 'run'
     run = started_from(source, folder)
     folder.mkdir()

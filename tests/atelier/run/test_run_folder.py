@@ -54,7 +54,7 @@ def test_a_run_killed_before_its_config_was_written_goes_on(tmp_path, name):
         assert set(contents(folder)) == {'.lock'}
 
 
-def test_an_application_removes_what_a_killed_one_left(folder):
+def test_an_application_removes_leftovers_of_a_killed_one(folder):
     """The temporary file is gone before the application starts."""
     left = folder / 'applications' / '.writing-0123456789ab'
     left.write_text('half')
@@ -65,7 +65,7 @@ def test_an_application_removes_what_a_killed_one_left(folder):
 # Links
 
 
-def test_no_name_of_a_run_may_be_a_link(folder, tmp_path):
+def test_links_in_a_run_folder_are_refused(folder, tmp_path):
     """Each file and each folder in turn; what it leads to is neither read nor changed."""
     paths = [path for path in sorted(folder.rglob('*')) if path != folder / 'checkpoints']
     assert len(paths) > len(WRITTEN)

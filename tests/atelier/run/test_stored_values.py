@@ -76,7 +76,7 @@ def folder(tmp_path_factory):
 
 @settings(max_examples=150)
 @given(position=st.sampled_from(list(positions(RECORD))), value=VALUES)
-def test_any_value_in_any_field_is_of_the_fields_own_type_or_refused(folder, position, value):
+def test_any_value_has_the_type_of_its_field_or_is_refused(folder, position, value):
     """No other exception arises, and a value that is believed has the type of the default."""
     (folder / 'config.json').write_text(json.dumps(changed(RECORD, position, value)))
     try:
@@ -118,7 +118,7 @@ def test_any_value_in_any_field_is_of_the_fields_own_type_or_refused(folder, pos
         ('values.eval.a.b', 3, "config.eval. has a field named 'a.b'"),
     ],
 )
-def test_a_wrong_value_is_named(folder, position, value, message):
+def test_an_error_names_the_wrong_value(folder, position, value, message):
     """The line names the field, its value and what it has to be."""
     path = tuple(position.split('.', 2))
     (folder / 'config.json').write_text(json.dumps(changed(RECORD, path, value)))
@@ -126,7 +126,7 @@ def test_a_wrong_value_is_named(folder, position, value, message):
         config_of(folder)
 
 
-def test_an_integer_is_a_number(folder):
+def test_an_integer_is_accepted_for_a_float(folder):
     """Runs of a config that was typed as --config.hypers.beta=2 load."""
     changed_record = changed(RECORD, ('values', 'hypers', 'beta'), 2)
     (folder / 'config.json').write_text(json.dumps(changed_record))
@@ -146,7 +146,7 @@ def test_an_integer_is_a_number(folder):
     ],
     ids=lambda value: '' if len(value) > 100 else None,
 )
-def test_a_file_that_no_run_writes(tmp_path, text, message):
+def test_a_file_that_no_run_writes_is_refused(tmp_path, text, message):
     """Sizes and depths are bounded before anything is made of the content."""
     path = tmp_path / 'config.json'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

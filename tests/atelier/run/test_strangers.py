@@ -41,13 +41,13 @@ def test_code_in_a_run_folder_changes_nothing(records):
     assert records['planted'] == records['clean']
 
 
-def test_no_code_of_the_stranger_runs(records):
+def test_no_code_of_a_stranger_runs(records):
     """None is compiled, executed, imported or opened, and none left its mark."""
     assert records['code'] == []
     assert records['marked'] == ''
 
 
-def test_no_pickle_process_or_library_is_used_on_a_strangers_account(records):
+def test_a_strangers_files_cause_no_unpickling_process_or_library(records):
     """Names that pickles look up, programs and libraries are those of the clean runs."""
     assert records['unusual'] == []
 
@@ -68,7 +68,7 @@ def test_handlers_that_a_checkpoint_names_are_not_imported(records):
     assert line == 'ok' or is_one_line(line), line
 
 
-def test_the_hook_notices_code_that_runs(records):
+def test_the_hook_detects_code_that_runs(records):
     """A typed config of the same folder, a pickle and a process: the other tests can fail."""
     controls = records['controls']
     assert controls['said'] == 'ok'

@@ -353,7 +353,7 @@ metrics_log.MetricsLog.write = write_and_ask
 
 
 @pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
-def test_asked_to_stop(name, status, tmp_path, assert_same_end):
+def test_stopped_by_a_signal(name, status, tmp_path, assert_same_end):
     """The signal arrives during the dispatch to step 65, which has no scheduled checkpoint."""
     folder = tmp_path / 'run'
     process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
@@ -363,7 +363,7 @@ def test_asked_to_stop(name, status, tmp_path, assert_same_end):
     assert_same_end(folder)
 
 
-def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
+def test_stopped_by_a_signal_and_killed_inside_the_save(tmp_path, assert_same_end):
     """As by an impatient scheduler; no later save has step 65."""
     patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
     folder = tmp_path / 'run'
@@ -374,7 +374,7 @@ def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
     assert_same_end(folder)
 
 
-def test_what_is_said_to_be_saved_is_saved(tmp_path):
+def test_a_checkpoint_reported_as_saved_is_saved(tmp_path):
     """Killed at the moment of the message."""
     patch = (
         ASKED_AT_63.format(name='SIGTERM')
@@ -395,7 +395,7 @@ metrics_log.log.info = info_and_die
     assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (65, None, 65)
 
 
-def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
+def test_stopped_by_a_signal_of_another_process(tmp_path, assert_same_end):
     folder = tmp_path / 'run'
     process = start(folder)
     until(lambda: len(saved(folder)) >= 3, process)
@@ -485,7 +485,7 @@ def assert_one_line_of_error(folder, pattern):
 # A non-finite loss
 
 
-def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, assert_same_end):
     """The batch of step 64 is NaN: the run reports it, and what it leaves is still usable."""
     patch = """
 import jax.numpy as jnp

@@ -38,7 +38,7 @@ def test_options(complaint):
         (('submitit', 0, ()), '--launcher_jobs=0'),
     ],
 )
-def test_what_cannot_be_launched(complaint, tmp_path, arguments, pattern):
+def test_invalid_launches_are_refused(complaint, tmp_path, arguments, pattern):
     message = complaint(launch.launch, tmp_path, *arguments)
     assert re.search(pattern, message), message
 
@@ -80,7 +80,7 @@ def test_a_job_trusts_the_config_that_the_user_named(main, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_says_so(main, tmp_path):
+def test_a_failed_job_is_reported(main, tmp_path):
     arguments = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--launcher=submitit-local']
     result = main(*arguments, '--sweep=hypers.learning_rate=1e30,2e30', timeout=600)
     assert '1 of 1 jobs failed; ' in error_line(result)

@@ -111,7 +111,7 @@ def test_the_file_has_a_row_for_each_member(whole):
     assert (folder / 'sweep.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_once_more_trains_nothing(whole):
+def test_a_finished_sweep_trains_nothing(whole):
     folder, rows = whole
     before = contents(folder)
     assert swept(folder) == rows
@@ -145,7 +145,7 @@ def test_killed_between_the_saves_of_two_members(whole, tmp_path, monkeypatch, s
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
+def test_a_damaged_checkpoint_of_one_member_restarts_all_from_an_earlier_step(whole, tmp_path):
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=10, train__checkpoint_every=5)
     with contextlib.closing(Checkpoints(folder / NAMES[1] / 'checkpoints')) as checkpoints:
@@ -178,7 +178,7 @@ def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tm
 
 
 @pytest.mark.slow
-def test_a_sweep_may_grow(whole, tmp_path):
+def test_a_sweep_may_be_extended(whole, tmp_path):
     """10 steps, then 20, equal 20 steps: no schedule of this config depends on train.steps."""
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=10)
@@ -186,7 +186,7 @@ def test_a_sweep_may_grow(whole, tmp_path):
     assert outcome(folder) == outcome(whole[0])
 
 
-def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
+def test_a_nan_loss_freezes_one_member(whole, tmp_path, caplog):
     folder = tmp_path / 'sweep'
     axes = ('hypers.learning_rate=1e-3,1e30', 'seed=0:2', 'hypers.beta=0.5')
     with caplog.at_level('WARNING', logger='atelier'):
@@ -201,13 +201,13 @@ def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_which_nothing_is_left_says_so(tmp_path):
+def test_a_sweep_whose_members_all_failed_is_an_error(tmp_path):
     with pytest.raises(UserError, match='all 2 members failed; .*nan'):
         swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
 
 
 @pytest.mark.slow
-def test_a_member_without_patience_stops_and_the_others_go_on(tmp_path):
+def test_early_stopping_of_one_member_does_not_stop_the_others(tmp_path):
     changes = dict(train__patience=1, train__steps=60, hypers__decay_steps=0.0)
     rows = swept(tmp_path / 'sweep', ('hypers.learning_rate=1e-3,0.3',), **changes)
     last = {r['member']: read_metrics(tmp_path / 'sweep' / r['member'])[-1]['step'] for r in rows}
@@ -216,7 +216,7 @@ def test_a_member_without_patience_stops_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_shapes_make_groups_and_shards_take_their_part(tmp_path):
+def test_members_are_grouped_by_shape_and_divided_among_shards(tmp_path):
     folder, axes = tmp_path / 'sweep', ('model.latent_dim=2,3', 'seed=0:2')
     first = swept(folder, axes, shard='1/2')
     assert [row['status'] for row in first] == ['finished'] * 2 + ['unfinished'] * 2
@@ -246,7 +246,7 @@ def files_of(folder, *names):
 
 
 @pytest.mark.slow
-def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
+def test_the_whole_sweep_does_not_change_members_that_a_shard_finished(tmp_path):
     folder = tmp_path / 'sweep'
     swept(folder, ('seed=0:4',), shard='1/2')
     before = files_of(folder, 'seed-0', 'seed-1')
@@ -314,7 +314,7 @@ def test_the_mean_is_of_finished_members():
 
 
 @pytest.mark.slow
-def test_what_has_no_room_follows(whole, tmp_path, monkeypatch):
+def test_members_that_do_not_fit_are_trained_in_later_programs(whole, tmp_path, monkeypatch):
     """Programs with fewer members run instead, with equal results up to rounding."""
     folder = tmp_path / 'sweep'
     of = vmapped_program._bytes_of
@@ -360,7 +360,7 @@ def test_the_faster_form_is_chosen_and_kept(tmp_path, monkeypatch, caplog):
         (dict(axes=('train.batch_size=48,4000',)), 'is another sweep'),
     ],
 )
-def test_the_folder_of_another_sweep(whole, complaint, changes, pattern):
+def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, pattern):
     before = contents(whole[0])
     with pytest.raises(UserError, match=pattern):
         swept(whole[0], **changes)
@@ -427,7 +427,7 @@ def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
     assert not (tmp_path / 'sweep').exists()
 
 
-def test_a_large_sweep_may_open_its_files():
+def test_a_large_sweep_raises_the_limit_of_open_files():
     """Raises the limit above the usual 1024 if the system allows it; otherwise an error advises."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -443,7 +443,7 @@ def test_a_large_sweep_may_open_its_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):
+def test_settings_are_sorted_by_the_best_metric_or_a_metric_of_the_model(tmp_path):
     """A GAN's accuracies come first in a row, but are neither of the two."""
     config_file, config = recipe_and_config()
     rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]

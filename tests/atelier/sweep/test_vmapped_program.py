@@ -107,7 +107,7 @@ def test_members_of_a_vae_equal_single_runs(small, num_devices, form):
 
 
 @pytest.mark.slow
-def test_streamed_members_read_what_they_would_alone(small):
+def test_streamed_members_read_the_minibatches_of_single_runs(small):
     run, singles = small
     config = run.config.copy_and_resolve_references()
     config.data.placement = 'stream'
@@ -127,7 +127,7 @@ def test_members_of_every_config_equal_single_runs(tmp_path, path):
 @pytest.mark.parametrize(
     ('members', 'devices', 'rows', 'used'), [(1, 8, 1, 1), (5, 2, 3, 2), (9, 8, 2, 5), (8, 8, 1, 8)]
 )
-def test_members_are_spread(members, devices, rows, used):
+def test_members_are_divided_among_devices(members, devices, rows, used):
     layout = layout_of(members, jax.devices()[:devices])
     assert (layout.rows, len(layout.devices)) == (rows, used)
     placed = layout.place([{'a': np.full(3, i)} for i in range(members)])
@@ -137,7 +137,7 @@ def test_members_are_spread(members, devices, rows, used):
     assert [int(layout.member(host, i)['a'][0]) for i in range(members)] == [*range(members)]
 
 
-def test_what_has_no_room_is_not_begun(vae, monkeypatch):
+def test_a_program_that_does_not_fit_is_not_started(vae, monkeypatch):
     """If memory is short, `max_members` is how many fit, at least one per device."""
     runs = members(vae, 8)
     like, devices = Start(vae).like, jax.devices()[:2]

@@ -91,7 +91,7 @@ def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
     )
 
 
-def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device_count):
+def test_training_changes_the_parameters_and_losses(run, by_device_count):
     state, report = by_device_count(8)
     start = restore.initial_state(run)
     moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), state.params, start.params)
@@ -121,7 +121,7 @@ def test_the_devices_held_different_rows(run):
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
-def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
+def test_arguments_with_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
     """Five arguments hold five arrays in total, though one argument has none.
 
     Weights have two arrays, a collection has one; then a key, no inputs, and rows.
@@ -169,7 +169,7 @@ def test_the_state_is_donated(run):
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, data)))
 
 
-def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compiles):
+def test_changing_a_hyper_does_not_compile_again(run, backend_compiles):
     devices, state, data, indices = placed(run, 1)
     dispatch = program.compile_dispatch(run, 5, devices)
     _, report = dispatch(state, data, indices)
@@ -250,7 +250,7 @@ def train_config(**fields):
     ceiling=st.integers(1, 200),
     start=st.integers(0, 1000),
 )
-def test_a_dispatch_divides_everything_and_is_the_longest(
+def test_the_dispatch_length_is_the_largest_common_divisor_within_its_limit(
     steps, evaluate_every, checkpoint_every, ceiling, start
 ):
     config = train_config(
@@ -267,7 +267,7 @@ def test_a_dispatch_divides_everything_and_is_the_longest(
     assert not any(fits(d) for d in range(length + 1, ceiling + 1))
 
 
-def test_short_dispatches_come_with_better_numbers():
+def test_short_dispatches_are_reported_with_better_settings():
     config = train_config(steps=301, evaluate_every=99)
     hint = suggest_cadences(config)
     assert 'only 1 of at most 50 steps' in hint

@@ -107,7 +107,7 @@ def test_an_error_in_a_worker_reaches_the_loop(trained, monkeypatch):
         trained('stream', 20)
 
 
-def test_auto_streams_what_would_fill_the_devices(tiny_run, monkeypatch):
+def test_auto_placement_streams_data_that_would_fill_the_devices(tiny_run, monkeypatch):
     run, devices = tiny_run(data__placement='auto'), jax.devices()
     size = sum(array.nbytes for array in run.data.splits['train'].values())
     for memory, streamed in (

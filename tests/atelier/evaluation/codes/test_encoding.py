@@ -70,7 +70,7 @@ def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog
 
 
 @pytest.mark.slow
-def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, caplog):
+def test_codebook_indices_are_counted_and_cost_their_logarithm(tmp_path, caplog):
     """`encode` returns the codebook vectors of the tokens; perplexity is computed by hand."""
     run = assembled(tmp_path, 'vq_vae')
     state, codes = coded(run)
@@ -90,7 +90,7 @@ def test_numbers_of_a_codebook_are_counted_and_cost_their_logarithm(tmp_path, ca
     assert arrays['token_error'] == pytest.approx(arrays['code_error_unrounded'][-1], rel=1e-3)
 
 
-def test_steps_and_components_leave_the_class_alone(conditional):
+def test_continuity_and_compression_do_not_change_the_class(conditional):
     """The decoder keeps z: an image moves as far as z does, and three components lose nothing."""
     state, codes = coded(conditional)
     moved = continuity(conditional, state, codes, ONE)
@@ -106,7 +106,7 @@ def test_steps_and_components_leave_the_class_alone(conditional):
     np.testing.assert_allclose(arrays['code_error_unrounded'][-1], expected, rtol=1e-4)
 
 
-def test_a_map_is_decoded_for_the_class_that_is_asked_for(conditional, vae, complaint):
+def test_a_latent_map_is_decoded_for_the_given_class(conditional, vae, complaint):
     arrays = latent_map.apply(conditional, num_points=3, label=7)
     assert arrays['codes'].shape == (447, Z)
     np.testing.assert_array_equal(arrays['x'][..., -1, -1, 0], 7)
@@ -118,7 +118,7 @@ def test_a_map_is_decoded_for_the_class_that_is_asked_for(conditional, vae, comp
     assert 'this model is not class-conditional' in complaint(latent_map.apply, vae, label=1)
 
 
-def test_a_path_between_classes_is_straight_and_an_attribute_keeps_them(conditional):
+def test_paths_between_classes_are_straight_and_attributes_keep_the_class(conditional):
     arrays = interpolate.apply(conditional, num_pairs=2, num_points=3)
     straight, arc = arrays['codes'][:, 0, 1], arrays['codes'][:, 1, 1]
     np.testing.assert_allclose(arc[:, Z:], straight[:, Z:])
@@ -133,12 +133,12 @@ def test_a_path_between_classes_is_straight_and_an_attribute_keeps_them(conditio
     np.testing.assert_allclose(leads['direction'][Z:], np.eye(10)[5] - np.eye(10)[2])
 
 
-def test_classes_are_not_told_from_themselves(conditional):
+def test_embeddings_leave_out_the_class_part_of_a_code(conditional):
     arrays = embed.apply(conditional, num_codes=200)
     assert arrays['test_codes'].shape == (447, Z)
 
 
-def test_without_parts_all_of_a_code_is_the_first(vae):
+def test_a_code_without_parts_is_all_latent(vae):
     codes = np.zeros((4, 5), np.float32)
     z, rest = split_codes(Family(len, (), len), codes)
     assert (z.shape, rest.shape) == ((4, 5), (4, 0))

@@ -31,7 +31,7 @@ def posteriors(n, latent, seed=0):
 
 
 @pytest.mark.parametrize('num_words', [0, 1, 50])
-def test_what_is_drawn_is_put_back(num_words):
+def test_put_back_restores_what_draw_took_from_the_stack(num_words):
     """For many posteriors in turn, also if the stack runs empty."""
     stack, turns = stack_of(num_words), []
     for mean, log_var in zip(*posteriors(40, 5), strict=True):
@@ -44,7 +44,7 @@ def test_what_is_drawn_is_put_back(num_words):
         np.testing.assert_array_equal(stack.get_compressed(), before)
 
 
-def test_a_posteriors_parts_are_its_masses():
+def test_the_frequencies_of_a_posterior_are_its_probability_masses():
     """Frequencies sum to the total and are never negative; each edge is exact to half a unit."""
     edges = np.array(latent_bins._EDGES)
     mean, log_var = posteriors(6, 4)
@@ -63,7 +63,7 @@ def test_a_posteriors_parts_are_its_masses():
     assert {prior(i + 1) - prior(i) for i in range(latent_bins.NUM_BINS)} == {2**22 // 2**12}
 
 
-def test_values_lie_in_the_middle_of_their_bins():
+def test_values_are_the_medians_of_their_bins():
     z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
     centres = (np.arange(latent_bins.NUM_BINS) + 0.5) / latent_bins.NUM_BINS
     np.testing.assert_allclose(ndtr(z.astype(np.float64)), centres, atol=1e-7)
@@ -94,7 +94,7 @@ def test_an_empty_stack_gives_likely_codes():
     assert stack.is_empty()
 
 
-def test_what_is_never_drawn_is_not_put_back():
+def test_bins_of_zero_probability_and_infinite_codes_are_refused():
     far = np.full(1, 3.0), np.full(1, -8.0)
     with pytest.raises(ValueError, match='never drawn'):
         latent_bins.put_back(stack_of(9), np.zeros(1, np.int32), *far)
@@ -169,7 +169,7 @@ def expected_bits(run, x):
 
 
 @pytest.mark.usefixtures('untrained')
-def test_bits_are_those_of_the_bound(vae):
+def test_bits_equal_the_negative_elbo(vae):
     """With few enough bins to sum over, the measured bits equal the exact bound up to noise."""
     run, n = enumerable(vae), 800
     x = np.random.RandomState(0).randint(0, 2, (n, 3))
@@ -194,7 +194,7 @@ def test_bits_are_those_of_the_bound(vae):
 
 
 @pytest.mark.usefixtures('untrained')
-def test_words_of_nobody_are_noticed(vae):
+def test_words_left_over_after_decoding_are_an_error(vae):
     run = enumerable(vae)
     state = restore.load(run).state
     x = np.random.RandomState(0).randint(0, 2, (20, 3))

@@ -65,7 +65,7 @@ def chain(log_probs, order):
     )
 
 
-def test_bits_are_those_of_the_probabilities(vae):
+def test_bits_equal_the_negative_log_probabilities(vae):
     """With known probabilities, over thousands of values and a permuted order."""
     run = with_abilities(vae, chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
@@ -75,14 +75,14 @@ def test_bits_are_those_of_the_probabilities(vae):
     assert 32 * len(coded.words) < 1.001 * -np.log2([0.7, 0.2, 0.1])[x].sum() + 64
 
 
-def test_what_is_impossible_is_coded_too(vae):
+def test_values_of_zero_probability_are_coded_too(vae):
     run = with_abilities(vae, chain([0.0, -jnp.inf], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
     coded = checked_round_trip(run, np.array([[0, 1], [1, 1], [0, 0]]))
     np.testing.assert_allclose(coded.bits, [[0, 24], [24, 24], [0, 0]], atol=1e-6)
 
 
-def test_probabilities_that_are_none_are_refused(vae):
+def test_probabilities_that_are_not_finite_are_refused(vae):
     run = with_abilities(vae, chain([0.0, jnp.nan], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
     state = restore.load(run).state
@@ -100,7 +100,7 @@ def test_a_file_keeps_its_header(tmp_path):
     np.testing.assert_array_equal(read_words, words)
 
 
-def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
+def test_a_file_of_another_format_is_refused_in_one_line(tmp_path, complaint):
     assert 'cannot read' in complaint(file_format.read, tmp_path / 'none')
     path = tmp_path / 'file.bin'
     for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
@@ -112,7 +112,7 @@ def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
     assert 'damaged' in complaint(file_format.read, path)
 
 
-def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, complaint):
+def test_every_flipped_bit_of_a_header_is_detected(tmp_path, complaint):
     header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (8, 8, 1), 17, None, ())
     content, path = file_format.packed(header, np.zeros(0, np.uint32)), tmp_path / 'file.bin'
     for bit in range(8 * len(content)):
@@ -124,7 +124,7 @@ def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, compla
 
 
 @pytest.mark.parametrize('n', [1, 4, 5])
-def test_a_mosaic_comes_apart(n):
+def test_tiles_restore_the_images_of_a_mosaic(n):
     x = np.random.RandomState(n).randint(0, 255, (n, 3, 5, 3)).astype(np.uint8)
     whole = mosaic(x)
     assert whole.size >= x.size and per_mosaic(x) > 10_000

@@ -81,7 +81,7 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
-def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices):
+def test_without_classes_the_score_is_the_reconstruction_error(vae, images, num_devices):
     half = lambda weights, batch, rng: batch['x'] / 2
     run = with_abilities(vae, Reconstruct(half))
     expected = 0.5 * np.square(flat(images) / 32).sum(1)
@@ -89,7 +89,7 @@ def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_nll_is_that_of_an_evaluation(vae):
+def test_nll_equals_that_of_an_evaluation(vae):
     """Equal for every test example, random draws included."""
     state, devices = restore.initial_state(vae), jax.devices()[:1]
     expected = evaluate.per_example(vae, state, devices)['nll_nats']
@@ -97,7 +97,7 @@ def test_nll_is_that_of_an_evaluation(vae):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_the_score_is_chosen_by_the_abilities(vae, complaint):
+def test_the_default_score_follows_from_the_abilities(vae, complaint):
     nats, half = LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
     both = with_abilities(vae, nats, Reconstruct(half))
     assert chosen_score(both, 'auto') == 'nll'
@@ -111,7 +111,7 @@ def test_the_score_is_chosen_by_the_abilities(vae, complaint):
         assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, only), other)
 
 
-def test_what_a_score_is_stands_in_words(vae):
+def test_the_report_describes_each_score(vae):
     assert description_of(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
     bound = with_abilities(vae, LogProb(nats_of_class, 'lower bound', 'k = 7'))
     assert '(upper bound of it, k = 7)' in description_of(bound, 'nll')
@@ -143,7 +143,7 @@ def save_picture(folder, array, name='mine.png', mode=None):
     return str(folder / name)
 
 
-def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
+def test_a_picture_is_quantized_to_the_levels_of_the_data(vae, tmp_path):
     """At the right size already: 0..255 becomes 0..16, and colour becomes grey."""
     grey = np.arange(64).reshape(8, 8) * 4
     for mode in (None, 'RGB', 'RGBA'):
@@ -174,7 +174,7 @@ def test_a_picture_is_binarised_and_dequantised_as_the_data_are(vae, tmp_path):
     np.testing.assert_array_equal(np.floor(x), [0, 0, 6, 6, 9, 9, 16, 16])
 
 
-def test_grey_pictures_serve_data_of_colour(vae, tmp_path):
+def test_grey_pictures_are_converted_for_colour_data(vae, tmp_path):
     spec = dataset.Spec((8, 8, 3), 256, None)
     run = vae._replace(data=vae.data._replace(spec=spec))
     grey = np.arange(64).reshape(8, 8)
@@ -182,7 +182,7 @@ def test_grey_pictures_serve_data_of_colour(vae, tmp_path):
     np.testing.assert_array_equal(x[0], np.repeat(grey[..., None], 3, 2))
 
 
-def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
+def test_unusable_pictures_are_refused(vae, tmp_path, complaint):
     take = lambda run, path: complaint(outliers.image_as_data, run, str(path))
     line = take(vae, tmp_path / 'none.png')
     assert line == f'--picture={tmp_path}/none.png: there is no such file'
@@ -199,7 +199,7 @@ def arrays(folder, x, **others):
     return 'arrays', str(folder / 'others.npz'), ''
 
 
-def test_outliers_are_shown_as_the_data_of_the_run(vae, tmp_path):
+def test_outliers_are_preprocessed_like_the_data_of_the_run(vae, tmp_path):
     """They are binarised like the data, whatever their number of levels."""
     x = np.random.RandomState(0).randint(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     run = with_data(run_on(vae, binarize='threshold'), without_classes=(3,), num_valid=0)
@@ -208,7 +208,7 @@ def test_outliers_are_shown_as_the_data_of_the_run(vae, tmp_path):
     np.testing.assert_array_equal(preprocessed(run, other), other.splits['test']['x'] > 127.5)
 
 
-def test_outliers_that_do_not_fit(vae, tmp_path, complaint):
+def test_outliers_of_another_shape_or_number_of_levels_are_refused(vae, tmp_path, complaint):
     x = np.zeros((40, 8, 8, 1), np.uint8)
     take = lambda run, *settings: complaint(outliers.another_data_set, run, *settings)
     line = take(vae, *arrays(tmp_path, x[:, :4], levels=17))

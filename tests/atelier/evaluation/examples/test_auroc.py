@@ -14,7 +14,7 @@ ANY = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 
 
 @given(pair=st.one_of(st.tuples(FEW_VALUES, FEW_VALUES), st.tuples(ANY, ANY)))
-def test_it_is_scikit_learns(pair):
+def test_auroc_equals_scikit_learns(pair):
     positive, negative = map(np.asarray, pair)
     truth = np.repeat([1, 0], [len(positive), len(negative)])
     expected = roc_auc_score(truth, np.concatenate([positive, negative]))
@@ -22,12 +22,12 @@ def test_it_is_scikit_learns(pair):
 
 
 @given(scores=st.one_of(FEW_VALUES, ANY))
-def test_midranks_are_scipys(scores):
+def test_midranks_equal_scipys(scores):
     np.testing.assert_array_equal(midranks(np.asarray(scores)), rankdata(scores))
 
 
 @given(positive=FEW_VALUES, negative=FEW_VALUES)
-def test_the_other_way_round_is_the_rest(positive, negative):
+def test_auroc_with_exchanged_classes_is_one_minus_it(positive, negative):
     there, back = (auroc(*map(np.asarray, p)) for p in ((positive, negative), (negative, positive)))
     assert there.value + back.value == pytest.approx(1)
     assert there.standard_error == pytest.approx(back.standard_error)
@@ -53,6 +53,6 @@ def test_one_example_has_no_standard_error():
 
 
 @pytest.mark.parametrize(('positive', 'negative'), [([], [1.0]), ([1.0], []), ([np.nan], [1.0])])
-def test_what_has_no_rank_is_refused(positive, negative):
+def test_missing_and_nan_scores_are_refused(positive, negative):
     with pytest.raises(ValueError, match='AUROC needs scores of both kinds'):
         auroc(np.asarray(positive), np.asarray(negative))

@@ -19,7 +19,7 @@ def drawn(seed=0, scale=2.0):
     return logits, np.minimum(label, CLASSES - 1)
 
 
-def test_scores_are_those_of_scikit_learn():
+def test_scores_equal_scikit_learns():
     logits, label = drawn()
     chances = np.exp(calibration.log_probs(logits))
     np.testing.assert_allclose(
@@ -31,7 +31,7 @@ def test_scores_are_those_of_scikit_learn():
     np.testing.assert_allclose(calibration.brier_score(*two).mean(), 2 * right)
 
 
-def test_the_bins_are_those_of_scikit_learn():
+def test_the_bins_equal_scikit_learns():
     """scikit-learn bins the positive class, so here class 1 is always the more probable one."""
     random = np.random.RandomState(1)
     chance = random.uniform(0.5, 1, size=N)
@@ -68,11 +68,11 @@ def test_the_temperature_is_what_logits_were_multiplied_by(factor):
     assert at(own) < min(at(0.99 * own), at(1.01 * own))
 
 
-def test_where_all_is_right_there_is_no_temperature():
+def test_without_an_error_the_temperature_is_one():
     assert calibration.fitted_temperature(np.array([[2.0, 0.0], [0.0, 3.0]]), np.arange(2)) == 1
 
 
-def test_an_impossible_class_is_no_obstacle():
+def test_an_impossible_class_does_not_change_the_temperature():
     logits, label = drawn()
     with_one = np.concatenate([logits, np.full((N, 1), -np.inf)], 1)
     np.testing.assert_allclose(

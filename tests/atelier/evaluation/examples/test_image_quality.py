@@ -72,7 +72,7 @@ def test_a_change_of_contrast_alone():
     np.testing.assert_allclose(similarity, (2 * s * v + c2) / (v + s**2 * v + c2), rtol=1e-9)
 
 
-def test_many_images_go_in_parts(monkeypatch):
+def test_images_in_chunks_have_the_same_ssim(monkeypatch):
     x, y = images(7, 12, 12, 1), images(7, 12, 12, 1, seed=1)
     whole = ssim(x, y, 255.0)
     monkeypatch.setattr(image_quality, 'CHUNK', 300)
@@ -96,7 +96,7 @@ def test_error_on_the_normalized_scale():
     np.testing.assert_allclose(half_squared_error(*table, TABLE), [0.5 * (2**2 + 2**2)])
 
 
-def test_shapes_have_to_agree():
+def test_different_shapes_are_refused():
     x, y = images(2, 12, 12, 1), images(1, 12, 12, 1)
     for measure in (psnr, ssim):
         with pytest.raises(ValueError, match='same shape'):

@@ -27,7 +27,7 @@ def test_the_thickness_of_a_bar(width, angle):
     assert thickness == pytest.approx(expected, rel=0.13 if width < 3 else 0.08)
 
 
-def test_thickness_is_that_of_the_stroke_and_not_of_its_shade_place_or_length():
+def test_thickness_does_not_depend_on_shade_position_or_length():
     images = np.stack(
         [
             bar(4, 20),
@@ -55,7 +55,7 @@ def test_the_slant_of_a_bar(angle):
     assert slant == pytest.approx(angle, abs=0.5)
 
 
-def test_a_shear_is_found_whatever_is_sheared():
+def test_the_slant_of_sheared_strokes_is_the_shear():
     """Two strokes, each row shifted to the right by its height above the middle."""
     image = np.zeros((1, 41, 200))
     for row in range(41):
@@ -64,7 +64,7 @@ def test_a_shear_is_found_whatever_is_sheared():
     assert strokes.slant(image)[0] == pytest.approx(45)
 
 
-def test_what_has_no_ink_or_no_height_is_no_trouble():
+def test_blank_and_flat_images_have_zero_slant():
     images = np.zeros((2, 8, 8))
     images[1, 3] = 1
     np.testing.assert_array_equal(strokes.slant(images), 0)

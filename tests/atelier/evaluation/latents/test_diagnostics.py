@@ -54,7 +54,7 @@ def messages_of(diagnostics, caplog):
     return caplog.text
 
 
-def test_a_vae_has_all_of_it_and_its_kl_is_that_of_the_metrics(vae):
+def test_a_vae_has_all_diagnostics_and_its_kl_equals_the_metric(vae):
     diagnostics = diagnosed(vae)
     assert set(diagnostics) == OF_POSTERIORS | {'num_examples', 'continuity'}
     assert json.loads(json.dumps(diagnostics, allow_nan=False)) == diagnostics
@@ -74,7 +74,7 @@ def test_the_device_count_makes_no_difference(vae):
     assert many['continuity']['mean'] == pytest.approx(one['continuity']['mean'], rel=1e-3)
 
 
-def test_whoever_lacks_abilities_has_the_rest(vae, gan):
+def test_diagnostics_of_missing_abilities_are_left_out(vae, gan):
     """Without a prior there are no active units; without codes there are no diagnostics at all."""
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     prior = lambda weights, rng: None
@@ -94,7 +94,7 @@ def test_units_are_counted_over_test_examples(vae):
     assert diagnostics['kl_nats_by_dimension'] == pytest.approx(0.5 * np.mean(x**2, 0), rel=1e-5)
 
 
-def test_factors_give_the_gap(tmp_path, caplog):
+def test_data_with_factors_have_a_mutual_information_gap(tmp_path, caplog):
     run = assembled(tmp_path, 'vae', 'shapes,debug')
     factors = lambda weights, batch, rng: batch['factors'].astype(jnp.float32)
     knowing = replaced(run.family, Codes(factors, prior=run.family.ability(Codes).prior))
@@ -106,21 +106,21 @@ def test_factors_give_the_gap(tmp_path, caplog):
     assert 'rotation' in messages_of(mixed, caplog)
 
 
-def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
+def test_codes_that_are_not_finite_are_reported_and_not_measured(vae, caplog):
     broken = lambda weights, batch, rng: pixels(weights, batch, rng) / 0.0
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     assert diagnosed(with_abilities(vae, Codes(encode=broken, decode=decode))) == {}
     assert 'not finite' in caplog.text
 
 
-def test_a_code_that_is_not_used_is_seen(vae, caplog):
+def test_unused_codes_are_reported(vae, caplog):
     assert 'active_units' in messages_of(diagnosed(with_posterior(vae, -1.0)), caplog)
     same = lambda weights, batch, rng: 2 * (jnp.zeros((len(batch['x']), 3)),)
     unused = messages_of(diagnosed(with_abilities(vae, Codes(posterior=same))), caplog)
     assert '0 of 3' in unused
 
 
-def test_few_examples_are_no_trouble(vae):
+def test_a_single_example_has_diagnostics(vae):
     """A single example has no variance and no standard error."""
     few = {name: array[:1] for name, array in vae.data.splits['test'].items()}
     data = vae.data._replace(splits={**vae.data.splits, 'test': few})
@@ -142,7 +142,7 @@ def judged(tmp_path, monkeypatch, untrained):
 
 
 @pytest.mark.slow
-def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
+def test_the_evaluation_contains_diagnostics_and_is_reused(judged, caplog, monkeypatch):
     """A classifier scores random codes of a model without `Sample`; a new one scores them again."""
     result = evaluate.evaluate(judged, ONE)
     assert files.read_json(judged.folder / 'evaluation.json') == result
@@ -160,7 +160,7 @@ def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypat
     assert repeated['latents']['completeness']['classifier'] == 'another'
 
 
-def test_what_draws_no_codes_is_not_judged(judged):
+def test_a_family_without_a_decoder_needs_no_classifier(judged):
     """Without `decode`, another classifier is no reason to evaluate again."""
     codes = judged.family.ability(Codes)._replace(decode=None)
     silent = judged._replace(family=replaced(judged.family, codes))

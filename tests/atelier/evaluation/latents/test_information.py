@@ -57,7 +57,7 @@ def test_few_examples_give_a_lower_bound():
     assert means[0] < means[1]
 
 
-def test_of_a_choice_among_three_posteriors_it_is_unbiased():
+def test_mutual_information_is_unbiased_for_uniform_examples():
     """Unbiased if x is uniform over three examples: the mixture's entropy is integrated."""
     mean, deviation = np.array([[-1.0], [0.2], [1.5]]), np.array([[0.5], [0.3], [1.2]])
     parts = [stats.norm(m, s) for m, s in zip(mean[:, 0], deviation[:, 0], strict=True)]
@@ -73,7 +73,7 @@ def test_of_a_choice_among_three_posteriors_it_is_unbiased():
     assert max(values) <= math.log(3)
 
 
-def test_equal_posteriors_say_nothing_and_distant_ones_all_that_there_is():
+def test_mutual_information_is_zero_for_equal_posteriors_and_maximal_for_distant_ones():
     _, log_var, noise = linear_gaussian(300, 0)
     log_var -= 1
     same = information.information(np.full_like(noise, 0.7), log_var, noise)
@@ -111,7 +111,7 @@ def test_dimensions_add_up_to_the_kl_of_the_losses():
     assert kl[2] == pytest.approx(np.mean(np.asarray(one)), rel=1e-5)
 
 
-def test_active_is_what_varies_over_examples():
+def test_active_units_vary_over_examples():
     """Variances just below and just above 0.01, and a constant mean far from 0."""
     swing = np.tile([-1.0, 1.0], 50)
     mean = np.stack([0.0999 * swing, 0.1001 * swing, np.full(100, 3.0)], 1)

@@ -16,7 +16,7 @@ def rows(n, dims, seed=0):
 
 
 @pytest.mark.parametrize(('n', 'dims'), [(50, 6), (5, 9)])
-def test_components_are_scikit_learns(n, dims):
+def test_components_equal_scikit_learns(n, dims):
     x = rows(n, dims)
     basis, count = principal_components(x), min(n - 1, dims)
     pca = PCA(count).fit(x)
@@ -40,7 +40,7 @@ def test_blocks_and_float32_make_no_difference(monkeypatch):
     np.testing.assert_allclose(parts.shares, whole.shares, atol=1e-12)
 
 
-def test_of_many_dimensions_the_first_rows_count(monkeypatch):
+def test_with_many_dimensions_components_are_fitted_to_the_first_rows(monkeypatch):
     x = rows(30, 12)
     monkeypatch.setattr(components, 'MAX_DIMS', 8)
     basis = principal_components(x)
@@ -48,7 +48,7 @@ def test_of_many_dimensions_the_first_rows_count(monkeypatch):
     np.testing.assert_allclose(basis.origin, x[:8].mean(0))
 
 
-def test_rows_that_do_not_vary_have_an_origin():
+def test_constant_rows_give_their_mean_and_zero_variance():
     basis = principal_components(np.full((4, 2), 3.0))
     np.testing.assert_array_equal(basis.origin, [3, 3])
     np.testing.assert_array_equal(basis.shares, [0, 0])

@@ -18,12 +18,12 @@ def test_the_frechet_distance_of_a_set_to_itself_is_zero():
     assert frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_shift_is_its_squared_length():
+def test_the_frechet_distance_of_a_shift_is_its_squared_length():
     x = normal(0, 100, 3)
     assert frechet_distance(x, x + [3.0, 4.0, 0.0]) == pytest.approx(25)
 
 
-def test_a_scale_of_commuting_covariances():
+def test_the_frechet_distance_of_commuting_covariances():
     """The distance is (s - 1)^2 tr C plus the squared shift of the mean."""
     x = normal(0, 500, 4, shift=1.0)
     move = np.sum((2 * x.mean(0) - x.mean(0)) ** 2)
@@ -34,7 +34,7 @@ def test_a_scale_of_commuting_covariances():
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 1000), d=st.integers(1, 6))
-def test_covariances_that_do_not_commute_as_scipy_has_them(seed, d):
+def test_the_frechet_distance_of_other_covariances_equals_scipys(seed, d):
     random = np.random.RandomState(seed)
     x = random.normal(size=(50, d)) @ random.normal(size=(d, d)) + 1
     y = random.normal(size=(40, d)) @ random.normal(size=(d, d))
@@ -45,7 +45,7 @@ def test_covariances_that_do_not_commute_as_scipy_has_them(seed, d):
     assert frechet_distance(y, x) == pytest.approx(reference, rel=1e-5, abs=1e-6)
 
 
-def test_fewer_examples_than_features_are_no_trouble():
+def test_the_frechet_distance_of_fewer_examples_than_features():
     """The covariance is singular."""
     x = normal(0, 10, 30)
     assert frechet_distance(x, x + 1) == pytest.approx(30)
@@ -95,5 +95,5 @@ def test_the_jackknife_leaves_out_pairs():
         lambda: kernel_distance(normal(0, 2, 2), normal(0, 9, 2)),
     ],
 )
-def test_too_few_examples_are_one_line(complaint, call):
+def test_too_few_examples_are_refused_in_one_line(complaint, call):
     assert 'examples' in complaint(call)

@@ -72,7 +72,7 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     assert value(good, 'memorisation_rate', 'floor') < 0.05
 
 
-def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
+def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path):
     """With a classifier that rounds the mean of an image to its class."""
     run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
 
@@ -140,14 +140,14 @@ def test_points_are_counted_over_their_modes(tmp_path):
         assert quality['values']['high_quality'][column] == pytest.approx(0.9889, abs=0.01)
 
 
-def test_without_samples_or_features_nothing_is_said(tmp_path):
+def test_without_samples_or_features_there_is_no_sample_quality(tmp_path):
     for config in ('classifier', 'gan'):
         run = assembled(tmp_path, config)
         assert quality_of(run, restore.initial_state(run), jax.devices()[:1]) == {}
 
 
 @pytest.mark.slow
-def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
+def test_the_evaluation_contains_sample_quality(tmp_path, classifier, caplog):
     import train_lib
 
     run = assembled(tmp_path / 'gan', 'gan', eval__classifier=str(classifier), train__steps=5)
@@ -161,7 +161,7 @@ def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
     assert 'FID' not in caplog.text
 
 
-def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, complaint):
+def test_runs_that_do_not_classify_these_data_are_refused(tmp_path, classifier, complaint):
     import train_lib
 
     vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
