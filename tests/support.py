@@ -142,14 +142,14 @@ def nothing_measured(weights, batch, rng):
 def replaced(family, *abilities):
     """`family` with these abilities replacing its own of the same types."""
     kinds = {type(ability) for ability in abilities}
-    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
-    return dataclasses.replace(family, abilities=kept + abilities)
+    others = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=others + abilities)
 
 
 def without(family, *kinds):
     """`family` without its abilities of these types."""
-    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
-    return dataclasses.replace(family, abilities=kept)
+    others = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=others)
 
 
 def few_of_test(run, n):

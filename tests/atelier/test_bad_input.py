@@ -102,7 +102,7 @@ def test_a_file_that_is_not_a_config(tmp_path, source, message):
 
 
 def test_help_names_every_config_and_every_mode(main):
-    """Each has one line that fits the terminal."""
+    """Help has one line for each, short enough for a terminal."""
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
     tokens = result.stdout.split()
@@ -133,7 +133,7 @@ LONG = 'x' * 5000
     ],
 )
 def test_values_that_no_command_can_use(monkeypatch, arguments, message):
-    """Whatever their length and type, they end in one line while the flags are parsed."""
+    """Values of any length and type are refused in one line while the flags are parsed."""
     monkeypatch.setattr(checkout, '_trusted', set())
     with pytest.raises(UserError, match=message):
         cli.parse(['main.py', *arguments])

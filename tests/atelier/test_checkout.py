@@ -1,4 +1,4 @@
-"""The bridge from the engine to the root: which files it finds, and what it refuses."""
+"""Finding configs and modules in the checkout and in user folders, and refusals."""
 
 import ast
 import importlib

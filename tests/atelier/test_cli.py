@@ -174,11 +174,14 @@ def test_a_start_removes_leftovers_of_killed_processes(tmp_path, monkeypatch, co
     """In the system's folder for temporary files and in the cache; other folders stay."""
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    left = [tmp_path / 'atelier-01234567', paths.cache_folder() / 'data' / '.key-01234567']
-    for folder in [*left, tmp_path / 'atelier-mine', tmp_path / 'other']:
+    leftover_folders = [
+        tmp_path / 'atelier-01234567',
+        paths.cache_folder() / 'data' / '.key-01234567',
+    ]
+    for folder in [*leftover_folders, tmp_path / 'atelier-mine', tmp_path / 'other']:
         folder.mkdir(parents=True)
         if folder.name != 'atelier-mine':
             (folder / leftovers.LOCK).touch()
     complaint(cli.perform, cli.parse(['x', '--mode=compare', '--runs=a']))
     assert {path.name for path in tmp_path.iterdir()} == {'atelier-mine', 'other', 'cache'}
-    assert not left[1].exists()
+    assert not leftover_folders[1].exists()

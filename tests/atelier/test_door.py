@@ -76,7 +76,7 @@ def test_evaluation_settings_may_change(folder):
 
 
 def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
-    """Works twice in one process, and with a user's own application."""
+    """`main` works twice in one process, and with a user's application."""
     monkeypatch.setattr(sys, 'argv', ['pytest'])
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
@@ -163,8 +163,8 @@ def test_a_user_family_is_trained_and_loaded(settings, tmp_path):
     nll = -np.mean(door.over_split(run, run.family.ability(LogProb), 'train'))
     assert entropy < nll < entropy + 3
     assert door.evaluate(run)['log_prob'] == 'exact'
-    again = door.load(tmp_path / 'mine', independent_pixels)
-    jax.tree.map(np.testing.assert_array_equal, again.state, run.state)
+    loaded = door.load(tmp_path / 'mine', independent_pixels)
+    jax.tree.map(np.testing.assert_array_equal, loaded.state, run.state)
 
 
 def test_a_user_family_is_continued_extended_and_used_as_init_from(settings, tmp_path):

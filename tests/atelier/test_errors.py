@@ -11,7 +11,7 @@ def test_a_full_disk_is_a_user_error(tmp_path):
 
 
 def test_values_in_messages_are_shortened():
-    """The repr of a huge value is cut."""
+    """The repr of a huge value is shortened."""
     for value in ('x' * 10**6, [[1] * 1000] * 1000, 10**400, {'a' * 5000: {'b': ['c'] * 100}}):
         assert len(errors.shortened(value)) < 500
     assert errors.shortened('a\n') == r"'a\n'"

@@ -12,7 +12,7 @@ def test_counts_are_singular_or_plural():
 
 
 def test_arguments_of_messages_cannot_forge_a_line():
-    """Names are escaped, numbers and our own line breaks stay as they are."""
+    """Names are escaped; numbers and our own line breaks are not."""
 
     def line(level, message, *arguments):
         return Formatter().format(logging.LogRecord('', level, '', 0, message, arguments, None))

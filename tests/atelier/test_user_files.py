@@ -117,7 +117,7 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
 
 
 def test_compiled_code_in_the_folder_is_not_used(tmp_path):
-    """It could differ from the source: of the file, a neighbour and a module of a package."""
+    """Compiled code of a file, a neighbour or a module of a package may differ from the source."""
     (tmp_path / 'package_7').mkdir()
     (tmp_path / 'mine_7.py').write_text('import helper_7, package_7.inner\nvalue = "source"\n')
     for name in ('helper_7.py', 'package_7/__init__.py', 'package_7/inner.py'):

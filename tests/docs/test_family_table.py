@@ -1,4 +1,4 @@
-"""The table of what each config's family can do, generated from the families, is up to date."""
+"""The table of each config's abilities, generated from the families, is up to date."""
 
 from atelier import applications, checkout
 from docs import family_table

@@ -1,4 +1,4 @@
-"""Names of results carry what changes them; options that no memory holds are refused."""
+"""Names of results contain the settings that change them; options beyond memory are refused."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_changed_settings_are_in_the_name(folder, overrides, suffix):
 
 
 def test_a_checksum_distinguishes_paths(folder, tmp_path, monkeypatch):
-    """A relative path has that of the absolute one; the same file name elsewhere has another."""
+    """Relative and absolute paths have one checksum; the same file name elsewhere has another."""
     other = {'eval.classifier': str(tmp_path / 'a' / 'classifier')}
     name = _common.settings_suffix(run_folder.reopen(folder, other))
     assert len(name) == len('-classifier-') + 8

@@ -90,8 +90,8 @@ def test_another_prior_gives_the_quantiles_of_its_codes(vae, caplog):
     assert 'grid points at quantiles of 10,000 codes of the prior' in caplog.text
     np.testing.assert_allclose(arrays['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
     np.testing.assert_array_equal(arrays['v'], [0, 0, 1, 1])
-    again = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
-    np.testing.assert_array_equal(again['u'], arrays['u'])
+    repeated = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
+    np.testing.assert_array_equal(repeated['u'], arrays['u'])
 
 
 def test_codes_of_another_prior_are_projected_to_the_plane(vae):

@@ -1,4 +1,4 @@
-"""Class-conditional samples, as files."""
+"""Files of class-conditional samples."""
 
 import jax
 import numpy as np

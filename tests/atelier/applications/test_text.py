@@ -83,7 +83,7 @@ def test_bad_options_are_refused(run, options, message):
 
 
 def test_the_training_text_need_not_exist(run, tmp_path):
-    """Its symbols are in the folder. An n-gram model needs it: its pieces give the shapes."""
+    """The run folder has the symbols. An n-gram model needs the text, which gives its shapes."""
     path = str(tmp_path / 'mine.txt')
     (tmp_path / 'mine.txt').write_text(TEXT)
     other = assembled(tmp_path / 'run', 'char_gru', 'debug', data__path=path, data__context=8)

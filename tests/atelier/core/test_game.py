@@ -319,7 +319,7 @@ def test_a_fit_can_be_delayed():
 
 
 def test_a_fit_that_is_not_finite_freezes_the_state():
-    """At the same step, though its loss, computed with the previous parameters, is finite."""
+    """The state freezes at that step, although the loss of the previous parameters is finite."""
     state = start({'centre': {'w': jnp.zeros(4)}})
     new, report = step_of(to_mean(offset=jnp.nan))(state, [{'x': jnp.ones((1, 4))}], jnp.arange(1))
     assert not report['finite'] and np.isfinite(report['loss_centre'])

@@ -1,4 +1,4 @@
-"""User arrays from an .npz: splits, events of any shape, levels; bad files give one line."""
+"""User arrays in an .npz: splits, events of any shape, levels; bad files give one line."""
 
 import io
 import pathlib
@@ -49,7 +49,7 @@ def load_as_a_run_does(path, **data):
     [(100, 0, 10), (60_000, 0, 5000), (25, 0, 2), (3, 0, 1), (100, 7, 7), (100, 49, 49)],
 )
 def test_an_x_without_splits_is_divided_into_splits(npz, n, num_valid, held_out):
-    """Held-out splits have a tenth each, at most 5,000. Each example occurs once, shuffled."""
+    """Each held-out split has a tenth, at most 5,000. Each example occurs once, shuffled."""
     data = load_as_a_run_does(npz(x=numbered_events(n, ())), num_valid=num_valid)
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
     assert sizes == [n - 2 * held_out, held_out, held_out]
@@ -159,7 +159,7 @@ def test_other_real_data_are_standardized_by_one_mean_and_deviation(npz):
 
 @pytest.mark.parametrize('constant', [7.0, 0.1, 1e9 + 0.1])
 def test_a_constant_column_has_deviation_one(npz, constant):
-    """Also if its computed mean is rounded."""
+    """Even if the computed mean is rounded."""
     x = np.stack([np.full(50, constant), np.arange(50.0)], 1)
     spec = load_as_a_run_does(npz(x_train=x, x_valid=x, x_test=x)).spec
     assert spec.mean == (pytest.approx(constant), 24.5)
@@ -189,7 +189,7 @@ def test_a_path_that_is_not_a_file_is_refused(tmp_path, monkeypatch, complaint, 
 
 
 def test_a_path_that_is_too_long_is_refused(complaint):
-    """It is not repeated in full."""
+    """The message does not repeat the whole path."""
     assert 'is too long for a path' in complaint(arrays.load, 'x' * 300)
 
 
@@ -365,7 +365,7 @@ def test_a_setting_of_another_source_is_refused(npz, complaint):
     assert 'image_shape' in message
 
 
-# Sizes from outside, which are compared before memory is taken
+# Declared sizes, which are compared before memory is allocated
 
 
 def with_member(path, member, method=zipfile.ZIP_STORED):
@@ -385,7 +385,7 @@ def header_of(shape):
 
 @pytest.mark.parametrize('shape', [(2**40,), (2**20, 2**20), (1000,), (2**62, 2**62)])
 def test_a_header_that_declares_more_than_the_file_has(tmp_path, complaint, shape):
-    """An array of the declared shape is never made."""
+    """An array of the declared shape is never allocated."""
     path = with_member(tmp_path / 'mine.npz', header_of(shape) + b'\0' * 80)
     assert 'x.npy declares' in complaint(arrays.load, path)
 
@@ -393,7 +393,7 @@ def test_a_header_that_declares_more_than_the_file_has(tmp_path, complaint, shap
 def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
     tmp_path, complaint, monkeypatch
 ):
-    """The sizes of all members count, as the archive declares them."""
+    """The sizes that the archive declares for all members count."""
     path = tmp_path / 'mine.npz'
     np.savez_compressed(path, x=np.zeros((100, 1000), np.uint8))
     assert path.stat().st_size < 1000
@@ -403,7 +403,7 @@ def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
 
 @pytest.mark.parametrize('method', [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
 def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, method):
-    """Each compression has errors of its own."""
+    """Each compression method raises its own errors."""
     path = tmp_path / 'mine.npz'
     buffer = io.BytesIO()
     np.save(buffer, np.random.RandomState(0).randint(0, 256, (100, 8), np.uint8))
@@ -430,7 +430,7 @@ def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, m
     ],
 )
 def test_a_label_far_above_the_others_is_refused(npz, complaint, labels, message):
-    """A model would have parts of the size of the largest label."""
+    """A model would have layers as large as the largest label."""
     path = npz(x=numbered_events(len(labels)), label=np.asarray(labels))
     assert re.search(message, complaint(arrays.load, path))
 

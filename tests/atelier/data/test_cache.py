@@ -1,7 +1,7 @@
 """The cache of decoded data: built once, rebuilt if damaged, and no other files left behind.
 
-Whatever goes wrong (a full disk, a folder that is not writable, another process that builds the
-same entry) ends with the right arrays or with one line.
+Every failure (a full disk, a folder that is not writable, another process that builds the
+same entry) gives the right arrays or one line.
 """
 
 import contextlib
@@ -148,7 +148,7 @@ def test_a_damaged_entry_is_made_again(cache, monkeypatch, caplog, damage):
     assert build.times == 2
 
 
-# Nothing left behind
+# No files remain after an error
 
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt])

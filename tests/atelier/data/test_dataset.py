@@ -1,4 +1,4 @@
-"""`Spec`, and the data as a config asks for them.
+"""`Spec`, and data preprocessed by the settings of a config.
 
 Tests the round trip of `Spec.normalize` for each kind, and binarised and dequantised data sets.
 """
@@ -210,9 +210,9 @@ def test_dequantisation_noise_is_independent_of_the_bit():
 
 @pytest.mark.parametrize('change', [binarized, dequantized])
 def test_real_data_have_no_levels_to_change(complaint, change):
-    how = {binarized: 'threshold', dequantized: 'uniform'}[change]
-    line = complaint(change, source(levels=None), how)
-    assert f'={how!r}: tiny is real-valued' in line
+    method = {binarized: 'threshold', dequantized: 'uniform'}[change]
+    line = complaint(change, source(levels=None), method)
+    assert f'={method!r}: tiny is real-valued' in line
 
 
 def test_data_are_dequantised_once(complaint):

@@ -66,7 +66,7 @@ def test_pictures_without_sub_folders_have_no_labels(pictures):
 
 
 def test_sub_folders_are_labels_in_alphabetical_order(pictures):
-    """Also for images in deeper folders, and whatever the order in which the files were written."""
+    """Also for images in deeper folders, in any order of writing the files."""
     path = pictures(
         below('mouse', numbered(3, 20))
         | below('cat', numbered(5, 0))

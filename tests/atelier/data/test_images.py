@@ -221,11 +221,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(complaint, width):
     height = 60_000 if width == 60_000 else 8192
     raw = png_of(width, height, b'\0' * 1_000_000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for ask in (
+    for call in (
         lambda: images.decode('bomb.png', raw, (8, 8, 3), resize=True),
         lambda: images.shape_of('bomb.png', raw),
     ):
-        message = complaint(ask)
+        message = complaint(call)
         assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the maximum is .*', message)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50_000  # in KB; the smaller bomb alone unpacks to 200 MB

@@ -31,13 +31,13 @@ LABELS = st.lists(st.integers(0, NUM_CLASSES - 1), min_size=1, max_size=40)
 @given(train=LABELS, valid=LABELS, test=LABELS, classes=st.sets(st.integers(0, 2), max_size=3))
 def test_examples_of_other_classes_keep_their_order(train, valid, test, classes):
     splits = splits_of({'train': [*train, 3], 'valid': [3, *valid], 'test': test})
-    kept = leave_out(splits, tuple(classes), NUM_CLASSES)
+    remaining = leave_out(splits, tuple(classes), NUM_CLASSES)
     for name in ('train', 'valid'):
         whole = splits[name]
-        stays = [i for i, label in enumerate(whole['label']) if label not in classes]
+        indices = [i for i, label in enumerate(whole['label']) if label not in classes]
         for key in ('x', 'label'):
-            np.testing.assert_array_equal(kept[name][key], whole[key][stays])
-    assert kept['test'] is splits['test']
+            np.testing.assert_array_equal(remaining[name][key], whole[key][indices])
+    assert remaining['test'] is splits['test']
 
 
 @pytest.fixture
@@ -56,17 +56,17 @@ def on_disk(cache):
 
 
 def test_memory_mapped_data_stay_on_disk(on_disk, cache):
-    kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
+    remaining = leave_out(on_disk, (1, 3), NUM_CLASSES)
     entries = sorted(path.name for path in cache.iterdir())
     assert len(entries) == 3
     for name in ('train', 'valid'):
-        stays = np.isin(on_disk[name]['label'], [0, 2])
+        is_remaining = np.isin(on_disk[name]['label'], [0, 2])
         for key in ('x', 'label'):
-            assert isinstance(kept[name][key], np.memmap)
-            assert kept[name][key].dtype == on_disk[name][key].dtype
-            np.testing.assert_array_equal(kept[name][key], on_disk[name][key][stays])
-    again = leave_out(on_disk, (1, 3), NUM_CLASSES)
-    np.testing.assert_array_equal(again['train']['x'], kept['train']['x'])
+            assert isinstance(remaining[name][key], np.memmap)
+            assert remaining[name][key].dtype == on_disk[name][key].dtype
+            np.testing.assert_array_equal(remaining[name][key], on_disk[name][key][is_remaining])
+    repeated = leave_out(on_disk, (1, 3), NUM_CLASSES)
+    np.testing.assert_array_equal(repeated['train']['x'], remaining['train']['x'])
     assert sorted(path.name for path in cache.iterdir()) == entries
     other = leave_out(on_disk, (2,), NUM_CLASSES)
     assert set(np.unique(other['train']['label'])) == {0, 1, 3}
@@ -106,17 +106,19 @@ def with_data(**changes):
     return config
 
 
-@pytest.mark.parametrize('how', ['none', 'threshold', 'stochastic'])
-def test_classes_are_left_out_with_every_binarisation(how):
-    """The other examples keep their binarisation, in the validation split too."""
-    without = dataset.load(with_data(binarize=how, without_classes=(9, 2)))
-    whole = dataset.load(with_data(binarize=how))
+@pytest.mark.parametrize('binarize', ['none', 'threshold', 'stochastic'])
+def test_classes_are_left_out_with_every_binarisation(binarize):
+    """The other examples keep their binarisation, also in the validation split."""
+    without = dataset.load(with_data(binarize=binarize, without_classes=(9, 2)))
+    whole = dataset.load(with_data(binarize=binarize))
     assert without.spec == whole.spec._replace(left_out=(2, 9))
     assert without.description == f'{whole.description}, without 9, 2 in training'
     assert without.size('test') == 447
     for name in ('train', 'valid'):
-        stays = ~np.isin(whole.splits[name]['label'], [2, 9])
-        np.testing.assert_array_equal(without.splits[name]['x'], whole.splits[name]['x'][stays])
+        is_remaining = ~np.isin(whole.splits[name]['label'], [2, 9])
+        np.testing.assert_array_equal(
+            without.splits[name]['x'], whole.splits[name]['x'][is_remaining]
+        )
         assert without.fingerprint(name) != whole.fingerprint(name)
     assert without.fingerprint('test') == whole.fingerprint('test')
 
@@ -139,13 +141,15 @@ def test_leaving_out_classes_of_unlabelled_data_is_refused(complaint, tmp_path):
 def test_minibatches_are_streamed_from_the_remaining_examples_on_disk(tiny_run, on_disk):
     """Streaming gives the minibatches of arrays in memory, and none has an excluded class."""
     run = tiny_run()
-    kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
-    in_memory = {name: {k: np.array(v) for k, v in part.items()} for name, part in kept.items()}
+    remaining = leave_out(on_disk, (1, 3), NUM_CLASSES)
+    in_memory = {
+        name: {k: np.array(v) for k, v in part.items()} for name, part in remaining.items()
+    }
     chunks = [
         input_pipeline.reader(
             run._replace(data=run.data._replace(splits=splits)), 3, 5, jax.devices()
         )(0)
-        for splits in (kept, in_memory)
+        for splits in (remaining, in_memory)
     ]
     for name in ('x', 'label'):
         np.testing.assert_array_equal(*(chunk[name] for chunk in chunks))

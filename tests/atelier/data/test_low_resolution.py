@@ -36,11 +36,11 @@ def test_repeating_is_its_adjoint_and_its_inverse(shape, factor):
     x = jnp.asarray(images(*shape))
     low, pull_back = jax.vjp(lambda x: reduced(x, factor), x)
     other = jnp.asarray(images(*low.shape))
-    again = enlarged(other, factor, 'nearest')
-    np.testing.assert_allclose(pull_back(other)[0], again / factor**2, rtol=1e-6)
-    np.testing.assert_allclose(reduced(again, factor), other, rtol=1e-6)
+    high = enlarged(other, factor, 'nearest')
+    np.testing.assert_allclose(pull_back(other)[0], high / factor**2, rtol=1e-6)
+    np.testing.assert_allclose(reduced(high, factor), other, rtol=1e-6)
     block = np.repeat(np.repeat(np.asarray(other), factor, 1), factor, 2)
-    np.testing.assert_array_equal(again, block)
+    np.testing.assert_array_equal(high, block)
 
 
 def test_bicubic_is_cubic_convolution():

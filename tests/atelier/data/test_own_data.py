@@ -134,14 +134,14 @@ def test_the_part_of_the_data_that_changed_is_named(tmp_path, complaint, caplog,
     else:
         saved(tmp_path, **{**parts, 'x_train': 10 * x[0] + 3}, **labels)
     with caplog.at_level('WARNING', logger='atelier'):
-        again = run_folder.reopen(run.folder)
+        reopened = run_folder.reopen(run.folder)
     named = {'train', 'valid', 'test'} & set(caplog.text.replace(':', ' ').split())
     assert named == ({'valid'} if changed == 'labels alone' else {'train'})
-    assert 'have changed since it began' in complaint(run_folder.write_config, again, 1)
+    assert 'have changed since it began' in complaint(run_folder.write_config, reopened, 1)
 
 
 def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
-    """Its config.json has one checksum for all data, and lacks fields added since."""
+    """Its config.json has one checksum for all data, and lacks fields of later versions."""
     config_file, config = recipe_and_config('digits,debug', train__steps=5)
     run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
@@ -155,7 +155,7 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
 
 
 def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
-    """For runs made by a config file and from Python; the field cannot be set afterwards."""
+    """For runs of a config file and runs made in Python; the field cannot be set later."""
     config_file, config = recipe_and_config('digits,debug', train__steps=5)
     build = config_file.module().build
     for folder, source in (('file', config_file), ('python', checkout.ConfigFile('', None))):
@@ -178,7 +178,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
 
 @pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
 def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
-    """It continues with Adam, whatever its config file names now; a fitted model has none."""
+    """The run continues with Adam, whatever its config file names now; fitted models have none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
     run.folder.mkdir()
@@ -208,7 +208,7 @@ def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
 
 
 def test_moments_are_of_the_examples_that_train(tmp_path):
-    """The examples held out for validation and test do not count."""
+    """Examples held out for validation and test are not included."""
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
     _, config = recipe_and_config('arrays,debug', data__path=str(file))
     data = dataset.load(config)

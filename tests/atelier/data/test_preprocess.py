@@ -29,7 +29,7 @@ def assert_frequencies(bits, top):
 
 
 def test_the_fixed_draw_is_frozen():
-    """A change would make another test set, and results would not compare with earlier ones."""
+    """A change would give another test set; results would not be comparable with earlier ones."""
     x = (np.arange(12_340) % 256).astype(np.uint8).reshape(1234, 5, 2)
     assert zlib.crc32(preprocess.fixed_draw(x, 255).tobytes()) == 0x729772CF
     half = preprocess.fixed_draw(np.full((2, 8), 8, np.uint8), 16) // 16

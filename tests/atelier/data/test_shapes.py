@@ -31,7 +31,7 @@ def test_every_combination_of_factors_occurs_once_and_no_two_images_are_equal(wh
 
 
 def test_the_data_never_change(data):
-    """With other images or another order, results would not compare with earlier ones."""
+    """Other images or another order would make results incomparable with earlier ones."""
     assert {name: data.size(name) for name in data.splits} == shapes.SIZES
     assert data.spec == Spec((16, 16, 1), 17, 3)
     assert data.fingerprint()['test'] == '1536 examples, checksum 40556573'

@@ -24,7 +24,7 @@ def splits_of(sizes):
 
 
 def test_the_fixed_order_is_frozen():
-    """Another order would change the test split; results would not compare with earlier ones."""
+    """Another order would change the test split; results would not be comparable."""
     assert fixed_order(10).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
     for n, crc32 in ((1797, 0x344D4D7C), (70_000, 0x2BDDC896)):
         assert zlib.crc32(fixed_order(n).astype('<i8').tobytes()) == crc32
@@ -80,12 +80,12 @@ def test_by_default_a_tenth_and_at_most_5000_are_held_out(n, missing):
 
 
 @given(
-    left=st.integers(1, 100),
+    num_train=st.integers(1, 100),
     missing=MISSING.filter(lambda missing: 'valid' in missing),
     size=st.integers(1, 100),
 )
-def test_num_valid_examples_are_held_out(left, missing, size):
-    assert_cut_from_the_end(left + size * len(missing), missing, size, size)
+def test_num_valid_examples_are_held_out(num_train, missing, size):
+    assert_cut_from_the_end(num_train + size * len(missing), missing, size, size)
 
 
 def test_holding_out_does_not_change_its_argument():

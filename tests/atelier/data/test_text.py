@@ -43,14 +43,14 @@ def test_text_is_split_by_position(file):
     """The first nine tenths are train, then valid; the last tenth is test."""
     data, whole = text.load(file(), context=16), ROWS * 100
     cut = int(0.9 * len(whole))
-    kept = cut - int(0.05 * cut)
+    num_train = cut - int(0.05 * cut)
     spec, train = data.spec, data.splits['train']['x']
     assert spec.symbols == ''.join(sorted({*whole}))
     assert (spec.levels, spec.event_shape, spec.num_classes) == (len(spec.symbols), (16,), None)
     assert text.decode(train[:1], spec.symbols) == [whole[:16]]
-    assert text.decode(train[-1:], spec.symbols) == [whole[kept - 16 : kept]]
-    assert len(train) == kept - 15
-    for split, start, end in (('valid', kept, cut), ('test', cut, len(whole))):
+    assert text.decode(train[-1:], spec.symbols) == [whole[num_train - 16 : num_train]]
+    assert len(train) == num_train - 15
+    for split, start, end in (('valid', num_train, cut), ('test', cut, len(whole))):
         arrays = data.splits[split]
         assert text.decode(arrays['x'][-1:], spec.symbols) == [whole[end - 16 : end]]
         assert text.decode(arrays['x'][:1], spec.symbols) == [whole[start : start + 16]]
@@ -70,10 +70,10 @@ def test_num_pieces_pieces_score_each_symbol_once(file, num_pieces):
     data = text.load(file(), context=16, num_pieces=num_pieces)
     x, num_scored = (data.splits['train'][name] for name in ('x', 'num_scored'))
     assert len(x) == len(num_scored) == num_pieces
-    kept = int(0.9 * 3400) - int(0.05 * int(0.9 * 3400))
+    num_train = int(0.9 * 3400) - int(0.05 * int(0.9 * 3400))
     scored = [text.decode(row[None], data.spec.symbols)[0] for row in x]
     scored = [row[len(row) - n :] for row, n in zip(scored, num_scored, strict=True)]
-    assert ''.join(scored) == (ROWS * 100)[:kept]
+    assert ''.join(scored) == (ROWS * 100)[:num_train]
 
 
 def test_decoding_inverts_encoding():
@@ -85,8 +85,8 @@ def test_decoding_inverts_encoding():
 
 
 def test_the_embedded_text_needs_no_file_and_never_changes():
-    data, again = text.load(context=64), text.load(context=64)
-    np.testing.assert_array_equal(data.splits['test']['x'], again.splits['test']['x'])
+    data, repeated = text.load(context=64), text.load(context=64)
+    np.testing.assert_array_equal(data.splits['test']['x'], repeated.splits['test']['x'])
     assert sum(len(part['x']) for part in data.splits.values()) > 200_000
     beginning = ''.join(text.decode(data.splits['train']['x'][:640:64], data.spec.symbols))
     assert 'The "assert" statement' in beginning

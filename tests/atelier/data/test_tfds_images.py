@@ -1,4 +1,4 @@
-"""TFDS sets in array_record: which version is used, what is read, and advice if there is none.
+"""TFDS data sets in array_record: the version used, the fields read, and advice if missing.
 
 The small sets are written here in the format of TFDS, without TensorFlow. MNIST, where it is
 available, is compared with the output of TFDS itself.

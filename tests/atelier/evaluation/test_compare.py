@@ -72,28 +72,28 @@ def test_the_table_shows_sample_quality_beside_that_of_real_data(make, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ('other', 'what'),
+    ('other', 'reason'),
     [
         (dict(features='cls, 9999'), 'the features of samples differ'),
         (dict(num_samples=5000), 'the numbers of samples differ'),
     ],
 )
-def test_distances_in_different_features_are_not_comparable(make, tmp_path, caplog, other, what):
+def test_distances_in_different_features_are_not_comparable(make, tmp_path, caplog, other, reason):
     folders = [make('a', 88.0, samples=quality(1.0)), make('b', 9.0, samples=quality(2.0, **other))]
     compare(folders, tmp_path)
-    assert f'not comparable: {what}' in caplog.text
+    assert f'not comparable: {reason}' in caplog.text
 
 
 @pytest.mark.parametrize(
-    ('other', 'what'),
+    ('other', 'reason'),
     [
         (dict(description='mnist'), 'the data differ'),
         (dict(log_prob='estimate, k = 5000'), 'the kinds of log_prob differ'),
     ],
 )
-def test_metrics_that_are_not_comparable_are_reported(make, tmp_path, caplog, other, what):
+def test_metrics_that_are_not_comparable_are_reported(make, tmp_path, caplog, other, reason):
     compare([make('a', 88.0), make('b', 91.5, **other)], tmp_path)
-    assert f'not comparable: {what}' in caplog.text
+    assert f'not comparable: {reason}' in caplog.text
 
 
 def test_a_run_without_an_evaluation(make, tmp_path, caplog):

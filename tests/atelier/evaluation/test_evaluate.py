@@ -104,20 +104,20 @@ def test_pictures_of_a_run_are_written(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('how', ['threshold', 'stochastic'])
-def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
-    run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
+@pytest.mark.parametrize('binarize', ['threshold', 'stochastic'])
+def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, binarize):
+    run = make_run(tmp_path / 'run', data__binarize=binarize, model__observation='bernoulli')
     assert run.data.spec.levels == 2
     raw = {name: jnp.asarray(a[:50]) for name, a in run.data.splits['train'].items()}
     draw = lambda seed: rng_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
     first, second = (np.asarray(run.data.preprocess(raw, draw(s))['x']) for s in (0, 1))
     assert set(np.unique(first)) == {0.0, 1.0}
-    assert np.array_equal(first, second) == (how == 'threshold')
-    if how == 'threshold':
+    assert np.array_equal(first, second) == (binarize == 'threshold')
+    if binarize == 'threshold':
         np.testing.assert_array_equal(first, raw['x'] > 8)
     train_lib.train(run, jax.devices()[:2])
     result = evaluate.evaluate(run)
-    assert result['data']['binarize'] == how
+    assert result['data']['binarize'] == binarize
     assert 0 < result['values']['nll_nats']['mean'] < 64 * np.log(2) + 5
 
 

@@ -1,4 +1,4 @@
-"""Processes meet at an address: messages if other processes do not arrive, or end."""
+"""Processes join at an address: messages if other processes do not join, or end."""
 
 import os
 import re
@@ -171,7 +171,7 @@ def test_processes_that_finish_exit_with_zero():
 
 @pytest.mark.slow
 def test_rubbish_sent_to_the_address_is_ignored():
-    """Process 0 goes on waiting, whatever others send, and meets the process that it waits for."""
+    """Process 0 ignores other data, and joins the process that it waits for."""
     address = free_address()
     host, port = address.split(':')
     first = begin(address, 2, 0, ending='at its end')
@@ -189,7 +189,7 @@ def test_rubbish_sent_to_the_address_is_ignored():
 
 @pytest.mark.parametrize('port', ['²', '99999', '-1', '1' * 5000, ''])
 def test_an_invalid_port_is_refused(complaint, port):
-    """Digits of other scripts are no digits here."""
+    """Digits of other scripts are refused."""
     message = complaint(processes.join, f'localhost:{port}', 2, 0)
     assert 'give HOST:PORT of the first process' in message
     assert 'at most' in complaint(processes.join, 'localhost:5000', 10**20, 0)

@@ -27,7 +27,7 @@ LAYOUTS = ((2, 2), (1, 4), (1, 1))  # (processes, devices per process)
 TRAIN = dict(
     steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
 )
-WORDS = [
+FLAGS = [
     f'--config={ROOT}/configs/vae.py:debug',
     *(f'--config.train.{name}={value}' for name, value in TRAIN.items()),
     '--config.hypers.ema_half_life=500.',
@@ -46,7 +46,7 @@ def free_port():
 def begin(folder, count, num_devices, *more):
     """Starts and returns the `main.py` processes; their output goes to files beside the folder."""
     flags = f'--xla_force_host_platform_device_count={num_devices}'
-    command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
+    command = [sys.executable, str(ROOT / 'main.py'), *FLAGS, f'--workdir={folder}', *more]
     if count > 1:
         command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
     return [
@@ -256,4 +256,4 @@ def test_received_arrays_are_equal_bit_for_bit(monkeypatch):
     ],
 )
 def test_bad_input_ends_in_one_line(main, tmp_path, arguments, pattern):
-    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *arguments))
+    assert pattern in error_line(main(*FLAGS, f'--workdir={tmp_path}/run', *arguments))

@@ -17,10 +17,10 @@ def test_a_grid_shows_every_event_at_its_position(tmp_path):
     image_grids.save(tmp_path / 'a' / 'grid.png', image)
     from PIL import Image
 
-    again = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
-    factor = again.shape[1] // image.shape[1]
-    assert again.shape[1] >= 400
-    np.testing.assert_array_equal(again[::factor, ::factor], image[..., 0])
+    pixels = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
+    factor = pixels.shape[1] // image.shape[1]
+    assert pixels.shape[1] >= 400
+    np.testing.assert_array_equal(pixels[::factor, ::factor], image[..., 0])
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_workdir_without_a_run_is_refused_and_unchanged(tmp_path, name):
 
 
 def test_a_workdir_path_that_the_system_refuses_is_one_line(tmp_path):
-    """Also covers a folder without permission, which would not stop root."""
+    """Also covers a folder without permission, which root could still write."""
     name = 'x' * 300
     with pytest.raises(UserError, match=name):
         run_folder.check_same(tmp_path / name, *recipe_and_config())
@@ -97,7 +97,7 @@ def test_training_in_the_run_of_another_config_is_refused(main, folder):
 
 
 def test_training_in_the_run_of_another_config_file_is_refused(folder, tmp_path):
-    """Equal values may mean another model."""
+    """Another config file may build another model from equal values."""
     other = tmp_path / 'other.py'
     other.write_text('from configs.vae import get_config\nbuild = None\n')
     config_file, _ = recipe_and_config(path=other)
@@ -232,14 +232,14 @@ def test_an_empty_or_missing_split_is_refused(folder, empty):
 
 @pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
 def test_a_damaged_evaluation_is_made_again(folder, text):
-    """It is rebuilt because the checkpoint determines all of it."""
+    """The evaluation is repeated because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
     assert files.read_json(folder / 'evaluation.json') == result
 
 
 def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder, monkeypatch):
-    """The table of a comparison refuses the changed one."""
+    """A comparison refuses the changed evaluation."""
     nothing = lambda *arguments: {}
     monkeypatch.setattr(evaluate, 'per_example', lambda *arguments: {'kl_nats': np.arange(9.0)})
     monkeypatch.setattr(evaluate, 'sample_quality', nothing)
@@ -262,7 +262,7 @@ def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder,
 
 
 def test_checkpoints_of_another_model_are_not_changed(folder):
-    """As after a change to the model's code, which may be reverted."""
+    """As after a change to the model's code, which the user may revert."""
     run = opened(folder)
     with run.config.unlocked():
         run.config.hypers.gamma = 1.0

@@ -1,6 +1,6 @@
-"""A checkpoint that is damaged or not the run's own is detected, reported and set aside.
+"""A checkpoint that is damaged or of another run is detected, reported and set aside.
 
-The previous one gives the same end. The damage is realistic: truncated files, a flipped bit,
+Training from the previous one gives the same end. Damage: truncated files, a flipped bit,
 deleted files.
 """
 
@@ -74,7 +74,7 @@ def turn_one_bit(folder):
 
 
 def with_one_bit_turned(content, fraction):
-    """Flips one bit; `place` runs from 0, the first byte, to 1, the last."""
+    """Flips one bit; `fraction` runs from 0, the first byte, to 1, the last."""
     changed = bytearray(content)
     changed[round(fraction * (len(content) - 1))] ^= 0b1
     return bytes(changed)
@@ -214,11 +214,11 @@ def test_every_flipped_bit_is_detected_or_harmless(finished, run):
     assert bits(restored(run, 30)) == expected
 
 
-# Whose checkpoint it is
+# Ids of runs and checkpoints
 
 
 def test_a_run_and_its_checkpoints_have_one_id(finished, run):
-    """A copy of the run is the same run; another run has another id."""
+    """A copy of a run has the same id; another run has another."""
     config = run_folder.load(finished.folder)
     assert run_folder.load(run.folder)['id'] == config['id']
     assert len(bytes.fromhex(config['id'])) == 16
@@ -229,7 +229,7 @@ def test_a_run_and_its_checkpoints_have_one_id(finished, run):
 
 @pytest.mark.slow
 def test_a_renamed_checkpoint_is_not_trained_on(finished, run, caplog):
-    """Else training would start from its step and save nothing until the step of its name."""
+    """Otherwise training would start from its step and save nothing until the step of its name."""
     (run.folder / 'checkpoints' / '30').rename(run.folder / 'checkpoints' / '4000')
     state = train(run)
     assert 'checkpoint 4000 in' in caplog.text and 'is that of step 30' in caplog.text
@@ -251,7 +251,7 @@ def test_a_renamed_checkpoint_is_refused(tmp_path, caplog):
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
-    """The newest of the run's own is used instead, by training and by readers."""
+    """Training and readers use the run's own newest checkpoint instead."""
     folder = saved(tmp_path / 'a' / 'checkpoints', 10, 20, run_id='aa')
     other = saved(tmp_path / 'b' / 'checkpoints', 30, run_id='bb')
     shutil.copytree(other / '30', folder / '30')
@@ -265,7 +265,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
 
 
 def test_the_checksum_covers_the_id(tmp_path):
-    """It can be neither changed nor removed."""
+    """The id can be neither changed nor removed."""
     folder = saved(tmp_path / 'checkpoints', 10, run_id='bb')
     path = folder / '10' / 'host' / 'metadata'
     host = json.loads(path.read_text())
@@ -279,7 +279,7 @@ def test_the_checksum_covers_the_id(tmp_path):
 
 
 def test_a_checkpoint_without_an_id_is_accepted(tmp_path, caplog):
-    """As saved by an earlier version: one line says so, and the next save has the id."""
+    """As saved by an earlier version: one line reports it, and the next save has the id."""
     folder = saved(tmp_path / 'checkpoints', 10, 20)
     host = json.loads((folder / '20' / 'host' / 'metadata').read_text())
     assert host.keys() == {'memory', 'digest'}
@@ -299,7 +299,7 @@ def test_a_checkpoint_without_an_id_is_accepted(tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_run_without_an_id_continues_and_gets_one(run, finished, caplog):
-    """As made by an earlier version: one line says so, and the end is the same."""
+    """As made by an earlier version: one line reports it, and the end is the same."""
     path = run.folder / 'config.json'
     record = json.loads(path.read_text())
     del record['id'], record['checksum']
@@ -320,7 +320,7 @@ def test_a_run_without_an_id_continues_and_gets_one(run, finished, caplog):
 
 
 def old_digest(state, memory):
-    """The checksum of the versions without ids, written out again."""
+    """The checksum of versions without ids, recomputed here."""
     total = zlib.crc32(repr(memory).encode())
     tree = {name: getattr(state, name) for name in state.__dataclass_fields__}
     leaves = {
@@ -390,12 +390,12 @@ def test_the_first_save_of_a_process_is_read_back_at_once(tmp_path, damaging):
     ],
 )
 def test_saves_replace_the_right_checkpoints(steps, to_keep, readable, best, expected):
-    """The last two that were kept and read, the best and the newest stay."""
+    """The last two checkpoints that were kept and read, the best and the newest remain."""
     assert replaced(steps, to_keep, readable, best) == expected
 
 
 def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
-    """Even if no checkpoint is due for hours; it changes neither the end nor what is kept."""
+    """Even if no checkpoint is due for hours; the end and the kept checkpoints are the same."""
     monkeypatch.setattr(session, 'FIRST_SAVE_SECONDS', 0)
     plain, calls = Checkpoints.save, []
 
@@ -414,7 +414,7 @@ def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
 
 
 def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
-    """One line says so, and no folder appears at the old path."""
+    """The error is one line, and no folder appears at the old path."""
     plain = session.log_dispatch
 
     def log_and_move(log, every, start, *rest):
@@ -478,7 +478,7 @@ def test_a_checkpoint_that_vanishes_while_the_folder_is_opened_is_not_reported(
 def test_a_best_checkpoint_that_a_better_one_replaces_is_not_reported(
     tmp_path, monkeypatch, caplog
 ):
-    """The newest is read again, because it names the new best one."""
+    """The newest checkpoint is read again, because it names the new best one."""
     folder = tmp_path / 'checkpoints'
     with contextlib.closing(Checkpoints(folder)) as checkpoints:
         checkpoints.save(state_of(10), Memory(1.0, 10))

@@ -1,4 +1,4 @@
-"""What a stranger's checkpoint can do when it is read: be refused, before memory is taken."""
+"""A stranger's checkpoint is refused before memory is allocated for its arrays."""
 
 import contextlib
 import json
@@ -49,8 +49,8 @@ def test_arrays_of_other_shapes_or_dtypes_are_refused_unread(folder, dtype, monk
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
     message = refusal(folder, other)
     assert 'does not fit the model: the config file or the code has changed' in message
-    here = 'float16(4, 2)' if dtype is np.float16 else 'float32(5, 2)'
-    assert f'ema/model/kernel is float32(4, 2) there and {here} here' in message
+    declared = 'float16(4, 2)' if dtype is np.float16 else 'float32(5, 2)'
+    assert f'ema/model/kernel is float32(4, 2) there and {declared} here' in message
 
 
 def test_a_missing_and_an_unknown_array_are_refused(folder):
@@ -73,7 +73,7 @@ def test_an_array_without_elements_is_named_before_it_is_saved(tmp_path):
 
 
 def rewritten(folder, name, **changes):
-    """Changes what the checkpoint says about one array."""
+    """Changes the checkpoint's metadata of one array."""
     base = {'driver': 'file', 'path': f'{folder}/10/state/'}
     store = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
     key = f'{name}/.zarray'

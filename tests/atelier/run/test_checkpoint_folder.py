@@ -33,7 +33,7 @@ ODD_NAMES = (
 
 @pytest.mark.parametrize('name', ['/'.join(ODD_NAMES), ODD_NAMES[0]], ids=['all', 'brackets'])
 def test_checkpoints_in_any_path_can_be_read(tmp_path, name):
-    """All odd names together are one path, so that a single save tests them."""
+    """All odd names together form one path, so that a single save tests them."""
     folder = saved(tmp_path / name / 'checkpoints', 10, 20, 30)
     with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         assert checkpoints.steps() == [20, 30]
@@ -76,7 +76,7 @@ def replaced(folder):
 @pytest.mark.parametrize('happen', [deleted, moved, replaced])
 @pytest.mark.parametrize('is_linked', [False, True])
 def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
-    """One line says so, and nothing is written at the old path, even by the save in flight."""
+    """The error is one line; nothing is written at the old path, even by the save in progress."""
     folder = tmp_path / 'run' / 'checkpoints'
     folder.parent.mkdir()
     if is_linked:

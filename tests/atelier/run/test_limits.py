@@ -1,4 +1,4 @@
-"""Sizes that no machine has, or this one has not, are refused before anything is allocated."""
+"""Sizes beyond any machine or beyond this one are refused before anything is allocated."""
 
 import jax
 import pytest
@@ -31,7 +31,7 @@ def test_integers_beyond_any_machine_are_refused(tmp_path, complaint, field, val
 
 
 def test_a_model_larger_than_memory_is_refused_before_files_are_written(tiny_run, monkeypatch):
-    """Its parameters are counted without memory for them, in training and in every later use."""
+    """The parameters are counted without allocating them, in training and in every later use."""
     run = tiny_run(model__hidden_sizes=(2**20, 2**20))
     with pytest.raises(
         UserError, match=r'2,199,\d+,\d+,\d+ parameters; .* 35,192.1 GB.*hidden_sizes'
@@ -52,7 +52,7 @@ def test_a_model_larger_than_memory_is_refused_before_files_are_written(tiny_run
     ],
 )
 def test_sizes_that_overflow_while_a_model_is_built_are_refused(tmp_path, error):
-    """NumPy and JAX have several errors for them; any other ValueError is a bug."""
+    """NumPy and JAX raise several errors for such sizes; any other ValueError is a bug."""
     config_file, config = recipe_and_config(model__latent_dim=7)
 
     def build(config, spec):

@@ -1,6 +1,6 @@
 """Nothing that comes from a stranger runs: every mode, under an audit hook, in one process.
 
-`tests/strangers.py` makes the runs and uses them; the tests judge what it found.
+`tests/strangers.py` makes the runs and uses them; these tests check its records.
 """
 
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-    """What the commands said and the hook recorded."""
+    """The last line of each command, and the records of the audit hook."""
     folder = tmp_path_factory.mktemp('strangers')
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
     result = subprocess.run(
@@ -32,23 +32,23 @@ def records(tmp_path_factory):
 
 
 def test_every_mode_works_on_own_runs(records):
-    """Only commands that work can prove something."""
+    """The other tests prove something only if the commands work."""
     assert {mode: line for mode, line in records['clean'].items() if line != 'ok'} == {}
 
 
 def test_code_in_a_run_folder_changes_nothing(records):
-    """Modules, packages, compiled code and pickles lie in every folder of the runs."""
+    """Modules, packages, compiled code and pickles are in every folder of the runs."""
     assert records['planted'] == records['clean']
 
 
 def test_no_code_of_a_stranger_runs(records):
-    """None is compiled, executed, imported or opened, and none left its mark."""
+    """No code is compiled, executed, imported or opened, and none left its marker file."""
     assert records['code'] == []
     assert records['marked'] == ''
 
 
 def test_a_strangers_files_cause_no_unpickling_process_or_library(records):
-    """Names that pickles look up, programs and libraries are those of the clean runs."""
+    """Names looked up by pickles, programs and libraries equal those of the clean runs."""
     assert records['unusual'] == []
 
 
@@ -63,13 +63,13 @@ def test_data_that_hold_code_are_refused_in_one_line(records):
 
 
 def test_handlers_that_a_checkpoint_names_are_not_imported(records):
-    """The names in its metadata are the stranger's modules; it is read all the same or refused."""
+    """The metadata name the stranger's modules; the checkpoint is read without them or refused."""
     line = records['handlers']['sample']
     assert line == 'ok' or is_one_line(line), line
 
 
 def test_the_hook_detects_code_that_runs(records):
-    """A typed config of the same folder, a pickle and a process: the other tests can fail."""
+    """With a typed config of that folder, a pickle and a process: so the other tests can fail."""
     controls = records['controls']
     assert controls['said'] == 'ok'
     assert any(line.startswith('exec ') and line.endswith('evil.py') for line in controls['code'])

@@ -190,7 +190,7 @@ def evaluation(folder):
 
 
 def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
-    """JAX's own log proves it, with an empty compilation cache."""
+    """JAX's own log proves that it was compiling, with an empty compilation cache."""
     patch = """
 from atelier.training import dispatch as program
 compile_dispatch = program.compile_dispatch
@@ -339,16 +339,16 @@ def test_killed_at_random_moments(tmp_path, assert_same_end):
 # SIGTERM and SIGINT
 
 
-ASKED_AT_63 = """
+SIGNAL_AT_63 = """
 from atelier.report import metrics_log
 write = metrics_log.MetricsLog.write
 
-def write_and_ask(self, step, *rest, **options):
+def write_and_signal(self, step, *rest, **options):
     write(self, step, *rest, **options)
     if step == 63:
         os.kill(os.getpid(), signal.{name})
 
-metrics_log.MetricsLog.write = write_and_ask
+metrics_log.MetricsLog.write = write_and_signal
 """
 
 
@@ -356,7 +356,7 @@ metrics_log.MetricsLog.write = write_and_ask
 def test_stopped_by_a_signal(name, status, tmp_path, assert_same_end):
     """The signal arrives during the dispatch to step 65, which has no scheduled checkpoint."""
     folder = tmp_path / 'run'
-    process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
+    process = start(folder, driver(tmp_path, SIGNAL_AT_63.format(name=name)))
     assert_stopped(process, folder, status)
     assert max(saved(folder)) == 65
     finish(folder)
@@ -364,8 +364,8 @@ def test_stopped_by_a_signal(name, status, tmp_path, assert_same_end):
 
 
 def test_stopped_by_a_signal_and_killed_inside_the_save(tmp_path, assert_same_end):
-    """As by an impatient scheduler; no later save has step 65."""
-    patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
+    """As by a scheduler with a short grace period; no later save has step 65."""
+    patch = SIGNAL_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
     assert (max(saved(folder)), unfinished(folder)) == (60, 65)
@@ -375,9 +375,9 @@ def test_stopped_by_a_signal_and_killed_inside_the_save(tmp_path, assert_same_en
 
 
 def test_a_checkpoint_reported_as_saved_is_saved(tmp_path):
-    """Killed at the moment of the message."""
+    """The process is killed as soon as it logs the message."""
     patch = (
-        ASKED_AT_63.format(name='SIGTERM')
+        SIGNAL_AT_63.format(name='SIGTERM')
         + """
 info = metrics_log.log.info
 

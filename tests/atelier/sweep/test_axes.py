@@ -171,6 +171,6 @@ def test_log_uniform_integers_are_integers():
     ],
 )
 def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(texts, num_random, message):
-    """A range of 10**11 seeds is a mistake, and a list of it fills the memory."""
+    """A range of 10**11 seeds is a mistake; a list of them would fill the memory."""
     with pytest.raises(UserError, match=message):
         settings([parse(text, VALUES) for text in texts], num_random, 0)

@@ -160,9 +160,9 @@ def test_a_damaged_checkpoint_of_one_member_restarts_all_from_an_earlier_step(wh
 
 @pytest.mark.slow
 def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tmp_path):
-    """The first member lost its newest step; the second's checkpoint of the step before is torn.
+    """The first member lost its newest step; the second's previous checkpoint is damaged.
 
-    The second one's good checkpoint is not deleted for the torn one.
+    The second member's good checkpoint is not deleted because of the damaged one.
     """
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=15, train__checkpoint_every=5)
@@ -368,7 +368,7 @@ def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, patte
 
 
 def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
-    """The temporary file is no sweep of somebody else, and it is removed."""
+    """The temporary file does not count as another sweep, and it is removed."""
     config_file, config = recipe_and_config(**SETTINGS)
     record = sweep_folder.record_of(config_file, config, AXES, 0, None)
     for name in ('.sweep.json.4711', '.writing-0123456789ab'):
@@ -384,7 +384,7 @@ def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
     ['sweep.json', 'sweep.csv', 'sweep.png', 'programs', 'programs/0123456789ab.json', 'jobs'],
 )
 def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
-    """What it leads to is neither read nor changed."""
+    """The target of the link is neither read nor changed."""
     config_file, config = recipe_and_config(**SETTINGS)
     record, folder = sweep_folder.record_of(config_file, config, AXES, 0, None), tmp_path / 'sweep'
     sweep_folder.write(folder, record)
@@ -400,7 +400,7 @@ def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
 
 
 def test_a_changed_sweep_file_is_refused(tmp_path):
-    """All its shards read it."""
+    """Every shard reads the sweep file."""
     config_file, config = recipe_and_config(**SETTINGS)
     sweep_folder.write(tmp_path, sweep_folder.record_of(config_file, config, AXES, 0, None))
     path = tmp_path / 'sweep.json'

@@ -1,4 +1,4 @@
-"""Members side by side compute what each would alone, in either form and on any device."""
+"""Members trained together equal single runs, in either form and on any device."""
 
 import jax
 import numpy as np

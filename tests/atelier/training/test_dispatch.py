@@ -151,11 +151,11 @@ def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles)
         state, _ = dispatch(state, data, indices)
     assert len(backend_compiles) == 1, backend_compiles
     restored = jax.tree.map(np.asarray, state)  # NumPy arrays, as from a checkpoint
-    again = program.compile_dispatch(run, 5, devices)
+    recompiled = program.compile_dispatch(run, 5, devices)
     _, state, data, indices = placed(run, 4, restored)
     backend_compiles.clear()
     for _ in range(3):
-        state, _ = again(state, data, indices)
+        state, _ = recompiled(state, data, indices)
     assert len(backend_compiles) == 1, backend_compiles
     assert int(state.step) == 30
 
@@ -217,7 +217,7 @@ def test_coupling_terms_see_the_whole_batch():
     'optimized', [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )
 def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run, optimized):
-    """Except for the reports: a few values per step."""
+    """Only the reports grow: a few values per step."""
     devices, *arguments = placed(run, 1)
     plans = [
         program.compile_dispatch(run, length, devices).lower(*arguments).compile()

@@ -79,10 +79,10 @@ def test_advice_is_repeated_only_after_it_was_not_needed(tmp_path, caplog):
     with caplog.at_level('WARNING', logger='atelier'):
         look(advised, times=3)
         assert caplog.text.count('turn the knob') == 1
-        look_again = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
+        watch = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
         metrics_log = MetricsLog(run.folder, 10**9)
         for _ in range(2):
-            look_again(restore.initial_state(run), Memory(), metrics_log)
+            watch(restore.initial_state(run), Memory(), metrics_log)
         metrics_log.close()
     assert history_lengths == [1, 2, 3, 4, 5]
     assert caplog.text.count('turn the knob') == 2

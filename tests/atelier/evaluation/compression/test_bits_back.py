@@ -32,7 +32,7 @@ def posteriors(n, latent, seed=0):
 
 @pytest.mark.parametrize('num_words', [0, 1, 50])
 def test_put_back_restores_what_draw_took_from_the_stack(num_words):
-    """For many posteriors in turn, also if the stack runs empty."""
+    """For many posteriors in turn, even if the stack becomes empty."""
     stack, turns = stack_of(num_words), []
     for mean, log_var in zip(*posteriors(40, 5), strict=True):
         before = stack.get_compressed()
@@ -120,7 +120,7 @@ LONG = ('cvae', 'binary', 'conv_vae', 'iwae', 'beta_tc_vae')
 @pytest.mark.usefixtures('scattered_weights')
 @pytest.mark.parametrize('name', ['vae', *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
 def test_the_round_trip_is_exact(tmp_path, name):
-    """For digits and noise; the words hold the counted bits plus what the first z needs."""
+    """For digits and noise; the words hold the counted bits plus the bits of the first z."""
     file = 'vae' if name == 'binary' else name
     run = assembled(tmp_path, file, **CHANGES.get(name, {}))
     random, levels = np.random.RandomState(0), run.data.spec.levels

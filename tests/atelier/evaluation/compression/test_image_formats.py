@@ -28,9 +28,9 @@ def test_formats_are_lossless(name, levels, channels):
         assert image.format == name.upper()
         if levels == 2 and name == 'PNG':
             assert image.mode == '1'
-        again = np.asarray(image.convert('RGB' if channels == 3 else 'L'))
+        decoded = np.asarray(image.convert('RGB' if channels == 3 else 'L'))
     unit = 255 if levels == 2 else 1
-    np.testing.assert_array_equal(again.reshape(x.shape) // unit, x)
+    np.testing.assert_array_equal(decoded.reshape(x.shape) // unit, x)
 
 
 @pytest.mark.parametrize(('levels', 'channels'), KINDS)

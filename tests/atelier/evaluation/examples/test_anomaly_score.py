@@ -90,7 +90,7 @@ def test_without_classes_the_score_is_the_reconstruction_error(vae, images, num_
 
 
 def test_nll_equals_that_of_an_evaluation(vae):
-    """Equal for every test example, random draws included."""
+    """The scores of all test examples are equal, including their random draws."""
     state, devices = restore.initial_state(vae), jax.devices()[:1]
     expected = evaluate.per_example(vae, state, devices)['nll_nats']
     values = scores(vae, 'nll', vae.data.splits['test']['x'])
@@ -144,7 +144,7 @@ def save_picture(folder, array, name='mine.png', mode=None):
 
 
 def test_a_picture_is_quantized_to_the_levels_of_the_data(vae, tmp_path):
-    """At the right size already: 0..255 becomes 0..16, and colour becomes grey."""
+    """A picture of the right size: 0..255 becomes 0..16, and colour becomes grey."""
     grey = np.arange(64).reshape(8, 8) * 4
     for mode in (None, 'RGB', 'RGBA'):
         data = outliers.image_as_data(vae, save_picture(tmp_path, grey, mode=mode))
@@ -152,7 +152,7 @@ def test_a_picture_is_quantized_to_the_levels_of_the_data(vae, tmp_path):
 
 
 def test_the_centre_of_a_picture_is_scaled(vae, tmp_path):
-    """Of 80 x 160 pixels it keeps the middle 80 x 80, here white between black ends."""
+    """Of 80 x 160 pixels the middle 80 x 80 remain, here white between black ends."""
     wide = np.zeros((80, 160))
     wide[:, 40:120] = 255
     data = outliers.image_as_data(vae, save_picture(tmp_path, wide))
@@ -200,7 +200,7 @@ def arrays(folder, x, **others):
 
 
 def test_outliers_are_preprocessed_like_the_data_of_the_run(vae, tmp_path):
-    """They are binarised like the data, whatever their number of levels."""
+    """Outliers with any number of levels are binarised like the data."""
     x = np.random.RandomState(0).randint(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     run = with_data(run_on(vae, binarize='threshold'), without_classes=(3,), num_valid=0)
     other = outliers.another_data_set(run, *arrays(tmp_path, x))

@@ -28,9 +28,11 @@ def test_midranks_equal_scipys(scores):
 
 @given(positive=FEW_VALUES, negative=FEW_VALUES)
 def test_auroc_with_exchanged_classes_is_one_minus_it(positive, negative):
-    there, back = (auroc(*map(np.asarray, p)) for p in ((positive, negative), (negative, positive)))
-    assert there.value + back.value == pytest.approx(1)
-    assert there.standard_error == pytest.approx(back.standard_error)
+    one, exchanged = (
+        auroc(*map(np.asarray, p)) for p in ((positive, negative), (negative, positive))
+    )
+    assert one.value + exchanged.value == pytest.approx(1)
+    assert one.standard_error == pytest.approx(exchanged.standard_error)
 
 
 def test_the_standard_error_is_that_of_repeated_draws():

@@ -27,7 +27,7 @@ def steps_of(run, decode, scale=1.0, devices=ONE):
 
 @pytest.mark.parametrize('scale', [1.0, 300.0])
 def test_a_decoder_that_keeps_proportions_moves_by_the_step(vae, scale):
-    """For codes in any units."""
+    """Codes may be in any units."""
     steps = steps_of(vae, lambda weights, codes: as_image(None, codes) / scale, scale)
     assert steps.shape == (447,)
     np.testing.assert_allclose(steps, measures.STEP, rtol=1e-3)

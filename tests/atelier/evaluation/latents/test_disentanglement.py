@@ -18,7 +18,7 @@ GRID = np.array(list(itertools.product(range(3), range(5), range(4), range(2))))
 
 
 def test_the_factors_themselves_have_a_gap_of_one():
-    """In any order and scale, and beside constant dimensions."""
+    """For codes in any order and scale, and with constant dimensions."""
     codes = np.concatenate([-3.7 * GRID[:, ::-1] + 1, np.zeros((len(GRID), 2))], axis=1)
     np.testing.assert_allclose(mutual_information_gap(codes, GRID), 1, rtol=1e-12)
 

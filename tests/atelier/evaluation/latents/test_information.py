@@ -88,7 +88,7 @@ def test_mutual_information_is_zero_for_equal_posteriors_and_maximal_for_distant
 
 @pytest.mark.parametrize('latent', [1, 3])
 def test_blocks_make_no_difference(monkeypatch, latent):
-    """Equals the plain sum over all pairs."""
+    """The estimate equals the sum over all pairs."""
     mean, log_var, noise = linear_gaussian(50, 3, latent)
     log_var = log_var + np.random.RandomState(1).normal(size=log_var.shape)
     monkeypatch.setattr(information, 'BLOCK', 50 * 7)

@@ -1,4 +1,4 @@
-"""The values of each example, as a file."""
+"""The file of metric values per example."""
 
 import numpy as np
 import pytest

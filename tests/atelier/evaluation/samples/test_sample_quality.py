@@ -73,7 +73,7 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
 
 
 def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path):
-    """With a classifier that rounds the mean of an image to its class."""
+    """The classifier rounds the mean of an image to its class."""
     run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
 
     def judged(x):
