@@ -84,7 +84,7 @@ EXAMPLES = {name: list(examples_in(module)) for name, module in MODULES.items()}
 
 
 @pytest.mark.parametrize('name', [name for name, tests in EXAMPLES.items() if tests])
-def test_examples_hold(name):
+def test_docstring_examples_pass(name):
     report = []
     runner = doctest.DocTestRunner(verbose=False)
     with jax.numpy_dtype_promotion('strict'):
@@ -110,7 +110,7 @@ def test_public_functions_have_an_example(name):
         'models.flows.couplings.affine',
     ],
 )
-def test_the_packages_are_searched(name):
+def test_all_packages_are_searched(name):
     assert name in NEEDED
 
 

@@ -42,7 +42,7 @@ OF_SEVERAL_MODULES = {
 }
 
 
-def test_the_readme_and_ci_run_the_same_line():
+def test_the_readme_and_ci_run_the_same_command():
     readme = (ROOT / 'README.md').read_text()
     ci = (ROOT / '.ci' / 'run').read_text().splitlines()
     assert re.search(rf'^ +{re.escape(TEST_LINE)}$', readme, re.MULTILINE)
@@ -70,7 +70,7 @@ def test_links_of_the_pages_exist():
         assert not missing, page
 
 
-def test_the_root_is_short():
+def test_the_root_has_few_files():
     """The root has at most three Python files, and no unexpected files or folders."""
     tracked = files_of_git(ROOT, '--cached')
     if tracked is None:

@@ -132,7 +132,7 @@ LONG = 'x' * 5000
         ([DEBUG, f'--trust={LONG}'], 'too long for a path'),
     ],
 )
-def test_values_that_no_command_can_use(monkeypatch, arguments, message):
+def test_flag_values_that_no_command_can_use_are_refused(monkeypatch, arguments, message):
     """Values of any length and type are refused in one line while the flags are parsed."""
     monkeypatch.setattr(checkout, '_trusted', set())
     with pytest.raises(UserError, match=message):
@@ -207,7 +207,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('hypers__ema_half_life', -1.0),
     ],
 )
-def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
+def test_values_that_cannot_be_trained_are_refused(tiny_run, monkeypatch, name, value):
     """They are refused before the first compilation, even if training needs them only later."""
 
     def too_late(run):
@@ -244,7 +244,7 @@ def test_unknown_data_are_refused(name, value, message):
         ('model__hidden_sizes', ('(a,)',), 'hidden_sizes'),  # from --config...hidden_sizes=(a,)
     ],
 )
-def test_models_that_cannot_be_built(name, value, message):
+def test_models_that_cannot_be_built_are_refused(name, value, message):
     config_file, config = recipe_and_config(**{name: value})
     with pytest.raises(UserError, match=message):
         config_file.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))

@@ -70,7 +70,7 @@ def test_a_function_of_a_config_imports_where_a_command_calls_it(elsewhere):
         assert checkout.config_file('mine.py').config().later() == 7
 
 
-def test_a_get_config_that_returns_something_else(elsewhere, complaint):
+def test_a_get_config_without_a_config_is_refused(elsewhere, complaint):
     source = 'def get_config(argument):\n    return {}\ndef build(config, spec): ...\n'
     (elsewhere / 'mine.py').write_text(source)
     line = complaint(checkout.config_file('mine.py').config)

@@ -101,7 +101,7 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
         ({'eval.batch_size': 'many'}, 'many'),
     ],
 )
-def test_settings_that_may_not_change(folder, overrides, message):
+def test_overrides_of_fixed_settings_are_refused(folder, overrides, message):
     with pytest.raises(UserError, match=message):
         door.load(folder, overrides=overrides)
 

@@ -75,14 +75,14 @@ def test_a_file_and_its_neighbours_have_the_same_classes(tmp_path, order):
     assert load(folder / 'a_family.py').Ability is not first.Ability
 
 
-def test_the_name_of_another_module_is_not_taken(tmp_path):
+def test_a_user_file_does_not_replace_a_module_of_its_name(tmp_path):
     import statistics
 
     module = load(write(tmp_path, statistics='value = 1') / 'statistics.py')
     assert module.value == 1 and sys.modules['statistics'] is statistics
 
 
-def test_for_a_command_neighbours_are_importable_to_the_end(two_folders):
+def test_neighbours_are_importable_until_a_command_ends(two_folders):
     first, second = two_folders
     with user_files.kept_open():
         module = load(first)
@@ -94,7 +94,7 @@ def test_for_a_command_neighbours_are_importable_to_the_end(two_folders):
     assert load(second).value == 2
 
 
-def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
+def test_neighbours_already_on_the_path_are_shared(tmp_path, monkeypatch):
     folder = write(tmp_path, on_the_path='import beside_it', beside_it='')
     monkeypatch.syspath_prepend(folder)
     import beside_it
@@ -109,7 +109,7 @@ def test_files_that_are_not_python_are_refused(tmp_path):
         load(tmp_path / 'read.md')
 
 
-def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
+def test_a_file_that_fails_to_load_fails_again(tmp_path):
     folder = write(tmp_path, failing='raise ValueError("why")')
     for _ in range(2):
         with pytest.raises(ValueError, match='why'):

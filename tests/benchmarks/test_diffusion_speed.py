@@ -111,7 +111,7 @@ def test_the_operations_of_a_step_are_counted():
     assert flop == 2 * 2 * 5 * 64 * 64
 
 
-def test_products_in_bfloat16_are_near_and_come_back_in_float32():
+def test_bfloat16_products_are_close_and_returned_in_float32():
     exact, x, level = Linear(), as_torch(X), torch.zeros(3)
     rounded, reference = torch_diffusion.InBfloat16(exact)(x, level), exact(x, level)
     assert rounded.dtype == torch.float32

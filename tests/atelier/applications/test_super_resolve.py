@@ -108,7 +108,7 @@ def test_samples_depend_on_seed_and_index_alone(vae, no_figure):
     assert len(np.unique(full['model'][:, 0, 0, 0])) == 30
 
 
-def test_images_of_real_values_and_any_number_of_channels(vae):
+def test_real_valued_images_of_any_number_of_channels_are_measured(vae):
     """The scale is that of the training split; data that are not images have no SSIM."""
     spec, random = Spec((4, 4, 2), None, None), np.random.default_rng(0)
     x = random.uniform(-1, 1, (20, 4, 4, 2)).astype(np.float32)

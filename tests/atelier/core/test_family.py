@@ -13,7 +13,7 @@ def family_with(*abilities) -> Family:
     return Family(len, (), len, abilities)
 
 
-def test_an_ability_is_found_by_its_type():
+def test_ability_returns_the_ability_of_a_type():
     log_prob = LogProb(len, 'exact')
     family = family_with(Sample(len), log_prob)
     assert family.ability(LogProb) is log_prob

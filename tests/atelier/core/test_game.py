@@ -80,7 +80,7 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 
 
 @pytest.mark.parametrize('players', [PLAYERS[:1], PLAYERS[1:], PLAYERS])
-def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
+def test_each_player_gets_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
     play = lambda weights: train_step.play(toy_turn(players), weights, batch, rng, 0, {})

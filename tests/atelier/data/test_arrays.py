@@ -58,7 +58,7 @@ def test_an_x_without_splits_is_divided_into_splits(npz, n, num_valid, held_out)
     assert n < 20 or np.any(np.diff(everything.astype(int)) < 0)
 
 
-def test_own_splits_are_kept(npz):
+def test_given_splits_are_kept(npz):
     x = numbered_events(60)
     path = npz(x_train=x[:30], x_valid=x[30:50], x_test=x[50:])
     data = load_as_a_run_does(path)
@@ -80,7 +80,7 @@ def test_a_validation_split_and_num_valid_contradict(npz, complaint):
     assert 'num_valid=2' in complaint(load_as_a_run_does, path, num_valid=2)
 
 
-def test_labels_stay_with_their_x(npz):
+def test_labels_are_shuffled_with_their_x(npz):
     x = numbered_events(50)
     label = np.arange(50) % 7
     loaded = (
@@ -94,7 +94,7 @@ def test_labels_stay_with_their_x(npz):
             np.testing.assert_array_equal(split['label'], split['x'][:, 0] % 7)
 
 
-def test_the_number_of_classes_is_that_of_all_splits(npz):
+def test_num_classes_counts_the_labels_of_all_splits(npz):
     zeros = np.zeros(5, int)
     path = npz(x_train=TABLE, x_test=TABLE, label_train=zeros, label_test=zeros + 3)
     assert arrays.load(path).spec.num_classes == 4

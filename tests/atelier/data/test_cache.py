@@ -133,7 +133,7 @@ def a_file_instead(entry):
         pytest.param(flipped('entry.json', 25), id='a flipped byte of what was said'),
     ],
 )
-def test_a_damaged_entry_is_made_again(cache, monkeypatch, caplog, damage):
+def test_a_damaged_entry_is_rebuilt(cache, monkeypatch, caplog, damage):
     monkeypatch.setattr(log, 'propagate', True)  # caplog listens to the root logger
     build = Build()
     cached('key', build)
@@ -259,7 +259,7 @@ def test_a_cache_without_write_permission_is_refused(monkeypatch, complaint, mod
 
 
 @pytest.mark.parametrize('error_number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_disk_without_space(cache, monkeypatch, complaint, error_number):
+def test_a_full_disk_is_one_line(cache, monkeypatch, complaint, error_number):
     def refuse(*_):
         raise OSError(error_number, os.strerror(error_number))
 
@@ -270,7 +270,7 @@ def test_a_disk_without_space(cache, monkeypatch, complaint, error_number):
     assert names(cache) == []
 
 
-def test_a_disk_that_fills_at_the_last_file(cache, monkeypatch, complaint):
+def test_a_disk_that_fills_at_the_last_file_is_one_line(cache, monkeypatch, complaint):
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -80,7 +80,7 @@ def test_sub_folders_are_labels_in_alphabetical_order(pictures):
     assert split['label'].tolist() == [red // 10 for red in reds(split)]
 
 
-def test_own_splits(pictures):
+def test_split_folders_give_the_splits(pictures):
     path = pictures(
         below('train', numbered(6))
         | below('valid', numbered(3, 50))
@@ -95,7 +95,7 @@ def test_own_splits(pictures):
     assert data.spec.num_classes is None
 
 
-def test_labels_of_own_splits_are_those_of_all_splits(pictures):
+def test_labels_are_numbered_over_all_split_folders(pictures):
     path = pictures(
         below('train/a', numbered(2, 0))
         | below('train/c', numbered(2, 20))
@@ -108,7 +108,7 @@ def test_labels_of_own_splits_are_those_of_all_splits(pictures):
         assert split['label'].tolist() == [red // 10 for red in reds(split)]
 
 
-def test_sub_folders_that_are_not_all_splits_are_labels(pictures):
+def test_sub_folders_are_labels_unless_all_are_splits(pictures):
     path = pictures(below('train', numbered(2, 10)) | below('plane', numbered(2, 0)))
     data = folder.load(path)
     assert list(data.splits) == ['train']
@@ -135,7 +135,7 @@ def test_hidden_and_other_files_are_left_out(pictures):
     assert data.spec.num_classes == 1
 
 
-def test_suffixes_in_capitals_and_several_formats(pictures):
+def test_several_formats_and_suffixes_in_capitals_are_read(pictures):
     data = folder.load(pictures({'a.PNG': picture(1), 'b.Bmp': picture(2), 'c.PPM': picture(3)}))
     assert sorted(reds(data.splits['train'])) == [1, 2, 3]
 
@@ -163,7 +163,7 @@ def test_a_run_gets_its_three_splits(pictures):
     assert sorted(everything) == list(range(40))
 
 
-def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path):
+def test_a_path_may_be_relative_or_start_with_a_tilde(pictures, monkeypatch, tmp_path):
     pictures(numbered(2))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HOME', str(tmp_path))
@@ -222,7 +222,7 @@ def test_a_change_of_the_folder_renews_the_cache(pictures, tmp_path, capfd, chan
     assert 'decoding' in capfd.readouterr().err
 
 
-def test_a_folder_that_moves_takes_its_cache_along(pictures, tmp_path, capfd):
+def test_a_moved_folder_keeps_its_cache_entry(pictures, tmp_path, capfd):
     first = folder.load(pictures(numbered(3)))
     capfd.readouterr()
     (tmp_path / 'pictures').rename(tmp_path / 'moved')
@@ -333,7 +333,7 @@ def test_a_link_to_the_folder_itself_is_followed_once(pictures, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['val', 'validation', 'valid'])
-def test_other_names_of_the_validation_split(pictures, name):
+def test_the_validation_split_has_several_names(pictures, name):
     data = folder.load(pictures(below('train/a', numbered(3)) | below(f'{name}/a', numbered(2))))
     assert {split: len(part['x']) for split, part in data.splits.items()} == {
         'train': 3,

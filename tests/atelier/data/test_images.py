@@ -64,7 +64,7 @@ def colours(array):
         pytest.param(stored(plain('RGB', RED), 'webp', lossless=True), (4, 5, 3), RED, id='webp'),
     ],
 )
-def test_pixels_of_every_kind(raw, shape, expected):
+def test_every_pixel_format_is_decoded(raw, shape, expected):
     assert colours(decode(raw, shape, resize=False)) == [expected]
     assert images.shape_of('a.png', raw)[:2] == shape[:2]
 
@@ -93,7 +93,7 @@ def test_transparent_parts_become_white(raw, channels, expected):
     assert colours(decode(raw, (4, 5, channels), resize=False)) == [expected]
 
 
-def test_an_animation_is_its_first_picture():
+def test_an_animation_gives_its_first_frame():
     frames = [plain('RGB', colour) for colour in (RED, WHITE)]
     raw = stored(frames[0], 'gif', save_all=True, append_images=frames[1:])
     assert colours(decode(raw, (4, 5, 3), resize=False)) == [RED]
@@ -122,7 +122,7 @@ def test_exif_orientation_is_applied(orientation, upright, resize):
 
 
 @pytest.mark.parametrize('resize', [False, True])
-def test_a_picture_of_the_right_size_stays_bit_for_bit(resize):
+def test_a_picture_of_the_right_size_is_unchanged(resize):
     np.testing.assert_array_equal(decode(stored(NOISE), NOISE.shape, resize), NOISE)
     grey = NOISE[..., :1]
     np.testing.assert_array_equal(decode(stored(grey[..., 0]), grey.shape, resize), grey)

@@ -154,7 +154,7 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
     assert 'have changed' not in caplog.text
 
 
-def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
+def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
     """For runs of a config file and runs made in Python; the field cannot be set later."""
     config_file, config = recipe_and_config('digits,debug', train__steps=5)
     build = config_file.module().build
@@ -177,7 +177,7 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
 
 
 @pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
-def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
+def test_a_run_from_before_the_optimizer_field_continues_with_adam(tmp_path, complaint, name, then):
     """The run continues with Adam, whatever its config file names now; fitted models have none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
@@ -195,7 +195,7 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
         assert "train.optimizer (the run: 'adam', now: 'muon')" in line
 
 
-def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
+def test_data_of_another_shape_are_refused_in_one_line(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
     config_file, config = recipe_and_config('arrays,debug', data__path=str(file))
     run = experiment.assemble(tmp_path / 'run', config_file, config)
@@ -207,7 +207,7 @@ def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
     assert 'event_shape (5,)' in line
 
 
-def test_moments_are_of_the_examples_that_train(tmp_path):
+def test_moments_are_those_of_the_training_examples(tmp_path):
     """Examples held out for validation and test are not included."""
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
     _, config = recipe_and_config('arrays,debug', data__path=str(file))

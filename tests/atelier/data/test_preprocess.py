@@ -89,7 +89,7 @@ def test_as_float_changes_types_and_nothing_else():
         np.testing.assert_array_equal(batch[name], value)
 
 
-def test_a_rule_sees_each_example_with_its_own_key_and_no_label():
+def test_a_rule_gets_each_example_with_its_own_key_and_without_its_label():
     raw = {'x': jnp.zeros((4, 3), jnp.uint8), 'label': jnp.arange(4)}
     given = keys(4)
     batch = preprocess.then(preprocess.as_float, lambda x, key: x + jnp.float32(key[1] >> 9))(

@@ -35,7 +35,7 @@ def test_the_fixed_order_is_a_permutation(n):
     np.testing.assert_array_equal(np.sort(fixed_order(n)), np.arange(n))
 
 
-def test_the_fixed_order_does_not_touch_numpys_own_state():
+def test_the_fixed_order_does_not_change_numpys_random_state():
     np.random.seed(3)
     expected = np.random.random_sample()
     np.random.seed(3)

@@ -87,7 +87,7 @@ def test_rows_are_shuffled_and_the_same_way_at_every_load(npz):
         pytest.param(lambda x: np.packbits(x, axis=1), id='packed'),
     ],
 )
-def test_the_forms_of_an_npz_agree(npz, tmp_path, change):
+def test_all_formats_of_the_npz_give_the_same_data(npz, tmp_path, change):
     expected = static_mnist.load(npz())
     assert_same(static_mnist.load(npz(**{k: change(x) for k, x in BITS.items()})), expected)
 
@@ -146,7 +146,7 @@ def test_an_npz_of_other_data_is_refused(npz, complaint, changes, message):
 
 
 @pytest.mark.parametrize('raw', [b'', b'rubbish', b'PK\3\4rubbish', None])
-def test_a_damaged_npz(npz, complaint, raw):
+def test_a_damaged_npz_is_refused(npz, complaint, raw):
     path = pathlib.Path(npz())
     path.write_bytes(path.read_bytes()[:-30] if raw is None else raw)
     assert str(path) in complaint(static_mnist.load, str(path))
@@ -175,7 +175,7 @@ def test_a_text_file_of_other_data_is_refused(texts, complaint, text):
     assert re.search('binarized_mnist_test.amat is not binarised MNIST: ', line), line
 
 
-def test_a_text_that_is_missing(texts, complaint):
+def test_a_missing_text_file_is_refused(texts, complaint):
     line = complaint(static_mnist.load, texts(valid=None))
     assert line.endswith('binarized_mnist_valid.amat')
 

@@ -148,7 +148,7 @@ def test_a_set_that_is_prepared_again_is_decoded_again(root):
 
 
 @pytest.mark.parametrize('kind', ['tfrecord', 'riegeli', None])
-def test_a_set_that_only_tensorflow_reads(root, complaint, kind):
+def test_a_set_that_only_tensorflow_reads_is_refused(root, complaint, kind):
     folder = write_tiny(root)
     info = json.loads((folder / 'dataset_info.json').read_text())
     info['fileFormat'] = kind
@@ -186,7 +186,7 @@ SHARD, EMPTY = 'tiny-train*', b'{"fileFormat": "array_record"}'
         pytest.param(overwritten(SHARD, bytes(1 << 17)), id='a shard of zeros'),
     ],
 )
-def test_a_damaged_set(root, complaint, damage):
+def test_a_damaged_set_is_refused(root, complaint, damage):
     folder = write_tiny(root)
     damage(folder)
     assert 'tiny' in complaint(load, root)
@@ -259,7 +259,7 @@ def tensorflow(monkeypatch):
         ('a/b/../mnist', ':'),
     ],
 )
-def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint):
+def test_an_unprepared_set_without_tensorflow_gives_advice(root, complaint, tensorflow, name, hint):
     tensorflow(installed=False)
     (root / 'mnist').mkdir(parents=True)  # an empty folder of that name
     line = complaint(load, root, name)
@@ -269,7 +269,7 @@ def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint)
     assert 'requirements-tfds.txt' in line
 
 
-def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
+def test_an_unprepared_set_without_network_gives_advice(root, complaint, tensorflow, monkeypatch):
     tensorflow(installed=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
     line = complaint(load, root)
@@ -285,7 +285,9 @@ def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
         ('', "TFDS prepared 'tiny', but not in "),
     ],
 )
-def test_tfds_cannot_prepare_it(root, complaint, tensorflow, monkeypatch, program, message):
+def test_a_set_that_tfds_cannot_prepare_gives_advice(
+    root, complaint, tensorflow, monkeypatch, program, message
+):
     tensorflow(installed=True, network=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', program)
     assert message in complaint(load, root)
@@ -320,7 +322,7 @@ def decoded_by_tfds(split, count):
 
 @pytest.mark.slow
 @NEEDS_MNIST
-def test_mnist_is_whole(mnist):
+def test_mnist_is_complete(mnist):
     assert mnist.spec == Spec((28, 28, 1), 256, 10)
     assert {name: mnist.size(name) for name in mnist.splits} == {'train': 60_000, 'test': 10_000}
     assert {split['x'].dtype for split in mnist.splits.values()} == {np.dtype(np.uint8)}
@@ -332,7 +334,7 @@ def test_mnist_is_whole(mnist):
 @pytest.mark.slow
 @NEEDS_MNIST
 @pytest.mark.parametrize('split', ['train', 'test'])
-def test_mnist_is_what_tfds_decodes(mnist, split):
+def test_mnist_equals_the_decoding_of_tfds(mnist, split):
     x, label = mnist.splits[split]['x'], mnist.splits[split]['label']
     labels = {image.tobytes(): int(y) for image, y in zip(x, label, strict=True)}
     for row in decoded_by_tfds(split, 50):
@@ -340,7 +342,7 @@ def test_mnist_is_what_tfds_decodes(mnist, split):
 
 
 @NEEDS_MNIST
-def test_mnist_scaled_to_half(root):
+def test_mnist_is_scaled_to_half(root):
     """For 100 images, each pixel is near the mean of the four that it covers."""
     images = [row['image'][..., 0] for row in decoded_by_tfds('test', 100)]
     rows = [{'image': png(image), 'label': index % 10} for index, image in enumerate(images)]

@@ -125,13 +125,13 @@ def test_fewer_steps_than_the_run_has_are_refused(folder):
     assert contents(folder) == before
 
 
-def test_a_value_that_is_the_runs_own_may_be_given_again(folder):
+def test_the_present_value_of_a_setting_may_be_repeated(folder):
     stored = run_folder.load(folder)['values']['hypers']['beta']
     assert run_folder.reopen(folder, {'hypers.beta': stored}).config.hypers.beta == stored
 
 
 @pytest.mark.slow
-def test_home_may_be_written_as_a_tilde(main, tmp_path):
+def test_a_workdir_may_start_with_a_tilde(main, tmp_path):
     flags = [f'--config={ROOT}/configs/vae.py:digits,debug', '--config.train.steps=5']
     home = dict(cwd=tmp_path, HOME=str(tmp_path / 'home'))
     result = main(*flags, '--workdir=~/a', **home)
@@ -158,7 +158,7 @@ def test_fixed_settings_of_a_run_cannot_be_changed(main, folder):
     ['', '{"path": "configs/vae.py", "argu', '[]', '{}', '\0\0\0\0'],
     ids=['empty', 'truncated', 'list', 'without fields', 'zeros'],
 )
-def test_a_damaged_config_json(folder, text):
+def test_a_damaged_config_json_is_one_line(folder, text):
     (folder / 'config.json').write_text(text)
     before = contents(folder)
     with pytest.raises(UserError, match='config.json is damaged'):
@@ -231,14 +231,14 @@ def test_an_empty_or_missing_split_is_refused(folder, empty):
 
 
 @pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
-def test_a_damaged_evaluation_is_made_again(folder, text):
+def test_a_damaged_evaluation_is_repeated(folder, text):
     """The evaluation is repeated because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
     assert files.read_json(folder / 'evaluation.json') == result
 
 
-def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder, monkeypatch):
+def test_an_evaluation_that_was_changed_or_lost_its_values_is_repeated(folder, monkeypatch):
     """A comparison refuses the changed evaluation."""
     nothing = lambda *arguments: {}
     monkeypatch.setattr(evaluate, 'per_example', lambda *arguments: {'kl_nats': np.arange(9.0)})

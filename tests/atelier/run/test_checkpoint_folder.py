@@ -44,11 +44,11 @@ def test_checkpoints_in_any_path_can_be_read(tmp_path, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ODD_NAMES)
-def test_each_odd_name_alone(tmp_path, name):
+def test_checkpoints_in_a_path_of_each_odd_name_can_be_read(tmp_path, name):
     test_checkpoints_in_any_path_can_be_read(tmp_path, name)
 
 
-def test_a_path_is_refused_if_there_is_no_proc(tmp_path, monkeypatch):
+def test_without_proc_paths_with_patterns_are_refused(tmp_path, monkeypatch):
     """As on macOS: patterns are refused before anything is saved, other paths work."""
     is_dir = pathlib.Path.is_dir
     monkeypatch.setattr(

@@ -22,7 +22,7 @@ def test_unchanged_code_gives_no_warning(record, tmp_path, caplog):
     assert caplog.text == ''
 
 
-def test_the_changed_line_of_a_config_is_shown(record, tmp_path, caplog):
+def test_the_warning_shows_the_changed_line_of_a_config(record, tmp_path, caplog):
     lines = record['source'].split('\n')
     then = '\n'.join([*lines[:9], 'a line of then', *lines[10:]])
     provenance.warn_if_code_changed(tmp_path, {**record, 'source': then})

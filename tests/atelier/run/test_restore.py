@@ -97,7 +97,7 @@ def test_weights_of_other_shapes_are_refused_and_leave_no_folder(source, tmp_pat
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_source_that_has_no_checkpoint(tiny_run, tmp_path):
+def test_a_source_without_a_checkpoint_is_refused(tiny_run, tmp_path):
     run = tiny_run(tmp_path / 'untrained')
     (tmp_path / 'untrained').mkdir()
     run_folder.write_config(run, 1)

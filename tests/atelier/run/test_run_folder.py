@@ -43,7 +43,7 @@ def folder(unopened, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['.config.json.4711', '.writing-0123456789ab'])
-def test_a_run_killed_before_its_config_was_written_goes_on(tmp_path, name):
+def test_a_run_killed_before_its_config_was_written_continues(tmp_path, name):
     """The temporary file and one in a subfolder are removed."""
     folder = tmp_path / 'run'
     folder.mkdir()

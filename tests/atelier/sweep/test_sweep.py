@@ -97,7 +97,7 @@ def test_a_member_equals_the_run_alone(whole, tmp_path):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-4, err_msg=name)
 
 
-def test_the_file_has_a_row_for_each_member(whole):
+def test_the_csv_file_has_a_row_for_each_member(whole):
     folder, rows = whole
     with (folder / 'sweep.csv').open() as file:
         file_rows = list(csv.DictReader(file))
@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_of_one_member_restarts_all_from_an_earlier_step(wh
 
 
 @pytest.mark.slow
-def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tmp_path):
+def test_members_restart_from_an_earlier_common_step_if_the_newest_is_damaged(whole, tmp_path):
     """The first member lost its newest step; the second's previous checkpoint is damaged.
 
     The second member's good checkpoint is not deleted because of the damaged one.
@@ -260,7 +260,7 @@ def test_the_whole_sweep_does_not_change_members_that_a_shard_finished(tmp_path)
 
 
 @pytest.mark.slow
-def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_a_stopped_sweep_divided_by_memory_continues(tmp_path, monkeypatch):
     """Stopped at the start of the second program, the sweep keeps what the first has finished."""
     folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
     room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
@@ -286,7 +286,7 @@ def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
     assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
 
 
-def test_programs_that_share_members(tmp_path):
+def test_overlapping_programs_are_resolved(tmp_path):
     """The smaller, later program takes precedence; members of no program are grouped together."""
     config_file, config = recipe_and_config()
     runs = [experiment.assemble(tmp_path / name, config_file, config) for name in 'abcde']
@@ -301,7 +301,7 @@ def test_programs_that_share_members(tmp_path):
     assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
 
 
-def test_the_mean_is_of_finished_members():
+def test_the_mean_is_over_finished_members():
     rows = [
         {'seed': i, 'status': status, 'elbo_nats': value}
         for i, (status, value) in enumerate(
@@ -367,7 +367,7 @@ def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, patte
     assert contents(whole[0]) == before
 
 
-def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
+def test_a_sweep_killed_before_its_file_was_written_continues(tmp_path):
     """The temporary file does not count as another sweep, and it is removed."""
     config_file, config = recipe_and_config(**SETTINGS)
     record = sweep_folder.record_of(config_file, config, AXES, 0, None)
@@ -383,7 +383,7 @@ def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
     'name',
     ['sweep.json', 'sweep.csv', 'sweep.png', 'programs', 'programs/0123456789ab.json', 'jobs'],
 )
-def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
+def test_links_in_a_sweep_folder_are_refused(tmp_path, name):
     """The target of the link is neither read nor changed."""
     config_file, config = recipe_and_config(**SETTINGS)
     record, folder = sweep_folder.record_of(config_file, config, AXES, 0, None), tmp_path / 'sweep'

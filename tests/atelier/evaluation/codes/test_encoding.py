@@ -52,7 +52,7 @@ def test_a_conditional_code_is_the_posteriors_mean_and_the_class(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_decoder_of_a_hierarchy_reads_the_first_layer_alone(tmp_path, caplog):
+def test_the_decoder_of_a_hierarchy_reads_only_the_first_layer(tmp_path, caplog):
     run = assembled(tmp_path, 'hierarchical_vae')
     state, codes = coded(run)
     z_1, above = split_codes(run.family, codes)

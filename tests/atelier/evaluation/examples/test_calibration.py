@@ -58,7 +58,7 @@ def test_the_calibration_error_of_always_sure_and_half_right():
 
 
 @pytest.mark.parametrize('factor', [0.2, 1.0, 30.0])
-def test_the_temperature_is_what_logits_were_multiplied_by(factor):
+def test_the_temperature_is_the_factor_of_the_logits(factor):
     logits, label = drawn()
     own = calibration.fitted_temperature(logits, label)
     np.testing.assert_allclose(own, 1.0, rtol=0.03)  # the labels are drawn from the logits

@@ -69,7 +69,7 @@ def test_two_samples_of_one_distribution():
     assert density == pytest.approx(1, abs=0.03)
 
 
-def test_a_dropped_mode_costs_recall_and_coverage_but_no_precision():
+def test_a_dropped_mode_lowers_recall_and_coverage_but_not_precision():
     centres = np.array([[0.0, 0], [50, 0]])
     real = centres[np.arange(400) % 2] + normal(0, 400, 2)
     fake = centres[np.zeros(400, int)] + normal(1, 400, 2)

@@ -46,7 +46,7 @@ def of_training_data(run):
 
 
 @pytest.mark.slow
-def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
+def test_sample_quality_of_real_data_is_near_the_floor_and_of_noise_far_above(tmp_path, classifier):
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     devices = jax.devices()[:2]
     honest, state = untrained(run, of_training_data(run))
