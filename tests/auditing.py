@@ -1,6 +1,6 @@
-"""Records what Python's audit events say about code and processes, for tests of strangers' files.
+"""Records Python's audit events about code and processes, for tests of strangers' files.
 
-An audit hook cannot be removed, so it belongs into a process of its own.
+An audit hook cannot be removed, so it needs its own process.
 """
 
 import collections
@@ -19,7 +19,7 @@ CODE = ('.py', '.pyc', '.pyo', '.so', '.pth', '.pkl', '.pickle')
 
 
 class Auditor:
-    """Records, once installed, what events happen on account of files in `folder`.
+    """Records, once installed, the events that files in `folder` cause.
 
     code: events in which code of the folder is compiled, run, imported or read as code.
     pickles: names that a pickle looked up.
@@ -37,7 +37,7 @@ class Auditor:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Records nothing, while the test itself makes the files."""
+        """Records nothing while the test itself makes the files."""
         self._is_open = False
         yield
         self._is_open = True

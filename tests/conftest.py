@@ -130,7 +130,7 @@ def untrained(monkeypatch, one_device):
 
 @pytest.fixture
 def scattered_weights(monkeypatch, untrained):
-    """As `untrained`, but with noise in all-zero layers, which would hide the rest of a network."""
+    """As `untrained`, but with noise in all-zero layers, which would hide other layers' effects."""
     from support import scattered
 
     from atelier.run import restore

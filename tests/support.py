@@ -20,24 +20,24 @@ from atelier.training.dispatch import compile_dispatch
 
 def make_run(folder, argument='digits,debug', **changes):
     """The VAE config as a Run in `folder`; keywords such as train__steps=40 override fields."""
-    which = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:{argument}')
-    config = which.config()
+    config_file = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:{argument}')
+    config = config_file.config()
     for name, value in changes.items():
         *path, last = name.split('__')
         group = config
         for part in path:
             group = group[part]
         group[last] = value
-    run_folder.check_same(pathlib.Path(folder), which, config)
-    return experiment.assemble(pathlib.Path(folder), which, config)
+    run_folder.check_same(pathlib.Path(folder), config_file, config)
+    return experiment.assemble(pathlib.Path(folder), config_file, config)
 
 
 def recipe_and_config(argument='debug', path=f'{checkout.ROOT}/configs/vae.py', **changes):
-    which = checkout.config_file(f'{path}:{argument}')
-    config = which.config()
+    config_file = checkout.config_file(f'{path}:{argument}')
+    config = config_file.config()
     with config.unlocked():
         config.update_from_flattened_dict({dotted(k): v for k, v in changes.items()})
-    return which, config
+    return config_file, config
 
 
 def assembled(folder, name, argument='digits,debug', **changes):
@@ -142,14 +142,14 @@ def nothing_measured(weights, batch, rng):
 def replaced(family, *abilities):
     """`family` with these abilities replacing its own of the same types."""
     kinds = {type(ability) for ability in abilities}
-    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
-    return dataclasses.replace(family, abilities=kept + abilities)
+    others = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=others + abilities)
 
 
 def without(family, *kinds):
     """`family` without its abilities of these types."""
-    kept = tuple(ability for ability in family.abilities if type(ability) not in kinds)
-    return dataclasses.replace(family, abilities=kept)
+    others = tuple(ability for ability in family.abilities if type(ability) not in kinds)
+    return dataclasses.replace(family, abilities=others)
 
 
 def few_of_test(run, n):

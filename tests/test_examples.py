@@ -84,7 +84,7 @@ EXAMPLES = {name: list(examples_in(module)) for name, module in MODULES.items()}
 
 
 @pytest.mark.parametrize('name', [name for name, tests in EXAMPLES.items() if tests])
-def test_examples_hold(name):
+def test_docstring_examples_pass(name):
     report = []
     runner = doctest.DocTestRunner(verbose=False)
     with jax.numpy_dtype_promotion('strict'):
@@ -94,10 +94,10 @@ def test_examples_hold(name):
 
 
 @pytest.mark.parametrize('name', sorted(NEEDED))
-def test_has_an_example(name):
-    found = [test for test in EXAMPLES[NEEDED[name].__name__] if test.name == name]
-    assert found and found[0].examples, f'{name} has no `>>>` example in its docstring'
-    assert 'Example:' in found[0].docstring
+def test_public_functions_have_an_example(name):
+    examples = [test for test in EXAMPLES[NEEDED[name].__name__] if test.name == name]
+    assert examples and examples[0].examples, f'{name} has no `>>>` example in its docstring'
+    assert 'Example:' in examples[0].docstring
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_has_an_example(name):
         'models.flows.couplings.affine',
     ],
 )
-def test_the_packages_are_searched(name):
+def test_all_packages_are_searched(name):
     assert name in NEEDED
 
 

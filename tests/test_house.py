@@ -42,7 +42,7 @@ OF_SEVERAL_MODULES = {
 }
 
 
-def test_the_readme_and_ci_run_the_same_line():
+def test_the_readme_and_ci_run_the_same_command():
     readme = (ROOT / 'README.md').read_text()
     ci = (ROOT / '.ci' / 'run').read_text().splitlines()
     assert re.search(rf'^ +{re.escape(TEST_LINE)}$', readme, re.MULTILINE)
@@ -63,14 +63,14 @@ def test_files_that_the_readme_names_exist():
     assert not missing
 
 
-def test_links_of_the_pages_lead_somewhere():
+def test_links_of_the_pages_exist():
     for page in [*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')]:
         targets = re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text())
         missing = [target for target in targets if not (page.parent / target).exists()]
         assert not missing, page
 
 
-def test_the_root_is_short():
+def test_the_root_has_few_files():
     """The root has at most three Python files, and no unexpected files or folders."""
     tracked = files_of_git(ROOT, '--cached')
     if tracked is None:
@@ -128,7 +128,7 @@ def test_every_requirement_has_a_lower_and_an_upper_bound():
             assert re.fullmatch(r'[\w.-]+>=[\d.]+,<[\d.]+', line), line
 
 
-def test_every_file_says_what_it_is_for():
+def test_every_file_has_a_docstring_and_is_short():
     for path in product_files():
         text = path.read_text()
         assert text.startswith('"""'), path

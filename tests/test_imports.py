@@ -67,12 +67,12 @@ MAY_IMPORT_BY_NAME = BRIDGES | {'atelier', 'atelier.applications._loading'}
 
 def sources(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """{module name: its file}, tests excluded, such as {'models.autoencoders.vae': .../vae.py}."""
-    found = {}
+    files = {}
     for path in python_files(root):
         parts = path.relative_to(root).with_suffix('').parts
         if parts[0] != 'tests':
-            found['.'.join(parts).removesuffix('.__init__')] = path
-    return found
+            files['.'.join(parts).removesuffix('.__init__')] = path
+    return files
 
 
 parsed = functools.cache(ast.parse)  # all rules parse the same files
@@ -89,15 +89,15 @@ def nodes(tree: ast.AST, inside_functions: bool = True) -> Iterator[ast.AST]:
 def imported(name: str, path: pathlib.Path, known: Iterable[str], inside_functions=True) -> set:
     """The modules that a module imports: `from a import b` gives a.b if that is `known`, else a."""
     package = name if path.name == '__init__.py' else name.rpartition('.')[0]
-    found = set()
+    modules = set()
     for node in nodes(parsed(path.read_text()), inside_functions):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name('.' * node.level + (node.module or ''), package)
             full = {f'{base}.{alias.name}' for alias in node.names}
-            found |= {each if each in known else base for each in full}
-    return found - {name}
+            modules |= {each if each in known else base for each in full}
+    return modules - {name}
 
 
 def graph(root: pathlib.Path, inside_functions: bool = True) -> dict[str, set[str]]:
@@ -176,10 +176,10 @@ def strangers(root: pathlib.Path, package: str) -> list[str]:
 def imports_by_name(root: pathlib.Path) -> list[str]:
     """Uses of string-based imports in modules not listed in MAY_IMPORT_BY_NAME."""
     return [
-        f'{name} has {found}'
+        f'{name} has {imported_name}'
         for name, path in sources(root).items()
         for node in nodes(parsed(path.read_text()))
-        for found in sorted(BY_NAME & names_of(node))
+        for imported_name in sorted(BY_NAME & names_of(node))
         if name not in MAY_IMPORT_BY_NAME
     ]
 
@@ -223,8 +223,8 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
         if name in done or name not in edges:
             return []
         for target in sorted(edges[name]):
-            if found := visit(target, [*path, name]):
-                return found
+            if closed := visit(target, [*path, name]):
+                return closed
         done.add(name)
         return []
 
@@ -241,12 +241,12 @@ def pmaps(root: pathlib.Path) -> list[str]:
     ]
 
 
-def test_imports_run_one_way():
+def test_imports_follow_the_order_of_layers():
     assert wrong_ways(ROOT) == []
 
 
 @pytest.mark.parametrize('package', THIRD_PARTIES)
-def test_losses_and_the_core_know_few_libraries(package):
+def test_losses_and_the_core_import_few_libraries(package):
     assert strangers(ROOT, package) == []
 
 
@@ -255,23 +255,23 @@ def test_no_module_imports_by_name():
     assert imports_by_name(ROOT) == []
 
 
-def test_the_product_knows_no_tests():
+def test_the_product_imports_no_tests():
     assert imports_of_tests(ROOT) == []
 
 
-def test_no_package_imports_itself_by_a_detour():
+def test_packages_have_no_import_cycle():
     assert cycle(packages(ROOT)) == []
 
 
-def test_no_module_imports_itself_by_a_detour():
+def test_modules_have_no_import_cycle():
     assert cycle(graph(ROOT, inside_functions=False)) == []
 
 
-def test_one_pmap():
+def test_only_devices_calls_pmap():
     assert pmaps(ROOT) == ['atelier.core.devices']
 
 
-def test_every_convolution_is_ours():
+def test_models_use_only_our_convolutions():
     """Flax's convolutions are an order of magnitude slower inside a scan on CPU."""
     users = {
         name
@@ -284,12 +284,12 @@ def test_every_convolution_is_ours():
     assert users == {'models.nets.conv'}
 
 
-def test_no_module_of_odds_and_ends():
+def test_no_module_has_a_catch_all_name():
     names = {path.stem for path in python_files(ROOT)}
     assert not names & {'utils', 'util', 'helpers', 'misc'}
 
 
-def test_all_of_the_house_is_read():
+def test_all_modules_are_read():
     """If `sources` missed modules, the rules would hold vacuously."""
     names = set(sources(ROOT))
     assert {'main', 'train_lib', 'losses.elbo', 'models.autoencoders.vae'} <= names
@@ -356,7 +356,7 @@ def house(tmp_path):
         ('atelier/cli.py', 'import train_lib'),
     ],
 )
-def test_a_wrong_way_is_found(house, path, line):
+def test_a_wrong_direction_of_import_is_found(house, path, line):
     assert wrong_ways(house({})) == []
     assert len(wrong_ways(house({path: line}))) == 1
 
@@ -364,7 +364,7 @@ def test_a_wrong_way_is_found(house, path, line):
 @pytest.mark.parametrize(
     'path', ['atelier/run/folder.py', 'atelier/evaluation/samples/modes.py', 'atelier/cli.py']
 )
-def test_the_bridge_may_be_crossed(house, path):
+def test_bridge_modules_may_be_imported(house, path):
     assert wrong_ways(house({path: 'from atelier import checkout, user_files'})) == []
 
 
@@ -377,7 +377,7 @@ def test_the_bridge_may_be_crossed(house, path):
         ('atelier.core', 'atelier/core/game.py', 'def f():\n    from tensorboardX import writer'),
     ],
 )
-def test_a_stranger_is_found(house, package, path, line):
+def test_a_forbidden_library_is_found(house, package, path, line):
     assert strangers(house({path: 'import math, jax.numpy'}), package) == []
     assert len(strangers(house({path: line}), package)) == 1
 
@@ -411,7 +411,7 @@ def test_a_cycle_of_modules_is_found(house):
     assert cycle(graph(root, inside_functions=False)) == ['main', 'train_lib', 'main']
 
 
-def test_a_cycle_of_packages_is_found_where_no_module_is_in_one(house):
+def test_a_cycle_of_packages_without_a_cycle_of_modules_is_found(house):
     root = house(
         {
             'models/gans/gan.py': 'from models.flows import flow',

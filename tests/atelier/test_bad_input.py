@@ -47,7 +47,7 @@ slow = lambda *values: pytest.param(*values, marks=pytest.mark.slow)
     ],
     ids=lambda value: ' '.join(value).split('/')[-1] or 'none' if isinstance(value, list) else '',
 )
-def test_a_mistake_in_the_flags(main, tmp_path, arguments, message):
+def test_a_mistake_in_the_flags_is_one_line(main, tmp_path, arguments, message):
     line = error_line(main(*arguments, cwd=tmp_path))
     assert re.search(message, line), line
     assert contents(tmp_path) == {}
@@ -62,12 +62,12 @@ def test_a_data_set_that_does_not_exist(main, tmp_path):
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize('words', [['--config={}:debug'], ['-config', '{}:debug']])
-@pytest.mark.parametrize('place', [0, 1, 2])
-def test_the_order_of_flags_is_no_mistake(words, place):
+@pytest.mark.parametrize('flags', [['--config={}:debug'], ['-config', '{}:debug']])
+@pytest.mark.parametrize('position', [0, 1, 2])
+def test_flags_may_be_in_any_order(flags, position):
     others = ['--config.train.steps=3', '--workdir=x']
-    words = [word.format(f'{ROOT}/configs/vae.py') for word in words]
-    command = cli.parse(['main.py', *others[:place], *words, *others[place:]])
+    flags = [flag.format(f'{ROOT}/configs/vae.py') for flag in flags]
+    command = cli.parse(['main.py', *others[:position], *flags, *others[position:]])
     assert str(command.config_file) == 'configs/vae.py:debug'
     assert command.overrides == {'train.steps': 3}
     assert command.config.train.steps == 3
@@ -75,14 +75,14 @@ def test_the_order_of_flags_is_no_mistake(words, place):
 
 
 @pytest.mark.slow
-def test_the_config_may_stand_behind_its_fields(main, tmp_path):
+def test_the_config_may_follow_its_fields(main, tmp_path):
     """The training loop refuses the last field, so the config file and both fields were read."""
     fields = ['--config.train.batch_size=40', '--config.train.steps=0']
     line = error_line(main(*fields, f'{CONFIG}:debug', cwd=tmp_path))
     assert 'config.train.steps=0: it must be a finite number, at least 1' in line
 
 
-def test_two_data_sets_after_the_colon():
+def test_an_unknown_variant_after_the_colon_is_refused():
     with pytest.raises(UserError, match="not digits and debugg .did you mean 'debug'"):
         checkout.config_file('configs/vae.py:digits,debugg').config()
 
@@ -102,13 +102,13 @@ def test_a_file_that_is_not_a_config(tmp_path, source, message):
 
 
 def test_help_names_every_config_and_every_mode(main):
-    """Each has one line that fits the terminal."""
+    """Help has one line for each, short enough for a terminal."""
     result = main('--help')
     assert (result.returncode, result.stderr) == (0, '')
-    words = result.stdout.split()
-    assert set(checkout.configs()) | set(cli_flags.modes()) <= set(words)
+    tokens = result.stdout.split()
+    assert set(checkout.configs()) | set(cli_flags.modes()) <= set(tokens)
     assert max(map(len, result.stdout.split('\n'))) <= 100
-    assert 'configs/vae.py' in words
+    assert 'configs/vae.py' in tokens
     assert 'common' not in result.stdout  # shared base files are not configs
 
 
@@ -132,8 +132,8 @@ LONG = 'x' * 5000
         ([DEBUG, f'--trust={LONG}'], 'too long for a path'),
     ],
 )
-def test_values_that_no_command_can_use(monkeypatch, arguments, message):
-    """Whatever their length and type, they end in one line while the flags are parsed."""
+def test_flag_values_that_no_command_can_use_are_refused(monkeypatch, arguments, message):
+    """Values of any length and type are refused in one line while the flags are parsed."""
     monkeypatch.setattr(checkout, '_trusted', set())
     with pytest.raises(UserError, match=message):
         cli.parse(['main.py', *arguments])
@@ -142,7 +142,7 @@ def test_values_that_no_command_can_use(monkeypatch, arguments, message):
 @pytest.mark.parametrize(
     'error', [MemoryError(), RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 1 byte')]
 )
-def test_full_memory_is_one_line_and_another_error_is_a_bug(monkeypatch, error):
+def test_full_memory_is_one_line_and_other_errors_keep_their_traceback(monkeypatch, error):
     """XLA raises a RuntimeError; every other RuntimeError keeps its traceback."""
     command = cli.parse(['main.py', DEBUG])
 
@@ -207,7 +207,7 @@ def test_a_refused_config_leaves_no_folder(main, tmp_path, argument, message):
         ('hypers__ema_half_life', -1.0),
     ],
 )
-def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
+def test_values_that_cannot_be_trained_are_refused(tiny_run, monkeypatch, name, value):
     """They are refused before the first compilation, even if training needs them only later."""
 
     def too_late(run):
@@ -226,7 +226,7 @@ def test_values_that_cannot_be_trained(tiny_run, monkeypatch, name, value):
         ('data__data_dir', '/nothing/here', 'no /nothing/here/digits.csv.gz'),
     ],
 )
-def test_data_that_there_are_not(name, value, message):
+def test_unknown_data_are_refused(name, value, message):
     _, config = recipe_and_config(**{name: value})
     with pytest.raises(UserError, match=message):
         dataset.load(config)
@@ -244,18 +244,18 @@ def test_data_that_there_are_not(name, value, message):
         ('model__hidden_sizes', ('(a,)',), 'hidden_sizes'),  # from --config...hidden_sizes=(a,)
     ],
 )
-def test_models_that_cannot_be_built(name, value, message):
-    which, config = recipe_and_config(**{name: value})
+def test_models_that_cannot_be_built_are_refused(name, value, message):
+    config_file, config = recipe_and_config(**{name: value})
     with pytest.raises(UserError, match=message):
-        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+        config_file.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
 
 
-def test_a_mixture_of_nothing():
-    which, config = recipe_and_config(
+def test_a_mixture_without_components_is_refused():
+    config_file, config = recipe_and_config(
         model__observation='discretized_logistic_mixture', model__mixture_components=0
     )
     with pytest.raises(UserError, match='mixture_components'):
-        which.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
+        config_file.module().build(config, Spec((8, 8, 1), levels=17, num_classes=10))
 
 
 @pytest.mark.parametrize(
@@ -270,10 +270,10 @@ def test_a_mixture_of_nothing():
         ('gaussian', 2, 'needs real-valued data, but the data have 2 levels'),
     ],
 )
-def test_a_number_that_would_be_no_likelihood(observation, levels, message):
-    which, config = recipe_and_config(model__observation=observation)
+def test_an_observation_model_that_does_not_fit_the_data_is_refused(observation, levels, message):
+    config_file, config = recipe_and_config(model__observation=observation)
     with pytest.raises(UserError, match=f'observation.*{observation}.*{message}'):
-        which.module().build(config, Spec((8, 8, 1), levels, num_classes=None))
+        config_file.module().build(config, Spec((8, 8, 1), levels, num_classes=None))
 
 
 def test_real_values_cannot_be_binarised():

@@ -1,4 +1,4 @@
-"""The bridge from the engine to the root: which files it finds, and what it refuses."""
+"""Finding configs and modules in the checkout and in user folders, and refusals."""
 
 import ast
 import importlib
@@ -23,14 +23,14 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_root_is_on_the_path_for_a_moment(elsewhere):
+def test_importable_puts_the_root_on_the_path_temporarily(elsewhere):
     before = list(sys.path)
     with checkout.importable():
         assert sys.path == [str(ROOT), *before]
     assert sys.path == before
 
 
-def test_a_project_has_its_own_modules_of_these_names(elsewhere, monkeypatch):
+def test_modules_of_the_same_names_in_another_project_are_restored(elsewhere, monkeypatch):
     """`importable` gives ours; before and afterwards `models` is the project's own module."""
     for name in [name for name in sys.modules if name.partition('.')[0] in checkout.NAMES]:
         monkeypatch.delitem(sys.modules, name)
@@ -45,7 +45,7 @@ def test_a_project_has_its_own_modules_of_these_names(elsewhere, monkeypatch):
     assert ours[0] is ours[1]
 
 
-def test_a_neighbour_of_a_config_with_a_name_of_the_root(elsewhere, complaint):
+def test_a_neighbour_of_a_config_with_a_name_of_the_root_is_refused(elsewhere, complaint):
     (elsewhere / 'models.py').write_text('my_network = None')
     (elsewhere / 'mine.py').write_text('from models import my_network')
     line = complaint(checkout.config_file('mine.py').config)
@@ -70,14 +70,14 @@ def test_a_function_of_a_config_imports_where_a_command_calls_it(elsewhere):
         assert checkout.config_file('mine.py').config().later() == 7
 
 
-def test_a_get_config_that_returns_something_else(elsewhere, complaint):
+def test_a_get_config_without_a_config_is_refused(elsewhere, complaint):
     source = 'def get_config(argument):\n    return {}\ndef build(config, spec): ...\n'
     (elsewhere / 'mine.py').write_text(source)
     line = complaint(checkout.config_file('mine.py').config)
     assert 'mine.py: get_config returns a dict; it must return a ConfigDict' in line
 
 
-def test_where_it_is_on_the_path_nothing_changes(elsewhere):
+def test_importable_does_not_change_a_path_with_the_root(elsewhere):
     sys.path.append(str(ROOT))
     before = list(sys.path)
     with checkout.importable():
@@ -94,7 +94,7 @@ def test_a_module_of_another_project_is_refused(monkeypatch, complaint, name):
     assert re.search(f'{name!r} was imported from /another/project.py, not from {ROOT}', line)
 
 
-def test_a_stranger_that_is_found_first_is_refused(tmp_path):
+def test_a_module_of_another_project_earlier_on_the_path_is_refused(tmp_path):
     (tmp_path / 'models.py').write_text('')
     code = (
         'import sys; sys.path[1:1] = sys.argv[1:]\n'
@@ -108,13 +108,13 @@ def test_a_stranger_that_is_found_first_is_refused(tmp_path):
     assert f"UserError: the module 'models' was imported from {tmp_path}/models.py" in last
 
 
-def test_a_package_without_its_checkout_says_what_to_do(monkeypatch, tmp_path, complaint):
+def test_a_package_without_its_checkout_gives_advice(monkeypatch, tmp_path, complaint):
     monkeypatch.setattr(checkout, 'ROOT', tmp_path)
     for call in (checkout.train_lib, checkout.common_config):
         assert 'git clone the repository and `pip install -e .` in it' in complaint(call)
 
 
-def test_a_config_is_looked_for_where_one_stands_and_then_in_the_checkout(elsewhere):
+def test_a_config_is_looked_for_in_the_working_folder_and_then_in_the_checkout(elsewhere):
     assert checkout.config_file('configs/vae.py:a,b') == ConfigFile('configs/vae.py', 'a,b')
     assert checkout.config_file(f'{ROOT}/configs/vae.py') == ConfigFile('configs/vae.py')
     own = elsewhere / 'configs' / 'vae.py'
@@ -124,14 +124,14 @@ def test_a_config_is_looked_for_where_one_stands_and_then_in_the_checkout(elsewh
     assert checkout.config_file('nothing.py') == ConfigFile(str(elsewhere / 'nothing.py'))
 
 
-def test_a_config_of_ones_own_builds_on_those_of_the_checkout(elsewhere):
+def test_a_user_config_may_import_configs_of_the_checkout(elsewhere):
     source = 'from configs import vae\nget_config = vae.get_config\nbuild = vae.build\n'
     (elsewhere / 'mine.py').write_text(source)
     config = checkout.config_file('mine.py:digits,debug').config()
     assert config.model.latent_dim == 2
 
 
-def test_a_recorded_path_means_the_checkout(elsewhere):
+def test_a_recorded_relative_path_is_relative_to_the_checkout(elsewhere):
     (elsewhere / 'configs').mkdir()
     (elsewhere / 'configs' / 'vae.py').write_text('')  # not this one
     record = {'path': 'configs/vae.py', 'argument': 'debug'}

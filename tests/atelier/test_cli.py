@@ -46,7 +46,7 @@ def help_of(capsys, *arguments) -> str:
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'words'),
+    ('arguments', 'phrases'),
     [
         (['--mode=sample'], ['Samples from a trained model', '--num_samples=64', '--labels=']),
         (['--mode=sweep'], ['--sweep_random', '--launcher_option', 'VALUES of an axis']),
@@ -55,9 +55,9 @@ def help_of(capsys, *arguments) -> str:
         (['--mode=mean.py'], ['The mean of all numbers', '--loudly=False', '--scale=1.0']),
     ],
 )
-def test_help_of_one_mode_or_config(capsys, application, arguments, words):
+def test_help_of_one_mode_or_config(capsys, application, arguments, phrases):
     text = help_of(capsys, *arguments)
-    assert all(word in text for word in words)
+    assert all(phrase in text for phrase in phrases)
     assert 'Raises' not in text
     assert max(map(len, text.split('\n'))) <= 100
 
@@ -74,7 +74,7 @@ def test_help_imports_no_jax():
     assert 'Autoencoders\n' in result.stdout
 
 
-def test_a_reader_of_help_may_leave():
+def test_help_into_a_closed_pipe_is_no_error():
     """`main.py --help | head -1` closes the pipe before all output is written."""
     read, write = os.pipe()
     os.close(read)
@@ -84,7 +84,7 @@ def test_a_reader_of_help_may_leave():
     assert (result.returncode, result.stderr) == (0, '')
 
 
-def test_nothing_of_a_command_stays_for_the_next(monkeypatch):
+def test_parsing_a_command_leaves_no_state_behind(monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['pytest', '--config=nonsense'])
     first = cli.parse(['x', '--config.train.steps=3', '--config=configs/vae.py:debug'])
     second = cli.parse(['x', '--config', 'configs/vae.py', '--profile'])
@@ -94,7 +94,7 @@ def test_nothing_of_a_command_stays_for_the_next(monkeypatch):
     assert sys.argv == ['pytest', '--config=nonsense']
 
 
-def test_the_last_of_two_counts(tmp_path):
+def test_the_last_of_two_configs_is_used(tmp_path):
     command = cli.parse(['x', '--config=nothing.py', '--config=configs/vae.py', '--workdir=a'])
     assert command.config_file.path == 'configs/vae.py'
 
@@ -110,7 +110,7 @@ def test_the_last_of_two_counts(tmp_path):
         ('of_ours.py', 'every command has a flag --workdir: rename the option'),
     ],
 )
-def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
+def test_an_unknown_mode_is_refused(application, tmp_path, mode, message):
     applications = {
         'nothing_there': '',
         'no_default': 'def apply(run, n): ...',
@@ -149,7 +149,7 @@ def test_a_mode_that_there_is_not(application, tmp_path, mode, message):
         (['--config=vae'], "vae (did you mean 'configs/vae.py'?): --help lists the configs"),
     ],
 )
-def test_a_flag_that_there_is_not(complaint, flags, message):
+def test_an_unknown_flag_is_refused(complaint, flags, message):
     assert message in complaint(cli.parse, ['x', *flags])
 
 
@@ -170,15 +170,18 @@ def test_every_option_of_every_mode_is_described():
             assert len(line.split(maxsplit=1)) == 2, (mode, name)
 
 
-def test_a_start_removes_what_a_killed_process_left(tmp_path, monkeypatch, complaint):
+def test_a_start_removes_leftovers_of_killed_processes(tmp_path, monkeypatch, complaint):
     """In the system's folder for temporary files and in the cache; other folders stay."""
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    left = [tmp_path / 'atelier-01234567', paths.cache_folder() / 'data' / '.key-01234567']
-    for folder in [*left, tmp_path / 'atelier-mine', tmp_path / 'other']:
+    leftover_folders = [
+        tmp_path / 'atelier-01234567',
+        paths.cache_folder() / 'data' / '.key-01234567',
+    ]
+    for folder in [*leftover_folders, tmp_path / 'atelier-mine', tmp_path / 'other']:
         folder.mkdir(parents=True)
         if folder.name != 'atelier-mine':
             (folder / leftovers.LOCK).touch()
     complaint(cli.perform, cli.parse(['x', '--mode=compare', '--runs=a']))
     assert {path.name for path in tmp_path.iterdir()} == {'atelier-mine', 'other', 'cache'}
-    assert not left[1].exists()
+    assert not leftover_folders[1].exists()

@@ -42,16 +42,16 @@ def test_a_run_is_opened_sampled_and_evaluated(folder):
     x = door.sample(run, 5, seed=3)
     np.testing.assert_array_equal(x, sample_application.apply(run.run, 5, 3))
     np.testing.assert_array_equal(x, sample_application.compute(run, 5, 3, label=None)[0])
-    numbers = door.evaluate(run)
-    assert numbers == files.read_json(folder / 'evaluation.json')
+    result = door.evaluate(run)
+    assert result == files.read_json(folder / 'evaluation.json')
     codes = door.over_split(run, run.family.ability(Codes).encode, 'test')
     assert codes.shape == (447, 2)
     metrics = door.over_split(run, run.family.metrics)
-    expected = numbers['values']['kl_nats']['mean']
+    expected = result['values']['kl_nats']['mean']
     np.testing.assert_allclose(np.mean(metrics['kl_nats']), expected, rtol=1e-5)
 
 
-def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
+def test_n_examples_are_the_first_of_the_split(folder):
     run = door.load(folder)
     whole = door.over_split(run, run.family.ability(Codes).encode, 'valid')
     np.testing.assert_allclose(
@@ -60,7 +60,7 @@ def test_a_part_of_a_split_is_the_beginning_of_the_whole(folder):
     assert len(whole) == 350
 
 
-def test_a_python_object_in_a_config_is_named(tmp_path, complaint):
+def test_an_error_names_a_python_object_in_a_config(tmp_path, complaint):
     settings = door.common_config()
     settings.data.name = 'digits'
     settings.model = {'activation': jax.nn.relu}
@@ -76,13 +76,13 @@ def test_evaluation_settings_may_change(folder):
 
 
 def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
-    """Works twice in one process, and with a user's own application."""
+    """`main` works twice in one process, and with a user's application."""
     monkeypatch.setattr(sys, 'argv', ['pytest'])
     for k in (2, 3):
         field = f'--config.eval.num_importance_samples={k}'
         cli.perform(cli.parse(['x', '--mode=evaluate', f'--workdir={folder}', field]))
-        numbers = files.read_json(folder / 'evaluation.json')
-        assert numbers['log_prob'].endswith(f'k = {k}')
+        result = files.read_json(folder / 'evaluation.json')
+        assert result['log_prob'].endswith(f'k = {k}')
     lines = ['from atelier.applications import Application']
     lines += [
         'def apply(run, n: int = 1): print(n, run.data.name)',
@@ -101,12 +101,12 @@ def test_the_command_line_from_python(folder, tmp_path, monkeypatch, capsys):
         ({'eval.batch_size': 'many'}, 'many'),
     ],
 )
-def test_settings_that_may_not_change(folder, overrides, message):
+def test_overrides_of_fixed_settings_are_refused(folder, overrides, message):
     with pytest.raises(UserError, match=message):
         door.load(folder, overrides=overrides)
 
 
-def test_what_cannot_be_asked(folder, tmp_path):
+def test_invalid_calls_are_user_errors(folder, tmp_path):
     run = door.load(folder)
     with pytest.raises(UserError, match="'x' is not a loaded run: pass atelier.load"):
         door._run_of('x')  # tests enforce the types of the public functions
@@ -154,7 +154,7 @@ def settings():
     return config
 
 
-def test_a_family_of_ones_own(settings, tmp_path):
+def test_a_user_family_is_trained_and_loaded(settings, tmp_path):
     """Its training NLL reaches the closed form: the entropy of each pixel's counts."""
     run = door.train(settings, independent_pixels, tmp_path / 'mine')
     x = run.data.splits['train']['x'].astype(int)
@@ -163,11 +163,11 @@ def test_a_family_of_ones_own(settings, tmp_path):
     nll = -np.mean(door.over_split(run, run.family.ability(LogProb), 'train'))
     assert entropy < nll < entropy + 3
     assert door.evaluate(run)['log_prob'] == 'exact'
-    again = door.load(tmp_path / 'mine', independent_pixels)
-    jax.tree.map(np.testing.assert_array_equal, again.state, run.state)
+    loaded = door.load(tmp_path / 'mine', independent_pixels)
+    jax.tree.map(np.testing.assert_array_equal, loaded.state, run.state)
 
 
-def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings, tmp_path):
+def test_a_user_family_is_continued_extended_and_used_as_init_from(settings, tmp_path):
     door.train(settings, independent_pixels, tmp_path / 'mine')
     settings.train.steps = 60
     run = door.train(settings, independent_pixels, tmp_path / 'mine')
@@ -188,7 +188,7 @@ def test_a_family_of_ones_own_continues_grows_and_passes_on_its_weights(settings
         door.train(settings, independent_pixels, tmp_path / 'mine')
 
 
-def test_the_config_of_a_run_is_its_own(settings, tmp_path):
+def test_a_run_keeps_its_own_copy_of_the_config(settings, tmp_path):
     """The caller may change its config for the next seed; the first run keeps its own."""
     first = door.train(settings, independent_pixels, tmp_path / '0')
     settings.seed = 1
@@ -196,14 +196,14 @@ def test_the_config_of_a_run_is_its_own(settings, tmp_path):
     assert door.evaluate(first)['seed'] == 0
 
 
-def test_the_weights_in_hand_are_evaluated(folder):
+def test_the_weights_of_the_given_run_are_evaluated(folder):
     run = door.load(folder)
     zeros = jax.tree.map(jnp.zeros_like, run.state.ema)
-    numbers = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
-    assert numbers['weights'] == 'none'
-    assert numbers['values']['kl_nats']['mean'] == 0
+    result = door.evaluate(run._replace(state=run.state.replace(ema=zeros), weights='none'))
+    assert result['weights'] == 'none'
+    assert result['values']['kl_nats']['mean'] == 0
 
 
-def test_a_run_of_a_config_file_is_not_one_made_in_python(folder, settings):
+def test_a_run_of_a_config_file_cannot_be_trained_from_python(folder, settings):
     with pytest.raises(UserError, match='is the run of configs/vae.py, not of Python'):
         door.train(settings, independent_pixels, folder)

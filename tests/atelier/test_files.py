@@ -1,4 +1,4 @@
-"""Files of results are whole or absent, behind no link, and JSON shows whether it was changed."""
+"""Result files are complete or absent, never behind a link; checksums detect changes to JSON."""
 
 import errno
 import json
@@ -51,7 +51,7 @@ with files.whole(pathlib.Path(sys.argv[1])) as file:
 
 @pytest.mark.parametrize('name', WRITERS)
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, name):
-    """No temporary file stays, and the error is one line that names the file."""
+    """No temporary file remains, and the error is one line that names the file."""
     path = tmp_path / 'folder' / name
     WRITERS[name](path)
     before = contents(tmp_path)
@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, name):
 
 
 def test_a_kill_leaves_the_old_file(tmp_path):
-    """The file is not torn, and its temporary file is one that the next start removes."""
+    """The file is complete; the next start removes the temporary file."""
     path = tmp_path / 'a.npz'
     path.write_text('old')
     result = subprocess.run([sys.executable, '-c', KILLED, str(path)], cwd=ROOT)
@@ -80,13 +80,13 @@ def test_a_kill_leaves_the_old_file(tmp_path):
 
 
 def test_a_new_file_has_the_permissions_of_any_other(tmp_path):
-    """Colleagues can read it, as the user's mask allows."""
+    """Other users can read the file if the umask allows it."""
     files.write_text(tmp_path / 'a', '')
     (tmp_path / 'b').write_text('')
     assert (tmp_path / 'a').stat().st_mode == (tmp_path / 'b').stat().st_mode
 
 
-def test_there_is_one_way_to_write_a_file():
+def test_all_result_files_are_written_atomically():
     """No module of the engine writes a file of results under its final name."""
     forbidden = r"write_(text|bytes)\(|savez|savefig\(path|\.save\((path|str)|open\(.*['\"][wx]"
     others = [path for path in ROOT.glob('atelier/**/*.py') if path.name != 'files.py']
@@ -101,14 +101,14 @@ def test_there_is_one_way_to_write_a_file():
         for line in path.read_text().splitlines()
         if re.search(forbidden, line)
     }
-    assert [line for line in lines if not any(words in line for words in allowed)] == []
+    assert [line for line in lines if not any(call in line for call in allowed)] == []
 
 
 # Links
 
 
 def test_a_link_inside_a_folder_is_refused(tmp_path):
-    """However deep it is, and whether it leads somewhere or not."""
+    """At any depth, with an existing or a missing target."""
     mine = tmp_path / 'mine.txt'
     mine.write_text('mine')
     for name in ('samples/seed-0.npz', 'samples', 'checkpoints/40', 'checkpoints/40/state', 'x'):
@@ -121,7 +121,7 @@ def test_a_link_inside_a_folder_is_refused(tmp_path):
 
 
 def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
-    """Links inside those checkpoints are refused all the same."""
+    """Links inside those checkpoints are refused."""
     (tmp_path / 'disk' / 'run').mkdir(parents=True)
     (tmp_path / 'disk' / 'checkpoints' / '40').mkdir(parents=True)
     (tmp_path / 'run').symlink_to(tmp_path / 'disk' / 'run')
@@ -138,7 +138,7 @@ def test_a_folder_and_its_checkpoints_may_be_on_another_disk(tmp_path):
 
 @pytest.mark.parametrize('name', WRITERS)
 def test_a_file_is_not_written_through_a_link(tmp_path, name):
-    """Not even through one that appeared after the folder was opened."""
+    """A link created after the folder was opened is refused, too."""
     (tmp_path / 'mine').write_text('mine')
     (tmp_path / name).symlink_to(tmp_path / 'mine')
     with pytest.raises(UserError, match=f'{name} is a symbolic link'):
@@ -149,8 +149,8 @@ def test_a_file_is_not_written_through_a_link(tmp_path, name):
 # Checksums
 
 
-def test_json_comes_back_without_its_checksum(tmp_path):
-    """Another order and other line breaks are no change."""
+def test_json_is_read_without_its_checksum(tmp_path):
+    """Another order of keys and other line breaks do not change the checksum."""
     path, value = tmp_path / 'a.json', {'b': 0.1, 'a': [1, {'c': None}], 'ä': 'é\udcff'}
     files.write_json(path, value)
     assert files.read_json(path) == value
@@ -159,7 +159,7 @@ def test_json_comes_back_without_its_checksum(tmp_path):
 
 
 def test_a_changed_digit_is_refused(tmp_path):
-    """In one line, which names the file."""
+    """The error is one line that names the file."""
     path = tmp_path / 'a.json'
     files.write_json(path, {'rate': 0.001, 'sizes': (1, 2)})
     path.write_text(path.read_text().replace('0.001', '0.002'))
@@ -168,7 +168,7 @@ def test_a_changed_digit_is_refused(tmp_path):
 
 
 def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, monkeypatch):
-    """Runs of earlier versions go on."""
+    """Runs of earlier versions continue."""
     monkeypatch.setattr(log, 'propagate', True)  # caplog listens to the root logger
     path = tmp_path / 'a.json'
     path.write_text('{"old": 1}')
@@ -179,8 +179,8 @@ def test_a_file_without_a_checksum_is_read_and_reported_once(tmp_path, caplog, m
 
 
 @pytest.mark.parametrize('text', ['[' * 100_000, '[]', '{', '{"a": 1', '\xff'])
-def test_json_that_is_none_is_a_value_error(tmp_path, text):
-    """Its reader then says what the file is for."""
+def test_invalid_json_is_a_value_error(tmp_path, text):
+    """The caller turns the error into a message that says what the file is for."""
     (tmp_path / 'a.json').write_text(text, encoding='latin-1')
     with pytest.raises(ValueError):  # noqa: PT011 of several libraries
         files.read_json(tmp_path / 'a.json')

@@ -26,7 +26,7 @@ def get_config(argument=None):
     config.eval.num_importance_samples = 2
     return config
 """
-WHENCE = """
+FIND_MODULES = """
 import importlib.util, sys
 house, *names = sys.argv[1:]
 specs = {name: importlib.util.find_spec(name) for name in names}
@@ -61,8 +61,8 @@ def run(*command, cwd, **variables):
     quickly = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': ''}
     environment = {**os.environ, **quickly, **variables}
     environment.pop('PYTHONPATH', None)
-    words = [*map(str, command)]
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
+    arguments = [*map(str, command)]
+    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def check(*command, **options) -> str:
@@ -71,7 +71,7 @@ def check(*command, **options) -> str:
     return result.stdout
 
 
-def test_requirements_are_those_of_the_files():
+def test_pyproject_reads_the_requirements_files():
     """pyproject.toml reads all requirements from the requirements files: none is listed twice."""
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
     assert {'version', 'dependencies', 'optional-dependencies'} == {*project['project']['dynamic']}
@@ -85,12 +85,12 @@ def test_requirements_are_those_of_the_files():
 def test_an_installation_exposes_one_name(installed, tmp_path):
     house, programs = installed
     names = ['main', 'train_lib', 'configs', 'models', 'losses', 'benchmarks', 'docs', 'datasets']
-    found = check(programs / 'python', '-c', WHENCE, house, 'atelier', *names, cwd=tmp_path)
-    assert found.split() == ['atelier']
+    output = check(programs / 'python', '-c', FIND_MODULES, house, 'atelier', *names, cwd=tmp_path)
+    assert output.split() == ['atelier']
 
 
 @pytest.mark.slow
-def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
+def test_a_user_config_works_from_another_folder(installed, tmp_path):
     """One process trains the run; others evaluate and load it from another folder."""
     _, programs = installed
     (tmp_path / 'mine.py').write_text(MINE)
@@ -101,8 +101,8 @@ def test_a_config_of_ones_own_from_another_folder(installed, tmp_path):
     (tmp_path / 'other').mkdir()
     evaluate = ['--mode=evaluate', f'--workdir={folder}', f'--trust={tmp_path}/mine.py']
     check(programs / 'atelier', *evaluate, cwd=tmp_path / 'other')
-    again = json.loads((folder / 'evaluation.json').read_text())
-    assert again['values'] == json.loads(first)['values']
+    second = json.loads((folder / 'evaluation.json').read_text())
+    assert second['values'] == json.loads(first)['values']
     check(programs / 'python', '-c', LOADS, cwd=tmp_path)
 
 
@@ -115,8 +115,8 @@ def test_the_command_is_main(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wheel_has_no_checkout(installed, tmp_path):
-    """It contains the marker py.typed, and says in one line what it needs."""
+def test_a_wheel_contains_only_the_package_and_reports_the_missing_checkout(installed, tmp_path):
+    """The wheel contains the marker py.typed; its error is one line with advice."""
     house, programs = installed
     wheel = ['-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp_path, house]
     check(programs / 'python', *wheel, cwd=tmp_path)
@@ -126,10 +126,10 @@ def test_a_wheel_has_no_checkout(installed, tmp_path):
     assert {name for name in names if not name.endswith('.dist-info')} == {'atelier'}
     assert (tmp_path / 'unpacked' / 'atelier' / 'py.typed').is_file()
     (tmp_path / 'mine.py').write_text(MINE)
-    here = pathlib.Path(tmp_path / 'unpacked')
+    unpacked = pathlib.Path(tmp_path / 'unpacked')
     for flag in (f'--config={tmp_path}/mine.py', '--config=configs/vae.py', '--help'):
         code = f'from atelier import cli; import sys; sys.argv[1:] = [{flag!r}]; cli.console()'
-        result = run(sys.executable, '-c', code, cwd=here)
+        result = run(sys.executable, '-c', code, cwd=unpacked)
         assert result.returncode == 1
         assert result.stderr.startswith('error: atelier is installed without its checkout')
         assert len(result.stderr.strip().split('\n')) == 1

@@ -1,4 +1,4 @@
-"""Temporary files and folders go when their process has ended, and no earlier."""
+"""Temporary files and folders are removed after their process has ended, and no earlier."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ with leftovers.new_folder(pathlib.Path(sys.argv[1])) as folder:
 """
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    """Both the file and the folder, with what is in it."""
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    """Removes the file and the folder with its contents."""
     result = subprocess.run([sys.executable, '-c', KILLED, str(tmp_path)], cwd=ROOT)
     assert result.returncode == -signal.SIGKILL
     assert len(contents(tmp_path)) == 4
@@ -30,8 +30,8 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_what_is_being_written_stays(tmp_path):
-    """A second process that starts in the folder takes no file or folder away."""
+def test_files_being_written_stay(tmp_path):
+    """A second process that starts in the folder removes no file or folder."""
     descriptor, path = leftovers.new_file(tmp_path)
     with leftovers.new_folder(tmp_path) as folder:
         leftovers.remove_files(tmp_path)
@@ -43,8 +43,8 @@ def test_what_is_being_written_stays(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_files_of_earlier_versions_are_leftovers_and_those_of_the_user_are_not(tmp_path):
-    """Also in subfolders, as `applications` has them; nothing behind a link is touched."""
+def test_files_of_earlier_versions_are_removed_and_user_files_stay(tmp_path):
+    """Also in subfolders such as `applications`; nothing behind a link is removed."""
     run, elsewhere = tmp_path / 'run', tmp_path / 'elsewhere'
     for folder in (run / 'applications', elsewhere):
         folder.mkdir(parents=True)
@@ -53,13 +53,13 @@ def test_files_of_earlier_versions_are_leftovers_and_those_of_the_user_are_not(t
         (run / name).write_text('')
     (run / 'link').symlink_to(elsewhere)
     leftovers.remove_files(run)
-    kept = {path.name for path in run.iterdir()}
-    assert kept == {'.notes', 'config.json', 'thesis.json.5', 'applications', 'link'}
+    remaining = {path.name for path in run.iterdir()}
+    assert remaining == {'.notes', 'config.json', 'thesis.json.5', 'applications', 'link'}
     assert not list((run / 'applications').iterdir())
     assert list(elsewhere.iterdir())
 
 
-def test_a_folder_that_is_not_ours_stays(tmp_path):
+def test_a_user_folder_with_the_name_of_a_leftover_stays(tmp_path):
     """Its name alone does not make a folder a leftover."""
     (tmp_path / 'atelier-datasets').mkdir()
     leftovers.remove_folders(tmp_path)

@@ -6,13 +6,13 @@ import pathlib
 from atelier.log import Formatter, Lines, counted, escaped
 
 
-def test_a_number_and_its_noun_agree():
+def test_counts_are_singular_or_plural():
     assert [counted(n, 'program') for n in (0, 1, 2)] == ['0 programs', '1 program', '2 programs']
     assert counted(2000, 'member') == '2,000 members'
 
 
 def test_arguments_of_messages_cannot_forge_a_line():
-    """Names are escaped, numbers and our own line breaks stay as they are."""
+    """Names are escaped; numbers and our own line breaks are not."""
 
     def line(level, message, *arguments):
         return Formatter().format(logging.LogRecord('', level, '', 0, message, arguments, None))

@@ -100,14 +100,14 @@ def own_files(tmp_path_factory):
     return folder
 
 
-def test_an_application_of_ones_own_is_loaded_with_its_options(own_files):
+def test_a_user_application_is_loaded_with_its_options(own_files):
     own = applications.load(str(own_files / 'entropy.py'))
     assert list(applications.options(own)) == ['times']
     assert [need.description for need in own.needs] == ['entropy']
     assert own.mode == 'entropy.py'
 
 
-def test_a_file_that_is_no_application_is_refused(own_files):
+def test_a_file_without_an_application_is_refused(own_files):
     with pytest.raises(UserError, match='has no APPLICATION'):
         applications.load(str(own_files / 'pixels.py'))
     with pytest.raises(UserError, match='there is no such file'):
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_application_is_refused(own_files):
 
 
 @pytest.mark.slow
-def test_a_family_with_an_ability_and_an_application_of_ones_own(main, own_files):
+def test_a_user_family_with_its_own_ability_and_application(main, own_files):
     result = main('--config=pixels.py', '--workdir=run', cwd=own_files)
     assert result.returncode == 0, result.stderr
     record = json.loads((own_files / 'run' / 'config.json').read_text())

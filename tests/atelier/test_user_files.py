@@ -55,7 +55,7 @@ def test_two_files_of_one_name_are_two_modules(tmp_path):
     assert values == [1, 2]
 
 
-def test_a_folder_has_its_own_neighbours(two_folders):
+def test_each_folder_imports_its_own_neighbours(two_folders):
     before = {*sys.modules}, list(sys.path)
     assert [load(file).value for file in two_folders] == [1, 2]
     assert ({*sys.modules}, list(sys.path)) == before
@@ -75,14 +75,14 @@ def test_a_file_and_its_neighbours_have_the_same_classes(tmp_path, order):
     assert load(folder / 'a_family.py').Ability is not first.Ability
 
 
-def test_the_name_of_another_module_is_not_taken(tmp_path):
+def test_a_user_file_does_not_replace_a_module_of_its_name(tmp_path):
     import statistics
 
     module = load(write(tmp_path, statistics='value = 1') / 'statistics.py')
     assert module.value == 1 and sys.modules['statistics'] is statistics
 
 
-def test_for_a_command_neighbours_are_importable_to_the_end(two_folders):
+def test_neighbours_are_importable_until_a_command_ends(two_folders):
     first, second = two_folders
     with user_files.kept_open():
         module = load(first)
@@ -94,7 +94,7 @@ def test_for_a_command_neighbours_are_importable_to_the_end(two_folders):
     assert load(second).value == 2
 
 
-def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
+def test_neighbours_already_on_the_path_are_shared(tmp_path, monkeypatch):
     folder = write(tmp_path, on_the_path='import beside_it', beside_it='')
     monkeypatch.syspath_prepend(folder)
     import beside_it
@@ -103,13 +103,13 @@ def test_a_folder_on_the_path_is_left_as_it_is(tmp_path, monkeypatch):
     assert sys.modules['beside_it'] is beside_it
 
 
-def test_what_is_no_python_file_is_refused(tmp_path):
+def test_files_that_are_not_python_are_refused(tmp_path):
     (tmp_path / 'read.md').write_text('# no Python')
     with pytest.raises(UserError, match='is not a Python file'):
         load(tmp_path / 'read.md')
 
 
-def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
+def test_a_file_that_fails_to_load_fails_again(tmp_path):
     folder = write(tmp_path, failing='raise ValueError("why")')
     for _ in range(2):
         with pytest.raises(ValueError, match='why'):
@@ -117,7 +117,7 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
 
 
 def test_compiled_code_in_the_folder_is_not_used(tmp_path):
-    """It could differ from the source: of the file, a neighbour and a module of a package."""
+    """Compiled code of a file, a neighbour or a module of a package may differ from the source."""
     (tmp_path / 'package_7').mkdir()
     (tmp_path / 'mine_7.py').write_text('import helper_7, package_7.inner\nvalue = "source"\n')
     for name in ('helper_7.py', 'package_7/__init__.py', 'package_7/inner.py'):
@@ -127,8 +127,8 @@ def test_compiled_code_in_the_folder_is_not_used(tmp_path):
     file = tmp_path / 'mine_7.py'
     with user_files.beside(file):
         module = user_files.load(file)
-    found = module, module.helper_7, module.package_7, module.package_7.inner
-    assert [each.value for each in found] == ['source'] * 4
+    modules = module, module.helper_7, module.package_7, module.package_7.inner
+    assert [each.value for each in modules] == ['source'] * 4
     assert not any(str(path).startswith(str(tmp_path)) for path in sys.path_importer_cache)
 
 

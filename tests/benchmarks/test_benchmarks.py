@@ -65,7 +65,7 @@ def test_a_benchmark_ends_in_its_table(name, arguments, rows):
 def test_the_memory_of_a_dispatch_ends_in_its_table():
     printed = output_of('device_memory', DEBUG, '--batches=8,16', '--lengths=1,4')
     row = r'batch (\d+), (\d+) steps a dispatch: arguments (\S+), reports (\S+), temporaries (\S+)'
-    rows = [tuple(map(float, found)) for found in re.findall(row, printed)]
+    rows = [tuple(map(float, match)) for match in re.findall(row, printed)]
     assert [row[:2] for row in rows] == [(8, 1), (8, 4), (16, 1), (16, 4)]
     assert all(state > 0 and temporaries > 0 for *_, state, _, temporaries in rows)
     assert rows[2][4] > rows[0][4]  # doubling the batch needs larger temporaries
@@ -73,7 +73,7 @@ def test_the_memory_of_a_dispatch_ends_in_its_table():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SUBJECTS)
-def test_the_products_are_those_of_our_step(name):
+def test_counted_products_equal_those_of_the_compiled_step(name):
     """Our count of products is within a tenth of XLA's count of all operations of a step."""
     images = np.zeros((512, 28, 28, 1), np.uint8)
     run, devices = run_of(SUBJECTS[name], images, 'float32'), jax.devices()[:1]
@@ -83,7 +83,7 @@ def test_the_products_are_those_of_our_step(name):
 
 
 @pytest.mark.slow
-def test_seeds_are_summed_up_with_their_samples(tmp_path):
+def test_seeds_are_summarized_with_sample_quality(tmp_path):
     """Prints mean and standard deviation over seeds, real data in brackets, and each seed."""
     config = '--config=configs/gan.py:ring,debug'
     printed = output_of('over_seeds', config, '--seeds=2', f'--folder={tmp_path}')
@@ -99,7 +99,7 @@ def test_seeds_are_summed_up_with_their_samples(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_error_of_pca_is_scikit_learns():
+def test_the_error_of_pca_equals_scikit_learns():
     """On the digits, with PCA fitted on the training split only."""
     from sklearn.decomposition import PCA
 
@@ -107,14 +107,14 @@ def test_the_error_of_pca_is_scikit_learns():
 
     printed = output_of('pca_error', '--components=3', '--components=8')
     line = r'(\d+) components: squared_error (\S+) \+- \S+, clipped to the interval (\S+) '
-    found = re.findall(line, printed)
-    assert [row[0] for row in found] == ['3', '8']
+    rows = re.findall(line, printed)
+    assert [row[0] for row in rows] == ['3', '8']
     data = splits.hold_out(digits.load().splits, 0)
     train, test = (data[name]['x'].reshape(-1, 64) / 16 for name in ('train', 'test'))
-    for components, error, moved in found:
+    for components, error, clipped_error in rows:
         pca = PCA(int(components), svd_solver='full').fit(train)
-        seen = pca.inverse_transform(pca.transform(test))
-        want = 0.5 * np.sum((test - seen) ** 2, 1).mean()
-        assert float(error) == pytest.approx(want, abs=1e-4)
-        want = 0.5 * np.sum((test - np.clip(seen, 0, 1)) ** 2, 1).mean()
-        assert float(moved) == pytest.approx(want, abs=1e-4)
+        reconstructions = pca.inverse_transform(pca.transform(test))
+        expected = 0.5 * np.sum((test - reconstructions) ** 2, 1).mean()
+        assert float(error) == pytest.approx(expected, abs=1e-4)
+        expected = 0.5 * np.sum((test - np.clip(reconstructions, 0, 1)) ** 2, 1).mean()
+        assert float(clipped_error) == pytest.approx(expected, abs=1e-4)

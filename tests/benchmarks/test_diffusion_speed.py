@@ -40,11 +40,11 @@ def test_both_have_the_same_parameters_and_outputs(shape):
     ours, params, theirs = both(shape)
     sizes = [leaf.size for leaf in jax.tree.leaves(params)]
     assert sum(sizes) == sum(leaf.numel() for leaf in theirs.parameters())
-    want = jax.jit(ours.apply)({'params': params}, X, LEVELS)
-    got = theirs(as_torch(X), torch.from_numpy(np.array(LEVELS))).permute(0, 2, 3, 1)
-    scale = np.abs(want).max()
+    expected = jax.jit(ours.apply)({'params': params}, X, LEVELS)
+    outputs = theirs(as_torch(X), torch.from_numpy(np.array(LEVELS))).permute(0, 2, 3, 1)
+    scale = np.abs(expected).max()
     assert scale > 0.1
-    np.testing.assert_allclose(got.detach(), want, rtol=1e-3, atol=1e-4 * scale)
+    np.testing.assert_allclose(outputs.detach(), expected, rtol=1e-3, atol=1e-4 * scale)
 
 
 def test_weights_of_another_shape_are_refused():
@@ -73,11 +73,11 @@ def test_both_have_the_same_process_and_draw_the_same_samples():
         jax.random.split(jax.random.PRNGKey(0), len(X)),
     )
     x, _ = jax.jit(lambda x: samplers.ddim(mean, x, times, schedule, keys))(X)
-    want = mean(x, jnp.full(len(x), times[-1]))
+    expected = mean(x, jnp.full(len(x), times[-1]))
     network = lambda x, level: x * scale(level)[:, None, None, None]
-    got = torch_diffusion.sample(network, as_torch(X), 6).permute(0, 2, 3, 1)
-    assert float(jnp.abs(want).min()) < 0.5
-    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
+    samples = torch_diffusion.sample(network, as_torch(X), 6).permute(0, 2, 3, 1)
+    assert float(jnp.abs(expected).min()) < 0.5
+    np.testing.assert_allclose(samples, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_step_of_pytorch_descends_the_error_of_v():
@@ -111,9 +111,9 @@ def test_the_operations_of_a_step_are_counted():
     assert flop == 2 * 2 * 5 * 64 * 64
 
 
-def test_products_in_bfloat16_are_near_and_come_back_in_float32():
+def test_bfloat16_products_are_close_and_returned_in_float32():
     exact, x, level = Linear(), as_torch(X), torch.zeros(3)
-    found, want = torch_diffusion.InBfloat16(exact)(x, level), exact(x, level)
-    assert found.dtype == torch.float32
-    far = float((found - want).detach().abs().max() / want.detach().abs().max())
+    rounded, reference = torch_diffusion.InBfloat16(exact)(x, level), exact(x, level)
+    assert rounded.dtype == torch.float32
+    far = float((rounded - reference).detach().abs().max() / reference.detach().abs().max())
     assert 1e-5 < far < 0.05

@@ -1,4 +1,4 @@
-"""Damage is random but repeatable; damaged files of every kind end well."""
+"""Damage is random but reproducible; a damaged file ends in one line or the same result."""
 
 import json
 import random
@@ -23,7 +23,7 @@ def test_damage_changes_the_content_and_repeats(content):
 
 
 def test_one_value_of_a_record_changes():
-    """The record itself stays as it is, and all sorts of changes occur."""
+    """The record itself is unchanged, and all kinds of changes occur."""
     record = {'a': 1, 'b': [2, {'c': 'text'}], 'd': {}}
     before = json.dumps(record)
     texts = {json.dumps(misshapen(record, random.Random(seed))) for seed in range(200)}
@@ -33,7 +33,7 @@ def test_one_value_of_a_record_changes():
 
 
 def test_checksums_are_removed_or_right_again():
-    """Else only the checksum would be tested."""
+    """Otherwise only the checksum would be tested."""
     record = json.dumps({'checksum': '00', 'a': {'b': 3}}).encode()
     assert b'checksum' not in resealed(record, random.Random(0))
     line = b'atelier3[1,2,[3]]\n'
@@ -43,7 +43,7 @@ def test_checksums_are_removed_or_right_again():
 
 
 def test_a_result_is_judged_by_the_result_of_the_undamaged_file():
-    """Another result is bad only where a checksum should have revealed it."""
+    """Another result is a fault only where a checksum should have detected the damage."""
     guarded, other = KINDS['checkpoint'], KINDS['text']
     read = lambda text, *warnings: {'outcome': 'read', 'text': text, 'warnings': warnings}
     assert judged(guarded, read('a'), read('a')) == 'same'

@@ -26,7 +26,7 @@ def quoted() -> list[tuple[str, str]]:
     return lines
 
 
-def test_signatures_are_those_of_the_code():
+def test_signatures_on_the_page_equal_the_code():
     assert {file for file, _ in quoted()} >= {'atelier/core/game.py', 'configs/vae.py'}
     for file, line in quoted():
         begins = [text.startswith(line) for text in (ROOT / file).read_text().splitlines()]
@@ -40,7 +40,7 @@ def test_files_that_the_page_names_exist():
 
 
 @pytest.mark.slow
-def test_the_worked_family(main, tmp_path):
+def test_the_worked_family_runs(main, tmp_path):
     """Runs the page's commands in order, on debug variants; samples and a path are written."""
     (own,) = [block for block in BLOCKS if block.startswith('"""')]
     (tmp_path / 'energy.py').write_text(own)

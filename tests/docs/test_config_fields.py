@@ -3,12 +3,12 @@
 from docs import config_fields
 
 
-def test_the_page_is_what_the_configs_say():
+def test_the_page_equals_the_config_comments():
     message = 'python -m docs.config_fields brings it up to date'
     assert config_fields.PAGE.read_text() == config_fields.page() + '\n', message
 
 
-def test_common_fields_stand_once_and_changed_values_with_their_config():
+def test_common_fields_are_listed_once_and_changed_values_under_their_config():
     common, vae, *_ = (
         part for part in config_fields.page().split('\n## ') if part.startswith(('Fields', 'vae\n'))
     )

@@ -55,7 +55,7 @@ def changed(text: str, hunk: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_change_of_a_loss(house):
+def test_the_readme_change_of_a_loss_works(house):
     """After the README's diff the loss is -E[log p(x | z)] + |KL - capacity_nats|."""
     (diff,) = blocks('diff')
     files = re.findall(r'--- a/(\S+)\n\+\+\+ b/\S+\n@@[^\n]*\n(.*?)\n(?=---|\Z)', diff, re.DOTALL)
@@ -75,7 +75,7 @@ def test_the_change_of_a_loss(house):
 
 
 @pytest.mark.slow
-def test_the_python(house):
+def test_the_readme_python_runs(house):
     """Runs both Python programs of the README, the second with 20 training steps."""
     use, _, own = blocks('python')
     python(house, 'main.py', '--config=configs/vae.py:digits,debug', '--workdir=runs/vae-digits')
@@ -86,13 +86,13 @@ def test_the_python(house):
     assert 'nll_nats' in python(house, '-c', QUICK + own)
 
 
-def test_the_variant_of_a_config(tmp_path, monkeypatch):
+def test_the_readme_config_variant_works(tmp_path, monkeypatch):
     _, variant, _ = blocks('python')
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'mine.py').write_text(variant)
-    which = checkout.config_file('mine.py:digits,debug')
-    assert which.config().hypers.beta == 4.0
-    assert which.module().build.__module__ == 'configs.vae'
+    config_file = checkout.config_file('mine.py:digits,debug')
+    assert config_file.config().hypers.beta == 4.0
+    assert config_file.module().build.__module__ == 'configs.vae'
 
 
 def test_the_readme_is_short():

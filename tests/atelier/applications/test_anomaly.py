@@ -63,8 +63,8 @@ def test_other_data_are_outliers(vae, tmp_path):
     np.testing.assert_array_equal(np.sort(arrays['outlier_score']), score)
     known = arrays['score'][arrays['label'] != 5]
     truth = np.repeat([1, 0], [11, len(known)])
-    want = roc_auc_score(truth, np.concatenate([score, known]))
-    assert arrays['outlier_auroc'][0] == pytest.approx(want)
+    expected = roc_auc_score(truth, np.concatenate([score, known]))
+    assert arrays['outlier_auroc'][0] == pytest.approx(expected)
     assert 0 < arrays['outlier_auroc'][1] < 0.2
     (path,) = (vae.folder / 'applications').glob('anomaly-nll-noise-data-????????.npz')
     assert path.with_suffix('.png').exists()
@@ -146,7 +146,7 @@ def test_bad_options_raise_one_line(vae, complaint, options, message):
     assert message in complaint(anomaly.apply, by_ink(vae), **options)
 
 
-def test_what_cannot_be_scored_is_refused(vae, gan, complaint):
+def test_families_and_examples_without_a_score_are_refused(vae, gan, complaint):
     line = complaint(perform, anomaly.APPLICATION, gan)
     assert 'has no likelihood or reconstruction; modes' in line
     all_left_out = without(by_ink(vae), *range(10))

@@ -38,5 +38,5 @@ def test_fits_agrees_with_the_needs_and_the_refusal(run):
     assert not DOUBLE.fits(with_abilities(run).family, spec._replace(levels=2))
 
 
-def test_each_knows_its_mode():
+def test_each_application_has_its_mode():
     assert [load(name).mode for name in names()] == names()

@@ -1,4 +1,4 @@
-"""Names of results carry what changes them; options that no memory holds are refused."""
+"""Names of results contain the settings that change them; options beyond memory are refused."""
 
 import json
 
@@ -35,8 +35,8 @@ def test_changed_settings_are_in_the_name(folder, overrides, suffix):
     assert _common.settings_suffix(run) == suffix
 
 
-def test_paths_are_told_apart_by_a_checksum(folder, tmp_path, monkeypatch):
-    """A relative path has that of the absolute one; the same file name elsewhere has another."""
+def test_a_checksum_distinguishes_paths(folder, tmp_path, monkeypatch):
+    """Relative and absolute paths have one checksum; the same file name elsewhere has another."""
     other = {'eval.classifier': str(tmp_path / 'a' / 'classifier')}
     name = _common.settings_suffix(run_folder.reopen(folder, other))
     assert len(name) == len('-classifier-') + 8
@@ -82,13 +82,13 @@ def test_a_run_without_a_config_file_has_the_plain_name(folder, tmp_path):
         ('super_resolve', dict(num_samples=2**31 - 1)),
     ],
 )
-def test_as_many_as_memory_does_not_hold(vae, mode, options):
+def test_options_beyond_memory_are_refused(vae, mode, options):
     """The line names the option and its value, before a checkpoint is read."""
     with pytest.raises(UserError, match='|'.join(f'--{name}={n}' for name, n in options.items())):
         load(mode).apply(vae, **options)
 
 
-def test_small_options_pass(vae):
+def test_small_options_are_accepted(vae):
     """The limit is the memory of the device."""
     _common.at_least(1, num_samples=1)
     _common.check_outputs(vae, num_samples=1000, num_points=100)

@@ -61,7 +61,7 @@ def test_a_linear_model_is_pca(linear):
     assert np.any(np.abs(cost) > 1e-7 * arrays['code_error'])
 
 
-def test_a_byte_is_the_nearest_of_256_values():
+def test_codes_are_rounded_to_the_nearest_of_256_values():
     random = np.random.RandomState(0)
     low, high = np.array([-2.0, 5.0, 1.0]), np.array([3.0, 9.0, 1.0])
     rows = np.concatenate([random.uniform(-4, 11, (500, 3)), [low, high]])
@@ -89,8 +89,8 @@ def test_rounding_uses_the_extremes_of_the_training_split(vae):
     run = run._replace(data=run.data._replace(spec=run.data.spec._replace(levels=None)))
     arrays = compress.apply(run)
     back = np.array([10, 100, 255]) / 16
-    want = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
-    np.testing.assert_allclose(arrays['code_error'], [want.mean()], rtol=1e-5)
+    expected = 0.5 * 64 * (back - [10.4, 99.6, 300.0]) ** 2
+    np.testing.assert_allclose(arrays['code_error'], [expected.mean()], rtol=1e-5)
     assert 'jpeg_error' not in arrays  # no value range, so no grey levels
 
 
@@ -99,14 +99,14 @@ def test_all_components_are_the_reconstruction(vae):
     arrays = compress.apply(vae, quality_step=50)
     reconstruct.apply(vae)
     path = vae.folder / 'applications' / 'reconstruct-seed-0.json'
-    want = json.loads(path.read_text())['half_squared_error']['mean']
-    np.testing.assert_allclose(arrays['code_error_unrounded'][-1], want, rtol=1e-4)
+    expected = json.loads(path.read_text())['half_squared_error']['mean']
+    np.testing.assert_allclose(arrays['code_error_unrounded'][-1], expected, rtol=1e-4)
     stored = np.load(vae.folder / 'applications' / 'compress-quality_step-50.npz')
     assert set(stored) == set(arrays)
     assert (vae.folder / 'applications' / 'compress-quality_step-50.png').stat().st_size > 5000
 
 
-def test_jpeg_is_the_best_that_fits(linear):
+def test_jpeg_has_the_best_quality_that_fits(linear):
     run, _ = linear
     arrays = compress.apply(run, quality_step=10)
     size, error = arrays['jpeg_bytes'], arrays['jpeg_error']
@@ -146,7 +146,7 @@ def test_black_and_white_and_colours_have_a_jpeg(vae):
 @pytest.mark.parametrize(
     ('name', 'data'), [pytest.param('vae_gan', 'digits', marks=pytest.mark.slow), ('vae', 'ring')]
 )
-def test_other_families_and_data(tmp_path, name, data):
+def test_other_families_and_data_are_compressed(tmp_path, name, data):
     run = assembled(tmp_path, name, f'{data},debug')
     short = {s: {n: a[:40] for n, a in part.items()} for s, part in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=short))

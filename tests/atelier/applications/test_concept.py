@@ -61,7 +61,7 @@ def test_label_selects_images_of_one_class(vae):
     assert np.all(arrays['image'].max((1, 2, 3)) == 9)
 
 
-def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
+def test_intensity_points_from_the_darkest_quarter_to_the_brightest(vae):
     """Constant images of 0 ... 15: the outer quarters average 1.5 and 13.5; no labels needed."""
     x = np.random.RandomState(0).permutation(16).astype(np.uint8)[:, None, None, None]
     split = {'x': np.broadcast_to(x, (16, 8, 8, 1))}
@@ -78,15 +78,15 @@ def test_intensity_leads_from_the_weak_quarter_to_the_strong(vae):
         ('slant', strokes.slant, 'left-to-right'),
     ],
 )
-def test_stroke_directions_lead_from_small_values_to_large_ones(vae, attribute, measure, name):
+def test_stroke_directions_point_from_small_values_to_large_ones(vae, attribute, measure, name):
     """The direction joins the means of the outer quarters; `value` is measured in x."""
     x = vae.data.splits['train']['x']
     run = with_abilities(vae, Codes(encode=encode, decode=decode))
     arrays = concept.apply(run, attribute=attribute, num_images=3, num_steps=2, low=-1.0, high=1.0)
     values = measure(x[..., 0] / 16)
     low, high = np.quantile(values, [0.25, 0.75])
-    want = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
-    np.testing.assert_allclose(arrays['direction'], want, atol=0.1)  # up to ties at the edges
+    expected = flat(x[values >= high]).mean(0) - flat(x[values <= low]).mean(0)
+    np.testing.assert_allclose(arrays['direction'], expected, atol=0.1)  # up to ties at the edges
     shades = np.clip(arrays['x'].reshape(6, 8, 8) / 16, 0, 1)
     np.testing.assert_allclose(arrays['value'], measure(shades).reshape(3, 2), rtol=1e-5)
     assert np.all(arrays['value'][:, 1] > arrays['value'][:, 0])
@@ -123,9 +123,9 @@ def generator(gan, folder='somewhere'):
 def test_without_an_encoder_a_classifier_labels_the_sets(gan, classifier):
     """The means of the two halves of a standard normal variable differ by 2 sqrt(2 / pi)."""
     arrays = concept.apply(generator(gan), num_codes=4000, num_images=2, label=1)
-    want = np.zeros(64)
-    want[0] = 2 * np.sqrt(2 / np.pi)
-    np.testing.assert_allclose(arrays['direction'], want, atol=5 * 2 / np.sqrt(4000))
+    expected = np.zeros(64)
+    expected[0] = 2 * np.sqrt(2 / np.pi)
+    np.testing.assert_allclose(arrays['direction'], expected, atol=5 * 2 / np.sqrt(4000))
     assert np.all(flat(arrays['image'])[:, 0] > 0)
 
 

@@ -63,8 +63,8 @@ def test_the_best_linear_denoiser_of_a_gaussian(vae):
     arrays = denoise.apply(run, levels=str(s), num_images=2)
     mean = lambda name: arrays[name].mean()
     np.testing.assert_allclose(mean('noisy_psnr_db'), 20 * np.log10(8 / s), atol=0.1)
-    want = 10 * np.log10(1 + s**2)
-    np.testing.assert_allclose(mean('denoised_psnr_db') - mean('noisy_psnr_db'), want, atol=0.1)
+    gain_db = 10 * np.log10(1 + s**2)
+    np.testing.assert_allclose(mean('denoised_psnr_db') - mean('noisy_psnr_db'), gain_db, atol=0.1)
     assert np.abs(arrays['noisy']).max() > 4  # no clipping without a known range
     assert 'noisy_ssim' not in arrays
 
@@ -147,8 +147,8 @@ def test_families_that_reconstruct(tmp_path, name, data):
     state = restore.initial_state(run)
     rng = rng_for(state.key, jnp.arange(20), 20)
     batch = {'x': jnp.asarray(arrays['noisy'][0])}
-    want = jax.jit(run.family.ability(Reconstruct).mean)(state.averaged_weights, batch, rng)
-    np.testing.assert_allclose(arrays['denoised'][0], want, rtol=1e-3, atol=1e-3)
+    expected = jax.jit(run.family.ability(Reconstruct).mean)(state.averaged_weights, batch, rng)
+    np.testing.assert_allclose(arrays['denoised'][0], expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(arrays['x'], run.data.splits['test']['x'][arrays['index']])
     assert arrays['noisy_psnr_db'].shape == (1, 20)
     suffixes = {path.suffix for path in (tmp_path / 'applications').iterdir()}
@@ -158,7 +158,7 @@ def test_families_that_reconstruct(tmp_path, name, data):
 
 
 @pytest.mark.slow
-def test_a_trained_vae_takes_noise_away(tmp_path, monkeypatch):
+def test_a_trained_vae_removes_noise(tmp_path, monkeypatch):
     """After a few seconds of training on digits, stronger noise gives a larger gain."""
     settings = dict(steps=300, evaluate_every=300, checkpoint_every=300)
     run = make_run(tmp_path, 'digits', **{f'train__{k}': v for k, v in settings.items()})

@@ -42,14 +42,14 @@ def results(run):
     return json.loads((run.folder / 'applications' / 'embed.json').read_text())
 
 
-def test_neighbours_are_scikit_learns():
+def test_neighbours_equal_scikit_learns():
     """Two classes and an odd number of neighbours rule out ties."""
     data = blobs(classes=2)
-    want = KNeighborsClassifier(5).fit(data.train, data.train_label).predict(data.test)
-    np.testing.assert_array_equal(embed.by_neighbours(data, 5), want)
+    expected = KNeighborsClassifier(5).fit(data.train, data.train_label).predict(data.test)
+    np.testing.assert_array_equal(embed.by_neighbours(data, 5), expected)
 
 
-def test_the_nearest_only_breaks_ties():
+def test_ties_go_to_the_nearest_neighbour():
     """Neighbours of classes 7, 3 and 9 lie at distances 1 to 5 from 0."""
 
     def at(*labels):
@@ -66,12 +66,12 @@ def test_the_probe_is_a_logistic_regression_on_standardized_features():
     data = blobs()
     scale = StandardScaler().fit(data.train)
     probe = LogisticRegression(max_iter=2000).fit(scale.transform(data.train), data.train_label)
-    want = probe.predict(scale.transform(data.test))
-    np.testing.assert_array_equal(embed.by_probe(data), want)
+    expected = probe.predict(scale.transform(data.test))
+    np.testing.assert_array_equal(embed.by_probe(data), expected)
     constant = data._replace(
         train=np.pad(data.train, ((0, 0), (0, 1))), test=np.pad(data.test, ((0, 0), (0, 1)))
     )
-    np.testing.assert_array_equal(embed.by_probe(constant), want)
+    np.testing.assert_array_equal(embed.by_probe(constant), expected)
 
 
 def test_codes_that_encode_the_class_are_classified_perfectly(vae):

@@ -112,17 +112,17 @@ def _check(run, results):
         assert difference.min() > -1e-2 and difference.max() < 1 + 1e-2
         return
     np.testing.assert_allclose(paths['codes'][0, 0, [0, -1]], codes[pair], **near)
-    kept, ability = results.get('reconstruct'), run.family.ability(Reconstruct)
-    if kept is None:  # a diffusion model or a flow, whose codes decode to x
-        kept = {'index': pair[:0], 'reconstruction': straight[:0]}
+    arrays, ability = results.get('reconstruct'), run.family.ability(Reconstruct)
+    if arrays is None:  # a diffusion model or a flow, whose codes decode to x
+        arrays = {'index': pair[:0], 'reconstruction': straight[:0]}
         space = codes_of(run.family)
         ability = reconstruct_by_codes(space.encode, space.decode)
-    index = np.concatenate([pair, kept['index']])
+    index = np.concatenate([pair, arrays['index']])
     raw = {name: jnp.asarray(array[index]) for name, array in split.items()}
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(len(index)), len(index))
     batch = run.data.preprocess(raw, rng.keys)
-    want = ability.mean(state.averaged_weights, batch, rng)
-    outputs = np.concatenate([straight[[0, -1]], kept['reconstruction']])
+    expected = ability.mean(state.averaged_weights, batch, rng)
+    outputs = np.concatenate([straight[[0, -1]], arrays['reconstruction']])
     unit = float(np.ptp(run.data.spec.denormalize(np.array([0.0, 1.0]))))
     bounds = dict(rtol=1e-3, atol=1e-3) if near is exact else dict(rtol=0, atol=0.1 * unit)
-    np.testing.assert_allclose(outputs, want, **bounds)
+    np.testing.assert_allclose(outputs, expected, **bounds)

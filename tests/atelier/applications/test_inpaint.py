@@ -51,9 +51,9 @@ def recorded(run, name='left', changed=''):
 )
 def test_parts_of_an_image(mask, rows, columns):
     hidden = hidden_parts(IMAGE, mask, 0.5, 3, 0)
-    wanted = np.zeros((3, 6, 8, 1), bool)
-    wanted[:, rows, columns] = True
-    np.testing.assert_array_equal(hidden, wanted)
+    expected = np.zeros((3, 6, 8, 1), bool)
+    expected[:, rows, columns] = True
+    np.testing.assert_array_equal(hidden, expected)
 
 
 def test_random_masks_hide_their_share_by_seed_and_example():
@@ -100,7 +100,7 @@ def test_a_bad_mask_file_raises_one_line(tmp_path, complaint, array, message):
 # Completions
 
 
-def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
+def test_known_values_stay_and_hidden_values_are_not_given_to_the_model(vae):
     def add_label(weights, batch, rng):
         label = batch['label'][:, None, None, None]
         return jnp.where(batch['known'], batch['x'], batch['x'] + label)
@@ -112,8 +112,8 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
     np.testing.assert_array_equal(arrays['x'], split['x'][index])
     for completion in np.swapaxes(arrays['completions'], 0, 1):
         np.testing.assert_array_equal(completion[:, :, :4], split['x'][index][:, :, :4])
-        wanted = np.broadcast_to(split['label'][index][:, None, None, None], (6, 8, 4, 1))
-        np.testing.assert_array_equal(completion[:, :, 4:], wanted)  # hidden input is 0
+        expected = np.broadcast_to(split['label'][index][:, None, None, None], (6, 8, 4, 1))
+        np.testing.assert_array_equal(completion[:, :, 4:], expected)  # hidden input is 0
     assert not arrays['known'][:, :, 4:].any() and arrays['known'][:, :, :4].all()
     name = 'inpaint-right-seed-0-num_completions-2-num_examples-50.npz'
     stored = np.load(run.folder / 'applications' / name)
@@ -121,21 +121,21 @@ def test_known_values_stay_and_hidden_ones_do_not_reach_the_model(vae):
     assert arrays['completion_psnr_db'].shape == (50, 2)
 
 
-def test_errors_are_those_of_the_hidden_part(vae):
+def test_errors_are_measured_on_the_hidden_part(vae):
     """White and black images filled with grey: the error in the hidden part is half the range."""
     x = np.zeros((30, 8, 8, 1), np.uint8)
     x[::2] = 16
     run = filling(vae, x=x)
-    found = inpaint.apply(run, num_completions=1)
-    np.testing.assert_allclose(found['completion_psnr_db'], 20 * np.log10(2))
-    np.testing.assert_allclose(found['completions_mean_psnr_db'], 20 * np.log10(2))
+    arrays = inpaint.apply(run, num_completions=1)
+    np.testing.assert_allclose(arrays['completion_psnr_db'], 20 * np.log10(2))
+    np.testing.assert_allclose(arrays['completions_mean_psnr_db'], 20 * np.log10(2))
     results = recorded(run, changed='-num_completions-1')
     assert results['completion']['rmse'] == 8.0
     assert (results['num_examples'], results['hidden_share']) == (30, 0.5)
     mean = run.data.splits['train']['x'].mean(0)[:, :4] / 16
     error = 0.5 * (np.mean(mean**2) + np.mean((1 - mean) ** 2))
-    found = results['training_mean']['psnr_db']['mean']
-    np.testing.assert_allclose(found, -10 * np.log10(error), rtol=1e-5)
+    psnr_db = results['training_mean']['psnr_db']['mean']
+    np.testing.assert_allclose(psnr_db, -10 * np.log10(error), rtol=1e-5)
     assert results['completion']['ssim']['mean'] < 1
 
 

@@ -30,8 +30,8 @@ def test_codes_of_different_lengths():
     a, b = np.array([2.0, 0, 0]), np.array([0, 5.0, 0])
     path = interpolate.spherical(a, b, T)
     quarter = T * np.pi / 2
-    want = np.stack([2 * np.cos(quarter), 5 * np.sin(quarter), 0 * T], 1)
-    np.testing.assert_allclose(path, want, atol=1e-12)
+    expected = np.stack([2 * np.cos(quarter), 5 * np.sin(quarter), 0 * T], 1)
+    np.testing.assert_allclose(path, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize('factor', [1.0, 2.5, -1.0, 0.0])

@@ -55,10 +55,10 @@ def test_codes_of_two_dimensions_are_the_plane(vae):
 
 def test_the_grid_lies_at_the_quantiles_of_the_prior(vae):
     arrays = latent_map.apply(vae, num_points=4)
-    want = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
-    np.testing.assert_allclose([arrays['u'], arrays['v']], [want, want], rtol=1e-5)
+    quantiles = norm.ppf([1 / 8, 3 / 8, 5 / 8, 7 / 8])
+    np.testing.assert_allclose([arrays['u'], arrays['v']], [quantiles, quantiles], rtol=1e-5)
     state = restore.initial_state(vae)
-    codes = np.asarray([[u, v] for v in want for u in want], np.float32)
+    codes = np.asarray([[u, v] for v in quantiles for u in quantiles], np.float32)
     x = vae.family.ability(Codes).decode(state.averaged_weights, jax.numpy.asarray(codes))
     np.testing.assert_allclose(arrays['x'], np.reshape(x, (4, 4, 8, 8, 1)), rtol=1e-3, atol=1e-4)
 
@@ -72,8 +72,8 @@ def test_with_more_dimensions_the_grid_lies_at_the_prior_quantiles_along_the_axe
     assert 'grid points at quantiles of the N(0, I) prior' in caplog.text
     drawn = np.random.RandomState(1).normal(size=(200_000, 3))
     projected = (drawn - arrays['origin']) @ arrays['axes'].T
-    want = np.quantile(projected, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
-    np.testing.assert_allclose([arrays['u'], arrays['v']], want, atol=0.02)
+    expected = np.quantile(projected, [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
+    np.testing.assert_allclose([arrays['u'], arrays['v']], expected, atol=0.02)
 
 
 @pytest.mark.slow
@@ -90,8 +90,8 @@ def test_another_prior_gives_the_quantiles_of_its_codes(vae, caplog):
     assert 'grid points at quantiles of 10,000 codes of the prior' in caplog.text
     np.testing.assert_allclose(arrays['u'], 3 + 2 * np.array([1, 3, 5, 7]) / 8, atol=0.05)
     np.testing.assert_array_equal(arrays['v'], [0, 0, 1, 1])
-    again = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
-    np.testing.assert_array_equal(again['u'], arrays['u'])
+    repeated = latent_map.apply(of_codes(vae, codes, prior=prior), num_points=4)
+    np.testing.assert_array_equal(repeated['u'], arrays['u'])
 
 
 def test_codes_of_another_prior_are_projected_to_the_plane(vae):
@@ -135,7 +135,7 @@ def test_codes_in_a_plane_are_restored_from_it(vae, caplog):
     np.testing.assert_allclose(off, 0, atol=1e-5)
 
 
-def test_one_dimension_is_a_line(vae):
+def test_codes_of_one_dimension_lie_on_a_line(vae):
     codes = np.arange(10)[:, None]
     arrays = latent_map.apply(of_codes(vae, codes), num_points=3)
     np.testing.assert_array_equal(arrays['plane'], np.pad(codes, ((0, 0), (0, 1))))

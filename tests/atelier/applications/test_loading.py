@@ -13,6 +13,6 @@ def test_every_file_is_an_application(name):
         assert option.default is not option.empty, option  # optional on the command line
 
 
-def test_shared_modules_are_no_applications():
+def test_shared_modules_are_not_applications():
     assert 'sample' in applications.names()
     assert not [name for name in applications.names() if name.startswith('_')]

@@ -203,7 +203,7 @@ def test_a_header_is_compared_with_the_run_before_anything_is_built(
 
 @pytest.mark.parametrize('line', [b'[' * 10_000, b'{}', b'3', b'[1,1,1,1,"",[[1]],2,null,[]]'])
 def test_a_header_of_other_values_is_damaged(tmp_path, complaint, line):
-    """Whatever JSON it is."""
+    """For any JSON in the header."""
     line = file_format.MAGIC['range'] + line + b'\n'
     path = tmp_path / 'file.bin'
     path.write_bytes(line + file_format._checksum_of(line) + b'\0' * 8)

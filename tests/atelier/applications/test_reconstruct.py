@@ -58,7 +58,7 @@ def test_draws_depend_on_the_position_in_the_split(vae):
     assert sorted(every['index']) == list(range(447))
 
 
-def test_originals_stand_above_reconstructions(vae):
+def test_originals_are_shown_above_reconstructions(vae):
     """Further pairs of rows follow below the first; the largest level is white."""
     run = with_abilities(vae, Reconstruct(lambda weights, batch, rng: 16 + 0 * batch['x']))
     black = {'x': np.zeros((20, 8, 8, 1), np.uint8)}

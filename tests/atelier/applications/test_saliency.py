@@ -30,8 +30,8 @@ def affine(weights, batch, rng):
 def test_the_gradient_of_an_affine_classifier_is_its_weights(classifier):
     run = with_abilities(classifier, Classify(affine))
     arrays = saliency.apply(run, index=5, num_images=3, label=4)
-    want = np.broadcast_to(WEIGHTS[:, 4].reshape(8, 8, 1), (3, 8, 8, 1))
-    np.testing.assert_allclose(arrays['gradient'], want, rtol=1e-6)
+    expected = np.broadcast_to(WEIGHTS[:, 4].reshape(8, 8, 1), (3, 8, 8, 1))
+    np.testing.assert_allclose(arrays['gradient'], expected, rtol=1e-6)
     np.testing.assert_array_equal(arrays['index'], [5, 6, 7])
     np.testing.assert_array_equal(arrays['x'], run.data.splits['test']['x'][5:8])
     np.testing.assert_array_equal(arrays['label'], run.data.splits['test']['label'][5:8])
@@ -45,8 +45,8 @@ def test_the_predicted_class_is_explained_by_default(classifier):
     arrays = saliency.apply(with_abilities(classifier, Classify(affine)), num_images=6)
     np.testing.assert_array_equal(arrays['shown'], arrays['logits'].argmax(1))
     assert len(set(arrays['shown'])) > 1
-    want = WEIGHTS[:, arrays['shown']].T.reshape(6, 8, 8, 1)
-    np.testing.assert_allclose(arrays['gradient'], want, rtol=1e-6)
+    expected = WEIGHTS[:, arrays['shown']].T.reshape(6, 8, 8, 1)
+    np.testing.assert_allclose(arrays['gradient'], expected, rtol=1e-6)
 
 
 def test_channels_are_reduced_by_their_maximum():
@@ -66,8 +66,13 @@ def test_each_map_feeds_one_class(classifier):
     maps = jax.random.uniform(jax.random.PRNGKey(0), (4, 3, 5, 3))
     label = jnp.array([0, 1, 2, 0])
     activation = saliency.class_activation(logits, maps, label)
-    want = [2 * maps[0, ..., 0], 0 * maps[1, ..., 1], 0.5 * maps[2, ..., 2], 2 * maps[3, ..., 0]]
-    np.testing.assert_allclose(activation, want, rtol=1e-6)
+    expected = [
+        2 * maps[0, ..., 0],
+        0 * maps[1, ..., 1],
+        0.5 * maps[2, ..., 2],
+        2 * maps[3, ..., 0],
+    ]
+    np.testing.assert_allclose(activation, expected, rtol=1e-6)
 
 
 def test_a_map_that_the_logit_ignores_has_no_effect():
@@ -113,12 +118,12 @@ def test_a_convolutional_network(classifier):
     np.testing.assert_allclose(change, size.reshape(-1), rtol=0.02)
     maps = family.ability(Classify).feature_maps.maps(weights, {'x': jnp.asarray(arrays['x'])}, rng)
     halves = lambda maps: family.ability(Classify).feature_maps.logits(weights, maps)
-    want = saliency.class_activation(halves, maps, jnp.asarray(arrays['shown']))
-    np.testing.assert_allclose(arrays['activation'], want, rtol=1e-4, atol=1e-6)
+    expected = saliency.class_activation(halves, maps, jnp.asarray(arrays['shown']))
+    np.testing.assert_allclose(arrays['activation'], expected, rtol=1e-4, atol=1e-6)
     assert arrays['activation'].shape == (3, 4, 4)
 
 
-def test_without_convolutions_the_gradient_stands_alone(tmp_path, caplog):
+def test_without_convolutions_only_the_gradient_is_written(tmp_path, caplog):
     run = assembled(tmp_path, 'classifier', model__channels=())
     with caplog.at_level('INFO', logger='atelier'):
         arrays = saliency.apply(run, num_images=1)

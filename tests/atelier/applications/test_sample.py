@@ -1,4 +1,4 @@
-"""Class-conditional samples, as files."""
+"""Files of class-conditional samples."""
 
 import jax
 import numpy as np
@@ -32,18 +32,18 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('labels', 'want'),
+    ('labels', 'expected'),
     [('7', [7, 7, 7, 7, 7]), ('0,3', [0, 3, 0, 3, 0]), ('all', [0, 1, 2, 3, 4]), ('', [5] * 5)],
 )
-def test_samples_cycle_through_the_labels(run, labels, want):
+def test_samples_cycle_through_the_labels(run, labels, expected):
     x = sample.apply(run, num_samples=5, labels=labels)
-    assert x[:, 0, 0, 0].tolist() == want
+    assert x[:, 0, 0, 0].tolist() == expected
     (path,) = (run.folder / 'samples').glob('*.npz')
     with np.load(path) as file:
         np.testing.assert_array_equal(file['x'], x)
         assert ('label' in file) == bool(labels)
         if labels:
-            assert file['label'].tolist() == want
+            assert file['label'].tolist() == expected
 
 
 def test_each_class_has_a_column_of_the_image(run):

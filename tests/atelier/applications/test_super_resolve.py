@@ -79,7 +79,7 @@ def test_the_mean_of_samples_and_of_blocks(vae, no_figure):
     arrays = super_resolve.apply(run, num_samples=5)
     mean_square = lambda name: np.mean(10 ** (-arrays[name] / 10))
     one = (2 / 16) ** 2
-    near = lambda name, want: np.testing.assert_allclose(mean_square(name), want, rtol=0.1)
+    near = lambda name, expected: np.testing.assert_allclose(mean_square(name), expected, rtol=0.1)
     near('model_psnr_db', one)
     near('model_mean_psnr_db', one / 5)
     near('model_consistency_db', one / 4)
@@ -108,7 +108,7 @@ def test_samples_depend_on_seed_and_index_alone(vae, no_figure):
     assert len(np.unique(full['model'][:, 0, 0, 0])) == 30
 
 
-def test_images_of_real_values_and_any_number_of_channels(vae):
+def test_real_valued_images_of_any_number_of_channels_are_measured(vae):
     """The scale is that of the training split; data that are not images have no SSIM."""
     spec, random = Spec((4, 4, 2), None, None), np.random.default_rng(0)
     x = random.uniform(-1, 1, (20, 4, 4, 2)).astype(np.float32)

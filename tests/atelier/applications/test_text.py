@@ -83,7 +83,7 @@ def test_bad_options_are_refused(run, options, message):
 
 
 def test_the_training_text_need_not_exist(run, tmp_path):
-    """Its symbols are in the folder. An n-gram model needs it: its pieces give the shapes."""
+    """The run folder has the symbols. An n-gram model needs the text, which gives its shapes."""
     path = str(tmp_path / 'mine.txt')
     (tmp_path / 'mine.txt').write_text(TEXT)
     other = assembled(tmp_path / 'run', 'char_gru', 'debug', data__path=path, data__context=8)
@@ -106,7 +106,7 @@ def test_a_missing_ability_is_named(run):
         perform(text.APPLICATION, with_abilities(run))
 
 
-def test_samples_are_texts_too(run, capsys):
+def test_samples_of_text_models_are_texts(run, capsys):
     x = sample.apply(run, num_samples=7)
     path = run.folder / 'samples' / 'seed-0.txt'
     assert len(path.read_text().split('-' * 72)) == 7
@@ -136,7 +136,7 @@ def test_weights_of_another_alphabet_are_refused(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['char_lm', 'char_gru'])
-def test_networks_are_trained_evaluated_and_write(tmp_path, name):
+def test_text_models_are_trained_evaluated_and_sampled(tmp_path, name):
     run = few_of_test(assembled(tmp_path, name, 'debug'), 40)
     train_lib.train(run)
     result = evaluate.evaluate(run)

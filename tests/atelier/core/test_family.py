@@ -13,7 +13,7 @@ def family_with(*abilities) -> Family:
     return Family(len, (), len, abilities)
 
 
-def test_an_ability_is_found_by_its_type():
+def test_ability_returns_the_ability_of_a_type():
     log_prob = LogProb(len, 'exact')
     family = family_with(Sample(len), log_prob)
     assert family.ability(LogProb) is log_prob
@@ -35,7 +35,7 @@ def test_two_abilities_of_one_type_are_refused():
         (((Sample(len),),), 'tuple is not a NamedTuple'),
     ],
 )
-def test_what_is_no_ability_is_refused(abilities, message, monkeypatch):
+def test_values_that_are_not_abilities_are_refused(abilities, message, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, 'jaxtyping_disable', True)  # as in a user's run
     with pytest.raises(ValueError, match=message):
         Family(len, (), len, abilities)
@@ -57,16 +57,16 @@ def test_an_ability_is_not_mistaken_for_another_with_equal_fields():
     assert family_with(Other(len)).ability(Sample) is None
 
 
-def test_nothing_can_be_done_with_the_codes_of_a_family_without():
+def test_a_family_without_codes_has_no_code_functions():
     assert codes_of(family_with()) == Codes()
     assert codes_of(family_with(Codes(encode=len))).encode is len
 
 
-def test_conditional_families_say_so():
+def test_class_conditional_families_are_recognized():
     assert is_class_conditional(family_with(Sample(len, True)))
     assert not is_class_conditional(family_with(Sample(len)))
     assert not is_class_conditional(family_with())
 
 
-def test_what_the_settings_rule_out_is_left_out():
+def test_missing_abilities_are_left_out():
     assert present(None, Sample(len), None) == (Sample(len),)

@@ -80,7 +80,7 @@ PLAYERS = ('encoder', 'decoder', 'discriminator')
 
 
 @pytest.mark.parametrize('players', [PLAYERS[:1], PLAYERS[1:], PLAYERS])
-def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
+def test_each_player_gets_the_gradient_of_its_own_loss(toy, players):
     params, batch = toy
     rng = rng_for(jax.random.PRNGKey(0), jnp.arange(8), 8)
     play = lambda weights: train_step.play(toy_turn(players), weights, batch, rng, 0, {})
@@ -97,7 +97,7 @@ def test_play_gives_each_player_the_gradient_of_its_own_loss(toy, players):
 
 
 @pytest.mark.parametrize('mover', PLAYERS)
-def test_nobody_moves_in_anothers_turn(toy, mover):
+def test_players_without_a_turn_do_not_move(toy, mover):
     params, batch = toy
     before = start(params)
     after, _ = step_of(toy_turn((mover,)), batch_size=8)(before, [batch], jnp.arange(8))
@@ -168,7 +168,7 @@ def test_quadratic_by_gradient_descent_follows_its_closed_form(curvature, rate):
 
 @settings(max_examples=20, deadline=None)
 @given(half_life=st.floats(1.0, 1e6), batch_size=st.integers(1, 512))
-def test_moving_average_has_the_half_life_it_says(half_life, batch_size):
+def test_moving_average_has_its_declared_half_life(half_life, batch_size):
     """Averaging a constant c from 0 gives c * (1 - 2^(-examples / half-life))."""
     average = jnp.float32(0.0)
     for _ in range(20):
@@ -212,11 +212,11 @@ def test_turns_of_one_step_draw_different_noise_and_steps_too():
 
     def run(turns):
         step = step_of(*turns, batch_size=4)
-        state, seen = start({'model': jnp.float32(0.0)}), []
+        state, noise_values = start({'model': jnp.float32(0.0)}), []
         for _ in range(2):
             state, report = step(state, [{}], jnp.arange(4))
-            seen.append(float(report['noise']))
-        return seen
+            noise_values.append(float(report['noise']))
+        return noise_values
 
     turn = game.Turn(('model',), loss)
     one, two = run((turn,)), run((turn, turn))
@@ -224,7 +224,7 @@ def test_turns_of_one_step_draw_different_noise_and_steps_too():
     assert two[0] != one[0]  # the report averages both turns, and the second has other random draws
 
 
-def test_draws_belong_to_global_rows():
+def test_random_keys_belong_to_global_rows():
     key = jax.random.PRNGKey(5)
     whole = rng_for(key, jnp.arange(8), 8)
     half = rng_for(key, jnp.arange(4, 8), 8)
@@ -234,7 +234,7 @@ def test_draws_belong_to_global_rows():
     assert len(np.unique(everything, axis=0)) == 9
 
 
-def test_addresses_differ_by_purpose_and_path():
+def test_keys_differ_by_stream_and_path():
     key = jax.random.PRNGKey(0)
     paths = [(p, *path) for p in Stream for path in ((), (0,), (1,), (0, 1), (1, 0))]
     keys = [tuple(map(int, key_for(key, *path))) for path in paths]
@@ -272,7 +272,7 @@ def test_a_non_finite_step_freezes_the_state(spoiler):
     assert int(frozen.step) == 3
 
 
-def test_losses_have_to_be_those_of_the_players(toy):
+def test_losses_of_other_players_are_refused(toy):
     params, batch = toy
     wrong = toy_turn(('encoder',))._replace(players=('encoder', 'decoder'))
     with pytest.raises(ValueError, match='decoder'):
@@ -308,7 +308,7 @@ def test_a_fit_replaces_its_players_and_leaves_the_others(toy):
     np.testing.assert_array_equal(new.params['decoder']['w'], params['decoder']['w'])
 
 
-def test_a_fit_can_wait():
+def test_a_fit_can_be_delayed():
     state = start({'centre': {'w': jnp.zeros(4)}})
     step = step_of(to_mean(when=lambda hypers, step: step == 1))
     batch = {'x': jnp.ones((1, 4))}
@@ -319,7 +319,7 @@ def test_a_fit_can_wait():
 
 
 def test_a_fit_that_is_not_finite_freezes_the_state():
-    """At the same step, though its loss, computed with the previous parameters, is finite."""
+    """The state freezes at that step, although the loss of the previous parameters is finite."""
     state = start({'centre': {'w': jnp.zeros(4)}})
     new, report = step_of(to_mean(offset=jnp.nan))(state, [{'x': jnp.ones((1, 4))}], jnp.arange(1))
     assert not report['finite'] and np.isfinite(report['loss_centre'])

@@ -62,14 +62,14 @@ def test_the_rate_falls_at_each_milestone():
     np.testing.assert_allclose(rates, [5e-3, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3], rtol=1e-6)
 
 
-def test_no_decay_and_a_rate_for_one_player():
+def test_decay_may_be_off_and_one_player_may_have_its_own_rate():
     assert rate(10_000, decay_steps=0.0) == pytest.approx(1e-2)
     own = dict(learning_rate_critic=5e-2, decay_steps=0.0)
     assert rate(100, 'critic', **own) == pytest.approx(5e-2)
     assert rate(100, 'generator', **own) == pytest.approx(1e-2)
 
 
-def test_any_hyper_of_adam_may_be_a_players_own():
+def test_any_hyper_of_adam_may_be_set_for_one_player():
     hypers = {**SCHEDULED, 'adam_beta1_critic': 0.0, 'decay_steps': 0.0, 'warmup_steps': 0.0}
     params = {'w': jnp.zeros(())}
 
@@ -159,7 +159,7 @@ def test_a_kernel_moves_about_as_far_as_by_adam():
     assert 0.5 * optimizers.RMS < rms < 1.5 * optimizers.RMS
 
 
-def test_all_else_moves_as_by_nadam():
+def test_other_parameters_move_as_by_nadam():
     gradients = [draws(seed) for seed in range(3)]
     ours = moved(optimizers.muon, gradients, draws(99), weight_decay=0.1, clip_norm=1.0)
     rule = optax.chain(
@@ -173,7 +173,7 @@ def test_all_else_moves_as_by_nadam():
     assert not np.allclose(ours['dense']['kernel'], theirs['dense']['kernel'], rtol=0.1)
 
 
-def test_its_weight_decay_is_that_of_adam():
+def test_weight_decay_of_muon_equals_that_of_adam():
     """With zero gradients only the weight decay changes the parameters."""
     params, still = draws(0), jax.tree.map(jnp.zeros_like, draws(0))
     update = moved(optimizers.muon, [still], params, weight_decay=0.5)

@@ -1,4 +1,4 @@
-"""User arrays from an .npz: splits, events of any shape, levels; bad files give one line."""
+"""User arrays in an .npz: splits, events of any shape, levels; bad files give one line."""
 
 import io
 import pathlib
@@ -18,7 +18,7 @@ TABLE = np.arange(20).reshape(5, 4)
 REAL = np.random.RandomState(0).normal(3, 2, (40, 6))
 
 
-def event_numbers(n, shape=(3,)):
+def numbered_events(n, shape=(3,)):
     """Returns x in which every value is the index of its example."""
     return np.broadcast_to(np.arange(n).reshape(n, *[1] * len(shape)), (n, *shape)).copy()
 
@@ -48,9 +48,9 @@ def load_as_a_run_does(path, **data):
     ('n', 'num_valid', 'held_out'),
     [(100, 0, 10), (60_000, 0, 5000), (25, 0, 2), (3, 0, 1), (100, 7, 7), (100, 49, 49)],
 )
-def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
-    """Held-out splits have a tenth each, at most 5,000. Each example occurs once, shuffled."""
-    data = load_as_a_run_does(npz(x=event_numbers(n, ())), num_valid=num_valid)
+def test_an_x_without_splits_is_divided_into_splits(npz, n, num_valid, held_out):
+    """Each held-out split has a tenth, at most 5,000. Each example occurs once, shuffled."""
+    data = load_as_a_run_does(npz(x=numbered_events(n, ())), num_valid=num_valid)
     sizes = [data.size(name) for name in ('train', 'valid', 'test')]
     assert sizes == [n - 2 * held_out, held_out, held_out]
     everything = np.concatenate([data.splits[name]['x'] for name in ('train', 'valid', 'test')])
@@ -58,8 +58,8 @@ def test_x_alone_is_cut_into_splits(npz, n, num_valid, held_out):
     assert n < 20 or np.any(np.diff(everything.astype(int)) < 0)
 
 
-def test_own_splits_are_kept(npz):
-    x = event_numbers(60)
+def test_given_splits_are_kept(npz):
+    x = numbered_events(60)
     path = npz(x_train=x[:30], x_valid=x[30:50], x_test=x[50:])
     data = load_as_a_run_does(path)
     for name, rows in (('train', range(30)), ('valid', range(30, 50)), ('test', range(50, 60))):
@@ -67,21 +67,21 @@ def test_own_splits_are_kept(npz):
 
 
 @pytest.mark.parametrize('own', ['valid', 'test'])
-def test_the_split_that_is_missing_is_cut_from_the_training_data(npz, own):
-    x = event_numbers(60)
+def test_a_missing_split_is_held_out_of_the_training_data(npz, own):
+    x = numbered_events(60)
     data = load_as_a_run_does(npz(x_train=x[:50], **{f'x_{own}': x[50:]}))
     assert np.sort(data.splits[own]['x'][:, 0]).tolist() == list(range(50, 60))
     sizes = {name: data.size(name) for name in ('train', 'valid', 'test')}
     assert sizes == {'train': 45, 'valid': 5, 'test': 5, own: 10}
 
 
-def test_a_validation_split_of_ones_own_and_num_valid_contradict(npz, complaint):
+def test_a_validation_split_and_num_valid_contradict(npz, complaint):
     path = npz(x_train=TABLE, x_valid=TABLE)
     assert 'num_valid=2' in complaint(load_as_a_run_does, path, num_valid=2)
 
 
-def test_labels_stay_with_their_x(npz):
-    x = event_numbers(50)
+def test_labels_are_shuffled_with_their_x(npz):
+    x = numbered_events(50)
     label = np.arange(50) % 7
     loaded = (
         load_as_a_run_does(npz(x=x, label=label)),
@@ -94,7 +94,7 @@ def test_labels_stay_with_their_x(npz):
             np.testing.assert_array_equal(split['label'], split['x'][:, 0] % 7)
 
 
-def test_the_number_of_classes_is_that_of_all_splits(npz):
+def test_num_classes_counts_the_labels_of_all_splits(npz):
     zeros = np.zeros(5, int)
     path = npz(x_train=TABLE, x_test=TABLE, label_train=zeros, label_test=zeros + 3)
     assert arrays.load(path).spec.num_classes == 4
@@ -106,7 +106,7 @@ def test_the_number_of_classes_is_that_of_all_splits(npz):
 @pytest.mark.parametrize('shape', [(8, 8, 3), (8, 8, 1), (100,), (3, 50), ()])
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_events_have_any_shape(npz, shape, dtype):
-    x = event_numbers(30, shape).astype(dtype)
+    x = numbered_events(30, shape).astype(dtype)
     data = arrays.load(npz(x=x))
     assert data.spec.event_shape == shape
     np.testing.assert_array_equal(data.splits['train']['x'], x[fixed_order(30)])
@@ -127,7 +127,7 @@ def test_events_have_any_shape(npz, shape, dtype):
         pytest.param(np.array([0.0, 255.0]), np.float32, None, id='floats that look like bytes'),
     ],
 )
-def test_levels_follow_from_the_type_and_the_largest_value(npz, x, dtype, levels):
+def test_levels_are_inferred_from_dtype_and_largest_value(npz, x, dtype, levels):
     data = arrays.load(npz(x=x))
     assert data.splits['train']['x'].dtype == dtype
     assert np.sort(data.splits['train']['x']).tolist() == np.sort(x).tolist()
@@ -135,7 +135,7 @@ def test_levels_follow_from_the_type_and_the_largest_value(npz, x, dtype, levels
 
 
 @pytest.mark.parametrize('levels', [20, np.uint8(32), 256, 1000])
-def test_the_file_may_say_its_levels(npz, levels):
+def test_the_file_may_declare_its_levels(npz, levels):
     assert arrays.load(npz(x=TABLE, levels=levels)).spec.levels == levels
 
 
@@ -143,7 +143,7 @@ def test_levels_cover_every_split(npz):
     assert arrays.load(npz(x_train=TABLE, x_test=100 * TABLE)).spec.levels == 1901
 
 
-def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_split(npz):
+def test_a_table_is_standardized_by_column_moments_of_the_training_split(npz):
     data = load_as_a_run_does(npz(x_train=REAL, x_valid=REAL + 1, x_test=REAL + 100))
     assert data.spec == Spec(
         (6,), None, None, mean=pytest.approx(REAL.mean(0)), std=pytest.approx(REAL.std(0))
@@ -151,7 +151,7 @@ def test_a_table_knows_the_mean_and_deviation_of_each_column_of_its_training_spl
     assert data.spec.interval is None
 
 
-def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
+def test_other_real_data_are_standardized_by_one_mean_and_deviation(npz):
     x = REAL[..., None]
     spec = load_as_a_run_does(npz(x_train=x, x_valid=x + 1, x_test=x + 100)).spec
     assert spec == Spec((6, 1), None, None, None, pytest.approx(x.mean()), pytest.approx(x.std()))
@@ -159,7 +159,7 @@ def test_other_real_data_know_the_mean_and_deviation_of_all_numbers(npz):
 
 @pytest.mark.parametrize('constant', [7.0, 0.1, 1e9 + 0.1])
 def test_a_constant_column_has_deviation_one(npz, constant):
-    """Also if its computed mean is rounded."""
+    """Even if the computed mean is rounded."""
     x = np.stack([np.full(50, constant), np.arange(50.0)], 1)
     spec = load_as_a_run_does(npz(x_train=x, x_valid=x, x_test=x)).spec
     assert spec.mean == (pytest.approx(constant), 24.5)
@@ -167,7 +167,7 @@ def test_a_constant_column_has_deviation_one(npz, constant):
 
 
 @pytest.mark.parametrize('scale', [1e-35, 1e35])
-def test_a_column_whose_deviation_arithmetic_cannot_hold(npz, complaint, scale):
+def test_a_column_whose_deviation_overflows_is_refused(npz, complaint, scale):
     x = np.stack([np.arange(5.0), scale * np.arange(5.0)], 1)
     assert 'scale it' in complaint(arrays.load, npz(x=x))
 
@@ -181,19 +181,19 @@ def test_a_column_that_float32_cannot_hold_is_refused_beside_another(npz, compla
 
 
 @pytest.mark.parametrize('path', ['', 'missing.npz', '.', 'missing/mine.npz'])
-def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, complaint, path):
+def test_a_path_that_is_not_a_file_is_refused(tmp_path, monkeypatch, complaint, path):
     monkeypatch.chdir(tmp_path)
     message = complaint(arrays.load, path)
     assert path in message
     assert 'config.data.path' in message
 
 
-def test_a_path_that_no_file_has(complaint):
-    """It is not repeated in full."""
+def test_a_path_that_is_too_long_is_refused(complaint):
+    """The message does not repeat the whole path."""
     assert 'is too long for a path' in complaint(arrays.load, 'x' * 300)
 
 
-def test_one_array_alone(tmp_path, complaint):
+def test_an_npy_file_is_refused(tmp_path, complaint):
     np.save(tmp_path / 'x.npy', TABLE)
     message = complaint(arrays.load, str(tmp_path / 'x.npy'))
     assert 'x.npy' in message
@@ -215,8 +215,8 @@ def npy(change=lambda raw: raw) -> bytes:
 
 
 def compressed_by(method: int, raw: bytes) -> bytes:
-    place = raw.index(b'PK\1\2') + 10  # in the central directory
-    return raw[:place] + bytes([method]) + raw[place + 1 :]
+    offset = raw.index(b'PK\1\2') + 10  # in the central directory
+    return raw[:offset] + bytes([method]) + raw[offset + 1 :]
 
 
 GOOD = archive(x=npy())
@@ -245,7 +245,7 @@ GOOD = archive(x=npy())
         pytest.param(compressed_by(99, GOOD), id='compressed somehow'),
     ],
 )
-def test_a_damaged_file(tmp_path, complaint, raw):
+def test_a_damaged_file_is_refused(tmp_path, complaint, raw):
     path = tmp_path / 'mine.npz'
     path.write_bytes(raw)
     assert str(path) in complaint(arrays.load, str(path))
@@ -262,15 +262,15 @@ class Trap:
         return pathlib.Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize('place', ['x', 'label', 'levels', 'the file'])
-def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, place):
+@pytest.mark.parametrize('array_name', ['x', 'label', 'levels', 'the file'])
+def test_no_code_of_a_pickle_runs(npz, tmp_path, complaint, array_name):
     sprung = tmp_path / 'sprung'
     trap = np.array([Trap(sprung)] * 5, object)
-    if place == 'the file':
+    if array_name == 'the file':
         path = str(tmp_path / 'mine.npz')
         pathlib.Path(path).write_bytes(pickle.dumps(Trap(sprung)))
     else:
-        path = npz(**{'x': TABLE, place: trap})
+        path = npz(**{'x': TABLE, array_name: trap})
     assert path in complaint(arrays.load, path)
     assert not sprung.exists()
     pickle.loads(pickle.dumps(Trap(sprung)))
@@ -337,35 +337,35 @@ LABEL = np.arange(5)
         (dict(x_train=TABLE, label_test=LABEL), 'label_test'),
     ],
 )
-def test_arrays_that_cannot_be_data(npz, complaint, named, message):
+def test_arrays_that_are_not_data_are_refused(npz, complaint, named, message):
     path = npz(**named)
     line = complaint(arrays.load, path)
     assert path in line
     assert re.search(message, line.replace(path, 'FILE')), line
 
 
-def test_too_few_to_cut_splits_from(npz, complaint):
+def test_too_few_examples_to_hold_out_splits_are_refused(npz, complaint):
     message = complaint(load_as_a_run_does, npz(x=TABLE[:2]))
     assert '2 training examples are too few' in message
 
 
 @pytest.mark.filterwarnings('ignore:overflow')
-def test_a_number_too_large_for_float32(npz, complaint):
+def test_a_value_too_large_for_float32_is_refused(npz, complaint):
     assert 'more than float32 holds' in complaint(arrays.load, npz(x=with_value(1e300)))
 
 
-def test_real_values_that_float32_would_merge(npz, complaint):
+def test_real_values_that_float32_would_merge_are_refused(npz, complaint):
     seconds = 1.7e9 + np.arange(100.0)
     assert 'subtract an offset' in complaint(arrays.load, npz(x=seconds))
     assert load_as_a_run_does(npz(x=seconds - 1.7e9)).spec.std > 20
 
 
-def test_a_setting_of_another_source(npz, complaint):
+def test_a_setting_of_another_source_is_refused(npz, complaint):
     message = complaint(load_as_a_run_does, npz(x=TABLE), image_shape=(8, 8, 1))
     assert 'image_shape' in message
 
 
-# Sizes from outside, which are compared before memory is taken
+# Declared sizes, which are compared before memory is allocated
 
 
 def with_member(path, member, method=zipfile.ZIP_STORED):
@@ -385,7 +385,7 @@ def header_of(shape):
 
 @pytest.mark.parametrize('shape', [(2**40,), (2**20, 2**20), (1000,), (2**62, 2**62)])
 def test_a_header_that_declares_more_than_the_file_has(tmp_path, complaint, shape):
-    """An array of the declared shape is never made."""
+    """An array of the declared shape is never allocated."""
     path = with_member(tmp_path / 'mine.npz', header_of(shape) + b'\0' * 80)
     assert 'x.npy declares' in complaint(arrays.load, path)
 
@@ -393,7 +393,7 @@ def test_a_header_that_declares_more_than_the_file_has(tmp_path, complaint, shap
 def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
     tmp_path, complaint, monkeypatch
 ):
-    """The sizes of all members count, as the archive declares them."""
+    """The sizes that the archive declares for all members count."""
     path = tmp_path / 'mine.npz'
     np.savez_compressed(path, x=np.zeros((100, 1000), np.uint8))
     assert path.stat().st_size < 1000
@@ -403,7 +403,7 @@ def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
 
 @pytest.mark.parametrize('method', [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
 def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, method):
-    """Each compression has errors of its own."""
+    """Each compression method raises its own errors."""
     path = tmp_path / 'mine.npz'
     buffer = io.BytesIO()
     np.save(buffer, np.random.RandomState(0).randint(0, 256, (100, 8), np.uint8))
@@ -430,13 +430,13 @@ def test_a_compressed_member_that_is_damaged_or_encrypted(tmp_path, complaint, m
     ],
 )
 def test_a_label_far_above_the_others_is_refused(npz, complaint, labels, message):
-    """A model would have parts of the size of the largest label."""
-    path = npz(x=event_numbers(len(labels)), label=np.asarray(labels))
+    """A model would have layers as large as the largest label."""
+    path = npz(x=numbered_events(len(labels)), label=np.asarray(labels))
     assert re.search(message, complaint(arrays.load, path))
 
 
 @pytest.mark.parametrize('labels', [[1, 7] * 10, [0, 100] * 5, [*range(0, 400, 2)]])
 def test_moderate_gaps_between_labels_are_kept(npz, labels):
     """Classes may be missing, and a label is never changed."""
-    data = arrays.load(npz(x=event_numbers(len(labels)), label=np.asarray(labels)))
+    data = arrays.load(npz(x=numbered_events(len(labels)), label=np.asarray(labels)))
     assert data.spec.num_classes == max(labels) + 1

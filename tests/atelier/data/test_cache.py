@@ -1,7 +1,7 @@
 """The cache of decoded data: built once, rebuilt if damaged, and no other files left behind.
 
-Whatever goes wrong (a full disk, a folder that is not writable, another process that builds the
-same entry) ends with the right arrays or with one line.
+Every failure (a full disk, a folder that is not writable, another process that builds the
+same entry) gives the right arrays or one line.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def test_the_arrays_are_memory_mapped_and_cannot_be_written(cache):
             arrays['x'][0] = 1
 
 
-def test_an_array_has_its_place_on_disk_before_it_is_written(tmp_path):
+def test_disk_space_of_an_array_is_allocated_before_it_is_written(tmp_path):
     """Without disk space, a write to a memory map raises a signal (SIGBUS), not an exception."""
     array = create_array(tmp_path, 'x', (1 << 20,), np.uint8)
     assert (tmp_path / 'x.npy').stat().st_blocks * 512 >= array.nbytes
@@ -86,10 +86,10 @@ def test_an_array_has_its_place_on_disk_before_it_is_written(tmp_path):
 # Rebuilt
 
 
-def flipped(name, place):
+def flipped(name, offset):
     def damage(entry):
         raw = bytearray((entry / name).read_bytes())
-        raw[place] ^= 4
+        raw[offset] ^= 4
         (entry / name).write_bytes(raw)
 
     return damage
@@ -133,7 +133,7 @@ def a_file_instead(entry):
         pytest.param(flipped('entry.json', 25), id='a flipped byte of what was said'),
     ],
 )
-def test_a_damaged_entry_is_made_again(cache, monkeypatch, caplog, damage):
+def test_a_damaged_entry_is_rebuilt(cache, monkeypatch, caplog, damage):
     monkeypatch.setattr(log, 'propagate', True)  # caplog listens to the root logger
     build = Build()
     cached('key', build)
@@ -148,7 +148,7 @@ def test_a_damaged_entry_is_made_again(cache, monkeypatch, caplog, damage):
     assert build.times == 2
 
 
-# Nothing left behind
+# No files remain after an error
 
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt])
@@ -199,7 +199,7 @@ def test_two_processes_make_the_same_entry_at_once(cache):
 
 
 @pytest.mark.parametrize('moment', ['before our move', 'after our move'])
-def test_another_process_steps_in_between(cache, monkeypatch, moment):
+def test_another_process_changes_the_entry_during_a_build(cache, monkeypatch, moment):
     """Another process adds its entry before our move, or deletes ours afterwards to replace it."""
     rename = os.rename
 
@@ -218,7 +218,7 @@ def test_another_process_steps_in_between(cache, monkeypatch, moment):
 # Obstacles
 
 
-def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
+def test_a_cache_path_that_is_a_file_is_refused(tmp_path, monkeypatch, complaint):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     message = complaint(cached, 'key', Build())
@@ -227,7 +227,7 @@ def test_a_cache_that_cannot_be_a_folder(tmp_path, monkeypatch, complaint):
 
 
 @contextlib.contextmanager
-def as_nobody():
+def as_unprivileged_user():
     """Runs as an unprivileged user, because root can write anywhere."""
     if os.geteuid():
         yield
@@ -246,31 +246,31 @@ def as_nobody():
         pytest.param(0o000, id='closed'),
     ],
 )
-def test_a_cache_that_may_not_be_written(monkeypatch, complaint, mode):
-    with tempfile.TemporaryDirectory() as place:  # any user may enter it, unlike tmp_path
-        home = pathlib.Path(place, 'home')
+def test_a_cache_without_write_permission_is_refused(monkeypatch, complaint, mode):
+    with tempfile.TemporaryDirectory() as folder:  # any user may enter it, unlike tmp_path
+        home = pathlib.Path(folder, 'home')
         home.mkdir(mode)
-        pathlib.Path(place).chmod(0o755)
+        pathlib.Path(folder).chmod(0o755)
         monkeypatch.setenv('XDG_CACHE_HOME', str(home))
-        with as_nobody():
+        with as_unprivileged_user():
             message = complaint(cached, 'key', Build())
     assert str(home) in message
     assert 'XDG_CACHE_HOME' in message
 
 
-@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_disk_without_space(cache, monkeypatch, complaint, number):
+@pytest.mark.parametrize('error_number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line(cache, monkeypatch, complaint, error_number):
     def refuse(*_):
-        raise OSError(number, os.strerror(number))
+        raise OSError(error_number, os.strerror(error_number))
 
     monkeypatch.setattr(os, 'posix_fallocate', refuse)
     message = complaint(cached, 'key', Build())
-    assert os.strerror(number) in message
+    assert os.strerror(error_number) in message
     assert 'XDG_CACHE_HOME' in message
     assert names(cache) == []
 
 
-def test_a_disk_that_fills_at_the_last_file(cache, monkeypatch, complaint):
+def test_a_disk_that_fills_at_the_last_file_is_one_line(cache, monkeypatch, complaint):
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,4 +1,4 @@
-"""`Spec`, and the data as a config asks for them.
+"""`Spec`, and data preprocessed by the settings of a config.
 
 Tests the round trip of `Spec.normalize` for each kind, and binarised and dequantised data sets.
 """
@@ -26,8 +26,8 @@ def quick(quick_compilation, strict_promotion):
 def source(levels=LEVELS):
     """Returns a small data set whose arrays are read-only, like memory maps."""
     splits = {}
-    for number, (name, n) in enumerate({'train': 50, 'valid': 30, 'test': 20}.items()):
-        x = np.random.RandomState(number).randint(0, LEVELS, (n, *SHAPE)).astype(np.uint8)
+    for seed, (name, n) in enumerate({'train': 50, 'valid': 30, 'test': 20}.items()):
+        x = np.random.RandomState(seed).randint(0, LEVELS, (n, *SHAPE)).astype(np.uint8)
         x.setflags(write=False)
         splits[name] = {'x': x, 'label': np.arange(n, dtype=np.int32)}
     return Dataset('tiny', Spec(SHAPE, levels, 50), splits, 'tiny, 3x2 with 17 levels')
@@ -37,7 +37,7 @@ def keys(n, seed):
     return jax.random.split(jax.random.PRNGKey(seed), n)
 
 
-def shown(data, split, seed):
+def preprocessed(data, split, seed):
     """Returns x of a whole split, preprocessed as for a model."""
     raw = {name: jnp.asarray(array) for name, array in data.splits[split].items()}
     batch = data.preprocess(raw, keys(data.size(split), seed))
@@ -96,17 +96,17 @@ def specs():
 
 
 @settings(max_examples=40)
-@given(spec=specs(), place=st.lists(st.floats(0, 1), min_size=1, max_size=5))
-def test_denormalize_is_the_inverse_of_normalize(spec, place):
+@given(spec=specs(), fractions=st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_denormalize_is_the_inverse_of_normalize(spec, fractions):
     low, high = spec.interval or (spec.mean - 4 * spec.std, spec.mean + 4 * spec.std)
-    x = low + np.asarray(place) * (high - low)
-    there = np.asarray(spec.normalize(jnp.asarray(x, jnp.float32)))
-    back = np.asarray(spec.denormalize(jnp.asarray(there)))
-    assert there.dtype == back.dtype == np.float32
+    x = low + np.asarray(fractions) * (high - low)
+    normalized = np.asarray(spec.normalize(jnp.asarray(x, jnp.float32)))
+    back = np.asarray(spec.denormalize(jnp.asarray(normalized)))
+    assert normalized.dtype == back.dtype == np.float32
     precision = 4 * 2.0**-23 * max(abs(low), abs(high))  # float32 rounding at the scale of x
     np.testing.assert_allclose(back, x, rtol=0, atol=precision)
     if spec.interval:
-        assert np.all((there >= 0) & (there <= 1))
+        assert np.all((normalized >= 0) & (normalized <= 1))
 
 
 @settings(max_examples=20)
@@ -120,18 +120,18 @@ def test_scale_is_the_derivative_of_denormalize(spec):
 # Binarised
 
 
-def test_nothing_is_done_unasked():
+def test_the_default_settings_leave_data_unchanged():
     data = source()
     assert binarized(data, 'none') is data
     assert dequantized(data, 'none') is data
-    np.testing.assert_array_equal(shown(data, 'train', 0), data.splits['train']['x'])
+    np.testing.assert_array_equal(preprocessed(data, 'train', 0), data.splits['train']['x'])
 
 
-def test_stochastic_training_data_are_drawn_afresh_at_each_showing():
+def test_stochastic_training_data_are_drawn_anew_for_each_key():
     data = binarized(source(), 'stochastic')
     assert data.spec == source().spec._replace(levels=2)
     assert 'binarised: stochastic' in data.description
-    draws = np.stack([shown(data, 'train', seed) for seed in range(200)])
+    draws = np.stack([preprocessed(data, 'train', seed) for seed in range(200)])
     assert np.unique(draws).tolist() == [0, 1]
     chance = source().splits['train']['x'] / (LEVELS - 1)
     error = np.sqrt(chance * (1 - chance) / len(draws))
@@ -142,10 +142,10 @@ def test_stochastic_training_data_are_drawn_afresh_at_each_showing():
 @pytest.mark.parametrize('split', ['valid', 'test'])
 def test_evaluation_data_are_the_same_at_every_load_and_key(split):
     first, second = binarized(source(), 'stochastic'), binarized(source(), 'stochastic')
-    expected = shown(first, split, 0)
+    expected = preprocessed(first, split, 0)
     assert np.unique(expected).tolist() == [0, 1]
     for data, seed in ((first, 1), (second, 0), (second, 2)):
-        np.testing.assert_array_equal(shown(data, split, seed), expected)
+        np.testing.assert_array_equal(preprocessed(data, split, seed), expected)
     grey = source().splits[split]['x']
     np.testing.assert_array_equal(expected[grey == 0], 0)
     np.testing.assert_array_equal(expected[grey == LEVELS - 1], 1)
@@ -153,31 +153,33 @@ def test_evaluation_data_are_the_same_at_every_load_and_key(split):
 
 
 @pytest.mark.parametrize('split', ['train', 'valid', 'test'])
-def test_threshold_is_the_same_at_every_showing(split):
+def test_threshold_does_not_depend_on_the_key(split):
     data = binarized(source(), 'threshold')
     assert data.spec.levels == 2
     for seed in (0, 1):
-        np.testing.assert_array_equal(shown(data, split, seed), source().splits[split]['x'] > 8)
+        np.testing.assert_array_equal(
+            preprocessed(data, split, seed), source().splits[split]['x'] > 8
+        )
 
 
-def test_bits_stay_bits():
+def test_binary_data_are_unchanged_by_binarisation():
     bits = source()._replace(spec=Spec(SHAPE, 2, 50))
     bits.splits['test']['x'] = bits.splits['test']['x'] % 2
-    for how in ('threshold', 'stochastic'):
-        found = shown(binarized(bits, how), 'test', 0)
-        np.testing.assert_array_equal(found, bits.splits['test']['x'])
+    for binarize in ('threshold', 'stochastic'):
+        x = preprocessed(binarized(bits, binarize), 'test', 0)
+        np.testing.assert_array_equal(x, bits.splits['test']['x'])
 
 
 # Dequantised
 
 
 @pytest.mark.parametrize('split', ['train', 'valid', 'test'])
-def test_dequantised_data_have_their_levels_as_whole_parts(split):
+def test_dequantised_data_have_their_levels_as_integer_parts(split):
     data = dequantized(source(), 'uniform')
     assert data.spec == Spec(SHAPE, None, 50, dequantized_levels=LEVELS)
     assert data.spec.has_bits_per_dim
     assert 'dequantised: uniform' in data.description
-    x, other = shown(data, split, 0), shown(data, split, 1)
+    x, other = preprocessed(data, split, 0), preprocessed(data, split, 1)
     np.testing.assert_array_equal(np.floor(x), source().splits[split]['x'])
     assert np.all(x != other)
     assert np.all((x >= 0) & (x < LEVELS))
@@ -186,17 +188,17 @@ def test_dequantised_data_have_their_levels_as_whole_parts(split):
 def test_binarised_and_then_dequantised():
     data = dequantized(binarized(source(), 'stochastic'), 'uniform')
     assert data.spec == Spec(SHAPE, None, 50, dequantized_levels=2)
-    first, second = (shown(data, 'test', seed) for seed in (0, 1))
+    first, second = (preprocessed(data, 'test', seed) for seed in (0, 1))
     np.testing.assert_array_equal(np.floor(first), np.floor(second))
     assert np.all(first != second)
 
 
-def test_the_noise_does_not_know_the_bit():
+def test_dequantisation_noise_is_independent_of_the_bit():
     """Otherwise x + u gives no bound on the log-likelihood: u must be uniform given each bit."""
     half = source(levels=9)
     half.splits['train']['x'] = np.full((5000, 4), 4, np.uint8)
     half.splits['train']['label'] = np.arange(5000)
-    x = shown(dequantized(binarized(half, 'stochastic'), 'uniform'), 'train', 0)
+    x = preprocessed(dequantized(binarized(half, 'stochastic'), 'uniform'), 'train', 0)
     for bit in (0, 1):
         noise = x[np.floor(x) == bit] - bit
         assert len(noise) > 9000
@@ -208,9 +210,9 @@ def test_the_noise_does_not_know_the_bit():
 
 @pytest.mark.parametrize('change', [binarized, dequantized])
 def test_real_data_have_no_levels_to_change(complaint, change):
-    how = {binarized: 'threshold', dequantized: 'uniform'}[change]
-    line = complaint(change, source(levels=None), how)
-    assert f'={how!r}: tiny is real-valued' in line
+    method = {binarized: 'threshold', dequantized: 'uniform'}[change]
+    line = complaint(change, source(levels=None), method)
+    assert f'={method!r}: tiny is real-valued' in line
 
 
 def test_data_are_dequantised_once(complaint):
@@ -224,10 +226,10 @@ def with_data(**changes):
     return config
 
 
-def test_the_config_says_how_data_are_shown():
+def test_the_config_chooses_the_preprocessing():
     data = dataset.load(with_data(name='digits', binarize='threshold', dequantize='uniform'))
     assert (data.spec.levels, data.spec.dequantized_levels) == (None, 2)
-    x = shown(data, 'test', 0)
+    x = preprocessed(data, 'test', 0)
     np.testing.assert_array_equal(np.floor(x), dataset.load(with_data()).splits['test']['x'] > 8)
 
 
@@ -246,5 +248,5 @@ def test_the_config_says_how_data_are_shown():
         (dict(num_valid=3), 'config.data.num_valid=3'),
     ],
 )
-def test_a_setting_that_cannot_be(complaint, changes, message):
+def test_invalid_settings_are_refused(complaint, changes, message):
     assert message in complaint(dataset.load, with_data(**changes))

@@ -45,7 +45,7 @@ def test_a_file_of_digits_is_read(tmp_path):
     ],
 )
 @pytest.mark.filterwarnings('ignore:loadtxt')
-def test_a_file_that_is_not_the_digits(tmp_path, raw):
+def test_a_file_that_is_not_the_digits_is_refused(tmp_path, raw):
     path = tmp_path / 'digits.csv.gz'
     path.write_bytes(raw)
     with pytest.raises(UserError, match=re.escape(str(path))):
@@ -53,7 +53,7 @@ def test_a_file_that_is_not_the_digits(tmp_path, raw):
     assert path.read_bytes() == raw
 
 
-def test_the_digits_are_scikit_learns():
+def test_the_digits_equal_scikit_learns():
     """All examples equal those of scikit-learn's loader, in its order: 1,000 + 350 + 447."""
     from sklearn import datasets as theirs
 

@@ -1,4 +1,4 @@
-"""The format of data that a run records, which may be a stranger's."""
+"""The data format that a run records; the record may be a stranger's."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from atelier.errors import UserError
 
 
 def test_symbols_are_recorded_and_read_again():
-    """Any symbols, quotation marks and commas too."""
+    """Any symbols, including quotation marks and commas."""
     for symbols in ('ab', ' \n\'",', 'aé\U0001f600'):
         spec = Spec((8,), len(symbols), None, symbols=symbols)
         assert symbols_of({'x': spec.format}) == symbols
@@ -16,7 +16,7 @@ def test_symbols_are_recorded_and_read_again():
 
 
 @pytest.mark.parametrize('text', ['', '3', "['a']", "'aa'", '(' * 3000, '1/0', "'a"])
-def test_symbols_that_are_no_text_are_refused(text):
-    """Nothing is evaluated but a literal."""
+def test_recorded_symbols_that_are_not_a_string_are_refused(text):
+    """Only a literal is evaluated."""
     with pytest.raises(UserError, match='symbols of its text'):
         symbols_of({'x': f'levels 2, symbols {text}'})

@@ -22,7 +22,7 @@ def picture(*colour, size=(5, 4)):
 
 def numbered(count, first=0):
     """Returns `count` images whose red channel is their index."""
-    return {f'{number:03}.png': picture(number, 9, 9) for number in range(first, first + count)}
+    return {f'{index:03}.png': picture(index, 9, 9) for index in range(first, first + count)}
 
 
 def below(name, pictures):
@@ -66,7 +66,7 @@ def test_pictures_without_sub_folders_have_no_labels(pictures):
 
 
 def test_sub_folders_are_labels_in_alphabetical_order(pictures):
-    """Also for images in deeper folders, and whatever the order in which the files were written."""
+    """Also for images in deeper folders, in any order of writing the files."""
     path = pictures(
         below('mouse', numbered(3, 20))
         | below('cat', numbered(5, 0))
@@ -80,7 +80,7 @@ def test_sub_folders_are_labels_in_alphabetical_order(pictures):
     assert split['label'].tolist() == [red // 10 for red in reds(split)]
 
 
-def test_own_splits(pictures):
+def test_split_folders_give_the_splits(pictures):
     path = pictures(
         below('train', numbered(6))
         | below('valid', numbered(3, 50))
@@ -95,7 +95,7 @@ def test_own_splits(pictures):
     assert data.spec.num_classes is None
 
 
-def test_labels_of_own_splits_are_those_of_all_splits(pictures):
+def test_labels_are_numbered_over_all_split_folders(pictures):
     path = pictures(
         below('train/a', numbered(2, 0))
         | below('train/c', numbered(2, 20))
@@ -108,7 +108,7 @@ def test_labels_of_own_splits_are_those_of_all_splits(pictures):
         assert split['label'].tolist() == [red // 10 for red in reds(split)]
 
 
-def test_sub_folders_that_are_not_all_splits_are_labels(pictures):
+def test_sub_folders_are_labels_unless_all_are_splits(pictures):
     path = pictures(below('train', numbered(2, 10)) | below('plane', numbered(2, 0)))
     data = folder.load(path)
     assert list(data.splits) == ['train']
@@ -135,12 +135,12 @@ def test_hidden_and_other_files_are_left_out(pictures):
     assert data.spec.num_classes == 1
 
 
-def test_suffixes_in_capitals_and_several_formats(pictures):
+def test_several_formats_and_suffixes_in_capitals_are_read(pictures):
     data = folder.load(pictures({'a.PNG': picture(1), 'b.Bmp': picture(2), 'c.PPM': picture(3)}))
     assert sorted(reds(data.splits['train'])) == [1, 2, 3]
 
 
-def test_image_shape_makes_pictures_alike(pictures):
+def test_image_shape_gives_all_pictures_one_shape(pictures):
     path = pictures(
         {
             'a.png': picture(7, 7, 7, size=(50, 40)),
@@ -163,7 +163,7 @@ def test_a_run_gets_its_three_splits(pictures):
     assert sorted(everything) == list(range(40))
 
 
-def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path):
+def test_a_path_may_be_relative_or_start_with_a_tilde(pictures, monkeypatch, tmp_path):
     pictures(numbered(2))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HOME', str(tmp_path))
@@ -174,7 +174,7 @@ def test_a_path_may_be_relative_or_begin_at_home(pictures, monkeypatch, tmp_path
 # The cache and the progress bar
 
 
-def test_the_second_start_decodes_nothing_and_shows_nothing(pictures, monkeypatch, capfd):
+def test_the_second_start_decodes_nothing_and_shows_no_progress(pictures, monkeypatch, capfd):
     path = pictures(below('a', numbered(2)) | below('b', numbered(70, 2)))
     first = folder.load(path)
     out, err = capfd.readouterr()
@@ -222,7 +222,7 @@ def test_a_change_of_the_folder_renews_the_cache(pictures, tmp_path, capfd, chan
     assert 'decoding' in capfd.readouterr().err
 
 
-def test_a_folder_that_moves_takes_its_cache_along(pictures, tmp_path, capfd):
+def test_a_moved_folder_keeps_its_cache_entry(pictures, tmp_path, capfd):
     first = folder.load(pictures(numbered(3)))
     capfd.readouterr()
     (tmp_path / 'pictures').rename(tmp_path / 'moved')
@@ -237,7 +237,7 @@ def test_another_image_shape_is_decoded_anew(pictures):
     assert shapes == [(4, 5, 3), (2, 2, 1), (2, 2, 3)]
 
 
-def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
+def test_the_order_does_not_depend_on_the_location_of_the_folder(pictures, tmp_path):
     path = pictures(below('a', numbered(20)) | below('b', numbered(20, 20)))
     shutil.copytree(path, tmp_path / 'copy')
     first, second = (folder.load(str(tmp_path / name)) for name in ('pictures', 'copy'))
@@ -248,7 +248,7 @@ def test_the_order_is_the_same_wherever_the_folder_lies(pictures, tmp_path):
 
 
 @pytest.mark.parametrize('path', ['', 'missing', 'file.png', 'file.png/below'])
-def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path, monkeypatch, complaint, path):
     picture(1).save(tmp_path / 'file.png')
     monkeypatch.chdir(tmp_path)
     message = complaint(folder.load, path)
@@ -273,7 +273,7 @@ def test_a_path_that_leads_to_no_folder(tmp_path, monkeypatch, complaint, path):
         (numbered(3) | {'001.png': b''}, '/001.png is not an image in a known'),
     ],
 )
-def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message):
+def test_unusable_folders_are_refused(pictures, cache, complaint, files, message):
     path = pictures(files)
     line = complaint(folder.load, path)
     assert re.search(message, line), line
@@ -282,11 +282,11 @@ def test_a_folder_that_cannot_be_used(pictures, cache, complaint, files, message
 
 
 @pytest.mark.parametrize('kind', ['png', 'jpeg'])
-def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
+def test_a_truncated_picture_among_whole_ones_is_refused(pictures, complaint, kind):
     raw = io.BytesIO()
     noise = np.random.RandomState(0).randint(0, 256, (20, 20, 3)).astype(np.uint8)
     Image.fromarray(noise).save(raw, kind)
-    files = {f'{number}.{kind}': raw.getvalue() for number in range(100)}
+    files = {f'{index}.{kind}': raw.getvalue() for index in range(100)}
     files[f'77.{kind}'] = raw.getvalue()[: len(raw.getvalue()) // 2]
     line = complaint(folder.load, pictures(files))
     assert re.search(rf'(?i)cannot read the image .*/77\.{kind}: .*truncated', line), line
@@ -295,7 +295,7 @@ def test_a_picture_cut_short_among_whole_ones(pictures, complaint, kind):
 @pytest.mark.parametrize(
     'shape', [(8,), (8, 8), (8, 8, 2), (8, 8, 4), (8, 8, 1, 1), (0, 8, 1), (8, -1, 3)]
 )
-def test_an_image_shape_that_is_none(pictures, complaint, shape):
+def test_an_invalid_image_shape_is_refused(pictures, complaint, shape):
     line = complaint(folder.load, pictures(numbered(1)), shape)
     assert f'config.data.image_shape={shape}' in line
     assert 'height,width,1 or height,width,3' in line
@@ -314,7 +314,7 @@ def test_an_image_shape_that_is_none(pictures, complaint, shape):
         ),
     ],
 )
-def test_a_picture_that_lies_wrong(pictures, complaint, files):
+def test_pictures_misplaced_among_splits_are_refused(pictures, complaint, files):
     assert '.png' in complaint(folder.load, pictures(files))
 
 
@@ -333,7 +333,7 @@ def test_a_link_to_the_folder_itself_is_followed_once(pictures, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['val', 'validation', 'valid'])
-def test_other_names_of_the_validation_split(pictures, name):
+def test_the_validation_split_has_several_names(pictures, name):
     data = folder.load(pictures(below('train/a', numbered(3)) | below(f'{name}/a', numbered(2))))
     assert {split: len(part['x']) for split, part in data.splits.items()} == {
         'train': 3,
@@ -350,7 +350,7 @@ def test_other_names_of_the_validation_split(pictures, name):
         ('Test', 'val'),
     ],
 )
-def test_folders_that_look_like_splits_and_are_not(pictures, complaint, names):
+def test_folders_that_resemble_splits_are_refused(pictures, complaint, names):
     """Otherwise test images would be in the training split."""
     files = {f'{name}/a/{n}.png': picture(n) for name in names for n in range(3)}
     assert 'splits are train, valid and test, each once' in complaint(folder.load, pictures(files))
@@ -361,7 +361,7 @@ def test_splits_may_be_in_capitals(pictures):
     assert sorted(data.splits) == ['test', 'train']
 
 
-def test_what_is_no_file_is_no_picture(pictures, tmp_path):
+def test_broken_links_and_pipes_are_not_pictures(pictures, tmp_path):
     path = pictures(numbered(2))
     (tmp_path / 'pictures' / 'nowhere.png').symlink_to(tmp_path / 'nothing')
     os.mkfifo(tmp_path / 'pictures' / 'pipe.png')

@@ -64,7 +64,7 @@ def colours(array):
         pytest.param(stored(plain('RGB', RED), 'webp', lossless=True), (4, 5, 3), RED, id='webp'),
     ],
 )
-def test_pixels_of_every_kind(raw, shape, expected):
+def test_every_pixel_format_is_decoded(raw, shape, expected):
     assert colours(decode(raw, shape, resize=False)) == [expected]
     assert images.shape_of('a.png', raw)[:2] == shape[:2]
 
@@ -93,7 +93,7 @@ def test_transparent_parts_become_white(raw, channels, expected):
     assert colours(decode(raw, (4, 5, channels), resize=False)) == [expected]
 
 
-def test_an_animation_is_its_first_picture():
+def test_an_animation_gives_its_first_frame():
     frames = [plain('RGB', colour) for colour in (RED, WHITE)]
     raw = stored(frames[0], 'gif', save_all=True, append_images=frames[1:])
     assert colours(decode(raw, (4, 5, 3), resize=False)) == [RED]
@@ -110,7 +110,7 @@ def test_an_animation_is_its_first_picture():
     ],
 )
 @pytest.mark.parametrize('resize', [False, True])
-def test_a_camera_that_was_turned(orientation, upright, resize):
+def test_exif_orientation_is_applied(orientation, upright, resize):
     exif = Image.Exif()
     exif[0x112] = orientation
     raw, expected = stored(NOISE, exif=exif), upright(NOISE)
@@ -122,13 +122,13 @@ def test_a_camera_that_was_turned(orientation, upright, resize):
 
 
 @pytest.mark.parametrize('resize', [False, True])
-def test_a_picture_of_the_right_size_stays_bit_for_bit(resize):
+def test_a_picture_of_the_right_size_is_unchanged(resize):
     np.testing.assert_array_equal(decode(stored(NOISE), NOISE.shape, resize), NOISE)
     grey = NOISE[..., :1]
     np.testing.assert_array_equal(decode(stored(grey[..., 0]), grey.shape, resize), grey)
 
 
-def test_a_crop_alone_copies_the_centre():
+def test_a_crop_without_scaling_copies_the_centre():
     np.testing.assert_array_equal(decode(stored(NOISE), (12, 12, 3)), NOISE[:, 4:16])
     np.testing.assert_array_equal(decode(stored(NOISE), (8, 20, 3)), NOISE[2:10])
 
@@ -148,7 +148,7 @@ def test_one_colour_stays_one_colour_at_every_size(height, width, shape):
 
 @pytest.mark.parametrize('size', [(1000, 1), (1, 1000)])
 @pytest.mark.parametrize('shape', [(8, 8, 3), (1, 30, 3), (30, 1, 1), (1000, 1, 3), (1, 1000, 3)])
-def test_a_line_of_pixels(size, shape):
+def test_an_image_one_pixel_wide_is_scaled(size, shape):
     raw = stored(plain('RGB', (9, 9, 9), size))
     assert colours(decode(raw, shape)) == [(9,) * shape[2]]
 
@@ -170,13 +170,13 @@ def test_the_middle_of_the_crop_is_the_centre(axis, long):
 
 @pytest.mark.parametrize('axis', [0, 1])
 @pytest.mark.parametrize('side', [10, 30, 64])
-def test_the_crop_has_nothing_of_the_margins(axis, side):
+def test_the_crop_contains_no_margin_pixels(axis, side):
     array = decode(stored(with_margins(90, 30, axis)), (side, side, 1))
     assert colours(array) == [(0,)]
 
 
 @pytest.mark.parametrize('side', [7, 16, 100])
-def test_a_slope_stays_a_slope(side):
+def test_a_linear_ramp_stays_linear_under_scaling(side):
     """Under any scaling, each pixel has the value of the linear ramp at its centre."""
     slope = np.broadcast_to(np.arange(64, dtype=np.uint8) * 4, (64, 64))
     array = decode(stored(np.ascontiguousarray(slope)), (side, side, 1))[..., 0].astype(int)
@@ -212,7 +212,7 @@ def png_of(width, height, pixels):
     return b'\x89PNG\r\n\x1a\n' + b''.join(parts)
 
 
-def test_the_picture_made_by_hand_is_one():
+def test_the_png_made_by_hand_is_decoded():
     assert colours(decode(png_of(2, 1, b'\0' + bytes(RED) * 2), (1, 2, 3))) == [RED]
 
 
@@ -221,11 +221,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(complaint, width):
     height = 60_000 if width == 60_000 else 8192
     raw = png_of(width, height, b'\0' * 1_000_000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for ask in (
+    for call in (
         lambda: images.decode('bomb.png', raw, (8, 8, 3), resize=True),
         lambda: images.shape_of('bomb.png', raw),
     ):
-        message = complaint(ask)
+        message = complaint(call)
         assert re.fullmatch(f'bomb.png has {height}x{width} pixels: the maximum is .*', message)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50_000  # in KB; the smaller bomb alone unpacks to 200 MB
@@ -280,12 +280,12 @@ PNG, JPEG = stored(NOISE), stored(NOISE, 'jpeg')
     ],
 )
 @pytest.mark.parametrize('resize', [False, True])
-def test_a_picture_that_cannot_be_used(complaint, raw, shape, message, resize):
+def test_unusable_picture_files_are_refused(complaint, raw, shape, message, resize):
     line = complaint(images.decode, 'a.png', raw, shape, resize)
     assert re.search(message, line), line
 
 
-def test_another_size_without_scaling(complaint):
+def test_another_size_without_scaling_is_refused(complaint):
     line = complaint(images.decode, 'a.png', PNG, (20, 12, 3), False)
     assert line.startswith('a.png is 12x20 and others are 20x12')
     assert 'config.data.image_shape=20,12,3' in line

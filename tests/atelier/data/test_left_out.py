@@ -29,15 +29,15 @@ LABELS = st.lists(st.integers(0, NUM_CLASSES - 1), min_size=1, max_size=40)
 
 
 @given(train=LABELS, valid=LABELS, test=LABELS, classes=st.sets(st.integers(0, 2), max_size=3))
-def test_all_others_stay_in_their_order(train, valid, test, classes):
+def test_examples_of_other_classes_keep_their_order(train, valid, test, classes):
     splits = splits_of({'train': [*train, 3], 'valid': [3, *valid], 'test': test})
-    kept = leave_out(splits, tuple(classes), NUM_CLASSES)
+    remaining = leave_out(splits, tuple(classes), NUM_CLASSES)
     for name in ('train', 'valid'):
         whole = splits[name]
-        stays = [i for i, label in enumerate(whole['label']) if label not in classes]
+        indices = [i for i, label in enumerate(whole['label']) if label not in classes]
         for key in ('x', 'label'):
-            np.testing.assert_array_equal(kept[name][key], whole[key][stays])
-    assert kept['test'] is splits['test']
+            np.testing.assert_array_equal(remaining[name][key], whole[key][indices])
+    assert remaining['test'] is splits['test']
 
 
 @pytest.fixture
@@ -55,18 +55,18 @@ def on_disk(cache):
     return {name: {key: array[cut] for key, array in whole.items()} for name, cut in cuts.items()}
 
 
-def test_what_is_on_disk_stays_there(on_disk, cache):
-    kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
+def test_memory_mapped_data_stay_on_disk(on_disk, cache):
+    remaining = leave_out(on_disk, (1, 3), NUM_CLASSES)
     entries = sorted(path.name for path in cache.iterdir())
     assert len(entries) == 3
     for name in ('train', 'valid'):
-        stays = np.isin(on_disk[name]['label'], [0, 2])
+        is_remaining = np.isin(on_disk[name]['label'], [0, 2])
         for key in ('x', 'label'):
-            assert isinstance(kept[name][key], np.memmap)
-            assert kept[name][key].dtype == on_disk[name][key].dtype
-            np.testing.assert_array_equal(kept[name][key], on_disk[name][key][stays])
-    again = leave_out(on_disk, (1, 3), NUM_CLASSES)
-    np.testing.assert_array_equal(again['train']['x'], kept['train']['x'])
+            assert isinstance(remaining[name][key], np.memmap)
+            assert remaining[name][key].dtype == on_disk[name][key].dtype
+            np.testing.assert_array_equal(remaining[name][key], on_disk[name][key][is_remaining])
+    repeated = leave_out(on_disk, (1, 3), NUM_CLASSES)
+    np.testing.assert_array_equal(repeated['train']['x'], remaining['train']['x'])
     assert sorted(path.name for path in cache.iterdir()) == entries
     other = leave_out(on_disk, (2,), NUM_CLASSES)
     assert set(np.unique(other['train']['label'])) == {0, 1, 3}
@@ -81,7 +81,7 @@ def test_other_data_of_the_same_size_are_another_entry(on_disk):
 
 
 @pytest.mark.parametrize(
-    ('classes', 'num_classes', 'said'),
+    ('classes', 'num_classes', 'message'),
     [
         ((1,), None, 'config.data.without_classes=1: these data have no labels'),
         ((4,), NUM_CLASSES, 'config.data.without_classes=4: classes are 0 to 3'),
@@ -92,9 +92,9 @@ def test_other_data_of_the_same_size_are_another_entry(on_disk):
         ((0, 1, 2, 3), NUM_CLASSES, 'no train example is left'),
     ],
 )
-def test_what_cannot_be_left_out(complaint, classes, num_classes, said):
+def test_invalid_classes_to_leave_out_are_refused(complaint, classes, num_classes, message):
     splits = splits_of({'train': [0, 1, 2, 3], 'valid': [0, 1, 2], 'test': [3]})
-    assert said in complaint(leave_out, splits, classes, num_classes)
+    assert message in complaint(leave_out, splits, classes, num_classes)
 
 
 # Settings in a config
@@ -106,22 +106,24 @@ def with_data(**changes):
     return config
 
 
-@pytest.mark.parametrize('how', ['none', 'threshold', 'stochastic'])
-def test_a_config_leaves_out_whatever_is_binarised(how):
-    """The other examples keep their binarisation, in the validation split too."""
-    without = dataset.load(with_data(binarize=how, without_classes=(9, 2)))
-    whole = dataset.load(with_data(binarize=how))
+@pytest.mark.parametrize('binarize', ['none', 'threshold', 'stochastic'])
+def test_classes_are_left_out_with_every_binarisation(binarize):
+    """The other examples keep their binarisation, also in the validation split."""
+    without = dataset.load(with_data(binarize=binarize, without_classes=(9, 2)))
+    whole = dataset.load(with_data(binarize=binarize))
     assert without.spec == whole.spec._replace(left_out=(2, 9))
     assert without.description == f'{whole.description}, without 9, 2 in training'
     assert without.size('test') == 447
     for name in ('train', 'valid'):
-        stays = ~np.isin(whole.splits[name]['label'], [2, 9])
-        np.testing.assert_array_equal(without.splits[name]['x'], whole.splits[name]['x'][stays])
+        is_remaining = ~np.isin(whole.splits[name]['label'], [2, 9])
+        np.testing.assert_array_equal(
+            without.splits[name]['x'], whole.splits[name]['x'][is_remaining]
+        )
         assert without.fingerprint(name) != whole.fingerprint(name)
     assert without.fingerprint('test') == whole.fingerprint('test')
 
 
-def test_moments_are_of_what_is_left(tmp_path):
+def test_moments_are_those_of_the_remaining_examples(tmp_path):
     label = np.arange(100) % 2
     np.savez(tmp_path / 'table.npz', x=np.where(label, 50.0, 0)[:, None] + [0.0, 1], label=label)
     config = with_data(name='arrays', path=str(tmp_path / 'table.npz'), without_classes=(1,))
@@ -130,22 +132,24 @@ def test_moments_are_of_what_is_left(tmp_path):
     assert data.spec.num_classes == 2
 
 
-def test_data_without_labels_end_in_one_line(complaint, tmp_path):
+def test_leaving_out_classes_of_unlabelled_data_is_refused(complaint, tmp_path):
     np.savez(tmp_path / 'table.npz', x=np.zeros((50, 2)))
     config = with_data(name='arrays', path=str(tmp_path / 'table.npz'), without_classes=(1,))
     assert 'no labels' in complaint(dataset.load, config)
 
 
-def test_minibatches_are_streamed_from_what_is_left_on_disk(tiny_run, on_disk):
+def test_minibatches_are_streamed_from_the_remaining_examples_on_disk(tiny_run, on_disk):
     """Streaming gives the minibatches of arrays in memory, and none has an excluded class."""
     run = tiny_run()
-    kept = leave_out(on_disk, (1, 3), NUM_CLASSES)
-    in_memory = {name: {k: np.array(v) for k, v in part.items()} for name, part in kept.items()}
+    remaining = leave_out(on_disk, (1, 3), NUM_CLASSES)
+    in_memory = {
+        name: {k: np.array(v) for k, v in part.items()} for name, part in remaining.items()
+    }
     chunks = [
         input_pipeline.reader(
             run._replace(data=run.data._replace(splits=splits)), 3, 5, jax.devices()
         )(0)
-        for splits in (kept, in_memory)
+        for splits in (remaining, in_memory)
     ]
     for name in ('x', 'label'):
         np.testing.assert_array_equal(*(chunk[name] for chunk in chunks))

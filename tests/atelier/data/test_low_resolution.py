@@ -23,7 +23,7 @@ def test_the_mean_of_each_block():
     np.testing.assert_array_equal(jax.jit(reduced, static_argnums=1)(x[None], 4), [[[2.5]]])
 
 
-def test_channels_and_examples_stay_apart():
+def test_channels_and_examples_are_not_mixed():
     x = images(3, 4, 6, 2)
     low = reduced(x, 2)
     assert low.shape == (3, 2, 3, 2)
@@ -36,11 +36,11 @@ def test_repeating_is_its_adjoint_and_its_inverse(shape, factor):
     x = jnp.asarray(images(*shape))
     low, pull_back = jax.vjp(lambda x: reduced(x, factor), x)
     other = jnp.asarray(images(*low.shape))
-    again = enlarged(other, factor, 'nearest')
-    np.testing.assert_allclose(pull_back(other)[0], again / factor**2, rtol=1e-6)
-    np.testing.assert_allclose(reduced(again, factor), other, rtol=1e-6)
+    high = enlarged(other, factor, 'nearest')
+    np.testing.assert_allclose(pull_back(other)[0], high / factor**2, rtol=1e-6)
+    np.testing.assert_allclose(reduced(high, factor), other, rtol=1e-6)
     block = np.repeat(np.repeat(np.asarray(other), factor, 1), factor, 2)
-    np.testing.assert_array_equal(again, block)
+    np.testing.assert_array_equal(high, block)
 
 
 def test_bicubic_is_cubic_convolution():
@@ -50,11 +50,12 @@ def test_bicubic_is_cubic_convolution():
     weights = np.array([far(1.25), near(0.25), near(0.75), far(1.75)])
     low = images(1, 8, 8)
     high = jax.jit(lambda low: enlarged(low, 2))(low)
-    want = weights @ low[0, 2:6, 2:6] @ weights
-    np.testing.assert_allclose(high[0, 7, 7], want, rtol=1e-4)  # at 3 + 1/4 in low's pixels, from 0
+    expected = weights @ low[0, 2:6, 2:6] @ weights
+    # (7, 7) of high is at 3 + 1/4 in low's pixels, from 0
+    np.testing.assert_allclose(high[0, 7, 7], expected, rtol=1e-4)
     np.testing.assert_allclose(enlarged(np.ones((1, 8, 8), np.float32), 2), 1.0, rtol=1e-6)
 
 
-def test_sides_that_cannot_be_divided():
+def test_sides_that_the_factor_does_not_divide_are_refused():
     with pytest.raises(ValueError, match='3 does not divide 4x6'):
         reduced(images(1, 4, 6), 3)

@@ -63,17 +63,17 @@ def run(request, tmp_path):
     """(A run trained on these data, its event shape.)"""
     path, name, make, changes, shape = CASES[request.param]
     files = make(tmp_path, np.random.default_rng(0))
-    which, config = recipe_and_config(
+    config_file, config = recipe_and_config(
         f'{name},debug', f'{ROOT}/configs/{path}', data__path=str(files)
     )
     with config.unlocked():
         config.update_from_flattened_dict(changes)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     train_lib.train(run, jax.devices()[:2])
     return run, shape
 
 
-def test_a_run_on_ones_own_data(run):
+def test_a_run_on_user_data(run):
     run, shape = run
     assert run.data.spec.event_shape == shape
     result = evaluate.evaluate(run)
@@ -93,14 +93,14 @@ def test_a_run_on_ones_own_data(run):
 
 
 @pytest.mark.slow
-def test_data_may_move_but_not_change(tmp_path, caplog):
+def test_moved_data_are_accepted_and_changed_data_reported(tmp_path, caplog):
     """A run finds its data from any folder or at a new path, and warns if their content changed."""
     rng = np.random.default_rng(0)
     file = saved(tmp_path, rng.integers(0, 9, (N, 6)), levels=9)
-    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
     folder = tmp_path / 'run'
     one = jax.devices()[:1]
-    train_lib.train(experiment.assemble(folder, which, config), one)
+    train_lib.train(experiment.assemble(folder, config_file, config), one)
     moved = file.rename(tmp_path / 'moved.npz')
     where = {'data.path': str(moved), 'data.placement': 'stream'}
     assert run_folder.reopen(folder, where).data.size('train') == 160
@@ -119,14 +119,14 @@ LABEL = np.arange(N) % 3
 
 
 @pytest.mark.parametrize('changed', ['the training x alone', 'labels alone'])
-def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
+def test_the_part_of_the_data_that_changed_is_named(tmp_path, complaint, caplog, changed):
     """Even if x of the other splits is equal: they are normalized by the moments of 'train'."""
     x = np.random.default_rng(0).normal(size=(3, N, 4))
     parts = dict(x_train=x[0], x_valid=x[1], x_test=x[2])
     labels = {f'label_{split}': LABEL for split in ('train', 'valid', 'test')}
     file = saved(tmp_path, **parts, **labels)
-    which, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file), train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     if changed == 'labels alone':
@@ -134,16 +134,16 @@ def test_what_changed_is_named(tmp_path, complaint, caplog, changed):
     else:
         saved(tmp_path, **{**parts, 'x_train': 10 * x[0] + 3}, **labels)
     with caplog.at_level('WARNING', logger='atelier'):
-        again = run_folder.reopen(run.folder)
+        reopened = run_folder.reopen(run.folder)
     named = {'train', 'valid', 'test'} & set(caplog.text.replace(':', ' ').split())
     assert named == ({'valid'} if changed == 'labels alone' else {'train'})
-    assert 'have changed since it began' in complaint(run_folder.write_config, again, 1)
+    assert 'have changed since it began' in complaint(run_folder.write_config, reopened, 1)
 
 
 def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
-    """Its config.json has one checksum for all data, and lacks fields added since."""
-    which, config = recipe_and_config('digits,debug', train__steps=5)
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    """Its config.json has one checksum for all data, and lacks fields of later versions."""
+    config_file, config = recipe_and_config('digits,debug', train__steps=5)
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     path = run.folder / 'config.json'
@@ -154,12 +154,12 @@ def test_a_run_of_an_earlier_version_is_opened(tmp_path, caplog):
     assert 'have changed' not in caplog.text
 
 
-def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
-    """For runs made by a config file and from Python; the field cannot be set afterwards."""
-    which, config = recipe_and_config('digits,debug', train__steps=5)
-    build = which.module().build
-    for folder, made_by in (('file', which), ('python', checkout.ConfigFile('', None))):
-        run = experiment.assemble(tmp_path / folder, made_by, config, build)
+def test_a_run_from_before_a_field_continues_without_it(tmp_path, complaint):
+    """For runs of a config file and runs made in Python; the field cannot be set later."""
+    config_file, config = recipe_and_config('digits,debug', train__steps=5)
+    build = config_file.module().build
+    for folder, source in (('file', config_file), ('python', checkout.ConfigFile('', None))):
+        run = experiment.assemble(tmp_path / folder, source, config, build)
         run.folder.mkdir()
         run_folder.write_config(run, 1)
         path = run.folder / 'config.json'
@@ -169,16 +169,16 @@ def test_a_run_from_before_a_field_goes_on_without_it(tmp_path, complaint):
         opened = run_folder.reopen(run.folder, build=build)
         assert not opened.config.data.without_classes
         assert opened.data.fingerprint() == run.data.fingerprint()
-        run_folder.check_same(run.folder, made_by, config)
+        run_folder.check_same(run.folder, source, config)
         other = config.copy_and_resolve_references()
         other.data.without_classes = (9,)
-        line = complaint(run_folder.check_same, run.folder, made_by, other)
+        line = complaint(run_folder.check_same, run.folder, source, other)
         assert 'data.without_classes (the run: [], now: [9])' in line
 
 
 @pytest.mark.parametrize(('name', 'then'), [('char_lm', 'adam'), ('mixture', None)])
-def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, name, then):
-    """It continues with Adam, whatever its config file names now; a fitted model has none."""
+def test_a_run_from_before_the_optimizer_field_continues_with_adam(tmp_path, complaint, name, then):
+    """The run continues with Adam, whatever its config file names now; fitted models have none."""
     argument = 'text,debug' if name == 'char_lm' else 'digits,debug'
     run = assembled(tmp_path / 'run', name, argument)
     run.folder.mkdir()
@@ -195,10 +195,10 @@ def test_a_run_from_before_there_was_a_choice_of_optimizer(tmp_path, complaint, 
         assert "train.optimizer (the run: 'adam', now: 'muon')" in line
 
 
-def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
+def test_data_of_another_shape_are_refused_in_one_line(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)))
-    which, config = recipe_and_config('arrays,debug', data__path=str(file))
-    run = experiment.assemble(tmp_path / 'run', which, config)
+    config_file, config = recipe_and_config('arrays,debug', data__path=str(file))
+    run = experiment.assemble(tmp_path / 'run', config_file, config)
     run.folder.mkdir()
     run_folder.write_config(run, 1)
     saved(tmp_path, np.random.default_rng(0).normal(size=(N, 5)))
@@ -207,8 +207,8 @@ def test_data_of_another_shape_end_in_one_line(tmp_path, complaint):
     assert 'event_shape (5,)' in line
 
 
-def test_moments_are_of_the_examples_that_train(tmp_path):
-    """The examples held out for validation and test do not count."""
+def test_moments_are_those_of_the_training_examples(tmp_path):
+    """Examples held out for validation and test are not included."""
     file = saved(tmp_path, np.random.default_rng(0).normal(size=(N, 3)) ** 5)
     _, config = recipe_and_config('arrays,debug', data__path=str(file))
     data = dataset.load(config)
@@ -217,16 +217,16 @@ def test_moments_are_of_the_examples_that_train(tmp_path):
     np.testing.assert_allclose(data.spec.std, x.std(0), rtol=1e-4)
 
 
-def test_single_numbers_are_refused_by_convolutions(tmp_path, complaint):
+def test_scalar_data_are_refused_by_convolutions(tmp_path, complaint):
     file = saved(tmp_path, np.random.default_rng(0).normal(size=N))
-    which = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
-    config = which.config()
+    config_file = checkout.config_file(f'{ROOT}/configs/conv_vae.py:arrays,debug')
+    config = config_file.config()
     config.data.path = str(file)
-    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', which, config)
+    assert 'configs/vae.py' in complaint(experiment.assemble, tmp_path / 'run', config_file, config)
 
 
 @pytest.mark.slow
-def test_a_relative_path_is_kept_whole(main, tmp_path):
+def test_a_relative_data_path_becomes_absolute(main, tmp_path):
     saved(tmp_path, np.random.default_rng(0).integers(0, 9, (N, 6)), levels=9)
     flags = [f'--config={ROOT}/configs/vae.py:arrays,debug', '--config.data.path=mine.npz']
     result = main(*flags, '--config.train.steps=5', '--workdir=run', cwd=tmp_path)

@@ -29,7 +29,7 @@ def assert_frequencies(bits, top):
 
 
 def test_the_fixed_draw_is_frozen():
-    """A change would make another test set, and results would not compare with earlier ones."""
+    """A change would give another test set; results would not be comparable with earlier ones."""
     x = (np.arange(12_340) % 256).astype(np.uint8).reshape(1234, 5, 2)
     assert zlib.crc32(preprocess.fixed_draw(x, 255).tobytes()) == 0x729772CF
     half = preprocess.fixed_draw(np.full((2, 8), 8, np.uint8), 16) // 16
@@ -89,7 +89,7 @@ def test_as_float_changes_types_and_nothing_else():
         np.testing.assert_array_equal(batch[name], value)
 
 
-def test_a_rule_sees_each_example_with_its_own_key_and_no_label():
+def test_a_rule_gets_each_example_with_its_own_key_and_without_its_label():
     raw = {'x': jnp.zeros((4, 3), jnp.uint8), 'label': jnp.arange(4)}
     given = keys(4)
     batch = preprocess.then(preprocess.as_float, lambda x, key: x + jnp.float32(key[1] >> 9))(
@@ -131,7 +131,7 @@ def test_uniform_adds_noise_of_one_level(level):
 
 
 @pytest.mark.parametrize('level', [0, 1, 255])
-def test_the_level_is_the_whole_part(level):
+def test_the_integer_part_is_the_level(level):
     x = jnp.full((2**20,), float(level))
     noisy = preprocess.uniform(x, jax.random.PRNGKey(0))
     np.testing.assert_array_equal(np.floor(noisy), x)

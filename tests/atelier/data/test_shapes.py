@@ -23,15 +23,15 @@ def whole(data):
     return x[..., 0] / 16, factors
 
 
-def test_every_combination_is_there_once_and_no_two_look_alike(whole):
+def test_every_combination_of_factors_occurs_once_and_no_two_images_are_equal(whole):
     x, factors = whole
     counts = 3, 8, 8, 4, 8
     assert sorted(map(tuple, factors.tolist())) == list(itertools.product(*map(range, counts)))
     assert len(np.unique(x.reshape(len(x), -1), axis=0)) == len(x)
 
 
-def test_the_data_are_the_same_for_ever(data):
-    """With other images or another order, results would not compare with earlier ones."""
+def test_the_data_never_change(data):
+    """Other images or another order would make results incomparable with earlier ones."""
     assert {name: data.size(name) for name in data.splits} == shapes.SIZES
     assert data.spec == Spec((16, 16, 1), 17, 3)
     assert data.fingerprint()['test'] == '1536 examples, checksum 40556573'
@@ -46,17 +46,17 @@ def test_splits_are_fair_samples(data):
             assert np.abs(share * len(share) - 1).max() < 0.3
 
 
-def test_areas_are_those_of_the_kinds(whole):
+def test_areas_follow_from_kind_and_size(whole):
     """Within two percent, averaged over rotations."""
     x, factors = whole
     per_square = np.array([2, np.pi / 2, 3 * np.sqrt(3) / 4])  # in units of circumradius squared
     for kind, size in itertools.product(range(3), range(4)):
         chosen = (factors[:, 0] == kind) & (factors[:, 3] == size)
-        want = per_square[kind] * shapes.RADII[size] ** 2
-        assert x[chosen].sum((1, 2)).mean() == pytest.approx(want, rel=0.02)
+        area = per_square[kind] * shapes.RADII[size] ** 2
+        assert x[chosen].sum((1, 2)).mean() == pytest.approx(area, rel=0.02)
 
 
-def test_the_centre_of_mass_is_where_the_factors_say(whole):
+def test_the_centre_of_mass_follows_the_position_factors(whole):
     x, factors = whole
     mass, middles = x.sum((1, 2)), np.arange(16) + 0.5
     across, down = x.sum(1) @ middles / mass, x.sum(2) @ middles / mass
@@ -78,7 +78,7 @@ def test_ellipses_are_turned_by_the_rotation(whole):
     assert np.abs((away + np.pi / 2) % np.pi - np.pi / 2).max() < np.deg2rad(4)
 
 
-def test_a_model_sees_the_factors_as_numbers(tmp_path):
+def test_a_batch_contains_the_factors_as_numbers(tmp_path):
     run = assembled(tmp_path, 'vae', 'shapes,debug')
     batch = first_batch(run, 5)
     assert {name: str(values.dtype) for name, values in batch.items()} == {

@@ -41,43 +41,43 @@ def test_minibatches_walk_through_the_epochs(n, batch, devices):
     local, epochs = batch // devices, 3
 
     @jax.jit
-    def on_device(number, device):
+    def on_device(step, device):
         rows = device * local + jnp.arange(local)
-        return shuffle.minibatch_indices(KEY, number, rows, batch, n)
+        return shuffle.minibatch_indices(KEY, step, rows, batch, n)
 
-    numbers = jnp.arange(-(-n * epochs // batch))
-    each = jax.vmap(jax.vmap(on_device, (None, 0)), (0, None))(numbers, jnp.arange(devices))
+    steps = jnp.arange(-(-n * epochs // batch))
+    each = jax.vmap(jax.vmap(on_device, (None, 0)), (0, None))(steps, jnp.arange(devices))
     walk = np.asarray(each).reshape(-1)
     for epoch in range(epochs):
-        seen = walk[epoch * n : (epoch + 1) * n]
-        np.testing.assert_array_equal(seen, permutation(n, epoch))
-        np.testing.assert_array_equal(np.sort(seen), np.arange(n))
+        epoch_indices = walk[epoch * n : (epoch + 1) * n]
+        np.testing.assert_array_equal(epoch_indices, permutation(n, epoch))
+        np.testing.assert_array_equal(np.sort(epoch_indices), np.arange(n))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     n=st.integers(2**16, 2**31 - 1),
     batch=st.sampled_from([1, 2, 100, 128, 4095, 2**16]),
-    number=st.integers(0, 2**32 - 1),
+    step=st.integers(0, 2**32 - 1),
 )
-def test_positions_do_not_overflow(n, batch, number):
+def test_positions_do_not_overflow(n, batch, step):
     """Equals Python's integer arithmetic, for runs and data sets far beyond 2**32 positions."""
     rows = np.array([0, batch // 2, batch - 1])
-    positions = [number * batch + int(row) for row in rows]
+    positions = [step * batch + int(row) for row in rows]
     epochs = np.array([position // n % 2**32 for position in positions], np.uint32)
     expected = shuffle.shuffle(KEY, epochs, np.array([p % n for p in positions]), n)
-    found = shuffle.minibatch_indices(KEY, np.uint32(number), jnp.asarray(rows), batch, n)
-    np.testing.assert_array_equal(found, expected)
-    assert np.all((np.asarray(found) >= 0) & (np.asarray(found) < n))
+    indices = shuffle.minibatch_indices(KEY, np.uint32(step), jnp.asarray(rows), batch, n)
+    np.testing.assert_array_equal(indices, expected)
+    assert np.all((np.asarray(indices) >= 0) & (np.asarray(indices) < n))
 
 
 def test_small_permutations_are_equally_likely():
     """Chi-square test over the 24 orders of 4 examples in 24,000 epochs, 23 degrees of freedom."""
     count = 24_000
     orders = jax.vmap(lambda epoch: shuffle.shuffle(KEY, epoch, jnp.arange(4), 4))
-    seen = collections.Counter(map(tuple, np.asarray(orders(jnp.arange(count)))))
-    statistic = sum((times - count / 24) ** 2 / (count / 24) for times in seen.values())
-    assert len(seen) == 24
+    order_counts = collections.Counter(map(tuple, np.asarray(orders(jnp.arange(count)))))
+    statistic = sum((times - count / 24) ** 2 / (count / 24) for times in order_counts.values())
+    assert len(order_counts) == 24
     assert 8 < statistic < 50  # the 0.2 % and 99.9 % points are 8.2 and 49.7
 
 

@@ -14,8 +14,8 @@ def splits_of(sizes):
     """Returns splits in which x and label are the index of the example, over all splits."""
     splits, first = {}, 0
     for name, n in sizes.items():
-        numbers = np.arange(first, first + n)
-        splits[name] = {'x': numbers[:, None], 'label': numbers.astype(np.int32)}
+        indices = np.arange(first, first + n)
+        splits[name] = {'x': indices[:, None], 'label': indices.astype(np.int32)}
         first += n
     return splits
 
@@ -24,18 +24,18 @@ def splits_of(sizes):
 
 
 def test_the_fixed_order_is_frozen():
-    """Another order would change the test split; results would not compare with earlier ones."""
+    """Another order would change the test split; results would not be comparable."""
     assert fixed_order(10).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
     for n, crc32 in ((1797, 0x344D4D7C), (70_000, 0x2BDDC896)):
         assert zlib.crc32(fixed_order(n).astype('<i8').tobytes()) == crc32
 
 
 @given(n=st.integers(0, 2000))
-def test_the_fixed_order_has_everything_once(n):
+def test_the_fixed_order_is_a_permutation(n):
     np.testing.assert_array_equal(np.sort(fixed_order(n)), np.arange(n))
 
 
-def test_the_fixed_order_does_not_touch_numpys_own_state():
+def test_the_fixed_order_does_not_change_numpys_random_state():
     np.random.seed(3)
     expected = np.random.random_sample()
     np.random.seed(3)
@@ -75,20 +75,20 @@ MISSING = st.sampled_from([(), ('valid',), ('test',), ('valid', 'test')])
 @example(n=49_990, missing=('valid', 'test'))
 @example(n=60_000, missing=('valid', 'test'))
 @example(n=60_000, missing=('valid',))
-def test_unasked_a_tenth_and_at_most_5000_are_held_out(n, missing):
+def test_by_default_a_tenth_and_at_most_5000_are_held_out(n, missing):
     assert_cut_from_the_end(n, missing, max(1, min(n // 10, 5000)), 0)
 
 
 @given(
-    left=st.integers(1, 100),
+    num_train=st.integers(1, 100),
     missing=MISSING.filter(lambda missing: 'valid' in missing),
     size=st.integers(1, 100),
 )
-def test_as_many_as_asked_are_held_out(left, missing, size):
-    assert_cut_from_the_end(left + size * len(missing), missing, size, size)
+def test_num_valid_examples_are_held_out(num_train, missing, size):
+    assert_cut_from_the_end(num_train + size * len(missing), missing, size, size)
 
 
-def test_the_source_is_left_as_it_was():
+def test_holding_out_does_not_change_its_argument():
     splits = splits_of({'train': 30})
     hold_out(splits, 5)
     assert list(splits) == ['train']
@@ -96,12 +96,12 @@ def test_the_source_is_left_as_it_was():
 
 
 @pytest.mark.parametrize('num_valid', [-1, -100])
-def test_fewer_than_no_examples(complaint, num_valid):
+def test_a_negative_num_valid_is_refused(complaint, num_valid):
     assert f'data.num_valid={num_valid}' in complaint(hold_out, splits_of({'train': 30}), num_valid)
 
 
 @pytest.mark.parametrize('sizes', [{'train': 30, 'valid': 3}, {'train': 9, 'valid': 3, 'test': 3}])
-def test_a_number_that_is_not_needed(complaint, sizes):
+def test_num_valid_beside_a_validation_split_is_refused(complaint, sizes):
     line = complaint(hold_out, splits_of(sizes), 2)
     assert 'config.data.num_valid=2' in line
     assert 'validation split of their own' in line
@@ -120,5 +120,5 @@ def test_a_number_that_is_not_needed(complaint, sizes):
         ({'train': 1, 'valid': 5}, 0, '1 training examples are too few to take 1 each for test'),
     ],
 )
-def test_too_few_are_left_for_training(complaint, sizes, num_valid, message):
+def test_too_few_remaining_training_examples_are_refused(complaint, sizes, num_valid, message):
     assert complaint(hold_out, splits_of(sizes), num_valid) == message

@@ -58,15 +58,15 @@ def assert_same(data, other):
         np.testing.assert_array_equal(data.splits[name]['x'], other.splits[name]['x'])
 
 
-def test_what_is_read_is_what_was_written(npz):
+def test_a_written_npz_is_read_back(npz):
     data = static_mnist.load(npz())
     assert data.spec == Spec((28, 28, 1), 2, None)
     for name, bits in BITS.items():
         assert list(data.splits[name]) == ['x']
         x = data.splits[name]['x']
         assert (x.shape, x.dtype) == ((SIZES[name], 28, 28, 1), np.uint8)
-        found = {row.tobytes() for row in x.reshape(-1, 784)}
-        assert found == {row.tobytes() for row in bits}
+        rows = {row.tobytes() for row in x.reshape(-1, 784)}
+        assert rows == {row.tobytes() for row in bits}
 
 
 def test_rows_are_shuffled_and_the_same_way_at_every_load(npz):
@@ -87,7 +87,7 @@ def test_rows_are_shuffled_and_the_same_way_at_every_load(npz):
         pytest.param(lambda x: np.packbits(x, axis=1), id='packed'),
     ],
 )
-def test_the_forms_of_an_npz_agree(npz, tmp_path, change):
+def test_all_formats_of_the_npz_give_the_same_data(npz, tmp_path, change):
     expected = static_mnist.load(npz())
     assert_same(static_mnist.load(npz(**{k: change(x) for k, x in BITS.items()})), expected)
 
@@ -101,7 +101,7 @@ def test_the_forms_of_an_npz_agree(npz, tmp_path, change):
         pytest.param(lambda text: text.replace(' ', '\t').rstrip(), id='tabs and no last newline'),
     ],
 )
-def test_the_texts_agree_with_the_npz(npz, texts, change):
+def test_the_text_files_agree_with_the_npz(npz, texts, change):
     path = texts(**{name: change(amat(bits)) for name, bits in BITS.items()})
     assert_same(static_mnist.load(path), static_mnist.load(npz()))
 
@@ -110,7 +110,7 @@ def test_the_texts_agree_with_the_npz(npz, texts, change):
 
 
 @pytest.mark.parametrize('path', ['', 'missing.npz', 'missing/bits.npz'])
-def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, complaint, path):
+def test_a_path_that_is_not_a_file_is_refused(tmp_path, monkeypatch, complaint, path):
     monkeypatch.chdir(tmp_path)
     message = complaint(static_mnist.load, path)
     assert 'config.data.path' in message
@@ -138,7 +138,7 @@ def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, complaint, path):
         (dict(test=np.full((5, 784), None)), 'Python objects'),
     ],
 )
-def test_an_npz_of_something_else(npz, complaint, changes, message):
+def test_an_npz_of_other_data_is_refused(npz, complaint, changes, message):
     path = npz(**changes)
     line = complaint(static_mnist.load, path)
     assert path in line
@@ -146,7 +146,7 @@ def test_an_npz_of_something_else(npz, complaint, changes, message):
 
 
 @pytest.mark.parametrize('raw', [b'', b'rubbish', b'PK\3\4rubbish', None])
-def test_a_damaged_npz(npz, complaint, raw):
+def test_a_damaged_npz_is_refused(npz, complaint, raw):
     path = pathlib.Path(npz())
     path.write_bytes(path.read_bytes()[:-30] if raw is None else raw)
     assert str(path) in complaint(static_mnist.load, str(path))
@@ -170,17 +170,17 @@ GOOD = amat(BITS['test'])
         pytest.param(GOOD.replace('1', '\N{SUPERSCRIPT ONE}', 1), id='no ascii'),
     ],
 )
-def test_a_text_of_something_else(texts, complaint, text):
+def test_a_text_file_of_other_data_is_refused(texts, complaint, text):
     line = complaint(static_mnist.load, texts(test=text))
     assert re.search('binarized_mnist_test.amat is not binarised MNIST: ', line), line
 
 
-def test_a_text_that_is_missing(texts, complaint):
+def test_a_missing_text_file_is_refused(texts, complaint):
     line = complaint(static_mnist.load, texts(valid=None))
     assert line.endswith('binarized_mnist_valid.amat')
 
 
-def test_one_text_is_not_the_folder(texts, complaint):
+def test_the_path_of_one_text_file_is_refused(texts, complaint):
     path = f'{texts()}/binarized_mnist_train.amat'
     assert path in complaint(static_mnist.load, path)
 

@@ -28,29 +28,29 @@ def file(tmp_path):
 
 
 @given(st.integers(1, 400), st.integers(1, 20), st.data())
-def test_each_symbol_is_scored_once_and_given_what_is_before_it(extra, stride, data):
+def test_each_symbol_is_scored_once_given_its_context(extra, stride, data):
     length = data.draw(st.integers(stride, stride + 30))
     part = np.arange(length + extra - 1)
-    found = text.scored_once(part, length, stride)
-    scored = [x[length - n :] for x, n in zip(found['x'], found['num_scored'], strict=True)]
+    windows = text.scored_once(part, length, stride)
+    scored = [x[length - n :] for x, n in zip(windows['x'], windows['num_scored'], strict=True)]
     np.testing.assert_array_equal(np.concatenate(scored), part)
-    assert (np.diff(found['x'], axis=1) == 1).all()
-    assert (found['num_scored'][1:] <= stride).all()
-    assert found['x'][0, 0] == 0
+    assert (np.diff(windows['x'], axis=1) == 1).all()
+    assert (windows['num_scored'][1:] <= stride).all()
+    assert windows['x'][0, 0] == 0
 
 
-def test_the_split_is_that_of_others(file):
+def test_text_is_split_by_position(file):
     """The first nine tenths are train, then valid; the last tenth is test."""
     data, whole = text.load(file(), context=16), ROWS * 100
     cut = int(0.9 * len(whole))
-    kept = cut - int(0.05 * cut)
+    num_train = cut - int(0.05 * cut)
     spec, train = data.spec, data.splits['train']['x']
     assert spec.symbols == ''.join(sorted({*whole}))
     assert (spec.levels, spec.event_shape, spec.num_classes) == (len(spec.symbols), (16,), None)
     assert text.decode(train[:1], spec.symbols) == [whole[:16]]
-    assert text.decode(train[-1:], spec.symbols) == [whole[kept - 16 : kept]]
-    assert len(train) == kept - 15
-    for split, start, end in (('valid', kept, cut), ('test', cut, len(whole))):
+    assert text.decode(train[-1:], spec.symbols) == [whole[num_train - 16 : num_train]]
+    assert len(train) == num_train - 15
+    for split, start, end in (('valid', num_train, cut), ('test', cut, len(whole))):
         arrays = data.splits[split]
         assert text.decode(arrays['x'][-1:], spec.symbols) == [whole[end - 16 : end]]
         assert text.decode(arrays['x'][:1], spec.symbols) == [whole[start : start + 16]]
@@ -58,7 +58,7 @@ def test_the_split_is_that_of_others(file):
         np.testing.assert_allclose(data.scored_dims(split) * len(arrays['x']), end - start)
 
 
-def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_split(file):
+def test_a_valid_share_of_zero_adds_the_validation_text_to_training(file):
     data, usual = (text.load(file(), context=16, **share) for share in (dict(valid_share=0.0), {}))
     assert len(data.splits['train']['x']) == int(0.9 * 3400) - 15
     for split in ('valid', 'test'):
@@ -66,17 +66,17 @@ def test_without_a_share_training_has_all_and_nothing_is_chosen_on_the_test_spli
 
 
 @pytest.mark.parametrize('num_pieces', [1, 7, 100, 3000])
-def test_pieces_are_as_many_as_asked_for_and_score_each_symbol_once(file, num_pieces):
+def test_num_pieces_pieces_score_each_symbol_once(file, num_pieces):
     data = text.load(file(), context=16, num_pieces=num_pieces)
     x, num_scored = (data.splits['train'][name] for name in ('x', 'num_scored'))
     assert len(x) == len(num_scored) == num_pieces
-    kept = int(0.9 * 3400) - int(0.05 * int(0.9 * 3400))
+    num_train = int(0.9 * 3400) - int(0.05 * int(0.9 * 3400))
     scored = [text.decode(row[None], data.spec.symbols)[0] for row in x]
     scored = [row[len(row) - n :] for row, n in zip(scored, num_scored, strict=True)]
-    assert ''.join(scored) == (ROWS * 100)[:kept]
+    assert ''.join(scored) == (ROWS * 100)[:num_train]
 
 
-def test_what_is_encoded_is_decoded():
+def test_decoding_inverts_encoding():
     symbols = ''.join(sorted({*'löwe\nzahn'}))
     (back,) = text.decode(text.encode('zöllner'.replace('r', ''), symbols)[None], symbols)
     assert back == 'zöllne'
@@ -84,9 +84,9 @@ def test_what_is_encoded_is_decoded():
         text.encode('axe', symbols)
 
 
-def test_the_carried_text_needs_no_file_and_is_always_the_same():
-    data, again = text.load(context=64), text.load(context=64)
-    np.testing.assert_array_equal(data.splits['test']['x'], again.splits['test']['x'])
+def test_the_embedded_text_needs_no_file_and_never_changes():
+    data, repeated = text.load(context=64), text.load(context=64)
+    np.testing.assert_array_equal(data.splits['test']['x'], repeated.splits['test']['x'])
     assert sum(len(part['x']) for part in data.splits.values()) > 200_000
     beginning = ''.join(text.decode(data.splits['train']['x'][:640:64], data.spec.symbols))
     assert 'The "assert" statement' in beginning
@@ -110,7 +110,7 @@ def test_training_windows_are_views(file):
         (ROWS * 100 + 'z\nZ\n', r"mine.txt: 'z' \(line 201\) is outside the vocabulary"),
     ],
 )
-def test_what_is_no_text_is_refused_in_one_line(file, content, message):
+def test_files_that_are_not_text_are_refused_in_one_line(file, content, message):
     with pytest.raises(UserError, match=message) as caught:
         text.load(file(content), context=64)
     assert '\n' not in str(caught.value)
@@ -123,7 +123,7 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('numbers', 'message'),
+    ('sizes', 'message'),
     [
         (dict(context=0), 'data.context=0'),
         (dict(context=9), 'give an even number'),
@@ -131,9 +131,9 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
         (dict(num_pieces=-1), 'data.num_pieces=-1'),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(numbers, message):
+def test_invalid_window_sizes_are_refused(sizes, message):
     with pytest.raises(UserError, match=message):
-        text.load(**{'context': 64, **numbers})
+        text.load(**{'context': 64, **sizes})
 
 
 def test_a_config_without_windows_takes_no_text():

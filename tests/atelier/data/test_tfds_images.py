@@ -1,4 +1,4 @@
-"""TFDS sets in array_record: which version is used, what is read, and advice if there is none.
+"""TFDS data sets in array_record: the version used, the fields read, and advice if missing.
 
 The small sets are written here in the format of TFDS, without TensorFlow. MNIST, where it is
 available, is compared with the output of TFDS itself.
@@ -62,7 +62,7 @@ def test_a_set_without_labels_and_with_a_validation_split(root):
 
 
 def test_labels_belong_to_their_pictures(root):
-    rows = [{**row, 'label': number % 10} for number, row in enumerate(pictures(90))]
+    rows = [{**row, 'label': index % 10} for index, row in enumerate(pictures(90))]
     splits = {'train': rows[:80], 'test': rows[80:]}
     write_set(root, 'tiny', splits, {'image': IMAGE, 'label': LABEL})
     data = load(root)
@@ -73,7 +73,7 @@ def test_labels_belong_to_their_pictures(root):
         assert split['label'].tolist() == [red % 10 for red in reds(split)]
 
 
-def test_a_label_that_is_a_text_is_none(root):
+def test_a_text_label_is_ignored(root):
     rows = [{**row, 'label': b'a cat'} for row in pictures(3)]
     write_set(root, 'tiny', {'train': rows}, {'image': IMAGE, 'label': TEXT})
     data = load(root)
@@ -92,7 +92,7 @@ def test_image_shape_scales_and_crops(root):
 # Which version is used
 
 
-def test_the_newest_version_is_taken_by_number(root):
+def test_the_newest_version_is_chosen_numerically(root):
     for version, count in (('1.9.0', 3), ('1.10.0', 4), ('1.2.11', 5)):
         write_tiny(root, count=count, version=version)
     (root / 'tiny' / '2.0.0.incomplete').mkdir()
@@ -100,7 +100,7 @@ def test_the_newest_version_is_taken_by_number(root):
     assert load(root).size('train') == 4
 
 
-def test_a_kind_of_a_set_is_named_after_a_slash(root, complaint):
+def test_a_builder_config_is_named_after_a_slash(root, complaint):
     for kind, count in (('letters', 3), ('digits', 4)):
         write_tiny(root, f'emnist/{kind}', count)
     assert load(root, 'emnist/letters').size('train') == 3
@@ -110,7 +110,7 @@ def test_a_kind_of_a_set_is_named_after_a_slash(root, complaint):
     assert "'emnist/digits', 'emnist/letters'" in line
 
 
-def test_where_sets_lie(root, tmp_path, monkeypatch):
+def test_data_sets_are_found_in_tfds_data_dir_and_in_home(root, tmp_path, monkeypatch):
     write_tiny(root, count=3)
     monkeypatch.setenv('TFDS_DATA_DIR', str(root))
     assert tfds_images.load('tiny').size('train') == 3
@@ -148,7 +148,7 @@ def test_a_set_that_is_prepared_again_is_decoded_again(root):
 
 
 @pytest.mark.parametrize('kind', ['tfrecord', 'riegeli', None])
-def test_a_set_that_only_tensorflow_reads(root, complaint, kind):
+def test_a_set_that_only_tensorflow_reads_is_refused(root, complaint, kind):
     folder = write_tiny(root)
     info = json.loads((folder / 'dataset_info.json').read_text())
     info['fileFormat'] = kind
@@ -186,7 +186,7 @@ SHARD, EMPTY = 'tiny-train*', b'{"fileFormat": "array_record"}'
         pytest.param(overwritten(SHARD, bytes(1 << 17)), id='a shard of zeros'),
     ],
 )
-def test_a_damaged_set(root, complaint, damage):
+def test_a_damaged_set_is_refused(root, complaint, damage):
     folder = write_tiny(root)
     damage(folder)
     assert 'tiny' in complaint(load, root)
@@ -214,7 +214,7 @@ def test_a_damaged_picture_is_named(root, complaint):
     assert complaint(load, root).startswith('cannot read the image tiny train 3: ')
 
 
-def test_a_set_of_something_else(root, complaint):
+def test_a_data_set_of_other_features_is_refused(root, complaint):
     write_set(root, 'words', {'train': [{'text': b'a'}]}, {'text': TEXT})
     pair = [{'image': png(np.zeros((4, 5, 3))), 'mask': png(np.zeros((4, 5, 3)))}]
     write_set(root, 'pairs', {'train': pair}, {'image': IMAGE, 'mask': IMAGE})
@@ -259,7 +259,7 @@ def tensorflow(monkeypatch):
         ('a/b/../mnist', ':'),
     ],
 )
-def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint):
+def test_an_unprepared_set_without_tensorflow_gives_advice(root, complaint, tensorflow, name, hint):
     tensorflow(installed=False)
     (root / 'mnist').mkdir(parents=True)  # an empty folder of that name
     line = complaint(load, root, name)
@@ -269,7 +269,7 @@ def test_not_prepared_and_no_tensorflow(root, complaint, tensorflow, name, hint)
     assert 'requirements-tfds.txt' in line
 
 
-def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
+def test_an_unprepared_set_without_network_gives_advice(root, complaint, tensorflow, monkeypatch):
     tensorflow(installed=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', 'raise SystemExit("started without a network")')
     line = complaint(load, root)
@@ -285,7 +285,9 @@ def test_not_prepared_and_no_network(root, complaint, tensorflow, monkeypatch):
         ('', "TFDS prepared 'tiny', but not in "),
     ],
 )
-def test_tfds_cannot_prepare_it(root, complaint, tensorflow, monkeypatch, program, message):
+def test_a_set_that_tfds_cannot_prepare_gives_advice(
+    root, complaint, tensorflow, monkeypatch, program, message
+):
     tensorflow(installed=True, network=True)
     monkeypatch.setattr(tfds_images, 'PREPARE', program)
     assert message in complaint(load, root)
@@ -315,12 +317,12 @@ def decoded_by_tfds(split, count):
     import tensorflow_datasets as tfds
 
     source = tfds.builder_from_directory(REAL / 'mnist' / '3.0.1').as_data_source(split)
-    return [source[number] for number in range(count)]
+    return [source[index] for index in range(count)]
 
 
 @pytest.mark.slow
 @NEEDS_MNIST
-def test_mnist_is_whole(mnist):
+def test_mnist_is_complete(mnist):
     assert mnist.spec == Spec((28, 28, 1), 256, 10)
     assert {name: mnist.size(name) for name in mnist.splits} == {'train': 60_000, 'test': 10_000}
     assert {split['x'].dtype for split in mnist.splits.values()} == {np.dtype(np.uint8)}
@@ -332,18 +334,18 @@ def test_mnist_is_whole(mnist):
 @pytest.mark.slow
 @NEEDS_MNIST
 @pytest.mark.parametrize('split', ['train', 'test'])
-def test_mnist_is_what_tfds_decodes(mnist, split):
+def test_mnist_equals_the_decoding_of_tfds(mnist, split):
     x, label = mnist.splits[split]['x'], mnist.splits[split]['label']
-    labels = {image.tobytes(): int(number) for image, number in zip(x, label, strict=True)}
+    labels = {image.tobytes(): int(y) for image, y in zip(x, label, strict=True)}
     for row in decoded_by_tfds(split, 50):
         assert labels[row['image'].tobytes()] == row['label']
 
 
 @NEEDS_MNIST
-def test_mnist_scaled_to_half(root):
+def test_mnist_is_scaled_to_half(root):
     """For 100 images, each pixel is near the mean of the four that it covers."""
     images = [row['image'][..., 0] for row in decoded_by_tfds('test', 100)]
-    rows = [{'image': png(image), 'label': number % 10} for number, image in enumerate(images)]
+    rows = [{'image': png(image), 'label': index % 10} for index, image in enumerate(images)]
     write_set(root, 'hundred', {'train': rows}, {'image': IMAGE, 'label': LABEL})
     data = load(root, 'hundred', (14, 14, 1))
     whole = load(root, 'hundred', (28, 28, 1))

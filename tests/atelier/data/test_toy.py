@@ -30,8 +30,8 @@ def test_every_density_can_be_named():
 @pytest.mark.parametrize('name', DRAWS)
 def test_points_are_the_same_for_every_run(loaded, name):
     data = loaded[name]
-    again = toy.load(name)
-    assert data.fingerprint() == again.fingerprint()
+    repeated = toy.load(name)
+    assert data.fingerprint() == repeated.fingerprint()
     assert {split: data.size(split) for split in data.splits} == SIZES
     x = np.concatenate([part['x'] for part in data.splits.values()])
     assert x.dtype == np.float32

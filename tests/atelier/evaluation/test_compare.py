@@ -43,7 +43,7 @@ def make(tiny_run, tmp_path):
     return one
 
 
-def test_the_numbers_and_what_differs(make, tmp_path, caplog):
+def test_the_table_has_metrics_and_settings_that_differ(make, tmp_path, caplog):
     folders = [make('a', 88.0, seed=3), make('b', 91.5, hypers__beta=4.0)]
     with caplog.at_level('INFO', logger='atelier'):
         table = compare(folders, tmp_path / 'out')
@@ -63,7 +63,7 @@ def quality(distance, features='cls, 1234', num_samples=223):
     return {'features': features, 'num_samples': num_samples, 'values': values}
 
 
-def test_samples_stand_in_the_same_table_beside_real_data(make, tmp_path, caplog):
+def test_the_table_shows_sample_quality_beside_that_of_real_data(make, tmp_path, caplog):
     with caplog.at_level('INFO', logger='atelier'):
         compare([make('a', 88.0, samples=quality(12.5)), make('b', 91.5)], tmp_path)
     (line,) = [message for message in caplog.messages if 'frechet' in message]
@@ -72,28 +72,28 @@ def test_samples_stand_in_the_same_table_beside_real_data(make, tmp_path, caplog
 
 
 @pytest.mark.parametrize(
-    ('other', 'what'),
+    ('other', 'reason'),
     [
         (dict(features='cls, 9999'), 'the features of samples differ'),
         (dict(num_samples=5000), 'the numbers of samples differ'),
     ],
 )
-def test_distances_in_other_features_are_not_comparable(make, tmp_path, caplog, other, what):
+def test_distances_in_different_features_are_not_comparable(make, tmp_path, caplog, other, reason):
     folders = [make('a', 88.0, samples=quality(1.0)), make('b', 9.0, samples=quality(2.0, **other))]
     compare(folders, tmp_path)
-    assert f'not comparable: {what}' in caplog.text
+    assert f'not comparable: {reason}' in caplog.text
 
 
 @pytest.mark.parametrize(
-    ('other', 'what'),
+    ('other', 'reason'),
     [
         (dict(description='mnist'), 'the data differ'),
         (dict(log_prob='estimate, k = 5000'), 'the kinds of log_prob differ'),
     ],
 )
-def test_numbers_that_do_not_stand_beside_each_other(make, tmp_path, caplog, other, what):
+def test_metrics_that_are_not_comparable_are_reported(make, tmp_path, caplog, other, reason):
     compare([make('a', 88.0), make('b', 91.5, **other)], tmp_path)
-    assert f'not comparable: {what}' in caplog.text
+    assert f'not comparable: {reason}' in caplog.text
 
 
 def test_a_run_without_an_evaluation(make, tmp_path, caplog):
@@ -102,7 +102,7 @@ def test_a_run_without_an_evaluation(make, tmp_path, caplog):
     assert f'{folders[1]} has no evaluation: --mode=evaluate' in caplog.text
 
 
-def test_what_cannot_be_compared(make, tmp_path):
+def test_runs_that_cannot_be_compared_are_refused(make, tmp_path):
     a = make('a', 88.0)
     for folders, message in (
         ([], 'needs --runs=RUN,RUN'),
@@ -141,7 +141,7 @@ def test_the_same_examples_are_paired(make, tmp_path, caplog):
     assert float(error) == pytest.approx(gaps.std(ddof=1) / np.sqrt(1000), abs=1e-4)
 
 
-def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_path, caplog):
+def test_a_run_without_a_metric_leaves_the_difference_of_the_others(make, tmp_path, caplog):
     folders = [make('a', 5.0), make('b', 6.5), make('c')]
     for name, mean in (('a', 5.0), ('b', 6.5)):
         write_values(tmp_path / name, {'nll_nats': np.full(4, mean)})
@@ -152,7 +152,7 @@ def test_a_run_without_a_number_leaves_the_others_their_difference(make, tmp_pat
 
 
 @pytest.mark.parametrize('why', ['absent', 'other data', 'other evaluation', 'broken'])
-def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, why):
+def test_values_of_different_examples_are_not_paired(make, tmp_path, caplog, why):
     description = 'shapes' if why == 'other data' else 'digits'
     folders = [make('a', 5.0), make('b', 6.0, description=description)]
     write_values(tmp_path / 'a', {'nll_nats': np.full(10, 5.0)})
@@ -166,7 +166,7 @@ def test_what_is_not_of_the_same_examples_is_not_paired(make, tmp_path, caplog, 
     assert 'minus that of the first' not in caplog.text
 
 
-def test_latent_spaces_stand_in_the_same_table(make, tmp_path, caplog):
+def test_the_table_compares_latent_spaces(make, tmp_path, caplog):
     vae = {'active_units': 7, 'latent_dim': 16, 'continuity': {'mean': 0.04, 'step': 0.05}}
     vq = {'perplexity': 31.5, 'codes_used': 60, 'codebook_size': 64}
     folders = [make('a', 5.0, latents=vae), make('b', 6.0, latents=vq), make('c', 6.0)]

@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
 def test_the_report_is_the_mean_over_the_whole_split(trained):
     """Recomputed per example from the averaged weights, in one plain batch."""
     result = evaluate.evaluate(trained, jax.devices()[:1])
-    _, state, words = restore.load(trained)
+    _, state, weights_label = restore.load(trained)
     x = jnp.float32(trained.data.splits['test']['x'])
     key = key_for(state.key, Stream.EVALUATE)
     rng = rng_for(key, jnp.arange(len(x)), len(x))
@@ -46,10 +46,10 @@ def test_the_report_is_the_mean_over_the_whole_split(trained):
     np.testing.assert_allclose(reported['bits_per_dim'], bits, rtol=1e-6)
     error = np.std(nats, ddof=1) / np.sqrt(447)
     np.testing.assert_allclose(result['values']['nll_nats']['standard_error'], error, rtol=1e-4)
-    assert 'averaged' in words
+    assert 'averaged' in weights_label
 
 
-def test_the_report_says_what_its_numbers_are(trained):
+def test_the_report_describes_data_weights_and_likelihood(trained):
     evaluate.evaluate(trained)
     result = json.loads((trained.folder / 'evaluation.json').read_text())
     assert result['data']['split'] == 'test'
@@ -74,7 +74,7 @@ def test_evaluation_does_not_depend_on_the_device_count_or_batch(trained):
         np.testing.assert_allclose(value['mean'], eight[name]['mean'], rtol=1e-5)
 
 
-def test_nothing_to_evaluate_is_refused(trained):
+def test_an_empty_split_is_refused(trained):
     empty = {name: array[:0] for name, array in trained.data.splits['test'].items()}
     data = trained.data._replace(splits={**trained.data.splits, 'test': empty})
     with pytest.raises(UserError, match='nothing to evaluate'):
@@ -91,7 +91,7 @@ def test_samples_depend_on_seed_and_index_alone(trained):
     assert (trained.folder / 'samples' / 'seed-3.png').stat().st_size > 200
 
 
-def test_a_family_without_samples_says_so(trained):
+def test_a_family_without_sampler_or_decoder_is_refused(trained):
     codes = trained.family.ability(Codes)._replace(decode=None)
     silent = trained._replace(family=replaced(without(trained.family, Sample), codes))
     with pytest.raises(UserError, match='no sampler or decoder'):
@@ -104,20 +104,20 @@ def test_pictures_of_a_run_are_written(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('how', ['threshold', 'stochastic'])
-def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, how):
-    run = make_run(tmp_path / 'run', data__binarize=how, model__observation='bernoulli')
+@pytest.mark.parametrize('binarize', ['threshold', 'stochastic'])
+def test_binarised_digits_are_binary_and_their_bernoulli_is_a_likelihood(tmp_path, binarize):
+    run = make_run(tmp_path / 'run', data__binarize=binarize, model__observation='bernoulli')
     assert run.data.spec.levels == 2
     raw = {name: jnp.asarray(a[:50]) for name, a in run.data.splits['train'].items()}
     draw = lambda seed: rng_for(jax.random.PRNGKey(seed), jnp.arange(50), 50).keys
     first, second = (np.asarray(run.data.preprocess(raw, draw(s))['x']) for s in (0, 1))
     assert set(np.unique(first)) == {0.0, 1.0}
-    assert np.array_equal(first, second) == (how == 'threshold')
-    if how == 'threshold':
+    assert np.array_equal(first, second) == (binarize == 'threshold')
+    if binarize == 'threshold':
         np.testing.assert_array_equal(first, raw['x'] > 8)
     train_lib.train(run, jax.devices()[:2])
     result = evaluate.evaluate(run)
-    assert result['data']['binarize'] == how
+    assert result['data']['binarize'] == binarize
     assert 0 < result['values']['nll_nats']['mean'] < 64 * np.log(2) + 5
 
 

@@ -44,7 +44,7 @@ def test_a_value_of_another_type_is_refused(tmp_path, complaint, group, value, f
     assert evaluation_file.previous_evaluation(tmp_path) == {}
 
 
-def test_a_torn_or_missing_file_is_no_evaluation(tmp_path):
+def test_a_truncated_or_missing_file_gives_no_evaluation(tmp_path):
     assert evaluation_file.read_evaluation(tmp_path) == {}
     (tmp_path / 'evaluation.json').write_text('{"values"')
     assert evaluation_file.read_evaluation(tmp_path) == {}

@@ -1,4 +1,4 @@
-"""Processes meet at an address: messages if other processes do not arrive, or end."""
+"""Processes join at an address: messages if other processes do not join, or end."""
 
 import os
 import re
@@ -43,10 +43,10 @@ def free_address():
         return f'127.0.0.1:{one.getsockname()[1]}'
 
 
-def begin(coordinator, count, number, seconds=TOGETHER, ending=''):
-    words = map(str, (coordinator, count, number, seconds, ending))
+def begin(coordinator, count, index, seconds=TOGETHER, ending=''):
+    arguments = map(str, (coordinator, count, index, seconds, ending))
     return subprocess.Popen(
-        [sys.executable, '-c', MEMBER, *words],
+        [sys.executable, '-c', MEMBER, *arguments],
         cwd=ROOT,
         env={**os.environ, 'XLA_FLAGS': ''},
         stderr=subprocess.PIPE,
@@ -54,7 +54,7 @@ def begin(coordinator, count, number, seconds=TOGETHER, ending=''):
     )
 
 
-def said(*started, timeout=60):
+def stderr_of(*started, timeout=60):
     """Returns the standard error of each process when it has ended."""
     try:
         return [process.communicate(timeout=timeout)[1] for process in started]
@@ -73,10 +73,10 @@ def reached(host, port):
         return one.connect_ex((host, port)) == 0
 
 
-def test_who_waits_in_vain_says_in_one_line_what_to_do():
+def test_a_join_that_times_out_is_one_line_with_advice():
     addresses = [free_address(), free_address()]
     started = [begin(addresses[0], 3, 0, 4), begin(addresses[1], 3, 1, 4)]
-    first, other = said(*started)
+    first, other = stderr_of(*started)
     assert [process.returncode for process in started] == [1, 1]
     expected = (
         f'error: not all 3 processes have joined at --coordinator={addresses[0]}: start all 3'
@@ -87,7 +87,7 @@ def test_who_waits_in_vain_says_in_one_line_what_to_do():
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='127.0.0.2 is a name of the machine on Linux')
-def test_the_first_listens_where_it_is_told_to():
+def test_process_0_listens_only_at_its_address():
     address = free_address()
     port = int(address.rpartition(':')[2])
     first = begin(address, 2, 0)
@@ -100,21 +100,21 @@ def test_the_first_listens_where_it_is_told_to():
         first.send_signal(signal.SIGINT)  # while it waits in C++ code
         assert first.wait(10) == -signal.SIGINT
     finally:
-        said(first)
+        stderr_of(first)
 
 
-def test_they_have_to_agree_how_many_they_are():
+def test_different_process_counts_are_refused():
     address = free_address()
     first, other = begin(address, 2, 0), begin(address, 3, 1)
     try:
-        (text,) = said(other)
+        (text,) = stderr_of(other)
     finally:
         first.kill()  # otherwise it would wait for the heartbeat
     assert other.returncode == 1
     assert re.search('error: --num_processes=3, but process 0 .* was started with 2', text)
 
 
-def test_an_address_that_is_taken_or_elsewhere(complaint):
+def test_an_address_in_use_or_of_another_machine_is_refused(complaint):
     with socket.create_server(('127.0.0.1', 0)) as server:
         address = f'127.0.0.1:{server.getsockname()[1]}'
         assert 'in use' in complaint(processes.join, address, 2, 0)
@@ -122,27 +122,27 @@ def test_an_address_that_is_taken_or_elsewhere(complaint):
     assert 'process 0 listens there' in complaint(processes.join, 'nowhere.invalid:5000', 2, 0)
 
 
-def test_a_traceback_in_one_ends_both():
+def test_a_traceback_in_one_process_ends_both():
     address = free_address()
     started = [begin(address, 2, 0), begin(address, 2, 1, ending='traceback')]
-    left, failed = said(*started)
+    other, failed = stderr_of(*started)
     assert [process.returncode for process in started] == [1, 1]
     assert "KeyError: 'why'" in failed
-    assert last_line(left).startswith('error: another process has ended'), left
+    assert last_line(other).startswith('error: another process has ended'), other
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', [0, 1, 2])
-def test_a_kill_of_one_ends_all(victim):
+def test_killing_one_process_ends_all(victim):
     address = free_address()
-    endings = ['killed' if number == victim else '' for number in range(3)]
+    endings = ['killed' if index == victim else '' for index in range(3)]
     started = [begin(address, 3, i, ending=ending) for i, ending in enumerate(endings)]
-    for number, text in enumerate(said(*started)):
-        assert started[number].returncode != 0
+    for index, text in enumerate(stderr_of(*started)):
+        assert started[index].returncode != 0
         # if a collective hangs, JAX's heartbeat ends the process first
         # JAX's threads may log after our line
         ours = re.search('^error: another process has ended', text, re.MULTILINE)
-        expected = number == victim or ours or 'Terminating process' in text
+        expected = index == victim or ours or 'Terminating process' in text
         assert expected, text
 
 
@@ -154,7 +154,7 @@ def test_a_silent_process_ends_all_after_the_heartbeat():
     time.sleep(10)
     other.send_signal(signal.SIGSTOP)
     try:
-        (text,) = said(first)
+        (text,) = stderr_of(first)
     finally:
         other.kill()
     assert first.returncode != 0
@@ -162,16 +162,16 @@ def test_a_silent_process_ends_all_after_the_heartbeat():
 
 
 @pytest.mark.slow
-def test_all_reach_their_end():
+def test_processes_that_finish_exit_with_zero():
     address = free_address()
-    started = [begin(address, 2, number, ending='at its end') for number in range(2)]
-    texts = said(*started)
+    started = [begin(address, 2, index, ending='at its end') for index in range(2)]
+    texts = stderr_of(*started)
     assert [process.returncode for process in started] == [0, 0], texts
 
 
 @pytest.mark.slow
-def test_rubbish_at_the_address_is_dropped():
-    """Process 0 goes on waiting, whatever others send, and meets the process that it waits for."""
+def test_rubbish_sent_to_the_address_is_ignored():
+    """Process 0 ignores other data, and joins the process that it waits for."""
     address = free_address()
     host, port = address.split(':')
     first = begin(address, 2, 0, ending='at its end')
@@ -183,13 +183,13 @@ def test_rubbish_at_the_address_is_dropped():
         with socket.create_connection((host, int(port)), 5) as one:
             one.sendall(rubbish)
     other = begin(address, 2, 1, ending='at its end')
-    said(first, other)
+    stderr_of(first, other)
     assert first.returncode == other.returncode == 0
 
 
 @pytest.mark.parametrize('port', ['²', '99999', '-1', '1' * 5000, ''])
-def test_a_port_that_is_no_port(complaint, port):
-    """Digits of other scripts are no digits here."""
+def test_an_invalid_port_is_refused(complaint, port):
+    """Digits of other scripts are refused."""
     message = complaint(processes.join, f'localhost:{port}', 2, 0)
     assert 'give HOST:PORT of the first process' in message
     assert 'at most' in complaint(processes.join, 'localhost:5000', 10**20, 0)

@@ -27,7 +27,7 @@ LAYOUTS = ((2, 2), (1, 4), (1, 1))  # (processes, devices per process)
 TRAIN = dict(
     steps=400, batch_size=40, evaluate_every=40, checkpoint_every=20, steps_per_dispatch=20
 )
-WORDS = [
+FLAGS = [
     f'--config={ROOT}/configs/vae.py:debug',
     *(f'--config.train.{name}={value}' for name, value in TRAIN.items()),
     '--config.hypers.ema_half_life=500.',
@@ -46,28 +46,28 @@ def free_port():
 def begin(folder, count, num_devices, *more):
     """Starts and returns the `main.py` processes; their output goes to files beside the folder."""
     flags = f'--xla_force_host_platform_device_count={num_devices}'
-    command = [sys.executable, str(ROOT / 'main.py'), *WORDS, f'--workdir={folder}', *more]
+    command = [sys.executable, str(ROOT / 'main.py'), *FLAGS, f'--workdir={folder}', *more]
     if count > 1:
         command += [f'--coordinator=localhost:{free_port()}', f'--num_processes={count}']
     return [
         subprocess.Popen(
-            [*command, *([f'--process_id={number}'] if count > 1 else [])],
+            [*command, *([f'--process_id={index}'] if count > 1 else [])],
             env={**os.environ, 'XLA_FLAGS': flags},
             stdout=subprocess.DEVNULL,
-            stderr=said(folder, number).open('w'),
+            stderr=stderr_path(folder, index).open('w'),
         )
-        for number in range(count)
+        for index in range(count)
     ]
 
 
-def said(folder, number):
-    return folder.with_name(f'{folder.name}-stderr-{number}')
+def stderr_path(folder, index):
+    return folder.with_name(f'{folder.name}-stderr-{index}')
 
 
 def finish(folder, started):
     try:
-        for number, process in enumerate(started):
-            assert process.wait(240) == 0, said(folder, number).read_text()
+        for index, process in enumerate(started):
+            assert process.wait(240) == 0, stderr_path(folder, index).read_text()
     finally:
         for process in started:
             process.kill()
@@ -76,12 +76,12 @@ def finish(folder, started):
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):
     """A finished run for each layout: {(processes, devices): folder}."""
-    found = {}
+    folders_by_layout = {}
     for count, num_devices in LAYOUTS:
         folder = tmp_path_factory.mktemp('processes') / 'run'
         finish(folder, begin(folder, count, num_devices))
-        found[count, num_devices] = folder
-    return found
+        folders_by_layout[count, num_devices] = folder
+    return folders_by_layout
 
 
 def last(folder):
@@ -107,7 +107,7 @@ def test_two_processes_train_like_one(folders, layout):
 
 
 @slow
-def test_one_evaluation_by_both(folders):
+def test_both_processes_write_one_evaluation(folders):
     results = [folders[layout] / 'evaluation.json' for layout in LAYOUTS]
     values = [re.search(r'"nll_nats": {\s*"mean": ([\d.]+)', path.read_text()) for path in results]
     two, four, one = (float(value.group(1)) for value in values)
@@ -127,7 +127,7 @@ def wait_for_checkpoint(folder, started):
 
 @slow
 @pytest.mark.parametrize('victim', [0, 1])
-def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, victim):
+def test_the_remaining_process_ends_and_both_continue_bitwise(folders, tmp_path, victim):
     folder = tmp_path / 'run'
     started = begin(folder, 2, 2)
     wait_for_checkpoint(folder, started)
@@ -135,7 +135,7 @@ def test_who_is_left_behind_ends_and_both_continue_bitwise(folders, tmp_path, vi
     began = time.monotonic()
     assert started[1 - victim].wait(60) != 0
     assert time.monotonic() - began < 60
-    message = said(folder, 1 - victim).read_text()
+    message = stderr_path(folder, 1 - victim).read_text()
     assert 'Traceback' not in message, message
     last_line = message.strip().split('\n')[-1]
     is_ours = re.search('error: another process has ended.*start all of them again', last_line)
@@ -160,7 +160,7 @@ def test_a_signal_to_one_stops_both(folders, tmp_path):
 # Tests within one process
 
 
-def test_alone_nothing_is_exchanged():
+def test_a_single_process_exchanges_nothing():
     tree = {'a': np.float32(-0.0), 'b': np.arange(3, dtype=np.uint32)}
     assert processes.from_first(tree) is tree
     assert processes.text_from_first('this') == 'this'
@@ -168,7 +168,7 @@ def test_alone_nothing_is_exchanged():
     assert processes.is_first()
 
 
-def test_what_the_first_refuses_all_refuse(monkeypatch):
+def test_an_error_of_the_first_process_is_raised_by_all(monkeypatch):
     monkeypatch.setattr(processes, 'text_from_first', lambda text: text or 'it is taken')
     with pytest.raises(UserError, match='it is taken'):
         processes.on_first(lambda: None)  # the first process, a simulated one, reported it
@@ -218,11 +218,11 @@ def test_other_failures_keep_their_traceback(monkeypatch, capsys, error):
     monkeypatch.setattr(jax.distributed, 'is_initialized', lambda: True)
     with pytest.raises(Ended), processes.ending_together():
         raise error
-    said = capsys.readouterr().err
-    assert 'Traceback' in said and str(error) in said
+    message = capsys.readouterr().err
+    assert 'Traceback' in message and str(error) in message
 
 
-def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
+def test_received_arrays_are_equal_bit_for_bit(monkeypatch):
     """Arrays are sent as bytes, whatever their type; here from the first process to itself."""
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
     monkeypatch.setattr(processes.multihost_utils, 'broadcast_one_to_all', lambda x: x)
@@ -233,15 +233,15 @@ def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
         'flag': np.asarray(True),
         'none': np.zeros((0, 3), np.int32),
     }
-    found = processes.from_first(tree)
+    received = processes.from_first(tree)
     for name, value in tree.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
-        assert found[name].tobytes() == np.asarray(value).tobytes()
+        assert (received[name].dtype, received[name].shape) == (value.dtype, value.shape)
+        assert received[name].tobytes() == np.asarray(value).tobytes()
     assert processes.text_from_first('-ö-') == '-ö-'
 
 
 @pytest.mark.parametrize(
-    ('words', 'pattern'),
+    ('arguments', 'pattern'),
     [
         (['--coordinator=here', '--num_processes=2'], 'give HOST:PORT'),
         seldom(['--coordinator=localhost:99999', '--num_processes=2'], 'give HOST:PORT'),
@@ -255,5 +255,5 @@ def test_what_travels_is_the_same_bit_for_bit(monkeypatch):
         (['--coordinator=localhost:1', '--mode=sample'], '--mode=sample runs in one process'),
     ],
 )
-def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
-    assert pattern in error_line(main(*WORDS, f'--workdir={tmp_path}/run', *words))
+def test_bad_input_ends_in_one_line(main, tmp_path, arguments, pattern):
+    assert pattern in error_line(main(*FLAGS, f'--workdir={tmp_path}/run', *arguments))

@@ -7,7 +7,7 @@ from atelier.data.dataset import Spec
 from atelier.report import image_grids
 
 
-def test_a_grid_shows_every_event_in_its_place(tmp_path):
+def test_a_grid_shows_every_event_at_its_position(tmp_path):
     spec = Spec((2, 3, 1), 5, None)
     x = np.arange(5)[:, None, None, None] * np.ones((5, 2, 3, 1))
     image = image_grids.grid(x, spec, columns=2)
@@ -17,17 +17,17 @@ def test_a_grid_shows_every_event_in_its_place(tmp_path):
     image_grids.save(tmp_path / 'a' / 'grid.png', image)
     from PIL import Image
 
-    again = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
-    factor = again.shape[1] // image.shape[1]
-    assert again.shape[1] >= 400
-    np.testing.assert_array_equal(again[::factor, ::factor], image[..., 0])
+    pixels = np.asarray(Image.open(tmp_path / 'a' / 'grid.png'))
+    factor = pixels.shape[1] // image.shape[1]
+    assert pixels.shape[1] >= 400
+    np.testing.assert_array_equal(pixels[::factor, ::factor], image[..., 0])
 
 
 @pytest.mark.parametrize(
     ('shape', 'expected'),
     [((8, 8), True), ((8, 8, 3), True), ((8, 8, 2), False), ((9,), False), ((), False)],
 )
-def test_what_is_an_image(shape, expected):
+def test_shapes_of_images_are_recognized(shape, expected):
     assert image_grids.is_image(Spec(shape, None, None)) == expected
 
 

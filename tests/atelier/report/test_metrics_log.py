@@ -15,7 +15,7 @@ def test_metrics_are_cut_and_appended(tmp_path):
     assert list((tmp_path / 'tensorboard').glob('events*'))
 
 
-def test_a_damaged_line_costs_that_line(tmp_path, caplog):
+def test_only_the_damaged_line_is_lost(tmp_path, caplog):
     good = ['{"step": 1, "a": 2.0}', '{"step": 3, "a": 4.0}']
     (tmp_path / 'metrics.jsonl').write_bytes(
         '\n'.join([good[0], '5', '{"ste', good[1], '{"step": 4, "tor']).encode() + b'\xff'

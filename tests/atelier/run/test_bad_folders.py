@@ -32,10 +32,10 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 def trained(tmp_path_factory):
     """The folder of a run of `STEPS` steps. Tests must not modify it."""
     folder = tmp_path_factory.mktemp('trained') / 'run'
-    which, config = recipe_and_config(
+    config_file, config = recipe_and_config(
         train__steps=STEPS, train__evaluate_every=STEPS, train__checkpoint_every=STEPS
     )
-    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
+    train_lib.train(experiment.assemble(folder, config_file, config), jax.devices()[:1])
     return folder
 
 
@@ -47,17 +47,17 @@ def folder(trained, tmp_path):
 
 def opened(folder, **changes):
     """Returns the run in `folder`, with other settings."""
-    which, config = recipe_and_config()
+    config_file, config = recipe_and_config()
     stored = config_values.flatten(run_folder.load(folder)['values'])
     config.update_from_flattened_dict({**stored, **{dotted(k): v for k, v in changes.items()}})
-    return experiment.assemble(folder, which, config)
+    return experiment.assemble(folder, config_file, config)
 
 
 # Folders: existing files stay unchanged
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_made(main, tmp_path):
+def test_a_folder_that_cannot_be_created_is_refused(main, tmp_path):
     (tmp_path / 'file').write_text('mine')
     line = error_line(main(DEBUG, f'--workdir={tmp_path}/file/run'))
     assert f'cannot write {tmp_path}/file/run' in line
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_made(main, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['file', 'folder'])
-def test_a_workdir_that_is_something_else(tmp_path, name):
+def test_a_workdir_without_a_run_is_refused_and_unchanged(tmp_path, name):
     (tmp_path / 'folder').mkdir()
     (tmp_path / 'folder' / 'thesis.tex').write_text('mine')
     (tmp_path / 'file').write_text('mine')
@@ -77,8 +77,8 @@ def test_a_workdir_that_is_something_else(tmp_path, name):
     assert contents(tmp_path) == before
 
 
-def test_a_workdir_that_the_system_refuses(tmp_path):
-    """Also covers a folder without permission, which would not stop root."""
+def test_a_workdir_path_that_the_system_refuses_is_one_line(tmp_path):
+    """Also covers a folder without permission, which root could still write."""
     name = 'x' * 300
     with pytest.raises(UserError, match=name):
         run_folder.check_same(tmp_path / name, *recipe_and_config())
@@ -86,7 +86,7 @@ def test_a_workdir_that_the_system_refuses(tmp_path):
         run_folder.load(tmp_path / name)
 
 
-def test_the_run_of_another_config(main, folder):
+def test_training_in_the_run_of_another_config_is_refused(main, folder):
     before = contents(folder)
     changes = ['--config.model.latent_dim=3', f'--config.train.steps={STEPS}', '--config.seed=4']
     line = error_line(main(DEBUG, *changes, f'--workdir={folder}'))
@@ -96,25 +96,25 @@ def test_the_run_of_another_config(main, folder):
     assert contents(folder) == before
 
 
-def test_the_run_of_another_file(folder, tmp_path):
-    """Equal values may mean another model."""
+def test_training_in_the_run_of_another_config_file_is_refused(folder, tmp_path):
+    """Another config file may build another model from equal values."""
     other = tmp_path / 'other.py'
     other.write_text('from configs.vae import get_config\nbuild = None\n')
-    which, _ = recipe_and_config(path=other)
+    config_file, _ = recipe_and_config(path=other)
     before = contents(folder)
     with pytest.raises(UserError, match='vae.py.*other.py|other.py.*vae.py'):
-        run_folder.check_same(folder, which, opened(folder).config)
+        run_folder.check_same(folder, config_file, opened(folder).config)
     assert contents(folder) == before
 
 
-def test_a_run_evaluated_as_another(main, folder):
+def test_evaluating_a_run_with_another_config_is_refused(main, folder):
     before = contents(folder)
     line = error_line(main('--mode=evaluate', CONFIG, f'--workdir={folder}'))
     assert re.search(r'configs/vae\.py:debug', line), line
     assert contents(folder) == before
 
 
-def test_fewer_steps_than_the_run_has(folder):
+def test_fewer_steps_than_the_run_has_are_refused(folder):
     before = contents(folder)
     with pytest.raises(UserError, match=r'train\.steps \(the run: 10, now: 5\)'):
         run_folder.check_same(folder, *recipe_and_config(train__steps=5))
@@ -125,13 +125,13 @@ def test_fewer_steps_than_the_run_has(folder):
     assert contents(folder) == before
 
 
-def test_a_value_that_is_the_runs_own_may_be_given_again(folder):
+def test_the_present_value_of_a_setting_may_be_repeated(folder):
     stored = run_folder.load(folder)['values']['hypers']['beta']
     assert run_folder.reopen(folder, {'hypers.beta': stored}).config.hypers.beta == stored
 
 
 @pytest.mark.slow
-def test_home_may_be_written_as_a_tilde(main, tmp_path):
+def test_a_workdir_may_start_with_a_tilde(main, tmp_path):
     flags = [f'--config={ROOT}/configs/vae.py:digits,debug', '--config.train.steps=5']
     home = dict(cwd=tmp_path, HOME=str(tmp_path / 'home'))
     result = main(*flags, '--workdir=~/a', **home)
@@ -145,7 +145,7 @@ def test_home_may_be_written_as_a_tilde(main, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
+def test_fixed_settings_of_a_run_cannot_be_changed(main, folder):
     before = contents(folder)
     flags = ['--mode=evaluate', f'--workdir={folder}', '--config.model.latent_dim=3']
     line = error_line(main(*flags))
@@ -158,7 +158,7 @@ def test_what_belongs_to_the_run_cannot_be_changed_afterwards(main, folder):
     ['', '{"path": "configs/vae.py", "argu', '[]', '{}', '\0\0\0\0'],
     ids=['empty', 'truncated', 'list', 'without fields', 'zeros'],
 )
-def test_a_damaged_config_json(folder, text):
+def test_a_damaged_config_json_is_one_line(folder, text):
     (folder / 'config.json').write_text(text)
     before = contents(folder)
     with pytest.raises(UserError, match='config.json is damaged'):
@@ -171,7 +171,7 @@ def test_a_damaged_config_json(folder, text):
 # Runs that cannot be evaluated or used
 
 
-def test_a_run_that_does_not_exist(main, tmp_path):
+def test_a_run_that_does_not_exist_is_one_line(main, tmp_path):
     line = error_line(main('--mode=evaluate', '--workdir=nothing', cwd=tmp_path))
     assert 'nothing does not exist' in line
     assert contents(tmp_path) == {}
@@ -179,7 +179,7 @@ def test_a_run_that_does_not_exist(main, tmp_path):
 
 @pytest.mark.parametrize('use', [evaluate.evaluate, sample.apply], ids=['evaluate', 'sample'])
 @pytest.mark.parametrize('with_folder', [False, True])
-def test_a_run_without_a_checkpoint(tiny_run, use, with_folder):
+def test_a_run_without_a_checkpoint_is_one_line(tiny_run, use, with_folder):
     run = tiny_run()
     run.folder.mkdir()
     run_folder.write_config(run, 1)
@@ -201,7 +201,7 @@ def test_a_run_without_a_checkpoint(tiny_run, use, with_folder):
         ('eval__weights', 'bst'),
     ],
 )
-def test_values_that_cannot_be_evaluated(folder, name, value):
+def test_invalid_evaluation_settings_are_refused(folder, name, value):
     before = contents(folder)
     with pytest.raises(UserError, match=rf'{dotted(name)}\b.*{value}'):
         evaluate.evaluate(opened(folder, **{name: value}))
@@ -211,7 +211,7 @@ def test_values_that_cannot_be_evaluated(folder, name, value):
 @pytest.mark.parametrize(
     ('option', 'value'), [('num_samples', 0), ('num_samples', -3), ('seed', 2**70)]
 )
-def test_samples_that_cannot_be_drawn(folder, option, value):
+def test_invalid_sample_options_are_refused(folder, option, value):
     before = contents(folder)
     with pytest.raises(UserError, match=f'--{option}={value}'):
         sample.apply(opened(folder), **{option: value})
@@ -219,7 +219,7 @@ def test_samples_that_cannot_be_drawn(folder, option, value):
 
 
 @pytest.mark.parametrize('empty', [True, False], ids=['empty', 'missing'])
-def test_nothing_to_evaluate(folder, empty):
+def test_an_empty_or_missing_split_is_refused(folder, empty):
     run, before = opened(folder), contents(folder)
     splits = dict(run.data.splits)
     test = splits.pop('test')
@@ -231,15 +231,15 @@ def test_nothing_to_evaluate(folder, empty):
 
 
 @pytest.mark.parametrize('text', ['{"data": {"na', '{}', '[]'])
-def test_a_damaged_evaluation_is_made_again(folder, text):
-    """It is rebuilt because the checkpoint determines all of it."""
+def test_a_damaged_evaluation_is_repeated(folder, text):
+    """The evaluation is repeated because the checkpoint determines all of it."""
     (folder / 'evaluation.json').write_text(text)
     result = evaluate.evaluate(opened(folder), jax.devices()[:1], reuse=True)
     assert files.read_json(folder / 'evaluation.json') == result
 
 
-def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder, monkeypatch):
-    """The table of a comparison refuses the changed one."""
+def test_an_evaluation_that_was_changed_or_lost_its_values_is_repeated(folder, monkeypatch):
+    """A comparison refuses the changed evaluation."""
     nothing = lambda *arguments: {}
     monkeypatch.setattr(evaluate, 'per_example', lambda *arguments: {'kl_nats': np.arange(9.0)})
     monkeypatch.setattr(evaluate, 'sample_quality', nothing)
@@ -261,8 +261,8 @@ def test_an_evaluation_that_was_changed_or_lost_its_values_is_made_again(folder,
     assert files.read_json(path)['values']['kl_nats']['mean'] == 4
 
 
-def test_checkpoints_of_another_model_are_left_alone(folder):
-    """As after a change to the model's code, which may be reverted."""
+def test_checkpoints_of_another_model_are_not_changed(folder):
+    """As after a change to the model's code, which the user may revert."""
     run = opened(folder)
     with run.config.unlocked():
         run.config.hypers.gamma = 1.0
@@ -272,7 +272,7 @@ def test_checkpoints_of_another_model_are_left_alone(folder):
     assert contents(folder) == before
 
 
-def test_paths_are_kept_whole(tmp_path, monkeypatch):
+def test_paths_in_configs_become_absolute(tmp_path, monkeypatch):
     """Paths become absolute, so that a run works from any folder."""
     monkeypatch.chdir(tmp_path)
     _, config = recipe_and_config(eval__classifier='runs/judge', data__path='mine.npz')

@@ -1,6 +1,6 @@
-"""A checkpoint that is damaged or not the run's own is detected, reported and set aside.
+"""A checkpoint that is damaged or of another run is detected, reported and set aside.
 
-The previous one gives the same end. The damage is realistic: truncated files, a flipped bit,
+Training from the previous one gives the same end. Damage: truncated files, a flipped bit,
 deleted files.
 """
 
@@ -43,7 +43,7 @@ def names(folder):
     return sorted(path.name for path in folder.rglob('*'))
 
 
-def numbers(folder):
+def steps_in(folder):
     return sorted(int(path.name) for path in folder.iterdir())
 
 
@@ -73,10 +73,10 @@ def turn_one_bit(folder):
     path.write_bytes(with_one_bit_turned(path.read_bytes(), 0.5))
 
 
-def with_one_bit_turned(content, place):
-    """Flips one bit; `place` runs from 0, the first byte, to 1, the last."""
+def with_one_bit_turned(content, fraction):
+    """Flips one bit; `fraction` runs from 0, the first byte, to 1, the last."""
     changed = bytearray(content)
-    changed[round(place * (len(content) - 1))] ^= 0b1
+    changed[round(fraction * (len(content) - 1))] ^= 0b1
     return bytes(changed)
 
 
@@ -106,7 +106,7 @@ def finished(tmp_path_factory):
     """An undamaged run with checkpoints 10 (the best), 20 and 30 (the last)."""
     run = make_run(tmp_path_factory.mktemp('finished') / 'run', **SETTINGS)
     train(run)
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     return run
 
 
@@ -121,7 +121,7 @@ LONG = [pytest.param(damage, marks=pytest.mark.slow) for damage in DAMAGES[1:]]
 
 
 @pytest.mark.parametrize('damage', [DAMAGES[0], *LONG])
-def test_the_newest_is_damaged(damage, finished, run, caplog):
+def test_the_newest_checkpoint_is_damaged(damage, finished, run, caplog):
     newest = run.folder / 'checkpoints' / '30'
     damage(newest)
     remains = names(newest)
@@ -139,22 +139,22 @@ def test_the_newest_is_damaged(damage, finished, run, caplog):
     assert names(run.folder / 'damaged' / '30') == remains
     expected, memory = restored(finished, 30)
     assert bits(state) == bits(expected)
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     assert bits(restored(run, 30)) == bits((expected, memory))
     assert bits(restored(run, 10)) == bits(restored(finished, 10))
 
 
-def test_the_two_newest_are_damaged(finished, run, caplog):
+def test_the_two_newest_checkpoints_are_damaged(finished, run, caplog):
     for step in ('20', '30'):
         truncate(run.folder / 'checkpoints' / step)
     state = train(run)
-    assert numbers(run.folder / 'damaged') == [20, 30]
+    assert steps_in(run.folder / 'damaged') == [20, 30]
     assert 'checkpoint 20' in caplog.text
     assert 'checkpoint 30' in caplog.text
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
-def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, tmp_path):
+def test_a_damaged_checkpoint_is_moved_into_the_run_folder(run, tmp_path):
     """A link may lead to another disk, where runs must not share a folder `damaged`."""
     disk = tmp_path / 'disk'
     disk.mkdir()
@@ -164,11 +164,11 @@ def test_a_damaged_one_is_moved_into_the_run_wherever_its_checkpoints_are(run, t
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         state, _ = checkpoints.restore_newest(None)
     assert int(state.step) == 20
-    assert numbers(run.folder / 'damaged') == [30]
+    assert steps_in(run.folder / 'damaged') == [30]
     assert [path.name for path in disk.iterdir()] == ['checkpoints']
 
 
-def test_all_are_damaged(run):
+def test_all_checkpoints_are_damaged(run):
     """Training never silently restarts from scratch, now or later, and no checkpoint is deleted."""
     checkpoints = run.folder / 'checkpoints'
     for folder in checkpoints.iterdir():
@@ -180,17 +180,17 @@ def test_all_are_damaged(run):
         assert names(checkpoints) == remains
 
 
-def test_the_best_is_damaged(finished, run, caplog):
+def test_the_best_checkpoint_is_damaged(finished, run, caplog):
     """Loading the best weights warns and returns the last ones."""
     turn_one_bit(run.folder / 'checkpoints' / '10')
-    _, state, words = load(run)
+    _, state, weights_label = load(run)
     assert 'checkpoint 10' in caplog.text
-    assert words.startswith('last checkpoint, step 30')
+    assert weights_label.startswith('last checkpoint, step 30')
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
 @pytest.mark.slow
-def test_one_bit_anywhere(finished, run):
+def test_every_flipped_bit_is_detected_or_harmless(finished, run):
     """In any file, at any position, the flip is detected or does not change restored values."""
     expected, like = bits(restored(finished, 30)), initial_state(run)
     newest = run.folder / 'checkpoints' / '30'
@@ -199,24 +199,26 @@ def test_one_bit_anywhere(finished, run):
     with contextlib.closing(Checkpoints(newest.parent)) as checkpoints:
         for path in [path for path in newest.rglob('*') if path.is_file()]:
             content = path.read_bytes()
-            for place in np.linspace(0, 1, len(content) if path == memory else 6):
-                path.write_bytes(with_one_bit_turned(content, place))
+            for fraction in np.linspace(0, 1, len(content) if path == memory else 6):
+                path.write_bytes(with_one_bit_turned(content, fraction))
                 try:
-                    found = checkpoints.restore(30, like)
+                    restored_values = checkpoints.restore(30, like)
                 except UserError:
                     noticed += 1
                 else:
-                    assert bits(found) == expected, f'{path.relative_to(newest)} at {place}'
+                    assert bits(restored_values) == expected, (
+                        f'{path.relative_to(newest)} at {fraction}'
+                    )
             path.write_bytes(content)
     assert noticed > len(memory.read_bytes())
     assert bits(restored(run, 30)) == expected
 
 
-# Whose checkpoint it is
+# Ids of runs and checkpoints
 
 
 def test_a_run_and_its_checkpoints_have_one_id(finished, run):
-    """A copy of the run is the same run; another run has another id."""
+    """A copy of a run has the same id; another run has another."""
     config = run_folder.load(finished.folder)
     assert run_folder.load(run.folder)['id'] == config['id']
     assert len(bytes.fromhex(config['id'])) == 16
@@ -227,12 +229,12 @@ def test_a_run_and_its_checkpoints_have_one_id(finished, run):
 
 @pytest.mark.slow
 def test_a_renamed_checkpoint_is_not_trained_on(finished, run, caplog):
-    """Else training would start from its step and save nothing until the step of its name."""
+    """Otherwise training would start from its step and save nothing until the step of its name."""
     (run.folder / 'checkpoints' / '30').rename(run.folder / 'checkpoints' / '4000')
     state = train(run)
     assert 'checkpoint 4000 in' in caplog.text and 'is that of step 30' in caplog.text
-    assert numbers(run.folder / 'damaged') == [4000]
-    assert numbers(run.folder / 'checkpoints') == [10, 20, 30]
+    assert steps_in(run.folder / 'damaged') == [4000]
+    assert steps_in(run.folder / 'checkpoints') == [10, 20, 30]
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
@@ -249,7 +251,7 @@ def test_a_renamed_checkpoint_is_refused(tmp_path, caplog):
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
-    """The newest of the run's own is used instead, by training and by readers."""
+    """Training and readers use the run's own newest checkpoint instead."""
     folder = saved(tmp_path / 'a' / 'checkpoints', 10, 20, run_id='aa')
     other = saved(tmp_path / 'b' / 'checkpoints', 30, run_id='bb')
     shutil.copytree(other / '30', folder / '30')
@@ -259,11 +261,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, caplog):
         assert int(state.step) == 20
         assert 'checkpoint 30 in' in caplog.text and "another run, of id 'bb'" in caplog.text
         assert (folder / '30').exists() == read_only
-    assert numbers(tmp_path / 'a' / 'damaged') == [30]
+    assert steps_in(tmp_path / 'a' / 'damaged') == [30]
 
 
-def test_the_id_is_under_the_checksum(tmp_path):
-    """It can be neither changed nor removed."""
+def test_the_checksum_covers_the_id(tmp_path):
+    """The id can be neither changed nor removed."""
     folder = saved(tmp_path / 'checkpoints', 10, run_id='bb')
     path = folder / '10' / 'host' / 'metadata'
     host = json.loads(path.read_text())
@@ -277,7 +279,7 @@ def test_the_id_is_under_the_checksum(tmp_path):
 
 
 def test_a_checkpoint_without_an_id_is_accepted(tmp_path, caplog):
-    """As saved by an earlier version: one line says so, and the next save has the id."""
+    """As saved by an earlier version: one line reports it, and the next save has the id."""
     folder = saved(tmp_path / 'checkpoints', 10, 20)
     host = json.loads((folder / '20' / 'host' / 'metadata').read_text())
     assert host.keys() == {'memory', 'digest'}
@@ -297,7 +299,7 @@ def test_a_checkpoint_without_an_id_is_accepted(tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_run_without_an_id_continues_and_gets_one(run, finished, caplog):
-    """As made by an earlier version: one line says so, and the end is the same."""
+    """As made by an earlier version: one line reports it, and the end is the same."""
     path = run.folder / 'config.json'
     record = json.loads(path.read_text())
     del record['id'], record['checksum']
@@ -318,7 +320,7 @@ def test_a_run_without_an_id_continues_and_gets_one(run, finished, caplog):
 
 
 def old_digest(state, memory):
-    """The checksum of the versions without ids, written out again."""
+    """The checksum of versions without ids, recomputed here."""
     total = zlib.crc32(repr(memory).encode())
     tree = {name: getattr(state, name) for name in state.__dataclass_fields__}
     leaves = {
@@ -364,7 +366,7 @@ def test_nothing_is_deleted_for_a_save_that_cannot_be_read(tmp_path, damaging):
             checkpoints.wait()
         assert str(folder) in str(error.value) and '/proc' not in str(error.value)
         assert checkpoints.steps() == [10, 20]
-    assert numbers(tmp_path / 'damaged') == [30]
+    assert steps_in(tmp_path / 'damaged') == [30]
 
 
 def test_the_first_save_of_a_process_is_read_back_at_once(tmp_path, damaging):
@@ -387,13 +389,13 @@ def test_the_first_save_of_a_process_is_read_back_at_once(tmp_path, damaging):
         ([], set(), set(), None, []),
     ],
 )
-def test_what_is_replaced(steps, to_keep, readable, best, expected):
-    """The last two that were kept and read, the best and the newest stay."""
+def test_saves_replace_the_right_checkpoints(steps, to_keep, readable, best, expected):
+    """The last two checkpoints that were kept and read, the best and the newest remain."""
     assert replaced(steps, to_keep, readable, best) == expected
 
 
 def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
-    """Even if no checkpoint is due for hours; it changes neither the end nor what is kept."""
+    """Even if no checkpoint is due for hours; the end and the kept checkpoints are the same."""
     monkeypatch.setattr(session, 'FIRST_SAVE_SECONDS', 0)
     plain, calls = Checkpoints.save, []
 
@@ -407,12 +409,12 @@ def test_the_first_save_is_early(tmp_path, finished, monkeypatch):
     state = train(run)
     assert calls[0] == (10, False, [10])  # read back: its folder is complete
     assert [step for step, _, _ in calls] == [10, 30]
-    assert numbers(run.folder / 'checkpoints') == [30]
+    assert steps_in(run.folder / 'checkpoints') == [30]
     assert bits(state) == bits(restored(finished, 30)[0])
 
 
 def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
-    """One line says so, and no folder appears at the old path."""
+    """The error is one line, and no folder appears at the old path."""
     plain = session.log_dispatch
 
     def log_and_move(log, every, start, *rest):
@@ -425,7 +427,7 @@ def test_a_run_folder_that_is_moved_stops_training(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='run/checkpoints was deleted, moved or replaced'):
         train(run)
     assert not run.folder.exists()
-    assert numbers(tmp_path / 'moved' / 'checkpoints')[:1] == [10]
+    assert steps_in(tmp_path / 'moved' / 'checkpoints')[:1] == [10]
 
 
 # Reading beside a trainer
@@ -476,7 +478,7 @@ def test_a_checkpoint_that_vanishes_while_the_folder_is_opened_is_not_reported(
 def test_a_best_checkpoint_that_a_better_one_replaces_is_not_reported(
     tmp_path, monkeypatch, caplog
 ):
-    """The newest is read again, because it names the new best one."""
+    """The newest checkpoint is read again, because it names the new best one."""
     folder = tmp_path / 'checkpoints'
     with contextlib.closing(Checkpoints(folder)) as checkpoints:
         checkpoints.save(state_of(10), Memory(1.0, 10))

@@ -1,4 +1,4 @@
-"""What a stranger's checkpoint can do when it is read: be refused, before memory is taken."""
+"""A stranger's checkpoint is refused before memory is allocated for its arrays."""
 
 import contextlib
 import json
@@ -49,8 +49,8 @@ def test_arrays_of_other_shapes_or_dtypes_are_refused_unread(folder, dtype, monk
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
     message = refusal(folder, other)
     assert 'does not fit the model: the config file or the code has changed' in message
-    here = 'float16(4, 2)' if dtype is np.float16 else 'float32(5, 2)'
-    assert f'ema/model/kernel is float32(4, 2) there and {here} here' in message
+    declared = 'float16(4, 2)' if dtype is np.float16 else 'float32(5, 2)'
+    assert f'ema/model/kernel is float32(4, 2) there and {declared} here' in message
 
 
 def test_a_missing_and_an_unknown_array_are_refused(folder):
@@ -73,7 +73,7 @@ def test_an_array_without_elements_is_named_before_it_is_saved(tmp_path):
 
 
 def rewritten(folder, name, **changes):
-    """Changes what the checkpoint says about one array."""
+    """Changes the checkpoint's metadata of one array."""
     base = {'driver': 'file', 'path': f'{folder}/10/state/'}
     store = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
     key = f'{name}/.zarray'
@@ -86,7 +86,7 @@ HUGE = [dict(shape=[2**40, 2]), dict(shape=[2**62, 2**62]), dict(chunks=[2**40, 
 
 @pytest.mark.parametrize('changes', HUGE)
 @pytest.mark.parametrize('is_known', [True, False])
-def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
+def test_hostile_array_sizes_are_refused_unread(folder, changes, is_known, monkeypatch):
     """With and without a model whose shapes are known."""
     rewritten(folder, 'params.model.kernel', **changes)
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
@@ -95,7 +95,7 @@ def test_hostile_sizes_are_refused_unread(folder, changes, is_known, monkeypatch
     assert 'were read' not in message
 
 
-def test_descriptions_without_end_are_refused_unread(folder, monkeypatch):
+def test_oversized_metadata_are_refused_unread(folder, monkeypatch):
     with (folder / '10' / 'host' / 'metadata').open('ab') as file:
         file.truncate(2**33)  # a hole
     monkeypatch.setattr('orbax.checkpoint.CheckpointManager.restore', never)
@@ -132,9 +132,9 @@ def test_reading_a_strangers_checkpoint_runs_nothing_of_it(folder, clean, tmp_pa
     path = folder / '10' / '_CHECKPOINT_METADATA'
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, 'item_handlers': handlers, 'custom_metadata': handlers}))
-    for place in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
+    for subfolder in (folder, *(folder / '10' / name for name in ('', 'state', 'host'))):
         for name in ('evil.py', 'sitecustomize.py', 'os.py', '_sharding', 'model.pkl'):
-            (place / name).write_text('raise SystemExit(99)')
+            (subfolder / name).write_text('raise SystemExit(99)')
     other = shutil.copytree(folder, tmp_path / 'other')
     path = other / '10' / 'state' / '_METADATA'
     path.write_text(path.read_text().replace('np.ndarray', 'evil.Array'))

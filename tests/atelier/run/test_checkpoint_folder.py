@@ -33,7 +33,7 @@ ODD_NAMES = (
 
 @pytest.mark.parametrize('name', ['/'.join(ODD_NAMES), ODD_NAMES[0]], ids=['all', 'brackets'])
 def test_checkpoints_in_any_path_can_be_read(tmp_path, name):
-    """All odd names together are one path, so that a single save tests them."""
+    """All odd names together form one path, so that a single save tests them."""
     folder = saved(tmp_path / name / 'checkpoints', 10, 20, 30)
     with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         assert checkpoints.steps() == [20, 30]
@@ -44,11 +44,11 @@ def test_checkpoints_in_any_path_can_be_read(tmp_path, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ODD_NAMES)
-def test_each_odd_name_alone(tmp_path, name):
+def test_checkpoints_in_a_path_of_each_odd_name_can_be_read(tmp_path, name):
     test_checkpoints_in_any_path_can_be_read(tmp_path, name)
 
 
-def test_a_path_is_refused_if_there_is_no_proc(tmp_path, monkeypatch):
+def test_without_proc_paths_with_patterns_are_refused(tmp_path, monkeypatch):
     """As on macOS: patterns are refused before anything is saved, other paths work."""
     is_dir = pathlib.Path.is_dir
     monkeypatch.setattr(
@@ -76,7 +76,7 @@ def replaced(folder):
 @pytest.mark.parametrize('happen', [deleted, moved, replaced])
 @pytest.mark.parametrize('is_linked', [False, True])
 def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
-    """One line says so, and nothing is written at the old path, even by the save in flight."""
+    """The error is one line; nothing is written at the old path, even by the save in progress."""
     folder = tmp_path / 'run' / 'checkpoints'
     folder.parent.mkdir()
     if is_linked:
@@ -93,7 +93,7 @@ def test_a_folder_that_disappears_ends_saving(tmp_path, happen, is_linked):
     assert not os.path.exists(folder) or not list(folder.iterdir())
 
 
-def test_a_deletion_that_was_killed_is_finished(tmp_path):
+def test_an_interrupted_deletion_is_completed(tmp_path):
     folder = saved(tmp_path / 'checkpoints', 10, 20)
     (folder / '10').rename(folder / '.deleted-10')
     with contextlib.closing(CheckpointFolder(folder, read_only=True)) as reader:
@@ -103,7 +103,7 @@ def test_a_deletion_that_was_killed_is_finished(tmp_path):
         assert sorted(path.name for path in folder.iterdir()) == ['20']
 
 
-def test_only_steps_are_steps(tmp_path):
+def test_other_folder_names_are_not_steps(tmp_path):
     for name in ('10', '010', '1e1', '١٠', '20.orbax-checkpoint-tmp', '.deleted-30', 'damaged'):
         (tmp_path / name).mkdir()
     (tmp_path / '40').touch()

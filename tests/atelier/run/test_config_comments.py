@@ -15,9 +15,9 @@ def written(tmp_path, *lines):
 
 @pytest.mark.parametrize('path', checkout.configs())
 def test_every_field_of_every_config_is_described(path):
-    which = checkout.config_file(path)
-    comments = field_comments(which.file)
-    names = config_values.flatten(which.config().to_dict())
+    config_file = checkout.config_file(path)
+    comments = field_comments(config_file.file)
+    names = config_values.flatten(config_file.config().to_dict())
     assert not [name for name in names if name not in comments]
 
 
@@ -45,7 +45,7 @@ def test_a_comment_describes_the_field_on_its_line_or_below_it(tmp_path):
     }
 
 
-def test_a_comment_on_several_fields_describes_none(tmp_path):
+def test_a_comment_on_a_line_of_several_fields_is_ignored(tmp_path):
     assert not written(tmp_path, 'config.train.update(', '    steps=1, batch_size=2,  # tiny', ')')
 
 
@@ -61,7 +61,7 @@ def test_the_first_comment_counts_and_parents_are_read_after_the_file(tmp_path):
     assert comments['train.patience'].startswith('validations')  # from common
 
 
-def test_columns_of_letters_that_take_several_bytes(tmp_path):
+def test_comments_after_multibyte_characters_are_found(tmp_path):
     comments = written(
         tmp_path,
         'config.data.update(',
@@ -77,7 +77,7 @@ def test_the_source_is_not_run(tmp_path):
     assert written(tmp_path, 'raise SystemExit', 'config.seed = 1  # one') == {'seed': 'one'}
 
 
-def test_marks_for_tools_describe_nothing_and_any_encoding_is_read(tmp_path):
+def test_linter_comments_are_ignored_and_any_encoding_is_read(tmp_path):
     assert not written(tmp_path, 'config.seed = 1  # noqa: E501')
     (tmp_path / 'mine.py').write_bytes(b'# coding: latin-1\nconfig.seed = 1  # Gr\xf6\xdfe\n')
     assert field_comments(tmp_path / 'mine.py') == {'seed': 'Größe'}

@@ -1,4 +1,4 @@
-"""Sizes that no machine has, or this one has not, are refused before anything is allocated."""
+"""Sizes beyond any machine or beyond this one are refused before anything is allocated."""
 
 import jax
 import pytest
@@ -23,7 +23,7 @@ from atelier.run import experiment, limits, restore
         ('data__num_valid', 2**31, 'data.num_valid='),
     ],
 )
-def test_integers_that_no_machine_has(tmp_path, complaint, field, value, message):
+def test_integers_beyond_any_machine_are_refused(tmp_path, complaint, field, value, message):
     """The line names the field, its value and the limit, in training and in a sweep."""
     config_file, config = recipe_and_config(**{field: value})
     with pytest.raises(UserError, match=message):
@@ -31,7 +31,7 @@ def test_integers_that_no_machine_has(tmp_path, complaint, field, value, message
 
 
 def test_a_model_larger_than_memory_is_refused_before_files_are_written(tiny_run, monkeypatch):
-    """Its parameters are counted without memory for them, in training and in every later use."""
+    """The parameters are counted without allocating them, in training and in every later use."""
     run = tiny_run(model__hidden_sizes=(2**20, 2**20))
     with pytest.raises(
         UserError, match=r'2,199,\d+,\d+,\d+ parameters; .* 35,192.1 GB.*hidden_sizes'
@@ -51,8 +51,8 @@ def test_a_model_larger_than_memory_is_refused_before_files_are_written(tiny_run
         ValueError('array is too big; `arr.size` is larger than the maximum possible size'),
     ],
 )
-def test_sizes_that_overflow_while_a_model_is_built(tmp_path, error):
-    """NumPy and JAX have several errors for them; any other ValueError is a bug."""
+def test_sizes_that_overflow_while_a_model_is_built_are_refused(tmp_path, error):
+    """NumPy and JAX raise several errors for such sizes; any other ValueError is a bug."""
     config_file, config = recipe_and_config(model__latent_dim=7)
 
     def build(config, spec):
@@ -65,7 +65,7 @@ def test_sizes_that_overflow_while_a_model_is_built(tmp_path, error):
         experiment.assemble(tmp_path, config_file, config, build)
 
 
-def test_more_examples_than_memory_holds():
+def test_more_examples_than_memory_holds_are_refused():
     """The number of bytes is compared, whatever the type of the count."""
     spec = Spec((8, 8, 1), 17, None)
     limits.check_examples('--num_samples', 1000, spec)

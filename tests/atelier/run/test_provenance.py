@@ -17,12 +17,12 @@ def record():
     return {'path': VAE.path, 'argument': VAE.argument, 'source': VAE.source(), 'git': commit}
 
 
-def test_without_a_change_nothing_is_said(record, tmp_path, caplog):
+def test_unchanged_code_gives_no_warning(record, tmp_path, caplog):
     provenance.warn_if_code_changed(tmp_path, record)
     assert caplog.text == ''
 
 
-def test_the_changed_line_of_a_config_is_shown(record, tmp_path, caplog):
+def test_the_warning_shows_the_changed_line_of_a_config(record, tmp_path, caplog):
     lines = record['source'].split('\n')
     then = '\n'.join([*lines[:9], 'a line of then', *lines[10:]])
     provenance.warn_if_code_changed(tmp_path, {**record, 'source': then})
@@ -43,7 +43,7 @@ def test_a_commit_is_a_hash_or_unknown(monkeypatch, tmp_path):
     assert provenance.git_hash() == 'unknown'
 
 
-def test_what_differs_in_data_is_named_and_x_comes_first():
+def test_data_differences_are_named_with_x_first():
     then = {'test': '10 examples', 'train': '90 examples', 'x': '8 x 8'}
     assert provenance.data_difference(then, then) == ''
     assert provenance.data_difference(None, then) == ''  # run of an earlier version
@@ -55,7 +55,7 @@ def test_what_differs_in_data_is_named_and_x_comes_first():
     )
 
 
-def test_other_data_are_warned_of_and_other_shapes_refused(vae, caplog, complaint):
+def test_changed_data_are_a_warning_and_changed_shapes_an_error(vae, caplog, complaint):
     same = vae.data.fingerprint()
     provenance.warn_if_data_changed(vae, {'data': same})
     assert caplog.text == ''

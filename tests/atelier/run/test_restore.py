@@ -23,16 +23,16 @@ DEBUG = f'--config={ROOT}/configs/vae.py:debug'
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
     """The folder of a finished run whose averaged weights differ from its raw ones."""
-    which, config = recipe_and_config(train__steps=10, hypers__ema_half_life=100.0)
+    config_file, config = recipe_and_config(train__steps=10, hypers__ema_half_life=100.0)
     folder = tmp_path_factory.mktemp('source') / 'run'
-    train_lib.train(experiment.assemble(folder, which, config), jax.devices()[:1])
+    train_lib.train(experiment.assemble(folder, config_file, config), jax.devices()[:1])
     return folder
 
 
 def started_from(source, folder, **changes):
-    which, config = recipe_and_config(train__steps=10, seed=5, **changes)
-    run_folder.check_same(folder, which, config, str(source))
-    return experiment.assemble(folder, which, config, init_from=str(source))
+    config_file, config = recipe_and_config(train__steps=10, seed=5, **changes)
+    run_folder.check_same(folder, config_file, config, str(source))
+    return experiment.assemble(folder, config_file, config, init_from=str(source))
 
 
 def first_line(folder):
@@ -43,17 +43,17 @@ def weights(state):
     return jax.device_get((state.params, state.ema, state.extra))
 
 
-def test_it_starts_with_the_weights_that_an_evaluation_uses(source, tmp_path):
+def test_a_run_starts_with_the_weights_that_an_evaluation_of_the_source_uses(source, tmp_path):
     """The averaged weights of the best checkpoint; all else is as in a new run."""
     run = started_from(source, tmp_path / 'run')
     fresh = restore.initial_state(run)
     start = restore.Start(run)(run)
-    found = restore.load(run_folder.reopen(source)).state
-    plain, averaged = jax.device_get((found.params, found.ema))
+    state = restore.load(run_folder.reopen(source)).state
+    plain, averaged = jax.device_get((state.params, state.ema))
     assert any(
         np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (plain, averaged)), strict=True)
     )
-    jax.tree.map(np.testing.assert_array_equal, weights(start), (averaged, averaged, found.extra))
+    jax.tree.map(np.testing.assert_array_equal, weights(start), (averaged, averaged, state.extra))
     for name in ('step', 'key', 'opt', 'hypers'):
         jax.tree.map(np.testing.assert_array_equal, getattr(start, name), getattr(fresh, name))
 
@@ -69,12 +69,12 @@ def test_the_members_of_a_sweep_read_the_weights_once(source, tmp_path, monkeypa
     first, second = start(run), start(run)
     assert len(read) == 1
     jax.tree.map(np.testing.assert_array_equal, weights(first), weights(second))
-    places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((first.ema, second.ema))]
-    assert len(places) == len(set(places))
+    addresses = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((first.ema, second.ema))]
+    assert len(addresses) == len(set(addresses))
 
 
 @pytest.mark.slow
-def test_training_begins_there_and_the_source_is_left_alone(source, tmp_path):
+def test_training_starts_from_the_source_and_does_not_change_it(source, tmp_path):
     """Its first loss is below a new run's; a restart without checkpoints starts there again."""
     before = {path: path.read_bytes() for path in source.rglob('*') if path.is_file()}
     folder = tmp_path / 'run'
@@ -97,7 +97,7 @@ def test_weights_of_other_shapes_are_refused_and_leave_no_folder(source, tmp_pat
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_source_that_has_no_checkpoint(tiny_run, tmp_path):
+def test_a_source_without_a_checkpoint_is_refused(tiny_run, tmp_path):
     run = tiny_run(tmp_path / 'untrained')
     (tmp_path / 'untrained').mkdir()
     run_folder.write_config(run, 1)
@@ -106,15 +106,15 @@ def test_a_source_that_has_no_checkpoint(tiny_run, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
-def test_another_beginning_is_another_run(source, tmp_path):
+def test_a_run_with_another_init_from_is_refused(source, tmp_path):
     folder = tmp_path / 'run'
     run = started_from(source, folder)
     folder.mkdir()
     run_folder.write_config(run, 1)
-    which, config = run.config_file, run.config
+    config_file, config = run.config_file, run.config
     with pytest.raises(UserError, match=f'began with {source}, not with random weights'):
-        run_folder.check_same(folder, which, config)
-    run_folder.check_same(folder, which, config, str(source))
+        run_folder.check_same(folder, config_file, config)
+    run_folder.check_same(folder, config_file, config, str(source))
 
 
 @pytest.mark.slow

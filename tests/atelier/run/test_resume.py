@@ -56,7 +56,7 @@ def test_stopping_and_continuing_changes_nothing(tmp_path, uninterrupted, stops)
     assert int(uninterrupted[0].step) == STEPS
 
 
-def test_a_finished_run_says_so_and_is_left_alone(finished, uninterrupted, caplog):
+def test_a_finished_run_is_reported_and_unchanged(finished, uninterrupted, caplog):
     with caplog.at_level('INFO', logger='atelier'):
         train(finished)
     assert f'is finished at step {STEPS}' in caplog.text
@@ -64,7 +64,7 @@ def test_a_finished_run_says_so_and_is_left_alone(finished, uninterrupted, caplo
 
 
 @pytest.mark.slow
-def test_a_run_may_grow(tmp_path):
+def test_a_run_may_be_extended(tmp_path):
     """With a constant learning rate it then equals the long run, except for evaluations."""
     train(make_run(tmp_path / 'grown', train__steps=20, hypers__decay_steps=0.0))
     longer = dict(train__steps=40, hypers__decay_steps=0.0)
@@ -89,7 +89,7 @@ def test_lines_after_the_checkpoint_are_cut_and_a_torn_last_line_too(tmp_path, u
 
 
 @pytest.mark.parametrize('sign', [1.0, -1.0])
-def test_the_best_is_remembered(sign):
+def test_memory_keeps_the_best_step(sign):
     memory = Memory()
     values = [3.0, 5.0, 4.0, float('nan'), 5.0, 6.0]
     best, since = [], []
@@ -101,7 +101,7 @@ def test_the_best_is_remembered(sign):
     assert since == [0, 0, 1, 2, 3, 0]
 
 
-def test_early_stopping_is_remembered(tmp_path, monkeypatch):
+def test_early_stopping_survives_a_restart(tmp_path, monkeypatch):
     """The metric never improves: the run ends after `patience` evaluations, and stays ended."""
     monkeypatch.setattr(
         validation,
@@ -131,9 +131,9 @@ def test_the_best_checkpoint_is_kept_and_evaluated(tmp_path, monkeypatch):
     train(run)
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
         assert checkpoints.steps() == [10, 35, 40]
-    _, state, words = restore.load(run)
+    _, state, weights_label = restore.load(run)
     assert int(state.step) == 10
-    assert words == 'best checkpoint, step 10'
+    assert weights_label == 'best checkpoint, step 10'
     with run.config.unlocked():
         run.config.eval.weights = 'last'
     assert int(restore.load(run).state.step) == 40
@@ -147,16 +147,16 @@ def test_a_diverging_run_stops_and_saves_nothing_bad(tmp_path):
     with pytest.raises(UserError, match=r'(nan|inf) at step \d+: training stopped'):
         train(run)
     with contextlib.closing(Checkpoints(run.folder / 'checkpoints')) as checkpoints:
-        found = checkpoints.restore_newest(restore.initial_state(run))
-    if found is not None:
-        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found[0].params))
+        checkpoint = checkpoints.restore_newest(restore.initial_state(run))
+    if checkpoint is not None:
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(checkpoint[0].params))
     rows = [json.loads(line) for line in (run.folder / 'metrics.jsonl').read_text().splitlines()]
     assert all(np.isfinite(value) for row in rows for value in row.values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('spoil', ['update overflows', 'metric is not finite'])
-def test_what_is_saved_is_finite_even_after_the_last_step(tmp_path, spoil):
+def test_saved_weights_are_finite_even_after_the_last_step(tmp_path, spoil):
     """The gradient of the only step is finite, but the updated parameters are not."""
     rate = 1e38 if spoil == 'update overflows' else 1e-3
     run = make_run(
@@ -195,7 +195,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
     train(run)
 
 
-def test_looking_at_a_run_changes_nothing_in_it(finished):
+def test_reading_a_run_does_not_change_it(finished):
     """Another process may be saving: its unfinished folder stays, as does a damaged checkpoint."""
     run, folder = finished, finished.folder / 'checkpoints'
     unfinished = folder / '45.orbax-checkpoint-tmp'

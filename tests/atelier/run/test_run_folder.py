@@ -43,8 +43,8 @@ def folder(unopened, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['.config.json.4711', '.writing-0123456789ab'])
-def test_a_run_killed_before_its_config_was_written_goes_on(tmp_path, name):
-    """The temporary file is gone, and so is one in a subfolder."""
+def test_a_run_killed_before_its_config_was_written_continues(tmp_path, name):
+    """The temporary file and one in a subfolder are removed."""
     folder = tmp_path / 'run'
     folder.mkdir()
     (folder / '.lock').touch()
@@ -54,19 +54,19 @@ def test_a_run_killed_before_its_config_was_written_goes_on(tmp_path, name):
         assert set(contents(folder)) == {'.lock'}
 
 
-def test_an_application_removes_what_a_killed_one_left(folder):
-    """The temporary file is gone before the application starts."""
-    left = folder / 'applications' / '.writing-0123456789ab'
-    left.write_text('half')
-    application = applications.Application(lambda run: left.exists())
+def test_an_application_removes_leftovers_of_a_killed_one(folder):
+    """The temporary file is removed before the application starts."""
+    leftover = folder / 'applications' / '.writing-0123456789ab'
+    leftover.write_text('half')
+    application = applications.Application(lambda run: leftover.exists())
     assert applications.perform(application, run_folder.reopen(folder)) is False
 
 
 # Links
 
 
-def test_no_name_of_a_run_may_be_a_link(folder, tmp_path):
-    """Each file and each folder in turn; what it leads to is neither read nor changed."""
+def test_links_in_a_run_folder_are_refused(folder, tmp_path):
+    """Each file and folder in turn is a link; its target is neither read nor changed."""
     paths = [path for path in sorted(folder.rglob('*')) if path != folder / 'checkpoints']
     assert len(paths) > len(WRITTEN)
     mine = tmp_path / 'mine'
@@ -87,7 +87,7 @@ def test_no_name_of_a_run_may_be_a_link(folder, tmp_path):
 
 
 def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path):
-    """The user's own links to them work."""
+    """Links that the user made to a run or its checkpoints work."""
     (folder / 'checkpoints').rename(tmp_path / 'checkpoints')
     (folder / 'checkpoints').symlink_to(tmp_path / 'checkpoints')
     (tmp_path / 'linked').symlink_to(folder)
@@ -97,7 +97,7 @@ def test_a_run_and_its_checkpoints_may_be_on_another_disk(folder, tmp_path):
 
 
 def test_a_lock_that_becomes_a_link_is_not_followed(folder, tmp_path, monkeypatch):
-    """Not even if it appears after the check."""
+    """Even if the link is created after the check."""
     (tmp_path / 'mine').write_text('mine')
     (folder / '.lock').unlink()
     (folder / '.lock').symlink_to(tmp_path / 'mine')
@@ -111,7 +111,7 @@ def test_a_lock_that_becomes_a_link_is_not_followed(folder, tmp_path, monkeypatc
 
 
 def test_a_changed_config_is_refused(folder):
-    """By every command: all of them load it."""
+    """Every command refuses it, because every command loads it."""
     path = folder / 'config.json'
     text = path.read_text()
     assert '"beta": 1.0' in text

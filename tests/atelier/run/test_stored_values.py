@@ -1,4 +1,4 @@
-"""config.json and sweep.json of a stranger: any JSON in any field is used as it is, or refused."""
+"""config.json and sweep.json of a stranger: any value in any field is used unchanged or refused."""
 
 import json
 import pathlib
@@ -76,8 +76,8 @@ def folder(tmp_path_factory):
 
 @settings(max_examples=150)
 @given(position=st.sampled_from(list(positions(RECORD))), value=VALUES)
-def test_any_value_in_any_field_is_of_the_fields_own_type_or_refused(folder, position, value):
-    """No other exception arises, and a value that is believed has the type of the default."""
+def test_any_value_has_the_type_of_its_field_or_is_refused(folder, position, value):
+    """No other exception is raised, and an accepted value has the type of the default."""
     (folder / 'config.json').write_text(json.dumps(changed(RECORD, position, value)))
     try:
         config = config_of(folder)
@@ -118,15 +118,15 @@ def test_any_value_in_any_field_is_of_the_fields_own_type_or_refused(folder, pos
         ('values.eval.a.b', 3, "config.eval. has a field named 'a.b'"),
     ],
 )
-def test_a_wrong_value_is_named(folder, position, value, message):
-    """The line names the field, its value and what it has to be."""
-    place = tuple(position.split('.', 2))
-    (folder / 'config.json').write_text(json.dumps(changed(RECORD, place, value)))
+def test_an_error_names_the_wrong_value(folder, position, value, message):
+    """The line names the field, its value and the required type or range."""
+    path = tuple(position.split('.', 2))
+    (folder / 'config.json').write_text(json.dumps(changed(RECORD, path, value)))
     with pytest.raises(UserError, match=message):
         config_of(folder)
 
 
-def test_an_integer_is_a_number(folder):
+def test_an_integer_is_accepted_for_a_float(folder):
     """Runs of a config that was typed as --config.hypers.beta=2 load."""
     changed_record = changed(RECORD, ('values', 'hypers', 'beta'), 2)
     (folder / 'config.json').write_text(json.dumps(changed_record))
@@ -146,8 +146,8 @@ def test_an_integer_is_a_number(folder):
     ],
     ids=lambda value: '' if len(value) > 100 else None,
 )
-def test_a_file_that_no_run_writes(tmp_path, text, message):
-    """Sizes and depths are bounded before anything is made of the content."""
+def test_a_file_that_no_run_writes_is_refused(tmp_path, text, message):
+    """Sizes and depths are bounded before the content is used."""
     path = tmp_path / 'config.json'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match=message):
@@ -172,8 +172,8 @@ def test_a_sweep_of_a_stranger_is_read_or_refused(folder, position, value):
     assert type(read['num_random']) is int and all(type(axis) is str for axis in read['axes'])
 
 
-def test_a_config_without_extreme_values_passes():
-    """The limits are those of the numbers themselves."""
+def test_the_largest_integers_and_floats_are_accepted():
+    """Only the number types themselves limit the values."""
     like = {'a': 1, 'b': 1.0, 'c': 'x', 'd': (1, 2), 'e': (), 'f': None, 'g': {'h': True}}
     stored = {'a': 2**62, 'b': sys.float_info.max, 'c': '', 'd': [], 'e': [1, 'x'], 'f': 3}
     stored_values.check_kinds(

@@ -1,6 +1,6 @@
 """Nothing that comes from a stranger runs: every mode, under an audit hook, in one process.
 
-`tests/strangers.py` makes the runs and uses them; the tests judge what it found.
+`tests/strangers.py` makes the runs and uses them; these tests check its records.
 """
 
 import json
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
-def found(tmp_path_factory):
-    """What the commands said and the hook recorded."""
+def records(tmp_path_factory):
+    """The last line of each command, and the records of the audit hook."""
     folder = tmp_path_factory.mktemp('strangers')
     flags = os.environ['XLA_FLAGS'].replace('device_count=8', 'device_count=1')
     result = subprocess.run(
@@ -31,46 +31,46 @@ def found(tmp_path_factory):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def test_every_mode_works_on_own_runs(found):
-    """Only commands that work can prove something."""
-    assert {mode: line for mode, line in found['clean'].items() if line != 'ok'} == {}
+def test_every_mode_works_on_own_runs(records):
+    """The other tests prove something only if the commands work."""
+    assert {mode: line for mode, line in records['clean'].items() if line != 'ok'} == {}
 
 
-def test_code_in_a_run_folder_changes_nothing(found):
-    """Modules, packages, compiled code and pickles lie in every folder of the runs."""
-    assert found['planted'] == found['clean']
+def test_code_in_a_run_folder_changes_nothing(records):
+    """Modules, packages, compiled code and pickles are in every folder of the runs."""
+    assert records['planted'] == records['clean']
 
 
-def test_no_code_of_the_stranger_runs(found):
-    """None is compiled, executed, imported or opened, and none left its mark."""
-    assert found['code'] == []
-    assert found['marked'] == ''
+def test_no_code_of_a_stranger_runs(records):
+    """No code is compiled, executed, imported or opened, and none left its marker file."""
+    assert records['code'] == []
+    assert records['marked'] == ''
 
 
-def test_no_pickle_process_or_library_is_used_on_a_strangers_account(found):
-    """Names that pickles look up, programs and libraries are those of the clean runs."""
-    assert found['unusual'] == []
+def test_a_strangers_files_cause_no_unpickling_process_or_library(records):
+    """Names looked up by pickles, programs and libraries equal those of the clean runs."""
+    assert records['unusual'] == []
 
 
-def test_a_record_that_names_code_is_refused_in_one_line(found):
+def test_a_record_that_names_code_is_refused_in_one_line(records):
     """In every mode, however the path is written, in config.json and sweep.json."""
-    assert_refused(found['pointed'], may_work=('init_from', 'compare'))
+    assert_refused(records['pointed'], may_work=('init_from', 'compare'))
 
 
-def test_data_that_hold_code_are_refused_in_one_line(found):
+def test_data_that_hold_code_are_refused_in_one_line(records):
     """Object arrays, pickles, a class that TFDS would import, PostScript, programs."""
-    assert_refused(found['data'])
+    assert_refused(records['data'])
 
 
-def test_handlers_that_a_checkpoint_names_are_not_imported(found):
-    """The names in its metadata are the stranger's modules; it is read all the same or refused."""
-    line = found['handlers']['sample']
+def test_handlers_that_a_checkpoint_names_are_not_imported(records):
+    """The metadata name the stranger's modules; the checkpoint is read without them or refused."""
+    line = records['handlers']['sample']
     assert line == 'ok' or is_one_line(line), line
 
 
-def test_the_hook_notices_code_that_runs(found):
-    """A typed config of the same folder, a pickle and a process: the other tests can fail."""
-    controls = found['controls']
+def test_the_hook_detects_code_that_runs(records):
+    """With a typed config of that folder, a pickle and a process: so the other tests can fail."""
+    controls = records['controls']
     assert controls['said'] == 'ok'
     assert any(line.startswith('exec ') and line.endswith('evil.py') for line in controls['code'])
     assert controls['marked']
@@ -78,12 +78,12 @@ def test_the_hook_notices_code_that_runs(found):
     assert controls['processes'] == ['subprocess.Popen true']
 
 
-def assert_refused(said, may_work=()):
+def assert_refused(outcomes, may_work=()):
     """Every command ended in one line; those of `may_work` read no config and may succeed."""
-    for name, line in said.items():
+    for name, line in outcomes.items():
         works = line == 'ok' and name.split(' ')[0] in may_work
         assert works or is_one_line(line), f'{name}: {line}'
 
 
-def is_one_line(said):
-    return said.startswith('error: ') and '\n' not in said
+def is_one_line(message):
+    return message.startswith('error: ') and '\n' not in message

@@ -42,7 +42,7 @@ PATIENCE = 120.0  # timeout in seconds for each wait
 def start(folder, program=ROOT / 'main.py', **variables):
     """Starts the command of all tests; its output goes to files beside `folder`."""
     one_device = '--xla_force_host_platform_device_count=1'
-    with open(said(folder), 'w') as stdout, open(complaints(folder), 'w') as stderr:
+    with open(stdout_path(folder), 'w') as stdout, open(stderr_path(folder), 'w') as stderr:
         return subprocess.Popen(
             [
                 sys.executable,
@@ -58,18 +58,18 @@ def start(folder, program=ROOT / 'main.py', **variables):
         )
 
 
-def said(folder):
+def stdout_path(folder):
     return folder.with_suffix('.stdout')
 
 
-def complaints(folder):
+def stderr_path(folder):
     return folder.with_suffix('.stderr')
 
 
 def finish(folder):
     """Runs the same command again, to its end."""
-    assert start(folder).wait(PATIENCE) == 0, complaints(folder).read_text()
-    assert 'warning: ' not in complaints(folder).read_text()
+    assert start(folder).wait(PATIENCE) == 0, stderr_path(folder).read_text()
+    assert 'warning: ' not in stderr_path(folder).read_text()
 
 
 def kill(process, folder):
@@ -163,16 +163,16 @@ def ending(folder):
     with contextlib.closing(Checkpoints(folder / 'checkpoints')) as checkpoints:
         last, memory = checkpoints.restore_newest(like)
         best, best_memory = checkpoints.restore(memory.best_step, like)
-        found = {'steps': checkpoints.steps(), 'memory': memory, 'best memory': best_memory}
+        contents = {'steps': checkpoints.steps(), 'memory': memory, 'best memory': best_memory}
     assert int(last.step) == STEPS
     assert int(best.step) < STEPS
     assert jax.tree.structure(last) == jax.tree.structure(like)
-    for which, state in {'last': last, 'best': best}.items():
+    for label, state in {'last': last, 'best': best}.items():
         for path, leaf in jax.tree_util.tree_leaves_with_path(state):
             array = np.asarray(leaf)
-            name = f'{which}{jax.tree_util.keystr(path)}'
-            found[name] = (array.dtype, array.shape, array.tobytes())
-    return found
+            name = f'{label}{jax.tree_util.keystr(path)}'
+            contents[name] = (array.dtype, array.shape, array.tobytes())
+    return contents
 
 
 def lasting_lines(folder):
@@ -190,7 +190,7 @@ def evaluation(folder):
 
 
 def test_killed_in_the_first_compilation(tmp_path, assert_same_end):
-    """JAX's own log proves it, with an empty compilation cache."""
+    """JAX's own log proves that it was compiling, with an empty compilation cache."""
     patch = """
 from atelier.training import dispatch as program
 compile_dispatch = program.compile_dispatch
@@ -212,7 +212,7 @@ program.compile_dispatch = announced
     )
 
     def after_first_dispatch():
-        return complaints(folder).read_text().partition('FIRST DISPATCH')[2]
+        return stderr_path(folder).read_text().partition('FIRST DISPATCH')[2]
 
     until(lambda: 'Compiling' in after_first_dispatch(), process)
     kill(process, folder)
@@ -339,33 +339,33 @@ def test_killed_at_random_moments(tmp_path, assert_same_end):
 # SIGTERM and SIGINT
 
 
-ASKED_AT_63 = """
+SIGNAL_AT_63 = """
 from atelier.report import metrics_log
 write = metrics_log.MetricsLog.write
 
-def write_and_ask(self, step, *rest, **options):
+def write_and_signal(self, step, *rest, **options):
     write(self, step, *rest, **options)
     if step == 63:
         os.kill(os.getpid(), signal.{name})
 
-metrics_log.MetricsLog.write = write_and_ask
+metrics_log.MetricsLog.write = write_and_signal
 """
 
 
 @pytest.mark.parametrize('name, status', [('SIGTERM', 143), ('SIGINT', 130)])
-def test_asked_to_stop(name, status, tmp_path, assert_same_end):
+def test_stopped_by_a_signal(name, status, tmp_path, assert_same_end):
     """The signal arrives during the dispatch to step 65, which has no scheduled checkpoint."""
     folder = tmp_path / 'run'
-    process = start(folder, driver(tmp_path, ASKED_AT_63.format(name=name)))
+    process = start(folder, driver(tmp_path, SIGNAL_AT_63.format(name=name)))
     assert_stopped(process, folder, status)
     assert max(saved(folder)) == 65
     finish(folder)
     assert_same_end(folder)
 
 
-def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
-    """As by an impatient scheduler; no later save has step 65."""
-    patch = ASKED_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
+def test_stopped_by_a_signal_and_killed_inside_the_save(tmp_path, assert_same_end):
+    """As by a scheduler with a short grace period; no later save has step 65."""
+    patch = SIGNAL_AT_63.format(name='SIGTERM') + rename_and_die(65, 'before')
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
     assert (max(saved(folder)), unfinished(folder)) == (60, 65)
@@ -374,10 +374,10 @@ def test_asked_to_stop_and_killed_inside_the_save(tmp_path, assert_same_end):
     assert_same_end(folder)
 
 
-def test_what_is_said_to_be_saved_is_saved(tmp_path):
-    """Killed at the moment of the message."""
+def test_a_checkpoint_reported_as_saved_is_saved(tmp_path):
+    """The process is killed as soon as it logs the message."""
     patch = (
-        ASKED_AT_63.format(name='SIGTERM')
+        SIGNAL_AT_63.format(name='SIGTERM')
         + """
 info = metrics_log.log.info
 
@@ -391,11 +391,11 @@ metrics_log.log.info = info_and_die
     )
     folder = tmp_path / 'run'
     assert_killed(start(folder, driver(tmp_path, patch)), folder)
-    assert 'stopped at step 65 and saved a checkpoint' in said(folder).read_text()
+    assert 'stopped at step 65 and saved a checkpoint' in stdout_path(folder).read_text()
     assert (max(saved(folder)), unfinished(folder), last_line(folder)) == (65, None, 65)
 
 
-def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
+def test_stopped_by_a_signal_of_another_process(tmp_path, assert_same_end):
     folder = tmp_path / 'run'
     process = start(folder)
     until(lambda: len(saved(folder)) >= 3, process)
@@ -408,11 +408,13 @@ def test_asked_to_stop_from_outside(tmp_path, assert_same_end):
 def assert_stopped(process, folder, status):
     """The message names the saved step, which is also that of the last line and checkpoint."""
     assert process.wait(PATIENCE) == status
-    found = re.search(r'stopped at step (\d+) and saved a checkpoint', said(folder).read_text())
-    assert found, said(folder).read_text()
-    assert max(saved(folder)) == int(found[1]) == last_line(folder) < STEPS
+    match = re.search(
+        r'stopped at step (\d+) and saved a checkpoint', stdout_path(folder).read_text()
+    )
+    assert match, stdout_path(folder).read_text()
+    assert max(saved(folder)) == int(match[1]) == last_line(folder) < STEPS
     assert unfinished(folder) is None
-    assert 'Traceback' not in complaints(folder).read_text()
+    assert 'Traceback' not in stderr_path(folder).read_text()
 
 
 # A full disk
@@ -474,7 +476,7 @@ metrics_log.MetricsLog.write = write_on_a_full_disk
 
 
 def assert_one_line_of_error(folder, pattern):
-    text = complaints(folder).read_text()
+    text = stderr_path(folder).read_text()
     assert 'Traceback' not in text
     assert re.match(f'error: {pattern}', text.splitlines()[-1]), text
     assert text.count('error: ') == 1
@@ -483,7 +485,7 @@ def assert_one_line_of_error(folder, pattern):
 # A non-finite loss
 
 
-def test_what_is_not_finite_is_not_saved(tmp_path, assert_same_end):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, assert_same_end):
     """The batch of step 64 is NaN: the run reports it, and what it leaves is still usable."""
     patch = """
 import jax.numpy as jnp

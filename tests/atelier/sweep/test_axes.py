@@ -67,7 +67,7 @@ def test_an_axis(text, values):
         ('model.activation=uniform:0:1', 'only a numeric field can have a range'),
     ],
 )
-def test_an_axis_that_cannot_be(complaint, text, pattern):
+def test_invalid_axes_are_refused(complaint, text, pattern):
     message = complaint(parse, text, VALUES)
     assert f'--sweep={text}' in message
     assert re.search(pattern, message), message
@@ -86,35 +86,35 @@ def drawn(count, seed=0, *more):
     return settings([parse(text, VALUES) for text in texts], count, seed)
 
 
-def test_draws_are_of_the_range_each_with_every_seed():
-    found = drawn(200, 0, 'seed=0:2')
-    assert len(found) == 400
-    rates = [setting['hypers.learning_rate'] for setting in found]
+def test_draws_lie_in_their_range_and_are_repeated_for_every_seed():
+    draws = drawn(200, 0, 'seed=0:2')
+    assert len(draws) == 400
+    rates = [setting['hypers.learning_rate'] for setting in draws]
     assert all(1e-4 <= rate <= 1e-2 for rate in rates)
     assert 0.35 < sum(rate < 1e-3 for rate in rates) / 400 < 0.65  # half in log space
-    betas = [setting['hypers.beta'] for setting in found]
+    betas = [setting['hypers.beta'] for setting in draws]
     assert 0.35 < sum(beta < 2.25 for beta in betas) / 400 < 0.65
     assert len({*rates}) > 150
-    pairs = {(s['hypers.learning_rate'], s['hypers.beta']) for s in found}
+    pairs = {(s['hypers.learning_rate'], s['hypers.beta']) for s in draws}
     assert all(
-        sum((s['hypers.learning_rate'], s['hypers.beta']) == p for s in found) == 2 for p in pairs
+        sum((s['hypers.learning_rate'], s['hypers.beta']) == p for s in draws) == 2 for p in pairs
     )
 
 
-def test_whole_numbers_are_equally_likely_and_each_setting_is_there_once():
+def test_integers_are_equally_likely_and_settings_unique():
     axis = [parse('model.latent_dim=uniform:2:4', VALUES)]
     counted = [s['model.latent_dim'] for seed in range(600) for s in settings(axis, 1, seed)]
-    shares = [counted.count(number) / 600 for number in (2, 3, 4)]
+    shares = [counted.count(value) / 600 for value in (2, 3, 4)]
     assert sum(shares) == pytest.approx(1) and all(0.27 < share < 0.4 for share in shares)
     below = [parse('model.latent_dim=uniform:-2:1', VALUES)]
     signed = [s['model.latent_dim'] for seed in range(600) for s in settings(below, 1, seed)]
-    assert all(0.19 < signed.count(number) / 600 < 0.31 for number in (-2, -1, 0, 1))
+    assert all(0.19 < signed.count(value) / 600 < 0.31 for value in (-2, -1, 0, 1))
     both = [*axis, parse('seed=0:2', VALUES)]
-    found = [tuple(setting.items()) for setting in settings(both, 50, 0)]
-    assert len(found) == len({*found}) == 6
+    combinations = [tuple(setting.items()) for setting in settings(both, 50, 0)]
+    assert len(combinations) == len({*combinations}) == 6
 
 
-def test_a_draw_depends_on_its_number_and_the_seed_alone():
+def test_a_draw_depends_on_its_index_and_the_seed_alone():
     assert drawn(5) == drawn(9)[:5]
     assert drawn(5, 0) != drawn(5, 1)
 
@@ -128,33 +128,33 @@ def test_a_draw_depends_on_its_number_and_the_seed_alone():
         (['hypers.beta=log:1:2'], -1, 'give the number of draws'),
     ],
 )
-def test_settings_that_cannot_be(complaint, texts, count, pattern):
+def test_invalid_sweeps_are_refused(complaint, texts, count, pattern):
     axes = [parse(text, VALUES) for text in texts]
     assert pattern in complaint(settings, axes, count, 0)
 
 
-def test_names_say_the_setting():
-    found = settings([parse('hypers.beta=0.5,1e-5', VALUES), parse('seed=3', VALUES)], 0, 0)
-    assert folder_names(found) == ['beta-0.5_seed-3', 'beta-1e-05_seed-3']
+def test_folder_names_contain_the_setting():
+    combinations = settings([parse('hypers.beta=0.5,1e-5', VALUES), parse('seed=3', VALUES)], 0, 0)
+    assert folder_names(combinations) == ['beta-0.5_seed-3', 'beta-1e-05_seed-3']
     shapes = settings([parse('model.hidden_sizes=(64,),(32,8),()', VALUES)], 0, 0)
     assert folder_names(shapes) == ['hidden_sizes-64', 'hidden_sizes-32x8', 'hidden_sizes-none']
 
 
-def test_two_fields_of_one_name_are_told_apart():
+def test_folder_names_distinguish_fields_of_one_name():
     (name,) = folder_names([{'hypers.corruption': 1.0, 'eval.corruption': 2.0}])
     assert name == 'hypers.corruption-1.0_eval.corruption-2.0'
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=12, unique=True))
-def test_names_are_folders_and_different(words):
-    names = folder_names([{'model.activation': word} for word in words])
-    assert len({*names}) == len(words)
+def test_folder_names_are_valid_and_unique(activations):
+    names = folder_names([{'model.activation': activation} for activation in activations])
+    assert len({*names}) == len(activations)
     assert all('/' not in name and ',' not in name and len(name) < 200 for name in names)
 
 
-def test_a_logarithm_of_whole_numbers_is_drawn_whole():
-    found = settings([parse('model.latent_dim=log:2:64', VALUES)], 50, 0)
-    dims = [setting['model.latent_dim'] for setting in found]
+def test_log_uniform_integers_are_integers():
+    draws = settings([parse('model.latent_dim=log:2:64', VALUES)], 50, 0)
+    dims = [setting['model.latent_dim'] for setting in draws]
     assert all(type(dim) is int and 2 <= dim <= 64 for dim in dims)
     assert math.log(max(dims)) - math.log(min(dims)) > 2
 
@@ -171,6 +171,6 @@ def test_a_logarithm_of_whole_numbers_is_drawn_whole():
     ],
 )
 def test_a_sweep_of_too_many_runs_is_refused_before_they_are_listed(texts, num_random, message):
-    """A range of 10**11 seeds is a mistake, and a list of it fills the memory."""
+    """A range of 10**11 seeds is a mistake; a list of them would fill the memory."""
     with pytest.raises(UserError, match=message):
         settings([parse(text, VALUES) for text in texts], num_random, 0)

@@ -38,7 +38,7 @@ def test_options(complaint):
         (('submitit', 0, ()), '--launcher_jobs=0'),
     ],
 )
-def test_what_cannot_be_launched(complaint, tmp_path, arguments, pattern):
+def test_invalid_launches_are_refused(complaint, tmp_path, arguments, pattern):
     message = complaint(launch.launch, tmp_path, *arguments)
     assert re.search(pattern, message), message
 
@@ -51,31 +51,36 @@ def test_without_submitit(complaint, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_two_jobs_of_this_machine_are_one_sweep(main, tmp_path):
     """The two members differ in shape, so each job gets one; together they are the whole sweep."""
-    words = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--sweep=model.latent_dim=2,3']
+    arguments = [
+        CONFIG,
+        '--mode=sweep',
+        f'--workdir={tmp_path}/sweep',
+        '--sweep=model.latent_dim=2,3',
+    ]
     jobs = ['--launcher=submitit-local', '--launcher_jobs=2']
-    done = main(*words, *jobs, timeout=600)
-    assert done.returncode == 0, done.stderr
+    result = main(*arguments, *jobs, timeout=600)
+    assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / 'sweep' / 'jobs').glob('*.out'))) == 2
-    done = main('--mode=sweep', f'--workdir={tmp_path}/sweep')
-    assert 'elbo_nats, validation' in done.stdout
+    result = main('--mode=sweep', f'--workdir={tmp_path}/sweep')
+    assert 'elbo_nats, validation' in result.stdout
     with (tmp_path / 'sweep' / 'sweep.csv').open() as file:
         assert [row['status'] for row in csv.DictReader(file)] == ['finished', 'finished']
-    said = error_line(main(*words, *jobs, '--sweep_shard=1/2'))
-    assert 'leave out --sweep_shard' in said
+    message = error_line(main(*arguments, *jobs, '--sweep_shard=1/2'))
+    assert 'leave out --sweep_shard' in message
 
 
 @pytest.mark.slow
 def test_a_job_trusts_the_config_that_the_user_named(main, tmp_path):
     source = 'from configs import vae\nget_config, build = vae.get_config, vae.build\n'
     (tmp_path / 'mine.py').write_text(source)
-    words = ['--config=mine.py:debug', '--mode=sweep', '--workdir=sweep', '--sweep=seed=0,1']
-    done = main(*words, '--launcher=submitit-local', cwd=tmp_path, timeout=600)
-    assert done.returncode == 0, done.stderr
+    arguments = ['--config=mine.py:debug', '--mode=sweep', '--workdir=sweep', '--sweep=seed=0,1']
+    result = main(*arguments, '--launcher=submitit-local', cwd=tmp_path, timeout=600)
+    assert result.returncode == 0, result.stderr
     assert '--trust=' in error_line(main('--mode=sweep', '--workdir=sweep', cwd=tmp_path))
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_says_so(main, tmp_path):
-    words = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--launcher=submitit-local']
-    done = main(*words, '--sweep=hypers.learning_rate=1e30,2e30', timeout=600)
-    assert '1 of 1 jobs failed; ' in error_line(done)
+def test_a_failed_job_is_reported(main, tmp_path):
+    arguments = [CONFIG, '--mode=sweep', f'--workdir={tmp_path}/sweep', '--launcher=submitit-local']
+    result = main(*arguments, '--sweep=hypers.learning_rate=1e30,2e30', timeout=600)
+    assert '1 of 1 jobs failed; ' in error_line(result)

@@ -40,10 +40,10 @@ def quick(quick_compilation, monkeypatch):
 
 
 def swept(folder, axes=AXES, num_devices=2, shard='', num_random=0, **changes):
-    which, config = recipe_and_config(**{**SETTINGS, **changes})
+    config_file, config = recipe_and_config(**{**SETTINGS, **changes})
     devices = jax.devices()[:num_devices]
     part = plan.shard_of(shard)
-    return sweep.train(sweep.prepare(folder, which, config, axes, num_random), part, devices)
+    return sweep.train(sweep.prepare(folder, config_file, config, axes, num_random), part, devices)
 
 
 @pytest.fixture(scope='module')
@@ -57,15 +57,15 @@ def whole(tmp_path_factory, quick_compilation):
 
 def outcome(folder):
     """Returns, for each member, the bits of its last and best State, its Memory, and its lines."""
-    found = {}
+    outcomes = {}
     for path in sorted(folder.glob('*/config.json')):
         with contextlib.closing(Checkpoints(path.parent / 'checkpoints', True)) as checkpoints:
             state, memory = checkpoints.restore_newest(None)
             best, _ = checkpoints.restore(memory.best_step, None)
         bits = [np.asarray(x).tobytes() for x in jax.tree.leaves((state, best))]
         lines = untimed_lines(path.parent)
-        found[path.parent.name] = bits, memory, lines
-    return found
+        outcomes[path.parent.name] = bits, memory, lines
+    return outcomes
 
 
 def test_every_member_is_a_run(whole):
@@ -75,8 +75,8 @@ def test_every_member_is_a_run(whole):
         run = run_folder.reopen(folder / row['member'])
         assert (run.config.hypers.beta, run.config.seed) == (row['hypers.beta'], row['seed'])
         assert (run.folder / 'samples' / 'samples-0000020.png').exists()
-        _, state, words = restore.load(run)
-        assert f'step {row["step"]}' in words
+        _, state, weights_label = restore.load(run)
+        assert f'step {row["step"]}' in weights_label
         assert float(state.hypers['beta']) == row['hypers.beta']
     result = evaluate.evaluate(run, jax.devices()[:1])
     assert np.isfinite(result['values']['nll_nats']['mean'])
@@ -85,11 +85,11 @@ def test_every_member_is_a_run(whole):
 def test_a_member_equals_the_run_alone(whole, tmp_path):
     """Compares line by line, validations included."""
     folder, _ = whole
-    which, config = recipe_and_config(**SETTINGS, hypers__beta=2.0, seed=1)
+    config_file, config = recipe_and_config(**SETTINGS, hypers__beta=2.0, seed=1)
     run = run_folder.reopen(folder / NAMES[-1])._replace(folder=tmp_path / 'alone')
     assert run.config.to_dict() == config.to_dict()
     train_lib.train(run, jax.devices()[:1])
-    lines, alone = (read_metrics(place) for place in (folder / NAMES[-1], run.folder))
+    lines, alone = (read_metrics(path) for path in (folder / NAMES[-1], run.folder))
     assert len(lines) == len(alone) == 28  # for steps, validations and dispatches
     for one, other in zip(lines, alone, strict=True):
         assert one.keys() == other.keys()
@@ -97,21 +97,21 @@ def test_a_member_equals_the_run_alone(whole, tmp_path):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-4, err_msg=name)
 
 
-def test_the_file_has_a_row_for_each_member(whole):
+def test_the_csv_file_has_a_row_for_each_member(whole):
     folder, rows = whole
     with (folder / 'sweep.csv').open() as file:
-        found = list(csv.DictReader(file))
-    assert [row['member'] for row in found] == NAMES
-    assert {row['status'] for row in found} == {'finished'}
-    for row, told in zip(found, rows, strict=True):
+        file_rows = list(csv.DictReader(file))
+    assert [row['member'] for row in file_rows] == NAMES
+    assert {row['status'] for row in file_rows} == {'finished'}
+    for row, expected in zip(file_rows, rows, strict=True):
         valid = [line for line in read_metrics(folder / row['member']) if 'valid/elbo_nats' in line]
         best = max(valid, key=lambda line: line['valid/elbo_nats'])
-        assert (int(row['step']), float(row['elbo_nats'])) == (best['step'], told['elbo_nats'])
+        assert (int(row['step']), float(row['elbo_nats'])) == (best['step'], expected['elbo_nats'])
         assert float(row['elbo_nats']) == best['valid/elbo_nats']
     assert (folder / 'sweep.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_once_more_trains_nothing(whole):
+def test_a_finished_sweep_trains_nothing(whole):
     folder, rows = whole
     before = contents(folder)
     assert swept(folder) == rows
@@ -145,7 +145,7 @@ def test_killed_between_the_saves_of_two_members(whole, tmp_path, monkeypatch, s
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
+def test_a_damaged_checkpoint_of_one_member_restarts_all_from_an_earlier_step(whole, tmp_path):
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=10, train__checkpoint_every=5)
     with contextlib.closing(Checkpoints(folder / NAMES[1] / 'checkpoints')) as checkpoints:
@@ -159,10 +159,10 @@ def test_a_damaged_checkpoint_of_one_sends_all_back(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tmp_path):
-    """The first member lost its newest step; the second's checkpoint of the step before is torn.
+def test_members_restart_from_an_earlier_common_step_if_the_newest_is_damaged(whole, tmp_path):
+    """The first member lost its newest step; the second's previous checkpoint is damaged.
 
-    The second one's good checkpoint is not deleted for the torn one.
+    The second member's good checkpoint is not deleted because of the damaged one.
     """
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=15, train__checkpoint_every=5)
@@ -178,7 +178,7 @@ def test_an_earlier_step_is_common_if_the_newest_common_one_is_damaged(whole, tm
 
 
 @pytest.mark.slow
-def test_a_sweep_may_grow(whole, tmp_path):
+def test_a_sweep_may_be_extended(whole, tmp_path):
     """10 steps, then 20, equal 20 steps: no schedule of this config depends on train.steps."""
     folder = tmp_path / 'sweep'
     swept(folder, train__steps=10)
@@ -186,7 +186,7 @@ def test_a_sweep_may_grow(whole, tmp_path):
     assert outcome(folder) == outcome(whole[0])
 
 
-def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
+def test_a_nan_loss_freezes_one_member(whole, tmp_path, caplog):
     folder = tmp_path / 'sweep'
     axes = ('hypers.learning_rate=1e-3,1e30', 'seed=0:2', 'hypers.beta=0.5')
     with caplog.at_level('WARNING', logger='atelier'):
@@ -201,13 +201,13 @@ def test_a_loss_that_is_no_number_freezes_one_member(whole, tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_which_nothing_is_left_says_so(tmp_path):
+def test_a_sweep_whose_members_all_failed_is_an_error(tmp_path):
     with pytest.raises(UserError, match='all 2 members failed; .*nan'):
         swept(tmp_path / 'sweep', ('hypers.learning_rate=1e30,2e30',))
 
 
 @pytest.mark.slow
-def test_a_member_without_patience_stops_and_the_others_go_on(tmp_path):
+def test_early_stopping_of_one_member_does_not_stop_the_others(tmp_path):
     changes = dict(train__patience=1, train__steps=60, hypers__decay_steps=0.0)
     rows = swept(tmp_path / 'sweep', ('hypers.learning_rate=1e-3,0.3',), **changes)
     last = {r['member']: read_metrics(tmp_path / 'sweep' / r['member'])[-1]['step'] for r in rows}
@@ -216,7 +216,7 @@ def test_a_member_without_patience_stops_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_shapes_make_groups_and_shards_take_their_part(tmp_path):
+def test_members_are_grouped_by_shape_and_divided_among_shards(tmp_path):
     folder, axes = tmp_path / 'sweep', ('model.latent_dim=2,3', 'seed=0:2')
     first = swept(folder, axes, shard='1/2')
     assert [row['status'] for row in first] == ['finished'] * 2 + ['unfinished'] * 2
@@ -246,7 +246,7 @@ def files_of(folder, *names):
 
 
 @pytest.mark.slow
-def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
+def test_the_whole_sweep_does_not_change_members_that_a_shard_finished(tmp_path):
     folder = tmp_path / 'sweep'
     swept(folder, ('seed=0:4',), shard='1/2')
     before = files_of(folder, 'seed-0', 'seed-1')
@@ -260,7 +260,7 @@ def test_the_whole_sweep_leaves_alone_what_a_shard_has_finished(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_a_stopped_sweep_divided_by_memory_continues(tmp_path, monkeypatch):
     """Stopped at the start of the second program, the sweep keeps what the first has finished."""
     folder, original, calls = tmp_path / 'sweep', sweep_folder.write_program, []
     room = lambda runs, *rest: original_compiled(runs, *rest)._replace(
@@ -286,10 +286,10 @@ def test_a_sweep_divided_by_memory_goes_on_where_it_was(tmp_path, monkeypatch):
     assert checkpoints and checkpoints.items() <= files_of(folder, 'seed-0', 'seed-1').items()
 
 
-def test_programs_that_share_members(tmp_path):
+def test_overlapping_programs_are_resolved(tmp_path):
     """The smaller, later program takes precedence; members of no program are grouped together."""
-    which, config = recipe_and_config()
-    runs = [experiment.assemble(tmp_path / name, which, config) for name in 'abcde']
+    config_file, config = recipe_and_config()
+    runs = [experiment.assemble(tmp_path / name, config_file, config) for name in 'abcde']
     by_name = {run.folder.name: run for run in runs}
     for names in ('abcd', 'ab', 'xy'):
         members = [by_name.get(name, runs[0]._replace(folder=tmp_path / name)) for name in names]
@@ -301,20 +301,20 @@ def test_programs_that_share_members(tmp_path):
     assert [''.join(run.folder.name for run in part) for part in parts] == ['bcde']
 
 
-def test_the_mean_is_of_finished_members():
+def test_the_mean_is_over_finished_members():
     rows = [
         {'seed': i, 'status': status, 'elbo_nats': value}
         for i, (status, value) in enumerate(
             [('finished', -1.0), ('finished', -3.0), ('failed', -90.0), ('unfinished', None)]
         )
     ]
-    (told,) = table.by_setting(rows, ['seed'], table.Metric('elbo_nats', 1.0))
-    assert (told['mean'], told['members'], told['failed'], told['unfinished']) == (-2.0, 2, 1, 1)
-    assert told['std'] == pytest.approx(2**0.5)
+    (mean,) = table.by_setting(rows, ['seed'], table.Metric('elbo_nats', 1.0))
+    assert (mean['mean'], mean['members'], mean['failed'], mean['unfinished']) == (-2.0, 2, 1, 1)
+    assert mean['std'] == pytest.approx(2**0.5)
 
 
 @pytest.mark.slow
-def test_what_has_no_room_follows(whole, tmp_path, monkeypatch):
+def test_members_that_do_not_fit_are_trained_in_later_programs(whole, tmp_path, monkeypatch):
     """Programs with fewer members run instead, with equal results up to rounding."""
     folder = tmp_path / 'sweep'
     of = vmapped_program._bytes_of
@@ -335,14 +335,14 @@ def test_the_faster_form_is_chosen_and_kept(tmp_path, monkeypatch, caplog):
     folder = tmp_path / 'sweep'
     for pays, form in ((1e9, 'loop'), (0.0, 'vmap')):
         monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', pays)
-        place = folder / form
-        swept(place, ('seed=0:2',), num_devices=1, train__steps=10)
-        (record,) = [json.loads(p.read_text()) for p in place.glob('programs/*.json')]
+        sweep_path = folder / form
+        swept(sweep_path, ('seed=0:2',), num_devices=1, train__steps=10)
+        (record,) = [json.loads(p.read_text()) for p in sweep_path.glob('programs/*.json')]
         assert (record['form'], record['members']) == (form, ['seed-0', 'seed-1'])
         monkeypatch.setattr(vmapped_program, 'LOOP_PAYS', 1e9 - pays)
         with caplog.at_level('INFO', logger='atelier'):
             caplog.clear()
-            swept(place, ('seed=0:2',), num_devices=1)
+            swept(sweep_path, ('seed=0:2',), num_devices=1)
         assert f'{form} takes' in caplog.text
         assert 'in the form' not in caplog.text
 
@@ -360,17 +360,17 @@ def test_the_faster_form_is_chosen_and_kept(tmp_path, monkeypatch, caplog):
         (dict(axes=('train.batch_size=48,4000',)), 'is another sweep'),
     ],
 )
-def test_the_folder_of_another_sweep(whole, complaint, changes, pattern):
+def test_the_folder_of_another_sweep_is_refused(whole, complaint, changes, pattern):
     before = contents(whole[0])
     with pytest.raises(UserError, match=pattern):
         swept(whole[0], **changes)
     assert contents(whole[0]) == before
 
 
-def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
-    """The temporary file is no sweep of somebody else, and it is removed."""
-    which, config = recipe_and_config(**SETTINGS)
-    record = sweep_folder.record_of(which, config, AXES, 0, None)
+def test_a_sweep_killed_before_its_file_was_written_continues(tmp_path):
+    """The temporary file does not count as another sweep, and it is removed."""
+    config_file, config = recipe_and_config(**SETTINGS)
+    record = sweep_folder.record_of(config_file, config, AXES, 0, None)
     for name in ('.sweep.json.4711', '.writing-0123456789ab'):
         (tmp_path / name).write_text('{"tor')
     sweep_folder.check_same(tmp_path, record)
@@ -383,10 +383,10 @@ def test_a_sweep_killed_before_its_file_was_written_goes_on(tmp_path):
     'name',
     ['sweep.json', 'sweep.csv', 'sweep.png', 'programs', 'programs/0123456789ab.json', 'jobs'],
 )
-def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
-    """What it leads to is neither read nor changed."""
-    which, config = recipe_and_config(**SETTINGS)
-    record, folder = sweep_folder.record_of(which, config, AXES, 0, None), tmp_path / 'sweep'
+def test_links_in_a_sweep_folder_are_refused(tmp_path, name):
+    """The target of the link is neither read nor changed."""
+    config_file, config = recipe_and_config(**SETTINGS)
+    record, folder = sweep_folder.record_of(config_file, config, AXES, 0, None), tmp_path / 'sweep'
     sweep_folder.write(folder, record)
     path, mine = folder / name, tmp_path / 'mine'
     path.parent.mkdir(exist_ok=True)
@@ -400,9 +400,9 @@ def test_no_file_of_a_sweep_may_be_a_link(tmp_path, name):
 
 
 def test_a_changed_sweep_file_is_refused(tmp_path):
-    """All its shards read it."""
-    which, config = recipe_and_config(**SETTINGS)
-    sweep_folder.write(tmp_path, sweep_folder.record_of(which, config, AXES, 0, None))
+    """Every shard reads the sweep file."""
+    config_file, config = recipe_and_config(**SETTINGS)
+    sweep_folder.write(tmp_path, sweep_folder.record_of(config_file, config, AXES, 0, None))
     path = tmp_path / 'sweep.json'
     path.write_text(path.read_text().replace('"num_random": 0', '"num_random": 1'))
     with pytest.raises(UserError, match=r'sweep\.json was changed after it was written'):
@@ -427,7 +427,7 @@ def test_a_member_that_cannot_be_trained_is_named_before_anything_is_written(
     assert not (tmp_path / 'sweep').exists()
 
 
-def test_a_large_sweep_may_open_its_files():
+def test_a_large_sweep_raises_the_limit_of_open_files():
     """Raises the limit above the usual 1024 if the system allows it; otherwise an error advises."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -443,18 +443,19 @@ def test_a_large_sweep_may_open_its_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-def test_settings_are_sorted_by_the_best_metric_or_by_what_measures_the_model(tmp_path):
+def test_settings_are_sorted_by_the_best_metric_or_a_metric_of_the_model(tmp_path):
     """A GAN's accuracies come first in a row, but are neither of the two."""
-    which, config = recipe_and_config()
+    config_file, config = recipe_and_config()
     rows = [{'member': 'a', 'seed': 0, 'status': 'finished', 'step': 5, 'accuracy_real': 0.9}]
-    named = table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])
+    named = table.metric_of(experiment.assemble(tmp_path, config_file, config), rows, ['seed'])
     assert named == ('elbo_nats', 1.0)
     config.train.best_metric = ''
-    run = experiment.assemble(tmp_path, which, config)
+    run = experiment.assemble(tmp_path, config_file, config)
     assert table.metric_of(run, rows, ['seed']) == ('accuracy_real', 1.0)
     assert table.metric_of(run, [{**rows[0], 'coverage': 0.2}], ['seed']) == ('coverage', 1.0)
     config.train.best_mode = 'min'
-    assert table.metric_of(experiment.assemble(tmp_path, which, config), rows, ['seed'])[1] == -1.0
+    other = experiment.assemble(tmp_path, config_file, config)
+    assert table.metric_of(other, rows, ['seed'])[1] == -1.0
     assert table.metric_of(run, [{'member': 'a', 'seed': 0}], ['seed']) is None
 
 
@@ -465,7 +466,7 @@ CONFIG = f'--config={ROOT}/configs/vae.py'
 
 
 @pytest.mark.parametrize(
-    ('words', 'pattern'),
+    ('arguments', 'pattern'),
     [
         pytest.param([CONFIG, '--sweep=seed=0:2'], '--sweep is for --mode=sweep', marks=SLOW),
         (['--mode=sweep', '--workdir=none'], 'is not a sweep'),
@@ -476,10 +477,10 @@ CONFIG = f'--config={ROOT}/configs/vae.py'
         ),
     ],
 )
-def test_bad_input_ends_in_one_line(main, tmp_path, words, pattern):
+def test_bad_input_ends_in_one_line(main, tmp_path, arguments, pattern):
     from support import error_line
 
-    assert pattern in error_line(main(*words, cwd=tmp_path))
+    assert pattern in error_line(main(*arguments, cwd=tmp_path))
 
 
 DRIVER = f"""
@@ -495,12 +496,12 @@ runpy.run_path({str(ROOT / 'main.py')!r}, run_name='__main__')
 @pytest.mark.slow
 def test_sigkill_at_any_moment_changes_nothing(tmp_path):
     settings = dict(steps=200, evaluate_every=20, checkpoint_every=20, steps_per_dispatch=10)
-    words = [f'--config.train.{name}={value}' for name, value in settings.items()]
-    words += [f'--config={ROOT}/configs/vae.py:debug', '--mode=sweep', '--sweep=seed=0:3']
+    arguments = [f'--config.train.{name}={value}' for name, value in settings.items()]
+    arguments += [f'--config={ROOT}/configs/vae.py:debug', '--mode=sweep', '--sweep=seed=0:3']
     environment = {**os.environ, 'XLA_FLAGS': '--xla_force_host_platform_device_count=2'}
 
     def begin(folder):
-        command = [sys.executable, '-c', DRIVER, f'--workdir={folder}', *words]
+        command = [sys.executable, '-c', DRIVER, f'--workdir={folder}', *arguments]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
     assert begin(tmp_path / 'whole').wait(300) == 0

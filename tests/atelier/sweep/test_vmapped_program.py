@@ -1,4 +1,4 @@
-"""Members side by side compute what each would alone, in either form and on any device."""
+"""Members trained together equal single runs, in either form and on any device."""
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ CERTAIN = ('configs/markov.py',)  # counting depends on no seed or hyper
 
 def members(run, count=3):
     """Returns copies of `run` with different seeds, learning rates and loss weights."""
-    found = []
+    copies = []
     for i in range(count):
         config = run.config.copy_and_resolve_references()
         with config.unlocked():
@@ -30,8 +30,8 @@ def members(run, count=3):
                 config.hypers[name] = run.config.hypers[name] * (0.5 + i)
             config.train.steps = config.train.evaluate_every = NUM_STEPS
             config.train.checkpoint_every = NUM_STEPS
-        found.append(run._replace(config=config))
-    return found
+        copies.append(run._replace(config=config))
+    return copies
 
 
 def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
@@ -43,7 +43,9 @@ def trained_together(runs, num_devices, form, num_steps=NUM_STEPS):
     compiled = compiled_for(runs, 0, start.like, devices, form)
     assert compiled.num_steps == num_steps
     chosen = []
-    with side_by_side(runs, 0, compiled, devices, lambda *told: chosen.append(told)) as program:
+    with side_by_side(
+        runs, 0, compiled, devices, lambda *arguments: chosen.append(arguments)
+    ) as program:
         states = compiled.layout.place([start(run) for run in runs])
         states, reports = program.dispatch(states)
         each = [jax.device_get(program.member(states, i)) for i in range(len(runs))]
@@ -74,10 +76,10 @@ def check_gradients(run, num_devices=1, form='vmap'):
     runs = members(run, 2)
     states, reports = trained_together(runs, num_devices, form, num_steps=1)
     for run, state, report in zip(runs, states, reports, strict=True):
-        single, told = alone(run)
-        for name in told:
+        single, expected = alone(run)
+        for name in expected:
             if name.startswith('loss'):
-                np.testing.assert_allclose(report[name], told[name], rtol=1e-4, err_msg=name)
+                np.testing.assert_allclose(report[name], expected[name], rtol=1e-4, err_msg=name)
         for player in single.params:
             slopes = first_moments(state, player), first_moments(single, player)
             scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes[1]))
@@ -105,7 +107,7 @@ def test_members_of_a_vae_equal_single_runs(small, num_devices, form):
 
 
 @pytest.mark.slow
-def test_streamed_members_read_what_they_would_alone(small):
+def test_streamed_members_read_the_minibatches_of_single_runs(small):
     run, singles = small
     config = run.config.copy_and_resolve_references()
     config.data.placement = 'stream'
@@ -125,7 +127,7 @@ def test_members_of_every_config_equal_single_runs(tmp_path, path):
 @pytest.mark.parametrize(
     ('members', 'devices', 'rows', 'used'), [(1, 8, 1, 1), (5, 2, 3, 2), (9, 8, 2, 5), (8, 8, 1, 8)]
 )
-def test_members_are_spread(members, devices, rows, used):
+def test_members_are_divided_among_devices(members, devices, rows, used):
     layout = layout_of(members, jax.devices()[:devices])
     assert (layout.rows, len(layout.devices)) == (rows, used)
     placed = layout.place([{'a': np.full(3, i)} for i in range(members)])
@@ -135,22 +137,22 @@ def test_members_are_spread(members, devices, rows, used):
     assert [int(layout.member(host, i)['a'][0]) for i in range(members)] == [*range(members)]
 
 
-def test_what_has_no_room_is_not_begun(vae, monkeypatch):
+def test_a_program_that_does_not_fit_is_not_started(vae, monkeypatch):
     """If memory is short, `max_members` is how many fit, at least one per device."""
     runs = members(vae, 8)
     like, devices = Start(vae).like, jax.devices()[:2]
     state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
-    seen = []
+    shapes = []
 
     def compile_nothing(run, num_steps, layout, form, states, arrays):
-        seen.append((form, states.step.shape, arrays['x'].shape))
+        shapes.append((form, states.step.shape, arrays['x'].shape))
         return
 
     monkeypatch.setattr('atelier.sweep.vmapped_program._compile', compile_nothing)
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e9)
     monkeypatch.setattr(device_lib, 'memory_bytes', lambda device: 1e9)
     compiled = compiled_for(runs, 0, like, devices, 'vmap')
-    assert seen == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
+    assert shapes == [('vmap', (2, 4), vae.data.splits['train']['x'].shape)]
     assert not compiled.forms
     assert compiled.max_members == 6  # 3 of 4 members fit on each device
     monkeypatch.setattr('atelier.sweep.vmapped_program._bytes_of', lambda program: 1e12)

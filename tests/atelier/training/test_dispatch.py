@@ -32,10 +32,10 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    which = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:digits,debug')
-    config = which.config()
+    config_file = checkout.config_file(f'{checkout.ROOT}/configs/vae.py:digits,debug')
+    config = config_file.config()
     config.train.batch_size = 48
-    return experiment.assemble(tmp_path_factory.mktemp('run'), which, config)
+    return experiment.assemble(tmp_path_factory.mktemp('run'), config_file, config)
 
 
 @pytest.fixture(scope='module')
@@ -72,8 +72,8 @@ def by_device_count(run):
 
     @functools.cache
     def after(count):
-        devices, state, data, numbers = placed(run, count)
-        return jax.device_get(program.compile_dispatch(run, STEPS, devices)(state, data, numbers))
+        devices, state, data, indices = placed(run, count)
+        return jax.device_get(program.compile_dispatch(run, STEPS, devices)(state, data, indices))
 
     return after
 
@@ -91,7 +91,7 @@ def test_losses_do_not_depend_on_the_device_count(run, by_device_count, count):
     )
 
 
-def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device_count):
+def test_training_changes_the_parameters_and_losses(run, by_device_count):
     state, report = by_device_count(8)
     start = restore.initial_state(run)
     moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), state.params, start.params)
@@ -101,7 +101,7 @@ def test_the_parameters_moved_and_the_losses_are_not_all_the_same(run, by_device
 
 def test_the_devices_held_different_rows(run):
     """Together the devices hold the whole minibatch; each has its own part."""
-    devices, state, data, numbers = placed(run, 8)
+    devices, state, data, indices = placed(run, 8)
     size = run.config.train.batch_size
 
     def rows_of(state, arrays, device):
@@ -112,16 +112,16 @@ def test_the_devices_held_different_rows(run):
         (batch,) = program.preprocessed(state, raw, only, rows, run.family.turns, size)
         return batch
 
-    seen = device_lib.over_devices(rows_of, (None, None, 0), out_axes=0, devices=devices)(
-        state, data, numbers
-    )
-    assert seen['x'].shape == (8, size // 8)
-    assert len(np.unique(seen['x'])) == size
-    assert len(np.unique(np.asarray(seen['keys']).reshape(-1, 2), axis=0)) == size
+    batch_by_device = device_lib.over_devices(
+        rows_of, (None, None, 0), out_axes=0, devices=devices
+    )(state, data, indices)
+    assert batch_by_device['x'].shape == (8, size // 8)
+    assert len(np.unique(batch_by_device['x'])) == size
+    assert len(np.unique(np.asarray(batch_by_device['keys']).reshape(-1, 2), axis=0)) == size
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
-def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
+def test_arguments_with_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
     """Five arguments hold five arrays in total, though one argument has none.
 
     Weights have two arrays, a collection has one; then a key, no inputs, and rows.
@@ -130,13 +130,13 @@ def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
     state = restore.initial_state(run).replace(ema=weights, extra={'places': jnp.arange(4)})
 
     def shapes(weights, batch, rng):
-        found = (
+        argument_shapes = (
             weights.params['kernel'].shape,
             weights.extra['places'].shape,
             rng.keys.shape[1:],
             batch,
         )
-        assert found == ((1, 3), (4,), (2,), {})
+        assert argument_shapes == ((1, 3), (4,), (2,), {})
         return rng.rows
 
     apply = over_examples(shapes, run.data, 16, jax.devices()[:num_devices])
@@ -144,39 +144,39 @@ def test_as_many_arrays_as_arguments_are_not_mixed_up(run, num_devices):
 
 
 def test_three_dispatches_compile_once_and_a_restart_once(run, backend_compiles):
-    devices, state, data, numbers = placed(run, 4)
+    devices, state, data, indices = placed(run, 4)
     dispatch = program.compile_dispatch(run, 5, devices)
     backend_compiles.clear()
     for _ in range(3):
-        state, _ = dispatch(state, data, numbers)
+        state, _ = dispatch(state, data, indices)
     assert len(backend_compiles) == 1, backend_compiles
     restored = jax.tree.map(np.asarray, state)  # NumPy arrays, as from a checkpoint
-    again = program.compile_dispatch(run, 5, devices)
-    _, state, data, numbers = placed(run, 4, restored)
+    recompiled = program.compile_dispatch(run, 5, devices)
+    _, state, data, indices = placed(run, 4, restored)
     backend_compiles.clear()
     for _ in range(3):
-        state, _ = again(state, data, numbers)
+        state, _ = recompiled(state, data, indices)
     assert len(backend_compiles) == 1, backend_compiles
     assert int(state.step) == 30
 
 
 @pytest.mark.slow
 def test_the_state_is_donated(run):
-    devices, state, data, numbers = placed(run, 2)
+    devices, state, data, indices = placed(run, 2)
     dispatch = program.compile_dispatch(run, 5, devices)
-    after, _ = dispatch(state, data, numbers)
+    after, _ = dispatch(state, data, indices)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, data)))
 
 
-def test_a_hyper_changes_the_result_without_compiling_again(run, backend_compiles):
-    devices, state, data, numbers = placed(run, 1)
+def test_changing_a_hyper_does_not_compile_again(run, backend_compiles):
+    devices, state, data, indices = placed(run, 1)
     dispatch = program.compile_dispatch(run, 5, devices)
-    _, report = dispatch(state, data, numbers)
+    _, report = dispatch(state, data, indices)
     _, state, _, _ = placed(run, 1)
     other = state.replace(hypers={**state.hypers, 'beta': device_lib.place(np.float32(9), devices)})
     backend_compiles.clear()
-    _, changed = dispatch(other, data, numbers)
+    _, changed = dispatch(other, data, indices)
     assert not backend_compiles
     assert not np.allclose(report['loss'], changed['loss'])
 
@@ -217,7 +217,7 @@ def test_coupling_terms_see_the_whole_batch():
     'optimized', [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )
 def test_memory_does_not_grow_with_the_steps_of_a_dispatch(run, optimized):
-    """Except for the reports: a few values per step."""
+    """Only the reports grow: a few values per step."""
     devices, *arguments = placed(run, 1)
     plans = [
         program.compile_dispatch(run, length, devices).lower(*arguments).compile()
@@ -250,7 +250,7 @@ def train_config(**fields):
     ceiling=st.integers(1, 200),
     start=st.integers(0, 1000),
 )
-def test_a_dispatch_divides_everything_and_is_the_longest(
+def test_the_dispatch_length_is_the_largest_common_divisor_within_its_limit(
     steps, evaluate_every, checkpoint_every, ceiling, start
 ):
     config = train_config(
@@ -260,14 +260,14 @@ def test_a_dispatch_divides_everything_and_is_the_longest(
         steps_per_dispatch=ceiling,
     )
     length = dispatch_length(config, start)
-    numbers = (steps, evaluate_every, checkpoint_every, start)
-    fits = lambda d: all(number % d == 0 for number in numbers)
+    step_counts = (steps, evaluate_every, checkpoint_every, start)
+    fits = lambda d: all(step_count % d == 0 for step_count in step_counts)
     assert length <= ceiling
     assert fits(length)
     assert not any(fits(d) for d in range(length + 1, ceiling + 1))
 
 
-def test_short_dispatches_come_with_better_numbers():
+def test_short_dispatches_are_reported_with_better_settings():
     config = train_config(steps=301, evaluate_every=99)
     hint = suggest_cadences(config)
     assert 'only 1 of at most 50 steps' in hint

@@ -51,10 +51,10 @@ def test_the_host_reads_what_the_devices_gather(tiny_run, turns, num_devices):
     run, devices = with_turns(tiny_run(), *turns), jax.devices()[:num_devices]
     start = 7
     read, at = input_pipeline.reader(run, start, LENGTH, devices), on_devices(run, devices)
-    for number in range(3):
-        chunk = read(number)
+    for chunk_index in range(3):
+        chunk = read(chunk_index)
         for i in range(LENGTH):
-            expected = at(start + number * LENGTH + i)
+            expected = at(start + chunk_index * LENGTH + i)
             for name in ('x', 'label'):
                 np.testing.assert_array_equal(chunk[name][:, i], expected[name])
                 assert chunk[name].dtype == expected[name].dtype
@@ -95,10 +95,10 @@ def test_an_error_in_a_worker_reaches_the_loop(trained, monkeypatch):
     def broken_reader(*args):
         read = make(*args)
 
-        def broken(number):
-            if number == 2:
+        def broken(chunk_index):
+            if chunk_index == 2:
                 raise OSError('the disk is gone')
-            return read(number)
+            return read(chunk_index)
 
         return broken
 
@@ -107,7 +107,7 @@ def test_an_error_in_a_worker_reaches_the_loop(trained, monkeypatch):
         trained('stream', 20)
 
 
-def test_auto_streams_what_would_fill_the_devices(tiny_run, monkeypatch):
+def test_auto_placement_streams_data_that_would_fill_the_devices(tiny_run, monkeypatch):
     run, devices = tiny_run(data__placement='auto'), jax.devices()
     size = sum(array.nbytes for array in run.data.splits['train'].values())
     for memory, streamed in (

@@ -37,7 +37,7 @@ def with_samples(run, sample):
     return run._replace(family=replaced(run.family, Sample(sample)))
 
 
-def test_coverage_tells_copies_of_one_example_from_data(tmp_path):
+def test_coverage_is_low_for_copies_of_one_example(tmp_path):
     run = assembled(tmp_path / 'run', 'gan', 'moons,debug')
     x = jax.numpy.asarray(run.data.splits['train']['x'], jax.numpy.float32)
     rows = lambda weights, rng, condition: x[rng.rows]
@@ -50,14 +50,14 @@ def test_coverage_tells_copies_of_one_example_from_data(tmp_path):
     assert of_one['valid/coverage'] < 0.1
 
 
-def test_what_has_a_likelihood_is_not_sampled_for_it(tmp_path):
+def test_families_with_a_likelihood_are_not_sampled_for_coverage(tmp_path):
     run = assembled(tmp_path / 'run', 'vae')
     (row,) = look(run)
     assert 'valid/coverage' not in row
 
 
 @pytest.mark.slow
-def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
+def test_coverage_may_choose_the_best_checkpoint(tmp_path):
     run = assembled(tmp_path / 'run', 'gan', train__best_metric='coverage')
     train_lib.train(run, ONE)
     valid = [row for row in read_metrics(run.folder) if 'valid/coverage' in row]
@@ -65,13 +65,13 @@ def test_the_best_checkpoint_may_be_that_of_the_best_coverage(tmp_path):
     assert f'step {best["step"]}' in restore.load(run).weights
 
 
-def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog):
+def test_advice_is_repeated_only_after_it_was_not_needed(tmp_path, caplog):
     """Advice uses the means of all validations, including those of earlier processes."""
     run = assembled(tmp_path / 'run', 'gan')
-    seen = []
+    history_lengths = []
 
     def advise(history):
-        seen.append(len(history))
+        history_lengths.append(len(history))
         return {'wrong': 'turn the knob'} if len(history) in (2, 3, 5) else {}
 
     turns = tuple(turn._replace(advise=advise) for turn in run.family.turns)
@@ -79,17 +79,17 @@ def test_advice_is_given_once_and_again_when_it_is_needed_again(tmp_path, caplog
     with caplog.at_level('WARNING', logger='atelier'):
         look(advised, times=3)
         assert caplog.text.count('turn the knob') == 1
-        look_again = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
+        watch = validation.Watch(advised, validation.CompiledValidation(advised, ONE))
         metrics_log = MetricsLog(run.folder, 10**9)
         for _ in range(2):
-            look_again(restore.initial_state(run), Memory(), metrics_log)
+            watch(restore.initial_state(run), Memory(), metrics_log)
         metrics_log.close()
-    assert seen == [1, 2, 3, 4, 5]
+    assert history_lengths == [1, 2, 3, 4, 5]
     assert caplog.text.count('turn the knob') == 2
 
 
 @pytest.mark.slow
-def test_a_discriminator_that_wins_is_reported_by_a_training(tmp_path, caplog):
+def test_training_reports_a_discriminator_that_wins(tmp_path, caplog):
     """With a frozen generator, any discriminator wins."""
     run = assembled(
         tmp_path / 'run',

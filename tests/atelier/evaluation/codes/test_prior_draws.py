@@ -46,13 +46,13 @@ def test_a_family_without_one_draws_from_the_gaussian_of_its_training_codes(vae)
     codes = np.asarray(run.family.ability(Codes).encode(None, batch, None), np.float64)
     error = codes.std(0) / np.sqrt(len(drawn))
     assert np.all(np.abs(drawn.mean(0) - codes.mean(0)) < 5 * error)
-    wanted, found = np.cov(codes.T), np.cov(drawn.T)
-    scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
-    assert np.abs((found - wanted) / scale).max() < 5 * np.sqrt(2 / len(drawn))
+    code_covariance, draw_covariance = np.cov(codes.T), np.cov(drawn.T)
+    scale = np.sqrt(np.outer(np.diag(code_covariance), np.diag(code_covariance)))
+    assert np.abs((draw_covariance - code_covariance) / scale).max() < 5 * np.sqrt(2 / len(drawn))
     np.testing.assert_allclose(drawn[:, 2] - 4, drawn[:, 0] - drawn[:, 1], atol=1e-3)
 
 
-def test_a_draw_depends_on_key_and_number_alone(vae):
+def test_a_code_draw_depends_on_key_and_index_alone(vae):
     run, state = coder(vae), restore.initial_state(vae)
     draws, on_eight = (
         prior_draws.code_draws(run, state, devices).draw for devices in (ONE, jax.devices())
@@ -64,7 +64,7 @@ def test_a_draw_depends_on_key_and_number_alone(vae):
     assert len(np.unique(many[:, 0])) == 40
 
 
-def test_few_codes_are_no_trouble():
+def test_a_gaussian_is_fitted_to_few_codes():
     """Fewer codes than dimensions, and a single code."""
     random = np.random.RandomState(0)
     for n in (1, 3):
@@ -84,6 +84,6 @@ def test_few_codes_are_no_trouble():
         (Codes(prior=len, encode=len), False),
     ],
 )
-def test_who_can(vae, codes, can):
+def test_families_with_a_decoder_and_a_prior_or_encoder_can_draw_codes(vae, codes, can):
     family = with_abilities(vae, codes).family
     assert prior_draws.can_draw_codes(family) == can

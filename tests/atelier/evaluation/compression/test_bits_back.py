@@ -31,8 +31,8 @@ def posteriors(n, latent, seed=0):
 
 
 @pytest.mark.parametrize('num_words', [0, 1, 50])
-def test_what_is_drawn_is_put_back(num_words):
-    """For many posteriors in turn, also if the stack runs empty."""
+def test_put_back_restores_what_draw_took_from_the_stack(num_words):
+    """For many posteriors in turn, even if the stack becomes empty."""
     stack, turns = stack_of(num_words), []
     for mean, log_var in zip(*posteriors(40, 5), strict=True):
         before = stack.get_compressed()
@@ -44,25 +44,29 @@ def test_what_is_drawn_is_put_back(num_words):
         np.testing.assert_array_equal(stack.get_compressed(), before)
 
 
-def test_a_posteriors_parts_are_its_masses():
+def test_the_frequencies_of_a_posterior_are_its_probability_masses():
     """Frequencies sum to the total and are never negative; each edge is exact to half a unit."""
     edges = np.array(latent_bins._EDGES)
     mean, log_var = posteriors(6, 4)
     for m, v in zip(mean[1:], log_var[1:], strict=True):
         belows = [below for below, _ in latent_bins._posteriors(m, v)]
         for below, one_mean, one_log_var in zip(belows, m, v, strict=True):
-            found = np.array([below(i) for i in range(latent_bins.NUM_BINS + 1)])
-            assert found[0] == 0 and found[-1] == latent_bins.PARTS and np.diff(found).min() >= 0
-            want = ndtr((edges - one_mean) / np.exp(0.5 * one_log_var))
-            np.testing.assert_allclose(found, latent_bins.PARTS * want, atol=0.5 + 1e-6)
+            cumulative = np.array([below(i) for i in range(latent_bins.NUM_BINS + 1)])
+            assert (
+                cumulative[0] == 0
+                and cumulative[-1] == latent_bins.PARTS
+                and np.diff(cumulative).min() >= 0
+            )
+            expected = ndtr((edges - one_mean) / np.exp(0.5 * one_log_var))
+            np.testing.assert_allclose(cumulative, latent_bins.PARTS * expected, atol=0.5 + 1e-6)
     prior, _ = next(latent_bins._posteriors(np.zeros(1), np.zeros(1)))
     assert {prior(i + 1) - prior(i) for i in range(latent_bins.NUM_BINS)} == {2**22 // 2**12}
 
 
-def test_values_lie_in_the_middle_of_their_bins():
+def test_values_are_the_medians_of_their_bins():
     z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
-    want = (np.arange(latent_bins.NUM_BINS) + 0.5) / latent_bins.NUM_BINS
-    np.testing.assert_allclose(ndtr(z.astype(np.float64)), want, atol=1e-7)
+    centres = (np.arange(latent_bins.NUM_BINS) + 0.5) / latent_bins.NUM_BINS
+    np.testing.assert_allclose(ndtr(z.astype(np.float64)), centres, atol=1e-7)
 
 
 def test_random_bits_make_draws_of_the_posterior():
@@ -90,7 +94,7 @@ def test_an_empty_stack_gives_likely_codes():
     assert stack.is_empty()
 
 
-def test_what_is_never_drawn_is_not_put_back():
+def test_bins_of_zero_probability_and_infinite_codes_are_refused():
     far = np.full(1, 3.0), np.full(1, -8.0)
     with pytest.raises(ValueError, match='never drawn'):
         latent_bins.put_back(stack_of(9), np.zeros(1, np.int32), *far)
@@ -98,14 +102,14 @@ def test_what_is_never_drawn_is_not_put_back():
         latent_bins.draw(stack_of(9), np.array([np.nan]), np.zeros(1))
 
 
-def there_and_back(run, x, labels=None):
+def checked_round_trip(run, x, labels=None):
     state = restore.load(run).state
     coded = bits_back.encoded(run, state, x, labels)
     assert coded.words.dtype == np.uint32
-    again, known = bits_back.decoded(run, state, coded.words, len(x))
-    np.testing.assert_array_equal(again, x)
+    decoded_x, decoded_labels = bits_back.decoded(run, state, coded.words, len(x))
+    np.testing.assert_array_equal(decoded_x, x)
     if labels is not None:
-        np.testing.assert_array_equal(known, labels)
+        np.testing.assert_array_equal(decoded_labels, labels)
     return coded
 
 
@@ -116,7 +120,7 @@ LONG = ('cvae', 'binary', 'conv_vae', 'iwae', 'beta_tc_vae')
 @pytest.mark.usefixtures('scattered_weights')
 @pytest.mark.parametrize('name', ['vae', *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
 def test_the_round_trip_is_exact(tmp_path, name):
-    """For digits and noise; the words hold the counted bits plus what the first z needs."""
+    """For digits and noise; the words hold the counted bits plus the bits of the first z."""
     file = 'vae' if name == 'binary' else name
     run = assembled(tmp_path, file, **CHANGES.get(name, {}))
     random, levels = np.random.RandomState(0), run.data.spec.levels
@@ -124,7 +128,7 @@ def test_the_round_trip_is_exact(tmp_path, name):
     x = np.concatenate([x * levels // 17, random.randint(0, levels, (9, 64))])
     labels = random.randint(0, 10, 18) if range_coder.is_labelled(run) else None
     assert (labels is None) == (name != 'cvae') and x.max() == levels - 1
-    coded = there_and_back(run, x, labels)
+    coded = checked_round_trip(run, x, labels)
     assert coded.label_bits == pytest.approx(np.log2(10) if name == 'cvae' else 0)
     counted = coded.bits.sum() + coded.code_bits.sum() + 18 * coded.label_bits
     latent = bits_back.model_of(run, restore.load(run).state).latent_dim
@@ -153,23 +157,23 @@ def expected_bits(run, x):
     """Returns each row's discretized -ELBO in bits, and its variance under q, over all bins."""
     z = latent_bins.values(np.arange(latent_bins.NUM_BINS))
     log_probs = run.family.ability(BitsBack).level_log_probs(None, jnp.asarray(z)[:, None], {})
-    edges, found = np.array(latent_bins._EDGES), []
+    edges, moments = np.array(latent_bins._EDGES), []
     for row in x:
         q = run.family.ability(Codes).posterior(None, {'x': jnp.float32(row[None])}, None)
         mean, log_var = (float(part[0, 0]) for part in q)
         q = np.diff(ndtr((edges - mean) / np.exp(0.5 * log_var)))
         likelihood = np.asarray(log_probs)[:, np.arange(3), row].sum(1) / np.log(2)
         bits = 12 + np.log2(np.maximum(q, 1e-300)) - likelihood
-        found.append((q @ bits, q @ bits**2 - (q @ bits) ** 2))
-    return np.array(found)
+        moments.append((q @ bits, q @ bits**2 - (q @ bits) ** 2))
+    return np.array(moments)
 
 
 @pytest.mark.usefixtures('untrained')
-def test_bits_are_those_of_the_bound(vae):
+def test_bits_equal_the_negative_elbo(vae):
     """With few enough bins to sum over, the measured bits equal the exact bound up to noise."""
     run, n = enumerable(vae), 800
     x = np.random.RandomState(0).randint(0, 2, (n, 3))
-    coded = there_and_back(run, x)
+    coded = checked_round_trip(run, x)
     mean, variance = expected_bits(run, x).T
     error = np.sqrt(variance.sum())
     assert 0 < error < 0.03 * mean.sum()
@@ -178,7 +182,7 @@ def test_bits_are_those_of_the_bound(vae):
     assert 0 < 32 * len(coded.words) - counted < 64 + 24
     # binning loses nothing: the bound equals the Gaussian one, by 40-point quadrature
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    for row, want in zip(x[:8], mean, strict=False):
+    for row, expected in zip(x[:8], mean, strict=False):
         m = row.sum() - 1.5
         kl = 0.5 * (0.4**2 + m**2 - 1 - 2 * np.log(0.4))
         table = run.family.ability(BitsBack).level_log_probs(
@@ -186,19 +190,19 @@ def test_bits_are_those_of_the_bound(vae):
         )
         likelihood = np.asarray(table)[:, np.arange(3), row].sum(1)
         bound = kl - likelihood @ weights / weights.sum()
-        assert want == pytest.approx(bound / np.log(2), abs=2e-3)
+        assert expected == pytest.approx(bound / np.log(2), abs=2e-3)
 
 
 @pytest.mark.usefixtures('untrained')
-def test_words_of_nobody_are_noticed(vae):
+def test_words_left_over_after_decoding_are_an_error(vae):
     run = enumerable(vae)
     state = restore.load(run).state
     x = np.random.RandomState(0).randint(0, 2, (20, 3))
     words = bits_back.encoded(run, state, x, None).words
     for broken in (words[:-1], np.append(words, np.uint32(7)), np.append(words, np.uint32(0))):
         try:
-            again, _ = bits_back.decoded(run, state, broken, 20)
-            assert not np.array_equal(again, x)
+            decoded_x, _ = bits_back.decoded(run, state, broken, 20)
+            assert not np.array_equal(decoded_x, x)
         except ValueError:
             pass
     with pytest.raises(ValueError, match='left over after the last example'):

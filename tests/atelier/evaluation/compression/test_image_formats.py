@@ -21,16 +21,16 @@ def images(levels, channels, n=6):
 
 @pytest.mark.parametrize(('levels', 'channels'), KINDS)
 @pytest.mark.parametrize('name', formats.OPTIONS)
-def test_nothing_is_lost(name, levels, channels):
+def test_formats_are_lossless(name, levels, channels):
     x = images(levels, channels)[0]
     file = io.BytesIO(formats.written(x, levels, formats.OPTIONS[name]))
     with Image.open(file) as image:
         assert image.format == name.upper()
         if levels == 2 and name == 'PNG':
             assert image.mode == '1'
-        again = np.asarray(image.convert('RGB' if channels == 3 else 'L'))
+        decoded = np.asarray(image.convert('RGB' if channels == 3 else 'L'))
     unit = 255 if levels == 2 else 1
-    np.testing.assert_array_equal(again.reshape(x.shape) // unit, x)
+    np.testing.assert_array_equal(decoded.reshape(x.shape) // unit, x)
 
 
 @pytest.mark.parametrize(('levels', 'channels'), KINDS)
@@ -42,7 +42,7 @@ def test_headers_are_counted_once_or_for_each(levels, channels):
         assert many[name]['together'] < 0.4 * many[name]['apart']
 
 
-def test_large_sets_make_several_mosaics(monkeypatch):
+def test_large_sets_are_divided_into_mosaics(monkeypatch):
     x = images(256, 1)
     whole = formats.bytes_of(x, 256)
     monkeypatch.setattr(mosaic, 'MAX_PIXELS', 3 * 63)

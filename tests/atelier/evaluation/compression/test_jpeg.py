@@ -20,21 +20,21 @@ def images(n, height, width, channels, seed=0):
 
 
 @pytest.mark.parametrize(('shape', 'settings'), [((9, 8, 8, 1), 4), ((5, 10, 13, 3), 8)])
-def test_quality_buys_fidelity_with_bytes(shape, settings):
+def test_higher_quality_has_more_bytes_and_smaller_errors(shape, settings):
     x = images(*shape)
-    found = list(jpeg.coded(x, QUALITIES))
-    assert len(found) == settings
-    for part in (found[:4], found[4:]):
+    results = list(jpeg.coded(x, QUALITIES))
+    assert len(results) == settings
+    for part in (results[:4], results[4:]):
         sizes = [each.bytes_per_image for each in part]
         errors = [np.mean((each.x.astype(float) - x) ** 2) for each in part]
         assert sizes == sorted(sizes) and errors == sorted(errors)[::-1]
-    assert all(each.x.shape == shape and each.x.dtype == np.uint8 for each in found)
-    assert np.abs(found[3].x.astype(int) - x).mean() < 5
-    assert [each.subsampling for each in found[4:]] == ['4:2:0'] * (settings - 4)
+    assert all(each.x.shape == shape and each.x.dtype == np.uint8 for each in results)
+    assert np.abs(results[3].x.astype(int) - x).mean() < 5
+    assert [each.subsampling for each in results[4:]] == ['4:2:0'] * (settings - 4)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_an_image_is_the_same_among_others(channels):
+def test_decoding_an_image_does_not_depend_on_its_neighbours(channels):
     """With sides that are no multiple of the block size, and different neighbours.
 
     The first row and column are left out if chroma is subsampled: the decoder smooths it across
@@ -58,15 +58,15 @@ def test_headers_are_not_counted():
     assert one.bytes_per_image == jpeg.scan_bytes(file.getvalue()) < len(file.getvalue()) / 3
 
 
-def test_a_flat_image_is_a_byte():
+def test_a_flat_image_takes_about_one_byte():
     """One DC coefficient and one end-of-block code, padded to whole bytes."""
     flat = np.full((1, 8, 8, 1), 200, np.uint8)
-    (found,) = jpeg.coded(flat, range(90, 91))
-    assert found.bytes_per_image <= 2
-    np.testing.assert_allclose(found.x, 200, atol=1)
+    (result,) = jpeg.coded(flat, range(90, 91))
+    assert result.bytes_per_image <= 2
+    np.testing.assert_allclose(result.x, 200, atol=1)
 
 
-def test_a_large_set_is_several_mosaics(monkeypatch):
+def test_a_large_set_is_divided_into_mosaics(monkeypatch):
     x = images(7, 8, 8, 1)
     (whole,) = jpeg.coded(x, range(50, 51))
     monkeypatch.setattr(mosaic, 'MAX_PIXELS', 3 * 64)
@@ -75,6 +75,6 @@ def test_a_large_set_is_several_mosaics(monkeypatch):
     assert abs(parts.bytes_per_image - whole.bytes_per_image) <= 3
 
 
-def test_what_is_no_jpeg_is_refused():
+def test_bytes_that_are_not_a_jpeg_are_refused():
     with pytest.raises(ValueError, match='no scan'):
         jpeg.scan_bytes(b'\xff\xd8 nothing')

@@ -22,17 +22,17 @@ def run_of(tmp_path_factory):
     return lambda name: assembled(tmp_path_factory.mktemp(name), name)
 
 
-def there_and_back(run, x, labels=None, batch_size=7):
+def checked_round_trip(run, x, labels=None, batch_size=7):
     state = restore.load(run).state
     coded = range_coder.encoded(run, state, x, labels, batch_size)
     assert coded.words.dtype == np.uint32
     # the range has 32 to 64 bits, so one or two final words identify the coded number
     total = coded.bits.sum() + len(x) * coded.label_bits
     assert 0 <= 32 * len(coded.words) - total < 65
-    again, known = range_coder.decoded(run, state, coded.words, len(x), batch_size)
-    np.testing.assert_array_equal(again, x)
+    decoded_x, decoded_labels = range_coder.decoded(run, state, coded.words, len(x), batch_size)
+    np.testing.assert_array_equal(decoded_x, x)
     if labels is not None:
-        np.testing.assert_array_equal(known, labels)
+        np.testing.assert_array_equal(decoded_labels, labels)
     return coded
 
 
@@ -46,7 +46,7 @@ def test_the_round_trip_is_exact(run_of, name):
     noise = random.randint(0, 17, (9, 64))
     labels = random.randint(0, 10, 18) if range_coder.is_labelled(run) else None
     x = np.concatenate([split['x'].reshape(9, 64).astype(int), noise])
-    coded = there_and_back(run, x, labels)
+    coded = checked_round_trip(run, x, labels)
     assert coded.bits.max() <= 24 and coded.bits.min() >= 0
     assert coded.label_bits == pytest.approx(np.log2(10) if labels is not None else 0, rel=1e-5)
 
@@ -65,24 +65,24 @@ def chain(log_probs, order):
     )
 
 
-def test_bits_are_those_of_the_probabilities(vae):
+def test_bits_equal_the_negative_log_probabilities(vae):
     """With known probabilities, over thousands of values and a permuted order."""
     run = with_abilities(vae, chain(np.log([0.7, 0.2, 0.1]), [2, 0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((3,), 3, None)))
     x = np.random.RandomState(1).choice(3, (2000, 3), p=[0.7, 0.2, 0.1])
-    coded = there_and_back(run, x, batch_size=500)
+    coded = checked_round_trip(run, x, batch_size=500)
     np.testing.assert_allclose(coded.bits, -np.log2([0.7, 0.2, 0.1])[x], rtol=1e-5)
     assert 32 * len(coded.words) < 1.001 * -np.log2([0.7, 0.2, 0.1])[x].sum() + 64
 
 
-def test_what_is_impossible_is_coded_too(vae):
+def test_values_of_zero_probability_are_coded_too(vae):
     run = with_abilities(vae, chain([0.0, -jnp.inf], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
-    coded = there_and_back(run, np.array([[0, 1], [1, 1], [0, 0]]))
+    coded = checked_round_trip(run, np.array([[0, 1], [1, 1], [0, 0]]))
     np.testing.assert_allclose(coded.bits, [[0, 24], [24, 24], [0, 0]], atol=1e-6)
 
 
-def test_probabilities_that_are_none_are_refused(vae):
+def test_probabilities_that_are_not_finite_are_refused(vae):
     run = with_abilities(vae, chain([0.0, jnp.nan], [0, 1]))
     run = run._replace(data=run.data._replace(spec=Spec((2,), 2, None)))
     state = restore.load(run).state
@@ -95,12 +95,12 @@ def test_a_file_keeps_its_header(tmp_path):
     header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (4, 4, 1), 17, None, (2, 3))
     path = tmp_path / 'file.bin'
     path.write_bytes(file_format.packed(header, words))
-    found, again = file_format.read(path)
-    assert found == header and found.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
-    np.testing.assert_array_equal(again, words)
+    read_header, read_words = file_format.read(path)
+    assert read_header == header and read_header.spec == Spec((4, 4, 1), 17, None, left_out=(2, 3))
+    np.testing.assert_array_equal(read_words, words)
 
 
-def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
+def test_a_file_of_another_format_is_refused_in_one_line(tmp_path, complaint):
     assert 'cannot read' in complaint(file_format.read, tmp_path / 'none')
     path = tmp_path / 'file.bin'
     for content in (b'', b'PNG', b'atelier3', b'atelier3[1]\n', b'atelier3[1,2\n12'):
@@ -112,7 +112,7 @@ def test_what_is_no_such_file_is_one_line(tmp_path, complaint):
     assert 'damaged' in complaint(file_format.read, path)
 
 
-def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, complaint):
+def test_every_flipped_bit_of_a_header_is_detected(tmp_path, complaint):
     header = file_format.Header(3, 2, 11, 12, 'jax 9 tpu', (8, 8, 1), 17, None, ())
     content, path = file_format.packed(header, np.zeros(0, np.uint32)), tmp_path / 'file.bin'
     for bit in range(8 * len(content)):
@@ -124,7 +124,7 @@ def test_no_flipped_bit_of_a_header_is_taken_for_another_header(tmp_path, compla
 
 
 @pytest.mark.parametrize('n', [1, 4, 5])
-def test_a_mosaic_comes_apart(n):
+def test_tiles_restore_the_images_of_a_mosaic(n):
     x = np.random.RandomState(n).randint(0, 255, (n, 3, 5, 3)).astype(np.uint8)
     whole = mosaic(x)
     assert whole.size >= x.size and per_mosaic(x) > 10_000

@@ -72,32 +72,32 @@ def test_a_family_of_classes_is_averaged_over_those_it_was_trained_on(
     run = by_class(vae._replace(data=vae.data._replace(spec=spec)))
     centres = np.delete(CENTRES, left_out)
     logs = norm.logpdf(flat(images)[:, None], centres[:, None]).sum(-1)
-    want = np.log(len(centres)) - logsumexp(logs, axis=1)
-    found = scores(run, 'nll', images, num_devices=num_devices)
-    np.testing.assert_allclose(found, want, rtol=1e-5)
+    expected = np.log(len(centres)) - logsumexp(logs, axis=1)
+    values = scores(run, 'nll', images, num_devices=num_devices)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
     away = ((flat(images)[:, None] - centres[:, None]) / 16) ** 2  # 17 levels scaled to [0, 1]
-    found = scores(run, 'reconstruction', images, num_devices=num_devices)
-    np.testing.assert_allclose(found, 0.5 * away.sum(-1).min(1), rtol=1e-5)
+    values = scores(run, 'reconstruction', images, num_devices=num_devices)
+    np.testing.assert_allclose(values, 0.5 * away.sum(-1).min(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize('num_devices', [1, 8])
-def test_without_classes_it_is_the_reconstruction_error(vae, images, num_devices):
+def test_without_classes_the_score_is_the_reconstruction_error(vae, images, num_devices):
     half = lambda weights, batch, rng: batch['x'] / 2
     run = with_abilities(vae, Reconstruct(half))
-    want = 0.5 * np.square(flat(images) / 32).sum(1)
-    found = scores(run, 'reconstruction', images, num_devices=num_devices)
-    np.testing.assert_allclose(found, want, rtol=1e-5)
+    expected = 0.5 * np.square(flat(images) / 32).sum(1)
+    values = scores(run, 'reconstruction', images, num_devices=num_devices)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_nll_is_that_of_an_evaluation(vae):
-    """Equal for every test example, random draws included."""
+def test_nll_equals_that_of_an_evaluation(vae):
+    """The scores of all test examples are equal, including their random draws."""
     state, devices = restore.initial_state(vae), jax.devices()[:1]
-    want = evaluate.per_example(vae, state, devices)['nll_nats']
-    found = scores(vae, 'nll', vae.data.splits['test']['x'])
-    np.testing.assert_allclose(found, want, rtol=1e-5)
+    expected = evaluate.per_example(vae, state, devices)['nll_nats']
+    values = scores(vae, 'nll', vae.data.splits['test']['x'])
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_the_score_is_chosen_by_the_abilities(vae, complaint):
+def test_the_default_score_follows_from_the_abilities(vae, complaint):
     nats, half = LogProb(nats_of_class, 'lower bound', 'k = 7'), centre_of_class
     both = with_abilities(vae, nats, Reconstruct(half))
     assert chosen_score(both, 'auto') == 'nll'
@@ -111,7 +111,7 @@ def test_the_score_is_chosen_by_the_abilities(vae, complaint):
         assert f'lacks {lacks}' in complaint(chosen_score, with_abilities(vae, only), other)
 
 
-def test_what_a_score_is_stands_in_words(vae):
+def test_the_report_describes_each_score(vae):
     assert description_of(vae, 'nll') == 'negative log-likelihood in nats (estimate, k = 10)'
     bound = with_abilities(vae, LogProb(nats_of_class, 'lower bound', 'k = 7'))
     assert '(upper bound of it, k = 7)' in description_of(bound, 'nll')
@@ -122,7 +122,7 @@ def test_what_a_score_is_stands_in_words(vae):
 # Data that are scored
 
 
-def seen(run, data):
+def preprocessed(run, data):
     """Returns the test split of other data, preprocessed as for the model, in levels."""
     keys = jax.random.split(jax.random.PRNGKey(0), data.size('test'))
     raw = {'x': jnp.asarray(data.splits['test']['x'])}
@@ -143,46 +143,46 @@ def save_picture(folder, array, name='mine.png', mode=None):
     return str(folder / name)
 
 
-def test_a_picture_gets_the_levels_of_the_data(vae, tmp_path):
-    """At the right size already: 0..255 becomes 0..16, and colour becomes grey."""
+def test_a_picture_is_quantized_to_the_levels_of_the_data(vae, tmp_path):
+    """A picture of the right size: 0..255 becomes 0..16, and colour becomes grey."""
     grey = np.arange(64).reshape(8, 8) * 4
     for mode in (None, 'RGB', 'RGBA'):
         data = outliers.image_as_data(vae, save_picture(tmp_path, grey, mode=mode))
-        np.testing.assert_array_equal(seen(vae, data)[0, ..., 0], np.round(grey * 16 / 255))
+        np.testing.assert_array_equal(preprocessed(vae, data)[0, ..., 0], np.round(grey * 16 / 255))
 
 
 def test_the_centre_of_a_picture_is_scaled(vae, tmp_path):
-    """Of 80 x 160 pixels it keeps the middle 80 x 80, here white between black ends."""
+    """Of 80 x 160 pixels the middle 80 x 80 remain, here white between black ends."""
     wide = np.zeros((80, 160))
     wide[:, 40:120] = 255
     data = outliers.image_as_data(vae, save_picture(tmp_path, wide))
-    np.testing.assert_array_equal(seen(vae, data), np.full((1, 8, 8, 1), 16))
+    np.testing.assert_array_equal(preprocessed(vae, data), np.full((1, 8, 8, 1), 16))
 
 
 def test_a_picture_is_binarised_and_dequantised_as_the_data_are(vae, tmp_path):
     path = save_picture(tmp_path, np.repeat([[0], [100], [150], [255]], 2, 0) * np.ones((1, 8)))
     threshold = run_on(vae, binarize='threshold')
-    found = seen(threshold, outliers.image_as_data(threshold, path))[0, :, 0, 0]
-    np.testing.assert_array_equal(found, [0, 0, 0, 0, 1, 1, 1, 1])
+    x = preprocessed(threshold, outliers.image_as_data(threshold, path))[0, :, 0, 0]
+    np.testing.assert_array_equal(x, [0, 0, 0, 0, 1, 1, 1, 1])
     drawn = run_on(vae, binarize='stochastic')
-    found = seen(drawn, outliers.image_as_data(drawn, path))[0, ..., 0]
-    assert set(np.unique(found)) == {0, 1}
-    assert not found[:2].any()
-    assert found[-2:].all()
+    x = preprocessed(drawn, outliers.image_as_data(drawn, path))[0, ..., 0]
+    assert set(np.unique(x)) == {0, 1}
+    assert not x[:2].any()
+    assert x[-2:].all()
     noisy = run_on(vae, dequantize='uniform')
-    found = seen(noisy, outliers.image_as_data(noisy, path))[0, :, 0, 0]
-    np.testing.assert_array_equal(np.floor(found), [0, 0, 6, 6, 9, 9, 16, 16])
+    x = preprocessed(noisy, outliers.image_as_data(noisy, path))[0, :, 0, 0]
+    np.testing.assert_array_equal(np.floor(x), [0, 0, 6, 6, 9, 9, 16, 16])
 
 
-def test_grey_pictures_serve_data_of_colour(vae, tmp_path):
+def test_grey_pictures_are_converted_for_colour_data(vae, tmp_path):
     spec = dataset.Spec((8, 8, 3), 256, None)
     run = vae._replace(data=vae.data._replace(spec=spec))
     grey = np.arange(64).reshape(8, 8)
-    x = seen(run, outliers.image_as_data(run, save_picture(tmp_path, grey)))
+    x = preprocessed(run, outliers.image_as_data(run, save_picture(tmp_path, grey)))
     np.testing.assert_array_equal(x[0], np.repeat(grey[..., None], 3, 2))
 
 
-def test_a_picture_that_cannot_be(vae, tmp_path, complaint):
+def test_unusable_pictures_are_refused(vae, tmp_path, complaint):
     take = lambda run, path: complaint(outliers.image_as_data, run, str(path))
     line = take(vae, tmp_path / 'none.png')
     assert line == f'--picture={tmp_path}/none.png: there is no such file'
@@ -199,18 +199,18 @@ def arrays(folder, x, **others):
     return 'arrays', str(folder / 'others.npz'), ''
 
 
-def test_outliers_are_shown_as_the_data_of_the_run(vae, tmp_path):
-    """They are binarised like the data, whatever their number of levels."""
+def test_outliers_are_preprocessed_like_the_data_of_the_run(vae, tmp_path):
+    """Outliers with any number of levels are binarised like the data."""
     x = np.random.RandomState(0).randint(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     run = with_data(run_on(vae, binarize='threshold'), without_classes=(3,), num_valid=0)
     other = outliers.another_data_set(run, *arrays(tmp_path, x))
     assert other.spec.levels == 2
-    np.testing.assert_array_equal(seen(run, other), other.splits['test']['x'] > 127.5)
+    np.testing.assert_array_equal(preprocessed(run, other), other.splits['test']['x'] > 127.5)
 
 
-def test_outliers_that_do_not_fit(vae, tmp_path, complaint):
+def test_outliers_of_another_shape_or_number_of_levels_are_refused(vae, tmp_path, complaint):
     x = np.zeros((40, 8, 8, 1), np.uint8)
-    take = lambda run, *place: complaint(outliers.another_data_set, run, *place)
+    take = lambda run, *settings: complaint(outliers.another_data_set, run, *settings)
     line = take(vae, *arrays(tmp_path, x[:, :4], levels=17))
     assert line.startswith('--outliers=arrays: its event_shape is (4, 8, 1) and that of digits is')
     line = take(vae, *arrays(tmp_path, x, levels=4))

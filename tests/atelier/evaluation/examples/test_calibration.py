@@ -19,7 +19,7 @@ def drawn(seed=0, scale=2.0):
     return logits, np.minimum(label, CLASSES - 1)
 
 
-def test_scores_are_those_of_scikit_learn():
+def test_scores_equal_scikit_learns():
     logits, label = drawn()
     chances = np.exp(calibration.log_probs(logits))
     np.testing.assert_allclose(
@@ -31,48 +31,48 @@ def test_scores_are_those_of_scikit_learn():
     np.testing.assert_allclose(calibration.brier_score(*two).mean(), 2 * right)
 
 
-def test_the_bins_are_those_of_scikit_learn():
+def test_the_bins_equal_scikit_learns():
     """scikit-learn bins the positive class, so here class 1 is always the more probable one."""
     random = np.random.RandomState(1)
     chance = random.uniform(0.5, 1, size=N)
     logits = np.stack([np.zeros(N), np.log(chance / (1 - chance))], 1)
     label = (random.uniform(size=N) < chance**2).astype(int)
-    found = calibration.reliability(logits, label, 10)
+    bins = calibration.reliability(logits, label, 10)
     share, mean = sklearn_calibration.calibration_curve(label, chance, n_bins=10)
-    has = found.count > 0
-    np.testing.assert_allclose(found.accuracy[has], share)
-    np.testing.assert_allclose(found.confidence[has], mean)
-    assert found.count.sum() == N
+    has = bins.count > 0
+    np.testing.assert_allclose(bins.accuracy[has], share)
+    np.testing.assert_allclose(bins.confidence[has], mean)
+    assert bins.count.sum() == N
 
 
 def test_true_probabilities_have_almost_no_calibration_error():
-    found = calibration.reliability(*drawn(), 15)
-    assert calibration.calibration_error(found) < 0.015
+    bins = calibration.reliability(*drawn(), 15)
+    assert calibration.calibration_error(bins) < 0.015
 
 
 def test_the_calibration_error_of_always_sure_and_half_right():
     logits = np.tile([50.0, 0.0], (10, 1))
     label = np.arange(10) % 2
-    found = calibration.reliability(logits, label, 15)
-    np.testing.assert_allclose(calibration.calibration_error(found), 0.5)
+    bins = calibration.reliability(logits, label, 15)
+    np.testing.assert_allclose(calibration.calibration_error(bins), 0.5)
 
 
 @pytest.mark.parametrize('factor', [0.2, 1.0, 30.0])
-def test_the_temperature_is_what_logits_were_multiplied_by(factor):
+def test_the_temperature_is_the_factor_of_the_logits(factor):
     logits, label = drawn()
     own = calibration.fitted_temperature(logits, label)
     np.testing.assert_allclose(own, 1.0, rtol=0.03)  # the labels are drawn from the logits
-    found = calibration.fitted_temperature(factor * logits, label)
-    np.testing.assert_allclose(found, factor * own, rtol=1e-9)
+    temperature = calibration.fitted_temperature(factor * logits, label)
+    np.testing.assert_allclose(temperature, factor * own, rtol=1e-9)
     at = lambda t: calibration.cross_entropy(logits / t, label).mean()
     assert at(own) < min(at(0.99 * own), at(1.01 * own))
 
 
-def test_where_all_is_right_there_is_no_temperature():
+def test_without_an_error_the_temperature_is_one():
     assert calibration.fitted_temperature(np.array([[2.0, 0.0], [0.0, 3.0]]), np.arange(2)) == 1
 
 
-def test_an_impossible_class_is_no_obstacle():
+def test_an_impossible_class_does_not_change_the_temperature():
     logits, label = drawn()
     with_one = np.concatenate([logits, np.full((N, 1), -np.inf)], 1)
     np.testing.assert_allclose(

@@ -21,7 +21,7 @@ def by_windows(x, y, size, value_range):
     weights = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
     weights /= weights.sum()
     c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
-    found = []
+    ssims = []
     for i in range(x.shape[0] - size + 1):
         for j in range(x.shape[1] - size + 1):
             a, b = x[i : i + size, j : j + size], y[i : i + size, j : j + size]
@@ -29,8 +29,8 @@ def by_windows(x, y, size, value_range):
             v_a, v_b = np.sum(weights * (a - m_a) ** 2), np.sum(weights * (b - m_b) ** 2)
             both = np.sum(weights * (a - m_a) * (b - m_b))
             luminance = (2 * m_a * m_b + c1) / (m_a**2 + m_b**2 + c1)
-            found.append(luminance * (2 * both + c2) / (v_a + v_b + c2))
-    return np.mean(found)
+            ssims.append(luminance * (2 * both + c2) / (v_a + v_b + c2))
+    return np.mean(ssims)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def by_windows(x, y, size, value_range):
 def test_ssim_is_the_mean_over_windows(height, width, size):
     x, y = images(3, height, width, 2), images(3, height, width, 2, seed=1)
     y = 0.5 * (x + y)
-    want = [
+    expected = [
         np.mean([by_windows(a[..., c], b[..., c], size, 255) for c in (0, 1)])
         for a, b in zip(x, y, strict=True)
     ]
-    np.testing.assert_allclose(ssim(x, y, 255.0), want, rtol=1e-9)
+    np.testing.assert_allclose(ssim(x, y, 255.0), expected, rtol=1e-9)
 
 
 def test_ssim_of_an_image_with_itself_is_one():
@@ -68,11 +68,11 @@ def test_a_change_of_contrast_alone():
     weights = np.outer(window, window) / window.sum() ** 2
     mean = np.sum(weights * x[0, ..., 0])
     v, s, c2 = np.sum(weights * (x[0, ..., 0] - mean) ** 2), 0.4, (0.03 * 255) ** 2
-    found = ssim(x, mean + s * (x - mean), 255.0)
-    np.testing.assert_allclose(found, (2 * s * v + c2) / (v + s**2 * v + c2), rtol=1e-9)
+    similarity = ssim(x, mean + s * (x - mean), 255.0)
+    np.testing.assert_allclose(similarity, (2 * s * v + c2) / (v + s**2 * v + c2), rtol=1e-9)
 
 
-def test_many_images_go_in_parts(monkeypatch):
+def test_images_in_chunks_have_the_same_ssim(monkeypatch):
     x, y = images(7, 12, 12, 1), images(7, 12, 12, 1, seed=1)
     whole = ssim(x, y, 255.0)
     monkeypatch.setattr(image_quality, 'CHUNK', 300)
@@ -96,7 +96,7 @@ def test_error_on_the_normalized_scale():
     np.testing.assert_allclose(half_squared_error(*table, TABLE), [0.5 * (2**2 + 2**2)])
 
 
-def test_shapes_have_to_agree():
+def test_different_shapes_are_refused():
     x, y = images(2, 12, 12, 1), images(1, 12, 12, 1)
     for measure in (psnr, ssim):
         with pytest.raises(ValueError, match='same shape'):

@@ -26,24 +26,24 @@ def steps_of(run, decode, scale=1.0, devices=ONE):
 
 
 @pytest.mark.parametrize('scale', [1.0, 300.0])
-def test_a_decoder_that_keeps_proportions_comes_to_the_step(vae, scale):
-    """For codes in any units."""
-    found = steps_of(vae, lambda weights, codes: as_image(None, codes) / scale, scale)
-    assert found.shape == (447,)
-    np.testing.assert_allclose(found, measures.STEP, rtol=1e-3)
+def test_a_decoder_that_keeps_proportions_moves_by_the_step(vae, scale):
+    """Codes may be in any units."""
+    steps = steps_of(vae, lambda weights, codes: as_image(None, codes) / scale, scale)
+    assert steps.shape == (447,)
+    np.testing.assert_allclose(steps, measures.STEP, rtol=1e-3)
 
 
-def test_a_linear_decoder_stretches_as_its_matrix_does(vae):
+def test_the_continuity_of_a_linear_decoder_is_the_norm_of_its_matrix(vae):
     """Averaged over directions u, |W u|^2 is |W|^2 / latent."""
     matrix = np.random.RandomState(0).normal(size=(64, 64)).astype(np.float32)
-    found = steps_of(vae, lambda weights, codes: as_image(None, codes @ matrix))
-    squares = (found / measures.STEP) ** 2
+    steps = steps_of(vae, lambda weights, codes: as_image(None, codes @ matrix))
+    squares = (steps / measures.STEP) ** 2
     error = squares.std() / np.sqrt(len(squares))
     assert abs(squares.mean() - np.sum(matrix**2) / 64) < 5 * error
-    assert len(np.unique(found)) == len(found)  # each has its own direction
+    assert len(np.unique(steps)) == len(steps)  # each has its own direction
 
 
-def test_a_cliff_is_far_above_the_step_and_a_constant_below(vae):
+def test_continuity_is_high_for_a_discontinuous_decoder_and_zero_for_a_constant(vae):
     cliff = lambda weights, codes: as_image(None, 1e3 * jnp.sign(codes - 8))
     assert np.quantile(steps_of(vae, cliff), 0.95) > 100 * measures.STEP
     flat = lambda weights, codes: as_image(None, 0 * codes)
@@ -57,10 +57,10 @@ def test_continuity_does_not_depend_on_the_device_count(vae):
     np.testing.assert_allclose(many, one, rtol=1e-3)
 
 
-def test_the_typical_distance_is_that_of_all_pairs():
+def test_the_typical_distance_is_the_rms_over_all_pairs():
     x = np.random.RandomState(0).normal(size=(20, 3, 2)) * [1.0, 5.0]
-    want = np.sqrt(np.mean(pdist(x.reshape(20, 6)) ** 2))
-    assert measures.typical_distance(x) == pytest.approx(want)
+    expected = np.sqrt(np.mean(pdist(x.reshape(20, 6)) ** 2))
+    assert measures.typical_distance(x) == pytest.approx(expected)
     assert measures.typical_distance(x[:1]) == 0
 
 
@@ -79,28 +79,28 @@ def completeness(run, **functions):
     return measures.completeness(measured, restore.initial_state(run), JUDGE, ONE)
 
 
-def test_real_images_are_accepted_as_real_ones_are(vae):
+def test_a_prior_of_real_images_is_accepted_as_often_as_real_images(vae):
     """The prior draws the test examples themselves."""
     x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
-    found = completeness(vae, prior=lambda weights, rng: x[rng.rows], decode=as_image)
-    assert found['num_draws'] == 447
-    assert found['real'] == pytest.approx(0.95, abs=0.01)  # 0.95 up to ties
-    assert found['accepted'] == found['real']
-    assert found['codes'] == 'the prior'
-    assert found['classifier'] == 'brightness'
+    result = completeness(vae, prior=lambda weights, rng: x[rng.rows], decode=as_image)
+    assert result['num_draws'] == 447
+    assert result['real'] == pytest.approx(0.95, abs=0.01)  # 0.95 up to ties
+    assert result['accepted'] == result['real']
+    assert result['codes'] == 'the prior'
+    assert result['classifier'] == 'brightness'
 
 
-def test_half_of_the_codes_decode_to_nothing(vae):
+def test_codes_that_decode_to_black_images_are_rejected(vae):
     x = jnp.float32(vae.data.splits['test']['x']).reshape(-1, 64)
     prior = lambda weights, rng: x[rng.rows] * (rng.rows % 2 == 0)[:, None]
-    found = completeness(vae, prior=prior, decode=as_image)
-    assert found['accepted'] == pytest.approx(0.475, abs=0.04)
+    result = completeness(vae, prior=prior, decode=as_image)
+    assert result['accepted'] == pytest.approx(0.475, abs=0.04)
 
 
 def test_without_a_prior_the_codes_are_of_the_gaussian_of_training_codes(vae):
     """Decoded codes in pixel space are mostly bright enough; all-black codes never are."""
-    found = completeness(vae, encode=pixels, decode=as_image)
-    assert found['codes'] == 'a Gaussian fitted to 1,000 training codes'
-    assert found['accepted'] > 0.9
+    result = completeness(vae, encode=pixels, decode=as_image)
+    assert result['codes'] == 'a Gaussian fitted to 1,000 training codes'
+    assert result['accepted'] > 0.9
     black = lambda weights, batch, rng: 0 * pixels(weights, batch, rng)
     assert completeness(vae, encode=black, decode=as_image)['accepted'] == 0

@@ -47,24 +47,24 @@ def with_posterior(run, log_var):
     return with_abilities(run, Codes(posterior=posterior))
 
 
-def said(found, caplog):
+def messages_of(diagnostics, caplog):
     caplog.clear()
     with caplog.at_level('INFO', logger='atelier'):
-        show_latents(found)
+        show_latents(diagnostics)
     return caplog.text
 
 
-def test_a_vae_has_all_of_it_and_its_kl_is_that_of_the_metrics(vae):
-    found = diagnosed(vae)
-    assert set(found) == OF_POSTERIORS | {'num_examples', 'continuity'}
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+def test_a_vae_has_all_diagnostics_and_its_kl_equals_the_metric(vae):
+    diagnostics = diagnosed(vae)
+    assert set(diagnostics) == OF_POSTERIORS | {'num_examples', 'continuity'}
+    assert json.loads(json.dumps(diagnostics, allow_nan=False)) == diagnostics
     values = evaluate.per_example(vae, restore.initial_state(vae), ONE)
-    assert found['kl_nats'] == pytest.approx(values['kl_nats'].mean(), rel=1e-5)
-    assert sum(found['kl_nats_by_dimension']) == pytest.approx(found['kl_nats'])
-    parts = found['mutual_information_nats'] + found['marginal_kl_nats']
-    assert parts == pytest.approx(found['kl_nats'])
-    assert found['mutual_information_limit_nats'] == pytest.approx(np.log(447))
-    assert found['latent_dim'] == 2
+    assert diagnostics['kl_nats'] == pytest.approx(values['kl_nats'].mean(), rel=1e-5)
+    assert sum(diagnostics['kl_nats_by_dimension']) == pytest.approx(diagnostics['kl_nats'])
+    parts = diagnostics['mutual_information_nats'] + diagnostics['marginal_kl_nats']
+    assert parts == pytest.approx(diagnostics['kl_nats'])
+    assert diagnostics['mutual_information_limit_nats'] == pytest.approx(np.log(447))
+    assert diagnostics['latent_dim'] == 2
 
 
 def test_the_device_count_makes_no_difference(vae):
@@ -74,7 +74,7 @@ def test_the_device_count_makes_no_difference(vae):
     assert many['continuity']['mean'] == pytest.approx(one['continuity']['mean'], rel=1e-3)
 
 
-def test_whoever_lacks_abilities_has_the_rest(vae, gan):
+def test_diagnostics_of_missing_abilities_are_left_out(vae, gan):
     """Without a prior there are no active units; without codes there are no diagnostics at all."""
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     prior = lambda weights, rng: None
@@ -89,12 +89,12 @@ def test_whoever_lacks_abilities_has_the_rest(vae, gan):
 def test_units_are_counted_over_test_examples(vae):
     """The first column of the digits is always black, so its unit is inactive."""
     x = vae.data.splits['test']['x'].reshape(447, 64)[:, :8] * 0.1
-    found = diagnosed(with_posterior(vae, 0.0))
-    assert found['active_units'] == np.sum(x.var(0) > 0.01) < found['latent_dim'] == 8
-    assert found['kl_nats_by_dimension'] == pytest.approx(0.5 * np.mean(x**2, 0), rel=1e-5)
+    diagnostics = diagnosed(with_posterior(vae, 0.0))
+    assert diagnostics['active_units'] == np.sum(x.var(0) > 0.01) < diagnostics['latent_dim'] == 8
+    assert diagnostics['kl_nats_by_dimension'] == pytest.approx(0.5 * np.mean(x**2, 0), rel=1e-5)
 
 
-def test_factors_give_the_gap(tmp_path, caplog):
+def test_data_with_factors_have_a_mutual_information_gap(tmp_path, caplog):
     run = assembled(tmp_path, 'vae', 'shapes,debug')
     factors = lambda weights, batch, rng: batch['factors'].astype(jnp.float32)
     knowing = replaced(run.family, Codes(factors, prior=run.family.ability(Codes).prior))
@@ -103,32 +103,32 @@ def test_factors_give_the_gap(tmp_path, caplog):
     assert gap['mean'] == pytest.approx(1, abs=0.02)  # not exactly 1: only part of the grid is used
     mixed = diagnosed(run)
     assert mixed['mutual_information_gap']['mean'] < 0.1
-    assert 'rotation' in said(mixed, caplog)
+    assert 'rotation' in messages_of(mixed, caplog)
 
 
-def test_codes_that_are_not_finite_are_said_and_not_measured(vae, caplog):
+def test_codes_that_are_not_finite_are_reported_and_not_measured(vae, caplog):
     broken = lambda weights, batch, rng: pixels(weights, batch, rng) / 0.0
     decode = lambda weights, codes: codes.reshape(-1, 8, 8, 1)
     assert diagnosed(with_abilities(vae, Codes(encode=broken, decode=decode))) == {}
     assert 'not finite' in caplog.text
 
 
-def test_a_code_that_is_not_used_is_seen(vae, caplog):
-    assert 'active_units' in said(diagnosed(with_posterior(vae, -1.0)), caplog)
+def test_unused_codes_are_reported(vae, caplog):
+    assert 'active_units' in messages_of(diagnosed(with_posterior(vae, -1.0)), caplog)
     same = lambda weights, batch, rng: 2 * (jnp.zeros((len(batch['x']), 3)),)
-    unused = said(diagnosed(with_abilities(vae, Codes(posterior=same))), caplog)
+    unused = messages_of(diagnosed(with_abilities(vae, Codes(posterior=same))), caplog)
     assert '0 of 3' in unused
 
 
-def test_few_examples_are_no_trouble(vae):
+def test_a_single_example_has_diagnostics(vae):
     """A single example has no variance and no standard error."""
     few = {name: array[:1] for name, array in vae.data.splits['test'].items()}
     data = vae.data._replace(splits={**vae.data.splits, 'test': few})
-    found = diagnosed(vae._replace(data=data))
-    assert found['mutual_information_nats'] == pytest.approx(0, abs=1e-12)
-    assert found['mutual_information_standard_error'] is None
-    assert found['active_units'] == 0
-    json.dumps(found, allow_nan=False)
+    diagnostics = diagnosed(vae._replace(data=data))
+    assert diagnostics['mutual_information_nats'] == pytest.approx(0, abs=1e-12)
+    assert diagnostics['mutual_information_standard_error'] is None
+    assert diagnostics['active_units'] == 0
+    json.dumps(diagnostics, allow_nan=False)
 
 
 @pytest.fixture
@@ -142,25 +142,25 @@ def judged(tmp_path, monkeypatch, untrained):
 
 
 @pytest.mark.slow
-def test_it_stands_in_the_evaluation_and_is_read_again(judged, caplog, monkeypatch):
+def test_the_evaluation_contains_diagnostics_and_is_reused(judged, caplog, monkeypatch):
     """A classifier scores random codes of a model without `Sample`; a new one scores them again."""
-    found = evaluate.evaluate(judged, ONE)
-    assert files.read_json(judged.folder / 'evaluation.json') == found
-    assert found['features'] == found['latents']['completeness']['classifier']
-    assert 'Gaussian fitted' in found['latents']['completeness']['codes']
-    assert found['samples'] == {}
+    result = evaluate.evaluate(judged, ONE)
+    assert files.read_json(judged.folder / 'evaluation.json') == result
+    assert result['features'] == result['latents']['completeness']['classifier']
+    assert 'Gaussian fitted' in result['latents']['completeness']['codes']
+    assert result['samples'] == {}
     with caplog.at_level('INFO', logger='atelier'):
-        evaluate.show(found, judged)
+        evaluate.show(result, judged)
     assert 'completeness' in caplog.text
     assert 'continuity' in caplog.text
-    assert evaluate.evaluate(judged, ONE, reuse=True) == found
+    assert evaluate.evaluate(judged, ONE, reuse=True) == result
     other = sample_quality.chosen_features(judged, ONE)._replace(name='another')
     monkeypatch.setattr(evaluate, 'chosen_features', lambda run, devices: other)
-    again = evaluate.evaluate(judged, ONE, reuse=True)
-    assert again['latents']['completeness']['classifier'] == 'another'
+    repeated = evaluate.evaluate(judged, ONE, reuse=True)
+    assert repeated['latents']['completeness']['classifier'] == 'another'
 
 
-def test_what_draws_no_codes_is_not_judged(judged):
+def test_a_family_without_a_decoder_needs_no_classifier(judged):
     """Without `decode`, another classifier is no reason to evaluate again."""
     codes = judged.family.ability(Codes)._replace(decode=None)
     silent = judged._replace(family=replaced(judged.family, codes))

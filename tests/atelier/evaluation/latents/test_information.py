@@ -25,22 +25,22 @@ MARGINAL = 1.1 - 1 - math.log(1.1)  # the aggregate posterior of linear_gaussian
 @pytest.mark.parametrize('n', [500, 4000])
 def test_a_linear_gaussian_model_has_closed_forms(n):
     """Both terms agree within five standard errors, which shrink with n."""
-    found = information.information(*linear_gaussian(n, seed=n))
-    assert found.standard_error < 1.2 / math.sqrt(n)
-    assert abs(found.mutual_information - INFORMATION) < 5 * found.standard_error
-    assert abs(found.marginal_kl - MARGINAL) < 5 * found.marginal_standard_error
-    assert found.limit == math.log(n)
+    estimate = information.information(*linear_gaussian(n, seed=n))
+    assert estimate.standard_error < 1.2 / math.sqrt(n)
+    assert abs(estimate.mutual_information - INFORMATION) < 5 * estimate.standard_error
+    assert abs(estimate.marginal_kl - MARGINAL) < 5 * estimate.marginal_standard_error
+    assert estimate.limit == math.log(n)
 
 
 def test_the_errors_are_the_spread_over_draws_of_the_examples():
     """For both terms, with KLs that vary strongly between examples."""
-    found = [information.information(*linear_gaussian(200, seed=seed)) for seed in range(200)]
+    estimates = [information.information(*linear_gaussian(200, seed=seed)) for seed in range(200)]
     for part, error in (
         ('mutual_information', 'standard_error'),
         ('marginal_kl', 'marginal_standard_error'),
     ):
-        spread = np.std([getattr(each, part) for each in found])
-        claimed = np.mean([getattr(each, error) for each in found])
+        spread = np.std([getattr(each, part) for each in estimates])
+        claimed = np.mean([getattr(each, error) for each in estimates])
         assert 0.8 < claimed / spread < 1.25
 
 
@@ -57,7 +57,7 @@ def test_few_examples_give_a_lower_bound():
     assert means[0] < means[1]
 
 
-def test_of_a_choice_among_three_posteriors_it_is_unbiased():
+def test_mutual_information_is_unbiased_for_uniform_examples():
     """Unbiased if x is uniform over three examples: the mixture's entropy is integrated."""
     mean, deviation = np.array([[-1.0], [0.2], [1.5]]), np.array([[0.5], [0.3], [1.2]])
     parts = [stats.norm(m, s) for m, s in zip(mean[:, 0], deviation[:, 0], strict=True)]
@@ -73,7 +73,7 @@ def test_of_a_choice_among_three_posteriors_it_is_unbiased():
     assert max(values) <= math.log(3)
 
 
-def test_equal_posteriors_say_nothing_and_distant_ones_all_that_there_is():
+def test_mutual_information_is_zero_for_equal_posteriors_and_maximal_for_distant_ones():
     _, log_var, noise = linear_gaussian(300, 0)
     log_var -= 1
     same = information.information(np.full_like(noise, 0.7), log_var, noise)
@@ -88,16 +88,16 @@ def test_equal_posteriors_say_nothing_and_distant_ones_all_that_there_is():
 
 @pytest.mark.parametrize('latent', [1, 3])
 def test_blocks_make_no_difference(monkeypatch, latent):
-    """Equals the plain sum over all pairs."""
+    """The estimate equals the sum over all pairs."""
     mean, log_var, noise = linear_gaussian(50, 3, latent)
     log_var = log_var + np.random.RandomState(1).normal(size=log_var.shape)
     monkeypatch.setattr(information, 'BLOCK', 50 * 7)
     z = mean + np.exp(log_var / 2) * noise
     own = stats.norm(mean[None], np.exp(log_var / 2)[None]).logpdf(z[:, None]).sum(-1)
     ratios = np.diag(own) - (np.logaddexp.reduce(own, axis=1) - math.log(50))
-    found = information.information(mean, log_var, noise)
-    assert found.mutual_information == pytest.approx(ratios.mean(), rel=1e-9)
-    assert found.standard_error == pytest.approx(ratios.std(ddof=1) / math.sqrt(50), rel=1e-6)
+    estimate = information.information(mean, log_var, noise)
+    assert estimate.mutual_information == pytest.approx(ratios.mean(), rel=1e-9)
+    assert estimate.standard_error == pytest.approx(ratios.std(ddof=1) / math.sqrt(50), rel=1e-6)
 
 
 def test_dimensions_add_up_to_the_kl_of_the_losses():
@@ -111,7 +111,7 @@ def test_dimensions_add_up_to_the_kl_of_the_losses():
     assert kl[2] == pytest.approx(np.mean(np.asarray(one)), rel=1e-5)
 
 
-def test_active_is_what_varies_over_examples():
+def test_active_units_vary_over_examples():
     """Variances just below and just above 0.01, and a constant mean far from 0."""
     swing = np.tile([-1.0, 1.0], 50)
     mean = np.stack([0.0999 * swing, 0.1001 * swing, np.full(100, 3.0)], 1)

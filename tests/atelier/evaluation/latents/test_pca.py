@@ -16,17 +16,19 @@ def rows(n, dims, seed=0):
 
 
 @pytest.mark.parametrize(('n', 'dims'), [(50, 6), (5, 9)])
-def test_components_are_scikit_learns(n, dims):
+def test_components_equal_scikit_learns(n, dims):
     x = rows(n, dims)
-    found, count = principal_components(x), min(n - 1, dims)
+    basis, count = principal_components(x), min(n - 1, dims)
     pca = PCA(count).fit(x)
-    np.testing.assert_allclose(found.origin, pca.mean_, atol=1e-12)
-    np.testing.assert_allclose(found.shares[:count], pca.explained_variance_ratio_)
-    np.testing.assert_allclose(np.abs(found.axes[:count]), np.abs(pca.components_), atol=1e-7)
-    assert np.all(found.axes[range(count), np.abs(found.axes[:count]).argmax(1)] > 0)
-    again = found.rotate_back(found.rotate(x)[:, :3])
-    want = PCA(3).fit(x)
-    np.testing.assert_allclose(again, want.inverse_transform(want.transform(x)), atol=1e-7)
+    np.testing.assert_allclose(basis.origin, pca.mean_, atol=1e-12)
+    np.testing.assert_allclose(basis.shares[:count], pca.explained_variance_ratio_)
+    np.testing.assert_allclose(np.abs(basis.axes[:count]), np.abs(pca.components_), atol=1e-7)
+    assert np.all(basis.axes[range(count), np.abs(basis.axes[:count]).argmax(1)] > 0)
+    reconstructions = basis.rotate_back(basis.rotate(x)[:, :3])
+    reference = PCA(3).fit(x)
+    np.testing.assert_allclose(
+        reconstructions, reference.inverse_transform(reference.transform(x)), atol=1e-7
+    )
 
 
 def test_blocks_and_float32_make_no_difference(monkeypatch):
@@ -38,16 +40,16 @@ def test_blocks_and_float32_make_no_difference(monkeypatch):
     np.testing.assert_allclose(parts.shares, whole.shares, atol=1e-12)
 
 
-def test_of_many_dimensions_the_first_rows_count(monkeypatch):
+def test_with_many_dimensions_components_are_fitted_to_the_first_rows(monkeypatch):
     x = rows(30, 12)
     monkeypatch.setattr(components, 'MAX_DIMS', 8)
-    found = principal_components(x)
-    np.testing.assert_allclose(found.axes[:7], principal_components(x[:8]).axes[:7], atol=1e-9)
-    np.testing.assert_allclose(found.origin, x[:8].mean(0))
+    basis = principal_components(x)
+    np.testing.assert_allclose(basis.axes[:7], principal_components(x[:8]).axes[:7], atol=1e-9)
+    np.testing.assert_allclose(basis.origin, x[:8].mean(0))
 
 
-def test_rows_that_do_not_vary_have_an_origin():
-    found = principal_components(np.full((4, 2), 3.0))
-    np.testing.assert_array_equal(found.origin, [3, 3])
-    np.testing.assert_array_equal(found.shares, [0, 0])
-    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(2))
+def test_constant_rows_give_their_mean_and_zero_variance():
+    basis = principal_components(np.full((4, 2), 3.0))
+    np.testing.assert_array_equal(basis.origin, [3, 3])
+    np.testing.assert_array_equal(basis.shares, [0, 0])
+    np.testing.assert_allclose(basis.axes @ basis.axes.T, np.eye(2))

@@ -1,4 +1,4 @@
-"""Every example of a split once, with its own noise, for any batch size and device count."""
+"""Each example of a split is used once, with its own noise, for any batch size and devices."""
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +28,15 @@ def test_every_test_example_counts_once(vae, batch_size, num_devices):
         n = 13  # batches of one are slow
         split = {name: array[:n] for name, array in split.items()}
     apply = over_examples(identify, vae.data, batch_size, devices)
-    found = apply(state, state.key, split, n)
-    np.testing.assert_array_equal(found['row'], np.arange(n))
-    np.testing.assert_array_equal(found['x'], split['x'])
+    outputs = apply(state, state.key, split, n)
+    np.testing.assert_array_equal(outputs['row'], np.arange(n))
+    np.testing.assert_array_equal(outputs['x'], split['x'])
     keys = rng_for(state.key, jnp.arange(n), n).keys
-    np.testing.assert_allclose(found['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
+    np.testing.assert_allclose(outputs['noise'], jax.vmap(jax.random.normal)(keys), rtol=1e-6)
 
 
 def test_the_fixed_draw_of_an_evaluation_is_the_same_for_every_seed(tmp_path):
-    """So results of two seeds compare on the same binarised test set."""
+    """Results of two seeds are then comparable on the same binarised test set."""
     run = make_run(tmp_path / 'run', data__binarize='stochastic', model__observation='bernoulli')
     split = run.data.splits['test']
     apply = over_examples(identify, run.data, 100, jax.devices()[:1])

@@ -1,4 +1,4 @@
-"""The values of each example, as a file."""
+"""The file of metric values per example."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from atelier.evaluation.per_example.values_file import read_values, write_values
 
 
 @pytest.mark.parametrize('where', [0.2, 0.5, 0.9])
-def test_any_damage_is_told_and_nothing_is_paired(tmp_path, caplog, where):
+def test_a_damaged_values_file_is_reported_and_not_used(tmp_path, caplog, where):
     values = np.random.RandomState(0).normal(size=500)
     write_values(tmp_path, {'nll_nats': values})
     path = tmp_path / 'evaluation.npz'

@@ -44,14 +44,14 @@ def of_training_data(run):
     x = jax.numpy.asarray(split['x'], jax.numpy.float32)
 
     def sample(weights, rng, condition):
-        number = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(rng.keys)
-        return x[table[condition['label'], number]]
+        position = jax.vmap(lambda key: jax.random.randint(key, (), 0, 100))(rng.keys)
+        return x[table[condition['label'], position]]
 
     return sample
 
 
 @pytest.mark.slow
-def test_good_samples_teach_as_well_as_data_and_noise_teaches_nothing(tmp_path, classifier):
+def test_a_classifier_learns_from_good_samples_and_not_from_noise(tmp_path, classifier):
     run = assembled(tmp_path, 'cgan')
     good, state = conditional(run, of_training_data(run))
     noise, _ = conditional(
@@ -75,7 +75,7 @@ def test_the_floor_is_the_accuracy_of_its_evaluation(classifier):
     assert accuracy(classifier, state, ONE) == pytest.approx(values['accuracy'].mean(), abs=1e-6)
 
 
-def test_samples_stand_for_all_that_a_classifier_learns_from(tmp_path, classifier):
+def test_samples_replace_the_training_and_validation_splits(tmp_path, classifier):
     """Class counts stay the same; the test split is unchanged."""
     run, state = conditional(*_make(tmp_path))
     data = sampled_data(run, state, ONE, classifier.data)
@@ -94,7 +94,7 @@ def _make(tmp_path):
     return run, constant
 
 
-def test_classes_that_the_model_never_saw_are_not_asked_of_it(classifier):
+def test_classes_left_out_of_training_are_left_out_of_all_splits(classifier):
     data = without_classes(classifier.data, (2, 9))
     for name, split in classifier.data.splits.items():
         stays = ~np.isin(split['label'], (2, 9))

@@ -18,12 +18,12 @@ def test_the_frechet_distance_of_a_set_to_itself_is_zero():
     assert frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_shift_is_its_squared_length():
+def test_the_frechet_distance_of_a_shift_is_its_squared_length():
     x = normal(0, 100, 3)
     assert frechet_distance(x, x + [3.0, 4.0, 0.0]) == pytest.approx(25)
 
 
-def test_a_scale_of_commuting_covariances():
+def test_the_frechet_distance_of_commuting_covariances():
     """The distance is (s - 1)^2 tr C plus the squared shift of the mean."""
     x = normal(0, 500, 4, shift=1.0)
     move = np.sum((2 * x.mean(0) - x.mean(0)) ** 2)
@@ -34,18 +34,18 @@ def test_a_scale_of_commuting_covariances():
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 1000), d=st.integers(1, 6))
-def test_covariances_that_do_not_commute_as_scipy_has_them(seed, d):
+def test_the_frechet_distance_of_other_covariances_equals_scipys(seed, d):
     random = np.random.RandomState(seed)
     x = random.normal(size=(50, d)) @ random.normal(size=(d, d)) + 1
     y = random.normal(size=(40, d)) @ random.normal(size=(d, d))
     c, e = (np.atleast_2d(np.cov(a, rowvar=False)) for a in (x, y))
     root = scipy.linalg.sqrtm(c @ e).real
-    want = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(c + e - 2 * root)
-    assert frechet_distance(x, y) == pytest.approx(want, rel=1e-5, abs=1e-6)
-    assert frechet_distance(y, x) == pytest.approx(want, rel=1e-5, abs=1e-6)
+    reference = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(c + e - 2 * root)
+    assert frechet_distance(x, y) == pytest.approx(reference, rel=1e-5, abs=1e-6)
+    assert frechet_distance(y, x) == pytest.approx(reference, rel=1e-5, abs=1e-6)
 
 
-def test_fewer_examples_than_features_are_no_trouble():
+def test_the_frechet_distance_of_fewer_examples_than_features():
     """The covariance is singular."""
     x = normal(0, 10, 30)
     assert frechet_distance(x, x + 1) == pytest.approx(30)
@@ -69,10 +69,10 @@ def test_the_kernel_distance_is_its_expectation():
     x, y = normal(0, n, 1), normal(1, n, 1, shift=shift)
     moments = lambda m: np.array([1, m, m**2 + 1, m**3 + 3 * m])
     expected = lambda m1, m2: np.sum(np.array([1, 3, 3, 1]) * moments(m1) * moments(m2))
-    want = expected(0, 0) + expected(shift, shift) - 2 * expected(0, shift)
-    got = kernel_distance(x, y, block=500)
-    assert abs(got.mean - want) < 4 * got.standard_error
-    assert got.standard_error < 0.1 * want
+    expectation = expected(0, 0) + expected(shift, shift) - 2 * expected(0, shift)
+    estimate = kernel_distance(x, y, block=500)
+    assert abs(estimate.mean - expectation) < 4 * estimate.standard_error
+    assert estimate.standard_error < 0.1 * expectation
 
 
 def test_the_standard_error_of_one_block_is_the_spread_of_its_estimates():
@@ -84,8 +84,8 @@ def test_the_standard_error_of_one_block_is_the_spread_of_its_estimates():
 def test_the_jackknife_leaves_out_pairs():
     x, y = normal(0, 12, 2), normal(1, 12, 2, 0.5)
     without = [kernel_distance(np.delete(x, i, 0), np.delete(y, i, 0)).mean for i in range(len(x))]
-    want = np.sqrt((len(x) - 1) * np.var(without))
-    assert kernel_distance(x, y).standard_error == pytest.approx(want, rel=1e-9)
+    jackknife = np.sqrt((len(x) - 1) * np.var(without))
+    assert kernel_distance(x, y).standard_error == pytest.approx(jackknife, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_the_jackknife_leaves_out_pairs():
         lambda: kernel_distance(normal(0, 2, 2), normal(0, 9, 2)),
     ],
 )
-def test_too_few_examples_are_one_line(complaint, call):
+def test_too_few_examples_are_refused_in_one_line(complaint, call):
     assert 'examples' in complaint(call)

@@ -19,15 +19,15 @@ def quality_of(run, state, devices, features=None):
     return sample_quality(run, state, devices, features or chosen_features(run, devices))
 
 
-def test_few_numbers_are_their_own_features(tmp_path):
+def test_points_have_their_normalized_coordinates_as_features(tmp_path):
     run = assembled(tmp_path, 'gan', 'moons,debug')
     function = features.feature_function(run, ONE)
     x = run.data.splits['test']['x'][:50]
-    seen = function.apply(x)
+    outputs = function.apply(x)
     assert function.name == 'normalized coordinates'
-    assert seen.probs is None
+    assert outputs.probs is None
     mean, std = np.asarray(run.data.spec.mean), np.asarray(run.data.spec.std)
-    np.testing.assert_allclose(seen.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs.features, (x - mean) / std, rtol=1e-5, atol=1e-6)
     few = {name: {'x': split['x'][:300]} for name, split in run.data.splits.items()}
     run = run._replace(data=run.data._replace(splits=few))
     quality = quality_of(run, restore.initial_state(run), ONE)
@@ -36,13 +36,13 @@ def test_few_numbers_are_their_own_features(tmp_path):
     assert 'entropy_score' not in quality['values']  # there are no classes
 
 
-def test_images_have_none_of_their_own(tmp_path):
+def test_images_have_no_features_without_a_classifier(tmp_path):
     run = assembled(tmp_path, 'gan')
     assert features.feature_function(run, ONE) is None
     assert not features.has_features(run)
 
 
-def test_any_function_will_do(tmp_path):
+def test_any_function_may_give_features(tmp_path):
     """Its name includes its values on the data, to distinguish functions of the same name."""
     run = assembled(tmp_path, 'gan')
     x = run.data.splits['test']['x']
@@ -60,7 +60,7 @@ def test_any_function_will_do(tmp_path):
     assert quality['values']['coverage']['floor'] > 0.8
 
 
-def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplog):
+def test_too_few_examples_are_a_warning_after_training(tmp_path, caplog):
     run = assembled(tmp_path, 'gan', 'moons,debug')
     few = {name: array[:11] for name, array in run.data.splits['test'].items()}
     run = run._replace(data=run.data._replace(splits={**run.data.splits, 'test': few}))
@@ -70,7 +70,7 @@ def test_too_few_examples_are_no_reason_to_fail_after_a_training(tmp_path, caplo
 
 
 @pytest.mark.parametrize('f', [lambda x: x, lambda x: np.full((len(x), 2), np.nan), lambda x: x[0]])
-def test_what_are_no_features_is_refused(tmp_path, complaint, f):
+def test_features_of_wrong_shape_or_not_finite_are_refused(tmp_path, complaint, f):
     x = np.zeros((5, 8, 8, 1))
     assert 'finite and of shape [n, features]' in complaint(features.from_function, f, x)
 
@@ -79,8 +79,8 @@ def test_a_game_cannot_be_evaluated_without_features(tmp_path, complaint, caplog
     """After training this is a warning; with --mode=evaluate it is an error."""
     run = assembled(tmp_path, 'gan')
     trained = restore.TrainedRun(run, restore.initial_state(run), 'untrained')
-    said = complaint(evaluate.evaluate, run, ONE, trained=trained)
-    assert '--config.eval.classifier=RUN' in said
+    message = complaint(evaluate.evaluate, run, ONE, trained=trained)
+    assert '--config.eval.classifier=RUN' in message
     assert not (run.folder / 'evaluation.json').exists()
     with caplog.at_level('WARNING', logger='atelier'):
         result = evaluate.evaluate(run, ONE, reuse=True, trained=trained)

@@ -15,8 +15,8 @@ def test_exact_samples_reach_the_ceiling(name, kl):
         count_modes(DRAWS[name](np.random.RandomState(seed), 2500)['x'], modes)
         for seed in range(repeats)
     ]
-    found, with_ten, quality, divergence = np.mean(counts, 0)
-    assert found == with_ten == len(modes.centres)
+    num_modes, with_ten, quality, divergence = np.mean(counts, 0)
+    assert num_modes == with_ten == len(modes.centres)
     ceiling = 1 - np.exp(-4.5) if name in MIXTURES else 1.0
     assert quality == pytest.approx(ceiling, abs=4 * 0.0021 / np.sqrt(repeats))
     assert divergence == pytest.approx(kl, rel=0.3)
@@ -31,7 +31,7 @@ def test_a_collapsed_generator_has_one_mode():
     assert divergence == pytest.approx(np.log(25))
 
 
-def test_a_lucky_sample_counts_once_and_not_as_ten():
+def test_a_mode_with_one_sample_has_fewer_than_ten():
     mixture = MIXTURES['ring']
     x = np.concatenate([np.repeat(mixture.means[:1], 99, 0), mixture.means[1:2]])
     modes, with_ten, quality, divergence = count_modes(x, mixture.modes)
@@ -39,13 +39,13 @@ def test_a_lucky_sample_counts_once_and_not_as_ten():
     assert divergence == pytest.approx(np.log(8) + 0.99 * np.log(0.99) + 0.01 * np.log(0.01))
 
 
-def test_samples_between_the_modes_are_of_no_quality():
+def test_samples_between_the_modes_have_zero_quality():
     mixture = MIXTURES['ring']
     modes, _, quality, divergence = count_modes(np.zeros((10, 2)), mixture.modes)
     assert (modes, quality, divergence) == (0, 0, np.inf)
 
 
-def test_a_square_ends_at_its_corners_and_its_neighbours_are_empty():
+def test_checkerboard_samples_count_only_inside_their_squares():
     corners = np.array([[3.99, 3.99], [2.01, 2.01], [0.01, 1.99], [2.5, 1.5], [4.01, 3.0]])
     assert count_modes(corners, MODES['checkerboard'])[::2] == (2, 0.6)
     everywhere = np.random.RandomState(0).uniform(-4, 4, (4000, 2))
@@ -54,5 +54,5 @@ def test_a_square_ends_at_its_corners_and_its_neighbours_are_empty():
     )
 
 
-def test_no_samples_are_one_line(complaint):
+def test_no_samples_are_refused_in_one_line(complaint):
     assert 'no samples' in complaint(count_modes, np.zeros((0, 2)), MODES['ring'])

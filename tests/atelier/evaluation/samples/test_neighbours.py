@@ -16,16 +16,16 @@ def normal(seed, n, d, shift=0.0, scale=1.0):
 
 @settings(max_examples=15)
 @given(n=st.integers(1, 30), m=st.integers(3, 40), k=st.integers(1, 3), rows=st.integers(1, 12))
-def test_neighbours_are_scikit_learns(n, m, k, rows):
+def test_neighbours_equal_scikit_learns(n, m, k, rows):
     x, y = normal(0, n, 4), normal(1, m, 4)
     before, neighbours.BLOCK = neighbours.BLOCK, rows * m
     try:
         distances, indices = nearest(x, y, k)
     finally:
         neighbours.BLOCK = before
-    want = sklearn.neighbors.NearestNeighbors(n_neighbors=k).fit(y).kneighbors(x)
-    np.testing.assert_allclose(distances, want[0], rtol=1e-6)
-    np.testing.assert_array_equal(indices, want[1])
+    expected = sklearn.neighbors.NearestNeighbors(n_neighbors=k).fit(y).kneighbors(x)
+    np.testing.assert_allclose(distances, expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(indices, expected[1])
 
 
 def naive_manifolds(real, fake, k):
@@ -44,13 +44,13 @@ def naive_manifolds(real, fake, k):
 
 
 @pytest.mark.parametrize('rows', [7, 1000])
-def test_manifolds_are_their_definitions(monkeypatch, rows):
+def test_manifold_metrics_equal_their_definitions(monkeypatch, rows):
     monkeypatch.setattr(neighbours, 'BLOCK', 40 * rows)
     real, fake = normal(0, 40, 3), normal(1, 30, 3, shift=0.7)
     np.testing.assert_allclose(manifolds(real, fake, 3), naive_manifolds(real, fake, 3))
 
 
-def test_disjoint_sets_have_nothing_in_common():
+def test_all_manifold_metrics_of_disjoint_sets_are_zero():
     assert manifolds(normal(0, 50, 2), normal(1, 50, 2, shift=100.0)) == (0, 0, 0, 0)
 
 
@@ -69,7 +69,7 @@ def test_two_samples_of_one_distribution():
     assert density == pytest.approx(1, abs=0.03)
 
 
-def test_a_dropped_mode_costs_recall_and_coverage_but_no_precision():
+def test_a_dropped_mode_lowers_recall_and_coverage_but_not_precision():
     centres = np.array([[0.0, 0], [50, 0]])
     real = centres[np.arange(400) % 2] + normal(0, 400, 2)
     fake = centres[np.zeros(400, int)] + normal(1, 400, 2)
@@ -79,7 +79,7 @@ def test_a_dropped_mode_costs_recall_and_coverage_but_no_precision():
     assert coverage == pytest.approx(0.5, abs=0.03)
 
 
-def test_copies_are_found():
+def test_copies_are_counted_as_memorised():
     train, held_out = normal(0, 500, 5), normal(1, 500, 5)
     to_train = lambda x: nearest(x, train)[0][:, 0]
     rate = lambda x: memorisation_rate(to_train(x), to_train(held_out))
@@ -95,5 +95,5 @@ def test_copies_are_found():
         lambda: manifolds(normal(0, 5, 2), normal(0, 9, 2), 5),
     ],
 )
-def test_too_few_examples_are_one_line(complaint, call):
+def test_too_few_examples_are_refused_in_one_line(complaint, call):
     assert 'examples' in complaint(call)

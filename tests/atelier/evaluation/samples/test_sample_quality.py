@@ -46,7 +46,7 @@ def of_training_data(run):
 
 
 @pytest.mark.slow
-def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
+def test_sample_quality_of_real_data_is_near_the_floor_and_of_noise_far_above(tmp_path, classifier):
     run = assembled(tmp_path, 'gan', eval__classifier=str(classifier))
     devices = jax.devices()[:2]
     honest, state = untrained(run, of_training_data(run))
@@ -59,7 +59,7 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     good, bad = (quality_of(r, state, devices) for r in (honest, noise))
     assert good['num_samples'] == good['num_real'] == 447 // 2
     assert good['features'].startswith('run, ')
-    value = lambda quality, name, which='samples': quality['values'][name][which]
+    value = lambda quality, name, column='samples': quality['values'][name][column]
     for name in ('precision', 'recall', 'coverage'):
         assert value(good, name) > value(good, name, 'floor') - 0.3
         assert value(good, name) > value(bad, name)
@@ -72,8 +72,8 @@ def test_real_data_stand_at_the_floor_and_noise_far_above(tmp_path, classifier):
     assert value(good, 'memorisation_rate', 'floor') < 0.05
 
 
-def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
-    """With a classifier that rounds the mean of an image to its class."""
+def test_class_agreement_is_one_for_the_given_class_and_zero_for_others(tmp_path):
+    """The classifier rounds the mean of an image to its class."""
     run, devices = assembled(tmp_path, 'cgan'), jax.devices()[:1]
 
     def judged(x):
@@ -81,9 +81,9 @@ def test_classes_that_were_asked_for_are_told_from_others(tmp_path):
         return FeatureOutput(flat, np.eye(17)[flat.mean(1).round().astype(int)])
 
     def painted(behind):
-        def sample(weights, rng, asked):
+        def sample(weights, rng, condition):
             of_row = lambda key, label: label + behind + 0.1 * jax.random.normal(key, (8, 8, 1))
-            return jax.vmap(of_row)(rng.keys, asked['label'])
+            return jax.vmap(of_row)(rng.keys, condition['label'])
 
         ours, state = untrained(run, sample)
         values = against_data(ours, state, devices, FeatureFunction('mean', judged))['values']
@@ -136,18 +136,18 @@ def test_points_are_counted_over_their_modes(tmp_path):
     quality = quality_of(honest, state, jax.devices()[:1])
     assert quality['num_samples'] == 2500
     assert quality['values']['modes'] == {'samples': 8, 'floor': 8}
-    for which in ('samples', 'floor'):
-        assert quality['values']['high_quality'][which] == pytest.approx(0.9889, abs=0.01)
+    for column in ('samples', 'floor'):
+        assert quality['values']['high_quality'][column] == pytest.approx(0.9889, abs=0.01)
 
 
-def test_without_samples_or_features_nothing_is_said(tmp_path):
+def test_without_samples_or_features_there_is_no_sample_quality(tmp_path):
     for config in ('classifier', 'gan'):
         run = assembled(tmp_path, config)
         assert quality_of(run, restore.initial_state(run), jax.devices()[:1]) == {}
 
 
 @pytest.mark.slow
-def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
+def test_the_evaluation_contains_sample_quality(tmp_path, classifier, caplog):
     import train_lib
 
     run = assembled(tmp_path / 'gan', 'gan', eval__classifier=str(classifier), train__steps=5)
@@ -161,18 +161,18 @@ def test_it_stands_in_the_evaluation(tmp_path, classifier, caplog):
     assert 'FID' not in caplog.text
 
 
-def test_what_is_no_classifier_of_such_data_is_refused(tmp_path, classifier, complaint):
+def test_runs_that_do_not_classify_these_data_are_refused(tmp_path, classifier, complaint):
     import train_lib
 
     vae = assembled(tmp_path / 'vae', 'vae', train__steps=5)
     train_lib.train(vae, jax.devices()[:1])
-    for folder, data, said in (
+    for folder, data, message in (
         (vae.folder, 'digits', 'is not a run of a classifier'),
         (tmp_path / 'nothing', 'digits', 'does not exist'),
         (classifier, 'moons', 'classifies (8, 8, 1)'),
     ):
         run = assembled(tmp_path, 'gan', f'{data},debug', eval__classifier=str(folder))
-        assert said in complaint(chosen_features, run, jax.devices()[:1])
+        assert message in complaint(chosen_features, run, jax.devices()[:1])
 
 
 def test_the_entropy_score_lies_between_one_and_the_number_of_classes():
