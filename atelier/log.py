@@ -16,10 +16,10 @@ def counted(n: int, noun: str) -> str:
 
 
 def escaped(text: str, keep: str = '') -> str:
-    r"""Returns `text` with control characters, and all else that does not print, as escapes.
+    r"""Returns `text` with control characters, and all others that do not print, as escapes.
 
-    Names of files, classes and fields may be untrusted. A line break or a terminal code in
-    one of them would forge a line of ours: `'a\nb'` is printed as `a\nb`.
+    Names of files, classes and fields may be untrusted. A line break or a terminal code in one of
+    them could forge a log line, so a line break is printed as `\n`.
 
     Args:
       text: one message.
@@ -69,12 +69,12 @@ def log_to_terminal() -> None:
     logging.getLogger('jax').setLevel(logging.WARNING)  # INFO lists missing backends
     log.setLevel(logging.INFO)
     log.propagate = False
-    logging.raiseExceptions = False  # no tracebacks after the reader has left, as in `| head`
+    logging.raiseExceptions = False  # no tracebacks after the output pipe is closed, as by `| head`
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     sys.unraisablehook = _report_unraisable
 
 
 def _report_unraisable(unraisable) -> None:
-    """Ignores the closed event loop of a failed save, to which tensorstore still writes arrays."""
+    """Ignores tensorstore's 'Event loop is closed': after a failed save, it still writes arrays."""
     if str(unraisable.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(unraisable)

@@ -4,8 +4,8 @@ A file imports its neighbours by their bare names, as a script does. Neighbours 
 folder: two folders may each have a `helper.py`. They are importable while a file of their folder is
 loaded or called, and under `kept_open` until a command ends.
 
-All of them come from their sources. Compiled code in a `__pycache__` of the folder is not used: it
-could be other code than the source that the user has looked at.
+All are loaded from source. Compiled code in a `__pycache__` of the folder is not used, because it
+could differ from the source that the user has read.
 """
 
 import collections
@@ -50,7 +50,7 @@ def _finder(path: str) -> importlib.machinery.FileFinder:
     """Finds modules of open folders and of packages in them; a hook of `sys.path_hooks`.
 
     Raises:
-      ImportError: the path belongs to another entry of `sys.path`, which may lie below the folder.
+      ImportError: the nearest entry of `sys.path` at or above the path is not an open folder.
     """
     folder = pathlib.Path(path).resolve()
     entries = {pathlib.Path(entry).resolve() for entry in sys.path}
@@ -168,7 +168,7 @@ def _leave(folder: pathlib.Path) -> None:
 
 
 def _forget_finders(folder: pathlib.Path) -> None:
-    """Lets Python choose anew by whom modules below the folder are found."""
+    """Makes Python choose the finders of modules below the folder anew."""
     for path in list(sys.path_importer_cache):
         if pathlib.Path(path).is_relative_to(folder):
             del sys.path_importer_cache[path]

@@ -7,16 +7,17 @@ The processes connect and monitor each other through `jax.distributed` alone. Wh
 C++, it ends the process without a Python exception. These failures are therefore handled earlier,
 with a one-line message if possible:
 
-- Cannot listen at the address: JAX raises or crashes. The first process tries to listen before.
-- A process does not arrive: JAX ends the others with a stack trace. A timer fires before.
-- Different `num_processes`: JAX takes that of the first process. The others compare theirs.
+- Cannot listen at the address: JAX raises or crashes. The first process tries to listen before JAX
+  does.
+- A process does not arrive: JAX ends the others with a stack trace. A timer ends them earlier.
+- Different `num_processes`: JAX takes that of the first process. The others compare theirs with it.
 - A Python exception: at exit, JAX waits for the other processes, which wait for this one. This
   process exits at once instead.
 
 When a process dies later, the next collective of the others fails within milliseconds
-(`ending_together`). It does not fail if a machine stops responding, and there is none if a process
-computes by itself when the first one dies. Then JAX ends the processes with a stack trace, after
-the heartbeat timeout.
+(`ending_together`). It does not fail if a machine stops responding. A process that computes by
+itself when the first one dies has no next collective. In both cases JAX ends the processes with a
+stack trace, after the heartbeat timeout.
 """
 
 import contextlib
@@ -54,8 +55,9 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     """Connects to the other processes at the coordinator's address, before any computation.
 
     Args:
-      coordinator: HOST:PORT of the first process, which listens there and nowhere else, or at
-        JAX_COORDINATOR_BIND_ADDRESS if set; empty: the cluster's environment gives all three.
+      coordinator: HOST:PORT of the first process, which listens only there, or only at
+        JAX_COORDINATOR_BIND_ADDRESS if set. If empty, the cluster's environment gives all three
+        arguments.
       num_processes: number of processes.
       process_id: index of this process.
 
@@ -69,7 +71,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
         _rendezvous(coordinator, num_processes, process_id)
     else:
         _rendezvous_in_cluster()
-    log.info(  # advice in advance: later JAX may end the process by itself
+    log.info(  # logged now, because JAX may later end the process without this advice
         'process %d of %d; if one ends, all end: then start all of them again',
         *(jax.process_index(), jax.process_count()),
     )

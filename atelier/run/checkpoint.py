@@ -1,6 +1,6 @@
 """Checkpoints: the State and the host's Memory, saved with Orbax.
 
-Saves are asynchronous and atomic: an unfinished checkpoint does not exist. Each is read back before
+Saves are asynchronous and atomic: an unfinished save leaves no checkpoint. Each is read back before
 an older one is deleted. The State is saved as host arrays, so any number of devices or processes
 can restore it.
 """
@@ -22,7 +22,7 @@ __all__ = ['Checkpoints', 'Memory']
 
 
 class _Save(NamedTuple):
-    """A save that has not been read back; `like` is its tree, without the values."""
+    """A save that has not been read back; `like` is its tree of shapes and dtypes."""
 
     step: int
     digest: int
@@ -33,12 +33,13 @@ class _Save(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best according to the Memory.
 
-    Two, so that if the newest is damaged, only a few minutes of training are lost and not the run.
+    The last two are kept so that a damaged newest one costs a few minutes of training, not the run.
 
     At most one save is in flight, and its failure surfaces at the next call of `save` or `wait`.
     These calls also read the save back, compare its checksum, and only then delete older
-    checkpoints. That takes 2 to 3 seconds per GB (a save takes 5 to 8), and 30 ms at least. The
-    first save of a process is read back at once, so that a fault of any cause ends training early.
+    checkpoints. That takes 2 to 3 seconds per GB, and at least 30 ms; a save takes 5 to 8 seconds
+    per GB. The first save of a process is read back at once, so that unreadable checkpoints end
+    training early.
     """
 
     def __init__(self, folder: pathlib.Path, read_only: bool = False, run_id: str | None = None):
@@ -59,7 +60,7 @@ class Checkpoints:
         self._in_flight: _Save | None = None
         self._is_old_reported = False
         self.has_read_back = False  # whether a save of this process could be read
-        self._to_keep = {*self.steps()}  # steps saved with `keep`, and all of earlier processes
+        self._to_keep = {*self.steps()}  # steps saved with `keep`, and all from earlier processes
         self._readable: set[int] = set()  # steps that this process has read
         try:
             with writing_arrays(self.folder):
@@ -131,7 +132,7 @@ class Checkpoints:
             self._delete(step)
 
     def _read_back(self, saved: _Save) -> None:
-        """Sets a save aside that cannot be read.
+        """Reads a save back; sets it aside if it cannot be read.
 
         Raises:
           UserError: it cannot be read.
@@ -176,8 +177,9 @@ class Checkpoints:
     def restore_newest(self, like: State | None) -> tuple[State, Memory] | None:
         """Returns the newest intact checkpoint, or None if there are no checkpoints.
 
-        Refused ones are reported and, unless `read_only`, moved to `damaged` beside the folder. If
-        a trainer deletes a checkpoint that is being read here, the newest one is read instead.
+        Newer ones that are refused are reported and, unless `read_only`, moved to `damaged` beside
+        the folder. If training deletes a checkpoint while it is read here, the newest one at that
+        time is read instead.
 
         Raises:
           UserError: there are checkpoints, but none can be read.

@@ -65,7 +65,7 @@ def read(
     like: dict | None,
     is_own: bool = False,
 ) -> Content:
-    """Reads a checkpoint and compares its checksum.
+    """Reads a checkpoint and verifies its checksum.
 
     It may be untrusted. So, unless this process wrote it (`is_own`), names, shapes and dtypes
     are compared with those of `like` before any array is read. Without `like`, the sizes of the
@@ -112,10 +112,11 @@ def _read(manager: ocp.CheckpointManager, step: int, like: dict | None) -> Conte
 
 
 def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager:
-    """Returns Orbax's manager of one folder, under which no process waits for another.
+    """Returns Orbax's manager of one folder; none of several processes waits for another.
 
     Raises:
-      UserError: the description of a checkpoint, which Orbax reads at once, is damaged.
+      UserError: the description of a checkpoint is damaged; Orbax reads it when it opens the
+        folder.
     """
     logging.getLogger('absl').setLevel(logging.CRITICAL)  # no traceback per thread of a failed save
     alone = ocp.options.MultiprocessingOptions()
@@ -138,7 +139,7 @@ def open_manager(folder: pathlib.Path, read_only: bool) -> ocp.CheckpointManager
     )
     try:
         for _ in range(_ATTEMPTS if read_only else 0):
-            # a trainer may delete a checkpoint after Orbax has listed it and before it looks at it
+            # training may delete a checkpoint after Orbax lists it and before Orbax reads it
             with contextlib.suppress(FileNotFoundError):
                 return opened()
         return opened()

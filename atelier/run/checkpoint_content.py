@@ -13,12 +13,12 @@ from atelier.errors import UserError
 MIB = 2**20
 # files of a checkpoint that are read whole, and the most bytes that each may have
 _TEXTS = {'_CHECKPOINT_METADATA': MIB, 'host/metadata': MIB, 'state/_METADATA': 64 * MIB}
-# arrays of an unknown model may be this much larger than their files, which are compressed
+# an unknown model's arrays may be this many times as large as their compressed files, or this large
 _RATIO, _ALWAYS_ALLOWED = 64, 1024 * MIB
 
 
 class Memory(NamedTuple):
-    """What the host keeps from one evaluation to the next."""
+    """What the host keeps from one validation to the next."""
 
     best_value: float | None = None  # of the validation metric that chooses the best checkpoint
     best_step: int | None = None
@@ -30,10 +30,10 @@ class Unfit(Exception):
 
 
 def memory_of(record: Any) -> Memory:
-    """Returns the Memory that JSON holds.
+    """Returns the Memory from a parsed JSON object.
 
     Raises:
-      TypeError: the JSON holds something else.
+      TypeError: a field is unknown or has another type.
     """
     memory = Memory(**record)
     kinds = ((float, int, type(None)), (int, type(None)), (int,))
@@ -49,12 +49,12 @@ def as_dict(state: State) -> dict:
 
 
 def host_copy(state: State) -> dict:
-    """Returns copies, not views, because the buffers are donated to the next dispatch."""
+    """Copies a State to host arrays; views would share buffers donated to the next dispatch."""
     return jax.tree.map(lambda x: np.array(x, copy=True), as_dict(state))
 
 
 def leaf_name(path) -> str:
-    """Returns params/model/encoder/..., the same for dicts, tuples and named fields."""
+    """Returns a name like params/model/encoder/...: the same for dicts, tuples and named fields."""
     return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
@@ -62,7 +62,7 @@ def digest(tree: dict, memory: Memory, run_id: str | None) -> int:
     """Returns a checksum of the Memory, the run's id and all leaves (names, dtypes, shapes, bits).
 
     It is needed because tensorstore does not notice a changed bit. The step is one of the leaves.
-    Without an id, it is the checksum of the versions that saved none.
+    Without an id, it equals the checksum of earlier versions, which saved none.
     """
     total = zlib.crc32(repr(memory).encode())
     if run_id is not None:
@@ -89,7 +89,7 @@ def check_not_empty(tree: dict) -> None:
 
 
 def check_texts(folder: pathlib.Path) -> None:
-    """Refuses a checkpoint with a description too large to be one, before it is read.
+    """Refuses a checkpoint whose descriptions are too large, before they are read.
 
     Raises:
       ValueError: names the file.

@@ -1,7 +1,8 @@
 """The folder of a run's checkpoints, held open: one subfolder per step.
 
 Orbax gets the folder as /proc/self/fd/N, the path of the open folder. That path has no brackets or
-stars, which Orbax would read as patterns, and it never leads to a folder that was made later.
+stars, which Orbax would read as patterns, and it never leads to a folder created later under the
+same name.
 """
 
 import os
@@ -66,7 +67,7 @@ class CheckpointFolder:
         return sorted(int(name) for name in names if re.fullmatch('0|[1-9][0-9]*', name))
 
     def check_in_place(self) -> None:
-        """Checks that the folder is still at its path; costs one call of the system.
+        """Checks that the folder is still at its path; costs two system calls.
 
         Raises:
           UserError: the folder was deleted, moved or replaced.

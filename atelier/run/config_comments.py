@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from atelier import checkout
 from atelier.user_files import source
 
-FOR_TOOLS = ('noqa', 'type: ', 'pragma', 'fmt: ', 'pylint', 'ruff')  # these describe nothing
+FOR_TOOLS = ('noqa', 'type: ', 'pragma', 'fmt: ', 'pylint', 'ruff')  # these describe no field
 
 
 def field_comments(file: pathlib.Path) -> dict[str, str]:
     """Returns what a config's source says about its fields, by full name (`hypers.beta`).
 
-    A comment belongs to the field on its line, or to the field on the next line if it has a line of
-    its own. The config's file is read first, then the modules of `configs` that it imports; the
-    first comment on a field counts. The source is parsed, never run.
+    A comment belongs to the field on its line. A comment on a line of its own belongs to the field
+    on the next line. The config's file is read first, then the modules of `configs` that it
+    imports; the first comment on a field counts. The source is parsed, never run.
     """
     return _comments_of(file, set())
 
@@ -102,9 +102,9 @@ class _Comments:
                     self._alone.add(line)
 
     def on(self, node: ast.AST) -> str:
-        """Returns the comment behind a node, or the lines of comment directly above it.
+        """Returns the comment after a node on its line, or the comment lines directly above it.
 
-        A comment behind several nodes describes none of them.
+        A comment after several nodes on one line describes none of them.
         """
         text = self._lines[node.lineno - 1].encode()  # columns of nodes count bytes
         if text[: node.col_offset].strip():

@@ -28,7 +28,7 @@ def flatten(values: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def with_later_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Adds fields introduced after a run, at the values it implicitly had, to its stored values."""
+    """Adds later fields to a run's stored values, with the values that the run implicitly had."""
     whole = {name: dict(v) if isinstance(v, dict) else v for name, v in values.items()}
     for name, value in LATER.items():
         group, field = name.split('.')
@@ -57,7 +57,7 @@ def read_record(
 
 
 def check_plain(values: dict[str, Any]) -> None:
-    """Raises UserError for values that JSON cannot store, all but numbers, text and lists."""
+    """Raises UserError for values that JSON cannot store; it stores numbers, text and lists."""
     for name, value in flatten(values).items():
         try:
             json.dumps(value)
@@ -69,7 +69,7 @@ def check_plain(values: dict[str, Any]) -> None:
 
 
 def check_same_values(folder: pathlib.Path, then: dict, now: dict) -> None:
-    """Refuses, by name, fields that differ between a run (`then`) and a config (`now`).
+    """Refuses fields that differ between a run (`then`) and a config (`now`), and names them.
 
     Raises:
       UserError: a field of SAME_IN_A_RUN differs, except MAY_MOVE, train.steps if it grows, and

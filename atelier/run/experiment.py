@@ -23,7 +23,7 @@ class Run(NamedTuple):
     config: ConfigDict
     family: Family
     data: dataset.Dataset
-    init_from: str | None = None  # folder of the run with whose weights this one starts
+    init_from: str | None = None  # folder of the run whose weights initialize this one
 
     def __repr__(self) -> str:
         """Short, for notebooks, because the fields hold whole data sets."""

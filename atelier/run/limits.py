@@ -1,7 +1,7 @@
 """Limits on the sizes in a config, which may be untrusted.
 
 Sizes that are too large for any machine are refused by their value alone. Sizes that are too large
-for this machine are refused once the shapes of the State are known. Finding them takes no memory.
+for this machine are refused once the shapes of the State are known. Computing them takes no memory.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from atelier.run.config_values import flatten
 
-LARGEST = {  # integers of each group of a config, of whatever sign
+LARGEST = {  # largest absolute value of an integer, by group of a config
     'data': 2**31 - 1,
     'model': 2**24,  # an array with two dimensions of this size would exceed any memory
     'train': 2**31 - 1,  # a step is an int32
     'eval': 2**31 - 1,
 }
-MAX_LAYERS = 1000  # sizes in a list of config.model
+MAX_LAYERS = 1000  # largest length of a list in config.model
 
 
 def check_integers(config: ConfigDict) -> None:
-    """Refuses integers of a config that are larger than any use of them.
+    """Refuses integers of a config that are too large for any use.
 
     Raises:
       UserError: names the field, its value and the limit.

@@ -27,8 +27,8 @@ from atelier.run.checkpoint_content import leaf_name
 from atelier.run.experiment import Run
 
 WEIGHTS = {'best': True, 'last': False}
-# little optimization, because the initial State is computed once: this halves compilation and
-# does not slow execution
+# little optimization, because the initial State is computed once: this halves the compilation time
+# and does not slow execution
 ONCE = {'xla_backend_optimization_level': 1}
 
 
@@ -70,12 +70,12 @@ class TrainedRun(NamedTuple):
 
 
 class Start:
-    """Initializes runs that differ only in seed, hypers and folder, traced and compiled once."""
+    """Initializes runs that differ only in seed, hypers and folder; traces and compiles once."""
 
     def __init__(self, run: Run):
         init = _initializer(run)
         self._init = jax.jit(init, compiler_options=ONCE)
-        self._weights: dict[str, Any] = {}  # of the run that they start from, read at first use
+        self._weights: dict[str, Any] = {}  # of the run in `init_from`, read at first use
         self.like = _shapes(init, run)
 
     def __call__(self, run: Run) -> State:
@@ -126,7 +126,7 @@ def fitting_weights(run: Run, folder: pathlib.Path) -> tuple[dict[str, Any], str
 
 
 def _check_symbols(run: Run, folder: pathlib.Path, record: dict[str, Any]) -> None:
-    """Refuses weights for other symbols, which fit if there are as many but are meaningless.
+    """Refuses weights for other symbols: with as many symbols they would fit, but be meaningless.
 
     Raises:
       UserError: `run` is of text, and the weights are not of text with the same symbols.
@@ -148,7 +148,7 @@ def abstract_state(run: Run) -> State:
 
 
 def _shapes(init: Callable[[Array, dict[str, Array]], State], run: Run) -> State:
-    """Returns the shapes and types of a State, which fits into memory.
+    """Returns the shapes and types of a State, and checks that it fits into memory.
 
     Raises:
       UserError: it does not fit.
@@ -166,7 +166,7 @@ def _arguments(run: Run) -> tuple[Array, dict[str, Array]]:
 
 
 def _initializer(run: Run) -> Callable[[Array, dict[str, Array]], State]:
-    """Returns init(key, hypers) -> State, given a minibatch for data-dependent initialization."""
+    """Returns init(key, hypers) -> State; a minibatch serves data-dependent initialization."""
     size = min(run.config.train.batch_size, run.data.size('train'))
     first = {name: jnp.asarray(array[:size]) for name, array in run.data.splits['train'].items()}
 

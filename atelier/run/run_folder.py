@@ -5,7 +5,7 @@ metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
 samples/          images and arrays
-evaluation.json   the last evaluation, with everything needed to trust it
+evaluation.json   the last evaluation, and which weights, data and settings it used
 """
 
 import contextlib
@@ -97,8 +97,8 @@ def check_same(
     With `warn`, it warns if the code has changed since the run began.
 
     Raises:
-      UserError: the folder holds something else, or the run of another config (names the fields);
-        `train.steps` may grow, `eval` may change. Or no run can be in the folder.
+      UserError: the folder cannot hold a run, holds something else, or holds the run of another
+        config (names the fields). `train.steps` may grow, and `eval` may change.
     """
     check_run_path(folder)
     with reading(folder):
@@ -123,7 +123,7 @@ def check_same(
 
 
 def _has_foreign_files(folder: pathlib.Path) -> bool:
-    """Whether there is more than a process leaves that was killed before config.json."""
+    """Whether there are files other than those of a process killed before it wrote config.json."""
     return not all(path.name == LOCK or is_leftover(path) for path in folder.iterdir())
 
 
@@ -182,7 +182,7 @@ def reopen(
       overrides: new values of config.eval or of MAY_MOVE, by dotted name.
       build: builds a family made in Python; None: the config file's `build` does.
       config_file: the config file that the run is expected to have, if any.
-      to_train: whether train.steps may grow; `write_config` will refuse data that changed.
+      to_train: whether training follows: train.steps may grow, and `write_config` checks the data.
       data: replaces the run's own data, which is then not loaded.
 
     Raises:

@@ -8,10 +8,10 @@ from atelier.errors import UserError
 
 
 def check_run_path(folder: pathlib.Path) -> None:
-    """Refuses paths that a run's files, messages or libraries cannot hold.
+    """Refuses paths that a run's files, messages or libraries cannot handle.
 
     Raises:
-      UserError: the path is the address of a store, is not UTF-8, or has control characters.
+      UserError: the path is the address of remote storage, is not UTF-8, or has control characters.
     """
     text = str(folder)
     if re.match('[A-Za-z][A-Za-z0-9+.-]*:/', text):

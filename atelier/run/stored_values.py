@@ -2,7 +2,7 @@
 
 `read` bounds the size and the depth. `check_record` checks the fields of a record, `check_kinds`
 compares config values with the types of the config's own fields. Nothing is converted: `false` is
-no 0, and `"3"` is no number.
+not accepted for 0, nor `"3"` for 3.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from atelier import files
 from atelier.errors import UserError, reading, shortened
 
-MAX_BYTES = 1 << 22  # most of a record is the source of its config file
+MAX_BYTES = 1 << 22  # limit of a record, most of which is its config file's source
 MAX_DEPTH = 12
 MAX_CHARACTERS = 4096  # of a text: the length of the longest path on Linux
 MAX_LENGTH = 100_000  # of a list
@@ -104,7 +104,7 @@ def check_record(path: pathlib.Path, record: dict[str, Any], names: tuple[str, .
 
 
 def _check_group(path: pathlib.Path, prefix: str, group: dict[str, Any]) -> None:
-    """Checks that names can be written with dots, and that values are scalars or lists of them."""
+    """Checks that names can be joined by dots, and that values are scalars or lists of them."""
     for name, value in group.items():
         if not name.isprintable() or '.' in name or not 0 < len(name) <= 100:
             raise damaged(path, f'config.{prefix} has a field named {shortened(name)}')
@@ -126,10 +126,10 @@ def check_kinds(path: pathlib.Path, stored: Mapping[str, Any], like: Mapping[str
 
 
 def wrong_kind(values: Mapping[str, Any], like: Mapping[str, Any], prefix: str = '') -> str:
-    """Returns the first of the config values that has another type than the same field of `like`.
+    """Describes the first config value whose type differs from that of the same field of `like`.
 
-    An integer is a number too. Fields that only one of the two has are passed over: the config may
-    have lost or got them since.
+    Float fields accept integers. Fields that only one of the two has are skipped: the config may
+    have lost or gained them since.
 
     Args:
       values: nested; lists may stand for tuples, as in JSON.

@@ -161,7 +161,7 @@ def _check_count(setting: str, count: int) -> None:
     """Refuses more settings than a sweep can have, before a list of them is made.
 
     Raises:
-      UserError: names the setting of the command line and the limit.
+      UserError: names the command-line flag and the limit.
     """
     if count > MAX_SETTINGS:
         raise UserError(f'{setting}: {count:,} runs, and a sweep has at most {MAX_SETTINGS:,}')
@@ -181,7 +181,7 @@ def _range(text: str, kind: str, ends: str, like: Any) -> Range:
 
 def _draws(field: str, interval: Range, count: int, seed: int) -> list[int | float]:
     random = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(field.encode())]))
-    low, high = interval.low, interval.high + interval.is_whole  # [k, k + 1) is for k
+    low, high = interval.low, interval.high + interval.is_whole  # k gets the interval [k, k + 1)
     if interval.is_log:
         low, high = math.log(low), math.log(high)
     drawn = low + (high - low) * random.random(count)

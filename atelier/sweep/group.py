@@ -70,7 +70,7 @@ def _train_part(folder: pathlib.Path, runs: Sequence[Run], devices: Sequence[jax
 
 
 def allow_files(count: int) -> None:
-    """Raises this process's limit to `count` more open files; the usual limit of 1024 is too low.
+    """Lets this process open `count` more files, because the usual limit of 1024 is too low.
 
     Raises:
       UserError: the system does not allow it.

@@ -43,7 +43,7 @@ def runs_of(
     """Returns {name: run} for all settings, in `folder`; runs with the same data share arrays.
 
     Raises:
-      UserError: no run can be built from a setting.
+      UserError: no run can be built from one of the settings.
     """
     data, runs = {}, {}
     for name, setting in zip(folder_names(settings), settings, strict=True):

@@ -1,4 +1,4 @@
-"""`--mode=sweep`: trains every setting of some axes, each in its own run folder."""
+"""`--mode=sweep`: trains a run for every setting of the axes, each in its own folder."""
 
 import pathlib
 from collections.abc import Sequence

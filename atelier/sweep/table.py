@@ -58,14 +58,15 @@ def _row(name: str, run: Run, setting: Setting) -> Row:
 def metric_of(run: Run, rows: Sequence[Row], fields: Sequence[str]) -> Metric | None:
     """Returns `train.best_metric`; if unset, 'coverage' if there is one, else the first metric.
 
-    `train.best_mode` gives the direction, except for 'coverage', where more is better.
+    `train.best_mode` gives the direction; for 'coverage' with `train.best_metric` unset, more is
+    better.
     """
     sign = BEST_MODES[run.config.train.best_mode]
     if run.config.train.best_metric:
         return Metric(run.config.train.best_metric, sign)
     known = {'member', 'status', 'step', *fields}
     names = [name for row in rows for name in row if name not in known]
-    if 'coverage' in names:  # the losses of two players do not measure either of them
+    if 'coverage' in names:  # with two players, the losses measure the quality of neither
         return Metric('coverage', 1.0)
     return Metric(names[0], sign) if names else None
 

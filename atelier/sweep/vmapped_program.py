@@ -1,9 +1,9 @@
-"""The program that trains many members at once: a State with leading axes [devices, rows].
+"""The program of many members: a State with leading axes [devices, rows], one row per member.
 
 There are no collectives, because each member is on one device, with its whole batch. The program
 has two forms with equal results up to rounding. `vmap` applies every operation to all members of a
-device at once; `loop` runs the whole dispatch of one member after the other. Both are timed, and
-the faster form is kept.
+device at once; `loop` runs the whole dispatch of each member, one after another. Both are timed,
+and the faster form is kept.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(num_members: int, devices: Sequence[jax.Device]) -> Layout:
-    """Spreads members evenly over as few devices as the rows per device allow."""
+    """Gives each device as few rows as possible, then uses as few devices as possible."""
     rows = -(-num_members // len(devices))
     return Layout(num_members, tuple(devices[: -(-num_members // rows)]), rows)
 
@@ -72,7 +72,7 @@ def compiled_for(
     devices: Sequence[jax.Device],
     form: str | None = None,
 ) -> Compiled:
-    """Compiles the dispatch of `runs` in both forms, or in `form` alone; runs nothing.
+    """Compiles the dispatch of `runs` in both forms (only 'loop' for one row), or in `form` alone.
 
     Args:
       runs: members that differ only in seed and hypers.
@@ -82,7 +82,7 @@ def compiled_for(
       form: the form chosen earlier, if any.
     """
     layout = layout_of(len(runs), devices)
-    limit = max_steps(runs[0], layout.devices) / layout.rows  # a bound on all rows' data
+    limit = max_steps(runs[0], layout.devices) / layout.rows  # bounds the data of all rows together
     length = dispatch_length(runs[0].config.train, start, limit)
     shape = (len(layout.devices), layout.rows)
     states = jax.tree.map(lambda x: jax.ShapeDtypeStruct(shape + x.shape, x.dtype), like)

@@ -82,7 +82,7 @@ def _check_batch(batch_size: int, n: int, name: str, num_devices: int) -> None:
 def _check_share(local: int, together: int) -> None:
     if local % together:
         raise UserError(
-            f'the model needs {together} neighbours of a batch on one device, but the {local} '
+            f'the model needs {together} consecutive examples on one device, but the {local} '
             f'examples of a device are not a multiple of {together}: change '
             'config.train.batch_size or the number of devices'
         )

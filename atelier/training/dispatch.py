@@ -113,7 +113,7 @@ def preprocessed(state: State, raw, data: Dataset, rows, turns, batch_size: int)
 
 
 def _minibatch_index(state: State, j: int, count: int) -> Array:
-    """Returns the index of minibatch j of this step, which has `count`, in the whole run."""
+    """Returns the index, since the start of the run, of minibatch j of this step's `count`."""
     return state.step.astype(jnp.uint32) * count + j
 
 

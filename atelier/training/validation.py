@@ -142,7 +142,7 @@ def _is_covered(run: Run) -> bool:
 
 
 def metric_names(run: Run) -> dict[str, None]:
-    """Returns the names of the validation means without computing them."""
+    """Returns the names of metrics that can choose the best checkpoint, without computing them."""
 
     def metrics(raw):
         key = jax.random.PRNGKey(0)
@@ -157,7 +157,7 @@ def metric_names(run: Run) -> dict[str, None]:
 
 
 def remember(memory: Memory, step: int, value: float, sign: float) -> Memory:
-    """Returns the Memory after an evaluation; a non-finite value never counts as an improvement."""
+    """Returns the Memory after a validation; a non-finite value never counts as an improvement."""
     best = memory.best_value
     if math.isfinite(value) and (best is None or sign * value > sign * best):
         return Memory(value, step, 0)

@@ -58,9 +58,10 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
         mean_i KL(q(z | x_i) || p(z)) = I(x; z) + KL(q(z) || p(z)),  q(z) = mean_j q(z | x_j)
 
     I is estimated by mean_i [log q(z_i | x_i) - log q(z_i)] with one z_i = mean_i + std_i * noise_i
-    per example. The other part is the exact KL minus this estimate, so it may be slightly negative.
-    If x is uniform over these n examples, the estimate is unbiased. Neither the estimate nor the
-    true value exceeds log n. For the population that x was drawn from, the estimate of I is too low
+    per example. The second part, the marginal KL, is the exact KL minus this estimate, so it may be
+    slightly negative. If x is uniform over these n examples, the estimate is unbiased. Neither the
+    estimate nor the true value exceeds log n. For the population that x was drawn from, the
+    estimate of I is too low
     on average: it is a lower bound (Poole et al. 2019, section 2.3). It is uninformative near
     log n. The marginal KL is too high by the same amount.
 
@@ -73,7 +74,7 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     z = mean + np.exp(0.5 * log_var) * noise
     n = len(z)
     log_ratios = _log_posterior(z, mean, log_var) - _log_aggregate_posterior(z, mean, log_var)
-    # each ratio is at most log n; only rounding can exceed it
+    # each log ratio is at most log n, except for rounding
     log_ratios = np.minimum(log_ratios, math.log(n))
     mutual_information = float(np.mean(log_ratios))
     kl = np.sum(_kl(mean, log_var), axis=1)

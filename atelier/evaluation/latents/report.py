@@ -20,7 +20,7 @@ MAIN_VALUES = {  # metrics with several values, and the name of the main value
 
 
 def headlines(metrics: dict[str, Any]) -> dict[str, int | float | None]:
-    """Returns one value per metric, by which runs are compared."""
+    """Returns the main value of each metric, for comparing runs."""
     single = {name: metrics[name] for name in SINGLE_VALUES if name in metrics}
     return single | {
         name: metrics[name][part] for name, part in MAIN_VALUES.items() if name in metrics
@@ -79,7 +79,7 @@ def _lines(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _by_layer(metrics: dict[str, Any]) -> str:
-    """Describes the active units of each of several stochastic layers; empty for a single one."""
+    """Formats the active units of each stochastic layer; empty if there is only one layer."""
     pairs = zip(
         metrics.get('active_units_by_layer', ()), metrics.get('latent_dims', ()), strict=True
     )

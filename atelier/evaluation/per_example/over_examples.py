@@ -19,7 +19,7 @@ PATIENCE = 5.0  # seconds until a progress bar appears, for example for a many-s
 def over_examples(
     f: Callable, dataset: Dataset, batch_size: int, devices: Sequence[jax.Device]
 ) -> Callable:
-    """Compiles `f(weights, batch, rng) -> pytree of [local, ...]` for whole arrays.
+    """Compiles `f(weights, batch, rng) -> pytree of [local, ...]` and maps it over whole arrays.
 
     Returns apply(state, key, inputs, n) -> pytree of [n, ...] host arrays. `inputs` holds stored
     arrays [n, ...] of a split, or is empty if `f` takes no data. Row i draws from (key, i) alone,
@@ -37,7 +37,7 @@ def over_examples(
         rng = rng_for(key, rows, size, device_lib.gather)
         return device_lib.gather(f(weights, batch, rng))
 
-    # `inputs` is in a tuple, because it may be empty (see `over_devices`)
+    # `rows` is in a tuple, because `inputs` may be empty (see `over_devices`)
     in_axes = None, None, 0, (0,)
     compiled = device_lib.over_devices(on_device, in_axes, devices=devices)
 

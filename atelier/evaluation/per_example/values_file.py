@@ -1,7 +1,7 @@
 """Per-example values of an evaluation, stored beside it for paired comparison of runs.
 
-The mean over a test split varies far more with the choice of examples than the difference between
-two models on the same examples does.
+The choice of examples changes a model's mean over a test split far more than it changes the
+difference between two models on the same examples.
 """
 
 import math
@@ -34,10 +34,11 @@ def checksum_of_values(folder: pathlib.Path) -> str | None:
 
 
 def read_values(folder: pathlib.Path, means: dict[str, float | None]) -> dict[str, np.ndarray]:
-    """Returns the stored values whose means match `means`, in float64; others are left out.
+    """Returns the stored values whose means match `means` (those of evaluation.json), in float64.
 
-    A file of another evaluation has other means and is ignored, for example if a run was stopped
-    between writing the two files. An unreadable file is reported in the log.
+    A file of another evaluation has other means and is ignored, for example if a process was
+    stopped between writing this file and evaluation.json. An unreadable file is reported in the
+    log.
     """
     path = folder / NAME
     if not path.exists():

@@ -26,9 +26,9 @@ def accuracy_score(
     """Returns the test accuracy of a classifier trained on samples: Ravuri and Vinyals (2019).
 
     The new classifier has the architecture and settings of `classifier`, which was trained on real
-    data; the accuracy of `classifier` is the floor, to which the new one is compared. The new
-    classifier's training and validation splits are samples, as many per class as there are real
-    examples, and it sees no real example before the test.
+    data. The accuracy of `classifier` is returned as 'floor', for comparison. The new classifier's
+    training and validation splits are samples, as many per class as there are real examples, and it
+    sees no real example before the test.
 
     Returns:
       {'samples': its accuracy, 'floor': that of `classifier`, 'num_taught': number of training and
@@ -39,7 +39,7 @@ def accuracy_score(
     data = sampled_data(run, state, devices, real)
     log.info('training a classifier on %s labelled samples', f'{data.size("train"):,}')
     with leftovers.new_folder() as parent:
-        folder = parent / f'{classifier.folder.name}-on-samples'  # the log names it
+        folder = parent / f'{classifier.folder.name}-on-samples'  # the training log shows this name
         learner = classifier._replace(folder=folder, data=data, init_from=None)
         checkout.train_lib().train(learner, devices)
         learner_state = restore.load(learner).state
@@ -68,7 +68,7 @@ def sampled_data(run: Run, state, devices, real: Dataset) -> Dataset:
     sample, spec, splits = sampler(run, devices), run.data.spec, dict(real.splits)
     for index, name in enumerate(SPLITS):
         label = np.asarray(real.splits[name]['label'], np.int32)
-        key = key_for(state.key, Stream.SAMPLE, 1 + index)  # a key of no other samples
+        key = key_for(state.key, Stream.SAMPLE, 1 + index)  # no other samples use this key
         x = real.spec.denormalize(spec.normalize(sample(state, key, len(label), label)))
         splits[name] = {'x': np.asarray(x), 'label': label}
     return real._replace(splits=splits, preprocess=preprocess.as_float)

@@ -1,4 +1,4 @@
-"""Feature functions: their features compare samples with data where there is no likelihood."""
+"""Feature functions: their features compare samples with data without a likelihood."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from atelier.paths import user_path
 from atelier.run import restore, run_folder
 from atelier.run.experiment import Run
 
-MAX_COORDINATES = 16  # largest number of values in an event to compare without a classifier
+MAX_COORDINATES = 16  # most values per event that serve as features without a classifier
 
 
 class FeatureOutput(NamedTuple):
@@ -29,7 +29,7 @@ class FeatureOutput(NamedTuple):
 
 
 class FeatureFunction(NamedTuple):
-    """Maps x [n, *event], in the units of a run, to features.
+    """Maps x [n, *event], in the units of a run's data, to features.
 
     name: identifies the function, with a hash of its weights or values where it has one.
     apply: x [n, *event] -> `FeatureOutput`.
@@ -42,7 +42,7 @@ class FeatureFunction(NamedTuple):
 
 
 def feature_function(run: Run, devices: Sequence[jax.Device]) -> FeatureFunction | None:
-    """Returns features of config.eval.classifier, else coordinates of low-dimensional data or None.
+    """Returns features of config.eval.classifier, else coordinates if low-dimensional, else None.
 
     Raises:
       UserError: config.eval.classifier is not a classifier of data like those of the run.

@@ -22,7 +22,7 @@ class Manifolds(NamedTuple):
 
 
 def nearest(x: Features, y: Others, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Returns distances and indices [n, k] of the k nearest neighbours in y of each x, by distance.
+    """Returns distances and indices [n, k] of each x's k nearest neighbours in y, nearest first.
 
     Raises:
       UserError: y has fewer than k examples.
@@ -76,7 +76,7 @@ def memorisation_rate(
 
     Suspicious means nearer than the 1 % quantile of held-out distances. Other held-out data score
     about 0.01; a generator that copies examples scores more. Both arguments are distances to the
-    nearest training example, as `nearest` returns them.
+    nearest training example: column 0 of those that `nearest` returns.
     """
     return float(np.mean(to_train < np.quantile(held_out_to_train, 0.01)))
 

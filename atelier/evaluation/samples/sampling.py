@@ -69,7 +69,7 @@ def check_labels(run: Run, labels: Sequence[int]) -> Int[np.ndarray, 'labels']:
 def split_examples(
     run: Run, state, devices: Sequence[jax.Device], split: str, max_examples: int
 ) -> np.ndarray:
-    """Returns x of at most `max_examples` of a split as an evaluation sees it, in a fixed order.
+    """Returns up to `max_examples` x of a split, preprocessed as in evaluation, in a fixed order.
 
     Classes that training never saw are left out, since samples cannot represent them.
     """
@@ -80,7 +80,7 @@ def split_examples(
 def preprocessed(
     run: Run, state, devices: Sequence[jax.Device], x: np.ndarray, data: Dataset | None = None
 ) -> np.ndarray:
-    """Returns stored x [n, *event] of `data`, by default the run's, as an evaluation sees it."""
+    """Preprocesses stored x [n, *event] of `data`, by default the run's, as in evaluation."""
     data, size = data or run.data, run.config.eval.batch_size
     apply = over_examples(lambda weights, batch, rng: batch['x'], data, size, devices)
     return apply(state, key_for(state.key, Stream.EVALUATE), {'x': x}, len(x))
@@ -104,7 +104,7 @@ def _order(run: Run, split: str) -> np.ndarray:
 
 
 def reconstructor(run: Run, devices: Sequence[jax.Device]) -> Callable | None:
-    """Returns reconstruct(state, key, split, n) -> (x, reconstruction), or None if impossible."""
+    """Returns reconstruct(state, key, inputs, n) -> (x, reconstruction), or None if impossible."""
     if run.family.ability(Reconstruct) is None:
         return None
 

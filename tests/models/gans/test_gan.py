@@ -314,7 +314,7 @@ def test_packs_must_divide_a_devices_share_of_the_batch(tmp_path, complaint):
     """Packs of four divide 48 examples but not a device's 6; refused before writing a folder."""
     run = make(tmp_path / 'run', model__packing=4)
     message = complaint(train_lib.train, run, jax.devices())
-    assert 'needs 4 neighbours of a batch on one device' in message
+    assert 'needs 4 consecutive examples on one device' in message
     assert '6 examples of a device' in message
     assert not run.folder.exists()
 
