@@ -51,8 +51,8 @@ def get_config(argument: str | None = None) -> ConfigDict:
     )
     config.hypers.update(
         beta=1.0,  # weight of the KL; 1: the evidence lower bound
-        kl_warmup_steps=0.0,  # steps in which the weight rises from 0 to beta; 0: no warm-up
-        free_nats=0.0,  # free KL of each stochastic layer, in nats
+        kl_warmup_steps=0.0,  # steps over which the weight rises from 0 to beta; 0: no warm-up
+        free_nats=0.0,  # KL in nats below which a layer's cost is constant
         learning_rate_end=1e-5,
         decay_steps=50_000.0,
     )

@@ -1,12 +1,12 @@
-"""VAE-GAN (Larsen et al. 2016): encoder, decoder, discriminator in one turn.
+"""VAE-GAN (Larsen et al. 2016): encoder, decoder and discriminator, trained in one turn.
 
     python main.py --config=configs/vae_gan.py --config.eval.classifier=runs/classifier-digits
 
 Results on the digits over 3 seeds (mean +- standard deviation; the value for real data in
 brackets). The features are those of the classifier in runs/classifier-digits, a run of
-`configs/classifier.py`. In them, 223 samples are compared with data: Frechet distance 12.7 +- 0.8
-(7.1), coverage 0.62 +- 0.03 (0.96), mean confidence of the classifier 0.85 +- 0.02 (0.96). Takes
-about 20 seconds on two CPU cores.
+`configs/classifier.py`. In this feature space, 223 samples are compared with 223 test digits:
+Frechet distance 12.7 +- 0.8 (7.1), coverage 0.62 +- 0.03 (0.96), mean confidence of the classifier
+0.85 +- 0.02 (0.96). Takes about 20 seconds on two CPU cores.
 """
 
 import functools
@@ -47,7 +47,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
         config.model.update(
             latent_dim=min(16, config.model.latent_dim),  # dimensions of z; 2 in the debug variant
             norm='batch',  # normalization in encoder and decoder: none | batch
-            loss='non_saturating',  # decoder's loss: non_saturating | minimax (Algorithm 1)
+            loss='non_saturating',  # decoder's GAN term: non_saturating | minimax (Algorithm 1)
         )
         config.hypers.update(
             learning_rate=1e-3,  # of the encoder and the decoder

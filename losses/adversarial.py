@@ -1,8 +1,8 @@
 """GAN losses on a discriminator's logits, and penalties on its input gradient.
 
 Each game is a pair of per-example losses: the discriminator's, given its logits of real and of
-generated examples, and the generator's, given the logits of generated examples. A logit is
-log D / (1 - D) if D is a probability, or the raw output of a critic. Nothing is broadcast:
+generated examples, and the generator's, given the logits of generated examples. The logit of a
+probability D is log(D / (1 - D)); a critic's raw output is a logit too. Nothing is broadcast:
 mismatched shapes raise ValueError.
 """
 
@@ -225,7 +225,9 @@ def feature_matching(
         9.0
     """
     if real.shape[1:] != fake.shape[1:] or 0 in (len(real), len(fake)):
-        raise ValueError(f'features of shape {real.shape} and {fake.shape}')
+        raise ValueError(
+            f'features per example differ, or a batch is empty: {real.shape}, {fake.shape}'
+        )
     return jnp.sum(jnp.square(jnp.mean(real, 0) - jnp.mean(fake, 0)))
 
 

@@ -17,8 +17,8 @@ PerExample = Float[Array, 'batch']
 def denoising_error(target: Events, output: Events, weight: PerExample) -> PerExample:
     """weight ||target - output||^2, in the squared units of the target.
 
-    Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where target and output
-    are eps and the weight is 1. If the target is x and the weight is
+    Ho et al. (2020), Denoising Diffusion Probabilistic Models, equation 14, where the target is
+    eps, the output predicts it and the weight is 1. If the target is x and the weight is
     `models.diffusion.process.weightings.bound`, it is the diffusion term of the bound in nats:
     Kingma et al. (2021), Variational Diffusion Models, equation 13.
 
@@ -62,7 +62,7 @@ def prior_kl(x: Events, alpha: Float[Array, ''], sigma: Float[Array, '']) -> Per
 def density_nats(
     x: Events, x_t: Events, alpha: Float[Array, ''], sigma: Float[Array, '']
 ) -> PerExample:
-    """-log N(x; x_t / alpha, (sigma / alpha)^2 I) in nats, for real x and its least noisy x_t.
+    """-log N(x; x_t / alpha, (sigma / alpha)^2 I), nats, for real-valued x and its least noisy x_t.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

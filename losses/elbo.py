@@ -1,8 +1,9 @@
 """Likelihoods, KL divergences and the bounds built from them, in nats per example.
 
-Every function keeps all constants, sums over the axes of an event and keeps the axis `batch`, so
-the caller takes the batch mean. Nothing is broadcast: mismatched shapes raise ValueError. Arguments
-must be float32 or wider, so a network that computes in bfloat16 has to cast its outputs.
+Every function keeps all constants and the axis `batch`, so the caller takes the batch mean. All but
+`kl_standard_normal_by_dim` sum over the axes of an event. Nothing is broadcast: mismatched shapes
+raise ValueError. Arguments must be float32 or wider, so a network that computes in bfloat16 has to
+cast its outputs.
 """
 
 import math
@@ -87,7 +88,7 @@ def diagonal_gaussian_log_prob(
 
         -1/2 sum_j [log(2 pi) + log_var_j + (x_j - mean_j)^2 / exp(log_var_j)]
 
-    It is used for latents, and for continuous data as an observation model with learned variance.
+    Use it for latents, and for continuous data as an observation model with learned variance.
     As the log of a density, it depends on the units of x, and for quantised x it is unbounded
     above. Kingma & Welling (2014), appendix C.2.
 
@@ -271,7 +272,7 @@ def importance_weighted_bound(log_weights: Float[Array, 'samples batch']) -> Flo
 
 
 def _require_same_shape(rank=None, trailing=(), **arrays):
-    """Raises ValueError unless all other arrays have the first one's shape plus `trailing`."""
+    """Checks that the first array has `rank` axes, and the others its shape plus `trailing`."""
     (first, reference), *others = ((name, jnp.shape(array)) for name, array in arrays.items())
     if rank is None and not reference:
         raise ValueError(f'{first} has shape (), but needs a batch axis.')

@@ -22,7 +22,7 @@ def warmup(step, num_steps) -> Float[Array, '...']:
 def free_nats(
     kl_nats: Float[Array, 'batch groups'], free: float | Float[Array, '']
 ) -> Float[Array, 'groups']:
-    """max(free, batch mean of the KL) for each group of latents: the KL that the loss charges.
+    """max(free, batch mean of the KL) for each group of latents: the KL term of the loss.
 
     Kingma et al. (2016), appendix C.8: below `free` nats a group's cost is constant, so no gradient
     pulls it to the prior. The mean is over the whole batch, so if the batch is divided among

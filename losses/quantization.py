@@ -67,8 +67,8 @@ def perplexity(counts: Float[Array, 'batch codes']) -> Float[Array, 'batch']:
 
         exp(-sum_k p_k log p_k),  p_k = counts_k / sum_j counts_j
 
-    It is 1 if one code has all counts or if all counts are 0. It is `codes` if all counts are equal
-    and positive.
+    It is 1 if one code has all counts or if all counts are 0. It is the number of codes if all
+    counts are equal and positive.
 
     Raises:
         ValueError: if the shape is not (batch, codes).

@@ -37,8 +37,8 @@ def cross_entropy(
     """-sum_j [x_j log m_j + (1 - x_j) log (1 - m_j)], m = sigmoid(logits), for x in [0, 1].
 
     It is smallest at m = x, where it is not zero for grey x. A Bernoulli cannot generate grey x, so
-    that for grey x it is a loss but not a likelihood: do not report it in nats. Vincent et al.
-    (2008), Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
+    for grey x the cross-entropy is a loss but not a likelihood: do not report it in nats. Vincent
+    et al. (2008), Extracting and Composing Robust Features with Denoising Autoencoders, equation 2.
 
     Raises:
         ValueError: if the shapes differ or there is no batch axis.

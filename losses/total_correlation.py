@@ -16,7 +16,7 @@ def total_correlation(
 
         log mean_i prod_j q(z_j | x_i) - sum_j log mean_i q(z_j | x_i)
 
-    If the z are drawn for the same examples, the mean over them estimates KL(q(z) || prod_j
+    If row i of z is drawn from q(z | x_i), the mean over the batch estimates KL(q(z) || prod_j
     q(z_j)): Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, equations 2 and S3.
     Their minibatch-weighted estimate also subtracts log N from each logarithm, where N is the size
     of the training split, which adds the constant (latent - 1) log N. On a minibatch both estimates

@@ -1,4 +1,4 @@
-"""Flax networks, and the families of generative models that are built from them.
+"""Flax networks, and the families of models, most of which are built from them.
 
 | family | module |
 |---|---|
@@ -18,6 +18,6 @@
 | Chow-Liu tree | `classical/chow_liu_tree.py` |
 | classifier | `supervised/classifier.py` |
 
-`nets/` holds networks and layers that several families use, `shared/` observation models and
+`nets/` holds networks and layers that several families use; `shared/` holds observation models and
 abilities. A new family is a file or a folder beside these.
 """

@@ -22,7 +22,7 @@ NEEDED = (  # (field, value, other field, the value that the other one must have
     ('schedule', 'learned', 'weighting', 'bound'),  # only the bound is invariant to the schedule
     ('schedule', 'discrete', 'times', 'uniform'),
     ('schedule', 'discrete_cosine', 'times', 'uniform'),
-    ('schedule', 'exploding', 'times', 'log_normal'),  # at most uniform times, noise hides x
+    ('schedule', 'exploding', 'times', 'log_normal'),  # at most of the uniform times, noise hides x
     ('weighting', 'bound', 'times', 'uniform'),
 )
 
@@ -34,7 +34,7 @@ def prediction_of(config: ConfigDict, std: float) -> predictions.Prediction:
 
 
 def process_of(config: ConfigDict, std: float) -> Process:
-    """Returns the noise process and its training objective; `std` is that of the data.
+    """Returns the noise process and its training objective; `std` as in `prediction_of`.
 
     Raises:
       UserError: two choices are incompatible.
@@ -42,7 +42,7 @@ def process_of(config: ConfigDict, std: float) -> Process:
     weighting_options = {
         'output': None,
         'simple': weightings.snr,  # the squared error of eps, whatever the network predicts
-        'min_snr': weightings.truncated_snr(5.0),  # the paper's value
+        'min_snr': weightings.truncated_snr(5.0),  # as in Hang et al. (2023)
         'bound': weightings.bound_for_training,
         'edm': weightings.unit_output(std),
     }

@@ -6,7 +6,7 @@ from configs.shared import common
 
 
 def begin(argument: str | None, default: str = 'digits') -> tuple[ConfigDict, bool]:
-    """Returns `common.begin` without an optimizer, and with the whole training split as minibatch.
+    """Returns `common.begin` without an optimizer; the minibatch is the whole training split.
 
     For smaller minibatches, `config.model.forgetting` sets how their statistics are averaged.
     """

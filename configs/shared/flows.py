@@ -38,7 +38,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
     config, debug = common.begin(argument)
     config.model = ConfigDict(
         dict(
-            alpha=0.05,  # logit margin: x is squeezed into (alpha, 1 - alpha); below 1/2
+            alpha=0.05,  # logit margin, below 1/2: x is squeezed into (alpha, 1 - alpha)
             transform='affine',  # affine | spline
             scale_bound=2.0,  # affine: bound on the absolute log scale
             bins=16,  # spline: number of bins
@@ -61,7 +61,7 @@ def begin(argument: str | None) -> tuple[ConfigDict, bool]:
 
 
 def of_couplings(argument: str | None, models: dict[str, dict]) -> ConfigDict:
-    """Returns the config of a coupling flow; `models`: overrides by data set, '' for any other."""
+    """Returns a coupling flow's config; `models`: model fields by data set, '' for any other."""
     config, debug = begin(argument)
     config.model.update(
         network='auto',  # mlp | conv | auto (conv for images, else mlp)

@@ -34,7 +34,7 @@ class AutoencoderParts(NamedTuple):
     spec: spec of the data.
     loss: one of LOSSES; cross_entropy needs `spec.interval`.
     corrupt: one of the functions in `atelier.data.corruption`, or None.
-    strength: corruption strength in `metrics`. The strength in training is a hyper.
+    strength: corruption strength in `metrics`. The strength in training is the hyper `corruption`.
     penalty: (encoder, x, keys) -> [batch], or None; from `contraction_rule`.
     """
 
@@ -66,7 +66,7 @@ def mean(
 
 
 def errors(parts: AutoencoderParts, params, x, network_input) -> dict[str, Float[Array, 'batch']]:
-    """Reconstruction errors against normalized x, given the network input.
+    """Reconstruction errors against normalized x if the encoder gets `network_input`.
 
     `squared_error` is 1/2 ||x - mean||^2, whatever the loss.
     """

@@ -2,7 +2,7 @@
 
 from atelier.core.game import Advise
 
-COLLAPSED_NATS = 0.1  # a KL below this carries no information about x
+COLLAPSED_NATS = 0.1  # with a KL below this, z carries no information about x
 PATIENCE = 3  # consecutive validations with such a KL before advice is given
 KL_ADVICE = (
     'lower --config.hypers.beta, let the KL grow with --config.hypers.kl_warmup_steps=STEPS, or '

@@ -34,10 +34,10 @@ Pick = Callable[[int, Gaussian], Array]  # (layer, q) -> z: a sample or the mean
 class HierarchicalNetworks(NamedTuple):
     """The components of a hierarchical VAE of L = len(latent_dims) layers, numbered up from x.
 
-    networks: `encoder_i`, i = 1..L: the layer below z_i -> (features [batch, units], concatenated
-      mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1 -> the parameters of
-      p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i -> the parameters of
-      p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
+    networks: `encoder_i`, i = 1..L: the layer below (x, its z or features) -> (features [batch,
+      units], concatenated mean and log variance [batch, 2 * latent_dims[i - 1]]); `decoder_1`: z_1
+      -> the parameters of p(x | z_1), [batch, *event, observation.size]; `decoder_i`, i = 2..L: z_i
+      -> the parameters of p(z_i-1 | z_i), [batch, 2 * latent_dims[i - 2]].
     observation: p(x | z_1).
     latent_dims: dimensions of z_1, ..., z_L.
     spec: spec of the data; encoder_1 takes x normalized with it.
@@ -121,7 +121,7 @@ def bottom_up(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[L
 
 
 def top_down(nets: HierarchicalNetworks, apply: Apply, x, pick: Pick) -> list[Layer]:
-    """q(z_L | x) ... q(z_1 | z_2, x): a deterministic pass up, then sampling down with the prior.
+    """q(z_L | x) ... q(z_1 | z_2, x): a deterministic pass up, then sampling from z_L down.
 
     Each q(z_i | z_i+1, x) is the precision-weighted product of the encoder's Gaussian for z_i and
     p(z_i | z_i+1). Both use the same z_i+1, so every KL has a closed form given the layer above.
@@ -242,7 +242,7 @@ def hierarchical_vae(
 
     def sample(weights, rng, condition):
         x_parameters = parameters(weights.params, prior(nets, weights.params, rng.keys))
-        return nets.observation.sample(fold_in(rng.keys, 0), x_parameters)  # layers start at 1
+        return nets.observation.sample(fold_in(rng.keys, 0), x_parameters)  # layer keys start at 1
 
     def log_prob(weights, batch, rng):
         return importance_weighted_log_prob(

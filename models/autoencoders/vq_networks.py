@@ -30,7 +30,7 @@ class ResidualBlocks(nn.Module):
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
-        """Returns [batch, *positions, channels] in float32, with the channels of x."""
+        """Returns [batch, *positions, channels] in float32, with as many channels as x."""
         window, options = (3,) * (x.ndim - 2), dict(form=self.form, dtype=self.dtype)
         point = (1,) * len(window)
         for features in self.channels:
@@ -42,8 +42,8 @@ class ResidualBlocks(nn.Module):
 class MapEncoder(ConvEncoder):
     """Convolutions of stride 2, residual blocks, then one vector per remaining position.
 
-    The attributes are those of `ConvEncoder`, without hidden layers and with output_shape
-    [*positions, dim], and `block_channels`, the `channels` of the residual blocks.
+    The attributes are those of `ConvEncoder` and `block_channels`, the `channels` of the residual
+    blocks. hidden_sizes is unused, and output_shape is [*positions, dim].
     """
 
     block_channels: tuple[int, ...] = ()
@@ -60,7 +60,7 @@ class MapEncoder(ConvEncoder):
 class MapDecoder(ConvDecoder):
     """The decoder that mirrors `MapEncoder`.
 
-    The attributes are those of `ConvDecoder`, without hidden layers, and `block_channels`.
+    The attributes are those of `ConvDecoder` and `block_channels`; hidden_sizes is unused.
     """
 
     block_channels: tuple[int, ...] = ()

@@ -103,7 +103,7 @@ def terms_of(
 
 
 def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
-    """Initializes encoder, decoder and, in `extra`, the codebook from vectors of the batch."""
+    """Initializes encoder, decoder and, in `extra`, the codebook from the encoded batch."""
     key_of, x = lambda index: jax.random.fold_in(key, index), batch['x']
     z = jnp.zeros((1, *nets.map_shape))
     params = {
@@ -116,7 +116,7 @@ def initialize(nets: VQVAENetworks, key, batch: Batch) -> Weights:
 
 
 def check_averages(codebook_decay: float, ema_half_life: float) -> None:
-    """Rejects an invalid decay of the codebook, and moving averages of the networks beside it.
+    """Rejects an invalid decay of the codebook, and moving averages of the networks' parameters.
 
     Raises:
       UserError: a setting is invalid; the message names its config field.

@@ -1,4 +1,4 @@
-"""Autoregressive models: p(x) = prod_i p(x_i | x before i in an order), exactly.
+"""Autoregressive models with an exact likelihood: p(x) = prod_i p(x_i | x before i in an order).
 
 With several orders the model is their mixture, whose p(x) is exact as well: Uria, Murray and
 Larochelle (2014), A Deep and Tractable Density Estimator, section 4.
@@ -28,8 +28,8 @@ ORDER_DRAW, LABEL_DRAW, DIM_DRAWS = 0, 1, 2  # indices folded into each row's ke
 class Steps(NamedTuple):
     """Evaluation of one dimension at a time, in an order, with earlier computation cached.
 
-    begin: (weights, given, order_index) -> the initial memory for the order with this index. Of x
-      in the batch `given`, only the shape is read.
+    begin: (weights, given, order_index) -> the initial memory for the order with this index. It
+      reads only the shape of x in the batch `given`.
     step: (weights, memory, i, previous) -> (memory, parameters [batch, size]) of the i-th
       dimension; `previous` [batch] is the value of the dimension before it, or 0 for the first.
     """
@@ -141,7 +141,7 @@ def log_prob(parts: AutoregressiveParts, weights, batch: Batch) -> Float[Array, 
 def completed(
     parts: AutoregressiveParts, weights, batch: Batch, rng: Rng
 ) -> Float[Array, 'batch *event']:
-    """Returns x with the dimensions that are not 'known' drawn one by one, given the earlier ones.
+    """Returns x with its unknown dimensions drawn one by one, each given the earlier dimensions.
 
     A known dimension conditions only the dimensions after it in the order. If it comes after a
     hidden dimension, the draw is therefore not from p(hidden | known). Each example draws its order

@@ -73,7 +73,7 @@ class CausalConvOptions(NamedTuple):
 class Windows(nn.Module):
     """The input of `CausalConv`: zero-padded maps or, given a pixel, only that pixel's window.
 
-    Given a pixel, `x` holds that pixel, or several pixels of its row that begin with it.
+    Given a pixel, `x` holds that pixel, or several pixels of its row, starting with it.
     """
 
     reach: Reach
@@ -106,7 +106,7 @@ class Windows(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A convolution over the output of `Windows`; each window ends at its own pixel.
+    """A convolution over the output of `Windows`, masked after each window's own pixel.
 
     Attributes:
       features: channels of the output, in `parts` equal parts that each contain all groups.
@@ -137,7 +137,7 @@ class CausalConv(nn.Module):
             padding='VALID',
             mask=None if mask.all() else mask,
             dtype=self.kind.dtype,
-            form=self.kind.form if pixel is None else 'matmul',  # one window is a product
+            form=self.kind.form if pixel is None else 'matmul',  # one window: a matrix product
             name='conv',
         )(x)
 

@@ -17,7 +17,8 @@ from models.shared.observations import categorical
 def transformer_parts(net: Transformer, spec: Spec) -> AutoregressiveParts:
     """Returns the parts of `net` for `autoregressive`.
 
-    `net` needs one token per level and the length of an event. With classes it models p(x | label).
+    `net` needs as many symbols as x has levels, and the length of the flat x. With classes it
+    models p(x | label).
     """
 
     def label_of(batch: Batch) -> Int[Array, 'batch'] | None:

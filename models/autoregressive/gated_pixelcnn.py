@@ -70,8 +70,8 @@ class Vertical(nn.Module):
           x: padded images without their last row. For one row: only the `first_margin` padded rows
             above it.
           label: the class of each image.
-          pixel: the first pixel of the row, if only one row is computed; the rows above it come in
-            earlier calls.
+          pixel: the first pixel of the row, if only one row is computed; earlier calls compute the
+            rows above it.
         """
         size, width = self.size, 2 * self.size.width
         conv = functools.partial(Conv, padding='VALID', form=self.kind.form, dtype=self.kind.dtype)
@@ -115,7 +115,7 @@ class Horizontal(nn.Module):
           x: images with a margin at the left only, or the window of one pixel.
           links: the outputs of the vertical stack.
           label: the class of each image.
-          pixel: the pixel, if only one is computed; the pixels before it come in earlier calls.
+          pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
         size, width = self.size, self.size.width
         conv = functools.partial(CausalConv, kind=self.kind)
@@ -151,8 +151,7 @@ class Memory(NamedTuple):
 def gated_pixelcnn(vertical: Vertical, horizontal: Horizontal) -> PixelNetwork:
     """Returns the network of both stacks, which computes whole images or one pixel at a time.
 
-    In the latter case the vertical stack computes a whole row when the row's first pixel is
-    reached.
+    In the latter case, at the first pixel of a row, the vertical stack computes the whole row.
     """
     size, margin = vertical.size, vertical.size.first_margin
     at_least(1, 'model.blocks', size.layers)

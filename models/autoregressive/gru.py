@@ -82,7 +82,7 @@ class GRU(nn.Module):
         check_sizes(self, 'width', 'layers')
 
     def setup(self):
-        """Creates the embedding, whose last row is the start token, the layers and the head."""
+        """Creates embedding, layers and head; the embedding's last row is the start token."""
         self.table = nn.Embed(self.symbols + 1, self.width)
         self.stack = [Layer(self.width, self.dtype) for _ in range(self.layers)]
         self.head = nn.Dense(self.symbols, dtype=self.dtype)
@@ -95,7 +95,7 @@ class GRU(nn.Module):
     def step(
         self, states: States, previous: Int[Array, 'batch'], i: Int[Array, ''] | int
     ) -> tuple[States, Float[Array, 'batch symbols']]:
-        """Returns the states after the token before i, and the logits of token i."""
+        """Returns the states after the token before token i, and the logits of token i."""
         previous = jnp.where(i > 0, previous, self.symbols)
         states, logits = self._advance(states, previous[:, None])
         return states, logits[:, 0]

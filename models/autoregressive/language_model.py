@@ -1,6 +1,6 @@
-"""Language models: p(text) = prod_i p(x_i | tokens before it in a window), exactly.
+"""Language models with an exact likelihood: p(text) = prod_i p(x_i | tokens before it in a window).
 
-The family serves any `AutoregressiveParts` with categorical dimensions in their own order, such as
+The family takes any `AutoregressiveParts` with categorical dimensions in their own order, such as
 those of a transformer, a recurrent network or a Markov model.
 """
 
@@ -56,11 +56,11 @@ def language_family(
     """Returns the family, whose log_prob sums over the scored tokens of each example.
 
     Args:
-      parts: parts of the model, with which texts are sampled.
+      parts: parts of the model, used to sample texts.
       turns: how the model is trained.
       token_log_probs: (weights, batch) -> log p [batch, length] of each token given the ones before
         it.
-      max_context: number of tokens that a token can depend on.
+      max_context: largest number of earlier tokens that a token depends on.
     """
 
     def nats(weights, batch, rng):
@@ -100,7 +100,7 @@ def log_softmax_at(logits: Float[Array, 'batch length symbols'], x: LogProbs) ->
 def scored_log_prob(log_probs: LogProbs, batch: Batch) -> Float[Array, 'batch']:
     """Returns the sum over the last 'num_scored' tokens of each row.
 
-    In a batch without this entry, as in training, all tokens are scored.
+    In a batch without this entry, as in gradient training, all tokens are scored.
     """
     length = log_probs.shape[1]
     count = batch.get('num_scored', jnp.full(len(log_probs), length))

@@ -2,10 +2,10 @@
 
     p(x | h) = (c(h, x) + T(h) p(x | h')) / (c(h) + T(h)),
 
-where c counts in the training text, T(h) is the number of distinct tokens that follow h there, and
-h' is h without its first token. If h is empty, p(x | h') is uniform. This is method C of The
-Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If nothing follows h in
-the training text, p(x | h) = p(x | h').
+where c counts occurrences in the training text, T(h) is the number of distinct tokens that follow h
+there, and h' is h without its first token. If h is empty, p(x | h') is uniform. This is method C of
+The Zero-Frequency Problem, as written by Chen and Goodman (1998), section 2.5. If nothing follows h
+in the training text, p(x | h) = p(x | h').
 
 Most possible n-grams never occur, so dense tables would be nearly empty. Instead, the n-grams that
 occur are sorted and indexed, and bisection finds an n-gram by the index of its first n - 1 tokens
@@ -112,16 +112,16 @@ def count_ngrams(
 ) -> list[Level]:
     """Counts the n-grams that end at a counted token, for n = 1, ..., order + 1.
 
-    The counted tokens of a piece follow at least `order` tokens of the text, unless the text begins
-    there.
+    In each piece, at least `order` tokens precede the first counted token, unless the piece begins
+    the text.
 
     Raises:
-      UserError: the tokens times the symbols exceed `MAX_CODES`, the largest code.
+      UserError: the number of tokens times `symbols` exceeds `MAX_CODES`, the largest code.
     """
     if x.size * symbols > MAX_CODES:
         raise UserError(
             f'{x.size:,} tokens with a vocabulary of {symbols} are too many to count: '
-            f'give a text of at most {MAX_CODES // symbols:,}'
+            f'give a text of at most {MAX_CODES // symbols:,} tokens'
         )
     levels, contexts, num_contexts = [], jnp.zeros_like(x), 1
     for _ in range(order + 1):
@@ -149,7 +149,7 @@ def _index_of(
 
 
 def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
-    """Shifts n-grams to be the contexts of the next tokens; a row's first token has no context."""
+    """Shifts n-gram indices to the next tokens, as contexts; a row's first token has none (-1)."""
     return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 

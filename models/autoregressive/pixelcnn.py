@@ -63,7 +63,7 @@ class PixelCNN(nn.Module):
         Args:
           x: images with a margin of zeros, or the window of one pixel in such images.
           label: the class of each image.
-          pixel: the pixel, if only one is computed; the pixels before it come in earlier calls.
+          pixel: the pixel, if only one is computed; earlier calls compute the pixels before it.
         """
         conv = functools.partial(CausalConv, kind=self.kind)
         first = Reach(*[self.first_margin] * 3)

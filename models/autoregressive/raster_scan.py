@@ -19,7 +19,7 @@ Window = Float[Array, 'batch few_rows few_columns channels']
 
 
 class PixelNetwork(NamedTuple):
-    """A network of images that are zero-padded above, left and right.
+    """A network over images that are zero-padded above, left and right.
 
     Its output at a pixel holds the parameters of the pixel's channels, one after the other.
 
@@ -27,7 +27,7 @@ class PixelNetwork(NamedTuple):
     whole: (params, padded, label) -> [batch, height, width, channels * size].
     begin: (params, padded, label, width) -> the initial memory.
     step: (params, memory, padded, label, pixel) -> (memory, [batch, 1, 1, channels * size]); it
-      reads only the pixels before `pixel`.
+      reads only the pixels before `pixel`, and the pixel's earlier channels.
     margin: width of the padding.
     """
 
@@ -117,6 +117,6 @@ def raster_scan_parts(
 
 
 def window_at(padded: Padded, row: Array | int, column: Array | int, *window: int) -> Window:
-    """Returns the window of this many rows and columns whose top left is at (row, column)."""
+    """Returns the window of size `window` (rows, columns) with its top left at (row, column)."""
     sizes = (len(padded), *window, padded.shape[-1])
     return lax.dynamic_slice(padded, (0, row, column, 0), sizes)

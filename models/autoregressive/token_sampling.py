@@ -21,7 +21,7 @@ class SamplingOptions(NamedTuple):
 
     temperature: 1 draws from the model's distribution; 0 takes the most likely token.
     top_k: draws from the k most likely tokens; 0 draws from all.
-    top_p: draws from the nucleus of this probability; 1 draws from all.
+    top_p: draws from the nucleus of this probability (`keep_nucleus`); 1 draws from all.
     """
 
     temperature: float = 1.0
@@ -38,7 +38,7 @@ def tempered(logits: Logits, temperature: float) -> Logits:
 
 
 def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Keeps the k most likely tokens, the first ones among equals; k = 0 keeps all."""
+    """Keeps the k most likely tokens, the first of equally likely ones; k = 0 keeps all."""
     if not 0 < k < logits.shape[-1]:
         return logits
     return jnp.where(_rank(logits) < k, logits, -jnp.inf)
@@ -69,7 +69,7 @@ def sampling_logits(logits: Logits, draws: SamplingOptions) -> Logits:
 
 
 def with_draws(observation: Observation, draws: SamplingOptions) -> Observation:
-    """Returns `observation`, which is categorical, with only its sampling changed, to `draws`.
+    """Returns the categorical `observation`, with sampling by `draws`; its log_prob is unchanged.
 
     Raises:
       UserError: a setting is out of range.

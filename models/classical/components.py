@@ -1,4 +1,4 @@
-"""Components of mixtures: the interface of K distributions of one kind, and categorical ones.
+"""Components of mixtures: the interface of K distributions of one kind, and categorical components.
 
 x is [batch, dims] throughout: float32 levels, or real numbers as scaled by the caller.
 """
@@ -53,7 +53,7 @@ def categorical(levels: int, pseudo_count: float) -> Components:
 
     @jax.custom_jvp
     def higher(x: Rows) -> Float[Array, 'batch dims above']:
-        """One-hot levels without level 0, which the others imply; for two levels, half the work."""
+        """One-hot levels without level 0, which the others imply; halves the work for 2 levels."""
         return (x[..., None] == jnp.arange(1, levels)).astype(x.dtype)
 
     @higher.defjvp

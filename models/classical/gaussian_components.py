@@ -39,7 +39,7 @@ NO_PRIOR = Prior(0.0, 1.0, 0.0)  # maximum likelihood
 
 
 def prior_of(spec: Spec, pseudo_count: float, variance_floor: float) -> Prior:
-    """Returns the prior of normalized x, whose interval is [0, 1] or whose standard deviation is 1.
+    """Returns the prior for normalized x, which lies in [0, 1] or has a standard deviation of 1.
 
     Raises:
       UserError: a value is out of range.
@@ -173,7 +173,7 @@ def _pooled(stats: Statistics, shares: Float[Array, 'parts'], outer, fold=lambda
 
 
 def _floored(covariance: Float[Array, 'k dims dims'], floor: float) -> Float[Array, 'k dims dims']:
-    """Returns the maximum-likelihood covariance with no variance below the floor on any axis."""
+    """Returns the maximum-likelihood covariance with no variance below `floor` in any direction."""
 
     def of_one(matrix):
         values, vectors = jnp.linalg.eigh(matrix)

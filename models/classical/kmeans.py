@@ -35,7 +35,7 @@ def k_means_plus_plus(key: UInt32[Array, '2'], x: Rows, count: int) -> Float[Arr
 def nearest_of(
     key: UInt32[Array, '2'], x: Rows, count: int, iterations: int
 ) -> Float[Array, 'n count']:
-    """Returns the one-hot cluster of each example after `iterations` of Lloyd (1982)."""
+    """Returns each example's one-hot cluster after `iterations` of Lloyd's algorithm (1982)."""
     centres = k_means_plus_plus(key, x, count)
 
     def cluster(centres):

@@ -61,9 +61,8 @@ def information(mean: Codes, log_var: Codes, noise: Codes) -> Information:
     per example. The second part, the marginal KL, is the exact KL minus this estimate, so it may be
     slightly negative. If x is uniform over these n examples, the estimate is unbiased. Neither the
     estimate nor the true value exceeds log n. For the population that x was drawn from, the
-    estimate of I is too low
-    on average: it is a lower bound (Poole et al. 2019, section 2.3). It is uninformative near
-    log n. The marginal KL is too high by the same amount.
+    estimate of I is too low on average: it is a lower bound (Poole et al. 2019, section 2.3). It is
+    uninformative near log n. The marginal KL is too high by the same amount.
 
     Args:
       mean: posterior means.
