@@ -29,7 +29,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     fitted.fit_once(config)
     config.train.best_metric = 'log_prob_nats'
     if config.data.name == 'digits':
-        config.model.pseudo_count = 100.0  # a pair has 289 joint levels; examples are only 1,000
+        config.model.pseudo_count = 100.0  # a pair has 289 joint levels, for 1,000 examples only
     if config.data.name == 'mnist':
         config.data.binarize = 'threshold'
     if debug:

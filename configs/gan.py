@@ -42,7 +42,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             latent_dim=64,  # dimensions of the noise z
-            hidden_sizes=(256, 256),  # of the generator
+            hidden_sizes=(256, 256),  # layers of the generator
             discriminator_hidden_sizes=(256, 256),  # its layers; the last one gives the features
             activation='relu',  # generator: relu | tanh | gelu | silu | softplus | leaky_relu
             discriminator_activation='leaky_relu',  # discriminator: the same choices as activation
@@ -58,7 +58,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             feature_matching=False,  # add feature matching to the generator's loss
             discriminator_turns=1,  # turns per step, each on its own minibatch
             generator_turns=1,  # turns per step
-            alternating=False,  # only one player moves at a time; see hypers.*_steps
+            alternating=False,  # each step trains only one player; see hypers.*_steps
         )
     )
     config.hypers.update(

@@ -6,8 +6,8 @@ On the test split of the dequantised digits, the NLL is 102.81 +- 0.67 nats (one
 standard error over examples). It is exact for the density and an upper bound for the grey levels.
 Takes 30 seconds on two CPU cores, mostly for compilation. MNIST (`:mnist`) is not measured.
 
-The prior of factored-out dimensions is the standard normal, not a learned one, and scales are
-bounded by a tanh as in RealNVP.
+The prior of factored-out dimensions is the standard normal, not a learned one. The scales of the
+couplings are bounded by a tanh as in RealNVP.
 """
 
 import functools

@@ -4,9 +4,9 @@
 
 The data are the 5 x 5 grid of Gaussians. The paper reports (mean and standard error over 10 seeds)
 23.8 +- 0.7 modes of 25 and a reverse KL of 0.13 +- 0.04 nats. A run of this config takes hours on
-two CPU cores and is not measured yet. A reduced setting (docs/results.md), which takes a minute per
-run on two CPU cores, gives 22.7 +- 0.7 modes and 0.52 +- 0.05 nats, and without packs 18.6 +- 0.8
-modes and 0.95 +- 0.06 nats.
+two CPU cores and is not measured yet. A reduced setting (docs/results.md), also over 10 seeds,
+takes a minute per run on two CPU cores. It gives 22.7 +- 0.7 modes and 0.52 +- 0.05 nats, and
+without packs 18.6 +- 0.8 modes and 0.95 +- 0.06 nats.
 """
 
 from ml_collections import ConfigDict

@@ -3,8 +3,9 @@
     python main.py --config=configs/pixel_transformer.py
 
 Sampling caches keys and values. On the test split of the digits (17 grey levels), the exact NLL is
-85.40 +- 0.41 nats over 2 seeds (85.69 and 85.11). Takes 133 seconds of CPU time in total, on two
-free cores. MNIST (`:mnist`, 20,000 steps of batch size 64, meant for a GPU) is not measured.
+85.40 +- 0.41 nats over 2 seeds (85.69 and 85.11). Takes 133 seconds of CPU time on two free cores,
+evaluation included. MNIST (`:mnist`, 20,000 steps of batch size 64, meant for a GPU) is not
+measured.
 """
 
 from ml_collections import ConfigDict

@@ -163,7 +163,7 @@ def conv_shapes(config: ConfigDict, channels: str = 'channels', fewest: int = 1)
 
 
 def conv_form(config: ConfigDict) -> dict:
-    """Returns the form of convolutions, as a keyword argument of a network."""
+    """Returns the way to compute convolutions, as a keyword argument of a network."""
     return dict(form=choice(config, 'conv_form', CONV_FORMS))
 
 
@@ -189,7 +189,7 @@ def num_classes_of(config: ConfigDict, spec: Spec) -> int:
 
 
 def check_hypers(config: ConfigDict) -> None:
-    """Checks the hypers here, because the family's loss gets traced scalars and cannot check them.
+    """Checks the hypers, which the family's loss cannot check, because it gets traced scalars.
 
     Raises:
       UserError: a value is too small; the message names the field.
