@@ -1,10 +1,10 @@
 """The training loop: compiled dispatches of many steps, and the host's work between them.
 
 The State of a Run (config, family, data) is restored from a checkpoint or initialized. A dispatch
-is one call of a `Program`: a pure function, compiled for all devices, which the host feeds with
-data and which advances the State by many steps. After each dispatch the host logs and checks the
-report of each `Member`. When they are due, it then evaluates the validation split and saves
-checkpoints. A State with non-finite values is never saved.
+is one call of a `Program`, a pure function compiled for all devices. The host feeds it data, and it
+advances the State by many steps. After each dispatch the host logs and checks the report of each
+`Member`. It then evaluates the validation split and saves checkpoints, if these are due. A State
+with non-finite values is never saved.
 """
 
 import contextlib
@@ -42,7 +42,8 @@ def train(run: Run, devices: Sequence[jax.Device] | None = None, profile: bool =
     run folder.
 
     Raises:
-      UserError: the config cannot run here, the loss became non-finite, or the disk is full.
+      UserError: the config cannot run here, a loss, gradient or State became non-finite, or the
+        disk is full.
       Stopped: after SIGTERM or SIGINT.
     """
     devices = devices or jax.devices()
@@ -91,8 +92,8 @@ def loop(
 ) -> State:
     """Trains `members` from `step` until all are done; returns the final State.
 
-    All members have the same `config.train`. `on_failure` is called with each member whose loss is
-    non-finite; unless it raises, the other members continue.
+    All members have the same `config.train`. `on_failure` is called with each member whose loss,
+    gradient or State is non-finite; unless it raises, the other members continue.
 
     Raises:
       UserError: the disk is full.

@@ -29,7 +29,7 @@ def check_label_dropout(label_dropout: float, is_conditional: bool, spec: Spec) 
 def check_sampling(
     sampling: Sampling, max_steps: int | None, is_conditional: bool, label_dropout: float
 ) -> None:
-    """Refuses more steps than a discrete process has, and guidance by an untrained condition.
+    """Refuses values out of range, too many steps, and guidance that the model is not trained for.
 
     Raises:
       UserError: a setting is invalid; the message names its config field.
@@ -59,7 +59,7 @@ def check_sampling(
 def check_likelihood(
     spec: Spec, kind: str, num_times: int, ode_steps: int, ode_probes: int
 ) -> None:
-    """Refuses values out of range, and a density of discrete levels.
+    """Refuses values out of range, and the ODE's density for discrete data.
 
     Raises:
       UserError: a setting is invalid; the message names its config field.

@@ -25,7 +25,7 @@ class DenoiserNetworks(NamedTuple):
     prediction: what the network's output means.
     spec: spec of the data.
     is_conditional: whether the network reads the label.
-    given: (batch) -> the condition in place of a label, [batch, *condition]; None for none.
+    given: None, or (batch) -> a condition [batch, *condition] that replaces the label.
     """
 
     network: nn.Module
@@ -73,7 +73,7 @@ def as_data(spec: Spec, x: Array) -> Array:
 def output_of(
     nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Times, condition: Condition
 ) -> Events:
-    """Returns the network's output; its inputs are x_t at unit variance and the half log-SNR."""
+    """Returns the network's output for x_t (at unit variance), half log-SNR and condition."""
     alpha, sigma = scales(schedule, t, x_t)
     size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)
@@ -97,8 +97,8 @@ def denoiser(
       label: label of each row if the network reads labels (`spec.num_classes` is the null label),
         or the condition from `nets.given`.
       guidance: w in null + w (class - null), which replaces the class-conditional mean `class`;
-        `null` is the mean given the null label. This is equation 6 of Ho and Salimans (2022), where
-        w + 1 stands for this w. 1 is no guidance, at half the cost.
+        `null` is the mean given the null label. This is equation 6 of Ho and Salimans (2022), whose
+        w is this w minus 1. 1 turns guidance off and halves the cost.
       clip: keeps the mean in [-1, 1] if the data's interval is known.
     """
 

@@ -46,7 +46,7 @@ from models.nets.class_conditioning import requested_label
 from models.shared.bayes_classifier import classifier_by_bayes_rule
 
 EPS_DRAW, LABEL_DROPOUT_DRAW = 0, 1  # key indices of the training loss
-METRIC_TIMES = 8  # times per example; with a single time, noise in validation would hide progress
+METRIC_TIMES = 8  # at most so many diffusion times per example; with one, noise would hide progress
 
 
 class Process(NamedTuple):
@@ -66,7 +66,7 @@ class Process(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """How log p(x) is estimated: by the 'bound' at `num_times` times, or by the 'ode'.
+    """How log p(x) is estimated: `kind` is 'bound', at `num_times` diffusion times, or 'ode'.
 
     ode_steps: solver steps of the ODE.
     ode_probes: random probes of the ODE's divergence; 0 computes the exact divergence.
@@ -94,9 +94,9 @@ def diffusion(
     """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
 
     The model minimizes the mean error per dimension of x, so that one `clip_norm` serves events of
-    any size. The schedule minimizes the mean square of the ratio of the same error to its batch
-    mean. Because the bound's expected value does not depend on the schedule, this minimizes the
-    variance of the bound's estimate (Kingma et al. 2021, appendix I.2).
+    any size. The schedule minimizes the mean of (error / batch mean of the error)^2. Because the
+    bound's expected value does not depend on the schedule, this minimizes the variance of the
+    bound's estimate (Kingma et al. 2021, appendix I.2).
     """
     check(nets, process, sampling, likelihood)
     players = ('model',) if isinstance(process.schedule, Schedule) else ('model', 'schedule')

@@ -19,13 +19,13 @@ Tokens = Float[Array, 'batch tokens width']
 
 
 class Block(nn.Module):
-    """adaLN-Zero of section 3.2: attention, then an MLP, each scaled, shifted and gated.
+    """adaLN-Zero, section 3.2: attention, then an MLP, on scaled and shifted inputs, both gated.
 
     The gates are initialized to zero, so that a new block is the identity.
 
     Attributes:
       heads: number of attention heads.
-      dtype: data type of the products.
+      dtype: data type of the matrix products.
     """
 
     heads: int
@@ -58,7 +58,7 @@ class DiT(nn.Module):
       heads: number of attention heads, which divides `width`.
       num_classes: number of classes of the label; 0 without labels. Class `num_classes` is the null
         label, which stands for any class.
-      dtype: data type of the products; parameters, sums and outputs are float32.
+      dtype: data type of the matrix products; parameters, sums and outputs are float32.
     """
 
     patch: int

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from models.diffusion.process.schedules import Schedule, of_half_log_snr
 
-HALVINGS = 40  # bisection steps of the search for a time
+HALVINGS = 40  # bisection steps to find the time of a half log-SNR
 
 
 class MonotoneHalfLogSnr(nn.Module):

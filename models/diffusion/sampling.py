@@ -40,8 +40,8 @@ class Sampling(NamedTuple):
     steps: number of sampler steps; the last one goes from the process's smallest time to the data.
     guidance: as in `models.diffusion.denoiser.denoiser`.
     clip: as in `models.diffusion.denoiser.denoiser`.
-    resamples: as in `models.diffusion.process.repaint.repaint`, which takes its own steps on the
-      same grid.
+    resamples: as in `models.diffusion.process.repaint.repaint`, which takes ancestral steps,
+      whatever the `sampler`, on the same grid.
     per_step: network evaluations in each step but the last; the last step takes one.
     """
 

@@ -1,7 +1,7 @@
 """The U-Net of diffusion models (Ho et al. 2020, appendix B), for images of any size.
 
 It compiles fast, because the blocks of one resolution are one block under `nn.scan`, unrolled by
-two. XLA then compiles two or three blocks per resolution, however many there are.
+two. XLA then compiles at most three blocks per resolution, on the way down and again on the way up.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from models.nets.conv_encoder_decoder import STRIDE, spatial_shape
 from models.nets.norms import GroupNorm
 from models.nets.patches import from_patches, to_patches
 
-# Blocks in the body of the scan. Two compile as fast as one, and a resolution of two blocks needs
-# no loop, so that nothing is copied for a loop.
+# Blocks in the body of the scan. Two compile as fast as one, and a resolution of two blocks then
+# needs no loop, which would copy arrays.
 UNROLLED = 2
 Maps = Float[Array, 'batch *maps']
 NewMaps = Float[Array, 'batch *new_maps']  # maps of another size or number of channels
@@ -32,11 +32,11 @@ class UNetOptions(NamedTuple):
     """Settings that all blocks of a U-Net share.
 
     kernel_size: length of every convolution's kernel along each axis.
-    groups: limit of the groups in a group norm; the largest number that divides the channels is
-      used.
-    heads: limit of the attention heads; the largest number that divides the channels is used.
+    groups: most groups allowed in a group norm; the largest such number that divides the channels
+      is used.
+    heads: most attention heads allowed; the largest such number that divides the channels is used.
     form: form of the convolutions, as in `models.nets.conv`.
-    dtype: data type of the products; parameters and sums are float32.
+    dtype: data type of convolutions and matrix products; parameters and sums are float32.
     """
 
     kernel_size: int = 3

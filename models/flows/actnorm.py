@@ -14,8 +14,8 @@ class ActNorm(nn.Module):
     """Subtracts a trained mean from each channel (the last axis) and divides by a trained scale.
 
     Both are initialized to the mean and standard deviation of the initial batch, so that channels
-    start with mean 0 and unit variance. Later batches are not normalised, so that the density of x
-    does not depend on the rest of its batch.
+    start with mean 0 and unit variance. Neither is recomputed from later batches, so that the
+    density of x does not depend on the rest of its batch.
 
     Example:
       >>> weights = {'mean': jnp.asarray([3.0]), 'log_std': jnp.log(jnp.asarray([2.0]))}
@@ -38,7 +38,7 @@ class ActNorm(nn.Module):
 
     @nn.compact
     def _moments(self, x: Events) -> tuple[Channels, Channels]:
-        """Returns mean and log std of the data's side, shaped to broadcast against x."""
+        """Returns the trained mean and log std of the channels, shaped to broadcast against x."""
         axes = tuple(range(x.ndim - 1))
         std = lambda: jnp.maximum(jnp.std(x, axes), MIN_STD)
         mean = self.param('mean', lambda key: jnp.mean(x, axes))

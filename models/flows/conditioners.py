@@ -1,6 +1,6 @@
 """Conditioners: networks that compute a coupling's parameters, with a zero-initialized last layer.
 
-A flow with these networks starts as the identity, except for its normalisations.
+A coupling with one of these networks starts as the identity.
 """
 
 import functools
@@ -42,7 +42,7 @@ class Perceptron(nn.Module):
       output_shape: shape of one output.
       hidden_sizes: units of the hidden layers, at least one.
       activation: applied after every hidden layer.
-      dtype: data type of the products; parameters and output are float32.
+      dtype: data type of the matrix products; parameters and output are float32.
     """
 
     output_shape: tuple[int, ...]
@@ -72,7 +72,7 @@ class ResidualConvolutions(nn.Module):
       blocks: number of residual blocks, each with a 3 x 3 and a 1 x 1 convolution.
       activation: applied before every convolution but the first.
       form: form of the convolutions, as in `models.nets.conv`.
-      dtype: data type of the products; parameters and output are float32.
+      dtype: data type of the convolutions; parameters and output are float32.
     """
 
     output_shape: tuple[int, ...]

@@ -10,7 +10,7 @@ from atelier.data.dataset import Spec
 from atelier.errors import UserError
 from models.flows.bijectors import Events, LogDet
 
-EDGE = 1e-7  # margin inside (0, 1) to which an x of density 0 is clipped, so that codes are finite
+EDGE = 1e-7  # least distance of mapped x to 0 and 1, so that an x of density 0 has a finite code
 
 
 class Standardized(nn.Module):
@@ -45,8 +45,9 @@ class Logit(nn.Module):
     """logit(alpha + (1 - 2 alpha) x / top): from an interval to all real numbers.
 
     Dinh et al. (2017), section 4.1, and Papamakarios et al. (2017), section 4.3. The density is
-    positive on the data's [0, top], extended by a fraction alpha / (1 - 2 alpha) on either side.
-    Beyond this interval log p(x) is minus infinity, and the code is that of the interval's edge.
+    positive on the data's interval [0, top], extended by alpha / (1 - 2 alpha) of its length on
+    either side. Beyond this interval log p(x) is minus infinity, and the code is that of the
+    interval's edge.
 
     Attributes:
       top: the largest value of x; the smallest is 0.
@@ -80,7 +81,7 @@ class Logit(nn.Module):
         return self.alpha + (1 - 2 * self.alpha) * x / self.top
 
     def _log_det(self, log_slopes: Events) -> Float[Array, 'batch']:
-        """Returns the log-determinant: the sum of the log slopes, each with its constant added."""
+        """Returns the summed log slopes: those of the logit, and those of its affine argument."""
         log_slopes = log_slopes + math.log((1 - 2 * self.alpha) / self.top)
         return jnp.sum(log_slopes.reshape(len(log_slopes), -1), -1)
 

@@ -28,7 +28,7 @@ def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
       bijector: maps x [batch, *event], in the data's own units, to codes [batch, dims].
       spec: spec of the data.
       temperature: standard deviation of the codes of samples (Kingma and Dhariwal 2018, section 5);
-        with 0 every sample is decoded from the mode of the codes.
+        with 0 every sample is decoded from z = 0.
     """
 
     if spec.levels is not None:

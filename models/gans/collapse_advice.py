@@ -45,6 +45,6 @@ def adviser(advice: Advice) -> Advise:
 
 
 def _has_collapsed(coverages: list[float]) -> bool:
-    """Whether coverage has fallen far below its best, or never risen."""
+    """Whether coverage is far below its best, or low `PATIENCE` times in a row."""
     never = len(coverages) >= PATIENCE and max(coverages[-PATIENCE:]) < UNCOVERED
     return never or coverages[-1] < COLLAPSED * max(coverages)

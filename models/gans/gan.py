@@ -141,7 +141,7 @@ def _when(rules: Rules, is_discriminator: bool) -> Callable | None:
 
 
 def advice_for(nets: GANNetworks, rules: Rules) -> Advice:
-    """Returns recommended changes. This game's config accepts all of them."""
+    """Returns the config changes to recommend; this game's config accepts all of them."""
     if rules.penalty != 'none':
         stabilize = 'raise --config.hypers.penalty'
     elif nets.judges_alone:
@@ -215,9 +215,9 @@ def gan(nets: GANNetworks, rules: Rules) -> Family:
         return decode(weights, prior(weights, rng, condition))
 
     def metrics(weights, batch, rng):
-        """The discriminator's verdicts on each example and on a generated one.
+        """The discriminator's metrics for each example and for a generated one.
 
-        A discriminator of packs, or with batch norm, has no verdict on a single example.
+        A discriminator of packs, or with batch norm, cannot score a single example: no metrics.
         """
         if not nets.judges_alone:
             return {}

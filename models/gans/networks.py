@@ -35,11 +35,11 @@ def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tu
 
 
 class Generator(nn.Module):
-    """Maps noise, concatenated with a label embedding, to an event in the range of the data.
+    """Maps noise, concatenated with a label embedding, to a normalized event.
 
     Attributes:
       body: [batch, inputs] -> [batch, *event].
-      is_bounded: whether events lie in [0, 1].
+      is_bounded: whether normalized events lie in [0, 1].
       num_classes: number of classes of the label; 0 if the network takes no label.
       embedding_dim: dimensions of the label embedding.
     """

@@ -75,7 +75,7 @@ def discriminate(nets: GANNetworks, params, collections, x, label, train: bool, 
 
 
 def kernels(nets: GANNetworks, params, collections):
-    """Returns the parameters to `discriminate` with, and the updated collections."""
+    """Returns the parameters that `discriminate` takes, and the updated collections."""
     if not nets.spectral:
         return params, collections
     normalized, vectors = spectral_normalize(params, collections[SPECTRAL])

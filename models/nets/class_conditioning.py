@@ -30,8 +30,8 @@ def requested_label(
 class WithLabel(nn.Module):
     """A network that also takes the class label, and adds a learned per-class image to its input.
 
-    A linear first layer W then computes W x + W E y for the one-hot y, as it could from x and y
-    concatenated. The added image works with any kind of layer.
+    A linear first layer W then computes W x + W E y for the images E and the one-hot y, as it could
+    from x and y concatenated. The added image works with any kind of layer.
 
     Attributes:
       body: [batch, *event] -> [batch, *output].

@@ -38,7 +38,7 @@ class _ConvNet(nn.Module):
       kernel_size: length of every convolution's kernel along each axis.
       activation: applied after every layer except the last.
       form: form of the convolutions, as in `models.nets.conv`.
-      dtype: data type of the products; parameters and outputs are float32.
+      dtype: data type of convolutions and dense layers; parameters and outputs are float32.
       norm: constructs a normalization layer before each activation, except the activation after
         the encoder's first convolution (Radford et al. 2016); the layer before a norm has no bias.
       kernel_init: initializer of every layer's kernel.

@@ -20,9 +20,9 @@ class MLP(nn.Module):
       dtype: data type of the dense layers; parameters and outputs are float32.
       norm: constructs a normalization layer before each activation; hidden layers then have no
         bias.
-      is_first_plain: whether the first hidden layer has a bias and no norm. A norm there would hide
-        what all examples of a batch have in common, from which a discriminator should recognize
-        fakes.
+      is_first_plain: whether the first hidden layer has a bias and no norm. Batch norm there would
+        hide what all examples of a batch have in common, and a discriminator needs that to
+        recognize fakes.
       last_bias: whether the last layer has a bias.
       kernel_init: initializer of every layer's kernel.
     """

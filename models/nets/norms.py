@@ -122,7 +122,7 @@ def spectral_vectors(params: Tree, key) -> Tree:
 
 
 def spectral_normalize(params: Tree, vectors: Tree, steps: int = 1) -> tuple[Tree, Tree]:
-    """Returns (`params`, with kernels divided by their largest singular value, updated vectors).
+    """Returns `params` with each kernel divided by its largest singular value, and updated vectors.
 
     Miyato et al. (2018), Algorithm 1: `steps` power iterations from the vectors of the previous
     call. A kernel is read as a matrix [all other axes, features]. The derivatives treat the vectors

@@ -54,7 +54,7 @@ class PoolingEncoder(ConvEncoder):
 
 
 class PoolingDecoder(ConvDecoder):
-    """Convolutions, each activated and then repeated, and a last convolution; see `ConvDecoder`."""
+    """Convolutions, each activated and enlarged by `repeat`, then a last one; see `ConvDecoder`."""
 
     def _transposed_convolutions(
         self, x: Float[Array, 'batch *maps']

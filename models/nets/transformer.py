@@ -78,7 +78,7 @@ class Block(nn.Module):
       depth: number of blocks of the network. The initial standard deviation of each branch's output
         kernel is smaller by a factor of sqrt(2 depth).
       dropout: fraction of each branch's output that training drops.
-      dtype: data type of the products; norms, softmax and sums are at least float32.
+      dtype: data type of the matrix products; norms, softmax and sums are at least float32.
     """
 
     heads: int
@@ -131,8 +131,8 @@ class Transformer(nn.Module):
         (Vaswani et al., section 5.4).
       is_rotary: whether rotary embedding replaces the table of positions.
       is_tied: whether the token embedding is also the last layer (Press and Wolf 2017).
-      dtype: data type of the products. Parameters are float32; norms, softmax, sums and logits are
-        at least float32.
+      dtype: data type of the matrix products. Parameters are float32; norms, softmax, sums and
+        logits are at least float32.
     """
 
     symbols: int

@@ -31,7 +31,7 @@ class Observation(NamedTuple):
 def levels_of(spec: Spec, name: str, *, exactly: int | None = None) -> int:
     """The number of levels of discrete data, for the observation model `name`.
 
-    A value in nats is a likelihood only if the model is a distribution over the data's values.
+    The log probability is a likelihood only if the model is a distribution over these levels.
 
     Raises:
       UserError: the data are real-valued, or have a number of levels other than `exactly`.

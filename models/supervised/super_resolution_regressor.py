@@ -27,7 +27,7 @@ class Residual(nn.Module):
       kernel_size: length of every convolution's kernel along each axis.
       activation: applied after every convolution but the last.
       form: form of the convolutions, as in `models.nets.conv`.
-      dtype: data type of the products; parameters and outputs are float32.
+      dtype: data type of the convolutions; parameters and outputs are float32.
     """
 
     factor: int

@@ -15,16 +15,15 @@ Events = Float[Array, 'batch *event']
 
 
 def ode_encode(denoiser: Callable, x: Events, schedule: Schedule, steps: int) -> Events:
-    """Returns the ODE's noise for x at the last time, scaled to unit variance.
+    """Returns the noise to which the ODE maps x at the last time, scaled to unit variance.
 
-    Uses Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t).
+    Solves the ODE of x_t / size(t) by Heun's method, in `steps` equal steps of the half log-SNR.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, without clipping, which would not be invertible.
       x: the data, used as x_t at the first time without adding the noise of that time.
       schedule: schedule of the process.
-      steps: number of solver steps; the reconstruction error of `ode_decode` falls with the square
-        of this number.
+      steps: number of solver steps; the reconstruction error of `ode_decode` falls as 1 / steps^2.
 
     Example:
       >>> import jax.numpy as jnp

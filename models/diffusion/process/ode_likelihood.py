@@ -24,9 +24,9 @@ def ode_log_prob(
 ) -> Float[Array, 'batch']:
     """Returns an estimate of log p_t(x) at the process's first time, in nats: equation 39.
 
-    Uses Heun's method with `steps` equal steps of the half log-SNR, on x_t / size(t). The
-    divergence is the mean over `probes` Rademacher vectors, fixed along the path (Hutchinson;
-    Grathwohl et al. 2019).
+    Solves the ODE of x_t / size(t) by Heun's method, in `steps` equal steps of the half log-SNR.
+    The divergence is estimated by the mean of v^T J v over `probes` Rademacher vectors v, fixed
+    along the path (Hutchinson; Grathwohl et al. 2019).
 
     Args:
       denoiser: (x_t, t) -> the mean of x.
@@ -36,8 +36,8 @@ def ode_log_prob(
         x at the last time, this density differs from that of the data, by up to 0.05 nats (0.4 for
         `log_linear`).
       keys: one key per row, for the probes.
-      steps: number of solver steps; the solver's error falls with the square of this number.
-      probes: number of probes, each of which takes one Jacobian-vector product per slope. 0
+      steps: number of solver steps; the solver's error falls as 1 / steps^2.
+      probes: number of probes; each takes one Jacobian-vector product per evaluation of the ODE. 0
         computes the exact divergence, with one product for each dimension of an event.
 
     Example:

@@ -1,7 +1,7 @@
 """Prediction targets of the network for x_t = alpha x + sigma eps, and how x follows from each.
 
-Every prediction is linear in the output, so that one kind can be converted to another exactly.
-alpha and sigma broadcast against x.
+x is an affine function of the output, so one kind of prediction can be converted to another
+exactly. alpha and sigma broadcast against x.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ VELOCITY = Prediction(  # of the straight line from x to eps: Liu et al. (2023),
 
 
 def preconditioned(data_std: float) -> Prediction:
-    """Returns the prediction of x as a combination of x_t and the output, both of unit size.
+    """Returns the prediction of x from x_t and an output whose target has unit variance.
 
     Karras et al. (2022), table 1, with sigma / alpha for their sigma, and x_t / alpha for their x.
     """

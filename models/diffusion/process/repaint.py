@@ -24,13 +24,13 @@ def repaint(
 ) -> Events:
     """RePaint: Lugmayr et al. (2022), Algorithm 1, for any schedule and time grid.
 
-    Each step is repeated `resamples` times, U in the paper: the hidden part takes the ancestral
-    step, the known part is drawn from q(x_s | x), and both parts return to t by q(x_t | x_s),
-    except in the last repetition. A single pass reads the known part only with the noise of t, but
-    the repetitions make both parts agree. With many steps and resamples the output is distributed
-    as x given its known part. For a Gaussian, the error of the mean falls as 1 / U. A jump back is
-    one step long. With few steps, that is no shorter than the 10 of 250 steps that the authors
-    advise.
+    Each step from t to s is repeated `resamples` times, U in the paper: the hidden part takes the
+    ancestral step, the known part is drawn from q(x_s | x), and both parts return to t by q(x_t |
+    x_s), except in the last repetition. In a single pass the denoiser sees the known part only in
+    the noisy x_t; the repetitions make both parts agree. With many steps and resamples the output
+    is distributed as x given its known part. For a Gaussian, the error of the mean falls as 1 / U.
+    A jump back is one step long. With few steps, that is no shorter than the 10 of 250 steps that
+    the authors advise.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, as in `models.diffusion.process.samplers`.
@@ -40,7 +40,8 @@ def repaint(
       times: [steps + 1], decreasing, from `models.diffusion.process.time_grids`.
       schedule: schedule of the process.
       keys: one key per row. The draws of row i depend only on keys[i].
-      resamples: at least 1; 1 means no jump back. There are steps * resamples + 1 evaluations.
+      resamples: at least 1; 1 means no jump back. The denoiser is evaluated steps * resamples + 1
+        times.
 
     Returns:
       x with the known part unchanged and the hidden part set to the denoiser's mean at times[-1].

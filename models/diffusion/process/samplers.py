@@ -75,7 +75,7 @@ def ddim(
 def ancestral(
     denoiser: Callable, x: Events, times: Times, schedule: Schedule, keys: UInt32[Array, 'batch 2']
 ) -> tuple[Events, Trajectory]:
-    """Ancestral sampling: Ho et al. (2020), Algorithm 2, with beta-tilde of section 3.2, any grid.
+    """Ancestral sampling, any grid: Ho et al. (2020), Algorithm 2, with beta-tilde of section 3.2.
 
     Example:
       >>> from models.diffusion.process import schedules, time_grids
@@ -213,7 +213,7 @@ def heun(
 
 
 def _noisier(x_t, t, gamma: float, schedule: Schedule, keys):
-    """Returns (x_t, t) with sigma / alpha 1 + gamma times as large, or those of the last time."""
+    """Returns (x_t, t) with sigma / alpha 1 + gamma times as large, but not after the last time."""
     later = schedule.time(schedule.half_log_snr(t) - jnp.log1p(gamma))
     later = jnp.minimum(later, schedule.last)
     ratio, added = schedule.alpha(later) / schedule.alpha(t), schedule.added_variance(later, t)
@@ -241,7 +241,7 @@ def velocity(denoiser: Callable, x_t: Events, t, schedule: Schedule) -> tuple[Ev
 def on_unit_size(denoiser: Callable, schedule: Schedule) -> tuple[Callable, Schedule]:
     """Returns (x_t / size(t), t) -> the mean of x, and the schedule of x_t / size(t).
 
-    If x_t grows ten thousandfold, as in an exploding process, solving the ODE for x_t / size(t) is
+    If x_t grows by a large factor, as in an exploding process, solving the ODE for x_t / size(t) is
     much more accurate.
 
     Example:

@@ -27,7 +27,7 @@ def truncated_snr(max_snr: float) -> Weighting:
 
 
 def unit_output(data_std: float) -> Weighting:
-    """Returns 1 / c_out^2, the same weight for every noise level: Karras et al. (2022), table 1."""
+    """Returns 1 / c_out^2, equal weights for the output's errors: Karras et al. (2022), table 1."""
 
     def weight(schedule: Schedule, t: Times) -> Times:
         noise = jnp.exp(-schedule.half_log_snr(t))
@@ -37,7 +37,7 @@ def unit_output(data_std: float) -> Weighting:
 
 
 def bound(schedule: Schedule, t: Times) -> Times:
-    """Returns -1/2 dSNR/dt times the process's length, so that the error at a uniform t is in nats.
+    """Returns -1/2 dSNR/dt (last - first), so that the weighted error at a uniform t is in nats.
 
     Kingma et al. (2021), equation 17. For a process of T steps it is 1/2 (SNR(t - 1 / T) - SNR(t))
     T, equation 13, and 0 at the first step, which has no step before it.
