@@ -69,8 +69,9 @@ class Application(NamedTuple):
     needs: requirements on the family.
     refusal: (family, spec of its data) -> why a family that meets the needs is still refused, such
       as 'cannot compress: ...', or '' if it is accepted. None: no family is refused.
-    data: (folder, **options) -> data that replace the run's own, which are then not loaded, or None
-      to load the run's own. Without this function the run's own data are always loaded.
+    data: (folder, **options) -> data to use instead of the run's own, or None. The run's own data
+      are loaded only if it returns None. Without this function the run's own data are always
+      loaded.
     """
 
     apply: Callable[..., Any]

@@ -54,10 +54,10 @@ def _load_file(file: pathlib.Path) -> 'Application':
 
 
 def fitting(family: 'Family', spec: 'Spec') -> list[str]:
-    """Returns the names of the built-in applications that fit a family of these data."""
+    """Returns the names of the built-in applications that fit a family and the Spec of its data."""
     return [name for name in names() if load(name).fits(family, spec)]
 
 
 def options(application: 'Application') -> dict[str, inspect.Parameter]:
-    """Returns the parameters of the application's `apply` after `run`."""
+    """Returns the parameters of the application's `apply`, without the first one, `run`."""
     return dict(list(inspect.signature(application.apply).parameters.items())[1:])

@@ -129,7 +129,8 @@ def make_step(
             step=state.step + 1, params=weights.params, extra=weights.extra, opt=opt
         )
         after = _select(finite, new, state)
-        # averages the selected parameters, not the new ones: else XLA keeps a copy of the old ones
+        # averages `after.params`, not `weights.params`: otherwise XLA keeps a copy of the
+        # parameters from before the step
         ema = moving_average(state.ema, after.params, state.hypers['ema_half_life'], batch_size)
         report = _average([_report(move) for move in moves])
         return after.replace(ema=_select(finite, ema, state.ema)), {**report, 'finite': finite}

@@ -1,6 +1,7 @@
 """The folder of a run and the config in it: opening, checking and recording runs.
 
-config.json       the run's id, the config file's path, argument, source, values, and the git hash
+config.json       the run's id; the config file's path, argument, source and values; the git hash;
+                  initial weights, number of devices, checksums of the data
 metrics.jsonl     one object per line
 tensorboard/      the same metrics for TensorBoard
 checkpoints/      Orbax, one folder per step
@@ -73,7 +74,8 @@ def load(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def init_from_path(init_from: str | pathlib.Path | None) -> str | None:
-    """Returns the absolute path of the run to take initial weights from, as in config.json.
+    """Returns the absolute path of the run to take initial weights from, which is the form that
+    config.json records.
 
     Raises:
       UserError: the path is empty.
@@ -148,7 +150,11 @@ def write_config(run: Run, num_devices: int, data: dict[str, str] | None = None)
             )
         before = record['devices']
         if before not in (None, num_devices):
-            log.info('on %d devices, before on %d: results agree to rounding', num_devices, before)
+            log.info(
+                'on %d devices, before on %d: results agree to rounding',
+                num_devices,
+                before,
+            )
     else:
         record = {'source': run.config_file.source(), 'git': git_hash()}
     record.update(run.config_file._asdict(), values=with_whole_paths(values), data=data)
@@ -179,10 +185,12 @@ def reopen(
 
     Args:
       folder: the run's folder.
-      overrides: new values of config.eval or of MAY_MOVE, by dotted name.
+      overrides: {dotted name: new value}, for fields of config.eval and the fields named in
+        MAY_MOVE.
       build: builds a family made in Python; None: the config file's `build` does.
       config_file: the config file that the run is expected to have, if any.
-      to_train: whether training follows: train.steps may grow, and `write_config` checks the data.
+      to_train: whether training follows. If so, train.steps may grow, and the data are not checked
+        here, because `write_config` checks them.
       data: replaces the run's own data, which is then not loaded.
 
     Raises:

@@ -54,12 +54,12 @@ class CompiledValidation:
 class Watch:
     """Runs each validation: metrics, the best value so far, sample images, warnings.
 
-    A turn may have an `advise` function. It reads the means of all validations so far (newest
-    last, with the training means of the preceding dispatch) and returns {problem: a warning that
-    names the config line to change}. A warning is logged when its problem appears. For a family
-    without a likelihood, the means include 'coverage' (Naeem et al. 2020): the fraction of
-    validation examples with a sample no farther than their fifth nearest neighbour among these
-    examples, by distance between normalized x.
+    A turn may have an `advise` function. It reads the means of all validations so far (newest last,
+    with the training means of the preceding dispatch) and returns {problem: a warning that names
+    the config line to change}. A warning is logged when its problem appears. For a family without a
+    likelihood, the means include 'coverage' (Naeem et al. 2020). A validation example is covered if
+    some sample is at least as near to it as its fifth nearest neighbour among the validation
+    examples; the coverage is the fraction of covered examples. Distances are between normalized x.
     """
 
     def __init__(self, run: Run, validation: CompiledValidation, log_prefix: str = ''):
@@ -79,7 +79,8 @@ class Watch:
     ) -> Memory:
         """Runs a validation; returns the Memory, updated if `train.best_metric` is set.
 
-        `report` is the last dispatch's; `advise` functions read its means as 'train/...'.
+        `report` is the report of the last dispatch; `advise` functions get its means under the
+        names 'train/...'.
         """
         run, step = self._run, int(state.step)
         key = key_for(state.key, Stream.EVALUATE)

@@ -32,7 +32,7 @@ def common_config() -> ConfigDict:
     config.seed = 0  # seed of the initial weights, the batches and all noise
     config.data = ConfigDict(
         dict(
-            name='digits',  # the source; set by CONFIG:NAME
+            name='digits',  # the source; set by DATA in --config=configs/NAME.py:DATA
             data_dir='',  # folder of the source's files; '': the source's default
             path='',  # the user's own file or folder, for sources that take one
             image_shape=(),  # (height, width, channels) to scale and crop to; (): unchanged

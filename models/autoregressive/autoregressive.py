@@ -83,7 +83,7 @@ def for_training(parts: AutoregressiveParts, rng: Rng) -> AutoregressiveParts:
 
 
 def autoregressive(parts: AutoregressiveParts) -> Family:
-    """Returns the game of one player, `model`, which minimizes -log p(x) in a random order.
+    """Returns the family of one player, `model`, which minimizes -log p(x) in a random order.
 
     A model of p(x | label) classifies by Bayes' rule.
     """

@@ -1,7 +1,7 @@
 """Language models with an exact likelihood: p(text) = prod_i p(x_i | tokens before it in a window).
 
-The family takes any `AutoregressiveParts` with categorical dimensions in their own order, such as
-those of a transformer, a recurrent network or a Markov model.
+The family takes any `AutoregressiveParts` whose dimensions are categorical and are predicted in the
+order of the text, such as those of a transformer, a recurrent network or a Markov model.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from models.autoregressive.autoregressive import (
 from models.autoregressive.token_sampling import SamplingOptions, with_draws
 from models.shared.observations import categorical
 
-ONLY_ORDER = jnp.zeros((), jnp.int32)  # index of the only order
+ONLY_ORDER = jnp.zeros((), jnp.int32)  # a text has one order of dimensions
 LogProbs = Float[Array, 'batch length']
 
 
 def language_model(parts: AutoregressiveParts, draws: SamplingOptions) -> Family:
-    """Returns the game of one player, `model`, which minimizes the nats per token of a window."""
+    """Returns the family of one player, `model`, which minimizes the nats per token of a window."""
     parts = parts._replace(observation=with_draws(parts.observation, draws))
 
     def token_log_probs(weights, batch, parts=parts):

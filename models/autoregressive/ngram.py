@@ -48,7 +48,7 @@ class Level(NamedTuple):
 
 
 def markov(spec: Spec, order: int, draws: SamplingOptions) -> Family:
-    """Returns the game of one player, `model`, fitted in one step to the whole training split."""
+    """Returns the family of one player, `model`, fitted in one step to the whole training split."""
     at_least(0, 'model.order', order)
     if order > spec.num_dims // 2:
         raise UserError(

@@ -49,7 +49,7 @@ class MixtureParts(NamedTuple):
 
 
 def mixture(parts: MixtureParts) -> Family:
-    """Returns the game of one player, `model`, which is fitted without gradients."""
+    """Returns the family of one player, `model`, which is fitted without gradients."""
     at_least(1, 'model.num_components', parts.count)
     estimator = estimator_of(parts)
 

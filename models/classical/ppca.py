@@ -58,7 +58,7 @@ def check(parts: PPCAParts) -> None:
 
 
 def ppca(parts: PPCAParts) -> Family:
-    """Returns the game of one player, `model`, fitted in one step to the whole training split.
+    """Returns the family of one player, `model`, fitted in one step to the whole training split.
 
     params: 'mean' [dims], 'noise_variance' and 'loadings' [dims, latent]. The columns W_j of the
     loadings are orthogonal, so that the posterior has independent dimensions.

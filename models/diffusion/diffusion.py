@@ -91,7 +91,7 @@ def check(
 def diffusion(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, likelihood: Likelihood
 ) -> Family:
-    """Returns the game of the player `model` and, if the schedule is learned, of `schedule`.
+    """Returns the family of the player `model` and, if the schedule is learned, of `schedule`.
 
     The model minimizes the mean error per dimension of x, so that one `clip_norm` serves events of
     any size. The schedule minimizes the mean of (error / batch mean of the error)^2. Because the

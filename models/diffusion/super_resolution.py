@@ -46,7 +46,7 @@ class SeesLow(nn.Module):
 def super_resolution(
     nets: DenoiserNetworks, process: Process, sampling: Sampling, factor: int
 ) -> Family:
-    """Returns the game of `diffusion` for x given the means of factor x factor pixels.
+    """Returns the family of `diffusion` for x given the means of factor x factor pixels.
 
     The family has no likelihood of x, and no samples without a low-resolution image. The terms of
     its bound are for log p(x | low), and have '_given_low' in their names.

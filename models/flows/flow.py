@@ -19,7 +19,7 @@ CodeArray = Float[Array, 'batch dims']
 
 
 def flow(bijector: nn.Module, spec: Spec, temperature: float = 1.0) -> Family:
-    """Returns the game of one player, `model`, which minimizes -log p(x).
+    """Returns the family of one player, `model`, which minimizes -log p(x).
 
     Codes z = f(x) have the dimension of x. The family has no reconstruction, since decoding a code
     returns x itself.

@@ -160,7 +160,9 @@ def discretized_logistic_mixture(spec: Spec, components: int) -> Observation:
 def level_log_probs(
     observation: Observation, parameters: Float[Array, '*batch size'], levels: int
 ) -> Float[Array, '*batch levels']:
-    """log p(x_i = level) in nats of each dimension independently, for all levels of the data."""
+    """Returns log p(x_i = level), in nats, for each dimension i by itself and for every level of
+    the data.
+    """
     flat = parameters.reshape(-1, parameters.shape[-1])
     of_level = lambda level: observation.log_prob(jnp.full(len(flat), level), flat)
     each = jax.vmap(of_level, out_axes=1)(jnp.arange(levels, dtype=flat.dtype))

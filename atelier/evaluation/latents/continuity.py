@@ -1,4 +1,6 @@
-"""Geometry of a latent space: continuity under small steps, fraction of codes decoded to data."""
+"""Geometry of a latent space: continuity under small steps, and the fraction of random codes whose
+decoded images a classifier accepts as data.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ from atelier.evaluation.samples.sampling import split_examples
 from atelier.run.experiment import Run
 
 STEP = 0.05  # length of a small step, relative to the distance between two examples' codes
-ACCEPTED = 0.05  # an image counts as data if it reaches this quantile of real images' confidence
+ACCEPTED = 0.05  # images with at least this quantile of real images' confidence count as data
 MAX_EXAMPLES = 2000  # largest number of examples, and of random codes
 
 
@@ -36,9 +38,9 @@ def continuity(
     Here c are the codes of at most `MAX_EXAMPLES` test examples in a fixed order, u is a random
     unit vector for each (in z_1 only, if a code has several parts), and x(.) is the decoded mean on
     the normalized scale. D_c and D_x are root-mean-square distances between two different examples,
-    in z_1 and in normalized x. A decoder that preserves proportions scores STEP. A decoder that
-    maps near codes to distant outputs scores far more on some examples. The family must have
-    `decode`.
+    in z_1 and in normalized x. If the decoder maps distances in z_1 to proportional distances in x,
+    the value is STEP for every example. A decoder that maps near codes to distant outputs scores
+    far more on some examples. The family must have `decode`.
 
     Args:
       run: the run of the family.
