@@ -29,7 +29,9 @@ from models.autoregressive.token_sampling import SamplingOptions, with_draws
 
 NONE = jnp.iinfo(jnp.int32).max  # sorts after all codes
 MAX_CODES = 2**31 - 1
-Contexts = list[Int[Array, '*positions']]  # indices of the last 0, 1, ..., k tokens; -1: none
+Contexts = list[
+    Int[Array, '*positions']
+]  # index of the n-gram of the last 0, 1, ..., k tokens; -1 if there is none
 
 
 class Level(NamedTuple):
@@ -130,7 +132,7 @@ def count_ngrams(
         size = min(num_contexts * symbols, x.size)
         distinct, counts = jnp.unique(counted, size=size, fill_value=NONE, return_counts=True)
         counts = jnp.where(distinct == NONE, 0, counts).astype(jnp.float32)
-        prefixes = distinct // symbols  # of padding: out of range, or its count is 0
+        prefixes = distinct // symbols  # those of padding are out of range, and their counts are 0
         sum_by_context = lambda values, prefixes=prefixes, n=num_contexts: jax.ops.segment_sum(
             values, prefixes, n
         )
@@ -149,7 +151,7 @@ def _index_of(
 
 
 def _as_contexts(indices: Int[Array, 'rows length']) -> Int[Array, 'rows length']:
-    """Shifts n-gram indices to the next tokens, as contexts; a row's first token has none (-1)."""
+    """Makes the n-gram that ends at each token the context of the next one; a row starts with -1."""
     return jnp.pad(indices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
 
 

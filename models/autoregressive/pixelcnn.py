@@ -49,7 +49,9 @@ class PixelCNN(nn.Module):
     num_classes: int = 0
 
     def __post_init__(self):
-        """Refuses invalid sizes, because each channel's group needs a feature."""
+        """Refuses invalid sizes. Widths are at least the channels: each channel's group needs a
+        feature.
+        """
         super().__post_init__()
         check_sizes(self, 'blocks')
         check_sizes(self, 'width', 'head_width', least=self.kind.channels)

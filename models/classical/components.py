@@ -46,8 +46,8 @@ def categorical(levels: int, pseudo_count: float) -> Components:
     Args:
       levels: number of levels, at least 2.
       pseudo_count: examples of each level added to the observed ones, so that no level is
-        impossible. This gives the posterior mode under a Dirichlet prior with parameters
-        1 + pseudo_count; 1 is Laplace's rule.
+        impossible. This gives the posterior mode under a Dirichlet prior with parameters 1 +
+        pseudo_count. A pseudo_count of 1 is Laplace's rule.
     """
     at_least(0, 'model.pseudo_count', pseudo_count)
 

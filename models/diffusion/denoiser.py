@@ -73,7 +73,9 @@ def as_data(spec: Spec, x: Array) -> Array:
 def output_of(
     nets: DenoiserNetworks, schedule: Schedule, weights, x_t: Events, t: Times, condition: Condition
 ) -> Events:
-    """Returns the network's output for x_t (at unit variance), half log-SNR and condition."""
+    """Returns the network's output for the half log-SNR, the condition and x_t, scaled to unit
+    variance.
+    """
     alpha, sigma = scales(schedule, t, x_t)
     size = jnp.sqrt((alpha * data_std(nets.spec)) ** 2 + sigma**2)
     level = schedule.half_log_snr(t)

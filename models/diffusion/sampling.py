@@ -161,7 +161,7 @@ def inpainted(
     """Returns x with its hidden parts, where batch['known'] is 0, filled in."""
     mean = denoiser(nets, schedule, weights, label, sampling.guidance, sampling.clip)
     x, known = batch['x'], batch['known'].astype(bool)
-    # at least one step before the last evaluation: `repaint` reads the known part of x in steps
+    # `repaint` reads the known part of x only in its steps, so it needs at least one
     grid = sampling.grid(schedule, max(sampling.steps - 1, 1))
     start, x_known = _start(nets, schedule, keys), to_process(nets.spec, x)
     step_keys = fold_in(keys, STEP_DRAWS)

@@ -1,7 +1,8 @@
 """The U-Net of diffusion models (Ho et al. 2020, appendix B), for images of any size.
 
 It compiles fast, because the blocks of one resolution are one block under `nn.scan`, unrolled by
-two. XLA then compiles at most three blocks per resolution, on the way down and again on the way up.
+two. XLA then compiles at most three blocks per resolution, on the way down and again on the way up:
+two in the loop's body, and a third if the number of blocks is odd.
 """
 
 from collections.abc import Callable

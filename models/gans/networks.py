@@ -17,7 +17,7 @@ def discriminator_layers(hidden_sizes: Sizes, pieces: int, has_norm: bool) -> tu
     """Sizes of a discriminator's inner dense layers, and of the last one, which outputs features.
 
     Args:
-      hidden_sizes: units of all layers after their activation.
+      hidden_sizes: units of each layer, counted after its activation.
       pieces: units per maxout activation (Goodfellow et al. 2013).
       has_norm: whether the layers between the first and the last are normalized.
 

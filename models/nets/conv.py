@@ -7,9 +7,9 @@ with `lax` as with the products below. On GPU and TPU, `lax` is faster.
 
 The matrix form works axis by axis on blocks of `stride` positions. Element i of the window that
 starts at block b lies in block b + i // stride, at position i % stride, which is called its
-"phase". So for one i, all windows together read from, or add to, one contiguous slice of one phase.
-Arrays are divided by `jnp.split`, because its derivative is one concatenation, whereas the
-derivative of many slices is a sum of arrays that are mostly zero.
+"phase". So the elements i of all windows form one contiguous slice of one phase, which is read from
+or added to. Arrays are divided by `jnp.split`, because its derivative is one concatenation, whereas
+the derivative of many slices is a sum of arrays that are mostly zero.
 """
 
 import math
@@ -54,11 +54,12 @@ def conv_lax(
 def conv_matmul(
     x: Input, kernel: Kernel, strides: PerAxis, padding: Padding, dilation: PerAxis, groups: int
 ) -> Output:
-    """`conv_lax` as a product of all windows and the kernel; `vmap` over kernels keeps it one.
+    """`conv_lax` as one product of all windows and the kernel, also under `vmap` over kernels.
 
     The windows are stored for the derivatives. Without strides they take the memory of the input
-    times the number of elements of a window. Along the last axis, if it takes fewer values, the
-    outputs for each element of the window are stored and added up instead of the windows.
+    times the number of elements of a window. Along the last axis, the outputs of each block are
+    stored and added up instead of the windows, if they have no more values than the windows and
+    there is no dilation.
     """
     axis_windows = windows(x, kernel, strides, padding, dilation, groups)
     if groups > 1:
@@ -202,7 +203,7 @@ def _product(x, matrix):
 
 
 def _adding_is_smaller(kernel, window: Window) -> bool:
-    """Whether, per position, the outputs of blocks have at most as many values as the window."""
+    """Whether the outputs of a window's blocks have at most as many values as the window."""
     inputs, features = kernel.shape[-2:]
     return window.dilation == 1 and window.size * inputs >= _blocks_of_window(window) * features
 

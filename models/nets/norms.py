@@ -62,8 +62,8 @@ class GroupNorm(nn.Module):
     """Group normalisation: standardises each group of neighbouring channels in each example.
 
     Wu and He (2018); then each channel is scaled and shifted. It computes the same as Flax's
-    GroupNorm in about half the time on a CPU: it sums over positions before the channels of a
-    group, which leaves one multiplication and one addition per value.
+    GroupNorm in about half the time on a CPU. It sums over positions before the channels of a
+    group, and it normalizes, scales and shifts each value by one multiplication and one addition.
 
     Attributes:
       groups: number of groups, all with equally many channels.

@@ -29,8 +29,8 @@ def repaint(
     x_s), except in the last repetition. In a single pass the denoiser sees the known part only in
     the noisy x_t; the repetitions make both parts agree. With many steps and resamples the output
     is distributed as x given its known part. For a Gaussian, the error of the mean falls as 1 / U.
-    A jump back is one step long. With few steps, that is no shorter than the 10 of 250 steps that
-    the authors advise.
+    A jump back is one step long. With at most 25 steps, this is as long as the jump of 10 of 250
+    steps that the authors advise, or longer.
 
     Args:
       denoiser: (x_t, t) -> the mean of x, as in `models.diffusion.process.samplers`.
